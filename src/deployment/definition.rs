@@ -1,0 +1,186 @@
+//! A deployment as its file declares it, validated: components, targets, promotion rules.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::names::{ComponentKind, ComponentName, ComponentReference, DeploymentName, TargetName};
+
+/// Configuration values as people write them: the JSON data model.
+pub type Values = serde_json::Map<String, serde_json::Value>;
+
+/// Labels: free strings that people select by.
+pub type Labels = IndexMap<String, String>;
+
+/// An application: which components it is made of and where it can be rolled out to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deployment {
+    pub name: DeploymentName,
+    pub description: Option<String>,
+    pub labels: Labels,
+    /// The stacks to load, in import order; nothing else is loaded.
+    pub stacks: Vec<String>,
+    pub context: DeploymentContext,
+    /// In the order of the file.
+    pub components: Vec<Component>,
+    /// In the order of the file.
+    pub targets: IndexMap<TargetName, Target>,
+    /// The `vendor` section as written; vendoring interprets it.
+    pub vendor: Option<serde_json::Value>,
+}
+
+/// The `context` section of a deployment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DeploymentContext {
+    /// The target that a rollout without `--target` goes to.
+    pub default_target: Option<TargetName>,
+    pub promote_by: PromoteBy,
+}
+
+/// How an image travels from target to target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PromoteBy {
+    /// By the digest that was recorded: bit for bit the same image.
+    #[default]
+    Digest,
+    /// By its tag, for registries that rewrite digests.
+    Tag,
+}
+
+/// One component of a deployment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Component {
+    pub name: ComponentName,
+    pub kind: ComponentKind,
+    /// The folder under the kind's base path; the component's name where absent.
+    pub folder: Option<String>,
+    pub labels: Labels,
+    /// The components that must be deployed before this one, resolved to names.
+    pub depends_on: Vec<ComponentName>,
+    pub vars: Values,
+    pub settings: ComponentSettings,
+}
+
+/// The `settings` of a component.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ComponentSettings {
+    pub command: Option<CommandSettings>,
+    pub nixpack: Option<NixpackSettings>,
+    /// The health check as written.
+    pub health: Option<serde_json::Value>,
+}
+
+/// How a `command` component plans and applies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandSettings {
+    /// The argument vector of a dry run; without it, `--plan` only names the component.
+    pub plan: Option<Vec<String>>,
+    /// The argument vector that deploys.
+    pub apply: Vec<String>,
+    /// Relative to the root of the deployed commit; its root where absent.
+    pub working_directory: Option<String>,
+    /// After this time the process group is killed and the component has failed.
+    pub timeout: Option<Duration>,
+}
+
+/// How a `nixpack` component's image is built and published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NixpackSettings {
+    /// Push the image to its registry.
+    pub publish: bool,
+    /// Use the source's own Dockerfile where there is one.
+    pub dockerfile_escape: bool,
+    /// A rollout without an SBOM is refused.
+    pub sbom_required: bool,
+    /// The SBOM formats to attach.
+    pub sbom_formats: Vec<String>,
+}
+
+/// An environment of a deployment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    pub name: TargetName,
+    pub labels: Labels,
+    pub context: Values,
+    /// Absent: an entry point, which accepts any commit.
+    pub promotion: Option<PromotionRule>,
+    /// Per-component overrides.
+    pub components: IndexMap<ComponentName, ComponentOverride>,
+}
+
+/// What a target changes about one component.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ComponentOverride {
+    pub vars: Values,
+}
+
+/// Where a target may be promoted from, and who must agree (`target-promotion.md`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromotionRule {
+    /// At least one; one for `from`, any number for `allowed_from`.
+    pub sources: Vec<TargetName>,
+    pub requires_approval: bool,
+    pub approval_method: ApprovalMethod,
+}
+
+/// Who is asked when a promotion requires an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ApprovalMethod {
+    /// The CI platform: who approved this run's environment.
+    #[default]
+    Ci,
+    /// The person at the terminal, or `--approve`.
+    Manual,
+    /// Atmos Pro, over HTTP.
+    Pro,
+}
+
+impl ApprovalMethod {
+    /// The method as it stands in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ci => "ci",
+            Self::Manual => "manual",
+            Self::Pro => "pro",
+        }
+    }
+}
+
+impl Deployment {
+    /// The component that a reference means: by its name, or by `kind/name`.
+    ///
+    /// A name wins over a reading with a kind, so that a component called `terraform/x` stays reachable.
+    #[must_use]
+    pub fn find(&self, reference: &ComponentReference) -> Option<&Component> {
+        let text = reference.0.as_str();
+        self.components.iter().find(|component| component.name.as_str() == text).or_else(|| {
+            let (kind, name) = text.split_once('/')?;
+            let kind = ComponentKind::parse(kind)?;
+            self.components.iter().find(|component| component.kind == kind && component.name.as_str() == name)
+        })
+    }
+
+    /// The component of this name.
+    #[must_use]
+    pub fn component(&self, name: &ComponentName) -> Option<&Component> {
+        self.components.iter().find(|component| component.name == *name)
+    }
+}
+
+impl Component {
+    /// `kind/name`, as components are named where their kind matters.
+    #[must_use]
+    pub fn qualified_name(&self) -> String {
+        format!("{}/{}", self.kind, self.name)
+    }
+
+    /// The folder under the kind's base path.
+    #[must_use]
+    pub fn folder(&self) -> &str {
+        self.folder.as_deref().unwrap_or(self.name.as_str())
+    }
+}

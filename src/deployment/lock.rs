@@ -1,0 +1,53 @@
+//! Locks: who is working on a component or has frozen a target.
+
+use jiff::Timestamp;
+
+use super::commit::ObjectId;
+use super::names::ComponentName;
+
+/// What a lock covers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LockScope {
+    /// One component of a target; held by a rollout.
+    Component(ComponentName),
+    /// The whole target; a freeze.
+    Target,
+}
+
+/// The contents of a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// Who holds it: a person or a CI identity.
+    pub holder: String,
+    /// The run that holds it, unique to it.
+    pub run_id: String,
+    /// Where to look at the run.
+    pub run_url: Option<String>,
+    pub reason: Option<String>,
+    pub acquired_at: Timestamp,
+    /// Absent: until it is removed by hand.
+    pub expires_at: Option<Timestamp>,
+    /// The host and process that hold it, so that the same machine can tell a dead holder.
+    pub host: Option<String>,
+    pub process: Option<u32>,
+    /// When that process started, in the kernel's ticks, against reused process ids.
+    pub process_started: Option<u64>,
+    /// The digest of what the run set out to do, so that the same command can take up a dead run.
+    pub request: Option<String>,
+}
+
+/// A lock together with the object that stands for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLock {
+    pub scope: LockScope,
+    pub object: ObjectId,
+    pub lock: Lock,
+}
+
+impl Lock {
+    /// Whether the lease has run out. A lock without an expiry never does.
+    #[must_use]
+    pub fn expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expiry| expiry <= now)
+    }
+}

@@ -1,0 +1,19 @@
+//! The domain: deployments, targets, components, records, promotion. Pure.
+//!
+//! Nothing here touches git, files, the clock or the environment, and nothing here imports another
+//! module of the crate; `tests/it/layers.rs` holds that. The words are those of the specification's
+//! `definitions.md`.
+
+pub mod commit;
+pub mod definition;
+pub mod graph;
+pub mod lock;
+pub mod names;
+pub mod promotion;
+pub mod record;
+pub mod state;
+
+pub use commit::{CommitId, ObjectId};
+pub use definition::{Component, Deployment, PromotionRule, Target};
+pub use names::{ComponentKind, ComponentName, DeploymentName, TargetName};
+pub use record::{Record, RecordId, RecordStatus};

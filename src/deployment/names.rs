@@ -1,0 +1,196 @@
+//! The names of deployments, targets and components, each its own type.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A name that cannot be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} name {name:?} {reason}")]
+pub struct NameError {
+    /// What the name was for: `deployment`, `target` or `component`.
+    pub what: &'static str,
+    /// The name as it was given.
+    pub name: String,
+    /// What is wrong with it, as the end of a sentence.
+    pub reason: &'static str,
+}
+
+/// The longest name: its ref must fit into a file name together with `.lock`.
+const MAX_LENGTH: usize = 128;
+
+/// The rule for deployment and target names, which become path segments of refs as they are.
+fn check_plain(what: &'static str, name: &str) -> Result<(), NameError> {
+    let fail = |reason| Err(NameError { what, name: name.chars().take(80).collect(), reason });
+    let first_is_alphanumeric =
+        name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    if name.is_empty() {
+        fail("is empty")
+    } else if name.len() > MAX_LENGTH {
+        fail("is longer than 128 bytes")
+    } else if name.contains("..") {
+        fail("contains \"..\"")
+    } else if name.ends_with(".lock") || name.ends_with('.') {
+        fail("ends in \".\" or \".lock\", which git refuses in refs")
+    } else if !first_is_alphanumeric
+        || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+    {
+        fail("must start with a lower-case letter or digit and hold only a-z, 0-9, '.', '_' and '-'")
+    } else {
+        Ok(())
+    }
+}
+
+/// The rule for component names: they may hold `/`, and are escaped where a ref needs it.
+fn check_component(what: &'static str, name: &str) -> Result<(), NameError> {
+    let fail = |reason| Err(NameError { what, name: name.chars().take(80).collect(), reason });
+    if name.is_empty() {
+        fail("is empty")
+    } else if name.len() > MAX_LENGTH {
+        fail("is longer than 128 bytes")
+    } else if name.chars().any(char::is_control) {
+        fail("contains a control character")
+    } else if name.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        fail("has an empty, \".\" or \"..\" part between its slashes")
+    } else {
+        Ok(())
+    }
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $check:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NameError;
+
+            fn from_str(name: &str) -> Result<Self, NameError> {
+                $check($what, name)?;
+                Ok(Self(name.to_owned()))
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+
+            fn try_from(name: String) -> Result<Self, NameError> {
+                $check($what, &name)?;
+                Ok(Self(name))
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name_type!(
+    /// The name of a deployment: `payment-service`. Equals its file's stem.
+    DeploymentName,
+    "deployment",
+    check_plain
+);
+name_type!(
+    /// The name of a target, an environment of a deployment: `prod`.
+    TargetName,
+    "target",
+    check_plain
+);
+name_type!(
+    /// The name of a component without its kind: `api`, `ecs/service-api`.
+    ComponentName,
+    "component",
+    check_component
+);
+
+/// What a component is made with; the second half of its identity in a deployment file.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum ComponentKind {
+    /// Any command line of the team's own.
+    Command,
+    /// A set of Helm releases, applied by helmfile.
+    Helmfile,
+    /// A container image built from source.
+    Nixpack,
+    /// A Terraform or `OpenTofu` root module.
+    Terraform,
+}
+
+impl ComponentKind {
+    /// Every kind, in the order in which they are listed to people.
+    pub const ALL: [Self; 4] = [Self::Nixpack, Self::Terraform, Self::Helmfile, Self::Command];
+
+    /// The kind as it stands in files and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Helmfile => "helmfile",
+            Self::Nixpack => "nixpack",
+            Self::Terraform => "terraform",
+        }
+    }
+
+    /// Reads a kind as it stands in files and records.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+impl fmt::Display for ComponentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How people write a component: with its kind (`terraform/ecr/api`) or without (`ecr/api`).
+///
+/// Which of the two a text is depends on the components there are; see
+/// [`Deployment::find`](super::Deployment::find).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentReference(pub String);
+
+impl fmt::Display for ComponentReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for ComponentReference {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}

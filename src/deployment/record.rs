@@ -1,0 +1,89 @@
+//! Deployment records: what was deployed, where, when, by whom, and how it ended.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::commit::{CommitId, ObjectId};
+use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
+
+/// The identity of a record: what its history tag is named after.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordId {
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    pub component: ComponentName,
+    /// Whole seconds.
+    pub timestamp: Timestamp,
+    /// 1, or 2 and up for further records of the same second.
+    pub sequence: u32,
+}
+
+/// How a component's rollout ended. `rollback` is not a status; see [`Record::rollback_of`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordStatus {
+    Success,
+    Failed,
+    Cancelled,
+}
+
+impl RecordStatus {
+    /// The status as it stands in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for RecordStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One deployment record, as the ledger keeps it.
+///
+/// Everything but the commit, the time and the status can be missing in records that others wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    pub component: ComponentName,
+    pub component_type: Option<ComponentKind>,
+    pub deployed_by: Option<String>,
+    pub build_id: Option<String>,
+    /// The deployed commit, in full.
+    pub commit: CommitId,
+    pub timestamp: Timestamp,
+    pub status: RecordStatus,
+    pub promoted_from: Option<TargetName>,
+    pub promoted_at: Option<Timestamp>,
+    /// The commit that was replaced, where this record is a rollback. Others may have abbreviated it.
+    pub rollback_of: Option<String>,
+    /// The component's previous record.
+    pub previous: Option<ObjectId>,
+    /// The run that wrote it, for idempotency: `github:123456789/1`.
+    pub run_id: Option<String>,
+    /// What was deployed, by digest: component to `registry/name@sha256:…`.
+    pub artifacts: BTreeMap<String, String>,
+    /// Free strings: `pr`, `jira`, `approver`, …
+    pub metadata: BTreeMap<String, String>,
+    /// Fields that this version does not know, kept as they are.
+    pub unknown: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A record together with where the ledger keeps it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LedgerRecord {
+    pub id: RecordId,
+    /// The tag object.
+    pub object: ObjectId,
+    pub record: Record,
+}

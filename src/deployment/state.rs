@@ -1,0 +1,67 @@
+//! What the ledger says of one deployment at one moment: the input of every decision and view.
+
+use std::collections::BTreeMap;
+
+use super::commit::CommitId;
+use super::lock::{HeldLock, LockScope};
+use super::names::{ComponentName, DeploymentName, TargetName};
+use super::record::{LedgerRecord, RecordStatus};
+
+/// The ledger's state of one deployment, of the targets that were asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeploymentState {
+    pub deployment: DeploymentName,
+    pub targets: BTreeMap<TargetName, TargetState>,
+}
+
+/// The ledger's state of one target.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TargetState {
+    pub components: BTreeMap<ComponentName, ComponentState>,
+    pub locks: Vec<HeldLock>,
+}
+
+/// The ledger's state of one component on one target.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ComponentState {
+    /// The commit that runs: what the current-state ref points at.
+    pub commit: Option<CommitId>,
+    /// The newest record, of whatever status.
+    pub newest: Option<LedgerRecord>,
+    /// The record of what runs; the newest record unless that one failed.
+    pub running: Option<LedgerRecord>,
+    /// Records that are kept here and have not reached the remote yet.
+    pub unpublished: usize,
+}
+
+impl ComponentState {
+    /// Whether this component may be promoted from here: its newest record is a success, or, in a
+    /// ledger of plain refs, it runs and has no record at all.
+    #[must_use]
+    pub fn promotable(&self) -> bool {
+        self.commit.is_some()
+            && self.newest.as_ref().is_none_or(|newest| newest.record.status == RecordStatus::Success)
+    }
+}
+
+impl TargetState {
+    /// The freeze of the whole target, if there is one.
+    #[must_use]
+    pub fn freeze(&self) -> Option<&HeldLock> {
+        self.locks.iter().find(|held| held.scope == LockScope::Target)
+    }
+
+    /// The lock on one component, if there is one.
+    #[must_use]
+    pub fn lock(&self, component: &ComponentName) -> Option<&HeldLock> {
+        self.locks.iter().find(|held| matches!(&held.scope, LockScope::Component(name) if name == component))
+    }
+}
+
+impl DeploymentState {
+    /// The state of one component; `None` where it never ran there.
+    #[must_use]
+    pub fn component(&self, target: &TargetName, component: &ComponentName) -> Option<&ComponentState> {
+        self.targets.get(target)?.components.get(component)
+    }
+}

@@ -1,0 +1,3 @@
+//! The `atmos` binary.
+
+fn main() {}
