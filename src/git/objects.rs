@@ -1,0 +1,243 @@
+//! Single objects, through `git2`: reading tags and files of a commit, writing tags and notes.
+
+use std::path::Path;
+use std::sync::Once;
+
+use crate::deployment::{CommitId, ObjectId};
+
+/// The largest tag that is read. A record is about a kilobyte; what is larger is no record.
+pub const MAX_TAG_SIZE: usize = 256 * 1024;
+
+/// What can go wrong with the object database.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    #[error("cannot read the repository's objects: {0}")]
+    Git(#[from] git2::Error),
+    #[error("object {0} is not an annotated tag")]
+    NotATag(ObjectId),
+    #[error("object {id} has {size} bytes, more than a record can have")]
+    TooLarge { id: ObjectId, size: usize },
+    #[error("object {0} is damaged")]
+    Damaged(ObjectId),
+    #[error("{path} is not a file in commit {}", commit.short())]
+    NotAFile { path: String, commit: CommitId },
+}
+
+/// An annotated tag, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagObject {
+    /// What it points at.
+    pub target: ObjectId,
+    /// Everything after the header, signature included.
+    pub message: Vec<u8>,
+}
+
+/// The kind of a directory's entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    Directory,
+    File,
+}
+
+/// The objects of one repository. Each thread opens its own.
+pub struct ObjectStore {
+    repository: git2::Repository,
+}
+
+impl std::fmt::Debug for ObjectStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ObjectStore").field("path", &self.repository.path()).finish()
+    }
+}
+
+/// Lets libgit2 open every repository whose objects it can read, once for the process.
+#[allow(unsafe_code, reason = "libgit2 keeps these two settings in unguarded globals")]
+fn accept_all_repositories() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // The refs of a reftable repository are unreadable to libgit2; only its objects are asked for here, and those
+        // are as ever. The same goes for what a partial clone lacks: git fetches that.
+        let extensions = ["refstorage", "partialclone", "relativeworktrees"];
+        // SAFETY: both write plain globals of libgit2. `Once` runs this before any repository has been opened
+        // by this process, and nothing else in the crate sets them.
+        let result = unsafe {
+            git2::opts::set_extensions(&extensions)
+                // CI containers run as another user than the checkout's owner. No hook and no configured command
+                // runs through libgit2, which is what the check protects against.
+                .and_then(|()| git2::opts::set_verify_owner_validation(false))
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "libgit2 refused its settings");
+        }
+    });
+}
+
+impl ObjectStore {
+    /// Opens the objects of the repository at `git_dir`.
+    pub(super) fn open(git_dir: &Path) -> Result<Self, ObjectError> {
+        accept_all_repositories();
+        let flags = git2::RepositoryOpenFlags::NO_SEARCH | git2::RepositoryOpenFlags::NO_DOTGIT;
+        let repository = git2::Repository::open_ext(git_dir, flags, std::iter::empty::<&Path>())?;
+        Ok(Self { repository })
+    }
+
+    fn oid(&self, id: &ObjectId) -> Result<git2::Oid, ObjectError> {
+        Ok(git2::Oid::from_str_ext(id.as_str(), self.repository.object_format())?)
+    }
+
+    /// Whether the object is here.
+    #[must_use]
+    pub fn contains(&self, id: &ObjectId) -> bool {
+        self.oid(id).is_ok_and(|oid| self.repository.odb().is_ok_and(|odb| odb.exists(oid)))
+    }
+
+    /// Reads an annotated tag. Anything larger than [`MAX_TAG_SIZE`] is refused before it is read.
+    pub fn read_tag(&self, id: &ObjectId) -> Result<TagObject, ObjectError> {
+        let oid = self.oid(id)?;
+        let odb = self.repository.odb()?;
+        let (size, kind) = odb.read_header(oid)?;
+        if kind != git2::ObjectType::Tag {
+            return Err(ObjectError::NotATag(id.clone()));
+        }
+        if size > MAX_TAG_SIZE {
+            return Err(ObjectError::TooLarge { id: id.clone(), size });
+        }
+        let object = odb.read(oid)?;
+        parse_tag(object.data()).ok_or_else(|| ObjectError::Damaged(id.clone()))
+    }
+
+    /// Writes an annotated tag, byte for byte, and returns its id. No ref is made.
+    ///
+    /// `tagger` is git's form of an identity and a moment: `Name <mail> <seconds> <zone>`.
+    pub fn write_tag(
+        &self,
+        target: &ObjectId,
+        target_kind: &str,
+        name: &str,
+        tagger: &str,
+        message: &str,
+    ) -> Result<ObjectId, ObjectError> {
+        let content =
+            format!("object {target}\ntype {target_kind}\ntag {name}\ntagger {tagger}\n\n{message}");
+        self.write(git2::ObjectType::Tag, content.as_bytes())
+    }
+
+    /// Writes a blob and returns its id.
+    pub fn write_blob(&self, content: &[u8]) -> Result<ObjectId, ObjectError> {
+        self.write(git2::ObjectType::Blob, content)
+    }
+
+    /// Writes a commit and returns its id.
+    pub fn write_commit(
+        &self,
+        tree: &ObjectId,
+        parents: &[ObjectId],
+        committer: &str,
+        message: &str,
+    ) -> Result<ObjectId, ObjectError> {
+        use std::fmt::Write;
+        let mut content = format!("tree {tree}\n");
+        for parent in parents {
+            // Writing to a string cannot fail.
+            let _ = writeln!(content, "parent {parent}");
+        }
+        let _ = write!(content, "author {committer}\ncommitter {committer}\n\n{message}");
+        self.write(git2::ObjectType::Commit, content.as_bytes())
+    }
+
+    fn write(&self, kind: git2::ObjectType, content: &[u8]) -> Result<ObjectId, ObjectError> {
+        from_oid(self.repository.odb()?.write(kind, content)?)
+    }
+
+    /// Reads a file of a commit; `None` where there is nothing of that name.
+    pub fn read_file(&self, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, ObjectError> {
+        let Some(entry) = self.entry(commit, path)? else { return Ok(None) };
+        let object = entry.to_object(&self.repository)?;
+        match object.as_blob() {
+            Some(blob) => Ok(Some(blob.content().to_vec())),
+            None => Err(ObjectError::NotAFile { path: path.to_owned(), commit: commit.clone() }),
+        }
+    }
+
+    /// Lists a directory of a commit; `None` where there is no such directory.
+    pub fn list_directory(
+        &self,
+        commit: &CommitId,
+        path: &str,
+    ) -> Result<Option<Vec<(String, EntryKind)>>, ObjectError> {
+        let tree = if path.is_empty() || path == "." {
+            self.repository.find_commit(self.oid(&commit.0)?)?.tree()?
+        } else {
+            let Some(entry) = self.entry(commit, path)? else { return Ok(None) };
+            match entry.to_object(&self.repository)?.into_tree() {
+                Ok(tree) => tree,
+                Err(_) => return Ok(None),
+            }
+        };
+        let entries = tree.iter().filter_map(|entry| {
+            let kind = match entry.kind()? {
+                git2::ObjectType::Tree => EntryKind::Directory,
+                git2::ObjectType::Blob => EntryKind::File,
+                _ => return None,
+            };
+            Some((entry.name().ok()?.to_owned(), kind))
+        });
+        Ok(Some(entries.collect()))
+    }
+
+    fn entry(&self, commit: &CommitId, path: &str) -> Result<Option<git2::TreeEntry<'static>>, ObjectError> {
+        let tree = self.repository.find_commit(self.oid(&commit.0)?)?.tree()?;
+        match tree.get_path(Path::new(path.trim_start_matches("./"))) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The tree of a commit that holds notes.
+    pub(super) fn commit_tree(&self, commit: &ObjectId) -> Result<git2::Tree<'_>, ObjectError> {
+        Ok(self.repository.find_commit(self.oid(commit)?)?.tree()?)
+    }
+
+    /// The repository, for the neighbours that build trees.
+    pub(super) const fn repository(&self) -> &git2::Repository {
+        &self.repository
+    }
+}
+
+/// The id as text.
+pub(super) fn from_oid(oid: git2::Oid) -> Result<ObjectId, ObjectError> {
+    let text = oid.to_string();
+    text.parse().map_err(|_| git2::Error::from_str("an object id that is neither SHA-1 nor SHA-256").into())
+}
+
+/// Splits a tag object into what it points at and its message.
+fn parse_tag(data: &[u8]) -> Option<TagObject> {
+    let header_end = data.windows(2).position(|window| window == b"\n\n").map_or(data.len(), |at| at + 2);
+    let header = std::str::from_utf8(data.get(..header_end.min(512))?).ok().or_else(|| {
+        // The tagger's name can be in any encoding; the first line is always ASCII.
+        std::str::from_utf8(data.split(|byte| *byte == b'\n').next()?).ok()
+    })?;
+    let target = header.lines().next()?.strip_prefix("object ")?.parse().ok()?;
+    Some(TagObject { target, message: data[header_end..].to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_splits_at_the_first_blank_line_only() {
+        let id = "a".repeat(40);
+        let data = format!("object {id}\ntype commit\ntag x\ntagger A <a@b> 1 +0000\n\none\n\ntwo\n");
+        let tag = parse_tag(data.as_bytes()).unwrap();
+        assert_eq!(tag.target.as_str(), id);
+        assert_eq!(tag.message, b"one\n\ntwo\n");
+    }
+
+    #[test]
+    fn bytes_that_are_no_tag_are_refused() {
+        assert_eq!(parse_tag(b"tree nothing\n\n"), None);
+        assert_eq!(parse_tag(b""), None);
+    }
+}

@@ -1,0 +1,323 @@
+//! The only place that starts `git`.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::redact::redact_urls;
+
+/// What can go wrong with a git process.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    #[error("git is not installed or not on PATH")]
+    Missing,
+    #[error("git {verb} did not finish within {} seconds", limit.as_secs())]
+    TimedOut { verb: String, limit: Duration },
+    #[error("git {verb} failed: {}", first_line(stderr))]
+    Failed {
+        verb: String,
+        code: Option<i32>,
+        /// What git wrote to stderr, with credentials removed.
+        stderr: String,
+    },
+    #[error("git {verb} printed something unexpected: {detail}")]
+    Unexpected { verb: String, detail: String },
+    #[error("cannot run git: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// The line of git's stderr that says what went wrong: the first `fatal:` or `error:`, else the first at all.
+fn first_line(stderr: &str) -> &str {
+    let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .clone()
+        .find_map(|line| line.strip_prefix("fatal: ").or_else(|| line.strip_prefix("error: ")))
+        .or_else(|| lines.next())
+        .unwrap_or("no message")
+}
+
+/// What a finished git process left.
+#[derive(Debug)]
+pub struct Output {
+    pub status: ExitStatus,
+    pub stdout: Vec<u8>,
+    /// With credentials removed.
+    pub stderr: String,
+}
+
+/// Variables of git that are kept from the caller's environment: how to reach a remote, where its
+/// configuration is, who commits, tracing. Everything else that starts with `GIT_` (an index file, an object
+/// directory, a namespace left by a hook) would change what our commands mean.
+const KEPT: [&str; 21] = [
+    "GIT_ALLOW_PROTOCOL",
+    "GIT_ASKPASS",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_AUTHOR_NAME",
+    "GIT_COMMITTER_EMAIL",
+    "GIT_COMMITTER_NAME",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CURL_VERBOSE",
+    "GIT_EXEC_PATH",
+    "GIT_HTTP_LOW_SPEED_LIMIT",
+    "GIT_HTTP_LOW_SPEED_TIME",
+    "GIT_HTTP_USER_AGENT",
+    "GIT_PROTOCOL_FROM_USER",
+    "GIT_PROXY_COMMAND",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSH_VARIANT",
+];
+/// Likewise, by prefix.
+const KEPT_PREFIXES: [&str; 5] =
+    ["GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", "GIT_PROXY_SSL_", "GIT_SSL_", "GIT_TRACE"];
+
+/// A git executable, bound to one repository and to a scrubbed environment.
+#[derive(Debug, Clone)]
+pub struct Git {
+    repository: PathBuf,
+    work_tree: Option<PathBuf>,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl Git {
+    /// Binds git to a repository. `environment` is the caller's; what would change the meaning of our
+    /// commands is dropped from it.
+    #[must_use]
+    pub fn new(
+        git_dir: &Path,
+        work_tree: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        let kept = |name: &OsStr| {
+            name.to_str().is_none_or(|name| {
+                !name.starts_with("GIT_")
+                    || KEPT.contains(&name)
+                    || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            })
+        };
+        Self {
+            repository: git_dir.to_owned(),
+            work_tree: work_tree.map(Path::to_owned),
+            environment: environment.into_iter().filter(|(name, _)| kept(name)).collect(),
+        }
+    }
+
+    /// The same repository with another folder to write files into.
+    pub(super) fn with_work_tree(&self, work_tree: &Path) -> Self {
+        Self { work_tree: Some(work_tree.to_owned()), ..self.clone() }
+    }
+
+    /// The caller's environment as git gets it.
+    fn command(&self) -> Command {
+        let mut command = Command::new("git");
+        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        // Messages are parsed, so they are pinned; nobody is there to answer a prompt; reading must not
+        // refresh the index of a checkout that may be read-only.
+        command.envs([("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")]);
+        let mut safe_directory = OsString::from("safe.directory=");
+        safe_directory.push(self.work_tree.as_deref().unwrap_or(&self.repository));
+        command.arg("-c").arg(safe_directory);
+        let mut git_dir = OsString::from("--git-dir=");
+        git_dir.push(&self.repository);
+        command.arg(git_dir);
+        if let Some(work_tree) = &self.work_tree {
+            let mut argument = OsString::from("--work-tree=");
+            argument.push(work_tree);
+            command.arg(argument);
+        }
+        command.current_dir(self.work_tree.as_deref().unwrap_or(&self.repository));
+        // Its own process group: a Ctrl-C at the terminal reaches us alone, and we decide what to finish.
+        command.process_group(0);
+        command
+    }
+
+    /// A command line to be run, starting with git's verb.
+    pub fn verb(&self, verb: &str) -> Invocation {
+        let mut command = self.command();
+        command.arg(verb);
+        Invocation { verb: verb.to_owned(), command, input: Vec::new(), limit: None }
+    }
+}
+
+/// One git command line.
+#[derive(Debug)]
+#[must_use]
+pub struct Invocation {
+    verb: String,
+    command: Command,
+    input: Vec<u8>,
+    limit: Option<Duration>,
+}
+
+impl Invocation {
+    /// Adds an argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Sets a variable of this command's environment.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Gives the command something to read.
+    pub fn input(mut self, input: Vec<u8>) -> Self {
+        self.input = input;
+        self
+    }
+
+    /// Kills the command and everything that it started after this time.
+    pub fn limit(mut self, limit: Option<Duration>) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs the command; an exit status other than 0 is an error.
+    pub fn run(self) -> Result<Vec<u8>, GitError> {
+        let verb = self.verb.clone();
+        let output = self.output()?;
+        if output.status.success() {
+            Ok(output.stdout)
+        } else {
+            Err(GitError::Failed { verb, code: output.status.code(), stderr: output.stderr })
+        }
+    }
+
+    /// Runs the command, whatever its exit status says.
+    pub fn output(mut self) -> Result<Output, GitError> {
+        let started = Instant::now();
+        let stdin = if self.input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => GitError::Missing,
+            _ => GitError::Io(error),
+        })?;
+        let result = self.collect(&mut child);
+        if result.is_err() {
+            kill_group(&child);
+        }
+        let status = child.wait()?;
+        let (stdout, stderr) = result?;
+        let stderr = redact_urls(&String::from_utf8_lossy(&stderr));
+        tracing::debug!(
+            verb = self.verb,
+            status = status.code(),
+            milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            stderr = stderr.trim(),
+            "git"
+        );
+        Ok(Output { status, stdout, stderr })
+    }
+
+    /// Feeds the child and reads both of its streams to their end, within the time limit.
+    fn collect(&mut self, child: &mut Child) -> Result<(Vec<u8>, Vec<u8>), GitError> {
+        let (sender, receiver) = mpsc::channel();
+        let streams: [Option<Box<dyn Read + Send>>; 2] = [
+            child.stdout.take().map(|stream| Box::new(stream) as _),
+            child.stderr.take().map(|stream| Box::new(stream) as _),
+        ];
+        for (index, stream) in streams.into_iter().enumerate() {
+            let Some(mut stream) = stream else { continue };
+            let sender = sender.clone();
+            thread::spawn(move || {
+                let mut bytes = Vec::new();
+                let read = stream.read_to_end(&mut bytes).map(|_| bytes);
+                // The receiver is gone only when the limit was reached and nobody wants the bytes.
+                let _ = sender.send((index, read));
+            });
+        }
+        if let Some(mut stdin) = child.stdin.take() {
+            let input = std::mem::take(&mut self.input);
+            thread::spawn(move || {
+                // A git that stopped reading says why on stderr and by its exit status.
+                let _ = stdin.write_all(&input);
+            });
+        }
+        let deadline = self.limit.map(|limit| Instant::now() + limit);
+        let mut collected = [Vec::new(), Vec::new()];
+        for _ in 0..collected.len() {
+            let next = match deadline {
+                None => receiver.recv().map_err(mpsc::RecvTimeoutError::from),
+                Some(deadline) => receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+            };
+            match next {
+                Ok((index, bytes)) => collected[index] = bytes?,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    let limit = self.limit.unwrap_or_default();
+                    return Err(GitError::TimedOut { verb: self.verb.clone(), limit });
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let [stdout, stderr] = collected;
+        Ok((stdout, stderr))
+    }
+}
+
+/// Ends git and the transport helpers that it started, which would otherwise keep our pipes open.
+fn kill_group(child: &Child) {
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        // Already gone is what we want.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git(environment: &[(&str, &str)]) -> Git {
+        let environment: Vec<(OsString, OsString)> = std::env::vars_os()
+            .filter(|(name, _)| name == "PATH")
+            .chain(environment.iter().map(|(name, value)| (name.into(), value.into())))
+            .collect();
+        Git::new(&std::env::temp_dir(), None, environment)
+    }
+
+    #[test]
+    fn variables_that_change_the_meaning_of_commands_are_dropped() {
+        let output = git(&[
+            ("GIT_INDEX_FILE", "elsewhere"),
+            ("GIT_DIR", "elsewhere"),
+            ("GIT_SSH_COMMAND", "ssh -4"),
+            ("GIT_CONFIG_KEY_0", "a.b"),
+        ]);
+        let names: Vec<_> = output.environment.iter().map(|(name, _)| name.to_string_lossy()).collect();
+        assert_eq!(names, ["PATH", "GIT_SSH_COMMAND", "GIT_CONFIG_KEY_0"]);
+    }
+
+    #[test]
+    fn a_limit_ends_the_command_and_what_it_started() {
+        let error = git(&[])
+            .verb("-c")
+            .arg("alias.wait=!sleep 60")
+            .arg("wait")
+            .limit(Some(Duration::from_millis(100)))
+            .output()
+            .unwrap_err();
+        assert!(matches!(error, GitError::TimedOut { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_failure_says_what_git_said() {
+        let error = git(&[]).verb("rev-parse").arg("--verify").arg("nothing").run().unwrap_err();
+        assert!(error.to_string().starts_with("git rev-parse failed: "), "{error}");
+    }
+}

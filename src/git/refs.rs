@@ -1,0 +1,106 @@
+//! Refs, through the executable: it reads one prefix of a large repository without reading the rest, knows every
+//! storage format, and changes many refs in one transaction.
+
+use crate::deployment::ObjectId;
+
+use super::process::{Git, GitError};
+use super::repository::parse_id;
+
+/// A ref and what it points at, unpeeled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ref {
+    pub name: String,
+    pub object: ObjectId,
+}
+
+/// One change of one ref.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefUpdate {
+    pub name: String,
+    /// The new value; `None` deletes the ref.
+    pub new: Option<ObjectId>,
+    pub expected: Expected,
+}
+
+/// What a ref must point at for a change to happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever it points at now.
+    Anything,
+    /// It must not exist.
+    Absent,
+    /// Exactly this object.
+    Object(ObjectId),
+}
+
+impl Git {
+    /// Every ref under the given prefixes (which end in `/`) or of exactly the given names, by name.
+    pub fn refs<S: AsRef<str>>(&self, prefixes: &[S]) -> Result<Vec<Ref>, GitError> {
+        let output = self
+            .verb("for-each-ref")
+            .arg("--format=%(objectname) %(refname)")
+            .args(prefixes.iter().map(AsRef::as_ref))
+            .run()?;
+        let text = String::from_utf8_lossy(&output);
+        text.lines()
+            .map(|line| {
+                let (object, name) = line.split_once(' ').ok_or_else(|| GitError::Unexpected {
+                    verb: "for-each-ref".to_owned(),
+                    detail: line.chars().take(80).collect(),
+                })?;
+                Ok(Ref { name: name.to_owned(), object: parse_id("for-each-ref", object)? })
+            })
+            .collect()
+    }
+
+    /// Changes all of these refs, or none of them.
+    pub fn update_refs(&self, updates: &[RefUpdate], reason: &str) -> Result<(), GitError> {
+        if updates.is_empty() {
+            return Ok(());
+        }
+        self.verb("update-ref").args(["-m", reason, "-z", "--stdin"]).input(transaction(updates)).run()?;
+        Ok(())
+    }
+}
+
+/// The input of `git update-ref -z --stdin`.
+fn transaction(updates: &[RefUpdate]) -> Vec<u8> {
+    let mut input = Vec::new();
+    for RefUpdate { name, new, expected } in updates {
+        let zero = |id: &ObjectId| "0".repeat(id.as_str().len());
+        // An empty old value means «whatever it is», zeros mean «it must not exist».
+        let old = match (expected, new) {
+            (Expected::Anything, _) | (Expected::Absent, None) => String::new(),
+            (Expected::Absent, Some(new)) => zero(new),
+            (Expected::Object(id), _) => id.to_string(),
+        };
+        let command = match new {
+            Some(new) => format!("update {name}\0{new}\0{old}\0"),
+            None => format!("delete {name}\0{old}\0"),
+        };
+        input.extend_from_slice(command.as_bytes());
+    }
+    input
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_says_what_it_expects() {
+        let id: ObjectId = "1".repeat(40).parse().unwrap();
+        let update = |new: Option<&ObjectId>, expected| RefUpdate {
+            name: "refs/x".to_owned(),
+            new: new.cloned(),
+            expected,
+        };
+        let text = |updates: &[RefUpdate]| String::from_utf8(transaction(updates)).unwrap();
+        assert_eq!(
+            text(&[update(Some(&id), Expected::Absent)]),
+            format!("update refs/x\0{id}\0{}\0", "0".repeat(40))
+        );
+        assert_eq!(text(&[update(Some(&id), Expected::Anything)]), format!("update refs/x\0{id}\0\0"));
+        assert_eq!(text(&[update(None, Expected::Object(id.clone()))]), format!("delete refs/x\0{id}\0"));
+    }
+}

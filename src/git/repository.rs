@@ -1,0 +1,221 @@
+//! Finding the repository, and what is fixed about it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::deployment::{CommitId, ObjectId};
+
+use super::objects::{ObjectError, ObjectStore};
+use super::process::{Git, GitError};
+
+/// The oldest git that is known to work: the one of Debian 12.
+pub const MINIMUM_VERSION: (u32, u32) = (2, 39);
+
+/// Why a repository cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    #[error("{} is not inside a Git repository", .0.display())]
+    NotFound(PathBuf),
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error("there is no commit yet")]
+    Unborn,
+    #[error("{revision} is not a commit in this repository")]
+    UnknownRevision { revision: String },
+    #[error("{revision} is the start of more than one commit's id")]
+    AmbiguousRevision { revision: String },
+    #[error("there are several remotes and none is called origin: {}", .0.join(", "))]
+    AmbiguousRemote(Vec<String>),
+    #[error("there is no remote called {0}")]
+    UnknownRemote(String),
+}
+
+/// A repository that was found from a directory upwards.
+#[derive(Debug)]
+pub struct Repository {
+    git: Git,
+    environment: Vec<(OsString, OsString)>,
+    git_dir: PathBuf,
+    common_dir: PathBuf,
+    work_tree: Option<PathBuf>,
+}
+
+/// Who writes into the repository, from git's configuration and environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub name: String,
+    pub email: String,
+}
+
+impl Repository {
+    /// Finds the repository that `start` is in. `environment` is the caller's.
+    pub fn discover(
+        start: &Path,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, RepositoryError> {
+        let not_found = || RepositoryError::NotFound(start.to_owned());
+        let start_absolute = start.canonicalize().map_err(|_| not_found())?;
+        let git_dir = git2::Repository::discover_path(&start_absolute, std::iter::empty::<&Path>())
+            .map_err(|_| not_found())?;
+        let git_dir = git_dir.canonicalize().unwrap_or(git_dir);
+        let common_dir = match std::fs::read_to_string(git_dir.join("commondir")) {
+            Ok(relative) => {
+                let common = git_dir.join(relative.trim());
+                common.canonicalize().unwrap_or(common)
+            }
+            Err(_) => git_dir.clone(),
+        };
+        let work_tree =
+            start_absolute.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_owned);
+        let environment: Vec<_> = environment.into_iter().collect();
+        let git = Git::new(&git_dir, work_tree.as_deref(), environment.iter().cloned());
+        Ok(Self { git, environment, git_dir, common_dir, work_tree })
+    }
+
+    /// The executable, bound to this repository.
+    #[must_use]
+    pub const fn git(&self) -> &Git {
+        &self.git
+    }
+
+    /// The folder that all worktrees of the repository share.
+    #[must_use]
+    pub fn common_dir(&self) -> &Path {
+        &self.common_dir
+    }
+
+    /// The checkout; `None` in a bare repository.
+    #[must_use]
+    pub fn work_tree(&self) -> Option<&Path> {
+        self.work_tree.as_deref()
+    }
+
+    /// Opens the objects. Each thread opens its own.
+    pub fn objects(&self) -> Result<ObjectStore, ObjectError> {
+        ObjectStore::open(&self.git_dir)
+    }
+
+    /// Whether history ends early here, as in a CI checkout.
+    #[must_use]
+    pub fn is_shallow(&self) -> bool {
+        self.common_dir.join("shallow").exists()
+    }
+
+    /// The commit that is checked out.
+    pub fn head(&self) -> Result<CommitId, RepositoryError> {
+        self.resolve("HEAD")?.ok_or(RepositoryError::Unborn)
+    }
+
+    /// The branch that is checked out; `None` when detached.
+    #[must_use]
+    pub fn branch(&self) -> Option<String> {
+        let head = self.git.verb("symbolic-ref").args(["--quiet", "--short", "HEAD"]).run().ok()?;
+        Some(String::from_utf8_lossy(&head).trim().to_owned())
+    }
+
+    /// The commit that a revision means; `None` where there is no such commit here.
+    pub fn resolve(&self, revision: &str) -> Result<Option<CommitId>, RepositoryError> {
+        let output = self
+            .git
+            .verb("rev-parse")
+            .args(["--verify", "--end-of-options"])
+            .arg(format!("{revision}^{{commit}}"))
+            .output()?;
+        if output.status.success() {
+            let id = String::from_utf8_lossy(&output.stdout);
+            return id.trim().parse().map(Some).map_err(|error| {
+                GitError::Unexpected { verb: "rev-parse".to_owned(), detail: format!("{error}") }.into()
+            });
+        }
+        if output.stderr.contains("is ambiguous") {
+            return Err(RepositoryError::AmbiguousRevision { revision: revision.to_owned() });
+        }
+        Ok(None)
+    }
+
+    /// Whether tracked files differ from the commit that is checked out.
+    pub fn is_dirty(&self) -> Result<bool, GitError> {
+        let arguments = ["--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"];
+        Ok(!self.git.verb("status").args(arguments).run()?.is_empty())
+    }
+
+    /// The remote that the ledger is kept on: the one that is asked for, else `origin`, else the only one.
+    pub fn remote(&self, wanted: Option<&str>) -> Result<Option<String>, RepositoryError> {
+        let configuration = self.configuration()?;
+        let mut remotes: Vec<String> = Vec::new();
+        let mut entries = configuration.entries(Some(r"^remote\..*\.url$")).map_err(ObjectError::from)?;
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(ObjectError::from)?;
+            let name = entry.name().unwrap_or_default();
+            let name = name.trim_start_matches("remote.").trim_end_matches(".url");
+            if !remotes.iter().any(|known| known == name) {
+                remotes.push(name.to_owned());
+            }
+        }
+        match wanted {
+            Some(wanted) if remotes.iter().any(|name| name == wanted) => Ok(Some(wanted.to_owned())),
+            Some(wanted) => Err(RepositoryError::UnknownRemote(wanted.to_owned())),
+            None if remotes.iter().any(|name| name == "origin") => Ok(Some("origin".to_owned())),
+            None if remotes.len() > 1 => Err(RepositoryError::AmbiguousRemote(remotes)),
+            None => Ok(remotes.pop()),
+        }
+    }
+
+    /// The committer, where one is configured.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity> {
+        let variable = |name: &str| {
+            let (_, value) = self.environment.iter().find(|(variable, _)| variable == name)?;
+            value.to_str().filter(|value| !value.is_empty()).map(str::to_owned)
+        };
+        let configuration = self.configuration().ok();
+        let configured = |name: &str| configuration.as_ref()?.get_string(name).ok();
+        Some(Identity {
+            name: variable("GIT_COMMITTER_NAME").or_else(|| configured("user.name"))?,
+            email: variable("GIT_COMMITTER_EMAIL").or_else(|| configured("user.email"))?,
+        })
+    }
+
+    /// Whether the installed git is new enough; its version where it is not.
+    pub fn check_version(&self) -> Result<(), String> {
+        let Ok(output) = self.git.verb("version").run() else { return Ok(()) };
+        let text = String::from_utf8_lossy(&output);
+        let version = text.trim().trim_start_matches("git version ").to_owned();
+        let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
+        match (numbers.next(), numbers.next()) {
+            (Some(major), Some(minor)) if (major, minor) < MINIMUM_VERSION => Err(version),
+            _ => Ok(()),
+        }
+    }
+
+    /// Git's configuration of this repository, with the caller's files.
+    fn configuration(&self) -> Result<git2::Config, RepositoryError> {
+        let variable = |name: &str| {
+            self.environment.iter().find(|(variable, _)| variable == name).map(|(_, value)| value)
+        };
+        let mut configuration = git2::Config::new().map_err(ObjectError::from)?;
+        let home = variable("HOME").map(PathBuf::from);
+        let global = variable("GIT_CONFIG_GLOBAL").map(PathBuf::from);
+        let files = [
+            (git2::ConfigLevel::System, Some(PathBuf::from("/etc/gitconfig"))),
+            (git2::ConfigLevel::XDG, home.as_ref().map(|home| home.join(".config/git/config"))),
+            (git2::ConfigLevel::Global, global.or_else(|| home.map(|home| home.join(".gitconfig")))),
+            (git2::ConfigLevel::Local, Some(self.common_dir.join("config"))),
+        ];
+        for (level, file) in files {
+            if let Some(file) = file.filter(|file| file.is_file()) {
+                configuration.add_file(&file, level, false).map_err(ObjectError::from)?;
+            }
+        }
+        Ok(configuration)
+    }
+}
+
+/// The id of an object that git printed.
+pub(super) fn parse_id(verb: &str, text: &str) -> Result<ObjectId, GitError> {
+    text.trim()
+        .parse()
+        .map_err(|error| GitError::Unexpected { verb: verb.to_owned(), detail: format!("{error}") })
+}

@@ -1,0 +1,175 @@
+//! Fetching and pushing, through the executable, with whatever credentials git is configured with.
+
+use std::time::Duration;
+
+use crate::deployment::ObjectId;
+
+use super::process::{Git, GitError};
+
+/// How to fetch.
+#[derive(Debug, Clone, Default)]
+pub struct FetchOptions {
+    /// Delete what the refspecs' right sides hold and the remote does not have.
+    pub prune: bool,
+    /// Fetch only so many commits of each history.
+    pub depth: Option<u32>,
+    /// Leave out what this filter names, where the server can.
+    pub filter: Option<&'static str>,
+    /// Give up after this time.
+    pub limit: Option<Duration>,
+}
+
+/// One ref to push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushUpdate {
+    /// The full name, the same on both sides.
+    pub name: String,
+    /// The new value; `None` deletes the ref.
+    pub new: Option<ObjectId>,
+    /// What the remote must have; `None` means that it must not have the ref.
+    pub expected: Option<ObjectId>,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushOutcome {
+    Accepted,
+    /// The remote did not take some refs: each with the reason that it gave.
+    Rejected(Vec<(String, String)>),
+    /// The server cannot push atomically; nothing was changed.
+    AtomicUnsupported,
+}
+
+impl Git {
+    /// Fetches exactly these refspecs: no tags besides, nothing written to `FETCH_HEAD`, no maintenance.
+    pub fn fetch(&self, remote: &str, refspecs: &[String], options: &FetchOptions) -> Result<(), GitError> {
+        let mut invocation = self
+            .verb("fetch")
+            .args(["--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"])
+            .args(["--no-recurse-submodules", "--refmap="]);
+        if options.prune {
+            invocation = invocation.arg("--prune");
+        }
+        if let Some(depth) = options.depth {
+            invocation = invocation.arg(format!("--depth={depth}"));
+        }
+        if let Some(filter) = options.filter {
+            invocation = invocation.arg(format!("--filter={filter}"));
+        }
+        invocation.limit(options.limit).arg("--").arg(remote).args(refspecs).run()?;
+        Ok(())
+    }
+
+    /// Pushes with a lease on every ref; atomically, unless the caller gives that up.
+    pub fn push(
+        &self,
+        remote: &str,
+        updates: &[PushUpdate],
+        atomic: bool,
+        limit: Option<Duration>,
+    ) -> Result<PushOutcome, GitError> {
+        let leases = updates.iter().map(|update| {
+            let expected = update.expected.as_ref().map_or("", |id| id.as_str());
+            format!("--force-with-lease={}:{expected}", update.name)
+        });
+        // No `+`: it would switch the lease off.
+        let refspecs = updates
+            .iter()
+            .map(|update| format!("{}:{}", update.new.as_ref().map_or("", |id| id.as_str()), update.name));
+        let output = self
+            .verb("push")
+            .args([
+                "--porcelain",
+                "--no-verify",
+                "--no-follow-tags",
+                "--no-signed",
+                "--recurse-submodules=no",
+            ])
+            .args(atomic.then_some("--atomic"))
+            .args(leases)
+            .limit(limit)
+            .arg("--")
+            .arg(remote)
+            .args(refspecs)
+            .output()?;
+        if output.status.success() {
+            return Ok(PushOutcome::Accepted);
+        }
+        if output.stderr.contains("does not support --atomic") {
+            return Ok(PushOutcome::AtomicUnsupported);
+        }
+        let rejected = rejections(&String::from_utf8_lossy(&output.stdout));
+        if rejected.is_empty() {
+            return Err(GitError::Failed {
+                verb: "push".to_owned(),
+                code: output.status.code(),
+                stderr: output.stderr,
+            });
+        }
+        Ok(PushOutcome::Rejected(
+            rejected
+                .into_iter()
+                .map(|(name, reason)| {
+                    // What a hook on the server printed is the only explanation that there is.
+                    let reason = match hook_message(&output.stderr) {
+                        Some(message) if reason.contains("hook") => format!("{reason}: {message}"),
+                        _ => reason,
+                    };
+                    (name, reason)
+                })
+                .collect(),
+        ))
+    }
+}
+
+/// The refused refs of `git push --porcelain`: lines of `!`, tab, `from:to`, tab, `[rejected] (reason)`.
+fn rejections(stdout: &str) -> Vec<(String, String)> {
+    stdout
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.strip_prefix("!\t")?.split('\t');
+            let (_, name) = fields.next()?.rsplit_once(':')?;
+            let summary = fields.next().unwrap_or_default();
+            let reason = summary.split_once('(').map_or(summary, |(_, reason)| reason.trim_end_matches(')'));
+            Some((name.to_owned(), reason.to_owned()))
+        })
+        .collect()
+}
+
+/// What the server's hooks printed, as one line.
+fn hook_message(stderr: &str) -> Option<String> {
+    let lines: Vec<_> = stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote:"))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take(5)
+        .collect();
+    (!lines.is_empty()).then(|| lines.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn porcelain_names_each_refused_ref_and_the_reason() {
+        let stdout = "To /tmp/remote\n\
+            !\tabc:refs/atmos/locks/a\t[rejected] (stale info)\n\
+            !\t:refs/atmos/locks/b\t[remote rejected] (pre-receive hook declined)\n\
+            *\tdef:refs/x\t[new reference]\nDone\n";
+        assert_eq!(
+            rejections(stdout),
+            [
+                ("refs/atmos/locks/a".to_owned(), "stale info".to_owned()),
+                ("refs/atmos/locks/b".to_owned(), "pre-receive hook declined".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_hook_says_is_kept() {
+        assert_eq!(hook_message("remote: no \nremote:\nremote: way\nTo x\n").as_deref(), Some("no way"));
+        assert_eq!(hook_message("error: failed\n"), None);
+    }
+}
