@@ -5,3 +5,4 @@
 
 pub mod deployment;
 pub mod git;
+pub mod ledger;

@@ -45,6 +45,23 @@ pub struct HeldLock {
 }
 
 impl Lock {
+    /// A lock whose contents cannot be read: still a lock, without an expiry.
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self {
+            holder: "unknown".to_owned(),
+            run_id: "unknown".to_owned(),
+            run_url: None,
+            reason: None,
+            acquired_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            host: None,
+            process: None,
+            process_started: None,
+            request: None,
+        }
+    }
+
     /// Whether the lease has run out. A lock without an expiry never does.
     #[must_use]
     pub fn expired(&self, now: Timestamp) -> bool {

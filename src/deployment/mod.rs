@@ -4,6 +4,7 @@
 //! module of the crate; `tests/it/layers.rs` holds that. The words are those of the specification's
 //! `definitions.md`.
 
+pub mod approval;
 pub mod commit;
 pub mod definition;
 pub mod graph;

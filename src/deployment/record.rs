@@ -1,5 +1,6 @@
 //! Deployment records: what was deployed, where, when, by whom, and how it ended.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -19,6 +20,17 @@ pub struct RecordId {
     pub timestamp: Timestamp,
     /// 1, or 2 and up for further records of the same second.
     pub sequence: u32,
+}
+
+impl RecordId {
+    /// Older before newer: by time, then by sequence.
+    #[must_use]
+    pub fn cmp_age(&self, other: &Self) -> Ordering {
+        (self.timestamp, self.sequence)
+            .cmp(&(other.timestamp, other.sequence))
+            // Components that were recorded at once keep their order.
+            .then_with(|| other.component.cmp(&self.component))
+    }
 }
 
 /// How a component's rollout ended. `rollback` is not a status; see [`Record::rollback_of`].
@@ -86,4 +98,13 @@ pub struct LedgerRecord {
     /// The tag object.
     pub object: ObjectId,
     pub record: Record,
+}
+
+impl LedgerRecord {
+    /// Older before newer: by the record's own time, then by the sequence in its name.
+    #[must_use]
+    pub fn compare_age(&self, other: &Self) -> Ordering {
+        let key = |record: &Self| (record.record.timestamp, record.id.sequence);
+        key(self).cmp(&key(other)).then_with(|| other.id.component.cmp(&self.id.component))
+    }
 }

@@ -55,6 +55,18 @@ pub struct ComponentAddress {
     pub component: ComponentName,
 }
 
+impl ComponentAddress {
+    /// Which component a record is of.
+    #[must_use]
+    pub fn of(record: &RecordId) -> Self {
+        Self {
+            deployment: record.deployment.clone(),
+            target: record.target.clone(),
+            component: record.component.clone(),
+        }
+    }
+}
+
 /// A component's name as one path segment of a ref. Names of plain characters stay as they are.
 #[must_use]
 pub fn component_segment(component: &ComponentName) -> String {

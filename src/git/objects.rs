@@ -28,6 +28,8 @@ pub enum ObjectError {
 pub struct TagObject {
     /// What it points at.
     pub target: ObjectId,
+    /// The name that it was made with, without `refs/tags/`.
+    pub name: String,
     /// Everything after the header, signature included.
     pub message: Vec<u8>,
 }
@@ -214,12 +216,12 @@ pub(super) fn from_oid(oid: git2::Oid) -> Result<ObjectId, ObjectError> {
 /// Splits a tag object into what it points at and its message.
 fn parse_tag(data: &[u8]) -> Option<TagObject> {
     let header_end = data.windows(2).position(|window| window == b"\n\n").map_or(data.len(), |at| at + 2);
-    let header = std::str::from_utf8(data.get(..header_end.min(512))?).ok().or_else(|| {
-        // The tagger's name can be in any encoding; the first line is always ASCII.
-        std::str::from_utf8(data.split(|byte| *byte == b'\n').next()?).ok()
-    })?;
-    let target = header.lines().next()?.strip_prefix("object ")?.parse().ok()?;
-    Some(TagObject { target, message: data[header_end..].to_vec() })
+    // The tagger's name can be in any encoding.
+    let header = String::from_utf8_lossy(&data[..header_end]);
+    let mut lines = header.lines();
+    let target = lines.next()?.strip_prefix("object ")?.parse().ok()?;
+    let name = lines.find_map(|line| line.strip_prefix("tag "))?.to_owned();
+    Some(TagObject { target, name, message: data[header_end..].to_vec() })
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ pub struct FetchOptions {
     pub prune: bool,
     /// Fetch only so many commits of each history.
     pub depth: Option<u32>,
-    /// Leave out what this filter names, where the server can.
-    pub filter: Option<&'static str>,
+    /// Fetch the whole history of what was fetched in part.
+    pub unshallow: bool,
     /// Give up after this time.
     pub limit: Option<Duration>,
 }
@@ -53,8 +53,8 @@ impl Git {
         if let Some(depth) = options.depth {
             invocation = invocation.arg(format!("--depth={depth}"));
         }
-        if let Some(filter) = options.filter {
-            invocation = invocation.arg(format!("--filter={filter}"));
+        if options.unshallow {
+            invocation = invocation.arg("--unshallow");
         }
         invocation.limit(options.limit).arg("--").arg(remote).args(refspecs).run()?;
         Ok(())

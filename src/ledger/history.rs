@@ -1,0 +1,206 @@
+//! Reading the history: the tags of a target or a component, newest first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::deployment::record::LedgerRecord;
+use crate::deployment::ref_names::{
+    ComponentAddress, RECORD_TAG_PREFIX, TAGS_PREFIX, component_segment, record_tag_prefix,
+};
+use crate::deployment::{CommitId, ComponentName, DeploymentName, ObjectId, RecordId, TargetName};
+use crate::git::refs::Ref;
+
+use super::codec::{Found, decode_record};
+use super::sync::Freshness;
+use super::{Ledger, LedgerError};
+
+/// Which records to read.
+#[derive(Debug, Clone)]
+pub struct HistoryQuery {
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    /// All components where empty.
+    pub components: Vec<ComponentName>,
+    pub since: Option<Timestamp>,
+    /// Exclusive.
+    pub until: Option<Timestamp>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// The records that were asked for.
+#[derive(Debug)]
+pub struct History {
+    /// Newest first.
+    pub records: Vec<LedgerRecord>,
+    /// How many there are within the dates, shown or not.
+    pub total: usize,
+}
+
+impl HistoryQuery {
+    /// The paths below the tags' namespace, each ending in `/`.
+    fn prefixes(&self) -> Vec<String> {
+        let target = format!("{}/{}/", self.deployment, self.target);
+        if self.components.is_empty() {
+            return vec![target];
+        }
+        self.components.iter().map(|component| format!("{target}{}/", component_segment(component))).collect()
+    }
+}
+
+impl Ledger<'_> {
+    /// Asks the remote for the tags of a query. A remote that does not answer is not an error.
+    pub fn refresh_history(&self, query: &HistoryQuery) -> Freshness {
+        if self.reachable_remote().is_none() {
+            return self.refresh_nothing();
+        }
+        match self.fetch_tags(&query.prefixes()) {
+            Ok(()) => Freshness::Current,
+            Err(error) => self.stale(&error),
+        }
+    }
+
+    /// Reads the records of a query from what is here. Only those that are shown are read in full.
+    pub fn history(&self, query: &HistoryQuery) -> Result<History, LedgerError> {
+        let prefixes: Vec<_> = query
+            .prefixes()
+            .into_iter()
+            .map(|prefix| format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}{prefix}"))
+            .collect();
+        let mut tags = self.record_tags(&prefixes)?;
+        tags.retain(|(id, _)| {
+            query.since.is_none_or(|since| id.timestamp >= since)
+                && query.until.is_none_or(|until| id.timestamp < until)
+        });
+        tags.sort_by(|(left, _), (right, _)| right.cmp_age(left));
+        let total = tags.len();
+        let mut records: Vec<_> = tags
+            .into_iter()
+            .filter_map(|(id, object)| self.read_record_named(id, &object))
+            .take(query.limit.unwrap_or(usize::MAX))
+            .collect();
+        records.sort_by(|left, right| right.compare_age(left));
+        Ok(History { records, total })
+    }
+
+    /// The record tags below exact prefixes. Other tags that somebody keeps there are passed over with a warning.
+    fn record_tags(&self, prefixes: &[String]) -> Result<Vec<(RecordId, ObjectId)>, LedgerError> {
+        let refs = self.repository.git().refs(prefixes)?;
+        let mut tags = Vec::with_capacity(refs.len());
+        for Ref { name, object } in refs {
+            match RecordId::parse(name.strip_prefix(TAGS_PREFIX).unwrap_or(&name)) {
+                Ok(id) => tags.push((id, object)),
+                Err(error) => self.warn(format!("{name} is skipped: {error}")),
+            }
+        }
+        Ok(tags)
+    }
+
+    /// The whole histories of some components, newest first, for when the newest records do not tell what runs.
+    pub(super) fn component_histories(
+        &self,
+        components: &BTreeSet<ComponentAddress>,
+    ) -> Result<BTreeMap<ComponentAddress, Vec<LedgerRecord>>, LedgerError> {
+        let prefixes: Vec<_> = components
+            .iter()
+            .map(|address| record_tag_prefix(&address.deployment, &address.target, &address.component))
+            .collect();
+        let below: Vec<_> =
+            prefixes.iter().map(|prefix| prefix[RECORD_TAG_PREFIX.len()..].to_owned()).collect();
+        if let Err(error) = self.fetch_tags(&below) {
+            self.warn(format!("the history could not be refreshed: {error}"));
+        }
+        let full: Vec<_> = prefixes.iter().map(|prefix| format!("{TAGS_PREFIX}{prefix}")).collect();
+        let mut histories: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
+        for (id, object) in self.record_tags(&full)? {
+            if let Some(record) = self.read_record_named(id, &object) {
+                histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
+            }
+        }
+        for records in histories.values_mut() {
+            records.sort_by(|left, right| right.compare_age(left));
+        }
+        Ok(histories)
+    }
+
+    /// The records in which a commit succeeded on a target, by component: for rollbacks, which may return to what has
+    /// run there before.
+    pub fn succeeded_commits(
+        &self,
+        deployment: &DeploymentName,
+        target: &TargetName,
+        components: &[ComponentName],
+    ) -> Result<BTreeMap<ComponentName, BTreeSet<CommitId>>, LedgerError> {
+        let addresses = components
+            .iter()
+            .map(|component| ComponentAddress {
+                deployment: deployment.clone(),
+                target: target.clone(),
+                component: component.clone(),
+            })
+            .collect();
+        let histories = self.component_histories(&addresses)?;
+        Ok(histories
+            .into_iter()
+            .map(|(address, records)| {
+                let commits = records
+                    .into_iter()
+                    .filter(|record| record.record.status == crate::deployment::RecordStatus::Success)
+                    .map(|record| record.record.commit)
+                    .collect();
+                (address.component, commits)
+            })
+            .collect())
+    }
+
+    /// Reads a component's record whose tag object is known; its name stands in the object itself.
+    pub(super) fn read_record(&self, address: &ComponentAddress, object: &ObjectId) -> Option<LedgerRecord> {
+        let unreadable = |error: &dyn std::fmt::Display| {
+            let ComponentAddress { deployment, target, component } = address;
+            self.warn(format!("a record of {component} in {deployment}/{target} is skipped: {error}"));
+        };
+        let tag = self.objects.read_tag(object).inspect_err(|error| unreadable(error)).ok()?;
+        let id = RecordId::parse(&tag.name).inspect_err(|error| unreadable(error)).ok()?;
+        if ComponentAddress::of(&id) != *address {
+            unreadable(&format!("it is the record of {}", tag.name));
+            return None;
+        }
+        self.decode(id, object, tag.target, &tag.message)
+    }
+
+    /// Reads the record behind a history tag.
+    fn read_record_named(&self, id: RecordId, object: &ObjectId) -> Option<LedgerRecord> {
+        let tag = match self.objects.read_tag(object) {
+            Ok(tag) => tag,
+            Err(error) => {
+                self.warn(format!("{} is skipped: {error}", id.tag_name()));
+                return None;
+            }
+        };
+        self.decode(id, object, tag.target, &tag.message)
+    }
+
+    fn decode(
+        &self,
+        id: RecordId,
+        object: &ObjectId,
+        target: ObjectId,
+        message: &[u8],
+    ) -> Option<LedgerRecord> {
+        let found = Found {
+            deployment: &id.deployment,
+            target: &id.target,
+            component: &id.component,
+            timestamp: id.timestamp,
+            commit: CommitId(target),
+        };
+        match decode_record(message, found) {
+            Ok(record) => Some(LedgerRecord { id, object: object.clone(), record }),
+            Err(error) => {
+                self.warn(format!("{} is skipped: {error}", id.tag_name()));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Taking and giving back locks: all of a run's locks or none, in one create-only push.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::deployment::lock::{HeldLock, Lock, LockScope};
+use crate::deployment::ref_names::{LOCK_PREFIX, lock_ref};
+use crate::deployment::{DeploymentName, ObjectId, TargetName};
+use crate::git::transport::PushUpdate;
+
+use super::holder::{Holder, Liveness};
+use super::refs::KnownRefs;
+use super::snapshot::Snapshot;
+use super::step::{Step, StepOutcome, backoff};
+use super::{Ledger, LedgerError, Scope, codec};
+
+/// Which locks a run wants.
+#[derive(Debug, Clone)]
+pub struct LockRequest {
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    pub scopes: Vec<LockScope>,
+    /// What the locks will say. Their times are set when they are taken.
+    pub lock: Lock,
+    /// How long a lock lives without being renewed; `None` for a lock that stays until it is removed.
+    pub lease: Option<Duration>,
+    /// How long to wait for somebody else's.
+    pub wait: Duration,
+}
+
+/// Locks that were taken.
+#[derive(Debug, Clone)]
+pub struct Acquired {
+    pub object: ObjectId,
+    pub lock: Lock,
+    /// The locks of dead or overdue runs that were in the way.
+    pub taken_over: Vec<Lock>,
+}
+
+/// Why locks were not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AcquireError {
+    /// Others hold them.
+    #[error("locked by {}", .0.first().map_or("somebody", |held| held.lock.holder.as_str()))]
+    Held(Vec<HeldLock>),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl Ledger<'_> {
+    /// Takes all of these locks or none, together with `others`, which must hold as well. `waiting` is told, once, who
+    /// is waited for.
+    pub fn acquire(
+        &self,
+        request: &LockRequest,
+        snapshot: &Snapshot,
+        others: &mut dyn FnMut(&Self) -> Result<Vec<PushUpdate>, LedgerError>,
+        waiting: &mut dyn FnMut(&[HeldLock]),
+    ) -> Result<Acquired, AcquireError> {
+        let deadline = Instant::now() + request.wait;
+        let scope = Scope::Targets(request.deployment.clone(), vec![request.target.clone()]);
+        let mut known = snapshot.known.clone();
+        let mut told = false;
+        for attempt in 0.. {
+            let (mut step, lock, object, held, taken_over) = self.lock_step(request, &known)?;
+            if held.is_empty() {
+                for other in others(self)? {
+                    step.push(other);
+                }
+                match self.carry_out(&step, "atmos: lock", &[])? {
+                    StepOutcome::Accepted => return Ok(Acquired { object, lock, taken_over }),
+                    // Somebody was faster, or has just let go. A lock that comes and goes is somebody else's turn.
+                    StepOutcome::Contended(_) if attempt < 20 => std::thread::sleep(backoff(attempt.min(3))),
+                    StepOutcome::Contended(_) => {
+                        return Err(LedgerError::Contended(target_of(request)).into());
+                    }
+                }
+            } else if Instant::now() < deadline {
+                if !told {
+                    waiting(&held);
+                    told = true;
+                }
+                let left = deadline.saturating_duration_since(Instant::now());
+                std::thread::sleep((backoff(attempt) + Duration::from_millis(200)).min(left));
+            } else {
+                return Err(AcquireError::Held(held));
+            }
+            self.refresh_or_fail(&scope)?;
+            known = self.read_refs(&scope)?;
+        }
+        Err(LedgerError::Contended(target_of(request)).into())
+    }
+
+    /// The push that would take the locks, and whose are in the way.
+    #[allow(clippy::type_complexity, reason = "used in one place, a line below")]
+    fn lock_step(
+        &self,
+        request: &LockRequest,
+        known: &KnownRefs,
+    ) -> Result<(Step, Lock, ObjectId, Vec<HeldLock>, Vec<Lock>), LedgerError> {
+        let now = self.now();
+        let mut held = Vec::new();
+        let mut taken_over = Vec::new();
+        let mut in_the_way = Vec::new();
+        for scope in &request.scopes {
+            let name = lock_ref(&request.deployment, &request.target, scope);
+            let object = self.locks_known(known).get(&name);
+            if let Some(object) = object {
+                let lock = self.read_lock(&name, object);
+                if may_be_taken_over(&lock, now) {
+                    taken_over.push(lock);
+                } else {
+                    held.push(HeldLock { scope: scope.clone(), object: object.clone(), lock });
+                }
+            }
+            in_the_way.push((name, object.cloned()));
+        }
+        let lock = Lock { acquired_at: now, expires_at: expiry(now, request.lease), ..request.lock.clone() };
+        let object = self.write_lock(request, &lock)?;
+        let mut step = Step::default();
+        for (name, seen) in in_the_way {
+            step.set(name, object.clone(), seen.as_ref());
+        }
+        Ok((step, lock, object, held, taken_over))
+    }
+
+    /// Writes a lock's object. It tags an empty file: a lock is not about any commit, and a commit might not be on the
+    /// remote yet.
+    pub(super) fn write_lock(&self, request: &LockRequest, lock: &Lock) -> Result<ObjectId, LedgerError> {
+        let nothing = self.objects.write_blob(b"")?;
+        let nonce = uuid::Uuid::now_v7().simple().to_string();
+        let name = format!("atmos/locks/{}/{}/{nonce}", request.deployment, request.target);
+        let message = codec::encode_lock(lock, &nonce);
+        Ok(self.objects.write_tag(&nothing, "blob", &name, &self.signature(), &message)?)
+    }
+
+    /// Takes locks away, whoever holds them, if they still are the ones that were seen.
+    pub fn unlock(
+        &self,
+        deployment: &DeploymentName,
+        target: &TargetName,
+        locks: &[HeldLock],
+    ) -> Result<bool, LedgerError> {
+        let mut step = Step::default();
+        for held in locks {
+            step.delete(lock_ref(deployment, target, &held.scope), held.object.clone());
+        }
+        Ok(matches!(self.carry_out(&step, "atmos: unlock", &[])?, StepOutcome::Accepted))
+    }
+
+    /// The locks that count: the remote's, where there is one.
+    pub(super) fn locks_known<'k>(
+        &self,
+        known: &'k KnownRefs,
+    ) -> &'k std::collections::BTreeMap<String, ObjectId> {
+        if self.remote().is_some() { &known.remote } else { &known.local }
+    }
+
+    /// The names and objects of the locks for which `is_of_run` holds.
+    pub(super) fn locks_of<'k>(
+        &'k self,
+        known: &'k KnownRefs,
+        run_id: &'k str,
+    ) -> impl Iterator<Item = (String, ObjectId)> + 'k {
+        self.locks_known(known)
+            .range(LOCK_PREFIX.to_owned()..)
+            .take_while(|(name, _)| name.starts_with(LOCK_PREFIX))
+            .filter(move |(name, object)| self.read_lock(name, object).run_id == run_id)
+            .map(|(name, object)| (name.clone(), object.clone()))
+    }
+}
+
+/// Whether nobody works under this lock any more.
+fn may_be_taken_over(lock: &Lock, now: Timestamp) -> bool {
+    lock.expired(now) || Holder::liveness(lock) == Liveness::Dead
+}
+
+/// When a lease that starts now ends.
+pub(super) fn expiry(now: Timestamp, lease: Option<Duration>) -> Option<Timestamp> {
+    now.checked_add(jiff::SignedDuration::try_from(lease?).ok()?).ok()
+}
+
+fn target_of(request: &LockRequest) -> String {
+    format!("the lock of {}/{}", request.deployment, request.target)
+}

@@ -1,0 +1,171 @@
+//! The ledger: deployments as refs, annotated tags and notes, on any Git remote.
+//!
+//! `refs/atmos/…` holds what is true here and is what plain git commands read; `refs/atmos-remotes/<remote>/…` mirrors
+//! what the remote has, as `refs/remotes` does for branches, and is what pushes are compared with. Nothing that exists
+//! only here is ever pruned.
+
+mod approvals;
+mod build_records;
+pub mod codec;
+mod failpoint;
+mod history;
+mod holder;
+mod locks;
+mod notes;
+mod pending;
+mod refs;
+mod session;
+mod snapshot;
+mod step;
+mod sync;
+mod yaml;
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::deployment::{ComponentName, DeploymentName, ObjectId, TargetName};
+use crate::git::objects::ObjectError;
+use crate::git::repository::{Repository, RepositoryError};
+use crate::git::{GitError, ObjectStore};
+
+pub use build_records::build_id;
+pub use codec::BuildImage;
+pub use failpoint::failpoint;
+pub use history::{History, HistoryQuery};
+pub use holder::Holder;
+pub use locks::{AcquireError, Acquired, LockRequest};
+pub use pending::PendingRun;
+pub use session::{Session, Unpublished};
+pub use snapshot::Snapshot;
+pub use sync::Freshness;
+
+/// What can go wrong with the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
+    /// The remote did not take a push, and trying again would not help.
+    #[error("{remote} refused {name}: {reason}")]
+    Refused { remote: String, name: String, reason: String },
+    /// Others kept changing the same refs for as long as was tried.
+    #[error("{0} kept changing while it was being written")]
+    Contended(String),
+    /// Another run recorded the same component in the meantime.
+    #[error("another run has moved {component} on {target}")]
+    Moved {
+        target: TargetName,
+        component: ComponentName,
+        by: Option<Box<crate::deployment::record::LedgerRecord>>,
+    },
+    /// The lock was taken away, by hand or because its lease had run out.
+    #[error("the lock on {0} is not held any more")]
+    LockLost(String),
+    #[error("the note has {} MB; notes of more than 50 MB belong into other storage", .0 / 1_000_000)]
+    NoteTooLarge(usize),
+}
+
+/// What the ledger is about: which part of it a command reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Every deployment.
+    All,
+    /// Every target of one deployment.
+    Deployment(DeploymentName),
+    /// Some targets of one deployment.
+    Targets(DeploymentName, Vec<TargetName>),
+}
+
+impl Scope {
+    /// The path prefixes below one of the ledger's namespaces, each empty or ending in `/`.
+    fn prefixes(&self) -> Vec<String> {
+        match self {
+            Self::All => vec![String::new()],
+            Self::Deployment(deployment) => vec![format!("{deployment}/")],
+            Self::Targets(deployment, targets) => {
+                targets.iter().map(|target| format!("{deployment}/{target}/")).collect()
+            }
+        }
+    }
+}
+
+/// How the ledger is reached and who writes into it.
+#[derive(Debug, Clone)]
+pub struct LedgerOptions {
+    /// The remote that holds the ledger; `None` keeps it here alone.
+    pub remote: Option<String>,
+    /// Never use the network.
+    pub offline: bool,
+    /// Name and mail of whoever writes tags and notes.
+    pub writer: (String, String),
+    /// How long a single exchange with the remote may take when writing.
+    pub write_limit: Duration,
+    /// The clock.
+    pub now: fn() -> Timestamp,
+}
+
+/// The ledger of one repository.
+#[derive(Debug)]
+pub struct Ledger<'r> {
+    repository: &'r Repository,
+    objects: ObjectStore,
+    options: LedgerOptions,
+    /// What went wrong without being fatal, for the caller to say.
+    warnings: RefCell<Vec<String>>,
+}
+
+impl<'r> Ledger<'r> {
+    /// Opens the ledger of a repository.
+    pub fn open(repository: &'r Repository, options: LedgerOptions) -> Result<Self, LedgerError> {
+        Ok(Self { objects: repository.objects()?, repository, options, warnings: RefCell::default() })
+    }
+
+    /// The remote that commands write to: none where there is none or the network is not to be used.
+    fn reachable_remote(&self) -> Option<&str> {
+        self.options.remote.as_deref().filter(|_| !self.options.offline)
+    }
+
+    /// The remote's name, used or not.
+    #[must_use]
+    pub fn remote(&self) -> Option<&str> {
+        self.options.remote.as_deref()
+    }
+
+    /// What went wrong so far without being fatal, once.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.warnings.take()
+    }
+
+    fn warn(&self, warning: String) {
+        let mut warnings = self.warnings.borrow_mut();
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.options.now)()
+    }
+
+    /// The tagger or committer line of what is written now.
+    fn signature(&self) -> String {
+        let clean = |text: &str| text.replace(['<', '>', '\n', '\0'], "");
+        let (name, mail) = &self.options.writer;
+        format!("{} <{}> {} +0000", clean(name), clean(mail), self.now().as_second())
+    }
+
+    /// Writes a tag object whose target is a commit.
+    fn write_commit_tag(
+        &self,
+        commit: &ObjectId,
+        name: &str,
+        message: &str,
+    ) -> Result<ObjectId, LedgerError> {
+        Ok(self.objects.write_tag(commit, "commit", name, &self.signature(), message)?)
+    }
+}

@@ -1,0 +1,134 @@
+//! Notes on commits, which many write at once: entries are united, never overwritten.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::deployment::ref_names::notes_ref;
+use crate::deployment::{CommitId, DeploymentName, ObjectId};
+use crate::git::transport::PushUpdate;
+
+use super::refs::{KnownRefs, mirror_of};
+use super::{Ledger, LedgerError};
+
+/// From here on a note is worth a warning (`git-tracking.md`, "Size Limits").
+const LARGE: usize = 10 * 1024 * 1024;
+/// From here on it is refused.
+const TOO_LARGE: usize = 50 * 1024 * 1024;
+
+impl Ledger<'_> {
+    /// The change of a notes ref that adds entries, one JSON value a line, to the notes of commits, on top of what the
+    /// remote has. Pushed together with other changes; to be made anew where it was refused.
+    pub(super) fn note_update(
+        &self,
+        deployment: &DeploymentName,
+        namespace: &str,
+        entries: &BTreeMap<CommitId, Vec<String>>,
+    ) -> Result<PushUpdate, LedgerError> {
+        self.fetch_notes(deployment, namespace)?;
+        let name = notes_ref(deployment, namespace);
+        let known = self.read_note_refs(&name)?;
+        let here = known.local.get(&name);
+        let base = if self.remote().is_some() { known.remote.get(&name) } else { here };
+        let mut notes: BTreeMap<CommitId, String> = BTreeMap::new();
+        let mut add = |commit: CommitId, text: String| -> Result<(), LedgerError> {
+            let existing = match notes.remove(&commit) {
+                Some(existing) => existing,
+                None => self.note_text(base, &commit)?,
+            };
+            notes.insert(commit, united(&existing, &text));
+            Ok(())
+        };
+        // What was noted here and never pushed goes along.
+        let only_here = here.filter(|here| Some(*here) != base);
+        if let Some(here) = only_here {
+            for (commit, content) in self.objects.notes(here)? {
+                add(commit, String::from_utf8_lossy(&content).into_owned())?;
+            }
+        }
+        for (commit, lines) in entries {
+            add(commit.clone(), lines.join("\n"))?;
+        }
+        for text in notes.values() {
+            self.check_size(text.len())?;
+        }
+        let object = self.objects.write_notes(
+            base,
+            only_here.filter(|_| base.is_some()),
+            notes.iter().map(|(commit, text)| (commit, text.as_bytes())),
+            &self.signature(),
+            "Notes added by 'atmos'\n",
+        )?;
+        Ok(PushUpdate { name, new: Some(object), expected: base.cloned() })
+    }
+
+    fn note_text(&self, notes: Option<&ObjectId>, commit: &CommitId) -> Result<String, LedgerError> {
+        let Some(notes) = notes else { return Ok(String::new()) };
+        let note = self.objects.note(notes, commit)?;
+        Ok(note.map(|content| String::from_utf8_lossy(&content).into_owned()).unwrap_or_default())
+    }
+
+    fn read_note_refs(&self, name: &str) -> Result<KnownRefs, LedgerError> {
+        let mut names = vec![name.to_owned()];
+        names.extend(self.remote().map(|remote| mirror_of(remote, name)));
+        Ok(KnownRefs::sort(self.repository.git().refs(&names)?, self.remote()))
+    }
+
+    fn check_size(&self, size: usize) -> Result<(), LedgerError> {
+        if size > TOO_LARGE {
+            return Err(LedgerError::NoteTooLarge(size));
+        }
+        if size > LARGE {
+            self.warn(format!("a note of {} MB is large; consider other storage", size / 1_000_000));
+        }
+        Ok(())
+    }
+}
+
+/// Two sets of entries as one: every distinct JSON value once, a line each, sorted. A text that is no JSON, as anybody
+/// may attach with plain git, is kept as it is in front.
+fn united(left: &str, right: &str) -> String {
+    let mut prose = Vec::new();
+    let mut entries = BTreeSet::new();
+    for text in [left, right] {
+        match json_values(text) {
+            Some(values) => entries.extend(values),
+            None if !prose.contains(&text.trim_end()) => prose.push(text.trim_end()),
+            None => {}
+        }
+    }
+    let mut out = String::new();
+    for line in prose.into_iter().map(str::to_owned).chain(entries) {
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
+}
+
+/// The JSON values of a text, each on one line; `None` where it holds anything else.
+fn json_values(text: &str) -> Option<Vec<String>> {
+    serde_json::Deserializer::from_str(text)
+        .into_iter::<serde_json::Value>()
+        .map(|value| value.ok().filter(serde_json::Value::is_object).map(|value| value.to_string()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_entry_is_lost_and_none_is_doubled() {
+        let by_hand = "{\n  \"approved_by\": \"alice\"\n}\n";
+        let ours = "{\"approved_by\":\"bob\"}";
+        let both = united(by_hand, ours);
+        assert_eq!(both, "{\"approved_by\":\"alice\"}\n{\"approved_by\":\"bob\"}\n");
+        assert_eq!(united(&both, ours), both);
+        assert_eq!(united(ours, by_hand), both);
+    }
+
+    #[test]
+    fn prose_that_somebody_attached_stays() {
+        let first = united("looks good to me\n", "{\"a\":1}");
+        assert_eq!(first, "looks good to me\n{\"a\":1}\n");
+        assert!(united(&first, "{\"b\":2}").contains("looks good to me"));
+    }
+}

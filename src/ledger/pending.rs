@@ -1,0 +1,187 @@
+//! Records that are kept here until the remote has them: `refs/atmos/pending/<run>/…`.
+//!
+//! A record is put here before it is pushed and taken away once it has arrived, so that neither a remote that has gone
+//! nor a killed process loses one. `<run>/%run` is the run's lock, which tells whether the run still lives.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::deployment::lock::Lock;
+use crate::deployment::record::LedgerRecord;
+use crate::deployment::ref_names::{ComponentAddress, RECORD_TAG_PREFIX, TAGS_PREFIX, latest_ref, state_ref};
+use crate::deployment::{ComponentName, DeploymentName, ObjectId, RecordId, RecordStatus, TargetName};
+use crate::git::refs::{Expected, RefUpdate};
+
+use super::codec::decode_lock;
+use super::holder::{Holder, Liveness};
+use super::refs::KnownRefs;
+use super::step::{Step, StepOutcome};
+use super::{Ledger, LedgerError, Scope};
+
+pub(super) const PENDING_PREFIX: &str = "refs/atmos/pending/";
+/// The entry of a run that is its lock. No deployment can have this name.
+const RUN_ENTRY: &str = "%run";
+
+/// A run of this checkout whose records have not all reached the remote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PendingRun {
+    pub run_id: String,
+    /// The lock that the run held.
+    pub lock: Option<Lock>,
+    /// Oldest first.
+    pub records: Vec<LedgerRecord>,
+    /// The refs that keep all this.
+    pub(super) refs: Vec<(String, ObjectId)>,
+}
+
+impl PendingRun {
+    /// Whether the process that is to publish these records may still be there to do so. Where its machine cannot tell,
+    /// its lease does.
+    #[must_use]
+    pub fn may_be_alive(&self, now: Timestamp) -> bool {
+        self.lock.as_ref().is_some_and(|lock| match Holder::liveness(lock) {
+            Liveness::Alive => true,
+            Liveness::Dead => false,
+            Liveness::Unknown => !lock.expired(now),
+        })
+    }
+}
+
+/// The ref that keeps a record of a run.
+pub(super) fn record_ref(run: &str, record: &RecordId) -> String {
+    let tag = record.tag_name();
+    format!("{}{}", run_prefix(run), tag.strip_prefix(RECORD_TAG_PREFIX).unwrap_or(&tag))
+}
+
+/// The ref that keeps a run's lock.
+pub(super) fn run_ref(run: &str) -> String {
+    format!("{}{RUN_ENTRY}", run_prefix(run))
+}
+
+fn run_prefix(run: &str) -> String {
+    // Run ids hold colons and slashes; the escaping of components serves them as well.
+    let segment: String = run
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c.to_string()
+            } else {
+                format!("%{:02X}", u32::from(c))
+            }
+        })
+        .collect();
+    format!("{PENDING_PREFIX}{segment}/")
+}
+
+impl Ledger<'_> {
+    /// The pending runs among refs that were read.
+    pub(super) fn pending_runs(&self, known: &KnownRefs) -> Vec<PendingRun> {
+        let mut runs: BTreeMap<String, PendingRun> = BTreeMap::new();
+        let refs = known
+            .local
+            .range(PENDING_PREFIX.to_owned()..)
+            .take_while(|(name, _)| name.starts_with(PENDING_PREFIX));
+        for (name, object) in refs {
+            let Some((segment, entry)) = name[PENDING_PREFIX.len()..].split_once('/') else { continue };
+            let run = runs.entry(segment.to_owned()).or_insert_with(|| PendingRun {
+                run_id: segment.to_owned(),
+                lock: None,
+                records: Vec::new(),
+                refs: Vec::new(),
+            });
+            run.refs.push((name.clone(), object.clone()));
+            if entry == RUN_ENTRY {
+                run.lock = self.objects.read_tag(object).ok().and_then(|tag| decode_lock(&tag.message).ok());
+            } else if let Ok(id) = RecordId::parse(&format!("{RECORD_TAG_PREFIX}{entry}")) {
+                run.records.extend(self.read_record(&ComponentAddress::of(&id), object));
+            }
+        }
+        let mut runs: Vec<_> = runs.into_values().collect();
+        for run in &mut runs {
+            if let Some(lock) = &run.lock {
+                run.run_id.clone_from(&lock.run_id);
+            }
+            run.records.sort_by(LedgerRecord::compare_age);
+        }
+        runs
+    }
+
+    /// Publishes what runs left behind that cannot do it themselves any more. Returns how many records arrived.
+    pub fn publish_pending(&self, runs: &[PendingRun]) -> Result<usize, LedgerError> {
+        if self.reachable_remote().is_none() {
+            return Ok(0);
+        }
+        let mut published = 0;
+        for run in runs.iter().filter(|run| !run.may_be_alive(self.now())) {
+            published += self.publish_run(run)?;
+        }
+        Ok(published)
+    }
+
+    fn publish_run(&self, run: &PendingRun) -> Result<usize, LedgerError> {
+        let mut targets: BTreeMap<DeploymentName, Vec<TargetName>> = BTreeMap::new();
+        for record in &run.records {
+            let targets = targets.entry(record.id.deployment.clone()).or_default();
+            if !targets.contains(&record.id.target) {
+                targets.push(record.id.target.clone());
+            }
+        }
+        for (deployment, targets) in targets {
+            let scope = Scope::Targets(deployment, targets);
+            self.refresh_or_fail(&scope)?;
+            let known = self.read_refs(&scope)?;
+            self.publish_records_of(run, &known, &scope)?;
+        }
+        let cleanup: Vec<_> = run
+            .refs
+            .iter()
+            .map(|(name, object)| RefUpdate {
+                name: name.clone(),
+                new: None,
+                expected: Expected::Object(object.clone()),
+            })
+            .collect();
+        self.repository.git().update_refs(&cleanup, "atmos: published")?;
+        Ok(run.records.len())
+    }
+
+    /// Publishes a run's records of one deployment. The tag always goes up. State and newest record follow only where
+    /// nobody has recorded the component since: what came later stays what counts.
+    fn publish_records_of(
+        &self,
+        run: &PendingRun,
+        known: &KnownRefs,
+        scope: &Scope,
+    ) -> Result<(), LedgerError> {
+        let Scope::Targets(scope_deployment, _) = scope else { return Ok(()) };
+        let mut step = Step::default();
+        let mut chains: BTreeMap<(TargetName, ComponentName), Option<ObjectId>> = BTreeMap::new();
+        for record in run.records.iter().filter(|record| record.id.deployment == *scope_deployment) {
+            let RecordId { deployment, target, component, .. } = &record.id;
+            let latest = latest_ref(deployment, target, component);
+            let state = state_ref(deployment, target, component);
+            let head = chains
+                .entry((target.clone(), component.clone()))
+                .or_insert_with(|| known.remote.get(&latest).cloned());
+            if head.as_ref() == Some(&record.object) {
+                continue;
+            }
+            step.create(format!("{TAGS_PREFIX}{}", record.id.tag_name()), record.object.clone());
+            if *head == record.record.previous {
+                *head = Some(record.object.clone());
+                step.set(latest.clone(), record.object.clone(), known.remote.get(&latest));
+                if record.record.status == RecordStatus::Success {
+                    step.set(state.clone(), record.record.commit.0.clone(), known.remote.get(&state));
+                }
+            }
+        }
+        for (name, object) in self.locks_of(known, &run.run_id) {
+            step.delete(name, object);
+        }
+        match self.carry_out(&step, "atmos: publish", &[])? {
+            StepOutcome::Accepted => Ok(()),
+            StepOutcome::Contended(_) => Err(LedgerError::Contended(scope_deployment.to_string())),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The mirror of the remote's refs: names, and which of the ledger's refs have one.
+
+use std::collections::BTreeMap;
+
+use crate::deployment::ObjectId;
+use crate::git::refs::Ref;
+
+/// Where what a remote has is mirrored: `refs/atmos-remotes/<remote>/…`. Outside of `refs/atmos/`, so that somebody's
+/// plain `git push origin 'refs/atmos/*'` does not carry it along.
+const MIRROR: &str = "refs/atmos-remotes/";
+const LEDGER: &str = "refs/atmos/";
+const NOTES: &str = "refs/notes/atmos/";
+
+/// The mirror of one of the ledger's refs or prefixes: `refs/atmos/<x>` or `refs/notes/atmos/<x>`.
+pub(super) fn mirror_of(remote: &str, name: &str) -> String {
+    match (name.strip_prefix(LEDGER), name.strip_prefix(NOTES)) {
+        (Some(rest), _) => format!("{MIRROR}{remote}/{rest}"),
+        (None, Some(rest)) => format!("{MIRROR}{remote}/notes/{rest}"),
+        (None, None) => format!("{MIRROR}{remote}/other/{name}"),
+    }
+}
+
+/// The ref that a mirror ref stands for.
+pub(super) fn mirrored(remote: &str, mirror: &str) -> Option<String> {
+    let rest = mirror.strip_prefix(MIRROR)?.strip_prefix(remote)?.strip_prefix('/')?;
+    Some(match rest.strip_prefix("notes/") {
+        Some(notes) => format!("{NOTES}{notes}"),
+        None => format!("{LEDGER}{rest}"),
+    })
+}
+
+/// Refs here and on the remote, as of the last time that they were read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct KnownRefs {
+    /// `refs/atmos/…` and `refs/notes/atmos/…` here.
+    pub(super) local: BTreeMap<String, ObjectId>,
+    /// The same names, as the remote has them.
+    pub(super) remote: BTreeMap<String, ObjectId>,
+}
+
+impl KnownRefs {
+    /// Sorts refs that were read into those of the ledger and those of the mirror.
+    pub(super) fn sort(refs: Vec<Ref>, remote: Option<&str>) -> Self {
+        let mut known = Self::default();
+        for Ref { name, object } in refs {
+            match remote.and_then(|remote| mirrored(remote, &name)) {
+                Some(name) => known.remote.insert(name, object),
+                None => known.local.insert(name, object),
+            };
+        }
+        known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mirror_leads_back_to_its_ref() {
+        for name in
+            ["refs/atmos/latest/a/b/c", "refs/atmos/locks/a/b/%target", "refs/notes/atmos/a/approvals"]
+        {
+            assert_eq!(mirrored("origin", &mirror_of("origin", name)).as_deref(), Some(name));
+        }
+        assert_eq!(mirrored("origin", "refs/atmos-remotes/other/latest/a/b/c"), None);
+        assert_eq!(mirrored("origin", "refs/atmos/latest/a/b/c"), None);
+    }
+}

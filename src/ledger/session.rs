@@ -1,0 +1,304 @@
+//! A run that holds its locks: records what it does, as it does it, and lets go.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::deployment::lock::{Lock, LockScope};
+use crate::deployment::record::LedgerRecord;
+use crate::deployment::ref_names::{TAGS_PREFIX, latest_ref, lock_ref, state_ref};
+use crate::deployment::{ComponentName, ObjectId, Record, RecordId, RecordStatus};
+use crate::git::refs::{Expected, RefUpdate};
+
+use super::locks::{Acquired, LockRequest, expiry};
+use super::pending::{record_ref, run_ref};
+use super::refs::KnownRefs;
+use super::snapshot::Snapshot;
+use super::step::{Step, StepOutcome};
+use super::{Ledger, LedgerError, Scope, codec, failpoint};
+
+/// How many records of one component one second can have before something is wrong.
+const MAX_SEQUENCE: u32 = 1000;
+
+/// Records that did not reach the remote. They are kept here, and the next command publishes them.
+#[derive(Debug, thiserror::Error)]
+#[error("{} not published: {source}", if *.kept == 1 { "1 record is".to_owned() } else { format!("{} records are", .kept) })]
+pub struct Unpublished {
+    pub kept: usize,
+    #[source]
+    pub source: LedgerError,
+}
+
+/// A run that holds its locks.
+#[derive(Debug)]
+pub struct Session<'l, 'r> {
+    ledger: &'l Ledger<'r>,
+    request: LockRequest,
+    lock: Lock,
+    lock_object: ObjectId,
+    known: KnownRefs,
+    /// The newest record of each component, which the next one follows.
+    newest: BTreeMap<ComponentName, LedgerRecord>,
+    /// Whether the run's own entry among the pending ones is there.
+    marked: bool,
+    locked: bool,
+}
+
+impl<'l, 'r> Session<'l, 'r> {
+    /// Starts from locks that were taken and the state as it was read *after* they were.
+    #[must_use]
+    pub fn new(
+        ledger: &'l Ledger<'r>,
+        request: LockRequest,
+        acquired: Acquired,
+        snapshot: &Snapshot,
+    ) -> Self {
+        let newest = snapshot
+            .deployments
+            .get(&request.deployment)
+            .and_then(|deployment| deployment.targets.get(&request.target))
+            .into_iter()
+            .flat_map(|target| &target.components)
+            .filter_map(|(name, state)| Some((name.clone(), state.newest.clone()?)))
+            .collect();
+        Self {
+            ledger,
+            request,
+            lock: acquired.lock,
+            lock_object: acquired.object,
+            known: snapshot.known.clone(),
+            newest,
+            marked: false,
+            locked: true,
+        }
+    }
+
+    /// Records components together, and lets go of the locks in the same push where `last` says so. The time and the
+    /// predecessor of each record are set here.
+    pub fn record(&mut self, records: Vec<Record>, last: bool) -> Result<Vec<LedgerRecord>, Unpublished> {
+        let mut kept = Vec::new();
+        for record in records {
+            match self.keep(record) {
+                Ok(record) => kept.push(record),
+                Err(source) => return Err(Unpublished { kept: kept.len(), source }),
+            }
+        }
+        self.publish(&mut kept, last).map_err(|source| Unpublished { kept: kept.len(), source })?;
+        Ok(kept)
+    }
+
+    /// Writes a record's tag object.
+    fn keep(&mut self, mut record: Record) -> Result<LedgerRecord, LedgerError> {
+        let now = self.ledger.now();
+        let head = self.newest.get(&record.component);
+        // Never before its predecessor, whatever the clocks of two machines say.
+        record.timestamp = head.map_or(now, |head| now.max(head.record.timestamp));
+        record.promoted_at = record.promoted_from.is_some().then_some(record.timestamp);
+        record.previous = head.map(|head| head.object.clone());
+        let second = jiff::Timestamp::from_second(record.timestamp.as_second()).unwrap_or(record.timestamp);
+        let sequence = head.filter(|head| head.id.timestamp == second).map_or(1, |head| head.id.sequence + 1);
+        record.timestamp = second;
+        self.write(record, sequence)
+    }
+
+    fn write(&mut self, record: Record, sequence: u32) -> Result<LedgerRecord, LedgerError> {
+        let id = RecordId {
+            deployment: record.deployment.clone(),
+            target: record.target.clone(),
+            component: record.component.clone(),
+            timestamp: record.timestamp,
+            sequence,
+        };
+        let message = codec::encode_record(&record);
+        let object = self.ledger.write_commit_tag(&record.commit.0, &id.tag_name(), &message)?;
+        let record = LedgerRecord { id, object, record };
+        self.newest.insert(record.id.component.clone(), record.clone());
+        Ok(record)
+    }
+
+    /// Pushes what is kept. The records' names may change on the way: the tag of a second can be taken already.
+    fn publish(&mut self, records: &mut [LedgerRecord], last: bool) -> Result<(), LedgerError> {
+        let ledger = self.ledger;
+        let mut with_locks = last && self.locked;
+        loop {
+            self.mark_pending(records)?;
+            failpoint("kept");
+            let step = self.step(records, with_locks);
+            match ledger.carry_out(&step, "atmos: rollout", &self.pending_removals(records, last))? {
+                StepOutcome::Accepted => {
+                    self.accepted(&step, with_locks, last);
+                    return Ok(());
+                }
+                StepOutcome::Contended(reasons) => {
+                    let contended = |name: &String| reasons.iter().any(|(guilty, _)| guilty == name);
+                    let lock_lost = with_locks && self.lock_names().iter().any(contended);
+                    let mut renamed = false;
+                    for record in records.iter_mut() {
+                        let tag = format!("{TAGS_PREFIX}{}", record.id.tag_name());
+                        if contended(&tag) && record.id.sequence < MAX_SEQUENCE {
+                            self.unmark_pending(record)?;
+                            *record = self.write(record.record.clone(), record.id.sequence + 1)?;
+                            renamed = true;
+                        }
+                    }
+                    if lock_lost {
+                        with_locks = false;
+                        ledger.warn("the lock of this run was taken away while it worked".to_owned());
+                    } else if !renamed {
+                        return Err(self.moved(records));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The refs that change with these records.
+    fn step(&self, records: &[LedgerRecord], release: bool) -> Step {
+        let mut step = Step::default();
+        for record in records {
+            let RecordId { deployment, target, component, .. } = &record.id;
+            let latest = latest_ref(deployment, target, component);
+            let state = state_ref(deployment, target, component);
+            step.create(format!("{TAGS_PREFIX}{}", record.id.tag_name()), record.object.clone());
+            let seen = self.seen(&latest);
+            step.set(latest, record.object.clone(), seen.as_ref());
+            if record.record.status == RecordStatus::Success {
+                let seen = self.seen(&state);
+                step.set(state, record.record.commit.0.clone(), seen.as_ref());
+            }
+        }
+        if release {
+            for name in self.lock_names() {
+                step.delete(name, self.lock_object.clone());
+            }
+        }
+        step
+    }
+
+    /// What a ref was when it was last read, where it is to be compared.
+    fn seen(&self, name: &str) -> Option<ObjectId> {
+        let refs = if self.ledger.remote().is_some() { &self.known.remote } else { &self.known.local };
+        refs.get(name).cloned()
+    }
+
+    fn accepted(&mut self, step: &Step, released: bool, last: bool) {
+        let refs =
+            if self.ledger.remote().is_some() { &mut self.known.remote } else { &mut self.known.local };
+        for update in step.updates() {
+            match &update.new {
+                Some(object) => refs.insert(update.name.clone(), object.clone()),
+                None => refs.remove(&update.name),
+            };
+        }
+        self.locked &= !released && !last;
+        self.marked &= !last;
+    }
+
+    /// Somebody else moved a component that this run had locked: by hand, or after its lease had run out.
+    fn moved(&self, records: &[LedgerRecord]) -> LedgerError {
+        let RecordId { deployment, target, .. } = match records.first() {
+            Some(record) => &record.id,
+            None => return LedgerError::LockLost(self.request.target.to_string()),
+        };
+        let scope = Scope::Targets(deployment.clone(), vec![target.clone()]);
+        let fresh = self.ledger.refresh_or_fail(&scope).and_then(|()| self.ledger.read(&scope));
+        let moved = fresh.ok().and_then(|fresh| {
+            let state = fresh.deployment(deployment);
+            records.iter().find_map(|record| {
+                let newest = state.component(target, &record.id.component)?.newest.clone()?;
+                (Some(&newest.object) != record.record.previous.as_ref())
+                    .then(|| (record.id.component.clone(), newest))
+            })
+        });
+        match moved {
+            Some((component, by)) => {
+                LedgerError::Moved { target: target.clone(), component, by: Some(Box::new(by)) }
+            }
+            None => LedgerError::Contended(format!("{deployment}/{target}")),
+        }
+    }
+
+    /// Keeps the records here until the remote has them. Without a remote there is nothing to wait for.
+    fn mark_pending(&mut self, records: &[LedgerRecord]) -> Result<(), LedgerError> {
+        if self.ledger.remote().is_none() {
+            return Ok(());
+        }
+        let run = &self.request.lock.run_id;
+        let keep = |name: String, object: &ObjectId| RefUpdate {
+            name,
+            new: Some(object.clone()),
+            expected: Expected::Anything,
+        };
+        let mut updates: Vec<_> =
+            records.iter().map(|record| keep(record_ref(run, &record.id), &record.object)).collect();
+        if !self.marked && !records.is_empty() {
+            updates.push(keep(run_ref(run), &self.lock_object));
+            self.marked = true;
+        }
+        Ok(self.ledger.repository.git().update_refs(&updates, "atmos: to be published")?)
+    }
+
+    fn unmark_pending(&self, record: &LedgerRecord) -> Result<(), LedgerError> {
+        if self.ledger.remote().is_none() {
+            return Ok(());
+        }
+        let removal = RefUpdate {
+            name: record_ref(&self.request.lock.run_id, &record.id),
+            new: None,
+            expected: Expected::Anything,
+        };
+        Ok(self.ledger.repository.git().update_refs(&[removal], "atmos: renamed")?)
+    }
+
+    /// What is no longer pending once these records have arrived.
+    fn pending_removals(&self, records: &[LedgerRecord], last: bool) -> Vec<RefUpdate> {
+        if self.ledger.remote().is_none() {
+            return Vec::new();
+        }
+        let run = &self.request.lock.run_id;
+        let entry = (last && self.marked).then(|| run_ref(run));
+        records
+            .iter()
+            .map(|record| record_ref(run, &record.id))
+            .chain(entry)
+            .map(|name| RefUpdate { name, new: None, expected: Expected::Anything })
+            .collect()
+    }
+
+    /// Lets go of the locks without recording anything.
+    pub fn release(&mut self) -> Result<(), LedgerError> {
+        self.publish(&mut [], true)
+    }
+
+    /// Makes the lease last longer. An error means that the lock is not held any more or the remote is away.
+    pub fn renew(&mut self) -> Result<(), LedgerError> {
+        let now = self.ledger.now();
+        let lock = Lock { expires_at: expiry(now, self.request.lease), ..self.lock.clone() };
+        let object = self.ledger.write_lock(&self.request, &lock)?;
+        let mut step = Step::default();
+        for name in self.lock_names() {
+            step.set(name, object.clone(), Some(&self.lock_object));
+        }
+        match self.ledger.carry_out(&step, "atmos: renew", &[])? {
+            StepOutcome::Accepted => {
+                self.lock_object = object;
+                self.lock = lock;
+                Ok(())
+            }
+            StepOutcome::Contended(_) => {
+                self.locked = false;
+                Err(LedgerError::LockLost(self.request.target.to_string()))
+            }
+        }
+    }
+
+    /// How long until the lease should be renewed.
+    #[must_use]
+    pub fn renewal_interval(&self) -> Duration {
+        self.request.lease.unwrap_or(Duration::from_hours(1)) / 3
+    }
+
+    fn lock_names(&self) -> Vec<String> {
+        let name = |scope: &LockScope| lock_ref(&self.request.deployment, &self.request.target, scope);
+        self.request.scopes.iter().map(name).collect()
+    }
+}

@@ -1,0 +1,237 @@
+//! Reading the current state: O(components), however long the history is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::deployment::lock::HeldLock;
+use crate::deployment::record::LedgerRecord;
+use crate::deployment::ref_names::{
+    ComponentAddress, LATEST_PREFIX, LOCK_PREFIX, STATE_PREFIX, parse_latest_ref, parse_lock_ref,
+    parse_state_ref,
+};
+use crate::deployment::state::{ComponentState, DeploymentState, TargetState};
+use crate::deployment::{CommitId, DeploymentName, ObjectId, RecordStatus, TargetName};
+use crate::git::refs::{Expected, RefUpdate};
+
+use super::codec::decode_lock;
+use super::pending::{PENDING_PREFIX, PendingRun};
+use super::refs::{KnownRefs, mirror_of};
+use super::{Ledger, LedgerError, Scope};
+
+/// How far back what runs is looked for behind failed attempts before the history is read.
+const ATTEMPTS_FOLLOWED: usize = 32;
+
+/// The ledger at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub deployments: BTreeMap<DeploymentName, DeploymentState>,
+    /// Runs of this checkout whose records have not reached the remote.
+    pub pending: Vec<PendingRun>,
+    /// What pushes are compared with.
+    pub(super) known: KnownRefs,
+}
+
+impl Snapshot {
+    /// The state of one deployment; empty where it never ran.
+    #[must_use]
+    pub fn deployment(&self, name: &DeploymentName) -> DeploymentState {
+        self.deployments
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| DeploymentState { deployment: name.clone(), targets: BTreeMap::new() })
+    }
+}
+
+impl Ledger<'_> {
+    /// Reads the state from what is here. Call [`Ledger::refresh`] first to have it as the remote has it.
+    pub fn read(&self, scope: &Scope) -> Result<Snapshot, LedgerError> {
+        let mut known = self.read_refs(scope)?;
+        self.adopt_mirror(&mut known);
+        let pending = self.pending_runs(&known);
+        let deployments = self.states(&known, &pending)?;
+        Ok(Snapshot { deployments, pending, known })
+    }
+
+    /// One listing for everything: states, newest records, locks, what waits to be published, and the mirror of each.
+    pub(super) fn read_refs(&self, scope: &Scope) -> Result<KnownRefs, LedgerError> {
+        let mut prefixes = vec![PENDING_PREFIX.to_owned()];
+        for namespace in [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX] {
+            for prefix in scope.prefixes() {
+                let name = format!("{namespace}{prefix}");
+                prefixes.extend(self.remote().map(|remote| mirror_of(remote, &name)));
+                prefixes.push(name);
+            }
+        }
+        Ok(KnownRefs::sort(self.repository.git().refs(&prefixes)?, self.remote()))
+    }
+
+    /// Takes over what the remote has. What exists only here stays: it may have been made by hand.
+    fn adopt_mirror(&self, known: &mut KnownRefs) {
+        let mut updates = Vec::new();
+        for (name, object) in &known.remote {
+            if !name.starts_with(LOCK_PREFIX) && known.local.get(name) != Some(object) {
+                updates.push(RefUpdate {
+                    name: name.clone(),
+                    new: Some(object.clone()),
+                    expected: Expected::Anything,
+                });
+            }
+        }
+        for RefUpdate { name, new, .. } in &updates {
+            known.local.extend(new.clone().map(|object| (name.clone(), object)));
+        }
+        if let Err(error) = self.repository.git().update_refs(&updates, "atmos: refresh") {
+            // A checkout that cannot be written to can still be read.
+            self.warn(format!("cannot keep what {} has: {error}", self.remote().unwrap_or("the remote")));
+        }
+    }
+
+    fn states(
+        &self,
+        known: &KnownRefs,
+        pending: &[PendingRun],
+    ) -> Result<BTreeMap<DeploymentName, DeploymentState>, LedgerError> {
+        let mut components: BTreeMap<ComponentAddress, ComponentState> = BTreeMap::new();
+        for (name, object) in &known.local {
+            if name.starts_with(STATE_PREFIX) {
+                match parse_state_ref(name) {
+                    Ok(address) => {
+                        components.entry(address).or_default().commit = Some(CommitId(object.clone()));
+                    }
+                    Err(error) => self.warn(format!("{name} is skipped: {error}")),
+                }
+            } else if name.starts_with(LATEST_PREFIX) {
+                match parse_latest_ref(name) {
+                    Ok(address) => {
+                        let newest = self.read_record(&address, object);
+                        components.entry(address).or_default().newest = newest;
+                    }
+                    Err(error) => self.warn(format!("{name} is skipped: {error}")),
+                }
+            }
+        }
+        self.complete_from_history(&mut components)?;
+        for run in pending {
+            for record in &run.records {
+                components.entry(ComponentAddress::of(&record.id)).or_default().unpublished += 1;
+            }
+        }
+        let mut deployments: BTreeMap<DeploymentName, DeploymentState> = BTreeMap::new();
+        for (address, state) in components {
+            target_of(&mut deployments, &address.deployment, &address.target)
+                .components
+                .insert(address.component, state);
+        }
+        for (deployment, target, lock) in self.locks_in(known) {
+            target_of(&mut deployments, &deployment, &target).locks.push(lock);
+        }
+        Ok(deployments)
+    }
+
+    /// Finds the record of what runs where the newest one does not say it: in a ledger that plain git commands wrote,
+    /// or behind failed attempts.
+    fn complete_from_history(
+        &self,
+        components: &mut BTreeMap<ComponentAddress, ComponentState>,
+    ) -> Result<(), LedgerError> {
+        let mut unknown = BTreeSet::new();
+        for (address, state) in components.iter_mut() {
+            match (&state.newest, &state.commit) {
+                (Some(newest), Some(commit)) if runs(newest, commit) => state.running = state.newest.clone(),
+                // The state was moved by somebody who does not keep newest records.
+                (Some(newest), Some(_)) if newest.record.status == RecordStatus::Success => {
+                    unknown.insert(address.clone());
+                }
+                (Some(newest), Some(commit)) => {
+                    state.running = self.follow_previous(address, newest, commit);
+                    if state.running.is_none() {
+                        unknown.insert(address.clone());
+                    }
+                }
+                (None, Some(_)) => {
+                    unknown.insert(address.clone());
+                }
+                (_, None) => {}
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        for (address, records) in self.component_histories(&unknown)? {
+            let Some(state) = components.get_mut(&address) else { continue };
+            state.running = records
+                .iter()
+                .find(|record| state.commit.as_ref().is_some_and(|commit| runs(record, commit)))
+                .cloned();
+            state.newest = records.into_iter().chain(state.newest.take()).max_by(LedgerRecord::compare_age);
+        }
+        Ok(())
+    }
+
+    /// The record of what runs, behind attempts that did not succeed.
+    fn follow_previous(
+        &self,
+        address: &ComponentAddress,
+        newest: &LedgerRecord,
+        commit: &CommitId,
+    ) -> Option<LedgerRecord> {
+        let mut previous = newest.record.previous.clone();
+        for _ in 0..ATTEMPTS_FOLLOWED {
+            let object = previous?;
+            if !self.objects.contains(&object) {
+                return None;
+            }
+            let record = self.read_record(address, &object)?;
+            if runs(&record, commit) {
+                return Some(record);
+            }
+            previous = record.record.previous;
+        }
+        None
+    }
+
+    /// The locks, by target.
+    fn locks_in(&self, known: &KnownRefs) -> Vec<(DeploymentName, TargetName, HeldLock)> {
+        self.locks_known(known)
+            .range(LOCK_PREFIX.to_owned()..)
+            .take_while(|(name, _)| name.starts_with(LOCK_PREFIX))
+            .filter_map(|(name, object)| {
+                let (deployment, target, scope) = parse_lock_ref(name)
+                    .inspect_err(|error| self.warn(format!("{name} is skipped: {error}")))
+                    .ok()?;
+                let lock = self.read_lock(name, object);
+                Some((deployment, target, HeldLock { scope, object: object.clone(), lock }))
+            })
+            .collect()
+    }
+
+    /// Reads a lock. One that cannot be read still is a lock, held by nobody knows whom.
+    pub(super) fn read_lock(&self, name: &str, object: &ObjectId) -> crate::deployment::lock::Lock {
+        let decoded = self
+            .objects
+            .read_tag(object)
+            .map_err(|error| error.to_string())
+            .and_then(|tag| decode_lock(&tag.message).map_err(|error| error.to_string()));
+        decoded.unwrap_or_else(|error| {
+            self.warn(format!("the lock {name} cannot be read: {error}"));
+            crate::deployment::lock::Lock::unreadable()
+        })
+    }
+}
+
+/// Whether this is the record of the commit that runs.
+fn runs(record: &LedgerRecord, commit: &CommitId) -> bool {
+    record.record.status == RecordStatus::Success && record.record.commit == *commit
+}
+
+fn target_of<'a>(
+    deployments: &'a mut BTreeMap<DeploymentName, DeploymentState>,
+    deployment: &DeploymentName,
+    target: &TargetName,
+) -> &'a mut TargetState {
+    deployments
+        .entry(deployment.clone())
+        .or_insert_with(|| DeploymentState { deployment: deployment.clone(), targets: BTreeMap::new() })
+        .targets
+        .entry(target.clone())
+        .or_default()
+}

@@ -1,0 +1,240 @@
+//! One step of writing: refs that change together, on the remote and then here.
+
+use std::time::Duration;
+
+use crate::deployment::ObjectId;
+use crate::deployment::ref_names::{LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX, STATE_PREFIX};
+use crate::git::refs::{Expected, RefUpdate};
+use crate::git::transport::{PushOutcome, PushUpdate};
+
+use super::refs::mirror_of;
+use super::{Ledger, LedgerError};
+
+/// How often a step that only met contention is tried again.
+const ATTEMPTS: u32 = 12;
+
+/// Refs that change together or not at all.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Step {
+    updates: Vec<PushUpdate>,
+}
+
+/// What the remote said to a step.
+#[derive(Debug)]
+pub(super) enum StepOutcome {
+    Accepted,
+    /// These refs are not as they were expected to be; each with what the remote said.
+    Contended(Vec<(String, String)>),
+}
+
+impl Step {
+    /// Adds a change; a second one of the same ref replaces what the first would have set.
+    pub(super) fn push(&mut self, update: PushUpdate) {
+        match self.updates.iter_mut().find(|known| known.name == update.name) {
+            Some(known) => known.new = update.new,
+            None => self.updates.push(update),
+        }
+    }
+
+    /// Adds a ref that must not exist yet.
+    pub(super) fn create(&mut self, name: String, object: ObjectId) {
+        self.push(PushUpdate { name, new: Some(object), expected: None });
+    }
+
+    /// Adds a ref that must be as it was last seen.
+    pub(super) fn set(&mut self, name: String, object: ObjectId, seen: Option<&ObjectId>) {
+        self.push(PushUpdate { name, new: Some(object), expected: seen.cloned() });
+    }
+
+    /// Adds the removal of a ref that must be as it was last seen.
+    pub(super) fn delete(&mut self, name: String, seen: ObjectId) {
+        self.push(PushUpdate { name, new: None, expected: Some(seen) });
+    }
+
+    /// The changes.
+    pub(super) fn updates(&self) -> &[PushUpdate] {
+        &self.updates
+    }
+
+    /// For a server without atomic pushes: history first, then states, then locks, so that a push that is torn between
+    /// two of these never shows a state that has no record, nor frees what is not recorded.
+    fn in_safe_order(&self) -> [Vec<PushUpdate>; 3] {
+        let rank = |update: &PushUpdate| {
+            if update.name.starts_with(LOCK_PREFIX) {
+                2
+            } else {
+                usize::from(update.name.starts_with(STATE_PREFIX))
+            }
+        };
+        let mut parts: [Vec<PushUpdate>; 3] = Default::default();
+        for update in &self.updates {
+            parts[rank(update)].push(update.clone());
+        }
+        parts
+    }
+}
+
+impl Ledger<'_> {
+    /// Pushes a step once. A refusal that trying again cannot change is an error.
+    pub(super) fn push_step(&self, remote: &str, step: &Step) -> Result<StepOutcome, LedgerError> {
+        let git = self.repository.git();
+        let limit = Some(self.options.write_limit);
+        match git.push(remote, step.updates(), true, limit)? {
+            PushOutcome::Accepted => Ok(StepOutcome::Accepted),
+            PushOutcome::Rejected(reasons) => classify(remote, reasons),
+            PushOutcome::AtomicUnsupported => {
+                for part in step.in_safe_order().iter().filter(|part| !part.is_empty()) {
+                    match git.push(remote, part, false, limit)? {
+                        PushOutcome::Rejected(reasons) => {
+                            self.take_back(remote, part, &reasons);
+                            return classify(remote, reasons);
+                        }
+                        PushOutcome::Accepted | PushOutcome::AtomicUnsupported => {}
+                    }
+                }
+                Ok(StepOutcome::Accepted)
+            }
+        }
+    }
+
+    /// Without atomic pushes, locks of which only some were taken are given back: all of them or none.
+    fn take_back(&self, remote: &str, part: &[PushUpdate], rejected: &[(String, String)]) {
+        let taken: Vec<_> = part
+            .iter()
+            .filter(|update| update.name.starts_with(LOCK_PREFIX))
+            .filter(|update| !rejected.iter().any(|(name, _)| *name == update.name))
+            .filter_map(|update| {
+                let object = update.new.clone()?;
+                Some(PushUpdate { name: update.name.clone(), new: None, expected: Some(object) })
+            })
+            .collect();
+        if taken.is_empty() {
+            return;
+        }
+        let result = self.repository.git().push(remote, &taken, false, Some(self.options.write_limit));
+        if !matches!(result, Ok(PushOutcome::Accepted)) {
+            self.warn(format!("{remote} kept locks that this run gives back; they will expire"));
+        }
+    }
+
+    /// Carries a step out, on the remote where there is one and then here; waits for its turn where others write to the
+    /// same repository at the same moment, and gives up where a ref is not as expected.
+    ///
+    /// `afterwards` changes here in the same transaction.
+    pub(super) fn carry_out(
+        &self,
+        step: &Step,
+        reason: &str,
+        afterwards: &[RefUpdate],
+    ) -> Result<StepOutcome, LedgerError> {
+        if step.updates.is_empty() {
+            self.repository.git().update_refs(afterwards, reason)?;
+            return Ok(StepOutcome::Accepted);
+        }
+        let Some(remote) = self.reachable_remote() else { return self.carry_out_here(step, reason) };
+        for attempt in 0..ATTEMPTS {
+            match self.push_step(remote, step)? {
+                StepOutcome::Accepted => {
+                    super::failpoint("pushed");
+                    let mut updates = after_push(remote, step);
+                    updates.extend_from_slice(afterwards);
+                    self.repository.git().update_refs(&updates, reason)?;
+                    return Ok(StepOutcome::Accepted);
+                }
+                StepOutcome::Contended(reasons) if reasons.iter().all(|(_, reason)| is_transient(reason)) => {
+                    std::thread::sleep(backoff(attempt));
+                }
+                contended @ StepOutcome::Contended(_) => return Ok(contended),
+            }
+        }
+        Err(LedgerError::Contended(remote.to_owned()))
+    }
+
+    /// Carries a step out in a repository without a remote.
+    fn carry_out_here(&self, step: &Step, reason: &str) -> Result<StepOutcome, LedgerError> {
+        let updates: Vec<_> = step
+            .updates
+            .iter()
+            .map(|update| RefUpdate {
+                name: update.name.clone(),
+                new: update.new.clone(),
+                expected: update.expected.clone().map_or(Expected::Absent, Expected::Object),
+            })
+            .collect();
+        match self.repository.git().update_refs(&updates, reason) {
+            Ok(()) => Ok(StepOutcome::Accepted),
+            // The ref that git names is the one that is not as expected.
+            Err(crate::git::GitError::Failed { stderr, .. }) if stderr.contains("cannot lock ref") => {
+                let named =
+                    step.updates.iter().filter(|update| stderr.contains(&format!("'{}'", update.name)));
+                Ok(StepOutcome::Contended(
+                    named.map(|update| (update.name.clone(), "stale info".to_owned())).collect(),
+                ))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What changes here once the remote has accepted a step: the mirror, and the ledger itself. Other people's locks
+/// are only mirrored.
+fn after_push(remote: &str, step: &Step) -> Vec<RefUpdate> {
+    let change = |name: String, new: &Option<ObjectId>| RefUpdate {
+        name,
+        new: new.clone(),
+        expected: Expected::Anything,
+    };
+    let mut updates = Vec::new();
+    for update in &step.updates {
+        let name = &update.name;
+        if [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX].iter().any(|kind| name.starts_with(kind))
+        {
+            updates.push(change(mirror_of(remote, name), &update.new));
+        }
+        if !name.starts_with(LOCK_PREFIX) {
+            updates.push(change(name.clone(), &update.new));
+        }
+    }
+    updates
+}
+
+/// Sorts what a remote said into what another attempt may change and what it never will.
+fn classify(remote: &str, reasons: Vec<(String, String)>) -> Result<StepOutcome, LedgerError> {
+    let is_final = |reason: &str| {
+        [
+            "hook",
+            "denied",
+            "protected",
+            "permission",
+            "not allowed",
+            "prohibited",
+            "shallow update",
+            "hidden ref",
+        ]
+        .iter()
+        .any(|word| reason.contains(word))
+    };
+    if let Some((name, reason)) = reasons.iter().find(|(_, reason)| is_final(reason)) {
+        let (name, reason) = (name.clone(), reason.clone());
+        return Err(LedgerError::Refused { remote: remote.to_owned(), name, reason });
+    }
+    // Refs that failed only because another one did say nothing.
+    let (because, guilty): (Vec<_>, Vec<_>) =
+        reasons.into_iter().partition(|(_, reason)| reason.starts_with("atomic"));
+    Ok(StepOutcome::Contended(if guilty.is_empty() { because } else { guilty }))
+}
+
+/// Whether a ref was refused for the moment only, such as when two pushes lock the same file. A lease that does not hold
+/// is final for this step: the caller has to look again.
+fn is_transient(reason: &str) -> bool {
+    !["stale info", "already exists", "fetch first", "non-fast-forward", "incorrect old value"]
+        .iter()
+        .any(|word| reason.contains(word))
+}
+
+/// How long to wait before trying again: doubling, half of it by chance, so that many runners do not march in step.
+pub(super) fn backoff(attempt: u32) -> Duration {
+    let ceiling = 40_u64 << attempt.min(6);
+    let chance = u64::from(uuid::Uuid::now_v7().as_bytes()[15]);
+    Duration::from_millis(ceiling / 2 + ceiling * chance / 512)
+}

@@ -1,0 +1,170 @@
+//! Refreshing from the remote: exact prefixes, no tags on the side, never more history than is needed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::deployment::ref_names::{
+    LATEST_PREFIX, LOCK_PREFIX, RECORD_TAG_PREFIX, STATE_PREFIX, TAGS_PREFIX, notes_ref,
+};
+use crate::deployment::{CommitId, DeploymentName, TargetName};
+use crate::git::GitError;
+use crate::git::transport::FetchOptions;
+
+use super::refs::mirror_of;
+use super::{Ledger, LedgerError, Scope};
+
+/// How long a question may wait for the remote when there is a copy here to answer from.
+const PATIENCE_WITH_A_COPY: Duration = Duration::from_secs(5);
+/// And when there is none.
+const PATIENCE_WITHOUT: Duration = Duration::from_mins(2);
+
+/// How far what was read can be trusted to be what the remote has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Freshness {
+    /// The remote has just been asked, or there is none.
+    Current,
+    /// The network was not to be used; as of when, where that is known.
+    Offline { since: Option<Timestamp> },
+    /// The remote could not be reached; as of when, where that is known, and why.
+    Stale { since: Option<Timestamp>, reason: String },
+}
+
+impl Ledger<'_> {
+    /// Asks the remote for states, newest records and locks. A remote that does not answer is not an error: what
+    /// is here is then as old as the answer says.
+    pub fn refresh(&self, scope: &Scope) -> Freshness {
+        let Some(remote) = self.reachable_remote() else { return self.refresh_nothing() };
+        match self.fetch_states(remote, scope, self.patience()) {
+            Ok(()) => Freshness::Current,
+            Err(error) => self.stale(&error),
+        }
+    }
+
+    /// The answer where no remote is asked.
+    pub(super) fn refresh_nothing(&self) -> Freshness {
+        match self.remote() {
+            Some(_) => Freshness::Offline { since: self.last_refresh() },
+            None => Freshness::Current,
+        }
+    }
+
+    /// The answer where the remote did not.
+    pub(super) fn stale(&self, error: &GitError) -> Freshness {
+        Freshness::Stale { since: self.last_refresh(), reason: error.to_string() }
+    }
+
+    /// How long a question waits for the remote.
+    fn patience(&self) -> Duration {
+        if self.last_refresh().is_some() { PATIENCE_WITH_A_COPY } else { PATIENCE_WITHOUT }
+    }
+
+    /// Asks the remote for states, newest records and locks, and insists on an answer.
+    pub fn refresh_or_fail(&self, scope: &Scope) -> Result<(), LedgerError> {
+        match self.reachable_remote() {
+            Some(remote) => Ok(self.fetch_states(remote, scope, self.options.write_limit)?),
+            None => Ok(()),
+        }
+    }
+
+    fn fetch_states(&self, remote: &str, scope: &Scope, limit: Duration) -> Result<(), GitError> {
+        let mut refspecs = Vec::new();
+        for namespace in [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX] {
+            for prefix in scope.prefixes() {
+                let name = format!("{namespace}{prefix}*");
+                refspecs.push(format!("+{name}:{}", mirror_of(remote, &name)));
+            }
+        }
+        let options = FetchOptions { prune: true, limit: Some(limit), ..self.fetch_options() };
+        self.repository.git().fetch(remote, &refspecs, &options)?;
+        self.note_refresh();
+        Ok(())
+    }
+
+    /// Fetches the history tags below these prefixes (`<deployment>/<target>/…/`). Tags are never overwritten: one that
+    /// differs from the remote's is worth a warning.
+    pub(super) fn fetch_tags(&self, prefixes: &[String]) -> Result<(), GitError> {
+        let Some(remote) = self.reachable_remote() else { return Ok(()) };
+        let refspecs: Vec<_> = prefixes
+            .iter()
+            .map(|prefix| {
+                let name = format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}{prefix}*");
+                format!("{name}:{name}")
+            })
+            .collect();
+        let options = FetchOptions { limit: Some(self.patience()), ..self.fetch_options() };
+        match self.repository.git().fetch(remote, &refspecs, &options) {
+            Err(GitError::Failed { stderr, .. }) if stderr.contains("would clobber existing tag") => {
+                self.warn(format!("{remote} has other history tags than this checkout for the same names"));
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Fetches one namespace of a deployment's notes into the mirror.
+    pub(super) fn fetch_notes(&self, deployment: &DeploymentName, namespace: &str) -> Result<(), GitError> {
+        let Some(remote) = self.reachable_remote() else { return Ok(()) };
+        let name = notes_ref(deployment, namespace);
+        // With a star, because a namespace that does not exist yet is not an error.
+        let refspec = format!("+{name}*:{}*", mirror_of(remote, &name));
+        let options = FetchOptions { limit: Some(self.options.write_limit), ..FetchOptions::default() };
+        self.repository.git().fetch(remote, &[refspec], &options)
+    }
+
+    /// Fetches refs below an exact name prefix as they are named on the remote.
+    pub(super) fn fetch_prefix(&self, prefix: &str) -> Result<(), GitError> {
+        let Some(remote) = self.reachable_remote() else { return Ok(()) };
+        self.repository.git().fetch(remote, &[format!("{prefix}*:{prefix}*")], &self.fetch_options())
+    }
+
+    /// Gets a commit that is not here, by its full id.
+    pub fn fetch_commit(&self, commit: &CommitId) -> Result<(), GitError> {
+        let Some(remote) = self.reachable_remote() else { return Ok(()) };
+        self.repository.git().fetch(remote, &[commit.to_string()], &self.fetch_options())
+    }
+
+    /// Gets the whole history that leads to the targets' commits, for a question about ancestry in a shallow checkout.
+    pub fn deepen(&self, deployment: &DeploymentName, targets: &[TargetName]) -> Result<(), GitError> {
+        let Some(remote) = self.reachable_remote() else { return Ok(()) };
+        if !self.repository.is_shallow() {
+            return Ok(());
+        }
+        let refspecs: Vec<_> = targets
+            .iter()
+            .map(|target| {
+                let name = format!("{STATE_PREFIX}{deployment}/{target}/*");
+                format!("+{name}:{}", mirror_of(remote, &name))
+            })
+            .collect();
+        let options = FetchOptions { unshallow: true, ..FetchOptions::default() };
+        self.repository.git().fetch(remote, &refspecs, &options)
+    }
+
+    /// What a CI checkout has of history is what it keeps: one commit deep where it is shallow.
+    fn fetch_options(&self) -> FetchOptions {
+        FetchOptions { depth: self.repository.is_shallow().then_some(1), ..FetchOptions::default() }
+    }
+
+    /// When the remote last answered.
+    fn last_refresh(&self) -> Option<Timestamp> {
+        let modified = std::fs::metadata(self.refresh_marker()).ok()?.modified().ok()?;
+        Timestamp::try_from(modified).ok()
+    }
+
+    fn note_refresh(&self) {
+        let marker = self.refresh_marker();
+        let written = marker
+            .parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::write(&marker, b""));
+        if let Err(error) = written {
+            // Only the age of a later answer depends on it.
+            tracing::debug!(%error, "cannot note the refresh");
+        }
+    }
+
+    fn refresh_marker(&self) -> std::path::PathBuf {
+        self.repository.common_dir().join("atmos").join("refreshed")
+    }
+}
