@@ -4,5 +4,6 @@
 //! ledger, lets `deployment` decide, acts through the adapters, and renders what happened.
 
 pub mod cancellation;
+pub mod component;
 pub mod deployment;
 pub mod scheduler;
