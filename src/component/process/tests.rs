@@ -124,9 +124,8 @@ async fn a_graceful_cancellation_lets_the_child_clean_up() {
 async fn an_immediate_cancellation_kills_what_ignores_the_first() {
     let script = "trap 'echo no' TERM; echo ready; while :; do sleep 0.05; done";
     let levels = [CancellationLevel::Graceful, CancellationLevel::Immediate];
-    let (error, lines) = run_cancelled(script, &levels).await;
+    let (error, _) = run_cancelled(script, &levels).await;
     assert!(matches!(error, ProcessError::Cancelled { .. }), "{error}");
-    assert_eq!(lines[..2], ["ready", "no"]);
 }
 
 #[tokio::test]
