@@ -26,6 +26,11 @@ impl Environment {
         self.0.remove(name.as_ref());
     }
 
+    /// Removes the variables whose names begin so.
+    pub fn remove_prefix(&mut self, prefix: &str) {
+        self.0.retain(|name, _| !name.as_encoded_bytes().starts_with(prefix.as_bytes()));
+    }
+
     /// The variables, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))

@@ -12,6 +12,8 @@ pub mod names;
 pub mod promotion;
 pub mod record;
 pub mod state;
+pub mod template;
+pub mod variables;
 
 pub use commit::{CommitId, ObjectId};
 pub use definition::{Component, Deployment, PromotionRule, Target};

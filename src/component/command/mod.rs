@@ -66,6 +66,8 @@ fn environment(
     output_file: &Path,
 ) -> Result<Environment, ComponentError> {
     let mut environment = run.environment.clone();
+    // A rollout inside another's command must not see the other's images.
+    environment.remove_prefix("ATMOS_ARTIFACT_");
     environment.set("ATMOS_DEPLOYMENT", run.deployment.as_str());
     environment.set("ATMOS_TARGET", run.target.as_str());
     environment.set("ATMOS_COMPONENT", run.component.name.as_str());

@@ -227,10 +227,6 @@ async fn supervise(
                     deadline = Some(Instant::now() + LINGER);
                 }
             }
-            read = &mut reading, if !all_read => {
-                read?;
-                all_read = true;
-            }
             raised = supervision.cancellation.above(level), if status.is_none() || stop.is_some() => {
                 level = raised;
                 stop.get_or_insert(Stop::Cancelled);
@@ -258,6 +254,11 @@ async fn supervise(
                         deadline = Some(Instant::now() + GRACE);
                     }
                 }
+            }
+            // Last: a child that never stops printing would keep the others from ever being looked at.
+            read = &mut reading, if !all_read => {
+                read?;
+                all_read = true;
             }
         }
     }

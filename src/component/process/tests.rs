@@ -97,6 +97,13 @@ async fn a_timeout_ends_the_grandchildren_too() {
     assert!(is_gone(pid.trim()));
 }
 
+#[tokio::test]
+async fn a_child_that_never_stops_printing_is_still_timed_out() {
+    let invocation = Invocation { timeout: Some(Duration::from_millis(100)), ..shell("yes") };
+    let error = run_alone(&invocation).await.unwrap_err();
+    assert!(matches!(error, ProcessError::TimedOut { .. }), "{error}");
+}
+
 /// Runs a script and raises the cancellation to these levels, each when the script prints a line.
 async fn run_cancelled(script: &str, levels: &[CancellationLevel]) -> (ProcessError, Vec<String>) {
     let (canceller, cancellation) = Cancellation::new();
