@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 use super::*;
+use crate::cancellation::CancellationLevel;
 use crate::deployment::definition::{CommandSettings, ComponentSettings};
 
 /// Everything that a run borrows.
@@ -19,6 +20,8 @@ pub(super) struct Fixture {
     pub(super) in_ci: bool,
     pub(super) terraform: TerraformSettings,
     pub(super) stack: TerraformStack,
+    /// Cancel gracefully when a line with this text is logged.
+    pub(super) cancel_at: Option<&'static str>,
     /// What was logged.
     pub(super) lines: Mutex<Vec<String>>,
 }
@@ -52,6 +55,7 @@ impl Fixture {
             in_ci: false,
             terraform: TerraformSettings::default(),
             stack: TerraformStack::named("shop-dev"),
+            cancel_at: None,
             lines: Mutex::default(),
         }
     }
@@ -77,7 +81,13 @@ impl Fixture {
         let path = std::env::var_os("PATH").unwrap();
         let home = self.directory.path().into();
         let environment = [("PATH".into(), path), ("HOME".into(), home)].into_iter().collect();
-        let log = |_: Stream, line: &str| self.lines.lock().unwrap().push(line.to_owned());
+        let (canceller, cancellation) = Cancellation::new();
+        let log = |_: Stream, line: &str| {
+            if self.cancel_at.is_some_and(|text| line.contains(text)) {
+                canceller.raise(CancellationLevel::Graceful);
+            }
+            self.lines.lock().unwrap().push(line.to_owned());
+        };
         run(ComponentRun {
             component: &self.component,
             deployment: &"shop".parse().unwrap(),
@@ -97,7 +107,7 @@ impl Fixture {
             stack: &self.stack,
             log: &log,
             masks: &Masks::default(),
-            cancellation: &Cancellation::never(),
+            cancellation: &cancellation,
         })
         .await
     }

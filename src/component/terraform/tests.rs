@@ -79,6 +79,27 @@ async fn a_failure_carries_what_terraform_said() {
 }
 
 #[tokio::test]
+async fn a_cancelled_apply_keeps_what_it_made_and_gives_up_its_lock() {
+    let module = r#"
+        resource "terraform_data" "made" { input = 1 }
+        resource "terraform_data" "slow" {
+          input = terraform_data.made.output
+          provisioner "local-exec" { command = "echo sleeping && sleep 600" }
+        }
+    "#;
+    let Some(mut fixture) = fixture(module) else { return };
+    fixture.cancel_at = Some("(local-exec): sleeping");
+    let error = fixture.run(Mode::Apply).await.unwrap_err();
+    assert!(error.is_cancelled(), "{error}");
+
+    // The one that was made stays; the other one is tainted or was never noted.
+    fixture.cancel_at = None;
+    fixture.terraform.lock_timeout = Duration::ZERO;
+    let changes = fixture.run(Mode::Plan).await.unwrap().changes.unwrap();
+    assert_eq!(changes.add, 1);
+}
+
+#[tokio::test]
 async fn local_state_is_told_of_in_ci_and_a_backend_keeps_its_own() {
     let Some(mut fixture) = fixture("") else { return };
     fixture.in_ci = true;
