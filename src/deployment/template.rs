@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_the_design_names_can_be_named() {
+    fn everything_that_there_is_can_be_named() {
         let templates = json!({
             "plain": "no template",
             "text": "{{ git.branch }}-{{ target.name }}-{{context.cpu}}",

@@ -59,7 +59,7 @@ fn resolve(program: &str, directory: &Path, environment: &Environment) -> Result
     }
 }
 
-/// The captured environment, and what a command is told about the rollout (`design/components.md`).
+/// The captured environment, and what a command is told about the rollout.
 fn environment(
     run: ComponentRun<'_>,
     vars_file: &Path,
