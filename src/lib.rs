@@ -3,6 +3,9 @@
 //! The way through: `cli` turns what was typed into a typed request, reads a snapshot of configuration and
 //! ledger, lets `deployment` decide, acts through the adapters, and renders what happened.
 
+pub mod cancellation;
+pub mod component;
 pub mod deployment;
 pub mod git;
 pub mod ledger;
+pub mod scheduler;

@@ -14,6 +14,8 @@ pub mod promotion;
 pub mod record;
 pub mod ref_names;
 pub mod state;
+pub mod template;
+pub mod variables;
 
 pub use commit::{CommitId, ObjectId};
 pub use definition::{Component, Deployment, PromotionRule, Target};

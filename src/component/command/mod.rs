@@ -1,0 +1,102 @@
+//! `command` components: whatever a team already deploys with.
+
+pub(super) mod outputs;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::environment::Environment;
+use super::process::{self, Invocation, ProcessError, StdoutUse};
+use super::{ComponentError, ComponentResult, ComponentRun, Mode, Notice, checkout};
+
+pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentError> {
+    let settings = run.component.settings.command.as_ref().ok_or(ComponentError::NoCommand)?;
+    let argv = match run.mode {
+        Mode::Apply => &settings.apply,
+        Mode::Plan => match &settings.plan {
+            Some(plan) => plan,
+            None => {
+                return Ok(ComponentResult { notices: vec![Notice::NoPlanCommand], ..Default::default() });
+            }
+        },
+    };
+    let (program, arguments) = argv.split_first().ok_or(ComponentError::NoCommand)?;
+    let directory = settings.working_directory.as_deref().unwrap_or(".");
+    let directory = checkout::folder(run.checkout, Path::new(directory))?;
+
+    let scratch = tempfile::Builder::new()
+        .prefix("command-")
+        .tempdir_in(run.scratch)
+        .map_err(ComponentError::files("make a folder for temporary files"))?;
+    let vars_file = scratch.path().join("vars.json");
+    let output_file = scratch.path().join("output");
+    serde_json::to_vec_pretty(run.vars)
+        .map_err(std::io::Error::from)
+        .and_then(|vars| std::fs::write(&vars_file, vars))
+        .and_then(|()| std::fs::write(&output_file, ""))
+        .map_err(ComponentError::files("write the variables file"))?;
+
+    let invocation = Invocation {
+        name: program.clone(),
+        program: resolve(program, &directory, run.environment)?,
+        arguments: arguments.iter().map(OsString::from).collect(),
+        directory,
+        environment: environment(run, &vars_file, &output_file)?,
+        timeout: settings.timeout,
+        stdout: StdoutUse::Log,
+    };
+    process::run(&invocation, run.supervision()).await?;
+    Ok(ComponentResult { outputs: outputs::read(&output_file)?, ..Default::default() })
+}
+
+/// The program's file: a path is taken from the working directory, a name is looked for on `PATH`.
+fn resolve(program: &str, directory: &Path, environment: &Environment) -> Result<PathBuf, ProcessError> {
+    if program.contains('/') {
+        Ok(directory.join(program))
+    } else {
+        environment.find_program(program).ok_or_else(|| ProcessError::Missing { program: program.to_owned() })
+    }
+}
+
+/// The captured environment, and what a command is told about the rollout.
+fn environment(
+    run: ComponentRun<'_>,
+    vars_file: &Path,
+    output_file: &Path,
+) -> Result<Environment, ComponentError> {
+    let mut environment = run.environment.clone();
+    // A rollout inside another's command must not see the other's images.
+    environment.remove_prefix("ATMOS_ARTIFACT_");
+    environment.set("ATMOS_DEPLOYMENT", run.deployment.as_str());
+    environment.set("ATMOS_TARGET", run.target.as_str());
+    environment.set("ATMOS_COMPONENT", run.component.name.as_str());
+    environment.set("ATMOS_GIT_SHA", run.commit.as_str());
+    match run.previous_commit {
+        Some(commit) => environment.set("ATMOS_PREVIOUS_GIT_SHA", commit.as_str()),
+        None => environment.remove("ATMOS_PREVIOUS_GIT_SHA"),
+    }
+    environment.set("ATMOS_RUN_ID", run.run_id);
+    environment.set("ATMOS_VARS_FILE", vars_file);
+    environment.set("ATMOS_OUTPUT", output_file);
+    let mut owners: BTreeMap<String, &str> = BTreeMap::new();
+    for (name, image) in run.artifacts {
+        let variable = format!("ATMOS_ARTIFACT_{}", variable_part(name));
+        if let Some(first) = owners.insert(variable.clone(), name) {
+            let (first, second) = (first.to_owned(), name.clone());
+            return Err(ComponentError::AmbiguousVariable { first, second, variable });
+        }
+        environment.set(variable, image);
+    }
+    Ok(environment)
+}
+
+/// A name as part of a variable's: upper case, everything but letters and digits an underscore.
+fn variable_part(name: &str) -> String {
+    name.chars()
+        .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_uppercase() } else { '_' })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! Why a component's run failed.
+
+use std::io;
+
+use super::checkout::FolderError;
+use super::command::outputs::OutputsError;
+use super::process::ProcessError;
+use super::terraform::ModuleError;
+use crate::deployment::{ComponentKind, ComponentName};
+
+/// A component's run that failed or was cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    #[error("{kind} components cannot be rolled out by this version")]
+    Unsupported { component: ComponentName, kind: ComponentKind },
+    #[error("the component has no settings.command.apply")]
+    NoCommand,
+    #[error("the images {first:?} and {second:?} would both be passed as {variable}")]
+    AmbiguousVariable { first: String, second: String, variable: String },
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error("the outputs that the command wrote cannot be read")]
+    Outputs(#[from] OutputsError),
+    #[error("{program} answered with something that is not the JSON it should be")]
+    Answer { program: String, source: serde_json::Error },
+    #[error("cannot {action}")]
+    Files { action: String, source: io::Error },
+}
+
+impl ComponentError {
+    /// Whether the run was cancelled rather than failed by itself.
+    #[must_use]
+    pub const fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Process(ProcessError::Cancelled { .. }))
+    }
+
+    /// The exit code of the child that failed, where one did and was not killed.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            Self::Process(ProcessError::Failed { status, .. }) => status.code(),
+            _ => None,
+        }
+    }
+
+    /// The last lines that the child printed, secrets masked.
+    #[must_use]
+    pub fn tail(&self) -> &[String] {
+        match self {
+            Self::Process(error) => error.tail(),
+            _ => &[],
+        }
+    }
+
+    /// Turns an I/O error into one that says what was being done: "write the variables file".
+    pub(super) fn files(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let action = action.into();
+        |source| Self::Files { action, source }
+    }
+}

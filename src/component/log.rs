@@ -1,0 +1,84 @@
+//! What children print, line by line, fit to be shown.
+
+/// Where a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// Takes the lines that children print: decoded, without control sequences, secrets masked.
+pub trait LogSink: Send + Sync {
+    fn line(&self, stream: Stream, line: &str);
+}
+
+impl<F: Fn(Stream, &str) + Send + Sync> LogSink for F {
+    fn line(&self, stream: Stream, line: &str) {
+        self(stream, line);
+    }
+}
+
+/// Strings that must not appear in logs.
+#[derive(Clone, Default)]
+pub struct Masks(Vec<String>);
+
+/// What stands in a masked string's place.
+const MASK: &str = "***";
+
+/// Lines of a longer secret that are shorter than this are not masked on their own: a brace, say, of a JSON
+/// document would blot out half the log.
+const SHORTEST_PART: usize = 4;
+
+impl Masks {
+    /// Masks for these secrets. One of several lines is masked line by line, as it would be printed.
+    pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
+        let mut masks = Vec::new();
+        for secret in secrets {
+            let secret = secret.as_ref().trim();
+            let whole = !secret.contains('\n');
+            let parts = secret.lines().map(str::trim);
+            masks.extend(
+                parts
+                    .filter(|part| !part.is_empty() && (whole || part.len() >= SHORTEST_PART))
+                    .map(str::to_owned),
+            );
+        }
+        // A secret that contains another must go first.
+        masks.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        masks.dedup();
+        Self(masks)
+    }
+
+    /// The text without the secrets.
+    #[must_use]
+    pub fn apply(&self, text: String) -> String {
+        self.0.iter().fold(text, |text, mask| {
+            if text.contains(mask.as_str()) { text.replace(mask.as_str(), MASK) } else { text }
+        })
+    }
+}
+
+/// How many there are, never what they are.
+impl std::fmt::Debug for Masks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Masks({})", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longer_secrets_are_masked_before_those_that_they_contain() {
+        let masks = Masks::new(["hunter2", "hunter2-and-more", " "]);
+        assert_eq!(masks.apply("a hunter2-and-more b hunter2 c".to_owned()), "a *** b *** c");
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_is_masked_line_by_line() {
+        let masks = Masks::new(["{\nkey: abcdef\n}"]);
+        assert_eq!(masks.apply("  key: abcdef }".to_owned()), "  *** }");
+        assert_eq!(format!("{masks:?}"), "Masks(1)");
+    }
+}

@@ -1,0 +1,150 @@
+//! Components: what a rollout runs, one file per kind.
+//!
+//! A component runs in a checkout of the commit that is being deployed, with the environment that it is
+//! given; nothing here reads the process's own. What children print goes to a [`LogSink`], line by line.
+
+mod checkout;
+mod command;
+mod environment;
+mod error;
+mod log;
+mod nixpack;
+mod preflight;
+mod process;
+mod terraform;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::cancellation::Cancellation;
+use crate::deployment::definition::Values;
+use crate::deployment::{CommitId, Component, ComponentKind, DeploymentName, TargetName};
+
+pub use checkout::FolderError;
+pub use command::outputs::OutputsError;
+pub use environment::Environment;
+pub use error::ComponentError;
+pub use log::{LogSink, Masks, Stream};
+pub use preflight::{MissingTool, PreflightError, preflight};
+pub use process::ProcessError;
+pub use terraform::{ModuleError, TerraformSettings, TerraformStack};
+
+/// Whether anything is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Find out what would change and change nothing (`--plan`).
+    Plan,
+    Apply,
+}
+
+/// One component, about to run.
+#[derive(Clone, Copy)]
+pub struct ComponentRun<'a> {
+    pub component: &'a Component,
+    pub deployment: &'a DeploymentName,
+    pub target: &'a TargetName,
+    /// The commit that is deployed.
+    pub commit: &'a CommitId,
+    /// The commit that runs now; absent where the component never ran on this target.
+    pub previous_commit: Option<&'a CommitId>,
+    pub run_id: &'a str,
+    pub mode: Mode,
+    /// The variables, resolved and without templates; what earlier components put out is in them already.
+    pub vars: &'a Values,
+    /// The images of this commit: component to `registry/name@sha256:…`.
+    pub artifacts: &'a BTreeMap<String, String>,
+    /// The root of a checkout of the commit. Terraform components that share a folder need a checkout each
+    /// where they have [generated files](TerraformStack::generated_files).
+    pub checkout: &'a Path,
+    /// Where Terraform's state is kept for modules without a backend: `.atmos/state` of the working copy.
+    pub state: &'a Path,
+    /// A folder for this run's temporary files, which may hold secrets; outside the checkout.
+    pub scratch: &'a Path,
+    pub environment: &'a Environment,
+    /// Whether this runs in CI, where local state does not outlive the job.
+    pub in_ci: bool,
+    pub terraform: &'a TerraformSettings,
+    pub stack: &'a TerraformStack,
+    pub log: &'a dyn LogSink,
+    /// What must not appear in the log.
+    pub masks: &'a Masks,
+    pub cancellation: &'a Cancellation,
+}
+
+/// What a component's run has come to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ComponentResult {
+    /// What was or would be changed, where the kind can tell.
+    pub changes: Option<Changes>,
+    /// What later components can use. Sensitive outputs are not among them.
+    pub outputs: Values,
+    /// What was deployed, by digest: component to `registry/name@sha256:…`.
+    pub artifacts: BTreeMap<String, String>,
+    /// What people should know about this run.
+    pub notices: Vec<Notice>,
+}
+
+/// How many resources a run adds, changes and destroys. One that is replaced is added and destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Changes {
+    pub add: u64,
+    pub change: u64,
+    pub destroy: u64,
+}
+
+/// Something about a run that its status does not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A dry run of a `command` component that has no plan command: nothing ran.
+    NoPlanCommand,
+    /// A `nixpack` component for whose commit no image was built.
+    NoBuildRecord { commit: CommitId },
+    /// The module has no backend that outlives the job: its state was kept in a file of this machine.
+    LocalStateInCi,
+}
+
+impl Notice {
+    /// Whether it is a warning rather than information.
+    #[must_use]
+    pub const fn is_warning(&self) -> bool {
+        match self {
+            Self::NoPlanCommand => false,
+            Self::NoBuildRecord { .. } | Self::LocalStateInCi => true,
+        }
+    }
+}
+
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoPlanCommand => f.write_str("no plan command is configured, so nothing was run"),
+            Self::NoBuildRecord { commit } => write!(f, "no build record for commit {}", commit.short()),
+            Self::LocalStateInCi => f.write_str(
+                "the module configures no remote backend: its state is kept in a file on this machine \
+                 and is lost with the CI job unless the job keeps it",
+            ),
+        }
+    }
+}
+
+/// Runs one component to its end. Dropping the future kills what it has started.
+pub async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentError> {
+    match run.component.kind {
+        ComponentKind::Command => command::run(run).await,
+        ComponentKind::Nixpack => Ok(nixpack::run(run)),
+        ComponentKind::Terraform => terraform::run(run).await,
+        ComponentKind::Helmfile => Err(ComponentError::Unsupported {
+            component: run.component.name.clone(),
+            kind: run.component.kind,
+        }),
+    }
+}
+
+impl<'a> ComponentRun<'a> {
+    fn supervision(&self) -> process::Supervision<'a> {
+        process::Supervision { log: self.log, masks: self.masks, cancellation: self.cancellation }
+    }
+}
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,98 @@
+//! What can be found out before anything is applied: tools that are missing, kinds that cannot run.
+
+use crate::deployment::{Component, ComponentKind, ComponentName};
+
+use super::environment::Environment;
+use super::terraform::TerraformSettings;
+
+/// A program that a component needs and that is not on `PATH`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{component} needs the program {program:?}, which is not on PATH")]
+pub struct MissingTool {
+    pub component: ComponentName,
+    pub program: String,
+    /// How to get it.
+    pub hint: String,
+}
+
+/// Why a set of components cannot be rolled out here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PreflightError {
+    #[error(transparent)]
+    MissingTool(#[from] MissingTool),
+    #[error("{kind} components cannot be rolled out by this version ({component})")]
+    Unsupported { component: ComponentName, kind: ComponentKind },
+}
+
+/// Checks that every component's kind and tools are there.
+///
+/// A command that is named by a path lies in the deployed commit and is looked for when it runs.
+pub fn preflight<'a>(
+    components: impl IntoIterator<Item = &'a Component>,
+    terraform: &TerraformSettings,
+    environment: &Environment,
+) -> Result<(), PreflightError> {
+    for component in components {
+        let missing = |program: &str, hint: String| MissingTool {
+            component: component.name.clone(),
+            program: program.to_owned(),
+            hint,
+        };
+        match component.kind {
+            ComponentKind::Nixpack => {}
+            ComponentKind::Helmfile => {
+                let (component, kind) = (component.name.clone(), component.kind);
+                return Err(PreflightError::Unsupported { component, kind });
+            }
+            ComponentKind::Terraform => {
+                if terraform.find_program(environment).is_none() {
+                    return Err(missing(&terraform.program, terraform.hint()).into());
+                }
+            }
+            ComponentKind::Command => {
+                let settings = component.settings.command.iter();
+                let programs = settings
+                    .flat_map(|command| command.plan.iter().chain([&command.apply]))
+                    .filter_map(|argv| argv.first());
+                for program in programs {
+                    if !program.contains('/') && environment.find_program(program).is_none() {
+                        let hint = format!(
+                            "install {program} here, or write \"./{program}\" if it is a file of the \
+                             component's working directory"
+                        );
+                        return Err(missing(program, hint).into());
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::component::testing::{Fixture, command};
+
+    #[test]
+    fn what_is_missing_is_found_and_what_lies_in_the_commit_is_left() {
+        let environment: Environment = [("PATH".into(), "/usr/bin:/bin".into())].into_iter().collect();
+        let terraform =
+            TerraformSettings { program: "tofu-that-is-not-there".to_owned(), ..Default::default() };
+        let check = |kind, settings| {
+            let mut fixture = Fixture::new(kind, "api");
+            fixture.component.settings.command = settings;
+            preflight([&fixture.component], &terraform, &environment)
+        };
+
+        assert_eq!(check(ComponentKind::Nixpack, None), Ok(()));
+        assert_eq!(check(ComponentKind::Command, Some(command(&["sh"]))), Ok(()));
+        assert_eq!(check(ComponentKind::Command, Some(command(&["./deploy.sh"]))), Ok(()));
+        let error = check(ComponentKind::Command, Some(command(&["no-such-program"]))).unwrap_err();
+        assert_eq!(error.to_string(), "api needs the program \"no-such-program\", which is not on PATH");
+        let error = check(ComponentKind::Terraform, None).unwrap_err();
+        assert!(matches!(error, PreflightError::MissingTool(tool) if tool.program == terraform.program));
+        let error = check(ComponentKind::Helmfile, None).unwrap_err();
+        assert_eq!(error.to_string(), "helmfile components cannot be rolled out by this version (api)");
+    }
+}

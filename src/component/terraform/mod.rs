@@ -1,0 +1,229 @@
+//! `terraform` components: a root module, planned to a file, and exactly that plan applied.
+
+mod answers;
+mod module;
+mod workspace;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::environment::Environment;
+use super::process::{self, Invocation, ProcessError, StdoutUse};
+use super::{ComponentError, ComponentResult, ComponentRun, Mode, Notice, checkout};
+use module::{Backend, Module};
+
+pub use module::ModuleError;
+
+/// `components.terraform` of `atmos.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TerraformSettings {
+    /// `terraform` or `tofu`; a name on `PATH` or an absolute path.
+    pub program: String,
+    /// The folder of the root modules, relative to the root of the checkout.
+    pub base_path: PathBuf,
+    /// How long to wait for somebody else's state lock.
+    pub lock_timeout: Duration,
+}
+
+impl Default for TerraformSettings {
+    fn default() -> Self {
+        Self {
+            program: "terraform".to_owned(),
+            base_path: PathBuf::from("components/terraform"),
+            lock_timeout: Duration::from_secs(5 * 60),
+        }
+    }
+}
+
+impl TerraformSettings {
+    /// The program's file, if it is there.
+    #[must_use]
+    pub fn find_program(&self, environment: &Environment) -> Option<PathBuf> {
+        let path = Path::new(&self.program);
+        if path.is_absolute() {
+            path.exists().then(|| path.to_owned())
+        } else {
+            environment.find_program(&self.program)
+        }
+    }
+
+    /// How to get the program.
+    pub(super) fn hint(&self) -> String {
+        let page = if self.is_opentofu() {
+            "https://opentofu.org/docs/intro/install/"
+        } else {
+            "https://developer.hashicorp.com/terraform/install"
+        };
+        format!("install it ({page}), or name another in components.terraform.command of atmos.yaml")
+    }
+
+    fn is_opentofu(&self) -> bool {
+        Path::new(&self.program).file_name().is_some_and(|name| name == "tofu")
+    }
+}
+
+/// What a component's stack adds to its module.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TerraformStack {
+    /// The stack's name, for the name of the variables file.
+    pub name: String,
+    /// The workspace of the module's backend to work in; absent: the default one. Made where it is missing.
+    /// Local state is kept per deployment, target and component and needs none.
+    pub workspace: Option<String>,
+    /// Files to write into the module's folder first: `backend.tf.json`, `providers_override.tf.json`.
+    pub generated_files: BTreeMap<String, serde_json::Value>,
+}
+
+impl TerraformStack {
+    /// A stack that adds nothing but its name.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+}
+
+/// One module's commands.
+struct Terraform<'a> {
+    run: ComponentRun<'a>,
+    program: PathBuf,
+    folder: PathBuf,
+    environment: Environment,
+    lock_timeout: String,
+}
+
+pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentError> {
+    let settings = run.terraform;
+    let program = settings
+        .find_program(run.environment)
+        .ok_or_else(|| ProcessError::Missing { program: settings.program.clone() })?;
+    let folder = checkout::folder(run.checkout, &settings.base_path.join(run.component.folder()))?;
+    let scratch = tempfile::Builder::new()
+        .prefix("terraform-")
+        .tempdir_in(run.scratch)
+        .map_err(ComponentError::files("make a folder for temporary files"))?;
+    let scratch_path =
+        scratch.path().canonicalize().map_err(ComponentError::files("find the temporary files"))?;
+
+    workspace::write_generated(&folder, &run.stack.generated_files)?;
+    let module = Module::read(&folder)?;
+    let variables = workspace::write_variables(run, &folder, &module)?;
+    let mut result = ComponentResult::default();
+    let state = if module.backend == Backend::Local {
+        if run.in_ci {
+            result.notices.push(Notice::LocalStateInCi);
+        }
+        Some(workspace::keep_state(run, &folder)?)
+    } else {
+        None
+    };
+
+    let terraform = Terraform {
+        run,
+        program,
+        folder,
+        environment: environment(run, &scratch_path, state.is_some()),
+        lock_timeout: format!("-lock-timeout={}s", settings.lock_timeout.as_secs()),
+    };
+    terraform.init(state.as_deref()).await?;
+    if let (Some(workspace), None) = (&run.stack.workspace, &state) {
+        let arguments = ["workspace", "select", "-or-create", "-no-color", workspace.as_str()];
+        terraform.call(arguments.map(Into::into), StdoutUse::Log).await?;
+    }
+    let plan = scratch_path.join("plan");
+    terraform.plan(&variables, &plan).await?;
+    let shown = terraform
+        .call(["show".into(), "-json".into(), "-no-color".into(), plan.clone().into()], StdoutUse::Data)
+        .await?;
+    result.changes = Some(terraform.answer(answers::changes(&shown))?);
+    if run.mode == Mode::Apply {
+        terraform.apply(&plan).await?;
+        let outputs = ["output", "-json", "-no-color"].map(Into::into);
+        let outputs = terraform.call(outputs, StdoutUse::Data).await?;
+        result.outputs = terraform.answer(answers::outputs(&outputs))?;
+    }
+    Ok(result)
+}
+
+/// The captured environment with what makes Terraform run unattended. `TF_*` passes through, except where
+/// it would put the module's own files or its state elsewhere.
+fn environment(run: ComponentRun<'_>, scratch: &Path, local_state: bool) -> Environment {
+    let mut environment = run.environment.clone();
+    environment.set("TF_IN_AUTOMATION", "1");
+    environment.set("TF_INPUT", "0");
+    // Components may share a module's folder; what `init` makes is for one of them.
+    environment.set("TF_DATA_DIR", scratch.join("data"));
+    if local_state || run.stack.workspace.is_some() {
+        environment.remove("TF_WORKSPACE");
+    }
+    environment
+}
+
+impl Terraform<'_> {
+    async fn init(&self, state: Option<&Path>) -> Result<(), ComponentError> {
+        let mut arguments: Vec<OsString> = ["init", "-input=false", "-no-color"].map(Into::into).into();
+        if let Some(state) = state {
+            arguments.push(joined("-backend-config=path=", state));
+        }
+        self.call(arguments, StdoutUse::Log).await.map(drop)
+    }
+
+    async fn plan(&self, variables: &Path, plan: &Path) -> Result<(), ComponentError> {
+        let arguments = [
+            "plan".into(),
+            "-input=false".into(),
+            "-no-color".into(),
+            self.lock_timeout.as_str().into(),
+            joined("-var-file=", variables),
+            joined("-out=", plan),
+        ];
+        self.call(arguments, StdoutUse::Log).await.map(drop)
+    }
+
+    async fn apply(&self, plan: &Path) -> Result<(), ComponentError> {
+        let arguments = [
+            "apply".into(),
+            "-input=false".into(),
+            "-no-color".into(),
+            self.lock_timeout.as_str().into(),
+            plan.into(),
+        ];
+        self.call(arguments, StdoutUse::Log).await.map(drop)
+    }
+
+    /// Runs one command in the module's folder.
+    async fn call(
+        &self,
+        arguments: impl IntoIterator<Item = OsString>,
+        stdout: StdoutUse,
+    ) -> Result<Vec<u8>, ComponentError> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let command = arguments.first().map(|command| command.to_string_lossy()).unwrap_or_default();
+        let invocation = Invocation {
+            name: format!("{} {command}", self.run.terraform.program),
+            program: self.program.clone(),
+            directory: self.folder.clone(),
+            environment: self.environment.clone(),
+            timeout: None,
+            stdout,
+            arguments,
+        };
+        Ok(process::run(&invocation, self.run.supervision()).await?)
+    }
+
+    fn answer<T>(&self, answer: Result<T, serde_json::Error>) -> Result<T, ComponentError> {
+        answer
+            .map_err(|source| ComponentError::Answer { program: self.run.terraform.program.clone(), source })
+    }
+}
+
+/// `-flag=path`, whatever bytes the path is made of.
+fn joined(flag: &str, path: &Path) -> OsString {
+    let mut argument = OsString::from(flag);
+    argument.push(path);
+    argument
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! What a root module declares: its variables and its backend.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hcl_edit::structure::{Block, Body};
+use serde_json::Value;
+
+/// A module that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ModuleError {
+    #[error("{} cannot be read", file.display())]
+    Unreadable { file: PathBuf, source: io::Error },
+    #[error("{}:{line}:{column}: {message}", file.display())]
+    Hcl { file: PathBuf, line: usize, column: usize, message: String },
+    #[error("{} is not valid JSON", file.display())]
+    Json { file: PathBuf, source: serde_json::Error },
+    #[error("there is no Terraform module in {}", folder.display())]
+    Empty { folder: PathBuf },
+}
+
+/// Where a module keeps its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Backend {
+    /// Nothing is configured, or a local file, which would be lost with the checkout.
+    #[default]
+    Local,
+    /// Somewhere else.
+    Remote,
+}
+
+/// What the files of a root module declare.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Module {
+    pub variables: BTreeSet<String>,
+    pub backend: Backend,
+}
+
+impl Module {
+    /// Reads the module in a folder: `*.tf` and `*.tf.json`, and `OpenTofu`'s own `*.tofu`.
+    pub(super) fn read(folder: &Path) -> Result<Self, ModuleError> {
+        let unreadable = |file: &Path| {
+            let file = file.to_owned();
+            |source| ModuleError::Unreadable { file, source }
+        };
+        let mut module = Self::default();
+        let mut files = 0;
+        for entry in std::fs::read_dir(folder).map_err(unreadable(folder))? {
+            let path = entry.map_err(unreadable(folder))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // What editors leave behind is not part of the module, by Terraform's own rule.
+            if name.starts_with(['.', '#']) || name.ends_with('~') {
+                continue;
+            }
+            let hcl = name.ends_with(".tf") || name.ends_with(".tofu");
+            let json = name.ends_with(".tf.json") || name.ends_with(".tofu.json");
+            if !hcl && !json {
+                continue;
+            }
+            files += 1;
+            let text = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
+            if hcl {
+                module.add_hcl(&path, &text)?;
+            } else {
+                module.add_json(&path, &text)?;
+            }
+        }
+        if files == 0 { Err(ModuleError::Empty { folder: folder.to_owned() }) } else { Ok(module) }
+    }
+
+    fn add_hcl(&mut self, file: &Path, text: &str) -> Result<(), ModuleError> {
+        let body: Body = text.parse().map_err(|error: hcl_edit::parser::Error| ModuleError::Hcl {
+            file: file.to_owned(),
+            line: error.location().line(),
+            column: error.location().column(),
+            message: error.message().to_owned(),
+        })?;
+        let label = |block: &Block| block.labels.first().map(|label| label.as_str().to_owned());
+        self.variables.extend(body.get_blocks("variable").filter_map(label));
+        for settings in body.get_blocks("terraform") {
+            for backend in settings.body.get_blocks("backend").filter_map(label) {
+                self.add_backend(&backend);
+            }
+            if settings.body.has_blocks("cloud") {
+                self.backend = Backend::Remote;
+            }
+        }
+        Ok(())
+    }
+
+    /// JSON syntax allows an object or a list of objects wherever HCL has blocks.
+    fn add_json(&mut self, file: &Path, text: &str) -> Result<(), ModuleError> {
+        let document: Value = serde_json::from_str(text)
+            .map_err(|source| ModuleError::Json { file: file.to_owned(), source })?;
+        for root in objects(&document) {
+            for variables in root.get("variable").into_iter().flat_map(objects) {
+                self.variables.extend(variables.keys().cloned());
+            }
+            for settings in root.get("terraform").into_iter().flat_map(objects) {
+                for backends in settings.get("backend").into_iter().flat_map(objects) {
+                    backends.keys().for_each(|backend| self.add_backend(backend));
+                }
+                if settings.contains_key("cloud") {
+                    self.backend = Backend::Remote;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_backend(&mut self, kind: &str) {
+        if kind != "local" {
+            self.backend = Backend::Remote;
+        }
+    }
+}
+
+fn objects(value: &Value) -> impl Iterator<Item = &serde_json::Map<String, Value>> {
+    let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    list.iter().filter_map(Value::as_object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(files: &[(&str, &str)]) -> Result<Module, ModuleError> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        Module::read(folder.path())
+    }
+
+    #[test]
+    fn variables_are_found_in_both_syntaxes_and_nowhere_else() {
+        let hcl = r#"
+            variable "name" { type = string }
+            variable cpu {}
+            # variable "comment" {}
+            locals {
+              text = <<-EOT
+                variable "heredoc" {}
+                ${jsonencode({ a = "}" })}
+              EOT
+            }
+            module "inner" { source = "./x" }
+        "#;
+        let json = r#"{"variable": [{"region": {}}, {"zone": {"default": "a"}}], "//": "comment"}"#;
+        let module =
+            module(&[("main.tf", hcl), ("more.tf.json", json), ("old.tf~", "variable \"old\" {}")]).unwrap();
+        assert_eq!(module.variables.iter().collect::<Vec<_>>(), ["cpu", "name", "region", "zone"]);
+        assert_eq!(module.backend, Backend::Local);
+    }
+
+    #[test]
+    fn only_what_outlives_the_checkout_counts_as_a_backend() {
+        let backend = |name: &str, text: &str| module(&[(name, text)]).unwrap().backend;
+        assert_eq!(backend("a.tf", "terraform {\n  backend \"s3\" {}\n}\n"), Backend::Remote);
+        assert_eq!(
+            backend("a.tf", "terraform {\n  cloud {\n    organization = \"x\"\n  }\n}\n"),
+            Backend::Remote
+        );
+        assert_eq!(backend("a.tf", "terraform {\n  backend \"local\" {}\n}\n"), Backend::Local);
+        assert_eq!(backend("a.tf", "terraform {\n  required_version = \">= 1\"\n}\n"), Backend::Local);
+        assert_eq!(backend("a.tf.json", r#"{"terraform": {"backend": {"gcs": {}}}}"#), Backend::Remote);
+    }
+
+    #[test]
+    fn an_unreadable_module_is_located() {
+        let error = module(&[("main.tf", "variable \"a\" {\n  type = \n}\n")]).unwrap_err();
+        assert!(matches!(error, ModuleError::Hcl { line: 2, .. }), "{error}");
+        assert!(matches!(module(&[("README.md", "")]), Err(ModuleError::Empty { .. })));
+    }
+}

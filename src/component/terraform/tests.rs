@@ -1,0 +1,131 @@
+//! A real `terraform`, offline: `terraform_data` needs no provider.
+
+use serde_json::json;
+
+use super::*;
+use crate::component::testing::Fixture;
+use crate::component::{Changes, FolderError};
+use crate::deployment::ComponentKind;
+
+const MODULE: &str = r#"
+    variable "size" { type = number }
+    variable "secret" {
+      type      = string
+      sensitive = true
+      default   = "hunter2"
+    }
+    resource "terraform_data" "one" { input = var.size }
+    resource "terraform_data" "two" { triggers_replace = var.size }
+    output "size" { value = terraform_data.one.output }
+    output "secret" {
+      value     = var.secret
+      sensitive = true
+    }
+"#;
+
+/// A component with this module, or `None`, with a word why, where there is no terraform.
+fn fixture(module: &str) -> Option<Fixture> {
+    let mut fixture = Fixture::new(ComponentKind::Terraform, "ecs/service");
+    let environment = std::env::vars_os().collect();
+    if fixture.terraform.find_program(&environment).is_none() {
+        let required = std::env::var("ATMOS_TEST_REQUIRE").unwrap_or_default();
+        assert!(!required.contains("terraform"), "terraform is required and not on PATH");
+        println!("skipped: terraform is not on PATH");
+        return None;
+    }
+    fixture.component.folder = Some("service".to_owned());
+    fixture.vars = json!({"size": 1, "undeclared": "x"}).as_object().unwrap().clone();
+    let folder = fixture.checkout().join("components/terraform/service");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("main.tf"), module).unwrap();
+    Some(fixture)
+}
+
+#[tokio::test]
+async fn a_plan_changes_nothing_and_an_apply_does_what_was_planned() {
+    let Some(mut fixture) = fixture(MODULE) else { return };
+    let planned = fixture.run(Mode::Plan).await.unwrap();
+    assert_eq!(planned.changes, Some(Changes { add: 2, change: 0, destroy: 0 }));
+    let state = fixture.state().join("shop/dev/ecs/service/terraform.tfstate");
+    assert!(!state.exists());
+
+    let applied = fixture.run(Mode::Apply).await.unwrap();
+    assert_eq!(applied.changes, planned.changes);
+    assert_eq!(serde_json::Value::from(applied.outputs), json!({"size": 1}), "the sensitive one is left out");
+    assert!(state.exists());
+
+    // A new checkout finds the state of the old one.
+    let folder = fixture.checkout().join("components/terraform/service");
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("main.tf"), MODULE).unwrap();
+    fixture.vars["size"] = json!(2);
+    let changed = fixture.run(Mode::Apply).await.unwrap();
+    assert_eq!(changed.changes, Some(Changes { add: 1, change: 1, destroy: 1 }));
+    assert_eq!(fixture.run(Mode::Plan).await.unwrap().changes, Some(Changes::default()));
+
+    let lines = fixture.lines.lock().unwrap();
+    assert!(lines.iter().any(|line| line.contains("Apply complete!")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("hunter2")), "{lines:?}");
+    assert_eq!(std::fs::read_dir(fixture.scratch()).unwrap().count(), 0, "temporary files are removed");
+}
+
+#[tokio::test]
+async fn a_failure_carries_what_terraform_said() {
+    let Some(fixture) = fixture("resource \"terraform_data\" \"x\" { input = var.nope }\n") else { return };
+    let error = fixture.run(Mode::Apply).await.unwrap_err();
+    assert_eq!(error.to_string(), "terraform plan failed with exit status 1");
+    assert!(error.tail().iter().any(|line| line.contains("undeclared input variable")), "{:?}", error.tail());
+}
+
+#[tokio::test]
+async fn a_cancelled_apply_keeps_what_it_made_and_gives_up_its_lock() {
+    let module = r#"
+        resource "terraform_data" "made" { input = 1 }
+        resource "terraform_data" "slow" {
+          input = terraform_data.made.output
+          provisioner "local-exec" { command = "echo sleeping && sleep 600" }
+        }
+    "#;
+    let Some(mut fixture) = fixture(module) else { return };
+    fixture.cancel_at = Some("(local-exec): sleeping");
+    let error = fixture.run(Mode::Apply).await.unwrap_err();
+    assert!(error.is_cancelled(), "{error}");
+
+    // The one that was made stays; the other one is tainted or was never noted.
+    fixture.cancel_at = None;
+    fixture.terraform.lock_timeout = Duration::ZERO;
+    let changes = fixture.run(Mode::Plan).await.unwrap().changes.unwrap();
+    assert_eq!(changes.add, 1);
+}
+
+#[tokio::test]
+async fn local_state_is_told_of_in_ci_and_a_backend_keeps_its_own() {
+    let Some(mut fixture) = fixture("") else { return };
+    fixture.in_ci = true;
+    assert_eq!(fixture.run(Mode::Plan).await.unwrap().notices, [Notice::LocalStateInCi]);
+
+    // The in-memory backend stands for any remote one.
+    let backend = json!({"terraform": {"backend": {"inmem": {}}}});
+    fixture.stack.generated_files.insert("backend.tf.json".to_owned(), backend);
+    std::fs::remove_file(
+        fixture.checkout().join("components/terraform/service/atmos_backend_override.tf.json"),
+    )
+    .unwrap();
+    assert_eq!(fixture.run(Mode::Plan).await.unwrap().notices, []);
+}
+
+#[tokio::test]
+async fn a_folder_outside_the_commit_is_refused() {
+    let Some(mut fixture) = fixture(MODULE) else { return };
+    fixture.component.folder = Some("../../..".to_owned());
+    let error = fixture.run(Mode::Plan).await.unwrap_err();
+    assert!(matches!(error, ComponentError::Folder(FolderError::Outside { .. })), "{error}");
+}
+
+#[test]
+fn a_missing_program_comes_with_how_to_get_it() {
+    let settings = TerraformSettings { program: "tofu".to_owned(), ..Default::default() };
+    assert!(settings.find_program(&Environment::default()).is_none());
+    assert!(settings.hint().contains("opentofu.org"));
+}

@@ -1,0 +1,114 @@
+//! A component in a checkout of its own, for the tests of every kind.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::cancellation::CancellationLevel;
+use crate::deployment::definition::{CommandSettings, ComponentSettings};
+
+/// Everything that a run borrows.
+pub(super) struct Fixture {
+    directory: TempDir,
+    pub(super) component: Component,
+    pub(super) commit: CommitId,
+    pub(super) vars: Values,
+    pub(super) artifacts: BTreeMap<String, String>,
+    pub(super) in_ci: bool,
+    pub(super) terraform: TerraformSettings,
+    pub(super) stack: TerraformStack,
+    /// Cancel gracefully when a line with this text is logged.
+    pub(super) cancel_at: Option<&'static str>,
+    /// What was logged.
+    pub(super) lines: Mutex<Vec<String>>,
+}
+
+/// A command without a plan.
+pub(super) fn command(apply: &[&str]) -> CommandSettings {
+    let apply = apply.iter().map(|word| (*word).to_owned()).collect();
+    CommandSettings { plan: None, apply, working_directory: None, timeout: None }
+}
+
+impl Fixture {
+    pub(super) fn new(kind: ComponentKind, name: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for folder in ["checkout", "scratch"] {
+            std::fs::create_dir(directory.path().join(folder)).unwrap();
+        }
+        Self {
+            directory,
+            component: Component {
+                name: name.parse().unwrap(),
+                kind,
+                folder: None,
+                labels: indexmap::IndexMap::new(),
+                depends_on: Vec::new(),
+                vars: Values::new(),
+                settings: ComponentSettings::default(),
+            },
+            commit: "1".repeat(40).parse().unwrap(),
+            vars: Values::new(),
+            artifacts: BTreeMap::new(),
+            in_ci: false,
+            terraform: TerraformSettings::default(),
+            stack: TerraformStack::named("shop-dev"),
+            cancel_at: None,
+            lines: Mutex::default(),
+        }
+    }
+
+    pub(super) fn checkout(&self) -> PathBuf {
+        self.directory.path().join("checkout")
+    }
+
+    pub(super) fn scratch(&self) -> PathBuf {
+        self.directory.path().join("scratch")
+    }
+
+    pub(super) fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    pub(super) fn command_mut(&mut self) -> &mut CommandSettings {
+        self.component.settings.command.as_mut().unwrap()
+    }
+
+    pub(super) async fn run(&self, mode: Mode) -> Result<ComponentResult, ComponentError> {
+        let (checkout, state, scratch) = (self.checkout(), self.state(), self.scratch());
+        let path = std::env::var_os("PATH").unwrap();
+        let home = self.directory.path().into();
+        let environment = [("PATH".into(), path), ("HOME".into(), home)].into_iter().collect();
+        let (canceller, cancellation) = Cancellation::new();
+        let log = |_: Stream, line: &str| {
+            if self.cancel_at.is_some_and(|text| line.contains(text)) {
+                canceller.raise(CancellationLevel::Graceful);
+            }
+            self.lines.lock().unwrap().push(line.to_owned());
+        };
+        run(ComponentRun {
+            component: &self.component,
+            deployment: &"shop".parse().unwrap(),
+            target: &"dev".parse().unwrap(),
+            commit: &self.commit,
+            previous_commit: None,
+            run_id: "local:1",
+            mode,
+            vars: &self.vars,
+            artifacts: &self.artifacts,
+            checkout: &checkout,
+            state: &state,
+            scratch: &scratch,
+            environment: &environment,
+            in_ci: self.in_ci,
+            terraform: &self.terraform,
+            stack: &self.stack,
+            log: &log,
+            masks: &Masks::default(),
+            cancellation: &cancellation,
+        })
+        .await
+    }
+}

@@ -1,0 +1,251 @@
+//! Templates in values: `{{ git.sha }}`, `{{ context.cpu }}`, `{{ nixpack.api.image }}`.
+//!
+//! Handlebars, strict: what a template names must be there. A value that is one such name and nothing else
+//! keeps its type, so that `"{{ context.cpu }}"` is a number where the context has one.
+
+use std::collections::BTreeMap;
+
+use handlebars::template::{Parameter, TemplateElement};
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, Path, PathSeg, RenderContext, RenderError, RenderErrorReason,
+    ScopedJson, Template, no_escape,
+};
+use serde_json::{Value, json};
+
+use super::commit::CommitId;
+use super::definition::Values;
+use super::names::{ComponentName, TargetName};
+
+/// What templates can name.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// `git.sha`: the commit that is deployed.
+    pub commit: &'a CommitId,
+    /// `git.branch`; absent on a detached head.
+    pub branch: Option<&'a str>,
+    /// `target.name`.
+    pub target: &'a TargetName,
+    /// `context.…`: the target's context, with what the command line adds.
+    pub context: &'a Values,
+    /// `nixpack.<component>.image` and `.digest`: component to `registry/name@sha256:…`.
+    pub images: &'a BTreeMap<String, String>,
+    /// `outputs.<component>.<name>`: what the components that ran before have put out.
+    pub outputs: &'a BTreeMap<ComponentName, Values>,
+    /// `env "NAME"`: the variables that templates may read, already selected.
+    pub environment: &'a BTreeMap<String, String>,
+}
+
+/// A template that cannot be rendered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: line {line}, column {column} of the template: {message}")]
+pub struct TemplateError {
+    /// The value's path: `image.tag`, `list[2]`.
+    pub path: String,
+    /// In the template, from 1.
+    pub line: usize,
+    /// In the template, from 1.
+    pub column: usize,
+    pub message: String,
+}
+
+/// Renders templates against one set of facts.
+pub struct Renderer {
+    handlebars: Handlebars<'static>,
+    facts: Context,
+}
+
+impl Renderer {
+    /// A renderer for these facts.
+    #[must_use]
+    pub fn new(facts: Facts<'_>) -> Self {
+        let mut handlebars = Handlebars::new();
+        handlebars.set_strict_mode(true);
+        handlebars.register_escape_fn(no_escape);
+        handlebars.register_helper("env", Box::new(Env(facts.environment.clone())));
+        Self { handlebars, facts: facts.data().into() }
+    }
+
+    /// Renders every string in the values, at any depth. Keys are left as they are.
+    pub fn render(&self, values: &Values) -> Result<Values, TemplateError> {
+        let rendered = values.iter().map(|(name, value)| Ok((name.clone(), self.value(name, value)?)));
+        rendered.collect()
+    }
+
+    fn value(&self, path: &str, value: &Value) -> Result<Value, TemplateError> {
+        match value {
+            Value::String(text) if text.contains("{{") => self.text(path, text),
+            Value::Array(items) => {
+                let items = items.iter().enumerate();
+                items.map(|(index, item)| self.value(&format!("{path}[{index}]"), item)).collect()
+            }
+            Value::Object(values) => {
+                let values = values.iter();
+                values
+                    .map(|(name, value)| Ok((name.clone(), self.value(&format!("{path}.{name}"), value)?)))
+                    .collect::<Result<Values, _>>()
+                    .map(Value::Object)
+            }
+            _ => Ok(value.clone()),
+        }
+    }
+
+    fn text(&self, path: &str, text: &str) -> Result<Value, TemplateError> {
+        let error = |line, column, message| TemplateError { path: path.to_owned(), line, column, message };
+        let template = Template::compile(text).map_err(|refused| {
+            let (line, column) = refused.pos().unwrap_or((1, 1));
+            error(line, column, refused.reason().to_string())
+        })?;
+        if let Some(value) = self.whole(&template) {
+            return Ok(value.clone());
+        }
+        let mut rendering = RenderContext::new(None);
+        let mut rendered = handlebars::StringOutput::new();
+        handlebars::Renderable::render(
+            &template,
+            &self.handlebars,
+            &self.facts,
+            &mut rendering,
+            &mut rendered,
+        )
+        .map_err(|refused| {
+            error(refused.line_no.unwrap_or(1), refused.column_no.unwrap_or(1), explain(&refused))
+        })?;
+        rendered.into_string().map(Value::String).map_err(|broken| error(1, 1, broken.to_string()))
+    }
+
+    /// What a template stands for that is one name and nothing else.
+    fn whole(&self, template: &Template) -> Option<&Value> {
+        let [TemplateElement::Expression(expression)] = template.elements.as_slice() else { return None };
+        let Parameter::Path(Path::Relative((segments, _))) = &expression.name else { return None };
+        if !expression.params.is_empty() || !expression.hash.is_empty() {
+            return None;
+        }
+        segments.iter().try_fold(self.facts.data(), |value, segment| match segment {
+            PathSeg::Named(name) => value.get(name),
+            _ => None,
+        })
+    }
+}
+
+impl Facts<'_> {
+    fn data(&self) -> Value {
+        let mut git = json!({ "sha": self.commit });
+        if let Some(branch) = self.branch {
+            git["branch"] = branch.into();
+        }
+        let images = self.images.iter().map(|(name, image)| {
+            let mut described = json!({ "image": image });
+            if let Some((_, digest)) = image.rsplit_once('@') {
+                described["digest"] = digest.into();
+            }
+            (name.clone(), described)
+        });
+        let outputs = self.outputs.iter().map(|(name, outputs)| (name.to_string(), outputs.clone().into()));
+        json!({
+            "git": git,
+            "target": { "name": self.target },
+            "context": self.context,
+            "nixpack": images.collect::<Values>(),
+            "outputs": outputs.collect::<Values>(),
+        })
+    }
+}
+
+/// What is wrong, in the words of the template's writer.
+fn explain(error: &RenderError) -> String {
+    match error.reason() {
+        RenderErrorReason::MissingVariable(Some(name)) => format!("{name} is not known here"),
+        reason => reason.to_string(),
+    }
+}
+
+/// `{{ env "NAME" }}`: a variable of the allowed ones.
+struct Env(BTreeMap<String, String>);
+
+impl HelperDef for Env {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let name = helper.param(0).and_then(|name| name.value().as_str()).ok_or_else(|| {
+            RenderErrorReason::Other("env needs the name of a variable: {{ env \"NAME\" }}".to_owned())
+        })?;
+        let value = self.0.get(name).ok_or_else(|| {
+            RenderErrorReason::Other(format!(
+                "the environment variable {name} is not set, or templates may not read it"
+            ))
+        })?;
+        Ok(ScopedJson::Derived(value.as_str().into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(value: &Value) -> Result<Value, TemplateError> {
+        let context = json!({"cpu": 256, "zones": ["a", "b"], "owner": "R&D <ops>"});
+        let image = "registry.example.com:5000/my-api@sha256:aa".to_owned();
+        let outputs = json!({"id": "vpc-1"}).as_object().unwrap().clone();
+        let renderer = Renderer::new(Facts {
+            commit: &"1".repeat(40).parse().unwrap(),
+            branch: Some("main"),
+            target: &"dev".parse().unwrap(),
+            context: context.as_object().unwrap(),
+            images: &[("my-api".to_owned(), image.clone()), ("ecs/api".to_owned(), image)].into(),
+            outputs: &[("vpc".parse().unwrap(), outputs)].into(),
+            environment: &[("REGION".to_owned(), "eu-1".to_owned())].into(),
+        });
+        renderer.render(value.as_object().unwrap()).map(Value::Object)
+    }
+
+    #[test]
+    fn everything_that_there_is_can_be_named() {
+        let templates = json!({
+            "plain": "no template",
+            "text": "{{ git.branch }}-{{ target.name }}-{{context.cpu}}",
+            "sha": "{{ git.sha }}",
+            "images": ["{{ nixpack.my-api.image }}", {"digest": "{{ nixpack.[ecs/api].digest }}"}],
+            "output": "{{ outputs.vpc.id }}",
+            "region": "{{ env \"REGION\" }}",
+            "unescaped": "<{{ context.owner }}>",
+        });
+        let rendered = json!({
+            "plain": "no template",
+            "text": "main-dev-256",
+            "sha": "1".repeat(40),
+            "images": ["registry.example.com:5000/my-api@sha256:aa", {"digest": "sha256:aa"}],
+            "output": "vpc-1",
+            "region": "eu-1",
+            "unescaped": "<R&D <ops>>",
+        });
+        assert_eq!(render(&templates), Ok(rendered));
+    }
+
+    #[test]
+    fn a_value_that_is_one_name_keeps_its_type() {
+        let templates =
+            json!({"cpu": "{{ context.cpu }}", "zones": "{{context.zones}}", "text": "{{ context.cpu }} "});
+        let rendered = json!({"cpu": 256, "zones": ["a", "b"], "text": "256 "});
+        assert_eq!(render(&templates), Ok(rendered));
+    }
+
+    #[test]
+    fn errors_say_which_value_and_where_in_its_template() {
+        let error =
+            render(&json!({"image": {"tags": ["x", "a\n  {{ nixpack.worker.digest }}"]}})).unwrap_err();
+        assert_eq!((error.path.as_str(), error.line), ("image.tags[1]", 2));
+        assert!(error.message.contains("nixpack.worker.digest is not known here"), "{error}");
+        let error = render(&json!({"cpu": "{{ context.memory }}"})).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cpu: line 1, column 1 of the template: context.memory is not known here"
+        );
+        assert!(render(&json!({"broken": "{{ context.cpu"})).is_err());
+        let error = render(&json!({"secret": "{{ env \"AWS_SECRET\" }}"})).unwrap_err();
+        assert!(error.message.contains("AWS_SECRET is not set, or templates may not read it"), "{error}");
+    }
+}
