@@ -11,6 +11,7 @@ pub mod lock;
 pub mod names;
 pub mod promotion;
 pub mod record;
+pub mod ref_names;
 pub mod state;
 
 pub use commit::{CommitId, ObjectId};
