@@ -6,12 +6,15 @@
 
 pub mod commit;
 pub mod definition;
+pub mod diff;
 pub mod graph;
 pub mod lock;
 pub mod names;
 pub mod promotion;
+pub mod promotion_status;
 pub mod record;
 pub mod ref_names;
+pub mod rollout_report;
 pub mod state;
 
 pub use commit::{CommitId, ObjectId};
