@@ -7,6 +7,8 @@
 pub mod commit;
 pub mod definition;
 pub mod diff;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod graph;
 pub mod lock;
 pub mod names;

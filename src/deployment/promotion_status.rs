@@ -201,7 +201,7 @@ fn standing(
         requires_approval: target.promotion.as_ref().is_some_and(|rule| rule.requires_approval),
         commits,
         deployed_at: components().filter_map(deployed_at).max(),
-        status: components().filter_map(newest_status).max_by_key(|status| severity(*status)),
+        status: state.status(),
         freeze: active_freeze(state, now),
         commits_behind,
     }
@@ -306,14 +306,6 @@ fn deployed_at(component: &ComponentState) -> Option<Timestamp> {
 
 fn newest_status(component: &ComponentState) -> Option<RecordStatus> {
     component.newest.as_ref().map(|newest| newest.record.status)
-}
-
-const fn severity(status: RecordStatus) -> u8 {
-    match status {
-        RecordStatus::Success => 0,
-        RecordStatus::Cancelled => 1,
-        RecordStatus::Failed => 2,
-    }
 }
 
 /// The freeze of a target, if it holds at `now`.
