@@ -8,4 +8,5 @@ pub mod component;
 pub mod deployment;
 pub mod git;
 pub mod ledger;
+pub mod render;
 pub mod scheduler;

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 pub struct ObjectIdError(pub String);
 
 /// The full id of any Git object: 40 hexadecimal digits (SHA-1) or 64 (SHA-256), lower case.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[schemars(inline)]
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectId(String);
 
@@ -62,7 +65,10 @@ impl fmt::Display for ObjectId {
 }
 
 /// The full id of a commit.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[schemars(inline)]
 #[serde(transparent)]
 pub struct CommitId(pub ObjectId);
 

@@ -7,12 +7,18 @@
 pub mod approval;
 pub mod commit;
 pub mod definition;
+pub mod diff;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod graph;
 pub mod lock;
 pub mod names;
 pub mod promotion;
+pub mod promotion_status;
 pub mod record;
 pub mod ref_names;
+pub mod rollout_plan;
+pub mod rollout_report;
 pub mod state;
 pub mod template;
 pub mod variables;

@@ -52,6 +52,16 @@ impl RecordStatus {
             Self::Cancelled => "cancelled",
         }
     }
+
+    /// How bad it is, for the one status that stands for several.
+    #[must_use]
+    pub const fn severity(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Cancelled => 1,
+            Self::Failed => 2,
+        }
+    }
 }
 
 impl fmt::Display for RecordStatus {

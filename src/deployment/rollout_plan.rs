@@ -233,11 +233,7 @@ fn check_direct(
     } else if request.skip_promotion_check {
         Ok(true)
     } else {
-        Err(Refusal::NotPromoted {
-            target: target.clone(),
-            sources: rule.sources.clone(),
-            components: new,
-        })
+        Err(Refusal::NotPromoted { target: target.clone(), sources: rule.sources.clone(), components: new })
     }
 }
 

@@ -45,6 +45,13 @@ impl ComponentState {
 }
 
 impl TargetState {
+    /// The worst of the components' newest records; `None` where there is no record.
+    #[must_use]
+    pub fn status(&self) -> Option<RecordStatus> {
+        let newest = self.components.values().filter_map(|component| component.newest.as_ref());
+        newest.map(|newest| newest.record.status).max_by_key(|status| status.severity())
+    }
+
     /// The freeze of the whole target, if there is one.
     #[must_use]
     pub fn freeze(&self) -> Option<&HeldLock> {

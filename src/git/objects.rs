@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Once;
 
+use crate::deployment::rollout_plan::Ancestry;
 use crate::deployment::{CommitId, ObjectId};
 
 /// The largest tag that is read. A record is about a kilobyte; what is larger is no record.
@@ -194,6 +195,30 @@ impl ObjectStore {
             Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// How one commit relates to another, as far as the history that is here goes.
+    pub fn ancestry(&self, first: &CommitId, second: &CommitId) -> Result<Ancestry, ObjectError> {
+        if first == second {
+            return Ok(Ancestry::Same);
+        }
+        let (first, second) = (self.oid(&first.0)?, self.oid(&second.0)?);
+        // Where history ends early, the walk ends with an error: then nothing is known.
+        let reaches = |from, to| self.repository.graph_descendant_of(from, to).unwrap_or(false);
+        Ok(if reaches(second, first) {
+            Ancestry::Ancestor
+        } else if reaches(first, second) {
+            Ancestry::Descendant
+        } else {
+            Ancestry::Unrelated
+        })
+    }
+
+    /// When a commit was made, in seconds since 1970; `None` where it is not here.
+    #[must_use]
+    pub fn commit_time(&self, commit: &CommitId) -> Option<i64> {
+        let commit = self.repository.find_commit(self.oid(&commit.0).ok()?).ok()?;
+        Some(commit.time().seconds())
     }
 
     /// The tree of a commit that holds notes.

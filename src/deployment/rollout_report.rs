@@ -1,0 +1,202 @@
+//! What a rollout tells while it works and when it ends.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::commit::CommitId;
+use super::definition::ApprovalMethod;
+use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
+use super::record::RecordId;
+
+/// What a rollout is to its target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RolloutKind {
+    /// A commit is deployed.
+    Deploy,
+    /// What runs on another target is deployed.
+    Promotion { from: TargetName },
+    /// A commit is deployed again that another one had replaced.
+    Rollback { to: CommitId },
+}
+
+/// A rollout before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedRollout {
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    pub kind: RolloutKind,
+    /// Nothing is applied or recorded.
+    pub dry_run: bool,
+    /// Who must agree, where the target requires an approval.
+    pub approval: Option<ApprovalMethod>,
+    /// In the order in which they are deployed.
+    pub components: Vec<PlannedComponent>,
+}
+
+/// What a rollout sets out to do with one component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedComponent {
+    pub component: ComponentName,
+    pub kind: ComponentKind,
+    /// What runs now; absent where nothing does.
+    pub previous_commit: Option<CommitId>,
+    pub commit: CommitId,
+    /// When the commit was deployed to the target that it is promoted from.
+    pub deployed_at: Option<Timestamp>,
+}
+
+/// An approval that a rollout got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    pub method: ApprovalMethod,
+    pub approved_by: String,
+    pub approved_at: Timestamp,
+}
+
+/// A rollout when it has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutReport {
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    pub kind: RolloutKind,
+    pub dry_run: bool,
+    pub result: RolloutResult,
+    pub approval: Option<Approval>,
+    /// In the order in which they are deployed.
+    pub components: Vec<ComponentReport>,
+    pub duration: Duration,
+    /// Records that are kept locally because the remote could not be reached.
+    pub unpublished: usize,
+}
+
+/// How a rollout ended.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum RolloutResult {
+    Success,
+    Failed,
+    /// A policy refused it before anything was applied.
+    Refused,
+    Cancelled,
+}
+
+/// How one component's part of a rollout ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentReport {
+    pub component: ComponentName,
+    pub kind: ComponentKind,
+    /// What ran before; absent where nothing did.
+    pub previous_commit: Option<CommitId>,
+    pub commit: CommitId,
+    pub status: ComponentResult,
+    /// Absent where nothing was recorded: a dry run, a component that was never started.
+    pub record: Option<RecordId>,
+    pub duration: Duration,
+    /// What a plan counted, for kinds that can.
+    pub changes: Option<Changes>,
+    /// Why it failed or was skipped, in one line.
+    pub error: Option<String>,
+    /// Something worth knowing about a component that did not fail.
+    pub notice: Option<String>,
+}
+
+/// How one component's part of a rollout ended.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ComponentResult {
+    Success,
+    Failed,
+    Cancelled,
+    /// Never started, because something that it depends on failed.
+    Skipped,
+    /// A dry run: what would be done.
+    Planned,
+}
+
+impl ComponentResult {
+    /// The result as it stands in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+            Self::Planned => "planned",
+        }
+    }
+}
+
+/// The resources that a plan adds, changes and destroys.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+pub struct Changes {
+    pub add: u64,
+    pub change: u64,
+    pub destroy: u64,
+}
+
+impl Changes {
+    /// Whether the plan would do nothing.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.add == 0 && self.change == 0 && self.destroy == 0
+    }
+}
+
+/// What happens in a rollout, in the order in which it happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RolloutEvent {
+    /// The plan is made and allowed.
+    Planned(PlannedRollout),
+    /// An approval has been asked for and is waited for.
+    ApprovalRequested {
+        method: ApprovalMethod,
+    },
+    /// Somebody agreed.
+    Approved(Approval),
+    /// Somebody else holds a lock that the rollout needs, and it waits.
+    LockWaiting {
+        holder: String,
+        run_id: String,
+        since: Timestamp,
+    },
+    /// The rollout holds its locks.
+    LockAcquired,
+    ComponentStarted {
+        component: ComponentName,
+        kind: ComponentKind,
+    },
+    /// A line that a component's tool printed.
+    ComponentOutput {
+        component: ComponentName,
+        line: String,
+    },
+    ComponentFinished(ComponentReport),
+    /// Records have reached the remote.
+    Published {
+        records: usize,
+    },
+    /// Records are kept locally until the remote can be reached.
+    PublicationDeferred {
+        records: usize,
+        reason: String,
+    },
+    /// Nothing comes after this.
+    Finished(RolloutReport),
+}

@@ -1,0 +1,163 @@
+//! `diff` as text.
+
+use serde_json::Value;
+
+use super::document::diff::{DeploymentDiff, File, Side};
+use super::escape::{escape, lines};
+use super::style::{BAD, DETAIL, GOOD, HEADING, WARN};
+use super::table::{pad, widest};
+use super::{Presentation, count, styled};
+use crate::deployment::CommitId;
+use crate::deployment::diff::{Change, Drift, FileChange};
+
+/// What differs between two targets or commits.
+#[must_use]
+pub fn text(diff: &DeploymentDiff, presentation: &Presentation) -> String {
+    let (from, to) = (label(&diff.from), label(&diff.to));
+    let mut text = styled(&format!("{}: {from} vs {to}", diff.deployment), HEADING);
+    text.push('\n');
+
+    let mut commits = side_lines([(&from, &diff.from), (&to, &diff.to)], presentation);
+    if diff.commits_behind > 0 {
+        commits.push(format!("Commits behind: {}", diff.commits_behind));
+    }
+    if diff.commits_ahead > 0 {
+        commits.push(format!("Commits ahead: {}", diff.commits_ahead));
+    }
+    section(&mut text, "Commit Diff", &commits);
+    section(&mut text, "Component Changes", &component_lines(diff));
+    section(&mut text, "Configuration Changes", &configuration_lines(diff));
+
+    let summaries: Vec<_> = diff
+        .commits
+        .iter()
+        .map(|commit| format!("{} ({})", escape(&commit.summary), commit.commit.short()))
+        .collect();
+    section(&mut text, &format!("File Changes ({})", count(diff.commits.len(), "commit")), &summaries);
+    if let Some(files) = &diff.files {
+        let (added, removed) = files
+            .iter()
+            .fold((0, 0), |(added, removed), file| (added + file.lines_added, removed + file.lines_removed));
+        let title = format!("Files ({} changed, +{added}/-{removed} lines)", count(files.len(), "file"));
+        section(&mut text, &title, &file_lines(files));
+    }
+
+    let drift = match diff.drift {
+        Drift::NotChecked => Drift::NotChecked.as_words().to_owned(),
+        Drift::None => styled("✓ No drift detected", GOOD),
+        Drift::Found => styled("✗ Drift detected", BAD),
+    };
+    section(&mut text, "Infrastructure Drift", &[drift]);
+    text
+}
+
+/// A side by its target, or by its commit where there is none.
+fn label(side: &Side) -> String {
+    match (&side.target, &side.commit) {
+        (Some(target), _) => target.to_string(),
+        (None, Some(commit)) => commit.short().to_owned(),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+/// A section with its title; `none` where it has no lines.
+fn section(text: &mut String, title: &str, lines: &[String]) {
+    text.push_str(&format!("\n{}\n", styled(&format!("{title}:"), HEADING)));
+    for line in lines {
+        text.push_str(&format!("  {line}\n"));
+    }
+    if lines.is_empty() {
+        text.push_str("  none\n");
+    }
+}
+
+fn side_lines(sides: [(&String, &Side); 2], presentation: &Presentation) -> Vec<String> {
+    let width = widest(sides.iter().map(|(label, _)| label.as_str())) + 1;
+    sides
+        .iter()
+        .map(|(label, side)| {
+            let commit = side.commit.as_ref().map_or("nothing deployed", CommitId::short);
+            let deployed =
+                side.deployed_at.map(|at| format!(" (deployed {})", presentation.clock.relative(at)));
+            format!("{} {commit}{}", pad(&format!("{label}:"), width), deployed.unwrap_or_default())
+        })
+        .collect()
+}
+
+fn component_lines(diff: &DeploymentDiff) -> Vec<String> {
+    let rows = diff.components.iter().map(|component| {
+        let short = |commit: &Option<CommitId>| commit.as_ref().map_or("-", CommitId::short).to_owned();
+        let change = format!("{} → {}", short(&component.from), short(&component.to));
+        (escape(component.component.as_str()).into_owned(), change, component.change)
+    });
+    change_lines(rows.collect())
+}
+
+fn configuration_lines(diff: &DeploymentDiff) -> Vec<String> {
+    let rows = diff.configuration.iter().map(|value| {
+        let change = format!("{} → {}", shown(value.from.as_ref()), shown(value.to.as_ref()));
+        (escape(&value.path).into_owned(), change, value.change)
+    });
+    change_lines(rows.collect())
+}
+
+/// `api:  abc123d → def456a  (changed)`, in columns.
+fn change_lines(rows: Vec<(String, String, Change)>) -> Vec<String> {
+    let names = widest(rows.iter().map(|(name, ..)| name.as_str())) + 1;
+    let changes = widest(rows.iter().map(|(_, change, _)| change.as_str()));
+    rows.into_iter()
+        .map(|(name, values, change)| {
+            let (arrow, style) = match change {
+                Change::NoChange => ("", DETAIL),
+                Change::Increased => ("↑ ", WARN),
+                Change::Decreased => ("↓ ", WARN),
+                Change::Added => ("", GOOD),
+                Change::Removed => ("", BAD),
+                Change::Changed => ("", WARN),
+            };
+            let change = styled(&format!("({arrow}{})", change.as_words()), style);
+            format!("{} {}  {change}", pad(&format!("{name}:"), names), pad(&values, changes))
+        })
+        .collect()
+}
+
+/// A configuration value: text as it is, unless it could be taken for another type.
+pub(super) fn shown(value: Option<&Value>) -> String {
+    match value {
+        None => "-".to_owned(),
+        Some(Value::String(text)) if !text.is_empty() && serde_json::from_str::<Value>(text).is_err() => {
+            escape(text).into_owned()
+        }
+        Some(value) => escape(&value.to_string()).into_owned(),
+    }
+}
+
+fn file_lines(files: &[File]) -> Vec<String> {
+    let paths: Vec<_> = files
+        .iter()
+        .map(|file| match &file.previous_path {
+            Some(previous) => format!("{} → {}", escape(previous), escape(&file.path)),
+            None => escape(&file.path).into_owned(),
+        })
+        .collect();
+    let width = widest(paths.iter().map(String::as_str));
+    let mut shown = Vec::new();
+    for (file, path) in files.iter().zip(&paths) {
+        let change = match file.change {
+            FileChange::Added => " (added)",
+            FileChange::Deleted => " (deleted)",
+            FileChange::Modified | FileChange::Renamed => "",
+        };
+        shown.push(format!("{}  +{}/-{}{change}", pad(path, width), file.lines_added, file.lines_removed));
+        for line in lines(file.hunks.as_deref().unwrap_or_default()) {
+            let style = match line.chars().next() {
+                Some('+') => GOOD,
+                Some('-') => BAD,
+                Some('@') => DETAIL,
+                _ => super::style::PLAIN,
+            };
+            shown.push(format!("  {}", styled(&line, style)));
+        }
+    }
+    shown
+}

@@ -1,0 +1,86 @@
+//! `locks`: who is working on what, and what is frozen.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Document;
+use crate::deployment::lock::{HeldLock, LockScope};
+use crate::deployment::{ComponentName, DeploymentName, ObjectId, TargetName};
+
+/// The locks that are held.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct LockList {
+    pub locks: Vec<LockItem>,
+}
+
+impl Document for LockList {
+    const KIND: &'static str = "LockList";
+}
+
+/// One lock and where it is.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct LockItem {
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    /// Absent where the whole target is locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentName>,
+    #[serde(flatten)]
+    pub lock: LockEntry,
+}
+
+/// What a lock says.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct LockEntry {
+    /// Who holds it: a person or a CI identity.
+    pub holder: String,
+    /// The run that holds it.
+    pub run_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub acquired_at: Timestamp,
+    /// Absent where it holds until somebody removes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Whether it has run out, so that it may be taken over.
+    pub expired: bool,
+    /// The lock's object.
+    pub object: ObjectId,
+}
+
+impl LockEntry {
+    /// What a lock says at this moment.
+    #[must_use]
+    pub fn new(held: &HeldLock, now: Timestamp) -> Self {
+        let lock = &held.lock;
+        Self {
+            holder: lock.holder.clone(),
+            run_id: lock.run_id.clone(),
+            run_url: lock.run_url.clone(),
+            reason: lock.reason.clone(),
+            acquired_at: lock.acquired_at,
+            expires_at: lock.expires_at,
+            expired: lock.expired(now),
+            object: held.object.clone(),
+        }
+    }
+}
+
+impl LockItem {
+    /// A lock of a target at this moment.
+    #[must_use]
+    pub fn new(deployment: &DeploymentName, target: &TargetName, held: &HeldLock, now: Timestamp) -> Self {
+        Self {
+            deployment: deployment.clone(),
+            target: target.clone(),
+            component: match &held.scope {
+                LockScope::Component(component) => Some(component.clone()),
+                LockScope::Target => None,
+            },
+            lock: LockEntry::new(held, now),
+        }
+    }
+}

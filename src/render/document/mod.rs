@@ -1,0 +1,145 @@
+//! The documents of `--format json|yaml`: a public contract (`design/cli.md`, "JSON documents").
+//!
+//! Keys are `snake_case` and absent rather than null, object ids are in full, times are RFC 3339 in UTC.
+//! Changes are additive only. The schemas in `schema/` are generated from these types.
+
+pub mod describe;
+pub mod diff;
+pub mod error;
+pub mod history;
+pub mod list;
+pub mod locks;
+pub mod promotion;
+pub mod rollout;
+pub mod status;
+pub mod validate;
+
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+use serde::Serialize;
+
+/// The version of every document.
+pub const API_VERSION: &str = "atmos.tools/v1alpha1";
+
+/// What a verb prints in JSON or YAML.
+pub trait Document: Serialize + JsonSchema {
+    /// The document's `kind`.
+    const KIND: &'static str;
+}
+
+/// A document that cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    #[error("cannot write the document as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("cannot write the document as YAML: {0}")]
+    Yaml(#[from] serde_yaml::Error),
+}
+
+/// A document with what it says of itself in front.
+#[derive(Serialize)]
+struct Envelope<'a, D> {
+    #[serde(rename = "apiVersion")]
+    api_version: &'static str,
+    kind: &'static str,
+    #[serde(flatten)]
+    document: &'a D,
+}
+
+impl<'a, D: Document> Envelope<'a, D> {
+    const fn new(document: &'a D) -> Self {
+        Self { api_version: API_VERSION, kind: D::KIND, document }
+    }
+}
+
+/// The document as JSON, indented, ending in a line break.
+pub fn json<D: Document>(document: &D) -> Result<String, DocumentError> {
+    let mut text = serde_json::to_string_pretty(&Envelope::new(document))?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// The document as YAML.
+pub fn yaml<D: Document>(document: &D) -> Result<String, DocumentError> {
+    Ok(serde_yaml::to_string(&Envelope::new(document))?)
+}
+
+/// The JSON schema of a document.
+#[must_use]
+pub fn schema<D: Document>() -> Schema {
+    let mut schema =
+        SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<D>();
+    schema.insert("title".to_owned(), D::KIND.into());
+    let head = [("apiVersion", API_VERSION), ("kind", D::KIND)];
+    if let Some(properties) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+        for (at, (key, value)) in head.into_iter().enumerate() {
+            properties.shift_insert(at, key.to_owned(), serde_json::json!({ "const": value }));
+        }
+    }
+    let required = schema.ensure_object().entry("required").or_insert_with(|| serde_json::json!([]));
+    if let Some(required) = required.as_array_mut() {
+        required.splice(0..0, head.map(|(key, _)| key.into()));
+    }
+    schema
+}
+
+/// Whether a count says nothing.
+// Serde hands fields over by reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// Whether a flag says nothing.
+// Serde hands fields over by reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Compares a committed schema with the types; with `UPDATE_SCHEMA=1` writes it.
+    fn check<D: Document>() {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{}.schema.json", kebab_case(D::KIND)));
+        let current = serde_json::to_string_pretty(&schema::<D>()).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &current).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == current, "{} is out of date; run with UPDATE_SCHEMA=1", path.display());
+    }
+
+    fn kebab_case(kind: &str) -> String {
+        let mut name = String::new();
+        for character in kind.chars() {
+            if character.is_ascii_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.push(character.to_ascii_lowercase());
+        }
+        name
+    }
+
+    #[test]
+    fn the_committed_schemas_are_current() {
+        check::<describe::DeploymentDescription>();
+        check::<diff::DeploymentDiff>();
+        check::<error::Error>();
+        check::<history::DeploymentHistory>();
+        check::<list::ComponentList>();
+        check::<list::DeploymentList>();
+        check::<list::TargetList>();
+        check::<locks::LockList>();
+        check::<promotion::PromotionGraph>();
+        check::<promotion::PromotionStatus>();
+        check::<rollout::RolloutResult>();
+        check::<status::DeploymentStatus>();
+        check::<validate::ValidationReport>();
+    }
+}

@@ -1,0 +1,122 @@
+//! `rollout`: what it did.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Document, is_zero};
+use crate::deployment::definition::ApprovalMethod;
+use crate::deployment::ref_names;
+use crate::deployment::rollout_report::{
+    self, Changes, ComponentReport, ComponentResult, RolloutKind, RolloutReport,
+};
+use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName, TargetName};
+
+/// What a rollout did.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct RolloutResult {
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    pub result: rollout_report::RolloutResult,
+    /// Nothing was applied or recorded.
+    pub dry_run: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promoted_from: Option<TargetName>,
+    /// The commit that was rolled back to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rolled_back_to: Option<CommitId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    pub components: Vec<RolloutComponent>,
+    pub duration_seconds: f64,
+    /// Records that have not reached the remote yet.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unpublished: usize,
+}
+
+impl Document for RolloutResult {
+    const KIND: &'static str = "RolloutResult";
+}
+
+/// Who agreed to a rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Approval {
+    pub method: ApprovalMethod,
+    pub approved_by: String,
+    pub approved_at: Timestamp,
+}
+
+/// What a rollout did to one component.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct RolloutComponent {
+    pub component: ComponentName,
+    #[serde(rename = "type")]
+    pub kind: ComponentKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_commit: Option<CommitId>,
+    pub commit: CommitId,
+    pub status: ComponentResult,
+    /// The record's tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// The ref of the component's current state, where it moved.
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub state_ref: Option<String>,
+    pub duration_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
+}
+
+impl From<&RolloutReport> for RolloutResult {
+    fn from(report: &RolloutReport) -> Self {
+        let (promoted_from, rolled_back_to) = match &report.kind {
+            RolloutKind::Deploy => (None, None),
+            RolloutKind::Promotion { from } => (Some(from.clone()), None),
+            RolloutKind::Rollback { to } => (None, Some(to.clone())),
+        };
+        Self {
+            deployment: report.deployment.clone(),
+            target: report.target.clone(),
+            result: report.result,
+            dry_run: report.dry_run,
+            promoted_from,
+            rolled_back_to,
+            approval: report.approval.as_ref().map(|approval| Approval {
+                method: approval.method,
+                approved_by: approval.approved_by.clone(),
+                approved_at: approval.approved_at,
+            }),
+            components: report
+                .components
+                .iter()
+                .map(|component| RolloutComponent::new(report, component))
+                .collect(),
+            duration_seconds: report.duration.as_secs_f64(),
+            unpublished: report.unpublished,
+        }
+    }
+}
+
+impl RolloutComponent {
+    fn new(report: &RolloutReport, component: &ComponentReport) -> Self {
+        let moved = component.status == ComponentResult::Success && component.record.is_some();
+        Self {
+            component: component.component.clone(),
+            kind: component.kind,
+            previous_commit: component.previous_commit.clone(),
+            commit: component.commit.clone(),
+            status: component.status,
+            record: component.record.as_ref().map(crate::deployment::RecordId::tag_name),
+            state_ref: moved
+                .then(|| ref_names::state_ref(&report.deployment, &report.target, &component.component)),
+            duration_seconds: component.duration.as_secs_f64(),
+            changes: component.changes,
+            error: component.error.clone(),
+            notice: component.notice.clone(),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `status`: what runs where.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::locks::LockEntry;
+use super::{Document, is_zero};
+use crate::deployment::diff::Drift;
+use crate::deployment::record::LedgerRecord;
+use crate::deployment::state::{ComponentState, DeploymentState, TargetState};
+use crate::deployment::{
+    CommitId, ComponentKind, ComponentName, Deployment, DeploymentName, RecordStatus, TargetName,
+};
+
+/// What runs where.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct DeploymentStatus {
+    pub deployments: Vec<DeploymentEntry>,
+}
+
+impl Document for DeploymentStatus {
+    const KIND: &'static str = "DeploymentStatus";
+}
+
+/// What runs of one deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct DeploymentEntry {
+    pub deployment: DeploymentName,
+    pub targets: Vec<TargetEntry>,
+}
+
+/// What runs on one target.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TargetEntry {
+    pub target: TargetName,
+    /// The lock on the whole target: a freeze.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockEntry>,
+    pub components: Vec<ComponentStatus>,
+}
+
+/// What runs of one component.
+///
+/// Everything but `status` and `last_attempt` describes what runs; those describe the newest record, which
+/// is another one where the last attempt did not succeed.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ComponentStatus {
+    pub component: ComponentName,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ComponentKind>,
+    /// The commit that runs; absent where nothing ever succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitId>,
+    /// How the newest record ended; absent in a ledger of plain refs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<RecordStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployed_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promoted_from: Option<TargetName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_at: Option<Timestamp>,
+    /// The commit that was replaced, where what runs is a rollback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback_of: Option<String>,
+    /// The tag of the record of what runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// The newest record, where that is not the one of what runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_attempt: Option<Attempt>,
+    /// Records that have not reached the remote yet.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unpublished: usize,
+    /// The run that is working on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockEntry>,
+    /// Absent until a health check has been made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<String>,
+    /// Absent until somebody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+    /// What whoever deployed it wrote down: `pr`, `jira`, …
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// An attempt that left what runs as it was.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Attempt {
+    pub commit: CommitId,
+    pub status: RecordStatus,
+    pub at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    pub record: String,
+}
+
+impl DeploymentEntry {
+    /// What the ledger says of a deployment, in the order of its file as far as there is one. Targets and
+    /// components that the file no longer has come after.
+    #[must_use]
+    pub fn new(deployment: Option<&Deployment>, state: &DeploymentState, now: Timestamp) -> Self {
+        let declared = deployment.into_iter().flat_map(|deployment| deployment.targets.keys());
+        Self {
+            deployment: state.deployment.clone(),
+            targets: in_order(declared, &state.targets)
+                .map(|(name, target)| TargetEntry::new(deployment, name, target, now))
+                .collect(),
+        }
+    }
+}
+
+impl TargetEntry {
+    fn new(deployment: Option<&Deployment>, name: &TargetName, state: &TargetState, now: Timestamp) -> Self {
+        let declared = deployment
+            .into_iter()
+            .flat_map(|deployment| &deployment.components)
+            .map(|component| &component.name);
+        Self {
+            target: name.clone(),
+            lock: state.freeze().map(|held| LockEntry::new(held, now)),
+            components: in_order(declared, &state.components)
+                .map(|(component, component_state)| {
+                    let declared = deployment.and_then(|deployment| deployment.component(component));
+                    ComponentStatus {
+                        lock: state.lock(component).map(|held| LockEntry::new(held, now)),
+                        ..ComponentStatus::new(
+                            component,
+                            declared.map(|component| component.kind),
+                            component_state,
+                        )
+                    }
+                })
+                .collect(),
+        }
+    }
+}
+
+impl ComponentStatus {
+    /// What the ledger says of one component. `declared` is the kind that the deployment's file gives it.
+    #[must_use]
+    pub fn new(component: &ComponentName, declared: Option<ComponentKind>, state: &ComponentState) -> Self {
+        let newest = state.newest.as_ref();
+        let running = state.running.as_ref();
+        let record = running.map(|running| &running.record);
+        let metadata = record.map(|record| record.metadata.clone()).unwrap_or_default();
+        Self {
+            component: component.clone(),
+            kind: running.or(newest).and_then(|found| found.record.component_type).or(declared),
+            commit: state.commit.clone(),
+            status: newest.map(|newest| newest.record.status),
+            deployed_at: record.map(|record| record.timestamp),
+            deployed_by: record.and_then(|record| record.deployed_by.clone()),
+            build_id: record.and_then(|record| record.build_id.clone()),
+            promoted_from: record.and_then(|record| record.promoted_from.clone()),
+            approved_by: metadata.get("approver").cloned(),
+            approved_at: metadata.get("approval_timestamp").and_then(|time| time.parse().ok()),
+            rollback_of: record.and_then(|record| record.rollback_of.clone()),
+            record: running.map(|running| running.id.tag_name()),
+            last_attempt: newest
+                .filter(|newest| running.is_none_or(|running| running.id != newest.id))
+                .map(Attempt::new),
+            unpublished: state.unpublished,
+            lock: None,
+            health: None,
+            drift: None,
+            metadata,
+        }
+    }
+}
+
+impl Attempt {
+    fn new(newest: &LedgerRecord) -> Self {
+        Self {
+            commit: newest.record.commit.clone(),
+            status: newest.record.status,
+            at: newest.record.timestamp,
+            by: newest.record.deployed_by.clone(),
+            record: newest.id.tag_name(),
+        }
+    }
+}
+
+/// What is there, in the declared order first, then in its own.
+fn in_order<'a, K: Ord + 'a, V>(
+    declared: impl Iterator<Item = &'a K>,
+    found: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = (&'a K, &'a V)> {
+    let declared: Vec<_> = declared.filter_map(|name| found.get_key_value(name)).collect();
+    let rest: Vec<_> =
+        found.iter().filter(|(name, _)| !declared.iter().any(|(known, _)| known == name)).collect();
+    declared.into_iter().chain(rest)
+}

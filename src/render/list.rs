@@ -1,0 +1,94 @@
+//! `list` as text: deployments, targets, components.
+
+use super::document::list::{ComponentList, ComponentSummary, DeploymentList, TargetList};
+use super::status::{commit_cell, status_cell};
+use super::table::Table;
+use super::{Form, Presentation};
+
+/// How many components are named before the rest is left out.
+const NAMED_COMPONENTS: usize = 2;
+
+/// The deployments of a repository.
+#[must_use]
+pub fn deployments(list: &DeploymentList, presentation: &Presentation) -> String {
+    let mut table = Table::new(["Name", "Targets", "Components", "Last Deploy"]);
+    for item in &list.deployments {
+        let targets: Vec<_> = item.targets.iter().map(AsRef::as_ref).collect();
+        let last = item.last_deploy.as_ref();
+        table.row([
+            item.deployment.as_str().into(),
+            targets.join(", ").into(),
+            component_summary(&item.components).into(),
+            last.map(|last| format!("{} ({})", presentation.clock.relative(last.at), last.target))
+                .unwrap_or_default()
+                .into(),
+        ]);
+    }
+    let title = presentation.title(&format!("Deployments ({})", list.deployments.len()));
+    if list.deployments.is_empty() && presentation.form == Form::Terminal {
+        return "No deployments.\n".to_owned();
+    }
+    title + &table.render(presentation.form)
+}
+
+/// `3 (api, worker, …)`.
+fn component_summary(components: &[ComponentSummary]) -> String {
+    let mut names: Vec<_> =
+        components.iter().take(NAMED_COMPONENTS).map(|component| component.component.as_str()).collect();
+    if components.len() > NAMED_COMPONENTS {
+        names.push("…");
+    }
+    if names.is_empty() { "0".to_owned() } else { format!("{} ({})", components.len(), names.join(", ")) }
+}
+
+/// The targets of a deployment.
+#[must_use]
+pub fn targets(list: &TargetList, presentation: &Presentation) -> String {
+    let mut table =
+        Table::new(["Target", "Promotion From", "Requires Approval", "Last Deploy", "Status", "Health"]);
+    for item in &list.targets {
+        let sources: Vec<_> = item.promotion_from.iter().map(AsRef::as_ref).collect();
+        let sources = if sources.is_empty() { "(entry point)".to_owned() } else { sources.join(", ") };
+        let status = if item.frozen {
+            let status = item.status.map_or("", crate::deployment::RecordStatus::as_str);
+            format!("{status} (frozen)").trim_start().into()
+        } else {
+            status_cell(item.status)
+        };
+        table.row([
+            item.target.as_str().into(),
+            sources.into(),
+            if item.requires_approval { "yes" } else { "no" }.into(),
+            presentation.relative(item.last_deploy).into(),
+            status,
+            item.health.as_deref().unwrap_or_default().into(),
+        ]);
+    }
+    presentation.title(&format!("{} targets", list.deployment)) + &table.render(presentation.form)
+}
+
+/// The components of a deployment, on one of its targets if one was named.
+#[must_use]
+pub fn components(list: &ComponentList, presentation: &Presentation) -> String {
+    let Some(target) = &list.target else {
+        let mut table = Table::new(["Component", "Type"]);
+        for item in &list.components {
+            table.row([item.component.as_str().into(), item.kind.as_str().into()]);
+        }
+        let title = presentation.title(&format!("{} components", list.deployment));
+        return title + &table.render(presentation.form);
+    };
+    let mut table = Table::new(["Component", "Type", "Commit", "Deployed", "Status", "Health"]);
+    for item in &list.components {
+        table.row([
+            item.component.as_str().into(),
+            item.kind.as_str().into(),
+            commit_cell(item.commit.as_ref()),
+            presentation.relative(item.deployed_at).into(),
+            status_cell(item.status),
+            item.health.as_deref().unwrap_or_default().into(),
+        ]);
+    }
+    let title = presentation.title(&format!("{} → {target} components", list.deployment));
+    title + &table.render(presentation.form)
+}

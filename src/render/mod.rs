@@ -1,0 +1,79 @@
+//! Everything the tool prints: documents for programs, text for people.
+//!
+//! A verb makes one [`document`], which is all that it found out. `--format json|yaml` prints the document
+//! itself; otherwise the module named after the verb turns it into text, with a pure `text` function. Only
+//! [`stream`] writes.
+
+pub mod describe;
+pub mod diff;
+pub mod document;
+pub mod error;
+pub mod escape;
+pub mod history;
+pub mod list;
+pub mod locks;
+pub mod promotion_graph;
+pub mod promotion_status;
+pub mod rollout;
+pub mod status;
+pub mod stream;
+mod style;
+mod table;
+pub mod time;
+pub mod validate;
+
+pub use time::Clock;
+
+/// Who reads the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A person: titles, aligned columns, colours.
+    Terminal,
+    /// A program: tables are tab-separated below one line of column names, without titles.
+    Pipe,
+}
+
+/// How text is presented.
+#[derive(Debug, Clone)]
+pub struct Presentation {
+    pub form: Form,
+    pub clock: Clock,
+}
+
+impl Presentation {
+    /// A title and the empty line below it; nothing in a pipe.
+    fn title(&self, title: &str) -> String {
+        match self.form {
+            Form::Terminal => format!("{}\n\n", styled(title, style::HEADING)),
+            Form::Pipe => String::new(),
+        }
+    }
+
+    /// `2h ago`, or `-` where nothing is known.
+    fn relative(&self, time: Option<jiff::Timestamp>) -> String {
+        time.map_or_else(|| "-".to_owned(), |time| self.clock.relative(time))
+    }
+}
+
+/// Text in a colour. The text must be escaped already.
+fn styled(text: &str, style: owo_colors::Style) -> String {
+    use owo_colors::OwoColorize as _;
+    text.style(style).to_string()
+}
+
+/// `1 commit`, `3 commits`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The colour of a record's status.
+const fn status_style(status: crate::deployment::RecordStatus) -> owo_colors::Style {
+    match status {
+        crate::deployment::RecordStatus::Success => style::GOOD,
+        crate::deployment::RecordStatus::Failed => style::BAD,
+        crate::deployment::RecordStatus::Cancelled => style::WARN,
+    }
+}
+
+#[cfg(test)]
+mod fixtures;

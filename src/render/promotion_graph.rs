@@ -1,0 +1,307 @@
+//! `promotion-graph` as text: the targets as boxes from top to bottom, the promotions as arrows.
+//!
+//! A promotion between two boxes that follow each other is an arrow between them. Every other one runs
+//! along a rail on the left, one rail for each target that is promoted from.
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::document::promotion::{Edge, PromotionGraph, Target};
+use super::escape::escape;
+use super::style::HEADING;
+use super::{Presentation, count, styled};
+use crate::deployment::promotion_status::EdgeState;
+use crate::deployment::{CommitId, TargetName};
+
+/// Columns to the left of the boxes where there are no rails.
+const MARGIN: usize = 5;
+/// Columns between a box's border and a centred line.
+const PADDING: usize = 2;
+/// Columns between a box's border and a line that starts at the left.
+const INDENT: usize = 3;
+/// The least width of a box inside, without and with the status.
+const NARROW: usize = 13;
+const WIDE: usize = 29;
+
+/// The promotion paths, with the state of every target where that was asked for.
+#[must_use]
+pub fn text(graph: &PromotionGraph, show_status: bool, presentation: &Presentation) -> String {
+    let title = styled(&format!("{} promotion graph:", graph.deployment), HEADING);
+    if graph.targets.is_empty() {
+        return format!("{title}\n\nNo targets.\n");
+    }
+    let boxes: Vec<_> = order(graph)
+        .into_iter()
+        .map(|target| {
+            if show_status { wide_box(graph, target, presentation) } else { narrow_box(target, presentation) }
+        })
+        .collect();
+    format!("{title}\n\n{}", draw(&boxes, &graph.edges, if show_status { WIDE } else { NARROW }))
+}
+
+/// One target to be drawn.
+struct TargetBox<'a> {
+    target: &'a TargetName,
+    /// In the middle of the box: the name, then what runs there.
+    centred: Vec<String>,
+    /// Below, from the left.
+    details: Vec<String>,
+    /// To the right of the box, beside the lines of the box.
+    beside: Vec<String>,
+}
+
+fn narrow_box<'a>(target: &'a Target, presentation: &Presentation) -> TargetBox<'a> {
+    let sources: Vec<_> = target.promotion_from.iter().map(AsRef::as_ref).collect();
+    let mut rule =
+        if sources.is_empty() { "(entry point)".to_owned() } else { format!("from: {}", sources.join(", ")) };
+    if target.requires_approval {
+        rule.push_str(", requires approval");
+    }
+    if target.frozen.is_some() {
+        rule.push_str(", frozen");
+    }
+    let deployed = target.deployed_at.map(|at| format!("deployed {}", presentation.clock.relative(at)));
+    TargetBox {
+        target: &target.target,
+        centred: vec![target.target.to_string(), running(target)],
+        details: Vec::new(),
+        beside: [Some(rule), deployed].into_iter().flatten().collect(),
+    }
+}
+
+fn wide_box<'a>(graph: &PromotionGraph, target: &'a Target, presentation: &Presentation) -> TargetBox<'a> {
+    let mut details = Vec::new();
+    if !target.commits.is_empty() {
+        details.extend(target.deployed_at.map(|at| format!("deployed {}", presentation.clock.relative(at))));
+        let status = target.status.map_or("-", crate::deployment::RecordStatus::as_str);
+        details.push(format!("status: {status}"));
+        details.push(format!("health: {}", escape(target.health.as_deref().unwrap_or("-"))));
+    }
+    if let Some(behind) = target.commits_behind.filter(|behind| *behind > 0) {
+        details.push(format!("lag: {} behind", count(behind, "commit")));
+    }
+    if let Some(frozen) = &target.frozen {
+        details.push(format!("frozen by {}", escape(&frozen.holder)));
+    }
+    details.extend(promotions(graph, &target.target));
+    TargetBox {
+        target: &target.target,
+        centred: vec![target.target.to_string(), running(target)],
+        details,
+        beside: Vec::new(),
+    }
+}
+
+/// What can be promoted from a target; at the end of a path, how it stands to where it is promoted from.
+fn promotions(graph: &PromotionGraph, target: &TargetName) -> Vec<String> {
+    let outgoing: Vec<_> = graph.edges.iter().filter(|edge| edge.from == *target).collect();
+    if outgoing.is_empty() {
+        let incoming = graph.edges.iter().filter(|edge| edge.to == *target);
+        let current = incoming.clone().any(|edge| edge.state == EdgeState::UpToDate)
+            && incoming.clone().all(|edge| edge.state != EdgeState::Ready);
+        return if current { vec!["up to date ✓".to_owned()] } else { Vec::new() };
+    }
+    outgoing
+        .iter()
+        .map(|edge| {
+            // With one way to go, where it goes is plain.
+            let to = if outgoing.len() > 1 { format!(" to {}", edge.to) } else { String::new() };
+            match edge.state {
+                EdgeState::Ready => format!("ready to promote{to} ✓"),
+                EdgeState::UpToDate => format!("promoted{to} ✓"),
+                EdgeState::NothingToPromote => format!("nothing to promote{to}"),
+                EdgeState::Blocked => format!("promotion{to} blocked ✗"),
+            }
+        })
+        .collect()
+}
+
+/// What runs on a target, in few words.
+fn running(target: &Target) -> String {
+    match target.commits.as_slice() {
+        [] => "not deployed".to_owned(),
+        [commit] => commit.short().to_owned(),
+        [first, second] => format!("{}, {}", CommitId::short(first), CommitId::short(second)),
+        many => format!("{} commits", many.len()),
+    }
+}
+
+/// The targets so that each comes after where it is promoted from, and as often as can be right after.
+fn order(graph: &PromotionGraph) -> Vec<&Target> {
+    let mut left: Vec<&Target> = graph.targets.iter().collect();
+    let mut ordered: Vec<&Target> = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let placed = |name: &TargetName| left.iter().all(|target| target.target != *name);
+        let ready = |target: &&Target| target.promotion_from.iter().all(|source| placed(source));
+        // Of what is ready, the target that continues the youngest path; without one (validation refuses
+        // circles), the first.
+        let next = (0..left.len())
+            .filter(|at| left.get(*at).is_some_and(ready))
+            .max_by_key(|at| {
+                let sources = &left[*at].promotion_from;
+                let youngest = ordered.iter().rposition(|target| sources.contains(&target.target));
+                (youngest.map(|at| at + 1), std::cmp::Reverse(*at))
+            })
+            .unwrap_or(0);
+        ordered.push(left.remove(next));
+    }
+    ordered
+}
+
+/// A rail: from one box to others that do not follow it.
+struct Rail {
+    from: usize,
+    to: Vec<usize>,
+    /// 0 is the one next to the boxes.
+    lane: usize,
+}
+
+impl Rail {
+    fn first(&self) -> usize {
+        self.to.iter().copied().fold(self.from, usize::min)
+    }
+
+    fn last(&self) -> usize {
+        self.to.iter().copied().fold(self.from, usize::max)
+    }
+}
+
+/// The rails that these edges need, on as few lanes as they fit on.
+fn rails(boxes: &[TargetBox<'_>], edges: &[Edge]) -> Vec<Rail> {
+    let at = |name: &TargetName| boxes.iter().position(|candidate| candidate.target == name);
+    let mut rails: Vec<Rail> = Vec::new();
+    for (from, to) in edges.iter().filter_map(|edge| Some((at(&edge.from)?, at(&edge.to)?))) {
+        if from + 1 == to {
+            continue;
+        }
+        match rails.iter_mut().find(|rail| rail.from == from) {
+            Some(rail) => rail.to.push(to),
+            None => rails.push(Rail { from, to: vec![to], lane: 0 }),
+        }
+    }
+    // The shorter a rail, the nearer to the boxes.
+    rails.sort_by_key(|rail| (rail.last() - rail.first(), rail.first()));
+    for index in 0..rails.len() {
+        let (placed, rest) = rails.split_at_mut(index);
+        if let Some(rail) = rest.first_mut() {
+            let (first, last) = (rail.first(), rail.last());
+            let taken = |lane| {
+                placed
+                    .iter()
+                    .any(|other| other.lane == lane && other.first() <= last && first <= other.last())
+            };
+            rail.lane = (0..).find(|lane| !taken(*lane)).unwrap_or(index);
+        }
+    }
+    rails
+}
+
+/// A picture of characters that grows as it is written to.
+#[derive(Default)]
+struct Canvas {
+    rows: Vec<Vec<char>>,
+}
+
+impl Canvas {
+    fn put(&mut self, row: usize, column: usize, character: char) {
+        if self.rows.len() <= row {
+            self.rows.resize_with(row + 1, Vec::new);
+        }
+        let cells = &mut self.rows[row];
+        if cells.len() <= column {
+            cells.resize(column + 1, ' ');
+        }
+        cells[column] = character;
+    }
+
+    fn get(&self, row: usize, column: usize) -> char {
+        self.rows.get(row).and_then(|cells| cells.get(column)).copied().unwrap_or(' ')
+    }
+}
+
+/// Draws boxes, arrows and rails.
+fn draw(boxes: &[TargetBox<'_>], edges: &[Edge], least: usize) -> String {
+    let rails = rails(boxes, edges);
+    let lanes = rails.iter().map(|rail| rail.lane + 1).max().unwrap_or(0);
+    let margin = MARGIN.max(2 * lanes + 3);
+    let inner = boxes
+        .iter()
+        .flat_map(|target| {
+            let centred = target.centred.iter().map(|line| line.width() + 2 * PADDING);
+            centred.chain(target.details.iter().map(|line| line.width() + 2 * INDENT))
+        })
+        .fold(least, usize::max);
+
+    let mut lines: Vec<String> = Vec::new();
+    // Where rails enter and leave each box.
+    let mut doors = Vec::with_capacity(boxes.len());
+    for (at, target) in boxes.iter().enumerate() {
+        if at > 0 {
+            let follows =
+                edges.iter().any(|edge| edge.from == *boxes[at - 1].target && edge.to == *target.target);
+            lines.push(if follows { format!("{}↓", " ".repeat(1 + inner / 2)) } else { String::new() });
+        }
+        lines.push(format!("┌{}┐", "─".repeat(inner)));
+        let entry = lines.len();
+        lines.extend(content(target, inner));
+        doors.push((entry, lines.len() - 1));
+        lines.push(format!("└{}┘", "─".repeat(inner)));
+    }
+    let left = draw_rails(&rails, &doors, margin);
+    let mut text = String::new();
+    for (row, line) in lines.iter().enumerate() {
+        let rail: String = (0..margin).map(|column| left.get(row, column)).collect();
+        text.push_str(format!("{rail}{line}").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The lines of a box between its upper and lower border.
+fn content(target: &TargetBox<'_>, inner: usize) -> Vec<String> {
+    let spaces = |number: usize| " ".repeat(number);
+    let centred = target.centred.iter().map(|line| {
+        let free = inner - line.width();
+        format!("{}{line}{}", spaces(free / 2), spaces(free - free / 2))
+    });
+    let details = target
+        .details
+        .iter()
+        .map(|line| format!("{}{line}{}", spaces(INDENT), spaces(inner - INDENT - line.width())));
+    let beside = target.beside.iter().map(|text| format!("  {text}")).chain(std::iter::repeat(String::new()));
+    centred.chain(details).zip(beside).map(|(line, beside)| format!("│{line}│{beside}")).collect()
+}
+
+/// The rails in the margin: out of a box by its lowest line, into a box by its highest.
+fn draw_rails(rails: &[Rail], doors: &[(usize, usize)], margin: usize) -> Canvas {
+    let mut canvas = Canvas::default();
+    let column = |rail: &Rail| margin - 3 - 2 * rail.lane;
+    for rail in rails {
+        let start = doors[rail.from].1;
+        let rows = || rail.to.iter().map(|to| doors[*to].0);
+        let (top, bottom) = (rows().fold(start, usize::min), rows().fold(start, usize::max));
+        for row in top..=bottom {
+            canvas.put(row, column(rail), '│');
+        }
+    }
+    for rail in rails {
+        let column = column(rail);
+        let start = doors[rail.from].1;
+        let rows: Vec<_> = rail.to.iter().map(|to| doors[*to].0).collect();
+        let (top, bottom) =
+            (rows.iter().fold(start, |a, b| a.min(*b)), rows.iter().fold(start, |a, b| a.max(*b)));
+        for (row, end) in rows.iter().map(|row| (*row, '→')).chain([(start, '─')]) {
+            let corner = match (row == top, row == bottom) {
+                (true, _) => '┌',
+                (_, true) => '└',
+                _ => '├',
+            };
+            canvas.put(row, column, corner);
+            for crossed in column + 1..margin - 1 {
+                let crossing = canvas.get(row, crossed) == '│';
+                canvas.put(row, crossed, if crossing { '┼' } else { '─' });
+            }
+            canvas.put(row, margin - 1, end);
+        }
+    }
+    canvas
+}

@@ -1,0 +1,218 @@
+//! `status` as text.
+
+use super::document::status::{ComponentStatus, DeploymentEntry, DeploymentStatus, TargetEntry};
+use super::escape::escape;
+use super::style::{self, ID};
+use super::table::{Cell, Table};
+use super::{Form, Presentation, count, status_style};
+use crate::deployment::{CommitId, RecordStatus};
+
+/// What runs where: one target in full, one deployment by target, or many deployments.
+#[must_use]
+pub fn text(status: &DeploymentStatus, presentation: &Presentation) -> String {
+    match status.deployments.as_slice() {
+        [] if presentation.form == Form::Terminal => "No deployments.\n".to_owned(),
+        [deployment] => match deployment.targets.as_slice() {
+            [target] => one_target(deployment, target, presentation),
+            _ => one_deployment(deployment, presentation),
+        },
+        many if presentation.form == Form::Terminal => {
+            let sections: Vec<_> =
+                many.iter().map(|deployment| one_deployment(deployment, presentation)).collect();
+            sections.join("\n")
+        }
+        many => every_deployment(many, presentation),
+    }
+}
+
+fn one_target(deployment: &DeploymentEntry, target: &TargetEntry, presentation: &Presentation) -> String {
+    let mut table = Table::new(["Component", "Commit", "Deployed", "By", "Status"]);
+    for component in &target.components {
+        table.row([
+            component.component.as_str().into(),
+            commit_cell(component.commit.as_ref()),
+            component
+                .deployed_at
+                .map(|at| presentation.clock.relative_and_exact(at))
+                .unwrap_or_default()
+                .into(),
+            component.deployed_by.as_deref().unwrap_or_default().into(),
+            status_cell(component.status),
+        ]);
+    }
+    let title = format!("{} → {}", deployment.deployment, target.target);
+    let mut text = presentation.title(&title);
+    if target.components.is_empty() && presentation.form == Form::Terminal {
+        text.push_str("Nothing is deployed.\n");
+    } else {
+        text.push_str(&table.render(presentation.form));
+    }
+    let mut facts = record_facts(&target.components, presentation);
+    facts.extend(warnings(target, presentation));
+    text + &below(&facts)
+}
+
+fn one_deployment(deployment: &DeploymentEntry, presentation: &Presentation) -> String {
+    let mut table = Table::new(["Target", "Component", "Commit", "Deployed", "Status"]);
+    let mut facts = Vec::new();
+    for target in &deployment.targets {
+        for component in &target.components {
+            let [name, commit, deployed, status] = cells(component, presentation);
+            table.row([target.target.as_str().into(), name, commit, deployed, status]);
+        }
+        if target.components.is_empty() {
+            table.row([
+                target.target.as_str().into(),
+                "".into(),
+                "".into(),
+                "".into(),
+                "not deployed".into(),
+            ]);
+        }
+        facts.extend(warnings(target, presentation).map(|warning| format!("{}: {warning}", target.target)));
+    }
+    let mut text = presentation.title(deployment.deployment.as_str());
+    if deployment.targets.is_empty() && presentation.form == Form::Terminal {
+        text.push_str("Nothing is deployed.\n");
+    } else {
+        text.push_str(&table.render(presentation.form));
+    }
+    text + &below(&facts)
+}
+
+/// For programs: one table, in which every row says which deployment it is about.
+fn every_deployment(deployments: &[DeploymentEntry], presentation: &Presentation) -> String {
+    let mut table = Table::new(["Deployment", "Target", "Component", "Commit", "Deployed", "Status"]);
+    for deployment in deployments {
+        for target in &deployment.targets {
+            for component in &target.components {
+                let [name, commit, deployed, status] = cells(component, presentation);
+                let (of, on) = (deployment.deployment.as_str(), target.target.as_str());
+                table.row([of.into(), on.into(), name, commit, deployed, status]);
+            }
+        }
+    }
+    table.render(presentation.form)
+}
+
+fn cells(component: &ComponentStatus, presentation: &Presentation) -> [Cell; 4] {
+    [
+        component.component.as_str().into(),
+        commit_cell(component.commit.as_ref()),
+        presentation.relative(component.deployed_at).into(),
+        status_cell(component.status),
+    ]
+}
+
+/// A commit in short, or `-`.
+pub(super) fn commit_cell(commit: Option<&CommitId>) -> Cell {
+    Cell::styled(commit.map(CommitId::short).unwrap_or_default(), ID)
+}
+
+/// A record's status, or `-`.
+pub(super) fn status_cell(status: Option<RecordStatus>) -> Cell {
+    status.map_or_else(|| "".into(), |status| Cell::styled(status.as_str(), status_style(status)))
+}
+
+/// What the records say besides; once where all say the same, else with the components that say it.
+fn record_facts(components: &[ComponentStatus], presentation: &Presentation) -> Vec<String> {
+    let approval = |component: &ComponentStatus| {
+        let by = component.approved_by.clone()?;
+        Some(match component.approved_at {
+            Some(at) => format!("{by} ({})", presentation.clock.exact(at)),
+            None => by,
+        })
+    };
+    let promoted_from =
+        |component: &ComponentStatus| component.promoted_from.as_ref().map(ToString::to_string);
+    [
+        fact("Promoted from", components, promoted_from),
+        fact("Approved by", components, approval),
+        fact("Rollback of", components, |component| {
+            component.rollback_of.as_deref().map(super::history::short)
+        }),
+        fact("Build ID", components, |component| component.build_id.clone()),
+        fact("PR", components, |component| component.metadata.get("pr").cloned()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn fact(
+    label: &str,
+    components: &[ComponentStatus],
+    value: impl Fn(&ComponentStatus) -> Option<String>,
+) -> Option<String> {
+    let mut values: Vec<(String, Vec<&str>)> = Vec::new();
+    for component in components {
+        let Some(found) = value(component) else { continue };
+        let name = component.component.as_str();
+        match values.iter_mut().find(|(known, _)| *known == found) {
+            Some((_, names)) => names.push(name),
+            None => values.push((found, vec![name])),
+        }
+    }
+    let shown: Vec<_> = values
+        .iter()
+        .map(|(value, names)| {
+            if names.len() == components.len() {
+                escape(value).into_owned()
+            } else {
+                format!("{} ({})", escape(value), escape(&names.join(", ")))
+            }
+        })
+        .collect();
+    (!shown.is_empty()).then(|| format!("{label}: {}", shown.join(", ")))
+}
+
+/// What is wrong or in the way.
+fn warnings<'a>(
+    target: &'a TargetEntry,
+    presentation: &'a Presentation,
+) -> impl Iterator<Item = String> + use<'a> {
+    let clock = &presentation.clock;
+    let freeze = target.lock.iter().filter(|lock| !lock.expired).map(|lock| {
+        let until = lock.expires_at.map(|at| format!(", until {}", clock.exact(at))).unwrap_or_default();
+        let reason = lock.reason.as_ref().map(|reason| format!(": {}", escape(reason))).unwrap_or_default();
+        let since = clock.relative_and_exact(lock.acquired_at);
+        let frozen = format!("Frozen by {} {since}{until}{reason}", escape(&lock.holder));
+        super::styled(&frozen, style::WARN)
+    });
+    let components = target.components.iter().flat_map(|component| {
+        let name = escape(component.component.as_str());
+        let attempt = component.last_attempt.as_ref().map(|attempt| {
+            let by = attempt.by.as_ref().map(|by| format!(" by {}", escape(by))).unwrap_or_default();
+            let runs = match &component.commit {
+                Some(commit) => format!("{} still runs", commit.short()),
+                None => "nothing runs".to_owned(),
+            };
+            let (commit, status) = (attempt.commit.short(), attempt.status);
+            let line = format!(
+                "{name}: the last attempt ({commit}) {} {}{by}; {runs}",
+                if status == RecordStatus::Cancelled { "was cancelled" } else { status.as_str() },
+                clock.relative(attempt.at),
+            );
+            super::styled(&line, status_style(status))
+        });
+        let unpublished = (component.unpublished > 0).then(|| {
+            let (records, verb) = (count(component.unpublished, "record"), has(component.unpublished));
+            super::styled(&format!("{name}: {records} {verb} not reached the remote yet"), style::WARN)
+        });
+        let lock = component.lock.as_ref().filter(|lock| !lock.expired).map(|lock| {
+            let since = clock.relative(lock.acquired_at);
+            format!("{name}: locked by {} {since} (run {})", escape(&lock.holder), escape(&lock.run_id))
+        });
+        [attempt, unpublished, lock].into_iter().flatten()
+    });
+    freeze.chain(components)
+}
+
+const fn has(number: usize) -> &'static str {
+    if number == 1 { "has" } else { "have" }
+}
+
+/// Lines below a table, with an empty line between.
+fn below(lines: &[String]) -> String {
+    if lines.is_empty() { String::new() } else { format!("\n{}\n", lines.join("\n")) }
+}
