@@ -242,7 +242,7 @@ mod tests {
         let problem = one(&text, Span { line: 1, column: 4001, start: 4000, end: 4001 }, None);
         insta::assert_snapshot!(problem.render(false), @r"
         error: unknown key `promotoin`
-         --> deployments/api.yaml:1:4001
+        --> deployments/api.yaml:1:4001
         ");
     }
 

@@ -132,7 +132,10 @@ mod tests {
         assert_eq!(source.read("deployments/api.yaml", 4).unwrap().unwrap(), b"x: 1");
         assert!(source.read("deployments", 4).unwrap().is_none());
         assert!(source.read("deployments/api.yaml/x", 4).unwrap().is_none());
-        assert!(matches!(source.read("deployments/api.yaml", 3), Err(SourceError::TooLarge { limit: 3, .. })));
+        assert!(matches!(
+            source.read("deployments/api.yaml", 3),
+            Err(SourceError::TooLarge { limit: 3, .. })
+        ));
         assert!(matches!(source.read("../x", 9), Err(SourceError::Outside { .. })));
         assert!(matches!(source.list("/etc"), Err(SourceError::Outside { .. })));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, StrInput, Tag};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag};
 
 use super::super::problem::{Problems, Span};
 use super::node::{Entry, Key, Node, Value};
@@ -67,7 +67,11 @@ impl<'t> Composer<'t, '_, '_> {
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(..) if document.is_some() => {
-                    return Err(self.stop(span, "a second YAML document starts here", Some("one file holds one document")));
+                    return Err(self.stop(
+                        span,
+                        "a second YAML document starts here",
+                        Some("one file holds one document"),
+                    ));
                 }
                 Event::DocumentStart(..) => {
                     let (event, span) = self.next()?;
@@ -100,7 +104,9 @@ impl<'t> Composer<'t, '_, '_> {
         self.charge(span, Size { nodes: 1, bytes: 0, depth: 1 }, depth)?;
         let (value, tag, anchor) = match event {
             Event::Alias(id) => return self.alias(id, span, depth),
-            Event::Scalar(text, style, anchor, tag) => (plain_or_quoted(&text, style, tag.as_deref()), tag, anchor),
+            Event::Scalar(text, style, anchor, tag) => {
+                (plain_or_quoted(&text, style, tag.as_deref()), tag, anchor)
+            }
             Event::SequenceStart(_, anchor, tag) => (self.list(depth)?, tag, anchor),
             Event::MappingStart(_, anchor, tag) => (self.mapping(depth)?, tag, anchor),
             _ => return Err(self.stop(span, "YAML syntax: a value was expected here", None)),
@@ -240,9 +246,15 @@ fn measure(node: &Node) -> Size {
         size.depth = size.depth.max(child.depth + 1);
     };
     match &node.value {
-        Value::List(items) => items.iter().for_each(|item| add(item, 0, 0)),
+        Value::List(items) => {
+            for item in items {
+                add(item, 0, 0);
+            }
+        }
         Value::Mapping(entries) => {
-            entries.iter().for_each(|entry| add(&entry.node, 1, entry.key.text.len()));
+            for entry in entries {
+                add(&entry.node, 1, entry.key.text.len());
+            }
         }
         Value::Text(text) => size.bytes = text.len(),
         Value::Null | Value::Boolean(_) | Value::Number(_) => {}
@@ -257,5 +269,109 @@ fn convert(start: Marker, end: Marker) -> Span {
         column: start.col() + 1,
         start: offset,
         end: end.byte_offset().unwrap_or(offset),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        let mut problems = Problems::new("f", text);
+        compose(text, &mut problems);
+        problems.finish().iter().map(ToString::to_string).collect()
+    }
+
+    fn value(text: &str, path: &[&str]) -> Value {
+        let mut problems = Problems::new("f", text);
+        let root = compose(text, &mut problems).unwrap();
+        assert_eq!(problems.finish(), []);
+        root.entry(path).unwrap().node.value.clone()
+    }
+
+    #[test]
+    fn positions_count_from_one_and_in_characters() {
+        let text = "ä: {ö: x}\nlist:\n  - ü: y\n";
+        let mut problems = Problems::new("f", text);
+        let root = compose(text, &mut problems).unwrap();
+        let entry = root.entry(&["ä", "ö"]).unwrap();
+        assert_eq!((entry.key.span.line, entry.key.span.column), (1, 5));
+        assert_eq!((entry.node.span.line, entry.node.span.column), (1, 8));
+        assert_eq!(problems.source(entry.node.span), "x");
+        let item = &root.entry(&["list"]).unwrap().node.items()[0].entries()[0];
+        assert_eq!((item.key.span.line, item.key.span.column), (3, 5));
+    }
+
+    #[test]
+    fn quotes_blocks_and_tags_decide_what_is_text() {
+        for (text, expected) in
+            [("k: '1'", "1"), ("k: !!str 1", "1"), ("k: |\n  null\n", "null\n"), ("k: \"\"", "")]
+        {
+            assert_eq!(value(text, &["k"]), Value::Text(expected.to_owned()), "{text}");
+        }
+        assert_eq!(value("k: ", &["k"]), Value::Null);
+        assert_eq!(value("k: !!bool \"true\"", &["k"]), Value::Boolean(true));
+    }
+
+    #[test]
+    fn aliases_and_merge_keys_are_expanded_and_own_keys_win() {
+        let text =
+            "base: &base {a: 1, b: 2}\nother: &other {b: 3, c: 4}\nk:\n  <<: [*base, *other]\n  a: 0\n";
+        for (key, number) in [("a", 0), ("b", 2), ("c", 4)] {
+            assert_eq!(value(text, &["k", key]), Value::Number(number.into()), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_yaml_itself_refuses_is_reported_at_its_place() {
+        for (text, expected) in [
+            ("a: 1\nb: 2\na: 3\n", "f:3:1: error: the key `a` comes up twice (it is already set in line 1)"),
+            ("a: &x [*x]", "f:1:8: error: this alias refers to a value that it is part of"),
+            (
+                "a: 1\n---\nb: 1\n",
+                "f:2:1: error: a second YAML document starts here (one file holds one document)",
+            ),
+            ("? [a]\n: b\n", "f:1:3: error: a key must be plain text"),
+            ("a:\n  <<: 1\n", "f:2:3: error: `<<` takes a mapping or a list of mappings"),
+        ] {
+            assert_eq!(problems(text), [expected], "{text}");
+        }
+        for text in ["a: [1", "a: *nothing", "a: b: c", "a: \"x", "%YAML"] {
+            let problems = problems(text);
+            assert!(problems.len() == 1 && problems[0].contains("YAML syntax: "), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_files_stop_at_the_budget() {
+        let levels = |width: usize| -> String {
+            let level =
+                |n: usize| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); width].join(", "));
+            "a0: &a0 [lol]\n".to_owned() + &(1..70).map(level).collect::<String>()
+        };
+        let repeated = format!("a: &a {}\nb: [{}]\n", "x".repeat(500_000), "*a, ".repeat(5000));
+        let too_much = "more than 100000 values, or its aliases repeat too much text";
+        for (text, expected) in [
+            (levels(9), too_much),
+            (repeated, too_much),
+            ("- \n".repeat(200_000), too_much),
+            (levels(1), "nested deeper than 64 levels"),
+            ("[".repeat(100_000), ""),
+            ("- ".repeat(100_000), ""),
+            ("{a: ".repeat(100_000), ""),
+        ] {
+            let problems = problems(&text);
+            assert!(problems.len() == 1 && problems[0].contains(expected), "{problems:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "\\PC*", yaml in "([a-c]: |- |\\[|\\]|\\{|\\}|, |&a |\\*a|<<: |\n|  |'|\"|!x |#|ä|\t|\\|\n){0,40}") {
+            problems(&text);
+            problems(&yaml);
+        }
     }
 }

@@ -8,4 +8,4 @@ mod node;
 mod scalar;
 
 pub(super) use compose::compose;
-pub(super) use node::{Entry, Key, Node, Value};
+pub(super) use node::{Entry, Node, Value};
