@@ -1,6 +1,7 @@
 //! Finding and reading deployment files.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::de::DeserializeOwned;
 
@@ -136,14 +137,16 @@ pub fn load_all(source: &dyn Source, config: &AtmosConfig) -> Result<LoadedAll, 
     Ok(LoadedAll { deployments, problems })
 }
 
+/// What a deployment file may hold.
+static RULE: LazyLock<Rule> = LazyLock::new(|| Rule::from_schema(&deployment_file::schema()));
+
 /// Checks the text of a deployment file. `name` is what the file's stem says.
 ///
 /// All problems at once, in the order of the file; warnings alone do not stop it.
 pub fn parse_deployment(file: &str, name: &DeploymentName, text: &str) -> Result<Loaded, Vec<Problem>> {
     let mut problems = Problems::new(file, text);
     let deployment = yaml::compose(text, &mut problems).and_then(|root| {
-        let rule = Rule::from_schema(&deployment_file::schema());
-        let checked = shape::check(&rule, &root, &mut problems)?;
+        let checked = shape::check(&RULE, &root, &mut problems)?;
         let typed = deserialize::<deployment_file::DeploymentFile>(checked, &mut problems)?;
         Some(resolve::resolve(typed.deployment?, name, &root, &mut problems))
     });

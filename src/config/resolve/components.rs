@@ -221,6 +221,9 @@ fn resolve_dependencies(
     deployment: &mut Deployment,
     problems: &mut Problems<'_>,
 ) {
+    let names: Vec<String> =
+        deployment.components.iter().map(|component| component.name.to_string()).collect();
+    let qualified: Vec<String> = deployment.components.iter().map(Component::qualified_name).collect();
     let mut graph = Graph::default();
     let mut places = Vec::new();
     let mut resolved: Vec<Vec<ComponentName>> = Vec::new();
@@ -233,19 +236,10 @@ fn resolve_dependencies(
                     places.push((name, component.name.clone(), *span));
                 }
             } else {
-                let qualified: Vec<String> =
-                    deployment.components.iter().map(Component::qualified_name).collect();
-                let names = deployment.components.iter().map(|component| component.name.as_str());
-                let known: Vec<&str> = if reference
-                    .0
-                    .split_once('/')
-                    .is_some_and(|(kind, _)| ComponentKind::parse(kind).is_some())
-                {
-                    qualified.iter().map(String::as_str).collect()
-                } else {
-                    names.collect()
-                };
-                let hint = nearest::hint(&reference.0, "components", known.into_iter());
+                let has_kind =
+                    reference.0.split_once('/').is_some_and(|(kind, _)| ComponentKind::parse(kind).is_some());
+                let known = if has_kind { &qualified } else { &names };
+                let hint = nearest::hint(&reference.0, "components", known.iter().map(String::as_str));
                 problems.error(*span, format!("the component `{reference}` does not exist"), Some(hint));
             }
         }

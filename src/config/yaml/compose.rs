@@ -11,7 +11,7 @@ use super::scalar;
 /// The deepest nesting. People stay below ten.
 const MAX_DEPTH: usize = 64;
 /// The most nodes that a file may have once its aliases are expanded.
-const MAX_NODES: usize = 100_000;
+const MAX_NODES: usize = 20_000;
 /// The most text that aliases may repeat, in bytes.
 const MAX_REPEATED_BYTES: usize = 4 * 1024 * 1024;
 
@@ -352,7 +352,7 @@ mod tests {
             "a0: &a0 [lol]\n".to_owned() + &(1..70).map(level).collect::<String>()
         };
         let repeated = format!("a: &a {}\nb: [{}]\n", "x".repeat(500_000), "*a, ".repeat(5000));
-        let too_much = "more than 100000 values, or its aliases repeat too much text";
+        let too_much = "more than 20000 values, or its aliases repeat too much text";
         for (text, expected) in [
             (levels(9), too_much),
             (repeated, too_much),
