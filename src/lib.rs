@@ -4,9 +4,12 @@
 //! ledger, lets `deployment` decide, acts through the adapters, and renders what happened.
 
 pub mod cancellation;
+pub mod cli;
 pub mod component;
+pub mod config;
 pub mod deployment;
 pub mod git;
 pub mod ledger;
 pub mod render;
+pub mod rollout;
 pub mod scheduler;

@@ -1,0 +1,324 @@
+//! The deployment file, `deployments/<name>.yaml`, as people write it.
+//!
+//! These types are the one description of that file: the published JSON schema is generated from them, the check
+//! for unknown keys and wrong types follows that schema, and what passes is deserialised into them. Everything
+//! optional may also be left empty (`vars:`), which means the same as leaving it out.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::deployment::definition::{ApprovalMethod, PromoteBy, Values};
+
+/// An application that is rolled out, promoted and rolled back as one: its components and its targets.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Atmos deployment")]
+pub struct DeploymentFile {
+    /// The deployment that this file describes.
+    #[schemars(required)]
+    pub deployment: Option<DeploymentSection>,
+}
+
+/// A deployment.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Deployment")]
+pub struct DeploymentSection {
+    /// The deployment's name. Equals the file's name without `.yaml`.
+    #[schemars(required, regex(pattern = "^[a-z0-9][a-z0-9._-]*$"), length(max = 128))]
+    pub name: Option<String>,
+    /// What the deployment is, in a sentence.
+    pub description: Option<String>,
+    /// Labels to select deployments by.
+    pub labels: Option<IndexMap<String, String>>,
+    /// The stacks to load, in import order. Nothing else under the stacks folder is read.
+    pub stacks: Option<Vec<String>>,
+    /// Defaults of the commands that act on this deployment.
+    pub context: Option<ContextSection>,
+    /// What to vendor before components run; overrides the repository's `vendor.yaml`.
+    pub vendor: Option<Values>,
+    /// The components that the deployment is made of, by kind and name.
+    pub components: Option<ComponentsSection>,
+    /// The environments that the deployment can be rolled out to, by name. An empty one is an entry point.
+    pub targets: Option<IndexMap<String, Option<TargetSection>>>,
+}
+
+/// Defaults of the commands that act on a deployment.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Context")]
+pub struct ContextSection {
+    /// The target that commands without `--target` act on.
+    pub default_target: Option<String>,
+    /// How a promotion pins images: by digest (the default) or by tag.
+    pub promote_by: Option<PromoteBy>,
+}
+
+/// Components by kind, then by name.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Components")]
+pub struct ComponentsSection {
+    /// Container images that are built from source.
+    pub nixpack: Option<IndexMap<String, Option<NixpackComponent>>>,
+    /// Terraform or OpenTofu root modules.
+    pub terraform: Option<IndexMap<String, Option<InfrastructureComponent>>>,
+    /// Sets of Helm releases, applied by helmfile.
+    pub helmfile: Option<IndexMap<String, Option<InfrastructureComponent>>>,
+    /// Command lines of the team's own.
+    pub command: Option<IndexMap<String, CommandComponent>>,
+}
+
+/// A container image that is built from source.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NixpackComponent {
+    /// The folder of the component; its name where absent.
+    pub component: Option<String>,
+    /// Labels and dependencies.
+    pub metadata: Option<Metadata>,
+    /// What to build, and how the image is called. Other variables are the build's own.
+    #[schemars(with = "Option<NixpackVariables>")]
+    pub vars: Option<Values>,
+    /// How the image is built, published and checked.
+    pub settings: Option<NixpackComponentSettings>,
+}
+
+/// A Terraform, OpenTofu or helmfile component.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InfrastructureComponent {
+    /// The folder under the base path of the component's kind; the component's name where absent.
+    pub component: Option<String>,
+    /// Labels and dependencies.
+    pub metadata: Option<Metadata>,
+    /// The component's variables. They override what the stacks say.
+    pub vars: Option<Values>,
+    /// How the component is checked.
+    pub settings: Option<InfrastructureSettings>,
+}
+
+/// A component that is deployed by command lines of the team's own.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandComponent {
+    /// Labels and dependencies.
+    pub metadata: Option<Metadata>,
+    /// The component's variables, which the command finds as JSON in the file `ATMOS_VARS_FILE`.
+    pub vars: Option<Values>,
+    /// What to run.
+    #[schemars(required)]
+    pub settings: Option<CommandComponentSettings>,
+}
+
+/// Labels and dependencies of a component.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// Labels to select components by, and to bind images to the components that use them.
+    pub labels: Option<IndexMap<String, String>>,
+    /// The components that must be deployed before this one: `ecr/api`, or with the kind `terraform/ecr/api`.
+    pub depends_on: Option<Vec<String>>,
+}
+
+/// The variables of a nixpack component that the build reads.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = true))]
+pub struct NixpackVariables {
+    /// The folder of the source code, relative to the repository's root.
+    pub source: Option<String>,
+    /// Replaces the detected install command.
+    pub install_cmd: Option<String>,
+    /// Replaces the detected build command.
+    pub build_cmd: Option<String>,
+    /// Replaces the detected start command.
+    pub start_cmd: Option<String>,
+    /// Nix packages to add.
+    pub pkgs: Option<Vec<String>>,
+    /// Debian packages to add.
+    pub apt_pkgs: Option<Vec<String>>,
+    /// Where the image is pushed to.
+    pub image: Option<Image>,
+}
+
+/// The name of an image in its registry.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// The registry's host, with its port where it has one.
+    pub registry: Option<String>,
+    /// The repository in the registry.
+    pub name: Option<String>,
+    /// A tag to push besides the digest. Advisory: what is deployed is always the digest.
+    pub tag: Option<String>,
+}
+
+/// Settings of a nixpack component.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NixpackComponentSettings {
+    /// How the image is built and published.
+    pub nixpack: Option<NixpackSection>,
+    /// How to find out whether the component is healthy: one of `command`, `http`, `kubernetes`, `ecs`.
+    pub health: Option<Values>,
+}
+
+/// How an image is built and published.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Nixpack")]
+pub struct NixpackSection {
+    /// Push the image to its registry. Default: true.
+    pub publish: Option<bool>,
+    /// Build with the source's own Dockerfile where it has one. Default: false.
+    pub dockerfile_escape: Option<bool>,
+    /// The software bill of materials.
+    pub sbom: Option<SbomSection>,
+}
+
+/// The software bill of materials of an image.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Sbom")]
+pub struct SbomSection {
+    /// Refuse rollouts without one. Default: false.
+    pub require: Option<bool>,
+    /// The formats to attach. Default: `cyclonedx-json`.
+    pub formats: Option<Vec<SbomFormat>>,
+}
+
+/// A format of a software bill of materials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SbomFormat {
+    /// `CycloneDX`, as JSON.
+    CyclonedxJson,
+    /// SPDX, as JSON.
+    SpdxJson,
+}
+
+impl SbomFormat {
+    /// The format as it stands in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CyclonedxJson => "cyclonedx-json",
+            Self::SpdxJson => "spdx-json",
+        }
+    }
+}
+
+/// Settings of a terraform or helmfile component.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InfrastructureSettings {
+    /// How to find out whether the component is healthy: one of `command`, `http`, `kubernetes`, `ecs`.
+    pub health: Option<Values>,
+}
+
+/// Settings of a command component.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandComponentSettings {
+    /// The command lines.
+    #[schemars(required)]
+    pub command: Option<CommandSection>,
+    /// How to find out whether the component is healthy: one of `command`, `http`, `kubernetes`, `ecs`.
+    pub health: Option<Values>,
+}
+
+/// The command lines that plan and apply a component. Argument vectors: no shell reads them.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Command")]
+pub struct CommandSection {
+    /// What a dry run executes. Without it, `--plan` only names the component.
+    #[schemars(length(min = 1))]
+    pub plan: Option<Vec<String>>,
+    /// What deploys the component.
+    #[schemars(required, length(min = 1))]
+    pub apply: Option<Vec<String>>,
+    /// The folder to run in, relative to the root of the deployed commit. Default: that root.
+    #[schemars(example = "services/worker")]
+    pub working_directory: Option<String>,
+    /// After this time the command is stopped and the component has failed.
+    #[schemars(example = "10m")]
+    pub timeout: Option<String>,
+}
+
+/// An environment of the deployment. Text, numbers and booleans under other keys are taken as context, with a warning.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(rename = "Target")]
+#[schemars(extend("additionalProperties" = { "type": ["string", "number", "boolean"], "description": "Short for a variable under `context`." }))]
+pub struct TargetSection {
+    /// Labels to select targets by.
+    pub labels: Option<IndexMap<String, String>>,
+    /// Variables of every component in this target. They override the components' own.
+    pub context: Option<Values>,
+    /// Where this target may be promoted from. Absent: an entry point, which accepts any commit.
+    pub promotion: Option<PromotionSection>,
+    /// What this target changes about single components.
+    pub components: Option<IndexMap<String, Option<OverrideSection>>>,
+    /// Context without the word.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub shorthand: Values,
+}
+
+/// Where a target may be promoted from, and who must agree.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Promotion")]
+pub struct PromotionSection {
+    /// The one target that may be promoted to this one. Excludes `allowed_from`.
+    pub from: Option<String>,
+    /// The targets that may be promoted to this one. Excludes `from`.
+    #[schemars(length(min = 1))]
+    pub allowed_from: Option<Vec<String>>,
+    /// Whether somebody must approve. Default: false.
+    pub requires_approval: Option<bool>,
+    /// Who is asked for the approval. Default: `ci`.
+    pub approval_method: Option<ApprovalMethod>,
+}
+
+/// What a target changes about a component.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Override")]
+pub struct OverrideSection {
+    /// Variables of the component in this target. They override the target's context.
+    pub vars: Option<Values>,
+}
+
+/// The JSON schema of the deployment file, for editors.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    schemars::generate::SchemaSettings::draft2020_12()
+        .for_deserialize()
+        .into_generator()
+        .into_root_schema_for::<DeploymentFile>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The published schema is the generated one. `UPDATE_SCHEMA=1 cargo test` rewrites it.
+    #[test]
+    fn the_published_schema_is_current() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/deployment.schema.json");
+        let generated = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::write(&path, &generated).unwrap();
+        }
+        let published = std::fs::read_to_string(path).unwrap();
+        assert!(published == generated, "the types have changed; run the tests with UPDATE_SCHEMA=1");
+    }
+
+    #[test]
+    fn every_property_is_described() {
+        fn check(path: &str, value: &serde_json::Value) {
+            for (name, property) in value["properties"].as_object().into_iter().flatten() {
+                assert!(property["description"].is_string(), "{path}.{name} has no description");
+            }
+        }
+        let schema = serde_json::to_value(schema()).unwrap();
+        check("", &schema);
+        for (name, definition) in schema["$defs"].as_object().unwrap() {
+            check(name, definition);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! `atmos.yaml` and `deployments/*.yaml` to validated domain types, with everything that is wrong said at once.
+//!
+//! A file's text becomes a tree that knows where everything stands (`yaml`), is held against the schema of its types
+//! (`shape`), deserialised into those types ([`deployment_file`], [`atmos`]), and turned into the domain's
+//! (`resolve`). The domain's types hold no positions; whatever is wrong is a [`Problem`] that does.
+
+pub mod atmos;
+pub mod deployment_file;
+mod load;
+mod nearest;
+mod path;
+mod problem;
+mod resolve;
+mod shape;
+mod source;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+pub use atmos::AtmosConfig;
+pub use load::{
+    ConfigError, Listing, Loaded, LoadedAll, list_deployments, load_all, load_deployment, parse_deployment,
+};
+pub use problem::{Problem, Severity};
+pub use source::{DirectorySource, MAX_FILE_BYTES, Source, SourceError};

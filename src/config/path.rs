@@ -1,0 +1,61 @@
+//! Repository-relative paths as text: `/` between parts, the root is the empty string.
+
+/// Joins parts and resolves `.` and `..`, without looking at any file system.
+///
+/// An absolute part replaces what stands before it. What leads out of the root keeps its leading `..`, so that
+/// whoever reads it can refuse it.
+pub(super) fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut absolute = false;
+    let mut stack: Vec<&str> = Vec::new();
+    for part in parts {
+        if part.starts_with('/') {
+            absolute = true;
+            stack.clear();
+        }
+        for name in part.split('/') {
+            match name {
+                "" | "." => {}
+                ".." if stack.last().is_some_and(|last| *last != "..") => {
+                    stack.pop();
+                }
+                ".." if absolute => {}
+                name => stack.push(name),
+            }
+        }
+    }
+    let joined = stack.join("/");
+    if absolute { format!("/{joined}") } else { joined }
+}
+
+/// Whether a path stays below the root that it is relative to.
+pub(super) fn is_inside(path: &str) -> bool {
+    !path.starts_with('/') && path.split('/').all(|part| part != "..")
+}
+
+/// The directory that holds a path; `None` for the root itself.
+pub(super) fn parent(path: &str) -> Option<&str> {
+    if path.is_empty() { None } else { Some(path.rsplit_once('/').map_or("", |(parent, _)| parent)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_are_resolved_and_escapes_stay_visible() {
+        assert_eq!(join(["", "./", "deployments"]), "deployments");
+        assert_eq!(join(["infra", "../components", "terraform/"]), "components/terraform");
+        assert_eq!(join(["infra", "../../x"]), "../x");
+        assert_eq!(join(["infra", "/srv", "..", "..", "x"]), "/x");
+        assert!(is_inside("a/b..c"));
+        assert!(!is_inside("../x"));
+        assert!(!is_inside("/x"));
+    }
+
+    #[test]
+    fn parents_end_at_the_root() {
+        assert_eq!(parent("a/b"), Some("a"));
+        assert_eq!(parent("a"), Some(""));
+        assert_eq!(parent(""), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! Targets: names, context, promotion rules, overrides.
+
+use indexmap::IndexMap;
+
+use crate::deployment::definition::{ComponentOverride, Values};
+use crate::deployment::graph::Cycle;
+use crate::deployment::names::ComponentReference;
+use crate::deployment::{ComponentName, Deployment, PromotionRule, Target, TargetName, promotion};
+
+use super::super::deployment_file::{OverrideSection, PromotionSection, TargetSection};
+use super::super::nearest;
+use super::super::problem::{Problems, Span};
+use super::{Places, arrows};
+
+/// Adds the file's targets to the deployment, whose components are already there.
+pub(super) fn resolve(
+    section: IndexMap<String, Option<TargetSection>>,
+    deployment: &mut Deployment,
+    places: Places<'_>,
+    problems: &mut Problems<'_>,
+) {
+    if section.is_empty() && !places.has_content(&["targets"]) {
+        let hint = "add at least `targets: { dev: {} }` to roll it out".to_owned();
+        problems.warning(places.key(&["targets"]), "the deployment has no targets", Some(hint));
+    }
+    let names: Vec<String> = section.keys().cloned().collect();
+    for (written, target) in section {
+        let name = match written.parse::<TargetName>() {
+            Ok(name) => name,
+            Err(error) => {
+                problems.error(places.key(&["targets", &written]), error.to_string(), None);
+                continue;
+            }
+        };
+        let target = target.unwrap_or_default();
+        let context = context(target.context, target.shorthand, &name, places, problems);
+        // An empty `promotion:` must not silently open the target for any commit.
+        let is_empty = target.promotion.is_none() && places.is_empty(&["targets", &written, "promotion"]);
+        let section = if is_empty { Some(PromotionSection::default()) } else { target.promotion };
+        let promotion = section.and_then(|section| rule(section, &name, &names, places, problems));
+        let components = overrides(target.components, deployment, &name, places, problems);
+        let labels = target.labels.unwrap_or_default();
+        deployment.targets.insert(name.clone(), Target { name, labels, context, promotion, components });
+    }
+    check_cycle(deployment, places, problems);
+}
+
+/// A target's context, with what the file says without the word.
+fn context(
+    context: Option<Values>,
+    shorthand: Values,
+    target: &TargetName,
+    places: Places<'_>,
+    problems: &mut Problems<'_>,
+) -> Values {
+    let mut context = context.unwrap_or_default();
+    let place = |key: &str| places.key(&["targets", target.as_str(), key]);
+    let mut taken: Vec<String> = Vec::new();
+    for (key, value) in shorthand {
+        if context.contains_key(&key) {
+            let hint = "keep that one".to_owned();
+            problems.error(place(&key), format!("`{key}` is also set under `context`"), Some(hint));
+        } else {
+            context.insert(key.clone(), value);
+            taken.push(key);
+        }
+    }
+    if let Some(first) = taken.first() {
+        let keys: Vec<String> = taken.iter().map(|key| format!("`{key}`")).collect();
+        let hint = format!("write `context: {{ {first}: … }}`");
+        let message = format!("{} of target `{target}` taken as context", keys.join(", "));
+        problems.warning(place(first), message, Some(hint));
+    }
+    context
+}
+
+/// A promotion rule (`target-promotion.md`, rules 2 to 5).
+fn rule(
+    section: PromotionSection,
+    target: &TargetName,
+    targets: &[String],
+    places: Places<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<PromotionRule> {
+    let path = |key| ["targets", target.as_str(), "promotion", key];
+    let requires_approval = section.requires_approval.unwrap_or(false);
+    if section.approval_method.is_some() && !requires_approval {
+        let hint = "add `requires_approval: true`, or remove it".to_owned();
+        let message = "`approval_method` has no effect without `requires_approval: true`";
+        problems.warning(places.key(&path("approval_method")), message, Some(hint));
+    }
+    let written: Vec<(String, Span)> = match (section.from, section.allowed_from) {
+        (from, Some(allowed)) => {
+            if from.is_some() {
+                let hint = "keep one of them".to_owned();
+                let message = format!("target `{target}` has both `from` and `allowed_from`");
+                problems.error(places.key(&path("allowed_from")), message, Some(hint));
+            }
+            let from = from.map(|from| (from, places.value(&path("from"))));
+            let allowed = allowed.into_iter().enumerate();
+            from.into_iter()
+                .chain(allowed.map(|(index, name)| (name, places.item(&path("allowed_from"), index))))
+                .collect()
+        }
+        (Some(from), None) => vec![(from, places.value(&path("from")))],
+        (None, None) => {
+            let hint = "an entry point has no `promotion` at all".to_owned();
+            // What is there but wrong has been reported by itself.
+            let is_wrong = ["from", "allowed_from"].into_iter().any(|key| places.has(&path(key)));
+            if !is_wrong {
+                let message =
+                    format!("the promotion of target `{target}` has neither `from` nor `allowed_from`");
+                problems.error(places.key(&["targets", target.as_str(), "promotion"]), message, Some(hint));
+            }
+            return None;
+        }
+    };
+    let mut sources: Vec<TargetName> = Vec::new();
+    for (source, span) in written {
+        if !targets.contains(&source) {
+            let hint = nearest::hint(&source, "targets", targets.iter().map(String::as_str));
+            let message = format!("target `{target}` is promoted from `{source}`, which does not exist");
+            problems.error(span, message, Some(hint));
+        } else if let Ok(source) = source.parse()
+            && !sources.contains(&source)
+        {
+            sources.push(source);
+        }
+    }
+    Some(PromotionRule {
+        sources,
+        requires_approval,
+        approval_method: section.approval_method.unwrap_or_default(),
+    })
+}
+
+/// A target's changes to single components, by the components' own names.
+fn overrides(
+    section: Option<IndexMap<String, Option<OverrideSection>>>,
+    deployment: &Deployment,
+    target: &TargetName,
+    places: Places<'_>,
+    problems: &mut Problems<'_>,
+) -> IndexMap<ComponentName, ComponentOverride> {
+    let mut overrides = IndexMap::new();
+    for (written, change) in section.into_iter().flatten() {
+        let place = places.key(&["targets", target.as_str(), "components", &written]);
+        let Some(component) = deployment.find(&ComponentReference(written.clone())) else {
+            let names = deployment.components.iter().map(|component| component.name.as_str());
+            let hint = nearest::hint(&written, "components", names);
+            problems.error(place, format!("the component `{written}` does not exist"), Some(hint));
+            continue;
+        };
+        let vars = change.unwrap_or_default().vars.unwrap_or_default();
+        if overrides.insert(component.name.clone(), ComponentOverride { vars }).is_some() {
+            problems.error(place, format!("the component `{}` comes up twice", component.name), None);
+        }
+    }
+    overrides
+}
+
+/// No circular promotion paths (`target-promotion.md`, rule 6).
+fn check_cycle(deployment: &Deployment, places: Places<'_>, problems: &mut Problems<'_>) {
+    let rules = deployment.targets.iter().map(|(name, target)| (name, target.promotion.as_ref()));
+    if let Some(Cycle(path)) = promotion::cycle(rules)
+        && let Some(first) = path.first()
+    {
+        let span = places.key(&["targets", first.as_str(), "promotion"]);
+        // The graph's edges lead to what is needed first; people read the other way.
+        let path = arrows(path.iter().rev().map(TargetName::as_str));
+        problems.error(span, format!("the promotion path is a circle: {path}"), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! The tree.
+
+use super::super::problem::Span;
+
+/// A value and where it stands. Behind an alias: where the anchor's value stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::config) struct Node {
+    pub(in crate::config) value: Value,
+    pub(in crate::config) span: Span,
+    /// A tag as written, where it is none of YAML's own: `!env`.
+    pub(in crate::config) tag: Option<String>,
+}
+
+/// The JSON data model, with the mapping's keys in their places.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::config) enum Value {
+    Null,
+    Boolean(bool),
+    Number(serde_json::Number),
+    Text(String),
+    List(Vec<Node>),
+    /// No key comes up twice.
+    Mapping(Vec<Entry>),
+}
+
+/// A key and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::config) struct Entry {
+    pub(in crate::config) key: Key,
+    pub(in crate::config) node: Node,
+}
+
+/// A mapping's key.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::config) struct Key {
+    pub(in crate::config) text: String,
+    pub(in crate::config) span: Span,
+}
+
+impl Node {
+    /// The entries of a mapping; none for anything else.
+    pub(in crate::config) fn entries(&self) -> &[Entry] {
+        match &self.value {
+            Value::Mapping(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; none for anything else.
+    pub(in crate::config) fn items(&self) -> &[Node] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The entry at the end of a path of keys.
+    pub(in crate::config) fn entry(&self, path: &[&str]) -> Option<&Entry> {
+        let (last, parents) = path.split_last()?;
+        let mut node = self;
+        for key in parents {
+            node = &node.entries().iter().find(|entry| entry.key.text == *key)?.node;
+        }
+        node.entries().iter().find(|entry| entry.key.text == *last)
+    }
+
+    /// What people call a value of this type.
+    pub(in crate::config) fn type_name(&self) -> &'static str {
+        match self.value {
+            Value::Null => "empty",
+            Value::Boolean(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::Text(_) => "text",
+            Value::List(_) => "a list",
+            Value::Mapping(_) => "a mapping",
+        }
+    }
+}
