@@ -1,1 +1,11 @@
-fn main() {}
+//! Integration tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says on stderr why it was skipped"
+)]
+
+mod layers;
+mod support;
