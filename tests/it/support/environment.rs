@@ -10,24 +10,24 @@ use super::payment_service;
 use super::run::Running;
 
 /// Somewhere to keep repositories, and what every process of a test sees. Everything is gone when it is dropped.
-pub struct TestEnvironment {
+pub(crate) struct TestEnvironment {
     root: TempDir,
     variables: Vec<(String, String)>,
 }
 
 /// How to clone, beyond git's default.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Clone<'a> {
-    pub arguments: &'a [&'a str],
+pub(crate) struct Clone<'a> {
+    pub(crate) arguments: &'a [&'a str],
 }
 
 impl Clone<'_> {
     /// What a CI system checks out.
-    pub const SHALLOW: Self = Self { arguments: &["--depth=1", "--single-branch", "--no-tags"] };
+    pub(crate) const SHALLOW: Self = Self { arguments: &["--depth=1", "--single-branch", "--no-tags"] };
 }
 
 impl TestEnvironment {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = tempfile::Builder::new().prefix("atmos-it-").tempdir().unwrap();
         for folder in ["home", "tmp"] {
             std::fs::create_dir(root.path().join(folder)).unwrap();
@@ -57,23 +57,23 @@ impl TestEnvironment {
     }
 
     /// Sets a variable of every process to come.
-    pub fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Stops the clock of every `atmos` to come.
-    pub fn set_clock(&mut self, time: &str) {
+    pub(crate) fn set_clock(&mut self, time: &str) {
         self.set("ATMOS_NOW", time);
     }
 
     /// A path in here.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
     /// A program that sees this environment and nothing else.
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>, directory: &Path) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>, directory: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(directory);
@@ -82,7 +82,7 @@ impl TestEnvironment {
 
     /// Runs plain git, which must succeed, and returns what it prints without the last line's end.
     #[track_caller]
-    pub fn git(&self, directory: &Path, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, directory: &Path, arguments: &[&str]) -> String {
         let mut command = self.command("git", directory);
         command.args(arguments);
         let mut run = Running::start(command).wait().succeeded();
@@ -91,12 +91,12 @@ impl TestEnvironment {
     }
 
     /// A new repository with one commit that holds the payment service.
-    pub fn payment_service(&self, name: &str) -> Checkout<'_> {
+    pub(crate) fn payment_service(&self, name: &str) -> Checkout<'_> {
         self.payment_service_with(name, &[])
     }
 
     /// Likewise, with arguments for `git init`.
-    pub fn payment_service_with(&self, name: &str, init: &[&str]) -> Checkout<'_> {
+    pub(crate) fn payment_service_with(&self, name: &str, init: &[&str]) -> Checkout<'_> {
         let checkout = self.empty_repository(name, init);
         payment_service::write(&checkout);
         checkout.commit("Add the payment service");
@@ -104,7 +104,7 @@ impl TestEnvironment {
     }
 
     /// A new repository without a commit.
-    pub fn empty_repository(&self, name: &str, init: &[&str]) -> Checkout<'_> {
+    pub(crate) fn empty_repository(&self, name: &str, init: &[&str]) -> Checkout<'_> {
         let path = self.path(name);
         let arguments = [&["init", "--quiet", "--initial-branch=main"], init, &[path.to_str().unwrap()]];
         self.git(self.root.path(), &arguments.concat());
@@ -112,13 +112,13 @@ impl TestEnvironment {
     }
 
     /// A bare repository.
-    pub fn bare(&self, name: &str, init: &[&str]) -> Remote<'_> {
+    pub(crate) fn bare(&self, name: &str, init: &[&str]) -> Remote<'_> {
         let remote = self.empty_repository(name, &[&["--bare"], init].concat());
         Remote::new(self, remote.path)
     }
 
     /// The payment service in a bare repository and a checkout whose `origin` that is.
-    pub fn with_remote(&self) -> (Checkout<'_>, Remote<'_>) {
+    pub(crate) fn with_remote(&self) -> (Checkout<'_>, Remote<'_>) {
         let remote = self.bare("remote.git", &[]);
         let checkout = self.payment_service("checkout");
         checkout.git(&["remote", "add", "origin", &remote.url()]);
@@ -127,12 +127,12 @@ impl TestEnvironment {
     }
 
     /// A clone of a URL.
-    pub fn clone(&self, url: &str, name: &str, how: Clone<'_>) -> Checkout<'_> {
+    pub(crate) fn clone(&self, url: &str, name: &str, how: Clone<'_>) -> Checkout<'_> {
         self.clone_with(url, name, how, &[])
     }
 
     /// A clone of a URL with configuration that the clone keeps (`key=value`).
-    pub fn clone_with(&self, url: &str, name: &str, how: Clone<'_>, configuration: &[&str]) -> Checkout<'_> {
+    pub(crate) fn clone_with(&self, url: &str, name: &str, how: Clone<'_>, configuration: &[&str]) -> Checkout<'_> {
         let path = self.path(name);
         let mut arguments = vec!["clone", "--quiet"];
         for setting in configuration {
@@ -145,13 +145,13 @@ impl TestEnvironment {
     }
 
     /// What components applied so far, a line each: target, component, commit and the version in that commit.
-    pub fn applied(&self) -> Vec<String> {
+    pub(crate) fn applied(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.path("applied")).unwrap_or_default();
         log.lines().map(str::to_owned).collect()
     }
 
     /// Forgets what was applied so far.
-    pub fn forget_applied(&self) {
+    pub(crate) fn forget_applied(&self) {
         let _ = std::fs::remove_file(self.path("applied"));
     }
 }

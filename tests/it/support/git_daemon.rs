@@ -8,14 +8,14 @@ use super::environment::TestEnvironment;
 use super::{has_tool, wait_until};
 
 /// A daemon that serves every repository below a folder, for fetching and pushing. Ended when it is dropped.
-pub struct GitDaemon {
+pub(crate) struct GitDaemon {
     child: Child,
     port: u16,
 }
 
 impl GitDaemon {
     /// Starts a daemon; `None`, with a word why, where it is not installed.
-    pub fn start(environment: &TestEnvironment, folder: &Path) -> Option<Self> {
+    pub(crate) fn start(environment: &TestEnvironment, folder: &Path) -> Option<Self> {
         // `git daemon` itself would only be the parent of this, and leave it behind when it is killed.
         let program = Path::new(&environment.git(folder, &["--exec-path"])).join("git-daemon");
         if !has_tool("git-daemon", program.exists()) {
@@ -40,7 +40,7 @@ impl GitDaemon {
     }
 
     /// The URL of a repository below the folder.
-    pub fn url(&self, repository: &str) -> String {
+    pub(crate) fn url(&self, repository: &str) -> String {
         format!("git://127.0.0.1:{}/{repository}", self.port)
     }
 }

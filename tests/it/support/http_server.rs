@@ -12,11 +12,11 @@ use super::environment::TestEnvironment;
 use super::has_tool;
 
 /// `x-access-token:secret-token`, as HTTP's basic authentication wants it.
-pub const TOKEN: &str = "eC1hY2Nlc3MtdG9rZW46c2VjcmV0LXRva2Vu";
+pub(crate) const TOKEN: &str = "eC1hY2Nlc3MtdG9rZW46c2VjcmV0LXRva2Vu";
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Fault {
+pub(crate) enum Fault {
     #[default]
     None,
     /// Every request is answered with 503.
@@ -30,7 +30,7 @@ pub enum Fault {
 }
 
 /// A server of every repository below a folder. Ended when it is dropped.
-pub struct HttpServer {
+pub(crate) struct HttpServer {
     port: u16,
     shared: Arc<Shared>,
 }
@@ -57,7 +57,7 @@ struct Request {
 
 impl HttpServer {
     /// Starts a server; `None`, with a word why, where `git http-backend` is not installed.
-    pub fn start(environment: &TestEnvironment, folder: &Path) -> Option<Self> {
+    pub(crate) fn start(environment: &TestEnvironment, folder: &Path) -> Option<Self> {
         let backend = Path::new(&environment.git(folder, &["--exec-path"])).join("git-http-backend");
         if !has_tool("git-http-backend", backend.exists()) {
             return None;
@@ -91,23 +91,23 @@ impl HttpServer {
     }
 
     /// The URL of a repository below the folder, without credentials.
-    pub fn url(&self, repository: &str) -> String {
+    pub(crate) fn url(&self, repository: &str) -> String {
         format!("http://127.0.0.1:{}/{repository}", self.port)
     }
 
     /// The setting by which a CI system gives its token to a checkout.
-    pub fn token_setting() -> String {
+    pub(crate) fn token_setting() -> String {
         format!("http.extraheader=Authorization: Basic {TOKEN}")
     }
 
     /// From now on, this goes wrong.
-    pub fn set_fault(&self, fault: Fault) {
+    pub(crate) fn set_fault(&self, fault: Fault) {
         *self.shared.fault.lock().unwrap() = fault;
         self.shared.stalled.lock().unwrap().clear();
     }
 
     /// How many requests there were.
-    pub fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.shared.requests.load(Ordering::SeqCst)
     }
 }

@@ -7,19 +7,19 @@ mod http_server;
 mod payment_service;
 mod run;
 
-pub use checkout::{Checkout, Remote};
-pub use environment::{Clone, TestEnvironment};
-pub use git_daemon::GitDaemon;
-pub use http_server::{Fault, HttpServer, TOKEN};
-pub use run::{Running, Run};
+pub(crate) use checkout::{Checkout, Remote};
+pub(crate) use environment::{Clone, TestEnvironment};
+pub(crate) use git_daemon::GitDaemon;
+pub(crate) use http_server::{Fault, HttpServer, TOKEN};
+pub(crate) use run::{Running, Run};
 
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up on it. Generous: the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until something holds; fails where it never does.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
@@ -29,7 +29,7 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Whether a tool that a machine may lack is there. Says so where it is not; fails where it was required
 /// (`ATMOS_TEST_REQUIRE`, as in CI).
-pub fn has_tool(name: &str, is_there: bool) -> bool {
+pub(crate) fn has_tool(name: &str, is_there: bool) -> bool {
     let required = std::env::var("ATMOS_TEST_REQUIRE").unwrap_or_default();
     assert!(is_there || !required.contains(name), "{name} is required and not installed");
     if !is_there {

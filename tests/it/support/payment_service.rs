@@ -44,7 +44,7 @@ fi
 "#;
 
 /// Writes the files into a checkout.
-pub fn write(checkout: &Checkout<'_>) {
+pub(crate) fn write(checkout: &Checkout<'_>) {
     checkout.write("deployments/payment-service.yaml", DEPLOYMENT);
     for component in ["api", "worker", "database"] {
         write_component(checkout, component);
@@ -52,13 +52,13 @@ pub fn write(checkout: &Checkout<'_>) {
 }
 
 /// Writes one component's script and version.
-pub fn write_component(checkout: &Checkout<'_>, component: &str) {
+pub(crate) fn write_component(checkout: &Checkout<'_>, component: &str) {
     checkout.write_script(&format!("services/{component}/deploy.sh"), SCRIPT);
     checkout.write(&format!("services/{component}/version"), "1\n");
 }
 
 /// The file of a deployment whose components have no dependencies on each other, with a target `dev`.
-pub fn independent_components(name: &str, components: &[String]) -> String {
+pub(crate) fn independent_components(name: &str, components: &[String]) -> String {
     let mut file = format!("deployment:\n  name: {name}\n  targets: {{ dev: {{}}, qa: {{}} }}\n  components:\n    command:\n");
     for component in components {
         file.push_str(&format!(

@@ -10,12 +10,12 @@ use serde_json::Value;
 use super::PATIENCE;
 
 /// What a finished process left.
-pub struct Run {
+pub(crate) struct Run {
     command: String,
-    pub code: Option<i32>,
-    pub signal: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Run {
@@ -31,20 +31,20 @@ impl Run {
 
     /// Insists on exit code 0.
     #[track_caller]
-    pub fn succeeded(self) -> Self {
+    pub(crate) fn succeeded(self) -> Self {
         self.exited(0)
     }
 
     /// Insists on an exit code.
     #[track_caller]
-    pub fn exited(self, code: i32) -> Self {
+    pub(crate) fn exited(self, code: i32) -> Self {
         assert!(self.code == Some(code), "expected exit code {code}\n{}", self.report());
         self
     }
 
     /// Insists on a clean refusal: the exit code, an `Error:` line with this text on stderr, nothing on stdout.
     #[track_caller]
-    pub fn refused(self, code: i32, message: &str) -> Self {
+    pub(crate) fn refused(self, code: i32, message: &str) -> Self {
         let run = self.exited(code);
         let error = run.error_line();
         assert!(error.contains(message), "expected an error with {message:?}\n{}", run.report());
@@ -57,46 +57,46 @@ impl Run {
 
     /// Insists that stderr says this.
     #[track_caller]
-    pub fn says(self, text: &str) -> Self {
+    pub(crate) fn says(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "expected {text:?} on stderr\n{}", self.report());
         self
     }
 
     /// Insists that stdout shows this.
     #[track_caller]
-    pub fn shows(self, text: &str) -> Self {
+    pub(crate) fn shows(self, text: &str) -> Self {
         assert!(self.stdout.contains(text), "expected {text:?} on stdout\n{}", self.report());
         self
     }
 
     /// Insists that the process was killed.
     #[track_caller]
-    pub fn killed(self) -> Self {
+    pub(crate) fn killed(self) -> Self {
         assert!(self.signal == Some(9), "expected SIGKILL\n{}", self.report());
         self
     }
 
     /// The first line of stderr that starts with `Error: `, without that.
-    pub fn error_line(&self) -> &str {
+    pub(crate) fn error_line(&self) -> &str {
         self.stderr.lines().find_map(|line| line.strip_prefix("Error: ")).unwrap_or_default()
     }
 
     /// The document on stdout.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{}", self.report()))
     }
 
     /// Everything about the run, for a failing assertion.
-    pub fn report(&self) -> String {
+    pub(crate) fn report(&self) -> String {
         let Self { command, code, signal, stdout, stderr } = self;
         format!("{command}\ncode {code:?}, signal {signal:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---")
     }
 }
 
 /// A process that runs.
-pub struct Running {
+pub(crate) struct Running {
     command: String,
     process: u32,
     output: Receiver<Output>,
@@ -104,7 +104,7 @@ pub struct Running {
 
 impl Running {
     /// Starts a process and reads what it prints, so that it never waits for a reader.
-    pub fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let process = child.id();
@@ -114,14 +114,14 @@ impl Running {
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let process = Pid::from_raw(i32::try_from(self.process).unwrap()).unwrap();
         kill_process(process, signal).unwrap();
     }
 
     /// Waits for the end.
     #[track_caller]
-    pub fn wait(self) -> Run {
+    pub(crate) fn wait(self) -> Run {
         if let Ok(output) = self.output.recv_timeout(PATIENCE) {
             return Run::new(self.command, &output);
         }
