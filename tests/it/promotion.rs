@@ -176,7 +176,6 @@ fn a_promotion_does_not_cross_deployments() {
     // `target-promotion.md`, "Cross-Deployment Promotion".
     checkout
         .atmos("deployment rollout payment-service --target prod --promote-from inventory-service/prod")
-        .exited(2)
-        .says("Cannot promote across deployments");
+        .refused(3, "Cannot promote across deployments. Use same-deployment promotion only.");
     assert_eq!(remote.snapshot(), before);
 }
