@@ -9,8 +9,8 @@ use super::document::promotion::{Edge, PromotionGraph, Target};
 use super::escape::escape;
 use super::style::HEADING;
 use super::{Presentation, count, styled};
+use crate::deployment::TargetName;
 use crate::deployment::promotion_status::EdgeState;
-use crate::deployment::{CommitId, TargetName};
 
 /// Columns to the left of the boxes where there are no rails.
 const MARGIN: usize = 5;
@@ -120,7 +120,7 @@ fn running(target: &Target) -> String {
     match target.commits.as_slice() {
         [] => "not deployed".to_owned(),
         [commit] => commit.short().to_owned(),
-        [first, second] => format!("{}, {}", CommitId::short(first), CommitId::short(second)),
+        [first, second] => format!("{}, {}", first.short(), second.short()),
         many => format!("{} commits", many.len()),
     }
 }
@@ -131,7 +131,7 @@ fn order(graph: &PromotionGraph) -> Vec<&Target> {
     let mut ordered: Vec<&Target> = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let placed = |name: &TargetName| left.iter().all(|target| target.target != *name);
-        let ready = |target: &&Target| target.promotion_from.iter().all(|source| placed(source));
+        let ready = |target: &&Target| target.promotion_from.iter().all(&placed);
         // Of what is ready, the target that continues the youngest path; without one (validation refuses
         // circles), the first.
         let next = (0..left.len())
@@ -189,7 +189,7 @@ fn rails(boxes: &[TargetBox<'_>], edges: &[Edge]) -> Vec<Rail> {
                     .iter()
                     .any(|other| other.lane == lane && other.first() <= last && first <= other.last())
             };
-            rail.lane = (0..).find(|lane| !taken(*lane)).unwrap_or(index);
+            rail.lane = (0..index).find(|lane| !taken(*lane)).unwrap_or(index);
         }
     }
     rails
@@ -221,8 +221,8 @@ impl Canvas {
 /// Draws boxes, arrows and rails.
 fn draw(boxes: &[TargetBox<'_>], edges: &[Edge], least: usize) -> String {
     let rails = rails(boxes, edges);
-    let lanes = rails.iter().map(|rail| rail.lane + 1).max().unwrap_or(0);
-    let margin = MARGIN.max(2 * lanes + 3);
+    let lane_count = rails.iter().map(|rail| rail.lane + 1).max().unwrap_or(0);
+    let margin = MARGIN.max(2 * lane_count + 3);
     let inner = boxes
         .iter()
         .flat_map(|target| {
@@ -304,4 +304,93 @@ fn draw_rails(rails: &[Rail], doors: &[(usize, usize)], margin: usize) -> Canvas
         }
     }
     canvas
+}
+
+#[cfg(test)]
+mod tests {
+
+    use std::collections::BTreeMap;
+
+    use super::super::document::json;
+    use super::super::fixtures::{now, plain, terminal};
+    use super::*;
+    use crate::deployment::fixtures::{deployment, running, state, target_name};
+    use crate::deployment::promotion_status::promotion_status;
+
+    fn graph(targets: &[(&str, &[&str])], running_on: &[(&str, &str, &str)]) -> PromotionGraph {
+        let deployment = deployment(&["api"], targets);
+        let state = state(
+            running_on
+                .iter()
+                .map(|(target, commit, at)| (*target, vec![("api", running(target, "api", commit, at))]))
+                .collect(),
+        );
+        let behind = BTreeMap::from([(target_name("staging"), 3)]);
+        PromotionGraph::from(&promotion_status(&deployment, &state, &behind, now()))
+    }
+
+    fn shown(targets: &[(&str, &[&str])]) -> String {
+        plain(&text(&graph(targets, &[]), false, &terminal()))
+    }
+
+    const CHAIN: &[(&str, &[&str])] = &[("dev", &[]), ("staging", &["dev"]), ("prod", &["staging"])];
+    const RUNNING: &[(&str, &str, &str)] = &[
+        ("dev", "def456a", "2025-01-22T13:30:00Z"),
+        ("staging", "abc123d", "2025-01-22T12:00:00Z"),
+        ("prod", "abc123d", "2025-01-22T12:00:00Z"),
+    ];
+
+    #[test]
+    fn a_chain_as_in_the_specification() {
+        let graph = graph(CHAIN, RUNNING);
+        insta::assert_snapshot!("promotion_graph", plain(&text(&graph, false, &terminal())));
+        insta::assert_snapshot!("promotion_graph_status", plain(&text(&graph, true, &terminal())));
+        insta::assert_snapshot!("promotion_graph_json", json(&graph).unwrap());
+    }
+
+    #[test]
+    fn a_diamond_has_a_rail_for_the_way_around() {
+        insta::assert_snapshot!(
+            "promotion_graph_diamond",
+            shown(&[("dev", &[]), ("qa", &["dev"]), ("staging", &["dev", "qa"]), ("prod", &["staging"])])
+        );
+    }
+
+    #[test]
+    fn branches_keep_their_paths_together() {
+        insta::assert_snapshot!(
+            "promotion_graph_branches",
+            shown(&[
+                ("dev", &[]),
+                ("eu", &["dev"]),
+                ("us", &["dev"]),
+                ("eu-prod", &["eu"]),
+                ("us-prod", &["us"]),
+                ("both", &["eu-prod", "us-prod"]),
+                ("debug", &[]),
+            ])
+        );
+    }
+
+    #[test]
+    fn names_of_any_length_fit() {
+        insta::assert_snapshot!(
+            "promotion_graph_long",
+            shown(&[
+                ("a-target-with-quite-a-long-name-indeed", &[]),
+                ("b", &["a-target-with-quite-a-long-name-indeed"])
+            ])
+        );
+    }
+
+    #[test]
+    fn a_circle_that_validation_would_refuse_is_still_drawn() {
+        let picture = shown(&[("a", &["c"]), ("b", &["a"]), ("c", &["b"])]);
+        assert_eq!(picture.matches('┐').count(), 3, "{picture}");
+    }
+
+    #[test]
+    fn no_targets() {
+        assert!(shown(&[]).ends_with("No targets.\n"));
+    }
 }

@@ -57,7 +57,6 @@ impl Progress {
                 clock.exact(*since),
                 escape(run_id),
             ),
-            RolloutEvent::LockAcquired => String::new(),
             RolloutEvent::ComponentStarted { component, kind } => {
                 let announcement = self.announcement();
                 match self.form {
@@ -70,7 +69,9 @@ impl Progress {
                 let announcement = self.announcement();
                 format!("{announcement}{}{}", finished(report, &self.kind), self.tail(report))
             }
-            RolloutEvent::Published { .. } | RolloutEvent::Finished(_) => String::new(),
+            RolloutEvent::LockAcquired | RolloutEvent::Published { .. } | RolloutEvent::Finished(_) => {
+                String::new()
+            }
             RolloutEvent::PublicationDeferred { records, reason } => {
                 let kept = if *records == 1 { "is kept" } else { "are kept" };
                 format!(
@@ -110,7 +111,11 @@ impl Progress {
         if report.status != ComponentResult::Failed {
             return String::new();
         }
-        output.iter().map(|line| format!("        {}\n", escape(line))).collect()
+        let mut text = String::new();
+        for line in output {
+            push!(text, "        {}\n", escape(&line));
+        }
+        text
     }
 }
 
@@ -258,7 +263,7 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
         }
         rollout_report::RolloutResult::Cancelled => (styled("Deployment cancelled", WARN), "Cancelled after"),
     };
-    text.push_str(&format!("\n  {heading}\n"));
+    push!(text, "\n  {heading}\n");
     for component in &result.components {
         text.push_str(&outcome(component, result));
     }
@@ -266,16 +271,17 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
         let previous =
             distinct(result.components.iter().filter_map(|component| component.previous_commit.as_ref()));
         if !previous.is_empty() && !result.dry_run {
-            text.push_str(&format!("    → rollback_of: {}\n", previous.join(", ")));
+            push!(text, "    → rollback_of: {}\n", previous.join(", "));
         }
     }
     if result.unpublished > 0 {
         let (records, verb) =
             (count(result.unpublished, "record"), if result.unpublished == 1 { "has" } else { "have" });
         let line = format!("{records} {verb} not reached the remote yet");
-        text.push_str(&format!("    {}\n", styled(&line, WARN)));
+        push!(text, "    {}\n", styled(&line, WARN));
     }
-    text + &format!("\n  {ending} {took}\n")
+    push!(text, "\n  {ending} {took}\n");
+    text
 }
 
 /// What is left of one component: where its state and record are, or why there is none.
@@ -299,5 +305,180 @@ fn outcome(component: &RolloutComponent, result: &RolloutResult) -> String {
             format!("    {name}: {change}{}\n", changes.unwrap_or_default())
         }
         ComponentResult::Planned => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::super::Clock;
+    use super::super::document::json;
+    use super::super::fixtures::{now, plain, terminal};
+    use super::*;
+    use crate::deployment::RecordId;
+    use crate::deployment::definition::ApprovalMethod;
+    use crate::deployment::fixtures::{commit, component_name, target_name, time};
+    use crate::deployment::rollout_report::{Approval, PlannedComponent, RolloutReport};
+
+    fn plan(kind: RolloutKind) -> PlannedRollout {
+        PlannedRollout {
+            deployment: "api".parse().unwrap(),
+            target: target_name("prod"),
+            approval: matches!(kind, RolloutKind::Promotion { .. }).then_some(ApprovalMethod::Ci),
+            kind,
+            dry_run: false,
+            components: ["ecr/api", "ecs/service-api"]
+                .map(|name| PlannedComponent {
+                    component: component_name(name),
+                    kind: ComponentKind::Terraform,
+                    previous_commit: Some(commit("abc123d")),
+                    commit: commit("def456a"),
+                    deployed_at: Some(time("2025-01-22T12:00:00Z")),
+                })
+                .to_vec(),
+        }
+    }
+
+    fn component(name: &str, status: ComponentResult) -> ComponentReport {
+        let recorded = status == ComponentResult::Success || status == ComponentResult::Failed;
+        ComponentReport {
+            component: component_name(name),
+            kind: ComponentKind::Terraform,
+            previous_commit: Some(commit("abc123d")),
+            commit: commit("def456a"),
+            status,
+            record: recorded.then(|| RecordId {
+                deployment: "api".parse().unwrap(),
+                target: target_name("prod"),
+                component: component_name(name),
+                timestamp: time("2025-01-22T14:00:00Z"),
+                sequence: 1,
+            }),
+            duration: Duration::from_millis(1_240),
+            changes: None,
+            error: None,
+            notice: None,
+        }
+    }
+
+    fn failed(name: &str) -> ComponentReport {
+        ComponentReport {
+            error: Some("apply ended with exit code 1\u{1b}[31m".to_owned()),
+            ..component(name, ComponentResult::Failed)
+        }
+    }
+
+    fn report(kind: RolloutKind, components: Vec<ComponentReport>) -> RolloutReport {
+        RolloutReport {
+            deployment: "api".parse().unwrap(),
+            target: target_name("prod"),
+            kind,
+            dry_run: false,
+            result: rollout_report::RolloutResult::Success,
+            approval: None,
+            components,
+            duration: Duration::from_millis(4_100),
+            unpublished: 0,
+        }
+    }
+
+    fn progress(mut progress: Progress, events: &[RolloutEvent]) -> String {
+        let clock = Clock::utc(now());
+        plain(&events.iter().map(|event| progress.lines(event, &clock)).collect::<String>())
+    }
+
+    fn started(name: &str) -> RolloutEvent {
+        RolloutEvent::ComponentStarted { component: component_name(name), kind: ComponentKind::Terraform }
+    }
+
+    fn result(report: &RolloutReport) -> String {
+        plain(&text(&RolloutResult::from(report), &terminal()))
+    }
+
+    #[test]
+    fn a_promotion_as_in_the_specification() {
+        let from = target_name("staging");
+        let unchanged = ComponentReport {
+            changes: Some(Changes::default()),
+            ..component("ecr/api", ComponentResult::Success)
+        };
+        let events = [
+            RolloutEvent::Planned(plan(RolloutKind::Promotion { from: from.clone() })),
+            RolloutEvent::Approved(Approval {
+                method: ApprovalMethod::Ci,
+                approved_by: "alice@example.com".to_owned(),
+                approved_at: now(),
+            }),
+            started("ecr/api"),
+            RolloutEvent::ComponentFinished(unchanged.clone()),
+            RolloutEvent::ComponentFinished(component("ecs/service-api", ComponentResult::Success)),
+        ];
+        insta::assert_snapshot!("rollout_promotion", progress(Progress::new(Form::Terminal, false), &events));
+        insta::assert_snapshot!("rollout_promotion_log", progress(Progress::new(Form::Pipe, false), &events));
+        let report = report(RolloutKind::Promotion { from }, vec![unchanged]);
+        insta::assert_snapshot!("rollout_promotion_result", result(&report));
+        insta::assert_snapshot!("rollout_promotion_json", json(&RolloutResult::from(&report)).unwrap());
+    }
+
+    #[test]
+    fn a_rollback_names_what_it_replaces() {
+        let kind = || RolloutKind::Rollback { to: commit("def456a") };
+        let done = component("api", ComponentResult::Success);
+        let events = [RolloutEvent::Planned(plan(kind())), RolloutEvent::ComponentFinished(done.clone())];
+        insta::assert_snapshot!("rollout_rollback", progress(Progress::new(Form::Terminal, false), &events));
+        insta::assert_snapshot!("rollout_rollback_result", result(&report(kind(), vec![done])));
+    }
+
+    #[test]
+    fn a_failure_shows_the_end_of_its_output() {
+        let output = (1..=30).map(|number| RolloutEvent::ComponentOutput {
+            component: component_name("ecr/api"),
+            line: format!("line {number}\u{1b}[2J"),
+        });
+        let skipped = ComponentReport {
+            error: Some("ecr/api failed".to_owned()),
+            ..component("ecs/service-api", ComponentResult::Skipped)
+        };
+        let mut events = vec![RolloutEvent::Planned(plan(RolloutKind::Deploy)), started("ecr/api")];
+        events.extend(output);
+        events.extend([failed("ecr/api"), skipped.clone()].map(RolloutEvent::ComponentFinished));
+        let shown = progress(Progress::new(Form::Terminal, false), &events);
+        assert!(!shown.contains("line 10\\") && shown.contains("line 11\\"), "{shown}");
+        let verbose = progress(Progress::new(Form::Terminal, true), &events);
+        assert_eq!(verbose.matches("line 30").count(), 1);
+        let report = RolloutReport {
+            result: rollout_report::RolloutResult::Failed,
+            unpublished: 1,
+            ..report(
+                RolloutKind::Deploy,
+                vec![component("vpc", ComponentResult::Success), failed("ecr/api"), skipped],
+            )
+        };
+        insta::assert_snapshot!("rollout_failed_result", result(&report));
+        insta::assert_snapshot!("rollout_failed_json", json(&RolloutResult::from(&report)).unwrap());
+    }
+
+    #[test]
+    fn waiting_and_a_remote_that_is_gone() {
+        let events = [
+            RolloutEvent::LockWaiting {
+                holder: "bob".to_owned(),
+                run_id: "github:1/1".to_owned(),
+                since: time("2025-01-22T13:30:00Z"),
+            },
+            RolloutEvent::PublicationDeferred { records: 2, reason: "timed out".to_owned() },
+        ];
+        insta::assert_snapshot!("rollout_waiting", progress(Progress::new(Form::Pipe, false), &events));
+    }
+
+    #[test]
+    fn a_dry_run_says_what_would_be_done() {
+        let planned = ComponentReport {
+            changes: Some(Changes { add: 1, change: 2, destroy: 0 }),
+            ..component("ecr/api", ComponentResult::Planned)
+        };
+        let new = ComponentReport { previous_commit: None, ..component("new", ComponentResult::Planned) };
+        let report = RolloutReport { dry_run: true, ..report(RolloutKind::Deploy, vec![planned, new]) };
+        insta::assert_snapshot!("rollout_dry_run", result(&report));
     }
 }
