@@ -102,10 +102,7 @@ fn collect_leaves<'a>(leaves: &mut Vec<(String, &'a Value)>, path: Option<&str>,
 #[cfg(test)]
 mod tests {
 
-    use serde_json::json;
-
-    use super::super::document;
-    use super::super::fixtures::{plain, terminal};
+    use super::super::fixtures::{json, plain, terminal};
     use super::*;
     use crate::deployment::ComponentKind;
     use crate::deployment::fixtures::{component_name, target_name};
@@ -118,7 +115,7 @@ mod tests {
     fn values_and_where_they_came_from() {
         let sources = [("source", "deployments/api.yaml"), ("autoscale", "target prod")]
             .map(|(path, source)| (path.to_owned(), source.to_owned()));
-        let vars = json!({"source": "./services/\u{1b}api", "autoscale": {"max": 32, "tags": []}, "env": {}});
+        let vars = serde_json::json!({"source": "./services/\u{1b}api", "autoscale": {"max": 32, "tags": []}, "env": {}});
         let description = DeploymentDescription {
             deployment: "api".parse().unwrap(),
             description: Some("REST API".to_owned()),
@@ -126,7 +123,7 @@ mod tests {
             stacks: vec!["platform/vpc".to_owned(), "ecs".to_owned()],
             targets: ["dev", "prod"].map(target_name).to_vec(),
             target: Some(target_name("prod")),
-            context: values(&json!({"cpu": 2048, "version": "1.0"})),
+            context: values(&serde_json::json!({"cpu": 2048, "version": "1.0"})),
             components: vec![DescribedComponent {
                 component: component_name("api"),
                 kind: ComponentKind::Nixpack,
@@ -138,6 +135,6 @@ mod tests {
             }],
         };
         insta::assert_snapshot!("describe", plain(&text(&description, &terminal())));
-        insta::assert_snapshot!("describe_json", document::json(&description).unwrap());
+        insta::assert_snapshot!("describe_json", json(&description));
     }
 }

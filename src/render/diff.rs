@@ -165,10 +165,7 @@ fn file_lines(files: &[File]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
 
-    use serde_json::json;
-
-    use super::super::document;
-    use super::super::fixtures::{plain, terminal};
+    use super::super::fixtures::{json, plain, terminal};
     use super::*;
     use crate::deployment::ComponentKind;
     use crate::deployment::diff::{
@@ -205,11 +202,11 @@ mod tests {
                 component("database", Some("abc123d"), Some("abc123d")),
             ],
             configuration: vec![
-                value("api.context.cpu", Some(json!(2048)), Some(json!(2048))),
-                value("worker.context.cpu", Some(json!(1024)), Some(json!(2048))),
-                value("worker.context.replicas", Some(json!(8)), Some(json!(4))),
-                value("worker.context.level", Some(json!("warn")), Some(json!("8"))),
-                value("worker.context.new", None, Some(json!({"a": [1]}))),
+                value("api.context.cpu", Some(serde_json::json!(2048)), Some(serde_json::json!(2048))),
+                value("worker.context.cpu", Some(serde_json::json!(1024)), Some(serde_json::json!(2048))),
+                value("worker.context.replicas", Some(serde_json::json!(8)), Some(serde_json::json!(4))),
+                value("worker.context.level", Some(serde_json::json!("warn")), Some(serde_json::json!("8"))),
+                value("worker.context.new", None, Some(serde_json::json!({"a": [1]}))),
             ],
             files: None,
             drift: Drift::NotChecked,
@@ -242,7 +239,7 @@ mod tests {
     fn two_targets_as_in_the_specification() {
         let diff = DeploymentDiff::from(&view());
         insta::assert_snapshot!("diff", plain(&text(&diff, &terminal())));
-        insta::assert_snapshot!("diff_json", document::json(&diff).unwrap());
+        insta::assert_snapshot!("diff_json", json(&diff));
     }
 
     #[test]

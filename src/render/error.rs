@@ -50,8 +50,7 @@ fn shown(command: &str) -> String {
 #[cfg(test)]
 mod tests {
 
-    use super::super::document::json;
-    use super::super::fixtures::plain;
+    use super::super::fixtures::{json, plain};
     use super::*;
     use crate::deployment::fixtures::{deployment, target_name};
     use crate::deployment::promotion::check_path;
@@ -80,7 +79,7 @@ Or skip promotion validation (not recommended):
   atmos deployment rollout payment-service --target prod --skip-promotion-check
 ";
         assert_eq!(plain(&text(&error)), expected);
-        insta::assert_snapshot!("error_json", json(&error).unwrap());
+        insta::assert_snapshot!("error_json", json(&error));
     }
 
     #[test]

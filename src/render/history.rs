@@ -70,8 +70,8 @@ pub(super) fn short(commit: &str) -> String {
 #[cfg(test)]
 mod tests {
 
-    use super::super::document::{json, yaml};
-    use super::super::fixtures::{pipe, plain, terminal};
+    use super::super::document::yaml;
+    use super::super::fixtures::{json, pipe, plain, terminal};
     use super::*;
     use crate::deployment::RecordStatus;
     use crate::deployment::fixtures::{record, target_name};
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn documents_say_everything() {
-        insta::assert_snapshot!("history_json", json(&history()).unwrap());
+        insta::assert_snapshot!("history_json", json(&history()));
         insta::assert_snapshot!("history_yaml", yaml(&history()).unwrap());
     }
 

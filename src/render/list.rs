@@ -97,9 +97,8 @@ pub fn components(list: &ComponentList, presentation: &Presentation) -> String {
 #[cfg(test)]
 mod tests {
 
-    use super::super::document::json;
     use super::super::document::list::DeploymentItem;
-    use super::super::fixtures::{now, pipe, plain, terminal};
+    use super::super::fixtures::{json, now, pipe, plain, terminal};
     use super::*;
     use crate::deployment::Deployment;
     use crate::deployment::fixtures::{deployment, lock, running, state, target_name};
@@ -130,7 +129,7 @@ mod tests {
         };
         insta::assert_snapshot!("list_deployments", plain(&deployments(&list, &terminal())));
         insta::assert_snapshot!("list_deployments_pipe", deployments(&list, &pipe()));
-        insta::assert_snapshot!("list_deployments_json", json(&list).unwrap());
+        insta::assert_snapshot!("list_deployments_json", json(&list));
     }
 
     #[test]
@@ -138,7 +137,7 @@ mod tests {
         let (deployment, state) = payment_service();
         let list = TargetList::new(&deployment, Some(&state), now());
         insta::assert_snapshot!("list_targets", plain(&targets(&list, &terminal())));
-        insta::assert_snapshot!("list_targets_json", json(&list).unwrap());
+        insta::assert_snapshot!("list_targets_json", json(&list));
     }
 
     #[test]
@@ -148,7 +147,7 @@ mod tests {
         let list = ComponentList::new(&deployment, Some((&prod, &state.targets[&prod])));
         insta::assert_snapshot!("list_components", plain(&components(&list, &terminal())));
         insta::assert_snapshot!("list_components_pipe", components(&list, &pipe()));
-        insta::assert_snapshot!("list_components_json", json(&list).unwrap());
+        insta::assert_snapshot!("list_components_json", json(&list));
         let list = ComponentList::new(&deployment, None);
         insta::assert_snapshot!("list_components_without_target", plain(&components(&list, &terminal())));
     }

@@ -42,8 +42,7 @@ fn expiry(item: &LockItem, presentation: &Presentation) -> Cell {
 #[cfg(test)]
 mod tests {
 
-    use super::super::document::json;
-    use super::super::fixtures::{now, pipe, plain, terminal};
+    use super::super::fixtures::{json, now, pipe, plain, terminal};
     use super::*;
     use crate::deployment::fixtures::{component_name, lock, target_name};
     use crate::deployment::lock::LockScope;
@@ -64,7 +63,7 @@ mod tests {
         };
         insta::assert_snapshot!("locks", plain(&text(&list, &terminal())));
         insta::assert_snapshot!("locks_pipe", text(&list, &pipe()));
-        insta::assert_snapshot!("locks_json", json(&list).unwrap());
+        insta::assert_snapshot!("locks_json", json(&list));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! A promotion between two boxes that follow each other is an arrow between them. Every other one runs
 //! along a rail on the left, one rail for each target that is promoted from.
 
+use std::collections::BTreeMap;
+
 use unicode_width::UnicodeWidthStr as _;
 
 use super::document::promotion::{Edge, PromotionGraph, Target};
@@ -195,26 +197,45 @@ fn rails(boxes: &[TargetBox<'_>], edges: &[Edge]) -> Vec<Rail> {
     rails
 }
 
-/// A picture of characters that grows as it is written to.
-#[derive(Default)]
-struct Canvas {
-    rows: Vec<Vec<char>>,
+/// The lines of the margin: for every place, the directions in which a line leaves it.
+struct Margin {
+    width: usize,
+    cells: BTreeMap<(usize, usize), u8>,
 }
 
-impl Canvas {
-    fn put(&mut self, row: usize, column: usize, character: char) {
-        if self.rows.len() <= row {
-            self.rows.resize_with(row + 1, Vec::new);
-        }
-        let cells = &mut self.rows[row];
-        if cells.len() <= column {
-            cells.resize(column + 1, ' ');
-        }
-        cells[column] = character;
+impl Margin {
+    const UP: u8 = 1;
+    const DOWN: u8 = 2;
+    const LEFT: u8 = 4;
+    const RIGHT: u8 = 8;
+    /// The end of a line, at a box.
+    const ARROW: u8 = 16;
+
+    fn join(&mut self, row: usize, column: usize, directions: u8) {
+        *self.cells.entry((row, column)).or_default() |= directions;
     }
 
-    fn get(&self, row: usize, column: usize) -> char {
-        self.rows.get(row).and_then(|cells| cells.get(column)).copied().unwrap_or(' ')
+    fn row(&self, row: usize) -> String {
+        (0..self.width).map(|column| self.character(row, column)).collect()
+    }
+
+    fn character(&self, row: usize, column: usize) -> char {
+        const UP_DOWN: u8 = Margin::UP | Margin::DOWN;
+        const ACROSS: u8 = Margin::LEFT | Margin::RIGHT;
+        match self.cells.get(&(row, column)).copied().unwrap_or_default() {
+            0 => ' ',
+            directions if directions & Self::ARROW != 0 => '→',
+            directions => match (directions & UP_DOWN, directions & ACROSS) {
+                (_, 0) => '│',
+                (0, _) => '─',
+                (Self::DOWN, Self::RIGHT) => '┌',
+                (Self::UP, Self::RIGHT) => '└',
+                (UP_DOWN, Self::RIGHT) => '├',
+                (Self::DOWN, _) => '┬',
+                (Self::UP, _) => '┴',
+                _ => '┼',
+            },
+        }
     }
 }
 
@@ -249,8 +270,7 @@ fn draw(boxes: &[TargetBox<'_>], edges: &[Edge], least: usize) -> String {
     let left = draw_rails(&rails, &doors, margin);
     let mut text = String::new();
     for (row, line) in lines.iter().enumerate() {
-        let rail: String = (0..margin).map(|column| left.get(row, column)).collect();
-        text.push_str(format!("{rail}{line}").trim_end());
+        text.push_str(format!("{}{line}", left.row(row)).trim_end());
         text.push('\n');
     }
     text
@@ -272,47 +292,35 @@ fn content(target: &TargetBox<'_>, inner: usize) -> Vec<String> {
 }
 
 /// The rails in the margin: out of a box by its lowest line, into a box by its highest.
-fn draw_rails(rails: &[Rail], doors: &[(usize, usize)], margin: usize) -> Canvas {
-    let mut canvas = Canvas::default();
-    let column = |rail: &Rail| margin - 3 - 2 * rail.lane;
+fn draw_rails(rails: &[Rail], doors: &[(usize, usize)], width: usize) -> Margin {
+    let mut margin = Margin { width, cells: BTreeMap::new() };
     for rail in rails {
+        let column = width - 3 - 2 * rail.lane;
         let start = doors[rail.from].1;
-        let rows = || rail.to.iter().map(|to| doors[*to].0);
-        let (top, bottom) = (rows().fold(start, usize::min), rows().fold(start, usize::max));
-        for row in top..=bottom {
-            canvas.put(row, column(rail), '│');
-        }
-    }
-    for rail in rails {
-        let column = column(rail);
-        let start = doors[rail.from].1;
-        let rows: Vec<_> = rail.to.iter().map(|to| doors[*to].0).collect();
+        let ends: Vec<_> = rail.to.iter().map(|to| doors[*to].0).collect();
         let (top, bottom) =
-            (rows.iter().fold(start, |a, b| a.min(*b)), rows.iter().fold(start, |a, b| a.max(*b)));
-        for (row, end) in rows.iter().map(|row| (*row, '→')).chain([(start, '─')]) {
-            let corner = match (row == top, row == bottom) {
-                (true, _) => '┌',
-                (_, true) => '└',
-                _ => '├',
-            };
-            canvas.put(row, column, corner);
-            for crossed in column + 1..margin - 1 {
-                let crossing = canvas.get(row, crossed) == '│';
-                canvas.put(row, crossed, if crossing { '┼' } else { '─' });
+            ends.iter().fold((start, start), |(top, bottom), row| (top.min(*row), bottom.max(*row)));
+        for row in top..bottom {
+            margin.join(row, column, Margin::DOWN);
+            margin.join(row + 1, column, Margin::UP);
+        }
+        for row in ends.iter().copied().chain([start]) {
+            margin.join(row, column, Margin::RIGHT);
+            for crossed in column + 1..width {
+                margin.join(row, crossed, Margin::LEFT | Margin::RIGHT);
             }
-            canvas.put(row, margin - 1, end);
+        }
+        for row in ends {
+            margin.join(row, width - 1, Margin::ARROW);
         }
     }
-    canvas
+    margin
 }
 
 #[cfg(test)]
 mod tests {
 
-    use std::collections::BTreeMap;
-
-    use super::super::document::json;
-    use super::super::fixtures::{now, plain, terminal};
+    use super::super::fixtures::{json, now, plain, terminal};
     use super::*;
     use crate::deployment::fixtures::{deployment, running, state, target_name};
     use crate::deployment::promotion_status::promotion_status;
@@ -345,7 +353,7 @@ mod tests {
         let graph = graph(CHAIN, RUNNING);
         insta::assert_snapshot!("promotion_graph", plain(&text(&graph, false, &terminal())));
         insta::assert_snapshot!("promotion_graph_status", plain(&text(&graph, true, &terminal())));
-        insta::assert_snapshot!("promotion_graph_json", json(&graph).unwrap());
+        insta::assert_snapshot!("promotion_graph_json", json(&graph));
     }
 
     #[test]
@@ -369,6 +377,14 @@ mod tests {
                 ("both", &["eu-prod", "us-prod"]),
                 ("debug", &[]),
             ])
+        );
+    }
+
+    #[test]
+    fn rails_that_meet_at_a_box_stay_apart() {
+        insta::assert_snapshot!(
+            "promotion_graph_rails",
+            shown(&[("a", &[]), ("b", &["a"]), ("c", &["b"]), ("d", &["a", "b", "c"]), ("e", &["a", "d"])])
         );
     }
 

@@ -66,8 +66,7 @@ fn component_line(edge: &Edge, component: &EdgeComponent, presentation: &Present
 #[cfg(test)]
 mod tests {
 
-    use super::super::document::json;
-    use super::super::fixtures::{now, plain, terminal};
+    use super::super::fixtures::{json, now, plain, terminal};
     use super::*;
     use crate::deployment::RecordStatus;
     use crate::deployment::fixtures::{deployment, lock, record, running, state, target_name};
@@ -107,6 +106,6 @@ mod tests {
         let view = promotion_status(&deployment, &state, &std::collections::BTreeMap::new(), now());
         let document = PromotionStatus::from(&view);
         insta::assert_snapshot!("promotion_status", plain(&text(&document, &terminal())));
-        insta::assert_snapshot!("promotion_status_json", json(&document).unwrap());
+        insta::assert_snapshot!("promotion_status_json", json(&document));
     }
 }

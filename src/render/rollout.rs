@@ -23,6 +23,8 @@ pub struct Progress {
     /// How many components there are; taken when they are announced.
     unannounced: Option<usize>,
     kind: RolloutKind,
+    /// Whether steps stand above the components, which an empty line sets apart.
+    steps: bool,
     /// The last lines that each running component printed.
     output: BTreeMap<ComponentName, VecDeque<String>>,
 }
@@ -32,7 +34,14 @@ impl Progress {
     /// shows everything that the components print; otherwise only the end of what failed.
     #[must_use]
     pub const fn new(form: Form, verbose: bool) -> Self {
-        Self { form, verbose, unannounced: None, kind: RolloutKind::Deploy, output: BTreeMap::new() }
+        Self {
+            form,
+            verbose,
+            unannounced: None,
+            kind: RolloutKind::Deploy,
+            steps: false,
+            output: BTreeMap::new(),
+        }
     }
 
     /// The lines for one event, each ending in a line break; empty where there is nothing to say.
@@ -41,22 +50,29 @@ impl Progress {
             RolloutEvent::Planned(plan) => {
                 self.unannounced = Some(plan.components.len());
                 self.kind = plan.kind.clone();
-                format!("{}\n\n{}", title(plan), steps(plan, clock))
+                let steps = steps(plan, clock);
+                self.steps = !steps.is_empty();
+                format!("{}\n\n{steps}", title(plan))
             }
             RolloutEvent::ApprovalRequested { method } => {
+                self.steps = true;
                 format!("  {} Requesting approval ({})...\n", styled("→", DETAIL), method.as_str())
             }
             RolloutEvent::Approved(approval) => {
+                self.steps = true;
                 let by = escape(&approval.approved_by);
                 format!("  {} Approval received from {by}\n", styled("✓", GOOD))
             }
-            RolloutEvent::LockWaiting { holder, run_id, since } => format!(
-                "  {} Waiting for {}, who has held the lock since {} (run {})...\n",
-                styled("→", DETAIL),
-                escape(holder),
-                clock.exact(*since),
-                escape(run_id),
-            ),
+            RolloutEvent::LockWaiting { holder, run_id, since } => {
+                self.steps = true;
+                format!(
+                    "  {} Waiting for {}, who has held the lock since {} (run {})...\n",
+                    styled("→", DETAIL),
+                    escape(holder),
+                    clock.exact(*since),
+                    escape(run_id),
+                )
+            }
             RolloutEvent::ComponentStarted { component, kind } => {
                 let announcement = self.announcement();
                 match self.form {
@@ -86,7 +102,8 @@ impl Progress {
 
     /// The heading of the components, once.
     fn announcement(&mut self) -> String {
-        self.unannounced.take().map(|number| format!("  Components ({number}):\n")).unwrap_or_default()
+        let Some(number) = self.unannounced.take() else { return String::new() };
+        format!("{}  Components ({number}):\n", if self.steps { "\n" } else { "" })
     }
 
     fn output(&mut self, component: &ComponentName, line: &str) -> String {
@@ -127,7 +144,7 @@ fn title(plan: &PlannedRollout) -> String {
         RolloutKind::Deploy => format!("Rolling out {deployment} to {target}{dry_run}"),
         RolloutKind::Promotion { from } => format!("Promoting {deployment} from {from} to {target}{dry_run}"),
         RolloutKind::Rollback { to } => {
-            format!("Rolling back {deployment} in {target} to {}{dry_run}", to.short())
+            format!("Rolling back {deployment} to {}{dry_run}", to.short())
         }
     }
 }
@@ -160,7 +177,7 @@ fn steps(plan: &PlannedRollout, clock: &super::Clock) -> String {
     if steps.is_empty() {
         return String::new();
     }
-    format!("  {}\n\n", steps.join("\n  "))
+    format!("  {}\n", steps.join("\n  "))
 }
 
 /// Commits in short, each once, in their order.
@@ -312,8 +329,7 @@ fn outcome(component: &RolloutComponent, result: &RolloutResult) -> String {
 mod tests {
 
     use super::super::Clock;
-    use super::super::document::json;
-    use super::super::fixtures::{now, plain, terminal};
+    use super::super::fixtures::{json, now, plain, terminal};
     use super::*;
     use crate::deployment::RecordId;
     use crate::deployment::definition::ApprovalMethod;
@@ -417,7 +433,7 @@ mod tests {
         insta::assert_snapshot!("rollout_promotion_log", progress(Progress::new(Form::Pipe, false), &events));
         let report = report(RolloutKind::Promotion { from }, vec![unchanged]);
         insta::assert_snapshot!("rollout_promotion_result", result(&report));
-        insta::assert_snapshot!("rollout_promotion_json", json(&RolloutResult::from(&report)).unwrap());
+        insta::assert_snapshot!("rollout_promotion_json", json(&RolloutResult::from(&report)));
     }
 
     #[test]
@@ -455,7 +471,7 @@ mod tests {
             )
         };
         insta::assert_snapshot!("rollout_failed_result", result(&report));
-        insta::assert_snapshot!("rollout_failed_json", json(&RolloutResult::from(&report)).unwrap());
+        insta::assert_snapshot!("rollout_failed_json", json(&RolloutResult::from(&report)));
     }
 
     #[test]

@@ -56,18 +56,8 @@ fn one_deployment(deployment: &DeploymentEntry, presentation: &Presentation) -> 
     let mut table = Table::new(["Target", "Component", "Commit", "Deployed", "Status"]);
     let mut facts = Vec::new();
     for target in &deployment.targets {
-        for component in &target.components {
-            let [name, commit, deployed, status] = cells(component, presentation);
-            table.row([target.target.as_str().into(), name, commit, deployed, status]);
-        }
-        if target.components.is_empty() {
-            table.row([
-                target.target.as_str().into(),
-                "".into(),
-                "".into(),
-                "".into(),
-                "not deployed".into(),
-            ]);
+        for [component, commit, deployed, status] in rows(target, presentation) {
+            table.row([target.target.as_str().into(), component, commit, deployed, status]);
         }
         facts.extend(warnings(target, presentation).map(|warning| format!("{}: {warning}", target.target)));
     }
@@ -83,25 +73,33 @@ fn one_deployment(deployment: &DeploymentEntry, presentation: &Presentation) -> 
 /// For programs: one table, in which every row says which deployment it is about.
 fn every_deployment(deployments: &[DeploymentEntry], presentation: &Presentation) -> String {
     let mut table = Table::new(["Deployment", "Target", "Component", "Commit", "Deployed", "Status"]);
+    let mut facts = Vec::new();
     for deployment in deployments {
         for target in &deployment.targets {
-            for component in &target.components {
-                let [name, commit, deployed, status] = cells(component, presentation);
-                let (of, on) = (deployment.deployment.as_str(), target.target.as_str());
-                table.row([of.into(), on.into(), name, commit, deployed, status]);
+            let (of, on) = (&deployment.deployment, &target.target);
+            for [component, commit, deployed, status] in rows(target, presentation) {
+                table.row([of.as_str().into(), on.as_str().into(), component, commit, deployed, status]);
             }
+            facts.extend(warnings(target, presentation).map(|warning| format!("{of} → {on}: {warning}")));
         }
     }
-    table.render(presentation.form)
+    table.render(presentation.form) + &below(&facts)
 }
 
-fn cells(component: &ComponentStatus, presentation: &Presentation) -> [Cell; 4] {
-    [
-        component.component.as_str().into(),
-        commit_cell(component.commit.as_ref()),
-        presentation.relative(component.deployed_at).into(),
-        status_cell(component.status),
-    ]
+/// A target's components by name, commit, age and status; one row that says so where there are none.
+fn rows(target: &TargetEntry, presentation: &Presentation) -> Vec<[Cell; 4]> {
+    if target.components.is_empty() {
+        return vec![["".into(), "".into(), "".into(), "not deployed".into()]];
+    }
+    let row = |component: &ComponentStatus| {
+        [
+            component.component.as_str().into(),
+            commit_cell(component.commit.as_ref()),
+            presentation.relative(component.deployed_at).into(),
+            status_cell(component.status),
+        ]
+    };
+    target.components.iter().map(row).collect()
 }
 
 /// A commit in short, or `-`.
@@ -220,8 +218,7 @@ fn below(lines: &[String]) -> String {
 #[cfg(test)]
 mod tests {
 
-    use super::super::document::json;
-    use super::super::fixtures::{now, pipe, plain, terminal};
+    use super::super::fixtures::{json, now, pipe, plain, terminal};
     use super::*;
     use crate::deployment::fixtures::{
         component_name, deployment, lock, record, running, state, target_name,
@@ -300,7 +297,7 @@ mod tests {
         ];
         let document = document(&state);
         insta::assert_snapshot!("status_failed", plain(&text(&document, &terminal())));
-        insta::assert_snapshot!("status_failed_json", json(&document).unwrap());
+        insta::assert_snapshot!("status_failed_json", json(&document));
     }
 
     #[test]

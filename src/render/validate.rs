@@ -121,8 +121,7 @@ fn promotion_paths(promotions: &[Promotion]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
 
-    use super::super::document::json;
-    use super::super::fixtures::{plain, terminal};
+    use super::super::fixtures::{json, plain, terminal};
     use super::*;
     use crate::deployment::fixtures::deployment;
 
@@ -167,7 +166,7 @@ mod tests {
         );
         assert!(!report.valid);
         insta::assert_snapshot!("validate_problems", plain(&text(&report, &terminal())));
-        insta::assert_snapshot!("validate_problems_json", json(&report).unwrap());
+        insta::assert_snapshot!("validate_problems_json", json(&report));
     }
 
     #[test]
