@@ -326,21 +326,21 @@ mod tests {
 
     /// The edge from `dev` to `prod` where these run, under these locks on `prod`.
     fn edge_between(
-        dev: Option<ComponentState>,
-        prod: Option<ComponentState>,
+        dev: impl Into<Option<ComponentState>>,
+        prod: impl Into<Option<ComponentState>>,
         locks: Vec<HeldLock>,
     ) -> PromotionEdge {
         let deployment = deployment(&["api"], &[("dev", &[]), ("prod", &["dev"])]);
         let components =
             |state: Option<ComponentState>| state.map(|state| ("api", state)).into_iter().collect();
-        let mut state = state(vec![("dev", components(dev)), ("prod", components(prod))]);
+        let mut state = state(vec![("dev", components(dev.into())), ("prod", components(prod.into()))]);
         state.targets.get_mut(&target_name("prod")).unwrap().locks = locks;
         let view = promotion_status(&deployment, &state, &BTreeMap::new(), time("2025-01-22T14:00:00Z"));
         view.edges.into_iter().next().unwrap()
     }
 
-    fn at(target: &str, short: &str) -> Option<ComponentState> {
-        Some(running(target, "api", short, AT))
+    fn at(target: &str, short: &str) -> ComponentState {
+        running(target, "api", short, AT)
     }
 
     #[test]
@@ -368,7 +368,7 @@ mod tests {
     fn a_component_whose_newest_record_is_no_success_blocks() {
         let mut dev = running("dev", "api", "abc123d", AT);
         dev.newest = Some(record("dev", "api", "def456a", RecordStatus::Cancelled, "2025-01-22T13:00:00Z"));
-        let edge = edge_between(Some(dev), at("prod", "abc123d"), Vec::new());
+        let edge = edge_between(dev, at("prod", "abc123d"), Vec::new());
         assert_eq!(edge.state, EdgeState::Blocked);
         assert_eq!(edge.blockers[0].to_string(), "the newest record of api in dev is cancelled");
     }
@@ -376,9 +376,9 @@ mod tests {
     #[test]
     fn a_ledger_of_plain_refs_can_be_promoted() {
         let plain = ComponentState { commit: Some(commit("def456a")), ..ComponentState::default() };
-        assert_eq!(edge_between(Some(plain), None, Vec::new()).state, EdgeState::Ready);
+        assert_eq!(edge_between(plain, None, Vec::new()).state, EdgeState::Ready);
         assert_eq!(
-            edge_between(Some(ComponentState::default()), None, Vec::new()).state,
+            edge_between(ComponentState::default(), None, Vec::new()).state,
             EdgeState::NothingToPromote
         );
     }
@@ -387,6 +387,6 @@ mod tests {
     fn a_rollback_in_the_target_holds_automatic_promotion() {
         let mut prod = running("prod", "api", "abc123d", AT);
         prod.running.as_mut().unwrap().record.rollback_of = Some("def456a".to_owned());
-        assert!(edge_between(at("dev", "def456a"), Some(prod), Vec::new()).hold);
+        assert!(edge_between(at("dev", "def456a"), prod, Vec::new()).hold);
     }
 }
