@@ -28,7 +28,7 @@ fn one_deployment(deployment: &ValidatedDeployment) -> String {
             text.push_str(&styled(&format!("✗ {}", words(check).1), BAD));
             text.push('\n');
         } else if !unreadable {
-            text.push_str(&format!("{} {}\n", styled("✓", GOOD), words(check).0));
+            push!(text, "{} {}\n", styled("✓", GOOD), words(check).0);
         }
         for problem in deployment.problems.iter().filter(|problem| problem.check == check) {
             text.push_str(&problem_lines(problem));
@@ -64,7 +64,7 @@ fn problem_lines(problem: &Problem) -> String {
     if let Some(file) = &problem.file {
         place.push_str(&escape(file));
         for number in [problem.line, problem.column].into_iter().flatten() {
-            place.push_str(&format!(":{number}"));
+            push!(place, ":{number}");
         }
         place.push_str(": ");
     }
@@ -74,7 +74,7 @@ fn problem_lines(problem: &Problem) -> String {
     };
     let mut lines = format!("  {place}{severity}: {}\n", escape(&problem.message));
     if let Some(hint) = &problem.hint {
-        lines.push_str(&format!("    hint: {}\n", escape(hint)));
+        push!(lines, "    hint: {}\n", escape(hint));
     }
     lines
 }
@@ -111,9 +111,79 @@ fn promotion_paths(promotions: &[Promotion]) -> Vec<String> {
         let mut path = format!("{} → {}", last.from, last.to);
         while let Some(next) = left.iter().position(|promotion| promotion.from == last.to) {
             last = left.remove(next);
-            path.push_str(&format!(" → {}", last.to));
+            push!(path, " → {}", last.to);
         }
         paths.push(path);
     }
     paths
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::super::fixtures::{json, plain, terminal};
+    use super::*;
+    use crate::deployment::fixtures::deployment;
+
+    fn problem(check: Check, severity: Severity, hint: Option<&str>) -> Problem {
+        Problem {
+            severity,
+            check,
+            message: "promotion source 'stagng' does not exist".to_owned(),
+            file: Some("deployments/payment-service.yaml".to_owned()),
+            line: Some(12),
+            column: Some(14),
+            hint: hint.map(str::to_owned),
+        }
+    }
+
+    fn report(problems: Vec<Problem>, targets: &[(&str, &[&str])]) -> ValidationReport {
+        let deployment = deployment(&["api", "worker", "database"], targets);
+        ValidationReport::new(vec![ValidatedDeployment::new(
+            "payment-service".to_owned(),
+            Some(&deployment),
+            problems,
+        )])
+    }
+
+    const CHAIN: &[(&str, &[&str])] = &[("dev", &[]), ("staging", &["dev"]), ("prod", &["staging"])];
+
+    #[test]
+    fn a_valid_deployment_as_in_the_specification() {
+        let report = report(Vec::new(), CHAIN);
+        assert!(report.valid);
+        insta::assert_snapshot!("validate", plain(&text(&report, &terminal())));
+    }
+
+    #[test]
+    fn problems_stand_below_their_check() {
+        let report = report(
+            vec![
+                problem(Check::Promotion, Severity::Error, Some("did you mean 'staging'?")),
+                problem(Check::Labels, Severity::Warning, None),
+            ],
+            CHAIN,
+        );
+        assert!(!report.valid);
+        insta::assert_snapshot!("validate_problems", plain(&text(&report, &terminal())));
+        insta::assert_snapshot!("validate_problems_json", json(&report));
+    }
+
+    #[test]
+    fn nothing_else_is_claimed_of_a_file_that_cannot_be_read() {
+        let broken = problem(Check::Configuration, Severity::Error, None);
+        let report =
+            ValidationReport::new(vec![ValidatedDeployment::new("broken".to_owned(), None, vec![broken])]);
+        insta::assert_snapshot!("validate_unreadable", plain(&text(&report, &terminal())));
+    }
+
+    #[test]
+    fn every_promotion_is_in_one_path() {
+        let report = report(
+            Vec::new(),
+            &[("dev", &[]), ("qa", &["dev"]), ("staging", &["dev", "qa"]), ("prod", &["staging"])],
+        );
+        let paths = "Promotion paths: dev → qa → staging → prod, dev → staging";
+        assert!(text(&report, &terminal()).contains(paths));
+    }
 }
