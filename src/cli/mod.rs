@@ -6,6 +6,7 @@ mod context;
 pub mod deployment;
 mod error;
 mod man;
+mod revision;
 
 use std::ffi::OsString;
 use std::path::Path;

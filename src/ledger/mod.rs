@@ -7,6 +7,7 @@
 mod approvals;
 mod build_records;
 pub mod codec;
+mod commits;
 mod failpoint;
 mod history;
 mod holder;
