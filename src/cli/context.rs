@@ -65,6 +65,11 @@ impl Context {
         &self.streams
     }
 
+    /// Streams of their own for whoever writes progress from another thread.
+    pub fn progress_streams(&self) -> Streams {
+        Streams::system(self.global.color.into(), self.global.quiet)
+    }
+
     /// The flags of every command.
     pub fn global(&self) -> &GlobalArgs {
         &self.global

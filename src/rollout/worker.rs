@@ -1,6 +1,6 @@
 //! Running one component and handing over its record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Instant;
@@ -38,6 +38,8 @@ pub(super) struct Worker {
 struct Shared {
     rollout: Rollout,
     checkouts: BTreeMap<CommitId, PathBuf>,
+    /// The components that others of this rollout wait for.
+    awaited: BTreeSet<ComponentName>,
     /// Where records go; none in a dry run.
     records: Option<Mutex<mpsc::Sender<Message>>>,
     /// What components have put out for those that come after them.
@@ -52,13 +54,10 @@ impl Worker {
         records: Option<mpsc::Sender<Message>>,
         events: EventSink,
     ) -> Self {
-        let shared = Shared {
-            rollout,
-            checkouts,
-            records: records.map(Mutex::new),
-            outputs: Mutex::default(),
-            events,
-        };
+        let graph = &rollout.dependencies;
+        let awaited = graph.nodes().flat_map(|node| graph.needs(node)).cloned().collect();
+        let (records, outputs) = (records.map(Mutex::new), Mutex::default());
+        let shared = Shared { rollout, checkouts, awaited, records, outputs, events };
         Self { shared: Arc::new(shared) }
     }
 }
@@ -212,18 +211,13 @@ impl Shared {
             _ => RecordStatus::Failed,
         };
         let record = self.record(plan, status, result.as_ref().ok());
-        let awaited = status == RecordStatus::Success && self.has_dependents(&plan.component);
+        let awaited = status == RecordStatus::Success && self.awaited.contains(&plan.component);
         let (sender, receiver) = oneshot::channel();
         let message = Message { record, published: awaited.then_some(sender) };
         if records.lock().unwrap_or_else(PoisonError::into_inner).send(message).is_err() {
             return false;
         }
         if awaited { receiver.await.unwrap_or(false) } else { true }
-    }
-
-    fn has_dependents(&self, component: &ComponentName) -> bool {
-        let graph = &self.rollout.dependencies;
-        graph.nodes().any(|node| graph.needs(node).any(|need| need == component))
     }
 
     fn record(&self, plan: &ComponentPlan, status: RecordStatus, done: Option<&Done>) -> Record {

@@ -1,5 +1,6 @@
 //! `atmos deployment <verb>`: one file per verb.
 
+mod rollout;
 mod status;
 
 use std::process::ExitCode;
@@ -18,11 +19,13 @@ pub struct DeploymentArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Rollout(rollout::Args),
     Status(status::Args),
 }
 
 pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, CommandError> {
     match args.verb {
+        Verb::Rollout(args) => rollout::run(&args, context),
         Verb::Status(args) => status::run(&args, context),
     }
 }
