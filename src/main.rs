@@ -1,3 +1,7 @@
 //! The `atmos` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    atmos_deployments::cli::run(std::env::args_os(), std::env::vars_os())
+}

@@ -313,3 +313,80 @@ fn active_freeze(state: &TargetState, now: Timestamp) -> Option<Freeze> {
     let HeldLock { lock, .. } = state.freeze().filter(|held| !held.lock.expired(now))?;
     Some(Freeze { holder: lock.holder.clone(), reason: lock.reason.clone(), expires_at: lock.expires_at })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{
+        commit, component_name, deployment, lock, record, running, state, target_name, time,
+    };
+    use super::super::lock::LockScope;
+    use super::*;
+
+    const AT: &str = "2025-01-22T12:00:00Z";
+
+    /// The edge from `dev` to `prod` where these run, under these locks on `prod`.
+    fn edge_between(
+        dev: impl Into<Option<ComponentState>>,
+        prod: impl Into<Option<ComponentState>>,
+        locks: Vec<HeldLock>,
+    ) -> PromotionEdge {
+        let deployment = deployment(&["api"], &[("dev", &[]), ("prod", &["dev"])]);
+        let components =
+            |state: Option<ComponentState>| state.map(|state| ("api", state)).into_iter().collect();
+        let mut state = state(vec![("dev", components(dev.into())), ("prod", components(prod.into()))]);
+        state.targets.get_mut(&target_name("prod")).unwrap().locks = locks;
+        let view = promotion_status(&deployment, &state, &BTreeMap::new(), time("2025-01-22T14:00:00Z"));
+        view.edges.into_iter().next().unwrap()
+    }
+
+    fn at(target: &str, short: &str) -> ComponentState {
+        running(target, "api", short, AT)
+    }
+
+    #[test]
+    fn another_commit_in_the_source_is_ready() {
+        let edge = edge_between(at("dev", "def456a"), at("prod", "abc123d"), Vec::new());
+        assert_eq!((edge.state, edge.approval), (EdgeState::Ready, Some(ApprovalMethod::Ci)));
+        assert_eq!(edge.components[0].target_commit, Some(commit("abc123d")));
+        assert_eq!(edge_between(at("dev", "def456a"), None, Vec::new()).state, EdgeState::Ready);
+    }
+
+    #[test]
+    fn locks_are_in_the_way_while_they_hold_and_only_of_something() {
+        let freeze = |expires| lock(LockScope::Target, expires);
+        let ready = |held| edge_between(at("dev", "def456a"), at("prod", "abc123d"), vec![held]).state;
+        assert_eq!(ready(freeze(None)), EdgeState::Blocked);
+        assert_eq!(ready(freeze(Some("2025-01-22T14:00:00Z"))), EdgeState::Ready);
+        assert_eq!(ready(lock(LockScope::Component(component_name("api")), None)), EdgeState::Blocked);
+        assert_eq!(ready(lock(LockScope::Component(component_name("other")), None)), EdgeState::Ready);
+        let same = edge_between(at("dev", "abc123d"), at("prod", "abc123d"), vec![freeze(None)]);
+        assert_eq!(same.state, EdgeState::UpToDate);
+        assert_eq!(edge_between(None, None, vec![freeze(None)]).state, EdgeState::NothingToPromote);
+    }
+
+    #[test]
+    fn a_component_whose_newest_record_is_no_success_blocks() {
+        let mut dev = running("dev", "api", "abc123d", AT);
+        dev.newest = Some(record("dev", "api", "def456a", RecordStatus::Cancelled, "2025-01-22T13:00:00Z"));
+        let edge = edge_between(dev, at("prod", "abc123d"), Vec::new());
+        assert_eq!(edge.state, EdgeState::Blocked);
+        assert_eq!(edge.blockers[0].to_string(), "the newest record of api in dev is cancelled");
+    }
+
+    #[test]
+    fn a_ledger_of_plain_refs_can_be_promoted() {
+        let plain = ComponentState { commit: Some(commit("def456a")), ..ComponentState::default() };
+        assert_eq!(edge_between(plain, None, Vec::new()).state, EdgeState::Ready);
+        assert_eq!(
+            edge_between(ComponentState::default(), None, Vec::new()).state,
+            EdgeState::NothingToPromote
+        );
+    }
+
+    #[test]
+    fn a_rollback_in_the_target_holds_automatic_promotion() {
+        let mut prod = running("prod", "api", "abc123d", AT);
+        prod.running.as_mut().unwrap().record.rollback_of = Some("def456a".to_owned());
+        assert!(edge_between(at("dev", "def456a"), prod, Vec::new()).hold);
+    }
+}

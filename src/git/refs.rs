@@ -53,6 +53,16 @@ impl Git {
             .collect()
     }
 
+    /// What every ref under the given prefixes leads to: the object behind an annotated tag, else the ref's own.
+    pub fn peeled_refs<S: AsRef<str>>(&self, prefixes: &[S]) -> Result<Vec<ObjectId>, GitError> {
+        let output = self
+            .verb("for-each-ref")
+            .arg("--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)")
+            .args(prefixes.iter().map(AsRef::as_ref))
+            .run()?;
+        String::from_utf8_lossy(&output).lines().map(|line| parse_id("for-each-ref", line)).collect()
+    }
+
     /// Changes all of these refs, or none of them.
     pub fn update_refs(&self, updates: &[RefUpdate], reason: &str) -> Result<(), GitError> {
         if updates.is_empty() {

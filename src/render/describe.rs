@@ -1,13 +1,13 @@
 //! `describe` as text.
 
+use serde_json::Value;
+
 use super::diff::shown;
 use super::document::describe::{DeploymentDescription, DescribedComponent};
 use super::escape::escape;
 use super::style::{DETAIL, HEADING};
 use super::table::{pad, widest};
 use super::{Presentation, count, styled};
-use serde_json::Value;
-
 use crate::deployment::definition::Values;
 
 /// The resolved configuration of a deployment or of one target.
@@ -27,15 +27,15 @@ pub fn text(description: &DeploymentDescription, _: &Presentation) -> String {
         ("Targets", targets.join(", ")),
     ] {
         if !value.is_empty() {
-            text.push_str(&format!("{label}: {}\n", escape(&value)));
+            push!(text, "{label}: {}\n", escape(&value));
         }
     }
     if !description.context.is_empty() {
-        text.push_str(&format!("\n{}\n", styled("Context:", HEADING)));
+        push!(text, "\n{}\n", styled("Context:", HEADING));
         value_lines(&mut text, "  ", &description.context, None);
     }
     let components = count(description.components.len(), "component");
-    text.push_str(&format!("\n{}\n", styled(&format!("{components}:"), HEADING)));
+    push!(text, "\n{}\n", styled(&format!("{components}:"), HEADING));
     for component in &description.components {
         component_lines(&mut text, component);
     }
@@ -46,10 +46,10 @@ fn component_lines(text: &mut String, component: &DescribedComponent) {
     let name = format!("{}/{}", component.kind, component.component);
     let folder = component.folder.as_ref().filter(|folder| *folder != component.component.as_str());
     let folder = folder.map(|folder| format!(" (in {})", escape(folder))).unwrap_or_default();
-    text.push_str(&format!("  {}{folder}\n", escape(&name)));
+    push!(text, "  {}{folder}\n", escape(&name));
     if !component.depends_on.is_empty() {
         let names: Vec<_> = component.depends_on.iter().map(AsRef::as_ref).collect();
-        text.push_str(&format!("    depends on: {}\n", escape(&names.join(", "))));
+        push!(text, "    depends on: {}\n", escape(&names.join(", ")));
     }
     value_lines(text, "    ", &component.vars, component.sources.as_ref());
 }
@@ -69,13 +69,11 @@ fn value_lines(
         .collect();
     let width = widest(lines.iter().map(|(_, line)| line.as_str()));
     for (path, line) in lines {
-        let source = sources.and_then(|sources| nearest_source(sources, path));
-        match source {
-            Some(source) => {
-                let source = styled(&format!("({})", escape(source)), DETAIL);
-                text.push_str(&format!("{indent}{}  {source}\n", pad(&line, width)));
-            }
-            None => text.push_str(&format!("{indent}{line}\n")),
+        if let Some(source) = sources.and_then(|sources| nearest_source(sources, path)) {
+            let source = styled(&format!("({})", escape(source)), DETAIL);
+            push!(text, "{indent}{}  {source}\n", pad(&line, width));
+        } else {
+            push!(text, "{indent}{line}\n");
         }
     }
 }
@@ -98,5 +96,45 @@ fn collect_leaves<'a>(leaves: &mut Vec<(String, &'a Value)>, path: Option<&str>,
             Value::Object(inner) if !inner.is_empty() => collect_leaves(leaves, Some(&path), inner),
             _ => leaves.push((path, value)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::super::fixtures::{json, plain, terminal};
+    use super::*;
+    use crate::deployment::ComponentKind;
+    use crate::deployment::fixtures::{component_name, target_name};
+
+    fn values(value: &Value) -> Values {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn values_and_where_they_came_from() {
+        let sources = [("source", "deployments/api.yaml"), ("autoscale", "target prod")]
+            .map(|(path, source)| (path.to_owned(), source.to_owned()));
+        let vars = serde_json::json!({"source": "./services/\u{1b}api", "autoscale": {"max": 32, "tags": []}, "env": {}});
+        let description = DeploymentDescription {
+            deployment: "api".parse().unwrap(),
+            description: Some("REST API".to_owned()),
+            labels: [("team".to_owned(), "backend".to_owned())].into_iter().collect(),
+            stacks: vec!["platform/vpc".to_owned(), "ecs".to_owned()],
+            targets: ["dev", "prod"].map(target_name).to_vec(),
+            target: Some(target_name("prod")),
+            context: values(&serde_json::json!({"cpu": 2048, "version": "1.0"})),
+            components: vec![DescribedComponent {
+                component: component_name("api"),
+                kind: ComponentKind::Nixpack,
+                folder: Some("service".to_owned()),
+                labels: crate::deployment::definition::Labels::new(),
+                depends_on: vec![component_name("ecr/api")],
+                vars: values(&vars),
+                sources: Some(sources.into_iter().collect()),
+            }],
+        };
+        insta::assert_snapshot!("describe", plain(&text(&description, &terminal())));
+        insta::assert_snapshot!("describe_json", json(&description));
     }
 }

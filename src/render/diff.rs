@@ -62,9 +62,9 @@ fn label(side: &Side) -> String {
 
 /// A section with its title; `none` where it has no lines.
 fn section(text: &mut String, title: &str, lines: &[String]) {
-    text.push_str(&format!("\n{}\n", styled(&format!("{title}:"), HEADING)));
+    push!(text, "\n{}\n", styled(&format!("{title}:"), HEADING));
     for line in lines {
-        text.push_str(&format!("  {line}\n"));
+        push!(text, "  {line}\n");
     }
     if lines.is_empty() {
         text.push_str("  none\n");
@@ -160,4 +160,105 @@ fn file_lines(files: &[File]) -> Vec<String> {
         }
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::super::fixtures::{json, plain, terminal};
+    use super::*;
+    use crate::deployment::ComponentKind;
+    use crate::deployment::diff::{
+        CommitSummary, ComponentDifference, ConfigurationDifference, DiffSide, DiffView, FileDifference,
+    };
+    use crate::deployment::fixtures::{commit, component_name, target_name, time};
+
+    fn view() -> DiffView {
+        let side = |target, short, at| DiffSide {
+            target: Some(target_name(target)),
+            commit: Some(commit(short)),
+            deployed_at: Some(time(at)),
+        };
+        let component = |name, from: Option<&str>, to: Option<&str>| ComponentDifference {
+            component: component_name(name),
+            kind: ComponentKind::Nixpack,
+            from: from.map(commit),
+            to: to.map(commit),
+        };
+        let value = |path: &str, from, to| ConfigurationDifference { path: path.to_owned(), from, to };
+        DiffView {
+            deployment: "payment-service".parse().unwrap(),
+            from: side("prod", "abc123d", "2025-01-22T12:00:00Z"),
+            to: side("staging", "def456a", "2025-01-22T13:30:00Z"),
+            commits_ahead: 0,
+            commits_behind: 2,
+            commits: vec![
+                CommitSummary { commit: commit("def456a"), summary: "feat: increase worker CPU".to_owned() },
+                CommitSummary { commit: commit("cde345b"), summary: "fix: \u{1b}[31mtimeout".to_owned() },
+            ],
+            components: vec![
+                component("api", Some("abc123d"), Some("def456a")),
+                component("ecs/worker", None, Some("def456a")),
+                component("database", Some("abc123d"), Some("abc123d")),
+            ],
+            configuration: vec![
+                value("api.context.cpu", Some(serde_json::json!(2048)), Some(serde_json::json!(2048))),
+                value("worker.context.cpu", Some(serde_json::json!(1024)), Some(serde_json::json!(2048))),
+                value("worker.context.replicas", Some(serde_json::json!(8)), Some(serde_json::json!(4))),
+                value("worker.context.level", Some(serde_json::json!("warn")), Some(serde_json::json!("8"))),
+                value("worker.context.new", None, Some(serde_json::json!({"a": [1]}))),
+            ],
+            files: None,
+            drift: Drift::NotChecked,
+        }
+    }
+
+    fn files() -> Vec<FileDifference> {
+        let file = |path: &str, change, hunks: Option<&str>| FileDifference {
+            path: path.to_owned(),
+            previous_path: None,
+            change,
+            lines_added: 2,
+            lines_removed: 1,
+            hunks: hunks.map(str::to_owned),
+        };
+        vec![
+            file(
+                "services/api/main.go",
+                FileChange::Modified,
+                Some("@@ -1,2 +1,3 @@ func main() {\n-\told()\n+\tnew()\n+\u{1b}[2J\n context\n"),
+            ),
+            FileDifference {
+                previous_path: Some("a.tf".to_owned()),
+                ..file("components/terraform/b.tf", FileChange::Renamed, None)
+            },
+        ]
+    }
+
+    #[test]
+    fn two_targets_as_in_the_specification() {
+        let diff = DeploymentDiff::from(&view());
+        insta::assert_snapshot!("diff", plain(&text(&diff, &terminal())));
+        insta::assert_snapshot!("diff_json", json(&diff));
+    }
+
+    #[test]
+    fn files_and_code() {
+        let diff = DeploymentDiff::from(&DiffView { files: Some(files()), ..view() });
+        insta::assert_snapshot!("diff_code", plain(&text(&diff, &terminal())));
+    }
+
+    #[test]
+    fn a_target_where_nothing_runs() {
+        let nothing = DiffSide { target: Some(target_name("prod")), commit: None, deployed_at: None };
+        let diff = DeploymentDiff::from(&DiffView {
+            from: nothing,
+            commits: Vec::new(),
+            commits_behind: 0,
+            components: Vec::new(),
+            configuration: Vec::new(),
+            ..view()
+        });
+        insta::assert_snapshot!("diff_nothing", plain(&text(&diff, &terminal())));
+    }
 }

@@ -11,7 +11,7 @@ use super::styled;
 pub fn text(error: &Error) -> String {
     let mut text = format!("{} {}\n", styled("Error:", BAD.bold()), escape(&error.message));
     for line in error.details.iter().flat_map(|detail| lines(detail)) {
-        text.push_str(&format!("{line}\n"));
+        push!(text, "{line}\n");
     }
     for hint in &error.hints {
         text.push('\n');
@@ -45,4 +45,58 @@ fn hint_lines(hint: &Hint) -> String {
 
 fn shown(command: &str) -> String {
     styled(&escape(command), ID)
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::super::fixtures::{json, plain};
+    use super::*;
+    use crate::deployment::fixtures::{deployment, target_name};
+    use crate::deployment::promotion::check_path;
+
+    fn refusal(targets: &[(&str, &[&str])]) -> Error {
+        let deployment = deployment(&["api"], targets);
+        let refusal = check_path(&deployment, &target_name("dev"), &target_name("prod")).unwrap_err();
+        Error::promotion_path(&deployment.name, &refusal, 3)
+    }
+
+    #[test]
+    fn a_skipped_target_in_the_words_of_the_specification() {
+        let error = refusal(&[("dev", &[]), ("staging", &["dev"]), ("prod", &["staging"])]);
+        let expected = "\
+Error: Cannot promote directly from dev to prod
+Promotion path requires: dev → staging → prod
+
+To deploy to prod:
+  1. Promote to staging first:
+     atmos deployment rollout payment-service --target staging --promote-from dev
+
+  2. Then promote to prod:
+     atmos deployment rollout payment-service --target prod --promote-from staging
+
+Or skip promotion validation (not recommended):
+  atmos deployment rollout payment-service --target prod --skip-promotion-check
+";
+        assert_eq!(plain(&text(&error)), expected);
+        insta::assert_snapshot!("error_json", json(&error));
+    }
+
+    #[test]
+    fn without_a_way_the_allowed_sources_are_named() {
+        let error = refusal(&[("dev", &[]), ("qa", &[]), ("prod", &["qa"])]);
+        insta::assert_snapshot!("error_no_path", plain(&text(&error)));
+    }
+
+    #[test]
+    fn details_keep_their_lines_and_nothing_else() {
+        let error = Error {
+            code: "configuration".to_owned(),
+            message: "unknown key\n\u{1b}[31m".to_owned(),
+            details: vec!["  |\n3 | \u{1b}[2Jstagng: dev\n  | ^^^^^^".to_owned()],
+            hints: vec![Hint::note("did you mean 'staging'?")],
+            exit_code: 2,
+        };
+        insta::assert_snapshot!("error_details", plain(&text(&error)));
+    }
 }

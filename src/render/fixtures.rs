@@ -3,6 +3,7 @@
 use anstream::adapter::strip_str;
 use jiff::Timestamp;
 
+use super::document::{self, Document};
 use super::{Clock, Form, Presentation};
 
 /// The moment of every test: two hours after the specification's deployments.
@@ -21,4 +22,15 @@ pub(super) fn pipe() -> Presentation {
 /// What one sees, without the colours.
 pub(super) fn plain(text: &str) -> String {
     strip_str(text).to_string()
+}
+
+/// The document as JSON, which its schema must allow.
+pub(super) fn json<D: Document>(document: &D) -> String {
+    let text = document::json(document).unwrap();
+    let schema = serde_json::to_value(document::schema::<D>()).unwrap();
+    let instance = serde_json::from_str(&text).unwrap();
+    if let Err(error) = jsonschema::validate(&schema, &instance) {
+        panic!("{text}: {error}");
+    }
+    text
 }

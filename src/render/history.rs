@@ -31,7 +31,7 @@ pub fn text(history: &DeploymentHistory, presentation: &Presentation) -> String 
         Form::Terminal => {
             let more = if history.truncated { " (use --limit to show more)" } else { "" };
             let shown = count(history.records.len(), "deployment");
-            text.push_str(&format!("{}\nShowing {shown}{more}\n", table.render(presentation.form)));
+            push!(text, "{}\nShowing {shown}{more}\n", table.render(presentation.form));
         }
         Form::Pipe => text.push_str(&table.render(presentation.form)),
     }
@@ -64,5 +64,54 @@ pub(super) fn short(commit: &str) -> String {
         commit.chars().take(7).collect()
     } else {
         commit.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::super::document::yaml;
+    use super::super::fixtures::{json, pipe, plain, terminal};
+    use super::*;
+    use crate::deployment::RecordStatus;
+    use crate::deployment::fixtures::{record, target_name};
+
+    fn history() -> DeploymentHistory {
+        let mut promoted =
+            record("prod", "ecs/api", "abc123d", RecordStatus::Success, "2025-01-22T12:00:00Z");
+        promoted.record.promoted_from = Some(target_name("staging"));
+        promoted.record.metadata.insert("pr".to_owned(), "#482".to_owned());
+        let mut rollback = record("prod", "api", "9f0789b", RecordStatus::Success, "2025-01-18T14:30:00Z");
+        rollback.record.rollback_of = Some("1a2012c".repeat(5) + "1a2012");
+        rollback.record.metadata.insert("incident".to_owned(), "INCIDENT-42\n\u{1b}[31m".to_owned());
+        let mut failed = record("prod", "api", "def456a", RecordStatus::Failed, "2025-01-17T09:15:00Z");
+        failed.record.deployed_by = None;
+        failed.record.rollback_of = Some("old".to_owned());
+        failed.record.unknown.insert("record".to_owned(), "from the future".into());
+        DeploymentHistory {
+            deployment: "payment-service".parse().unwrap(),
+            target: target_name("prod"),
+            records: [&promoted, &rollback, &failed].map(HistoryRecord::from).to_vec(),
+            truncated: true,
+        }
+    }
+
+    #[test]
+    fn records_newest_first() {
+        insta::assert_snapshot!("history", plain(&text(&history(), &terminal())));
+        insta::assert_snapshot!("history_pipe", text(&history(), &pipe()));
+    }
+
+    #[test]
+    fn documents_say_everything() {
+        insta::assert_snapshot!("history_json", json(&history()));
+        insta::assert_snapshot!("history_yaml", yaml(&history()).unwrap());
+    }
+
+    #[test]
+    fn no_records() {
+        let none = DeploymentHistory { records: Vec::new(), truncated: false, ..history() };
+        assert!(text(&none, &terminal()).ends_with("\n\nNo deployments.\n"));
+        assert_eq!(text(&none, &pipe()), "Date\tCommit\tComponent\tBy\tStatus\tDetails\n");
     }
 }

@@ -14,12 +14,13 @@ pub fn deployments(list: &DeploymentList, presentation: &Presentation) -> String
     let mut table = Table::new(["Name", "Targets", "Components", "Last Deploy"]);
     for item in &list.deployments {
         let targets: Vec<_> = item.targets.iter().map(AsRef::as_ref).collect();
-        let last = item.last_deploy.as_ref();
+        let newest = item.last_deploy.as_ref();
         table.row([
             item.deployment.as_str().into(),
             targets.join(", ").into(),
             component_summary(&item.components).into(),
-            last.map(|last| format!("{} ({})", presentation.clock.relative(last.at), last.target))
+            newest
+                .map(|newest| format!("{} ({})", presentation.clock.relative(newest.at), newest.target))
                 .unwrap_or_default()
                 .into(),
         ]);
@@ -91,4 +92,70 @@ pub fn components(list: &ComponentList, presentation: &Presentation) -> String {
     }
     let title = presentation.title(&format!("{} → {target} components", list.deployment));
     title + &table.render(presentation.form)
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::super::document::list::DeploymentItem;
+    use super::super::fixtures::{json, now, pipe, plain, terminal};
+    use super::*;
+    use crate::deployment::Deployment;
+    use crate::deployment::fixtures::{deployment, lock, running, state, target_name};
+    use crate::deployment::lock::LockScope;
+    use crate::deployment::state::DeploymentState;
+
+    fn payment_service() -> (Deployment, DeploymentState) {
+        let deployment = deployment(
+            &["api", "ecs/worker", "database"],
+            &[("dev", &[]), ("staging", &["dev"]), ("prod", &["staging", "dev"])],
+        );
+        let mut state = state(vec![
+            ("dev", vec![("api", running("dev", "api", "def456a", "2025-01-22T13:30:00Z"))]),
+            ("prod", vec![("ecs/worker", running("prod", "ecs/worker", "abc123d", "2025-01-22T12:00:00Z"))]),
+        ]);
+        state.targets.get_mut(&target_name("prod")).unwrap().locks = vec![lock(LockScope::Target, None)];
+        (deployment, state)
+    }
+
+    #[test]
+    fn deployments_in_one_row_each() {
+        let (deployment, state) = payment_service();
+        let list = DeploymentList {
+            deployments: vec![
+                DeploymentItem::new(&deployment, Some(&state)),
+                DeploymentItem::new(&crate::deployment::fixtures::deployment(&[], &[]), None),
+            ],
+        };
+        insta::assert_snapshot!("list_deployments", plain(&deployments(&list, &terminal())));
+        insta::assert_snapshot!("list_deployments_pipe", deployments(&list, &pipe()));
+        insta::assert_snapshot!("list_deployments_json", json(&list));
+    }
+
+    #[test]
+    fn targets_with_their_rules() {
+        let (deployment, state) = payment_service();
+        let list = TargetList::new(&deployment, Some(&state), now());
+        insta::assert_snapshot!("list_targets", plain(&targets(&list, &terminal())));
+        insta::assert_snapshot!("list_targets_json", json(&list));
+    }
+
+    #[test]
+    fn components_with_and_without_a_target() {
+        let (deployment, state) = payment_service();
+        let prod = target_name("prod");
+        let list = ComponentList::new(&deployment, Some((&prod, &state.targets[&prod])));
+        insta::assert_snapshot!("list_components", plain(&components(&list, &terminal())));
+        insta::assert_snapshot!("list_components_pipe", components(&list, &pipe()));
+        insta::assert_snapshot!("list_components_json", json(&list));
+        let list = ComponentList::new(&deployment, None);
+        insta::assert_snapshot!("list_components_without_target", plain(&components(&list, &terminal())));
+    }
+
+    #[test]
+    fn no_deployments() {
+        let none = DeploymentList { deployments: Vec::new() };
+        assert_eq!(deployments(&none, &terminal()), "No deployments.\n");
+        assert_eq!(deployments(&none, &pipe()), "Name\tTargets\tComponents\tLast Deploy\n");
+    }
 }

@@ -38,3 +38,36 @@ fn expiry(item: &LockItem, presentation: &Presentation) -> Cell {
         Some(at) => Cell::styled(presentation.clock.relative_and_exact(at), PLAIN),
     }
 }
+
+#[cfg(test)]
+mod tests {
+
+    use super::super::fixtures::{json, now, pipe, plain, terminal};
+    use super::*;
+    use crate::deployment::fixtures::{component_name, lock, target_name};
+    use crate::deployment::lock::LockScope;
+
+    #[test]
+    fn freezes_and_leases() {
+        let component = || LockScope::Component(component_name("ecs/api"));
+        let mut hostile = lock(component(), Some("2025-01-22T13:00:00Z"));
+        hostile.lock.reason = Some("x\ny\u{1b}[31m".to_owned());
+        hostile.lock.run_url = Some("https://ci.example.com/1".to_owned());
+        let held = [lock(LockScope::Target, None), lock(component(), Some("2025-01-22T14:10:00Z")), hostile];
+        let deployment = "payment-service".parse().unwrap();
+        let list = LockList {
+            locks: held
+                .iter()
+                .map(|held| LockItem::new(&deployment, &target_name("prod"), held, now()))
+                .collect(),
+        };
+        insta::assert_snapshot!("locks", plain(&text(&list, &terminal())));
+        insta::assert_snapshot!("locks_pipe", text(&list, &pipe()));
+        insta::assert_snapshot!("locks_json", json(&list));
+    }
+
+    #[test]
+    fn no_locks() {
+        assert_eq!(text(&LockList { locks: Vec::new() }, &terminal()), "No locks.\n");
+    }
+}

@@ -4,6 +4,14 @@
 //! itself; otherwise the module named after the verb turns it into text, with a pure `text` function. Only
 //! [`stream`] writes.
 
+/// Appends formatted text to a string, which cannot fail.
+macro_rules! push {
+    ($text:expr, $($arguments:tt)*) => {{
+        use std::fmt::Write as _;
+        let _ = write!($text, $($arguments)*);
+    }};
+}
+
 pub mod describe;
 pub mod diff;
 pub mod document;

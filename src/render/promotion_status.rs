@@ -17,7 +17,7 @@ pub fn text(status: &PromotionStatus, presentation: &Presentation) -> String {
     }
     for edge in &status.edges {
         let (from, to) = (&edge.from, &edge.to);
-        text.push_str(&format!("\n{from} → {to} ({})\n", state(edge)));
+        push!(text, "\n{from} → {to} ({})\n", state(edge));
         for component in &edge.components {
             text.push_str(&component_line(edge, component, presentation));
         }
@@ -34,7 +34,7 @@ fn state(edge: &Edge) -> String {
     };
     let mut words = styled(edge.state.as_words(), style);
     if let Some(reason) = &edge.reason {
-        words.push_str(&format!(": {}", escape(reason)));
+        push!(words, ": {}", escape(reason));
     }
     if edge.state == EdgeState::Ready {
         if edge.requires_approval {
@@ -61,4 +61,51 @@ fn component_line(edge: &Edge, component: &EdgeComponent, presentation: &Present
         _ => String::new(),
     };
     format!("  {}: {commit}{deployed}{state}\n", escape(component.component.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::super::fixtures::{json, now, plain, terminal};
+    use super::*;
+    use crate::deployment::RecordStatus;
+    use crate::deployment::fixtures::{deployment, lock, record, running, state, target_name};
+    use crate::deployment::lock::LockScope;
+    use crate::deployment::promotion_status::promotion_status;
+
+    #[test]
+    fn every_state_of_an_edge() {
+        let deployment = deployment(
+            &["api", "ecs/worker"],
+            &[
+                ("dev", &[]),
+                ("staging", &["dev"]),
+                ("prod", &["staging"]),
+                ("frozen", &["dev"]),
+                ("broken", &[]),
+                ("late", &["broken", "prod"]),
+            ],
+        );
+        let mut broken = running("broken", "api", "abc123d", "2025-01-22T12:00:00Z");
+        broken.newest =
+            Some(record("broken", "api", "def456a", RecordStatus::Failed, "2025-01-22T13:30:00Z"));
+        let both = |target: &str, api, worker| {
+            let at = "2025-01-22T12:00:00Z";
+            vec![
+                ("api", running(target, "api", api, at)),
+                ("ecs/worker", running(target, "ecs/worker", worker, at)),
+            ]
+        };
+        let mut state = state(vec![
+            ("dev", both("dev", "def456a", "abc123d")),
+            ("staging", both("staging", "abc123d", "abc123d")),
+            ("frozen", Vec::new()),
+            ("broken", vec![("api", broken)]),
+        ]);
+        state.targets.get_mut(&target_name("frozen")).unwrap().locks = vec![lock(LockScope::Target, None)];
+        let view = promotion_status(&deployment, &state, &std::collections::BTreeMap::new(), now());
+        let document = PromotionStatus::from(&view);
+        insta::assert_snapshot!("promotion_status", plain(&text(&document, &terminal())));
+        insta::assert_snapshot!("promotion_status_json", json(&document));
+    }
 }

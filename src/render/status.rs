@@ -56,18 +56,8 @@ fn one_deployment(deployment: &DeploymentEntry, presentation: &Presentation) -> 
     let mut table = Table::new(["Target", "Component", "Commit", "Deployed", "Status"]);
     let mut facts = Vec::new();
     for target in &deployment.targets {
-        for component in &target.components {
-            let [name, commit, deployed, status] = cells(component, presentation);
-            table.row([target.target.as_str().into(), name, commit, deployed, status]);
-        }
-        if target.components.is_empty() {
-            table.row([
-                target.target.as_str().into(),
-                "".into(),
-                "".into(),
-                "".into(),
-                "not deployed".into(),
-            ]);
+        for [component, commit, deployed, status] in rows(target, presentation) {
+            table.row([target.target.as_str().into(), component, commit, deployed, status]);
         }
         facts.extend(warnings(target, presentation).map(|warning| format!("{}: {warning}", target.target)));
     }
@@ -83,25 +73,33 @@ fn one_deployment(deployment: &DeploymentEntry, presentation: &Presentation) -> 
 /// For programs: one table, in which every row says which deployment it is about.
 fn every_deployment(deployments: &[DeploymentEntry], presentation: &Presentation) -> String {
     let mut table = Table::new(["Deployment", "Target", "Component", "Commit", "Deployed", "Status"]);
+    let mut facts = Vec::new();
     for deployment in deployments {
         for target in &deployment.targets {
-            for component in &target.components {
-                let [name, commit, deployed, status] = cells(component, presentation);
-                let (of, on) = (deployment.deployment.as_str(), target.target.as_str());
-                table.row([of.into(), on.into(), name, commit, deployed, status]);
+            let (of, on) = (&deployment.deployment, &target.target);
+            for [component, commit, deployed, status] in rows(target, presentation) {
+                table.row([of.as_str().into(), on.as_str().into(), component, commit, deployed, status]);
             }
+            facts.extend(warnings(target, presentation).map(|warning| format!("{of} → {on}: {warning}")));
         }
     }
-    table.render(presentation.form)
+    table.render(presentation.form) + &below(&facts)
 }
 
-fn cells(component: &ComponentStatus, presentation: &Presentation) -> [Cell; 4] {
-    [
-        component.component.as_str().into(),
-        commit_cell(component.commit.as_ref()),
-        presentation.relative(component.deployed_at).into(),
-        status_cell(component.status),
-    ]
+/// A target's components by name, commit, age and status; one row that says so where there are none.
+fn rows(target: &TargetEntry, presentation: &Presentation) -> Vec<[Cell; 4]> {
+    if target.components.is_empty() {
+        return vec![["".into(), "".into(), "".into(), "not deployed".into()]];
+    }
+    let row = |component: &ComponentStatus| {
+        [
+            component.component.as_str().into(),
+            commit_cell(component.commit.as_ref()),
+            presentation.relative(component.deployed_at).into(),
+            status_cell(component.status),
+        ]
+    };
+    target.components.iter().map(row).collect()
 }
 
 /// A commit in short, or `-`.
@@ -215,4 +213,155 @@ const fn has(number: usize) -> &'static str {
 /// Lines below a table, with an empty line between.
 fn below(lines: &[String]) -> String {
     if lines.is_empty() { String::new() } else { format!("\n{}\n", lines.join("\n")) }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::super::fixtures::{json, now, pipe, plain, terminal};
+    use super::*;
+    use crate::deployment::fixtures::{
+        component_name, deployment, lock, record, running, state, target_name,
+    };
+    use crate::deployment::lock::LockScope;
+    use crate::deployment::record::Record;
+    use crate::deployment::state::{ComponentState, DeploymentState};
+
+    const AT: &str = "2025-01-22T12:00:00Z";
+
+    fn document(state: &DeploymentState) -> DeploymentStatus {
+        let deployment = deployment(
+            &["api", "worker", "database"],
+            &[("dev", &[]), ("staging", &["dev"]), ("prod", &["staging"])],
+        );
+        DeploymentStatus { deployments: vec![DeploymentEntry::new(Some(&deployment), state, now())] }
+    }
+
+    /// A component whose record of what runs was changed.
+    fn recorded(name: &str, change: impl Fn(&mut Record)) -> ComponentState {
+        let mut component = running("prod", name, "abc123d", AT);
+        for record in [&mut component.newest, &mut component.running].into_iter().flatten() {
+            change(&mut record.record);
+        }
+        component
+    }
+
+    fn promoted(name: &str) -> ComponentState {
+        recorded(name, |record| {
+            record.promoted_from = Some(target_name("staging"));
+            record.build_id = Some("build-482".to_owned());
+            record.metadata = [
+                ("approver", "alice@example.com"),
+                ("approval_timestamp", "2025-01-22T11:55:00Z"),
+                ("pr", "#482"),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        })
+    }
+
+    #[test]
+    fn a_target_as_in_the_specification() {
+        let components = ["api", "worker", "database"].map(|name| (name, promoted(name)));
+        let document = document(&state(vec![("prod", components.into())]));
+        insta::assert_snapshot!("status_target", plain(&text(&document, &terminal())));
+        insta::assert_snapshot!("status_target_pipe", text(&document, &pipe()));
+    }
+
+    #[test]
+    fn facts_that_differ_name_their_components() {
+        let other = recorded("worker", |record| record.promoted_from = Some(target_name("dev")));
+        let document = document(&state(vec![("prod", vec![("api", promoted("api")), ("worker", other)])]));
+        insta::assert_snapshot!("status_facts_differ", plain(&text(&document, &terminal())));
+    }
+
+    #[test]
+    fn a_failed_attempt_leaves_what_runs() {
+        let mut api = promoted("api");
+        api.newest = Some(record("prod", "api", "def456a", RecordStatus::Failed, "2025-01-22T13:30:00Z"));
+        api.unpublished = 1;
+        let never = ComponentState {
+            newest: Some(record(
+                "prod",
+                "ecs/new",
+                "def456a",
+                RecordStatus::Cancelled,
+                "2025-01-22T13:30:00Z",
+            )),
+            ..ComponentState::default()
+        };
+        let mut state = state(vec![("prod", vec![("api", api), ("ecs/new", never)])]);
+        state.targets.get_mut(&target_name("prod")).unwrap().locks = vec![
+            lock(LockScope::Target, None),
+            lock(LockScope::Component(component_name("api")), Some("2025-01-22T14:10:00Z")),
+        ];
+        let document = document(&state);
+        insta::assert_snapshot!("status_failed", plain(&text(&document, &terminal())));
+        insta::assert_snapshot!("status_failed_json", json(&document));
+    }
+
+    #[test]
+    fn a_lock_that_has_expired_is_in_nobodys_way() {
+        let mut state = state(vec![("prod", vec![("api", promoted("api"))])]);
+        state.targets.get_mut(&target_name("prod")).unwrap().locks =
+            vec![lock(LockScope::Target, Some("2025-01-22T13:59:00Z"))];
+        assert!(!text(&document(&state), &terminal()).contains("Frozen"));
+    }
+
+    #[test]
+    fn a_deployment_in_the_order_of_its_file() {
+        let of = |target: &str, commit, at| {
+            ["api", "worker"].map(|name| (name, running(target, name, commit, at))).to_vec()
+        };
+        let document = document(&state(vec![
+            ("dev", of("dev", "def456a", "2025-01-22T13:30:00Z")),
+            ("staging", Vec::new()),
+            ("prod", of("prod", "abc123d", AT)),
+            ("gone", vec![("old", running("gone", "old", "abc123d", "2024-01-01T00:00:00Z"))]),
+        ]));
+        insta::assert_snapshot!("status_deployment", plain(&text(&document, &terminal())));
+        insta::assert_snapshot!("status_deployment_pipe", text(&document, &pipe()));
+    }
+
+    #[test]
+    fn every_row_of_many_deployments_says_which_it_is_about_in_a_pipe() {
+        let state = state(vec![("prod", vec![("api", promoted("api"))])]);
+        let entry = DeploymentEntry::new(None, &state, now());
+        let other = DeploymentEntry { deployment: "inventory".parse().unwrap(), targets: Vec::new() };
+        let document = DeploymentStatus { deployments: vec![entry, other] };
+        insta::assert_snapshot!("status_all", plain(&text(&document, &terminal())));
+        insta::assert_snapshot!("status_all_pipe", text(&document, &pipe()));
+    }
+
+    #[test]
+    fn nothing_is_said_plainly() {
+        let none = DeploymentStatus { deployments: Vec::new() };
+        assert_eq!(text(&none, &terminal()), "No deployments.\n");
+        assert_eq!(text(&none, &pipe()), "Deployment\tTarget\tComponent\tCommit\tDeployed\tStatus\n");
+        let empty = document(&state(vec![("prod", Vec::new())]));
+        assert_eq!(plain(&text(&empty, &terminal())), "payment-service → prod\n\nNothing is deployed.\n");
+    }
+
+    #[test]
+    fn a_ledger_of_plain_refs_has_commits_and_nothing_else() {
+        let plain_ref = ComponentState { newest: None, running: None, ..promoted("api") };
+        let document = document(&state(vec![("prod", vec![("api", plain_ref)])]));
+        assert_eq!(
+            text(&document, &pipe()),
+            "Component\tCommit\tDeployed\tBy\tStatus\napi\tabc123d\t-\t-\t-\n"
+        );
+    }
+
+    #[test]
+    fn what_others_wrote_cannot_write_on_the_terminal() {
+        let hostile = recorded("api", |record| {
+            record.deployed_by = Some("\u{1b}]0;title\u{7}ci\napi\tabc".to_owned());
+            record.metadata.insert("approver".to_owned(), "\u{1b}[2Jme".to_owned());
+            record.metadata.insert("pr".to_owned(), "1\n2".to_owned());
+        });
+        let document = document(&state(vec![("prod", vec![("api", hostile)])]));
+        let shown = text(&document, &pipe());
+        assert!(!shown.contains('\u{1b}') && !shown.contains('\u{7}'), "{shown}");
+        insta::assert_snapshot!("status_hostile", shown);
+    }
 }

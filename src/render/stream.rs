@@ -103,6 +103,18 @@ impl Streams {
         self.stderr.terminal
     }
 
+    /// Asks the person at the terminal; `None` where there is none to ask.
+    pub fn ask(&self, question: &str) -> Option<String> {
+        let stdin = io::stdin();
+        if !stdin.is_terminal() || !self.stderr.terminal {
+            return None;
+        }
+        self.stderr.write(question).ok()?;
+        let mut answer = String::new();
+        stdin.read_line(&mut answer).ok()?;
+        Some(answer)
+    }
+
     /// Writes what was asked for.
     pub fn data(&self, text: &str) -> Result<(), StreamError> {
         self.stdout.write(text).map_err(StreamError::from)

@@ -1,7 +1,7 @@
 //! Tables: aligned for people on a terminal, tab-separated for programs in a pipe.
 
 use owo_colors::{OwoColorize as _, Style};
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::UnicodeWidthStr;
 
 use super::Form;
 use super::escape::escape;
@@ -106,7 +106,7 @@ pub(super) fn pad(text: &str, width: usize) -> String {
 
 /// The width of the widest text, in columns of the terminal.
 pub(super) fn widest<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
-    texts.into_iter().map(|text| text.width()).max().unwrap_or(0)
+    texts.into_iter().map(UnicodeWidthStr::width).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn colours_do_not_count_as_width() {
-        assert!(table().render(Form::Terminal).contains("api              \u{1b}[36mdef456a\u{1b}[39m\n"));
+        assert!(table().render(Form::Terminal).contains("api              \u{1b}[36mdef456a\u{1b}[0m\n"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::document::validate::{
     Check, Problem, Promotion, Severity, Summary, ValidatedDeployment, ValidationReport,
 };
-use super::escape::escape;
+use super::escape::{escape, lines};
 use super::style::{BAD, GOOD, HEADING, WARN};
 use super::{Presentation, styled};
 use crate::deployment::TargetName;
@@ -28,9 +28,9 @@ fn one_deployment(deployment: &ValidatedDeployment) -> String {
             text.push_str(&styled(&format!("✗ {}", words(check).1), BAD));
             text.push('\n');
         } else if !unreadable {
-            text.push_str(&format!("{} {}\n", styled("✓", GOOD), words(check).0));
+            push!(text, "{} {}\n", styled("✓", GOOD), words(check).0);
         }
-        for problem in deployment.problems.iter().filter(|problem| problem.check == check) {
+        for problem in deployment.problems.iter().filter(|problem| checked(problem) == check) {
             text.push_str(&problem_lines(problem));
         }
     }
@@ -41,7 +41,12 @@ fn one_deployment(deployment: &ValidatedDeployment) -> String {
 }
 
 fn is_error(problem: &Problem, check: Check) -> bool {
-    problem.check == check && problem.severity == Severity::Error
+    checked(problem) == check && problem.severity == Severity::Error
+}
+
+/// What a problem was found by.
+fn checked(problem: &Problem) -> Check {
+    problem.check.unwrap_or(Check::Configuration)
 }
 
 /// What a check says when it passes and when it fails.
@@ -58,13 +63,21 @@ const fn words(check: Check) -> (&'static str, &'static str) {
     }
 }
 
-/// `deployments/api.yaml:12:5: error: …`, which editors can jump to.
+/// The problem with its source line where there is one, else `deployments/api.yaml:12:5: error: …`, which
+/// editors can jump to.
 fn problem_lines(problem: &Problem) -> String {
+    if let Some(rendered) = &problem.rendered {
+        let mut text = String::new();
+        for line in lines(rendered) {
+            push!(text, "  {line}\n");
+        }
+        return text;
+    }
     let mut place = String::new();
     if let Some(file) = &problem.file {
         place.push_str(&escape(file));
         for number in [problem.line, problem.column].into_iter().flatten() {
-            place.push_str(&format!(":{number}"));
+            push!(place, ":{number}");
         }
         place.push_str(": ");
     }
@@ -72,11 +85,11 @@ fn problem_lines(problem: &Problem) -> String {
         Severity::Error => styled("error", BAD),
         Severity::Warning => styled("warning", WARN),
     };
-    let mut lines = format!("  {place}{severity}: {}\n", escape(&problem.message));
+    let mut text = format!("  {place}{severity}: {}\n", escape(&problem.message));
     if let Some(hint) = &problem.hint {
-        lines.push_str(&format!("    hint: {}\n", escape(hint)));
+        push!(text, "    hint: {}\n", escape(hint));
     }
-    lines
+    text
 }
 
 fn summary_lines(deployment: &str, summary: &Summary) -> String {
@@ -111,9 +124,82 @@ fn promotion_paths(promotions: &[Promotion]) -> Vec<String> {
         let mut path = format!("{} → {}", last.from, last.to);
         while let Some(next) = left.iter().position(|promotion| promotion.from == last.to) {
             last = left.remove(next);
-            path.push_str(&format!(" → {}", last.to));
+            push!(path, " → {}", last.to);
         }
         paths.push(path);
     }
     paths
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::super::fixtures::{json, plain, terminal};
+    use super::*;
+    use crate::deployment::fixtures::deployment;
+
+    fn problem(check: impl Into<Option<Check>>, severity: Severity, hint: Option<&str>) -> Problem {
+        Problem {
+            severity,
+            check: check.into(),
+            message: "promotion source 'stagng' does not exist".to_owned(),
+            file: Some("deployments/payment-service.yaml".to_owned()),
+            line: Some(12),
+            column: Some(14),
+            hint: hint.map(str::to_owned),
+            rendered: None,
+        }
+    }
+
+    fn report(problems: Vec<Problem>, targets: &[(&str, &[&str])]) -> ValidationReport {
+        let deployment = deployment(&["api", "worker", "database"], targets);
+        ValidationReport::new(vec![ValidatedDeployment::new(
+            "payment-service".to_owned(),
+            Some(&deployment),
+            problems,
+        )])
+    }
+
+    const CHAIN: &[(&str, &[&str])] = &[("dev", &[]), ("staging", &["dev"]), ("prod", &["staging"])];
+
+    #[test]
+    fn a_valid_deployment_as_in_the_specification() {
+        let report = report(Vec::new(), CHAIN);
+        assert!(report.valid);
+        insta::assert_snapshot!("validate", plain(&text(&report, &terminal())));
+    }
+
+    #[test]
+    fn problems_stand_below_their_check() {
+        let report = report(
+            vec![
+                problem(Check::Promotion, Severity::Error, Some("did you mean 'staging'?")),
+                problem(Check::Labels, Severity::Warning, None),
+            ],
+            CHAIN,
+        );
+        assert!(!report.valid);
+        insta::assert_snapshot!("validate_problems", plain(&text(&report, &terminal())));
+        insta::assert_snapshot!("validate_problems_json", json(&report));
+    }
+
+    #[test]
+    fn nothing_else_is_claimed_of_a_file_that_cannot_be_read() {
+        let excerpt =
+            "error: unknown key\n --> deployments/broken.yaml:3:1\n  |\n3 | \u{1b}[2Jnmae: x\n  | ^^^^";
+        let broken = Problem { rendered: Some(excerpt.to_owned()), ..problem(None, Severity::Error, None) };
+        let report =
+            ValidationReport::new(vec![ValidatedDeployment::new("broken".to_owned(), None, vec![broken])]);
+        insta::assert_snapshot!("validate_unreadable", plain(&text(&report, &terminal())));
+    }
+
+    #[test]
+    fn every_promotion_is_in_one_path() {
+        let report = report(
+            Vec::new(),
+            &[("dev", &[]), ("qa", &["dev"]), ("staging", &["dev", "qa"]), ("prod", &["staging"])],
+        );
+        let paths = "Promotion paths: dev → qa → staging → prod, dev → staging";
+        assert!(text(&report, &terminal()).contains(paths));
+    }
 }

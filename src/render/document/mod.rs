@@ -14,8 +14,11 @@ pub mod rollout;
 pub mod status;
 pub mod validate;
 
-use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
+use serde_json::Value;
 
 /// The version of every document.
 pub const API_VERSION: &str = "atmos.tools/v1alpha1";
@@ -66,11 +69,13 @@ pub fn yaml<D: Document>(document: &D) -> Result<String, DocumentError> {
 /// The JSON schema of a document.
 #[must_use]
 pub fn schema<D: Document>() -> Schema {
-    let mut schema =
-        SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<D>();
+    let settings = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .with_transform(RecursiveTransform(absent_rather_than_null));
+    let mut schema = settings.into_generator().into_root_schema_for::<D>();
     schema.insert("title".to_owned(), D::KIND.into());
     let head = [("apiVersion", API_VERSION), ("kind", D::KIND)];
-    if let Some(properties) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         for (at, (key, value)) in head.into_iter().enumerate() {
             properties.shift_insert(at, key.to_owned(), serde_json::json!({ "const": value }));
         }
@@ -80,6 +85,30 @@ pub fn schema<D: Document>() -> Schema {
         required.splice(0..0, head.map(|(key, _)| key.into()));
     }
     schema
+}
+
+/// Takes null out of what an optional key may hold: it is absent instead.
+fn absent_rather_than_null(schema: &mut Schema) {
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for property in properties.values_mut().filter_map(Value::as_object_mut) {
+        if let Some(types) = property.get_mut("type").and_then(Value::as_array_mut) {
+            types.retain(|name| name != "null");
+            if let [only] = types.as_slice() {
+                property["type"] = only.clone();
+            }
+        }
+        if let Some(choices) = property.get_mut("anyOf").and_then(Value::as_array_mut) {
+            choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+            if let [Value::Object(only)] = choices.as_slice() {
+                let only = only.clone();
+                property.remove("anyOf");
+                property.extend(only);
+            }
+        }
+        if let Some(values) = property.get_mut("enum").and_then(Value::as_array_mut) {
+            values.retain(|value| !value.is_null());
+        }
+    }
 }
 
 /// Whether a count says nothing.
@@ -124,6 +153,19 @@ mod tests {
             name.push(character.to_ascii_lowercase());
         }
         name
+    }
+
+    #[test]
+    fn a_commit_that_looks_like_a_number_stays_a_text_in_yaml() {
+        let error = error::Error {
+            code: "12e4567".to_owned(),
+            message: "0123456789".to_owned(),
+            details: Vec::new(),
+            hints: Vec::new(),
+            exit_code: 1,
+        };
+        let value: Value = serde_yaml::from_str(&yaml(&error).unwrap()).unwrap();
+        assert_eq!((&value["code"], &value["message"]), (&"12e4567".into(), &"0123456789".into()));
     }
 
     #[test]

@@ -3,14 +3,17 @@
 //! A promotion between two boxes that follow each other is an arrow between them. Every other one runs
 //! along a rail on the left, one rail for each target that is promoted from.
 
+mod rails;
+
 use unicode_width::UnicodeWidthStr as _;
 
+use self::rails::{draw_rails, rails};
 use super::document::promotion::{Edge, PromotionGraph, Target};
 use super::escape::escape;
 use super::style::HEADING;
 use super::{Presentation, count, styled};
+use crate::deployment::TargetName;
 use crate::deployment::promotion_status::EdgeState;
-use crate::deployment::{CommitId, TargetName};
 
 /// Columns to the left of the boxes where there are no rails.
 const MARGIN: usize = 5;
@@ -120,7 +123,7 @@ fn running(target: &Target) -> String {
     match target.commits.as_slice() {
         [] => "not deployed".to_owned(),
         [commit] => commit.short().to_owned(),
-        [first, second] => format!("{}, {}", CommitId::short(first), CommitId::short(second)),
+        [first, second] => format!("{}, {}", first.short(), second.short()),
         many => format!("{} commits", many.len()),
     }
 }
@@ -131,7 +134,7 @@ fn order(graph: &PromotionGraph) -> Vec<&Target> {
     let mut ordered: Vec<&Target> = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let placed = |name: &TargetName| left.iter().all(|target| target.target != *name);
-        let ready = |target: &&Target| target.promotion_from.iter().all(|source| placed(source));
+        let ready = |target: &&Target| target.promotion_from.iter().all(&placed);
         // Of what is ready, the target that continues the youngest path; without one (validation refuses
         // circles), the first.
         let next = (0..left.len())
@@ -147,82 +150,12 @@ fn order(graph: &PromotionGraph) -> Vec<&Target> {
     ordered
 }
 
-/// A rail: from one box to others that do not follow it.
-struct Rail {
-    from: usize,
-    to: Vec<usize>,
-    /// 0 is the one next to the boxes.
-    lane: usize,
-}
-
-impl Rail {
-    fn first(&self) -> usize {
-        self.to.iter().copied().fold(self.from, usize::min)
-    }
-
-    fn last(&self) -> usize {
-        self.to.iter().copied().fold(self.from, usize::max)
-    }
-}
-
-/// The rails that these edges need, on as few lanes as they fit on.
-fn rails(boxes: &[TargetBox<'_>], edges: &[Edge]) -> Vec<Rail> {
-    let at = |name: &TargetName| boxes.iter().position(|candidate| candidate.target == name);
-    let mut rails: Vec<Rail> = Vec::new();
-    for (from, to) in edges.iter().filter_map(|edge| Some((at(&edge.from)?, at(&edge.to)?))) {
-        if from + 1 == to {
-            continue;
-        }
-        match rails.iter_mut().find(|rail| rail.from == from) {
-            Some(rail) => rail.to.push(to),
-            None => rails.push(Rail { from, to: vec![to], lane: 0 }),
-        }
-    }
-    // The shorter a rail, the nearer to the boxes.
-    rails.sort_by_key(|rail| (rail.last() - rail.first(), rail.first()));
-    for index in 0..rails.len() {
-        let (placed, rest) = rails.split_at_mut(index);
-        if let Some(rail) = rest.first_mut() {
-            let (first, last) = (rail.first(), rail.last());
-            let taken = |lane| {
-                placed
-                    .iter()
-                    .any(|other| other.lane == lane && other.first() <= last && first <= other.last())
-            };
-            rail.lane = (0..).find(|lane| !taken(*lane)).unwrap_or(index);
-        }
-    }
-    rails
-}
-
-/// A picture of characters that grows as it is written to.
-#[derive(Default)]
-struct Canvas {
-    rows: Vec<Vec<char>>,
-}
-
-impl Canvas {
-    fn put(&mut self, row: usize, column: usize, character: char) {
-        if self.rows.len() <= row {
-            self.rows.resize_with(row + 1, Vec::new);
-        }
-        let cells = &mut self.rows[row];
-        if cells.len() <= column {
-            cells.resize(column + 1, ' ');
-        }
-        cells[column] = character;
-    }
-
-    fn get(&self, row: usize, column: usize) -> char {
-        self.rows.get(row).and_then(|cells| cells.get(column)).copied().unwrap_or(' ')
-    }
-}
-
 /// Draws boxes, arrows and rails.
 fn draw(boxes: &[TargetBox<'_>], edges: &[Edge], least: usize) -> String {
-    let rails = rails(boxes, edges);
-    let lanes = rails.iter().map(|rail| rail.lane + 1).max().unwrap_or(0);
-    let margin = MARGIN.max(2 * lanes + 3);
+    let at = |name: &TargetName| boxes.iter().position(|target| target.target == name);
+    let rails = rails(edges.iter().filter_map(|edge| Some((at(&edge.from)?, at(&edge.to)?))));
+    let lane_count = rails.iter().map(|rail| rail.lane + 1).max().unwrap_or(0);
+    let margin = MARGIN.max(2 * lane_count + 3);
     let inner = boxes
         .iter()
         .flat_map(|target| {
@@ -249,8 +182,7 @@ fn draw(boxes: &[TargetBox<'_>], edges: &[Edge], least: usize) -> String {
     let left = draw_rails(&rails, &doors, margin);
     let mut text = String::new();
     for (row, line) in lines.iter().enumerate() {
-        let rail: String = (0..margin).map(|column| left.get(row, column)).collect();
-        text.push_str(format!("{rail}{line}").trim_end());
+        text.push_str(format!("{}{line}", left.row(row)).trim_end());
         text.push('\n');
     }
     text
@@ -271,37 +203,97 @@ fn content(target: &TargetBox<'_>, inner: usize) -> Vec<String> {
     centred.chain(details).zip(beside).map(|(line, beside)| format!("│{line}│{beside}")).collect()
 }
 
-/// The rails in the margin: out of a box by its lowest line, into a box by its highest.
-fn draw_rails(rails: &[Rail], doors: &[(usize, usize)], margin: usize) -> Canvas {
-    let mut canvas = Canvas::default();
-    let column = |rail: &Rail| margin - 3 - 2 * rail.lane;
-    for rail in rails {
-        let start = doors[rail.from].1;
-        let rows = || rail.to.iter().map(|to| doors[*to].0);
-        let (top, bottom) = (rows().fold(start, usize::min), rows().fold(start, usize::max));
-        for row in top..=bottom {
-            canvas.put(row, column(rail), '│');
-        }
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::fixtures::{json, now, plain, terminal};
+    use super::*;
+    use crate::deployment::fixtures::{deployment, running, state, target_name};
+    use crate::deployment::promotion_status::promotion_status;
+
+    fn graph(targets: &[(&str, &[&str])], running_on: &[(&str, &str, &str)]) -> PromotionGraph {
+        let deployment = deployment(&["api"], targets);
+        let state = state(
+            running_on
+                .iter()
+                .map(|(target, commit, at)| (*target, vec![("api", running(target, "api", commit, at))]))
+                .collect(),
+        );
+        let behind = BTreeMap::from([(target_name("staging"), 3)]);
+        PromotionGraph::from(&promotion_status(&deployment, &state, &behind, now()))
     }
-    for rail in rails {
-        let column = column(rail);
-        let start = doors[rail.from].1;
-        let rows: Vec<_> = rail.to.iter().map(|to| doors[*to].0).collect();
-        let (top, bottom) =
-            (rows.iter().fold(start, |a, b| a.min(*b)), rows.iter().fold(start, |a, b| a.max(*b)));
-        for (row, end) in rows.iter().map(|row| (*row, '→')).chain([(start, '─')]) {
-            let corner = match (row == top, row == bottom) {
-                (true, _) => '┌',
-                (_, true) => '└',
-                _ => '├',
-            };
-            canvas.put(row, column, corner);
-            for crossed in column + 1..margin - 1 {
-                let crossing = canvas.get(row, crossed) == '│';
-                canvas.put(row, crossed, if crossing { '┼' } else { '─' });
-            }
-            canvas.put(row, margin - 1, end);
-        }
+
+    fn shown(targets: &[(&str, &[&str])]) -> String {
+        plain(&text(&graph(targets, &[]), false, &terminal()))
     }
-    canvas
+
+    const CHAIN: &[(&str, &[&str])] = &[("dev", &[]), ("staging", &["dev"]), ("prod", &["staging"])];
+    const RUNNING: &[(&str, &str, &str)] = &[
+        ("dev", "def456a", "2025-01-22T13:30:00Z"),
+        ("staging", "abc123d", "2025-01-22T12:00:00Z"),
+        ("prod", "abc123d", "2025-01-22T12:00:00Z"),
+    ];
+
+    #[test]
+    fn a_chain_as_in_the_specification() {
+        let graph = graph(CHAIN, RUNNING);
+        insta::assert_snapshot!("promotion_graph", plain(&text(&graph, false, &terminal())));
+        insta::assert_snapshot!("promotion_graph_status", plain(&text(&graph, true, &terminal())));
+        insta::assert_snapshot!("promotion_graph_json", json(&graph));
+    }
+
+    #[test]
+    fn a_diamond_has_a_rail_for_the_way_around() {
+        insta::assert_snapshot!(
+            "promotion_graph_diamond",
+            shown(&[("dev", &[]), ("qa", &["dev"]), ("staging", &["dev", "qa"]), ("prod", &["staging"])])
+        );
+    }
+
+    #[test]
+    fn branches_keep_their_paths_together() {
+        insta::assert_snapshot!(
+            "promotion_graph_branches",
+            shown(&[
+                ("dev", &[]),
+                ("eu", &["dev"]),
+                ("us", &["dev"]),
+                ("eu-prod", &["eu"]),
+                ("us-prod", &["us"]),
+                ("both", &["eu-prod", "us-prod"]),
+                ("debug", &[]),
+            ])
+        );
+    }
+
+    #[test]
+    fn rails_that_meet_at_a_box_stay_apart() {
+        insta::assert_snapshot!(
+            "promotion_graph_rails",
+            shown(&[("a", &[]), ("b", &["a"]), ("c", &["b"]), ("d", &["a", "b", "c"]), ("e", &["a", "d"])])
+        );
+    }
+
+    #[test]
+    fn names_of_any_length_fit() {
+        insta::assert_snapshot!(
+            "promotion_graph_long",
+            shown(&[
+                ("a-target-with-quite-a-long-name-indeed", &[]),
+                ("b", &["a-target-with-quite-a-long-name-indeed"])
+            ])
+        );
+    }
+
+    #[test]
+    fn a_circle_that_validation_would_refuse_is_still_drawn() {
+        let picture = shown(&[("a", &["c"]), ("b", &["a"]), ("c", &["b"])]);
+        assert_eq!(picture.matches('┐').count(), 3, "{picture}");
+    }
+
+    #[test]
+    fn no_targets() {
+        assert!(shown(&[]).ends_with("No targets.\n"));
+    }
 }

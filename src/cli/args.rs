@@ -1,0 +1,208 @@
+//! Flags that every command takes, and values that several parse.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+use crate::render::stream::ColorChoice;
+
+/// Flags of every command. A flag beats its `ATMOS_*` variable, which beats `atmos.yaml`.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Run as if started in this directory
+    #[arg(short = 'C', long, global = true, env = "ATMOS_CHDIR", value_name = "DIRECTORY")]
+    pub chdir: Option<PathBuf>,
+    /// The base path of components, stacks and deployments, instead of the one in atmos.yaml
+    #[arg(long, global = true, env = "ATMOS_BASE_PATH", value_name = "DIRECTORY")]
+    pub base_path: Option<String>,
+    /// The atmos.yaml to use, instead of the nearest one upwards
+    #[arg(long, global = true, env = "ATMOS_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How data is printed
+    #[arg(long, global = true, env = "ATMOS_FORMAT", value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+    /// Print data and errors only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Print what components print, as it comes
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// When to use colours; NO_COLOR and FORCE_COLOR are honoured
+    #[arg(long, global = true, env = "ATMOS_COLOR", value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// What to log to stderr: off, error, warn, info, debug, trace
+    #[arg(long, global = true, env = "ATMOS_LOGS_LEVEL", default_value = "off", value_name = "LEVEL")]
+    pub logs_level: LogsLevel,
+    /// Never use the network; answer from what is here
+    #[arg(long, global = true, env = "ATMOS_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub offline: bool,
+    /// The time zone of exact times
+    #[arg(long, global = true, env = "ATMOS_TIMEZONE", default_value = "UTC", value_parser = time_zone, value_name = "ZONE")]
+    pub timezone: TimeZone,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people: aligned on a terminal, tab-separated in a pipe
+    #[default]
+    Table,
+    /// One JSON document
+    Json,
+    /// One YAML document
+    Yaml,
+}
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl From<Color> for ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
+}
+
+/// What is logged to stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogsLevel {
+    Off,
+    Error,
+    #[value(alias = "warning")]
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl From<LogsLevel> for tracing_subscriber::filter::LevelFilter {
+    fn from(level: LogsLevel) -> Self {
+        match level {
+            LogsLevel::Off => Self::OFF,
+            LogsLevel::Error => Self::ERROR,
+            LogsLevel::Warn => Self::WARN,
+            LogsLevel::Info => Self::INFO,
+            LogsLevel::Debug => Self::DEBUG,
+            LogsLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
+fn time_zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::get(text).map_err(|error| error.to_string())
+}
+
+/// `key=value`, as `--context`, `--metadata` and `--label` take it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyValue {
+    pub key: String,
+    pub value: String,
+}
+
+impl std::str::FromStr for KeyValue {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() => {
+                Ok(Self { key: key.trim().to_owned(), value: value.to_owned() })
+            }
+            _ => Err("expected key=value".to_owned()),
+        }
+    }
+}
+
+/// A moment as people write one: a date, or an RFC 3339 time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    Day(Date),
+    Exact(Timestamp),
+}
+
+impl std::str::FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(exact) = text.parse::<Timestamp>() {
+            return Ok(Self::Exact(exact));
+        }
+        text.parse::<Date>()
+            .map(Self::Day)
+            .map_err(|_| "expected a date (2025-01-31) or a time (2025-01-31T12:00:00Z)".to_owned())
+    }
+}
+
+impl Moment {
+    /// The start of what was meant.
+    #[must_use]
+    pub fn start(self, zone: &TimeZone) -> Option<Timestamp> {
+        match self {
+            Self::Day(date) => date.to_zoned(zone.clone()).ok().map(|zoned: Zoned| zoned.timestamp()),
+            Self::Exact(exact) => Some(exact),
+        }
+    }
+
+    /// The end of what was meant, exclusive: of a day, the start of the next.
+    #[must_use]
+    pub fn end(self, zone: &TimeZone) -> Option<Timestamp> {
+        match self {
+            Self::Day(date) => Self::Day(date.tomorrow().ok()?).start(zone),
+            Self::Exact(exact) => exact.checked_add(jiff::SignedDuration::from_secs(1)).ok(),
+        }
+    }
+}
+
+/// A duration as people write one: `30s`, `10m`, `2h`, `1d`.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let parsed: jiff::SignedDuration = match text.parse() {
+        Ok(parsed) => parsed,
+        // A day has no fixed length in a calendar; for a lock or a time-out it has 24 hours.
+        Err(_) => match text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok()) {
+            Some(days) => jiff::SignedDuration::from_hours(days.saturating_mul(24)),
+            None => return Err("expected a duration such as 30s, 10m, 2h or 1d".to_owned()),
+        },
+    };
+    std::time::Duration::try_from(parsed).map_err(|_| "a duration cannot be negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_ends_where_the_next_begins() {
+        let until: Moment = "2025-01-31".parse().unwrap();
+        assert_eq!(until.end(&TimeZone::UTC).unwrap().to_string(), "2025-02-01T00:00:00Z");
+        assert_eq!(until.start(&TimeZone::UTC).unwrap().to_string(), "2025-01-31T00:00:00Z");
+        assert!("yesterday-ish".parse::<Moment>().is_err());
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        assert_eq!(duration("90s").unwrap().as_secs(), 90);
+        assert_eq!(duration("1h30m").unwrap().as_secs(), 5400);
+        assert_eq!(duration("2d").unwrap().as_secs(), 48 * 3600);
+        assert!(duration("soon").is_err());
+        assert!(duration("-5m").is_err());
+    }
+
+    #[test]
+    fn a_value_may_hold_an_equals_sign() {
+        let pair: KeyValue = "query=a=b".parse().unwrap();
+        assert_eq!((pair.key.as_str(), pair.value.as_str()), ("query", "a=b"));
+        assert!("=x".parse::<KeyValue>().is_err());
+    }
+}

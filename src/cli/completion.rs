@@ -1,0 +1,22 @@
+//! `atmos completion <shell>`.
+
+use std::process::ExitCode;
+
+use clap_complete::Shell;
+
+use super::context::Context;
+use super::error::CommandError;
+
+/// Print a completion script for a shell
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The shell
+    shell: Shell,
+}
+
+pub(super) fn run(args: Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut super::command(), "atmos", &mut script);
+    context.streams().data(&String::from_utf8_lossy(&script))?;
+    Ok(ExitCode::SUCCESS)
+}

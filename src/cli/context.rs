@@ -1,0 +1,357 @@
+//! What every command needs of the process: flags, environment, clock, streams; and how it opens the repository, the
+//! configuration and the ledger.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::config::{self, AtmosConfig, DirectorySource, Loaded, Source, SourceError};
+use crate::deployment::names::ComponentReference;
+use crate::deployment::{CommitId, Component, Deployment, DeploymentName, TargetName};
+use crate::git::objects::EntryKind;
+use crate::git::{ObjectStore, Repository};
+use crate::ledger::{Freshness, Ledger, LedgerOptions};
+use crate::render::document::error::Hint;
+use crate::render::document::{self, Document};
+use crate::render::stream::Streams;
+use crate::render::{Clock, Presentation};
+
+use super::args::{Format, GlobalArgs};
+use super::error::{CommandError, did_you_mean, exit};
+
+/// How long one exchange with the remote may take when something is written.
+const WRITE_LIMIT: Duration = Duration::from_mins(5);
+
+/// The process as a command sees it.
+pub struct Context {
+    global: GlobalArgs,
+    environment: Vec<(OsString, OsString)>,
+    directory: PathBuf,
+    streams: Streams,
+}
+
+impl Context {
+    /// Takes in the flags and the environment, and sets up logging.
+    pub(super) fn new(
+        global: GlobalArgs,
+        environment: Vec<(OsString, OsString)>,
+    ) -> Result<Self, (Streams, CommandError)> {
+        let streams = Streams::system(global.color.into(), global.quiet);
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_max_level(tracing_subscriber::filter::LevelFilter::from(global.logs_level))
+            .with_target(false)
+            .init();
+        let directory = match (&global.chdir, std::env::current_dir()) {
+            (Some(directory), _) if !directory.is_dir() => {
+                let message = format!("{} is not a directory", directory.display());
+                return Err((streams, CommandError::usage(message)));
+            }
+            (Some(directory), current) => current.unwrap_or_default().join(directory),
+            (None, Ok(current)) => current,
+            (None, Err(error)) => {
+                let message = format!("the current directory cannot be used: {error}");
+                return Err((streams, CommandError::usage(message)));
+            }
+        };
+        Ok(Self { global, environment, directory, streams })
+    }
+
+    /// Where output goes.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    /// Streams of their own for whoever writes progress from another thread.
+    pub fn progress_streams(&self) -> Streams {
+        Streams::system(self.global.color.into(), self.global.quiet)
+    }
+
+    /// The flags of every command.
+    pub fn global(&self) -> &GlobalArgs {
+        &self.global
+    }
+
+    /// The process's environment.
+    pub fn environment(&self) -> &[(OsString, OsString)] {
+        &self.environment
+    }
+
+    /// A variable of the environment; `None` where it is unset, empty or not text.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.environment.iter().find(|(variable, _)| variable == OsStr::new(name))?;
+        value.to_str().filter(|value| !value.is_empty())
+    }
+
+    /// Whether this runs in a CI job.
+    pub fn in_ci(&self) -> bool {
+        self.variable("CI").is_some_and(|value| !matches!(value, "false" | "0"))
+            || self.variable("GITHUB_ACTIONS").is_some()
+            || self.variable("GITLAB_CI").is_some()
+    }
+
+    /// The clock.
+    pub fn now(&self) -> Timestamp {
+        now()
+    }
+
+    /// How text is presented on stdout.
+    pub fn presentation(&self) -> Presentation {
+        Presentation { form: self.streams.form(), clock: self.clock() }
+    }
+
+    /// The clock and the zone that times are shown in.
+    pub fn clock(&self) -> Clock {
+        Clock { now: self.now(), zone: self.global.timezone.clone() }
+    }
+
+    /// The format of a document, where one was asked for.
+    pub(super) fn document_format(&self) -> Option<Format> {
+        Some(self.global.format).filter(|format| *format != Format::Table)
+    }
+
+    /// Prints what a command found out: as the document that was asked for, else as text.
+    pub fn print<D: Document>(
+        &self,
+        document: &D,
+        text: impl FnOnce(&D, &Presentation) -> String,
+    ) -> Result<(), CommandError> {
+        let output = match self.global.format {
+            Format::Table => text(document, &self.presentation()),
+            Format::Json => document::json(document)?,
+            Format::Yaml => document::yaml(document)?,
+        };
+        Ok(self.streams.data(&output)?)
+    }
+
+    /// Says something on stderr that is worth knowing.
+    pub fn warn(&self, message: &str) {
+        self.streams.warn(&format!("Warning: {message}\n"));
+    }
+
+    /// The repository around the working directory.
+    pub fn repository(&self) -> Result<Repository, CommandError> {
+        Ok(Repository::discover(&self.directory, self.environment.iter().cloned())?)
+    }
+
+    /// The repository, if there is one.
+    pub fn find_repository(&self) -> Option<Repository> {
+        self.repository().ok()
+    }
+
+    /// The configuration as the checkout has it; in a bare repository, as its head commit has it.
+    pub fn project<'r>(&self, repository: &'r Repository) -> Result<Project<'r>, CommandError> {
+        let source: Box<dyn Source + 'r> = match repository.work_tree() {
+            Some(root) => Box::new(DirectorySource::new(root)),
+            None => Box::new(CommitSource::new(repository, repository.head()?)?),
+        };
+        let mut config = match &self.global.config {
+            Some(file) => self.config_file(file)?,
+            None => config::atmos::load(&*source, &self.start(repository))?,
+        };
+        if let Some(base_path) = &self.global.base_path {
+            config.base_path.clone_from(base_path);
+        }
+        Ok(Project { source, config })
+    }
+
+    /// The working directory, relative to the checkout.
+    fn start(&self, repository: &Repository) -> String {
+        let directory = self.directory.canonicalize().unwrap_or_else(|_| self.directory.clone());
+        repository
+            .work_tree()
+            .and_then(|root| directory.strip_prefix(root).ok())
+            .map(|relative| relative.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
+    fn config_file(&self, file: &Path) -> Result<AtmosConfig, CommandError> {
+        let path = self.directory.join(file);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| CommandError::usage(format!("cannot read {}: {error}", path.display())))?;
+        config::atmos::parse(&file.to_string_lossy(), &text)
+            .map_err(|problems| config::ConfigError::Invalid(problems).into())
+    }
+
+    /// The ledger of a repository.
+    pub fn ledger<'r>(
+        &self,
+        repository: &'r Repository,
+        config: &AtmosConfig,
+    ) -> Result<Ledger<'r>, CommandError> {
+        let wanted = self.variable("ATMOS_REMOTE").or(config.deployments.remote.as_deref());
+        let remote = repository.remote(wanted)?;
+        let writer = repository.identity().map_or_else(
+            || ("atmos".to_owned(), self.actor(repository)),
+            |identity| (identity.name, identity.email),
+        );
+        let options =
+            LedgerOptions { remote, offline: self.global.offline, writer, write_limit: WRITE_LIMIT, now };
+        Ok(Ledger::open(repository, options)?)
+    }
+
+    /// Who does this: git's committer, else the CI's actor, else the user of this machine.
+    pub fn actor(&self, repository: &Repository) -> String {
+        repository
+            .identity()
+            .map(|identity| identity.email)
+            .or_else(|| {
+                let names = ["GITHUB_ACTOR", "GITLAB_USER_EMAIL", "GITLAB_USER_LOGIN", "USER", "LOGNAME"];
+                names.iter().find_map(|name| self.variable(name)).map(str::to_owned)
+            })
+            .unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    /// Says how old an answer is, where the remote was not asked or did not answer, and whatever the ledger noticed.
+    pub fn say_freshness(&self, ledger: &Ledger<'_>, freshness: &Freshness) {
+        let clock = self.clock();
+        let since = |since: &Option<Timestamp>| {
+            since.map_or_else(
+                || "this checkout has never been refreshed".to_owned(),
+                |since| format!("as of {}", clock.relative_and_exact(since)),
+            )
+        };
+        match freshness {
+            Freshness::Current => {}
+            Freshness::Offline { since: time } => {
+                self.streams.note(&format!("Offline: {}\n", since(time)));
+            }
+            Freshness::Stale { since: time, reason } => {
+                let remote = ledger.remote().unwrap_or("the remote");
+                self.warn(&format!("{remote} did not answer, {}: {reason}", since(time)));
+            }
+        }
+        self.say_warnings(ledger);
+    }
+
+    /// Says what the ledger noticed.
+    pub fn say_warnings(&self, ledger: &Ledger<'_>) {
+        for warning in ledger.take_warnings() {
+            self.warn(&warning);
+        }
+    }
+}
+
+/// The clock. Debug builds can be told the time, for snapshots.
+fn now() -> Timestamp {
+    #[cfg(debug_assertions)]
+    if let Some(fixed) = std::env::var("ATMOS_NOW").ok().and_then(|now| now.parse().ok()) {
+        return fixed;
+    }
+    Timestamp::now()
+}
+
+/// Shows what is wrong with a command line, or the help that was asked for.
+pub(super) fn report_usage(error: &clap::Error) -> ExitCode {
+    let color = match error.kind() {
+        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => None,
+        _ => Some(exit::USAGE),
+    };
+    let streams = Streams::system(crate::render::stream::ColorChoice::Auto, false);
+    let text = error.render().ansi().to_string();
+    match color {
+        None => {
+            // Help that nobody reads to the end is not a failure.
+            let _ = streams.data(&text);
+            ExitCode::SUCCESS
+        }
+        Some(code) => {
+            streams.warn(&text);
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Configuration and where it is read from.
+pub struct Project<'r> {
+    pub source: Box<dyn Source + 'r>,
+    pub config: AtmosConfig,
+}
+
+impl Project<'_> {
+    /// A deployment by its name; its warnings are said.
+    pub fn deployment(&self, context: &Context, name: &DeploymentName) -> Result<Deployment, CommandError> {
+        let Loaded { deployment, warnings, .. } = config::load_deployment(&*self.source, &self.config, name)?;
+        for warning in warnings {
+            context.streams().note(&format!("{}\n", warning.render(false)));
+        }
+        Ok(deployment)
+    }
+}
+
+/// The configuration in the tree of a commit.
+pub struct CommitSource {
+    objects: ObjectStore,
+    commit: CommitId,
+}
+
+impl CommitSource {
+    pub fn new(repository: &Repository, commit: CommitId) -> Result<Self, CommandError> {
+        Ok(Self { objects: repository.objects()?, commit })
+    }
+}
+
+impl Source for CommitSource {
+    fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
+        let content = self
+            .objects
+            .read_file(&self.commit, path)
+            .map_err(|error| SourceError::Other { path: path.to_owned(), source: Box::new(error) })?;
+        match content {
+            Some(content) if content.len() as u64 > limit => {
+                Err(SourceError::TooLarge { path: path.to_owned(), limit })
+            }
+            content => Ok(content),
+        }
+    }
+
+    fn list(&self, directory: &str) -> Result<Vec<String>, SourceError> {
+        let entries = self
+            .objects
+            .list_directory(&self.commit, directory)
+            .map_err(|error| SourceError::Other { path: directory.to_owned(), source: Box::new(error) })?;
+        let files = entries.into_iter().flatten().filter(|(_, kind)| *kind == EntryKind::File);
+        Ok(files.map(|(name, _)| name).collect())
+    }
+}
+
+/// A target that a deployment has, or an error with the nearest name.
+pub fn known_target(deployment: &Deployment, target: &TargetName) -> Result<(), CommandError> {
+    if deployment.targets.contains_key(target) {
+        return Ok(());
+    }
+    let error = CommandError::new(
+        exit::USAGE,
+        "unknown_target",
+        format!("{} has no target called {target}", deployment.name),
+    );
+    let names: Vec<_> = deployment.targets.keys().map(TargetName::as_str).collect();
+    let listed = format!("Its targets are {}", names.join(", "));
+    Err(match did_you_mean(target.as_str(), names) {
+        Some(hint) => error.hint(hint),
+        None => error.hint(Hint::note(listed)),
+    })
+}
+
+/// The component that a reference means, or an error with the nearest name.
+pub fn known_component<'d>(
+    deployment: &'d Deployment,
+    reference: &ComponentReference,
+) -> Result<&'d Component, CommandError> {
+    deployment.find(reference).ok_or_else(|| {
+        let error = CommandError::new(
+            exit::USAGE,
+            "unknown_component",
+            format!("{} has no component called {reference}", deployment.name),
+        );
+        let names: Vec<_> = deployment.components.iter().map(|component| component.name.as_str()).collect();
+        let listed = format!("Its components are {}", names.join(", "));
+        match did_you_mean(&reference.0, names) {
+            Some(hint) => error.hint(hint),
+            None => error.hint(Hint::note(listed)),
+        }
+    })
+}

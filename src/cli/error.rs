@@ -1,0 +1,327 @@
+//! Every error as people and programs see it: kind, message, hints, exit code.
+
+use std::process::ExitCode;
+
+use crate::config::{ConfigError, SourceError};
+use crate::deployment::DeploymentName;
+use crate::git::repository::RepositoryError;
+use crate::git::{GitError, objects::ObjectError};
+use crate::ledger::LedgerError;
+use crate::render::document::error::{Error, Hint};
+use crate::render::document::{self, DocumentError};
+use crate::render::stream::{StreamError, Streams};
+
+use super::args::Format;
+
+/// Exit codes, which are part of the interface.
+pub mod exit {
+    /// Something failed: a component, the remote, I/O.
+    pub const FAILED: u8 = 1;
+    /// Wrong usage or configuration.
+    pub const USAGE: u8 = 2;
+    /// Refused by policy: promotion path, approval, freeze.
+    pub const REFUSED: u8 = 3;
+    /// Locked, or lost a race; worth another try.
+    pub const LOCKED: u8 = 4;
+    /// Findings: differences that were asked for.
+    pub const FINDINGS: u8 = 5;
+    /// Interrupted by a signal.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// Why a command ends without having done what it was asked.
+#[derive(Debug)]
+pub enum CommandError {
+    /// To be shown.
+    Shown(Box<Error>),
+    /// To be shown to people; a program has its document already.
+    AfterDocument(Box<Error>),
+    /// Nobody reads the output any more: end quietly.
+    OutputClosed,
+}
+
+impl CommandError {
+    /// An error of this kind.
+    pub fn new(exit_code: u8, code: &str, message: impl Into<String>) -> Self {
+        Self::Shown(Box::new(Error {
+            code: code.to_owned(),
+            message: message.into(),
+            details: Vec::new(),
+            hints: Vec::new(),
+            exit_code,
+        }))
+    }
+
+    /// Wrong usage.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(exit::USAGE, "usage", message)
+    }
+
+    /// Something that should not happen.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(exit::FAILED, "internal", message)
+    }
+
+    /// Adds a way out.
+    #[must_use]
+    pub fn hint(mut self, hint: Hint) -> Self {
+        if let Self::Shown(error) = &mut self {
+            error.hints.push(hint);
+        }
+        self
+    }
+
+    /// Adds lines that say more.
+    #[must_use]
+    pub fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        if let Self::Shown(error) = &mut self {
+            error.details.extend(lines);
+        }
+        self
+    }
+
+    /// Marks that the command's document has been printed: no second one follows.
+    #[must_use]
+    pub fn after_document(self) -> Self {
+        match self {
+            Self::Shown(error) => Self::AfterDocument(error),
+            other => other,
+        }
+    }
+
+    /// Shows the error: to people on stderr, and as a document on stdout where one was asked for.
+    pub(super) fn report(self, streams: &Streams, format: Option<Format>) -> ExitCode {
+        let (error, format) = match self {
+            Self::Shown(error) => (error, format),
+            Self::AfterDocument(error) => (error, None),
+            Self::OutputClosed => return ExitCode::SUCCESS,
+        };
+        streams.warn(&crate::render::error::text(&error));
+        let document = match format {
+            Some(Format::Json) => document::json(&*error).ok(),
+            Some(Format::Yaml) => document::yaml(&*error).ok(),
+            Some(Format::Table) | None => None,
+        };
+        if let Some(document) = document {
+            // The message is on stderr; a closed stdout changes nothing.
+            let _ = streams.data(&document);
+        }
+        ExitCode::from(error.exit_code)
+    }
+}
+
+impl From<Error> for CommandError {
+    fn from(error: Error) -> Self {
+        Self::Shown(Box::new(error))
+    }
+}
+
+impl From<StreamError> for CommandError {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Closed => Self::OutputClosed,
+            StreamError::Write(_) => Self::new(exit::FAILED, "output", error.to_string()),
+        }
+    }
+}
+
+impl From<DocumentError> for CommandError {
+    fn from(error: DocumentError) -> Self {
+        Self::internal(error.to_string())
+    }
+}
+
+impl From<GitError> for CommandError {
+    fn from(error: GitError) -> Self {
+        let shown = Self::new(exit::FAILED, "git", error.to_string());
+        match error {
+            GitError::Missing => shown.hint(Hint::note("Install git 2.39 or newer")),
+            GitError::TimedOut { .. } => shown
+                .hint(Hint::note("Is the remote reachable from here? --offline answers from what is here")),
+            GitError::Failed { stderr, .. } => {
+                let said: Vec<_> =
+                    stderr.lines().map(str::to_owned).filter(|line| !line.is_empty()).collect();
+                let shown = shown.details(said.into_iter().take(12));
+                match remote_hint(&stderr) {
+                    Some(hint) => shown.hint(hint),
+                    None => shown,
+                }
+            }
+            GitError::Unexpected { .. } | GitError::Io(_) => shown,
+        }
+    }
+}
+
+/// What usually helps, where git says why a remote did not let us in.
+fn remote_hint(stderr: &str) -> Option<Hint> {
+    let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
+    if says(&[
+        "Authentication failed",
+        "could not read Username",
+        "terminal prompts disabled",
+        "Permission denied (publickey",
+    ]) {
+        Some(Hint::note(
+            "Git has no credentials for this remote: configure a credential helper, a token or an ssh key",
+        ))
+    } else if says(&["403", "denied", "not permitted"]) {
+        Some(Hint::note(
+            "The credentials may not push: in CI, grant the job write access to the repository's contents",
+        ))
+    } else if says(&[
+        "Could not resolve host",
+        "Connection refused",
+        "Could not connect",
+        "unable to access",
+        "does not appear to be a git repository",
+        "unable to connect",
+    ]) {
+        Some(Hint::note("Check the remote's address and the network; --offline answers from what is here"))
+    } else {
+        None
+    }
+}
+
+impl From<ObjectError> for CommandError {
+    fn from(error: ObjectError) -> Self {
+        Self::new(exit::FAILED, "objects", error.to_string())
+            .hint(Hint::command("To look for damage", "git fsck"))
+    }
+}
+
+impl From<RepositoryError> for CommandError {
+    fn from(error: RepositoryError) -> Self {
+        let message = error.to_string();
+        match error {
+            RepositoryError::NotFound(_) => {
+                Self::new(exit::USAGE, "no_repository", message).hint(Hint::command(
+                    "Run inside a repository, or name one",
+                    "atmos -C path/to/repository deployment status",
+                ))
+            }
+            RepositoryError::Unborn => Self::new(exit::USAGE, "no_commit", message).hint(Hint::command(
+                "What is deployed is a commit; make one first",
+                "git add --all && git commit -m 'First commit'",
+            )),
+            RepositoryError::UnknownRevision { .. } => Self::new(exit::USAGE, "unknown_commit", message)
+                .hint(Hint::command(
+                    "If this is a shallow clone, get the whole history",
+                    "git fetch --unshallow",
+                )),
+            RepositoryError::AmbiguousRevision { .. } => Self::new(exit::USAGE, "ambiguous_commit", message)
+                .hint(Hint::note("Write more digits of the commit's id")),
+            RepositoryError::AmbiguousRemote(remotes) => {
+                let example = remotes.first().cloned().unwrap_or_default();
+                Self::new(exit::USAGE, "ambiguous_remote", message).hint(Hint::note(format!(
+                    "Set deployments.remote in atmos.yaml, or ATMOS_REMOTE={example}"
+                )))
+            }
+            RepositoryError::UnknownRemote(_) => Self::new(exit::USAGE, "unknown_remote", message)
+                .hint(Hint::command("To see which there are", "git remote --verbose")),
+            RepositoryError::Objects(error) => error.into(),
+            RepositoryError::Git(error) => error.into(),
+        }
+    }
+}
+
+impl From<SourceError> for CommandError {
+    fn from(error: SourceError) -> Self {
+        Self::new(exit::FAILED, "files", chain(&error))
+    }
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::NotFound { name, nearest, available } => {
+                unknown_deployment(&name, nearest, &available)
+            }
+            ConfigError::Invalid(problems) => {
+                let number = problems.len();
+                let message = match problems.first() {
+                    Some(problem) if number == 1 => problem.to_string(),
+                    _ => format!("the configuration has {number} problems"),
+                };
+                let rendered = problems.iter().flat_map(|problem| {
+                    problem
+                        .render(false)
+                        .lines()
+                        .map(str::to_owned)
+                        .chain([String::new()])
+                        .collect::<Vec<_>>()
+                });
+                Self::new(exit::USAGE, "configuration", message).details(rendered)
+            }
+            ConfigError::Source(error) => error.into(),
+        }
+    }
+}
+
+fn unknown_deployment(
+    name: &DeploymentName,
+    nearest: Option<DeploymentName>,
+    available: &[DeploymentName],
+) -> CommandError {
+    let error =
+        CommandError::new(exit::USAGE, "unknown_deployment", format!("there is no deployment called {name}"));
+    if let Some(nearest) = nearest {
+        return error.hint(Hint::note(format!("Did you mean {nearest}?")));
+    }
+    if available.is_empty() {
+        return error.hint(Hint::note(format!("Describe it in deployments/{name}.yaml")));
+    }
+    error.hint(Hint::command("To see which there are", "atmos deployment list"))
+}
+
+impl From<LedgerError> for CommandError {
+    fn from(error: LedgerError) -> Self {
+        let message = error.to_string();
+        match error {
+            LedgerError::Git(error) => error.into(),
+            LedgerError::Repository(error) => error.into(),
+            LedgerError::Objects(error) => error.into(),
+            LedgerError::Refused { .. } => Self::new(exit::FAILED, "remote_refused", message)
+                .hint(Hint::note("Whoever runs this needs permission to push refs/atmos/* and tags atmos/*")),
+            LedgerError::Contended(_) => Self::new(exit::LOCKED, "contended", message)
+                .hint(Hint::note("Others write to the same ledger; run the command again")),
+            LedgerError::Moved { by, .. } => {
+                let shown = Self::new(exit::LOCKED, "moved", message);
+                let Some(by) = by else { return shown };
+                let record = by.record;
+                shown.details([format!(
+                    "{} by {} at {}, commit {}{}",
+                    record.status,
+                    record.deployed_by.as_deref().unwrap_or("somebody"),
+                    record.timestamp,
+                    record.commit.short(),
+                    record.run_id.map(|run| format!(", run {run}")).unwrap_or_default(),
+                )])
+            }
+            LedgerError::Deferred => Self::new(exit::FAILED, "deferred", message),
+            LedgerError::LockLost(_) => Self::new(exit::LOCKED, "lock_lost", message),
+            LedgerError::NoteTooLarge(_) => Self::new(exit::FAILED, "note_too_large", message),
+        }
+    }
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Nearest of some names to a mistyped one, as a hint.
+pub(super) fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<Hint> {
+    names
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
+        .filter(|(distance, name)| *distance <= (name.len().max(wrong.len()) / 3).max(1))
+        .min()
+        .map(|(_, name)| Hint::note(format!("Did you mean {name}?")))
+}

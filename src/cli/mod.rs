@@ -1,0 +1,108 @@
+//! What the user types becomes a typed request; what comes back becomes an exit code.
+
+pub mod args;
+mod completion;
+mod context;
+pub mod deployment;
+mod error;
+mod man;
+mod revision;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use args::GlobalArgs;
+use context::Context;
+pub use error::CommandError;
+
+/// Deployments tracked in Git itself: roll out, promote, roll back, and know what runs where.
+#[derive(Debug, Parser)]
+#[command(name = "atmos", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 something failed, 2 wrong usage or configuration, 3 refused by policy, \
+                        4 locked or lost a race, 5 findings, 130 interrupted."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Roll out deployments and answer what runs where
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Deployment(deployment::DeploymentArgs),
+    /// Print a completion script for a shell
+    Completion(completion::Args),
+    /// Print the manual page
+    Man,
+}
+
+/// The name under which the binary takes the verbs of `atmos deployment` directly.
+const VERBS_ONLY: &str = "atmos-deployment";
+
+/// Runs the program: everything that it needs to know of the process is passed in.
+#[must_use]
+pub fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> ExitCode {
+    let arguments = with_verb_prefix(arguments.into_iter().collect());
+    let cli =
+        match command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
+            Ok(cli) => cli,
+            Err(error) => return context::report_usage(&error),
+        };
+    let context = match Context::new(cli.global, environment.into_iter().collect()) {
+        Ok(context) => context,
+        Err((streams, error)) => return error.report(&streams, None),
+    };
+    let result = match cli.command {
+        Command::Deployment(args) => deployment::run(args, &context),
+        Command::Completion(args) => completion::run(args, &context),
+        Command::Man => man::run(&context),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => error.report(context.streams(), context.document_format()),
+    }
+}
+
+/// The command line's definition, for parsing, completion and the manual.
+fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Called as `atmos-deployment`, the verbs come first: `atmos-deployment rollout …`.
+fn with_verb_prefix(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let name = arguments.first().map(Path::new).and_then(Path::file_stem);
+    if name.is_some_and(|name| name == VERBS_ONLY) {
+        arguments.insert(1, "deployment".into());
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_short_name_takes_the_verbs() {
+        let arguments = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(
+            with_verb_prefix(arguments(&["/usr/bin/atmos-deployment", "status"])),
+            arguments(&["/usr/bin/atmos-deployment", "deployment", "status"])
+        );
+        assert_eq!(with_verb_prefix(arguments(&["atmos", "status"])), arguments(&["atmos", "status"]));
+    }
+}

@@ -1,0 +1,58 @@
+//! Commits as people name them.
+
+use crate::deployment::CommitId;
+use crate::git::Repository;
+use crate::git::repository::RepositoryError;
+use crate::ledger::Ledger;
+
+use super::context::Context;
+use super::error::CommandError;
+
+/// The fewest digits that git takes for the start of an id.
+const FEWEST_DIGITS: usize = 4;
+
+/// The commit that a text means: whatever git takes for one here; else a full id, which the remote is asked for; else
+/// the start of the id of exactly one commit that the ledger speaks of.
+pub(super) fn resolve_commit(
+    context: &Context,
+    repository: &Repository,
+    ledger: &Ledger<'_>,
+    text: &str,
+) -> Result<CommitId, CommandError> {
+    let unclear = match repository.resolve(text) {
+        Ok(Some(commit)) => return Ok(commit),
+        Ok(None) => RepositoryError::UnknownRevision { revision: text.to_owned() },
+        // Of several commits with this start, one that was deployed is meant.
+        Err(error @ RepositoryError::AmbiguousRevision { .. }) => error,
+        Err(error) => return Err(error.into()),
+    };
+    let wanted = match text.parse::<CommitId>() {
+        Ok(id) => Some(id),
+        Err(_) => deployed_commit(ledger, text)?,
+    };
+    let Some(wanted) = wanted else { return Err(unclear.into()) };
+    if let Some(commit) = repository.resolve(wanted.as_str())? {
+        return Ok(commit);
+    }
+    let fetched = ledger.fetch_commit(&wanted);
+    if let Some(commit) = repository.resolve(wanted.as_str())? {
+        return Ok(commit);
+    }
+    let error = CommandError::from(unclear);
+    let Some(remote) = ledger.remote() else { return Err(error) };
+    Err(match fetched {
+        Err(refusal) => error.details([format!("{remote} was asked for it: {refusal}")]),
+        Ok(()) if context.global().offline => error.details([format!("{remote} was not asked: --offline")]),
+        Ok(()) => error,
+    })
+}
+
+/// The one commit of the ledger whose id starts with these digits.
+fn deployed_commit(ledger: &Ledger<'_>, digits: &str) -> Result<Option<CommitId>, CommandError> {
+    if digits.len() < FEWEST_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(None);
+    }
+    let mut commits = ledger.commits_starting_with(digits)?.into_iter();
+    let first = commits.next();
+    Ok(first.filter(|_| commits.next().is_none()))
+}

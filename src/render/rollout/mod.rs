@@ -1,0 +1,296 @@
+//! `rollout` as text: the progress while it works, and the result.
+
+mod progress;
+
+use std::time::Duration;
+
+pub use self::progress::Progress;
+use super::document::rollout::{RolloutComponent, RolloutResult};
+use super::escape::escape;
+use super::style::{BAD, DETAIL, GOOD, ID, WARN};
+use super::{Presentation, count, styled, time};
+use crate::deployment::rollout_report::{self, Changes, ComponentResult};
+use crate::deployment::{CommitId, ComponentKind, ComponentName};
+
+/// Commits in short, each once, in their order.
+fn distinct<'a>(commits: impl Iterator<Item = &'a CommitId>) -> Vec<&'a str> {
+    let mut shown = Vec::new();
+    for commit in commits.map(CommitId::short) {
+        if !shown.contains(&commit) {
+            shown.push(commit);
+        }
+    }
+    shown
+}
+
+fn qualified(kind: ComponentKind, component: &ComponentName) -> String {
+    escape(&format!("{kind}/{component}")).into_owned()
+}
+
+fn commits(previous: Option<&CommitId>, commit: &CommitId) -> String {
+    match previous {
+        Some(previous) if previous == commit => format!("{}, no change", commit.short()),
+        Some(previous) => format!("{} → {}", previous.short(), commit.short()),
+        None => format!("new: {}", commit.short()),
+    }
+}
+
+fn planned_changes(changes: Changes) -> String {
+    if changes.is_empty() {
+        "no changes".to_owned()
+    } else {
+        format!("{} to add, {} to change, {} to destroy", changes.add, changes.change, changes.destroy)
+    }
+}
+
+/// The result, which belongs on stdout; the components have been seen in the progress.
+#[must_use]
+pub fn text(result: &RolloutResult, _: &Presentation) -> String {
+    let components = |status| result.components.iter().filter(move |component| component.status == status);
+    let took = time::duration(Duration::try_from_secs_f64(result.duration_seconds).unwrap_or_default());
+    let mut text = String::new();
+    let (heading, ending) = match result.result {
+        rollout_report::RolloutResult::Success if result.dry_run => {
+            (styled("Planned; nothing was changed.", GOOD), "Planned in")
+        }
+        rollout_report::RolloutResult::Success => {
+            let ending = match (&result.promoted_from, &result.rolled_back_to) {
+                (Some(_), _) => "Promoted in",
+                (None, Some(_)) => "Rolled back in",
+                (None, None) => "Deployed in",
+            };
+            (styled("Deployment complete:", GOOD), ending)
+        }
+        rollout_report::RolloutResult::Failed => {
+            let failed = components(ComponentResult::Failed).count();
+            let all = count(result.components.len(), "component");
+            let skipped = components(ComponentResult::Skipped).count();
+            let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
+            let what = if result.dry_run { "Plan" } else { "Deployment" };
+            (styled(&format!("{what} failed: {failed} of {all} failed{skipped}"), BAD), "Failed after")
+        }
+        rollout_report::RolloutResult::Refused => {
+            (styled("Deployment refused; nothing was applied.", BAD), "Refused after")
+        }
+        rollout_report::RolloutResult::Cancelled => (styled("Deployment cancelled", WARN), "Cancelled after"),
+    };
+    push!(text, "\n  {heading}\n");
+    for component in &result.components {
+        text.push_str(&outcome(component, result));
+    }
+    if result.rolled_back_to.is_some() && result.result == rollout_report::RolloutResult::Success {
+        let previous =
+            distinct(result.components.iter().filter_map(|component| component.previous_commit.as_ref()));
+        if !previous.is_empty() && !result.dry_run {
+            push!(text, "    → rollback_of: {}\n", previous.join(", "));
+        }
+    }
+    if result.unpublished > 0 {
+        let (records, verb) =
+            (count(result.unpublished, "record"), if result.unpublished == 1 { "has" } else { "have" });
+        let line = format!("{records} {verb} not reached the remote yet");
+        push!(text, "    {}\n", styled(&line, WARN));
+    }
+    push!(text, "\n  {ending} {took}\n");
+    text
+}
+
+/// What is left of one component: where its state and record are, or why there is none.
+fn outcome(component: &RolloutComponent, result: &RolloutResult) -> String {
+    let name = qualified(component.kind, &component.component);
+    let reason = component.error.as_ref().map(|error| format!(": {}", escape(error))).unwrap_or_default();
+    match component.status {
+        ComponentResult::Success => {
+            let commit = styled(component.commit.short(), ID);
+            let state =
+                component.state_ref.as_ref().map(|name| format!("    → {} → {commit}\n", escape(name)));
+            let record = component.record.as_ref().map(|record| format!("    → {}\n", escape(record)));
+            state.unwrap_or_default() + &record.unwrap_or_default()
+        }
+        ComponentResult::Failed => format!("    {} {name}{reason}\n", styled("✗", BAD)),
+        ComponentResult::Cancelled => format!("    {} {name} (cancelled){reason}\n", styled("✗", WARN)),
+        ComponentResult::Skipped => format!("    {} {name} (skipped){reason}\n", styled("-", DETAIL)),
+        ComponentResult::Planned if result.dry_run => {
+            let change = commits(component.previous_commit.as_ref(), &component.commit);
+            let changes = component.changes.map(|changes| format!(", {}", planned_changes(changes)));
+            format!("    {name}: {change}{}\n", changes.unwrap_or_default())
+        }
+        ComponentResult::Planned => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::super::fixtures::{json, now, plain, terminal};
+    use super::super::{Clock, Form};
+    use super::*;
+    use crate::deployment::RecordId;
+    use crate::deployment::definition::ApprovalMethod;
+    use crate::deployment::fixtures::{commit, component_name, target_name, time};
+    use crate::deployment::rollout_report::{
+        Approval, ComponentReport, PlannedComponent, PlannedRollout, RolloutEvent, RolloutKind, RolloutReport,
+    };
+
+    fn plan(kind: RolloutKind) -> PlannedRollout {
+        PlannedRollout {
+            deployment: "api".parse().unwrap(),
+            target: target_name("prod"),
+            approval: matches!(kind, RolloutKind::Promotion { .. }).then_some(ApprovalMethod::Ci),
+            kind,
+            dry_run: false,
+            components: ["ecr/api", "ecs/service-api"]
+                .map(|name| PlannedComponent {
+                    component: component_name(name),
+                    kind: ComponentKind::Terraform,
+                    previous_commit: Some(commit("abc123d")),
+                    commit: commit("def456a"),
+                    deployed_at: Some(time("2025-01-22T12:00:00Z")),
+                })
+                .to_vec(),
+        }
+    }
+
+    fn component(name: &str, status: ComponentResult) -> ComponentReport {
+        let recorded = status == ComponentResult::Success || status == ComponentResult::Failed;
+        ComponentReport {
+            component: component_name(name),
+            kind: ComponentKind::Terraform,
+            previous_commit: Some(commit("abc123d")),
+            commit: commit("def456a"),
+            status,
+            record: recorded.then(|| RecordId {
+                deployment: "api".parse().unwrap(),
+                target: target_name("prod"),
+                component: component_name(name),
+                timestamp: time("2025-01-22T14:00:00Z"),
+                sequence: 1,
+            }),
+            duration: Duration::from_millis(1_240),
+            changes: None,
+            error: None,
+            notice: None,
+        }
+    }
+
+    fn failed(name: &str) -> ComponentReport {
+        ComponentReport {
+            error: Some("apply ended with exit code 1\u{1b}[31m".to_owned()),
+            ..component(name, ComponentResult::Failed)
+        }
+    }
+
+    fn report(kind: RolloutKind, components: Vec<ComponentReport>) -> RolloutReport {
+        RolloutReport {
+            deployment: "api".parse().unwrap(),
+            target: target_name("prod"),
+            kind,
+            dry_run: false,
+            result: rollout_report::RolloutResult::Success,
+            approval: None,
+            components,
+            duration: Duration::from_millis(4_100),
+            unpublished: 0,
+        }
+    }
+
+    fn progress(mut progress: Progress, events: &[RolloutEvent]) -> String {
+        let clock = Clock::utc(now());
+        plain(&events.iter().map(|event| progress.lines(event, &clock)).collect::<String>())
+    }
+
+    fn started(name: &str) -> RolloutEvent {
+        RolloutEvent::ComponentStarted { component: component_name(name), kind: ComponentKind::Terraform }
+    }
+
+    fn result(report: &RolloutReport) -> String {
+        plain(&text(&RolloutResult::from(report), &terminal()))
+    }
+
+    #[test]
+    fn a_promotion_as_in_the_specification() {
+        let from = target_name("staging");
+        let unchanged = ComponentReport {
+            changes: Some(Changes::default()),
+            ..component("ecr/api", ComponentResult::Success)
+        };
+        let events = [
+            RolloutEvent::Planned(plan(RolloutKind::Promotion { from: from.clone() })),
+            RolloutEvent::Approved(Approval {
+                method: ApprovalMethod::Ci,
+                approved_by: "alice@example.com".to_owned(),
+                approved_at: now(),
+            }),
+            started("ecr/api"),
+            RolloutEvent::ComponentFinished(unchanged.clone()),
+            RolloutEvent::ComponentFinished(component("ecs/service-api", ComponentResult::Success)),
+        ];
+        insta::assert_snapshot!("rollout_promotion", progress(Progress::new(Form::Terminal, false), &events));
+        insta::assert_snapshot!("rollout_promotion_log", progress(Progress::new(Form::Pipe, false), &events));
+        let report = report(RolloutKind::Promotion { from }, vec![unchanged]);
+        insta::assert_snapshot!("rollout_promotion_result", result(&report));
+        insta::assert_snapshot!("rollout_promotion_json", json(&RolloutResult::from(&report)));
+    }
+
+    #[test]
+    fn a_rollback_names_what_it_replaces() {
+        let kind = || RolloutKind::Rollback { to: commit("def456a") };
+        let done = component("api", ComponentResult::Success);
+        let events = [RolloutEvent::Planned(plan(kind())), RolloutEvent::ComponentFinished(done.clone())];
+        insta::assert_snapshot!("rollout_rollback", progress(Progress::new(Form::Terminal, false), &events));
+        insta::assert_snapshot!("rollout_rollback_result", result(&report(kind(), vec![done])));
+    }
+
+    #[test]
+    fn a_failure_shows_the_end_of_its_output() {
+        let output = (1..=30).map(|number| RolloutEvent::ComponentOutput {
+            component: component_name("ecr/api"),
+            line: format!("line {number}\u{1b}[2J"),
+        });
+        let skipped = ComponentReport {
+            error: Some("ecr/api failed".to_owned()),
+            ..component("ecs/service-api", ComponentResult::Skipped)
+        };
+        let mut events = vec![RolloutEvent::Planned(plan(RolloutKind::Deploy)), started("ecr/api")];
+        events.extend(output);
+        events.extend([failed("ecr/api"), skipped.clone()].map(RolloutEvent::ComponentFinished));
+        let shown = progress(Progress::new(Form::Terminal, false), &events);
+        assert!(!shown.contains("line 10\\") && shown.contains("line 11\\"), "{shown}");
+        let verbose = progress(Progress::new(Form::Terminal, true), &events);
+        assert_eq!(verbose.matches("line 30").count(), 1);
+        let report = RolloutReport {
+            result: rollout_report::RolloutResult::Failed,
+            unpublished: 1,
+            ..report(
+                RolloutKind::Deploy,
+                vec![component("vpc", ComponentResult::Success), failed("ecr/api"), skipped],
+            )
+        };
+        insta::assert_snapshot!("rollout_failed_result", result(&report));
+        insta::assert_snapshot!("rollout_failed_json", json(&RolloutResult::from(&report)));
+    }
+
+    #[test]
+    fn waiting_and_a_remote_that_is_gone() {
+        let events = [
+            RolloutEvent::LockWaiting {
+                holder: "bob".to_owned(),
+                run_id: "github:1/1".to_owned(),
+                since: time("2025-01-22T13:30:00Z"),
+            },
+            RolloutEvent::PublicationDeferred { records: 2, reason: "timed out".to_owned() },
+        ];
+        insta::assert_snapshot!("rollout_waiting", progress(Progress::new(Form::Pipe, false), &events));
+    }
+
+    #[test]
+    fn a_dry_run_says_what_would_be_done() {
+        let planned = ComponentReport {
+            changes: Some(Changes { add: 1, change: 2, destroy: 0 }),
+            ..component("ecr/api", ComponentResult::Planned)
+        };
+        let new = ComponentReport { previous_commit: None, ..component("new", ComponentResult::Planned) };
+        let report = RolloutReport { dry_run: true, ..report(RolloutKind::Deploy, vec![planned, new]) };
+        insta::assert_snapshot!("rollout_dry_run", result(&report));
+    }
+}
