@@ -22,7 +22,10 @@ fn promote_from_ci_checkout(environment: &TestEnvironment, remote: &Remote<'_>, 
         assert_eq!(remote.state("payment-service", "staging", component), deployed);
         assert_eq!(remote.verify_chain("payment-service", "staging", component), 1);
     }
-    assert_eq!(environment.applied().iter().filter(|line| line.ends_with(&format!("{deployed} 1"))).count(), 6);
+    assert_eq!(
+        environment.applied().iter().filter(|line| line.ends_with(&format!("{deployed} 1"))).count(),
+        6
+    );
     assert_eq!(remote.locks(), [""; 0]);
     let status = ci.json("deployment status payment-service --target staging");
     assert_eq!(status["deployments"][0]["targets"][0]["components"].as_array().unwrap().len(), 3);

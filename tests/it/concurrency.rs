@@ -43,7 +43,9 @@ fn many_processes_roll_out_different_components_of_one_target() {
 
     let runners = clones(&environment, &remote.url(), RUNNERS);
     let runs = at_once(&runners, |at| {
-        format!("deployment rollout fleet --target prod --promote-from dev --component c{at:02} --approve reason-{at:02}")
+        format!(
+            "deployment rollout fleet --target prod --promote-from dev --component c{at:02} --approve reason-{at:02}"
+        )
     });
     for run in runs {
         run.succeeded();
@@ -99,7 +101,10 @@ fn whoever_waits_gets_the_lock_in_turn() {
 fn two_rollouts_share_one_checkout() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
-    checkout.write("deployments/pair.yaml", &independent_components("pair", &["api".to_owned(), "worker".to_owned()]));
+    checkout.write(
+        "deployments/pair.yaml",
+        &independent_components("pair", &["api".to_owned(), "worker".to_owned()]),
+    );
     let commit = checkout.commit("A pair");
     let start = |target: &str| checkout.start(&format!("deployment rollout pair --target {target}"), &[]);
     let running = ["dev", "qa"].map(start);

@@ -68,12 +68,21 @@ fn records_made_by_hand_are_followed_by_ours() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let [first, second] = by_hand(&checkout);
-    checkout.git(&["push", "--quiet", "origin", "refs/atmos/*:refs/atmos/*", "refs/tags/atmos/*:refs/tags/atmos/*"]);
-    let line = format!("deployment rollout payment-service --target prod --component api --git-sha {first} --approve why");
+    checkout.git(&[
+        "push",
+        "--quiet",
+        "origin",
+        "refs/atmos/*:refs/atmos/*",
+        "refs/tags/atmos/*:refs/tags/atmos/*",
+    ]);
+    let line = format!(
+        "deployment rollout payment-service --target prod --component api --git-sha {first} --approve why"
+    );
     checkout.atmos(&line).succeeded();
     let [newest] = &remote.records("payment-service", "prod", "api")[2..] else { panic!("three records") };
     let record = remote.git(&["cat-file", "-p", newest]);
-    let by_hand = remote.git(&["rev-parse", "refs/tags/atmos/deployments/payment-service/prod/api/2025-01-22T10-30-00Z"]);
+    let by_hand = remote
+        .git(&["rev-parse", "refs/tags/atmos/deployments/payment-service/prod/api/2025-01-22T10-30-00Z"]);
     assert!(record.contains(&format!("previous: {by_hand}")), "{record}");
     assert_eq!(remote.state("payment-service", "prod", "api"), first);
     let history = checkout.json("deployment history payment-service --target prod");
@@ -90,7 +99,9 @@ fn what_is_written_reads_correctly_with_plain_git_commands() {
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
     checkout.atmos("deployment rollout payment-service --target staging --promote-from dev").succeeded();
     checkout
-        .atmos("deployment rollout payment-service --target prod --promote-from staging --approve \"release 1\"")
+        .atmos(
+            "deployment rollout payment-service --target prod --promote-from staging --approve \"release 1\"",
+        )
         .succeeded();
 
     assert_eq!(
@@ -106,7 +117,10 @@ fn what_is_written_reads_correctly_with_plain_git_commands() {
         "atmos/deployments/payment-service/prod/api/2025-01-22T10-30-00Z"
     );
     assert_eq!(
-        checkout.git_line("git tag -l atmos/deployments/payment-service/prod/* --sort=-creatordate").lines().count(),
+        checkout
+            .git_line("git tag -l atmos/deployments/payment-service/prod/* --sort=-creatordate")
+            .lines()
+            .count(),
         3
     );
     assert_eq!(checkout.git_line("git tag -l atmos/deployments/**").lines().count(), 9);
@@ -114,7 +128,10 @@ fn what_is_written_reads_correctly_with_plain_git_commands() {
     let text = checkout.git(&["cat-file", "-p", tag]);
     // As `ParseDeploymentTag` of `git-tracking.md` reads it: the message is what follows the first blank line.
     let (header, message) = text.split_once("\n\n").unwrap();
-    assert!(header.starts_with(&format!("object {commit}\ntype commit\ntag {tag}\ntagger Ada <ada@example.com> ")));
+    assert!(
+        header
+            .starts_with(&format!("object {commit}\ntype commit\ntag {tag}\ntagger Ada <ada@example.com> "))
+    );
     let lines: Vec<_> = message.lines().collect();
     assert_eq!(lines[..3], ["atmos.tools/v1alpha1", "kind: Deployment", "---"]);
     let fields: serde_json::Value = serde_yaml::from_str(&lines[3..].join("\n")).unwrap();
@@ -234,7 +251,8 @@ fn every_record_example_of_the_specification_is_read() {
         let tag = format!("atmos/deployments/payment-service/prod/api/{}", time.replace(':', "-"));
         checkout.git(&["tag", "-a", "-m", message, &tag, "HEAD"]);
         checkout.git(&["update-ref", "refs/atmos/deployments/payment-service/prod/api", "HEAD"]);
-        let run = checkout.atmos("deployment history payment-service --target prod --format json").succeeded();
+        let run =
+            checkout.atmos("deployment history payment-service --target prod --format json").succeeded();
         assert_eq!(run.stderr, "", "{place}");
         let history = run.json();
         let record = &history["records"][0];
@@ -261,7 +279,14 @@ fn a_tag_of_another_version_or_of_nobodys_is_skipped_with_a_warning() {
         ("2025-02-02T00-00-00Z", "release day!\n"),
         ("2025-02-03T00-00-00Z", "atmos.tools/v1alpha1\nkind: Deployment\n---\n\t{not yaml\n"),
     ] {
-        checkout.git(&["tag", "-a", "-m", message, &format!("atmos/deployments/payment-service/prod/api/{time}"), "HEAD"]);
+        checkout.git(&[
+            "tag",
+            "-a",
+            "-m",
+            message,
+            &format!("atmos/deployments/payment-service/prod/api/{time}"),
+            "HEAD",
+        ]);
     }
     let run = checkout.atmos("deployment history payment-service --target prod --format json").succeeded();
     assert_eq!(run.json()["records"].as_array().unwrap().len(), 2, "{}", run.report());

@@ -141,7 +141,8 @@ impl Source {
         let mut at = 0;
         let mut lines = self.code.split_inclusive('\n').peekable();
         while let Some(line) = lines.next() {
-            let opens = lines.peek().is_some_and(|next| next.contains("mod ") && next.trim_end().ends_with('{'));
+            let opens =
+                lines.peek().is_some_and(|next| next.contains("mod ") && next.trim_end().ends_with('{'));
             if is_test_attribute(line) && opens {
                 return &self.code[..at];
             }

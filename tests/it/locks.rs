@@ -42,11 +42,17 @@ fn a_freeze_refuses_rollouts_until_it_is_lifted() {
 fn a_lock_of_a_component_is_about_that_component() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
-    checkout.atmos("deployment lock payment-service --target dev --component worker --reason migration").succeeded();
+    checkout
+        .atmos("deployment lock payment-service --target dev --component worker --reason migration")
+        .succeeded();
     let run = checkout.atmos(ROLLOUT).refused(4, "worker");
     assert!(run.stderr.contains("migration") && run.stderr.contains("ada@example.com"), "{}", run.report());
     assert!(run.stderr.contains("atmos deployment unlock payment-service --target dev --component worker"));
-    assert_eq!(remote.locks(), ["refs/atmos/locks/payment-service/dev/worker"], "all of a run's locks or none");
+    assert_eq!(
+        remote.locks(),
+        ["refs/atmos/locks/payment-service/dev/worker"],
+        "all of a run's locks or none"
+    );
     checkout.atmos(&format!("{ROLLOUT} --component api")).succeeded();
     let locks = checkout.json("deployment locks payment-service --target dev");
     assert_eq!(locks["locks"][0]["component"], "worker");
@@ -60,7 +66,10 @@ fn what_is_locked_cannot_be_locked_again_nor_unlocked_twice() {
     checkout.atmos(lock).succeeded();
     let before = remote.snapshot();
     checkout.atmos(lock).refused(4, "lock");
-    assert_eq!(remote.git(&["for-each-ref"]).lines().count(), before.lines().filter(|l| l.contains("refs/")).count() - 1);
+    assert_eq!(
+        remote.git(&["for-each-ref"]).lines().count(),
+        before.lines().filter(|l| l.contains("refs/")).count() - 1
+    );
     checkout.atmos("deployment unlock payment-service --target dev").succeeded();
     let run = checkout.atmos("deployment unlock payment-service --target dev");
     assert!(run.code == Some(0) || run.code == Some(1), "{}", run.report());
@@ -79,7 +88,11 @@ fn the_lock_of_a_run_that_lives_is_taken_away_only_by_force() {
     wait_until("the first one works", || started.exists());
 
     let run = other.atmos(&line).refused(4, "locked");
-    for text in ["ada@example.com", "github:7/1", "atmos deployment unlock payment-service --target dev --component worker"] {
+    for text in [
+        "ada@example.com",
+        "github:7/1",
+        "atmos deployment unlock payment-service --target dev --component worker",
+    ] {
         assert!(run.stderr.contains(text), "no {text:?}\n{}", run.report());
     }
     let status = other.json("deployment status payment-service --target dev");
@@ -132,7 +145,9 @@ fn a_freeze_may_end_by_itself() {
     environment.set_clock("2025-01-22T10:00:00Z");
     {
         let (checkout, _) = environment.with_remote();
-        checkout.atmos("deployment lock payment-service --target dev --reason lunch --expires 2h").succeeded();
+        checkout
+            .atmos("deployment lock payment-service --target dev --reason lunch --expires 2h")
+            .succeeded();
         assert_eq!(checkout.json("deployment locks")["locks"][0]["expires_at"], "2025-01-22T12:00:00Z");
         checkout.atmos(ROLLOUT).exited(3);
     }

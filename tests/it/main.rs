@@ -7,5 +7,13 @@
     reason = "a test fails by panicking, and says on stderr why it was skipped"
 )]
 
+mod checkouts;
+mod concurrency;
+mod faults;
+mod interop;
 mod layers;
+mod locks;
+mod names;
+mod promotion;
+mod story;
 mod support;

@@ -61,9 +61,10 @@ fn a_component_is_promoted_alone() {
         .atmos("deployment rollout payment-service --target staging --promote-from dev --component api")
         .succeeded();
     assert_eq!(environment.applied(), [format!("staging api {} 1", checkout.head())]);
-    assert_eq!(remote.refs("refs/atmos/deployments/payment-service/staging/"), [
-        "refs/atmos/deployments/payment-service/staging/api"
-    ]);
+    assert_eq!(
+        remote.refs("refs/atmos/deployments/payment-service/staging/"),
+        ["refs/atmos/deployments/payment-service/staging/api"]
+    );
     // A reference may carry its kind, and there may be several.
     checkout
         .atmos("deployment rollout payment-service --target staging --promote-from dev --component command/worker --component database")
@@ -132,7 +133,9 @@ fn after_a_rollback_a_pipeline_waits_and_a_person_does_not() {
     let second = checkout.commit_version("2");
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
     checkout.atmos(promote).succeeded();
-    checkout.atmos(&format!("deployment rollout payment-service --target staging --git-sha {first}")).succeeded();
+    checkout
+        .atmos(&format!("deployment rollout payment-service --target staging --git-sha {first}"))
+        .succeeded();
 
     let pipeline = [
         ("CI", "true"),
@@ -159,7 +162,10 @@ fn the_rules_are_those_of_the_checkout() {
     // A promoted commit cannot bring its own way to prod.
     let path = "deployments/payment-service.yaml";
     let file = std::fs::read_to_string(checkout.path.join(path)).unwrap();
-    checkout.write(path, &file.replace("{ from: staging, requires_approval: true, approval_method: manual }", "{ from: dev }"));
+    checkout.write(
+        path,
+        &file.replace("{ from: staging, requires_approval: true, approval_method: manual }", "{ from: dev }"),
+    );
     checkout.commit("No rules");
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
     checkout.git(&["checkout", "--quiet", "HEAD~1"]);

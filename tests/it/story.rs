@@ -130,7 +130,10 @@ fn without_approval_nothing_reaches_prod() {
         let file = std::fs::read_to_string(checkout.path.join("deployments/payment-service.yaml")).unwrap();
         let start = file.find("approval_method: ").unwrap() + "approval_method: ".len();
         let end = start + file[start..].find(' ').unwrap();
-        checkout.write("deployments/payment-service.yaml", &format!("{}{method}{}", &file[..start], &file[end..]));
+        checkout.write(
+            "deployments/payment-service.yaml",
+            &format!("{}{method}{}", &file[..start], &file[end..]),
+        );
         checkout.atmos(line).refused(3, "approv");
     }
     assert_eq!(remote.snapshot(), before);
@@ -182,7 +185,8 @@ fn status_and_history_say_what_runs_where() {
     for record in history["records"].as_array().unwrap() {
         assert_eq!(record["git_sha"], commit.as_str());
         assert_eq!(record["promoted_from"], "staging");
-        let object = checkout.git(&["rev-parse", &format!("refs/tags/{}", record["record"].as_str().unwrap())]);
+        let object =
+            checkout.git(&["rev-parse", &format!("refs/tags/{}", record["record"].as_str().unwrap())]);
         assert_eq!(record["object"], object.as_str());
     }
     checkout
@@ -201,7 +205,9 @@ fn a_rollback_names_what_it_replaced_and_needs_no_promotion() {
     let second = checkout.commit_version("2");
     everywhere(&checkout);
     environment.forget_applied();
-    let line = format!("deployment rollout payment-service --target prod --git-sha {first} --approve \"incident 42\"");
+    let line = format!(
+        "deployment rollout payment-service --target prod --git-sha {first} --approve \"incident 42\""
+    );
     let document = checkout.json(&line);
     assert_eq!(document["result"], "success");
     assert_eq!(document["rolled_back_to"], first.as_str());
@@ -293,12 +299,17 @@ fn a_failed_component_blocks_what_depends_on_it_and_nothing_else() {
     assert_eq!(component("worker")["status"], "success");
     assert!(run.stderr.contains("disk full"), "{}", run.report());
 
-    assert_eq!(remote.state(DEPLOYMENT, "dev", "database"), first, "a failed component's state does not move");
+    assert_eq!(
+        remote.state(DEPLOYMENT, "dev", "database"),
+        first,
+        "a failed component's state does not move"
+    );
     assert_eq!(remote.state(DEPLOYMENT, "dev", "api"), first);
     assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), second);
     assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "database"), 2);
     assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "api"), 1, "what never started has no record");
-    let newest = &checkout.json("deployment history payment-service --target dev --component database")["records"][0];
+    let newest =
+        &checkout.json("deployment history payment-service --target dev --component database")["records"][0];
     assert_eq!((&newest["status"], &newest["git_sha"]), (&json!("failed"), &json!(second)));
     assert_eq!(remote.locks(), [""; 0]);
 }
@@ -312,7 +323,10 @@ fn the_promotion_graph_and_status_know_what_is_ready() {
         let document = checkout.json("deployment promotion-status payment-service");
         assert_eq!(document["kind"], "PromotionStatus");
         let edges = document["edges"].as_array().unwrap().clone();
-        edges.into_iter().map(|edge| format!("{} {} {}", edge["from"], edge["to"], edge["state"])).collect::<Vec<_>>()
+        edges
+            .into_iter()
+            .map(|edge| format!("{} {} {}", edge["from"], edge["to"], edge["state"]))
+            .collect::<Vec<_>>()
     };
     assert_eq!(edges(&checkout), [r#""dev" "staging" "ready""#, r#""staging" "prod" "nothing_to_promote""#]);
     checkout.atmos("deployment rollout payment-service --target staging --promote-from dev").succeeded();
@@ -343,7 +357,10 @@ fn another_checkout_sees_the_same_and_goes_on() {
         json!([]),
         "a clone brings no state along, and nobody may ask for it"
     );
-    assert_eq!(other.json("deployment status payment-service"), checkout.json("deployment status payment-service"));
+    assert_eq!(
+        other.json("deployment status payment-service"),
+        checkout.json("deployment status payment-service")
+    );
     other.atmos("deployment rollout payment-service --target dev").succeeded();
     assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "api"), 2);
     let status = checkout.json("deployment status payment-service --target dev");

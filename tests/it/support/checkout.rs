@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::environment::TestEnvironment;
+use super::payment_service;
 use super::run::{Run, Running};
 
 /// The program under test.
@@ -84,6 +85,11 @@ impl<'e> Checkout<'e> {
         std::fs::set_permissions(self.path.join(path), permissions).unwrap();
     }
 
+    /// Writes another component's script and version.
+    pub(crate) fn write_component(&self, component: &str) {
+        payment_service::write_component(self, component);
+    }
+
     /// Commits everything. Returns the commit's id.
     pub(crate) fn commit(&self, message: &str) -> String {
         self.git(&["add", "--all"]);
@@ -106,7 +112,11 @@ impl<'e> Checkout<'e> {
 
     /// What a ref holds; empty where it does not exist.
     pub(crate) fn state(&self, deployment: &str, target: &str, component: &str) -> String {
-        ref_value(self.environment, &self.path, &format!("refs/atmos/deployments/{deployment}/{target}/{component}"))
+        ref_value(
+            self.environment,
+            &self.path,
+            &format!("refs/atmos/deployments/{deployment}/{target}/{component}"),
+        )
     }
 
     /// Everything that git keeps here and what the work tree has: equal before and after what changes nothing.
@@ -140,7 +150,11 @@ impl<'e> Remote<'e> {
 
     /// What a ref holds; empty where it does not exist.
     pub(crate) fn state(&self, deployment: &str, target: &str, component: &str) -> String {
-        ref_value(self.environment, &self.path, &format!("refs/atmos/deployments/{deployment}/{target}/{component}"))
+        ref_value(
+            self.environment,
+            &self.path,
+            &format!("refs/atmos/deployments/{deployment}/{target}/{component}"),
+        )
     }
 
     /// The names of refs with this prefix.
@@ -183,13 +197,16 @@ impl<'e> Remote<'e> {
         let mut seen = 0;
         while let Some(object) = next {
             let at = objects.iter().position(|known| *known == object);
-            let Some(at) = at else { panic!("{object} of {component} is no record, or is in the chain twice") };
+            let Some(at) = at else {
+                panic!("{object} of {component} is no record, or is in the chain twice")
+            };
             objects.swap_remove(at);
             seen += 1;
             let message = self.git(&["cat-file", "-p", &object]);
-            next = message.lines().find_map(|line| line.strip_prefix("previous: ")).map(|id| {
-                id.trim_matches(['"', '\'']).to_owned()
-            });
+            next = message
+                .lines()
+                .find_map(|line| line.strip_prefix("previous: "))
+                .map(|id| id.trim_matches(['"', '\'']).to_owned());
         }
         assert!(objects.is_empty(), "{component}: records outside of the chain: {objects:?}");
         seen

@@ -132,7 +132,13 @@ impl TestEnvironment {
     }
 
     /// A clone of a URL with configuration that the clone keeps (`key=value`).
-    pub(crate) fn clone_with(&self, url: &str, name: &str, how: Clone<'_>, configuration: &[&str]) -> Checkout<'_> {
+    pub(crate) fn clone_with(
+        &self,
+        url: &str,
+        name: &str,
+        how: Clone<'_>,
+        configuration: &[&str],
+    ) -> Checkout<'_> {
         let path = self.path(name);
         let mut arguments = vec!["clone", "--quiet"];
         for setting in configuration {

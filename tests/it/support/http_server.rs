@@ -1,6 +1,6 @@
 //! Smart HTTP with token authentication: a small server that runs `git http-backend`.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use super::environment::TestEnvironment;
 use super::has_tool;
 
 /// `x-access-token:secret-token`, as HTTP's basic authentication wants it.
-pub(crate) const TOKEN: &str = "eC1hY2Nlc3MtdG9rZW46c2VjcmV0LXRva2Vu";
+const TOKEN: &str = "eC1hY2Nlc3MtdG9rZW46c2VjcmV0LXRva2Vu";
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,9 +63,9 @@ impl HttpServer {
             return None;
         }
         let command = environment.command(&backend, folder);
-        let variables = command.get_envs().filter_map(|(name, value)| {
-            Some((name.to_str()?.to_owned(), value?.to_str()?.to_owned()))
-        });
+        let variables = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value?.to_str()?.to_owned())));
         let shared = Arc::new(Shared {
             environment: variables.collect(),
             backend,

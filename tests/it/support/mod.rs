@@ -7,11 +7,12 @@ mod http_server;
 mod payment_service;
 mod run;
 
-pub(crate) use checkout::{Checkout, Remote};
+pub(crate) use checkout::{ATMOS, Checkout, Remote};
 pub(crate) use environment::{Clone, TestEnvironment};
 pub(crate) use git_daemon::GitDaemon;
-pub(crate) use http_server::{Fault, HttpServer, TOKEN};
-pub(crate) use run::{Running, Run};
+pub(crate) use http_server::{Fault, HttpServer};
+pub(crate) use payment_service::independent_components;
+pub(crate) use run::{Run, Running};
 
 use std::time::{Duration, Instant};
 

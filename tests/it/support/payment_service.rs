@@ -59,7 +59,9 @@ pub(crate) fn write_component(checkout: &Checkout<'_>, component: &str) {
 
 /// The file of a deployment whose components have no dependencies on each other, with a target `dev`.
 pub(crate) fn independent_components(name: &str, components: &[String]) -> String {
-    let mut file = format!("deployment:\n  name: {name}\n  targets: {{ dev: {{}}, qa: {{}} }}\n  components:\n    command:\n");
+    let mut file = format!(
+        "deployment:\n  name: {name}\n  targets: {{ dev: {{}}, qa: {{}} }}\n  components:\n    command:\n"
+    );
     for component in components {
         file.push_str(&format!(
             "      {component}: {{ settings: {{ command: {{ apply: [./services/{component}/deploy.sh] }} }} }}\n"

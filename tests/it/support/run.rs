@@ -91,7 +91,9 @@ impl Run {
     /// Everything about the run, for a failing assertion.
     pub(crate) fn report(&self) -> String {
         let Self { command, code, signal, stdout, stderr } = self;
-        format!("{command}\ncode {code:?}, signal {signal:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---")
+        format!(
+            "{command}\ncode {code:?}, signal {signal:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}\n---"
+        )
     }
 }
 
