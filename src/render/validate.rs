@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::document::validate::{
     Check, Problem, Promotion, Severity, Summary, ValidatedDeployment, ValidationReport,
 };
-use super::escape::escape;
+use super::escape::{escape, lines};
 use super::style::{BAD, GOOD, HEADING, WARN};
 use super::{Presentation, styled};
 use crate::deployment::TargetName;
@@ -30,7 +30,7 @@ fn one_deployment(deployment: &ValidatedDeployment) -> String {
         } else if !unreadable {
             push!(text, "{} {}\n", styled("✓", GOOD), words(check).0);
         }
-        for problem in deployment.problems.iter().filter(|problem| problem.check == check) {
+        for problem in deployment.problems.iter().filter(|problem| checked(problem) == check) {
             text.push_str(&problem_lines(problem));
         }
     }
@@ -41,7 +41,12 @@ fn one_deployment(deployment: &ValidatedDeployment) -> String {
 }
 
 fn is_error(problem: &Problem, check: Check) -> bool {
-    problem.check == check && problem.severity == Severity::Error
+    checked(problem) == check && problem.severity == Severity::Error
+}
+
+/// What a problem was found by.
+fn checked(problem: &Problem) -> Check {
+    problem.check.unwrap_or(Check::Configuration)
 }
 
 /// What a check says when it passes and when it fails.
@@ -58,8 +63,16 @@ const fn words(check: Check) -> (&'static str, &'static str) {
     }
 }
 
-/// `deployments/api.yaml:12:5: error: …`, which editors can jump to.
+/// The problem with its source line where there is one, else `deployments/api.yaml:12:5: error: …`, which
+/// editors can jump to.
 fn problem_lines(problem: &Problem) -> String {
+    if let Some(rendered) = &problem.rendered {
+        let mut text = String::new();
+        for line in lines(rendered) {
+            push!(text, "  {line}\n");
+        }
+        return text;
+    }
     let mut place = String::new();
     if let Some(file) = &problem.file {
         place.push_str(&escape(file));
@@ -72,11 +85,11 @@ fn problem_lines(problem: &Problem) -> String {
         Severity::Error => styled("error", BAD),
         Severity::Warning => styled("warning", WARN),
     };
-    let mut lines = format!("  {place}{severity}: {}\n", escape(&problem.message));
+    let mut text = format!("  {place}{severity}: {}\n", escape(&problem.message));
     if let Some(hint) = &problem.hint {
-        push!(lines, "    hint: {}\n", escape(hint));
+        push!(text, "    hint: {}\n", escape(hint));
     }
-    lines
+    text
 }
 
 fn summary_lines(deployment: &str, summary: &Summary) -> String {
@@ -125,15 +138,16 @@ mod tests {
     use super::*;
     use crate::deployment::fixtures::deployment;
 
-    fn problem(check: Check, severity: Severity, hint: Option<&str>) -> Problem {
+    fn problem(check: impl Into<Option<Check>>, severity: Severity, hint: Option<&str>) -> Problem {
         Problem {
             severity,
-            check,
+            check: check.into(),
             message: "promotion source 'stagng' does not exist".to_owned(),
             file: Some("deployments/payment-service.yaml".to_owned()),
             line: Some(12),
             column: Some(14),
             hint: hint.map(str::to_owned),
+            rendered: None,
         }
     }
 
@@ -171,7 +185,9 @@ mod tests {
 
     #[test]
     fn nothing_else_is_claimed_of_a_file_that_cannot_be_read() {
-        let broken = problem(Check::Configuration, Severity::Error, None);
+        let excerpt =
+            "error: unknown key\n --> deployments/broken.yaml:3:1\n  |\n3 | \u{1b}[2Jnmae: x\n  | ^^^^";
+        let broken = Problem { rendered: Some(excerpt.to_owned()), ..problem(None, Severity::Error, None) };
         let report =
             ValidationReport::new(vec![ValidatedDeployment::new("broken".to_owned(), None, vec![broken])]);
         insta::assert_snapshot!("validate_unreadable", plain(&text(&report, &terminal())));

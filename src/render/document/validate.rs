@@ -34,8 +34,9 @@ pub struct ValidatedDeployment {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Problem {
     pub severity: Severity,
-    /// What was checked.
-    pub check: Check,
+    /// What was checked; absent where the configuration as a whole was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
     pub message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -47,6 +48,9 @@ pub struct Problem {
     pub column: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The problem with its source line for people, without colours; not part of the document.
+    #[serde(skip)]
+    pub rendered: Option<String>,
 }
 
 /// Whether a problem makes a deployment invalid.
