@@ -31,6 +31,7 @@ pub struct Context {
     environment: Vec<(OsString, OsString)>,
     directory: PathBuf,
     streams: Streams,
+    now: Timestamp,
 }
 
 impl Context {
@@ -57,7 +58,7 @@ impl Context {
                 return Err((streams, CommandError::usage(message)));
             }
         };
-        Ok(Self { global, environment, directory, streams })
+        Ok(Self { global, environment, directory, streams, now: now() })
     }
 
     /// Where output goes.
@@ -93,9 +94,9 @@ impl Context {
             || self.variable("GITLAB_CI").is_some()
     }
 
-    /// The clock.
+    /// The moment of this command: everything that it says is as of then.
     pub fn now(&self) -> Timestamp {
-        now()
+        self.now
     }
 
     /// How text is presented on stdout.
@@ -135,11 +136,6 @@ impl Context {
     /// The repository around the working directory.
     pub fn repository(&self) -> Result<Repository, CommandError> {
         Ok(Repository::discover(&self.directory, self.environment.iter().cloned())?)
-    }
-
-    /// The repository, if there is one.
-    pub fn find_repository(&self) -> Option<Repository> {
-        self.repository().ok()
     }
 
     /// The configuration as the checkout has it; in a bare repository, as its head commit has it.

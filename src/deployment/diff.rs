@@ -18,7 +18,7 @@ pub struct DiffView {
     pub commits_ahead: usize,
     /// How many commits `to` has that `from` lacks.
     pub commits_behind: usize,
-    /// The commits between the two, newest first.
+    /// The newest of the commits that only one of the two has, newest first.
     pub commits: Vec<CommitSummary>,
     pub components: Vec<ComponentDifference>,
     pub configuration: Vec<ConfigurationDifference>,
@@ -43,13 +43,26 @@ pub struct DiffSide {
 pub struct CommitSummary {
     pub commit: CommitId,
     pub summary: String,
+    /// The one side that has it.
+    pub only_in: SideName,
+}
+
+/// Which side of a diff.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum SideName {
+    From,
+    To,
 }
 
 /// What runs of one component on either side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentDifference {
     pub component: ComponentName,
-    pub kind: ComponentKind,
+    /// Absent where neither a file nor a record tells.
+    pub kind: Option<ComponentKind>,
     pub from: Option<CommitId>,
     pub to: Option<CommitId>,
 }

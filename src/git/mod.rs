@@ -4,6 +4,7 @@
 //! large repository, cannot read refs of a reftable repository, and pushes neither atomically nor with leases; but it
 //! reads and writes single objects without starting a process.
 
+mod file_changes;
 pub mod history;
 pub mod objects;
 pub mod process;

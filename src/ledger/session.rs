@@ -43,10 +43,18 @@ pub struct Session<'l, 'r> {
     locked: bool,
     /// The locks of dead or overdue runs that were in the way.
     taken_over: Vec<Lock>,
-    /// The remote did not take earlier records: what follows is kept here, in its order.
-    deferred: bool,
-    /// And it was the network that failed: the remote is not asked again.
-    unreachable: bool,
+    delivery: Delivery,
+}
+
+/// Whether records still go to the remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    /// As they come.
+    Direct,
+    /// The remote did not take earlier ones: what follows is kept here, in its order.
+    Deferred,
+    /// The network failed: the remote is not even asked to free the locks.
+    Unreachable,
 }
 
 impl<'l, 'r> Session<'l, 'r> {
@@ -63,8 +71,7 @@ impl<'l, 'r> Session<'l, 'r> {
             marked: false,
             locked: true,
             taken_over: acquired.taken_over,
-            deferred: false,
-            unreachable: false,
+            delivery: Delivery::Direct,
         }
     }
 
@@ -101,8 +108,8 @@ impl<'l, 'r> Session<'l, 'r> {
         match self.publish(&mut kept, last) {
             Ok(()) => Ok(kept),
             Err(source) => {
-                self.deferred = true;
-                self.unreachable = matches!(source, LedgerError::Git(_));
+                let network = matches!(source, LedgerError::Git(_));
+                self.delivery = if network { Delivery::Unreachable } else { Delivery::Deferred };
                 Err(Unpublished { kept: kept.len(), source })
             }
         }
@@ -144,7 +151,7 @@ impl<'l, 'r> Session<'l, 'r> {
         loop {
             self.mark_pending(records)?;
             failpoint("kept");
-            if self.deferred && !records.is_empty() {
+            if self.delivery != Delivery::Direct && !records.is_empty() {
                 return Err(LedgerError::Deferred);
             }
             let step = self.step(records, with_locks);
@@ -331,7 +338,7 @@ impl<'l, 'r> Session<'l, 'r> {
 impl Drop for Session<'_, '_> {
     /// No lock is left behind, however the run ends. A remote that is away frees them by their lease.
     fn drop(&mut self) {
-        if !self.locked || self.unreachable {
+        if !self.locked || self.delivery == Delivery::Unreachable {
             return;
         }
         let mut step = Step::default();

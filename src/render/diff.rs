@@ -8,7 +8,7 @@ use super::style::{BAD, DETAIL, GOOD, HEADING, WARN};
 use super::table::{pad, widest};
 use super::{Presentation, count, styled};
 use crate::deployment::CommitId;
-use crate::deployment::diff::{Change, Drift, FileChange};
+use crate::deployment::diff::{Change, Drift, FileChange, SideName};
 
 /// What differs between two targets or commits.
 #[must_use]
@@ -28,12 +28,8 @@ pub fn text(diff: &DeploymentDiff, presentation: &Presentation) -> String {
     section(&mut text, "Component Changes", &component_lines(diff));
     section(&mut text, "Configuration Changes", &configuration_lines(diff));
 
-    let summaries: Vec<_> = diff
-        .commits
-        .iter()
-        .map(|commit| format!("{} ({})", escape(&commit.summary), commit.commit.short()))
-        .collect();
-    section(&mut text, &format!("File Changes ({})", count(diff.commits.len(), "commit")), &summaries);
+    let commits = count(diff.commits_ahead + diff.commits_behind, "commit");
+    section(&mut text, &format!("File Changes ({commits})"), &commit_lines(diff));
     if let Some(files) = &diff.files {
         let (added, removed) = files
             .iter()
@@ -99,6 +95,28 @@ fn configuration_lines(diff: &DeploymentDiff) -> Vec<String> {
         (escape(&value.path).into_owned(), change, value.change)
     });
     change_lines(rows.collect())
+}
+
+/// The commits, each with its side where both have their own, and how many more there are.
+fn commit_lines(diff: &DeploymentDiff) -> Vec<String> {
+    let diverged = diff.commits_ahead > 0 && diff.commits_behind > 0;
+    let mut lines: Vec<_> = diff
+        .commits
+        .iter()
+        .map(|commit| {
+            let side = match commit.only_in {
+                SideName::From => &diff.from,
+                SideName::To => &diff.to,
+            };
+            let only_in = if diverged { format!(", only in {}", label(side)) } else { String::new() };
+            format!("{} ({}{only_in})", escape(&commit.summary), commit.commit.short())
+        })
+        .collect();
+    let more = (diff.commits_ahead + diff.commits_behind).saturating_sub(lines.len());
+    if more > 0 {
+        lines.push(styled(&format!("… and {more} more"), DETAIL));
+    }
+    lines
 }
 
 /// `api:  abc123d → def456a  (changed)`, in columns.
@@ -181,7 +199,7 @@ mod tests {
         };
         let component = |name, from: Option<&str>, to: Option<&str>| ComponentDifference {
             component: component_name(name),
-            kind: ComponentKind::Nixpack,
+            kind: Some(ComponentKind::Nixpack),
             from: from.map(commit),
             to: to.map(commit),
         };
@@ -193,8 +211,16 @@ mod tests {
             commits_ahead: 0,
             commits_behind: 2,
             commits: vec![
-                CommitSummary { commit: commit("def456a"), summary: "feat: increase worker CPU".to_owned() },
-                CommitSummary { commit: commit("cde345b"), summary: "fix: \u{1b}[31mtimeout".to_owned() },
+                CommitSummary {
+                    commit: commit("def456a"),
+                    summary: "feat: increase worker CPU".to_owned(),
+                    only_in: SideName::To,
+                },
+                CommitSummary {
+                    commit: commit("cde345b"),
+                    summary: "fix: \u{1b}[31mtimeout".to_owned(),
+                    only_in: SideName::To,
+                },
             ],
             components: vec![
                 component("api", Some("abc123d"), Some("def456a")),

@@ -1,5 +1,10 @@
 //! `atmos deployment <verb>`: one file per verb.
 
+mod history;
+mod list;
+mod locks;
+mod promotion_graph;
+mod promotion_status;
 mod rollout;
 mod status;
 
@@ -20,12 +25,22 @@ pub struct DeploymentArgs {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Rollout(rollout::Args),
+    History(history::Args),
+    List(list::Args),
+    Locks(locks::Args),
+    PromotionGraph(promotion_graph::Args),
+    PromotionStatus(promotion_status::Args),
     Status(status::Args),
 }
 
 pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, CommandError> {
     match args.verb {
         Verb::Rollout(args) => rollout::run(&args, context),
+        Verb::History(args) => history::run(&args, context),
+        Verb::List(args) => list::run(&args, context),
+        Verb::Locks(args) => locks::run(&args, context),
+        Verb::PromotionGraph(args) => promotion_graph::run(&args, context),
+        Verb::PromotionStatus(args) => promotion_status::run(&args, context),
         Verb::Status(args) => status::run(&args, context),
     }
 }

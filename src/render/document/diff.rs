@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Document;
 use crate::deployment::diff::{
     Change, CommitSummary, ComponentDifference, ConfigurationDifference, DiffSide, DiffView, Drift,
-    FileChange, FileDifference,
+    FileChange, FileDifference, SideName,
 };
 use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName, TargetName};
 
@@ -22,7 +22,8 @@ pub struct DeploymentDiff {
     pub commits_ahead: usize,
     /// How many commits `to` has that `from` lacks.
     pub commits_behind: usize,
-    /// The commits between the two, newest first.
+    /// The newest of the commits that only one of the two has, newest first. How many there are in all is
+    /// `commits_ahead` plus `commits_behind`.
     pub commits: Vec<Commit>,
     pub components: Vec<ComponentChange>,
     pub configuration: Vec<ConfigurationChange>,
@@ -54,14 +55,16 @@ pub struct Side {
 pub struct Commit {
     pub commit: CommitId,
     pub summary: String,
+    /// The one side that has it.
+    pub only_in: SideName,
 }
 
 /// One component on both sides.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ComponentChange {
     pub component: ComponentName,
-    #[serde(rename = "type")]
-    pub kind: ComponentKind,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ComponentKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<CommitId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,7 +122,7 @@ impl From<&DiffSide> for Side {
 
 impl From<&CommitSummary> for Commit {
     fn from(commit: &CommitSummary) -> Self {
-        Self { commit: commit.commit.clone(), summary: commit.summary.clone() }
+        Self { commit: commit.commit.clone(), summary: commit.summary.clone(), only_in: commit.only_in }
     }
 }
 

@@ -3,8 +3,10 @@
 mod approve;
 mod carry_out;
 mod decide;
+mod inputs;
 mod prepare;
 mod refusal;
+mod report;
 mod signals;
 
 use std::num::NonZeroUsize;
@@ -19,6 +21,7 @@ use crate::deployment::{DeploymentName, TargetName};
 
 /// Deploy to a target, promote from another one, or roll back
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = "Examples:
   atmos deployment rollout payment-service --target dev
   atmos deployment rollout payment-service --target dev --git-sha abc123def

@@ -176,18 +176,10 @@ pub(super) fn definition_at(
             error.hint(Hint::note("Configuration comes from the commit that is deployed: commit it first"))
         );
     }
-    for warning in context_warnings(&deployment, target) {
-        context.warn(&warning);
+    if deployment.components.is_empty() {
+        context.warn(&format!("{name} has no components to roll out to {target}"));
     }
     Ok(deployment)
-}
-
-/// What a declared target lacks to be of any use.
-fn context_warnings(deployment: &Deployment, target: &TargetName) -> Option<String> {
-    deployment
-        .components
-        .is_empty()
-        .then(|| format!("{} has no components to roll out to {target}", deployment.name))
 }
 
 /// `--context` as values: numbers and booleans as such, `a.b=1` as a nested value.

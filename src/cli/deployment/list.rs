@@ -1,0 +1,186 @@
+//! `atmos deployment list`: deployments, their targets, their components.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::cli::args::KeyValue;
+use crate::cli::context::{Context, Project, known_target};
+use crate::cli::error::CommandError;
+use crate::config::{ConfigError, LoadedAll, Problem, load_all};
+use crate::deployment::definition::Labels;
+use crate::deployment::{Deployment, DeploymentName, TargetName};
+use crate::git::Repository;
+use crate::ledger::Scope;
+use crate::render;
+use crate::render::document::list::{ComponentList, DeploymentItem, DeploymentList, TargetList};
+
+/// List deployments, targets or components
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  atmos deployment list
+  atmos deployment list deployments
+  atmos deployment list targets payment-service
+  atmos deployment list components payment-service --target prod
+  atmos deployment list --label environment=prod")]
+pub struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Only what has this label, or a target that has it (repeatable: all of them)
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    label: Vec<KeyValue>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List the deployments; the same as without a word
+    Deployments,
+    /// List the targets of a deployment
+    Targets {
+        /// The deployment
+        deployment: DeploymentName,
+    },
+    /// List the components of a deployment
+    Components {
+        /// The deployment
+        deployment: DeploymentName,
+        /// What runs of them on this target
+        #[arg(long, value_name = "TARGET")]
+        target: Option<TargetName>,
+    },
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    match &args.what {
+        None | Some(What::Deployments) => deployments(&args.label, context, &repository, &project),
+        Some(What::Targets { deployment }) => {
+            let deployment = project.deployment(context, deployment)?;
+            targets(&args.label, context, &repository, &project, &deployment)
+        }
+        Some(What::Components { deployment, target }) => {
+            let deployment = project.deployment(context, deployment)?;
+            components(&args.label, context, &repository, &project, &deployment, target.as_ref())
+        }
+    }
+}
+
+fn deployments(
+    labels: &[KeyValue],
+    context: &Context,
+    repository: &Repository,
+    project: &Project<'_>,
+) -> Result<ExitCode, CommandError> {
+    let LoadedAll { deployments, problems } = load_all(&*project.source, &project.config)?;
+    let ledger = context.ledger(repository, &project.config)?;
+    let freshness = ledger.refresh(&Scope::All);
+    let snapshot = ledger.read(&Scope::All)?;
+    say_left_out(context, &problems);
+    let mut items = Vec::new();
+    for loaded in deployments.into_values() {
+        match loaded {
+            Ok(loaded) if has_labels(&loaded.deployment, labels) => {
+                let state = snapshot.deployments.get(&loaded.deployment.name);
+                items.push(DeploymentItem::new(&loaded.deployment, state));
+            }
+            Ok(_) => {}
+            Err(ConfigError::Invalid(problems)) => say_left_out(context, &problems),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    context.print(&DeploymentList { deployments: items }, render::list::deployments)?;
+    context.say_freshness(&ledger, &freshness);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says which file is not listed and why, by the first thing that is wrong with it.
+fn say_left_out(context: &Context, problems: &[Problem]) {
+    if let Some(problem) = problems.first() {
+        context.warn(&format!("{} is left out: {problem}", problem.file));
+    }
+}
+
+fn targets(
+    labels: &[KeyValue],
+    context: &Context,
+    repository: &Repository,
+    project: &Project<'_>,
+    deployment: &Deployment,
+) -> Result<ExitCode, CommandError> {
+    let ledger = context.ledger(repository, &project.config)?;
+    let scope = Scope::Deployment(deployment.name.clone());
+    let freshness = ledger.refresh(&scope);
+    let state = ledger.read(&scope)?.deployment(&deployment.name);
+    let mut list = TargetList::new(deployment, Some(&state), context.now());
+    list.targets.retain(|item| holds_all(labels, &[&deployment.labels, &item.labels]));
+    context.print(&list, render::list::targets)?;
+    context.say_freshness(&ledger, &freshness);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn components(
+    labels: &[KeyValue],
+    context: &Context,
+    repository: &Repository,
+    project: &Project<'_>,
+    deployment: &Deployment,
+    target: Option<&TargetName>,
+) -> Result<ExitCode, CommandError> {
+    let matching = |mut list: ComponentList| {
+        let target = target.and_then(|target| deployment.targets.get(target));
+        list.components.retain(|item| {
+            let mut sets = vec![&deployment.labels, &item.labels];
+            sets.extend(target.map(|target| &target.labels));
+            holds_all(labels, &sets)
+        });
+        list
+    };
+    let Some(target) = target else {
+        context.print(&matching(ComponentList::new(deployment, None)), render::list::components)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    known_target(deployment, target)?;
+    let ledger = context.ledger(repository, &project.config)?;
+    let scope = Scope::Targets(deployment.name.clone(), vec![target.clone()]);
+    let freshness = ledger.refresh(&scope);
+    let state = ledger.read(&scope)?.deployment(&deployment.name).targets.remove(target).unwrap_or_default();
+    let list = matching(ComponentList::new(deployment, Some((target, &state))));
+    context.print(&list, render::list::components)?;
+    context.say_freshness(&ledger, &freshness);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a deployment has all of these labels: by itself, or together with one of its targets.
+fn has_labels(deployment: &Deployment, labels: &[KeyValue]) -> bool {
+    holds_all(labels, &[&deployment.labels])
+        || deployment.targets.values().any(|target| holds_all(labels, &[&deployment.labels, &target.labels]))
+}
+
+/// Whether each label is in one of the sets.
+fn holds_all(labels: &[KeyValue], sets: &[&Labels]) -> bool {
+    labels.iter().all(|label| sets.iter().any(|set| set.get(&label.key) == Some(&label.value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::fixtures::{deployment, target_name};
+
+    #[test]
+    fn labels_hold_together_on_one_target() {
+        let mut deployment = deployment(&["api"], &[("dev", &[]), ("prod", &["dev"])]);
+        let set = |key: &str, value: &str| -> Labels { [(key.to_owned(), value.to_owned())].into() };
+        deployment.labels = set("service", "api");
+        deployment.targets[&target_name("dev")].labels = set("environment", "dev");
+        deployment.targets[&target_name("prod")].labels = set("tier", "1");
+        let has = |labels: &[&str]| {
+            let labels: Vec<KeyValue> = labels.iter().map(|label| label.parse().unwrap()).collect();
+            has_labels(&deployment, &labels)
+        };
+        assert!(has(&[]));
+        assert!(has(&["service=api", "environment=dev"]));
+        assert!(!has(&["environment=dev", "tier=1"]));
+        assert!(!has(&["service=web"]));
+    }
+}

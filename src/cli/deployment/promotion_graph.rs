@@ -1,0 +1,82 @@
+//! `atmos deployment promotion-graph`: the paths between targets, and what runs on each.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::deployment::promotion_status::promotion_status;
+use crate::deployment::state::DeploymentState;
+use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName, promotion};
+use crate::git::Repository;
+use crate::ledger::Scope;
+use crate::render;
+use crate::render::document::promotion::PromotionGraph;
+
+/// Draw the promotion paths, and what runs on each target
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  atmos deployment promotion-graph payment-service
+  atmos deployment promotion-graph payment-service --show-status")]
+pub struct Args {
+    /// The deployment
+    deployment: DeploymentName,
+    /// Also show how each target stands: its status, how far it is behind, what can be promoted
+    #[arg(long)]
+    show_status: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let deployment = project.deployment(context, &args.deployment)?;
+    let ledger = context.ledger(&repository, &project.config)?;
+    let scope = Scope::Deployment(args.deployment.clone());
+    let freshness = ledger.refresh(&scope);
+    let state = ledger.read(&scope)?.deployment(&args.deployment);
+    let behind =
+        if args.show_status { commits_behind(&repository, &deployment, &state)? } else { BTreeMap::new() };
+    let view = promotion_status(&deployment, &state, &behind, context.now());
+    let show_status = args.show_status;
+    context.print(&PromotionGraph::from(&view), |graph, presentation| {
+        render::promotion_graph::text(graph, show_status, presentation)
+    })?;
+    context.say_freshness(&ledger, &freshness);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How many commits each target lacks of what runs on its sources. Nothing is said of a target where nothing
+/// runs, nor in a shallow checkout, whose history does not tell.
+fn commits_behind(
+    repository: &Repository,
+    deployment: &Deployment,
+    state: &DeploymentState,
+) -> Result<BTreeMap<TargetName, usize>, CommandError> {
+    if repository.is_shallow() {
+        return Ok(BTreeMap::new());
+    }
+    let objects = repository.objects()?;
+    let commits = |target: &TargetName| -> Vec<CommitId> {
+        let components = state.targets.get(target).into_iter().flat_map(|target| target.components.values());
+        let commits = components.filter_map(|component| component.commit.clone());
+        commits.filter(|commit| objects.contains(&commit.0)).collect()
+    };
+    std::thread::scope(|scope| {
+        let mut counts = Vec::new();
+        for target in deployment.targets.keys() {
+            let sources: Vec<_> = promotion::sources(deployment, target).iter().flat_map(commits).collect();
+            let here = commits(target);
+            if !sources.is_empty() && !here.is_empty() {
+                let count = scope.spawn(move || repository.git().count_missing(&sources, &here));
+                counts.push((target, count));
+            }
+        }
+        counts
+            .into_iter()
+            .map(|(target, count)| {
+                let counted = count.join().map_err(|_| CommandError::internal("a count ended early"))?;
+                Ok((target.clone(), counted?))
+            })
+            .collect()
+    })
+}

@@ -1,0 +1,35 @@
+//! `atmos deployment promotion-status`: what can be promoted now.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::deployment::DeploymentName;
+use crate::deployment::promotion_status::promotion_status;
+use crate::ledger::Scope;
+use crate::render;
+use crate::render::document::promotion::PromotionStatus;
+
+/// Show what can be promoted now, and what is in the way
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  atmos deployment promotion-status payment-service")]
+pub struct Args {
+    /// The deployment
+    deployment: DeploymentName,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let deployment = project.deployment(context, &args.deployment)?;
+    let ledger = context.ledger(&repository, &project.config)?;
+    let scope = Scope::Deployment(args.deployment.clone());
+    let freshness = ledger.refresh(&scope);
+    let state = ledger.read(&scope)?.deployment(&args.deployment);
+    let view = promotion_status(&deployment, &state, &BTreeMap::new(), context.now());
+    context.print(&PromotionStatus::from(&view), render::promotion_status::text)?;
+    context.say_freshness(&ledger, &freshness);
+    Ok(ExitCode::SUCCESS)
+}
