@@ -59,7 +59,12 @@ fn names_that_do_not_exist_get_the_nearest_one() {
 fn a_configuration_that_contradicts_itself_is_pointed_at() {
     for (from, to, message, line) in [
         // Rule 6: a cycle of promotions.
-        ("    dev:\n", "    dev:\n      promotion: { from: prod }\n", "circular", 0),
+        (
+            "    dev:\n",
+            "    dev:\n      promotion: { from: prod }\n",
+            "the promotion path is a circle: dev → staging → prod → dev",
+            0,
+        ),
         // Rule 4: one source or several.
         ("promotion: { from: dev }", "promotion: { from: dev, allowed_from: [dev] }", "allowed_from", 20),
         // Rule 5: a source that is no target.
