@@ -1,11 +1,13 @@
 //! `atmos deployment <verb>`: one file per verb.
 
+mod describe;
 mod history;
 mod list;
 mod locks;
 mod promotion_graph;
 mod promotion_status;
 mod status;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -23,21 +25,25 @@ pub struct DeploymentArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Describe(describe::Args),
     History(history::Args),
     List(list::Args),
     Locks(locks::Args),
     PromotionGraph(promotion_graph::Args),
     PromotionStatus(promotion_status::Args),
     Status(status::Args),
+    Validate(validate::Args),
 }
 
 pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, CommandError> {
     match args.verb {
+        Verb::Describe(args) => describe::run(&args, context),
         Verb::History(args) => history::run(&args, context),
         Verb::List(args) => list::run(&args, context),
         Verb::Locks(args) => locks::run(&args, context),
         Verb::PromotionGraph(args) => promotion_graph::run(&args, context),
         Verb::PromotionStatus(args) => promotion_status::run(&args, context),
         Verb::Status(args) => status::run(&args, context),
+        Verb::Validate(args) => validate::run(&args, context),
     }
 }
