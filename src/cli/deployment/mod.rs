@@ -3,10 +3,12 @@
 mod describe;
 mod history;
 mod list;
+mod lock;
 mod locks;
 mod promotion_graph;
 mod promotion_status;
 mod status;
+mod unlock;
 mod validate;
 
 use std::process::ExitCode;
@@ -28,10 +30,12 @@ enum Verb {
     Describe(describe::Args),
     History(history::Args),
     List(list::Args),
+    Lock(lock::Args),
     Locks(locks::Args),
     PromotionGraph(promotion_graph::Args),
     PromotionStatus(promotion_status::Args),
     Status(status::Args),
+    Unlock(unlock::Args),
     Validate(validate::Args),
 }
 
@@ -40,10 +44,12 @@ pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, C
         Verb::Describe(args) => describe::run(&args, context),
         Verb::History(args) => history::run(&args, context),
         Verb::List(args) => list::run(&args, context),
+        Verb::Lock(args) => lock::run(&args, context),
         Verb::Locks(args) => locks::run(&args, context),
         Verb::PromotionGraph(args) => promotion_graph::run(&args, context),
         Verb::PromotionStatus(args) => promotion_status::run(&args, context),
         Verb::Status(args) => status::run(&args, context),
+        Verb::Unlock(args) => unlock::run(&args, context),
         Verb::Validate(args) => validate::run(&args, context),
     }
 }

@@ -14,7 +14,7 @@ fn what_breaks_a_rule_is_told_by_its_keys() {
     prod:
       promotion: {from: stagng}
 ";
-    let problems = parse(text).unwrap_err();
+    let problems = super::parse(text).unwrap_err();
     let keys: Vec<_> = problems.iter().map(|problem| problem.keys.join(".")).collect();
     assert_eq!(keys, ["", "deployment.targets.prod.promotion.from"]);
 }
