@@ -1,6 +1,7 @@
 //! `atmos deployment <verb>`: one file per verb.
 
 mod describe;
+mod diff;
 mod history;
 mod list;
 mod lock;
@@ -28,6 +29,7 @@ pub struct DeploymentArgs {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Describe(describe::Args),
+    Diff(diff::Args),
     History(history::Args),
     List(list::Args),
     Lock(lock::Args),
@@ -42,6 +44,7 @@ enum Verb {
 pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, CommandError> {
     match args.verb {
         Verb::Describe(args) => describe::run(&args, context),
+        Verb::Diff(args) => diff::run(&args, context),
         Verb::History(args) => history::run(&args, context),
         Verb::List(args) => list::run(&args, context),
         Verb::Lock(args) => lock::run(&args, context),
