@@ -7,21 +7,29 @@ use super::table::{Cell, Table};
 use super::{Form, Presentation, count, status_style};
 use crate::deployment::{CommitId, RecordStatus};
 
-/// What runs where: one target in full, one deployment by target, or many deployments.
+/// What runs where: one target in full, or one deployment by target.
 #[must_use]
 pub fn text(status: &DeploymentStatus, presentation: &Presentation) -> String {
     match status.deployments.as_slice() {
-        [] if presentation.form == Form::Terminal => "No deployments.\n".to_owned(),
         [deployment] => match deployment.targets.as_slice() {
             [target] => one_target(deployment, target, presentation),
             _ => one_deployment(deployment, presentation),
         },
-        many if presentation.form == Form::Terminal => {
+        _ => overview(status, presentation),
+    }
+}
+
+/// What runs where, of every deployment. How many there are does not change the table that programs read.
+#[must_use]
+pub fn overview(status: &DeploymentStatus, presentation: &Presentation) -> String {
+    match (presentation.form, status.deployments.as_slice()) {
+        (Form::Terminal, []) => "No deployments.\n".to_owned(),
+        (Form::Terminal, deployments) => {
             let sections: Vec<_> =
-                many.iter().map(|deployment| one_deployment(deployment, presentation)).collect();
+                deployments.iter().map(|deployment| one_deployment(deployment, presentation)).collect();
             sections.join("\n")
         }
-        many => every_deployment(many, presentation),
+        (Form::Pipe, deployments) => every_deployment(deployments, presentation),
     }
 }
 

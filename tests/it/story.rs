@@ -347,7 +347,7 @@ fn the_promotion_graph_and_status_know_what_is_ready() {
     checkout
         .atmos("deployment promotion-graph payment-service --show-status")
         .succeeded()
-        .shows("up to date ✓")
+        .shows("ready to promote ✓")
         .shows("not deployed");
 }
 

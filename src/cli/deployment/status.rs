@@ -57,7 +57,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
             })
             .collect()
     };
-    context.print(&DeploymentStatus { deployments }, render::status::text)?;
+    let text = if args.deployment.is_some() { render::status::text } else { render::status::overview };
+    context.print(&DeploymentStatus { deployments }, text)?;
     context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
 }

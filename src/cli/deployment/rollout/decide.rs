@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::prepare::Prepared;
 use super::refusal::refused;
 use crate::cli::context::Context;
@@ -29,11 +31,20 @@ impl Prepared<'_> {
     }
 
     /// Decides on what was read.
-    pub(super) fn decide(&self, snapshot: &Snapshot) -> Result<Result<RolloutPlan, Refusal>, CommandError> {
+    pub(super) fn decide(
+        &self,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Result<RolloutPlan, Refusal>, CommandError> {
         let state = snapshot.deployment(&self.policy.name);
         let past = self.past(&state)?;
-        let basis =
-            RolloutBasis { policy: &self.policy, components: self.components(), state: &state, past: &past };
+        let basis = RolloutBasis {
+            policy: &self.policy,
+            components: self.components(),
+            state: &state,
+            past: &past,
+            now,
+        };
         Ok(plan(basis, &self.request))
     }
 
