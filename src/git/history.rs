@@ -59,12 +59,25 @@ impl Git {
         parse_summaries(&output)
     }
 
+    /// The commits without parents that lead to any of these. In a shallow checkout, history ends early at some.
+    pub(super) fn roots(&self, commits: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
+        if commits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let output = self
+            .verb("rev-list")
+            .arg("--max-parents=0")
+            .args(commits.iter().map(CommitId::as_str))
+            .arg("--")
+            .run()?;
+        parse_ids(&output)
+    }
+
     /// Those of several commits that lead to none of the others.
     pub fn independent(&self, commits: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
         let output =
             self.verb("merge-base").arg("--independent").args(commits.iter().map(CommitId::as_str)).run()?;
-        let text = String::from_utf8_lossy(&output);
-        text.lines().map(|line| line.trim().parse().map_err(|_| unexpected(line))).collect()
+        parse_ids(&output)
     }
 
     /// What happened to each file between two commits, with renames found; with the hunks where `code` is wanted.
@@ -99,6 +112,12 @@ impl Git {
 /// The commits that only one of two has, in git's words.
 fn between(from: &CommitId, to: &CommitId) -> String {
     format!("{from}...{to}")
+}
+
+/// One id a line.
+fn parse_ids(output: &[u8]) -> Result<Vec<CommitId>, GitError> {
+    let text = String::from_utf8_lossy(output);
+    text.lines().map(|line| line.trim().parse().map_err(|_| unexpected(line))).collect()
 }
 
 fn unexpected(text: &str) -> GitError {

@@ -16,7 +16,7 @@ use crate::deployment::names::ComponentReference;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, ComponentName, Deployment, DeploymentName, TargetName};
 use crate::git::history::Divergence;
-use crate::git::{Git, GitError, Repository};
+use crate::git::{Git, GitError};
 use crate::ledger::{Ledger, Scope};
 use crate::render;
 use crate::render::document::diff::DeploymentDiff;
@@ -88,13 +88,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let shas = [args.from_sha.as_ref(), args.to_sha.as_ref()];
     let [from_sha, to_sha] = shas.map(|sha| sha.map(resolve).transpose());
     let (from_sha, to_sha) = (from_sha?, to_sha?);
-    deepen(context, &repository, &ledger, &deployment, &targets);
-
-    let mut commits: Vec<_> = [&from_sha, &to_sha].into_iter().flatten().collect();
     let running = state.targets.values().flat_map(|target| target.components.values());
-    commits.extend(running.filter_map(|component| component.commit.as_ref()));
+    let running = running.filter_map(|component| component.commit.clone());
+    let commits: Vec<_> = from_sha.iter().chain(&to_sha).cloned().chain(running).collect();
+    complete_history(context, &ledger, &commits);
     let (configurations, warnings) =
-        Configurations::load(&repository, &project.config, &args.deployment, commits)?;
+        Configurations::load(&repository, &project.config, &args.deployment, &commits)?;
     for warning in warnings {
         context.warn(&warning);
     }
@@ -132,18 +131,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
 }
 
 /// Gets the history that leads to both sides, where the checkout does not have it.
-fn deepen(
-    context: &Context,
-    repository: &Repository,
-    ledger: &Ledger<'_>,
-    deployment: &Deployment,
-    targets: &[TargetName],
-) {
-    if let Err(error) = ledger.deepen(&deployment.name, targets) {
-        context.warn(&format!("the history could not be fetched: {error}"));
-    }
-    if repository.is_shallow() {
-        context.warn("history ends early in this shallow checkout, so commits may be missing from the count");
+fn complete_history(context: &Context, ledger: &Ledger<'_>, commits: &[CommitId]) {
+    let early = "history ends early in this shallow checkout, so the commits cannot be counted exactly";
+    match ledger.complete_history(commits) {
+        Ok(true) => {}
+        Ok(false) => context.warn(early),
+        Err(error) => context.warn(&format!("{early}: {error}")),
     }
 }
 
