@@ -4,6 +4,7 @@
 //! ledger, lets `deployment` decide, acts through the adapters, and renders what happened.
 
 pub mod cancellation;
+pub mod ci;
 pub mod cli;
 pub mod component;
 pub mod config;

@@ -31,7 +31,7 @@ pub struct GlobalArgs {
     /// Print what components print, as it comes
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// When to use colours; NO_COLOR and FORCE_COLOR are honoured
+    /// When to use colours; `NO_COLOR` and `FORCE_COLOR` are honoured
     #[arg(long, global = true, env = "ATMOS_COLOR", value_enum, default_value_t, value_name = "WHEN")]
     pub color: Color,
     /// What to log to stderr: off, error, warn, info, debug, trace

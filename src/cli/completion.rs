@@ -14,7 +14,7 @@ pub struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: Args, context: &Context) -> Result<ExitCode, CommandError> {
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::command(), "atmos", &mut script);
     context.streams().data(&String::from_utf8_lossy(&script))?;

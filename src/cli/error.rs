@@ -34,6 +34,8 @@ pub mod exit {
 pub enum CommandError {
     /// To be shown.
     Shown(Box<Error>),
+    /// To be shown to people; a program has its document already.
+    AfterDocument(Box<Error>),
     /// Nobody reads the output any more: end quietly.
     OutputClosed,
 }
@@ -60,6 +62,15 @@ impl CommandError {
         Self::new(exit::FAILED, "internal", message)
     }
 
+    /// Says it in other words.
+    #[must_use]
+    pub fn message(mut self, message: String) -> Self {
+        if let Self::Shown(error) = &mut self {
+            error.message = message;
+        }
+        self
+    }
+
     /// Adds a way out.
     #[must_use]
     pub fn hint(mut self, hint: Hint) -> Self {
@@ -78,9 +89,22 @@ impl CommandError {
         self
     }
 
+    /// Marks that the command's document has been printed: no second one follows.
+    #[must_use]
+    pub fn after_document(self) -> Self {
+        match self {
+            Self::Shown(error) => Self::AfterDocument(error),
+            other => other,
+        }
+    }
+
     /// Shows the error: to people on stderr, and as a document on stdout where one was asked for.
     pub(super) fn report(self, streams: &Streams, format: Option<Format>) -> ExitCode {
-        let Self::Shown(error) = self else { return ExitCode::SUCCESS };
+        let (error, format) = match self {
+            Self::Shown(error) => (error, format),
+            Self::AfterDocument(error) => (error, None),
+            Self::OutputClosed => return ExitCode::SUCCESS,
+        };
         streams.warn(&crate::render::error::text(&error));
         let document = match format {
             Some(Format::Json) => document::json(&*error).ok(),
@@ -282,6 +306,7 @@ impl From<LedgerError> for CommandError {
                     record.run_id.map(|run| format!(", run {run}")).unwrap_or_default(),
                 )])
             }
+            LedgerError::Deferred => Self::new(exit::FAILED, "deferred", message),
             LedgerError::LockLost(_) => Self::new(exit::LOCKED, "lock_lost", message),
             LedgerError::NoteTooLarge(_) => Self::new(exit::FAILED, "note_too_large", message),
         }

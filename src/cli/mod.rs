@@ -36,7 +36,7 @@ struct Cli {
 enum Command {
     /// Roll out deployments and answer what runs where
     #[command(subcommand_required = true, arg_required_else_help = true)]
-    Deployment(deployment::DeploymentArgs),
+    Deployment(Box<deployment::DeploymentArgs>),
     /// Print a completion script for a shell
     Completion(completion::Args),
     /// Print the manual page
@@ -63,8 +63,8 @@ pub fn run(
         Err((streams, error)) => return error.report(&streams, None),
     };
     let result = match cli.command {
-        Command::Deployment(args) => deployment::run(args, &context),
-        Command::Completion(args) => completion::run(args, &context),
+        Command::Deployment(args) => deployment::run(*args, &context),
+        Command::Completion(args) => completion::run(&args, &context),
         Command::Man => man::run(&context),
     };
     match result {

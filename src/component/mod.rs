@@ -20,6 +20,7 @@ use crate::cancellation::Cancellation;
 use crate::deployment::definition::Values;
 use crate::deployment::{CommitId, Component, ComponentKind, DeploymentName, TargetName};
 
+pub use crate::deployment::rollout_report::Changes;
 pub use checkout::FolderError;
 pub use command::outputs::OutputsError;
 pub use environment::Environment;
@@ -82,14 +83,6 @@ pub struct ComponentResult {
     pub artifacts: BTreeMap<String, String>,
     /// What people should know about this run.
     pub notices: Vec<Notice>,
-}
-
-/// How many resources a run adds, changes and destroys. One that is replaced is added and destroyed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Changes {
-    pub add: u64,
-    pub change: u64,
-    pub destroy: u64,
 }
 
 /// Something about a run that its status does not say.

@@ -73,11 +73,13 @@ pub struct DeploymentsConfig {
     pub base_path: String,
     /// The git remote of the ledger. Absent: git's own choice.
     pub remote: Option<String>,
+    /// The environment variables that templates in deployments may read. Default: none.
+    pub template_env: Vec<String>,
 }
 
 impl Default for DeploymentsConfig {
     fn default() -> Self {
-        Self { base_path: "deployments".to_owned(), remote: None }
+        Self { base_path: "deployments".to_owned(), remote: None, template_env: Vec::new() }
     }
 }
 
@@ -216,6 +218,7 @@ struct SettingsSection {
 struct DeploymentsSection {
     base_path: Option<String>,
     remote: Option<String>,
+    template_env: Option<Vec<String>>,
 }
 
 /// What [`parse`] checks: the types and nothing but the types.
@@ -268,6 +271,7 @@ impl DeploymentsSection {
         DeploymentsConfig {
             base_path: not_empty(self.base_path).unwrap_or(default.base_path),
             remote: not_empty(self.remote),
+            template_env: self.template_env.unwrap_or_default(),
         }
     }
 }

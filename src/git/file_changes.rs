@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn hunks_go_to_their_files() {
         let mut output = [raw("M", "a"), raw("M", "b"), raw("M", "c")].concat();
-        output.push_str("1\t1\ta\0-\t-\tb\01\t0\tc\0\0");
+        output.push_str("1\t1\ta\0-\t-\tb\x001\t0\tc\0\0");
         output.push_str(
             "diff --git a/a b/a\nindex 1..2 100644\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n-diff --git x\n+@@ y\n",
         );

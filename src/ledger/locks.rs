@@ -160,6 +160,17 @@ impl Ledger<'_> {
         if self.remote().is_some() { &known.remote } else { &known.local }
     }
 
+    /// The run that asked for the same as `request`, died on this machine and left its locks.
+    #[must_use]
+    pub fn dead_run_of(&self, snapshot: &Snapshot, request: &str) -> Option<String> {
+        let locks = snapshot.deployments.values().flat_map(|state| state.targets.values());
+        locks
+            .flat_map(|target| &target.locks)
+            .map(|held| &held.lock)
+            .find(|lock| lock.request.as_deref() == Some(request) && Holder::liveness(lock) == Liveness::Dead)
+            .map(|lock| lock.run_id.clone())
+    }
+
     /// The names and objects of the locks for which `is_of_run` holds.
     pub(super) fn locks_of<'k>(
         &'k self,

@@ -67,6 +67,9 @@ pub enum LedgerError {
     /// The lock was taken away, by hand or because its lease had run out.
     #[error("the lock on {0} is not held any more")]
     LockLost(String),
+    /// Earlier records of the same run have not arrived, and order matters.
+    #[error("earlier records of this run have to be published first")]
+    Deferred,
     #[error("the note has {} MB; notes of more than 50 MB belong into other storage", .0 / 1_000_000)]
     NoteTooLarge(usize),
 }

@@ -41,18 +41,44 @@ pub struct Session<'l, 'r> {
     /// Whether the run's own entry among the pending ones is there.
     marked: bool,
     locked: bool,
+    /// The locks of dead or overdue runs that were in the way.
+    taken_over: Vec<Lock>,
+    delivery: Delivery,
+}
+
+/// Whether records still go to the remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    /// As they come.
+    Direct,
+    /// The remote did not take earlier ones: what follows is kept here, in its order.
+    Deferred,
+    /// The network failed: the remote is not even asked to free the locks.
+    Unreachable,
 }
 
 impl<'l, 'r> Session<'l, 'r> {
-    /// Starts from locks that were taken and the state as it was read *after* they were.
+    /// Starts from locks that were taken.
     #[must_use]
-    pub fn new(
-        ledger: &'l Ledger<'r>,
-        request: LockRequest,
-        acquired: Acquired,
-        snapshot: &Snapshot,
-    ) -> Self {
-        let newest = snapshot
+    pub fn new(ledger: &'l Ledger<'r>, request: LockRequest, acquired: Acquired) -> Self {
+        Self {
+            ledger,
+            request,
+            lock: acquired.lock,
+            lock_object: acquired.object,
+            known: KnownRefs::default(),
+            newest: BTreeMap::new(),
+            marked: false,
+            locked: true,
+            taken_over: acquired.taken_over,
+            delivery: Delivery::Direct,
+        }
+    }
+
+    /// Takes over the state as it was read *after* the locks were taken: what is recorded goes on top of it.
+    pub fn begin_from(&mut self, snapshot: &Snapshot) {
+        let request = &self.request;
+        self.newest = snapshot
             .deployments
             .get(&request.deployment)
             .and_then(|deployment| deployment.targets.get(&request.target))
@@ -60,16 +86,13 @@ impl<'l, 'r> Session<'l, 'r> {
             .flat_map(|target| &target.components)
             .filter_map(|(name, state)| Some((name.clone(), state.newest.clone()?)))
             .collect();
-        Self {
-            ledger,
-            request,
-            lock: acquired.lock,
-            lock_object: acquired.object,
-            known: snapshot.known.clone(),
-            newest,
-            marked: false,
-            locked: true,
-        }
+        self.known = snapshot.known.clone();
+    }
+
+    /// The lock of a dead or overdue run that was in the way, if there was one.
+    #[must_use]
+    pub fn taken_over(&self) -> Option<&Lock> {
+        self.taken_over.first()
     }
 
     /// Records components together, and lets go of the locks in the same push where `last` says so. The time and the
@@ -82,8 +105,14 @@ impl<'l, 'r> Session<'l, 'r> {
                 Err(source) => return Err(Unpublished { kept: kept.len(), source }),
             }
         }
-        self.publish(&mut kept, last).map_err(|source| Unpublished { kept: kept.len(), source })?;
-        Ok(kept)
+        match self.publish(&mut kept, last) {
+            Ok(()) => Ok(kept),
+            Err(source) => {
+                let network = matches!(source, LedgerError::Git(_));
+                self.delivery = if network { Delivery::Unreachable } else { Delivery::Deferred };
+                Err(Unpublished { kept: kept.len(), source })
+            }
+        }
     }
 
     /// Writes a record's tag object.
@@ -122,6 +151,9 @@ impl<'l, 'r> Session<'l, 'r> {
         loop {
             self.mark_pending(records)?;
             failpoint("kept");
+            if self.delivery != Delivery::Direct && !records.is_empty() {
+                return Err(LedgerError::Deferred);
+            }
             let step = self.step(records, with_locks);
             match ledger.carry_out(&step, "atmos: rollout", &self.pending_removals(records, last))? {
                 StepOutcome::Accepted => {
@@ -300,5 +332,21 @@ impl<'l, 'r> Session<'l, 'r> {
     fn lock_names(&self) -> Vec<String> {
         let name = |scope: &LockScope| lock_ref(&self.request.deployment, &self.request.target, scope);
         self.request.scopes.iter().map(name).collect()
+    }
+}
+
+impl Drop for Session<'_, '_> {
+    /// No lock is left behind, however the run ends. A remote that is away frees them by their lease.
+    fn drop(&mut self) {
+        if !self.locked || self.delivery == Delivery::Unreachable {
+            return;
+        }
+        let mut step = Step::default();
+        for name in self.lock_names() {
+            step.delete(name, self.lock_object.clone());
+        }
+        if let Err(error) = self.ledger.carry_out(&step, "atmos: unlock", &[]) {
+            self.ledger.warn(format!("the locks of this run could not be given back: {error}"));
+        }
     }
 }

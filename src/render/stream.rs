@@ -103,6 +103,18 @@ impl Streams {
         self.stderr.terminal
     }
 
+    /// Asks the person at the terminal; `None` where there is none to ask.
+    pub fn ask(&self, question: &str) -> Option<String> {
+        let stdin = io::stdin();
+        if !stdin.is_terminal() || !self.stderr.terminal {
+            return None;
+        }
+        self.stderr.write(question).ok()?;
+        let mut answer = String::new();
+        stdin.read_line(&mut answer).ok()?;
+        Some(answer)
+    }
+
     /// Writes what was asked for.
     pub fn data(&self, text: &str) -> Result<(), StreamError> {
         self.stdout.write(text).map_err(StreamError::from)
@@ -120,6 +132,11 @@ impl Streams {
         // A rollout must end and be recorded even when stderr has gone.
         let _ = self.stderr.write(text);
     }
+}
+
+/// Writes log messages of this level and above to stderr.
+pub fn log(level: tracing_subscriber::filter::LevelFilter) {
+    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).with_target(false).init();
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod lock;
 mod locks;
 mod promotion_graph;
 mod promotion_status;
+mod rollout;
 mod status;
 mod unlock;
 mod validate;
@@ -30,6 +31,7 @@ pub struct DeploymentArgs {
 enum Verb {
     Describe(describe::Args),
     Diff(diff::Args),
+    Rollout(rollout::Args),
     History(history::Args),
     List(list::Args),
     Lock(lock::Args),
@@ -45,6 +47,7 @@ pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, C
     match args.verb {
         Verb::Describe(args) => describe::run(&args, context),
         Verb::Diff(args) => diff::run(&args, context),
+        Verb::Rollout(args) => rollout::run(&args, context),
         Verb::History(args) => history::run(&args, context),
         Verb::List(args) => list::run(&args, context),
         Verb::Lock(args) => lock::run(&args, context),

@@ -41,27 +41,23 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         (None, _) => Scope::All,
     };
     let ledger = context.ledger(&repository, &project.config)?;
-    let freshness = ledger.refresh(&scope);
-    let snapshot = ledger.read(&scope)?;
+    let snapshot = context.snapshot(&ledger, &scope)?;
     let now = context.now();
-    let deployments = match &args.deployment {
-        Some(name) => {
-            vec![DeploymentEntry::new(declared.first(), &snapshot.deployment(name), now)]
-        }
-        None => {
-            let declared = load_all(&*project.source, &project.config)?.deployments;
-            let names: BTreeSet<_> = declared.keys().chain(snapshot.deployments.keys()).collect();
-            names
-                .into_iter()
-                .map(|name| {
-                    let declared = declared.get(name).and_then(|loaded| loaded.as_ref().ok());
-                    let declared = declared.map(|loaded| &loaded.deployment);
-                    DeploymentEntry::new(declared, &snapshot.deployment(name), now)
-                })
-                .collect()
-        }
+    let deployments = if let Some(name) = &args.deployment {
+        vec![DeploymentEntry::new(declared.first(), &snapshot.deployment(name), now)]
+    } else {
+        let declared = load_all(&*project.source, &project.config)?.deployments;
+        let names: BTreeSet<_> = declared.keys().chain(snapshot.deployments.keys()).collect();
+        names
+            .into_iter()
+            .map(|name| {
+                let declared = declared.get(name).and_then(|loaded| loaded.as_ref().ok());
+                let declared = declared.map(|loaded| &loaded.deployment);
+                DeploymentEntry::new(declared, &snapshot.deployment(name), now)
+            })
+            .collect()
     };
     context.print(&DeploymentStatus { deployments }, render::status::text)?;
-    context.say_freshness(&ledger, &freshness);
+    context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
 }

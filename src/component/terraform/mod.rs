@@ -32,7 +32,7 @@ impl Default for TerraformSettings {
         Self {
             program: "terraform".to_owned(),
             base_path: PathBuf::from("components/terraform"),
-            lock_timeout: Duration::from_secs(5 * 60),
+            lock_timeout: Duration::from_mins(5),
         }
     }
 }

@@ -1,0 +1,26 @@
+//! The CI job that this runs in, read from its environment.
+
+mod github_actions;
+mod gitlab_ci;
+
+/// What is known of the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Identifies this attempt of this run: what it has recorded is not recorded again.
+    pub run_id: String,
+    /// Where to look at it.
+    pub url: Option<String>,
+    /// Nobody started this very run: a push, a schedule or another pipeline did.
+    pub automatic: bool,
+    /// Who started it.
+    pub actor: Option<String>,
+}
+
+impl Job {
+    /// The job that the environment describes; `None` outside of the platforms that are known.
+    /// `variable` looks up a variable, with nothing for an empty one.
+    #[must_use]
+    pub fn detect<'v>(variable: impl Fn(&str) -> Option<&'v str>) -> Option<Self> {
+        github_actions::detect(&variable).or_else(|| gitlab_ci::detect(&variable))
+    }
+}

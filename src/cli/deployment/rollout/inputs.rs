@@ -1,0 +1,188 @@
+//! What the act of a rollout needs, gathered from the commits, the project and the process.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::thread;
+
+use super::carry_out::Undertaking;
+use super::prepare::{Prepared, definition_at};
+use crate::cli::error::{CommandError, exit};
+use crate::component::{Environment, Masks, Mode, PreflightError, TerraformSettings, preflight};
+use crate::deployment::approval::Approval;
+use crate::deployment::record::LedgerRecord;
+use crate::deployment::rollout_plan::{RolloutPlan, dependencies};
+use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment};
+use crate::render::document::error::Hint;
+use crate::rollout::{Checkouts, Rollout};
+
+impl Undertaking<'_, '_> {
+    /// The deployment as every commit of the plan declares it. Commits that are not here are fetched.
+    pub(super) fn definitions(
+        &self,
+        plan: &RolloutPlan,
+    ) -> Result<BTreeMap<CommitId, Deployment>, CommandError> {
+        let Prepared { repository, project, ledger, .. } = self.prepared;
+        let mut definitions = BTreeMap::new();
+        for commit in distinct_commits(plan) {
+            if !repository.objects()?.contains(&commit.0) {
+                ledger.fetch_commit(commit)?;
+            }
+            let definition =
+                definition_at(self.context, repository, project, &plan.deployment, commit, &plan.target)?;
+            definitions.insert(commit.clone(), definition);
+        }
+        Ok(definitions)
+    }
+
+    /// Finds out what is missing before anything is applied.
+    pub(super) fn check_tools(
+        &self,
+        plan: &RolloutPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
+    ) -> Result<(), CommandError> {
+        let mut components = Vec::new();
+        for planned in &plan.components {
+            let definition = definitions.get(&planned.commit);
+            match definition.and_then(|deployment| deployment.component(&planned.component)) {
+                Some(component) => components.push(component),
+                None => {
+                    return Err(CommandError::new(
+                        exit::USAGE,
+                        "unknown_component",
+                        format!(
+                            "commit {} has no component called {}",
+                            planned.commit.short(),
+                            planned.component
+                        ),
+                    )
+                    .hint(Hint::note(
+                        "Configuration comes from the commit that is deployed: commit it first",
+                    )));
+                }
+            }
+        }
+        preflight(components, &self.terraform(), &self.environment()).map_err(|error| {
+            let shown = CommandError::new(exit::USAGE, "preflight", error.to_string());
+            match error {
+                PreflightError::MissingTool(missing) => shown.hint(Hint::note(missing.hint)),
+                PreflightError::Unsupported { .. } => shown,
+            }
+        })
+    }
+
+    pub(super) fn check_out(&self, plan: &RolloutPlan) -> Result<Checkouts, CommandError> {
+        let needs_files = |kind| !matches!(kind, ComponentKind::Nixpack);
+        let commits = plan
+            .components
+            .iter()
+            .filter(|component| needs_files(component.kind))
+            .map(|component| &component.commit);
+        let root = self.private_folder().join("workdir");
+        let name = format!("{}-{}", plan.deployment, plan.target);
+        Checkouts::create(self.prepared.repository, &root, &name, commits)
+            .map_err(|error| CommandError::new(exit::FAILED, "checkout", error.to_string()))
+    }
+
+    /// `.atmos` in the checkout; in a bare repository, beside its objects.
+    fn private_folder(&self) -> PathBuf {
+        let repository = self.prepared.repository;
+        repository
+            .work_tree()
+            .map_or_else(|| repository.common_dir().join("atmos"), |root| root.join(".atmos"))
+    }
+
+    fn environment(&self) -> Environment {
+        self.context.environment().iter().cloned().collect()
+    }
+
+    fn terraform(&self) -> TerraformSettings {
+        let config = &self.prepared.project.config;
+        TerraformSettings {
+            program: config.command(ComponentKind::Terraform).to_owned(),
+            base_path: PathBuf::from(config.components_directory(ComponentKind::Terraform)),
+            ..TerraformSettings::default()
+        }
+    }
+
+    /// Everything that the act needs.
+    pub(super) fn rollout(
+        &self,
+        plan: &RolloutPlan,
+        definitions: BTreeMap<CommitId, Deployment>,
+        mode: Mode,
+        run_id: &str,
+        approval: Option<&Approval>,
+        done: BTreeMap<ComponentName, LedgerRecord>,
+    ) -> Result<Rollout, CommandError> {
+        let (images, build_ids) = self.images(plan)?;
+        let mut metadata = self.prepared.metadata.clone();
+        if plan.promotion_check_skipped {
+            metadata.insert("promotion_check".to_owned(), "skipped".to_owned());
+        }
+        Ok(Rollout {
+            dependencies: dependencies(self.prepared.components(), &plan.components),
+            plan: plan.clone(),
+            definitions,
+            mode,
+            run_id: run_id.to_owned(),
+            deployed_by: self.prepared.run.actor.clone(),
+            metadata,
+            approval: approval.cloned(),
+            context: self.prepared.context.clone(),
+            branch: self.prepared.repository.branch(),
+            images,
+            build_ids,
+            done,
+            environment: self.environment(),
+            template_environment: self.template_environment(),
+            masks: Masks::default(),
+            in_ci: self.context.in_ci(),
+            terraform: self.terraform(),
+            state: self.private_folder().join("state"),
+            parallelism: self
+                .args
+                .parallelism
+                .unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
+            fail_fast: self.args.fail_fast,
+        })
+    }
+
+    /// The variables that templates may read, by the project's list.
+    fn template_environment(&self) -> BTreeMap<String, String> {
+        let allowed = &self.prepared.project.config.deployments.template_env;
+        let value = |name: &String| Some((name.clone(), self.context.variable(name)?.to_owned()));
+        allowed.iter().filter_map(value).collect()
+    }
+
+    /// The images by digest: those that were recorded with what is promoted, else those that were built of the commit.
+    #[allow(clippy::type_complexity, reason = "taken apart by its only caller")]
+    fn images(
+        &self,
+        plan: &RolloutPlan,
+    ) -> Result<(BTreeMap<String, String>, BTreeMap<ComponentName, String>), CommandError> {
+        let mut images: BTreeMap<_, _> =
+            plan.components.iter().flat_map(|component| component.artifacts.clone()).collect();
+        let built: Vec<_> = plan
+            .components
+            .iter()
+            .filter(|component| component.kind == ComponentKind::Nixpack)
+            .filter(|component| !images.contains_key(component.component.as_str()))
+            .map(|component| (component.component.clone(), component.commit.clone()))
+            .collect();
+        let mut build_ids = BTreeMap::new();
+        for (component, build) in self.prepared.ledger.built_images(&plan.deployment, &built)? {
+            images.insert(component.to_string(), build.image);
+            build_ids.extend(build.build_id.map(|id| (component, id)));
+        }
+        Ok((images, build_ids))
+    }
+}
+
+/// The commits of a plan, each once.
+pub(super) fn distinct_commits(plan: &RolloutPlan) -> Vec<&CommitId> {
+    let mut commits: Vec<_> = plan.components.iter().map(|component| &component.commit).collect();
+    commits.sort();
+    commits.dedup();
+    commits
+}

@@ -1,0 +1,83 @@
+//! `atmos deployment rollout`: deploy, promote, roll back.
+
+mod approve;
+mod carry_out;
+mod decide;
+mod inputs;
+mod prepare;
+mod refusal;
+mod report;
+mod signals;
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::cli::args::{KeyValue, duration};
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::deployment::names::ComponentReference;
+use crate::deployment::{DeploymentName, TargetName};
+
+/// Deploy to a target, promote from another one, or roll back
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(after_help = "Examples:
+  atmos deployment rollout payment-service --target dev
+  atmos deployment rollout payment-service --target dev --git-sha abc123def
+  atmos deployment rollout payment-service --target staging --promote-from dev
+  atmos deployment rollout payment-service --target prod --promote-from staging --component api
+  atmos deployment rollout payment-service --target prod --git-sha def456abc")]
+pub struct Args {
+    /// The deployment
+    deployment: DeploymentName,
+    /// Where to; the deployment's default target where it has one
+    #[arg(long, value_name = "TARGET")]
+    target: Option<TargetName>,
+    /// Deploy this commit instead of the one that is checked out; an older one is a rollback
+    #[arg(long, value_name = "COMMIT", conflicts_with = "promote_from")]
+    git_sha: Option<String>,
+    /// Deploy what runs on this target, each component at its own commit
+    #[arg(long, value_name = "TARGET")]
+    promote_from: Option<String>,
+    /// Only this component; may be given several times
+    #[arg(long, value_name = "COMPONENT")]
+    component: Vec<ComponentReference>,
+    /// Show what would be done and change nothing
+    #[arg(long, visible_alias = "dry-run")]
+    plan: bool,
+    /// Override a value of the target's context
+    #[arg(long, value_name = "KEY=VALUE")]
+    context: Vec<KeyValue>,
+    /// Add a string to the records, such as pr=#482 or jira=PROJ-123
+    #[arg(long, value_name = "KEY=VALUE")]
+    metadata: Vec<KeyValue>,
+    /// Roll out although the promotion path does not allow it; the records keep that
+    #[arg(long)]
+    skip_promotion_check: bool,
+    /// Refuse to promote components that sit at different commits
+    #[arg(long, requires = "promote_from")]
+    require_uniform: bool,
+    /// How many components run at the same time; by default one a core
+    #[arg(long, value_name = "NUMBER")]
+    parallelism: Option<NonZeroUsize>,
+    /// Start nothing new after the first failure
+    #[arg(long)]
+    fail_fast: bool,
+    /// Approve the rollout where the target's approval method is manual, and say why
+    #[arg(long, value_name = "REASON")]
+    approve: Option<String>,
+    /// How long to wait for locks that others hold
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    lock_timeout: Duration,
+    /// Keep the checkouts of the deployed commits
+    #[arg(long)]
+    keep_workdir: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let prepared = prepare::prepare(args, context, &repository, &project)?;
+    carry_out::carry_out(args, context, &prepared)
+}

@@ -1,0 +1,129 @@
+//! What people and programs are told of a rollout: progress, the result, the exit code.
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::carry_out::Undertaking;
+use crate::cli::context::Context;
+use crate::cli::error::{CommandError, exit};
+use crate::deployment::approval::Approval;
+use crate::deployment::definition::ApprovalMethod;
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
+use crate::deployment::rollout_report::{
+    self, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport, RolloutResult,
+};
+use crate::ledger::Unpublished;
+use crate::render;
+use crate::render::document::error::Hint;
+use crate::render::rollout::Progress;
+use crate::rollout::{Checkouts, EventSink, RolloutOutcome};
+
+/// Turns events into lines of progress on stderr.
+pub(super) fn event_sink(context: &Context) -> EventSink {
+    let streams = context.progress_streams();
+    let form = if streams.stderr_is_terminal() { render::Form::Terminal } else { render::Form::Pipe };
+    let progress = Mutex::new(Progress::new(form, context.global().verbose));
+    let clock = context.clock();
+    Arc::new(move |event: RolloutEvent| {
+        let lines = progress.lock().unwrap_or_else(PoisonError::into_inner).lines(&event, &clock);
+        if !lines.is_empty() {
+            streams.note(&lines);
+        }
+    })
+}
+
+impl Undertaking<'_, '_> {
+    pub(super) fn announce(&self, plan: &RolloutPlan, dry_run: bool) {
+        for (component, reason) in &plan.left_out {
+            self.context.warn(&format!("{component} is left out: {reason}"));
+        }
+        if plan.promotion_check_skipped {
+            self.context.warn("the promotion path does not allow this; --skip-promotion-check is recorded");
+        }
+        let component = |plan: &ComponentPlan| PlannedComponent {
+            component: plan.component.clone(),
+            kind: plan.kind,
+            previous_commit: plan.previous_commit.clone(),
+            commit: plan.commit.clone(),
+            deployed_at: plan.source_deployed_at,
+        };
+        (self.events)(RolloutEvent::Planned(PlannedRollout {
+            deployment: plan.deployment.clone(),
+            target: plan.target.clone(),
+            kind: plan.kind.clone(),
+            dry_run,
+            approval: plan.approval,
+            components: plan.components.iter().map(component).collect(),
+        }));
+    }
+
+    /// Prints the result, and turns it into an exit code.
+    pub(super) fn finish(
+        &self,
+        plan: &RolloutPlan,
+        approval: Option<&Approval>,
+        outcome: RolloutOutcome,
+        checkouts: &mut Checkouts,
+    ) -> Result<ExitCode, CommandError> {
+        let succeeded = outcome.succeeded();
+        let result = match (outcome.cancelled && !succeeded, succeeded) {
+            (true, _) => RolloutResult::Cancelled,
+            (false, true) => RolloutResult::Success,
+            (false, false) => RolloutResult::Failed,
+        };
+        let report = RolloutReport {
+            deployment: plan.deployment.clone(),
+            target: plan.target.clone(),
+            kind: plan.kind.clone(),
+            dry_run: self.args.plan,
+            result,
+            approval: approval.map(shown),
+            components: outcome.components,
+            duration: outcome.duration,
+            unpublished: outcome.unpublished.as_ref().map_or(0, |unpublished| unpublished.kept),
+        };
+        if self.args.keep_workdir || result != RolloutResult::Success {
+            for folder in checkouts.keep() {
+                self.context.streams().note(&format!("  Kept for a look: {}\n", folder.display()));
+            }
+        }
+        (self.events)(RolloutEvent::Finished(report.clone()));
+        self.context
+            .print(&render::document::rollout::RolloutResult::from(&report), render::rollout::text)?;
+        let code = match (result, outcome.unpublished) {
+            (RolloutResult::Cancelled, _) => exit::INTERRUPTED,
+            (_, Some(unpublished)) => return Err(self.not_published(plan, unpublished)),
+            (RolloutResult::Success, None) => return Ok(ExitCode::SUCCESS),
+            (RolloutResult::Failed | RolloutResult::Refused, None) => exit::FAILED,
+        };
+        Ok(ExitCode::from(code))
+    }
+
+    /// The components ran and the remote does not know: said in so many words.
+    fn not_published(&self, plan: &RolloutPlan, unpublished: Unpublished) -> CommandError {
+        let kept = unpublished.kept;
+        let remote = self.prepared.ledger.remote().unwrap_or("the remote");
+        let records = if kept == 1 { "1 record is".to_owned() } else { format!("{kept} records are") };
+        let message = unpublished.to_string();
+        CommandError::from(unpublished.source)
+            .message(message)
+            .details([format!(
+                "The components were applied. {records} kept in this repository under refs/atmos/pending and \
+                 not on {remote} yet."
+            )])
+            .hint(Hint::command(
+                "The next command that reaches the remote publishes what is kept, for example",
+                format!("atmos deployment status {} --target {}", plan.deployment, plan.target),
+            ))
+            .after_document()
+    }
+}
+
+/// An approval as it is shown.
+pub(super) fn shown(approval: &Approval) -> rollout_report::Approval {
+    rollout_report::Approval {
+        method: ApprovalMethod::Manual,
+        approved_by: approval.approved_by.clone(),
+        approved_at: approval.approved_at,
+    }
+}

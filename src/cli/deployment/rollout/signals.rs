@@ -1,0 +1,42 @@
+//! Ctrl-C and SIGTERM: once ends the rollout in order, twice at once.
+
+use std::thread;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cancellation::{Cancellation, CancellationLevel, Canceller};
+use crate::cli::context::Context;
+
+/// A cancellation that signals raise, for as long as the process lives.
+pub(super) fn cancellation(context: &Context) -> Cancellation {
+    let (canceller, cancellation) = Cancellation::new();
+    let quiet = context.global().quiet;
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(listen(canceller, quiet)),
+            Err(error) => tracing::warn!(%error, "signals end the process without order"),
+        }
+    });
+    cancellation
+}
+
+async fn listen(canceller: Canceller, quiet: bool) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::warn!("signals end the process without order");
+        return;
+    };
+    let streams = crate::render::stream::Streams::system(crate::render::stream::ColorChoice::Auto, quiet);
+    for level in [CancellationLevel::Graceful, CancellationLevel::Immediate] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if level == CancellationLevel::Graceful {
+            streams.note("\n  Cancelling: components are told to stop. Once more stops them at once.\n");
+        }
+        canceller.raise(level);
+    }
+}

@@ -1,0 +1,284 @@
+//! Running one component and handing over its record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use crate::cancellation::Cancellation;
+use crate::component::{
+    self, ComponentError, ComponentResult as Done, ComponentRun, Mode, Stream, TerraformStack,
+};
+use crate::deployment::definition::Values;
+use crate::deployment::record::{Record, RecordStatus};
+use crate::deployment::rollout_plan::ComponentPlan;
+use crate::deployment::rollout_report::{ComponentReport, ComponentResult, RolloutEvent, RolloutKind};
+use crate::deployment::template::{Facts, Renderer};
+use crate::deployment::variables::{Layers, merge};
+use crate::deployment::{CommitId, ComponentName};
+use crate::ledger::failpoint;
+use crate::scheduler::{Execution, Executor, Slot};
+
+use super::publisher::Message;
+use super::{EventSink, Rollout};
+
+/// How a component ended, for the report.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) report: ComponentReport,
+}
+
+/// Runs components of one rollout.
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    rollout: Rollout,
+    checkouts: BTreeMap<CommitId, PathBuf>,
+    /// The components that others of this rollout wait for.
+    awaited: BTreeSet<ComponentName>,
+    /// Where records go; none in a dry run.
+    records: Option<Mutex<mpsc::Sender<Message>>>,
+    /// What components have put out for those that come after them.
+    outputs: Mutex<BTreeMap<ComponentName, Values>>,
+    events: EventSink,
+}
+
+impl Worker {
+    pub(super) fn new(
+        rollout: Rollout,
+        checkouts: BTreeMap<CommitId, PathBuf>,
+        records: Option<mpsc::Sender<Message>>,
+        events: EventSink,
+    ) -> Self {
+        let graph = &rollout.dependencies;
+        let awaited = graph.nodes().flat_map(|node| graph.needs(node)).cloned().collect();
+        let (records, outputs) = (records.map(Mutex::new), Mutex::default());
+        let shared = Shared { rollout, checkouts, awaited, records, outputs, events };
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+impl Executor<Ended, Ended> for Worker {
+    fn execute(
+        &self,
+        component: ComponentName,
+        slot: Slot,
+        cancellation: Cancellation,
+    ) -> impl Future<Output = Execution<Ended, Ended>> + Send {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.execute(component, slot, cancellation).await }
+    }
+}
+
+impl Shared {
+    async fn execute(
+        &self,
+        component: ComponentName,
+        slot: Slot,
+        cancellation: Cancellation,
+    ) -> Execution<Ended, Ended> {
+        let Some(plan) = self.rollout.plan.components.iter().find(|plan| plan.component == component) else {
+            // The graph is made of the plan's components.
+            return Execution::Cancelled;
+        };
+        (self.events)(RolloutEvent::ComponentStarted { component: component.clone(), kind: plan.kind });
+        let began = Instant::now();
+        let result = self.run(plan, &cancellation).await;
+        drop(slot);
+        failpoint("applied");
+        let mut report = self.report(plan, &result);
+        report.duration = began.elapsed();
+        (self.events)(RolloutEvent::ComponentFinished(report.clone()));
+        let published = self.publish(plan, &report, &result).await;
+        if let Ok(done) = result {
+            self.outputs.lock().unwrap_or_else(PoisonError::into_inner).insert(component, done.outputs);
+        }
+        match report.status {
+            ComponentResult::Success if !published => {
+                // It has succeeded; what depends on it must not start, because nobody could know.
+                Execution::Failed(Ended { report })
+            }
+            ComponentResult::Success | ComponentResult::Planned => Execution::Succeeded(Ended { report }),
+            _ => Execution::Failed(Ended { report }),
+        }
+    }
+
+    async fn run(&self, plan: &ComponentPlan, cancellation: &Cancellation) -> Result<Done, RunError> {
+        let rollout = &self.rollout;
+        let definition = rollout
+            .definitions
+            .get(&plan.commit)
+            .and_then(|deployment| Some((deployment, deployment.component(&plan.component)?)));
+        let Some((deployment, definition)) = definition else { return Err(RunError::NotInCommit) };
+        let target = &rollout.plan.target;
+        let target_definition = deployment.targets.get(target);
+        let empty = Values::new();
+        let context = target_definition.map_or(&empty, |target| &target.context);
+        let overrides = target_definition
+            .and_then(|target| target.components.get(&plan.component))
+            .map_or(&empty, |component| &component.vars);
+        let variables = Layers {
+            stacks: &empty,
+            component: &definition.vars,
+            target_context: context,
+            target_override: overrides,
+            command_line: &rollout.context,
+        }
+        .resolve();
+        let mut template_context = context.clone();
+        merge(&mut template_context, &rollout.context);
+        let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let renderer = Renderer::new(Facts {
+            commit: &plan.commit,
+            branch: rollout.branch.as_deref(),
+            target,
+            context: &template_context,
+            images: &rollout.images,
+            outputs: &outputs,
+            environment: &rollout.template_environment,
+        });
+        let vars =
+            renderer.render(&variables.values).map_err(|error| RunError::Template(error.to_string()))?;
+        let scratch = tempfile::tempdir().map_err(RunError::Scratch)?;
+        let checkout = self.checkouts.get(&plan.commit).cloned().unwrap_or_default();
+        let events = Arc::clone(&self.events);
+        let component = plan.component.clone();
+        let log = move |_: Stream, line: &str| {
+            events(RolloutEvent::ComponentOutput { component: component.clone(), line: line.to_owned() });
+        };
+        let run = ComponentRun {
+            component: definition,
+            deployment: &rollout.plan.deployment,
+            target,
+            commit: &plan.commit,
+            previous_commit: plan.previous_commit.as_ref(),
+            run_id: &rollout.run_id,
+            mode: rollout.mode,
+            vars: &vars,
+            artifacts: &rollout.images,
+            checkout: &checkout,
+            state: &rollout.state,
+            scratch: scratch.path(),
+            environment: &rollout.environment,
+            in_ci: rollout.in_ci,
+            terraform: &rollout.terraform,
+            stack: &TerraformStack::named(target.as_str()),
+            log: &log,
+            masks: &rollout.masks,
+            cancellation,
+        };
+        component::run(run).await.map_err(RunError::Component)
+    }
+
+    fn report(&self, plan: &ComponentPlan, result: &Result<Done, RunError>) -> ComponentReport {
+        let status = match (result, self.rollout.mode) {
+            (Ok(_), Mode::Plan) => ComponentResult::Planned,
+            (Ok(_), Mode::Apply) => ComponentResult::Success,
+            (Err(RunError::Component(error)), _) if error.is_cancelled() => ComponentResult::Cancelled,
+            (Err(_), _) => ComponentResult::Failed,
+        };
+        let done = result.as_ref().ok();
+        let notices: Vec<_> = done.iter().flat_map(|done| &done.notices).map(ToString::to_string).collect();
+        ComponentReport {
+            component: plan.component.clone(),
+            kind: plan.kind,
+            previous_commit: plan.previous_commit.clone(),
+            commit: plan.commit.clone(),
+            status,
+            record: None,
+            duration: std::time::Duration::ZERO,
+            changes: done.and_then(|done| done.changes),
+            error: result.as_ref().err().map(describe),
+            notice: (!notices.is_empty()).then(|| notices.join("; ")),
+        }
+    }
+
+    /// Hands the record over. What others wait for is waited for here; `false` where it could not be published.
+    async fn publish(
+        &self,
+        plan: &ComponentPlan,
+        report: &ComponentReport,
+        result: &Result<Done, RunError>,
+    ) -> bool {
+        let Some(records) = &self.records else { return true };
+        let status = match report.status {
+            ComponentResult::Success => RecordStatus::Success,
+            ComponentResult::Cancelled => RecordStatus::Cancelled,
+            _ => RecordStatus::Failed,
+        };
+        let record = self.record(plan, status, result.as_ref().ok());
+        let awaited = status == RecordStatus::Success && self.awaited.contains(&plan.component);
+        let (sender, receiver) = oneshot::channel();
+        let message = Message { record, published: awaited.then_some(sender) };
+        if records.lock().unwrap_or_else(PoisonError::into_inner).send(message).is_err() {
+            return false;
+        }
+        if awaited { receiver.await.unwrap_or(false) } else { true }
+    }
+
+    fn record(&self, plan: &ComponentPlan, status: RecordStatus, done: Option<&Done>) -> Record {
+        let rollout = &self.rollout;
+        let promoted_from = match &rollout.plan.kind {
+            RolloutKind::Promotion { from } => Some(from.clone()),
+            RolloutKind::Deploy | RolloutKind::Rollback { .. } => None,
+        };
+        let mut metadata = rollout.metadata.clone();
+        if let Some(approval) = &rollout.approval {
+            metadata.insert("approver".to_owned(), approval.approved_by.clone());
+            metadata.insert("approval_timestamp".to_owned(), approval.approved_at.to_string());
+        }
+        let rollback_of = plan.previous_commit.as_ref().filter(|_| plan.rollback && promoted_from.is_none());
+        Record {
+            deployment: rollout.plan.deployment.clone(),
+            target: rollout.plan.target.clone(),
+            component: plan.component.clone(),
+            component_type: Some(plan.kind),
+            deployed_by: Some(rollout.deployed_by.clone()),
+            build_id: rollout.build_ids.get(&plan.component).or(plan.build_id.as_ref()).cloned(),
+            commit: plan.commit.clone(),
+            // The session sets the time and the predecessor when it writes the record.
+            timestamp: jiff::Timestamp::UNIX_EPOCH,
+            status,
+            promoted_from,
+            promoted_at: None,
+            rollback_of: rollback_of.map(ToString::to_string),
+            previous: None,
+            run_id: Some(rollout.run_id.clone()),
+            artifacts: done.map(|done| done.artifacts.clone()).unwrap_or_default(),
+            metadata,
+            unknown: serde_json::Map::new(),
+        }
+    }
+}
+
+/// Why a component did not run to a good end.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("the deployed commit does not have this component")]
+    NotInCommit,
+    #[error("{0}")]
+    Template(String),
+    #[error("cannot make a folder for temporary files: {0}")]
+    Scratch(std::io::Error),
+    #[error(transparent)]
+    Component(ComponentError),
+}
+
+/// An error and its causes in one line.
+fn describe(error: &RunError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,352 @@
+//! What goes wrong: processes that die at any step, remotes that reject, stall and vanish. Afterwards the ledger is
+//! whole, and nothing is lost or doubled.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::support::{Checkout, Clone, Fault, HttpServer, Remote, Run, TestEnvironment, wait_until};
+
+const DEPLOYMENT: &str = "payment-service";
+const COMPONENTS: [&str; 3] = ["api", "worker", "database"];
+const ROLLOUT: &str = "deployment rollout payment-service --target dev";
+
+/// Holds that every component has run and is recorded exactly so often, and that nothing is left over.
+#[track_caller]
+fn is_whole(checkout: &Checkout<'_>, remote: &Remote<'_>, records: usize, when: &str) {
+    for component in COMPONENTS {
+        assert_eq!(remote.state(DEPLOYMENT, "dev", component), checkout.head(), "{component}, {when}");
+        assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", component), records, "{component}, {when}");
+    }
+    assert_eq!(remote.locks(), [""; 0], "{when}");
+    assert_eq!(checkout.git(&["for-each-ref", "refs/atmos/pending"]), "", "{when}");
+    remote.git(&["fsck", "--strict"]);
+}
+
+/// Whether the message says that records wait here, and where.
+fn says_what_is_kept(run: &Run) -> bool {
+    run.stderr.contains("kept in this repository under refs/atmos/pending")
+}
+
+/// The names of the points at which a debug build can be killed, from its sources.
+fn failpoints() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            let calls = text.split("failpoint(\"").skip(1);
+            names.extend(calls.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name.to_owned()));
+        }
+    }
+    names
+}
+
+#[test]
+fn a_rollout_that_is_killed_at_any_step_is_finished_by_the_same_command() {
+    let points = failpoints();
+    assert!(points.len() >= 2, "{points:?}");
+    for point in points {
+        let mut reached = 0;
+        loop {
+            let environment = TestEnvironment::new();
+            let (checkout, remote) = environment.with_remote();
+            let when = format!("{point}#{}", reached + 1);
+            let run = checkout.atmos_with(ROLLOUT, &[("ATMOS_FAILPOINT", &when)]);
+            if run.code == Some(0) {
+                break;
+            }
+            run.killed();
+            reached += 1;
+            checkout.atmos(ROLLOUT).succeeded();
+            is_whole(&checkout, &remote, 1, &when);
+        }
+        assert!(reached > 0, "{point} is never reached");
+    }
+}
+
+#[test]
+fn a_promotion_that_is_killed_while_it_locks_is_finished_by_the_same_command() {
+    for point in ["kept#1", "pushed#1", "pushed#2"] {
+        let environment = TestEnvironment::new();
+        let (checkout, remote) = environment.with_remote();
+        checkout.atmos(ROLLOUT).succeeded();
+        let line = "deployment rollout payment-service --target prod --promote-from dev --skip-promotion-check --approve why";
+        checkout.atmos_with(line, &[("ATMOS_FAILPOINT", point)]).killed();
+        checkout.atmos(line).succeeded();
+        for component in COMPONENTS {
+            assert_eq!(remote.verify_chain(DEPLOYMENT, "prod", component), 1, "{point}");
+        }
+        assert_eq!(remote.locks(), [""; 0], "{point}");
+    }
+}
+
+#[test]
+fn a_rollout_that_is_killed_while_a_component_works_is_finished_by_the_same_command() {
+    for component in COMPONENTS {
+        let environment = TestEnvironment::new();
+        let (checkout, remote) = environment.with_remote();
+        let kill = format!("[ $ATMOS_COMPONENT != {component} ] || {{ kill -9 $PPID; sleep 1; exit 1; }}");
+        checkout.atmos_with(ROLLOUT, &[("TEST_DO", &kill)]).killed();
+        assert!(!remote.locks().is_empty(), "whoever is killed cannot let go");
+        checkout.atmos(ROLLOUT).succeeded();
+        is_whole(&checkout, &remote, 1, component);
+    }
+}
+
+#[test]
+fn a_rollout_that_is_killed_while_git_pushes_is_finished_by_the_same_command() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    // The push goes on without us: it waits for a word in the remote's hook.
+    let (pushing, go) = (environment.path("pushing"), environment.path("go"));
+    let hook = format!(
+        "#!/bin/sh\nif grep -q refs/tags/atmos && [ ! -e {pushing} ]; then\n  touch {pushing}\n  \
+         for i in $(seq 600); do [ -e {go} ] && exit 0; sleep 0.1; done\n  exit 1\nfi\n",
+        pushing = pushing.display(),
+        go = go.display()
+    );
+    remote.hook("pre-receive", &hook);
+    let run = checkout.start(ROLLOUT, &[]);
+    wait_until("the records are on their way", || pushing.exists());
+    run.signal(Signal::KILL);
+    run.wait().killed();
+    let again = checkout.start(&format!("{ROLLOUT} --lock-timeout 60s"), &[]);
+    std::fs::write(go, "").unwrap();
+    again.wait().succeeded();
+    wait_until("the push that was left behind has ended", || remote.locks().is_empty());
+    is_whole(&checkout, &remote, 1, "while git pushed");
+}
+
+#[test]
+fn another_command_publishes_what_a_killed_rollout_left() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    checkout.atmos_with(ROLLOUT, &[("ATMOS_FAILPOINT", "kept#1")]).killed();
+    assert_eq!(remote.refs("refs/tags/"), [""; 0]);
+    checkout.atmos("deployment status payment-service").succeeded();
+    assert!(!remote.refs("refs/tags/").is_empty(), "status publishes what is pending");
+    assert_eq!(remote.locks(), [""; 0]);
+    assert_eq!(checkout.git(&["for-each-ref", "refs/atmos/pending"]), "");
+}
+
+#[test]
+fn somebody_else_takes_the_lock_of_a_dead_run_over() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    checkout.atmos_with(ROLLOUT, &[("ATMOS_FAILPOINT", "pushed#1")]).killed();
+    assert_eq!(remote.locks().len(), 3);
+    other.commit_version("2");
+    other.atmos(ROLLOUT).succeeded();
+    is_whole(&other, &remote, 1, "taken over");
+    let tag = remote.records(DEPLOYMENT, "dev", "worker").pop().unwrap();
+    let record = remote.git(&["cat-file", "-p", &tag]);
+    assert!(record.contains("lock_taken_over_from"), "{record}");
+    // The dead run's checkout finds its place taken, and says nothing untrue.
+    checkout.atmos(ROLLOUT).succeeded();
+    assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 2);
+}
+
+#[test]
+fn the_same_run_again_adds_no_record() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    for _ in 0..2 {
+        checkout.atmos_with(ROLLOUT, &[("ATMOS_RUN_ID", "github:1/1")]).succeeded();
+    }
+    is_whole(&checkout, &remote, 1, "twice");
+    checkout.atmos_with(ROLLOUT, &[("ATMOS_RUN_ID", "github:2/1")]).succeeded();
+    is_whole(&checkout, &remote, 2, "another run");
+}
+
+#[test]
+fn an_interrupted_rollout_records_what_ran_and_lets_go() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let environment = TestEnvironment::new();
+        let (checkout, remote) = environment.with_remote();
+        let started = environment.path("started");
+        let wait = format!(
+            "if [ $ATMOS_COMPONENT = worker ]; then trap 'exit 1' TERM INT; touch {}; \
+             for i in $(seq 600); do sleep 0.1; done; fi",
+            started.display()
+        );
+        let run = checkout.start(&format!("{ROLLOUT} --component worker"), &[("TEST_DO", &wait)]);
+        wait_until("the component works", || started.exists());
+        run.signal(signal);
+        run.wait().exited(130);
+        assert_eq!(remote.locks(), [""; 0]);
+        assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), "");
+        let tag = remote.records(DEPLOYMENT, "dev", "worker").pop().unwrap();
+        assert!(remote.git(&["cat-file", "-p", &tag]).contains("status: cancelled"));
+        assert_eq!(environment.applied(), [""; 0]);
+    }
+}
+
+#[test]
+fn records_that_the_remote_rejects_are_kept_and_published_later() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    remote.hook(
+        "pre-receive",
+        "#!/bin/sh\nif grep -q refs/tags/atmos; then echo 'tags are closed on fridays' >&2; exit 1; fi\n",
+    );
+    let run = checkout.atmos(&format!("{ROLLOUT} --component worker")).exited(1);
+    assert!(run.stderr.contains("tags are closed on fridays"), "{}", run.report());
+    assert!(says_what_is_kept(&run), "{}", run.report());
+    assert_eq!(environment.applied().len(), 1);
+    assert_eq!(remote.refs("refs/tags/"), [""; 0]);
+    assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), "", "no state without its record");
+    // Until then, status says so.
+    let status = checkout.atmos("deployment status payment-service --target dev --format json").succeeded();
+    let component = &status.json()["deployments"][0]["targets"][0]["components"][0];
+    assert_eq!(component["unpublished"], 1, "{}", status.report());
+
+    std::fs::remove_file(remote.path.join("hooks/pre-receive")).unwrap();
+    checkout.atmos("deployment history payment-service --target dev").succeeded().shows("worker");
+    assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 1);
+    assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), checkout.head());
+    assert_eq!(remote.locks(), [""; 0]);
+    let status = checkout.json("deployment status payment-service --target dev");
+    assert!(status["deployments"][0]["targets"][0]["components"][0].get("unpublished").is_none());
+}
+
+#[test]
+fn a_remote_that_rejects_everything_is_found_out_before_anything_is_applied() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    remote.hook("update", "#!/bin/sh\necho \"$1 is protected\" >&2\nexit 1\n");
+    let before = remote.git(&["for-each-ref"]);
+    checkout.atmos(ROLLOUT).refused(1, "refs/atmos/locks").says("permission");
+    assert_eq!(environment.applied(), [""; 0]);
+    assert_eq!(remote.git(&["for-each-ref"]), before);
+}
+
+#[test]
+fn a_remote_without_atomic_pushes_will_do() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    remote.git(&["config", "receive.advertiseAtomic", "false"]);
+    checkout.atmos(ROLLOUT).succeeded();
+    is_whole(&checkout, &remote, 1, "without atomic pushes");
+    // Two at once still take turns, and whoever comes second takes none of the locks.
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    let started = environment.path("started");
+    let go = environment.path("go");
+    let wait = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done", started.display(), go.display());
+    let first = checkout.start(&format!("{ROLLOUT} --component worker"), &[("TEST_DO", &wait)]);
+    wait_until("the first one works", || started.exists());
+    other.atmos(ROLLOUT).exited(4);
+    assert_eq!(remote.locks(), ["refs/atmos/locks/payment-service/dev/worker"]);
+    std::fs::write(go, "").unwrap();
+    first.wait().succeeded();
+    assert_eq!(remote.locks(), [""; 0]);
+    assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 2);
+}
+
+#[test]
+fn records_survive_a_remote_that_vanishes() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let gone = environment.path("gone.git");
+    let vanish = format!("[ $ATMOS_COMPONENT != api ] || mv {} {}", remote.path.display(), gone.display());
+    let run = checkout.atmos_with(&format!("{ROLLOUT} --format json"), &[("TEST_DO", &vanish)]).exited(1);
+    let document = run.json();
+    assert!(document["unpublished"].as_u64().is_some_and(|kept| kept >= 1), "{}", run.report());
+    assert!(says_what_is_kept(&run), "{}", run.report());
+    assert_eq!(environment.applied().len(), 3);
+    // Still away: what is here is what can be told.
+    let away = checkout.atmos("deployment status payment-service --target dev --format json").succeeded();
+    let components = away.json()["deployments"][0]["targets"][0]["components"].clone();
+    assert_eq!(components.as_array().unwrap().len(), 3, "{}", away.report());
+    assert_eq!(components[0]["component"], "api");
+    assert_eq!(components[0]["unpublished"], 1);
+    assert!(away.stderr.contains("did not answer"), "{}", away.report());
+
+    std::fs::rename(gone, &remote.path).unwrap();
+    checkout.atmos("deployment status payment-service --target dev").succeeded();
+    is_whole(&checkout, &remote, 1, "the remote was away");
+}
+
+#[test]
+fn what_came_later_counts_when_old_records_arrive() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    let gone = environment.path("gone.git");
+    let vanish = format!("mv {} {}", remote.path.display(), gone.display());
+    let line = format!("{ROLLOUT} --component worker");
+    checkout.atmos_with(&line, &[("TEST_DO", &vanish)]).exited(1);
+    std::fs::rename(gone, &remote.path).unwrap();
+    // The first run is dead and its record unknown: somebody else goes on.
+    let second = other.commit_version("2");
+    other.atmos(&line).succeeded();
+    checkout.atmos("deployment status payment-service").succeeded();
+    assert_eq!(remote.records(DEPLOYMENT, "dev", "worker").len(), 2, "the older record is not lost");
+    assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), second, "and does not win");
+    let history = other.json("deployment history payment-service --target dev");
+    assert_eq!(history["records"].as_array().unwrap().len(), 2);
+    assert_eq!(remote.locks(), [""; 0]);
+}
+
+/// Sets a fault while a component works.
+fn rollout_with_fault(checkout: &Checkout<'_>, server: &HttpServer, fault: Fault) -> Run {
+    let environment = checkout.environment;
+    let (started, go) = (environment.path("started"), environment.path("go"));
+    let wait = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done", started.display(), go.display());
+    let run = checkout.start(&format!("{ROLLOUT} --component worker"), &[("TEST_DO", &wait)]);
+    wait_until("the component works", || started.exists());
+    server.set_fault(fault);
+    std::fs::write(go, "").unwrap();
+    run.wait()
+}
+
+#[test]
+fn a_push_whose_end_nobody_saw_is_neither_lost_nor_doubled() {
+    for fault in [Fault::Refuse, Fault::DropPush, Fault::LosePushAnswer] {
+        let environment = TestEnvironment::new();
+        let (_, remote) = environment.with_remote();
+        let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+        let token = HttpServer::token_setting();
+        let checkout = environment.clone_with(&server.url("remote.git"), "ci", Clone::SHALLOW, &[&token]);
+        let run = rollout_with_fault(&checkout, &server, fault).exited(1);
+        assert!(says_what_is_kept(&run), "{fault:?}\n{}", run.report());
+        server.set_fault(Fault::None);
+        checkout.atmos("deployment status payment-service").succeeded();
+        assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 1, "{fault:?}");
+        assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), checkout.head(), "{fault:?}");
+        assert_eq!(remote.locks(), [""; 0], "{fault:?}");
+        assert_eq!(checkout.git(&["for-each-ref", "refs/atmos/pending"]), "", "{fault:?}");
+    }
+}
+
+#[test]
+fn questions_are_answered_from_here_while_the_remote_is_away_or_stalls() {
+    let environment = TestEnvironment::new();
+    let (_, remote) = environment.with_remote();
+    let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+    let token = HttpServer::token_setting();
+    let checkout = environment.clone_with(&server.url("remote.git"), "ci", Clone::SHALLOW, &[&token]);
+    checkout.atmos(ROLLOUT).succeeded();
+    let status = "deployment status payment-service --format json";
+    let known = checkout.atmos(status).succeeded().json();
+    for fault in [Fault::Refuse, Fault::Stall] {
+        server.set_fault(fault);
+        let run = checkout.atmos(status).succeeded();
+        assert!(run.stderr.contains("did not answer, as of "), "{fault:?}\n{}", run.report());
+        assert_eq!(run.json(), known, "{fault:?}");
+    }
+    server.set_fault(Fault::None);
+    let requests = server.requests();
+    let offline = checkout.atmos(&format!("{status} --offline")).succeeded();
+    assert_eq!(offline.json(), known);
+    assert_eq!(server.requests(), requests, "offline is offline");
+    assert_eq!(known["kind"], json!("DeploymentStatus"));
+}

@@ -1,0 +1,233 @@
+//! The layers of the crate, read from its sources: which module may use which, and what is done in one place only.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The modules that a module may use, beside itself. `cli` and the two roots may use everything.
+const LAYERS: [(&str, &[&str]); 13] = [
+    ("cancellation", &[]),
+    ("deployment", &[]),
+    ("git", &["deployment"]),
+    ("config", &["deployment"]),
+    ("stacks", &["deployment"]),
+    ("provider", &["deployment"]),
+    ("ci", &["deployment"]),
+    ("component", &["cancellation", "deployment"]),
+    ("scheduler", &["cancellation", "deployment"]),
+    ("ledger", &["deployment", "git"]),
+    ("render", &["deployment"]),
+    ("rollout", &["cancellation", "component", "config", "deployment", "git", "ledger", "scheduler"]),
+    ("vendor", &["deployment"]),
+];
+
+/// What may stand in some files only: the text, who may, and why.
+const PLACES: [(&[&str], &[&str], &str); 3] = [
+    (
+        &["print!(", "println!(", "eprint!(", "eprintln!(", "io::stdout", "io::stderr"],
+        &["render/stream.rs"],
+        "stdout and stderr are written in one place",
+    ),
+    (&["Command::new(\"git\")"], &["git/process.rs"], "git is started in one place"),
+    (
+        &["env::var", "env::args", "env::current_dir", "env::temp_dir", "env::home_dir", "env::current_exe"],
+        &["main.rs", "cli/", "ledger/failpoint.rs"],
+        "the environment is read at the edge",
+    ),
+];
+
+/// A file below `src`.
+struct Source {
+    /// Relative to `src`.
+    path: String,
+    /// Without comments.
+    code: String,
+    is_test: bool,
+}
+
+#[test]
+fn modules_use_only_the_layers_below_them() {
+    let allowed: BTreeMap<_, _> = LAYERS.into_iter().collect();
+    let mut violations = Vec::new();
+    for source in sources() {
+        let module = source.module().to_owned();
+        if ["cli", "main", "lib"].contains(&module.as_str()) {
+            continue;
+        }
+        let Some(allowed) = allowed.get(module.as_str()) else {
+            violations.push(format!("{}: the layer of `{module}` is not declared", source.path));
+            continue;
+        };
+        for used in source.used_modules() {
+            if used != module && !allowed.contains(&used.as_str()) {
+                violations.push(format!("{}: `{module}` uses `{used}`", source.path));
+            }
+        }
+        if source.leaves_by_super() {
+            violations.push(format!("{}: `super::` leads out of `{module}`", source.path));
+        }
+    }
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
+
+#[test]
+fn what_belongs_in_one_place_stands_in_one_place() {
+    let mut violations = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test) {
+        for (texts, places, why) in PLACES {
+            let may = places.iter().any(|place| source.path.starts_with(place));
+            for text in texts.iter().filter(|text| !may && contains(source.code_without_tests(), text)) {
+                violations.push(format!("{}: `{text}`, but {why}", source.path));
+            }
+        }
+    }
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}
+
+#[test]
+fn used_modules_are_found_in_every_form() {
+    let code = "use crate::git::Git;\nuse crate::{\n    deployment::{A, B},\n    ledger,\n};\nfn f() { crate::cli::run() }\n";
+    let source = Source { path: "render/x.rs".to_owned(), code: code.to_owned(), is_test: false };
+    assert_eq!(source.used_modules(), ["git", "deployment", "ledger", "cli"]);
+    let leaves = |path: &str, code: &str| {
+        Source { path: path.to_owned(), code: code.to_owned(), is_test: false }.leaves_by_super()
+    };
+    assert!(leaves("ledger/step.rs", "use super::super::git::Git;"));
+    assert!(leaves("ledger/mod.rs", "use super::git::Git;"));
+    assert!(!leaves("ledger/step.rs", "use super::git_of;"));
+    assert!(!leaves("ledger/mod.rs", "mod tests {\n    use super::*;\n}"));
+    assert!(contains("println!(\"\")", "println!("));
+    assert!(!contains("eprintln!(\"\")", "println!("));
+}
+
+impl Source {
+    /// The top module that the file belongs to.
+    fn module(&self) -> &str {
+        let first = self.path.split('/').next().unwrap_or_default();
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    /// How many modules below the crate's root the file is.
+    fn depth(&self) -> usize {
+        self.path.strip_suffix("/mod.rs").unwrap_or(&self.path).split('/').count()
+    }
+
+    /// The top modules named after `crate::`, one by one or in braces.
+    fn used_modules(&self) -> Vec<String> {
+        let mut used = Vec::new();
+        for (at, found) in self.code.match_indices("crate::") {
+            if self.code[..at].ends_with(|c: char| c == '_' || c == '$' || c.is_alphanumeric()) {
+                continue;
+            }
+            let rest = &self.code[at + found.len()..];
+            match rest.strip_prefix('{') {
+                Some(group) => used.extend(top_of_group(group)),
+                None => used.push(identifier(rest)),
+            }
+        }
+        used
+    }
+
+    /// Whether a path of `super::` reaches the crate's root. What is indented may stand in a module of the file.
+    fn leaves_by_super(&self) -> bool {
+        self.code.lines().any(|line| {
+            let inner = usize::from(line.starts_with(' '));
+            let longest = "super::".repeat(self.depth() + inner);
+            line.contains(&longest)
+        })
+    }
+
+    /// The code in front of the unit tests, which stand at the end of their file.
+    fn code_without_tests(&self) -> &str {
+        let mut at = 0;
+        let mut lines = self.code.split_inclusive('\n').peekable();
+        while let Some(line) = lines.next() {
+            let opens =
+                lines.peek().is_some_and(|next| next.contains("mod ") && next.trim_end().ends_with('{'));
+            if is_test_attribute(line) && opens {
+                return &self.code[..at];
+            }
+            at += line.len();
+        }
+        &self.code
+    }
+
+    /// The modules that the file declares for tests only, in files of their own.
+    fn test_modules(&self) -> Vec<PathBuf> {
+        let folder = match Path::new(&self.path) {
+            path if path.ends_with("mod.rs") || path.components().count() == 1 => path.with_file_name(""),
+            path => path.with_extension(""),
+        };
+        let lines: Vec<_> = self.code.lines().collect();
+        let declared = lines.windows(2).filter(|pair| is_test_attribute(pair[0])).filter_map(|pair| {
+            let (_, name) = pair[1].trim().strip_suffix(';')?.rsplit_once("mod ")?;
+            Some(folder.join(name))
+        });
+        declared.collect()
+    }
+}
+
+fn is_test_attribute(line: &str) -> bool {
+    let line = line.trim();
+    line == "#[cfg(test)]" || line.starts_with("#[cfg(all(test")
+}
+
+/// Whether a text stands in the code, and not as the end of a longer word.
+fn contains(code: &str, text: &str) -> bool {
+    code.match_indices(text).any(|(at, _)| !code[..at].ends_with(|c: char| c == '_' || c.is_alphanumeric()))
+}
+
+fn identifier(code: &str) -> String {
+    code.chars().take_while(|c| *c == '_' || c.is_alphanumeric()).collect()
+}
+
+/// The first names of the items in a group of imports, whose opening brace is already read.
+fn top_of_group(group: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut depth = 0;
+    let mut start = true;
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => start = true,
+            c if start && !c.is_whitespace() => {
+                names.push(identifier(&group[at..]));
+                start = false;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Every source file of the crate.
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let code = without_comments(&std::fs::read_to_string(&path).unwrap());
+                let path = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                sources.push(Source { path, code, is_test: false });
+            }
+        }
+    }
+    assert!(sources.len() > 50, "only {} source files were found", sources.len());
+    let tests: Vec<_> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in &mut sources {
+        let path = Path::new(&source.path);
+        source.is_test = tests.iter().any(|test| path.starts_with(test) || path == test.with_extension("rs"));
+    }
+    sources
+}
+
+fn without_comments(code: &str) -> String {
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    code.lines().filter(is_code).map(|line| format!("{line}\n")).collect()
+}

@@ -1,0 +1,167 @@
+//! Freezes, locks on components, and taking over what nobody holds any more.
+
+use serde_json::json;
+
+use crate::support::{Checkout, Clone, Remote, TestEnvironment, wait_until};
+
+const ROLLOUT: &str = "deployment rollout payment-service --target dev";
+
+#[test]
+fn a_freeze_refuses_rollouts_until_it_is_lifted() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    checkout.atmos("deployment lock payment-service --target dev --reason \"release week\"").succeeded();
+    assert_eq!(remote.locks(), ["refs/atmos/locks/payment-service/dev/%target"]);
+    let before = remote.snapshot();
+    other
+        .atmos(ROLLOUT)
+        .refused(3, "frozen")
+        .says("ada@example.com")
+        .says("release week")
+        .says("atmos deployment unlock payment-service --target dev");
+    assert_eq!(environment.applied(), [""; 0]);
+    assert_eq!(remote.snapshot(), before);
+    let status = other.json("deployment status payment-service --target dev");
+    assert_eq!(status["deployments"][0]["targets"][0]["lock"]["reason"], "release week");
+    let locks = other.json("deployment locks payment-service");
+    assert_eq!(locks["kind"], "LockList");
+    assert_eq!(locks["locks"][0]["target"], "dev");
+    assert_eq!(locks["locks"][0]["holder"], "ada@example.com");
+    assert!(locks["locks"][0].get("component").is_none());
+    assert!(locks["locks"][0].get("expires_at").is_none());
+    other.atmos("deployment locks").succeeded().shows("release week");
+
+    checkout.atmos("deployment unlock payment-service --target dev").succeeded();
+    assert_eq!(remote.locks(), [""; 0]);
+    assert_eq!(other.json("deployment locks")["locks"], json!([]));
+    other.atmos(ROLLOUT).succeeded();
+}
+
+#[test]
+fn a_lock_of_a_component_is_about_that_component() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    checkout
+        .atmos("deployment lock payment-service --target dev --component worker --reason migration")
+        .succeeded();
+    let run = checkout.atmos(ROLLOUT).refused(4, "worker");
+    assert!(run.stderr.contains("migration") && run.stderr.contains("ada@example.com"), "{}", run.report());
+    assert!(run.stderr.contains("atmos deployment unlock payment-service --target dev --component worker"));
+    assert_eq!(
+        remote.locks(),
+        ["refs/atmos/locks/payment-service/dev/worker"],
+        "all of a run's locks or none"
+    );
+    checkout.atmos(&format!("{ROLLOUT} --component api")).succeeded();
+    let locks = checkout.json("deployment locks payment-service --target dev");
+    assert_eq!(locks["locks"][0]["component"], "worker");
+}
+
+#[test]
+fn what_is_locked_cannot_be_locked_again_nor_unlocked_twice() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let lock = "deployment lock payment-service --target dev --reason first";
+    checkout.atmos(lock).succeeded();
+    let before = remote.snapshot();
+    checkout.atmos(lock).refused(4, "lock");
+    assert_eq!(
+        remote.git(&["for-each-ref"]).lines().count(),
+        before.lines().filter(|l| l.contains("refs/")).count() - 1
+    );
+    checkout.atmos("deployment unlock payment-service --target dev").succeeded();
+    let run = checkout.atmos("deployment unlock payment-service --target dev");
+    assert!(run.code == Some(0) || run.code == Some(1), "{}", run.report());
+    assert!(run.stderr.contains("not locked") || run.stderr.contains("no lock"), "{}", run.report());
+}
+
+#[test]
+fn the_lock_of_a_run_that_lives_is_taken_away_only_by_force() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    let (started, go) = (environment.path("started"), environment.path("go"));
+    let wait = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done", started.display(), go.display());
+    let line = format!("{ROLLOUT} --component worker");
+    let first = checkout.start(&line, &[("TEST_DO", &wait), ("ATMOS_RUN_ID", "github:7/1")]);
+    wait_until("the first one works", || started.exists());
+
+    let run = other.atmos(&line).refused(4, "locked");
+    for text in [
+        "ada@example.com",
+        "github:7/1",
+        "atmos deployment unlock payment-service --target dev --component worker",
+    ] {
+        assert!(run.stderr.contains(text), "no {text:?}\n{}", run.report());
+    }
+    let status = other.json("deployment status payment-service --target dev");
+    let _ = status;
+    let unlock = "deployment unlock payment-service --target dev --component worker";
+    other.atmos(unlock).exited(3);
+    assert_eq!(remote.locks().len(), 1);
+    other.atmos(&format!("{unlock} --force")).succeeded();
+    assert_eq!(remote.locks(), [""; 0]);
+    // The run whose lock is gone still records what it did, and says what happened.
+    std::fs::write(go, "").unwrap();
+    let run = first.wait();
+    assert!(run.stderr.contains("lock"), "{}", run.report());
+    assert_eq!(remote.verify_chain("payment-service", "dev", "worker"), 1);
+    assert_eq!(remote.locks(), [""; 0]);
+}
+
+/// Writes a lock with plain git, as another machine would have.
+fn lock_of_elsewhere(checkout: &Checkout<'_>, remote: &Remote<'_>, scope: &str, expires_at: &str) {
+    let message = format!(
+        "atmos.tools/v1alpha1\nkind: Lock\n---\nholder: bob@example.com\nrun_id: github:9/1\n\
+         acquired_at: 2025-01-01T00:00:00Z\nexpires_at: {expires_at}\nhost: elsewhere\nprocess: 1\nprocess_started: 1\n"
+    );
+    checkout.git(&["tag", "--force", "-a", "-m", &message, "lock-of-elsewhere", "HEAD"]);
+    let name = format!("refs/atmos/locks/payment-service/dev/{scope}");
+    checkout.git(&["push", "--quiet", &remote.url(), &format!("refs/tags/lock-of-elsewhere:{name}")]);
+    checkout.git(&["tag", "-d", "lock-of-elsewhere"]);
+}
+
+#[test]
+fn a_lease_past_its_end_may_be_taken_over_and_one_before_may_not() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let line = format!("{ROLLOUT} --component worker");
+    lock_of_elsewhere(&checkout, &remote, "worker", "2999-01-01T00:00:00Z");
+    checkout.atmos(&line).refused(4, "bob@example.com").says("github:9/1");
+    checkout.atmos("deployment unlock payment-service --target dev --component worker --force").succeeded();
+    lock_of_elsewhere(&checkout, &remote, "worker", "2025-01-01T00:05:00Z");
+    assert_eq!(checkout.json("deployment locks")["locks"][0]["expired"], true);
+    checkout.atmos(&line).succeeded();
+    let tag = remote.records("payment-service", "dev", "worker").pop().unwrap();
+    let record = remote.git(&["cat-file", "-p", &tag]);
+    assert!(record.contains("lock_taken_over_from: github:9/1"), "{record}");
+    assert_eq!(remote.locks(), [""; 0]);
+}
+
+#[test]
+fn a_freeze_may_end_by_itself() {
+    let mut environment = TestEnvironment::new();
+    environment.set_clock("2025-01-22T10:00:00Z");
+    {
+        let (checkout, _) = environment.with_remote();
+        checkout
+            .atmos("deployment lock payment-service --target dev --reason lunch --expires 2h")
+            .succeeded();
+        assert_eq!(checkout.json("deployment locks")["locks"][0]["expires_at"], "2025-01-22T12:00:00Z");
+        checkout.atmos(ROLLOUT).exited(3);
+    }
+    environment.set_clock("2025-01-22T12:00:01Z");
+    let checkout = Checkout::new(&environment, environment.path("checkout"));
+    checkout.atmos(ROLLOUT).succeeded();
+}
+
+#[test]
+fn locks_work_without_a_remote() {
+    let environment = TestEnvironment::new();
+    let checkout = environment.payment_service("alone");
+    checkout.atmos("deployment lock payment-service --target dev --reason alone").succeeded();
+    checkout.atmos(ROLLOUT).refused(3, "frozen");
+    checkout.atmos("deployment unlock payment-service --target dev").succeeded();
+    checkout.atmos(ROLLOUT).succeeded();
+}
