@@ -74,7 +74,15 @@ fn one_deployment(deployment: &DeploymentEntry, presentation: &Presentation) -> 
 /// For programs: one table, in which every row says which deployment it is about.
 fn every_deployment(deployments: &[DeploymentEntry], presentation: &Presentation) -> String {
     let mut table = Table::new(["Deployment", "Target", "Component", "Commit", "Deployed", "By", "Status"]);
-    let mut facts = Vec::new();
+    let only_target = match deployments {
+        [deployment] => Some(&deployment.targets).filter(|targets| targets.len() == 1),
+        _ => None,
+    };
+    let mut facts: Vec<_> = only_target
+        .into_iter()
+        .flatten()
+        .flat_map(|target| record_facts(&target.components, presentation))
+        .collect();
     for deployment in deployments {
         for target in &deployment.targets {
             let (of, on) = (&deployment.deployment, &target.target);
@@ -340,7 +348,7 @@ mod tests {
     fn nothing_is_said_plainly() {
         let none = DeploymentStatus { deployments: Vec::new() };
         assert_eq!(text(&none, &terminal()), "No deployments.\n");
-        assert_eq!(text(&none, &pipe()), "Deployment\tTarget\tComponent\tCommit\tDeployed\tStatus\n");
+        assert_eq!(text(&none, &pipe()), "Deployment\tTarget\tComponent\tCommit\tDeployed\tBy\tStatus\n");
         let empty = document(&state(vec![("prod", Vec::new())]));
         assert_eq!(plain(&text(&empty, &terminal())), "payment-service → prod\n\nNothing is deployed.\n");
     }
@@ -351,7 +359,8 @@ mod tests {
         let document = document(&state(vec![("prod", vec![("api", plain_ref)])]));
         assert_eq!(
             text(&document, &pipe()),
-            "Component\tCommit\tDeployed\tBy\tStatus\napi\tabc123d\t-\t-\t-\n"
+            "Deployment\tTarget\tComponent\tCommit\tDeployed\tBy\tStatus\n\
+             payment-service\tprod\tapi\tabc123d\t-\t-\t-\n"
         );
     }
 
