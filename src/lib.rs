@@ -4,3 +4,4 @@
 //! ledger, lets `deployment` decide, acts through the adapters, and renders what happened.
 
 pub mod deployment;
+pub mod stacks;
