@@ -139,14 +139,20 @@ mod tests {
     fn lists_follow_the_strategy() {
         let layers = ["{l: [{a: 1, b: [1]}, x, 3]}", "{l: [{a: 2, b: [2]}, y]}", "{l: [1, 2, 3, 4]}"];
         assert_eq!(merged(ListMergeStrategy::Replace, &layers[..2]), json!({"l": [{"a": 2, "b": [2]}, "y"]}));
-        assert_eq!(merged(ListMergeStrategy::Append, &["{l: [1]}", "{l: [2]}", "{l: [3]}"]), json!({"l": [1, 2, 3]}));
+        assert_eq!(
+            merged(ListMergeStrategy::Append, &["{l: [1]}", "{l: [2]}", "{l: [3]}"]),
+            json!({"l": [1, 2, 3]})
+        );
         assert_eq!(merged(ListMergeStrategy::Merge, &layers), json!({"l": [{"a": 2, "b": [1]}, "x", 3, 4]}));
     }
 
     #[test]
     fn append_appends_whatever_the_strategy_and_however_late_its_list_comes() {
         for lists in [ListMergeStrategy::Replace, ListMergeStrategy::Append, ListMergeStrategy::Merge] {
-            assert_eq!(merged(lists, &["{l: [1]}", "{l: !append [2]}", "{l: !append [3]}"]), json!({"l": [1, 2, 3]}));
+            assert_eq!(
+                merged(lists, &["{l: [1]}", "{l: !append [2]}", "{l: !append [3]}"]),
+                json!({"l": [1, 2, 3]})
+            );
         }
         let late = merge_all(&[map("{l: !append [2]}"), map("{l: !append [3]}")], ListMergeStrategy::Replace);
         assert_eq!(
@@ -165,7 +171,11 @@ mod tests {
     }
 
     fn value() -> impl Strategy<Value = serde_json::Value> {
-        let leaf = prop_oneof![Just(json!(null)), any::<i8>().prop_map(|n| json!(n)), "[ab]{1}".prop_map(|s| json!(s))];
+        let leaf = prop_oneof![
+            Just(json!(null)),
+            any::<i8>().prop_map(|n| json!(n)),
+            "[ab]{1}".prop_map(|s| json!(s))
+        ];
         leaf.prop_recursive(3, 16, 3, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(|items| json!(items)),
@@ -175,9 +185,11 @@ mod tests {
     }
 
     fn json_map() -> impl Strategy<Value = Map> {
-        prop::collection::btree_map("[abc]", value(), 0..4).prop_map(|map| match Value::from_json(&json!(map)) {
-            Value::Map(map) => (*map).clone(),
-            _ => Map::new(),
+        prop::collection::btree_map("[abc]", value(), 0..4).prop_map(|map| {
+            match Value::from_json(&json!(map)) {
+                Value::Map(map) => (*map).clone(),
+                _ => Map::new(),
+            }
         })
     }
 

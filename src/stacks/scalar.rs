@@ -45,11 +45,7 @@ fn integer(text: &str) -> Option<serde_json::Number> {
         lower.parse()
     }
     .ok()?;
-    if negative {
-        0_i64.checked_sub_unsigned(magnitude).map(Into::into)
-    } else {
-        Some(magnitude.into())
-    }
+    if negative { 0_i64.checked_sub_unsigned(magnitude).map(Into::into) } else { Some(magnitude.into()) }
 }
 
 fn float(text: &str) -> Option<serde_json::Number> {

@@ -7,11 +7,11 @@ use indexmap::IndexMap;
 use serde_json::Value as Json;
 
 /// A mapping, in the order of the file.
-pub type Map = IndexMap<Arc<str>, Value>;
+pub(super) type Map = IndexMap<Arc<str>, Value>;
 
 /// A configuration value. Cloning one is cheap: lists and maps are shared until somebody changes them.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     Null,
     Bool(bool),
     Number(serde_json::Number),
@@ -24,16 +24,16 @@ pub enum Value {
 
 /// A value that is yet to be computed, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Call {
-    pub function: Function,
+pub(super) struct Call {
+    pub(super) function: Function,
     /// The tagged node as if it had no tag, or the text of the template.
-    pub argument: Value,
-    pub at: Location,
+    pub(super) argument: Value,
+    pub(super) at: Location,
 }
 
 /// What computes a [`Call`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Function {
+pub(super) enum Function {
     /// A YAML tag, with its exclamation mark: `!env`.
     Tag(Box<str>),
     /// A text with `{{ … }}` in it.
@@ -59,20 +59,17 @@ impl fmt::Display for Location {
 
 impl Value {
     /// A text.
-    #[must_use]
-    pub fn text(text: &str) -> Self {
+    pub(super) fn text(text: &str) -> Self {
         Self::String(Arc::from(text))
     }
 
     /// A mapping.
-    #[must_use]
-    pub fn map(map: Map) -> Self {
+    pub(super) fn map(map: Map) -> Self {
         Self::Map(Arc::new(map))
     }
 
     /// The mapping, where this is one.
-    #[must_use]
-    pub fn as_map(&self) -> Option<&Map> {
+    pub(super) fn as_map(&self) -> Option<&Map> {
         match self {
             Self::Map(map) => Some(map),
             _ => None,
@@ -80,8 +77,7 @@ impl Value {
     }
 
     /// The list, where this is one.
-    #[must_use]
-    pub fn as_list(&self) -> Option<&[Value]> {
+    pub(super) fn as_list(&self) -> Option<&[Value]> {
         match self {
             Self::List(list) => Some(list),
             _ => None,
@@ -89,26 +85,15 @@ impl Value {
     }
 
     /// The text, where this is one.
-    #[must_use]
-    pub fn as_str(&self) -> Option<&str> {
+    pub(super) fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
             _ => None,
         }
     }
 
-    /// The truth value, where this is one.
-    #[must_use]
-    pub fn as_bool(&self) -> Option<bool> {
-        match self {
-            Self::Bool(value) => Some(*value),
-            _ => None,
-        }
-    }
-
     /// What kind of value this is, for messages.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a truth value",
@@ -124,8 +109,7 @@ impl Value {
     }
 
     /// The value as it stands, with functions and templates as the text that was written.
-    #[must_use]
-    pub fn to_json(&self) -> Json {
+    pub(super) fn to_json(&self) -> Json {
         match self {
             Self::Null => Json::Null,
             Self::Bool(value) => Json::Bool(*value),
@@ -138,8 +122,7 @@ impl Value {
     }
 
     /// A value from JSON; texts are taken as they are, whatever they hold.
-    #[must_use]
-    pub fn from_json(json: &Json) -> Self {
+    pub(super) fn from_json(json: &Json) -> Self {
         match json {
             Json::Null => Self::Null,
             Json::Bool(value) => Self::Bool(*value),
@@ -153,8 +136,7 @@ impl Value {
 
 impl Call {
     /// Whether this is the YAML function of this name, given with its exclamation mark.
-    #[must_use]
-    pub fn is_tag(&self, tag: &str) -> bool {
+    pub(super) fn is_tag(&self, tag: &str) -> bool {
         matches!(&self.function, Function::Tag(name) if **name == *tag)
     }
 
@@ -172,12 +154,12 @@ impl Call {
 
 /// A mapping as it stands, as JSON.
 #[must_use]
-pub fn map_to_json(map: &Map) -> serde_json::Map<String, Json> {
+pub(super) fn map_to_json(map: &Map) -> serde_json::Map<String, Json> {
     map.iter().map(|(key, value)| (key.to_string(), value.to_json())).collect()
 }
 
 /// A mapping from JSON.
 #[must_use]
-pub fn map_from_json(map: &serde_json::Map<String, Json>) -> Map {
+pub(super) fn map_from_json(map: &serde_json::Map<String, Json>) -> Map {
     map.iter().map(|(key, value)| (Arc::from(key.as_str()), Value::from_json(value))).collect()
 }

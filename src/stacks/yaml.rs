@@ -89,7 +89,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize, place: Place) -> Result<Value, StackError> {
+    fn node(
+        &mut self,
+        event: Event<'a>,
+        span: Span,
+        depth: usize,
+        place: Place,
+    ) -> Result<Value, StackError> {
         if depth > MAX_DEPTH {
             return Err(self.error(span, format!("values are nested deeper than {MAX_DEPTH} levels")));
         }
@@ -299,7 +305,10 @@ mod tests {
     #[test]
     fn what_is_not_a_manifest_is_refused_with_its_place() {
         assert_eq!(refusal("a: 1\na: 2\n"), "stacks/dev.yaml:2:1: the key \"a\" is there twice");
-        assert_eq!(refusal("a: 1\n---\nb: 2\n"), "stacks/dev.yaml:3:1: a manifest must be a single YAML document");
+        assert_eq!(
+            refusal("a: 1\n---\nb: 2\n"),
+            "stacks/dev.yaml:3:1: a manifest must be a single YAML document"
+        );
         assert!(refusal("a: {{ .b }}\n").starts_with("stacks/dev.yaml:1:"));
         assert!(refusal("a: [1\n").starts_with("stacks/dev.yaml:"));
         assert!(refusal("a: &x [*x]\n").contains("stands inside"));

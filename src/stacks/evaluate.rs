@@ -1,0 +1,368 @@
+//! Computing what a component's sections leave open: templates and YAML functions.
+
+use std::cell::Cell;
+
+use serde_json::Value as Json;
+
+use super::error::StackError;
+use super::files::StackFiles;
+use super::include;
+use super::merge::APPEND;
+use super::template::{self, Piece};
+use super::value::{Call, Function, Location, Map, Value};
+
+/// What YAML functions ask of the world.
+pub trait Functions: Sync {
+    /// `!env NAME`: a variable of the environment, where it is allowed and set.
+    fn environment(&self, name: &str) -> Option<String>;
+
+    /// `!repo-root`: the path of the repository's root, where there is one.
+    fn repository_root(&self) -> Option<String>;
+
+    /// `!terraform.output`: an output of a component that is deployed already, or why there is none.
+    fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Json, String>;
+}
+
+/// What a `!terraform.output` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputRequest<'r> {
+    pub component: &'r str,
+    pub stack: &'r str,
+    /// The output's name, or whatever else is written in its place.
+    pub output: &'r str,
+}
+
+/// Which of the things that are left open are computed; the others are shown as they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Processing {
+    pub templates: bool,
+    pub functions: bool,
+}
+
+impl Default for Processing {
+    fn default() -> Self {
+        Self { templates: true, functions: true }
+    }
+}
+
+/// How long a chain of templates that refer to templates may be.
+const MAX_DEPTH: usize = 32;
+/// How many templates and functions one component may need.
+const MAX_STEPS: usize = 100_000;
+/// How long a text may become.
+const MAX_TEXT: usize = 1 << 20;
+
+/// Computes the sections of one component.
+pub(super) struct Evaluator<'e> {
+    pub(super) functions: &'e dyn Functions,
+    pub(super) files: &'e dyn StackFiles,
+    pub(super) stacks_path: &'e str,
+    pub(super) processing: Processing,
+    /// What templates see: the component's sections as they stand.
+    pub(super) data: &'e Map,
+    /// The stack that a function means when it names none; empty while that is still to be found out.
+    pub(super) stack: &'e str,
+    steps: Cell<usize>,
+}
+
+impl<'e> Evaluator<'e> {
+    pub(super) fn new(
+        functions: &'e dyn Functions,
+        files: &'e dyn StackFiles,
+        stacks_path: &'e str,
+        processing: Processing,
+        data: &'e Map,
+        stack: &'e str,
+    ) -> Self {
+        Self { functions, files, stacks_path, processing, data, stack, steps: Cell::new(0) }
+    }
+
+    /// A map with everything computed; what is unset is gone.
+    pub(super) fn map(&self, map: &Map) -> Result<serde_json::Map<String, Json>, StackError> {
+        self.map_at(map, 0)
+    }
+
+    /// A value with everything computed; nothing where it is unset.
+    pub(super) fn value(&self, value: &Value) -> Result<Option<Json>, StackError> {
+        self.value_at(value, 0)
+    }
+
+    /// A text with its templates filled in, whatever the processing is.
+    pub(super) fn text(&self, text: &str, at: &Location) -> Result<String, StackError> {
+        self.fill_in(text, at, 0)
+    }
+
+    fn map_at(&self, map: &Map, depth: usize) -> Result<serde_json::Map<String, Json>, StackError> {
+        let mut computed = serde_json::Map::with_capacity(map.len());
+        for (key, value) in map {
+            if let Some(value) = self.value_at(value, depth)? {
+                computed.insert(key.to_string(), value);
+            }
+        }
+        Ok(computed)
+    }
+
+    fn list_at(&self, items: &[Value], depth: usize) -> Result<Json, StackError> {
+        let items = items.iter().filter_map(|item| self.value_at(item, depth).transpose());
+        items.collect::<Result<_, _>>().map(Json::Array)
+    }
+
+    fn value_at(&self, value: &Value, depth: usize) -> Result<Option<Json>, StackError> {
+        Ok(Some(match value {
+            Value::Map(map) => Json::Object(self.map_at(map, depth)?),
+            Value::List(items) => self.list_at(items, depth)?,
+            Value::Call(call) => return self.call(call, depth),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_json(),
+        }))
+    }
+
+    fn call(&self, call: &Call, depth: usize) -> Result<Option<Json>, StackError> {
+        let refuse = |what: String| Err(StackError::Unsupported { what, at: call.at.clone() });
+        self.steps.set(self.steps.get() + 1);
+        if depth >= MAX_DEPTH || self.steps.get() > MAX_STEPS {
+            return refuse("the templates refer to each other in a circle, or too often".to_owned());
+        }
+        let tag = match &call.function {
+            Function::Template if !self.processing.templates => return Ok(Some(call.argument.to_json())),
+            Function::Template => {
+                let text = call.argument.as_str().unwrap_or_default();
+                return self.fill_in(text, &call.at, depth).map(Json::String).map(Some);
+            }
+            Function::Tag(tag) => &**tag,
+        };
+        match tag {
+            APPEND => return self.value_at(&call.argument, depth),
+            "!literal" => return Ok(Some(literal(&call.argument))),
+            _ if !self.processing.functions => return Ok(Some(Value::Call(call.clone().into()).to_json())),
+            "!unset" => return Ok(None),
+            include::INCLUDE => {
+                let included = include::include(call, self.files, self.stacks_path)?;
+                return self.value_at(&included, depth + 1);
+            }
+            _ => {}
+        }
+        let Some(argument) = call.argument.as_str() else {
+            return refuse(format!("`{tag}` takes a text, not {}", call.argument.kind()));
+        };
+        let argument = if self.processing.templates {
+            self.fill_in(argument, &call.at, depth)?
+        } else {
+            argument.to_owned()
+        };
+        let words = words(&argument);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match (tag, words.as_slice()) {
+            ("!env", [name]) => Ok(Some(self.functions.environment(name).map_or(Json::Null, Json::String))),
+            ("!env", [name, default]) => {
+                let value = self.functions.environment(name);
+                Ok(Some(Json::String(value.unwrap_or_else(|| (*default).to_owned()))))
+            }
+            ("!env", _) => refuse("`!env` takes a name and perhaps a default".to_owned()),
+            ("!repo-root", default) => match (self.functions.repository_root(), default) {
+                (Some(root), _) => Ok(Some(Json::String(root))),
+                (None, [default, ..]) => Ok(Some(Json::String((*default).to_owned()))),
+                (None, []) => refuse("`!repo-root` is used outside of a repository".to_owned()),
+            },
+            ("!terraform.output", [component, rest @ ..]) => {
+                let (stack, output) = match rest {
+                    [output] => (self.stack, *output),
+                    [stack, output] => (*stack, *output),
+                    _ => {
+                        return refuse(
+                            "`!terraform.output` takes a component, perhaps a stack, and an output"
+                                .to_owned(),
+                        );
+                    }
+                };
+                let request = OutputRequest { component, stack, output };
+                match self.functions.terraform_output(&request) {
+                    Ok(value) => Ok(Some(value)),
+                    Err(why) => refuse(format!("`!terraform.output {argument}`: {why}")),
+                }
+            }
+            _ => refuse(format!("the YAML function `{tag}` is not supported")),
+        }
+    }
+
+    fn fill_in(&self, text: &str, at: &Location, depth: usize) -> Result<String, StackError> {
+        let refuse =
+            |what: String, offset: usize| Err(StackError::Unsupported { what, at: within(at, text, offset) });
+        let mut filled = String::with_capacity(text.len());
+        for piece in template::pieces(text) {
+            match piece {
+                Piece::Text(text) => filled.push_str(text),
+                Piece::Other { written, offset } => {
+                    return refuse(
+                        format!("the template `{written}` is not supported: only plain field paths are"),
+                        offset,
+                    );
+                }
+                Piece::Field { path, written, offset } => match self.field(&path, depth)? {
+                    Some(Json::String(value)) => filled.push_str(&value),
+                    Some(value @ (Json::Bool(_) | Json::Number(_))) => filled.push_str(&value.to_string()),
+                    None | Some(Json::Null) => {
+                        return refuse(format!("the template `{written}` has no value here"), offset);
+                    }
+                    Some(Json::Array(_) | Json::Object(_)) => {
+                        return refuse(
+                            format!("the template `{written}` is a list or a map, where a text is needed"),
+                            offset,
+                        );
+                    }
+                },
+            }
+            if filled.len() > MAX_TEXT {
+                return refuse(format!("the text becomes longer than {MAX_TEXT} bytes"), 0);
+            }
+        }
+        Ok(filled)
+    }
+
+    /// The computed value at a field path, through functions and templates on the way.
+    fn field(&self, path: &[&str], depth: usize) -> Result<Option<Json>, StackError> {
+        let mut map = self.data;
+        for (index, name) in path.iter().enumerate() {
+            let rest = &path[index + 1..];
+            match map.get(*name) {
+                None => return Ok(None),
+                Some(Value::Map(inner)) if !rest.is_empty() => map = inner,
+                Some(value) => {
+                    let Some(computed) = self.value_at(value, depth + 1)? else { return Ok(None) };
+                    return Ok(rest.iter().try_fold(computed, |value, name| match value {
+                        Json::Object(mut map) => map.remove(*name),
+                        _ => None,
+                    }));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A value as it is written, templates included.
+fn literal(value: &Value) -> Json {
+    value.to_json()
+}
+
+/// A place inside a text that starts at a location; exact where the text stands on one line.
+fn within(at: &Location, text: &str, offset: usize) -> Location {
+    let inner = template::locate(text, offset, &at.file);
+    if inner.line == 1 {
+        Location { column: at.column + inner.column - 1, ..at.clone() }
+    } else {
+        Location { line: at.line + inner.line - 1, column: inner.column, ..at.clone() }
+    }
+}
+
+/// Takes an argument apart at blanks, except inside of quotes.
+fn words(argument: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut current: Option<String> = None;
+    let mut quote = None;
+    for letter in argument.chars() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
+            (Some(_), _) => current.get_or_insert_default().push(letter),
+            (None, '"' | '\'') => {
+                quote = Some(letter);
+                current.get_or_insert_default();
+            }
+            (None, _) if letter.is_whitespace() => words.extend(current.take()),
+            (None, _) => current.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(current);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::super::yaml;
+    use super::*;
+
+    struct World;
+
+    impl Functions for World {
+        fn environment(&self, name: &str) -> Option<String> {
+            (name == "HOME").then(|| "/home/me".to_owned())
+        }
+
+        fn repository_root(&self) -> Option<String> {
+            Some("/repo".to_owned())
+        }
+
+        fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Json, String> {
+            match request.output {
+                "id" => Ok(json!({"of": format!("{}@{}", request.component, request.stack)})),
+                other => Err(format!("there is no output {other}")),
+            }
+        }
+    }
+
+    impl StackFiles for World {
+        fn read(&self, path: &str) -> io::Result<Option<String>> {
+            Ok((path == "stacks/extra.yaml").then(|| "a: {b: [1, 2]}\n".to_owned()))
+        }
+
+        fn list(&self, _: &str) -> io::Result<Vec<String>> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn evaluate(text: &str, processing: Processing) -> Result<Json, String> {
+        let document = yaml::parse(text, &Arc::from("stacks/dev.yaml")).unwrap();
+        let data = document.value.as_map().unwrap();
+        let evaluator = Evaluator::new(&World, &World, "stacks", processing, data, "dev");
+        evaluator.map(data).map(Json::Object).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn functions_and_templates_are_computed() {
+        let text = "vars: {stage: dev, name: 'a-{{ .vars.stage }}', full: '{{ .vars.name }}/{{ .n }}'}\nn: 3\n\
+                    e: [!env HOME, !env NOPE, !env 'NOPE \"a b\"', !unset ]\ngone: !unset\n\
+                    l: !literal '{{ .x }}'\no: !terraform.output vpc {{ .vars.stage }} id\n\
+                    p: '{{ .o.of }}'\ni: !include ./extra.yaml .a.b\nr: !repo-root\nx: !append [1]\n";
+        assert_eq!(
+            evaluate(text, Processing::default()).unwrap(),
+            json!({
+                "vars": {"stage": "dev", "name": "a-dev", "full": "a-dev/3"}, "n": 3,
+                "e": ["/home/me", null, "a b"], "l": "{{ .x }}", "o": {"of": "vpc@dev"}, "p": "vpc@dev",
+                "i": [1, 2], "r": "/repo", "x": [1],
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_not_processed_is_shown_as_it_is_written() {
+        let processing = Processing { templates: false, functions: false };
+        assert_eq!(
+            evaluate("a: !exec rm -rf\nb: '{{ if .x }}'\nc: !unset\n", processing).unwrap(),
+            json!({"a": "!exec rm -rf", "b": "{{ if .x }}", "c": "!unset"})
+        );
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused_by_name_and_place() {
+        let refusal = |text| evaluate(text, Processing::default()).unwrap_err();
+        assert_eq!(
+            refusal("a:\n  b: !exec 'echo hi'\n"),
+            "stacks/dev.yaml:2:6: the YAML function `!exec` is not supported"
+        );
+        assert_eq!(
+            refusal("a: x-{{ .b | upper }}\n"),
+            "stacks/dev.yaml:1:6: the template `{{ .b | upper }}` is not supported: only plain field paths are"
+        );
+        assert_eq!(
+            refusal("a: '{{ .b.c }}'\nb: {}\n"),
+            "stacks/dev.yaml:1:4: the template `{{ .b.c }}` has no value here"
+        );
+        assert!(refusal("a: '{{ .b }}'\nb: '{{ .a }}'\n").contains("circle"));
+        assert!(refusal("a: !terraform.output vpc name\n").contains("there is no output name"));
+        assert!(refusal("a: !include ./nope.yaml\n").contains("which is not there"));
+    }
+}
