@@ -235,6 +235,7 @@ impl<'a> Describer<'a> {
             ("stack", &stack_name),
             ("atmos_stack_file", stack.file()),
             ("atmos_manifest", stack.file()),
+            ("component_type", &kind),
         ] {
             sections.insert(Arc::from(key), Value::text(value));
         }

@@ -1,6 +1,7 @@
 //! Computing what a component's sections leave open: templates and YAML functions.
 
 use std::cell::Cell;
+use std::ptr;
 
 use serde_json::Value as Json;
 
@@ -37,16 +38,20 @@ pub struct OutputRequest<'r> {
 pub struct Processing {
     pub templates: bool,
     pub functions: bool,
+    /// A template whose value is missing, or that needs itself, is refused: what is deployed must be meant.
+    /// Otherwise it is shown as the reference implementation shows it: `<no value>`, or as it is written.
+    pub strict: bool,
 }
 
-impl Default for Processing {
-    fn default() -> Self {
-        Self { templates: true, functions: true }
-    }
+impl Processing {
+    /// How components are computed that are deployed.
+    pub const STRICT: Self = Self { templates: true, functions: true, strict: true };
+    /// How components are computed that are shown.
+    pub const DESCRIBE: Self = Self { strict: false, ..Self::STRICT };
 }
 
 /// How long a chain of templates that refer to templates may be.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 64;
 /// How many templates and functions one component may need.
 const MAX_STEPS: usize = 100_000;
 /// How long a text may become.
@@ -54,15 +59,36 @@ const MAX_TEXT: usize = 1 << 20;
 
 /// Computes the sections of one component.
 pub(super) struct Evaluator<'e> {
-    pub(super) functions: &'e dyn Functions,
-    pub(super) files: &'e dyn StackFiles,
-    pub(super) stacks_path: &'e str,
-    pub(super) processing: Processing,
+    functions: &'e dyn Functions,
+    files: &'e dyn StackFiles,
+    stacks_path: &'e str,
+    processing: Processing,
     /// What templates see: the component's sections as they stand.
     pub(super) data: &'e Map,
     /// The stack that a function means when it names none; empty while that is still to be found out.
-    pub(super) stack: &'e str,
+    stack: &'e str,
     steps: Cell<usize>,
+}
+
+/// A call that is being computed, inside of others that need it.
+struct Frame<'f> {
+    call: &'f Call,
+    /// The locals of the file that the call, or one that needs it, stands in.
+    locals: Option<&'f Map>,
+    outer: Option<&'f Self>,
+    depth: usize,
+}
+
+impl<'f> Frame<'f> {
+    fn inside(outer: Option<&'f Self>, call: &'f Call) -> Self {
+        let locals = call.locals.as_deref().or_else(|| outer.and_then(|outer| outer.locals));
+        Self { call, locals, outer, depth: outer.map_or(0, |outer| outer.depth + 1) }
+    }
+
+    /// Whether a call needs itself.
+    fn is_within(outer: Option<&Self>, call: &Call) -> bool {
+        std::iter::successors(outer, |frame| frame.outer).any(|frame| ptr::eq(frame.call, call))
+    }
 }
 
 impl<'e> Evaluator<'e> {
@@ -79,114 +105,131 @@ impl<'e> Evaluator<'e> {
 
     /// A map with everything computed; what is unset is gone.
     pub(super) fn map(&self, map: &Map) -> Result<serde_json::Map<String, Json>, StackError> {
-        self.map_at(map, 0)
+        self.map_in(map, None)
     }
 
     /// A value with everything computed; nothing where it is unset.
     pub(super) fn value(&self, value: &Value) -> Result<Option<Json>, StackError> {
-        self.value_at(value, 0)
+        self.value_in(value, None)
     }
 
-    /// A text with its templates filled in, whatever the processing is.
-    pub(super) fn text(&self, text: &str, at: &Location) -> Result<String, StackError> {
-        self.fill_in(text, at, 0)
+    /// A name with its templates filled in, whatever the processing is: a name is strict.
+    pub(super) fn name(&self, text: &str, at: &Location) -> Result<String, StackError> {
+        let processing = Processing { strict: true, ..self.processing };
+        let strict = Evaluator { processing, steps: Cell::new(0), ..*self };
+        let call = Call { function: Function::Template, argument: Value::Null, at: at.clone(), locals: None };
+        strict.fill_in(text, &Frame::inside(None, &call))
     }
 
-    fn map_at(&self, map: &Map, depth: usize) -> Result<serde_json::Map<String, Json>, StackError> {
+    fn map_in(
+        &self,
+        map: &Map,
+        outer: Option<&Frame<'_>>,
+    ) -> Result<serde_json::Map<String, Json>, StackError> {
         let mut computed = serde_json::Map::with_capacity(map.len());
         for (key, value) in map {
-            if let Some(value) = self.value_at(value, depth)? {
+            if let Some(value) = self.value_in(value, outer)? {
                 computed.insert(key.to_string(), value);
             }
         }
         Ok(computed)
     }
 
-    fn list_at(&self, items: &[Value], depth: usize) -> Result<Json, StackError> {
-        let items = items.iter().filter_map(|item| self.value_at(item, depth).transpose());
-        items.collect::<Result<_, _>>().map(Json::Array)
-    }
-
-    fn value_at(&self, value: &Value, depth: usize) -> Result<Option<Json>, StackError> {
+    fn value_in(&self, value: &Value, outer: Option<&Frame<'_>>) -> Result<Option<Json>, StackError> {
         Ok(Some(match value {
-            Value::Map(map) => Json::Object(self.map_at(map, depth)?),
-            Value::List(items) => self.list_at(items, depth)?,
-            Value::Call(call) => return self.call(call, depth),
+            Value::Map(map) => Json::Object(self.map_in(map, outer)?),
+            Value::List(items) => {
+                let items = items.iter().filter_map(|item| self.value_in(item, outer).transpose());
+                Json::Array(items.collect::<Result<_, _>>()?)
+            }
+            Value::Call(call) => return self.call(call, outer),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_json(),
         }))
     }
 
-    fn call(&self, call: &Call, depth: usize) -> Result<Option<Json>, StackError> {
-        let refuse = |what: String| Err(StackError::Unsupported { what, at: call.at.clone() });
+    fn call(&self, call: &Call, outer: Option<&Frame<'_>>) -> Result<Option<Json>, StackError> {
         self.steps.set(self.steps.get() + 1);
-        if depth >= MAX_DEPTH || self.steps.get() > MAX_STEPS {
-            return refuse("the templates refer to each other in a circle, or too often".to_owned());
+        let frame = Frame::inside(outer, call);
+        let is_circle = Frame::is_within(outer, call);
+        if (is_circle && self.processing.strict) || frame.depth > MAX_DEPTH || self.steps.get() > MAX_STEPS {
+            return Err(refusal(
+                call,
+                "the templates refer to each other in a circle, or too often".to_owned(),
+            ));
         }
-        let tag = match &call.function {
-            Function::Template if !self.processing.templates => return Ok(Some(call.argument.to_json())),
-            Function::Template => {
+        if is_circle {
+            return Ok(Some(call.to_json()));
+        }
+        match &call.function {
+            Function::Template if self.processing.templates => {
                 let text = call.argument.as_str().unwrap_or_default();
-                return self.fill_in(text, &call.at, depth).map(Json::String).map(Some);
+                self.fill_in(text, &frame).map(Json::String).map(Some)
             }
-            Function::Tag(tag) => &**tag,
-        };
-        match tag {
-            APPEND => return self.value_at(&call.argument, depth),
-            "!literal" => return Ok(Some(literal(&call.argument))),
-            _ if !self.processing.functions => return Ok(Some(Value::Call(call.clone().into()).to_json())),
-            "!unset" => return Ok(None),
-            include::INCLUDE => {
-                let included = include::include(call, self.files, self.stacks_path)?;
-                return self.value_at(&included, depth + 1);
-            }
-            _ => {}
-        }
-        let Some(argument) = call.argument.as_str() else {
-            return refuse(format!("`{tag}` takes a text, not {}", call.argument.kind()));
-        };
-        let argument = if self.processing.templates {
-            self.fill_in(argument, &call.at, depth)?
-        } else {
-            argument.to_owned()
-        };
-        let words = words(&argument);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        match (tag, words.as_slice()) {
-            ("!env", [name]) => Ok(Some(self.functions.environment(name).map_or(Json::Null, Json::String))),
-            ("!env", [name, default]) => {
-                let value = self.functions.environment(name);
-                Ok(Some(Json::String(value.unwrap_or_else(|| (*default).to_owned()))))
-            }
-            ("!env", _) => refuse("`!env` takes a name and perhaps a default".to_owned()),
-            ("!repo-root", default) => match (self.functions.repository_root(), default) {
-                (Some(root), _) => Ok(Some(Json::String(root))),
-                (None, [default, ..]) => Ok(Some(Json::String((*default).to_owned()))),
-                (None, []) => refuse("`!repo-root` is used outside of a repository".to_owned()),
-            },
-            ("!terraform.output", [component, rest @ ..]) => {
-                let (stack, output) = match rest {
-                    [output] => (self.stack, *output),
-                    [stack, output] => (*stack, *output),
-                    _ => {
-                        return refuse(
-                            "`!terraform.output` takes a component, perhaps a stack, and an output"
-                                .to_owned(),
-                        );
-                    }
-                };
-                let request = OutputRequest { component, stack, output };
-                match self.functions.terraform_output(&request) {
-                    Ok(value) => Ok(Some(value)),
-                    Err(why) => refuse(format!("`!terraform.output {argument}`: {why}")),
+            Function::Template => Ok(Some(call.to_json())),
+            Function::Tag(tag) => match &**tag {
+                APPEND => self.value_in(&call.argument, outer),
+                "!literal" => Ok(Some(call.to_json())),
+                _ if !self.processing.functions => Ok(Some(call.to_json())),
+                "!unset" => Ok(None),
+                _ if include::is_include(call) => {
+                    let included = include::include(call, self.files, self.stacks_path)?;
+                    self.value_in(&included, Some(&frame))
                 }
-            }
-            _ => refuse(format!("the YAML function `{tag}` is not supported")),
+                tag => self.function(tag, &frame).map(Some),
+            },
         }
     }
 
-    fn fill_in(&self, text: &str, at: &Location, depth: usize) -> Result<String, StackError> {
-        let refuse =
-            |what: String, offset: usize| Err(StackError::Unsupported { what, at: within(at, text, offset) });
+    /// Computes a function of a text.
+    fn function(&self, tag: &str, frame: &Frame<'_>) -> Result<Json, StackError> {
+        let refuse = |what: String| Err(refusal(frame.call, what));
+        let Some(argument) = frame.call.argument.as_str() else {
+            return refuse(format!("`{tag}` is not supported on {}", frame.call.argument.kind()));
+        };
+        if !matches!(tag, "!env" | "!repo-root" | "!terraform.output") {
+            return refuse(format!("the YAML function `{tag}` is not supported"));
+        }
+        let argument =
+            if self.processing.templates { self.fill_in(argument, frame)? } else { argument.to_owned() };
+        let words = words(&argument);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match (tag, words.as_slice()) {
+            ("!env", [name]) => Ok(self.functions.environment(name).map_or(Json::Null, Json::String)),
+            ("!env", [name, default]) => {
+                let value = self.functions.environment(name);
+                Ok(Json::String(value.unwrap_or_else(|| (*default).to_owned())))
+            }
+            ("!env", _) => refuse("`!env` takes a name and perhaps a default".to_owned()),
+            ("!repo-root", default) => match (self.functions.repository_root(), default) {
+                (Some(root), _) => Ok(Json::String(root)),
+                (None, [default, ..]) => Ok(Json::String((*default).to_owned())),
+                (None, []) => refuse("`!repo-root` is used outside of a repository".to_owned()),
+            },
+            (_, [component, output]) => self.output(component, self.stack, output, frame),
+            (_, [component, stack, output]) => self.output(component, stack, output, frame),
+            _ => refuse("`!terraform.output` takes a component, perhaps a stack, and an output".to_owned()),
+        }
+    }
+
+    fn output(
+        &self,
+        component: &str,
+        stack: &str,
+        output: &str,
+        frame: &Frame<'_>,
+    ) -> Result<Json, StackError> {
+        self.functions.terraform_output(&OutputRequest { component, stack, output }).map_err(|why| {
+            refusal(
+                frame.call,
+                format!("`!terraform.output` of \"{output}\" of {component} in {stack}: {why}"),
+            )
+        })
+    }
+
+    fn fill_in(&self, text: &str, frame: &Frame<'_>) -> Result<String, StackError> {
+        let refuse = |what: String, offset: usize| {
+            Err(StackError::Unsupported { what, at: within(&frame.call.at, text, offset) })
+        };
         let mut filled = String::with_capacity(text.len());
         for piece in template::pieces(text) {
             match piece {
@@ -197,12 +240,13 @@ impl<'e> Evaluator<'e> {
                         offset,
                     );
                 }
-                Piece::Field { path, written, offset } => match self.field(&path, depth)? {
+                Piece::Field { path, written, offset } => match self.field(&path, frame)? {
                     Some(Json::String(value)) => filled.push_str(&value),
                     Some(value @ (Json::Bool(_) | Json::Number(_))) => filled.push_str(&value.to_string()),
-                    None | Some(Json::Null) => {
+                    None | Some(Json::Null) if self.processing.strict => {
                         return refuse(format!("the template `{written}` has no value here"), offset);
                     }
+                    None | Some(Json::Null) => filled.push_str("<no value>"),
                     Some(Json::Array(_) | Json::Object(_)) => {
                         return refuse(
                             format!("the template `{written}` is a list or a map, where a text is needed"),
@@ -219,15 +263,28 @@ impl<'e> Evaluator<'e> {
     }
 
     /// The computed value at a field path, through functions and templates on the way.
-    fn field(&self, path: &[&str], depth: usize) -> Result<Option<Json>, StackError> {
-        let mut map = self.data;
+    fn field(&self, path: &[&str], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
+        let of_file = match path {
+            ["locals", rest @ ..] => frame.locals.map(|locals| (locals, rest)),
+            _ => None,
+        };
+        if let Some((locals, rest)) = of_file
+            && rest.first().is_some_and(|name| locals.contains_key(*name))
+        {
+            return self.field_of(locals, rest, frame);
+        }
+        self.field_of(self.data, path, frame)
+    }
+
+    fn field_of(&self, data: &Map, path: &[&str], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
+        let mut map = data;
         for (index, name) in path.iter().enumerate() {
             let rest = &path[index + 1..];
             match map.get(*name) {
                 None => return Ok(None),
                 Some(Value::Map(inner)) if !rest.is_empty() => map = inner,
                 Some(value) => {
-                    let Some(computed) = self.value_at(value, depth + 1)? else { return Ok(None) };
+                    let Some(computed) = self.value_in(value, Some(frame))? else { return Ok(None) };
                     return Ok(rest.iter().try_fold(computed, |value, name| match value {
                         Json::Object(mut map) => map.remove(*name),
                         _ => None,
@@ -239,9 +296,8 @@ impl<'e> Evaluator<'e> {
     }
 }
 
-/// A value as it is written, templates included.
-fn literal(value: &Value) -> Json {
-    value.to_json()
+fn refusal(call: &Call, what: String) -> StackError {
+    StackError::Unsupported { what, at: call.at.clone() }
 }
 
 /// A place inside a text that starts at a location; exact where the text stands on one line.
@@ -328,7 +384,7 @@ mod tests {
                     l: !literal '{{ .x }}'\no: !terraform.output vpc {{ .vars.stage }} id\n\
                     p: '{{ .o.of }}'\ni: !include ./extra.yaml .a.b\nr: !repo-root\nx: !append [1]\n";
         assert_eq!(
-            evaluate(text, Processing::default()).unwrap(),
+            evaluate(text, Processing::STRICT).unwrap(),
             json!({
                 "vars": {"stage": "dev", "name": "a-dev", "full": "a-dev/3"}, "n": 3,
                 "e": ["/home/me", null, "a b"], "l": "{{ .x }}", "o": {"of": "vpc@dev"}, "p": "vpc@dev",
@@ -339,7 +395,7 @@ mod tests {
 
     #[test]
     fn what_is_not_processed_is_shown_as_it_is_written() {
-        let processing = Processing { templates: false, functions: false };
+        let processing = Processing { templates: false, functions: false, strict: true };
         assert_eq!(
             evaluate("a: !exec rm -rf\nb: '{{ if .x }}'\nc: !unset\n", processing).unwrap(),
             json!({"a": "!exec rm -rf", "b": "{{ if .x }}", "c": "!unset"})
@@ -347,8 +403,16 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_value_is_shown_as_the_reference_shows_it() {
+        assert_eq!(
+            evaluate("a: 'x-{{ .b.c }}'\nd: 'y-{{ .d }}'\n", Processing::DESCRIBE).unwrap(),
+            json!({"a": "x-<no value>", "d": "y-y-{{ .d }}"})
+        );
+    }
+
+    #[test]
     fn what_is_not_supported_is_refused_by_name_and_place() {
-        let refusal = |text| evaluate(text, Processing::default()).unwrap_err();
+        let refusal = |text| evaluate(text, Processing::STRICT).unwrap_err();
         assert_eq!(
             refusal("a:\n  b: !exec 'echo hi'\n"),
             "stacks/dev.yaml:2:6: the YAML function `!exec` is not supported"

@@ -15,10 +15,18 @@ const MAX_DEPTH: usize = 8;
 /// The YAML function that includes a file.
 pub(super) const INCLUDE: &str = "!include";
 
+/// The YAML function that includes a file as a text, whatever it is.
+const INCLUDE_RAW: &str = "!include.raw";
+
+/// Whether a call includes a file.
+pub(super) fn is_include(call: &Call) -> bool {
+    call.is_tag(INCLUDE) || call.is_tag(INCLUDE_RAW)
+}
+
 /// Fills in every `!include` below a value. What cannot be included stays as it is, and is refused when it is needed.
 pub(super) fn resolve_all(value: &Value, files: &dyn StackFiles, stacks_path: &str, depth: usize) -> Value {
     match value {
-        Value::Call(call) if call.is_tag(INCLUDE) => {
+        Value::Call(call) if is_include(call) => {
             include_at(call, files, stacks_path, depth).unwrap_or_else(|_| value.clone())
         }
         Value::Call(call) => Value::Call(Arc::new(Call {
@@ -39,7 +47,7 @@ pub(super) fn resolve_all(value: &Value, files: &dyn StackFiles, stacks_path: &s
 
 /// What an `!include` stands for: `!include <path> [.field.path]`.
 ///
-/// `./` and `../` are relative to the file that includes; other paths are tried there, then from the
+/// With `!include.raw` it is always the file's text. `./` and `../` are relative to the file that includes; other paths are tried there, then from the
 /// repository's root, then from the stacks directory. YAML and JSON are read, anything else is a text.
 pub(super) fn include(call: &Call, files: &dyn StackFiles, stacks_path: &str) -> Result<Value, StackError> {
     include_at(call, files, stacks_path, 0)
@@ -66,6 +74,7 @@ fn include_at(
     let (path, text) = find(path, call, files, stacks_path)?
         .ok_or_else(|| refuse(format!("names \"{path}\", which is not there")))?;
     let value = match path.rsplit('.').next() {
+        _ if call.is_tag(INCLUDE_RAW) => Value::text(&text),
         Some("yaml" | "yml" | "json") => {
             let file = Arc::from(path.as_str());
             resolve_all(&yaml::parse(&text, &file)?.value, files, stacks_path, depth + 1)

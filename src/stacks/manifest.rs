@@ -9,7 +9,7 @@ use super::include;
 use super::merge::{ListMergeStrategy, merge_into};
 use super::settings::StackSettings;
 use super::template::{self, Piece};
-use super::value::{Call, Function, Location, Map, Value};
+use super::value::{Function, Location, Map, Value};
 use super::yaml::{self, Document};
 
 /// A manifest with everything filled in that is known before its components are put together.
@@ -182,55 +182,72 @@ fn locals(content: &Map, path: &str) -> Result<Map, StackError> {
 
 /// Lets locals refer to each other, in any order.
 fn resolve_locals(mut locals: Map, context: &Map, content: &Map) -> Result<Map, StackError> {
+    refuse_circles(&locals)?;
     let mut data = context.clone();
     for section in ["settings", "vars", "env"] {
         if let Some(values) = content.get(section) {
             data.entry(Arc::from(section)).or_insert_with(|| values.clone());
         }
     }
-    // Each pass settles at least one local, unless what is left goes in a circle.
-    for _ in 0..=locals.len() {
-        let settled: Map = locals
-            .iter()
-            .filter(|(_, value)| unsettled(value, &locals).is_none())
-            .map(|(name, value)| (Arc::clone(name), value.clone()))
-            .collect();
-        if settled.len() == locals.len() {
-            return Ok(locals);
+    // Each pass settles what refers to nothing but settled locals; functions are left to the component.
+    for _ in 0..locals.len() {
+        data.insert(Arc::from("locals"), Value::map(locals.clone()));
+        let next = substitute_map(&locals, &data);
+        if next == locals {
+            break;
         }
-        data.insert(Arc::from("locals"), Value::map(settled));
-        locals = substitute_map(&locals, &data);
+        locals = next;
     }
-    match locals.values().find_map(|value| unsettled(value, &locals)) {
-        Some(call) => Err(StackError::Yaml {
-            at: call.at.clone(),
-            message: "the locals refer to each other in a circle".to_owned(),
-        }),
-        None => Ok(locals),
+    Ok(locals)
+}
+
+/// Takes away locals that refer to nothing that is left, until nothing is left; else there is a circle.
+fn refuse_circles(locals: &Map) -> Result<(), StackError> {
+    let mut left: Vec<(&str, Vec<LocalReference<'_>>)> = Vec::new();
+    for (name, value) in locals {
+        let mut references = Vec::new();
+        collect_references(value, &mut references);
+        left.push((name, references));
+    }
+    loop {
+        let names: Vec<&str> = left.iter().map(|(name, _)| *name).collect();
+        left.retain(|(_, references)| references.iter().any(|reference| names.contains(&reference.name)));
+        match left.first() {
+            None => return Ok(()),
+            Some((_, references)) if left.len() == names.len() => {
+                let at = references.first().map(|reference| reference.at.clone());
+                let at = at.unwrap_or_else(|| Location { file: Arc::from(""), line: 1, column: 1 });
+                let message = "the locals refer to each other in a circle".to_owned();
+                return Err(StackError::Yaml { at, message });
+            }
+            Some(_) => {}
+        }
     }
 }
 
-/// A template below a value that still needs one of the locals.
-fn unsettled<'v>(value: &'v Value, locals: &Map) -> Option<&'v Call> {
+/// A template's use of a local.
+struct LocalReference<'v> {
+    name: &'v str,
+    at: &'v Location,
+}
+
+fn collect_references<'v>(value: &'v Value, references: &mut Vec<LocalReference<'v>>) {
     match value {
-        Value::Call(call) => {
-            let needs_local = |text: &str| {
-                template::pieces(text).iter().any(|piece| match piece {
-                    Piece::Field { path, .. } => {
-                        matches!(path.as_slice(), ["locals", name, ..] if locals.contains_key(*name))
+        Value::Call(call) => match &call.argument {
+            Value::String(text) => {
+                for piece in template::pieces(text) {
+                    if let Piece::Field { path, .. } = piece
+                        && let ["locals", name, ..] = *path.as_slice()
+                    {
+                        references.push(LocalReference { name, at: &call.at });
                     }
-                    _ => false,
-                })
-            };
-            match (&call.function, &call.argument) {
-                (Function::Template, Value::String(text)) if needs_local(text) => Some(call),
-                (Function::Tag(_), argument) => unsettled(argument, locals),
-                _ => None,
+                }
             }
-        }
-        Value::List(items) => items.iter().find_map(|item| unsettled(item, locals)),
-        Value::Map(map) => map.values().find_map(|value| unsettled(value, locals)),
-        _ => None,
+            argument => collect_references(argument, references),
+        },
+        Value::List(items) => items.iter().for_each(|item| collect_references(item, references)),
+        Value::Map(map) => map.values().for_each(|value| collect_references(value, references)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn stack_name(
     }
     if let Some(template) = &settings.name_template {
         let at = Location { file: Arc::from("stacks.name_template"), line: 1, column: 1 };
-        return evaluator.text(template, &at).map_err(|error| match error {
+        return evaluator.name(template, &at).map_err(|error| match error {
             // The template is the repository's; which component it fails for is what helps.
             StackError::Unsupported { what, at } if *at.file == *"stacks.name_template" => StackError::Name {
                 file: stack.file().to_owned(),
@@ -105,7 +105,7 @@ pub(super) fn workspace(
             Some(Value::Call(call)) => call.at.clone(),
             _ => Location { file: Arc::from(stack_name), line: 1, column: 1 },
         };
-        evaluator.text(template, &at)?
+        evaluator.name(template, &at)?
     } else if let Some(pattern) = text("terraform_workspace_pattern") {
         by_tokens(pattern, component, base_component(sections, component), evaluator)?
     } else if base_component(sections, component).is_some() {

@@ -87,9 +87,14 @@ impl Glob {
         if has_extension(pattern) {
             return Self::exact(pattern);
         }
-        let matchers: Result<_, _> =
-            EXTENSIONS.iter().map(|extension| matcher(&format!("{pattern}{extension}"))).collect();
-        Ok(Self { matchers: matchers? })
+        let with_extensions = EXTENSIONS.map(|extension| format!("{pattern}{extension}"));
+        let mut matchers =
+            with_extensions.iter().map(|pattern| matcher(pattern)).collect::<Result<Vec<_>, _>>()?;
+        // The pattern may match the extension itself: `vpc.*`.
+        if pattern.rsplit('/').next().is_some_and(|name| name.contains('.')) {
+            matchers.push(matcher(pattern)?);
+        }
+        Ok(Self { matchers })
     }
 
     pub(super) fn matches(&self, path: &str) -> bool {
@@ -136,6 +141,7 @@ mod tests {
         assert!(glob.matches("stacks/orgs/dev.yaml") && glob.matches("stacks/orgs/a/b/dev.yml"));
         assert!(!glob.matches("stacks/orgs/README.md") && !glob.matches("stacks/catalog/vpc.yaml"));
         assert!(!Glob::of_manifests("stacks/*").unwrap().matches("stacks/a/b.yaml"));
+        assert!(Glob::of_manifests("stacks/vpc-?.*").unwrap().matches("stacks/vpc-1.yaml"));
         assert_eq!(Glob::directory("stacks/orgs/ac*/x"), "stacks/orgs");
         assert!(Glob::exact("stacks/[a").is_err());
     }

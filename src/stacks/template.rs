@@ -122,6 +122,7 @@ pub(super) fn substitute(value: &Value, context: &Map) -> Value {
                 Value::String(text) => Value::text(&substitute_text(text, context)),
                 argument => substitute(argument, context),
             },
+            locals: locals_in(context).or_else(|| call.locals.clone()),
             ..(**call).clone()
         })),
         Value::List(items) => {
@@ -146,9 +147,18 @@ fn substitute_template(call: &Call, context: &Map) -> Value {
     }
     let text = substitute_text(text, context);
     if looks_like_template(&text) {
-        Value::Call(Arc::new(Call { argument: Value::text(&text), ..call.clone() }))
+        let locals = locals_in(context).or_else(|| call.locals.clone());
+        Value::Call(Arc::new(Call { argument: Value::text(&text), locals, ..call.clone() }))
     } else {
         Value::text(&text)
+    }
+}
+
+/// The locals that a file's context holds, which what waits keeps: they may hold functions.
+fn locals_in(context: &Map) -> Option<Arc<Map>> {
+    match context.get("locals") {
+        Some(Value::Map(locals)) => Some(Arc::clone(locals)),
+        _ => None,
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Call {
     /// The tagged node as if it had no tag, or the text of the template.
     pub(super) argument: Value,
     pub(super) at: Location,
+    /// The locals of the file, where it has some that the call may need.
+    pub(super) locals: Option<Arc<Map>>,
 }
 
 /// What computes a [`Call`].
@@ -140,7 +142,8 @@ impl Call {
         matches!(&self.function, Function::Tag(name) if **name == *tag)
     }
 
-    fn to_json(&self) -> Json {
+    /// The call as it is written.
+    pub(super) fn to_json(&self) -> Json {
         let argument = self.argument.to_json();
         match (&self.function, &argument) {
             (Function::Template, _) => argument,

@@ -115,6 +115,7 @@ impl<'a> Reader<'a> {
                 function: Function::Tag(tag.original().into()),
                 argument: value,
                 at: self.location(span),
+                locals: None,
             })),
             None => value,
         };
@@ -135,6 +136,7 @@ impl<'a> Reader<'a> {
                 function: Function::Template,
                 argument: Value::text(text),
                 at,
+                locals: None,
             }));
         }
         let is_text = tag.is_some_and(|tag| tag.core_suffix() == Some("str") || tag.original() == "!");

@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use atmos_deployments::stacks::{
-    Describer, DirectoryFiles, Functions, KindSettings, ListMergeStrategy, OutputRequest, Processing, StackComponent,
-    StackReader, StackSettings,
+    Describer, DirectoryFiles, Functions, KindSettings, ListMergeStrategy, OutputRequest, Processing,
+    StackComponent, StackReader, StackSettings,
 };
 use serde_json::Value as Json;
 
@@ -58,7 +58,8 @@ fn cases() -> Option<Vec<PathBuf>> {
 /// Every difference between what a case expects and what comes out.
 fn failures(case: &Path) -> Vec<String> {
     let name = case.file_name().unwrap_or_default().to_string_lossy();
-    let expected: Json = serde_json::from_str(&std::fs::read_to_string(case.join("expected.json")).unwrap()).unwrap();
+    let expected: Json =
+        serde_json::from_str(&std::fs::read_to_string(case.join("expected.json")).unwrap()).unwrap();
     let settings = settings(&std::fs::read_to_string(case.join("atmos.yaml")).unwrap());
     let files = DirectoryFiles::new(case);
     let reader = StackReader::new(&files, &settings);
@@ -66,13 +67,15 @@ fn failures(case: &Path) -> Vec<String> {
         Ok(stacks) => stacks,
         Err(error) => return vec![format!("{name}: {error}")],
     };
-    let describer = Describer::new(&reader, &Nothing, Processing::default());
+    let describer = Describer::new(&reader, &Nothing, Processing::DESCRIBE);
     let mut failures = Vec::new();
     for entry in expected["cases"].as_array().unwrap() {
         let (stack, component) = (entry["stack"].as_str().unwrap(), entry["component"].as_str().unwrap());
         let described = describer.find(&stacks, stack, None, component);
         match (described, entry.get("error")) {
-            (Ok(_), Some(why)) => failures.push(format!("{name}: {component} in {stack} was found, but {why}")),
+            (Ok(_), Some(why)) => {
+                failures.push(format!("{name}: {component} in {stack} was found, but {why}"))
+            }
             (Err(_), Some(_)) => {}
             (Err(error), None) => failures.push(format!("{name}: {component} in {stack}: {error}")),
             (Ok(described), None) => {
@@ -91,7 +94,9 @@ fn failures(case: &Path) -> Vec<String> {
 
 /// How a section differs from what is expected. Where only `vars` are given, others may exist.
 fn difference(described: &StackComponent, section: &str, expected: &Json, whole: bool) -> Option<String> {
-    let Some(found) = described.sections.get(section) else { return Some(format!("there is no `{section}`")) };
+    let Some(found) = described.sections.get(section) else {
+        return Some(format!("there is no `{section}`"));
+    };
     if whole || section != "vars" {
         return (found != expected).then(|| format!("`{section}` is {found}, not {expected}"));
     }
