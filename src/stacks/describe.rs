@@ -79,13 +79,11 @@ impl<'a> Describer<'a> {
         kind: Option<&str>,
         component: &str,
     ) -> Result<StackComponent, StackError> {
-        match self.draft(stack, kind, component)? {
-            Some(draft) => self.finish(stack, draft, true),
-            None => {
-                let name = stack.manifest_name().unwrap_or(stack.file());
-                Err(unknown_component(name, component, std::iter::once(stack)))
-            }
+        if let Some(draft) = self.draft(stack, kind, component)? {
+            return self.finish(stack, draft, true);
         }
+        let name = stack.manifest_name().unwrap_or(stack.file());
+        Err(unknown_component(name, component, std::iter::once(stack)))
     }
 
     /// The component of the stack of that name.
@@ -191,7 +189,16 @@ impl<'a> Describer<'a> {
                 if !is_wanted(&filter.kinds, kind) || !is_wanted(&filter.components, name) {
                     continue;
                 }
-                if let Some(draft) = self.draft(stack, Some(kind), name)?
+                let draft = match self.draft(stack, Some(kind), name) {
+                    // Where certain stacks are wanted, one without a name is none of them.
+                    Err(StackError::Name { .. } | StackError::Unsupported { .. })
+                        if !is_wanted(&filter.stacks, stack.file()) =>
+                    {
+                        continue;
+                    }
+                    draft => draft?,
+                };
+                if let Some(draft) = draft
                     && (is_wanted(&filter.stacks, &draft.stack) || is_wanted(&filter.stacks, stack.file()))
                 {
                     components.push(self.finish(stack, draft, false)?);
@@ -255,7 +262,7 @@ impl<'a> Describer<'a> {
         );
         if let Some(sources) = sources {
             computed.insert("imports".to_owned(), json!(stack.imports().collect::<Vec<_>>()));
-            computed.insert("sources".to_owned(), sources.sources);
+            computed.insert("sources".to_owned(), sources.by_section);
             computed.insert("deps".to_owned(), json!(sources.deps));
             computed.insert("deps_all".to_owned(), json!(sources.deps_all));
         }
@@ -287,16 +294,7 @@ impl<'a> Describer<'a> {
 
     fn evaluator<'e>(&'e self, sections: &'e Map, stack_name: &'e str) -> Evaluator<'e> {
         let settings = self.reader.settings();
-        let processing =
-            Processing { templates: self.processing.templates && settings.templates, ..self.processing };
-        Evaluator::new(
-            self.functions,
-            self.reader.files(),
-            &settings.base_path,
-            processing,
-            sections,
-            stack_name,
-        )
+        Evaluator::new(self.functions, self.reader.files(), settings, self.processing, sections, stack_name)
     }
 
     /// Why a component was not found: the stack is not there, or is there without it, or could not be read.
@@ -315,11 +313,11 @@ impl<'a> Describer<'a> {
             return unknown_component(stack_name, component, named.into_iter());
         }
         let did_you_mean = did_you_mean.or_else(|| {
-            let names: Vec<String> =
+            let all: Vec<String> =
                 stacks.iter().filter_map(|stack| self.names(stack).ok()).flatten().collect();
             let of_file = stacks.iter().find(|stack| stack.file() == stack_name);
             let of_file = of_file.and_then(|stack| self.names(stack).ok()?.into_iter().next());
-            of_file.or_else(|| nearest(stack_name, names.iter().map(String::as_str)))
+            of_file.or_else(|| nearest(stack_name, all.iter().map(String::as_str)))
         });
         // What could not be read may well be what was asked for.
         stacks

@@ -9,6 +9,7 @@ use super::error::StackError;
 use super::files::StackFiles;
 use super::include;
 use super::merge::APPEND;
+use super::settings::StackSettings;
 use super::template::{self, Piece};
 use super::value::{Call, Function, Location, Map, Value};
 
@@ -54,6 +55,8 @@ impl Processing {
 const MAX_DEPTH: usize = 64;
 /// How many templates and functions one component may need.
 const MAX_STEPS: usize = 100_000;
+/// What the reference implementation puts in the place of a value that is not there.
+const NO_VALUE: &str = "<no value>";
 /// How long a text may become.
 const MAX_TEXT: usize = 1 << 20;
 
@@ -63,6 +66,8 @@ pub(super) struct Evaluator<'e> {
     files: &'e dyn StackFiles,
     stacks_path: &'e str,
     processing: Processing,
+    /// How often what comes out of a template is read as one again.
+    evaluations: usize,
     /// What templates see: the component's sections as they stand.
     pub(super) data: &'e Map,
     /// The stack that a function means when it names none; empty while that is still to be found out.
@@ -95,12 +100,15 @@ impl<'e> Evaluator<'e> {
     pub(super) fn new(
         functions: &'e dyn Functions,
         files: &'e dyn StackFiles,
-        stacks_path: &'e str,
+        settings: &'e StackSettings,
         processing: Processing,
         data: &'e Map,
         stack: &'e str,
     ) -> Self {
-        Self { functions, files, stacks_path, processing, data, stack, steps: Cell::new(0) }
+        let processing = Processing { templates: processing.templates && settings.templates, ..processing };
+        let evaluations = settings.template_evaluations;
+        let stacks_path = &settings.base_path;
+        Self { functions, files, stacks_path, processing, evaluations, data, stack, steps: Cell::new(0) }
     }
 
     /// A map with everything computed; what is unset is gone.
@@ -113,12 +121,16 @@ impl<'e> Evaluator<'e> {
         self.value_in(value, None)
     }
 
-    /// A name with its templates filled in, whatever the processing is: a name is strict.
+    /// A name with its templates filled in, whatever the processing is; none of its values may be missing.
     pub(super) fn name(&self, text: &str, at: &Location) -> Result<String, StackError> {
-        let processing = Processing { strict: true, ..self.processing };
-        let strict = Evaluator { processing, steps: Cell::new(0), ..*self };
+        let processing = Processing { strict: false, ..self.processing };
+        let lenient = Evaluator { processing, steps: Cell::new(0), ..*self };
         let call = Call { function: Function::Template, argument: Value::Null, at: at.clone(), locals: None };
-        strict.fill_in(text, &Frame::inside(None, &call))
+        let name = lenient.fill_in(text, &Frame::inside(None, &call))?;
+        if name.contains(NO_VALUE) {
+            return Err(refusal(&call, format!("the template `{text}` needs a value that is not there")));
+        }
+        Ok(name)
     }
 
     fn map_in(
@@ -162,8 +174,11 @@ impl<'e> Evaluator<'e> {
         }
         match &call.function {
             Function::Template if self.processing.templates => {
-                let text = call.argument.as_str().unwrap_or_default();
-                self.fill_in(text, &frame).map(Json::String).map(Some)
+                let mut text = self.fill_in(call.argument.as_str().unwrap_or_default(), &frame)?;
+                for _ in 1..self.evaluations {
+                    text = self.fill_in(&text, &frame)?;
+                }
+                Ok(Some(Json::String(text)))
             }
             Function::Template => Ok(Some(call.to_json())),
             Function::Tag(tag) => match &**tag {
@@ -233,7 +248,7 @@ impl<'e> Evaluator<'e> {
         let mut filled = String::with_capacity(text.len());
         for piece in template::pieces(text) {
             match piece {
-                Piece::Text(text) => filled.push_str(text),
+                Piece::Text(text) | Piece::Quoted(text) => filled.push_str(text),
                 Piece::Other { written, offset } => {
                     return refuse(
                         format!("the template `{written}` is not supported: only plain field paths are"),
@@ -246,7 +261,7 @@ impl<'e> Evaluator<'e> {
                     None | Some(Json::Null) if self.processing.strict => {
                         return refuse(format!("the template `{written}` has no value here"), offset);
                     }
-                    None | Some(Json::Null) => filled.push_str("<no value>"),
+                    None | Some(Json::Null) => filled.push_str(NO_VALUE),
                     Some(Json::Array(_) | Json::Object(_)) => {
                         return refuse(
                             format!("the template `{written}` is a list or a map, where a text is needed"),
@@ -318,13 +333,12 @@ fn words(argument: &str) -> Vec<String> {
     for letter in argument.chars() {
         match (quote, letter) {
             (Some(open), _) if letter == open => quote = None,
-            (Some(_), _) => current.get_or_insert_default().push(letter),
             (None, '"' | '\'') => {
                 quote = Some(letter);
                 current.get_or_insert_default();
             }
             (None, _) if letter.is_whitespace() => words.extend(current.take()),
-            (None, _) => current.get_or_insert_default().push(letter),
+            _ => current.get_or_insert_default().push(letter),
         }
     }
     words.extend(current);
@@ -373,7 +387,8 @@ mod tests {
     fn evaluate(text: &str, processing: Processing) -> Result<Json, String> {
         let document = yaml::parse(text, &Arc::from("stacks/dev.yaml")).unwrap();
         let data = document.value.as_map().unwrap();
-        let evaluator = Evaluator::new(&World, &World, "stacks", processing, data, "dev");
+        let settings = StackSettings::default();
+        let evaluator = Evaluator::new(&World, &World, &settings, processing, data, "dev");
         evaluator.map(data).map(Json::Object).map_err(|error| error.to_string())
     }
 

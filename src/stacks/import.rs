@@ -21,8 +21,8 @@ pub(super) struct Imported {
     pub(super) own: Arc<Map>,
     /// What each of the files says that it imports, directly or not, by the manifest's name.
     pub(super) imports: BTreeMap<Arc<str>, Arc<Map>>,
-    inline_overrides: Overrides,
-    imported_overrides: Overrides,
+    overrides_inline: Overrides,
+    overrides_from_imports: Overrides,
     /// Whether an import's path depends on what was imported before.
     has_templated_paths: bool,
 }
@@ -133,12 +133,12 @@ impl<'a> Importing<'a> {
             .unwrap_or_else(|| Manifest { content: Map::new(), imports: Vec::new() });
         let mut inner = importer.clone();
         inner.chain.push(path.to_owned());
-        let imported = Arc::new(self.merge_imports(path, manifest, &inner)?);
-        if is_neutral && !imported.has_templated_paths {
+        let merged = Arc::new(self.merge_imports(path, manifest, &inner)?);
+        if is_neutral && !merged.has_templated_paths {
             let mut neutral = self.neutral.lock().unwrap_or_else(PoisonError::into_inner);
-            neutral.insert(path.to_owned(), Arc::clone(&imported));
+            neutral.insert(path.to_owned(), Arc::clone(&merged));
         }
-        Ok(imported)
+        Ok(merged)
     }
 
     /// Merges a manifest with its imports; `importer` already counts the manifest to the chain.
@@ -160,19 +160,18 @@ impl<'a> Importing<'a> {
             has_templated_paths |= template::looks_like_template(&entry.path);
             let (files, importer_of_entry) = self.expand(&entry, path, &inner)?;
             for file in files {
-                let imported = self.import(&file, &importer_of_entry)?;
-                has_templated_paths |= imported.has_templated_paths;
+                let part = self.import(&file, &importer_of_entry)?;
+                has_templated_paths |= part.has_templated_paths;
                 let name = paths::manifest_name(&self.settings().base_path, &file);
-                imports
-                    .extend(imported.imports.iter().map(|(name, own)| (Arc::clone(name), Arc::clone(own))));
-                imports.insert(Arc::from(name), Arc::clone(&imported.own));
-                if !imported.imported_overrides.is_empty() || !imported.inline_overrides.is_empty() {
-                    let of_import = [&imported.imported_overrides, &imported.inline_overrides];
+                imports.extend(part.imports.iter().map(|(name, own)| (Arc::clone(name), Arc::clone(own))));
+                imports.insert(Arc::from(name), Arc::clone(&part.own));
+                if !part.overrides_from_imports.is_empty() || !part.overrides_inline.is_empty() {
+                    let of_import = [&part.overrides_from_imports, &part.overrides_inline];
                     inner.imported_overrides =
                         Overrides::merged(&[&inner.imported_overrides, of_import[0], of_import[1]], lists);
                 }
-                inner.earlier.push(Arc::clone(&imported.merged));
-                layers.push(Arc::clone(&imported.merged));
+                inner.earlier.push(Arc::clone(&part.merged));
+                layers.push(Arc::clone(&part.merged));
             }
         }
 
@@ -194,8 +193,8 @@ impl<'a> Importing<'a> {
             merged: Arc::new(merged),
             own: Arc::new(own),
             imports,
-            inline_overrides: inner.inline_overrides,
-            imported_overrides: inner.imported_overrides,
+            overrides_inline: inner.inline_overrides,
+            overrides_from_imports: inner.imported_overrides,
             has_templated_paths,
         })
     }
@@ -296,7 +295,7 @@ impl<'a> Importing<'a> {
         let mut path = String::new();
         for piece in template::pieces(&entry.path) {
             match piece {
-                Piece::Text(text) => path.push_str(text),
+                Piece::Text(text) | Piece::Quoted(text) => path.push_str(text),
                 Piece::Field { path: field, written, .. } => {
                     match template::look_up(&data, &field).and_then(template::as_text) {
                         Some(value) => path.push_str(&value),
@@ -344,12 +343,12 @@ fn entries(content: &Map, file: &str, places: &[Location]) -> Result<Vec<Entry>,
         .enumerate()
         .map(|(index, item)| {
             let whole_file = || Location { file: Arc::from(file), line: 1, column: 1 };
-            entry(item, places.get(index).cloned().unwrap_or_else(whole_file))
+            entry(item, &places.get(index).cloned().unwrap_or_else(whole_file))
         })
         .collect()
 }
 
-fn entry(item: &Value, at: Location) -> Result<Entry, StackError> {
+fn entry(item: &Value, at: &Location) -> Result<Entry, StackError> {
     let refuse = |message: String| StackError::Import { at: at.clone(), message };
     let options = Map::new();
     let (path, options) = match item {

@@ -25,8 +25,7 @@ pub(super) fn bases<'s>(
     let mut walk = Walk { components, file, active: Vec::new(), bases: Bases::default() };
     if let Some(base) = top_level_base(content, component, file)? {
         walk.visit(component, base)?;
-        let end_of_chain = walk.bases.layers.first().map(|(name, _)| *name);
-        walk.bases.folder = Some(end_of_chain.unwrap_or(base));
+        walk.bases.folder = Some(walk.end_of_chain(base)?);
     }
     for base in inherits(content, component, file)? {
         walk.require(component, base)?;
@@ -53,6 +52,19 @@ impl<'s> Walk<'s, '_> {
             component: component.to_owned(),
             base: base.to_owned(),
         })
+    }
+
+    /// Where the top-level `component:` chain leads, which is known to go in no circle.
+    fn end_of_chain(&self, base: &'s str) -> Result<&'s str, StackError> {
+        let mut end = base;
+        while let Some(content) = self.components.get(end).and_then(Value::as_map)
+            && !is_abstract(content)
+            && let Some(next) = top_level_base(content, end, self.file)?
+            && next != end
+        {
+            end = next;
+        }
+        Ok(end)
     }
 
     fn visit(&mut self, component: &'s str, base: &'s str) -> Result<(), StackError> {

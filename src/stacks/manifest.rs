@@ -58,8 +58,8 @@ impl<'a> ManifestReader<'a> {
             Some(document) => document.clone(),
             None => parse_filled_in(&source.text, context, templates, &file)?,
         };
-        let content = match document.value {
-            Value::Map(content) => Arc::unwrap_or_clone(content),
+        let sections = match document.value {
+            Value::Map(sections) => Arc::unwrap_or_clone(sections),
             Value::Null => Map::new(),
             other => {
                 return Err(StackError::Section {
@@ -70,15 +70,15 @@ impl<'a> ManifestReader<'a> {
                 });
             }
         };
-        let mut content = if templates { fill_in(content, context, path)? } else { content };
+        let mut sections = if templates { fill_in(sections, context, path)? } else { sections };
         // Locals are the file's own: nobody who imports it sees them.
-        content.shift_remove("locals");
+        sections.shift_remove("locals");
         if source.text.contains(include::INCLUDE) {
-            for value in content.values_mut() {
+            for value in sections.values_mut() {
                 *value = include::resolve_all(value, self.files, &self.settings.base_path, 0);
             }
         }
-        Ok(Some(Manifest { content, imports: document.imports }))
+        Ok(Some(Manifest { content: sections, imports: document.imports }))
     }
 
     fn source(&self, path: &str) -> Result<Option<Arc<Source>>, StackError> {
@@ -115,7 +115,7 @@ fn template_refusal(text: &str, error_line: usize, file: &Arc<str>) -> Option<St
     template::pieces(text).into_iter().find_map(|piece| {
         let (written, offset) = match piece {
             Piece::Other { written, offset } | Piece::Field { written, offset, .. } => (written, offset),
-            Piece::Text(_) => return None,
+            Piece::Text(_) | Piece::Quoted(_) => return None,
         };
         let at = template::locate(text, offset, file);
         let line_start = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
@@ -132,32 +132,32 @@ fn template_refusal(text: &str, error_line: usize, file: &Arc<str>) -> Option<St
 }
 
 /// Fills in the import's context and the file's locals.
-fn fill_in(content: Map, context: &Map, path: &str) -> Result<Map, StackError> {
-    let locals = locals(&content, path)?;
+fn fill_in(sections: Map, context: &Map, path: &str) -> Result<Map, StackError> {
+    let locals = locals(&sections, path)?;
     if locals.is_empty() {
-        return Ok(if context.is_empty() { content } else { substitute_map(&content, context) });
+        return Ok(if context.is_empty() { sections } else { substitute_map(&sections, context) });
     }
     let mut data = context.clone();
-    data.insert(Arc::from("locals"), Value::map(resolve_locals(locals, &data, &content)?));
+    data.insert(Arc::from("locals"), Value::map(resolve_locals(locals, &data, &sections)?));
     // What has locals also sees the file's own sections, each one those before it.
     for section in ["settings", "vars", "env"] {
-        if let Some(values) = content.get(section) {
+        if let Some(values) = sections.get(section) {
             let values = template::substitute(values, &data);
             data.insert(Arc::from(section), values);
         }
     }
-    Ok(substitute_map(&content, &data))
+    Ok(substitute_map(&sections, &data))
 }
 
-fn substitute_map(content: &Map, data: &Map) -> Map {
-    match template::substitute(&Value::map(content.clone()), data) {
-        Value::Map(content) => Arc::unwrap_or_clone(content),
+fn substitute_map(sections: &Map, data: &Map) -> Map {
+    match template::substitute(&Value::map(sections.clone()), data) {
+        Value::Map(sections) => Arc::unwrap_or_clone(sections),
         _ => Map::new(),
     }
 }
 
 /// The locals of a file: its own and those of its kinds' sections.
-fn locals(content: &Map, path: &str) -> Result<Map, StackError> {
+fn locals(sections: &Map, path: &str) -> Result<Map, StackError> {
     let mut locals = Map::new();
     let mut add = |section: Option<&Value>, name: String| match section {
         None | Some(Value::Null) => Ok(()),
@@ -172,20 +172,20 @@ fn locals(content: &Map, path: &str) -> Result<Map, StackError> {
             found: other.kind(),
         }),
     };
-    add(content.get("locals"), "locals".to_owned())?;
+    add(sections.get("locals"), "locals".to_owned())?;
     for kind in ["terraform", "helmfile", "packer"] {
-        let section = content.get(kind).and_then(Value::as_map).and_then(|kind| kind.get("locals"));
+        let section = sections.get(kind).and_then(Value::as_map).and_then(|kind| kind.get("locals"));
         add(section, format!("{kind}.locals"))?;
     }
     Ok(locals)
 }
 
 /// Lets locals refer to each other, in any order.
-fn resolve_locals(mut locals: Map, context: &Map, content: &Map) -> Result<Map, StackError> {
+fn resolve_locals(mut locals: Map, context: &Map, sections: &Map) -> Result<Map, StackError> {
     refuse_circles(&locals)?;
     let mut data = context.clone();
     for section in ["settings", "vars", "env"] {
-        if let Some(values) = content.get(section) {
+        if let Some(values) = sections.get(section) {
             data.entry(Arc::from(section)).or_insert_with(|| values.clone());
         }
     }

@@ -29,6 +29,8 @@ mod settings;
 mod sources;
 mod stack;
 mod template;
+#[cfg(test)]
+mod tests;
 mod value;
 mod yaml;
 

@@ -23,6 +23,8 @@ pub struct StackSettings {
     pub list_merge_strategy: ListMergeStrategy,
     /// `templates.settings.enabled`; without it, what looks like a template is a text.
     pub templates: bool,
+    /// `templates.settings.evaluations`: how often what comes out of a template is read as one again.
+    pub template_evaluations: usize,
     /// `env`: variables of every component's environment.
     pub env: BTreeMap<String, String>,
     /// `components.<kind>`, by kind.
@@ -53,6 +55,7 @@ impl Default for StackSettings {
             inherit_metadata: true,
             list_merge_strategy: ListMergeStrategy::default(),
             templates: true,
+            template_evaluations: 1,
             env: BTreeMap::new(),
             kinds: BTreeMap::new(),
             workspaces_enabled: true,

@@ -10,7 +10,7 @@ use super::value::{Map, Value};
 /// Which manifests set each value of a component, the one that decides first.
 pub(super) struct Sources {
     /// `sources`: section → name → `{name, final_value, stack_dependencies}`.
-    pub(super) sources: Json,
+    pub(super) by_section: Json,
     /// `deps`: the manifests that decide a value, sorted.
     pub(super) deps: Vec<String>,
     /// `deps_all`: the manifests that set a value at all, and the stack's own, sorted.
@@ -42,7 +42,7 @@ pub(super) fn trace(stack: &Stack, kind: &str, component: &str, sections: &Map) 
         traced.insert(section.to_owned(), Json::Object(values));
     }
     Sources {
-        sources: Json::Object(traced),
+        by_section: Json::Object(traced),
         deps: deps.into_iter().collect(),
         deps_all: deps_all.into_iter().collect(),
     }

@@ -87,7 +87,6 @@ impl Stack {
 
 impl Stacks {
     /// The stacks, in the order of their files.
-    #[must_use]
     pub fn iter(&self) -> std::slice::Iter<'_, Stack> {
         self.stacks.iter()
     }
@@ -105,6 +104,15 @@ impl Stacks {
             }
             _ => None,
         })
+    }
+}
+
+impl<'s> IntoIterator for &'s Stacks {
+    type Item = &'s Stack;
+    type IntoIter = std::slice::Iter<'s, Stack>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 

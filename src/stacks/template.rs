@@ -12,6 +12,8 @@ pub(super) enum Piece<'a> {
     Text(&'a str),
     /// `{{ .a.b }}`: the path, and the action as it was written.
     Field { path: Vec<&'a str>, written: &'a str, offset: usize },
+    /// A text in backquotes, which is how a template is written that somebody else fills in.
+    Quoted(&'a str),
     /// Any other action, as it was written.
     Other { written: &'a str, offset: usize },
 }
@@ -52,6 +54,8 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
         let body = body.trim();
         if let Some(path) = field_path(body) {
             pieces.push(Piece::Field { path, written, offset });
+        } else if let Some(text) = quoted(body) {
+            pieces.push(Piece::Quoted(text));
         } else if !(body.starts_with("/*") && body.ends_with("*/")) {
             pieces.push(Piece::Other { written, offset });
         }
@@ -85,6 +89,10 @@ fn action_length(action: &str) -> Option<usize> {
         at += 1;
     }
     None
+}
+
+fn quoted(body: &str) -> Option<&str> {
+    body.strip_prefix('`')?.strip_suffix('`').filter(|text| !text.contains('`'))
 }
 
 fn field_path(body: &str) -> Option<Vec<&str>> {
@@ -170,7 +178,9 @@ pub(super) fn substitute_text<'a>(text: &'a str, context: &Map) -> Cow<'a, str> 
     let mut filled = String::with_capacity(text.len());
     for piece in pieces(text) {
         match piece {
-            Piece::Text(text) | Piece::Other { written: text, .. } => filled.push_str(text),
+            Piece::Text(text) | Piece::Quoted(text) | Piece::Other { written: text, .. } => {
+                filled.push_str(text);
+            }
             Piece::Field { path, written, .. } => match look_up(context, &path).and_then(as_text) {
                 Some(value) => filled.push_str(&value),
                 None => filled.push_str(written),
@@ -209,6 +219,7 @@ mod tests {
                 .into_iter()
                 .map(|piece| match piece {
                     Piece::Text(text) => format!("text {text}"),
+                    Piece::Quoted(text) => format!("quoted {text}"),
                     Piece::Field { path, .. } => format!("field {}", path.join("/")),
                     Piece::Other { written, .. } => format!("other {written}"),
                 })
@@ -221,6 +232,7 @@ mod tests {
             kinds("{{ \"}}\" }}{{ .a | upper }}{{ . }}{{ $x }}"),
             ["other {{ \"}}\" }}", "other {{ .a | upper }}", "other {{ . }}", "other {{ $x }}"]
         );
+        assert_eq!(kinds("{{`{{ .a }}`}}"), ["quoted {{ .a }}"]);
         assert_eq!(kinds("{{ .a"), ["text ", "other {{ .a"]);
     }
 

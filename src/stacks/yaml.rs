@@ -245,7 +245,7 @@ impl<'a> Reader<'a> {
     fn scan_error(&self, error: &ScanError) -> StackError {
         let marker = error.marker();
         let at = Location { file: Arc::clone(self.file), line: marker.line(), column: marker.col() + 1 };
-        StackError::Yaml { at, message: error.info().to_owned() }
+        StackError::Yaml { at, message: error.info().clone() }
     }
 }
 
@@ -322,7 +322,7 @@ mod tests {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..8 {
             let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
-            bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+            bomb += &format!("a{level}: &a{level} [{aliases}]\n");
         }
         assert!(refusal(&bomb).contains("more than 1000000 values"));
         let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));

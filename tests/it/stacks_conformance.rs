@@ -4,6 +4,8 @@
 //! `../shared/conformance/stacks`; without them the test is skipped, unless `ATMOS_TEST_REQUIRE` lists
 //! `conformance`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 
 use atmos_deployments::stacks::{
@@ -71,18 +73,18 @@ fn failures(case: &Path) -> Vec<String> {
     let mut failures = Vec::new();
     for entry in expected["cases"].as_array().unwrap() {
         let (stack, component) = (entry["stack"].as_str().unwrap(), entry["component"].as_str().unwrap());
-        let described = describer.find(&stacks, stack, None, component);
-        match (described, entry.get("error")) {
+        let outcome = describer.find(&stacks, stack, None, component);
+        match (outcome, entry.get("error")) {
             (Ok(_), Some(why)) => {
                 failures.push(format!("{name}: {component} in {stack} was found, but {why}"))
             }
             (Err(_), Some(_)) => {}
             (Err(error), None) => failures.push(format!("{name}: {component} in {stack}: {error}")),
-            (Ok(described), None) => {
+            (Ok(component_found), None) => {
                 let expected = entry["expect"].as_object().unwrap();
                 let whole = expected.len() > 1;
                 for (section, value) in expected {
-                    if let Some(difference) = difference(&described, section, value, whole) {
+                    if let Some(difference) = difference(&component_found, section, value, whole) {
                         failures.push(format!("{name}: {component} in {stack}: {difference}"));
                     }
                 }
