@@ -210,11 +210,13 @@ impl<'a> Describer<'a> {
 
     /// Puts a component together and finds out its stack's name.
     fn draft(&self, stack: &Stack, kind: Option<&str>, component: &str) -> Result<Option<Draft>, StackError> {
-        let kinds = stack.component_names()?;
-        let others = kinds.iter().map(|(kind, _)| *kind).filter(|kind| !KINDS.contains(kind));
-        let kinds: Vec<&str> = match kind {
+        let kinds = match kind {
             Some(kind) => vec![kind],
-            None => KINDS.into_iter().chain(others).collect(),
+            None => {
+                let all = stack.kinds()?;
+                let others = all.into_iter().filter(|kind| !KINDS.contains(kind));
+                KINDS.into_iter().chain(others).collect()
+            }
         };
         for kind in kinds {
             if let Some(sections) = component::assemble(self.reader.settings(), stack, kind, component)? {

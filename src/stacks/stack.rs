@@ -51,12 +51,19 @@ impl Stack {
 
     /// The kinds of components that the stack has, and the names of each kind's components.
     pub fn component_names(&self) -> Result<Vec<(&str, Vec<&str>)>, StackError> {
-        let Some(kinds) = section(self.content(), "components", &self.file)? else { return Ok(Vec::new()) };
-        kinds
-            .keys()
-            .filter_map(|kind| self.components(kind).transpose().map(|components| (kind, components)))
-            .map(|(kind, components)| Ok((&**kind, components?.keys().map(|name| &**name).collect())))
-            .collect()
+        let mut names = Vec::new();
+        for kind in self.kinds()? {
+            if let Some(components) = self.components(kind)? {
+                names.push((kind, components.keys().map(|name| &**name).collect()));
+            }
+        }
+        Ok(names)
+    }
+
+    /// The kinds of components that the stack has.
+    pub(super) fn kinds(&self) -> Result<Vec<&str>, StackError> {
+        let kinds = section(self.content(), "components", &self.file)?;
+        Ok(kinds.into_iter().flat_map(Map::keys).map(|kind| &**kind).collect())
     }
 
     /// The names of the manifests that are imported, directly or not, sorted.

@@ -76,7 +76,7 @@ fn failures(case: &Path) -> Vec<String> {
         let outcome = describer.find(&stacks, stack, None, component);
         match (outcome, entry.get("error")) {
             (Ok(_), Some(why)) => {
-                failures.push(format!("{name}: {component} in {stack} was found, but {why}"))
+                failures.push(format!("{name}: {component} in {stack} was found, but {why}"));
             }
             (Err(_), Some(_)) => {}
             (Err(error), None) => failures.push(format!("{name}: {component} in {stack}: {error}")),
