@@ -210,13 +210,11 @@ impl<'a> Describer<'a> {
 
     /// Puts a component together and finds out its stack's name.
     fn draft(&self, stack: &Stack, kind: Option<&str>, component: &str) -> Result<Option<Draft>, StackError> {
-        let kinds = match kind {
-            Some(kind) => vec![kind],
-            None => {
-                let all = stack.kinds()?;
-                let others = all.into_iter().filter(|kind| !KINDS.contains(kind));
-                KINDS.into_iter().chain(others).collect()
-            }
+        let kinds = if let Some(kind) = kind {
+            vec![kind]
+        } else {
+            let others = stack.kinds()?.into_iter().filter(|kind| !KINDS.contains(kind));
+            KINDS.into_iter().chain(others).collect()
         };
         for kind in kinds {
             if let Some(sections) = component::assemble(self.reader.settings(), stack, kind, component)? {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::error::StackError;
 use super::files::StackFiles;
+use super::hcl;
 use super::paths;
 use super::template;
 use super::value::{Call, Value};
@@ -48,7 +49,8 @@ pub(super) fn resolve_all(value: &Value, files: &dyn StackFiles, stacks_path: &s
 /// What an `!include` stands for: `!include <path> [.field.path]`.
 ///
 /// With `!include.raw` it is always the file's text. `./` and `../` are relative to the file that includes; other paths are tried there, then from the
-/// repository's root, then from the stacks directory. YAML and JSON are read, anything else is a text.
+/// repository's root, then from the stacks directory. YAML, JSON and HCL are read,
+/// anything else is a text.
 pub(super) fn include(call: &Call, files: &dyn StackFiles, stacks_path: &str) -> Result<Value, StackError> {
     include_at(call, files, stacks_path, 0)
 }
@@ -79,7 +81,9 @@ fn include_at(
             let file = Arc::from(path.as_str());
             resolve_all(&yaml::parse(&text, &file)?.value, files, stacks_path, depth + 1)
         }
-        Some("hcl" | "tf" | "tfvars") => return Err(refuse(format!("of HCL (\"{path}\") is not supported"))),
+        Some("hcl" | "tf" | "tfvars") => {
+            hcl::parse_variables(&text).map_err(|why| refuse(format!("of \"{path}\", which {why}")))?
+        }
         _ => Value::text(&text),
     };
     if query.is_empty() || query == "." {

@@ -16,6 +16,7 @@ mod error;
 mod evaluate;
 mod files;
 mod generate;
+mod hcl;
 mod import;
 mod include;
 mod inherit;
