@@ -16,6 +16,7 @@ use super::value::{Call, Function, Location, Map, Value};
 /// What YAML functions ask of the world.
 pub trait Functions: Sync {
     /// `!env NAME`: a variable of the environment, where it is allowed and set.
+    /// A component's own `env` comes before it.
     fn environment(&self, name: &str) -> Option<String>;
 
     /// `!repo-root`: the path of the repository's root, where there is one.
@@ -209,9 +210,9 @@ impl<'e> Evaluator<'e> {
         let words = words(&argument);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match (tag, words.as_slice()) {
-            ("!env", [name]) => Ok(self.functions.environment(name).map_or(Json::Null, Json::String)),
+            ("!env", [name]) => Ok(Json::String(self.environment(name, frame)?.unwrap_or_default())),
             ("!env", [name, default]) => {
-                let value = self.functions.environment(name);
+                let value = self.environment(name, frame)?;
                 Ok(Json::String(value.unwrap_or_else(|| (*default).to_owned())))
             }
             ("!env", _) => refuse("`!env` takes a name and perhaps a default".to_owned()),
@@ -223,6 +224,21 @@ impl<'e> Evaluator<'e> {
             (_, [component, output]) => self.output(component, self.stack, output, frame),
             (_, [component, stack, output]) => self.output(component, stack, output, frame),
             _ => refuse("`!terraform.output` takes a component, perhaps a stack, and an output".to_owned()),
+        }
+    }
+
+    /// A variable of the environment: the component's own `env` first, then the one that surrounds it.
+    fn environment(&self, name: &str, frame: &Frame<'_>) -> Result<Option<String>, StackError> {
+        let own = self.data.get("env").and_then(Value::as_map).and_then(|env| env.get(name));
+        // A variable that takes over the one of its own name means the surrounding one.
+        let own = own.filter(|value| match value {
+            Value::Call(call) => !Frame::is_within(Some(frame), call),
+            _ => true,
+        });
+        match own.map(|value| self.value_in(value, Some(frame))).transpose()?.flatten() {
+            Some(Json::String(text)) => Ok(Some(text)),
+            Some(value @ (Json::Bool(_) | Json::Number(_))) => Ok(Some(value.to_string())),
+            _ => Ok(self.functions.environment(name)),
         }
     }
 
@@ -402,7 +418,7 @@ mod tests {
             evaluate(text, Processing::STRICT).unwrap(),
             json!({
                 "vars": {"stage": "dev", "name": "a-dev", "full": "a-dev/3"}, "n": 3,
-                "e": ["/home/me", null, "a b"], "l": "{{ .x }}", "o": {"of": "vpc@dev"}, "p": "vpc@dev",
+                "e": ["/home/me", "", "a b"], "l": "{{ .x }}", "o": {"of": "vpc@dev"}, "p": "vpc@dev",
                 "i": [1, 2], "r": "/repo", "x": [1],
             })
         );
@@ -414,6 +430,14 @@ mod tests {
         assert_eq!(
             evaluate("a: !exec rm -rf\nb: '{{ if .x }}'\nc: !unset\n", processing).unwrap(),
             json!({"a": "!exec rm -rf", "b": "{{ if .x }}", "c": "!unset"})
+        );
+    }
+
+    #[test]
+    fn the_components_own_environment_comes_first() {
+        assert_eq!(
+            evaluate("env: {A: x, HOME: !env HOME}\nv: [!env A, !env HOME]\n", Processing::STRICT).unwrap(),
+            json!({"env": {"A": "x", "HOME": "/home/me"}, "v": ["x", "/home/me"]})
         );
     }
 
