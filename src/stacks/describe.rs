@@ -12,7 +12,7 @@ use super::inherit;
 use super::name;
 use super::sources;
 use super::stack::{Stack, StackReader, Stacks, in_parallel};
-use super::value::{Map, Value};
+use super::value::{Map, Value, map_to_json};
 
 /// The kinds that a component is looked for in where none is named, in that order; then any other.
 const KINDS: [&str; 3] = [TERRAFORM, "helmfile", "packer"];
@@ -64,6 +64,13 @@ struct Draft {
     name: String,
     stack: String,
     sections: Map,
+}
+
+impl Draft {
+    /// Whether two manifests mean the same component, wherever its parts are written.
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.kind == other.kind && map_to_json(&self.sections) == map_to_json(&other.sections)
+    }
 }
 
 impl<'a> Describer<'a> {
@@ -118,9 +125,7 @@ impl<'a> Describer<'a> {
             });
         };
         // The first manifest that has it is shown as the one that it comes from.
-        if let Some((other, _)) =
-            found.find(|(_, other)| other.sections != draft.sections || other.kind != draft.kind)
-        {
+        if let Some((other, _)) = found.find(|(_, other)| !other.says_the_same(&draft)) {
             return Err(StackError::DuplicateStack {
                 stack: stack_name.to_owned(),
                 component: component.to_owned(),

@@ -9,6 +9,7 @@ pub trait StackFiles: Sync {
     fn read(&self, path: &str) -> io::Result<Option<String>>;
 
     /// Every file below a directory, however deep, in any order; nothing where there is no such directory.
+    /// Git's own directory does not count.
     fn list(&self, directory: &str) -> io::Result<Vec<String>>;
 }
 
@@ -30,6 +31,9 @@ impl DirectoryFiles {
             let path = entry.path();
             // Symbolic links to files are followed, those to directories are not: they may lead in circles.
             if entry.file_type()?.is_dir() {
+                if entry.file_name() == ".git" {
+                    continue;
+                }
                 self.list_into(&path, files)?;
             } else if let Some(name) = path.strip_prefix(&self.root).ok().and_then(Path::to_str) {
                 files.push(name.replace(std::path::MAIN_SEPARATOR, "/"));
@@ -55,5 +59,31 @@ impl StackFiles for DirectoryFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             listed => listed.map(|()| files),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_is_read_and_listed_by_relative_paths() {
+        let directory = tempfile::tempdir().unwrap();
+        for path in ["stacks/a/b", "stacks/.git"] {
+            fs::create_dir_all(directory.path().join(path)).unwrap();
+        }
+        for path in ["stacks/x.yaml", "stacks/a/b/y.yaml", "stacks/.git/config", "other.yaml"] {
+            fs::write(directory.path().join(path), path).unwrap();
+        }
+        let files = DirectoryFiles::new(directory.path());
+        let mut listed = files.list("stacks").unwrap();
+        listed.sort();
+        assert_eq!(listed, ["stacks/a/b/y.yaml", "stacks/x.yaml"]);
+        assert_eq!(files.read("stacks/x.yaml").unwrap().as_deref(), Some("stacks/x.yaml"));
+        assert_eq!(files.read("stacks/nope.yaml").unwrap(), None);
+        assert_eq!(files.read("stacks/a").unwrap(), None);
+        assert!(files.list("nope").unwrap().is_empty());
     }
 }

@@ -62,12 +62,8 @@ impl<'a> ManifestReader<'a> {
             Value::Map(sections) => Arc::unwrap_or_clone(sections),
             Value::Null => Map::new(),
             other => {
-                return Err(StackError::Section {
-                    file: path.to_owned(),
-                    section: ".".to_owned(),
-                    expected: "a map",
-                    found: other.kind(),
-                });
+                let message = format!("a manifest must be a map, not {}", other.kind());
+                return Err(StackError::Yaml { at: Location { file, line: 1, column: 1 }, message });
             }
         };
         let mut sections = if templates { fill_in(sections, context, path)? } else { sections };

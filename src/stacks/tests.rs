@@ -341,3 +341,48 @@ fn aliased_providers_become_lists() {
         )
     );
 }
+
+#[test]
+fn state_has_a_place_of_its_own() {
+    let tree = |kind: &str, own: &str| {
+        Tree::default().with(
+            "deploy/dev.yaml",
+            &format!(
+                "vars: {{stage: dev}}\nterraform: {{{kind}}}\ncomponents: {{terraform: {{net/vpc: {{{own}}}}}}}\n"
+            ),
+        )
+    };
+    let azure = "backend_type: azurerm, backend: {azurerm: {key: shared}}";
+    let backend =
+        |kind: &str, own: &str| find(&tree(kind, own), "dev", "net/vpc").sections["backend"].clone();
+    assert_eq!(backend(azure, ""), json!({"key": "shared/net-vpc.terraform.tfstate"}));
+    assert_eq!(backend(azure, "backend: {azurerm: {key: mine}}"), json!({"key": "mine"}));
+    assert_eq!(
+        backend("backend_type: s3, backend: {s3: {}}", "metadata: {name: n}"),
+        json!({"workspace_key_prefix": "n"})
+    );
+    assert_eq!(
+        refusal(&tree("backend_type: s3, backend: {gcs: {}}", ""), "dev", "net/vpc"),
+        "deploy/dev: the component net/vpc has `backend_type: s3`, but `backend` only configures gcs"
+    );
+}
+
+#[test]
+fn workspaces_can_be_named() {
+    let workspace = |metadata: &str, backend_type: &str| {
+        let tree = Tree::default().with(
+            "deploy/dev.yaml",
+            &format!(
+                "vars: {{stage: dev, tenant: t}}\ncomponents: {{terraform: {{net/vpc: \
+                 {{backend_type: '{backend_type}', metadata: {{{metadata}}}}}}}}}\n"
+            ),
+        );
+        find(&tree, "dev", "net/vpc").workspace.unwrap()
+    };
+    assert_eq!(workspace("", ""), "dev");
+    assert_eq!(workspace("component: vpc", ""), "dev-net-vpc");
+    assert_eq!(workspace("terraform_workspace: fixed", ""), "fixed");
+    assert_eq!(workspace("terraform_workspace_pattern: '{tenant}-{component}'", ""), "t-net-vpc");
+    assert_eq!(workspace("terraform_workspace_template: 'w-{{ .vars.tenant }}'", ""), "w-t");
+    assert_eq!(workspace("component: vpc", "http"), "default");
+}
