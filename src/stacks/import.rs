@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::error::StackError;
 use super::files::StackFiles;
 use super::manifest::{Manifest, ManifestReader};
-use super::merge::{ListMergeStrategy, merge_into};
+use super::merge::{ListMergeStrategy, merge_all, merge_into};
 use super::overrides::Overrides;
 use super::paths::{self, Glob};
 use super::settings::StackSettings;
@@ -165,11 +165,11 @@ impl<'a> Importing<'a> {
                 let name = paths::manifest_name(&self.settings().base_path, &file);
                 imports.extend(part.imports.iter().map(|(name, own)| (Arc::clone(name), Arc::clone(own))));
                 imports.insert(Arc::from(name), Arc::clone(&part.own));
-                if !part.overrides_from_imports.is_empty() || !part.overrides_inline.is_empty() {
-                    let of_import = [&part.overrides_from_imports, &part.overrides_inline];
-                    inner.imported_overrides =
-                        Overrides::merged(&[&inner.imported_overrides, of_import[0], of_import[1]], lists);
-                }
+                // Later imports and the file itself come under what was overridden before.
+                inner.imported_overrides = Overrides::merged(
+                    &[&inner.imported_overrides, &part.overrides_from_imports, &part.overrides_inline],
+                    lists,
+                );
                 inner.earlier.push(Arc::clone(&part.merged));
                 layers.push(Arc::clone(&part.merged));
             }
@@ -177,18 +177,7 @@ impl<'a> Importing<'a> {
 
         let overrides = Overrides::merged(&[&inner.imported_overrides, &inner.inline_overrides], lists);
         overrides.apply(&mut own);
-        let mut layers = layers.into_iter();
-        let merged = match layers.next() {
-            None => own.clone(),
-            Some(first) => {
-                let mut merged = Arc::unwrap_or_clone(first);
-                for layer in layers {
-                    merge_into(&mut merged, &layer, lists);
-                }
-                merge_into(&mut merged, &own, lists);
-                merged
-            }
-        };
+        let merged = merge_all(layers.iter().map(|layer| &**layer).chain([&own]), lists);
         Ok(Imported {
             merged: Arc::new(merged),
             own: Arc::new(own),

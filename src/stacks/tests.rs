@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-/// Files in memory; the names of those that are read can be asked for.
+/// Files in memory; one that holds `unreadable` must not be read.
 #[derive(Default)]
 struct Tree(BTreeMap<String, String>);
 
