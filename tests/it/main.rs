@@ -18,5 +18,6 @@ mod locks;
 mod names;
 mod promotion;
 mod spec_commands;
+mod stacks_conformance;
 mod story;
 mod support;

@@ -57,8 +57,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
             })
             .collect()
     };
-    let text = if args.deployment.is_some() { render::status::text } else { render::status::overview };
-    context.print(&DeploymentStatus { deployments }, text)?;
+    context.print(&DeploymentStatus { deployments }, render::status::text)?;
     context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
 }

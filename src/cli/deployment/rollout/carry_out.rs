@@ -74,7 +74,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let run_id = self.take_up_dead_runs(&mut snapshot)?;
         // A decision on what is here saves a question to the remote where it is allowed anyway: once the locks are held,
         // the ledger is read again, and only that decides.
-        let mut plan = match self.prepared.decide(&snapshot, self.context.now())? {
+        let mut plan = match self.prepared.decide(&snapshot)? {
             Ok(plan) if plan.approval.is_none() => plan,
             _ => {
                 ledger.refresh_or_fail(&scope)?;
@@ -91,7 +91,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         }
         for _ in 0..DECISIONS {
             let (mut session, fresh) = self.lock(&plan, &snapshot, &run_id, approval.as_ref())?;
-            let decided = self.prepared.decide(&fresh, self.context.now())?;
+            let decided = self.prepared.decide(&fresh)?;
             let same = matches!(&decided, Ok(decided) if same_work(decided, &plan));
             if same || (approval.is_none() && decided.as_ref().is_ok_and(|decided| covered(decided, &plan))) {
                 if let Ok(decided) = decided {
@@ -121,9 +121,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
 
     /// The plan, or the refusal as an error.
     fn allowed(&self, snapshot: &Snapshot) -> Result<RolloutPlan, CommandError> {
-        self.prepared
-            .decide(snapshot, self.context.now())?
-            .map_err(|refusal| self.prepared.refusal(&refusal, self.context))
+        self.prepared.decide(snapshot)?.map_err(|refusal| self.prepared.refusal(&refusal, self.context))
     }
 
     /// Publishes what dead runs of this checkout have left behind. One that was asked for the same as this one is gone

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use super::prepare::Prepared;
 use super::refusal::refused;
+
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::deployment::rollout_plan::{
@@ -31,11 +30,7 @@ impl Prepared<'_> {
     }
 
     /// Decides on what was read.
-    pub(super) fn decide(
-        &self,
-        snapshot: &Snapshot,
-        now: Timestamp,
-    ) -> Result<Result<RolloutPlan, Refusal>, CommandError> {
+    pub(super) fn decide(&self, snapshot: &Snapshot) -> Result<Result<RolloutPlan, Refusal>, CommandError> {
         let state = snapshot.deployment(&self.policy.name);
         let past = self.past(&state)?;
         let basis = RolloutBasis {
@@ -43,7 +38,7 @@ impl Prepared<'_> {
             components: self.components(),
             state: &state,
             past: &past,
-            now,
+            now: self.ledger.now(),
         };
         Ok(plan(basis, &self.request))
     }
