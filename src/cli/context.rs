@@ -263,7 +263,7 @@ pub(super) fn report_usage(error: &clap::Error) -> ExitCode {
         _ => Some(exit::USAGE),
     };
     let streams = Streams::system(crate::render::stream::ColorChoice::Auto, false);
-    let text = error.render().ansi().to_string();
+    let text = error.render().ansi().to_string().replacen("error:", "Error:", 1);
     match color {
         None => {
             // Help that nobody reads to the end is not a failure.
