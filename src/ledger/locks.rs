@@ -108,7 +108,7 @@ impl Ledger<'_> {
             let object = self.locks_known(known).get(&name);
             if let Some(object) = object {
                 let lock = self.read_lock(&name, object);
-                if may_be_taken_over(&lock, now) {
+                if abandoned(&lock, now) {
                     taken_over.push(lock);
                 } else {
                     held.push(HeldLock { scope: scope.clone(), object: object.clone(), lock });
@@ -116,7 +116,10 @@ impl Ledger<'_> {
             }
             in_the_way.push((name, object.cloned()));
         }
-        let lock = Lock { acquired_at: now, expires_at: expiry(now, request.lease), ..request.lock.clone() };
+        // Locks are written in whole seconds.
+        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let lock =
+            Lock { acquired_at: second, expires_at: expiry(second, request.lease), ..request.lock.clone() };
         let object = self.write_lock(request, &lock)?;
         let mut step = Step::default();
         for (name, seen) in in_the_way {
@@ -182,8 +185,9 @@ impl Ledger<'_> {
     }
 }
 
-/// Whether nobody works under this lock any more.
-fn may_be_taken_over(lock: &Lock, now: Timestamp) -> bool {
+/// Whether nobody works under this lock any more, so that it may be taken over.
+#[must_use]
+pub fn abandoned(lock: &Lock, now: Timestamp) -> bool {
     lock.expired(now) || Holder::liveness(lock) == Liveness::Dead
 }
 

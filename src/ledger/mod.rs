@@ -36,7 +36,7 @@ pub use codec::BuildImage;
 pub use failpoint::failpoint;
 pub use history::{History, HistoryQuery};
 pub use holder::Holder;
-pub use locks::{AcquireError, Acquired, LockRequest};
+pub use locks::{AcquireError, Acquired, LockRequest, abandoned};
 pub use pending::PendingRun;
 pub use session::{Session, Unpublished};
 pub use snapshot::Snapshot;
@@ -152,7 +152,9 @@ impl<'r> Ledger<'r> {
         }
     }
 
-    fn now(&self) -> Timestamp {
+    /// The clock. A command that has waited for a lock does not decide by when it started.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         (self.options.now)()
     }
 

@@ -4,6 +4,22 @@ use super::super::deployment_file;
 use super::{WHOLE, problems, with};
 
 #[test]
+fn what_breaks_a_rule_is_told_by_its_keys() {
+    let text = "deployment:
+  name: api
+  frobnicate: true
+  components: {command: {api: {settings: {command: {apply: [./x]}}}}}
+  targets:
+    dev: {}
+    prod:
+      promotion: {from: stagng}
+";
+    let problems = super::parse(text).unwrap_err();
+    let keys: Vec<_> = problems.iter().map(|problem| problem.keys.join(".")).collect();
+    assert_eq!(keys, ["", "deployment.targets.prod.promotion.from"]);
+}
+
+#[test]
 fn each_mistake_is_reported_at_its_place() {
     for (section, expected) in MISTAKES {
         let text = with(section);
@@ -134,12 +150,9 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "  targets: {a: {promotion: {from: c}}, b: {promotion: {from: a}}, c: {promotion: {from: b}}}\n",
-        "4:17: error: the promotion path is a circle: a → b → c → a",
+        "4:17: error: circular promotion path: a → b → c → a",
     ),
-    (
-        "  targets: {dev: {promotion: {from: dev}}}\n",
-        "4:19: error: the promotion path is a circle: dev → dev",
-    ),
+    ("  targets: {dev: {promotion: {from: dev}}}\n", "4:19: error: circular promotion path: dev → dev"),
     (
         "  targets: {dev: {}, prod: {promotion: {from: dev, approval_method: pro}}}\n",
         "4:52: warning: `approval_method` has no effect without `requires_approval: true` (add `requires_approval: true`, or remove it)",
