@@ -148,7 +148,10 @@ pub fn parse_deployment(file: &str, name: &DeploymentName, text: &str) -> Result
     let deployment = yaml::compose(text, &mut problems).and_then(|root| {
         let checked = shape::check(&RULE, &root, &mut problems)?;
         let typed = deserialize::<deployment_file::DeploymentFile>(checked, &mut problems)?;
-        Some(resolve::resolve(typed.deployment?, name, &root, &mut problems))
+        let about_schema = problems.len();
+        let deployment = resolve::resolve(typed.deployment?, name, &root, &mut problems);
+        problems.locate(about_schema, &root);
+        Some(deployment)
     });
     let problems = problems.finish();
     match deployment {

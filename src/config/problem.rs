@@ -6,6 +6,8 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 use serde::{Deserialize, Serialize};
 
+use super::yaml::Node;
+
 /// Whether a problem stops the file from being used.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
@@ -35,6 +37,10 @@ pub struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The keys that lead to what breaks a rule of deployments. Empty where the file cannot be read or does not follow
+    /// the schema.
+    #[serde(skip)]
+    pub keys: Vec<String>,
     #[serde(skip)]
     excerpt: Option<Excerpt>,
 }
@@ -166,11 +172,24 @@ impl<'t> Problems<'t> {
             line: span.line,
             column: span.column,
             hint,
+            keys: Vec::new(),
             excerpt: Excerpt::new(self.text, span),
         };
         // An alias repeats what its anchor has wrong; once is enough.
         if !self.list.contains(&problem) {
             self.list.push(problem);
+        }
+    }
+
+    /// How many there are so far.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Says of the problems from the `first` on, which are about rules, by which keys they stand in the file.
+    pub(super) fn locate(&mut self, first: usize, root: &Node) {
+        for problem in self.list.iter_mut().skip(first) {
+            problem.keys = root.keys_at(problem.line, problem.column);
         }
     }
 
@@ -186,6 +205,7 @@ impl<'t> Problems<'t> {
                 line: 1,
                 column: 1,
                 hint: None,
+                keys: Vec::new(),
                 excerpt: None,
             });
         }

@@ -6,6 +6,7 @@
 
 pub mod approval;
 pub mod commit;
+pub mod configuration_diff;
 pub mod definition;
 pub mod diff;
 #[cfg(test)]

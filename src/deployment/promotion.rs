@@ -74,9 +74,76 @@ pub fn cycle<'a>(
     graph.order().err()
 }
 
+/// Promotion rules that hold and that nobody can have meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Oversight {
+    /// A rollout without `--target` goes to a target that is only promoted to.
+    GuardedDefault { target: TargetName, sources: Vec<TargetName> },
+    /// A target that takes no part in the promotions that the others have.
+    Isolated { target: TargetName },
+}
+
+impl std::fmt::Display for Oversight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::GuardedDefault { target, sources } => {
+                let sources: Vec<_> = sources.iter().map(TargetName::as_str).collect();
+                let sources = sources.join(" or ");
+                write!(
+                    f,
+                    "the default target {target} is promoted from {sources}, so a rollout to it is refused"
+                )
+            }
+            Self::Isolated { target } => {
+                write!(f, "target {target} is neither promoted to nor from, so any commit can go there")
+            }
+        }
+    }
+}
+
+/// What looks wrong about the promotion rules of a deployment, although they hold.
+#[must_use]
+pub fn oversights(deployment: &Deployment) -> Vec<Oversight> {
+    let default = deployment.context.default_target.as_ref();
+    let guarded =
+        default.map(|target| (target, sources(deployment, target))).filter(|(_, from)| !from.is_empty());
+    let guarded = guarded
+        .map(|(target, from)| Oversight::GuardedDefault { target: target.clone(), sources: from.to_vec() });
+    let connected: Vec<_> = edges(&deployment.targets).flat_map(|(from, to)| [from, &to.name]).collect();
+    let isolated = deployment
+        .targets
+        .keys()
+        .filter(|target| !connected.is_empty() && !connected.contains(target))
+        .map(|target| Oversight::Isolated { target: target.clone() });
+    guarded.into_iter().chain(isolated).collect()
+}
+
 /// Every edge `(from, to)` of the promotion graph, in the order of the targets in the file.
 pub fn edges(targets: &IndexMap<TargetName, Target>) -> impl Iterator<Item = (&TargetName, &Target)> {
     targets.values().flat_map(|target| {
         target.promotion.iter().flat_map(|rule| &rule.sources).map(move |source| (source, target))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{deployment, target_name};
+    use super::*;
+
+    #[test]
+    fn rules_that_hold_can_still_be_oversights() {
+        let mut deployment = deployment(&["api"], &[("dev", &[]), ("prod", &["dev"]), ("debug", &[])]);
+        assert_eq!(oversights(&deployment), [Oversight::Isolated { target: target_name("debug") }]);
+        deployment.targets.shift_remove(&target_name("debug"));
+        assert_eq!(oversights(&deployment), []);
+        deployment.context.default_target = Some(target_name("prod"));
+        let guarded =
+            Oversight::GuardedDefault { target: target_name("prod"), sources: vec![target_name("dev")] };
+        assert_eq!(oversights(&deployment), [guarded]);
+    }
+
+    #[test]
+    fn without_promotions_no_target_is_isolated() {
+        assert_eq!(oversights(&deployment(&["api"], &[("dev", &[]), ("debug", &[])])), []);
+    }
 }

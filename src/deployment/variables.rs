@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::definition::Values;
+use super::definition::{Component, Target, Values};
 
 /// Which layer a variable's value comes from, lowest first. For a map that several layers add to, the last.
 #[derive(
@@ -50,6 +50,35 @@ pub struct Variables {
     pub values: Values,
     /// For each variable in `values`.
     pub sources: IndexMap<String, ValueSource>,
+}
+
+impl ValueSource {
+    /// The layer in words.
+    #[must_use]
+    pub const fn as_words(self) -> &'static str {
+        match self {
+            Self::Stacks => "stacks",
+            Self::Component => "component vars",
+            Self::TargetContext => "target context",
+            Self::TargetOverride => "target override",
+            Self::CommandLine => "--context",
+        }
+    }
+}
+
+/// A component's variables on a target, as the deployment declares them, over what its stacks say.
+#[must_use]
+pub fn on_target(component: &Component, target: &Target, stacks: &Values) -> Variables {
+    let none = Values::new();
+    let target_override = target.components.get(&component.name).map_or(&none, |changes| &changes.vars);
+    let layers = Layers {
+        stacks,
+        component: &component.vars,
+        target_context: &target.context,
+        target_override,
+        command_line: &none,
+    };
+    layers.resolve()
 }
 
 impl Layers<'_> {

@@ -108,7 +108,7 @@ impl Ledger<'_> {
             let object = self.locks_known(known).get(&name);
             if let Some(object) = object {
                 let lock = self.read_lock(&name, object);
-                if may_be_taken_over(&lock, now) {
+                if abandoned(&lock, now) {
                     taken_over.push(lock);
                 } else {
                     held.push(HeldLock { scope: scope.clone(), object: object.clone(), lock });
@@ -182,8 +182,9 @@ impl Ledger<'_> {
     }
 }
 
-/// Whether nobody works under this lock any more.
-fn may_be_taken_over(lock: &Lock, now: Timestamp) -> bool {
+/// Whether nobody works under this lock any more, so that it may be taken over.
+#[must_use]
+pub fn abandoned(lock: &Lock, now: Timestamp) -> bool {
     lock.expired(now) || Holder::liveness(lock) == Liveness::Dead
 }
 

@@ -36,7 +36,7 @@ pub use codec::BuildImage;
 pub use failpoint::failpoint;
 pub use history::{History, HistoryQuery};
 pub use holder::Holder;
-pub use locks::{AcquireError, Acquired, LockRequest};
+pub use locks::{AcquireError, Acquired, LockRequest, abandoned};
 pub use pending::PendingRun;
 pub use session::{Session, Unpublished};
 pub use snapshot::Snapshot;

@@ -1,9 +1,10 @@
 //! `locks` as text.
 
-use super::document::locks::{LockItem, LockList};
-use super::style::{DETAIL, PLAIN};
+use super::document::locks::{LockItem, LockList, LockResult, UnlockResult};
+use super::escape::escape;
+use super::style::{DETAIL, GOOD, PLAIN, WARN};
 use super::table::{Cell, Table};
-use super::{Form, Presentation};
+use super::{Form, Presentation, styled};
 
 /// The locks that are held.
 #[must_use]
@@ -27,6 +28,58 @@ pub fn text(list: &LockList, presentation: &Presentation) -> String {
         ]);
     }
     presentation.title(&format!("Locks ({})", list.locks.len())) + &table.render(presentation.form)
+}
+
+/// The locks that were taken, and who works on a frozen target all the same.
+#[must_use]
+pub fn result(result: &LockResult, presentation: &Presentation) -> String {
+    let mut text = String::new();
+    for item in &result.locks {
+        let until = item.lock.expires_at.map_or_else(
+            || "until it is unlocked".to_owned(),
+            |at| format!("until {}", presentation.clock.relative_and_exact(at)),
+        );
+        push!(text, "{} Locked {} {until}\n", styled("✓", GOOD), place(item));
+    }
+    for item in &result.still_running {
+        text.push_str(&line("Still running", item, presentation));
+    }
+    text
+}
+
+/// The locks that were taken away, and the target's others.
+#[must_use]
+pub fn unlocked(result: &UnlockResult, presentation: &Presentation) -> String {
+    let mut text = String::new();
+    for item in &result.unlocked {
+        push!(text, "{} Unlocked {}\n", styled("✓", GOOD), place(item));
+    }
+    if result.unlocked.is_empty() {
+        push!(text, "Nothing to unlock: {} → {}\n", result.deployment, result.target);
+    }
+    for item in &result.still_locked {
+        text.push_str(&line("Still locked", item, presentation));
+    }
+    text
+}
+
+/// `payment-service → prod`, `payment-service → prod: api`.
+fn place(item: &LockItem) -> String {
+    let component = item.component.as_ref().map(|name| format!(": {}", escape(name.as_str())));
+    format!("{} → {}{}", item.deployment, item.target, component.unwrap_or_default())
+}
+
+/// A lock that is in the way, and whose it is.
+fn line(label: &str, item: &LockItem, presentation: &Presentation) -> String {
+    let lock = &item.lock;
+    format!(
+        "{} {} by {} since {} (run {})\n",
+        styled(&format!("{label}:"), WARN),
+        item.component.as_ref().map_or_else(|| "the whole target".into(), |name| escape(name.as_str())),
+        escape(&lock.holder),
+        presentation.clock.relative_and_exact(lock.acquired_at),
+        escape(lock.run_url.as_deref().unwrap_or(&lock.run_id)),
+    )
 }
 
 fn expiry(item: &LockItem, presentation: &Presentation) -> Cell {
@@ -64,6 +117,26 @@ mod tests {
         insta::assert_snapshot!("locks", plain(&text(&list, &terminal())));
         insta::assert_snapshot!("locks_pipe", text(&list, &pipe()));
         insta::assert_snapshot!("locks_json", json(&list));
+    }
+
+    #[test]
+    fn what_was_taken_and_taken_away() {
+        let deployment = "payment-service".parse().unwrap();
+        let item =
+            |scope, expires| LockItem::new(&deployment, &target_name("prod"), &lock(scope, expires), now());
+        let api = || item(LockScope::Component(component_name("api")), Some("2025-01-22T14:10:00Z"));
+        let taken = LockResult { locks: vec![item(LockScope::Target, None)], still_running: vec![api()] };
+        insta::assert_snapshot!("lock_result", plain(&result(&taken, &terminal())));
+        let mut away = UnlockResult {
+            deployment: deployment.clone(),
+            target: target_name("prod"),
+            unlocked: vec![api()],
+            still_locked: vec![item(LockScope::Target, None)],
+        };
+        insta::assert_snapshot!("unlock_result", plain(&unlocked(&away, &terminal())));
+        away.unlocked.clear();
+        away.still_locked.clear();
+        assert_eq!(unlocked(&away, &terminal()), "Nothing to unlock: payment-service → prod\n");
     }
 
     #[test]

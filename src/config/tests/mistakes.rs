@@ -4,6 +4,22 @@ use super::super::deployment_file;
 use super::{WHOLE, problems, with};
 
 #[test]
+fn what_breaks_a_rule_is_told_by_its_keys() {
+    let text = "deployment:
+  name: api
+  frobnicate: true
+  components: {command: {api: {settings: {command: {apply: [./x]}}}}}
+  targets:
+    dev: {}
+    prod:
+      promotion: {from: stagng}
+";
+    let problems = super::parse(text).unwrap_err();
+    let keys: Vec<_> = problems.iter().map(|problem| problem.keys.join(".")).collect();
+    assert_eq!(keys, ["", "deployment.targets.prod.promotion.from"]);
+}
+
+#[test]
 fn each_mistake_is_reported_at_its_place() {
     for (section, expected) in MISTAKES {
         let text = with(section);

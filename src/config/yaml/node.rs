@@ -64,6 +64,22 @@ impl Node {
         node.entries().iter().find(|entry| entry.key.text == *last)
     }
 
+    /// The keys of the mappings around a place, from the outside in: of each mapping the last key that does not
+    /// stand behind it.
+    pub(in crate::config) fn keys_at(&self, line: usize, column: usize) -> Vec<String> {
+        let mut keys = Vec::new();
+        let mut node = self;
+        loop {
+            let before = node.entries().iter().filter(|Entry { key, .. }| {
+                // What an alias brings along stands elsewhere.
+                (key.span.line, key.span.column) <= (line, column)
+            });
+            let Some(entry) = before.max_by_key(|entry| entry.key.span.start) else { return keys };
+            keys.push(entry.key.text.clone());
+            node = &entry.node;
+        }
+    }
+
     /// What people call a value of this type.
     pub(in crate::config) fn type_name(&self) -> &'static str {
         match self.value {

@@ -18,6 +18,35 @@ impl Document for LockList {
     const KIND: &'static str = "LockList";
 }
 
+/// The locks that a command took.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct LockResult {
+    pub locks: Vec<LockItem>,
+    /// Who works on a frozen target all the same, having started before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub still_running: Vec<LockItem>,
+}
+
+impl Document for LockResult {
+    const KIND: &'static str = "LockResult";
+}
+
+/// The locks that a command took away.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct UnlockResult {
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    /// Empty where nothing was locked.
+    pub unlocked: Vec<LockItem>,
+    /// The target's other locks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub still_locked: Vec<LockItem>,
+}
+
+impl Document for UnlockResult {
+    const KIND: &'static str = "UnlockResult";
+}
+
 /// One lock and where it is.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LockItem {

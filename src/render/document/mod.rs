@@ -178,6 +178,8 @@ mod tests {
         check::<list::DeploymentList>();
         check::<list::TargetList>();
         check::<locks::LockList>();
+        check::<locks::LockResult>();
+        check::<locks::UnlockResult>();
         check::<promotion::PromotionGraph>();
         check::<promotion::PromotionStatus>();
         check::<rollout::RolloutResult>();

@@ -1,0 +1,114 @@
+//! The deployment's file as it stood in each of the commits.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexSet;
+
+use crate::cli::context::CommitSource;
+use crate::cli::error::CommandError;
+use crate::config::{AtmosConfig, ConfigError, load_deployment};
+use crate::deployment::configuration_diff::{
+    ComponentSides, ConfigurationSide, across_targets, of_components, of_deployment, of_target,
+};
+use crate::deployment::diff::ConfigurationDifference;
+use crate::deployment::{CommitId, ComponentName, Deployment, DeploymentName, TargetName};
+use crate::git::Repository;
+
+use super::side::Side;
+
+/// The deployment as several commits declare it.
+pub(super) struct Configurations {
+    by_commit: BTreeMap<CommitId, Deployment>,
+}
+
+impl Configurations {
+    /// Reads the deployment in each of the commits, and says of which it cannot be read.
+    pub(super) fn load<'c>(
+        repository: &Repository,
+        config: &AtmosConfig,
+        name: &DeploymentName,
+        commits: impl IntoIterator<Item = &'c CommitId>,
+    ) -> Result<(Self, Vec<String>), CommandError> {
+        let mut by_commit = BTreeMap::new();
+        let mut warnings = Vec::new();
+        let commits: IndexSet<_> = commits.into_iter().collect();
+        for commit in commits {
+            let source = CommitSource::new(repository, commit.clone())?;
+            let at = commit.short();
+            match load_deployment(&source, config, name) {
+                Ok(loaded) => {
+                    by_commit.insert(commit.clone(), loaded.deployment);
+                }
+                Err(ConfigError::NotFound { .. }) => {
+                    warnings
+                        .push(format!("commit {at} does not declare {name}: its configuration is unknown"));
+                }
+                Err(ConfigError::Invalid(problems)) => {
+                    let problem = problems.first().map(ToString::to_string).unwrap_or_default();
+                    warnings.push(format!("the configuration of commit {at} is not valid: {problem}"));
+                }
+                Err(error @ ConfigError::Source(_)) => return Err(error.into()),
+            }
+        }
+        Ok((Self { by_commit }, warnings))
+    }
+
+    /// The deployment as a commit declares it.
+    pub(super) fn at(&self, commit: &CommitId) -> Option<&Deployment> {
+        self.by_commit.get(commit)
+    }
+
+    /// The deployment in every commit that declares it.
+    pub(super) fn deployments(&self) -> impl Iterator<Item = &Deployment> {
+        self.by_commit.values()
+    }
+
+    /// What differs between the sides. `whole` also looks at what is not about single components.
+    pub(super) fn compare(
+        &self,
+        chosen: &[ComponentName],
+        from: &Side,
+        to: &Side,
+        whole: bool,
+    ) -> Vec<ConfigurationDifference> {
+        let (before, after) = (self.at(&from.commit), self.at(&to.commit));
+        let mut differences = if whole { of_deployment(before, after) } else { Vec::new() };
+        let at = |from_target, to_target| {
+            let sides: Vec<_> = chosen
+                .iter()
+                .map(|component| ComponentSides {
+                    component,
+                    from: self.component_side(from, component, from_target),
+                    to: self.component_side(to, component, to_target),
+                })
+                .filter(|sides| sides.from.is_some() || sides.to.is_some())
+                .collect();
+            let mut found = of_components(&sides, whole);
+            if whole && from_target == to_target {
+                found.extend(of_target(before, after, from_target));
+            }
+            found
+        };
+        match (&from.target, &to.target) {
+            (Some(from_target), Some(to_target)) => differences.extend(at(from_target, to_target)),
+            // A commit is looked at as it would be on the target that it is compared with.
+            (Some(target), None) | (None, Some(target)) => differences.extend(at(target, target)),
+            (None, None) => {
+                let declared = [before, after].into_iter().flatten().flat_map(|side| side.targets.keys());
+                let targets: IndexSet<&TargetName> = declared.collect();
+                let by_target = targets.into_iter().map(|target| (target, at(target, target))).collect();
+                differences.extend(across_targets(by_target));
+            }
+        }
+        differences
+    }
+
+    fn component_side<'a>(
+        &'a self,
+        side: &Side,
+        component: &ComponentName,
+        target: &'a TargetName,
+    ) -> Option<ConfigurationSide<'a>> {
+        Some(ConfigurationSide { deployment: self.at(side.commits.get(component)?)?, target })
+    }
+}

@@ -1,0 +1,250 @@
+//! `atmos deployment diff`: what differs between two targets or two commits.
+
+mod configuration;
+mod side;
+
+use std::process::ExitCode;
+use std::thread::{Scope as ThreadScope, ScopedJoinHandle};
+
+use clap::ArgGroup;
+
+use crate::cli::context::{Context, known_target};
+use crate::cli::error::{CommandError, exit};
+use crate::cli::revision::resolve_commit;
+use crate::deployment::diff::{Change, CommitSummary, ComponentDifference, DiffView, Drift, FileDifference};
+use crate::deployment::names::ComponentReference;
+use crate::deployment::state::DeploymentState;
+use crate::deployment::{CommitId, ComponentName, Deployment, DeploymentName, TargetName};
+use crate::git::history::Divergence;
+use crate::git::{Git, GitError, Repository};
+use crate::ledger::{Ledger, Scope};
+use crate::render;
+use crate::render::document::diff::DeploymentDiff;
+
+use configuration::Configurations;
+use side::Side;
+
+/// The most commits that are listed; the others are counted.
+const COMMITS_LISTED: usize = 50;
+
+/// Compare what runs on two targets, or two commits
+///
+/// Commits, components and configuration are compared; a target can also be compared with a commit. Of the
+/// commits, the newest 50 are listed and the others counted.
+#[derive(Debug, clap::Args)]
+#[command(
+    group(ArgGroup::new("from").required(true)),
+    group(ArgGroup::new("to").required(true)),
+    after_help = "Examples:
+  atmos deployment diff payment-service --from-target prod --to-target staging
+  atmos deployment diff payment-service --from-sha abc123 --to-sha def456
+  atmos deployment diff payment-service --from-target prod --to-sha HEAD
+  atmos deployment diff payment-service --from-target prod --to-target staging --component api
+  atmos deployment diff payment-service --from-target prod --to-target staging --show-files"
+)]
+pub struct Args {
+    /// The deployment
+    deployment: DeploymentName,
+    /// Compare what runs on this target …
+    #[arg(long, value_name = "TARGET", group = "from")]
+    from_target: Option<TargetName>,
+    /// Compare this commit …
+    #[arg(long, value_name = "COMMIT", group = "from")]
+    from_sha: Option<String>,
+    /// … with what runs on this one
+    #[arg(long, value_name = "TARGET", group = "to")]
+    to_target: Option<TargetName>,
+    /// … with this one
+    #[arg(long, value_name = "COMMIT", group = "to")]
+    to_sha: Option<String>,
+    /// Only this component (repeatable)
+    #[arg(long, value_name = "COMPONENT")]
+    component: Vec<ComponentReference>,
+    /// List the files that differ
+    #[arg(long)]
+    show_files: bool,
+    /// Show the lines that differ, of each file up to 400
+    #[arg(long)]
+    show_code: bool,
+    /// End with exit code 5 where anything differs
+    #[arg(long)]
+    exit_code: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let deployment = project.deployment(context, &args.deployment)?;
+    let targets: Vec<_> = [&args.from_target, &args.to_target].into_iter().flatten().cloned().collect();
+    for target in &targets {
+        known_target(&deployment, target)?;
+    }
+    let ledger = context.ledger(&repository, &project.config)?;
+    let scope = Scope::Targets(args.deployment.clone(), targets.clone());
+    // Two commits have nothing to do with what runs where.
+    let freshness = (!targets.is_empty()).then(|| ledger.refresh(&scope));
+    let state = ledger.read(&scope)?.deployment(&args.deployment);
+    let resolve = |text: &String| resolve_commit(context, &repository, &ledger, text);
+    let shas = [args.from_sha.as_ref(), args.to_sha.as_ref()];
+    let [from_sha, to_sha] = shas.map(|sha| sha.map(resolve).transpose());
+    let (from_sha, to_sha) = (from_sha?, to_sha?);
+    deepen(context, &repository, &ledger, &deployment, &targets);
+
+    let mut commits: Vec<_> = [&from_sha, &to_sha].into_iter().flatten().collect();
+    let running = state.targets.values().flat_map(|target| target.components.values());
+    commits.extend(running.filter_map(|component| component.commit.as_ref()));
+    let (configurations, warnings) =
+        Configurations::load(&repository, &project.config, &args.deployment, commits)?;
+    for warning in warnings {
+        context.warn(&warning);
+    }
+    let chosen = chosen_components(args, &deployment, &state, &configurations)?;
+    let side = |target: Option<&TargetName>, commit: Option<CommitId>| match (target, commit) {
+        (_, Some(commit)) => Ok(Side::of_commit(commit, &configurations, &chosen)),
+        (Some(target), None) => Side::of_target(&repository, &state, target, &chosen),
+        (None, None) => Err(CommandError::usage("two targets or two commits are to be compared")),
+    };
+    let from = side(args.from_target.as_ref(), from_sha)?;
+    let to = side(args.to_target.as_ref(), to_sha)?;
+    for note in [&from, &to].into_iter().filter_map(Side::mixed) {
+        context.streams().note(&note);
+    }
+    let found = compare_commits(repository.git(), &from.commit, &to.commit, args)?;
+    let view = DiffView {
+        deployment: args.deployment.clone(),
+        commits_ahead: found.divergence.ahead,
+        commits_behind: found.divergence.behind,
+        commits: found.commits,
+        components: components(&chosen, &from, &to, &deployment, &state, &configurations),
+        configuration: configurations.compare(&chosen, &from, &to, args.component.is_empty()),
+        files: found.files,
+        drift: Drift::NotChecked,
+        from: from.shown(),
+        to: to.shown(),
+    };
+    context.print(&DeploymentDiff::from(&view), render::diff::text)?;
+    match &freshness {
+        Some(freshness) => context.say_freshness(&ledger, freshness),
+        None => context.say_warnings(&ledger),
+    }
+    let code = if args.exit_code && differs(&view) { exit::FINDINGS } else { 0 };
+    Ok(ExitCode::from(code))
+}
+
+/// Gets the history that leads to both sides, where the checkout does not have it.
+fn deepen(
+    context: &Context,
+    repository: &Repository,
+    ledger: &Ledger<'_>,
+    deployment: &Deployment,
+    targets: &[TargetName],
+) {
+    if let Err(error) = ledger.deepen(&deployment.name, targets) {
+        context.warn(&format!("the history could not be fetched: {error}"));
+    }
+    if repository.is_shallow() {
+        context.warn("history ends early in this shallow checkout, so commits may be missing from the count");
+    }
+}
+
+/// The components that are compared: those that were named, else all that are declared or run anywhere.
+fn chosen_components(
+    args: &Args,
+    deployment: &Deployment,
+    state: &DeploymentState,
+    configurations: &Configurations,
+) -> Result<Vec<ComponentName>, CommandError> {
+    let declared = [deployment].into_iter().chain(configurations.deployments());
+    let declared = declared.flat_map(|deployment| &deployment.components).map(|component| &component.name);
+    let running = state.targets.values().flat_map(|target| target.components.keys());
+    let mut all: Vec<ComponentName> = Vec::new();
+    for name in declared.chain(running) {
+        if !all.contains(name) {
+            all.push(name.clone());
+        }
+    }
+    if args.component.is_empty() {
+        return Ok(all);
+    }
+    let mut chosen: Vec<ComponentName> = Vec::new();
+    for reference in &args.component {
+        let known = all.iter().find(|name| name.as_str() == reference.0).cloned();
+        let name = match known {
+            Some(name) => name,
+            None => crate::cli::context::known_component(deployment, reference)?.name.clone(),
+        };
+        if !chosen.contains(&name) {
+            chosen.push(name);
+        }
+    }
+    Ok(chosen)
+}
+
+/// What git says of two commits.
+struct Found {
+    divergence: Divergence,
+    commits: Vec<CommitSummary>,
+    files: Option<Vec<FileDifference>>,
+}
+
+/// Asks git for everything at once: each question is a walk of its own.
+fn compare_commits(git: &Git, from: &CommitId, to: &CommitId, args: &Args) -> Result<Found, CommandError> {
+    let with_files = args.show_files || args.show_code;
+    if from == to {
+        let divergence = Divergence { ahead: 0, behind: 0 };
+        return Ok(Found { divergence, commits: Vec::new(), files: with_files.then(Vec::new) });
+    }
+    std::thread::scope(|scope| {
+        let divergence = ask(scope, || git.divergence(from, to));
+        let commits = ask(scope, || git.commits_between(from, to, COMMITS_LISTED));
+        let files = with_files.then(|| ask(scope, || git.file_changes(from, to, args.show_code)));
+        Ok(Found {
+            divergence: answer(divergence)?,
+            commits: answer(commits)?,
+            files: files.map(answer).transpose()?,
+        })
+    })
+}
+
+fn ask<'scope, T: Send + 'scope>(
+    scope: &'scope ThreadScope<'scope, '_>,
+    question: impl FnOnce() -> Result<T, GitError> + Send + 'scope,
+) -> ScopedJoinHandle<'scope, Result<T, GitError>> {
+    scope.spawn(question)
+}
+
+fn answer<T>(asked: ScopedJoinHandle<'_, Result<T, GitError>>) -> Result<T, CommandError> {
+    let answered = asked.join().map_err(|_| CommandError::internal("a question to git ended early"))?;
+    Ok(answered?)
+}
+
+fn components(
+    chosen: &[ComponentName],
+    from: &Side,
+    to: &Side,
+    deployment: &Deployment,
+    state: &DeploymentState,
+    configurations: &Configurations,
+) -> Vec<ComponentDifference> {
+    let kind = |name: &ComponentName| {
+        let mut declared = [deployment].into_iter().chain(configurations.deployments());
+        declared.find_map(|deployment| deployment.component(name)).map(|component| component.kind).or_else(
+            || {
+                let running = state.targets.values().filter_map(|target| target.components.get(name));
+                running.filter_map(|component| component.newest.as_ref()?.record.component_type).next()
+            },
+        )
+    };
+    let sides =
+        chosen.iter().map(|name| (name, from.commits.get(name).cloned(), to.commits.get(name).cloned()));
+    sides
+        .filter(|(_, from, to)| from.is_some() || to.is_some())
+        .map(|(name, from, to)| ComponentDifference { component: name.clone(), kind: kind(name), from, to })
+        .collect()
+}
+
+fn differs(view: &DiffView) -> bool {
+    view.from.commit != view.to.commit
+        || view.components.iter().any(|component| component.change() != Change::NoChange)
+        || view.configuration.iter().any(|value| value.change() != Change::NoChange)
+}

@@ -1,0 +1,110 @@
+//! One side of a diff: which commit each component is at.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::cli::error::{CommandError, exit};
+use crate::deployment::diff::DiffSide;
+use crate::deployment::state::DeploymentState;
+use crate::deployment::{CommitId, ComponentName, TargetName};
+use crate::git::Repository;
+use crate::render::document::error::Hint;
+
+use super::configuration::Configurations;
+
+/// One side of a diff.
+pub(super) struct Side {
+    /// Absent for a commit.
+    pub(super) target: Option<TargetName>,
+    /// The commit that commits and files are compared at: of several, the newest.
+    pub(super) commit: CommitId,
+    pub(super) commits: BTreeMap<ComponentName, CommitId>,
+    deployed_at: Option<Timestamp>,
+    /// How many commits the components are at.
+    distinct: usize,
+}
+
+impl Side {
+    /// What runs of these components on a target.
+    pub(super) fn of_target(
+        repository: &Repository,
+        state: &DeploymentState,
+        target: &TargetName,
+        chosen: &[ComponentName],
+    ) -> Result<Self, CommandError> {
+        let running: Vec<_> = chosen
+            .iter()
+            .filter_map(|name| {
+                let component = state.component(target, name)?;
+                Some((name, component.commit.as_ref()?, component))
+            })
+            .collect();
+        let mut distinct: Vec<CommitId> = running.iter().map(|(_, commit, _)| (*commit).clone()).collect();
+        distinct.sort();
+        distinct.dedup();
+        let Some(commit) = newest(repository, &distinct)? else {
+            return Err(nothing_deployed(state, target));
+        };
+        let at_newest = running.iter().filter(|(_, at, _)| **at == commit);
+        let deployed_at =
+            at_newest.filter_map(|(.., component)| Some(component.running.as_ref()?.record.timestamp)).max();
+        Ok(Self {
+            target: Some(target.clone()),
+            commit,
+            commits: running.iter().map(|(name, commit, _)| ((*name).clone(), (*commit).clone())).collect(),
+            deployed_at,
+            distinct: distinct.len(),
+        })
+    }
+
+    /// The components that are declared in a commit.
+    pub(super) fn of_commit(
+        commit: CommitId,
+        configurations: &Configurations,
+        chosen: &[ComponentName],
+    ) -> Self {
+        let declared = |name: &&ComponentName| {
+            configurations.at(&commit).is_some_and(|deployment| deployment.component(name).is_some())
+        };
+        let commits = chosen.iter().filter(declared).map(|name| (name.clone(), commit.clone())).collect();
+        Self { target: None, commit, commits, deployed_at: None, distinct: 1 }
+    }
+
+    /// What to know of a side whose components are at several commits.
+    pub(super) fn mixed(&self) -> Option<String> {
+        let target = self.target.as_ref().filter(|_| self.distinct > 1)?;
+        Some(format!(
+            "{target} runs {} commits; commits and files are compared at the newest, {}\n",
+            self.distinct,
+            self.commit.short()
+        ))
+    }
+
+    /// The side as it is shown.
+    pub(super) fn shown(self) -> DiffSide {
+        DiffSide { target: self.target, commit: Some(self.commit), deployed_at: self.deployed_at }
+    }
+}
+
+/// The newest of several commits: one that leads to none of the others, and of those the one that was made last.
+fn newest(repository: &Repository, commits: &[CommitId]) -> Result<Option<CommitId>, CommandError> {
+    if let [] | [_] = commits {
+        return Ok(commits.first().cloned());
+    }
+    let objects = repository.objects()?;
+    let heads = repository.git().independent(commits)?;
+    Ok(heads.into_iter().max_by_key(|commit| (objects.commit_time(commit), commit.clone())))
+}
+
+fn nothing_deployed(state: &DeploymentState, target: &TargetName) -> CommandError {
+    let name = &state.deployment;
+    let runs = |target: &TargetName| {
+        let components = state.targets.get(target).into_iter().flat_map(|target| target.components.values());
+        components.into_iter().any(|component| component.commit.is_some())
+    };
+    let what = if runs(target) { "none of these components is" } else { "nothing is" };
+    let message = format!("{what} deployed to {target}, so there is nothing to compare");
+    CommandError::new(exit::USAGE, "nothing_deployed", message)
+        .hint(Hint::command("To see what runs where", format!("atmos deployment status {name}")))
+}

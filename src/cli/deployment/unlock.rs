@@ -1,0 +1,121 @@
+//! `atmos deployment unlock`: takes a lock away.
+
+use std::process::ExitCode;
+
+use crate::cli::context::{Context, known_component, known_target};
+use crate::cli::error::{CommandError, exit};
+use crate::deployment::lock::{HeldLock, LockScope};
+use crate::deployment::names::ComponentReference;
+use crate::deployment::{Deployment, DeploymentName, TargetName};
+use crate::ledger::{Scope, abandoned};
+use crate::render;
+use crate::render::document::error::Hint;
+use crate::render::document::locks::{LockItem, UnlockResult};
+
+use super::lock::reachable;
+
+/// Take a lock away: a target's freeze, or the locks of some components
+///
+/// The lock of a rollout that may still be running is only taken away with --force. Where nothing is locked, there is
+/// nothing to do, and that is no error.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  atmos deployment unlock payment-service --target prod
+  atmos deployment unlock payment-service --target prod --component api
+  atmos deployment unlock payment-service --target prod --component api --force")]
+pub struct Args {
+    /// The deployment
+    deployment: DeploymentName,
+    /// The target
+    #[arg(long, value_name = "TARGET")]
+    target: TargetName,
+    /// Unlock this component and not the whole target (repeatable)
+    #[arg(long, value_name = "COMPONENT")]
+    component: Vec<ComponentReference>,
+    /// Take the lock away from a rollout that may still be running
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let deployment = project.deployment(context, &args.deployment)?;
+    let ledger = context.ledger(&repository, &project.config)?;
+    reachable(context, &ledger)?;
+    let scope = Scope::Targets(args.deployment.clone(), vec![args.target.clone()]);
+    ledger.refresh_or_fail(&scope)?;
+    let state = ledger.read(&scope)?.deployment(&args.deployment).targets.remove(&args.target);
+    let held = state.unwrap_or_default().locks;
+    if held.is_empty() {
+        // What is not declared any more may still be locked.
+        known_target(&deployment, &args.target)?;
+    }
+    let scopes = scopes(&deployment, &args.component, &held)?;
+    let (chosen, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|held| scopes.contains(&held.scope));
+    if !args.force {
+        refuse_running(args, context, &chosen)?;
+    }
+    if !chosen.is_empty() && !ledger.unlock(&args.deployment, &args.target, &chosen)? {
+        let message = format!("the locks of {}/{} have just changed", args.deployment, args.target);
+        let again = Hint::note("Look at them again, then run the command again");
+        return Err(CommandError::new(exit::LOCKED, "contended", message).hint(again));
+    }
+    let item = |held: &HeldLock| LockItem::new(&args.deployment, &args.target, held, context.now());
+    let document = UnlockResult {
+        deployment: args.deployment.clone(),
+        target: args.target.clone(),
+        unlocked: chosen.iter().map(item).collect(),
+        still_locked: others.iter().map(item).collect(),
+    };
+    context.print(&document, render::locks::unlocked)?;
+    context.say_warnings(&ledger);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be unlocked: the components that were named, else the freeze of the target.
+fn scopes(
+    deployment: &Deployment,
+    references: &[ComponentReference],
+    held: &[HeldLock],
+) -> Result<Vec<LockScope>, CommandError> {
+    if references.is_empty() {
+        return Ok(vec![LockScope::Target]);
+    }
+    let locked = |reference: &ComponentReference| {
+        held.iter().map(|held| &held.scope).find(
+            |scope| matches!(scope, LockScope::Component(component) if component.as_str() == reference.0),
+        )
+    };
+    references
+        .iter()
+        .map(|reference| match (deployment.find(reference), locked(reference)) {
+            (Some(component), _) => Ok(LockScope::Component(component.name.clone())),
+            (None, Some(scope)) => Ok(scope.clone()),
+            (None, None) => known_component(deployment, reference)
+                .map(|component| LockScope::Component(component.name.clone())),
+        })
+        .collect()
+}
+
+/// Refuses to take locks from rollouts that may be running: those with a process that is not known to be dead and a lease
+/// that has not run out.
+fn refuse_running(args: &Args, context: &Context, chosen: &[HeldLock]) -> Result<(), CommandError> {
+    let running = |held: &&HeldLock| held.lock.process.is_some() && !abandoned(&held.lock, context.now());
+    let Some(held) = chosen.iter().find(running) else { return Ok(()) };
+    let what = match &held.scope {
+        LockScope::Component(component) => component.to_string(),
+        LockScope::Target => "the target".to_owned(),
+    };
+    let lock = &held.lock;
+    let message = format!("{what} is locked by a rollout of {} that may still be running", lock.holder);
+    let run = lock.run_url.as_ref().unwrap_or(&lock.run_id);
+    let since = context.clock().relative_and_exact(lock.acquired_at);
+    let components: String =
+        args.component.iter().map(|component| format!(" --component {component}")).collect();
+    let command =
+        format!("atmos deployment unlock {} --target {}{components} --force", args.deployment, args.target);
+    Err(CommandError::new(exit::LOCKED, "locked", message)
+        .details([format!("run {run}, since {since}")])
+        .hint(Hint::command("If nothing is running any more", command)))
+}

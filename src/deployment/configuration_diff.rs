@@ -1,0 +1,339 @@
+//! What differs in a deployment's configuration between two sides: the variables and settings of each component on its
+//! target, and what the file declares around them.
+
+use indexmap::{IndexMap, IndexSet};
+use serde_json::{Value, json};
+
+use super::definition::{CommandSettings, Component, Deployment, Labels, NixpackSettings, Values};
+use super::diff::{Change, ConfigurationDifference};
+use super::names::{ComponentName, TargetName};
+use super::variables;
+
+/// A deployment as it stood in some commit, and the target that is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfigurationSide<'a> {
+    pub deployment: &'a Deployment,
+    pub target: &'a TargetName,
+}
+
+/// Both sides of one component. A side is absent where the component does not run, or where its commit has no such
+/// deployment.
+#[derive(Debug, Clone, Copy)]
+pub struct ComponentSides<'a> {
+    pub component: &'a ComponentName,
+    pub from: Option<ConfigurationSide<'a>>,
+    pub to: Option<ConfigurationSide<'a>>,
+}
+
+/// A value on either side.
+type Pair = (Option<Value>, Option<Value>);
+
+/// Values by their paths.
+type Flat = IndexMap<String, Value>;
+
+/// The configuration of components that differs, and the values of their targets' context whether they differ or not.
+///
+/// A value of the context is told once, as `context.cpu`, where all components agree about it and `merge` allows it;
+/// else for each component, as `api.context.cpu`. Everything else stands with its component: `api.vars.source`.
+#[must_use]
+pub fn of_components(components: &[ComponentSides<'_>], merge: bool) -> Vec<ConfigurationDifference> {
+    let mut context: IndexMap<String, Vec<(&ComponentName, Pair)>> = IndexMap::new();
+    let mut others = Vec::new();
+    for sides in components {
+        for (path, pair) in component_pairs(sides) {
+            if path.starts_with("context.") {
+                context.entry(path).or_default().push((sides.component, pair));
+            } else {
+                others.push(difference(format!("{}.{path}", sides.component), pair));
+            }
+        }
+    }
+    let mut differences = Vec::new();
+    for (path, mut by_component) in context {
+        let agree = by_component.len() == components.len()
+            && by_component.windows(2).all(|pair| pair[0].1 == pair[1].1);
+        if agree && merge {
+            differences.extend(by_component.pop().map(|(_, pair)| difference(path, pair)));
+        } else {
+            let each = by_component.into_iter();
+            differences.extend(each.map(|(name, pair)| difference(format!("{name}.{path}"), pair)));
+        }
+    }
+    differences.extend(others.into_iter().filter(differs));
+    differences
+}
+
+/// What the file declares for the deployment as a whole, where it differs.
+#[must_use]
+pub fn of_deployment(from: Option<&Deployment>, to: Option<&Deployment>) -> Vec<ConfigurationDifference> {
+    let declared = |deployment: &Deployment| {
+        let mut flat = Flat::new();
+        flat.insert("stacks".to_owned(), json!(deployment.stacks));
+        add_labels(&mut flat, &deployment.labels);
+        if let Some(target) = &deployment.context.default_target {
+            flat.insert("context.default_target".to_owned(), json!(target));
+        }
+        flat.insert("context.promote_by".to_owned(), json!(deployment.context.promote_by));
+        flat
+    };
+    differing(from.map(declared), to.map(declared))
+}
+
+/// What the file declares for one target besides its context, where it differs.
+#[must_use]
+pub fn of_target(
+    from: Option<&Deployment>,
+    to: Option<&Deployment>,
+    target: &TargetName,
+) -> Vec<ConfigurationDifference> {
+    let declared = |deployment: &Deployment| {
+        let target = deployment.targets.get(target)?;
+        let mut flat = Flat::new();
+        add_labels(&mut flat, &target.labels);
+        if let Some(rule) = &target.promotion {
+            flat.insert("promotion.from".to_owned(), json!(rule.sources));
+            flat.insert("promotion.requires_approval".to_owned(), json!(rule.requires_approval));
+            if rule.requires_approval {
+                flat.insert("promotion.approval_method".to_owned(), json!(rule.approval_method));
+            }
+        }
+        Some(flat)
+    };
+    differing(from.and_then(declared), to.and_then(declared))
+}
+
+/// The values that differ between two commits, on each of the targets: once where they differ alike on all of them, else
+/// as `targets.prod.context.cpu`.
+#[must_use]
+pub fn across_targets(
+    by_target: Vec<(&TargetName, Vec<ConfigurationDifference>)>,
+) -> Vec<ConfigurationDifference> {
+    let everywhere = |difference: &ConfigurationDifference| {
+        by_target.iter().all(|(_, differences)| differences.contains(difference))
+    };
+    let mut told: Vec<ConfigurationDifference> = Vec::new();
+    for (target, differences) in &by_target {
+        for difference in differences.iter().filter(|difference| differs(difference)) {
+            if !everywhere(difference) {
+                let path = format!("targets.{target}.{}", difference.path);
+                told.push(ConfigurationDifference { path, ..difference.clone() });
+            } else if !told.contains(difference) {
+                told.push(difference.clone());
+            }
+        }
+    }
+    told
+}
+
+fn differing(from: Option<Flat>, to: Option<Flat>) -> Vec<ConfigurationDifference> {
+    let pairs = pairs(from.unwrap_or_default(), to.unwrap_or_default());
+    pairs.map(|(path, pair)| difference(path, pair)).filter(differs).collect()
+}
+
+fn component_pairs(sides: &ComponentSides<'_>) -> impl Iterator<Item = (String, Pair)> + use<> {
+    let both = [sides.from, sides.to];
+    let targets = both.iter().flatten().filter_map(|side| side.deployment.targets.get(side.target));
+    // A value that only an override sets on one side still is a value of the context.
+    let in_context: IndexSet<&str> =
+        targets.flat_map(|target| target.context.keys()).map(String::as_str).collect();
+    let [from, to] =
+        both.map(|side| side.and_then(|side| component_values(side, sides.component, &in_context)));
+    pairs(from.unwrap_or_default(), to.unwrap_or_default())
+}
+
+/// The paths of both sides, with what each has there.
+fn pairs(from: Flat, mut to: Flat) -> impl Iterator<Item = (String, Pair)> {
+    let mut both = Vec::new();
+    for (path, value) in from {
+        let there = to.shift_remove(&path);
+        both.push((path, (Some(value), there)));
+    }
+    both.extend(to.into_iter().map(|(path, value)| (path, (None, Some(value)))));
+    both.into_iter()
+}
+
+/// The variables and settings of a component on one side.
+fn component_values(
+    side: ConfigurationSide<'_>,
+    component: &ComponentName,
+    in_context: &IndexSet<&str>,
+) -> Option<Flat> {
+    let component = side.deployment.component(component)?;
+    let target = side.deployment.targets.get(side.target)?;
+    let mut flat = Flat::new();
+    for (name, value) in variables::on_target(component, target, &Values::new()).values {
+        let section = if in_context.contains(name.as_str()) { "context" } else { "vars" };
+        flatten(&mut flat, format!("{section}.{name}"), value);
+    }
+    add_declared(&mut flat, component);
+    Some(flat)
+}
+
+/// What a component declares besides variables and labels.
+fn add_declared(flat: &mut Flat, component: &Component) {
+    let mut add = |path: &str, value: Value| flat.insert(path.to_owned(), value);
+    add("type", json!(component.kind));
+    add("folder", json!(component.folder()));
+    add("depends_on", json!(component.depends_on));
+    if let Some(CommandSettings { plan, apply, working_directory, timeout }) = &component.settings.command {
+        add("settings.command.apply", json!(apply));
+        let plan = plan.as_ref().map(|plan| ("plan", json!(plan)));
+        let directory = working_directory.as_ref().map(|path| ("working_directory", json!(path)));
+        let timeout = timeout.map(|timeout| ("timeout", json!(format!("{timeout:?}"))));
+        for (name, value) in plan.into_iter().chain(directory).chain(timeout) {
+            add(&format!("settings.command.{name}"), value);
+        }
+    }
+    if let Some(NixpackSettings { publish, dockerfile_escape, sbom_required, sbom_formats }) =
+        &component.settings.nixpack
+    {
+        add("settings.nixpack.publish", json!(publish));
+        add("settings.nixpack.dockerfile_escape", json!(dockerfile_escape));
+        add("settings.nixpack.sbom.require", json!(sbom_required));
+        add("settings.nixpack.sbom.formats", json!(sbom_formats));
+    }
+    if let Some(health) = &component.settings.health {
+        flatten(flat, "settings.health".to_owned(), health.clone());
+    }
+}
+
+fn add_labels(flat: &mut Flat, labels: &Labels) {
+    flat.extend(labels.iter().map(|(name, value)| (format!("labels.{name}"), json!(value))));
+}
+
+/// Adds a value, a map as the values in it.
+fn flatten(flat: &mut Flat, path: String, value: Value) {
+    match value {
+        Value::Object(values) if !values.is_empty() => {
+            for (name, value) in values {
+                flatten(flat, format!("{path}.{name}"), value);
+            }
+        }
+        value => {
+            flat.insert(path, value);
+        }
+    }
+}
+
+fn difference(path: String, (from, to): Pair) -> ConfigurationDifference {
+    ConfigurationDifference { path, from, to }
+}
+
+fn differs(difference: &ConfigurationDifference) -> bool {
+    difference.change() != Change::NoChange
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::definition::ComponentOverride;
+    use super::super::fixtures::{component_name, deployment, target_name};
+    use super::*;
+
+    fn values(value: &Value) -> Values {
+        value.as_object().unwrap().clone()
+    }
+
+    fn sides<'a>(deployment: &'a Deployment, names: &'a [TargetName; 2]) -> Vec<ComponentSides<'a>> {
+        let side = |target| Some(ConfigurationSide { deployment, target });
+        deployment
+            .components
+            .iter()
+            .map(|component| ComponentSides {
+                component: &component.name,
+                from: side(&names[0]),
+                to: side(&names[1]),
+            })
+            .collect()
+    }
+
+    fn told(differences: &[ConfigurationDifference]) -> Vec<String> {
+        differences
+            .iter()
+            .map(|difference| format!("{} {}", difference.path, difference.change().as_words()))
+            .collect()
+    }
+
+    fn example() -> Deployment {
+        let mut deployment = deployment(&["api", "worker"], &[("staging", &[]), ("prod", &["staging"])]);
+        deployment.components[0].vars = values(&json!({"source": "./api"}));
+        let (staging, prod) = (target_name("staging"), target_name("prod"));
+        deployment.targets[&staging].context =
+            values(&json!({"cpu": 512, "level": "warn", "scale": {"min": 1, "max": 4}}));
+        deployment.targets[&prod].context =
+            values(&json!({"cpu": 2048, "level": "warn", "scale": {"max": 2}}));
+        let changes = ComponentOverride { vars: values(&json!({"cpu": 512, "queue": "slow"})) };
+        deployment.targets[&prod].components.insert(component_name("worker"), changes);
+        deployment
+    }
+
+    #[test]
+    fn the_context_is_told_once_where_components_agree() {
+        let deployment = example();
+        let names = [target_name("staging"), target_name("prod")];
+        assert_eq!(
+            told(&of_components(&sides(&deployment, &names), true)),
+            [
+                "api.context.cpu increased",
+                "worker.context.cpu no change",
+                "context.level no change",
+                "context.scale.min removed",
+                "context.scale.max decreased",
+                "worker.vars.queue added",
+            ]
+        );
+        let one = &sides(&deployment, &names)[..1];
+        let alone = of_components(one, false);
+        assert_eq!(told(&alone)[..2], ["api.context.cpu increased", "api.context.level no change"]);
+    }
+
+    #[test]
+    fn a_component_that_one_side_lacks_was_added() {
+        let deployment = example();
+        let names = [target_name("staging"), target_name("prod")];
+        let api = ComponentSides { from: None, ..sides(&deployment, &names)[0] };
+        let told = told(&of_components(&[api], false));
+        assert!(told.iter().all(|line| line.ends_with(" added")), "{told:?}");
+        assert!(told.contains(&"api.vars.source added".to_owned()));
+    }
+
+    #[test]
+    fn what_differs_alike_on_all_targets_is_told_once() {
+        let value = |path: &str, from: i32, to: i32| {
+            difference(path.to_owned(), (Some(json!(from)), Some(json!(to))))
+        };
+        let (dev, prod) = (target_name("dev"), target_name("prod"));
+        let all = across_targets(vec![
+            (&dev, vec![value("api.vars.port", 1, 2), value("context.cpu", 1, 1)]),
+            (&prod, vec![value("api.vars.port", 1, 2), value("context.cpu", 1, 4)]),
+        ]);
+        assert_eq!(told(&all), ["api.vars.port increased", "targets.prod.context.cpu increased"]);
+    }
+
+    #[test]
+    fn rules_and_settings_that_change_are_told() {
+        let before = example();
+        let mut after = example();
+        let prod = target_name("prod");
+        after.stacks.push("platform/vpc".to_owned());
+        after.labels.insert("team".to_owned(), "backend".to_owned());
+        after.components[1].depends_on.push(component_name("api"));
+        if let Some(rule) = &mut after.targets[&prod].promotion {
+            rule.requires_approval = false;
+        }
+        assert_eq!(
+            told(&of_deployment(Some(&before), Some(&after))),
+            ["stacks changed", "labels.team added"]
+        );
+        assert_eq!(
+            told(&of_target(Some(&before), Some(&after), &prod)),
+            ["promotion.requires_approval changed", "promotion.approval_method removed"]
+        );
+        let worker = ComponentSides {
+            component: &component_name("worker"),
+            from: Some(ConfigurationSide { deployment: &before, target: &prod }),
+            to: Some(ConfigurationSide { deployment: &after, target: &prod }),
+        };
+        let changed: Vec<_> = of_components(&[worker], false).into_iter().filter(differs).collect();
+        assert_eq!(told(&changed), ["worker.depends_on changed"]);
+    }
+}
