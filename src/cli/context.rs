@@ -13,7 +13,7 @@ use crate::deployment::names::ComponentReference;
 use crate::deployment::{CommitId, Component, Deployment, DeploymentName, TargetName};
 use crate::git::objects::EntryKind;
 use crate::git::{ObjectStore, Repository};
-use crate::ledger::{Freshness, Ledger, LedgerOptions};
+use crate::ledger::{Freshness, Ledger, LedgerOptions, Scope, Snapshot};
 use crate::render::document::error::Hint;
 use crate::render::document::{self, Document};
 use crate::render::stream::Streams;
@@ -41,11 +41,7 @@ impl Context {
         environment: Vec<(OsString, OsString)>,
     ) -> Result<Self, (Streams, CommandError)> {
         let streams = Streams::system(global.color.into(), global.quiet);
-        tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
-            .with_max_level(tracing_subscriber::filter::LevelFilter::from(global.logs_level))
-            .with_target(false)
-            .init();
+        crate::render::stream::log(global.logs_level.into());
         let directory = match (&global.chdir, std::env::current_dir()) {
             (Some(directory), _) if !directory.is_dir() => {
                 let message = format!("{} is not a directory", directory.display());
@@ -199,6 +195,26 @@ impl Context {
                 names.iter().find_map(|name| self.variable(name)).map(str::to_owned)
             })
             .unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    /// The ledger as it is on the remote, or as it is here where the remote does not answer; says how old that is. What
+    /// interrupted runs of this checkout have not published is published on the way.
+    pub fn snapshot(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
+        let freshness = ledger.refresh(scope);
+        let mut snapshot = ledger.read(scope)?;
+        let left_behind = snapshot.pending.iter().any(|run| !run.may_be_alive(self.now));
+        if left_behind && freshness == Freshness::Current && ledger.remote().is_some() {
+            match ledger.publish_pending(&snapshot.pending) {
+                Ok(published) => {
+                    self.streams
+                        .note(&format!("Published {published} records that an earlier run had kept\n"));
+                    snapshot = ledger.read(scope)?;
+                }
+                Err(error) => self.warn(&format!("records of an earlier run are not published: {error}")),
+            }
+        }
+        self.say_freshness(ledger, &freshness);
+        Ok(snapshot)
     }
 
     /// Says how old an answer is, where the remote was not asked or did not answer, and whatever the ledger noticed.

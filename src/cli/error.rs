@@ -62,6 +62,15 @@ impl CommandError {
         Self::new(exit::FAILED, "internal", message)
     }
 
+    /// Says it in other words.
+    #[must_use]
+    pub fn message(mut self, message: String) -> Self {
+        if let Self::Shown(error) = &mut self {
+            error.message = message;
+        }
+        self
+    }
+
     /// Adds a way out.
     #[must_use]
     pub fn hint(mut self, hint: Hint) -> Self {

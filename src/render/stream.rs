@@ -134,6 +134,11 @@ impl Streams {
     }
 }
 
+/// Writes log messages of this level and above to stderr.
+pub fn log(level: tracing_subscriber::filter::LevelFilter) {
+    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).with_target(false).init();
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

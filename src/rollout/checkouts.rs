@@ -73,12 +73,29 @@ impl Drop for Checkouts {
                 tracing::debug!(folder = %folder.display(), %error, "cannot remove a checkout");
             }
         }
+        if let Some(root) = self.folders.values().next().and_then(|folder| folder.parent()) {
+            remove_if_unused(root);
+        }
     }
 }
+
+/// Removes the folder of the checkouts, and `.atmos` with it, where nothing else is in them.
+fn remove_if_unused(root: &Path) {
+    let Some(parent) = root.parent().filter(|_| fs::remove_dir(root).is_ok()) else { return };
+    let only_ours = fs::read_dir(parent)
+        .is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == IGNORE_FILE));
+    if only_ours {
+        // Somebody who needs it again makes it again.
+        let _ = fs::remove_file(parent.join(IGNORE_FILE));
+        let _ = fs::remove_dir(parent);
+    }
+}
+
+const IGNORE_FILE: &str = ".gitignore";
 
 /// Keeps the folder out of everybody's `git status`.
 fn ignore(root: &Path) -> std::io::Result<()> {
     let Some(parent) = root.parent() else { return Ok(()) };
-    let file = parent.join(".gitignore");
+    let file = parent.join(IGNORE_FILE);
     if file.exists() { Ok(()) } else { fs::write(file, "*\n") }
 }

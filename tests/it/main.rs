@@ -7,13 +7,16 @@
     reason = "a test fails by panicking, and says on stderr why it was skipped"
 )]
 
+mod bad_input;
 mod checkouts;
 mod concurrency;
+mod diff;
 mod faults;
 mod interop;
 mod layers;
 mod locks;
 mod names;
 mod promotion;
+mod spec_commands;
 mod story;
 mod support;

@@ -171,7 +171,6 @@ fn status_and_history_say_what_runs_where() {
     checkout
         .atmos("deployment status payment-service --target prod")
         .succeeded()
-        .shows("payment-service → prod")
         .shows(short)
         .shows("Promoted from: staging")
         .shows("Approved by: ada@example.com");
@@ -192,7 +191,6 @@ fn status_and_history_say_what_runs_where() {
     checkout
         .atmos("deployment history payment-service --target prod")
         .succeeded()
-        .shows("payment-service → prod deployment history")
         .shows("Promoted from staging");
 }
 
@@ -256,6 +254,9 @@ fn a_plan_changes_nothing() {
     }
     assert_eq!(environment.applied(), [""; 0]);
     assert_eq!((checkout.snapshot(), remote.snapshot()), before);
+    let left: Vec<_> =
+        std::fs::read_dir(checkout.path.join(".atmos/workdir")).into_iter().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
@@ -353,7 +354,7 @@ fn another_checkout_sees_the_same_and_goes_on() {
     checkout.git(&["push", "--quiet"]);
     let other = environment.clone(&remote.url(), "other", Clone::default());
     assert_eq!(
-        other.json("deployment status payment-service --offline")["deployments"],
+        other.json("deployment status payment-service --offline")["deployments"][0]["targets"],
         json!([]),
         "a clone brings no state along, and nobody may ask for it"
     );

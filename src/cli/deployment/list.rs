@@ -74,8 +74,7 @@ fn deployments(
 ) -> Result<ExitCode, CommandError> {
     let LoadedAll { deployments, problems } = load_all(&*project.source, &project.config)?;
     let ledger = context.ledger(repository, &project.config)?;
-    let freshness = ledger.refresh(&Scope::All);
-    let snapshot = ledger.read(&Scope::All)?;
+    let snapshot = context.snapshot(&ledger, &Scope::All)?;
     say_left_out(context, &problems);
     let mut items = Vec::new();
     for loaded in deployments.into_values() {
@@ -90,7 +89,7 @@ fn deployments(
         }
     }
     context.print(&DeploymentList { deployments: items }, render::list::deployments)?;
-    context.say_freshness(&ledger, &freshness);
+    context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -110,12 +109,11 @@ fn targets(
 ) -> Result<ExitCode, CommandError> {
     let ledger = context.ledger(repository, &project.config)?;
     let scope = Scope::Deployment(deployment.name.clone());
-    let freshness = ledger.refresh(&scope);
-    let state = ledger.read(&scope)?.deployment(&deployment.name);
+    let state = context.snapshot(&ledger, &scope)?.deployment(&deployment.name);
     let mut list = TargetList::new(deployment, Some(&state), context.now());
     list.targets.retain(|item| holds_all(labels, &[&deployment.labels, &item.labels]));
     context.print(&list, render::list::targets)?;
-    context.say_freshness(&ledger, &freshness);
+    context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -143,11 +141,15 @@ fn components(
     known_target(deployment, target)?;
     let ledger = context.ledger(repository, &project.config)?;
     let scope = Scope::Targets(deployment.name.clone(), vec![target.clone()]);
-    let freshness = ledger.refresh(&scope);
-    let state = ledger.read(&scope)?.deployment(&deployment.name).targets.remove(target).unwrap_or_default();
+    let state = context
+        .snapshot(&ledger, &scope)?
+        .deployment(&deployment.name)
+        .targets
+        .remove(target)
+        .unwrap_or_default();
     let list = matching(ComponentList::new(deployment, Some((target, &state))));
     context.print(&list, render::list::components)?;
-    context.say_freshness(&ledger, &freshness);
+    context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -38,8 +38,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         (None, _) => Scope::All,
     };
     let ledger = context.ledger(&repository, &project.config)?;
-    let freshness = ledger.refresh(&scope);
-    let snapshot = ledger.read(&scope)?;
+    let snapshot = context.snapshot(&ledger, &scope)?;
     let now = context.now();
     let mut locks = Vec::new();
     for state in snapshot.deployments.values() {
@@ -49,6 +48,6 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         }
     }
     context.print(&LockList { locks }, render::locks::text)?;
-    context.say_freshness(&ledger, &freshness);
+    context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
 }

@@ -32,8 +32,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let deployment = project.deployment(context, &args.deployment)?;
     let ledger = context.ledger(&repository, &project.config)?;
     let scope = Scope::Deployment(args.deployment.clone());
-    let freshness = ledger.refresh(&scope);
-    let state = ledger.read(&scope)?.deployment(&args.deployment);
+    let state = context.snapshot(&ledger, &scope)?.deployment(&args.deployment);
     let behind =
         if args.show_status { commits_behind(&repository, &deployment, &state)? } else { BTreeMap::new() };
     let view = promotion_status(&deployment, &state, &behind, context.now());
@@ -41,7 +40,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     context.print(&PromotionGraph::from(&view), |graph, presentation| {
         render::promotion_graph::text(graph, show_status, presentation)
     })?;
-    context.say_freshness(&ledger, &freshness);
+    context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -26,10 +26,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let deployment = project.deployment(context, &args.deployment)?;
     let ledger = context.ledger(&repository, &project.config)?;
     let scope = Scope::Deployment(args.deployment.clone());
-    let freshness = ledger.refresh(&scope);
-    let state = ledger.read(&scope)?.deployment(&args.deployment);
+    let state = context.snapshot(&ledger, &scope)?.deployment(&args.deployment);
     let view = promotion_status(&deployment, &state, &BTreeMap::new(), context.now());
     context.print(&PromotionStatus::from(&view), render::promotion_status::text)?;
-    context.say_freshness(&ledger, &freshness);
+    context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
 }

@@ -41,8 +41,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         (None, _) => Scope::All,
     };
     let ledger = context.ledger(&repository, &project.config)?;
-    let freshness = ledger.refresh(&scope);
-    let snapshot = ledger.read(&scope)?;
+    let snapshot = context.snapshot(&ledger, &scope)?;
     let now = context.now();
     let deployments = if let Some(name) = &args.deployment {
         vec![DeploymentEntry::new(declared.first(), &snapshot.deployment(name), now)]
@@ -59,6 +58,6 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
             .collect()
     };
     context.print(&DeploymentStatus { deployments }, render::status::text)?;
-    context.say_freshness(&ledger, &freshness);
+    context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
 }

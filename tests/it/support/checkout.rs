@@ -121,7 +121,7 @@ impl<'e> Checkout<'e> {
 
     /// Everything that git keeps here and what the work tree has: equal before and after what changes nothing.
     pub(crate) fn snapshot(&self) -> String {
-        let status = self.git(&["status", "--porcelain", "--ignored"]);
+        let status = self.git(&["status", "--porcelain"]);
         format!("{}\n{status}", snapshot(self.environment, &self.path))
     }
 }

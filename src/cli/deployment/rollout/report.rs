@@ -104,7 +104,9 @@ impl Undertaking<'_, '_> {
         let kept = unpublished.kept;
         let remote = self.prepared.ledger.remote().unwrap_or("the remote");
         let records = if kept == 1 { "1 record is".to_owned() } else { format!("{kept} records are") };
+        let message = unpublished.to_string();
         CommandError::from(unpublished.source)
+            .message(message)
             .details([format!(
                 "The components were applied. {records} kept in this repository under refs/atmos/pending and \
                  not on {remote} yet."

@@ -1,0 +1,238 @@
+//! Every command line of the specification that belongs to the verbs that there are, as written.
+//!
+//! Commits are the one thing that cannot be as written: the specification's ids are those of nobody's repository.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::support::{Checkout, TestEnvironment};
+
+/// Where a line stands in the specification, the line, and the exit code that it ends with. They run in this order, in
+/// one repository.
+const LINES: [(&str, &str, i32); 49] = [
+    ("cli-integration.md, validate", "atmos deployment validate payment-service", 0),
+    ("cli-integration.md, validate", "atmos deployment validate --all", 0),
+    ("cli-integration.md, validate", "atmos deployment validate payment-service --check-promotions", 0),
+    ("cli-integration.md, status", "atmos deployment status", 0),
+    ("cli-integration.md, list", "atmos deployment list", 0),
+    ("cli-integration.md, list", "atmos deployment list deployments", 0),
+    ("cli-integration.md, list", "atmos deployment list targets payment-service", 0),
+    ("cli-integration.md, list", "atmos deployment list components payment-service --target prod", 0),
+    ("cli-integration.md, list", "atmos deployment list --label environment=prod", 0),
+    ("cli-integration.md, promotion-graph", "atmos deployment promotion-graph payment-service", 0),
+    ("git-tracking.md, Deploy to Dev", "atmos deployment rollout payment-service --target dev", 0),
+    (
+        "cli-integration.md, rollout",
+        "atmos deployment rollout payment-service --target dev --git-sha abc123def",
+        0,
+    ),
+    ("cli-integration.md, Typical Workflow", "atmos deployment status payment-service --target dev", 0),
+    (
+        "target-promotion.md, CLI Validation",
+        "atmos deployment rollout payment-service --target prod --promote-from dev",
+        3,
+    ),
+    ("target-promotion.md, Promotion Status", "atmos deployment promotion-status payment-service", 0),
+    (
+        "target-promotion.md, CLI Validation",
+        "atmos deployment rollout payment-service --target staging --promote-from dev",
+        0,
+    ),
+    ("cli-integration.md, Typical Workflow", "atmos deployment status payment-service --target staging", 0),
+    // Nobody is there to approve.
+    (
+        "target-promotion.md, CLI Validation",
+        "atmos deployment rollout payment-service --target prod --promote-from staging",
+        3,
+    ),
+    (
+        "target-promotion.md, Selective Component Promotion",
+        "atmos deployment rollout payment-service --target prod --promote-from staging --component api",
+        3,
+    ),
+    (
+        "target-promotion.md, Cross-Deployment Promotion",
+        "atmos deployment rollout inventory-service --target prod --promote-from payment-service/prod",
+        3,
+    ),
+    // Likewise: skipping the check of the path skips no approval.
+    (
+        "cli-integration.md, Error Messages",
+        "atmos deployment rollout payment-service --target prod --skip-promotion-check",
+        3,
+    ),
+    ("cli-integration.md, rollout", "atmos deployment rollout payment-service --target prod", 3),
+    (
+        "an approval on the way",
+        "atmos deployment rollout payment-service --target prod --promote-from staging --approve yes",
+        0,
+    ),
+    ("git-tracking.md, Query Deployment State", "atmos deployment status payment-service --target prod", 0),
+    ("cli-integration.md, status", "atmos deployment status payment-service", 0),
+    (
+        "git-tracking.md, Query Deployment State",
+        "atmos deployment history payment-service --target prod --component api",
+        0,
+    ),
+    ("cli-integration.md, history", "atmos deployment history payment-service --target prod", 0),
+    ("cli-integration.md, history", "atmos deployment history payment-service --target prod --limit 10", 0),
+    (
+        "cli-integration.md, history",
+        "atmos deployment history payment-service --target prod --since 2025-01-01 --until 2025-01-31",
+        0,
+    ),
+    (
+        "cli-integration.md, diff",
+        "atmos deployment diff payment-service --from-target prod --to-target staging",
+        0,
+    ),
+    (
+        "cli-integration.md, diff",
+        "atmos deployment diff payment-service --from-sha abc123 --to-sha def456",
+        0,
+    ),
+    (
+        "cli-integration.md, diff",
+        "atmos deployment diff payment-service --from-target prod --to-target staging --component api",
+        0,
+    ),
+    (
+        "cli-integration.md, diff",
+        "atmos deployment diff payment-service --from-target prod --to-target staging --show-files",
+        0,
+    ),
+    (
+        "cli-integration.md, promotion-graph",
+        "atmos deployment promotion-graph payment-service --show-status",
+        0,
+    ),
+    (
+        "definitions.md, Rollout",
+        "atmos deployment rollout payment-service --target prod --git-sha abc123def",
+        3,
+    ),
+    (
+        "git-tracking.md, Rollback",
+        "atmos deployment rollout payment-service --target prod --git-sha def456",
+        3,
+    ),
+    (
+        "cli-integration.md, rollout",
+        "atmos deployment rollout payment-service --target prod --git-sha def456abc",
+        3,
+    ),
+    (
+        "cli-integration.md, Typical Workflow",
+        "atmos deployment rollout payment-service --target prod --git-sha <previous-sha>",
+        3,
+    ),
+    ("README.md, 3", "atmos deployment rollout api --target dev", 0),
+    ("README.md, 4", "atmos deployment rollout api --target staging --promote-from dev", 0),
+    ("definitions.md, Promotion Path", "atmos deployment rollout api --target prod --promote-from dev", 3),
+    ("README.md, 4", "atmos deployment rollout api --target prod --promote-from staging", 0),
+    ("README.md, 5", "atmos deployment status api", 0),
+    ("README.md, Troubleshooting", "atmos deployment status api --target prod", 0),
+    ("README.md, 6", "atmos deployment diff api --from-target prod --to-target staging", 0),
+    ("README.md, 6", "atmos deployment diff api --from-target prod --to-target staging --show-code", 0),
+    ("README.md, 7", "atmos deployment history api --target prod", 0),
+    ("README.md, 8", "atmos deployment rollout api --target prod --git-sha def456a", 0),
+    (
+        "README.md, Troubleshooting",
+        "atmos deployment rollout api --target prod --git-sha <previous-commit>",
+        0,
+    ),
+];
+
+/// The verbs that there are.
+const VERBS: [&str; 12] = [
+    "rollout",
+    "status",
+    "history",
+    "list",
+    "describe",
+    "validate",
+    "promotion-graph",
+    "promotion-status",
+    "diff",
+    "lock",
+    "unlock",
+    "locks",
+];
+
+/// The deployments that the specification speaks of: `payment-service` is there; `api` asks nobody for approval.
+fn deployments(checkout: &Checkout<'_>) {
+    let path = |name: &str| format!("deployments/{name}.yaml");
+    let file = std::fs::read_to_string(checkout.path.join(path("payment-service"))).unwrap();
+    let named = |name: &str| file.replace("name: payment-service", &format!("name: {name}"));
+    checkout.write(&path("inventory-service"), &named("inventory-service"));
+    let without = ", requires_approval: true, approval_method: manual";
+    checkout.write(&path("api"), &named("api").replace(without, ""));
+}
+
+#[test]
+fn every_command_line_of_the_specification_runs_as_written() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    deployments(&checkout);
+    let older = checkout.commit("All deployments");
+    // What prod of `api` can be rolled back to has to have run there.
+    for line in ["dev", "staging --promote-from dev", "prod --promote-from staging"] {
+        checkout.atmos(&format!("deployment rollout api --target {line}")).succeeded();
+    }
+    let newer = checkout.commit_version("2");
+    for (place, line, code) in LINES {
+        let words: Vec<_> = line
+            .split(' ')
+            .map(|word| match word {
+                "abc123" | "abc123def" => &newer[..10],
+                "def456" | "def456a" | "def456abc" | "<previous-sha>" | "<previous-commit>" => &older[..10],
+                other => other,
+            })
+            .collect();
+        let run = checkout.atmos(&words[1..].join(" "));
+        assert_eq!(run.code, Some(code), "{place}\n{}", run.report());
+    }
+}
+
+#[test]
+fn no_command_line_of_the_specification_is_forgotten() {
+    let shared = std::env::var_os("ATMOS_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let Ok(documents) = std::fs::read_dir(shared.join("spec")) else {
+        eprintln!("skipped: the specification is not here; ATMOS_SHARED names the folder that holds it");
+        return;
+    };
+    let known: BTreeSet<_> = LINES.iter().map(|(_, line, _)| *line).collect();
+    let mut forgotten = BTreeSet::new();
+    for document in documents {
+        let text = std::fs::read_to_string(document.unwrap().path()).unwrap();
+        for line in text.lines() {
+            let line = line.trim().trim_start_matches("run: ").trim_start_matches("$ ");
+            let line = line.split(" #").next().unwrap_or_default().trim();
+            let Some(verb) = line.strip_prefix("atmos deployment ") else { continue };
+            let verb = verb.split(' ').next().unwrap_or_default();
+            let is_pattern =
+                ["<deployment>", "[deployment]", "[flags]"].iter().any(|word| line.contains(word));
+            if VERBS.contains(&verb) && !is_pattern && !known.contains(line) {
+                forgotten.insert(line.to_owned());
+            }
+        }
+    }
+    assert!(forgotten.is_empty(), "{forgotten:#?}");
+}
+
+#[test]
+fn help_shows_examples_and_the_tools_around_are_generated() {
+    let environment = TestEnvironment::new();
+    let nowhere = Checkout::new(&environment, environment.path("home"));
+    for verb in VERBS {
+        let help = nowhere.atmos(&format!("deployment {verb} --help")).succeeded();
+        assert!(help.stdout.contains(&format!("atmos deployment {verb}")), "{}", help.report());
+        assert!(help.stdout.contains("Examples:"), "{}", help.report());
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        nowhere.atmos(&format!("completion {shell}")).succeeded().shows("atmos");
+    }
+    nowhere.atmos("man").succeeded().shows(".TH");
+    nowhere.atmos("--version").succeeded().shows(env!("CARGO_PKG_VERSION"));
+}
