@@ -6,6 +6,8 @@ mod context;
 pub mod deployment;
 mod error;
 mod man;
+#[cfg(test)]
+mod reference;
 mod revision;
 mod usage;
 

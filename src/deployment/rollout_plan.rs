@@ -124,13 +124,8 @@ pub struct RolloutBasis<'a> {
 /// Decides a rollout.
 pub fn plan(basis: RolloutBasis<'_>, request: &RolloutRequest) -> Result<RolloutPlan, Refusal> {
     let target = &request.target;
-    if let Some(lock) = basis
-        .state
-        .targets
-        .get(target)
-        .and_then(|state| state.freeze())
-        .filter(|lock| !lock.lock.expired(basis.now))
-    {
+    let freeze = basis.state.targets.get(target).and_then(|state| state.freeze());
+    if let Some(lock) = freeze.filter(|held| !held.lock.expired(basis.now)) {
         return Err(Refusal::Frozen { target: target.clone(), lock: Box::new(lock.clone()) });
     }
     let wanted = |component: &&Component| {
