@@ -14,3 +14,4 @@ pub mod ledger;
 pub mod render;
 pub mod rollout;
 pub mod scheduler;
+pub mod stacks;

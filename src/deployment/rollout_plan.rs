@@ -117,12 +117,15 @@ pub struct RolloutBasis<'a> {
     pub components: &'a [Component],
     pub state: &'a DeploymentState,
     pub past: &'a PastFacts,
+    /// A freeze that has ended by then is none.
+    pub now: jiff::Timestamp,
 }
 
 /// Decides a rollout.
 pub fn plan(basis: RolloutBasis<'_>, request: &RolloutRequest) -> Result<RolloutPlan, Refusal> {
     let target = &request.target;
-    if let Some(lock) = basis.state.targets.get(target).and_then(|state| state.freeze()) {
+    let freeze = basis.state.targets.get(target).and_then(|state| state.freeze());
+    if let Some(lock) = freeze.filter(|held| !held.lock.expired(basis.now)) {
         return Err(Refusal::Frozen { target: target.clone(), lock: Box::new(lock.clone()) });
     }
     let wanted = |component: &&Component| {

@@ -1,4 +1,4 @@
-//! The output of `git diff-tree -z --raw --numstat [--patch]`: three lists of the same files in the same order.
+//! The output of `git diff -z --raw --numstat [--patch]`: three lists of the same files in the same order.
 
 use crate::deployment::diff::{FileChange, FileDifference};
 

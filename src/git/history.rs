@@ -4,18 +4,20 @@
 use std::path::Path;
 
 use crate::deployment::CommitId;
-use crate::deployment::diff::{CommitSummary, FileDifference, SideName};
+use crate::deployment::diff::{FileDifference, SideName};
 
 use super::file_changes;
 use super::process::{Git, GitError};
 
 /// How two histories have come apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Divergence {
     /// How many commits the first has that the second lacks.
     pub ahead: usize,
     /// How many commits the second has that the first lacks.
     pub behind: usize,
+    /// The newest of them, newest first, with the one side that has them.
+    pub newest: Vec<(CommitId, SideName)>,
 }
 
 impl Git {
@@ -32,39 +34,32 @@ impl Git {
         text.trim().parse().map_err(|_| unexpected(&text))
     }
 
-    /// How many commits each of two has that the other lacks.
-    pub fn divergence(&self, from: &CommitId, to: &CommitId) -> Result<Divergence, GitError> {
-        let arguments = ["--left-right", "--count", &between(from, to), "--"];
-        let output = self.verb("rev-list").args(arguments).run()?;
-        let text = String::from_utf8_lossy(&output);
-        let mut numbers = text.split_whitespace().map(str::parse);
-        match (numbers.next(), numbers.next()) {
-            (Some(Ok(ahead)), Some(Ok(behind))) => Ok(Divergence { ahead, behind }),
-            _ => Err(unexpected(&text)),
-        }
+    /// Which commits only one of two has, in a single walk; the newest `limit` of them by name.
+    pub fn divergence(&self, from: &CommitId, to: &CommitId, limit: usize) -> Result<Divergence, GitError> {
+        let range = format!("{from}...{to}");
+        let output = self.verb("rev-list").args(["--left-right", &range, "--"]).run()?;
+        parse_divergence(&output, limit)
     }
 
-    /// The newest `limit` commits that only one of two has, newest first.
-    pub fn commits_between(
-        &self,
-        from: &CommitId,
-        to: &CommitId,
-        limit: usize,
-    ) -> Result<Vec<CommitSummary>, GitError> {
+    /// The commits without parents that lead to any of these. In a shallow checkout, history ends early at some.
+    pub(super) fn roots(&self, commits: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
+        if commits.is_empty() {
+            return Ok(Vec::new());
+        }
         let output = self
             .verb("rev-list")
-            .args(["--left-right", "--no-commit-header", "--format=tformat:%m%H%x00%s%x00"])
-            .args([&format!("--max-count={limit}"), "--encoding=UTF-8", &between(from, to), "--"])
+            .arg("--max-parents=0")
+            .args(commits.iter().map(CommitId::as_str))
+            .arg("--")
             .run()?;
-        parse_summaries(&output)
+        parse_ids(&output)
     }
 
     /// Those of several commits that lead to none of the others.
     pub fn independent(&self, commits: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
         let output =
             self.verb("merge-base").arg("--independent").args(commits.iter().map(CommitId::as_str)).run()?;
-        let text = String::from_utf8_lossy(&output);
-        text.lines().map(|line| line.trim().parse().map_err(|_| unexpected(line))).collect()
+        parse_ids(&output)
     }
 
     /// What happened to each file between two commits, with renames found; with the hunks where `code` is wanted.
@@ -74,14 +69,18 @@ impl Git {
         to: &CommitId,
         code: bool,
     ) -> Result<Vec<FileDifference>, GitError> {
-        let mut invocation =
-            self.verb("diff-tree").args(["-r", "-z", "--raw", "--numstat", "--find-renames"]);
+        // `diff`, because unlike `diff-tree` it reads what the checkout has from there, which is several times faster. The
+        // options undo what configuration can do to its form.
+        let mut invocation = self
+            .verb("diff")
+            .args(["-z", "--raw", "--numstat", "--find-renames", "--submodule=short", "--no-relative"])
+            .args(["--no-color", "--no-ext-diff", "--no-textconv"]);
         if code {
-            invocation = invocation.args(["--patch", "--no-color", "--no-ext-diff", "--no-textconv"]);
+            invocation = invocation.arg("--patch");
         }
         let output = invocation.args([from.as_str(), to.as_str(), "--"]).run()?;
         file_changes::parse(&output).ok_or_else(|| GitError::Unexpected {
-            verb: "diff-tree".to_owned(),
+            verb: "diff".to_owned(),
             detail: String::from_utf8_lossy(&output).chars().take(80).collect(),
         })
     }
@@ -96,27 +95,35 @@ impl Git {
     }
 }
 
-/// The commits that only one of two has, in git's words.
-fn between(from: &CommitId, to: &CommitId) -> String {
-    format!("{from}...{to}")
+/// One id a line.
+fn parse_ids(output: &[u8]) -> Result<Vec<CommitId>, GitError> {
+    let text = String::from_utf8_lossy(output);
+    text.lines().map(|line| line.trim().parse().map_err(|_| unexpected(line))).collect()
 }
 
 fn unexpected(text: &str) -> GitError {
     GitError::Unexpected { verb: "rev-list".to_owned(), detail: text.chars().take(80).collect() }
 }
 
-/// Reads `<mark><id> NUL <subject> NUL LF`, once for each commit.
-fn parse_summaries(output: &[u8]) -> Result<Vec<CommitSummary>, GitError> {
-    let text = String::from_utf8_lossy(output);
-    let mut fields = text.split('\0');
-    let mut summaries = Vec::new();
-    while let (Some(head), Some(subject)) = (fields.next(), fields.next()) {
-        let head = head.trim_start_matches('\n');
-        let only_in = if head.starts_with('<') { SideName::From } else { SideName::To };
-        let commit = head.trim_start_matches(['<', '>']).parse().map_err(|_| unexpected(head))?;
-        summaries.push(CommitSummary { commit, summary: subject.to_owned(), only_in });
+/// Reads `<id` and `>id`, one a line, newest first.
+fn parse_divergence(output: &[u8], limit: usize) -> Result<Divergence, GitError> {
+    let mut divergence = Divergence::default();
+    for line in output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let only_in = match line.first() {
+            Some(b'<') => SideName::From,
+            Some(b'>') => SideName::To,
+            _ => return Err(unexpected(&String::from_utf8_lossy(line))),
+        };
+        match only_in {
+            SideName::From => divergence.ahead += 1,
+            SideName::To => divergence.behind += 1,
+        }
+        if divergence.newest.len() < limit {
+            let id = String::from_utf8_lossy(&line[1..]);
+            divergence.newest.push((id.parse().map_err(|_| unexpected(&id))?, only_in));
+        }
     }
-    Ok(summaries)
+    Ok(divergence)
 }
 
 #[cfg(test)]
@@ -124,20 +131,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn summaries_know_their_side_and_may_hold_anything() {
-        let (one, two) = ("1".repeat(40), "2".repeat(40));
-        let output = format!(">{one}\0fix: <{two} \u{1b}[31m\0\n<{two}\0\0\n");
-        let summaries = parse_summaries(output.as_bytes()).unwrap();
-        let seen: Vec<_> = summaries
-            .iter()
-            .map(|summary| (summary.commit.as_str(), summary.summary.as_str(), summary.only_in))
-            .collect();
-        let subject = format!("fix: <{two} \u{1b}[31m");
-        assert_eq!(
-            seen,
-            [(one.as_str(), subject.as_str(), SideName::To), (two.as_str(), "", SideName::From)]
-        );
-        assert!(parse_summaries(b"").unwrap().is_empty());
-        assert!(parse_summaries(b">nothing\0x\0\n").is_err());
+    fn every_commit_is_counted_and_the_newest_are_named() {
+        let [one, two, three] = ["1", "2", "3"].map(|digit| digit.repeat(40));
+        let output = format!(">{one}\n<{two}\n>{three}\n");
+        let divergence = parse_divergence(output.as_bytes(), 2).unwrap();
+        assert_eq!((divergence.ahead, divergence.behind), (1, 2));
+        let newest = vec![(one.parse().unwrap(), SideName::To), (two.parse().unwrap(), SideName::From)];
+        assert_eq!(divergence.newest, newest);
+    }
+
+    #[test]
+    fn nothing_between_two_and_output_that_is_something_else() {
+        assert_eq!(parse_divergence(b"", 2).unwrap(), Divergence::default());
+        assert!(parse_divergence(b">nothing\n", 2).is_err());
+        assert!(parse_divergence(b"commit 1\n", 2).is_err());
     }
 }

@@ -221,6 +221,14 @@ impl ObjectStore {
         Some(commit.time().seconds())
     }
 
+    /// The first paragraph of a commit's message, in one line.
+    pub fn commit_summary(&self, commit: &CommitId) -> Result<String, ObjectError> {
+        let commit = self.repository.find_commit(self.oid(&commit.0)?)?;
+        let message = String::from_utf8_lossy(commit.message_bytes());
+        let lines = message.trim_start().lines().map(str::trim).take_while(|line| !line.is_empty());
+        Ok(lines.collect::<Vec<_>>().join(" "))
+    }
+
     /// The tree of a commit that holds notes.
     pub(super) fn commit_tree(&self, commit: &ObjectId) -> Result<git2::Tree<'_>, ObjectError> {
         Ok(self.repository.find_commit(self.oid(commit)?)?.tree()?)

@@ -116,7 +116,10 @@ impl Ledger<'_> {
             }
             in_the_way.push((name, object.cloned()));
         }
-        let lock = Lock { acquired_at: now, expires_at: expiry(now, request.lease), ..request.lock.clone() };
+        // Locks are written in whole seconds.
+        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let lock =
+            Lock { acquired_at: second, expires_at: expiry(second, request.lease), ..request.lock.clone() };
         let object = self.write_lock(request, &lock)?;
         let mut step = Step::default();
         for (name, seen) in in_the_way {

@@ -152,7 +152,9 @@ impl<'r> Ledger<'r> {
         }
     }
 
-    fn now(&self) -> Timestamp {
+    /// The clock. A command that has waited for a lock does not decide by when it started.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         (self.options.now)()
     }
 

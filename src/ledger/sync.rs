@@ -141,6 +141,20 @@ impl Ledger<'_> {
         self.repository.git().fetch(remote, &refspecs, &options)
     }
 
+    /// Gets the whole history that leads to these commits, which are here, and says whether it is complete then.
+    pub fn complete_history(&self, commits: &[CommitId]) -> Result<bool, GitError> {
+        let missing = self.repository.history_ends(commits)?;
+        let Some(remote) = self.reachable_remote() else { return Ok(missing.is_empty()) };
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        // Where history ends early is where the remote has been asked before: it has these commits.
+        let wanted: Vec<_> = missing.iter().map(ToString::to_string).collect();
+        let options = FetchOptions { unshallow: true, ..FetchOptions::default() };
+        self.repository.git().fetch(remote, &wanted, &options)?;
+        Ok(self.repository.history_ends(commits)?.is_empty())
+    }
+
     /// What a CI checkout has of history is what it keeps: one commit deep where it is shallow.
     fn fetch_options(&self) -> FetchOptions {
         FetchOptions { depth: self.repository.is_shallow().then_some(1), ..FetchOptions::default() }

@@ -11,17 +11,18 @@ use crate::deployment::{CommitId, RecordStatus};
 #[must_use]
 pub fn text(status: &DeploymentStatus, presentation: &Presentation) -> String {
     match status.deployments.as_slice() {
-        [] if presentation.form == Form::Terminal => "No deployments.\n".to_owned(),
+        // The columns do not depend on how much there is, so that a script can rely on them.
+        all if presentation.form == Form::Pipe => every_deployment(all, presentation),
+        [] => "No deployments.\n".to_owned(),
         [deployment] => match deployment.targets.as_slice() {
             [target] => one_target(deployment, target, presentation),
             _ => one_deployment(deployment, presentation),
         },
-        many if presentation.form == Form::Terminal => {
+        many => {
             let sections: Vec<_> =
                 many.iter().map(|deployment| one_deployment(deployment, presentation)).collect();
             sections.join("\n")
         }
-        many => every_deployment(many, presentation),
     }
 }
 
@@ -72,13 +73,23 @@ fn one_deployment(deployment: &DeploymentEntry, presentation: &Presentation) -> 
 
 /// For programs: one table, in which every row says which deployment it is about.
 fn every_deployment(deployments: &[DeploymentEntry], presentation: &Presentation) -> String {
-    let mut table = Table::new(["Deployment", "Target", "Component", "Commit", "Deployed", "Status"]);
-    let mut facts = Vec::new();
+    let mut table = Table::new(["Deployment", "Target", "Component", "Commit", "Deployed", "By", "Status"]);
+    let only_target = match deployments {
+        [deployment] => Some(&deployment.targets).filter(|targets| targets.len() == 1),
+        _ => None,
+    };
+    let mut facts: Vec<_> = only_target
+        .into_iter()
+        .flatten()
+        .flat_map(|target| record_facts(&target.components, presentation))
+        .collect();
     for deployment in deployments {
         for target in &deployment.targets {
             let (of, on) = (&deployment.deployment, &target.target);
-            for [component, commit, deployed, status] in rows(target, presentation) {
-                table.row([of.as_str().into(), on.as_str().into(), component, commit, deployed, status]);
+            for (row, component) in rows(target, presentation).into_iter().zip(&target.components) {
+                let [name, commit, deployed, status] = row;
+                let by = component.deployed_by.as_deref().unwrap_or_default().into();
+                table.row([of.as_str().into(), on.as_str().into(), name, commit, deployed, by, status]);
             }
             facts.extend(warnings(target, presentation).map(|warning| format!("{of} → {on}: {warning}")));
         }
@@ -337,7 +348,7 @@ mod tests {
     fn nothing_is_said_plainly() {
         let none = DeploymentStatus { deployments: Vec::new() };
         assert_eq!(text(&none, &terminal()), "No deployments.\n");
-        assert_eq!(text(&none, &pipe()), "Deployment\tTarget\tComponent\tCommit\tDeployed\tStatus\n");
+        assert_eq!(text(&none, &pipe()), "Deployment\tTarget\tComponent\tCommit\tDeployed\tBy\tStatus\n");
         let empty = document(&state(vec![("prod", Vec::new())]));
         assert_eq!(plain(&text(&empty, &terminal())), "payment-service → prod\n\nNothing is deployed.\n");
     }
@@ -348,7 +359,8 @@ mod tests {
         let document = document(&state(vec![("prod", vec![("api", plain_ref)])]));
         assert_eq!(
             text(&document, &pipe()),
-            "Component\tCommit\tDeployed\tBy\tStatus\napi\tabc123d\t-\t-\t-\n"
+            "Deployment\tTarget\tComponent\tCommit\tDeployed\tBy\tStatus\n\
+             payment-service\tprod\tapi\tabc123d\t-\t-\t-\n"
         );
     }
 

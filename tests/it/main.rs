@@ -19,5 +19,6 @@ mod locks;
 mod names;
 mod promotion;
 mod spec_commands;
+mod stacks_conformance;
 mod story;
 mod support;

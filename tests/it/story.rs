@@ -339,10 +339,16 @@ fn the_promotion_graph_and_status_know_what_is_ready() {
         .shows("staging → prod (ready, requires approval)");
     assert_eq!(checkout.json("deployment promotion-graph payment-service")["kind"], "PromotionGraph");
     checkout
-        .atmos("deployment promotion-graph payment-service --show-status")
+        .atmos("deployment promotion-graph payment-service")
         .succeeded()
         .shows("payment-service promotion graph:")
+        .shows("(entry point)")
         .shows("from: staging, requires approval");
+    checkout
+        .atmos("deployment promotion-graph payment-service --show-status")
+        .succeeded()
+        .shows("ready to promote ✓")
+        .shows("not deployed");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use crate::cli::args::KeyValue;
 use crate::cli::context::{Context, Project, known_target};
 use crate::cli::error::CommandError;
-use crate::config::{ConfigError, LoadedAll, Problem, load_all};
+use crate::config::{ConfigError, LoadedAll, Problem, Severity, load_all};
 use crate::deployment::definition::Labels;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
@@ -93,10 +93,10 @@ fn deployments(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says which file is not listed and why, by the first thing that is wrong with it.
+/// Says which files are not listed and why.
 fn say_left_out(context: &Context, problems: &[Problem]) {
-    if let Some(problem) = problems.first() {
-        context.warn(&format!("{} is left out: {problem}", problem.file));
+    for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
+        context.warn(&format!("not listed: {problem}"));
     }
 }
 

@@ -143,7 +143,7 @@ fn held_by_others(context: &Context, request: &LockRequest, held: &[HeldLock]) -
                 format!("atmos deployment unlock {deployment} --target {target}{flag}"),
             ));
             let since = context.clock().relative_and_exact(lock.acquired_at);
-            let reason = lock.reason.iter().map(|reason| format!(": {reason}")).collect::<String>();
+            let reason = lock.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             let run = lock.run_url.as_ref().unwrap_or(&lock.run_id);
             format!("{what}: by {} since {since}, run {run}{reason}", lock.holder)
         })

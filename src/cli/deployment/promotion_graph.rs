@@ -73,8 +73,8 @@ fn commits_behind(
         counts
             .into_iter()
             .map(|(target, count)| {
-                let counted = count.join().map_err(|_| CommandError::internal("a count ended early"))?;
-                Ok((target.clone(), counted?))
+                let counted = count.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+                Ok((target.clone(), counted))
             })
             .collect()
     })

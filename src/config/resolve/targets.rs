@@ -168,6 +168,6 @@ fn check_cycle(deployment: &Deployment, places: Places<'_>, problems: &mut Probl
         let span = places.key(&["targets", first.as_str(), "promotion"]);
         // The graph's edges lead to what is needed first; people read the other way.
         let path = arrows(path.iter().rev().map(TargetName::as_str));
-        problems.error(span, format!("the promotion path is a circle: {path}"), None);
+        problems.error(span, format!("circular promotion path: {path}"), None);
     }
 }

@@ -150,12 +150,9 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "  targets: {a: {promotion: {from: c}}, b: {promotion: {from: a}}, c: {promotion: {from: b}}}\n",
-        "4:17: error: the promotion path is a circle: a → b → c → a",
+        "4:17: error: circular promotion path: a → b → c → a",
     ),
-    (
-        "  targets: {dev: {promotion: {from: dev}}}\n",
-        "4:19: error: the promotion path is a circle: dev → dev",
-    ),
+    ("  targets: {dev: {promotion: {from: dev}}}\n", "4:19: error: circular promotion path: dev → dev"),
     (
         "  targets: {dev: {}, prod: {promotion: {from: dev, approval_method: pro}}}\n",
         "4:52: warning: `approval_method` has no effect without `requires_approval: true` (add `requires_approval: true`, or remove it)",

@@ -4,7 +4,6 @@ mod configuration;
 mod side;
 
 use std::process::ExitCode;
-use std::thread::{Scope as ThreadScope, ScopedJoinHandle};
 
 use clap::ArgGroup;
 
@@ -66,7 +65,7 @@ pub struct Args {
     /// Show the lines that differ, of each file up to 400
     #[arg(long)]
     show_code: bool,
-    /// End with exit code 5 where anything differs
+    /// End with exit code 5 where the commits differ, of the whole or of a component
     #[arg(long)]
     exit_code: bool,
 }
@@ -88,13 +87,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let shas = [args.from_sha.as_ref(), args.to_sha.as_ref()];
     let [from_sha, to_sha] = shas.map(|sha| sha.map(resolve).transpose());
     let (from_sha, to_sha) = (from_sha?, to_sha?);
-    deepen(context, &repository, &ledger, &deployment, &targets);
-
-    let mut commits: Vec<_> = [&from_sha, &to_sha].into_iter().flatten().collect();
     let running = state.targets.values().flat_map(|target| target.components.values());
-    commits.extend(running.filter_map(|component| component.commit.as_ref()));
+    let running = running.filter_map(|component| component.commit.clone());
+    let commits: Vec<_> = from_sha.iter().chain(&to_sha).cloned().chain(running).collect();
+    complete_history(context, &ledger, &commits);
     let (configurations, warnings) =
-        Configurations::load(&repository, &project.config, &args.deployment, commits)?;
+        Configurations::load(&repository, &project.config, &args.deployment, &commits)?;
     for warning in warnings {
         context.warn(&warning);
     }
@@ -109,15 +107,15 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     for note in [&from, &to].into_iter().filter_map(Side::mixed) {
         context.streams().note(&note);
     }
-    let found = compare_commits(repository.git(), &from.commit, &to.commit, args)?;
+    let (divergence, files) = compare_commits(repository.git(), &from.commit, &to.commit, args)?;
     let view = DiffView {
         deployment: args.deployment.clone(),
-        commits_ahead: found.divergence.ahead,
-        commits_behind: found.divergence.behind,
-        commits: found.commits,
+        commits_ahead: divergence.ahead,
+        commits_behind: divergence.behind,
+        commits: summaries(&repository, &divergence)?,
         components: components(&chosen, &from, &to, &deployment, &state, &configurations),
         configuration: configurations.compare(&chosen, &from, &to, args.component.is_empty()),
-        files: found.files,
+        files,
         drift: Drift::NotChecked,
         from: from.shown(),
         to: to.shown(),
@@ -132,18 +130,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
 }
 
 /// Gets the history that leads to both sides, where the checkout does not have it.
-fn deepen(
-    context: &Context,
-    repository: &Repository,
-    ledger: &Ledger<'_>,
-    deployment: &Deployment,
-    targets: &[TargetName],
-) {
-    if let Err(error) = ledger.deepen(&deployment.name, targets) {
-        context.warn(&format!("the history could not be fetched: {error}"));
-    }
-    if repository.is_shallow() {
-        context.warn("history ends early in this shallow checkout, so commits may be missing from the count");
+fn complete_history(context: &Context, ledger: &Ledger<'_>, commits: &[CommitId]) {
+    let early = "history ends early in this shallow checkout, so the commits cannot be counted exactly";
+    match ledger.complete_history(commits) {
+        Ok(true) => {}
+        Ok(false) => context.warn(early),
+        Err(error) => context.warn(&format!("{early}: {error}")),
     }
 }
 
@@ -180,42 +172,34 @@ fn chosen_components(
     Ok(chosen)
 }
 
-/// What git says of two commits.
-struct Found {
-    divergence: Divergence,
-    commits: Vec<CommitSummary>,
-    files: Option<Vec<FileDifference>>,
-}
-
-/// Asks git for everything at once: each question is a walk of its own.
-fn compare_commits(git: &Git, from: &CommitId, to: &CommitId, args: &Args) -> Result<Found, CommandError> {
+/// What git says of two commits: each question is a walk of its own, and they are asked at once.
+fn compare_commits(
+    git: &Git,
+    from: &CommitId,
+    to: &CommitId,
+    args: &Args,
+) -> Result<(Divergence, Option<Vec<FileDifference>>), GitError> {
     let with_files = args.show_files || args.show_code;
     if from == to {
-        let divergence = Divergence { ahead: 0, behind: 0 };
-        return Ok(Found { divergence, commits: Vec::new(), files: with_files.then(Vec::new) });
+        return Ok((Divergence::default(), with_files.then(Vec::new)));
     }
     std::thread::scope(|scope| {
-        let divergence = ask(scope, || git.divergence(from, to));
-        let commits = ask(scope, || git.commits_between(from, to, COMMITS_LISTED));
-        let files = with_files.then(|| ask(scope, || git.file_changes(from, to, args.show_code)));
-        Ok(Found {
-            divergence: answer(divergence)?,
-            commits: answer(commits)?,
-            files: files.map(answer).transpose()?,
-        })
+        let files = with_files.then(|| scope.spawn(|| git.file_changes(from, to, args.show_code)));
+        let divergence = git.divergence(from, to, COMMITS_LISTED)?;
+        let files = files.map(|files| files.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        Ok((divergence, files.transpose()?))
     })
 }
 
-fn ask<'scope, T: Send + 'scope>(
-    scope: &'scope ThreadScope<'scope, '_>,
-    question: impl FnOnce() -> Result<T, GitError> + Send + 'scope,
-) -> ScopedJoinHandle<'scope, Result<T, GitError>> {
-    scope.spawn(question)
-}
-
-fn answer<T>(asked: ScopedJoinHandle<'_, Result<T, GitError>>) -> Result<T, CommandError> {
-    let answered = asked.join().map_err(|_| CommandError::internal("a question to git ended early"))?;
-    Ok(answered?)
+fn summaries(repository: &Repository, divergence: &Divergence) -> Result<Vec<CommitSummary>, CommandError> {
+    let objects = repository.objects()?;
+    let newest = divergence.newest.iter();
+    newest
+        .map(|(commit, only_in)| {
+            let summary = objects.commit_summary(commit)?;
+            Ok(CommitSummary { commit: commit.clone(), summary, only_in: *only_in })
+        })
+        .collect()
 }
 
 fn components(
@@ -226,15 +210,15 @@ fn components(
     state: &DeploymentState,
     configurations: &Configurations,
 ) -> Vec<ComponentDifference> {
-    let kind = |name: &ComponentName| {
-        let mut declared = [deployment].into_iter().chain(configurations.deployments());
-        declared.find_map(|deployment| deployment.component(name)).map(|component| component.kind).or_else(
-            || {
-                let running = state.targets.values().filter_map(|target| target.components.get(name));
-                running.filter_map(|component| component.newest.as_ref()?.record.component_type).next()
-            },
-        )
+    let declared = |name: &ComponentName| {
+        let mut deployments = [deployment].into_iter().chain(configurations.deployments());
+        deployments.find_map(|deployment| deployment.component(name)).map(|component| component.kind)
     };
+    let recorded = |name: &ComponentName| {
+        let mut running = state.targets.values().filter_map(|target| target.components.get(name));
+        running.find_map(|component| component.newest.as_ref()?.record.component_type)
+    };
+    let kind = |name: &ComponentName| declared(name).or_else(|| recorded(name));
     let sides =
         chosen.iter().map(|name| (name, from.commits.get(name).cloned(), to.commits.get(name).cloned()));
     sides
@@ -243,8 +227,9 @@ fn components(
         .collect()
 }
 
+/// Whether other commits are deployed. Two targets that run the same commits differ in their configuration only by what
+/// each of them is.
 fn differs(view: &DiffView) -> bool {
     view.from.commit != view.to.commit
         || view.components.iter().any(|component| component.change() != Change::NoChange)
-        || view.configuration.iter().any(|value| value.change() != Change::NoChange)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::prepare::Prepared;
 use super::refusal::refused;
+
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::deployment::rollout_plan::{
@@ -32,8 +33,13 @@ impl Prepared<'_> {
     pub(super) fn decide(&self, snapshot: &Snapshot) -> Result<Result<RolloutPlan, Refusal>, CommandError> {
         let state = snapshot.deployment(&self.policy.name);
         let past = self.past(&state)?;
-        let basis =
-            RolloutBasis { policy: &self.policy, components: self.components(), state: &state, past: &past };
+        let basis = RolloutBasis {
+            policy: &self.policy,
+            components: self.components(),
+            state: &state,
+            past: &past,
+            now: self.ledger.now(),
+        };
         Ok(plan(basis, &self.request))
     }
 

@@ -1,0 +1,471 @@
+//! Computing what a component's sections leave open: templates and YAML functions.
+
+use std::cell::Cell;
+use std::ptr;
+
+use serde_json::Value as Json;
+
+use super::error::StackError;
+use super::files::StackFiles;
+use super::include;
+use super::merge::APPEND;
+use super::settings::StackSettings;
+use super::template::{self, Piece};
+use super::value::{Call, Function, Location, Map, Value};
+
+/// What YAML functions ask of the world.
+pub trait Functions: Sync {
+    /// `!env NAME`: a variable of the environment, where it is allowed and set.
+    /// A component's own `env` comes before it.
+    fn environment(&self, name: &str) -> Option<String>;
+
+    /// `!repo-root`: the path of the repository's root, where there is one.
+    fn repository_root(&self) -> Option<String>;
+
+    /// `!terraform.output`: an output of a component that is deployed already, or why there is none.
+    fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Json, String>;
+}
+
+/// What a `!terraform.output` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputRequest<'r> {
+    pub component: &'r str,
+    pub stack: &'r str,
+    /// The output's name, or whatever else is written in its place.
+    pub output: &'r str,
+}
+
+/// Which of the things that are left open are computed; the others are shown as they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Processing {
+    pub templates: bool,
+    pub functions: bool,
+    /// A template whose value is missing, or that needs itself, is refused: what is deployed must be meant.
+    /// Otherwise it is shown as the reference implementation shows it: `<no value>`, or as it is written.
+    pub strict: bool,
+}
+
+impl Processing {
+    /// How components are computed that are deployed.
+    pub const STRICT: Self = Self { templates: true, functions: true, strict: true };
+    /// How components are computed that are shown.
+    pub const DESCRIBE: Self = Self { strict: false, ..Self::STRICT };
+}
+
+/// How long a chain of templates that refer to templates may be.
+const MAX_DEPTH: usize = 64;
+/// How many templates and functions one component may need.
+const MAX_STEPS: usize = 100_000;
+/// What the reference implementation puts in the place of a value that is not there.
+const NO_VALUE: &str = "<no value>";
+/// How long a text may become.
+const MAX_TEXT: usize = 1 << 20;
+
+/// Computes the sections of one component.
+pub(super) struct Evaluator<'e> {
+    functions: &'e dyn Functions,
+    files: &'e dyn StackFiles,
+    stacks_path: &'e str,
+    processing: Processing,
+    /// How often what comes out of a template is read as one again.
+    evaluations: usize,
+    /// What templates see: the component's sections as they stand.
+    pub(super) data: &'e Map,
+    /// The stack that a function means when it names none; empty while that is still to be found out.
+    stack: &'e str,
+    steps: Cell<usize>,
+}
+
+/// A call that is being computed, inside of others that need it.
+struct Frame<'f> {
+    call: &'f Call,
+    /// The locals of the file that the call, or one that needs it, stands in.
+    locals: Option<&'f Map>,
+    outer: Option<&'f Self>,
+    depth: usize,
+}
+
+impl<'f> Frame<'f> {
+    fn inside(outer: Option<&'f Self>, call: &'f Call) -> Self {
+        let locals = call.locals.as_deref().or_else(|| outer.and_then(|outer| outer.locals));
+        Self { call, locals, outer, depth: outer.map_or(0, |outer| outer.depth + 1) }
+    }
+
+    /// Whether a call needs itself.
+    fn is_within(outer: Option<&Self>, call: &Call) -> bool {
+        std::iter::successors(outer, |frame| frame.outer).any(|frame| ptr::eq(frame.call, call))
+    }
+}
+
+impl<'e> Evaluator<'e> {
+    pub(super) fn new(
+        functions: &'e dyn Functions,
+        files: &'e dyn StackFiles,
+        settings: &'e StackSettings,
+        processing: Processing,
+        data: &'e Map,
+        stack: &'e str,
+    ) -> Self {
+        let processing = Processing { templates: processing.templates && settings.templates, ..processing };
+        let evaluations = settings.template_evaluations;
+        let stacks_path = &settings.base_path;
+        Self { functions, files, stacks_path, processing, evaluations, data, stack, steps: Cell::new(0) }
+    }
+
+    /// A map with everything computed; what is unset is gone.
+    pub(super) fn map(&self, map: &Map) -> Result<serde_json::Map<String, Json>, StackError> {
+        self.map_in(map, None)
+    }
+
+    /// A value with everything computed; nothing where it is unset.
+    pub(super) fn value(&self, value: &Value) -> Result<Option<Json>, StackError> {
+        self.value_in(value, None)
+    }
+
+    /// A name with its templates filled in, whatever the processing is; none of its values may be missing.
+    pub(super) fn name(&self, text: &str, at: &Location) -> Result<String, StackError> {
+        let processing = Processing { strict: false, ..self.processing };
+        let lenient = Evaluator { processing, steps: Cell::new(0), ..*self };
+        let call = Call { function: Function::Template, argument: Value::Null, at: at.clone(), locals: None };
+        let name = lenient.fill_in(text, &Frame::inside(None, &call))?;
+        if name.contains(NO_VALUE) {
+            return Err(refusal(&call, format!("the template `{text}` needs a value that is not there")));
+        }
+        Ok(name)
+    }
+
+    fn map_in(
+        &self,
+        map: &Map,
+        outer: Option<&Frame<'_>>,
+    ) -> Result<serde_json::Map<String, Json>, StackError> {
+        let mut computed = serde_json::Map::with_capacity(map.len());
+        for (key, value) in map {
+            if let Some(value) = self.value_in(value, outer)? {
+                computed.insert(key.to_string(), value);
+            }
+        }
+        Ok(computed)
+    }
+
+    fn value_in(&self, value: &Value, outer: Option<&Frame<'_>>) -> Result<Option<Json>, StackError> {
+        Ok(Some(match value {
+            Value::Map(map) => Json::Object(self.map_in(map, outer)?),
+            Value::List(items) => {
+                let items = items.iter().filter_map(|item| self.value_in(item, outer).transpose());
+                Json::Array(items.collect::<Result<_, _>>()?)
+            }
+            Value::Call(call) => return self.call(call, outer),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_json(),
+        }))
+    }
+
+    fn call(&self, call: &Call, outer: Option<&Frame<'_>>) -> Result<Option<Json>, StackError> {
+        self.steps.set(self.steps.get() + 1);
+        let frame = Frame::inside(outer, call);
+        let is_circle = Frame::is_within(outer, call);
+        if (is_circle && self.processing.strict) || frame.depth > MAX_DEPTH || self.steps.get() > MAX_STEPS {
+            return Err(refusal(
+                call,
+                "the templates refer to each other in a circle, or too often".to_owned(),
+            ));
+        }
+        if is_circle {
+            return Ok(Some(call.to_json()));
+        }
+        match &call.function {
+            Function::Template if self.processing.templates => {
+                let mut text = self.fill_in(call.argument.as_str().unwrap_or_default(), &frame)?;
+                for _ in 1..self.evaluations {
+                    text = self.fill_in(&text, &frame)?;
+                }
+                Ok(Some(Json::String(text)))
+            }
+            Function::Template => Ok(Some(call.to_json())),
+            Function::Tag(tag) => match &**tag {
+                APPEND => self.value_in(&call.argument, outer),
+                "!literal" => Ok(Some(call.to_json())),
+                _ if !self.processing.functions => Ok(Some(call.to_json())),
+                "!unset" => Ok(None),
+                _ if include::is_include(call) => {
+                    let included = include::include(call, self.files, self.stacks_path)?;
+                    self.value_in(&included, Some(&frame))
+                }
+                tag => self.function(tag, &frame).map(Some),
+            },
+        }
+    }
+
+    /// Computes a function of a text.
+    fn function(&self, tag: &str, frame: &Frame<'_>) -> Result<Json, StackError> {
+        let refuse = |what: String| Err(refusal(frame.call, what));
+        let Some(argument) = frame.call.argument.as_str() else {
+            return refuse(format!("`{tag}` is not supported on {}", frame.call.argument.kind()));
+        };
+        if !matches!(tag, "!env" | "!repo-root" | "!terraform.output") {
+            return refuse(format!("the YAML function `{tag}` is not supported"));
+        }
+        let argument =
+            if self.processing.templates { self.fill_in(argument, frame)? } else { argument.to_owned() };
+        let words = words(&argument);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match (tag, words.as_slice()) {
+            ("!env", [name]) => Ok(Json::String(self.environment(name, frame)?.unwrap_or_default())),
+            ("!env", [name, default]) => {
+                let value = self.environment(name, frame)?;
+                Ok(Json::String(value.unwrap_or_else(|| (*default).to_owned())))
+            }
+            ("!env", _) => refuse("`!env` takes a name and perhaps a default".to_owned()),
+            ("!repo-root", default) => match (self.functions.repository_root(), default) {
+                (Some(root), _) => Ok(Json::String(root)),
+                (None, [default, ..]) => Ok(Json::String((*default).to_owned())),
+                (None, []) => refuse("`!repo-root` is used outside of a repository".to_owned()),
+            },
+            (_, [component, output]) => self.output(component, self.stack, output, frame),
+            (_, [component, stack, output]) => self.output(component, stack, output, frame),
+            _ => refuse("`!terraform.output` takes a component, perhaps a stack, and an output".to_owned()),
+        }
+    }
+
+    /// A variable of the environment: the component's own `env` first, then the one that surrounds it.
+    fn environment(&self, name: &str, frame: &Frame<'_>) -> Result<Option<String>, StackError> {
+        let own = self.data.get("env").and_then(Value::as_map).and_then(|env| env.get(name));
+        // A variable that takes over the one of its own name means the surrounding one.
+        let own = own.filter(|value| match value {
+            Value::Call(call) => !Frame::is_within(Some(frame), call),
+            _ => true,
+        });
+        match own.map(|value| self.value_in(value, Some(frame))).transpose()?.flatten() {
+            Some(Json::String(text)) => Ok(Some(text)),
+            Some(value @ (Json::Bool(_) | Json::Number(_))) => Ok(Some(value.to_string())),
+            _ => Ok(self.functions.environment(name)),
+        }
+    }
+
+    fn output(
+        &self,
+        component: &str,
+        stack: &str,
+        output: &str,
+        frame: &Frame<'_>,
+    ) -> Result<Json, StackError> {
+        self.functions.terraform_output(&OutputRequest { component, stack, output }).map_err(|why| {
+            refusal(
+                frame.call,
+                format!("`!terraform.output` of \"{output}\" of {component} in {stack}: {why}"),
+            )
+        })
+    }
+
+    fn fill_in(&self, text: &str, frame: &Frame<'_>) -> Result<String, StackError> {
+        let refuse = |what: String, offset: usize| {
+            Err(StackError::Unsupported { what, at: within(&frame.call.at, text, offset) })
+        };
+        let mut filled = String::with_capacity(text.len());
+        for piece in template::pieces(text) {
+            match piece {
+                Piece::Text(text) | Piece::Quoted(text) => filled.push_str(text),
+                Piece::Other { written, offset } => {
+                    return refuse(
+                        format!("the template `{written}` is not supported: only plain field paths are"),
+                        offset,
+                    );
+                }
+                Piece::Field { path, written, offset } => match self.field(&path, frame)? {
+                    Some(Json::String(value)) => filled.push_str(&value),
+                    Some(value @ (Json::Bool(_) | Json::Number(_))) => filled.push_str(&value.to_string()),
+                    None | Some(Json::Null) if self.processing.strict => {
+                        return refuse(format!("the template `{written}` has no value here"), offset);
+                    }
+                    None | Some(Json::Null) => filled.push_str(NO_VALUE),
+                    Some(Json::Array(_) | Json::Object(_)) => {
+                        return refuse(
+                            format!("the template `{written}` is a list or a map, where a text is needed"),
+                            offset,
+                        );
+                    }
+                },
+            }
+            if filled.len() > MAX_TEXT {
+                return refuse(format!("the text becomes longer than {MAX_TEXT} bytes"), 0);
+            }
+        }
+        Ok(filled)
+    }
+
+    /// The computed value at a field path, through functions and templates on the way.
+    fn field(&self, path: &[&str], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
+        let of_file = match path {
+            ["locals", rest @ ..] => frame.locals.map(|locals| (locals, rest)),
+            _ => None,
+        };
+        if let Some((locals, rest)) = of_file
+            && rest.first().is_some_and(|name| locals.contains_key(*name))
+        {
+            return self.field_of(locals, rest, frame);
+        }
+        self.field_of(self.data, path, frame)
+    }
+
+    fn field_of(&self, data: &Map, path: &[&str], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
+        let mut map = data;
+        for (index, name) in path.iter().enumerate() {
+            let rest = &path[index + 1..];
+            match map.get(*name) {
+                None => return Ok(None),
+                Some(Value::Map(inner)) if !rest.is_empty() => map = inner,
+                Some(value) => {
+                    let Some(computed) = self.value_in(value, Some(frame))? else { return Ok(None) };
+                    return Ok(rest.iter().try_fold(computed, |value, name| match value {
+                        Json::Object(mut map) => map.remove(*name),
+                        _ => None,
+                    }));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn refusal(call: &Call, what: String) -> StackError {
+    StackError::Unsupported { what, at: call.at.clone() }
+}
+
+/// A place inside a text that starts at a location; exact where the text stands on one line.
+fn within(at: &Location, text: &str, offset: usize) -> Location {
+    let inner = template::locate(text, offset, &at.file);
+    if inner.line == 1 {
+        Location { column: at.column + inner.column - 1, ..at.clone() }
+    } else {
+        Location { line: at.line + inner.line - 1, column: inner.column, ..at.clone() }
+    }
+}
+
+/// Takes an argument apart at blanks, except inside of quotes.
+fn words(argument: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut current: Option<String> = None;
+    let mut quote = None;
+    for letter in argument.chars() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(letter);
+                current.get_or_insert_default();
+            }
+            (None, _) if letter.is_whitespace() => words.extend(current.take()),
+            _ => current.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(current);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::super::yaml;
+    use super::*;
+
+    struct World;
+
+    impl Functions for World {
+        fn environment(&self, name: &str) -> Option<String> {
+            (name == "HOME").then(|| "/home/me".to_owned())
+        }
+
+        fn repository_root(&self) -> Option<String> {
+            Some("/repo".to_owned())
+        }
+
+        fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Json, String> {
+            match request.output {
+                "id" => Ok(json!({"of": format!("{}@{}", request.component, request.stack)})),
+                other => Err(format!("there is no output {other}")),
+            }
+        }
+    }
+
+    impl StackFiles for World {
+        fn read(&self, path: &str) -> io::Result<Option<String>> {
+            Ok((path == "stacks/extra.yaml").then(|| "a: {b: [1, 2]}\n".to_owned()))
+        }
+
+        fn list(&self, _: &str) -> io::Result<Vec<String>> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn evaluate(text: &str, processing: Processing) -> Result<Json, String> {
+        let document = yaml::parse(text, &Arc::from("stacks/dev.yaml")).unwrap();
+        let data = document.value.as_map().unwrap();
+        let settings = StackSettings::default();
+        let evaluator = Evaluator::new(&World, &World, &settings, processing, data, "dev");
+        evaluator.map(data).map(Json::Object).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn functions_and_templates_are_computed() {
+        let text = "vars: {stage: dev, name: 'a-{{ .vars.stage }}', full: '{{ .vars.name }}/{{ .n }}'}\nn: 3\n\
+                    e: [!env HOME, !env NOPE, !env 'NOPE \"a b\"', !unset ]\ngone: !unset\n\
+                    l: !literal '{{ .x }}'\no: !terraform.output vpc {{ .vars.stage }} id\n\
+                    p: '{{ .o.of }}'\ni: !include ./extra.yaml .a.b\nr: !repo-root\nx: !append [1]\n";
+        assert_eq!(
+            evaluate(text, Processing::STRICT).unwrap(),
+            json!({
+                "vars": {"stage": "dev", "name": "a-dev", "full": "a-dev/3"}, "n": 3,
+                "e": ["/home/me", "", "a b"], "l": "{{ .x }}", "o": {"of": "vpc@dev"}, "p": "vpc@dev",
+                "i": [1, 2], "r": "/repo", "x": [1],
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_not_processed_is_shown_as_it_is_written() {
+        let processing = Processing { templates: false, functions: false, strict: true };
+        assert_eq!(
+            evaluate("a: !exec rm -rf\nb: '{{ if .x }}'\nc: !unset\n", processing).unwrap(),
+            json!({"a": "!exec rm -rf", "b": "{{ if .x }}", "c": "!unset"})
+        );
+    }
+
+    #[test]
+    fn the_components_own_environment_comes_first() {
+        assert_eq!(
+            evaluate("env: {A: x, HOME: !env HOME}\nv: [!env A, !env HOME]\n", Processing::STRICT).unwrap(),
+            json!({"env": {"A": "x", "HOME": "/home/me"}, "v": ["x", "/home/me"]})
+        );
+    }
+
+    #[test]
+    fn what_has_no_value_is_shown_as_the_reference_shows_it() {
+        assert_eq!(
+            evaluate("a: 'x-{{ .b.c }}'\nd: 'y-{{ .d }}'\n", Processing::DESCRIBE).unwrap(),
+            json!({"a": "x-<no value>", "d": "y-y-{{ .d }}"})
+        );
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused_by_name_and_place() {
+        let refusal = |text| evaluate(text, Processing::STRICT).unwrap_err();
+        assert_eq!(
+            refusal("a:\n  b: !exec 'echo hi'\n"),
+            "stacks/dev.yaml:2:6: the YAML function `!exec` is not supported"
+        );
+        assert_eq!(
+            refusal("a: x-{{ .b | upper }}\n"),
+            "stacks/dev.yaml:1:6: the template `{{ .b | upper }}` is not supported: only plain field paths are"
+        );
+        assert_eq!(
+            refusal("a: '{{ .b.c }}'\nb: {}\n"),
+            "stacks/dev.yaml:1:4: the template `{{ .b.c }}` has no value here"
+        );
+        assert!(refusal("a: '{{ .b }}'\nb: '{{ .a }}'\n").contains("circle"));
+        assert!(refusal("a: !terraform.output vpc name\n").contains("there is no output name"));
+        assert!(refusal("a: !include ./nope.yaml\n").contains("which is not there"));
+    }
+}

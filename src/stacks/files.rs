@@ -1,0 +1,89 @@
+//! Where manifests are read from: a directory, a commit, a test.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A tree of files, by paths relative to the repository's root with `/` between their parts.
+pub trait StackFiles: Sync {
+    /// The text of a file, or nothing where there is no such file.
+    fn read(&self, path: &str) -> io::Result<Option<String>>;
+
+    /// Every file below a directory, however deep, in any order; nothing where there is no such directory.
+    /// Git's own directory does not count.
+    fn list(&self, directory: &str) -> io::Result<Vec<String>>;
+}
+
+/// The files below a directory on disk.
+#[derive(Debug, Clone)]
+pub struct DirectoryFiles {
+    root: PathBuf,
+}
+
+impl DirectoryFiles {
+    /// The files below `root`, to which all paths are relative.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn list_into(&self, directory: &Path, files: &mut Vec<String>) -> io::Result<()> {
+        for entry in directory.read_dir()? {
+            let entry = entry?;
+            let path = entry.path();
+            // Symbolic links to files are followed, those to directories are not: they may lead in circles.
+            if entry.file_type()?.is_dir() {
+                if entry.file_name() == ".git" {
+                    continue;
+                }
+                self.list_into(&path, files)?;
+            } else if let Some(name) = path.strip_prefix(&self.root).ok().and_then(Path::to_str) {
+                files.push(name.replace(std::path::MAIN_SEPARATOR, "/"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl StackFiles for DirectoryFiles {
+    fn read(&self, path: &str) -> io::Result<Option<String>> {
+        let path = self.root.join(path);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound || path.is_dir() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        let mut files = Vec::new();
+        match self.list_into(&self.root.join(directory), &mut files) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            listed => listed.map(|()| files),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_is_read_and_listed_by_relative_paths() {
+        let directory = tempfile::tempdir().unwrap();
+        for path in ["stacks/a/b", "stacks/.git"] {
+            fs::create_dir_all(directory.path().join(path)).unwrap();
+        }
+        for path in ["stacks/x.yaml", "stacks/a/b/y.yaml", "stacks/.git/config", "other.yaml"] {
+            fs::write(directory.path().join(path), path).unwrap();
+        }
+        let files = DirectoryFiles::new(directory.path());
+        let mut listed = files.list("stacks").unwrap();
+        listed.sort();
+        assert_eq!(listed, ["stacks/a/b/y.yaml", "stacks/x.yaml"]);
+        assert_eq!(files.read("stacks/x.yaml").unwrap().as_deref(), Some("stacks/x.yaml"));
+        assert_eq!(files.read("stacks/nope.yaml").unwrap(), None);
+        assert_eq!(files.read("stacks/a").unwrap(), None);
+        assert!(files.list("nope").unwrap().is_empty());
+    }
+}

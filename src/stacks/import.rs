@@ -1,0 +1,374 @@
+//! Imports: a manifest with everything that it imports, depth first in the order of the list, then the file itself.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::error::StackError;
+use super::files::StackFiles;
+use super::manifest::{Manifest, ManifestReader};
+use super::merge::{ListMergeStrategy, merge_all, merge_into};
+use super::overrides::Overrides;
+use super::paths::{self, Glob};
+use super::settings::StackSettings;
+use super::template::{self, Piece};
+use super::value::{Function, Location, Map, Value};
+
+/// A manifest merged with its imports.
+#[derive(Debug)]
+pub(super) struct Imported {
+    pub(super) merged: Arc<Map>,
+    /// What the file itself says.
+    pub(super) own: Arc<Map>,
+    /// What each of the files says that it imports, directly or not, by the manifest's name.
+    pub(super) imports: BTreeMap<Arc<str>, Arc<Map>>,
+    overrides_inline: Overrides,
+    overrides_from_imports: Overrides,
+    /// Whether an import's path depends on what was imported before.
+    has_templated_paths: bool,
+}
+
+/// Where a manifest is imported from, as far as that changes what it means.
+#[derive(Clone, Default)]
+struct Importer {
+    /// The import's `context`.
+    context: Arc<Map>,
+    skip_templates: bool,
+    /// What was imported before, which templated import paths see.
+    earlier: Vec<Arc<Map>>,
+    inline_overrides: Overrides,
+    imported_overrides: Overrides,
+    /// The files that led here.
+    chain: Vec<String>,
+}
+
+impl Importer {
+    /// Whether the manifest means the same as when it is imported from anywhere else like this.
+    fn is_neutral(&self) -> bool {
+        self.context.is_empty()
+            && !self.skip_templates
+            && self.inline_overrides.is_empty()
+            && self.imported_overrides.is_empty()
+    }
+}
+
+/// An entry of an `import` list.
+struct Entry {
+    path: String,
+    context: Map,
+    skip_templates: bool,
+    skip_if_missing: bool,
+    ignore_missing_values: bool,
+    at: Location,
+}
+
+/// Resolves imports; a file that means the same to all its importers is merged once.
+pub(super) struct Importing<'a> {
+    pub(super) reader: ManifestReader<'a>,
+    neutral: Mutex<HashMap<String, Arc<Imported>>>,
+    /// Every file below the stacks directory, listed when a glob first asks.
+    listed: Mutex<Option<Arc<Vec<String>>>>,
+}
+
+impl<'a> Importing<'a> {
+    pub(super) fn new(files: &'a dyn StackFiles, settings: &'a StackSettings) -> Self {
+        Self {
+            reader: ManifestReader::new(files, settings),
+            neutral: Mutex::default(),
+            listed: Mutex::default(),
+        }
+    }
+
+    fn settings(&self) -> &'a StackSettings {
+        self.reader.settings
+    }
+
+    fn lists(&self) -> ListMergeStrategy {
+        self.settings().list_merge_strategy
+    }
+
+    /// The manifest at a path, which is known to be there, with its imports.
+    pub(super) fn file(&self, path: &str) -> Result<Arc<Imported>, StackError> {
+        self.import(path, &Importer::default())
+    }
+
+    /// A manifest that is no file, with its imports. `name` stands for it in messages.
+    pub(super) fn manifest(&self, name: &str, manifest: Manifest) -> Result<Arc<Imported>, StackError> {
+        let importer = Importer { chain: vec![name.to_owned()], ..Importer::default() };
+        self.merge_imports(name, manifest, &importer).map(Arc::new)
+    }
+
+    /// The files below the stacks directory, sorted.
+    pub(super) fn listed(&self) -> Result<Arc<Vec<String>>, StackError> {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(files) = &*listed {
+            return Ok(Arc::clone(files));
+        }
+        let base_path = &self.settings().base_path;
+        let mut files = self
+            .reader
+            .files
+            .list(base_path)
+            .map_err(|source| StackError::Read { path: base_path.clone(), source })?;
+        files.sort_unstable();
+        let files = Arc::new(files);
+        *listed = Some(Arc::clone(&files));
+        Ok(files)
+    }
+
+    fn import(&self, path: &str, importer: &Importer) -> Result<Arc<Imported>, StackError> {
+        if importer.chain.iter().any(|earlier| earlier == path) {
+            let mut chain = importer.chain.clone();
+            chain.push(path.to_owned());
+            return Err(StackError::ImportCycle { chain });
+        }
+        let is_neutral = importer.is_neutral();
+        if is_neutral
+            && let Some(known) = self.neutral.lock().unwrap_or_else(PoisonError::into_inner).get(path)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let manifest = self
+            .reader
+            .read(path, &importer.context, importer.skip_templates)?
+            .unwrap_or_else(|| Manifest { content: Map::new(), imports: Vec::new() });
+        let mut inner = importer.clone();
+        inner.chain.push(path.to_owned());
+        let merged = Arc::new(self.merge_imports(path, manifest, &inner)?);
+        if is_neutral && !merged.has_templated_paths {
+            let mut neutral = self.neutral.lock().unwrap_or_else(PoisonError::into_inner);
+            neutral.insert(path.to_owned(), Arc::clone(&merged));
+        }
+        Ok(merged)
+    }
+
+    /// Merges a manifest with its imports; `importer` already counts the manifest to the chain.
+    fn merge_imports(
+        &self,
+        path: &str,
+        manifest: Manifest,
+        importer: &Importer,
+    ) -> Result<Imported, StackError> {
+        let lists = self.lists();
+        let Manifest { content: mut own, imports: places } = manifest;
+        let mut inner = importer.clone();
+        inner.inline_overrides = Overrides::of_file(&own, &importer.inline_overrides, path, lists)?;
+
+        let mut layers: Vec<Arc<Map>> = Vec::new();
+        let mut imports = BTreeMap::new();
+        let mut has_templated_paths = false;
+        for entry in entries(&own, path, &places)? {
+            has_templated_paths |= template::looks_like_template(&entry.path);
+            let (files, importer_of_entry) = self.expand(&entry, path, &inner)?;
+            for file in files {
+                let part = self.import(&file, &importer_of_entry)?;
+                has_templated_paths |= part.has_templated_paths;
+                let name = paths::manifest_name(&self.settings().base_path, &file);
+                imports.extend(part.imports.iter().map(|(name, own)| (Arc::clone(name), Arc::clone(own))));
+                imports.insert(Arc::from(name), Arc::clone(&part.own));
+                // Later imports and the file itself come under what was overridden before.
+                inner.imported_overrides = Overrides::merged(
+                    &[&inner.imported_overrides, &part.overrides_from_imports, &part.overrides_inline],
+                    lists,
+                );
+                inner.earlier.push(Arc::clone(&part.merged));
+                layers.push(Arc::clone(&part.merged));
+            }
+        }
+
+        let overrides = Overrides::merged(&[&inner.imported_overrides, &inner.inline_overrides], lists);
+        overrides.apply(&mut own);
+        let merged = merge_all(layers.iter().map(|layer| &**layer).chain([&own]), lists);
+        Ok(Imported {
+            merged: Arc::new(merged),
+            own: Arc::new(own),
+            imports,
+            overrides_inline: inner.inline_overrides,
+            overrides_from_imports: inner.imported_overrides,
+            has_templated_paths,
+        })
+    }
+
+    /// The files that an entry means, and how they are imported.
+    fn expand(
+        &self,
+        entry: &Entry,
+        file: &str,
+        importer: &Importer,
+    ) -> Result<(Vec<String>, Importer), StackError> {
+        let context = if entry.context.is_empty() {
+            Arc::clone(&importer.context)
+        } else {
+            // What the importer was given wins over what it gives.
+            let mut context = entry.context.clone();
+            merge_into(&mut context, &importer.context, self.lists());
+            Arc::new(context)
+        };
+        let files = self.files_of(entry, file, importer)?;
+        Ok((files, Importer { context, skip_templates: entry.skip_templates, ..importer.clone() }))
+    }
+
+    fn files_of(&self, entry: &Entry, file: &str, importer: &Importer) -> Result<Vec<String>, StackError> {
+        let path = self.fill_in_path(entry, importer)?;
+        if template::looks_like_template(&path) {
+            // A path that is to stay a template names nothing yet.
+            return Ok(Vec::new());
+        }
+        if is_remote(&path) {
+            let what = format!("the remote import \"{path}\" is not supported");
+            return Err(StackError::Unsupported { what, at: entry.at.clone() });
+        }
+        let directory =
+            if paths::is_relative_to_file(&path) { paths::parent(file) } else { &self.settings().base_path };
+        let Some(target) = paths::join(directory, &path) else {
+            let message = format!("the import \"{path}\" leads out of the repository");
+            return Err(StackError::Import { at: entry.at.clone(), message });
+        };
+        let files = if paths::is_glob(&target) {
+            self.matching(&target)?
+        } else {
+            let mut found = Vec::new();
+            for candidate in paths::candidates(&target) {
+                if self.reader.exists(&candidate)? {
+                    found.push(candidate);
+                    break;
+                }
+            }
+            found
+        };
+        if files.is_empty() && !entry.skip_if_missing {
+            return Err(StackError::ImportNotFound {
+                import: path,
+                at: entry.at.clone(),
+                chain: importer.chain.clone(),
+            });
+        }
+        Ok(files)
+    }
+
+    fn matching(&self, pattern: &str) -> Result<Vec<String>, StackError> {
+        let glob = Glob::of_manifests(pattern)?;
+        let base_path = &self.settings().base_path;
+        let directory = Glob::directory(pattern);
+        let below_base = base_path.is_empty()
+            || directory == base_path
+            || directory.strip_prefix(base_path.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        if below_base {
+            return Ok(self.listed()?.iter().filter(|file| glob.matches(file)).cloned().collect());
+        }
+        let mut files = self
+            .reader
+            .files
+            .list(directory)
+            .map_err(|source| StackError::Read { path: directory.to_owned(), source })?;
+        files.retain(|file| glob.matches(file));
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// An import's path with its templates filled in: from its own `context`, then from what was imported before.
+    fn fill_in_path(&self, entry: &Entry, importer: &Importer) -> Result<String, StackError> {
+        if entry.skip_templates || !self.settings().templates || !template::looks_like_template(&entry.path) {
+            return Ok(entry.path.clone());
+        }
+        let mut data = Map::new();
+        for earlier in &importer.earlier {
+            for section in ["settings", "vars", "env"] {
+                if let Some(values) = earlier.get(section) {
+                    let layer = Map::from([(Arc::from(section), values.clone())]);
+                    merge_into(&mut data, &layer, self.lists());
+                }
+            }
+        }
+        merge_into(&mut data, &importer.context, self.lists());
+        merge_into(&mut data, &entry.context, self.lists());
+        let mut path = String::new();
+        for piece in template::pieces(&entry.path) {
+            match piece {
+                Piece::Text(text) | Piece::Quoted(text) => path.push_str(text),
+                Piece::Field { path: field, written, .. } => {
+                    match template::look_up(&data, &field).and_then(template::as_text) {
+                        Some(value) => path.push_str(&value),
+                        None if entry.ignore_missing_values => path.push_str("<no value>"),
+                        None => {
+                            let message = format!(
+                                "the import's path needs `{written}`, which neither its `context` nor an earlier \
+                                 import sets"
+                            );
+                            return Err(StackError::Import { at: entry.at.clone(), message });
+                        }
+                    }
+                }
+                Piece::Other { written, .. } => {
+                    let what =
+                        format!("the template `{written}` is not supported: only plain field paths are");
+                    return Err(StackError::Unsupported { what, at: entry.at.clone() });
+                }
+            }
+        }
+        Ok(path)
+    }
+}
+
+fn is_remote(path: &str) -> bool {
+    path.contains("://") || path.contains("::") || path.starts_with("git@") || path.starts_with("github.com/")
+}
+
+/// The entries of a manifest's `import` list.
+fn entries(content: &Map, file: &str, places: &[Location]) -> Result<Vec<Entry>, StackError> {
+    let items = match content.get("import") {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::List(items)) => items,
+        Some(other) => {
+            return Err(StackError::Section {
+                file: file.to_owned(),
+                section: "import".to_owned(),
+                expected: "a list",
+                found: other.kind(),
+            });
+        }
+    };
+    items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| {
+            let whole_file = || Location { file: Arc::from(file), line: 1, column: 1 };
+            entry(item, &places.get(index).cloned().unwrap_or_else(whole_file))
+        })
+        .collect()
+}
+
+fn entry(item: &Value, at: &Location) -> Result<Entry, StackError> {
+    let refuse = |message: String| StackError::Import { at: at.clone(), message };
+    let options = Map::new();
+    let (path, options) = match item {
+        Value::Map(options) => (options.get("path"), &**options),
+        item => (Some(item), &options),
+    };
+    let path = match path {
+        Some(Value::String(path)) if !path.is_empty() => path.to_string(),
+        // A path with a template in it is filled in when it is imported.
+        Some(Value::Call(call)) if call.function == Function::Template => {
+            call.argument.as_str().unwrap_or_default().to_owned()
+        }
+        Some(other) => return Err(refuse(format!("an import must be a path, not {}", other.kind()))),
+        None => return Err(refuse("an import needs a `path`".to_owned())),
+    };
+    let flag = |name: &str| match options.get(name) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(value)) => Ok(*value),
+        Some(other) => Err(refuse(format!("`{name}` must be true or false, not {}", other.kind()))),
+    };
+    let context = match options.get("context") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Map(context)) => (**context).clone(),
+        Some(other) => return Err(refuse(format!("`context` must be a map, not {}", other.kind()))),
+    };
+    Ok(Entry {
+        path,
+        context,
+        skip_templates: flag("skip_templates_processing")?,
+        skip_if_missing: flag("skip_if_missing")?,
+        ignore_missing_values: flag("ignore_missing_template_values")?,
+        at: at.clone(),
+    })
+}

@@ -1,0 +1,46 @@
+//! Stacks: Atmos's own configuration, with its imports, inheritance, overrides and names.
+//!
+//! Manifests are read through [`StackFiles`], so that they can come from a directory or from a commit, and each
+//! file is parsed once however many stacks import it. [`StackReader`] gives stacks: one composed out of an import
+//! list, or all that the settings include. [`Describer`] puts a stack's components together. What is not
+//! supported (`!exec`, `!store`, Go template logic, remote imports) is refused by name and position, and only
+//! when a component that is selected needs it.
+//!
+//! The way of a value: `yaml` reads it, `manifest` fills in an import's context, `import` merges files,
+//! `component` merges layers, `evaluate` computes functions and templates.
+
+mod backend;
+mod component;
+mod describe;
+mod error;
+mod evaluate;
+mod files;
+mod generate;
+mod hcl;
+mod import;
+mod include;
+mod inherit;
+mod manifest;
+mod merge;
+mod name;
+mod overrides;
+mod paths;
+mod scalar;
+mod settings;
+mod sources;
+mod stack;
+mod template;
+#[cfg(test)]
+mod tests;
+mod value;
+mod yaml;
+
+pub use describe::{Describer, Filter, StackComponent};
+pub use error::StackError;
+pub use evaluate::{Functions, OutputRequest, Processing};
+pub use files::{DirectoryFiles, StackFiles};
+pub use generate::{BACKEND_FILE, PROVIDERS_FILE};
+pub use merge::ListMergeStrategy;
+pub use settings::{KindSettings, StackSettings};
+pub use stack::{ImportRequest, Stack, StackReader, Stacks};
+pub use value::Location;

@@ -1,0 +1,65 @@
+//! What `atmos.yaml` says about stacks, as far as their meaning depends on it.
+
+use std::collections::BTreeMap;
+
+use super::merge::ListMergeStrategy;
+
+/// The settings of `atmos.yaml` that stacks depend on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StackSettings {
+    /// The stacks directory relative to the repository: `base_path` and `stacks.base_path` joined.
+    pub base_path: String,
+    /// `stacks.included_paths`, relative to the stacks directory.
+    pub included_paths: Vec<String>,
+    /// `stacks.excluded_paths`, relative to the stacks directory.
+    pub excluded_paths: Vec<String>,
+    /// `stacks.name_pattern`: `{tenant}-{environment}-{stage}`.
+    pub name_pattern: Option<String>,
+    /// `stacks.name_template`: `{{ .vars.tenant }}-{{ .vars.stage }}`; it wins over the pattern.
+    pub name_template: Option<String>,
+    /// `stacks.inherit.metadata`: whether components inherit their bases' `metadata`.
+    pub inherit_metadata: bool,
+    /// `settings.list_merge_strategy`.
+    pub list_merge_strategy: ListMergeStrategy,
+    /// `templates.settings.enabled`; without it, what looks like a template is a text.
+    pub templates: bool,
+    /// `templates.settings.evaluations`: how often what comes out of a template is read as one again.
+    pub template_evaluations: usize,
+    /// `env`: variables of every component's environment.
+    pub env: BTreeMap<String, String>,
+    /// `components.<kind>`, by kind.
+    pub kinds: BTreeMap<String, KindSettings>,
+    /// `components.terraform.workspaces_enabled`.
+    pub workspaces_enabled: bool,
+    /// `components.terraform.workspace.prefix_separator`, which takes the place of `/` in state prefixes.
+    pub workspace_prefix_separator: String,
+}
+
+/// The settings of one kind of component.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KindSettings {
+    /// The components' directory relative to the repository.
+    pub base_path: Option<String>,
+    /// The executable that a component of this kind is run with.
+    pub command: Option<String>,
+}
+
+impl Default for StackSettings {
+    fn default() -> Self {
+        Self {
+            base_path: "stacks".to_owned(),
+            included_paths: vec!["**/*".to_owned()],
+            excluded_paths: Vec::new(),
+            name_pattern: None,
+            name_template: None,
+            inherit_metadata: true,
+            list_merge_strategy: ListMergeStrategy::default(),
+            templates: true,
+            template_evaluations: 1,
+            env: BTreeMap::new(),
+            kinds: BTreeMap::new(),
+            workspaces_enabled: true,
+            workspace_prefix_separator: "-".to_owned(),
+        }
+    }
+}
