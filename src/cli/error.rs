@@ -164,7 +164,9 @@ impl From<GitError> for CommandError {
 /// What usually helps, where git says why a remote did not let us in.
 fn remote_hint(stderr: &str) -> Option<Hint> {
     let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
-    if says(&[
+    if says(&["unknown option", "unrecognized argument", "usage: git"]) {
+        Some(Hint::command("Git 2.39 or newer is needed; this is", "git --version"))
+    } else if says(&[
         "Authentication failed",
         "could not read Username",
         "terminal prompts disabled",

@@ -164,14 +164,19 @@ impl Ledger<'_> {
             let head = chains
                 .entry((target.clone(), component.clone()))
                 .or_insert_with(|| known.remote.get(&latest).cloned());
+            let succeeded = record.record.status == RecordStatus::Success;
             if head.as_ref() == Some(&record.object) {
+                // It arrived. A server without atomic pushes may have missed the state that goes with it.
+                if succeeded && known.remote.get(&state) != Some(&record.record.commit.0) {
+                    step.set(state.clone(), record.record.commit.0.clone(), known.remote.get(&state));
+                }
                 continue;
             }
             step.create(format!("{TAGS_PREFIX}{}", record.id.tag_name()), record.object.clone());
             if *head == record.record.previous {
                 *head = Some(record.object.clone());
                 step.set(latest.clone(), record.object.clone(), known.remote.get(&latest));
-                if record.record.status == RecordStatus::Success {
+                if succeeded {
                     step.set(state.clone(), record.record.commit.0.clone(), known.remote.get(&state));
                 }
             }

@@ -11,6 +11,7 @@ mod bad_input;
 mod checkouts;
 mod concurrency;
 mod diff;
+mod docs;
 mod documents;
 mod faults;
 mod interop;

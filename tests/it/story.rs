@@ -203,9 +203,7 @@ fn a_rollback_names_what_it_replaced_and_needs_no_promotion() {
     let second = checkout.commit_version("2");
     everywhere(&checkout);
     environment.forget_applied();
-    let line = format!(
-        "deployment rollout payment-service --target prod --git-sha {first} --approve \"incident 42\""
-    );
+    let line = format!("deployment rollout payment-service --target prod --git-sha {first}");
     let document = checkout.json(&line);
     assert_eq!(document["result"], "success");
     assert_eq!(document["rolled_back_to"], first.as_str());
