@@ -54,8 +54,7 @@ pub struct ComponentRun<'a> {
     pub vars: &'a Values,
     /// The images of this commit: component to `registry/name@sha256:…`.
     pub artifacts: &'a BTreeMap<String, String>,
-    /// The root of a checkout of the commit. Terraform components that share a folder need a checkout each
-    /// where they have [generated files](TerraformStack::generated_files).
+    /// The root of a checkout of the commit.
     pub checkout: &'a Path,
     /// Where Terraform's state is kept for modules without a backend: `.atmos/state` of the working copy.
     pub state: &'a Path,
@@ -130,6 +129,14 @@ pub async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentErro
             component: run.component.name.clone(),
             kind: run.component.kind,
         }),
+    }
+}
+
+/// Reads what a component has put out when it was applied last, where its kind keeps that. Nothing is changed.
+pub async fn recorded_outputs(run: ComponentRun<'_>) -> Result<Values, ComponentError> {
+    match run.component.kind {
+        ComponentKind::Terraform => terraform::outputs(run).await,
+        ComponentKind::Command | ComponentKind::Nixpack | ComponentKind::Helmfile => Ok(Values::new()),
     }
 }
 

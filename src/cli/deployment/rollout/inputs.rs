@@ -62,6 +62,7 @@ impl Undertaking<'_, '_> {
                 }
             }
         }
+        self.check_stacks(plan, definitions)?;
         preflight(components, &self.terraform(), &self.environment()).map_err(|error| {
             let shown = CommandError::new(exit::USAGE, "preflight", error.to_string());
             match error {
@@ -92,11 +93,11 @@ impl Undertaking<'_, '_> {
             .map_or_else(|| repository.common_dir().join("atmos"), |root| root.join(".atmos"))
     }
 
-    fn environment(&self) -> Environment {
+    pub(super) fn environment(&self) -> Environment {
         self.context.environment().iter().cloned().collect()
     }
 
-    fn terraform(&self) -> TerraformSettings {
+    pub(super) fn terraform(&self) -> TerraformSettings {
         let config = &self.prepared.project.config;
         TerraformSettings {
             program: config.command(ComponentKind::Terraform).to_owned(),
@@ -116,6 +117,8 @@ impl Undertaking<'_, '_> {
         done: BTreeMap<ComponentName, LedgerRecord>,
     ) -> Result<Rollout, CommandError> {
         let (images, build_ids) = self.images(plan)?;
+        let stacks = self.stacks(&definitions)?;
+        let disabled = self.disabled(plan, &definitions, &stacks)?;
         let mut metadata = self.prepared.metadata.clone();
         if plan.promotion_check_skipped {
             metadata.insert("promotion_check".to_owned(), "skipped".to_owned());
@@ -124,6 +127,8 @@ impl Undertaking<'_, '_> {
             dependencies: dependencies(self.prepared.components(), &plan.components),
             plan: plan.clone(),
             definitions,
+            stacks,
+            disabled,
             mode,
             run_id: run_id.to_owned(),
             deployed_by: self.prepared.run.actor.clone(),
