@@ -64,7 +64,7 @@ fn a_configuration_that_contradicts_itself_is_pointed_at() {
         (
             "    dev:\n",
             "    dev:\n      promotion: { from: prod }\n",
-            "the promotion path is a circle: dev → staging → prod → dev",
+            "circular promotion path: dev → staging → prod → dev",
             0,
         ),
         // Rule 4: one source or several.
