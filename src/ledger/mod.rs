@@ -6,6 +6,7 @@
 
 mod approvals;
 mod build_records;
+mod canonical;
 pub mod codec;
 mod commits;
 mod failpoint;
