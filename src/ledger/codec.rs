@@ -1,5 +1,6 @@
 //! Messages of the ledger's tags: the API version, the kind, `---`, then YAML (`git-tracking.md`, "Tag Message Format").
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use crate::deployment::lock::Lock;
 use crate::deployment::record::{Record, RecordStatus};
 use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName, ObjectId, TargetName};
 
+use super::canonical::{self, Entry};
 use super::yaml::{Mapping, parse};
 
 /// The version that this program writes.
@@ -102,7 +104,10 @@ impl Message {
         if let Some(found) = kind.filter(|kind| kind != expected) {
             return Err(CodecError::WrongKind { expected, found });
         }
-        let fields: T = parse(&body).map_err(CodecError::Yaml)?;
+        let fields = match canonical::read(&body).and_then(T::from_canonical) {
+            Some(fields) => fields,
+            None => parse(&body).map_err(CodecError::Yaml)?,
+        };
         match fields.kind().filter(|kind| *kind != expected) {
             Some(found) => Err(CodecError::WrongKind { expected, found: found.to_owned() }),
             None => Ok((fields, body)),
@@ -111,8 +116,13 @@ impl Message {
 }
 
 /// Fields that may name their kind, as some of the specification's examples do.
-trait HasKind {
+trait HasKind: Sized {
     fn kind(&self) -> Option<&str>;
+
+    /// Picks the fields out of what was read the quick way; `None` leaves it to the YAML parser.
+    fn from_canonical(_: Vec<(&str, Entry<'_>)>) -> Option<Self> {
+        None
+    }
 }
 
 /// The fields of a deployment record, as text; what is missing stays missing.
@@ -138,6 +148,44 @@ impl HasKind for RecordFields {
     fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
     }
+
+    fn from_canonical(entries: Vec<(&str, Entry<'_>)>) -> Option<Self> {
+        let mut fields = Self::default();
+        for (key, entry) in entries {
+            match (key, entry) {
+                // The tag's name and target say these.
+                ("deployment" | "target" | "component" | "git_sha", Entry::Text(_)) => {}
+                ("artifacts", Entry::Map(map)) => fields.artifacts = Some(texts(map)),
+                ("metadata", Entry::Map(map)) => fields.metadata = Some(texts(map)),
+                (key, Entry::Text(text)) => *fields.text(key)? = Some(text.into_owned()),
+                (_, Entry::Map(_)) => return None,
+            }
+        }
+        Some(fields)
+    }
+}
+
+impl RecordFields {
+    /// The field of this name, where it is a text.
+    fn text(&mut self, key: &str) -> Option<&mut Option<String>> {
+        Some(match key {
+            "component_type" => &mut self.component_type,
+            "deployed_by" => &mut self.deployed_by,
+            "build_id" => &mut self.build_id,
+            "timestamp" => &mut self.timestamp,
+            "status" => &mut self.status,
+            "promoted_from" => &mut self.promoted_from,
+            "promoted_at" => &mut self.promoted_at,
+            "rollback_of" => &mut self.rollback_of,
+            "previous" => &mut self.previous,
+            "run_id" => &mut self.run_id,
+            _ => return None,
+        })
+    }
+}
+
+fn texts(map: Vec<(&str, Cow<'_, str>)>) -> BTreeMap<String, Text> {
+    map.into_iter().map(|(name, value)| (name.to_owned(), Text(value.into_owned()))).collect()
 }
 
 /// A value that should be a string and is kept as one whatever it is.

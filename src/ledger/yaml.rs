@@ -66,6 +66,11 @@ fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 
+/// Whether this is how `text` is written here.
+pub(super) fn is_canonical(text: &str, written: &str) -> bool {
+    if is_plain(text) { text == written } else { quoted(text) == written }
+}
+
 /// A JSON string, which YAML reads too, once what YAML counts as unprintable is escaped.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
