@@ -57,6 +57,16 @@ pub struct Identity {
     pub email: String,
 }
 
+/// What is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    pub commit: CommitId,
+    /// `None` when detached.
+    pub branch: Option<String>,
+    /// Whether tracked files differ from the commit. A bare repository has none.
+    pub dirty: bool,
+}
+
 impl Repository {
     /// Finds the repository that `start` is in. `environment` is the caller's.
     pub fn discover(
@@ -153,10 +163,18 @@ impl Repository {
         Ok(None)
     }
 
-    /// Whether tracked files differ from the commit that is checked out.
-    pub fn is_dirty(&self) -> Result<bool, GitError> {
-        let arguments = ["--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"];
-        Ok(!self.git.verb("status").args(arguments).run()?.is_empty())
+    /// The commit and the branch that are checked out, and whether tracked files differ from them: one question for all.
+    pub fn checkout(&self) -> Result<Checkout, RepositoryError> {
+        if self.work_tree.is_none() {
+            return Ok(Checkout { commit: self.head()?, branch: self.branch(), dirty: false });
+        }
+        let output = self
+            .git
+            .verb("status")
+            .args(["--porcelain=v2", "--branch", "--no-ahead-behind", "-z"])
+            .args(["--untracked-files=no", "--ignore-submodules=dirty"])
+            .run()?;
+        parse_status(&String::from_utf8_lossy(&output))
     }
 
     /// The remote that the ledger is kept on: the one that is asked for, else `origin`, else the only one.
@@ -246,6 +264,21 @@ impl Settings {
     }
 }
 
+/// Reads `git status --porcelain=v2 --branch -z`: headers that start with `#`, then an entry for everything that differs.
+fn parse_status(output: &str) -> Result<Checkout, RepositoryError> {
+    let header = |name: &str| {
+        let mut lines = output.split('\0').map_while(|line| line.strip_prefix("# "));
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+    };
+    let commit = match header("branch.oid") {
+        Some("(initial)") => return Err(RepositoryError::Unborn),
+        id => CommitId(parse_id("status", id.unwrap_or_default())?),
+    };
+    let branch = header("branch.head").filter(|branch| *branch != "(detached)").map(str::to_owned);
+    let dirty = output.split('\0').any(|line| !line.is_empty() && !line.starts_with("# "));
+    Ok(Checkout { commit, branch, dirty })
+}
+
 /// The id of an object that git printed.
 pub(super) fn parse_id(verb: &str, text: &str) -> Result<ObjectId, GitError> {
     text.trim()
@@ -256,6 +289,22 @@ pub(super) fn parse_id(verb: &str, text: &str) -> Result<ObjectId, GitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_status_is_commit_branch_and_what_differs() {
+        let id = "a".repeat(40);
+        let clean = format!("# branch.oid {id}\0# branch.head main\0# branch.upstream origin/main\0");
+        let checkout = parse_status(&clean).unwrap();
+        assert_eq!((checkout.commit.as_str(), checkout.branch.as_deref()), (id.as_str(), Some("main")));
+        assert!(!checkout.dirty);
+        let entry = format!("1 .M N... 100644 100644 100644 {id} {id} # a file");
+        let detached = format!("# branch.oid {id}\0# branch.head (detached)\0{entry}\0");
+        let checkout = parse_status(&detached).unwrap();
+        assert!(checkout.dirty && checkout.branch.is_none());
+        let unborn = parse_status("# branch.oid (initial)\0# branch.head main\0");
+        assert!(matches!(unborn, Err(RepositoryError::Unborn)), "{unborn:?}");
+        assert!(parse_status("").is_err());
+    }
 
     #[test]
     fn the_nearest_configuration_counts_and_an_odd_one_is_passed_over() {

@@ -50,8 +50,8 @@ pub(super) fn read(text: &str) -> Option<Vec<(&str, Entry<'_>)>> {
 fn split(line: &str) -> Option<(&str, Option<&str>)> {
     /// YAML bounds keys; so does this, well below.
     const LONGEST_KEY: usize = 256;
-    let (key, value) = match line.split_once(": ") {
-        Some((key, value)) => (key, Some(value)),
+    let (key, value) = match line.as_bytes().windows(2).position(|pair| pair == b": ") {
+        Some(at) => (&line[..at], Some(&line[at + 2..])),
         None => (line.strip_suffix(':')?, None),
     };
     // A quoted key is ours as well, but rare.

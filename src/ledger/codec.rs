@@ -47,21 +47,25 @@ const SIGNATURES: [&str; 4] = [
     "-----BEGIN SIGNED MESSAGE-----",
 ];
 
+/// Where a signature begins: at the start of a line.
+fn signature(text: &str) -> Option<usize> {
+    let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
+    let mut dashed = starts.filter(|at| text[*at..].starts_with("-----BEGIN "));
+    dashed.find(|at| SIGNATURES.iter().any(|marker| text[*at..].starts_with(marker)))
+}
+
 impl Message {
     /// Takes a message apart. Accepts what plain git commands write: blank lines before the first line, CRLF, no
     /// `---`, the kind inside the YAML, a signature at the end.
     fn split(message: &[u8]) -> Result<Self, CodecError> {
-        let text = std::str::from_utf8(message).map_err(|_| CodecError::NotText)?.replace("\r\n", "\n");
+        let text = std::str::from_utf8(message).map_err(|_| CodecError::NotText)?;
+        let text: Cow<'_, str> =
+            if message.contains(&b'\r') { text.replace("\r\n", "\n").into() } else { text.into() };
         let text = text.trim_start_matches(['\n', ' ']);
-        let text = SIGNATURES
-            .iter()
-            .filter_map(|marker| {
-                text.match_indices(marker)
-                    .map(|(at, _)| at)
-                    .find(|at| *at == 0 || text[..*at].ends_with('\n'))
-            })
-            .min()
-            .map_or(text, |at| &text[..at]);
+        let text = match signature(text) {
+            Some(at) => &text[..at],
+            None => text,
+        };
         let (version, rest) = text.split_once('\n').unwrap_or((text, ""));
         let version = version.trim();
         if version != API_VERSION {
@@ -72,23 +76,22 @@ impl Message {
             });
         }
         let mut kind = None;
-        let mut body = String::with_capacity(rest.len());
-        let mut in_header = true;
-        for line in rest.lines() {
-            if in_header {
-                let trimmed = line.trim();
-                if trimmed.is_empty() || trimmed == "---" {
-                    in_header = trimmed.is_empty();
-                    continue;
-                }
-                in_header = false;
-                if let Some(value) = line.strip_prefix("kind:") {
-                    kind = Some(value.trim().to_owned());
-                    in_header = true;
-                    continue;
-                }
+        let mut rest = rest;
+        while !rest.is_empty() {
+            let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+            let trimmed = line.trim();
+            if let Some(value) = line.strip_prefix("kind:") {
+                kind = Some(value.trim().to_owned());
+            } else if !trimmed.is_empty() && trimmed != "---" {
+                break;
             }
-            body.push_str(line);
+            rest = after;
+            if trimmed == "---" {
+                break;
+            }
+        }
+        let mut body = rest.to_owned();
+        if !body.ends_with('\n') {
             body.push('\n');
         }
         Ok(Self { kind, body })
