@@ -45,6 +45,13 @@ pub struct GlobalArgs {
     pub timezone: TimeZone,
 }
 
+impl GlobalArgs {
+    /// The format of a document, where one was asked for.
+    pub(super) fn document_format(&self) -> Option<Format> {
+        Some(self.format).filter(|format| *format != Format::Table)
+    }
+}
+
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
@@ -102,6 +109,10 @@ impl From<LogsLevel> for tracing_subscriber::filter::LevelFilter {
 }
 
 fn time_zone(text: &str) -> Result<TimeZone, String> {
+    if text.eq_ignore_ascii_case("utc") {
+        // Without a look at the system's database of zones, which takes as long as the rest of a short command.
+        return Ok(TimeZone::UTC);
+    }
     TimeZone::get(text).map_err(|error| error.to_string())
 }
 

@@ -76,6 +76,9 @@ pub enum StackRefusal {
     /// A value is an output of another component of the deployment, which is not known yet.
     #[error("the outputs of {0} are not known")]
     OutputsNeeded(ComponentName),
+    /// A value is an output that the component does not have: it was never deployed, or the output is sensitive.
+    #[error("{message}")]
+    NoOutput { component: ComponentName, message: String },
     /// The stacks are wrong, or use what is not supported.
     #[error("{message}")]
     Invalid {

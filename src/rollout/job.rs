@@ -145,8 +145,10 @@ impl<'a> Job<'a> {
     /// What another component has put out when it was applied last.
     async fn recorded_outputs(&self, needed: &ComponentName) -> Result<Values, RunError> {
         let rollout = &self.shared.rollout;
-        let is_planned = rollout.plan.components.iter().any(|planned| planned.component == *needed);
-        if rollout.mode == Mode::Apply && is_planned && !rollout.done.contains_key(needed) {
+        let is_to_run = self.shared.is_planned(needed)
+            && !rollout.done.contains_key(needed)
+            && !rollout.disabled.contains(needed);
+        if rollout.mode == Mode::Apply && is_to_run {
             return Err(RunError::NotAfter(needed.clone()));
         }
         let cache = || self.shared.recorded_outputs.lock().unwrap_or_else(PoisonError::into_inner);

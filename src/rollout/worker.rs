@@ -8,11 +8,13 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use crate::cancellation::Cancellation;
-use crate::component::{self, ComponentResult as Done, Mode, Stream};
+use crate::component::{self, ComponentResult as Done, Mode, Notice, Stream};
 use crate::deployment::definition::Values;
 use crate::deployment::record::{Record, RecordStatus};
+use crate::deployment::resolution::ResolutionError;
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::rollout_report::{ComponentReport, ComponentResult, RolloutEvent, RolloutKind};
+use crate::deployment::stack_layer::StackRefusal;
 use crate::deployment::{CommitId, ComponentName};
 use crate::ledger::failpoint;
 use crate::scheduler::{Execution, Executor, Slot};
@@ -116,8 +118,21 @@ impl Shared {
             events(RolloutEvent::ComponentOutput { component: component.clone(), line: line.to_owned() });
         };
         let job = Job::new(self, plan, scratch.path(), &log, cancellation)?;
-        let prepared = job.prepare().await?;
+        let prepared = match job.prepare().await {
+            Err(RunError::Resolution(ResolutionError::Stack(StackRefusal::NoOutput {
+                component, ..
+            }))) if self.rollout.mode == Mode::Plan && self.is_planned(&component) => {
+                let notices = vec![Notice::NotPlannedBefore { component }];
+                return Ok(Done { notices, ..Done::default() });
+            }
+            prepared => prepared?,
+        };
         component::run(job.component_run(&prepared)).await.map_err(RunError::Component)
+    }
+
+    /// Whether a component is part of this rollout.
+    pub(super) fn is_planned(&self, component: &ComponentName) -> bool {
+        self.rollout.plan.components.iter().any(|planned| planned.component == *component)
     }
 
     fn report(&self, plan: &ComponentPlan, result: &Result<Done, RunError>) -> ComponentReport {

@@ -96,14 +96,16 @@ impl StackLayers for ImportedStacks {
         if request.deployment.stacks.is_empty() {
             return Ok(None);
         }
-        let functions = Answers { request, environment: &self.environment, needed: Mutex::default() };
+        let functions = Answers { request, environment: &self.environment, lacking: Mutex::default() };
         let described = self.component(request, &functions).map_err(|error| {
-            match functions.needed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                Some(component) => StackRefusal::OutputsNeeded(component),
-                None => StackRefusal::Invalid {
-                    message: crate::cli::error::chain(&error),
-                    hint: super::hint(&error, Some(&self.settings.base_path)),
-                },
+            let message = crate::cli::error::chain(&error);
+            match functions.lacking.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(Lacking::Outputs(component)) => StackRefusal::OutputsNeeded(component),
+                Some(Lacking::Output(component)) => StackRefusal::NoOutput { component, message },
+                None => {
+                    let hint = super::hint(&error, Some(&self.settings.base_path));
+                    StackRefusal::Invalid { message, hint }
+                }
             }
         })?;
         Ok(Some(self.layer_of(request, described)))
@@ -159,8 +161,22 @@ fn environment(section: &Values) -> BTreeMap<String, Option<String>> {
 struct Answers<'a> {
     request: &'a StackRequest<'a>,
     environment: &'a BTreeMap<String, String>,
-    /// The component whose outputs were asked for and are not known.
-    needed: Mutex<Option<ComponentName>>,
+    /// What was asked for and is not there.
+    lacking: Mutex<Option<Lacking>>,
+}
+
+/// What a component lacks whose outputs are asked for.
+enum Lacking {
+    /// Nobody knows its outputs yet.
+    Outputs(ComponentName),
+    /// This output is not among them.
+    Output(ComponentName),
+}
+
+impl Answers<'_> {
+    fn lack(&self, lacking: Lacking) {
+        *self.lacking.lock().unwrap_or_else(PoisonError::into_inner) = Some(lacking);
+    }
 }
 
 impl Functions for Answers<'_> {
@@ -186,13 +202,14 @@ impl Functions for Answers<'_> {
             format!("{} has no terraform component called {}", deployment.name, request.component)
         })?;
         let Some(outputs) = known.get(component) else {
-            *self.needed.lock().unwrap_or_else(PoisonError::into_inner) = Some(component.clone());
+            self.lack(Lacking::Outputs(component.clone()));
             return Err(format!("the outputs of {component} are not known"));
         };
         let mut path = request.output.trim_start_matches('.').split('.');
         let first = path.next().and_then(|name| outputs.get(name));
         let value = path.try_fold(first, |value, name| Some(value?.get(name))).flatten();
         value.cloned().ok_or_else(|| {
+            self.lack(Lacking::Output(component.clone()));
             format!(
                 "{component} has no output {} on {target}: it is sensitive, or not there before the component \
                  has been deployed",

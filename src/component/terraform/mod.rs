@@ -108,7 +108,7 @@ pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, Compon
         result.notices.push(Notice::LocalStateInCi);
     }
     let variables = workspace::write_variables(run, &terraform.folder, &terraform.module)?;
-    terraform.init(&["-or-create"]).await?;
+    terraform.init().await?;
     let plan = terraform.scratch.path().join("plan");
     terraform.plan(&variables, &plan).await?;
     let shown = terraform
@@ -122,10 +122,10 @@ pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, Compon
     Ok(result)
 }
 
-/// Reads the outputs of a component from its state and changes nothing. Sensitive ones are left out.
+/// Reads the outputs of a component from its state. Sensitive ones are left out.
 pub(super) async fn outputs(run: ComponentRun<'_>) -> Result<Values, ComponentError> {
     let terraform = Terraform::set_up(run)?;
-    terraform.init(&[]).await?;
+    terraform.init().await?;
     terraform.outputs().await
 }
 
@@ -178,16 +178,16 @@ impl<'a> Terraform<'a> {
         })
     }
 
-    /// Gets the module ready, in its workspace; `select` are flags for choosing that one.
-    async fn init(&self, select: &[&str]) -> Result<(), ComponentError> {
+    /// Gets the module ready, in its workspace.
+    async fn init(&self) -> Result<(), ComponentError> {
         let mut arguments: Vec<OsString> = ["init", "-input=false", "-no-color"].map(Into::into).into();
         if let Some(state) = &self.state {
             arguments.push(joined("-backend-config=path=", state));
         }
         self.call(arguments, StdoutUse::Log).await?;
         if let (Some(workspace), None) = (&self.run.stack.workspace, &self.state) {
-            let arguments = [&["workspace", "select", "-no-color"], select, &[workspace.as_str()]].concat();
-            self.call(arguments.into_iter().map(Into::into), StdoutUse::Log).await?;
+            let arguments = ["workspace", "select", "-or-create", "-no-color", workspace.as_str()];
+            self.call(arguments.map(Into::into), StdoutUse::Log).await?;
         }
         Ok(())
     }

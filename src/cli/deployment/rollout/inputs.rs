@@ -72,17 +72,31 @@ impl Undertaking<'_, '_> {
         })
     }
 
+    /// Checks out the commits of a plan.
     pub(super) fn check_out(&self, plan: &RolloutPlan) -> Result<Checkouts, CommandError> {
-        let needs_files = |kind| !matches!(kind, ComponentKind::Nixpack);
-        let commits = plan
-            .components
-            .iter()
-            .filter(|component| needs_files(component.kind))
-            .map(|component| &component.commit);
+        self.check_out_during(plan, || Ok(())).map(|(checkouts, ())| checkouts)
+    }
+
+    /// Checks out the commits of a plan while something else is done. What that says comes first.
+    pub(super) fn check_out_during<T>(
+        &self,
+        plan: &RolloutPlan,
+        other: impl FnOnce() -> Result<T, CommandError>,
+    ) -> Result<(Checkouts, T), CommandError> {
         let root = self.private_folder().join("workdir");
+        let repository = self.prepared.repository;
         let name = format!("{}-{}", plan.deployment, plan.target);
-        Checkouts::create(self.prepared.repository, &root, &name, commits)
-            .map_err(|error| CommandError::new(exit::FAILED, "checkout", error.to_string()))
+        let (checkouts, other) = thread::scope(|scope| {
+            let checkouts =
+                scope.spawn(|| Checkouts::create(repository, &root, &name, commits_with_files(plan)));
+            let other = other();
+            (checkouts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
+        });
+        let other = other?;
+        Ok((
+            checkouts.map_err(|error| CommandError::new(exit::FAILED, "checkout", error.to_string()))?,
+            other,
+        ))
     }
 
     /// `.atmos` in the checkout; in a bare repository, beside its objects.
@@ -135,7 +149,7 @@ impl Undertaking<'_, '_> {
             metadata,
             approval: approval.cloned(),
             context: self.prepared.context.clone(),
-            branch: self.prepared.repository.branch(),
+            branch: self.prepared.branch.clone(),
             images,
             build_ids,
             done,
@@ -182,6 +196,12 @@ impl Undertaking<'_, '_> {
         }
         Ok((images, build_ids))
     }
+}
+
+/// The commits of a plan whose files somebody needs.
+fn commits_with_files(plan: &RolloutPlan) -> impl Iterator<Item = &CommitId> {
+    let needs_files = |kind| !matches!(kind, ComponentKind::Nixpack);
+    plan.components.iter().filter(move |planned| needs_files(planned.kind)).map(|planned| &planned.commit)
 }
 
 /// The commits of a plan, each once.

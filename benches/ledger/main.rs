@@ -1,0 +1,103 @@
+//! What the ledger costs, compared with plain git commands within one run. `docs/benchmarks.md` says how to read it.
+//!
+//! `cargo bench --bench ledger` measures everything; `-- --quick` shows within two minutes that everything runs.
+
+mod cases;
+mod diff;
+mod generate;
+mod measure;
+mod rollout;
+mod shell;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::measure::Table;
+use crate::shell::Shell;
+
+/// What is measured, and how often.
+struct Plan {
+    /// Numbers of records of the ledgers, ascending.
+    sizes: Vec<usize>,
+    /// Commits of the history that `diff` works on.
+    commits: usize,
+    /// How often each pair of fast commands runs.
+    rounds: usize,
+    /// How often each pair of slow commands runs.
+    slow_rounds: usize,
+}
+
+impl Plan {
+    fn full() -> Self {
+        Self { sizes: vec![1_000, 100_000, 1_000_000], commits: 20_000, rounds: 60, slow_rounds: 3 }
+    }
+
+    fn quick() -> Self {
+        Self { sizes: vec![1_000, 20_000], commits: 2_000, rounds: 5, slow_rounds: 1 }
+    }
+}
+
+/// The arguments that `cargo bench` and people give.
+struct Arguments {
+    quick: bool,
+    /// Only the parts whose names contain this.
+    filter: Option<String>,
+    rounds: Option<usize>,
+}
+
+impl Arguments {
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut parsed = Self { quick: false, filter: None, rounds: None };
+        let mut arguments = arguments.peekable();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                // What cargo itself adds.
+                "--bench" => {}
+                "--quick" => parsed.quick = true,
+                "--rounds" => {
+                    let rounds = arguments.next().context("--rounds needs a number")?;
+                    parsed.rounds = Some(rounds.parse().context("--rounds needs a number")?);
+                }
+                option if option.starts_with('-') => bail!("unknown option {option}"),
+                filter => parsed.filter = Some(filter.to_owned()),
+            }
+        }
+        Ok(parsed)
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.filter.as_ref().is_none_or(|filter| part.contains(filter.as_str()))
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse(std::env::args().skip(1))?;
+    let mut plan = if arguments.quick { Plan::quick() } else { Plan::full() };
+    plan.rounds = arguments.rounds.unwrap_or(plan.rounds);
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("ledger-bench");
+    let shell = Shell::new(&cache, env!("CARGO_BIN_EXE_atmos"))?;
+    let mut table = Table::default();
+    if arguments.wants("status") || arguments.wants("history") {
+        let ledgers = plan
+            .sizes
+            .iter()
+            .map(|records| generate::ledger(&shell, &cache, *records))
+            .collect::<Result<Vec<_>>>()?;
+        if arguments.wants("status") {
+            cases::status(&shell, &ledgers, &plan, &mut table)?;
+        }
+        if arguments.wants("history") {
+            cases::history(&shell, &ledgers, &plan, &mut table)?;
+        }
+    }
+    if arguments.wants("rollout") {
+        rollout::measure(&shell, &cache, &plan, &mut table)?;
+    }
+    if arguments.wants("diff") {
+        diff::measure(&shell, &cache, &plan, &mut table)?;
+    }
+    write!(std::io::stdout().lock(), "\n{table}")?;
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! What tracking a rollout costs, beside the work that is rolled out.
+//!
+//! Ten independent components do nothing (`apply: ["true"]`), against a bare remote on the same disk. Compared are a whole
+//! `rollout`, less the time that the same ten commands take on their own, as many at a time, and the three bare git
+//! commands that a rollout cannot do without: a fetch, a push that takes ten locks, and an atomic push of ten records with
+//! everything that moves with them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::Plan;
+use crate::generate::{self, COMPONENTS, DEPLOYMENT, TARGET};
+use crate::measure::{Contender, Table, interleave};
+use crate::shell::{Shell, output, text, time};
+
+/// How many components run at the same time.
+const PARALLELISM: usize = 2;
+
+pub(crate) fn measure(shell: &Shell, cache: &Path, plan: &Plan, table: &mut Table) -> Result<()> {
+    let tracked = pair(shell, &cache.join("rollout-tracked"))?;
+    let mut bare =
+        Bare { shell, folder: pair(shell, &cache.join("rollout-bare"))?, round: 0, newest: Vec::new() };
+    let rollout = || {
+        let parallelism = PARALLELISM.to_string();
+        shell.atmos(&tracked, ["rollout", DEPLOYMENT, "--target", TARGET, "--parallelism", &parallelism])
+    };
+    let document: Value = serde_json::from_slice(&output(rollout().args(["--format", "json"]))?)?;
+    ensure!(document["components"].as_array().is_some_and(|all| all.len() == COMPONENTS.len()), "{document}");
+    let first = shell.git_processes(rollout())?;
+    let samples = interleave(
+        plan.rounds,
+        &mut [
+            Box::new(|| time(&mut rollout())) as Contender<'_>,
+            Box::new(|| bare.round()),
+            Box::new(|| commands_alone(shell, &tracked)),
+        ],
+    )?;
+    let later = shell.git_processes(rollout())?;
+    ensure!(
+        first.len() == later.len(),
+        "a rollout starts {} git processes, later {}",
+        first.len(),
+        later.len()
+    );
+    let [whole, bare, alone] = &samples[..] else { return Ok(()) };
+    let on = format!("{} components", COMPONENTS.len());
+    table.compare("the ten commands alone : bare git", &on, alone, bare, "");
+    table.compare("whole `rollout` : bare git", &on, whole, bare, "");
+    let overhead = whole.without(alone);
+    table.compare("tracking (`rollout` less its commands) : bare git", &on, &overhead, bare, "≤ 1.3");
+    table.note("git processes of `rollout`", &on, later.len().to_string(), "the same");
+    Ok(())
+}
+
+/// A repository with its configuration on a new bare remote, pushed.
+fn pair(shell: &Shell, folder: &Path) -> Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    let (remote, repository) = (folder.join("remote.git"), folder.join("repository"));
+    fs::create_dir_all(&remote)?;
+    output(&mut shell.git(&remote, ["init", "--quiet", "--bare", "."]))?;
+    generate::repository(shell, &repository, 50)?;
+    let url = format!("file://{}", remote.display());
+    output(&mut shell.git(&repository, ["remote", "add", "origin", &url]))?;
+    output(&mut shell.git(&repository, ["push", "--quiet", "origin", "main"]))?;
+    Ok(repository)
+}
+
+/// The commands of the components, run like the rollout runs them, but by nobody who records anything.
+fn commands_alone(shell: &Shell, folder: &Path) -> Result<Duration> {
+    let began = Instant::now();
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..PARALLELISM)
+            .map(|_| {
+                scope.spawn(|| {
+                    (0..COMPONENTS.len() / PARALLELISM)
+                        .try_for_each(|_| output(&mut shell.command("true", folder)).map(drop))
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread died"))?)
+    })?;
+    Ok(began.elapsed())
+}
+
+/// The git commands that a rollout needs at least, by hand.
+struct Bare<'s> {
+    shell: &'s Shell,
+    folder: PathBuf,
+    round: usize,
+    /// The newest record of each component.
+    newest: Vec<String>,
+}
+
+impl Bare<'_> {
+    /// One rollout's worth of git. Only the fetch and the two pushes count: what they move is written before, and what
+    /// they moved is noted afterwards.
+    fn round(&mut self) -> Result<Duration> {
+        self.round += 1;
+        let head = text(&mut self.shell.git(&self.folder, ["rev-parse", "HEAD"]))?;
+        let nothing =
+            text(&mut self.shell.git(&self.folder, ["hash-object", "-w", "-t", "blob", "/dev/null"]))?;
+        let lock = self.tag(&nothing, "blob", &format!("lock-{}", self.round))?;
+        let records = COMPONENTS
+            .iter()
+            .map(|component| self.tag(&head, "commit", &format!("{component}-{}", self.round)))
+            .collect::<Result<Vec<_>>>()?;
+        let mut fetch = self.fetch();
+        let mut take = self.push(COMPONENTS.map(|component| Change {
+            name: format!("refs/atmos/locks/{DEPLOYMENT}/{TARGET}/{component}"),
+            new: &lock,
+            expected: "",
+        }));
+        let expected = |index: usize| self.newest.get(index).map_or("", String::as_str);
+        let deployed = if self.newest.is_empty() { "" } else { head.as_str() };
+        let names = COMPONENTS.iter().zip(&records).enumerate();
+        let mut publish = self.push(names.flat_map(|(index, (component, record))| {
+            let place = format!("{DEPLOYMENT}/{TARGET}/{component}");
+            let tag = format!("refs/tags/atmos/deployments/{place}/{}", self.round);
+            [
+                Change { name: tag, new: record, expected: "" },
+                Change { name: format!("refs/atmos/latest/{place}"), new: record, expected: expected(index) },
+                Change { name: format!("refs/atmos/deployments/{place}"), new: &head, expected: deployed },
+                Change { name: format!("refs/atmos/locks/{place}"), new: "", expected: &lock },
+            ]
+        }));
+        let began = Instant::now();
+        output(&mut fetch)?;
+        output(&mut take)?;
+        output(&mut publish)?;
+        let took = began.elapsed();
+        // The next round's fetch finds nothing new, as a rollout's does, which notes what it has pushed.
+        output(&mut self.fetch())?;
+        self.newest = records;
+        Ok(took)
+    }
+
+    fn fetch(&self) -> Command {
+        let mut fetch = self.shell.git(
+            &self.folder,
+            [
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--no-auto-maintenance",
+                "--prune",
+                "origin",
+            ],
+        );
+        fetch.args(["deployments", "latest", "locks"].map(|namespace| {
+            let below = format!("{namespace}/{DEPLOYMENT}/{TARGET}/*");
+            format!("+refs/atmos/{below}:refs/atmos-remotes/origin/{below}")
+        }));
+        fetch
+    }
+
+    fn push<'c>(&self, changes: impl IntoIterator<Item = Change<'c>>) -> Command {
+        let mut push =
+            self.shell.git(&self.folder, ["push", "--quiet", "--porcelain", "--atomic", "--no-verify"]);
+        let mut refspecs = Vec::new();
+        for Change { name, new, expected } in changes {
+            push.arg(format!("--force-with-lease={name}:{expected}"));
+            refspecs.push(format!("{new}:{name}"));
+        }
+        push.arg("origin").args(refspecs);
+        push
+    }
+
+    /// Writes a tag object with a message as long as a record.
+    fn tag(&self, object: &str, kind: &str, name: &str) -> Result<String> {
+        let file = self.folder.join(".git/tag");
+        let padding = "key: value\n".repeat(50);
+        let tag = format!(
+            "object {object}\ntype {kind}\ntag {name}\ntagger Bench <bench@example.com> 1700000000 +0000\n\n{padding}"
+        );
+        fs::write(&file, tag)?;
+        let file = file.to_str().context("a path that is text")?.to_owned();
+        text(&mut self.shell.git(&self.folder, ["hash-object", "-w", "-t", "tag", &file]))
+    }
+}
+
+/// A ref that moves.
+struct Change<'c> {
+    name: String,
+    new: &'c str,
+    expected: &'c str,
+}
