@@ -27,7 +27,7 @@ pub struct StackLayer {
     pub workspace: Option<String>,
     /// What the component's environment gets; without a value, what it loses.
     pub env: BTreeMap<String, Option<String>>,
-    /// The program that runs the component, where a stack names one.
+    /// The program that runs a terraform component.
     pub program: Option<String>,
     /// The files that are written into the folder first, by name: `backend.tf.json`, `providers_override.tf.json`.
     pub generated_files: BTreeMap<String, Value>,

@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::cache::StackCache;
 use super::error::StackError;
 use super::files::StackFiles;
 use super::import::{Imported, Importing};
@@ -131,7 +132,16 @@ pub struct StackReader<'a> {
 impl<'a> StackReader<'a> {
     /// Reads from these files by these settings.
     pub fn new(files: &'a dyn StackFiles, settings: &'a StackSettings) -> Self {
-        Self { importing: Importing::new(files, settings) }
+        Self::with_cache(files, settings, Arc::default())
+    }
+
+    /// Likewise, with what has been read of the same files by the same settings before.
+    pub fn with_cache(
+        files: &'a dyn StackFiles,
+        settings: &'a StackSettings,
+        cache: Arc<StackCache>,
+    ) -> Self {
+        Self { importing: Importing::new(files, settings, cache) }
     }
 
     pub(super) fn settings(&self) -> &'a StackSettings {

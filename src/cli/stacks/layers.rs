@@ -2,7 +2,7 @@
 //! one synthetic manifest.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::deployment::stack_layer::{
 use crate::deployment::{Component, ComponentKind, ComponentName, Deployment};
 use crate::stacks::{
     BACKEND_FILE, Describer, Functions, ImportRequest, Location, OutputRequest, PROVIDERS_FILE, Processing,
-    StackComponent, StackError, StackFiles, StackReader, StackSettings,
+    StackCache, StackComponent, StackError, StackFiles, StackReader, StackSettings,
 };
 
 /// The stacks of one tree of files, as its deployments import them. Nothing but what is imported is read.
@@ -25,6 +25,7 @@ pub struct ImportedStacks {
     /// Whether a backend that stacks configure is written for terraform.
     writes_backend: bool,
     environment: BTreeMap<String, String>,
+    cache: Arc<StackCache>,
 }
 
 impl ImportedStacks {
@@ -39,6 +40,7 @@ impl ImportedStacks {
             settings: super::settings(config),
             writes_backend: config.terraform.auto_generate_backend_file.unwrap_or(true),
             environment,
+            cache: Arc::default(),
         }
     }
 
@@ -50,7 +52,7 @@ impl ImportedStacks {
         let (deployment, component) = (request.deployment, request.component);
         let imports: Vec<_> = deployment.stacks.iter().map(import_request).collect();
         let file = deployment.stacks.first().map(|stack| stack.file.as_str()).unwrap_or_default();
-        let reader = StackReader::new(&*self.files, &self.settings);
+        let reader = StackReader::with_cache(&*self.files, &self.settings, Arc::clone(&self.cache));
         let stack = reader.compose(&stack_name(request), file, &imports, &manifest(request))?;
         let describer = Describer::new(&reader, functions, Processing::STRICT);
         describer.component(&stack, Some(component.kind.as_str()), component.name.as_str())
@@ -61,20 +63,21 @@ impl ImportedStacks {
         let own_file = request.deployment.stacks.first().map(|stack| stack.file.as_str());
         let files = deciding_files(&described, own_file);
         let mut generated_files = BTreeMap::new();
+        let mut program = None;
         if component.kind == ComponentKind::Terraform {
+            program = described.sections.get("command").and_then(Value::as_str).map(str::to_owned);
             let backend = described.backend_file().filter(|_| self.writes_backend);
             generated_files.extend(backend.map(|backend| (BACKEND_FILE.to_owned(), backend)));
             let providers = described.providers_file();
             generated_files.extend(providers.map(|providers| (PROVIDERS_FILE.to_owned(), providers)));
         }
         let env = described.sections.remove("env");
-        let program = described.sections.get("command").and_then(Value::as_str);
         StackLayer {
             vars: described.variables(),
             files,
             folder: component.folder.clone().unwrap_or_else(|| described.folder().to_owned()),
             env: env.as_ref().and_then(Value::as_object).map(environment).unwrap_or_default(),
-            program: program.filter(|program| !program.is_empty()).map(str::to_owned),
+            program: program.filter(|program| !program.is_empty()),
             generated_files,
             deployable: if described.is_abstract {
                 Deployable::Abstract

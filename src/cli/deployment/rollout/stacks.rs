@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::carry_out::Undertaking;
 use crate::cli::error::{CommandError, exit};
-use crate::component::{MissingTool, TerraformSettings};
+use crate::component::TerraformSettings;
 use crate::deployment::resolution::Resolution;
-use crate::deployment::rollout_plan::RolloutPlan;
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::stack_layer::{Deployable, KnownOutputs, StackLayer, StackLayers};
 use crate::deployment::{CommitId, ComponentName, Deployment};
 use crate::render::document::error::Hint;
@@ -39,7 +39,8 @@ impl Undertaking<'_, '_> {
         definitions: &BTreeMap<CommitId, Deployment>,
     ) -> Result<(), CommandError> {
         let stacks = self.stacks(definitions)?;
-        for (component, layer) in self.layers(plan, definitions, &stacks)? {
+        for (planned, layer) in self.layers(plan, definitions, &stacks)? {
+            let component = &planned.component;
             match layer.deployable {
                 Deployable::Yes => {}
                 Deployable::Disabled => continue,
@@ -59,7 +60,9 @@ impl Undertaking<'_, '_> {
                         .hint(Hint::note("Unlock it in the stack that locks it, and commit that")));
                 }
             }
-            self.check_program(&component, &layer)?;
+            if let Some(program) = layer.program {
+                self.check_program(component, program)?;
+            }
         }
         Ok(())
     }
@@ -73,16 +76,16 @@ impl Undertaking<'_, '_> {
     ) -> Result<BTreeSet<ComponentName>, CommandError> {
         let layers = self.layers(plan, definitions, stacks)?.into_iter();
         let disabled = layers.filter(|(_, layer)| layer.deployable == Deployable::Disabled);
-        Ok(disabled.map(|(component, _)| component).collect())
+        Ok(disabled.map(|(planned, _)| planned.component.clone()).collect())
     }
 
     /// What stacks say of the plan's components; outputs of others are not looked up.
-    fn layers(
+    fn layers<'p>(
         &self,
-        plan: &RolloutPlan,
+        plan: &'p RolloutPlan,
         definitions: &BTreeMap<CommitId, Deployment>,
         stacks: &Stacks,
-    ) -> Result<Vec<(ComponentName, StackLayer)>, CommandError> {
+    ) -> Result<Vec<(&'p ComponentPlan, StackLayer)>, CommandError> {
         let mut layers = Vec::new();
         for planned in &plan.components {
             let Some(stacks) = stacks.get(&planned.commit) else { continue };
@@ -104,18 +107,17 @@ impl Undertaking<'_, '_> {
             let resolved = resolution.resolve().map_err(|error| {
                 CommandError::from(error).details([format!("in commit {}", planned.commit.short())])
             })?;
-            layers.extend(resolved.stack.map(|layer| (component.name.clone(), layer)));
+            layers.extend(resolved.stack.map(|layer| (planned, layer)));
         }
         Ok(layers)
     }
 
-    /// Whether the program that a stack names for a component is there.
-    fn check_program(&self, component: &ComponentName, layer: &StackLayer) -> Result<(), CommandError> {
-        let (Some(program), Some(_)) = (&layer.program, &layer.workspace) else { return Ok(()) };
-        let settings = TerraformSettings { program: program.clone(), ..self.terraform() };
+    /// Whether the program that a stack names for a terraform component is there.
+    fn check_program(&self, component: &ComponentName, program: String) -> Result<(), CommandError> {
+        let settings = TerraformSettings { program, ..self.terraform() };
         settings.check(component, &self.environment()).map_err(|missing| {
-            let MissingTool { hint, .. } = &missing;
-            CommandError::new(exit::USAGE, "preflight", missing.to_string()).hint(Hint::note(hint.clone()))
+            let hint = Hint::note(missing.hint.clone());
+            CommandError::new(exit::USAGE, "preflight", missing.to_string()).hint(hint)
         })
     }
 }
