@@ -151,3 +151,52 @@ fn what_a_stack_disables_is_left_out() {
     assert_eq!(environment.applied(), [""; 0]);
     assert_eq!(checkout.state("worker", "dev", "queue"), "");
 }
+
+/// Stands for terraform: notes where it runs, what it is asked for, and the files and variables that it finds.
+const TERRAFORM: &str = r#"#!/bin/sh
+set -eu
+case "$1" in
+    show) echo '{"resource_changes": []}' ;;
+    output) echo '{}' ;;
+    workspace) echo "$(basename "$PWD" | cut -d. -f1,2) $* ($STAGE, ${DROPPED-none})" >> "$TEST_APPLIED" ;;
+    plan) echo "$(basename "$PWD" | cut -d. -f1,2) $(tr -d ' \n' < backend.tf.json) $(tr -d ' \n' < providers_override.tf.json)" >> "$TEST_APPLIED" ;;
+esac
+"#;
+
+#[test]
+fn terraform_gets_backend_providers_workspace_environment_and_a_folder_of_its_own() {
+    let mut environment = TestEnvironment::new();
+    environment.set("DROPPED", "not for terraform");
+    let program = environment.path("terraform-stub");
+    let checkout = environment.empty_repository("checkout", &[]);
+    checkout.write_script("../terraform-stub", TERRAFORM);
+    checkout.write("components/terraform/service/main.tf", "variable \"stage\" {}\n");
+    checkout.write(
+        "stacks/all.yaml",
+        &format!(
+            "vars: {{ stage: dev }}\nterraform:\n  command: {}\n  backend_type: s3\n  \
+             backend: {{ s3: {{ bucket: 'state-{{{{ .vars.stage }}}}' }} }}\n  \
+             providers: {{ aws: {{ region: eu }} }}\n  env: {{ STAGE: '{{{{ .vars.stage }}}}', DROPPED: null }}\n\
+             components:\n  terraform:\n    a: {{ metadata: {{ component: service }} }}\n    \
+             team/b: {{ metadata: {{ component: service, terraform_workspace: mine }} }}\n",
+            program.display()
+        ),
+    );
+    checkout.write(
+        "deployments/shop.yaml",
+        "deployment:\n  name: shop\n  stacks: [all]\n  components: { terraform: { a: {}, team/b: {} } }\n  \
+         targets: { dev: {}, prod: { context: { stage: prod } } }\n",
+    );
+    checkout.commit("Add the shop");
+    checkout.atmos("deployment rollout shop --target prod --parallelism 2").succeeded();
+    let mut applied = environment.applied();
+    applied.sort();
+    let files = r#"{"terraform":{"backend":{"s3":{"bucket":"state-prod","workspace_key_prefix":"service"}}}} {"provider":{"aws":{"region":"eu"}}}"#;
+    let expected = [
+        format!("service.a workspace select -or-create -no-color shop-prod-a (prod, none)"),
+        format!("service.a {files}"),
+        format!("service.team-b workspace select -or-create -no-color mine (prod, none)"),
+        format!("service.team-b {files}"),
+    ];
+    assert_eq!(applied, expected);
+}

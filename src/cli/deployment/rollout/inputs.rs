@@ -44,8 +44,13 @@ impl Undertaking<'_, '_> {
         let mut components = Vec::new();
         for planned in &plan.components {
             let definition = definitions.get(&planned.commit);
-            match definition.and_then(|deployment| deployment.component(&planned.component)) {
-                Some(component) => components.push(component),
+            let component = definition
+                .and_then(|deployment| Some((deployment, deployment.component(&planned.component)?)));
+            match component {
+                // Stacks say which program runs it.
+                Some((deployment, component))
+                    if component.kind == ComponentKind::Terraform && !deployment.stacks.is_empty() => {}
+                Some((_, component)) => components.push(component),
                 None => {
                     return Err(CommandError::new(
                         exit::USAGE,
