@@ -8,7 +8,7 @@ mod checkouts;
 mod publisher;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -21,7 +21,7 @@ use crate::deployment::approval::Approval;
 use crate::deployment::definition::Values;
 use crate::deployment::graph::Graph;
 use crate::deployment::record::LedgerRecord;
-use crate::deployment::rollout_plan::RolloutPlan;
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::{ComponentReport, ComponentResult, RolloutEvent};
 use crate::deployment::{CommitId, ComponentName, Deployment};
 use crate::git::GitError;
@@ -123,11 +123,19 @@ pub fn run(
     let cancelled = cancellation.is_cancelled();
     let mut ended: BTreeMap<_, _> =
         completions.into_iter().map(|completion| (completion.component.clone(), completion)).collect();
+    // They have succeeded, and what needs them was not started because the remote does not know.
+    let unrecorded = ended
+        .values()
+        .filter(|completion| {
+            matches!(&completion.outcome, Outcome::Failed(ended) if ended.report.status == ComponentResult::Success)
+        })
+        .map(|completion| completion.component.clone())
+        .collect();
     let components = plan
         .components
         .iter()
         .map(|planned| {
-            let mut report = report_of(planned, ended.remove(&planned.component), &done);
+            let mut report = report_of(planned, ended.remove(&planned.component), &done, &unrecorded);
             if let Some(record) =
                 published.records.iter().find(|record| record.id.component == planned.component)
             {
@@ -153,9 +161,10 @@ fn remaining(
 
 /// The report of one component, however it ended.
 fn report_of(
-    planned: &crate::deployment::rollout_plan::ComponentPlan,
+    planned: &ComponentPlan,
     completion: Option<Completion<Ended, Ended>>,
     done: &BTreeMap<ComponentName, LedgerRecord>,
+    unrecorded: &BTreeSet<ComponentName>,
 ) -> ComponentReport {
     let base = ComponentReport {
         component: planned.component.clone(),
@@ -172,7 +181,9 @@ fn report_of(
     match completion.map(|completion| completion.outcome) {
         Some(Outcome::Succeeded(ended) | Outcome::Failed(ended)) => ended.report,
         Some(Outcome::Cancelled) => ComponentReport { status: ComponentResult::Cancelled, ..base },
-        Some(Outcome::Skipped { because }) => ComponentReport { error: Some(skip_reason(&because)), ..base },
+        Some(Outcome::Skipped { because }) => {
+            ComponentReport { error: Some(skip_reason(&because, unrecorded)), ..base }
+        }
         None => match done.get(&planned.component) {
             Some(record) => ComponentReport {
                 status: ComponentResult::Success,
@@ -185,8 +196,11 @@ fn report_of(
     }
 }
 
-fn skip_reason(because: &SkipReason) -> String {
+fn skip_reason(because: &SkipReason, unrecorded: &BTreeSet<ComponentName>) -> String {
     match because {
+        SkipReason::Blocked(component) if unrecorded.contains(component) => {
+            format!("{component}, which it depends on, is not recorded on the remote")
+        }
         SkipReason::Blocked(component) => format!("{component}, which it depends on, did not succeed"),
         SkipReason::FailFast(component) => format!("{component} failed, and --fail-fast stops there"),
         SkipReason::Cancelled => "the rollout was cancelled".to_owned(),
