@@ -45,6 +45,13 @@ pub struct GlobalArgs {
     pub timezone: TimeZone,
 }
 
+impl GlobalArgs {
+    /// The format of a document, where one was asked for.
+    pub(super) fn document_format(&self) -> Option<Format> {
+        Some(self.format).filter(|format| *format != Format::Table)
+    }
+}
+
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {

@@ -3,7 +3,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +12,7 @@ use crate::deployment::names::ComponentReference;
 use crate::deployment::{CommitId, Component, Deployment, DeploymentName, TargetName};
 use crate::git::objects::EntryKind;
 use crate::git::{ObjectStore, Repository};
-use crate::ledger::{Freshness, Ledger, LedgerOptions, Scope, Snapshot};
+use crate::ledger::{Freshness, Ledger, LedgerOptions, PendingRun, Scope, Snapshot};
 use crate::render::document::error::Hint;
 use crate::render::document::{self, Document};
 use crate::render::stream::Streams;
@@ -103,11 +102,6 @@ impl Context {
     /// The clock and the zone that times are shown in.
     pub fn clock(&self) -> Clock {
         Clock { now: self.now(), zone: self.global.timezone.clone() }
-    }
-
-    /// The format of a document, where one was asked for.
-    pub(super) fn document_format(&self) -> Option<Format> {
-        Some(self.global.format).filter(|format| *format != Format::Table)
     }
 
     /// Prints what a command found out: as the document that was asked for, else as text.
@@ -202,19 +196,35 @@ impl Context {
     pub fn snapshot(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
         let freshness = ledger.refresh(scope);
         let mut snapshot = ledger.read(scope)?;
-        let left_behind = snapshot.pending.iter().any(|run| !run.may_be_alive(self.now));
-        if left_behind && freshness == Freshness::Current && ledger.remote().is_some() {
-            match ledger.publish_pending(&snapshot.pending) {
-                Ok(published) => {
-                    self.streams
-                        .note(&format!("Published {published} records that an earlier run had kept\n"));
-                    snapshot = ledger.read(scope)?;
-                }
-                Err(error) => self.warn(&format!("records of an earlier run are not published: {error}")),
-            }
+        if self.publish_left_behind(ledger, &snapshot.pending, &freshness) {
+            snapshot = ledger.read(scope)?;
         }
         self.say_freshness(ledger, &freshness);
         Ok(snapshot)
+    }
+
+    /// Publishes what interrupted runs of this checkout have kept, where the remote answers. Returns whether anything
+    /// was: then the ledger is not any more as it was read.
+    pub fn publish_left_behind(
+        &self,
+        ledger: &Ledger<'_>,
+        pending: &[PendingRun],
+        freshness: &Freshness,
+    ) -> bool {
+        let left_behind = pending.iter().any(|run| !run.may_be_alive(self.now));
+        if !left_behind || *freshness != Freshness::Current || ledger.remote().is_none() {
+            return false;
+        }
+        match ledger.publish_pending(pending) {
+            Ok(published) => {
+                self.streams.note(&format!("Published {published} records that an earlier run had kept\n"));
+                true
+            }
+            Err(error) => {
+                self.warn(&format!("records of an earlier run are not published: {error}"));
+                false
+            }
+        }
     }
 
     /// Says how old an answer is, where the remote was not asked or did not answer, and whatever the ledger noticed.
@@ -254,27 +264,6 @@ fn now() -> Timestamp {
         return fixed;
     }
     Timestamp::now()
-}
-
-/// Shows what is wrong with a command line, or the help that was asked for.
-pub(super) fn report_usage(error: &clap::Error) -> ExitCode {
-    let color = match error.kind() {
-        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => None,
-        _ => Some(exit::USAGE),
-    };
-    let streams = Streams::system(crate::render::stream::ColorChoice::Auto, false);
-    let text = error.render().ansi().to_string().replacen("error:", "Error:", 1);
-    match color {
-        None => {
-            // Help that nobody reads to the end is not a failure.
-            let _ = streams.data(&text);
-            ExitCode::SUCCESS
-        }
-        Some(code) => {
-            streams.warn(&text);
-            ExitCode::from(code)
-        }
-    }
 }
 
 /// Configuration and where it is read from.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::config::{ConfigError, SourceError};
+use crate::config::{ConfigError, Problem, SourceError};
 use crate::deployment::DeploymentName;
 use crate::git::repository::RepositoryError;
 use crate::git::{GitError, objects::ObjectError};
@@ -164,7 +164,9 @@ impl From<GitError> for CommandError {
 /// What usually helps, where git says why a remote did not let us in.
 fn remote_hint(stderr: &str) -> Option<Hint> {
     let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
-    if says(&[
+    if says(&["unknown option", "unrecognized argument", "usage: git"]) {
+        Some(Hint::command("Git 2.39 or newer is needed; this is", "git --version"))
+    } else if says(&[
         "Authentication failed",
         "could not read Username",
         "terminal prompts disabled",
@@ -245,25 +247,27 @@ impl From<ConfigError> for CommandError {
             ConfigError::NotFound { name, nearest, available } => {
                 unknown_deployment(&name, nearest, &available)
             }
-            ConfigError::Invalid(problems) => {
-                let number = problems.len();
-                let message = match problems.first() {
-                    Some(problem) if number == 1 => problem.to_string(),
-                    _ => format!("the configuration has {number} problems"),
-                };
-                let rendered = problems.iter().flat_map(|problem| {
-                    problem
-                        .render(false)
-                        .lines()
-                        .map(str::to_owned)
-                        .chain([String::new()])
-                        .collect::<Vec<_>>()
-                });
-                Self::new(exit::USAGE, "configuration", message).details(rendered)
-            }
+            ConfigError::Invalid(problems) => invalid_configuration(&problems),
             ConfigError::Source(error) => error.into(),
         }
     }
+}
+
+/// One problem is the message itself; several are listed below their number.
+fn invalid_configuration(problems: &[Problem]) -> CommandError {
+    let validate = || Hint::command("To check the whole configuration", "atmos deployment validate --all");
+    let error = |message| CommandError::new(exit::USAGE, "configuration", message);
+    if let [problem] = problems {
+        let Problem { file, line, column, message, hint, .. } = problem;
+        let error = error(format!("{file}:{line}:{column}: {message}"))
+            .details(problem.render_place().lines().map(str::to_owned));
+        return error.hint(hint.as_ref().map_or_else(validate, Hint::note));
+    }
+    let rendered = problems.iter().flat_map(|problem| {
+        let lines = problem.render(false);
+        lines.lines().map(str::to_owned).chain([String::new()]).collect::<Vec<_>>()
+    });
+    error(format!("the configuration has {} problems", problems.len())).details(rendered).hint(validate())
 }
 
 fn unknown_deployment(

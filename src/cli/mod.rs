@@ -6,7 +6,10 @@ mod context;
 pub mod deployment;
 mod error;
 mod man;
+#[cfg(test)]
+mod reference;
 mod revision;
+mod usage;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -53,14 +56,17 @@ pub fn run(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
     let arguments = with_verb_prefix(arguments.into_iter().collect());
-    let cli =
-        match command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
-            Ok(cli) => cli,
-            Err(error) => return context::report_usage(&error),
-        };
-    let context = match Context::new(cli.global, environment.into_iter().collect()) {
+    let environment: Vec<_> = environment.into_iter().collect();
+    let parsed =
+        command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage::report(&error, &arguments, &environment),
+    };
+    let format = cli.global.document_format();
+    let context = match Context::new(cli.global, environment) {
         Ok(context) => context,
-        Err((streams, error)) => return error.report(&streams, None),
+        Err((streams, error)) => return error.report(&streams, format),
     };
     let result = match cli.command {
         Command::Deployment(args) => deployment::run(*args, &context),
@@ -69,7 +75,7 @@ pub fn run(
     };
     match result {
         Ok(code) => code,
-        Err(error) => error.report(context.streams(), context.document_format()),
+        Err(error) => error.report(context.streams(), format),
     }
 }
 

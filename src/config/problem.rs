@@ -71,6 +71,14 @@ impl Excerpt {
 }
 
 impl Problem {
+    /// Where the problem is, for people who know what it is: the source line with the place marked.
+    #[must_use]
+    pub fn render_place(&self) -> String {
+        let place = Self { hint: None, ..self.clone() }.render(false);
+        // The first line is the message.
+        place.split_once('\n').map(|(_, place)| place.to_owned()).unwrap_or_default()
+    }
+
     /// The problem for people: `message`, `file:line:column`, the source line with the place marked, the hint.
     #[must_use]
     pub fn render(&self, color: bool) -> String {

@@ -106,13 +106,13 @@ pub fn of_target(
 /// as `targets.prod.context.cpu`.
 #[must_use]
 pub fn across_targets(
-    by_target: Vec<(&TargetName, Vec<ConfigurationDifference>)>,
+    by_target: &[(&TargetName, Vec<ConfigurationDifference>)],
 ) -> Vec<ConfigurationDifference> {
     let everywhere = |difference: &ConfigurationDifference| {
         by_target.iter().all(|(_, differences)| differences.contains(difference))
     };
     let mut told: Vec<ConfigurationDifference> = Vec::new();
-    for (target, differences) in &by_target {
+    for (target, differences) in by_target {
         for difference in differences.iter().filter(|difference| differs(difference)) {
             if !everywhere(difference) {
                 let path = format!("targets.{target}.{}", difference.path);
@@ -126,11 +126,11 @@ pub fn across_targets(
 }
 
 fn differing(from: Option<Flat>, to: Option<Flat>) -> Vec<ConfigurationDifference> {
-    let pairs = pairs(from.unwrap_or_default(), to.unwrap_or_default());
+    let pairs = pairs(from.unwrap_or_default(), to.unwrap_or_default()).into_iter();
     pairs.map(|(path, pair)| difference(path, pair)).filter(differs).collect()
 }
 
-fn component_pairs(sides: &ComponentSides<'_>) -> impl Iterator<Item = (String, Pair)> + use<> {
+fn component_pairs(sides: &ComponentSides<'_>) -> Vec<(String, Pair)> {
     let both = [sides.from, sides.to];
     let targets = both.iter().flatten().filter_map(|side| side.deployment.targets.get(side.target));
     // A value that only an override sets on one side still is a value of the context.
@@ -142,14 +142,14 @@ fn component_pairs(sides: &ComponentSides<'_>) -> impl Iterator<Item = (String, 
 }
 
 /// The paths of both sides, with what each has there.
-fn pairs(from: Flat, mut to: Flat) -> impl Iterator<Item = (String, Pair)> {
+fn pairs(from: Flat, mut to: Flat) -> Vec<(String, Pair)> {
     let mut both = Vec::new();
     for (path, value) in from {
         let there = to.shift_remove(&path);
         both.push((path, (Some(value), there)));
     }
     both.extend(to.into_iter().map(|(path, value)| (path, (None, Some(value)))));
-    both.into_iter()
+    both
 }
 
 /// The variables and settings of a component on one side.
@@ -302,7 +302,7 @@ mod tests {
             difference(path.to_owned(), (Some(json!(from)), Some(json!(to))))
         };
         let (dev, prod) = (target_name("dev"), target_name("prod"));
-        let all = across_targets(vec![
+        let all = across_targets(&[
             (&dev, vec![value("api.vars.port", 1, 2), value("context.cpu", 1, 1)]),
             (&prod, vec![value("api.vars.port", 1, 2), value("context.cpu", 1, 4)]),
         ]);

@@ -124,13 +124,8 @@ pub struct RolloutBasis<'a> {
 /// Decides a rollout.
 pub fn plan(basis: RolloutBasis<'_>, request: &RolloutRequest) -> Result<RolloutPlan, Refusal> {
     let target = &request.target;
-    if let Some(lock) = basis
-        .state
-        .targets
-        .get(target)
-        .and_then(|state| state.freeze())
-        .filter(|lock| !lock.lock.expired(basis.now))
-    {
+    let freeze = basis.state.targets.get(target).and_then(|state| state.freeze());
+    if let Some(lock) = freeze.filter(|held| !held.lock.expired(basis.now)) {
         return Err(Refusal::Frozen { target: target.clone(), lock: Box::new(lock.clone()) });
     }
     let wanted = |component: &&Component| {
@@ -166,6 +161,9 @@ pub fn plan(basis: RolloutBasis<'_>, request: &RolloutRequest) -> Result<Rollout
         }
         RolloutSource::Commit(_) => RolloutKind::Deploy,
     };
+    // What has run there before was agreed to then: going back must not wait for anybody.
+    let needs_agreement =
+        promotion_check_skipped || matches!(request.source, RolloutSource::Promotion { .. });
     let rule = basis.policy.targets.get(target).and_then(|target| target.promotion.as_ref());
     Ok(RolloutPlan {
         deployment: basis.policy.name.clone(),
@@ -173,7 +171,9 @@ pub fn plan(basis: RolloutBasis<'_>, request: &RolloutRequest) -> Result<Rollout
         components: in_order(basis.components, components),
         kind,
         left_out,
-        approval: rule.filter(|rule| rule.requires_approval).map(|rule| rule.approval_method),
+        approval: rule
+            .filter(|rule| rule.requires_approval && needs_agreement)
+            .map(|rule| rule.approval_method),
         promotion_check_skipped,
     })
 }

@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_child_that_does_not_read_its_input_is_heard_out() {
         let mut child = shell("exec <&-; echo no >&2; exit 3");
-        let (output, errors) = exchange(&mut child, &[b'x'; 1_000_000], None).unwrap().unwrap();
+        let (output, errors) = exchange(&mut child, &vec![b'x'; 1_000_000], None).unwrap().unwrap();
         assert_eq!((output.as_slice(), errors.as_slice()), (&b""[..], &b"no\n"[..]));
         assert_eq!(child.wait().unwrap().code(), Some(3));
     }

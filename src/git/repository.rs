@@ -9,9 +9,6 @@ use crate::deployment::{CommitId, ObjectId};
 use super::objects::{ObjectError, ObjectStore};
 use super::process::{Git, GitError};
 
-/// The oldest git that is known to work: the one of Debian 12.
-pub const MINIMUM_VERSION: (u32, u32) = (2, 39);
-
 /// Why a repository cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
@@ -206,18 +203,6 @@ impl Repository {
             name: variable("GIT_COMMITTER_NAME").or_else(user_name)?,
             email: variable("GIT_COMMITTER_EMAIL").or_else(user_email)?,
         })
-    }
-
-    /// Whether the installed git is new enough; its version where it is not.
-    pub fn check_version(&self) -> Result<(), String> {
-        let Ok(output) = self.git.verb("version").run() else { return Ok(()) };
-        let text = String::from_utf8_lossy(&output);
-        let version = text.trim().trim_start_matches("git version ").to_owned();
-        let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
-        match (numbers.next(), numbers.next()) {
-            (Some(major), Some(minor)) if (major, minor) < MINIMUM_VERSION => Err(version),
-            _ => Ok(()),
-        }
     }
 
     /// What git is configured with.

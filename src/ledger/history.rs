@@ -12,6 +12,8 @@ use crate::deployment::{CommitId, ComponentName, DeploymentName, ObjectId, Recor
 use crate::git::refs::Ref;
 
 use super::codec::{Found, decode_record};
+use super::pending::{PENDING_PREFIX, PendingRun};
+use super::refs::KnownRefs;
 use super::sync::Freshness;
 use super::{Ledger, LedgerError};
 
@@ -36,6 +38,8 @@ pub struct History {
     pub records: Vec<LedgerRecord>,
     /// How many there are within the dates, shown or not.
     pub total: usize,
+    /// Runs of this checkout whose records have not reached the remote.
+    pub pending: Vec<PendingRun>,
 }
 
 impl HistoryQuery {
@@ -67,8 +71,16 @@ impl Ledger<'_> {
             .prefixes()
             .into_iter()
             .map(|prefix| format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}{prefix}"))
+            .chain([PENDING_PREFIX.to_owned()])
             .collect();
-        let mut tags = self.record_tags(&prefixes)?;
+        let (pending, tags) = self
+            .repository
+            .git()
+            .refs(&prefixes)?
+            .into_iter()
+            .partition(|found: &Ref| found.name.starts_with(PENDING_PREFIX));
+        let pending = self.pending_runs(&KnownRefs::sort(pending, self.remote()));
+        let mut tags = self.record_tags(tags);
         tags.retain(|(id, _)| {
             query.since.is_none_or(|since| id.timestamp >= since)
                 && query.until.is_none_or(|until| id.timestamp < until)
@@ -81,12 +93,11 @@ impl Ledger<'_> {
             .take(query.limit.unwrap_or(usize::MAX))
             .collect();
         records.sort_by(|left, right| right.compare_age(left));
-        Ok(History { records, total })
+        Ok(History { records, total, pending })
     }
 
-    /// The record tags below exact prefixes. Other tags that somebody keeps there are passed over with a warning.
-    fn record_tags(&self, prefixes: &[String]) -> Result<Vec<(RecordId, ObjectId)>, LedgerError> {
-        let refs = self.repository.git().refs(prefixes)?;
+    /// The record tags among refs. Other tags that somebody keeps there are passed over with a warning.
+    fn record_tags(&self, refs: Vec<Ref>) -> Vec<(RecordId, ObjectId)> {
         let mut tags = Vec::with_capacity(refs.len());
         for Ref { name, object } in refs {
             match RecordId::parse(name.strip_prefix(TAGS_PREFIX).unwrap_or(&name)) {
@@ -94,7 +105,7 @@ impl Ledger<'_> {
                 Err(error) => self.warn(format!("{name} is skipped: {error}")),
             }
         }
-        Ok(tags)
+        tags
     }
 
     /// The whole histories of some components, newest first, for when the newest records do not tell what runs.
@@ -113,7 +124,7 @@ impl Ledger<'_> {
         }
         let full: Vec<_> = prefixes.iter().map(|prefix| format!("{TAGS_PREFIX}{prefix}")).collect();
         let mut histories: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
-        for (id, object) in self.record_tags(&full)? {
+        for (id, object) in self.record_tags(self.repository.git().refs(&full)?) {
             if let Some(record) = self.read_record_named(id, &object) {
                 histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
             }

@@ -54,9 +54,6 @@ pub fn unlocked(result: &UnlockResult, presentation: &Presentation) -> String {
     for item in &result.unlocked {
         push!(text, "{} Unlocked {}\n", styled("✓", GOOD), place(item));
     }
-    if result.unlocked.is_empty() {
-        push!(text, "Nothing to unlock: {} → {}\n", result.deployment, result.target);
-    }
     for item in &result.still_locked {
         text.push_str(&line("Still locked", item, presentation));
     }
@@ -136,7 +133,7 @@ mod tests {
         insta::assert_snapshot!("unlock_result", plain(&unlocked(&away, &terminal())));
         away.unlocked.clear();
         away.still_locked.clear();
-        assert_eq!(unlocked(&away, &terminal()), "Nothing to unlock: payment-service → prod\n");
+        assert_eq!(unlocked(&away, &terminal()), "");
     }
 
     #[test]

@@ -62,6 +62,32 @@ fn a_shallow_clone_promotes_over_http_with_a_token() {
 }
 
 #[test]
+fn a_shallow_clone_promotes_over_ssh() {
+    let mut environment = TestEnvironment::new();
+    // An ssh that goes nowhere: it runs what the server would.
+    let script = Checkout::new(&environment, environment.path("bin"));
+    script.write_script("ssh", "#!/bin/sh\nwhile [ $# -gt 1 ]; do shift; done\nexec sh -c \"$1\"\n");
+    environment.set("GIT_SSH_COMMAND", environment.path("bin/ssh").to_str().unwrap());
+    let environment = environment;
+    let (_, remote) = environment.with_remote();
+    let url = format!("ssh://git@example.com{}", remote.path.display());
+    let ci = environment.clone(&url, "ci", Clone::SHALLOW);
+    promote_from_ci_checkout(&environment, &remote, &ci);
+}
+
+#[test]
+fn whatever_gives_git_its_credentials_gives_them_to_us() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+    checkout.git(&["remote", "set-url", "origin", &server.url("remote.git")]);
+    let helper = "!f() { echo username=x-access-token; echo password=secret-token; }; f";
+    checkout.git(&["config", "credential.helper", helper]);
+    checkout.atmos("deployment rollout payment-service --target dev").succeeded();
+    assert_eq!(remote.verify_chain("payment-service", "dev", "api"), 1);
+}
+
+#[test]
 fn without_the_token_nothing_is_applied_and_nothing_secret_is_said() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();

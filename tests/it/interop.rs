@@ -75,9 +75,7 @@ fn records_made_by_hand_are_followed_by_ours() {
         "refs/atmos/*:refs/atmos/*",
         "refs/tags/atmos/*:refs/tags/atmos/*",
     ]);
-    let line = format!(
-        "deployment rollout payment-service --target prod --component api --git-sha {first} --approve why"
-    );
+    let line = format!("deployment rollout payment-service --target prod --component api --git-sha {first}");
     checkout.atmos(&line).succeeded();
     let [newest] = &remote.records("payment-service", "prod", "api")[2..] else { panic!("three records") };
     let record = remote.git(&["cat-file", "-p", newest]);

@@ -229,5 +229,5 @@ fn sources() -> Vec<Source> {
 
 fn without_comments(code: &str) -> String {
     let is_code = |line: &&str| !line.trim_start().starts_with("//");
-    code.lines().filter(is_code).map(|line| format!("{line}\n")).collect()
+    code.lines().filter(is_code).flat_map(|line| [line, "\n"]).collect()
 }

@@ -203,9 +203,7 @@ fn a_rollback_names_what_it_replaced_and_needs_no_promotion() {
     let second = checkout.commit_version("2");
     everywhere(&checkout);
     environment.forget_applied();
-    let line = format!(
-        "deployment rollout payment-service --target prod --git-sha {first} --approve \"incident 42\""
-    );
+    let line = format!("deployment rollout payment-service --target prod --git-sha {first}");
     let document = checkout.json(&line);
     assert_eq!(document["result"], "success");
     assert_eq!(document["rolled_back_to"], first.as_str());
@@ -339,10 +337,16 @@ fn the_promotion_graph_and_status_know_what_is_ready() {
         .shows("staging → prod (ready, requires approval)");
     assert_eq!(checkout.json("deployment promotion-graph payment-service")["kind"], "PromotionGraph");
     checkout
-        .atmos("deployment promotion-graph payment-service --show-status")
+        .atmos("deployment promotion-graph payment-service")
         .succeeded()
         .shows("payment-service promotion graph:")
+        .shows("(entry point)")
         .shows("from: staging, requires approval");
+    checkout
+        .atmos("deployment promotion-graph payment-service --show-status")
+        .succeeded()
+        .shows("ready to promote ✓")
+        .shows("not deployed");
 }
 
 #[test]

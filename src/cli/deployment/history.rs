@@ -57,7 +57,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         limit: Some(args.limit).filter(|limit| *limit > 0),
     };
     let freshness = ledger.refresh_history(&query);
-    let history = ledger.history(&query)?;
+    let mut history = ledger.history(&query)?;
+    if context.publish_left_behind(&ledger, &history.pending, &freshness) {
+        history = ledger.history(&query)?;
+    }
     if history.total == 0 {
         // What is not declared any more may still have a history; what has none either is a slip of the pen.
         known_target(&deployment, &args.target)?;

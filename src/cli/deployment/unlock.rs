@@ -68,6 +68,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         unlocked: chosen.iter().map(item).collect(),
         still_locked: others.iter().map(item).collect(),
     };
+    if document.unlocked.is_empty() {
+        context.streams().note(&format!("{} → {} is not locked\n", args.deployment, args.target));
+    }
     context.print(&document, render::locks::unlocked)?;
     context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
@@ -111,10 +114,11 @@ fn refuse_running(args: &Args, context: &Context, chosen: &[HeldLock]) -> Result
     let message = format!("{what} is locked by a rollout of {} that may still be running", lock.holder);
     let run = lock.run_url.as_ref().unwrap_or(&lock.run_id);
     let since = context.clock().relative_and_exact(lock.acquired_at);
-    let components: String =
-        args.component.iter().map(|component| format!(" --component {component}")).collect();
-    let command =
-        format!("atmos deployment unlock {} --target {}{components} --force", args.deployment, args.target);
+    let mut command = format!("atmos deployment unlock {} --target {}", args.deployment, args.target);
+    for component in &args.component {
+        command.extend([" --component ", &component.0]);
+    }
+    command.push_str(" --force");
     Err(CommandError::new(exit::LOCKED, "locked", message)
         .details([format!("run {run}, since {since}")])
         .hint(Hint::command("If nothing is running any more", command)))

@@ -1,7 +1,7 @@
 //! A checkout and a bare remote, with the questions that tests ask of them.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::environment::TestEnvironment;
@@ -119,10 +119,12 @@ impl<'e> Checkout<'e> {
         )
     }
 
-    /// Everything that git keeps here and what the work tree has: equal before and after what changes nothing.
+    /// Every ref and what the work tree has: equal before and after what changes nothing. Objects that nothing names
+    /// do not count.
     pub(crate) fn snapshot(&self) -> String {
+        let refs = refs(self.environment, &self.path);
         let status = self.git(&["status", "--porcelain"]);
-        format!("{}\n{status}", snapshot(self.environment, &self.path))
+        format!("{refs}\n{status}")
     }
 }
 
@@ -173,9 +175,14 @@ impl<'e> Remote<'e> {
         self.refs("refs/atmos/locks/")
     }
 
-    /// Everything that git keeps here.
+    /// Every ref and every object: equal before and after what changes nothing.
     pub(crate) fn snapshot(&self) -> String {
-        snapshot(self.environment, &self.path)
+        let objects = self.git(&[
+            "cat-file",
+            "--batch-all-objects",
+            "--batch-check=%(objectname) %(objecttype) %(objectsize)",
+        ]);
+        format!("{}\n{objects}", refs(self.environment, &self.path))
     }
 
     /// Installs a hook.
@@ -213,21 +220,16 @@ impl<'e> Remote<'e> {
     }
 }
 
-fn ref_value(environment: &TestEnvironment, path: &std::path::Path, name: &str) -> String {
+fn ref_value(environment: &TestEnvironment, path: &Path, name: &str) -> String {
     let mut command = environment.command("git", path);
     command.args(["rev-parse", "--quiet", "--verify", name]);
     Running::start(command).wait().stdout.trim().to_owned()
 }
 
-/// Every ref and every object.
-fn snapshot(environment: &TestEnvironment, path: &std::path::Path) -> String {
+/// Every ref, and which one is checked out.
+fn refs(environment: &TestEnvironment, path: &Path) -> String {
     let head = environment.git(path, &["rev-parse", "--symbolic-full-name", "HEAD"]);
-    let refs = environment.git(path, &["for-each-ref"]);
-    let objects = environment.git(
-        path,
-        &["cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objecttype) %(objectsize)"],
-    );
-    format!("{head}\n{refs}\n{objects}")
+    format!("{head}\n{}", environment.git(path, &["for-each-ref"]))
 }
 
 /// Splits a command line as a shell does, as far as the specification's lines need it: blanks and double quotes.

@@ -17,7 +17,7 @@ pub(crate) use run::{Run, Running};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up on it. Generous: the machine may be busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Waits until something holds; fails where it never does.
 pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {

@@ -1,5 +1,7 @@
 //! The specification's example: three components, dev → staging → prod.
 
+use std::fmt::Write as _;
+
 use super::checkout::Checkout;
 
 /// The deployment's file.
@@ -63,9 +65,10 @@ pub(crate) fn independent_components(name: &str, components: &[String]) -> Strin
         "deployment:\n  name: {name}\n  targets: {{ dev: {{}}, qa: {{}} }}\n  components:\n    command:\n"
     );
     for component in components {
-        file.push_str(&format!(
-            "      {component}: {{ settings: {{ command: {{ apply: [./services/{component}/deploy.sh] }} }} }}\n"
-        ));
+        let _ = writeln!(
+            file,
+            "      {component}: {{ settings: {{ command: {{ apply: [./services/{component}/deploy.sh] }} }} }}"
+        );
     }
     file
 }

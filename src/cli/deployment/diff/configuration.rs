@@ -96,8 +96,9 @@ impl Configurations {
             (None, None) => {
                 let declared = [before, after].into_iter().flatten().flat_map(|side| side.targets.keys());
                 let targets: IndexSet<&TargetName> = declared.collect();
-                let by_target = targets.into_iter().map(|target| (target, at(target, target))).collect();
-                differences.extend(across_targets(by_target));
+                let by_target: Vec<_> =
+                    targets.into_iter().map(|target| (target, at(target, target))).collect();
+                differences.extend(across_targets(&by_target));
             }
         }
         differences

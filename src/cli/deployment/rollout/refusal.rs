@@ -123,9 +123,10 @@ pub(super) fn not_acquired(
         format!("{} on {target} is locked by {}", names.join(", "), first.lock.holder),
     )
     .details(held.iter().map(|held| {
+        let reason = held.lock.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
         let url = held.lock.run_url.as_ref().map(|url| format!(", {url}")).unwrap_or_default();
         format!(
-            "{}: run {}, {}{url}",
+            "{}: run {}, {}{reason}{url}",
             name(&held.scope),
             held.lock.run_id,
             clock.relative_and_exact(held.lock.acquired_at)

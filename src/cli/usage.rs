@@ -1,0 +1,77 @@
+//! What is wrong with a command line, in the form of every other error.
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use clap::error::ErrorKind;
+
+use super::args::Format;
+use super::error::{CommandError, exit};
+use crate::render::document::error::Hint;
+use crate::render::stream::{ColorChoice, Streams};
+
+/// Shows what is wrong with a command line, or the help that was asked for.
+pub(super) fn report(
+    error: &clap::Error,
+    arguments: &[OsString],
+    environment: &[(OsString, OsString)],
+) -> ExitCode {
+    let streams = Streams::system(ColorChoice::Auto, false);
+    let text = || error.render().ansi().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // Help that nobody reads to the end is not a failure.
+            let _ = streams.data(&text());
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            streams.warn(&text());
+            ExitCode::from(exit::USAGE)
+        }
+        _ => described(&error.render().to_string()).report(&streams, wanted_format(arguments, environment)),
+    }
+}
+
+/// Takes the parser's text apart: the message after `error:`, tips, and what the usage is.
+fn described(text: &str) -> CommandError {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let message = lines.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(message).trim_end_matches(':');
+    lines.fold(CommandError::usage(message), |error, line| match line.trim().strip_prefix("tip: ") {
+        Some(tip) => error.hint(Hint::note(tip)),
+        None if line.starts_with("For more information") => error.hint(Hint::note(line)),
+        None => error.details([line.to_owned()]),
+    })
+}
+
+/// The format that was asked for, as far as a command line that cannot be parsed tells.
+fn wanted_format(arguments: &[OsString], environment: &[(OsString, OsString)]) -> Option<Format> {
+    let texts: Vec<_> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let flag = texts.iter().enumerate().find_map(|(at, text)| match *text {
+        "--format" => texts.get(at + 1).copied(),
+        text => text.strip_prefix("--format="),
+    });
+    let variable = || {
+        let (_, value) = environment.iter().find(|(name, _)| name == OsStr::new("ATMOS_FORMAT"))?;
+        value.to_str()
+    };
+    Format::from_str(flag.or_else(variable)?, true).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_known_even_where_the_rest_is_not() {
+        let wanted = |words: &[&str], variable: &str| {
+            let arguments: Vec<_> = words.iter().map(OsString::from).collect();
+            wanted_format(&arguments, &[("ATMOS_FORMAT".into(), variable.into())])
+        };
+        assert_eq!(wanted(&["atmos", "--format", "json", "x"], ""), Some(Format::Json));
+        assert_eq!(wanted(&["atmos", "x", "--format=yaml"], "json"), Some(Format::Yaml));
+        assert_eq!(wanted(&["atmos", "x"], "json"), Some(Format::Json));
+        assert_eq!(wanted(&["atmos", "--format"], "nothing"), None);
+    }
+}

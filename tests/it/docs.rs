@@ -1,0 +1,135 @@
+//! What the documents say is there: links, error codes, keys of deployment files, schemas.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = Path::new(ROOT).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The files below a folder of the repository whose names end so.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(ROOT).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_str().unwrap().ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// The documents: those in the root, and all of `docs/`.
+fn documents() -> Vec<PathBuf> {
+    let root = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| Path::new(ROOT).join(name));
+    root.into_iter().chain(files("docs", ".md")).collect()
+}
+
+/// The targets of the links in a document, without those in code.
+fn links(document: &str) -> Vec<String> {
+    let mut in_code = false;
+    let mut links = Vec::new();
+    for line in document.lines() {
+        in_code ^= line.starts_with("```");
+        if in_code {
+            continue;
+        }
+        let mut rest = line;
+        while let Some((_, after)) = rest.split_once("](") {
+            let (target, after) = after.split_once(')').unwrap_or((after, ""));
+            links.push(target.to_owned());
+            rest = after;
+        }
+    }
+    links
+}
+
+/// The anchors that GitHub and GitLab make of a document's headings.
+fn anchors(document: &str) -> BTreeSet<String> {
+    let headings = document.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|heading| {
+            let text = heading.trim_start_matches('#').trim().to_lowercase();
+            let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_relative_link_leads_somewhere() {
+    let mut broken = Vec::new();
+    for path in documents() {
+        let document = read(&path);
+        for link in links(&document) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let leads = target.exists() && (anchor.is_empty() || anchors(&read(&target)).contains(anchor));
+            if !leads {
+                broken.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_error_code_is_documented() {
+    let documented = read("docs/errors.md");
+    let mut codes = BTreeSet::new();
+    for path in files("src", ".rs") {
+        let source = read(&path);
+        for (at, _) in source.match_indices("exit::") {
+            // `exit::REFUSED, "frozen"`: a constant and, behind a comma, the code.
+            let behind = source[at..].split_once(',').map_or("", |(_, behind)| behind.trim_start());
+            let quoted = behind.strip_prefix('"').and_then(|code| code.split_once('"'));
+            codes.extend(quoted.map(|(code, _)| code.to_owned()));
+        }
+    }
+    assert!(codes.contains("frozen") && codes.contains("git"), "the codes were not found: {codes:?}");
+    let missing: Vec<_> = codes.iter().filter(|code| !documented.contains(&format!("`{code}`"))).collect();
+    assert!(missing.is_empty(), "docs/errors.md does not speak of {missing:?}");
+}
+
+#[test]
+fn every_key_of_a_deployment_file_is_documented() {
+    fn keys(value: &serde_json::Value, found: &mut BTreeSet<String>) {
+        if let Some(properties) = value["properties"].as_object() {
+            found.extend(properties.keys().cloned());
+        }
+        let inner = value.as_object().map(|map| map.values().collect::<Vec<_>>());
+        let inner = inner.or_else(|| value.as_array().map(|items| items.iter().collect()));
+        for inner in inner.into_iter().flatten() {
+            keys(inner, found);
+        }
+    }
+    let schema = serde_json::from_str(&read("schema/deployment.schema.json")).unwrap();
+    let documented = read("docs/deployment-files.md");
+    let words: BTreeSet<_> = documented.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let mut known = BTreeSet::new();
+    keys(&schema, &mut known);
+    assert!(known.contains("approval_method"), "the keys were not found: {known:?}");
+    let missing: Vec<_> = known.iter().filter(|key| !words.contains(key.as_str())).collect();
+    assert!(missing.is_empty(), "docs/deployment-files.md does not speak of {missing:?}");
+}
+
+#[test]
+fn every_schema_is_linked() {
+    let linked = links(&read("docs/json.md"));
+    for path in files("schema", ".json") {
+        let link = format!("../schema/{}", path.file_name().unwrap().to_str().unwrap());
+        assert!(linked.contains(&link), "docs/json.md does not link to {link}");
+    }
+}

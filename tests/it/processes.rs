@@ -1,0 +1,56 @@
+//! How many git processes a verb starts: a constant, however many records there are.
+
+use crate::support::{Checkout, TestEnvironment};
+
+/// Puts a `git` first on the path that counts how often it is started by `atmos`.
+fn count_git(environment: &mut TestEnvironment) {
+    let real = environment.git(&environment.path(""), &["--exec-path"]);
+    let log = environment.path("git-processes");
+    let checkout = Checkout::new(environment, environment.path("counting"));
+    let script = format!("#!/bin/sh\necho \"$*\" >> {}\nexec {real}/git \"$@\"\n", log.display());
+    checkout.write_script("git", &script);
+    let path = format!("{}:{}", environment.path("counting").display(), std::env::var("PATH").unwrap());
+    environment.set("PATH", &path);
+}
+
+/// How many git processes a command starts.
+fn processes(checkout: &Checkout<'_>, line: &str) -> usize {
+    let log = checkout.environment.path("git-processes");
+    let _ = std::fs::remove_file(&log);
+    checkout.atmos(line).succeeded();
+    std::fs::read_to_string(log).unwrap_or_default().lines().count()
+}
+
+#[test]
+fn their_number_does_not_grow_with_the_history() {
+    let mut environment = TestEnvironment::new();
+    count_git(&mut environment);
+    let environment = environment;
+    let (checkout, _remote) = environment.with_remote();
+    for target in ["dev", "staging --promote-from dev", "prod --promote-from staging --approve why"] {
+        checkout.atmos(&format!("deployment rollout payment-service --target {target}")).succeeded();
+    }
+    let lines = [
+        "deployment status payment-service --target dev",
+        "deployment status",
+        "deployment history payment-service --target dev",
+        "deployment list",
+        "deployment locks",
+        "deployment promotion-status payment-service",
+        "deployment diff payment-service --from-target dev --to-target prod",
+    ];
+    // Once before, so that both counts are of a checkout that has asked before.
+    let count = || lines.map(|line| (processes(&checkout, line), processes(&checkout, line)).1);
+    let few = count();
+    let message =
+        "atmos.tools/v1alpha1\nkind: Deployment\n---\ndeployed_by: ci@example.com\nstatus: success\n";
+    for minute in 10..60 {
+        for component in ["api", "worker", "database"] {
+            let tag = format!("atmos/deployments/payment-service/dev/{component}/2025-01-22T10-{minute}-00Z");
+            checkout.git(&["tag", "-a", "-m", message, &tag, "HEAD"]);
+        }
+    }
+    checkout.git(&["push", "--quiet", "origin", "refs/tags/atmos/*:refs/tags/atmos/*"]);
+    assert_eq!(count(), few, "{lines:#?}");
+    assert!(few.iter().all(|number| *number <= 12), "{few:?} {lines:#?}");
+}
