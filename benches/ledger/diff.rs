@@ -34,7 +34,7 @@ pub(crate) fn measure(shell: &Shell, cache: &Path, plan: &Plan, table: &mut Tabl
     let ours = || {
         shell.atmos(
             &folder,
-            ["diff", DEPLOYMENT, "--from", "prod", "--to", "dev", "--show-files", "--offline"],
+            ["diff", DEPLOYMENT, "--from-target", "prod", "--to-target", "dev", "--show-files", "--offline"],
         )
     };
     let range = format!("{from}...{to}");

@@ -266,7 +266,8 @@ impl Context {
         }
         match ledger.publish_pending(pending) {
             Ok(published) => {
-                self.streams.note(&format!("Published {published} records that an earlier run had kept\n"));
+                self.streams
+                    .note(&format!("Published {} that an earlier run had kept\n", records(published)));
                 true
             }
             Err(error) => {
@@ -404,4 +405,9 @@ pub fn known_component<'d>(
             None => error.hint(Hint::note(listed)),
         }
     })
+}
+
+/// `1 record`, `3 records`.
+pub fn records(number: usize) -> String {
+    if number == 1 { "1 record".to_owned() } else { format!("{number} records") }
 }

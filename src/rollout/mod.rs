@@ -22,7 +22,7 @@ use crate::deployment::approval::Approval;
 use crate::deployment::definition::Values;
 use crate::deployment::graph::Graph;
 use crate::deployment::record::LedgerRecord;
-use crate::deployment::rollout_plan::RolloutPlan;
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::{ComponentReport, ComponentResult, RolloutEvent};
 use crate::deployment::stack_layer::StackLayers;
 use crate::deployment::{CommitId, ComponentName, Deployment};
@@ -132,11 +132,19 @@ pub fn run(
     let cancelled = cancellation.is_cancelled();
     let mut ended: BTreeMap<_, _> =
         completions.into_iter().map(|completion| (completion.component.clone(), completion)).collect();
+    // They have succeeded, and what needs them was not started because the remote does not know.
+    let unrecorded = ended
+        .values()
+        .filter(|completion| {
+            matches!(&completion.outcome, Outcome::Failed(ended) if ended.report.status == ComponentResult::Success)
+        })
+        .map(|completion| completion.component.clone())
+        .collect();
     let components = plan
         .components
         .iter()
         .map(|planned| {
-            let mut report = report_of(planned, ended.remove(&planned.component), &done);
+            let mut report = report_of(planned, ended.remove(&planned.component), &done, &unrecorded);
             if disabled.contains(&planned.component) {
                 report.notice = Some("disabled by its stacks (metadata.enabled: false)".to_owned());
             }
@@ -151,23 +159,34 @@ pub fn run(
     Ok(RolloutOutcome { components, cancelled, duration: began.elapsed(), unpublished: published.failure })
 }
 
-/// What is still to be done of a graph.
+/// What is still to be done of a graph. What needs something that is left out needs what that needs.
 fn remaining(
     dependencies: &Graph<ComponentName>,
     is_left_out: impl Fn(&ComponentName) -> bool,
 ) -> Graph<ComponentName> {
     let mut graph = Graph::default();
     for node in dependencies.nodes().filter(|node| !is_left_out(node)) {
-        graph.insert(node.clone(), dependencies.needs(node).filter(|need| !is_left_out(need)).cloned());
+        let mut needs = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<_> = dependencies.needs(node).collect();
+        while let Some(need) = open.pop() {
+            if !is_left_out(need) {
+                needs.insert(need.clone());
+            } else if seen.insert(need) {
+                open.extend(dependencies.needs(need));
+            }
+        }
+        graph.insert(node.clone(), needs);
     }
     graph
 }
 
 /// The report of one component, however it ended.
 fn report_of(
-    planned: &crate::deployment::rollout_plan::ComponentPlan,
+    planned: &ComponentPlan,
     completion: Option<Completion<Ended, Ended>>,
     done: &BTreeMap<ComponentName, LedgerRecord>,
+    unrecorded: &BTreeSet<ComponentName>,
 ) -> ComponentReport {
     let base = ComponentReport {
         component: planned.component.clone(),
@@ -184,7 +203,9 @@ fn report_of(
     match completion.map(|completion| completion.outcome) {
         Some(Outcome::Succeeded(ended) | Outcome::Failed(ended)) => ended.report,
         Some(Outcome::Cancelled) => ComponentReport { status: ComponentResult::Cancelled, ..base },
-        Some(Outcome::Skipped { because }) => ComponentReport { error: Some(skip_reason(&because)), ..base },
+        Some(Outcome::Skipped { because }) => {
+            ComponentReport { error: Some(skip_reason(&because, unrecorded)), ..base }
+        }
         None => match done.get(&planned.component) {
             Some(record) => ComponentReport {
                 status: ComponentResult::Success,
@@ -197,10 +218,31 @@ fn report_of(
     }
 }
 
-fn skip_reason(because: &SkipReason) -> String {
+fn skip_reason(because: &SkipReason, unrecorded: &BTreeSet<ComponentName>) -> String {
     match because {
+        SkipReason::Blocked(component) if unrecorded.contains(component) => {
+            format!("{component}, which it depends on, is not recorded on the remote")
+        }
         SkipReason::Blocked(component) => format!("{component}, which it depends on, did not succeed"),
         SkipReason::FailFast(component) => format!("{component} failed, and --fail-fast stops there"),
         SkipReason::Cancelled => "the rollout was cancelled".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_still_keeps_the_order_of_the_others() {
+        let name = |text: &str| text.parse::<ComponentName>().unwrap();
+        let mut graph = Graph::default();
+        for (node, needs) in [("a", &["b", "c"][..]), ("b", &["d"]), ("c", &[]), ("d", &["c"])] {
+            graph.insert(name(node), needs.iter().map(|need| name(need)));
+        }
+        let remaining = remaining(&graph, |component| ["b", "d"].contains(&component.as_str()));
+        assert_eq!(remaining.nodes().map(ToString::to_string).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(remaining.needs(&name("a")).map(ToString::to_string).collect::<Vec<_>>(), ["c"]);
+        assert_eq!(remaining.needs(&name("c")).count(), 0);
     }
 }

@@ -193,9 +193,9 @@ fn terraform_gets_backend_providers_workspace_environment_and_a_folder_of_its_ow
     applied.sort();
     let files = r#"{"terraform":{"backend":{"s3":{"bucket":"state-prod","workspace_key_prefix":"service"}}}} {"provider":{"aws":{"region":"eu"}}}"#;
     let expected = [
-        format!("service.a workspace select -or-create -no-color shop-prod-a (prod, none)"),
+        "service.a workspace select -or-create -no-color shop-prod-a (prod, none)".to_owned(),
         format!("service.a {files}"),
-        format!("service.team-b workspace select -or-create -no-color mine (prod, none)"),
+        "service.team-b workspace select -or-create -no-color mine (prod, none)".to_owned(),
         format!("service.team-b {files}"),
     ];
     assert_eq!(applied, expected);

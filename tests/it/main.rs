@@ -22,6 +22,7 @@ mod locks;
 mod names;
 mod processes;
 mod promotion;
+mod shallow;
 mod spec_commands;
 mod stacks_conformance;
 mod story;

@@ -66,8 +66,12 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
             let all = count(result.components.len(), "component");
             let skipped = components(ComponentResult::Skipped).count();
             let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
-            let what = if result.dry_run { "Plan" } else { "Deployment" };
-            (styled(&format!("{what} failed: {failed} of {all} failed{skipped}"), BAD), "Failed after")
+            let heading = match (result.dry_run, failed) {
+                (true, _) => format!("Plan failed: {failed} of {all} failed{skipped}"),
+                (false, 0) => format!("Deployment incomplete: of {all}{}", skipped.replacen(',', "", 1)),
+                (false, _) => format!("Deployment failed: {failed} of {all} failed{skipped}"),
+            };
+            (styled(&heading, BAD), "Failed after")
         }
         rollout_report::RolloutResult::Refused => {
             (styled("Deployment refused; nothing was applied.", BAD), "Refused after")
