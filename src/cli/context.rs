@@ -22,7 +22,7 @@ use crate::stacks::DirectoryFiles;
 
 use super::args::{Format, GlobalArgs};
 use super::error::{CommandError, did_you_mean, exit};
-use super::stacks::{CommitFiles, ImportedStacks, environment_of};
+use super::stacks::{CommitFiles, ImportedStacks};
 
 /// How long one exchange with the remote may take when something is written.
 const WRITE_LIMIT: Duration = Duration::from_mins(5);
@@ -167,32 +167,6 @@ impl Context {
         Ok(config)
     }
 
-    /// The stacks of the checkout, as its deployments import them; in a bare repository, of its head commit.
-    pub fn stacks(
-        &self,
-        repository: &Repository,
-        config: &AtmosConfig,
-    ) -> Result<ImportedStacks, CommandError> {
-        match repository.work_tree() {
-            Some(root) => {
-                let environment = environment_of(&self.environment);
-                Ok(ImportedStacks::new(DirectoryFiles::new(root), config, environment))
-            }
-            None => self.stacks_of(repository, config, repository.head()?),
-        }
-    }
-
-    /// The stacks of a commit, as its deployments import them.
-    pub fn stacks_of(
-        &self,
-        repository: &Repository,
-        config: &AtmosConfig,
-        commit: CommitId,
-    ) -> Result<ImportedStacks, CommandError> {
-        let files = CommitFiles::new(repository, commit)?;
-        Ok(ImportedStacks::new(files, config, environment_of(&self.environment)))
-    }
-
     /// The working directory, relative to the checkout.
     fn start(&self, repository: &Repository) -> String {
         let directory = self.directory.canonicalize().unwrap_or_else(|_| self.directory.clone());
@@ -323,6 +297,14 @@ pub struct Project<'r> {
 }
 
 impl Project<'_> {
+    /// The stacks of the checkout, as its deployments import them, to be shown; in a bare repository, of its head commit.
+    pub fn stacks(&self, repository: &Repository) -> Result<ImportedStacks, CommandError> {
+        if let Some(root) = repository.work_tree() {
+            return Ok(ImportedStacks::new(DirectoryFiles::new(root), &self.config));
+        }
+        Ok(ImportedStacks::new(CommitFiles::new(repository, repository.head()?)?, &self.config))
+    }
+
     /// A deployment by its name; its warnings are said.
     pub fn deployment(&self, context: &Context, name: &DeploymentName) -> Result<Deployment, CommandError> {
         let Loaded { deployment, warnings, .. } = config::load_deployment(&*self.source, &self.config, name)?;

@@ -114,8 +114,10 @@ impl Shared {
         let scratch = tempfile::tempdir().map_err(RunError::Scratch)?;
         let events = Arc::clone(&self.events);
         let component = plan.component.clone();
-        let log = move |_: Stream, line: &str| {
-            events(RolloutEvent::ComponentOutput { component: component.clone(), line: line.to_owned() });
+        let log = move |stream: Stream, line: &str| {
+            let (component, line) = (component.clone(), line.to_owned());
+            let is_error = stream == Stream::Stderr;
+            events(RolloutEvent::ComponentOutput { component, line, is_error });
         };
         let job = Job::new(self, plan, scratch.path(), &log, cancellation)?;
         let prepared = match job.prepare().await {

@@ -70,6 +70,24 @@ fn every_value_is_shown_with_the_stack_that_decides_it() {
 }
 
 #[test]
+fn what_the_environment_holds_is_used_and_not_shown() {
+    let mut environment = TestEnvironment::new();
+    environment.set("QUEUE_PASSWORD", "hunter2");
+    let checkout = deployment(&environment);
+    let before = checkout.head();
+    team(&checkout, "{vars: {password: !env QUEUE_PASSWORD}}");
+    for line in [
+        "deployment describe worker --target dev --sources".to_owned(),
+        format!("deployment diff worker --from-sha {before} --to-sha HEAD"),
+    ] {
+        let run = checkout.atmos(&line).succeeded().shows("!env QUEUE_PASSWORD");
+        assert!(!run.stdout.contains("hunter2"), "{}", run.report());
+    }
+    checkout.atmos("deployment rollout worker --target dev").succeeded();
+    assert!(environment.applied().join("").contains("hunter2"));
+}
+
+#[test]
 fn a_diff_compares_what_stacks_say() {
     let environment = TestEnvironment::new();
     let checkout = deployment(&environment);

@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         known_target(&deployment, target)?;
     }
     let target = args.target.as_ref().and_then(|target| deployment.targets.get(target));
-    let stacks = context.stacks(&repository, &project.config)?;
+    let stacks = project.stacks(&repository)?;
     let root = repository.work_tree().map(|root| root.to_string_lossy().into_owned());
     let resolve = |component, target| {
         let resolution = Resolution {

@@ -24,24 +24,27 @@ pub struct ImportedStacks {
     settings: StackSettings,
     /// Whether a backend that stacks configure is written for terraform.
     writes_backend: bool,
-    environment: BTreeMap<String, String>,
+    /// Absent where stacks are shown: what the environment holds may be secret.
+    environment: Option<BTreeMap<String, String>>,
     cache: Arc<StackCache>,
 }
 
 impl ImportedStacks {
-    /// The stacks in these files.
-    pub fn new(
-        files: impl StackFiles + Send + 'static,
-        config: &AtmosConfig,
-        environment: BTreeMap<String, String>,
-    ) -> Self {
+    /// The stacks in these files, to be shown: `!env` stays as it is written.
+    pub fn new(files: impl StackFiles + Send + 'static, config: &AtmosConfig) -> Self {
         Self {
             files: Box::new(files),
             settings: super::settings(config),
             writes_backend: config.terraform.auto_generate_backend_file.unwrap_or(true),
-            environment,
+            environment: None,
             cache: Arc::default(),
         }
+    }
+
+    /// Likewise, to be used: `!env` reads these variables.
+    #[must_use]
+    pub fn with_environment(self, environment: BTreeMap<String, String>) -> Self {
+        Self { environment: Some(environment), ..self }
     }
 
     fn component(
@@ -99,7 +102,8 @@ impl StackLayers for ImportedStacks {
         if request.deployment.stacks.is_empty() {
             return Ok(None);
         }
-        let functions = Answers { request, environment: &self.environment, lacking: Mutex::default() };
+        let functions =
+            Answers { request, environment: self.environment.as_ref(), lacking: Mutex::default() };
         let described = self.component(request, &functions).map_err(|error| {
             let message = crate::cli::error::chain(&error);
             match functions.lacking.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -163,7 +167,7 @@ fn environment(section: &Values) -> BTreeMap<String, Option<String>> {
 /// What functions in stacks are answered while a deployment's component is resolved.
 struct Answers<'a> {
     request: &'a StackRequest<'a>,
-    environment: &'a BTreeMap<String, String>,
+    environment: Option<&'a BTreeMap<String, String>>,
     /// What was asked for and is not there.
     lacking: Mutex<Option<Lacking>>,
 }
@@ -184,7 +188,10 @@ impl Answers<'_> {
 
 impl Functions for Answers<'_> {
     fn environment(&self, name: &str) -> Option<String> {
-        self.environment.get(name).cloned()
+        match self.environment {
+            Some(environment) => environment.get(name).cloned(),
+            None => Some(format!("!env {name}")),
+        }
     }
 
     fn repository_root(&self) -> Option<String> {

@@ -253,6 +253,7 @@ mod tests {
         let output = (1..=30).map(|number| RolloutEvent::ComponentOutput {
             component: component_name("ecr/api"),
             line: format!("line {number}\u{1b}[2J"),
+            is_error: number == 3,
         });
         let skipped = ComponentReport {
             error: Some("ecr/api failed".to_owned()),
@@ -262,7 +263,8 @@ mod tests {
         events.extend(output);
         events.extend([failed("ecr/api"), skipped.clone()].map(RolloutEvent::ComponentFinished));
         let shown = progress(Progress::new(Form::Terminal, false), &events);
-        assert!(!shown.contains("line 10\\") && shown.contains("line 11\\"), "{shown}");
+        assert!(!shown.contains("line 11\\") && shown.contains("line 12\\"), "{shown}");
+        assert!(shown.contains("line 3\\"), "what is wrong is not lost in the log\n{shown}");
         let verbose = progress(Progress::new(Form::Terminal, true), &events);
         assert_eq!(verbose.matches("line 30").count(), 1);
         let report = RolloutReport {

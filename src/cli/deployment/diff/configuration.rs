@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexSet;
 
-use crate::cli::context::{CommitSource, Context};
+use crate::cli::context::CommitSource;
 use crate::cli::error::CommandError;
-use crate::cli::stacks::ImportedStacks;
+use crate::cli::stacks::{CommitFiles, ImportedStacks};
 use crate::config::{AtmosConfig, ConfigError, load_deployment};
 use crate::deployment::configuration_diff::{
     ComponentSides, ConfigurationSide, across_targets, of_components, of_deployment, of_target,
@@ -32,7 +32,6 @@ pub(super) type Compared = (Vec<ConfigurationDifference>, IndexSet<String>);
 impl Configurations {
     /// Reads the deployment in each of the commits, and says of which it cannot be read.
     pub(super) fn load<'c>(
-        context: &Context,
         repository: &Repository,
         config: &AtmosConfig,
         name: &DeploymentName,
@@ -46,7 +45,7 @@ impl Configurations {
             let at = commit.short();
             match load_deployment(&source, config, name) {
                 Ok(loaded) => {
-                    let stacks = context.stacks_of(repository, config, commit.clone())?;
+                    let stacks = ImportedStacks::new(CommitFiles::new(repository, commit.clone())?, config);
                     by_commit.insert(commit.clone(), (loaded.deployment, stacks));
                 }
                 Err(ConfigError::NotFound { .. }) => {

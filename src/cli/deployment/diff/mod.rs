@@ -92,7 +92,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let commits: Vec<_> = from_sha.iter().chain(&to_sha).cloned().chain(running).collect();
     complete_history(context, &ledger, &commits);
     let (configurations, warnings) =
-        Configurations::load(context, &repository, &project.config, &args.deployment, &commits)?;
+        Configurations::load(&repository, &project.config, &args.deployment, &commits)?;
     for warning in warnings {
         context.warn(&warning);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::carry_out::Undertaking;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::stacks::{CommitFiles, ImportedStacks, environment_of};
 use crate::component::TerraformSettings;
 use crate::deployment::resolution::Resolution;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
@@ -25,9 +26,10 @@ impl Undertaking<'_, '_> {
         let importing = definitions.iter().filter(|(_, deployment)| !deployment.stacks.is_empty());
         importing
             .map(|(commit, _)| {
-                let stacks: Arc<dyn StackLayers> =
-                    Arc::new(self.context.stacks_of(repository, config, commit.clone())?);
-                Ok((commit.clone(), stacks))
+                let files = CommitFiles::new(repository, commit.clone())?;
+                let environment = environment_of(self.context.environment());
+                let stacks = ImportedStacks::new(files, config).with_environment(environment);
+                Ok((commit.clone(), Arc::new(stacks) as Arc<dyn StackLayers>))
             })
             .collect()
     }
