@@ -113,7 +113,10 @@ fn outcome(component: &RolloutComponent, result: &RolloutResult) -> String {
         }
         ComponentResult::Failed => format!("    {} {name}{reason}\n", styled("✗", BAD)),
         ComponentResult::Cancelled => format!("    {} {name} (cancelled){reason}\n", styled("✗", WARN)),
-        ComponentResult::Skipped => format!("    {} {name} (skipped){reason}\n", styled("-", DETAIL)),
+        ComponentResult::Skipped => {
+            let notice = component.notice.as_ref().map(|notice| format!(": {}", escape(notice)));
+            format!("    {} {name} (skipped){reason}{}\n", styled("-", DETAIL), notice.unwrap_or_default())
+        }
         ComponentResult::Planned if result.dry_run => {
             let change = commits(component.previous_commit.as_ref(), &component.commit);
             let changes = component.changes.map(|changes| format!(", {}", planned_changes(changes)));

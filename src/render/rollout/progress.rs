@@ -199,7 +199,10 @@ fn finished(report: &ComponentReport, kind: &RolloutKind) -> String {
         ComponentResult::Cancelled => {
             format!("    {} {name} ({took}, cancelled){reason}\n", styled("✗", WARN))
         }
-        ComponentResult::Skipped => format!("    {} {name} (skipped){reason}\n", styled("-", DETAIL)),
+        ComponentResult::Skipped => {
+            let notice = report.notice.as_ref().map(|notice| format!(": {}", escape(notice)));
+            format!("    {} {name} (skipped){reason}{}\n", styled("-", DETAIL), notice.unwrap_or_default())
+        }
         ComponentResult::Planned => {
             let mut details = vec![commits(report.previous_commit.as_ref(), &report.commit)];
             details.extend(report.changes.map(planned_changes));
