@@ -34,7 +34,7 @@ pub(crate) fn measure(shell: &Shell, cache: &Path, plan: &Plan, table: &mut Tabl
     let ours = || {
         shell.atmos(
             &folder,
-            ["diff", DEPLOYMENT, "--from", "prod", "--to", "dev", "--show-files", "--offline"],
+            ["diff", DEPLOYMENT, "--from-target", "prod", "--to-target", "dev", "--show-files", "--offline"],
         )
     };
     let range = format!("{from}...{to}");
@@ -42,7 +42,8 @@ pub(crate) fn measure(shell: &Shell, cache: &Path, plan: &Plan, table: &mut Tabl
     let numstat = || shell.git(&folder, ["diff", "--numstat", &from, &to]);
 
     let counted = text(&mut count())?;
-    let (behind, ahead) = counted.split_once('\t').context("rev-list prints two numbers")?;
+    // What only the left side has, it is ahead by.
+    let (ahead, behind) = counted.split_once('\t').context("rev-list prints two numbers")?;
     let document: Value = serde_json::from_slice(&output(ours().args(["--format", "json"]))?)?;
     let shown = |key: &str| document[key].as_u64().map(|number| number.to_string());
     let agrees = shown("commits_ahead").as_deref() == Some(ahead)

@@ -23,9 +23,24 @@ use crate::shell::{Shell, output, text, time};
 const PARALLELISM: usize = 2;
 
 pub(crate) fn measure(shell: &Shell, cache: &Path, plan: &Plan, table: &mut Table) -> Result<()> {
-    let tracked = pair(shell, &cache.join("rollout-tracked"))?;
+    // Most of the time of either side is waiting for the disk, which is a matter of the disk.
+    compare(shell, cache, plan, Sync::Disk, table)?;
+    compare(shell, cache, plan, Sync::Nothing, table)
+}
+
+/// Whether git waits for the disk after it has written a ref.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    /// As git does unless it is told otherwise.
+    Disk,
+    /// `core.fsync=none`, here and on the remote, for both sides.
+    Nothing,
+}
+
+fn compare(shell: &Shell, cache: &Path, plan: &Plan, sync: Sync, table: &mut Table) -> Result<()> {
+    let tracked = pair(shell, &cache.join("rollout-tracked"), sync)?;
     let mut bare =
-        Bare { shell, folder: pair(shell, &cache.join("rollout-bare"))?, round: 0, newest: Vec::new() };
+        Bare { shell, folder: pair(shell, &cache.join("rollout-bare"), sync)?, round: 0, newest: Vec::new() };
     let rollout = || {
         let parallelism = PARALLELISM.to_string();
         shell.atmos(&tracked, ["rollout", DEPLOYMENT, "--target", TARGET, "--parallelism", &parallelism])
@@ -49,7 +64,10 @@ pub(crate) fn measure(shell: &Shell, cache: &Path, plan: &Plan, table: &mut Tabl
         later.len()
     );
     let [whole, bare, alone] = &samples[..] else { return Ok(()) };
-    let on = format!("{} components", COMPONENTS.len());
+    let on = match sync {
+        Sync::Disk => format!("{} components", COMPONENTS.len()),
+        Sync::Nothing => format!("{} components, core.fsync=none", COMPONENTS.len()),
+    };
     table.compare("the ten commands alone : bare git", &on, alone, bare, "");
     table.compare("whole `rollout` : bare git", &on, whole, bare, "");
     let overhead = whole.without(alone);
@@ -59,7 +77,7 @@ pub(crate) fn measure(shell: &Shell, cache: &Path, plan: &Plan, table: &mut Tabl
 }
 
 /// A repository with its configuration on a new bare remote, pushed.
-fn pair(shell: &Shell, folder: &Path) -> Result<PathBuf> {
+fn pair(shell: &Shell, folder: &Path, sync: Sync) -> Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
@@ -67,6 +85,11 @@ fn pair(shell: &Shell, folder: &Path) -> Result<PathBuf> {
     fs::create_dir_all(&remote)?;
     output(&mut shell.git(&remote, ["init", "--quiet", "--bare", "."]))?;
     generate::repository(shell, &repository, 50)?;
+    if sync == Sync::Nothing {
+        for folder in [&remote, &repository] {
+            output(&mut shell.git(folder, ["config", "core.fsync", "none"]))?;
+        }
+    }
     let url = format!("file://{}", remote.display());
     output(&mut shell.git(&repository, ["remote", "add", "origin", &url]))?;
     output(&mut shell.git(&repository, ["push", "--quiet", "origin", "main"]))?;

@@ -7,10 +7,12 @@
 mod file_changes;
 pub mod history;
 pub mod objects;
+mod pipes;
 pub mod process;
 pub mod redact;
 pub mod refs;
 pub mod repository;
+pub mod shallow;
 pub mod transport;
 pub mod tree;
 

@@ -53,11 +53,13 @@ impl std::fmt::Debug for ObjectStore {
     }
 }
 
-/// Lets libgit2 open every repository whose objects it can read, once for the process.
+/// Lets libgit2 open every repository whose objects it can read, and read them as git does, once for the process.
 #[allow(unsafe_code, reason = "libgit2 keeps these two settings in unguarded globals")]
 fn accept_all_repositories() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        // As git itself does, which checks hashes when objects arrive and in `git fsck`, not at every read.
+        git2::opts::strict_hash_verification(false);
         // The refs of a reftable repository are unreadable to libgit2; only its objects are asked for here, and those
         // are as ever. The same goes for what a partial clone lacks: git fetches that.
         let extensions = ["refstorage", "partialclone", "relativeworktrees"];
@@ -212,6 +214,15 @@ impl ObjectStore {
         } else {
             Ancestry::Unrelated
         })
+    }
+
+    /// The parents that a commit names, whether or not history goes on to them here.
+    pub fn parents(&self, commit: &ObjectId) -> Result<Vec<ObjectId>, ObjectError> {
+        let odb = self.repository.odb()?;
+        let object = odb.read(self.oid(commit)?)?;
+        let text = String::from_utf8_lossy(object.data());
+        let header = text.lines().skip(1).map_while(|line| line.strip_prefix("parent "));
+        header.map(|id| id.parse().map_err(|_| ObjectError::Damaged(commit.clone()))).collect()
     }
 
     /// When a commit was made, in seconds since 1970; `None` where it is not here.

@@ -1,14 +1,13 @@
 //! The only place that starts `git`.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
+use super::pipes::exchange;
 use super::redact::redact_urls;
 
 /// What can go wrong with a git process.
@@ -80,9 +79,26 @@ const KEPT: [&str; 21] = [
 const KEPT_PREFIXES: [&str; 5] =
     ["GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", "GIT_PROXY_SSL_", "GIT_SSL_", "GIT_TRACE"];
 
+/// Git's file, looked for on the `PATH` of this environment. Where there is none, starting it says so.
+fn executable(environment: &[(OsString, OsString)]) -> PathBuf {
+    let is_program = |file: &PathBuf| {
+        file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path);
+    path.into_iter()
+        .flat_map(std::env::split_paths)
+        // A relative folder would mean another one in the folder that git is started in.
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join("git"))
+        .find(is_program)
+        .unwrap_or_else(|| PathBuf::from("git"))
+}
+
 /// A git executable, bound to one repository and to a scrubbed environment.
 #[derive(Debug, Clone)]
 pub struct Git {
+    /// The executable's file. Named by its path, it can be started without copying this process first.
+    program: PathBuf,
     repository: PathBuf,
     work_tree: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
@@ -104,10 +120,12 @@ impl Git {
                     || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             })
         };
+        let environment: Vec<_> = environment.into_iter().filter(|(name, _)| kept(name)).collect();
         Self {
+            program: executable(&environment),
             repository: git_dir.to_owned(),
             work_tree: work_tree.map(Path::to_owned),
-            environment: environment.into_iter().filter(|(name, _)| kept(name)).collect(),
+            environment,
         }
     }
 
@@ -118,7 +136,7 @@ impl Git {
 
     /// The caller's environment as git gets it.
     fn command(&self) -> Command {
-        let mut command = Command::new("git");
+        let mut command = Command::new(&self.program);
         command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         // Messages are parsed, so they are pinned; nobody is there to answer a prompt; reading must not
         // refresh the index of a checkout that may be read-only.
@@ -227,47 +245,12 @@ impl Invocation {
     }
 
     /// Feeds the child and reads both of its streams to their end, within the time limit.
-    fn collect(&mut self, child: &mut Child) -> Result<(Vec<u8>, Vec<u8>), GitError> {
-        let (sender, receiver) = mpsc::channel();
-        let streams: [Option<Box<dyn Read + Send>>; 2] = [
-            child.stdout.take().map(|stream| Box::new(stream) as _),
-            child.stderr.take().map(|stream| Box::new(stream) as _),
-        ];
-        for (index, stream) in streams.into_iter().enumerate() {
-            let Some(mut stream) = stream else { continue };
-            let sender = sender.clone();
-            thread::spawn(move || {
-                let mut bytes = Vec::new();
-                let read = stream.read_to_end(&mut bytes).map(|_| bytes);
-                // The receiver is gone only when the limit was reached and nobody wants the bytes.
-                let _ = sender.send((index, read));
-            });
-        }
-        if let Some(mut stdin) = child.stdin.take() {
-            let input = std::mem::take(&mut self.input);
-            thread::spawn(move || {
-                // A git that stopped reading says why on stderr and by its exit status.
-                let _ = stdin.write_all(&input);
-            });
-        }
-        let deadline = self.limit.map(|limit| Instant::now() + limit);
-        let mut collected = [Vec::new(), Vec::new()];
-        for _ in 0..collected.len() {
-            let next = match deadline {
-                None => receiver.recv().map_err(mpsc::RecvTimeoutError::from),
-                Some(deadline) => receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())),
-            };
-            match next {
-                Ok((index, bytes)) => collected[index] = bytes?,
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    let limit = self.limit.unwrap_or_default();
-                    return Err(GitError::TimedOut { verb: self.verb.clone(), limit });
-                }
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        let [stdout, stderr] = collected;
-        Ok((stdout, stderr))
+    fn collect(&self, child: &mut Child) -> Result<(Vec<u8>, Vec<u8>), GitError> {
+        let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
+        exchange(child, &self.input, deadline)?.ok_or_else(|| GitError::TimedOut {
+            verb: self.verb.clone(),
+            limit: self.limit.unwrap_or_default(),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::deployment::{CommitId, ObjectId};
 
@@ -37,6 +38,16 @@ pub struct Repository {
     git_dir: PathBuf,
     common_dir: PathBuf,
     work_tree: Option<PathBuf>,
+    settings: OnceLock<Settings>,
+}
+
+/// What is read of git's configuration, once.
+#[derive(Debug)]
+struct Settings {
+    /// The names of the remotes that have a URL.
+    remotes: Vec<String>,
+    user_name: Option<String>,
+    user_email: Option<String>,
 }
 
 /// Who writes into the repository, from git's configuration and environment.
@@ -44,6 +55,16 @@ pub struct Repository {
 pub struct Identity {
     pub name: String,
     pub email: String,
+}
+
+/// What is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    pub commit: CommitId,
+    /// `None` when detached.
+    pub branch: Option<String>,
+    /// Whether tracked files differ from the commit. A bare repository has none.
+    pub dirty: bool,
 }
 
 impl Repository {
@@ -68,7 +89,7 @@ impl Repository {
             start_absolute.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_owned);
         let environment: Vec<_> = environment.into_iter().collect();
         let git = Git::new(&git_dir, work_tree.as_deref(), environment.iter().cloned());
-        Ok(Self { git, environment, git_dir, common_dir, work_tree })
+        Ok(Self { git, environment, git_dir, common_dir, work_tree, settings: OnceLock::new() })
     }
 
     /// The executable, bound to this repository.
@@ -92,22 +113,6 @@ impl Repository {
     /// Opens the objects. Each thread opens its own.
     pub fn objects(&self) -> Result<ObjectStore, ObjectError> {
         ObjectStore::open(&self.git_dir)
-    }
-
-    /// Whether history ends early here, as in a CI checkout.
-    #[must_use]
-    pub fn is_shallow(&self) -> bool {
-        self.common_dir.join("shallow").exists()
-    }
-
-    /// Where the history that leads to these commits ends early; nowhere in a checkout that is not shallow.
-    pub fn history_ends(&self, commits: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
-        let Ok(shallow) = std::fs::read_to_string(self.common_dir.join("shallow")) else {
-            return Ok(Vec::new());
-        };
-        let mut roots = self.git.roots(commits)?;
-        roots.retain(|root| shallow.lines().any(|line| line == root.as_str()));
-        Ok(roots)
     }
 
     /// The commit that is checked out.
@@ -142,31 +147,29 @@ impl Repository {
         Ok(None)
     }
 
-    /// Whether tracked files differ from the commit that is checked out.
-    pub fn is_dirty(&self) -> Result<bool, GitError> {
-        let arguments = ["--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"];
-        Ok(!self.git.verb("status").args(arguments).run()?.is_empty())
+    /// The commit and the branch that are checked out, and whether tracked files differ from them: one question for all.
+    pub fn checkout(&self) -> Result<Checkout, RepositoryError> {
+        if self.work_tree.is_none() {
+            return Ok(Checkout { commit: self.head()?, branch: self.branch(), dirty: false });
+        }
+        let output = self
+            .git
+            .verb("status")
+            .args(["--porcelain=v2", "--branch", "--no-ahead-behind", "-z"])
+            .args(["--untracked-files=no", "--ignore-submodules=dirty"])
+            .run()?;
+        parse_status(&String::from_utf8_lossy(&output))
     }
 
     /// The remote that the ledger is kept on: the one that is asked for, else `origin`, else the only one.
     pub fn remote(&self, wanted: Option<&str>) -> Result<Option<String>, RepositoryError> {
-        let configuration = self.configuration()?;
-        let mut remotes: Vec<String> = Vec::new();
-        let mut entries = configuration.entries(Some(r"^remote\..*\.url$")).map_err(ObjectError::from)?;
-        while let Some(entry) = entries.next() {
-            let entry = entry.map_err(ObjectError::from)?;
-            let name = entry.name().unwrap_or_default();
-            let name = name.trim_start_matches("remote.").trim_end_matches(".url");
-            if !remotes.iter().any(|known| known == name) {
-                remotes.push(name.to_owned());
-            }
-        }
+        let remotes = &self.settings()?.remotes;
         match wanted {
             Some(wanted) if remotes.iter().any(|name| name == wanted) => Ok(Some(wanted.to_owned())),
             Some(wanted) => Err(RepositoryError::UnknownRemote(wanted.to_owned())),
             None if remotes.iter().any(|name| name == "origin") => Ok(Some("origin".to_owned())),
-            None if remotes.len() > 1 => Err(RepositoryError::AmbiguousRemote(remotes)),
-            None => Ok(remotes.pop()),
+            None if remotes.len() > 1 => Err(RepositoryError::AmbiguousRemote(remotes.clone())),
+            None => Ok(remotes.first().cloned()),
         }
     }
 
@@ -177,12 +180,22 @@ impl Repository {
             let (_, value) = self.environment.iter().find(|(variable, _)| variable == name)?;
             value.to_str().filter(|value| !value.is_empty()).map(str::to_owned)
         };
-        let configuration = self.configuration().ok();
-        let configured = |name: &str| configuration.as_ref()?.get_string(name).ok();
+        let configured = self.settings().ok();
+        let user_name = || configured?.user_name.clone();
+        let user_email = || configured?.user_email.clone();
         Some(Identity {
-            name: variable("GIT_COMMITTER_NAME").or_else(|| configured("user.name"))?,
-            email: variable("GIT_COMMITTER_EMAIL").or_else(|| configured("user.email"))?,
+            name: variable("GIT_COMMITTER_NAME").or_else(user_name)?,
+            email: variable("GIT_COMMITTER_EMAIL").or_else(user_email)?,
         })
+    }
+
+    /// What git is configured with.
+    fn settings(&self) -> Result<&Settings, RepositoryError> {
+        if let Some(settings) = self.settings.get() {
+            return Ok(settings);
+        }
+        let settings = Settings::read(&self.configuration()?).map_err(ObjectError::from)?;
+        Ok(self.settings.get_or_init(|| settings))
     }
 
     /// Git's configuration of this repository, with the caller's files.
@@ -208,9 +221,91 @@ impl Repository {
     }
 }
 
+impl Settings {
+    /// Picks out what is needed. Walking through a [`git2::Config`], or asking it for a value, reads every file anew.
+    fn read(configuration: &git2::Config) -> Result<Self, git2::Error> {
+        let mut settings = Self { remotes: Vec::new(), user_name: None, user_email: None };
+        let mut entries = configuration.entries(None)?;
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let name = entry.name().unwrap_or_default();
+            let value = || entry.has_value().then(|| entry.value().ok().map(str::to_owned)).flatten();
+            // What is nearer comes later and counts.
+            match name {
+                "user.name" => settings.user_name = value(),
+                "user.email" => settings.user_email = value(),
+                _ => {
+                    let remote = name.strip_prefix("remote.").and_then(|name| name.strip_suffix(".url"));
+                    settings.remotes.extend(
+                        remote
+                            .filter(|remote| !settings.remotes.iter().any(|known| known == remote))
+                            .map(str::to_owned),
+                    );
+                }
+            }
+        }
+        Ok(settings)
+    }
+}
+
+/// Reads `git status --porcelain=v2 --branch -z`: headers that start with `#`, then an entry for everything that differs.
+fn parse_status(output: &str) -> Result<Checkout, RepositoryError> {
+    let header = |name: &str| {
+        let mut lines = output.split('\0').map_while(|line| line.strip_prefix("# "));
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+    };
+    let commit = match header("branch.oid") {
+        Some("(initial)") => return Err(RepositoryError::Unborn),
+        id => CommitId(parse_id("status", id.unwrap_or_default())?),
+    };
+    let branch = header("branch.head").filter(|branch| *branch != "(detached)").map(str::to_owned);
+    let dirty = output.split('\0').any(|line| !line.is_empty() && !line.starts_with("# "));
+    Ok(Checkout { commit, branch, dirty })
+}
+
 /// The id of an object that git printed.
 pub(super) fn parse_id(verb: &str, text: &str) -> Result<ObjectId, GitError> {
     text.trim()
         .parse()
         .map_err(|error| GitError::Unexpected { verb: verb.to_owned(), detail: format!("{error}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_commit_branch_and_what_differs() {
+        let id = "a".repeat(40);
+        let clean = format!("# branch.oid {id}\0# branch.head main\0# branch.upstream origin/main\0");
+        let checkout = parse_status(&clean).unwrap();
+        assert_eq!((checkout.commit.as_str(), checkout.branch.as_deref()), (id.as_str(), Some("main")));
+        assert!(!checkout.dirty);
+        let entry = format!("1 .M N... 100644 100644 100644 {id} {id} # a file");
+        let detached = format!("# branch.oid {id}\0# branch.head (detached)\0{entry}\0");
+        let checkout = parse_status(&detached).unwrap();
+        assert!(checkout.dirty && checkout.branch.is_none());
+        let unborn = parse_status("# branch.oid (initial)\0# branch.head main\0");
+        assert!(matches!(unborn, Err(RepositoryError::Unborn)), "{unborn:?}");
+        assert!(parse_status("").is_err());
+    }
+
+    #[test]
+    fn the_nearest_configuration_counts_and_an_odd_one_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("global", "[user]\n\tname = Far\n\temail = far@example.com\n[remote \"far\"]\n\turl = /far\n");
+        write(
+            "local",
+            "[user]\n\tname = Near\n[remote \"a.b\"]\n\turl = /one\n\turl = /two\n[remote \"c\"]\n\turl\n\tfetch = x\n",
+        );
+        let mut configuration = git2::Config::new().unwrap();
+        for (level, name) in [(git2::ConfigLevel::Local, "local"), (git2::ConfigLevel::Global, "global")] {
+            configuration.add_file(&folder.path().join(name), level, false).unwrap();
+        }
+        let settings = Settings::read(&configuration).unwrap();
+        assert_eq!(settings.user_name.as_deref(), Some("Near"));
+        assert_eq!(settings.user_email.as_deref(), Some("far@example.com"));
+        assert_eq!(settings.remotes, ["far", "a.b", "c"]);
+    }
 }

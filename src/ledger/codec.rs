@@ -1,5 +1,6 @@
 //! Messages of the ledger's tags: the API version, the kind, `---`, then YAML (`git-tracking.md`, "Tag Message Format").
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use crate::deployment::lock::Lock;
 use crate::deployment::record::{Record, RecordStatus};
 use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName, ObjectId, TargetName};
 
+use super::canonical::{self, Entry};
 use super::yaml::{Mapping, parse};
 
 /// The version that this program writes.
@@ -45,21 +47,25 @@ const SIGNATURES: [&str; 4] = [
     "-----BEGIN SIGNED MESSAGE-----",
 ];
 
+/// Where a signature begins: at the start of a line.
+fn signature(text: &str) -> Option<usize> {
+    let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
+    let mut dashed = starts.filter(|at| text[*at..].starts_with("-----BEGIN "));
+    dashed.find(|at| SIGNATURES.iter().any(|marker| text[*at..].starts_with(marker)))
+}
+
 impl Message {
     /// Takes a message apart. Accepts what plain git commands write: blank lines before the first line, CRLF, no
     /// `---`, the kind inside the YAML, a signature at the end.
     fn split(message: &[u8]) -> Result<Self, CodecError> {
-        let text = std::str::from_utf8(message).map_err(|_| CodecError::NotText)?.replace("\r\n", "\n");
+        let text = std::str::from_utf8(message).map_err(|_| CodecError::NotText)?;
+        let text: Cow<'_, str> =
+            if message.contains(&b'\r') { text.replace("\r\n", "\n").into() } else { text.into() };
         let text = text.trim_start_matches(['\n', ' ']);
-        let text = SIGNATURES
-            .iter()
-            .filter_map(|marker| {
-                text.match_indices(marker)
-                    .map(|(at, _)| at)
-                    .find(|at| *at == 0 || text[..*at].ends_with('\n'))
-            })
-            .min()
-            .map_or(text, |at| &text[..at]);
+        let text = match signature(text) {
+            Some(at) => &text[..at],
+            None => text,
+        };
         let (version, rest) = text.split_once('\n').unwrap_or((text, ""));
         let version = version.trim();
         if version != API_VERSION {
@@ -70,23 +76,22 @@ impl Message {
             });
         }
         let mut kind = None;
-        let mut body = String::with_capacity(rest.len());
-        let mut in_header = true;
-        for line in rest.lines() {
-            if in_header {
-                let trimmed = line.trim();
-                if trimmed.is_empty() || trimmed == "---" {
-                    in_header = trimmed.is_empty();
-                    continue;
-                }
-                in_header = false;
-                if let Some(value) = line.strip_prefix("kind:") {
-                    kind = Some(value.trim().to_owned());
-                    in_header = true;
-                    continue;
-                }
+        let mut rest = rest;
+        while !rest.is_empty() {
+            let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+            let trimmed = line.trim();
+            if let Some(value) = line.strip_prefix("kind:") {
+                kind = Some(value.trim().to_owned());
+            } else if !trimmed.is_empty() && trimmed != "---" {
+                break;
             }
-            body.push_str(line);
+            rest = after;
+            if trimmed == "---" {
+                break;
+            }
+        }
+        let mut body = rest.to_owned();
+        if !body.ends_with('\n') {
             body.push('\n');
         }
         Ok(Self { kind, body })
@@ -102,7 +107,10 @@ impl Message {
         if let Some(found) = kind.filter(|kind| kind != expected) {
             return Err(CodecError::WrongKind { expected, found });
         }
-        let fields: T = parse(&body).map_err(CodecError::Yaml)?;
+        let fields = match canonical::read(&body).and_then(T::from_canonical) {
+            Some(fields) => fields,
+            None => parse(&body).map_err(CodecError::Yaml)?,
+        };
         match fields.kind().filter(|kind| *kind != expected) {
             Some(found) => Err(CodecError::WrongKind { expected, found: found.to_owned() }),
             None => Ok((fields, body)),
@@ -111,8 +119,13 @@ impl Message {
 }
 
 /// Fields that may name their kind, as some of the specification's examples do.
-trait HasKind {
+trait HasKind: Sized {
     fn kind(&self) -> Option<&str>;
+
+    /// Picks the fields out of what was read the quick way; `None` leaves it to the YAML parser.
+    fn from_canonical(_: Vec<(&str, Entry<'_>)>) -> Option<Self> {
+        None
+    }
 }
 
 /// The fields of a deployment record, as text; what is missing stays missing.
@@ -138,6 +151,44 @@ impl HasKind for RecordFields {
     fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
     }
+
+    fn from_canonical(entries: Vec<(&str, Entry<'_>)>) -> Option<Self> {
+        let mut fields = Self::default();
+        for (key, entry) in entries {
+            match (key, entry) {
+                // The tag's name and target say these.
+                ("deployment" | "target" | "component" | "git_sha", Entry::Text(_)) => {}
+                ("artifacts", Entry::Map(map)) => fields.artifacts = Some(texts(map)),
+                ("metadata", Entry::Map(map)) => fields.metadata = Some(texts(map)),
+                (key, Entry::Text(text)) => *fields.text(key)? = Some(text.into_owned()),
+                (_, Entry::Map(_)) => return None,
+            }
+        }
+        Some(fields)
+    }
+}
+
+impl RecordFields {
+    /// The field of this name, where it is a text.
+    fn text(&mut self, key: &str) -> Option<&mut Option<String>> {
+        Some(match key {
+            "component_type" => &mut self.component_type,
+            "deployed_by" => &mut self.deployed_by,
+            "build_id" => &mut self.build_id,
+            "timestamp" => &mut self.timestamp,
+            "status" => &mut self.status,
+            "promoted_from" => &mut self.promoted_from,
+            "promoted_at" => &mut self.promoted_at,
+            "rollback_of" => &mut self.rollback_of,
+            "previous" => &mut self.previous,
+            "run_id" => &mut self.run_id,
+            _ => return None,
+        })
+    }
+}
+
+fn texts(map: Vec<(&str, Cow<'_, str>)>) -> BTreeMap<String, Text> {
+    map.into_iter().map(|(name, value)| (name.to_owned(), Text(value.into_owned()))).collect()
 }
 
 /// A value that should be a string and is kept as one whatever it is.

@@ -6,6 +6,7 @@
 
 mod approvals;
 mod build_records;
+mod canonical;
 pub mod codec;
 mod commits;
 mod failpoint;
@@ -26,7 +27,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::deployment::{ComponentName, DeploymentName, ObjectId, TargetName};
+use crate::deployment::record::LedgerRecord;
+use crate::deployment::{ComponentName, DeploymentName, Record, RecordId, TargetName};
 use crate::git::objects::ObjectError;
 use crate::git::repository::{Repository, RepositoryError};
 use crate::git::{GitError, ObjectStore};
@@ -59,11 +61,7 @@ pub enum LedgerError {
     Contended(String),
     /// Another run recorded the same component in the meantime.
     #[error("another run has moved {component} on {target}")]
-    Moved {
-        target: TargetName,
-        component: ComponentName,
-        by: Option<Box<crate::deployment::record::LedgerRecord>>,
-    },
+    Moved { target: TargetName, component: ComponentName, by: Option<Box<LedgerRecord>> },
     /// The lock was taken away, by hand or because its lease had run out.
     #[error("the lock on {0} is not held any more")]
     LockLost(String),
@@ -165,13 +163,18 @@ impl<'r> Ledger<'r> {
         format!("{} <{}> {} +0000", clean(name), clean(mail), self.now().as_second())
     }
 
-    /// Writes a tag object whose target is a commit.
-    fn write_commit_tag(
-        &self,
-        commit: &ObjectId,
-        name: &str,
-        message: &str,
-    ) -> Result<ObjectId, LedgerError> {
-        Ok(self.objects.write_tag(commit, "commit", name, &self.signature(), message)?)
+    /// Writes a record's tag object, as the `sequence`th of its second. No ref is made.
+    fn write_record(&self, record: Record, sequence: u32) -> Result<LedgerRecord, LedgerError> {
+        let id = RecordId {
+            deployment: record.deployment.clone(),
+            target: record.target.clone(),
+            component: record.component.clone(),
+            timestamp: record.timestamp,
+            sequence,
+        };
+        let message = codec::encode_record(&record);
+        let (commit, signature) = (&record.commit.0, self.signature());
+        let object = self.objects.write_tag(commit, "commit", &id.tag_name(), &signature, &message)?;
+        Ok(LedgerRecord { id, object, record })
     }
 }

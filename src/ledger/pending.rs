@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::deployment::lock::Lock;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::ref_names::{ComponentAddress, RECORD_TAG_PREFIX, TAGS_PREFIX, latest_ref, state_ref};
-use crate::deployment::{ComponentName, DeploymentName, ObjectId, RecordId, RecordStatus, TargetName};
+use crate::deployment::{DeploymentName, ObjectId, RecordId, RecordStatus, TargetName};
 use crate::git::refs::{Expected, RefUpdate};
 
 use super::codec::decode_lock;
@@ -20,6 +20,8 @@ use super::step::{Step, StepOutcome};
 use super::{Ledger, LedgerError, Scope};
 
 pub(super) const PENDING_PREFIX: &str = "refs/atmos/pending/";
+/// How often a publication that met others is made anew.
+const ATTEMPTS: usize = 20;
 /// The entry of a run that is its lock. No deployment can have this name.
 const RUN_ENTRY: &str = "%run";
 
@@ -128,10 +130,10 @@ impl Ledger<'_> {
             }
         }
         for (deployment, targets) in targets {
-            let scope = Scope::Targets(deployment, targets);
-            self.refresh_or_fail(&scope)?;
-            let known = self.read_refs(&scope)?;
-            self.publish_records_of(run, &known, &scope)?;
+            let scope = Scope::Targets(deployment.clone(), targets);
+            let mut records: Vec<_> =
+                run.records.iter().filter(|record| record.id.deployment == deployment).cloned().collect();
+            self.publish_records(run, &mut records, &scope)?;
         }
         let cleanup: Vec<_> = run
             .refs
@@ -148,45 +150,75 @@ impl Ledger<'_> {
 
     /// Publishes a run's records of one deployment. The tag always goes up. State and newest record follow only where
     /// nobody has recorded the component since: what came later stays what counts.
-    fn publish_records_of(
+    fn publish_records(
         &self,
         run: &PendingRun,
-        known: &KnownRefs,
+        records: &mut [LedgerRecord],
         scope: &Scope,
     ) -> Result<(), LedgerError> {
-        let Scope::Targets(scope_deployment, _) = scope else { return Ok(()) };
-        let mut step = Step::default();
-        let mut chains: BTreeMap<(TargetName, ComponentName), Option<ObjectId>> = BTreeMap::new();
-        for record in run.records.iter().filter(|record| record.id.deployment == *scope_deployment) {
-            let RecordId { deployment, target, component, .. } = &record.id;
-            let latest = latest_ref(deployment, target, component);
-            let state = state_ref(deployment, target, component);
-            let head = chains
-                .entry((target.clone(), component.clone()))
-                .or_insert_with(|| known.remote.get(&latest).cloned());
-            let succeeded = record.record.status == RecordStatus::Success;
-            if head.as_ref() == Some(&record.object) {
-                // It arrived. A server without atomic pushes may have missed the state that goes with it.
-                if succeeded && known.remote.get(&state) != Some(&record.record.commit.0) {
-                    step.set(state.clone(), record.record.commit.0.clone(), known.remote.get(&state));
-                }
-                continue;
+        for _ in 0..ATTEMPTS {
+            self.refresh_or_fail(scope)?;
+            let known = self.read_refs(scope)?;
+            let mut step = publication(records, &known);
+            for (name, object) in self.locks_of(&known, &run.run_id) {
+                step.delete(name, object);
             }
-            step.create(format!("{TAGS_PREFIX}{}", record.id.tag_name()), record.object.clone());
-            if *head == record.record.previous {
-                *head = Some(record.object.clone());
-                step.set(latest.clone(), record.object.clone(), known.remote.get(&latest));
-                if succeeded {
-                    step.set(state.clone(), record.record.commit.0.clone(), known.remote.get(&state));
+            match self.carry_out(&step, "atmos: publish", &[])? {
+                StepOutcome::Accepted => return Ok(()),
+                StepOutcome::Contended(reasons) => {
+                    for at in 0..records.len() {
+                        let tag = format!("{TAGS_PREFIX}{}", records[at].id.tag_name());
+                        if reasons.iter().any(|(name, _)| *name == tag) {
+                            self.rename(records, at)?;
+                        }
+                    }
                 }
             }
         }
-        for (name, object) in self.locks_of(known, &run.run_id) {
-            step.delete(name, object);
+        Err(LedgerError::Contended("the ledger".to_owned()))
+    }
+
+    /// Gives a record the next name of its second, because somebody else has taken its own, and tells those that follow
+    /// it.
+    fn rename(&self, records: &mut [LedgerRecord], at: usize) -> Result<(), LedgerError> {
+        let old = records[at].clone();
+        records[at] = self.write_record(old.record, old.id.sequence + 1)?;
+        let new = records[at].object.clone();
+        if let Some(next) =
+            (at + 1..records.len()).find(|next| records[*next].record.previous.as_ref() == Some(&old.object))
+        {
+            records[next].record.previous = Some(new);
+            records[next] = self.write_record(records[next].record.clone(), records[next].id.sequence)?;
         }
-        match self.carry_out(&step, "atmos: publish", &[])? {
-            StepOutcome::Accepted => Ok(()),
-            StepOutcome::Contended(_) => Err(LedgerError::Contended(scope_deployment.to_string())),
+        Ok(())
+    }
+}
+
+/// The refs that publish records, oldest first, on top of what the remote has.
+fn publication(records: &[LedgerRecord], known: &KnownRefs) -> Step {
+    let mut step = Step::default();
+    let mut heads: BTreeMap<String, Option<ObjectId>> = BTreeMap::new();
+    for LedgerRecord { id, object, record } in records {
+        let latest = latest_ref(&id.deployment, &id.target, &id.component);
+        let state = state_ref(&id.deployment, &id.target, &id.component);
+        let seen = |name: &String| known.remote.get(name);
+        let head = heads.entry(latest.clone()).or_insert_with(|| seen(&latest).cloned());
+        let succeeded = record.status == RecordStatus::Success;
+        if head.as_ref() == Some(object) {
+            // It arrived. A server without atomic pushes may have missed the state that goes with it.
+            if succeeded && seen(&state) != Some(&record.commit.0) {
+                step.set(state.clone(), record.commit.0.clone(), seen(&state));
+            }
+            continue;
+        }
+        step.create(format!("{TAGS_PREFIX}{}", id.tag_name()), object.clone());
+        if *head == record.previous {
+            *head = Some(object.clone());
+            step.set(latest.clone(), object.clone(), seen(&latest));
+            if succeeded {
+                step.set(state.clone(), record.commit.0.clone(), seen(&state));
+            }
         }
     }
+    step
 }

@@ -14,7 +14,7 @@ use super::pending::{record_ref, run_ref};
 use super::refs::KnownRefs;
 use super::snapshot::Snapshot;
 use super::step::{Step, StepOutcome};
-use super::{Ledger, LedgerError, Scope, codec, failpoint};
+use super::{Ledger, LedgerError, Scope, failpoint};
 
 /// How many records of one component one second can have before something is wrong.
 const MAX_SEQUENCE: u32 = 1000;
@@ -130,16 +130,7 @@ impl<'l, 'r> Session<'l, 'r> {
     }
 
     fn write(&mut self, record: Record, sequence: u32) -> Result<LedgerRecord, LedgerError> {
-        let id = RecordId {
-            deployment: record.deployment.clone(),
-            target: record.target.clone(),
-            component: record.component.clone(),
-            timestamp: record.timestamp,
-            sequence,
-        };
-        let message = codec::encode_record(&record);
-        let object = self.ledger.write_commit_tag(&record.commit.0, &id.tag_name(), &message)?;
-        let record = LedgerRecord { id, object, record };
+        let record = self.ledger.write_record(record, sequence)?;
         self.newest.insert(record.id.component.clone(), record.clone());
         Ok(record)
     }

@@ -66,6 +66,11 @@ fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 
+/// Whether this is how `text` is written here.
+pub(super) fn is_canonical(text: &str, written: &str) -> bool {
+    if is_plain(text) { text == written } else { quoted(text) == written }
+}
+
 /// A JSON string, which YAML reads too, once what YAML counts as unprintable is escaped.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
@@ -81,24 +86,25 @@ fn quoted(text: &str) -> String {
     out
 }
 
+/// Looked at byte by byte: reading a history asks this of thousands of scalars.
 fn is_plain(text: &str) -> bool {
-    let Some(first) = text.chars().next() else { return false };
-    let safe_character = |c: char| c.is_ascii_alphanumeric() || " ._/@+-:=,()%".contains(c);
+    let bytes = text.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
+    let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b" ._/@+-:=,()%".contains(byte);
     first.is_ascii_alphanumeric()
-        && text.chars().all(safe_character)
-        && !text.ends_with([' ', ':'])
-        && !text.contains(": ")
-        && !RESERVED.contains(&text.to_ascii_lowercase().as_str())
-        && !looks_like_a_number_or_date(text)
+        && bytes.iter().all(is_safe)
+        && !matches!(last, b' ' | b':')
+        && !bytes.windows(2).any(|pair| pair == b": ")
+        && !RESERVED.iter().any(|word| word.eq_ignore_ascii_case(text))
+        && !looks_like_a_number_or_date(bytes)
 }
 
 /// Anything that starts with a digit, unless a letter that no number has stands in it (`1a2b3c…` is a fine commit id,
 /// `12e4567` is a number to many readers).
-fn looks_like_a_number_or_date(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit())
-        && !text.chars().any(|c| {
-            c.is_ascii_alphabetic() && !matches!(c.to_ascii_lowercase(), 'e' | 'x' | 'o' | 't' | 'z' | 'b')
-        })
+fn looks_like_a_number_or_date(text: &[u8]) -> bool {
+    let in_numbers = |byte: &u8| matches!(byte.to_ascii_lowercase(), b'e' | b'x' | b'o' | b't' | b'z' | b'b');
+    text.first().is_some_and(u8::is_ascii_digit)
+        && !text.iter().any(|byte| byte.is_ascii_alphabetic() && !in_numbers(byte))
 }
 
 /// Reads a mapping: no aliases, no anchors, bounded in size.

@@ -19,6 +19,7 @@ pub mod error;
 pub mod escape;
 pub mod history;
 pub mod list;
+pub mod live;
 pub mod locks;
 pub mod promotion_graph;
 pub mod promotion_status;

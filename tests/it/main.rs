@@ -10,6 +10,8 @@
 mod bad_input;
 mod checkouts;
 mod concurrency;
+mod deployment_stacks;
+mod describe;
 mod diff;
 mod docs;
 mod documents;
@@ -20,7 +22,9 @@ mod locks;
 mod names;
 mod processes;
 mod promotion;
+mod shallow;
 mod spec_commands;
 mod stacks_conformance;
 mod story;
 mod support;
+mod terraform;

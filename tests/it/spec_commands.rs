@@ -109,22 +109,22 @@ const LINES: [(&str, &str, i32); 49] = [
     (
         "definitions.md, Rollout",
         "atmos deployment rollout payment-service --target prod --git-sha abc123def",
-        3,
+        0,
     ),
     (
         "git-tracking.md, Rollback",
         "atmos deployment rollout payment-service --target prod --git-sha def456",
-        3,
+        0,
     ),
     (
         "cli-integration.md, rollout",
         "atmos deployment rollout payment-service --target prod --git-sha def456abc",
-        3,
+        0,
     ),
     (
         "cli-integration.md, Typical Workflow",
         "atmos deployment rollout payment-service --target prod --git-sha <previous-sha>",
-        3,
+        0,
     ),
     ("README.md, 3", "atmos deployment rollout api --target dev", 0),
     ("README.md, 4", "atmos deployment rollout api --target staging --promote-from dev", 0),
@@ -175,9 +175,11 @@ fn every_command_line_of_the_specification_runs_as_written() {
     let (checkout, _remote) = environment.with_remote();
     deployments(&checkout);
     let older = checkout.commit("All deployments");
-    // What prod of `api` can be rolled back to has to have run there.
-    for line in ["dev", "staging --promote-from dev", "prod --promote-from staging"] {
-        checkout.atmos(&format!("deployment rollout api --target {line}")).succeeded();
+    // What prod can be rolled back to has to have run there.
+    for line in ["dev", "staging --promote-from dev", "prod --promote-from staging --approve first"] {
+        for deployment in ["payment-service", "api"] {
+            checkout.atmos(&format!("deployment rollout {deployment} --target {line}")).succeeded();
+        }
     }
     let newer = checkout.commit_version("2");
     for (place, line, code) in LINES {

@@ -10,7 +10,7 @@ use super::refusal::not_acquired;
 use super::report::{event_sink, shown};
 use super::{Args, approve, signals};
 use crate::cancellation::Cancellation;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, records};
 use crate::cli::error::{CommandError, exit};
 use crate::component::Mode;
 use crate::deployment::approval::Approval;
@@ -21,7 +21,7 @@ use crate::deployment::rollout_report::RolloutEvent;
 use crate::deployment::{CommitId, ComponentName, Deployment};
 use crate::ledger::{Holder, LedgerError, LockRequest, Session, Snapshot};
 use crate::render::document::error::Hint;
-use crate::rollout::{self, EventSink};
+use crate::rollout::{self, Checkouts, EventSink};
 
 /// How long a lock lives without being renewed.
 const LEASE: Duration = Duration::from_mins(5);
@@ -47,6 +47,14 @@ pub(super) struct Undertaking<'u, 'r> {
     pub(super) prepared: &'u Prepared<'r>,
     pub(super) events: EventSink,
     cancellation: Cancellation,
+}
+
+/// Locks that are held, and what was found under them.
+struct Locked<'u, 'r> {
+    session: Session<'u, 'r>,
+    fresh: Snapshot,
+    /// Of the commits of the plan that the locks were taken for.
+    checkouts: Checkouts,
 }
 
 impl<'u, 'r> Undertaking<'u, 'r> {
@@ -90,7 +98,8 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             (self.events)(RolloutEvent::Approved(shown(approval)));
         }
         for _ in 0..DECISIONS {
-            let (mut session, fresh) = self.lock(&plan, &snapshot, &run_id, approval.as_ref())?;
+            let Locked { mut session, fresh, mut checkouts } =
+                self.lock(&plan, &snapshot, &run_id, approval.as_ref())?;
             let decided = self.prepared.decide(&fresh)?;
             let same = matches!(&decided, Ok(decided) if same_work(decided, &plan));
             if same || (approval.is_none() && decided.as_ref().is_ok_and(|decided| covered(decided, &plan))) {
@@ -99,8 +108,10 @@ impl<'u, 'r> Undertaking<'u, 'r> {
                 }
                 if !same {
                     definitions = self.definitions(&plan)?;
+                    checkouts = self.check_out(&plan)?;
                 }
-                return self.act(&plan, definitions, session, &fresh, &run_id, approval.as_ref());
+                let locked = Locked { session, fresh, checkouts };
+                return self.act(&plan, definitions, locked, &run_id, approval.as_ref());
             }
             // The ledger has moved since: let go, and decide on what is true now.
             session.release()?;
@@ -136,7 +147,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             let published = self.prepared.ledger.publish_pending(&snapshot.pending)?;
             self.context
                 .streams()
-                .note(&format!("  Published what earlier runs had left behind: {published} records\n"));
+                .note(&format!("  Published what earlier runs had left behind: {}\n", records(published)));
             *snapshot = self.prepared.ledger.read(&self.prepared.scope())?;
         }
         if run_id.is_none() {
@@ -148,14 +159,15 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         Ok(run_id.unwrap_or_else(|| self.prepared.run.id.clone()))
     }
 
-    /// Takes the locks of the plan's components and reads the ledger as it is under them.
+    /// Takes the locks of the plan's components and reads the ledger as it is under them. While the remote is asked, the
+    /// plan's commits are checked out: they hardly ever are other ones afterwards.
     fn lock(
         &self,
         plan: &RolloutPlan,
         snapshot: &Snapshot,
         run_id: &str,
         approval: Option<&Approval>,
-    ) -> Result<(Session<'u, 'r>, Snapshot), CommandError> {
+    ) -> Result<Locked<'u, 'r>, CommandError> {
         let ledger = &self.prepared.ledger;
         let request = self.lock_request(plan, run_id);
         let commits: Vec<_> = distinct_commits(plan).into_iter().cloned().collect();
@@ -177,10 +189,12 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         // From here on the session lets go of the locks, whatever happens.
         let mut session = Session::new(ledger, request, acquired);
         let scope = self.prepared.scope();
-        ledger.refresh_or_fail(&scope)?;
-        let fresh = ledger.read(&scope)?;
+        let (checkouts, fresh) = self.check_out_during(plan, || {
+            ledger.refresh_or_fail(&scope)?;
+            Ok(ledger.read(&scope)?)
+        })?;
         session.begin_from(&fresh);
-        Ok((session, fresh))
+        Ok(Locked { session, fresh, checkouts })
     }
 
     fn tell_waiting(&self, held: &[HeldLock]) {
@@ -228,13 +242,12 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         &self,
         plan: &RolloutPlan,
         definitions: BTreeMap<CommitId, Deployment>,
-        session: Session<'_, '_>,
-        fresh: &Snapshot,
+        locked: Locked<'_, '_>,
         run_id: &str,
         approval: Option<&Approval>,
     ) -> Result<ExitCode, CommandError> {
-        let done = recorded_by(run_id, plan, fresh);
-        let mut checkouts = self.check_out(plan)?;
+        let Locked { session, fresh, mut checkouts } = locked;
+        let done = recorded_by(run_id, plan, &fresh);
         let mut rollout = self.rollout(plan, definitions, Mode::Apply, run_id, approval, done)?;
         if let Some(lock) = session.taken_over() {
             rollout.metadata.insert("lock_taken_over_from".to_owned(), lock.run_id.clone());

@@ -44,8 +44,13 @@ impl Undertaking<'_, '_> {
         let mut components = Vec::new();
         for planned in &plan.components {
             let definition = definitions.get(&planned.commit);
-            match definition.and_then(|deployment| deployment.component(&planned.component)) {
-                Some(component) => components.push(component),
+            let component = definition
+                .and_then(|deployment| Some((deployment, deployment.component(&planned.component)?)));
+            match component {
+                // Stacks say which program runs it.
+                Some((deployment, component))
+                    if component.kind == ComponentKind::Terraform && !deployment.stacks.is_empty() => {}
+                Some((_, component)) => components.push(component),
                 None => {
                     return Err(CommandError::new(
                         exit::USAGE,
@@ -62,6 +67,7 @@ impl Undertaking<'_, '_> {
                 }
             }
         }
+        self.check_stacks(plan, definitions)?;
         preflight(components, &self.terraform(), &self.environment()).map_err(|error| {
             let shown = CommandError::new(exit::USAGE, "preflight", error.to_string());
             match error {
@@ -71,17 +77,31 @@ impl Undertaking<'_, '_> {
         })
     }
 
+    /// Checks out the commits of a plan.
     pub(super) fn check_out(&self, plan: &RolloutPlan) -> Result<Checkouts, CommandError> {
-        let needs_files = |kind| !matches!(kind, ComponentKind::Nixpack);
-        let commits = plan
-            .components
-            .iter()
-            .filter(|component| needs_files(component.kind))
-            .map(|component| &component.commit);
+        self.check_out_during(plan, || Ok(())).map(|(checkouts, ())| checkouts)
+    }
+
+    /// Checks out the commits of a plan while something else is done. What that says comes first.
+    pub(super) fn check_out_during<T>(
+        &self,
+        plan: &RolloutPlan,
+        other: impl FnOnce() -> Result<T, CommandError>,
+    ) -> Result<(Checkouts, T), CommandError> {
         let root = self.private_folder().join("workdir");
+        let repository = self.prepared.repository;
         let name = format!("{}-{}", plan.deployment, plan.target);
-        Checkouts::create(self.prepared.repository, &root, &name, commits)
-            .map_err(|error| CommandError::new(exit::FAILED, "checkout", error.to_string()))
+        let (checkouts, other) = thread::scope(|scope| {
+            let checkouts =
+                scope.spawn(|| Checkouts::create(repository, &root, &name, commits_with_files(plan)));
+            let other = other();
+            (checkouts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
+        });
+        let other = other?;
+        Ok((
+            checkouts.map_err(|error| CommandError::new(exit::FAILED, "checkout", error.to_string()))?,
+            other,
+        ))
     }
 
     /// `.atmos` in the checkout; in a bare repository, beside its objects.
@@ -92,11 +112,11 @@ impl Undertaking<'_, '_> {
             .map_or_else(|| repository.common_dir().join("atmos"), |root| root.join(".atmos"))
     }
 
-    fn environment(&self) -> Environment {
+    pub(super) fn environment(&self) -> Environment {
         self.context.environment().iter().cloned().collect()
     }
 
-    fn terraform(&self) -> TerraformSettings {
+    pub(super) fn terraform(&self) -> TerraformSettings {
         let config = &self.prepared.project.config;
         TerraformSettings {
             program: config.command(ComponentKind::Terraform).to_owned(),
@@ -116,6 +136,8 @@ impl Undertaking<'_, '_> {
         done: BTreeMap<ComponentName, LedgerRecord>,
     ) -> Result<Rollout, CommandError> {
         let (images, build_ids) = self.images(plan)?;
+        let stacks = self.stacks(&definitions)?;
+        let disabled = self.disabled(plan, &definitions, &stacks)?;
         let mut metadata = self.prepared.metadata.clone();
         if plan.promotion_check_skipped {
             metadata.insert("promotion_check".to_owned(), "skipped".to_owned());
@@ -124,13 +146,15 @@ impl Undertaking<'_, '_> {
             dependencies: dependencies(self.prepared.components(), &plan.components),
             plan: plan.clone(),
             definitions,
+            stacks,
+            disabled,
             mode,
             run_id: run_id.to_owned(),
             deployed_by: self.prepared.run.actor.clone(),
             metadata,
             approval: approval.cloned(),
             context: self.prepared.context.clone(),
-            branch: self.prepared.repository.branch(),
+            branch: self.prepared.branch.clone(),
             images,
             build_ids,
             done,
@@ -177,6 +201,12 @@ impl Undertaking<'_, '_> {
         }
         Ok((images, build_ids))
     }
+}
+
+/// The commits of a plan whose files somebody needs.
+fn commits_with_files(plan: &RolloutPlan) -> impl Iterator<Item = &CommitId> {
+    let needs_files = |kind| !matches!(kind, ComponentKind::Nixpack);
+    plan.components.iter().filter(move |planned| needs_files(planned.kind)).map(|planned| &planned.commit)
 }
 
 /// The commits of a plan, each once.

@@ -14,6 +14,7 @@ use crate::deployment::definition::Values;
 use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
 use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
+use crate::git::repository::Checkout;
 use crate::ledger::Ledger;
 use crate::render::document::error::Hint;
 
@@ -32,6 +33,8 @@ pub(super) struct Prepared<'r> {
     /// `--metadata`.
     pub(super) metadata: BTreeMap<String, String>,
     pub(super) run: Run,
+    /// The branch that is checked out.
+    pub(super) branch: Option<String>,
     /// The digest of the request, by which a dead run of the same is known.
     pub(super) digest: String,
 }
@@ -58,7 +61,7 @@ pub(super) fn prepare<'r>(
         return Err(CommandError::usage("a rollout takes its locks on the remote, which --offline forbids")
             .hint(Hint::note("Leave out --offline, or add --plan")));
     }
-    let source = source(args, context, repository, &ledger, &policy, &target)?;
+    let (source, branch) = source(args, context, repository, &ledger, &policy, &target)?;
     let at_commit = match &source {
         RolloutSource::Commit(commit) => {
             Some(definition_at(context, repository, project, &args.deployment, commit, &target)?)
@@ -92,6 +95,7 @@ pub(super) fn prepare<'r>(
         policy,
         request,
         at_commit,
+        branch,
         digest,
     })
 }
@@ -109,6 +113,7 @@ fn target(args: &Args, policy: &Deployment) -> Result<TargetName, CommandError> 
     Ok(target)
 }
 
+/// What is rolled out, and the branch that is checked out.
 fn source(
     args: &Args,
     context: &Context,
@@ -116,23 +121,24 @@ fn source(
     ledger: &Ledger<'_>,
     policy: &Deployment,
     target: &TargetName,
-) -> Result<RolloutSource, CommandError> {
+) -> Result<(RolloutSource, Option<String>), CommandError> {
     if let Some(from) = &args.promote_from {
-        return promotion_source(from, policy, target);
+        return Ok((promotion_source(from, policy, target)?, repository.branch()));
     }
     if let Some(revision) = &args.git_sha {
-        return Ok(RolloutSource::Commit(resolve_commit(context, repository, ledger, revision)?));
+        let commit = resolve_commit(context, repository, ledger, revision)?;
+        return Ok((RolloutSource::Commit(commit), repository.branch()));
     }
-    let head = repository.head()?;
-    if repository.work_tree().is_some() && repository.is_dirty()? {
-        let message = format!("the checkout has changes that are not part of commit {}", head.short());
+    let Checkout { commit, branch, dirty } = repository.checkout()?;
+    if dirty {
+        let message = format!("the checkout has changes that are not part of commit {}", commit.short());
         if context.in_ci() && !args.plan {
             return Err(CommandError::new(exit::USAGE, "dirty", message)
                 .hint(Hint::command("What is deployed is a commit; to see the changes", "git status")));
         }
         context.warn(&format!("{message}, and will not be deployed"));
     }
-    Ok(RolloutSource::Commit(head))
+    Ok((RolloutSource::Commit(commit), branch))
 }
 
 fn promotion_source(

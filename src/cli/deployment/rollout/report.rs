@@ -15,19 +15,26 @@ use crate::deployment::rollout_report::{
 use crate::ledger::Unpublished;
 use crate::render;
 use crate::render::document::error::Hint;
+use crate::render::live::Live;
 use crate::render::rollout::Progress;
 use crate::rollout::{Checkouts, EventSink, RolloutOutcome};
 
-/// Turns events into lines of progress on stderr.
+/// Turns events into lines of progress on stderr; on a terminal, with a live view of what runs below them.
 pub(super) fn event_sink(context: &Context) -> EventSink {
     let streams = context.progress_streams();
-    let form = if streams.stderr_is_terminal() { render::Form::Terminal } else { render::Form::Pipe };
-    let progress = Mutex::new(Progress::new(form, context.global().verbose));
+    let terminal = streams.stderr_is_terminal();
+    let form = if terminal { render::Form::Terminal } else { render::Form::Pipe };
+    let live = (terminal && !context.global().quiet).then(Live::default);
+    let progress = Mutex::new((Progress::new(form, context.global().verbose), live));
     let clock = context.clock();
     Arc::new(move |event: RolloutEvent| {
-        let lines = progress.lock().unwrap_or_else(PoisonError::into_inner).lines(&event, &clock);
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let (progress, live) = &mut *progress;
+        let lines = progress.lines(&event, &clock);
+        let Some(live) = live else { return streams.note(&lines) };
+        live.show(&event);
         if !lines.is_empty() {
-            streams.note(&lines);
+            live.out_of_the_way(|| streams.note(&lines));
         }
     })
 }
