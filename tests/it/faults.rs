@@ -281,7 +281,19 @@ fn records_survive_a_remote_that_vanishes() {
 
 #[test]
 fn what_came_later_counts_when_old_records_arrive() {
-    let environment = TestEnvironment::new();
+    old_records_arrive(&TestEnvironment::new());
+}
+
+#[test]
+fn old_records_arrive_even_where_their_names_are_taken() {
+    let mut environment = TestEnvironment::new();
+    // Both records are of one second, and the older one finds its name taken.
+    environment.set_clock("2025-01-22T10:30:00Z");
+    old_records_arrive(&environment);
+}
+
+/// A record waits here while somebody else records the same component; then it is published.
+fn old_records_arrive(environment: &TestEnvironment) {
     let (checkout, remote) = environment.with_remote();
     let other = environment.clone(&remote.url(), "other", Clone::default());
     let gone = environment.path("gone.git");
