@@ -101,6 +101,7 @@ pub struct RolloutView {
 pub struct ComponentView {
     pub name: String,
     pub kind: &'static str,
+    /// Empty for a component that a promotion can take along.
     pub symbol: &'static str,
     /// What runs before; null where nothing does.
     pub from: Option<LinkView>,
@@ -354,7 +355,7 @@ impl Builder<'_> {
         ComponentView {
             name: component.component.to_string(),
             kind: component.kind.as_str(),
-            symbol: if blocked { "⛔" } else { "🚀" },
+            symbol: if blocked { "⛔" } else { "" },
             from: component.target_commit.as_ref().map(|commit| self.commit(commit)),
             to: component.commit.as_ref().map(|commit| self.commit(commit)),
             plan: plan(planned.and_then(|planned| planned.changes)),
