@@ -95,7 +95,7 @@ pub fn inert(line: &str) -> Cow<'_, str> {
 }
 
 /// A command's message.
-fn data(text: &str) -> String {
+pub(super) fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 

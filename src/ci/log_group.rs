@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::annotations::inert;
+use super::annotations::{data, inert};
 
 /// How a platform folds its logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,7 +22,7 @@ impl LogGroups {
         // One line, and without the escape sequences by which GitLab knows its markers.
         let title: String = title.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         match self {
-            Self::GitHub => format!("::group::{title}\n"),
+            Self::GitHub => format!("::group::{}\n", data(&title)),
             Self::GitLab => format!(
                 "\u{1b}[0Ksection_start:{}:{}[collapsed=true]\r\u{1b}[0K{title}\n",
                 now.as_second(),
@@ -58,11 +58,11 @@ mod tests {
     #[test]
     fn sections_open_and_close_in_the_platform_s_own_way() {
         let now: Timestamp = "2025-01-23T15:30:00Z".parse().unwrap();
-        let (id, title) = ("ecs/api", "ecs/api\n::error::x");
-        assert_eq!(LogGroups::GitHub.open(id, title, now), "::group::ecs/api ::error::x\n");
+        let (id, title) = ("ecs/api", "ecs/api\n::error::x%0A");
+        assert_eq!(LogGroups::GitHub.open(id, title, now), "::group::ecs/api ::error::x%250A\n");
         assert_eq!(
             LogGroups::GitLab.open(id, title, now),
-            "\u{1b}[0Ksection_start:1737646200:ecs_api[collapsed=true]\r\u{1b}[0Kecs/api ::error::x\n"
+            "\u{1b}[0Ksection_start:1737646200:ecs_api[collapsed=true]\r\u{1b}[0Kecs/api ::error::x%0A\n"
         );
         assert_eq!(LogGroups::GitLab.close(id, now), "\u{1b}[0Ksection_end:1737646200:ecs_api\r\u{1b}[0K\n");
         assert_eq!(LogGroups::Plain.open(id, "::stop", now), ":\u{200b}:stop\n");

@@ -100,7 +100,8 @@ pub(super) async fn put(
     let mut round = 1;
     loop {
         let (answer, posted) = match find(comments, &comment.marker).await? {
-            Some(found) if found.body == comment.body => (Ok(found), Posted::Unchanged),
+            // Platforms trim what they keep.
+            Some(found) if found.body.trim_end() == comment.body.trim_end() => (Ok(found), Posted::Unchanged),
             Some(found) => (comments.edit(found.id, &comment.body).await, Posted::Edited),
             None => (comments.create(&comment.body).await, Posted::Created),
         };

@@ -27,8 +27,12 @@ const PLACES: [(&[&str], &[&str], &str); 5] = [
         &["render/stream.rs"],
         "stdout and stderr are written in one place",
     ),
-    (&["octocrab::"], &["provider/github.rs"], "GitHub's crate is used in one place"),
-    (&["gitlab::api", "AsyncGitlab"], &["provider/gitlab.rs"], "GitLab's crate is used in one place"),
+    (&["octocrab::"], &["provider/github/connection.rs"], "GitHub's crate is used in one place"),
+    (
+        &["gitlab::api", "AsyncGitlab"],
+        &["provider/gitlab/connection.rs"],
+        "GitLab's crate is used in one place",
+    ),
     (&["Command::new(\"git\")"], &["git/process.rs"], "git is started in one place"),
     (
         &["env::var", "env::args", "env::current_dir", "env::temp_dir", "env::home_dir", "env::current_exe"],

@@ -3,6 +3,7 @@
 //!
 //! The same text, with more room, is the summary of a step.
 
+mod build;
 mod render;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 pub use render::{CommentError, CommentTemplate, Limit, Rendered};
-pub use view::CommentView;
+pub use view::{
+    ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, LinkView, List,
+    PromotionPreviewView, RolloutView, TargetView,
+};
 
 use crate::deployment::TargetName;
 use crate::deployment::diff::DiffView;

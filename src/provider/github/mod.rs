@@ -1,14 +1,16 @@
-//! GitHub and GitHub Enterprise, through octocrab: <https://docs.github.com/rest>.
+//! GitHub and GitHub Enterprise: <https://docs.github.com/rest>.
+
+mod answers;
+mod connection;
 
 use async_trait::async_trait;
 use http::Method;
-use octocrab::Octocrab;
-use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 
+use self::answers::{CommentAnswer, Created, DeploymentAnswer, Review, Ruleset, RulesetSummary, User};
+use self::connection::Connection;
 use super::comment::{self, Author, Comment, CommentPage, Comments};
-use super::http::{ACCEPT, PAGE_SIZE, Request, Response, Transport, TransportError, segment};
+use super::http::{PAGE_SIZE, Request, segment};
 use super::protection::refs_that_nothing_guards;
 use super::retry::Client;
 use super::settings::GitHubSettings;
@@ -16,7 +18,7 @@ use super::status::cut;
 use super::{
     Capability, CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment,
     Platform, PlatformApproval, PlatformDeployment, PostedComment, Protection, ProtectionRule, Provider,
-    ProviderError, RetryPolicy, RuleState, StickyComment, Token,
+    ProviderError, RetryPolicy, RuleState, StickyComment,
 };
 use crate::deployment::CommitId;
 
@@ -46,12 +48,7 @@ impl std::fmt::Debug for GitHub {
 
 impl GitHub {
     pub(super) fn new(settings: GitHubSettings, policy: RetryPolicy) -> Self {
-        let transport = Connection {
-            api_url: settings.api_url,
-            token: settings.token.clone(),
-            connect_timeout: policy.timeout,
-            octocrab: OnceCell::new(),
-        };
+        let transport = Connection::new(settings.api_url, settings.token.clone(), policy.timeout);
         Self {
             root: format!("/repos/{}/{}", segment(&settings.owner), segment(&settings.repository)),
             run_id: settings.run_id,
@@ -324,131 +321,4 @@ fn with_optional(mut object: Value, field: &str, value: Option<&str>) -> Value {
         object.insert(field.to_owned(), json!(value));
     }
     object
-}
-
-/// The API behind octocrab.
-struct Connection {
-    api_url: String,
-    token: Token,
-    connect_timeout: std::time::Duration,
-    /// Made within the runtime, which it needs.
-    octocrab: OnceCell<Octocrab>,
-}
-
-impl Connection {
-    fn connect(&self) -> Result<Octocrab, octocrab::Error> {
-        let client =
-            reqwest::Client::builder().connect_timeout(self.connect_timeout).build().map_err(|source| {
-                octocrab::Error::Reqwest { source, backtrace: std::backtrace::Backtrace::disabled() }
-            })?;
-        Octocrab::builder()
-            .base_uri(self.api_url.as_str())?
-            .personal_token(self.token.expose())
-            .build_with_reqwest(client)
-    }
-}
-
-#[async_trait]
-impl Transport for Connection {
-    async fn send(&self, request: &Request) -> Result<Response, TransportError> {
-        let failed = |error: octocrab::Error| TransportError::from_error(&error);
-        let octocrab = self.octocrab.get_or_try_init(|| async { self.connect() }).await.map_err(failed)?;
-        let head = http::Request::builder()
-            .method(request.method.clone())
-            .uri(&request.path)
-            .header(http::header::ACCEPT, ACCEPT);
-        let message = octocrab.build_request(head, request.body.as_ref()).map_err(failed)?;
-        let answer = octocrab.execute(message).await.map_err(failed)?;
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = octocrab.body_to_string(answer).await.map_err(failed)?;
-        Ok(Response { status, headers, body })
-    }
-}
-
-#[derive(Deserialize)]
-struct CommentAnswer {
-    id: u64,
-    #[serde(default)]
-    body: Option<String>,
-    #[serde(default)]
-    html_url: Option<String>,
-    /// Absent where the account was deleted.
-    #[serde(default)]
-    user: Option<User>,
-}
-
-impl From<CommentAnswer> for Comment {
-    fn from(answer: CommentAnswer) -> Self {
-        let by_app = answer.user.as_ref().is_some_and(|user| user.kind == "Bot");
-        Self {
-            id: answer.id,
-            // GitHub may hand out the line ends that a browser has sent.
-            body: answer.body.unwrap_or_default().replace("\r\n", "\n"),
-            url: answer.html_url,
-            author: answer.user.map(|user| user.login).unwrap_or_default(),
-            by_app,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct User {
-    login: String,
-    #[serde(rename = "type", default)]
-    kind: String,
-}
-
-#[derive(Deserialize)]
-struct Created {
-    id: u64,
-}
-
-#[derive(Deserialize)]
-struct DeploymentAnswer {
-    id: u64,
-    /// An object, or whatever else its maker put there.
-    #[serde(default)]
-    payload: Value,
-}
-
-#[derive(Deserialize)]
-struct RulesetSummary {
-    id: u64,
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Ruleset {
-    enforcement: String,
-    #[serde(default)]
-    conditions: Value,
-    #[serde(default)]
-    rules: Vec<Value>,
-    #[serde(default)]
-    bypass_actors: Vec<Value>,
-}
-
-impl Ruleset {
-    fn protects_the_ledger(&self) -> bool {
-        let names = &self.conditions["ref_name"];
-        self.enforcement == "active"
-            && names["include"].as_array().is_some_and(|include| include.contains(&json!(TAGS)))
-            && names["exclude"].as_array().is_none_or(Vec::is_empty)
-            && self.bypass_actors.is_empty()
-            && FORBIDDEN.iter().all(|kind| self.rules.iter().any(|rule| rule["type"] == *kind))
-    }
-}
-
-#[derive(Deserialize)]
-struct Review {
-    state: String,
-    #[serde(default)]
-    comment: String,
-    user: User,
-    environments: Vec<Environment>,
-}
-
-#[derive(Deserialize)]
-struct Environment {
-    name: String,
 }

@@ -1,23 +1,23 @@
-//! GitLab, hosted by whomever, through the crate of that name: <https://docs.gitlab.com/api/rest/>.
+//! GitLab, hosted by whomever: <https://docs.gitlab.com/api/rest/>.
+
+mod answers;
+mod connection;
 
 use async_trait::async_trait;
-use gitlab::api::{AsyncClient, RestClient};
-use gitlab::{AsyncGitlab, GitlabBuilder};
-use http::{HeaderValue, Method};
-use jiff::Timestamp;
-use serde::Deserialize;
+use http::Method;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 
+use self::answers::{Deployment, Note, User};
+use self::connection::Connection;
 use super::comment::{self, Author, Comment, CommentPage, Comments};
-use super::http::{ACCEPT, PAGE_SIZE, Request, Response, Transport, TransportError, segment};
+use super::http::{PAGE_SIZE, Request, segment};
 use super::protection::refs_that_nothing_guards;
 use super::retry::Client;
 use super::settings::GitLabSettings;
 use super::{
     Capability, CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment,
     Platform, PlatformApproval, PlatformDeployment, PostedComment, Protection, ProtectionRule, Provider,
-    ProviderError, RetryPolicy, RuleState, StickyComment, Token, TokenKind,
+    ProviderError, RetryPolicy, RuleState, StickyComment, TokenKind,
 };
 use crate::deployment::CommitId;
 
@@ -47,12 +47,7 @@ impl std::fmt::Debug for GitLab {
 impl GitLab {
     pub(super) fn new(settings: GitLabSettings, policy: RetryPolicy) -> Self {
         let token_kind = settings.token_kind;
-        let transport = Connection {
-            api_url: settings.api_url,
-            token: settings.token.clone(),
-            token_kind,
-            gitlab: OnceCell::new(),
-        };
+        let transport = Connection::new(settings.api_url, settings.token.clone(), token_kind);
         Self {
             root: format!("/projects/{}", segment(&settings.project)),
             pipeline_id: settings.pipeline_id,
@@ -342,115 +337,4 @@ fn advice(token_kind: TokenKind, capability: Capability, status: u16) -> Option<
             format!("The token needs the scope `api` and the role {role} in the project")
         }
     })
-}
-
-/// The API behind the crate.
-struct Connection {
-    api_url: String,
-    token: Token,
-    token_kind: TokenKind,
-    gitlab: OnceCell<AsyncGitlab>,
-}
-
-impl Connection {
-    /// The crate's client without its own authentication: that would ask `/user` or `/job` first, and keep the token
-    /// as plain text.
-    async fn connect(&self) -> Result<AsyncGitlab, TransportError> {
-        let unusable = || TransportError {
-            reason: format!("{} is not the address of a GitLab API", self.api_url),
-            sent: false,
-        };
-        let address = self.api_url.trim_end_matches('/').strip_suffix("/api/v4").ok_or_else(unusable)?;
-        let (scheme, host) = address.split_once("://").ok_or_else(unusable)?;
-        let mut builder = GitlabBuilder::new_unauthenticated(host);
-        if scheme == "http" {
-            builder.insecure();
-        }
-        builder.build_async().await.map_err(|error| TransportError::from_error(&error))
-    }
-}
-
-#[async_trait]
-impl Transport for Connection {
-    async fn send(&self, request: &Request) -> Result<Response, TransportError> {
-        let gitlab = self.gitlab.get_or_try_init(|| self.connect()).await?;
-        let url = gitlab
-            .rest_endpoint(request.path.trim_start_matches('/'))
-            .map_err(|error| TransportError::from_error(&error))?;
-        let unusable =
-            |error: &dyn std::fmt::Display| TransportError { reason: error.to_string(), sent: false };
-        let mut token = HeaderValue::from_str(self.token.expose()).map_err(|error| unusable(&error))?;
-        token.set_sensitive(true);
-        let header = match self.token_kind {
-            TokenKind::Access => "private-token",
-            TokenKind::Job => "job-token",
-        };
-        let mut head = http::Request::builder()
-            .method(request.method.clone())
-            .uri(url.as_str())
-            .header(http::header::ACCEPT, ACCEPT)
-            .header(header, token);
-        let body = match &request.body {
-            Some(body) => {
-                head = head.header(http::header::CONTENT_TYPE, "application/json");
-                serde_json::to_vec(body).map_err(|error| unusable(&error))?
-            }
-            None => Vec::new(),
-        };
-        let answer =
-            gitlab.rest_async(head, body).await.map_err(|error| TransportError::from_error(&error))?;
-        Ok(Response {
-            status: answer.status().as_u16(),
-            headers: answer.headers().clone(),
-            body: String::from_utf8_lossy(answer.body()).into_owned(),
-        })
-    }
-}
-
-#[derive(Deserialize)]
-struct Note {
-    id: u64,
-    body: String,
-    author: User,
-}
-
-impl From<Note> for Comment {
-    fn from(note: Note) -> Self {
-        Self { id: note.id, body: note.body, url: None, author: note.author.username, by_app: false }
-    }
-}
-
-#[derive(Deserialize)]
-struct User {
-    username: String,
-}
-
-#[derive(Deserialize)]
-struct Deployment {
-    id: u64,
-    #[serde(default)]
-    sha: String,
-    #[serde(default)]
-    status: String,
-    /// The job that deploys; absent where the API made the record.
-    #[serde(default)]
-    deployable: Option<Deployable>,
-    /// Only in a deployment's own answer.
-    #[serde(default)]
-    approvals: Vec<Approval>,
-}
-
-#[derive(Deserialize)]
-struct Deployable {
-    id: u64,
-}
-
-#[derive(Deserialize)]
-struct Approval {
-    user: User,
-    status: String,
-    #[serde(default)]
-    created_at: Option<Timestamp>,
-    #[serde(default)]
-    comment: Option<String>,
 }
