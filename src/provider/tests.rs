@@ -304,6 +304,46 @@ async fn a_refusal_says_which_permission_is_missing_and_never_the_token() {
     assert!(error.to_string().contains("role Maintainer"), "{error}");
 }
 
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_log_level_shows_the_token() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let server = MockServer::start().await;
+    let message = json!({ "message": format!("{TOKEN} is no good") });
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(500).set_body_json(message))
+        .mount(&server)
+        .await;
+    for provider in [github(&server), gitlab(&server, "GITLAB_TOKEN")] {
+        provider.set_commit_status(&commit(), &status()).await.unwrap_err();
+    }
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("*** is no good"), "{logged}");
+    // The server of this test runs here as well, and may log what it receives.
+    let ours = logged.lines().filter(|line| !line.contains("wiremock")).collect::<String>();
+    assert!(!ours.contains(TOKEN), "{ours}");
+}
+
 #[tokio::test]
 async fn an_unreachable_platform_is_no_more_than_an_error() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
