@@ -10,6 +10,7 @@
 mod bad_input;
 mod checkouts;
 mod concurrency;
+mod contracts;
 mod deployment_stacks;
 mod describe;
 mod diff;
