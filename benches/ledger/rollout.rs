@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::Plan;
 use crate::generate::{self, COMPONENTS, DEPLOYMENT, TARGET};
 use crate::measure::{Contender, Table, interleave};
-use crate::shell::{Shell, output, text, time};
+use crate::shell::{Shell, feed, output, text, time};
 
 /// How many components run at the same time.
 const PARALLELISM: usize = 2;
@@ -51,8 +51,16 @@ fn compare(shell: &Shell, cache: &Path, plan: &Plan, sync: Sync, table: &mut Tab
     let samples = interleave(
         plan.rounds,
         &mut [
-            Box::new(|| time(&mut rollout())) as Contender<'_>,
-            Box::new(|| bare.round()),
+            Box::new(|| {
+                let took = time(&mut rollout())?;
+                pack(shell, &tracked)?;
+                Ok(took)
+            }) as Contender<'_>,
+            Box::new(|| {
+                let took = bare.round()?;
+                pack(shell, &bare.folder)?;
+                Ok(took)
+            }),
             Box::new(|| commands_alone(shell, &tracked)),
         ],
     )?;
@@ -94,6 +102,16 @@ fn pair(shell: &Shell, folder: &Path, sync: Sync) -> Result<PathBuf> {
     output(&mut shell.git(&repository, ["remote", "add", "origin", &url]))?;
     output(&mut shell.git(&repository, ["push", "--quiet", "origin", "main"]))?;
     Ok(repository)
+}
+
+/// Packs the refs of a repository and its remote, as git's maintenance does now and then: git looks into every loose ref
+/// of a folder in which it makes another one, so that each round would take longer than the one before.
+fn pack(shell: &Shell, repository: &Path) -> Result<()> {
+    for folder in [repository, &repository.with_file_name("remote.git")] {
+        output(&mut shell.git(folder, ["pack-refs", "--all"]))?;
+        output(&mut shell.git(folder, ["repack", "--quiet", "-d"]))?;
+    }
+    Ok(())
 }
 
 /// The commands of the components, run like the rollout runs them, but by nobody who records anything.
@@ -161,10 +179,25 @@ impl Bare<'_> {
         output(&mut take)?;
         output(&mut publish)?;
         let took = began.elapsed();
-        // The next round's fetch finds nothing new, as a rollout's does, which notes what it has pushed.
+        // The next round starts from where a rollout leaves a repository: with its records, which every push has to look
+        // through, and with a fetch that finds nothing new.
         output(&mut self.fetch())?;
+        self.keep(&head, &records)?;
         self.newest = records;
         Ok(took)
+    }
+
+    /// Makes the refs of these records here.
+    fn keep(&self, head: &str, records: &[String]) -> Result<()> {
+        feed(&mut self.shell.git(&self.folder, ["update-ref", "--stdin"]), |input| {
+            for (component, record) in COMPONENTS.iter().zip(records) {
+                let place = format!("{DEPLOYMENT}/{TARGET}/{component}");
+                writeln!(input, "update refs/tags/atmos/deployments/{place}/{} {record}", self.round)?;
+                writeln!(input, "update refs/atmos/latest/{place} {record}")?;
+                writeln!(input, "update refs/atmos/deployments/{place} {head}")?;
+            }
+            Ok(())
+        })
     }
 
     fn fetch(&self) -> Command {

@@ -144,6 +144,8 @@ impl Git {
         let mut safe_directory = OsString::from("safe.directory=");
         safe_directory.push(self.work_tree.as_deref().unwrap_or(&self.repository));
         command.arg("-c").arg(safe_directory);
+        // Object ids are given in full: git need not look, for each, whether a ref has it for a name.
+        command.args(["-c", "core.warnAmbiguousRefs=false"]);
         let mut git_dir = OsString::from("--git-dir=");
         git_dir.push(&self.repository);
         command.arg(git_dir);

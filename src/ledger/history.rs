@@ -1,7 +1,6 @@
 //! Reading the history: the tags of a target or a component, newest first.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::thread;
 
 use jiff::Timestamp;
 
@@ -10,7 +9,6 @@ use crate::deployment::ref_names::{
     ComponentAddress, RECORD_TAG_PREFIX, TAGS_PREFIX, component_segment, record_tag_prefix,
 };
 use crate::deployment::{CommitId, ComponentName, DeploymentName, ObjectId, RecordId, TargetName};
-use crate::git::ObjectStore;
 use crate::git::refs::Ref;
 
 use super::codec::{Found, decode_record};
@@ -18,9 +16,6 @@ use super::pending::{PENDING_PREFIX, PendingRun};
 use super::refs::KnownRefs;
 use super::sync::Freshness;
 use super::{Ledger, LedgerError};
-
-/// How many records are worth a thread of their own to read them.
-const WORTH_A_THREAD: usize = 128;
 
 /// Which records to read.
 #[derive(Debug, Clone)]
@@ -92,7 +87,11 @@ impl Ledger<'_> {
         });
         tags.sort_by(|(left, _), (right, _)| right.cmp_age(left));
         let total = tags.len();
-        let mut records = self.read_records(tags, query.limit.unwrap_or(usize::MAX))?;
+        let mut records: Vec<_> = tags
+            .into_iter()
+            .filter_map(|(id, object)| self.read_record_named(id, &object))
+            .take(query.limit.unwrap_or(usize::MAX))
+            .collect();
         records.sort_by(|left, right| right.compare_age(left));
         Ok(History { records, total, pending })
     }
@@ -125,9 +124,10 @@ impl Ledger<'_> {
         }
         let full: Vec<_> = prefixes.iter().map(|prefix| format!("{TAGS_PREFIX}{prefix}")).collect();
         let mut histories: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
-        let tags = self.record_tags(self.repository.git().refs(&full)?);
-        for record in self.read_records(tags, usize::MAX)? {
-            histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
+        for (id, object) in self.record_tags(self.repository.git().refs(&full)?) {
+            if let Some(record) = self.read_record_named(id, &object) {
+                histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
+            }
         }
         for records in histories.values_mut() {
             records.sort_by(|left, right| right.compare_age(left));
@@ -177,81 +177,41 @@ impl Ledger<'_> {
             unreadable(&format!("it is the record of {}", tag.name));
             return None;
         }
-        decode(id, object.clone(), tag.target, &tag.message).map_err(|reason| self.warn(reason)).ok()
+        self.decode(id, object, tag.target, &tag.message)
     }
 
-    /// Reads the first so many records behind history tags, in their order. Those that cannot be read are passed over
-    /// with a warning.
-    fn read_records(
+    /// Reads the record behind a history tag.
+    fn read_record_named(&self, id: RecordId, object: &ObjectId) -> Option<LedgerRecord> {
+        let tag = match self.objects.read_tag(object) {
+            Ok(tag) => tag,
+            Err(error) => {
+                self.warn(format!("{} is skipped: {error}", id.tag_name()));
+                return None;
+            }
+        };
+        self.decode(id, object, tag.target, &tag.message)
+    }
+
+    fn decode(
         &self,
-        tags: Vec<(RecordId, ObjectId)>,
-        limit: usize,
-    ) -> Result<Vec<LedgerRecord>, LedgerError> {
-        let mut tags = tags.into_iter().peekable();
-        let mut records = Vec::new();
-        while tags.peek().is_some() && records.len() < limit {
-            let wanted: Vec<_> = tags.by_ref().take(limit - records.len()).collect();
-            for read in self.read_all(wanted)? {
-                match read {
-                    Ok(record) => records.push(record),
-                    Err(reason) => self.warn(reason),
-                }
+        id: RecordId,
+        object: &ObjectId,
+        target: ObjectId,
+        message: &[u8],
+    ) -> Option<LedgerRecord> {
+        let found = Found {
+            deployment: &id.deployment,
+            target: &id.target,
+            component: &id.component,
+            timestamp: id.timestamp,
+            commit: CommitId(target),
+        };
+        match decode_record(message, found) {
+            Ok(record) => Some(LedgerRecord { id, object: object.clone(), record }),
+            Err(error) => {
+                self.warn(format!("{} is skipped: {error}", id.tag_name()));
+                None
             }
         }
-        Ok(records)
-    }
-
-    /// Reads all of these records, on several threads where they are many.
-    fn read_all(
-        &self,
-        tags: Vec<(RecordId, ObjectId)>,
-    ) -> Result<Vec<Result<LedgerRecord, String>>, LedgerError> {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(tags.len() / WORTH_A_THREAD);
-        if threads < 2 {
-            return Ok(tags.into_iter().map(|(id, object)| read_named(&self.objects, id, object)).collect());
-        }
-        let repository = self.repository;
-        let parts: Vec<_> = tags.chunks(tags.len().div_ceil(threads)).collect();
-        let read: Vec<_> = thread::scope(|scope| {
-            let readers: Vec<_> = parts
-                .into_iter()
-                .map(|part| {
-                    scope.spawn(move || {
-                        let objects = repository.objects()?;
-                        let read = |(id, object): &(RecordId, ObjectId)| {
-                            read_named(&objects, id.clone(), object.clone())
-                        };
-                        Ok::<Vec<_>, LedgerError>(part.iter().map(read).collect())
-                    })
-                })
-                .collect();
-            let join = |reader: thread::ScopedJoinHandle<'_, _>| {
-                reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            readers.into_iter().map(join).collect::<Result<_, _>>()
-        })?;
-        Ok(read.into_iter().flatten().collect())
-    }
-}
-
-/// Reads the record behind a history tag, or says why not.
-fn read_named(objects: &ObjectStore, id: RecordId, object: ObjectId) -> Result<LedgerRecord, String> {
-    match objects.read_tag(&object) {
-        Ok(tag) => decode(id, object, tag.target, &tag.message),
-        Err(error) => Err(format!("{} is skipped: {error}", id.tag_name())),
-    }
-}
-
-fn decode(id: RecordId, object: ObjectId, target: ObjectId, message: &[u8]) -> Result<LedgerRecord, String> {
-    let found = Found {
-        deployment: &id.deployment,
-        target: &id.target,
-        component: &id.component,
-        timestamp: id.timestamp,
-        commit: CommitId(target),
-    };
-    match decode_record(message, found) {
-        Ok(record) => Ok(LedgerRecord { id, object, record }),
-        Err(error) => Err(format!("{} is skipped: {error}", id.tag_name())),
     }
 }

@@ -182,7 +182,7 @@ impl Ledger<'_> {
 }
 
 /// What changes here once the remote has accepted a step: the mirror, and the ledger itself. Other people's locks
-/// are only mirrored.
+/// are only mirrored. What the remote had already was taken over when it was read.
 fn after_push(remote: &str, step: &Step) -> Vec<RefUpdate> {
     let change = |name: String, new: &Option<ObjectId>| RefUpdate {
         name,
@@ -190,7 +190,7 @@ fn after_push(remote: &str, step: &Step) -> Vec<RefUpdate> {
         expected: Expected::Anything,
     };
     let mut updates = Vec::new();
-    for update in &step.updates {
+    for update in step.updates.iter().filter(|update| update.new != update.expected) {
         let name = &update.name;
         if [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX].iter().any(|kind| name.starts_with(kind))
         {
