@@ -206,8 +206,11 @@ impl Repository {
         let mut configuration = git2::Config::new().map_err(ObjectError::from)?;
         let home = variable("HOME").map(PathBuf::from);
         let global = variable("GIT_CONFIG_GLOBAL").map(PathBuf::from);
+        let no_system = variable("GIT_CONFIG_NOSYSTEM").is_some_and(|value| value != "0" && value != "false");
+        let system =
+            variable("GIT_CONFIG_SYSTEM").map_or_else(|| PathBuf::from("/etc/gitconfig"), PathBuf::from);
         let files = [
-            (git2::ConfigLevel::System, Some(PathBuf::from("/etc/gitconfig"))),
+            (git2::ConfigLevel::System, Some(system).filter(|_| !no_system)),
             (git2::ConfigLevel::XDG, home.as_ref().map(|home| home.join(".config/git/config"))),
             (git2::ConfigLevel::Global, global.or_else(|| home.map(|home| home.join(".gitconfig")))),
             (git2::ConfigLevel::Local, Some(self.common_dir.join("config"))),
