@@ -11,6 +11,7 @@ pub mod config;
 pub mod deployment;
 pub mod git;
 pub mod ledger;
+pub mod provider;
 pub mod render;
 pub mod rollout;
 pub mod scheduler;

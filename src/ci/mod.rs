@@ -1,7 +1,13 @@
-//! The CI job that this runs in, read from its environment.
+//! The CI job that this runs in, read from its environment, and what it leaves for people and for later jobs.
 
+pub mod annotations;
+pub mod comment;
 mod github_actions;
 mod gitlab_ci;
+pub mod log_group;
+pub mod markdown;
+pub mod outputs;
+pub mod summary;
 
 /// What is known of the job.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,15 +11,18 @@ use crate::config::{self, AtmosConfig, DirectorySource, Loaded, Source, SourceEr
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{CommitId, Component, Deployment, DeploymentName, TargetName};
 use crate::git::objects::EntryKind;
+use crate::git::repository::RepositoryError;
 use crate::git::{ObjectStore, Repository};
 use crate::ledger::{Freshness, Ledger, LedgerOptions, PendingRun, Scope, Snapshot};
 use crate::render::document::error::Hint;
 use crate::render::document::{self, Document};
 use crate::render::stream::Streams;
 use crate::render::{Clock, Presentation};
+use crate::stacks::DirectoryFiles;
 
 use super::args::{Format, GlobalArgs};
 use super::error::{CommandError, did_you_mean, exit};
+use super::stacks::{CommitFiles, ImportedStacks};
 
 /// How long one exchange with the remote may take when something is written.
 const WRITE_LIMIT: Duration = Duration::from_mins(5);
@@ -134,14 +137,34 @@ impl Context {
             Some(root) => Box::new(DirectorySource::new(root)),
             None => Box::new(CommitSource::new(repository, repository.head()?)?),
         };
+        let config = self.config(&*source, &self.start(repository))?;
+        Ok(Project { source, config })
+    }
+
+    /// The repository around the working directory, where there is one.
+    pub fn repository_if_any(&self) -> Result<Option<Repository>, CommandError> {
+        match Repository::discover(&self.directory, self.environment.iter().cloned()) {
+            Ok(repository) => Ok(Some(repository)),
+            Err(RepositoryError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The working directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// `atmos.yaml`, found from `start` upwards to the source's root.
+    pub fn config(&self, source: &dyn Source, start: &str) -> Result<AtmosConfig, CommandError> {
         let mut config = match &self.global.config {
             Some(file) => self.config_file(file)?,
-            None => config::atmos::load(&*source, &self.start(repository))?,
+            None => config::atmos::load(source, start)?,
         };
         if let Some(base_path) = &self.global.base_path {
             config.base_path.clone_from(base_path);
         }
-        Ok(Project { source, config })
+        Ok(config)
     }
 
     /// The working directory, relative to the checkout.
@@ -217,7 +240,8 @@ impl Context {
         }
         match ledger.publish_pending(pending) {
             Ok(published) => {
-                self.streams.note(&format!("Published {published} records that an earlier run had kept\n"));
+                self.streams
+                    .note(&format!("Published {} that an earlier run had kept\n", records(published)));
                 true
             }
             Err(error) => {
@@ -273,6 +297,14 @@ pub struct Project<'r> {
 }
 
 impl Project<'_> {
+    /// The stacks of the checkout, as its deployments import them, to be shown; in a bare repository, of its head commit.
+    pub fn stacks(&self, repository: &Repository) -> Result<ImportedStacks, CommandError> {
+        if let Some(root) = repository.work_tree() {
+            return Ok(ImportedStacks::new(DirectoryFiles::new(root), &self.config));
+        }
+        Ok(ImportedStacks::new(CommitFiles::new(repository, repository.head()?)?, &self.config))
+    }
+
     /// A deployment by its name; its warnings are said.
     pub fn deployment(&self, context: &Context, name: &DeploymentName) -> Result<Deployment, CommandError> {
         let Loaded { deployment, warnings, .. } = config::load_deployment(&*self.source, &self.config, name)?;
@@ -355,4 +387,9 @@ pub fn known_component<'d>(
             None => error.hint(Hint::note(listed)),
         }
     })
+}
+
+/// `1 record`, `3 records`.
+pub fn records(number: usize) -> String {
+    if number == 1 { "1 record".to_owned() } else { format!("{number} records") }
 }

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use crate::config::{ConfigError, Problem, SourceError};
 use crate::deployment::DeploymentName;
+use crate::deployment::resolution::ResolutionError;
+use crate::deployment::stack_layer::StackRefusal;
 use crate::git::repository::RepositoryError;
 use crate::git::{GitError, objects::ObjectError};
 use crate::ledger::LedgerError;
@@ -249,6 +251,18 @@ impl From<ConfigError> for CommandError {
             }
             ConfigError::Invalid(problems) => invalid_configuration(&problems),
             ConfigError::Source(error) => error.into(),
+        }
+    }
+}
+
+impl From<ResolutionError> for CommandError {
+    fn from(error: ResolutionError) -> Self {
+        let shown = Self::new(exit::USAGE, "configuration", error.to_string());
+        match error {
+            ResolutionError::Stack(StackRefusal::Invalid { hint: Some(hint), .. }) => {
+                shown.hint(Hint::note(hint))
+            }
+            ResolutionError::Template(_) | ResolutionError::Stack(_) => shown,
         }
     }
 }

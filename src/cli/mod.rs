@@ -4,11 +4,13 @@ pub mod args;
 mod completion;
 mod context;
 pub mod deployment;
+mod describe;
 mod error;
 mod man;
 #[cfg(test)]
 mod reference;
 mod revision;
+mod stacks;
 mod usage;
 
 use std::ffi::OsString;
@@ -40,6 +42,9 @@ enum Command {
     /// Roll out deployments and answer what runs where
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Deployment(Box<deployment::DeploymentArgs>),
+    /// Show what stacks say, as the working tree has them
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Describe(describe::DescribeArgs),
     /// Print a completion script for a shell
     Completion(completion::Args),
     /// Print the manual page
@@ -70,6 +75,7 @@ pub fn run(
     };
     let result = match cli.command {
         Command::Deployment(args) => deployment::run(*args, &context),
+        Command::Describe(args) => describe::run(&args, &context),
         Command::Completion(args) => completion::run(&args, &context),
         Command::Man => man::run(&context),
     };

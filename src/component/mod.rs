@@ -18,7 +18,7 @@ use std::path::Path;
 
 use crate::cancellation::Cancellation;
 use crate::deployment::definition::Values;
-use crate::deployment::{CommitId, Component, ComponentKind, DeploymentName, TargetName};
+use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, DeploymentName, TargetName};
 
 pub use crate::deployment::rollout_report::Changes;
 pub use checkout::FolderError;
@@ -54,8 +54,7 @@ pub struct ComponentRun<'a> {
     pub vars: &'a Values,
     /// The images of this commit: component to `registry/name@sha256:…`.
     pub artifacts: &'a BTreeMap<String, String>,
-    /// The root of a checkout of the commit. Terraform components that share a folder need a checkout each
-    /// where they have [generated files](TerraformStack::generated_files).
+    /// The root of a checkout of the commit.
     pub checkout: &'a Path,
     /// Where Terraform's state is kept for modules without a backend: `.atmos/state` of the working copy.
     pub state: &'a Path,
@@ -94,6 +93,8 @@ pub enum Notice {
     NoBuildRecord { commit: CommitId },
     /// The module has no backend that outlives the job: its state was kept in a file of this machine.
     LocalStateInCi,
+    /// A dry run of a component that uses outputs of another one, which has not put them out yet.
+    NotPlannedBefore { component: ComponentName },
 }
 
 impl Notice {
@@ -101,7 +102,7 @@ impl Notice {
     #[must_use]
     pub const fn is_warning(&self) -> bool {
         match self {
-            Self::NoPlanCommand => false,
+            Self::NoPlanCommand | Self::NotPlannedBefore { .. } => false,
             Self::NoBuildRecord { .. } | Self::LocalStateInCi => true,
         }
     }
@@ -112,6 +113,9 @@ impl std::fmt::Display for Notice {
         match self {
             Self::NoPlanCommand => f.write_str("no plan command is configured, so nothing was run"),
             Self::NoBuildRecord { commit } => write!(f, "no build record for commit {}", commit.short()),
+            Self::NotPlannedBefore { component } => {
+                write!(f, "cannot be planned before {component} is deployed, whose outputs it needs")
+            }
             Self::LocalStateInCi => f.write_str(
                 "the module configures no remote backend: its state is kept in a file on this machine \
                  and is lost with the CI job unless the job keeps it",
@@ -130,6 +134,14 @@ pub async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentErro
             component: run.component.name.clone(),
             kind: run.component.kind,
         }),
+    }
+}
+
+/// Reads what a component has put out when it was applied last, where its kind keeps that; nothing where it never was.
+pub async fn recorded_outputs(run: ComponentRun<'_>) -> Result<Values, ComponentError> {
+    match run.component.kind {
+        ComponentKind::Terraform => terraform::outputs(run).await,
+        ComponentKind::Command | ComponentKind::Nixpack | ComponentKind::Helmfile => Ok(Values::new()),
     }
 }
 

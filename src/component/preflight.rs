@@ -45,9 +45,7 @@ pub fn preflight<'a>(
                 return Err(PreflightError::Unsupported { component, kind });
             }
             ComponentKind::Terraform => {
-                if terraform.find_program(environment).is_none() {
-                    return Err(missing(&terraform.program, terraform.hint()).into());
-                }
+                terraform.check(&component.name, environment)?;
             }
             ComponentKind::Command => {
                 let settings = component.settings.command.iter();
@@ -67,6 +65,17 @@ pub fn preflight<'a>(
         }
     }
     Ok(())
+}
+
+impl TerraformSettings {
+    /// Checks that the program is there, which a component needs.
+    pub fn check(&self, component: &ComponentName, environment: &Environment) -> Result<(), MissingTool> {
+        if self.find_program(environment).is_some() {
+            return Ok(());
+        }
+        let (component, program) = (component.clone(), self.program.clone());
+        Err(MissingTool { component, program, hint: self.hint() })
+    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,17 @@ pub struct AtmosConfig {
     pub terraform: InfrastructureConfig,
     pub helmfile: InfrastructureConfig,
     pub list_merge_strategy: ListMergeStrategy,
+    pub templates: TemplatesConfig,
     pub deployments: DeploymentsConfig,
+}
+
+/// How templates in stacks are read. Absent: the default of stacks.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+pub struct TemplatesConfig {
+    /// Default: true.
+    pub enabled: Option<bool>,
+    /// How often what comes out of a template is read as one again. Default: 1.
+    pub evaluations: Option<u32>,
 }
 
 /// Where stacks are and what they are called.
@@ -39,6 +49,8 @@ pub struct StacksConfig {
     pub name_pattern: Option<String>,
     /// The template of stack names: `{{ .vars.stage }}`.
     pub name_template: Option<String>,
+    /// Whether components inherit their bases' `metadata`. Default: true.
+    pub inherit_metadata: Option<bool>,
 }
 
 impl Default for StacksConfig {
@@ -49,6 +61,7 @@ impl Default for StacksConfig {
             excluded_paths: Vec::new(),
             name_pattern: None,
             name_template: None,
+            inherit_metadata: None,
         }
     }
 }
@@ -60,7 +73,7 @@ pub struct InfrastructureConfig {
     pub base_path: Option<String>,
     /// Default: the kind's name.
     pub command: Option<String>,
-    /// Write `backend.tf.json` from the component's backend. Default: false.
+    /// Write `backend.tf.json` where the component's stacks configure a backend. Default: true.
     pub auto_generate_backend_file: Option<bool>,
     /// Use terraform workspaces. Default: true.
     pub workspaces_enabled: Option<bool>,
@@ -183,7 +196,13 @@ struct AtmosFile {
     stacks: Option<StacksSection>,
     components: Option<ComponentsSection>,
     settings: Option<SettingsSection>,
+    templates: Option<TemplatesSection>,
     deployments: Option<DeploymentsSection>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct TemplatesSection {
+    settings: Option<TemplatesConfig>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -193,6 +212,12 @@ struct StacksSection {
     excluded_paths: Option<Vec<String>>,
     name_pattern: Option<String>,
     name_template: Option<String>,
+    inherit: Option<InheritSection>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct InheritSection {
+    metadata: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -236,6 +261,7 @@ impl AtmosFile {
             terraform: components.terraform.unwrap_or_default().into_config(),
             helmfile: components.helmfile.unwrap_or_default().into_config(),
             list_merge_strategy: self.settings.unwrap_or_default().list_merge_strategy.unwrap_or_default(),
+            templates: self.templates.unwrap_or_default().settings.unwrap_or_default(),
             deployments: self.deployments.unwrap_or_default().into_config(),
         }
     }
@@ -250,6 +276,7 @@ impl StacksSection {
             excluded_paths: self.excluded_paths.unwrap_or(default.excluded_paths),
             name_pattern: not_empty(self.name_pattern),
             name_template: not_empty(self.name_template),
+            inherit_metadata: self.inherit.unwrap_or_default().metadata,
         }
     }
 }
@@ -319,7 +346,7 @@ stacks:
 settings: {list_merge_strategy: append, region: !env REGION}
 deployments: {base_path: apps, remote: upstream}
 logs: {file: "/dev/stderr", level: Info}
-templates: {settings: {gomplate: {timeout: 10, datasources: {}}}}
+templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, datasources: {}}}}
 "#;
         let config = parse("infra/atmos.yaml", text).unwrap();
         assert_eq!(config.directory, "infra");
@@ -333,12 +360,14 @@ templates: {settings: {gomplate: {timeout: 10, datasources: {}}}}
         assert_eq!(config.stacks.name_template.as_deref(), Some("{{ .vars.stage }}"));
         assert_eq!(config.list_merge_strategy, ListMergeStrategy::Append);
         assert_eq!(config.deployments.remote.as_deref(), Some("upstream"));
+        assert_eq!(config.templates, TemplatesConfig { enabled: Some(false), evaluations: Some(2) });
     }
 
     #[test]
     fn wrong_types_of_our_keys_are_all_reported() {
         let text = "stacks:\n  included_paths: deploy\nsettings:\n  list_merge_strategy: apend\n\
-                    components:\n  terraform:\n    workspaces_enabled: no\nbase_path: !env HOME\n";
+                    components:\n  terraform:\n    workspaces_enabled: no\nbase_path: !env HOME\n\
+                    templates: {settings: {evaluations: -1}}\n";
         let problems: Vec<String> =
             parse("atmos.yaml", text).unwrap_err().iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -348,6 +377,7 @@ templates: {settings: {gomplate: {timeout: 10, datasources: {}}}}
                 "atmos.yaml:4:24: error: `list_merge_strategy` must be `replace` or `append` or `merge`, not `apend` (did you mean `append`?)",
                 "atmos.yaml:7:25: error: `workspaces_enabled` must be `true` or `false`, but this is text (write `false`)",
                 "atmos.yaml:8:17: error: the tag `!env` is not supported here",
+                "atmos.yaml:9:37: error: `evaluations` must be a whole number, but this is a number",
             ]
         );
     }

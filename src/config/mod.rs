@@ -2,7 +2,8 @@
 //!
 //! A file's text becomes a tree that knows where everything stands (`yaml`), is held against the schema of its types
 //! (`shape`), deserialised into those types ([`deployment_file`], [`atmos`]), and turned into the domain's
-//! (`resolve`). The domain's types hold no positions; whatever is wrong is a [`Problem`] that does.
+//! (`resolve`). The domain's types hold no positions, except of the stacks that are yet to be imported; whatever is wrong is a
+//! [`Problem`] that does.
 
 pub mod atmos;
 pub mod deployment_file;

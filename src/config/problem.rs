@@ -155,6 +155,11 @@ impl<'t> Problems<'t> {
         Self { file, text, list: Vec::new(), left_out: 0 }
     }
 
+    /// The file, relative to the root of the repository.
+    pub(super) fn file(&self) -> &'t str {
+        self.file
+    }
+
     /// The text of a stretch of the file.
     pub(super) fn source(&self, span: Span) -> &'t str {
         self.text.get(span.start..span.end).unwrap_or_default()

@@ -122,7 +122,9 @@ deployment:
 fn every_key_of_the_file_arrives_in_the_domain() {
     let Loaded { deployment, warnings, .. } = parse(WHOLE).unwrap();
     assert_eq!(warnings, []);
-    assert_eq!(deployment.stacks, ["platform/vpc", "ecs"]);
+    assert_eq!(deployment.stack_paths().collect::<Vec<_>>(), ["platform/vpc", "ecs"]);
+    let ecs = &deployment.stacks[1];
+    assert_eq!((ecs.file.as_str(), ecs.line, ecs.column), ("deployments/api.yaml", 6, 26));
     assert_eq!(deployment.context.default_target.as_ref().unwrap().as_str(), "dev");
     assert_eq!(deployment.context.promote_by, PromoteBy::Tag);
     assert_eq!(deployment.vendor.as_ref().unwrap()["components"][0]["component"], "ecs");

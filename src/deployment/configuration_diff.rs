@@ -7,18 +7,19 @@ use serde_json::{Value, json};
 use super::definition::{CommandSettings, Component, Deployment, Labels, NixpackSettings, Values};
 use super::diff::{Change, ConfigurationDifference};
 use super::names::{ComponentName, TargetName};
-use super::variables;
 
-/// A deployment as it stood in some commit, and the target that is looked at.
-#[derive(Debug, Clone, Copy)]
+/// A component of a deployment as it stood in some commit, on the target that is looked at.
+#[derive(Debug, Clone)]
 pub struct ConfigurationSide<'a> {
     pub deployment: &'a Deployment,
     pub target: &'a TargetName,
+    /// The component's resolved variables.
+    pub vars: Values,
 }
 
 /// Both sides of one component. A side is absent where the component does not run, or where its commit has no such
 /// deployment.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ComponentSides<'a> {
     pub component: &'a ComponentName,
     pub from: Option<ConfigurationSide<'a>>,
@@ -68,7 +69,7 @@ pub fn of_components(components: &[ComponentSides<'_>], merge: bool) -> Vec<Conf
 pub fn of_deployment(from: Option<&Deployment>, to: Option<&Deployment>) -> Vec<ConfigurationDifference> {
     let declared = |deployment: &Deployment| {
         let mut flat = Flat::new();
-        flat.insert("stacks".to_owned(), json!(deployment.stacks));
+        flat.insert("stacks".to_owned(), json!(deployment.stack_paths().collect::<Vec<_>>()));
         add_labels(&mut flat, &deployment.labels);
         if let Some(target) = &deployment.context.default_target {
             flat.insert("context.default_target".to_owned(), json!(target));
@@ -131,7 +132,7 @@ fn differing(from: Option<Flat>, to: Option<Flat>) -> Vec<ConfigurationDifferenc
 }
 
 fn component_pairs(sides: &ComponentSides<'_>) -> Vec<(String, Pair)> {
-    let both = [sides.from, sides.to];
+    let both = [sides.from.as_ref(), sides.to.as_ref()];
     let targets = both.iter().flatten().filter_map(|side| side.deployment.targets.get(side.target));
     // A value that only an override sets on one side still is a value of the context.
     let in_context: IndexSet<&str> =
@@ -154,16 +155,15 @@ fn pairs(from: Flat, mut to: Flat) -> Vec<(String, Pair)> {
 
 /// The variables and settings of a component on one side.
 fn component_values(
-    side: ConfigurationSide<'_>,
+    side: &ConfigurationSide<'_>,
     component: &ComponentName,
     in_context: &IndexSet<&str>,
 ) -> Option<Flat> {
     let component = side.deployment.component(component)?;
-    let target = side.deployment.targets.get(side.target)?;
     let mut flat = Flat::new();
-    for (name, value) in variables::on_target(component, target, &Values::new()).values {
+    for (name, value) in &side.vars {
         let section = if in_context.contains(name.as_str()) { "context" } else { "vars" };
-        flatten(&mut flat, format!("{section}.{name}"), value);
+        flatten(&mut flat, format!("{section}.{name}"), value.clone());
     }
     add_declared(&mut flat, component);
     Some(flat)
@@ -225,23 +225,43 @@ fn differs(difference: &ConfigurationDifference) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::definition::ComponentOverride;
+    use super::super::definition::{ComponentOverride, StackImport};
     use super::super::fixtures::{component_name, deployment, target_name};
+    use super::super::resolution::Resolution;
+    use super::super::stack_layer::{KnownOutputs, NoStacks};
     use super::*;
+
+    fn side<'a>(
+        deployment: &'a Deployment,
+        component: &Component,
+        target: &'a TargetName,
+    ) -> ConfigurationSide<'a> {
+        let resolution = Resolution {
+            deployment,
+            component,
+            target: &deployment.targets[target],
+            command_line: &Values::new(),
+            stacks: &NoStacks,
+            outputs: KnownOutputs::AsWritten,
+            repository_root: None,
+            templates: None,
+        };
+        let vars = resolution.resolve().unwrap().variables.values;
+        ConfigurationSide { deployment, target, vars }
+    }
 
     fn values(value: &Value) -> Values {
         value.as_object().unwrap().clone()
     }
 
     fn sides<'a>(deployment: &'a Deployment, names: &'a [TargetName; 2]) -> Vec<ComponentSides<'a>> {
-        let side = |target| Some(ConfigurationSide { deployment, target });
         deployment
             .components
             .iter()
             .map(|component| ComponentSides {
                 component: &component.name,
-                from: side(&names[0]),
-                to: side(&names[1]),
+                from: Some(side(deployment, component, &names[0])),
+                to: Some(side(deployment, component, &names[1])),
             })
             .collect()
     }
@@ -290,7 +310,7 @@ mod tests {
     fn a_component_that_one_side_lacks_was_added() {
         let deployment = example();
         let names = [target_name("staging"), target_name("prod")];
-        let api = ComponentSides { from: None, ..sides(&deployment, &names)[0] };
+        let api = ComponentSides { from: None, ..sides(&deployment, &names).remove(0) };
         let told = told(&of_components(&[api], false));
         assert!(told.iter().all(|line| line.ends_with(" added")), "{told:?}");
         assert!(told.contains(&"api.vars.source added".to_owned()));
@@ -314,7 +334,8 @@ mod tests {
         let before = example();
         let mut after = example();
         let prod = target_name("prod");
-        after.stacks.push("platform/vpc".to_owned());
+        let file = "deployments/payment-service.yaml".to_owned();
+        after.stacks.push(StackImport { path: "platform/vpc".to_owned(), file, line: 3, column: 5 });
         after.labels.insert("team".to_owned(), "backend".to_owned());
         after.components[1].depends_on.push(component_name("api"));
         if let Some(rule) = &mut after.targets[&prod].promotion {
@@ -330,8 +351,8 @@ mod tests {
         );
         let worker = ComponentSides {
             component: &component_name("worker"),
-            from: Some(ConfigurationSide { deployment: &before, target: &prod }),
-            to: Some(ConfigurationSide { deployment: &after, target: &prod }),
+            from: Some(side(&before, &before.components[1], &prod)),
+            to: Some(side(&after, &after.components[1], &prod)),
         };
         let changed: Vec<_> = of_components(&[worker], false).into_iter().filter(differs).collect();
         assert_eq!(told(&changed), ["worker.depends_on changed"]);

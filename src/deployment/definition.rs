@@ -20,7 +20,7 @@ pub struct Deployment {
     pub description: Option<String>,
     pub labels: Labels,
     /// The stacks to load, in import order; nothing else is loaded.
-    pub stacks: Vec<String>,
+    pub stacks: Vec<StackImport>,
     pub context: DeploymentContext,
     /// In the order of the file.
     pub components: Vec<Component>,
@@ -28,6 +28,20 @@ pub struct Deployment {
     pub targets: IndexMap<TargetName, Target>,
     /// The `vendor` section as written; vendoring interprets it.
     pub vendor: Option<serde_json::Value>,
+}
+
+/// A stack that a deployment imports. It is looked up when a component needs it, and may turn out not to be there: so it
+/// remembers where it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackImport {
+    /// As in the `import` list of a stack.
+    pub path: String,
+    /// The deployment's file, relative to the repository's root.
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1.
+    pub column: usize,
 }
 
 /// The `context` section of a deployment.
@@ -162,6 +176,11 @@ impl Deployment {
             let kind = ComponentKind::parse(kind)?;
             self.components.iter().find(|component| component.kind == kind && component.name.as_str() == name)
         })
+    }
+
+    /// The paths of the stacks, in import order.
+    pub fn stack_paths(&self) -> impl Iterator<Item = &str> {
+        self.stacks.iter().map(|stack| stack.path.as_str())
     }
 
     /// The component of this name.

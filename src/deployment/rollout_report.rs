@@ -186,6 +186,8 @@ pub enum RolloutEvent {
     ComponentOutput {
         component: ComponentName,
         line: String,
+        /// Whether it came on stderr, where tools say what is wrong.
+        is_error: bool,
     },
     ComponentFinished(ComponentReport),
     /// Records have reached the remote.

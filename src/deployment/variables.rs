@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::definition::{Component, Target, Values};
+use super::definition::Values;
 
 /// Which layer a variable's value comes from, lowest first. For a map that several layers add to, the last.
 #[derive(
@@ -34,10 +34,9 @@ pub enum ValueSource {
     CommandLine,
 }
 
-/// The layers of one component on one target, lowest first.
+/// The layers of one component on one target that the deployment's own file and the command line make, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Layers<'a> {
-    pub stacks: &'a Values,
     pub component: &'a Values,
     pub target_context: &'a Values,
     pub target_override: &'a Values,
@@ -66,28 +65,12 @@ impl ValueSource {
     }
 }
 
-/// A component's variables on a target, as the deployment declares them, over what its stacks say.
-#[must_use]
-pub fn on_target(component: &Component, target: &Target, stacks: &Values) -> Variables {
-    let none = Values::new();
-    let target_override = target.components.get(&component.name).map_or(&none, |changes| &changes.vars);
-    let layers = Layers {
-        stacks,
-        component: &component.vars,
-        target_context: &target.context,
-        target_override,
-        command_line: &none,
-    };
-    layers.resolve()
-}
-
 impl Layers<'_> {
     /// Merges the layers. A later one wins.
     #[must_use]
     pub fn resolve(&self) -> Variables {
         let mut variables = Variables::default();
         for (source, layer) in [
-            (ValueSource::Stacks, self.stacks),
             (ValueSource::Component, self.component),
             (ValueSource::TargetContext, self.target_context),
             (ValueSource::TargetOverride, self.target_override),
@@ -97,6 +80,19 @@ impl Layers<'_> {
             variables.sources.extend(layer.keys().map(|name| (name.clone(), source)));
         }
         variables
+    }
+}
+
+impl Variables {
+    /// These variables over those of the stacks.
+    #[must_use]
+    pub fn over_stacks(self, stacks: &Values) -> Self {
+        let mut values = stacks.clone();
+        merge(&mut values, &self.values);
+        let mut sources: IndexMap<_, _> =
+            stacks.keys().map(|name| (name.clone(), ValueSource::Stacks)).collect();
+        sources.extend(self.sources);
+        Self { values, sources }
     }
 }
 
@@ -126,13 +122,13 @@ mod tests {
     #[test]
     fn each_layer_wins_over_those_below_it_and_is_told_as_the_source() {
         let variables = Layers {
-            stacks: &values(&json!({"a": 1, "b": 1, "c": 1, "d": 1, "e": 1})),
             component: &values(&json!({"b": 2, "c": 2, "d": 2, "e": 2})),
             target_context: &values(&json!({"c": 3, "d": 3, "e": 3})),
             target_override: &values(&json!({"d": 4, "e": 4})),
             command_line: &values(&json!({"e": 5})),
         }
-        .resolve();
+        .resolve()
+        .over_stacks(&values(&json!({"a": 1, "b": 1, "c": 1, "d": 1, "e": 1})));
         assert_eq!(Value::from(variables.values), json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}));
         assert_eq!(
             serde_json::to_value(&variables.sources).unwrap(),

@@ -12,6 +12,7 @@ pub mod process;
 pub mod redact;
 pub mod refs;
 pub mod repository;
+pub mod shallow;
 pub mod transport;
 pub mod tree;
 

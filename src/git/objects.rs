@@ -216,6 +216,15 @@ impl ObjectStore {
         })
     }
 
+    /// The parents that a commit names, whether or not history goes on to them here.
+    pub fn parents(&self, commit: &ObjectId) -> Result<Vec<ObjectId>, ObjectError> {
+        let odb = self.repository.odb()?;
+        let object = odb.read(self.oid(commit)?)?;
+        let text = String::from_utf8_lossy(object.data());
+        let header = text.lines().skip(1).map_while(|line| line.strip_prefix("parent "));
+        header.map(|id| id.parse().map_err(|_| ObjectError::Damaged(commit.clone()))).collect()
+    }
+
     /// When a commit was made, in seconds since 1970; `None` where it is not here.
     #[must_use]
     pub fn commit_time(&self, commit: &CommitId) -> Option<i64> {

@@ -115,22 +115,6 @@ impl Repository {
         ObjectStore::open(&self.git_dir)
     }
 
-    /// Whether history ends early here, as in a CI checkout.
-    #[must_use]
-    pub fn is_shallow(&self) -> bool {
-        self.common_dir.join("shallow").exists()
-    }
-
-    /// Where the history that leads to these commits ends early; nowhere in a checkout that is not shallow.
-    pub fn history_ends(&self, commits: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
-        let Ok(shallow) = std::fs::read_to_string(self.common_dir.join("shallow")) else {
-            return Ok(Vec::new());
-        };
-        let mut roots = self.git.roots(commits)?;
-        roots.retain(|root| shallow.lines().any(|line| line == root.as_str()));
-        Ok(roots)
-    }
-
     /// The commit that is checked out.
     pub fn head(&self) -> Result<CommitId, RepositoryError> {
         self.resolve("HEAD")?.ok_or(RepositoryError::Unborn)

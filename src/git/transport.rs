@@ -56,8 +56,13 @@ impl Git {
         if options.unshallow {
             invocation = invocation.arg("--unshallow");
         }
-        invocation.limit(options.limit).arg("--").arg(remote).args(refspecs).run()?;
-        Ok(())
+        let output = invocation.limit(options.limit).arg("--").arg(remote).args(refspecs).output()?;
+        // With a depth, git calls it a failure, without a word, that no ref matched.
+        if output.status.success() || (options.depth.is_some() && output.stderr.trim().is_empty()) {
+            return Ok(());
+        }
+        let (verb, code) = ("fetch".to_owned(), output.status.code());
+        Err(GitError::Failed { verb, code, stderr: output.stderr })
     }
 
     /// Pushes with a lease on every ref; atomically, unless the caller gives that up.

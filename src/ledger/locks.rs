@@ -12,7 +12,7 @@ use crate::git::transport::PushUpdate;
 use super::holder::{Holder, Liveness};
 use super::refs::KnownRefs;
 use super::snapshot::Snapshot;
-use super::step::{Step, StepOutcome, backoff};
+use super::step::{PERSISTENCE, Step, StepOutcome, backoff};
 use super::{Ledger, LedgerError, Scope, codec};
 
 /// Which locks a run wants.
@@ -58,7 +58,8 @@ impl Ledger<'_> {
         others: &mut dyn FnMut(&Self) -> Result<Vec<PushUpdate>, LedgerError>,
         waiting: &mut dyn FnMut(&[HeldLock]),
     ) -> Result<Acquired, AcquireError> {
-        let deadline = Instant::now() + request.wait;
+        let began = Instant::now();
+        let deadline = began + request.wait;
         let scope = Scope::Targets(request.deployment.clone(), vec![request.target.clone()]);
         let mut known = snapshot.known.clone();
         let mut told = false;
@@ -70,8 +71,10 @@ impl Ledger<'_> {
                 }
                 match self.carry_out(&step, "atmos: lock", &[])? {
                     StepOutcome::Accepted => return Ok(Acquired { object, lock, taken_over }),
-                    // Somebody was faster, or has just let go. A lock that comes and goes is somebody else's turn.
-                    StepOutcome::Contended(_) if attempt < 20 => std::thread::sleep(backoff(attempt.min(3))),
+                    // Somebody was faster: to the lock, which the next look shows, or to the notes that go with it.
+                    StepOutcome::Contended(_) if began.elapsed() < PERSISTENCE => {
+                        std::thread::sleep(backoff(attempt.min(4)));
+                    }
                     StepOutcome::Contended(_) => {
                         return Err(LedgerError::Contended(target_of(request)).into());
                     }

@@ -1,6 +1,6 @@
 //! One step of writing: refs that change together, on the remote and then here.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::deployment::ObjectId;
 use crate::deployment::ref_names::{LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX, STATE_PREFIX};
@@ -10,8 +10,9 @@ use crate::git::transport::{PushOutcome, PushUpdate};
 use super::refs::mirror_of;
 use super::{Ledger, LedgerError};
 
-/// How often a step that only met contention is tried again.
-const ATTEMPTS: u32 = 12;
+/// For how long a step that only meets contention is tried again. One of many writers gets through at a time, so that
+/// the last of them has to try as often as there are others.
+pub(super) const PERSISTENCE: Duration = Duration::from_mins(3);
 
 /// Refs that change together or not at all.
 #[derive(Debug, Clone, Default)]
@@ -132,7 +133,8 @@ impl Ledger<'_> {
             return Ok(StepOutcome::Accepted);
         }
         let Some(remote) = self.reachable_remote() else { return self.carry_out_here(step, reason) };
-        for attempt in 0..ATTEMPTS {
+        let began = Instant::now();
+        for attempt in 0.. {
             match self.push_step(remote, step)? {
                 StepOutcome::Accepted => {
                     super::failpoint("pushed");
@@ -142,6 +144,9 @@ impl Ledger<'_> {
                     return Ok(StepOutcome::Accepted);
                 }
                 StepOutcome::Contended(reasons) if reasons.iter().all(|(_, reason)| is_transient(reason)) => {
+                    if began.elapsed() > PERSISTENCE {
+                        break;
+                    }
                     std::thread::sleep(backoff(attempt));
                 }
                 contended @ StepOutcome::Contended(_) => return Ok(contended),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::deployment::ref_names::{
     LATEST_PREFIX, LOCK_PREFIX, RECORD_TAG_PREFIX, STATE_PREFIX, TAGS_PREFIX, notes_ref,
 };
-use crate::deployment::{CommitId, DeploymentName, TargetName};
+use crate::deployment::{CommitId, DeploymentName};
 use crate::git::GitError;
 use crate::git::transport::FetchOptions;
 
@@ -76,7 +76,7 @@ impl Ledger<'_> {
             }
         }
         let options = FetchOptions { prune: true, limit: Some(limit), ..self.fetch_options() };
-        self.repository.git().fetch(remote, &refspecs, &options)?;
+        self.fetch(remote, &refspecs, &options)?;
         self.note_refresh();
         Ok(())
     }
@@ -93,7 +93,7 @@ impl Ledger<'_> {
             })
             .collect();
         let options = FetchOptions { limit: Some(self.patience()), ..self.fetch_options() };
-        match self.repository.git().fetch(remote, &refspecs, &options) {
+        match self.fetch(remote, &refspecs, &options) {
             Err(GitError::Failed { stderr, .. }) if stderr.contains("would clobber existing tag") => {
                 self.warn(format!("{remote} has other history tags than this checkout for the same names"));
                 Ok(())
@@ -109,36 +109,19 @@ impl Ledger<'_> {
         // With a star, because a namespace that does not exist yet is not an error.
         let refspec = format!("+{name}*:{}*", mirror_of(remote, &name));
         let options = FetchOptions { limit: Some(self.options.write_limit), ..FetchOptions::default() };
-        self.repository.git().fetch(remote, &[refspec], &options)
+        self.fetch(remote, &[refspec], &options)
     }
 
     /// Fetches refs below an exact name prefix as they are named on the remote.
     pub(super) fn fetch_prefix(&self, prefix: &str) -> Result<(), GitError> {
         let Some(remote) = self.reachable_remote() else { return Ok(()) };
-        self.repository.git().fetch(remote, &[format!("{prefix}*:{prefix}*")], &self.fetch_options())
+        self.fetch(remote, &[format!("{prefix}*:{prefix}*")], &self.fetch_options())
     }
 
     /// Gets a commit that is not here, by its full id.
     pub fn fetch_commit(&self, commit: &CommitId) -> Result<(), GitError> {
         let Some(remote) = self.reachable_remote() else { return Ok(()) };
-        self.repository.git().fetch(remote, &[commit.to_string()], &self.fetch_options())
-    }
-
-    /// Gets the whole history that leads to the targets' commits, for a question about ancestry in a shallow checkout.
-    pub fn deepen(&self, deployment: &DeploymentName, targets: &[TargetName]) -> Result<(), GitError> {
-        let Some(remote) = self.reachable_remote() else { return Ok(()) };
-        if !self.repository.is_shallow() {
-            return Ok(());
-        }
-        let refspecs: Vec<_> = targets
-            .iter()
-            .map(|target| {
-                let name = format!("{STATE_PREFIX}{deployment}/{target}/*");
-                format!("+{name}:{}", mirror_of(remote, &name))
-            })
-            .collect();
-        let options = FetchOptions { unshallow: true, ..FetchOptions::default() };
-        self.repository.git().fetch(remote, &refspecs, &options)
+        self.fetch(remote, &[commit.to_string()], &self.fetch_options())
     }
 
     /// Gets the whole history that leads to these commits, which are here, and says whether it is complete then.
@@ -151,8 +134,18 @@ impl Ledger<'_> {
         // Where history ends early is where the remote has been asked before: it has these commits.
         let wanted: Vec<_> = missing.iter().map(ToString::to_string).collect();
         let options = FetchOptions { unshallow: true, ..FetchOptions::default() };
-        self.repository.git().fetch(remote, &wanted, &options)?;
+        self.fetch(remote, &wanted, &options)?;
         Ok(self.repository.history_ends(commits)?.is_empty())
+    }
+
+    /// Fetches, and leaves a shallow checkout the history that it has.
+    fn fetch(&self, remote: &str, refspecs: &[String], options: &FetchOptions) -> Result<(), GitError> {
+        let ends = options.depth.map(|_| self.repository.shallow_commits());
+        let result = self.repository.git().fetch(remote, refspecs, options);
+        if let Some(Err(error)) = ends.map(|ends| self.repository.restore_history(&ends)) {
+            self.warn(format!("this shallow checkout has lost some of its history: {error}"));
+        }
+        result
     }
 
     /// What a CI checkout has of history is what it keeps: one commit deep where it is shallow.

@@ -5,10 +5,11 @@
 //! publishes ([`publisher`]). What happens is told as events.
 
 mod checkouts;
+mod job;
 mod publisher;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -21,8 +22,9 @@ use crate::deployment::approval::Approval;
 use crate::deployment::definition::Values;
 use crate::deployment::graph::Graph;
 use crate::deployment::record::LedgerRecord;
-use crate::deployment::rollout_plan::RolloutPlan;
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::{ComponentReport, ComponentResult, RolloutEvent};
+use crate::deployment::stack_layer::StackLayers;
 use crate::deployment::{CommitId, ComponentName, Deployment};
 use crate::git::GitError;
 use crate::ledger::{Session, Unpublished};
@@ -41,6 +43,10 @@ pub struct Rollout {
     pub dependencies: Graph<ComponentName>,
     /// The deployment as each commit of the plan declares it: configuration comes from what is deployed.
     pub definitions: BTreeMap<CommitId, Deployment>,
+    /// The stacks that these import, as each commit has them.
+    pub stacks: BTreeMap<CommitId, Arc<dyn StackLayers>>,
+    /// Components that their stacks disable: they are left out, and nothing waits for them.
+    pub disabled: BTreeSet<ComponentName>,
     pub mode: Mode,
     pub run_id: String,
     pub deployed_by: String,
@@ -83,9 +89,12 @@ impl RolloutOutcome {
     /// Whether every component is what it was to be.
     #[must_use]
     pub fn succeeded(&self) -> bool {
-        self.components
-            .iter()
-            .all(|component| matches!(component.status, ComponentResult::Success | ComponentResult::Planned))
+        self.components.iter().all(|component| match component.status {
+            ComponentResult::Success | ComponentResult::Planned => true,
+            // Left out on purpose, as opposed to blocked by a failure.
+            ComponentResult::Skipped => component.error.is_none() && component.notice.is_some(),
+            ComponentResult::Failed | ComponentResult::Cancelled => false,
+        })
     }
 }
 
@@ -100,10 +109,10 @@ pub fn run(
 ) -> Result<RolloutOutcome, GitError> {
     let began = Instant::now();
     let plan = rollout.plan.clone();
-    let done = rollout.done.clone();
+    let (done, disabled) = (rollout.done.clone(), rollout.disabled.clone());
     let (sender, receiver) = mpsc::channel();
     let limits = Limits { parallelism: rollout.parallelism, fail_fast: rollout.fail_fast };
-    let graph = remaining(&rollout.dependencies, &done);
+    let graph = remaining(&rollout.dependencies, |name| done.contains_key(name) || disabled.contains(name));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let worker =
         Worker::new(rollout, checkouts.paths(), session.is_some().then_some(sender), Arc::clone(events));
@@ -123,11 +132,22 @@ pub fn run(
     let cancelled = cancellation.is_cancelled();
     let mut ended: BTreeMap<_, _> =
         completions.into_iter().map(|completion| (completion.component.clone(), completion)).collect();
+    // They have succeeded, and what needs them was not started because the remote does not know.
+    let unrecorded = ended
+        .values()
+        .filter(|completion| {
+            matches!(&completion.outcome, Outcome::Failed(ended) if ended.report.status == ComponentResult::Success)
+        })
+        .map(|completion| completion.component.clone())
+        .collect();
     let components = plan
         .components
         .iter()
         .map(|planned| {
-            let mut report = report_of(planned, ended.remove(&planned.component), &done);
+            let mut report = report_of(planned, ended.remove(&planned.component), &done, &unrecorded);
+            if disabled.contains(&planned.component) {
+                report.notice = Some("disabled by its stacks (metadata.enabled: false)".to_owned());
+            }
             if let Some(record) =
                 published.records.iter().find(|record| record.id.component == planned.component)
             {
@@ -139,23 +159,34 @@ pub fn run(
     Ok(RolloutOutcome { components, cancelled, duration: began.elapsed(), unpublished: published.failure })
 }
 
-/// What is still to be done of a graph.
+/// What is still to be done of a graph. What needs something that is left out needs what that needs.
 fn remaining(
     dependencies: &Graph<ComponentName>,
-    done: &BTreeMap<ComponentName, LedgerRecord>,
+    is_left_out: impl Fn(&ComponentName) -> bool,
 ) -> Graph<ComponentName> {
     let mut graph = Graph::default();
-    for node in dependencies.nodes().filter(|node| !done.contains_key(node)) {
-        graph.insert(node.clone(), dependencies.needs(node).filter(|need| !done.contains_key(need)).cloned());
+    for node in dependencies.nodes().filter(|node| !is_left_out(node)) {
+        let mut needs = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<_> = dependencies.needs(node).collect();
+        while let Some(need) = open.pop() {
+            if !is_left_out(need) {
+                needs.insert(need.clone());
+            } else if seen.insert(need) {
+                open.extend(dependencies.needs(need));
+            }
+        }
+        graph.insert(node.clone(), needs);
     }
     graph
 }
 
 /// The report of one component, however it ended.
 fn report_of(
-    planned: &crate::deployment::rollout_plan::ComponentPlan,
+    planned: &ComponentPlan,
     completion: Option<Completion<Ended, Ended>>,
     done: &BTreeMap<ComponentName, LedgerRecord>,
+    unrecorded: &BTreeSet<ComponentName>,
 ) -> ComponentReport {
     let base = ComponentReport {
         component: planned.component.clone(),
@@ -172,7 +203,9 @@ fn report_of(
     match completion.map(|completion| completion.outcome) {
         Some(Outcome::Succeeded(ended) | Outcome::Failed(ended)) => ended.report,
         Some(Outcome::Cancelled) => ComponentReport { status: ComponentResult::Cancelled, ..base },
-        Some(Outcome::Skipped { because }) => ComponentReport { error: Some(skip_reason(&because)), ..base },
+        Some(Outcome::Skipped { because }) => {
+            ComponentReport { error: Some(skip_reason(&because, unrecorded)), ..base }
+        }
         None => match done.get(&planned.component) {
             Some(record) => ComponentReport {
                 status: ComponentResult::Success,
@@ -185,10 +218,31 @@ fn report_of(
     }
 }
 
-fn skip_reason(because: &SkipReason) -> String {
+fn skip_reason(because: &SkipReason, unrecorded: &BTreeSet<ComponentName>) -> String {
     match because {
+        SkipReason::Blocked(component) if unrecorded.contains(component) => {
+            format!("{component}, which it depends on, is not recorded on the remote")
+        }
         SkipReason::Blocked(component) => format!("{component}, which it depends on, did not succeed"),
         SkipReason::FailFast(component) => format!("{component} failed, and --fail-fast stops there"),
         SkipReason::Cancelled => "the rollout was cancelled".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_still_keeps_the_order_of_the_others() {
+        let name = |text: &str| text.parse::<ComponentName>().unwrap();
+        let mut graph = Graph::default();
+        for (node, needs) in [("a", &["b", "c"][..]), ("b", &["d"]), ("c", &[]), ("d", &["c"])] {
+            graph.insert(name(node), needs.iter().map(|need| name(need)));
+        }
+        let remaining = remaining(&graph, |component| ["b", "d"].contains(&component.as_str()));
+        assert_eq!(remaining.nodes().map(ToString::to_string).collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(remaining.needs(&name("a")).map(ToString::to_string).collect::<Vec<_>>(), ["c"]);
+        assert_eq!(remaining.needs(&name("c")).count(), 0);
     }
 }

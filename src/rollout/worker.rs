@@ -8,19 +8,18 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use crate::cancellation::Cancellation;
-use crate::component::{
-    self, ComponentError, ComponentResult as Done, ComponentRun, Mode, Stream, TerraformStack,
-};
+use crate::component::{self, ComponentResult as Done, Mode, Notice, Stream};
 use crate::deployment::definition::Values;
 use crate::deployment::record::{Record, RecordStatus};
+use crate::deployment::resolution::ResolutionError;
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::rollout_report::{ComponentReport, ComponentResult, RolloutEvent, RolloutKind};
-use crate::deployment::template::{Facts, Renderer};
-use crate::deployment::variables::{Layers, merge};
+use crate::deployment::stack_layer::StackRefusal;
 use crate::deployment::{CommitId, ComponentName};
 use crate::ledger::failpoint;
 use crate::scheduler::{Execution, Executor, Slot};
 
+use super::job::{Job, RunError};
 use super::publisher::Message;
 use super::{EventSink, Rollout};
 
@@ -35,15 +34,18 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    rollout: Rollout,
-    checkouts: BTreeMap<CommitId, PathBuf>,
+/// What the components of one rollout share.
+pub(super) struct Shared {
+    pub(super) rollout: Rollout,
+    pub(super) checkouts: BTreeMap<CommitId, PathBuf>,
     /// The components that others of this rollout wait for.
     awaited: BTreeSet<ComponentName>,
     /// Where records go; none in a dry run.
     records: Option<Mutex<mpsc::Sender<Message>>>,
     /// What components have put out for those that come after them.
-    outputs: Mutex<BTreeMap<ComponentName, Values>>,
+    pub(super) outputs: Mutex<BTreeMap<ComponentName, Values>>,
+    /// What components that are not part of this have put out when they were applied last, as far as it was read.
+    pub(super) recorded_outputs: Mutex<BTreeMap<ComponentName, Values>>,
     events: EventSink,
 }
 
@@ -56,8 +58,9 @@ impl Worker {
     ) -> Self {
         let graph = &rollout.dependencies;
         let awaited = graph.nodes().flat_map(|node| graph.needs(node)).cloned().collect();
-        let (records, outputs) = (records.map(Mutex::new), Mutex::default());
-        let shared = Shared { rollout, checkouts, awaited, records, outputs, events };
+        let records = records.map(Mutex::new);
+        let (outputs, recorded_outputs) = (Mutex::default(), Mutex::default());
+        let shared = Shared { rollout, checkouts, awaited, records, outputs, recorded_outputs, events };
         Self { shared: Arc::new(shared) }
     }
 }
@@ -108,70 +111,30 @@ impl Shared {
     }
 
     async fn run(&self, plan: &ComponentPlan, cancellation: &Cancellation) -> Result<Done, RunError> {
-        let rollout = &self.rollout;
-        let definition = rollout
-            .definitions
-            .get(&plan.commit)
-            .and_then(|deployment| Some((deployment, deployment.component(&plan.component)?)));
-        let Some((deployment, definition)) = definition else { return Err(RunError::NotInCommit) };
-        let target = &rollout.plan.target;
-        let target_definition = deployment.targets.get(target);
-        let empty = Values::new();
-        let context = target_definition.map_or(&empty, |target| &target.context);
-        let overrides = target_definition
-            .and_then(|target| target.components.get(&plan.component))
-            .map_or(&empty, |component| &component.vars);
-        let variables = Layers {
-            stacks: &empty,
-            component: &definition.vars,
-            target_context: context,
-            target_override: overrides,
-            command_line: &rollout.context,
-        }
-        .resolve();
-        let mut template_context = context.clone();
-        merge(&mut template_context, &rollout.context);
-        let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let renderer = Renderer::new(Facts {
-            commit: &plan.commit,
-            branch: rollout.branch.as_deref(),
-            target,
-            context: &template_context,
-            images: &rollout.images,
-            outputs: &outputs,
-            environment: &rollout.template_environment,
-        });
-        let vars =
-            renderer.render(&variables.values).map_err(|error| RunError::Template(error.to_string()))?;
         let scratch = tempfile::tempdir().map_err(RunError::Scratch)?;
-        let checkout = self.checkouts.get(&plan.commit).cloned().unwrap_or_default();
         let events = Arc::clone(&self.events);
         let component = plan.component.clone();
-        let log = move |_: Stream, line: &str| {
-            events(RolloutEvent::ComponentOutput { component: component.clone(), line: line.to_owned() });
+        let log = move |stream: Stream, line: &str| {
+            let (component, line) = (component.clone(), line.to_owned());
+            let is_error = stream == Stream::Stderr;
+            events(RolloutEvent::ComponentOutput { component, line, is_error });
         };
-        let run = ComponentRun {
-            component: definition,
-            deployment: &rollout.plan.deployment,
-            target,
-            commit: &plan.commit,
-            previous_commit: plan.previous_commit.as_ref(),
-            run_id: &rollout.run_id,
-            mode: rollout.mode,
-            vars: &vars,
-            artifacts: &rollout.images,
-            checkout: &checkout,
-            state: &rollout.state,
-            scratch: scratch.path(),
-            environment: &rollout.environment,
-            in_ci: rollout.in_ci,
-            terraform: &rollout.terraform,
-            stack: &TerraformStack::named(target.as_str()),
-            log: &log,
-            masks: &rollout.masks,
-            cancellation,
+        let job = Job::new(self, plan, scratch.path(), &log, cancellation)?;
+        let prepared = match job.prepare().await {
+            Err(RunError::Resolution(ResolutionError::Stack(StackRefusal::NoOutput {
+                component, ..
+            }))) if self.rollout.mode == Mode::Plan && self.is_planned(&component) => {
+                let notices = vec![Notice::NotPlannedBefore { component }];
+                return Ok(Done { notices, ..Done::default() });
+            }
+            prepared => prepared?,
         };
-        component::run(run).await.map_err(RunError::Component)
+        component::run(job.component_run(&prepared)).await.map_err(RunError::Component)
+    }
+
+    /// Whether a component is part of this rollout.
+    pub(super) fn is_planned(&self, component: &ComponentName) -> bool {
+        self.rollout.plan.components.iter().any(|planned| planned.component == *component)
     }
 
     fn report(&self, plan: &ComponentPlan, result: &Result<Done, RunError>) -> ComponentReport {
@@ -253,19 +216,6 @@ impl Shared {
             unknown: serde_json::Map::new(),
         }
     }
-}
-
-/// Why a component did not run to a good end.
-#[derive(Debug, thiserror::Error)]
-enum RunError {
-    #[error("the deployed commit does not have this component")]
-    NotInCommit,
-    #[error("{0}")]
-    Template(String),
-    #[error("cannot make a folder for temporary files: {0}")]
-    Scratch(std::io::Error),
-    #[error(transparent)]
-    Component(ComponentError),
 }
 
 /// An error and its causes in one line.

@@ -1,8 +1,9 @@
 //! Imports: a manifest with everything that it imports, depth first in the order of the list, then the file itself.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
 
+use super::cache::StackCache;
 use super::error::StackError;
 use super::files::StackFiles;
 use super::manifest::{Manifest, ManifestReader};
@@ -64,18 +65,15 @@ struct Entry {
 /// Resolves imports; a file that means the same to all its importers is merged once.
 pub(super) struct Importing<'a> {
     pub(super) reader: ManifestReader<'a>,
-    neutral: Mutex<HashMap<String, Arc<Imported>>>,
-    /// Every file below the stacks directory, listed when a glob first asks.
-    listed: Mutex<Option<Arc<Vec<String>>>>,
 }
 
 impl<'a> Importing<'a> {
-    pub(super) fn new(files: &'a dyn StackFiles, settings: &'a StackSettings) -> Self {
-        Self {
-            reader: ManifestReader::new(files, settings),
-            neutral: Mutex::default(),
-            listed: Mutex::default(),
-        }
+    pub(super) fn new(
+        files: &'a dyn StackFiles,
+        settings: &'a StackSettings,
+        cache: Arc<StackCache>,
+    ) -> Self {
+        Self { reader: ManifestReader { files, settings, cache } }
     }
 
     fn settings(&self) -> &'a StackSettings {
@@ -99,7 +97,7 @@ impl<'a> Importing<'a> {
 
     /// The files below the stacks directory, sorted.
     pub(super) fn listed(&self) -> Result<Arc<Vec<String>>, StackError> {
-        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listed = self.reader.cache.listed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(files) = &*listed {
             return Ok(Arc::clone(files));
         }
@@ -123,7 +121,8 @@ impl<'a> Importing<'a> {
         }
         let is_neutral = importer.is_neutral();
         if is_neutral
-            && let Some(known) = self.neutral.lock().unwrap_or_else(PoisonError::into_inner).get(path)
+            && let Some(known) =
+                self.reader.cache.neutral.lock().unwrap_or_else(PoisonError::into_inner).get(path)
         {
             return Ok(Arc::clone(known));
         }
@@ -135,7 +134,7 @@ impl<'a> Importing<'a> {
         inner.chain.push(path.to_owned());
         let merged = Arc::new(self.merge_imports(path, manifest, &inner)?);
         if is_neutral && !merged.has_templated_paths {
-            let mut neutral = self.neutral.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut neutral = self.reader.cache.neutral.lock().unwrap_or_else(PoisonError::into_inner);
             neutral.insert(path.to_owned(), Arc::clone(&merged));
         }
         Ok(merged)

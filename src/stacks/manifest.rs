@@ -1,8 +1,8 @@
 //! One manifest: read once, its context and locals filled in for each place that imports it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
+use super::cache::StackCache;
 use super::error::StackError;
 use super::files::StackFiles;
 use super::include;
@@ -21,7 +21,7 @@ pub(super) struct Manifest {
 }
 
 /// A file as it was read; the same for everybody who imports it.
-struct Source {
+pub(super) struct Source {
     text: String,
     /// Absent where the text is no YAML before its templates are filled in.
     document: Option<Document>,
@@ -31,14 +31,10 @@ struct Source {
 pub(super) struct ManifestReader<'a> {
     pub(super) files: &'a dyn StackFiles,
     pub(super) settings: &'a StackSettings,
-    sources: Mutex<HashMap<String, Option<Arc<Source>>>>,
+    pub(super) cache: Arc<StackCache>,
 }
 
-impl<'a> ManifestReader<'a> {
-    pub(super) fn new(files: &'a dyn StackFiles, settings: &'a StackSettings) -> Self {
-        Self { files, settings, sources: Mutex::default() }
-    }
-
+impl ManifestReader<'_> {
     /// Whether there is such a file.
     pub(super) fn exists(&self, path: &str) -> Result<bool, StackError> {
         Ok(self.source(path)?.is_some())
@@ -78,7 +74,7 @@ impl<'a> ManifestReader<'a> {
     }
 
     fn source(&self, path: &str) -> Result<Option<Arc<Source>>, StackError> {
-        if let Some(known) = self.sources.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
+        if let Some(known) = self.cache.sources.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(known.clone());
         }
         let text =
@@ -87,7 +83,7 @@ impl<'a> ManifestReader<'a> {
             let document = yaml::parse(&text, &Arc::from(path)).ok();
             Arc::new(Source { text, document })
         });
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sources = self.cache.sources.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(sources.entry(path.to_owned()).or_insert(source).clone())
     }
 }

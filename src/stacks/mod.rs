@@ -10,6 +10,7 @@
 //! `component` merges layers, `evaluate` computes functions and templates.
 
 mod backend;
+mod cache;
 mod component;
 mod describe;
 mod error;
@@ -35,6 +36,7 @@ mod tests;
 mod value;
 mod yaml;
 
+pub use cache::StackCache;
 pub use describe::{Describer, Filter, StackComponent};
 pub use error::StackError;
 pub use evaluate::{Functions, OutputRequest, Processing};

@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::cache::StackCache;
 use super::error::StackError;
 use super::files::StackFiles;
 use super::import::{Imported, Importing};
@@ -131,7 +132,16 @@ pub struct StackReader<'a> {
 impl<'a> StackReader<'a> {
     /// Reads from these files by these settings.
     pub fn new(files: &'a dyn StackFiles, settings: &'a StackSettings) -> Self {
-        Self { importing: Importing::new(files, settings) }
+        Self::with_cache(files, settings, Arc::default())
+    }
+
+    /// Likewise, with what has been read of the same files by the same settings before.
+    pub fn with_cache(
+        files: &'a dyn StackFiles,
+        settings: &'a StackSettings,
+        cache: Arc<StackCache>,
+    ) -> Self {
+        Self { importing: Importing::new(files, settings, cache) }
     }
 
     pub(super) fn settings(&self) -> &'a StackSettings {
@@ -144,11 +154,12 @@ impl<'a> StackReader<'a> {
 
     /// One stack out of an ordered list of imports and what is laid over them; nothing else is read.
     ///
-    /// `name` is the stack's name; `content` is a manifest (`vars`, `components.terraform.…`), whose texts are
-    /// taken as they are.
+    /// `name` is the stack's name, and `file` is what stands for its manifest: imports may be relative to it.
+    /// `content` is a manifest (`vars`, `components.terraform.…`), whose texts are taken as they are.
     pub fn compose(
         &self,
         name: &str,
+        file: &str,
         imports: &[ImportRequest],
         content: &serde_json::Map<String, serde_json::Value>,
     ) -> Result<Stack, StackError> {
@@ -159,8 +170,8 @@ impl<'a> StackReader<'a> {
         ]);
         merge_into(&mut own, &map_from_json(content), self.settings().list_merge_strategy);
         let places = imports.iter().map(|import| import.at.clone()).collect();
-        let imported = self.importing.manifest(name, Manifest { content: own, imports: places })?;
-        Ok(Stack { file: name.to_owned(), imported })
+        let imported = self.importing.manifest(file, Manifest { content: own, imports: places })?;
+        Ok(Stack { file: file.to_owned(), imported })
     }
 
     /// Every stack that the settings include, on as many threads as the machine has cores.

@@ -316,14 +316,17 @@ fn a_composed_stack_reads_its_imports_and_nothing_else() {
     let content = json!({"components": {"terraform": {
         "vpc": {"vars": {"cidr": "b", "raw": "{{ git.sha }}"}}, "app": {"metadata": {"component": "ecs"}},
     }}});
-    let stack = reader.compose("api-dev", &[import("catalog/vpc")], content.as_object().unwrap()).unwrap();
+    let compose = |imports: &[ImportRequest]| {
+        reader.compose("api-dev", "deployments/api.yaml", imports, content.as_object().unwrap())
+    };
+    let stack = compose(&[import("catalog/vpc"), import("../stacks/catalog/vpc")]).unwrap();
     let describer = Describer::new(&reader, &Nothing, Processing::STRICT);
     let vpc = describer.component(&stack, Some("terraform"), "vpc").unwrap();
     assert_eq!(vpc.sections["vars"], json!({"region": "eu", "cidr": "b", "x": "eu", "raw": "{{ git.sha }}"}));
     let app = describer.component(&stack, None, "app").unwrap();
     assert_eq!((app.workspace.as_deref(), app.folder()), (Some("api-dev-app"), "ecs"));
 
-    let missing = reader.compose("api-dev", &[import("catalog/nope")], &serde_json::Map::new()).unwrap_err();
+    let missing = compose(&[import("catalog/nope")]).unwrap_err();
     assert_eq!(missing.location(), Some(&at));
 }
 

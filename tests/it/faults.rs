@@ -240,7 +240,11 @@ fn a_remote_without_atomic_pushes_will_do() {
     let other = environment.clone(&remote.url(), "other", Clone::default());
     let started = environment.path("started");
     let go = environment.path("go");
-    let wait = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done", started.display(), go.display());
+    let wait = format!(
+        "touch {}; for try in $(seq 1200); do [ -e {} ] && break; sleep 0.05; done",
+        started.display(),
+        go.display()
+    );
     let first = checkout.start(&format!("{ROLLOUT} --component worker"), &[("TEST_DO", &wait)]);
     wait_until("the first one works", || started.exists());
     other.atmos(ROLLOUT).exited(4);
@@ -300,7 +304,11 @@ fn what_came_later_counts_when_old_records_arrive() {
 fn rollout_with_fault(checkout: &Checkout<'_>, server: &HttpServer, fault: Fault) -> Run {
     let environment = checkout.environment;
     let (started, go) = (environment.path("started"), environment.path("go"));
-    let wait = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done", started.display(), go.display());
+    let wait = format!(
+        "touch {}; for try in $(seq 1200); do [ -e {} ] && break; sleep 0.05; done",
+        started.display(),
+        go.display()
+    );
     let run = checkout.start(&format!("{ROLLOUT} --component worker"), &[("TEST_DO", &wait)]);
     wait_until("the component works", || started.exists());
     server.set_fault(fault);

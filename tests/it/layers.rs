@@ -21,11 +21,17 @@ const LAYERS: [(&str, &[&str]); 13] = [
 ];
 
 /// What may stand in some files only: the text, who may, and why.
-const PLACES: [(&[&str], &[&str], &str); 3] = [
+const PLACES: [(&[&str], &[&str], &str); 5] = [
     (
         &["print!(", "println!(", "eprint!(", "eprintln!(", "io::stdout", "io::stderr"],
         &["render/stream.rs"],
         "stdout and stderr are written in one place",
+    ),
+    (&["octocrab::"], &["provider/github/connection.rs"], "GitHub's crate is used in one place"),
+    (
+        &["gitlab::api", "AsyncGitlab"],
+        &["provider/gitlab/connection.rs"],
+        "GitLab's crate is used in one place",
     ),
     (&["Command::new(\"git\")"], &["git/process.rs"], "git is started in one place"),
     (

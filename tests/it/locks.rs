@@ -80,7 +80,11 @@ fn the_lock_of_a_run_that_lives_is_taken_away_only_by_force() {
     let (checkout, remote) = environment.with_remote();
     let other = environment.clone(&remote.url(), "other", Clone::default());
     let (started, go) = (environment.path("started"), environment.path("go"));
-    let wait = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done", started.display(), go.display());
+    let wait = format!(
+        "touch {}; for try in $(seq 1200); do [ -e {} ] && break; sleep 0.05; done",
+        started.display(),
+        go.display()
+    );
     let line = format!("{ROLLOUT} --component worker");
     let first = checkout.start(&line, &[("TEST_DO", &wait), ("ATMOS_RUN_ID", "github:7/1")]);
     wait_until("the first one works", || started.exists());

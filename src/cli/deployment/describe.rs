@@ -2,10 +2,15 @@
 
 use std::process::ExitCode;
 
+use indexmap::IndexMap;
+
 use crate::cli::context::{Context, known_target};
 use crate::cli::error::CommandError;
 use crate::deployment::definition::Values;
-use crate::deployment::{Component, DeploymentName, Target, TargetName, variables};
+use crate::deployment::resolution::{Resolution, Resolved};
+use crate::deployment::stack_layer::KnownOutputs;
+use crate::deployment::variables::ValueSource;
+use crate::deployment::{Component, DeploymentName, TargetName};
 use crate::render;
 use crate::render::document::describe::{DeploymentDescription, DescribedComponent};
 
@@ -34,37 +39,63 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         known_target(&deployment, target)?;
     }
     let target = args.target.as_ref().and_then(|target| deployment.targets.get(target));
+    let stacks = project.stacks(&repository)?;
+    let root = repository.work_tree().map(|root| root.to_string_lossy().into_owned());
+    let resolve = |component, target| {
+        let resolution = Resolution {
+            deployment: &deployment,
+            component,
+            target,
+            command_line: &Values::new(),
+            stacks: &stacks,
+            outputs: KnownOutputs::AsWritten,
+            repository_root: root.as_deref(),
+            templates: None,
+        };
+        resolution.resolve()
+    };
+    let resolved = |component| target.map(|target| resolve(component, target)).transpose();
+    let components = deployment
+        .components
+        .iter()
+        .map(|component| Ok(described(component, resolved(component)?, args.sources)))
+        .collect::<Result<_, CommandError>>()?;
     let description = DeploymentDescription {
         deployment: deployment.name.clone(),
         description: deployment.description.clone(),
         labels: deployment.labels.clone(),
-        stacks: deployment.stacks.clone(),
+        stacks: deployment.stack_paths().map(str::to_owned).collect(),
         targets: deployment.targets.keys().cloned().collect(),
         target: args.target.clone(),
         context: target.map(|target| target.context.clone()).unwrap_or_default(),
-        components: deployment
-            .components
-            .iter()
-            .map(|component| described(component, target, args.sources))
-            .collect(),
+        components,
     };
     context.print(&description, render::describe::text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn described(component: &Component, target: Option<&Target>, with_sources: bool) -> DescribedComponent {
-    let resolved = target.map(|target| variables::on_target(component, target, &Values::new()));
-    let sources = resolved.as_ref().filter(|_| with_sources).map(|resolved| {
-        let sources = resolved.sources.iter();
-        sources.map(|(name, source)| (name.clone(), source.as_words().to_owned())).collect()
-    });
+fn described(component: &Component, resolved: Option<Resolved>, with_sources: bool) -> DescribedComponent {
+    let sources = resolved.as_ref().filter(|_| with_sources).map(sources);
+    let folder = resolved.as_ref().and_then(|resolved| resolved.stack.as_ref()).map(|stack| &stack.folder);
+    let folder = folder.filter(|folder| *folder != component.name.as_str()).or(component.folder.as_ref());
     DescribedComponent {
         component: component.name.clone(),
         kind: component.kind,
-        folder: component.folder.clone(),
+        folder: folder.cloned(),
         labels: component.labels.clone(),
         depends_on: component.depends_on.clone(),
-        vars: resolved.map_or_else(|| component.vars.clone(), |resolved| resolved.values),
+        vars: resolved.map_or_else(|| component.vars.clone(), |resolved| resolved.variables.values),
         sources,
     }
+}
+
+/// Where each variable comes from; for one of the stacks, in which of their files.
+fn sources(resolved: &Resolved) -> IndexMap<String, String> {
+    let files = resolved.stack.as_ref().map(|stack| &stack.files);
+    let words = |(name, source): (&String, &ValueSource)| {
+        let file = files.filter(|_| *source == ValueSource::Stacks).and_then(|files| files.get(name));
+        let words = source.as_words();
+        (name.clone(), file.map_or_else(|| words.to_owned(), |file| format!("{words}: {file}")))
+    };
+    resolved.variables.sources.iter().map(words).collect()
 }

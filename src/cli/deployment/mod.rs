@@ -29,33 +29,33 @@ pub struct DeploymentArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Describe(describe::Args),
-    Diff(diff::Args),
     Rollout(rollout::Args),
+    Status(status::Args),
     History(history::Args),
+    Diff(diff::Args),
     List(list::Args),
-    Lock(lock::Args),
-    Locks(locks::Args),
+    Describe(describe::Args),
+    Validate(validate::Args),
     PromotionGraph(promotion_graph::Args),
     PromotionStatus(promotion_status::Args),
-    Status(status::Args),
+    Lock(lock::Args),
     Unlock(unlock::Args),
-    Validate(validate::Args),
+    Locks(locks::Args),
 }
 
 pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, CommandError> {
     match args.verb {
-        Verb::Describe(args) => describe::run(&args, context),
-        Verb::Diff(args) => diff::run(&args, context),
         Verb::Rollout(args) => rollout::run(&args, context),
+        Verb::Status(args) => status::run(&args, context),
         Verb::History(args) => history::run(&args, context),
+        Verb::Diff(args) => diff::run(&args, context),
         Verb::List(args) => list::run(&args, context),
-        Verb::Lock(args) => lock::run(&args, context),
-        Verb::Locks(args) => locks::run(&args, context),
+        Verb::Describe(args) => describe::run(&args, context),
+        Verb::Validate(args) => validate::run(&args, context),
         Verb::PromotionGraph(args) => promotion_graph::run(&args, context),
         Verb::PromotionStatus(args) => promotion_status::run(&args, context),
-        Verb::Status(args) => status::run(&args, context),
+        Verb::Lock(args) => lock::run(&args, context),
         Verb::Unlock(args) => unlock::run(&args, context),
-        Verb::Validate(args) => validate::run(&args, context),
+        Verb::Locks(args) => locks::run(&args, context),
     }
 }

@@ -12,7 +12,9 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::process::{self, Invocation, ProcessError, StdoutUse};
 use super::{ComponentError, ComponentResult, ComponentRun, Mode, Notice, checkout};
+use crate::deployment::definition::Values;
 use module::{Backend, Module};
+use tempfile::TempDir;
 
 pub use module::ModuleError;
 
@@ -89,49 +91,25 @@ struct Terraform<'a> {
     run: ComponentRun<'a>,
     program: PathBuf,
     folder: PathBuf,
+    module: Module,
+    /// The file of the state, where it is kept on this machine.
+    state: Option<PathBuf>,
     environment: Environment,
     lock_timeout: String,
+    /// Holds what `init` makes and plan files, which may hold secrets. Removed in the end.
+    scratch: TempDir,
 }
 
+/// Plans, and applies that plan.
 pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentError> {
-    let settings = run.terraform;
-    let program = settings
-        .find_program(run.environment)
-        .ok_or_else(|| ProcessError::Missing { program: settings.program.clone() })?;
-    let folder = checkout::folder(run.checkout, &settings.base_path.join(run.component.folder()))?;
-    let scratch = tempfile::Builder::new()
-        .prefix("terraform-")
-        .tempdir_in(run.scratch)
-        .map_err(ComponentError::files("make a folder for temporary files"))?;
-    let scratch_path =
-        scratch.path().canonicalize().map_err(ComponentError::files("find the temporary files"))?;
-
-    workspace::write_generated(&folder, &run.stack.generated_files)?;
-    let module = Module::read(&folder)?;
-    let variables = workspace::write_variables(run, &folder, &module)?;
+    let terraform = Terraform::set_up(run)?;
     let mut result = ComponentResult::default();
-    let state = if module.backend == Backend::Local {
-        if run.in_ci {
-            result.notices.push(Notice::LocalStateInCi);
-        }
-        Some(workspace::keep_state(run, &folder)?)
-    } else {
-        None
-    };
-
-    let terraform = Terraform {
-        run,
-        program,
-        folder,
-        environment: environment(run, &scratch_path, state.is_some()),
-        lock_timeout: format!("-lock-timeout={}s", settings.lock_timeout.as_secs()),
-    };
-    terraform.init(state.as_deref()).await?;
-    if let (Some(workspace), None) = (&run.stack.workspace, &state) {
-        let arguments = ["workspace", "select", "-or-create", "-no-color", workspace.as_str()];
-        terraform.call(arguments.map(Into::into), StdoutUse::Log).await?;
+    if run.in_ci && terraform.state.is_some() {
+        result.notices.push(Notice::LocalStateInCi);
     }
-    let plan = scratch_path.join("plan");
+    let variables = workspace::write_variables(run, &terraform.folder, &terraform.module)?;
+    terraform.init().await?;
+    let plan = terraform.scratch.path().join("plan");
     terraform.plan(&variables, &plan).await?;
     let shown = terraform
         .call(["show".into(), "-json".into(), "-no-color".into(), plan.clone().into()], StdoutUse::Data)
@@ -139,11 +117,16 @@ pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, Compon
     result.changes = Some(terraform.answer(answers::changes(&shown))?);
     if run.mode == Mode::Apply {
         terraform.apply(&plan).await?;
-        let outputs = ["output", "-json", "-no-color"].map(Into::into);
-        let outputs = terraform.call(outputs, StdoutUse::Data).await?;
-        result.outputs = terraform.answer(answers::outputs(&outputs))?;
+        result.outputs = terraform.outputs().await?;
     }
     Ok(result)
+}
+
+/// Reads the outputs of a component from its state. Sensitive ones are left out.
+pub(super) async fn outputs(run: ComponentRun<'_>) -> Result<Values, ComponentError> {
+    let terraform = Terraform::set_up(run)?;
+    terraform.init().await?;
+    terraform.outputs().await
 }
 
 /// The captured environment with what makes Terraform run unattended. `TF_*` passes through, except where
@@ -160,13 +143,59 @@ fn environment(run: ComponentRun<'_>, scratch: &Path, local_state: bool) -> Envi
     environment
 }
 
-impl Terraform<'_> {
-    async fn init(&self, state: Option<&Path>) -> Result<(), ComponentError> {
+impl<'a> Terraform<'a> {
+    /// Finds the program and the module, and writes the files around it.
+    fn set_up(run: ComponentRun<'a>) -> Result<Self, ComponentError> {
+        let settings = run.terraform;
+        let program = settings
+            .find_program(run.environment)
+            .ok_or_else(|| ProcessError::Missing { program: settings.program.clone() })?;
+        let mut folder = checkout::folder(run.checkout, &settings.base_path.join(run.component.folder()))?;
+        let scratch = tempfile::Builder::new()
+            .prefix("terraform-")
+            .tempdir_in(run.scratch)
+            .map_err(ComponentError::files("make a folder for temporary files"))?;
+        let scratch_path =
+            scratch.path().canonicalize().map_err(ComponentError::files("find the temporary files"))?;
+        if !run.stack.generated_files.is_empty() {
+            folder = workspace::folder_of_its_own(run, folder)?;
+            workspace::write_generated(&folder, &run.stack.generated_files)?;
+        }
+        let module = Module::read(&folder)?;
+        let state = match module.backend {
+            Backend::Local => Some(workspace::keep_state(run, &folder)?),
+            Backend::Remote => None,
+        };
+        Ok(Self {
+            environment: environment(run, &scratch_path, state.is_some()),
+            lock_timeout: format!("-lock-timeout={}s", settings.lock_timeout.as_secs()),
+            run,
+            program,
+            folder,
+            module,
+            state,
+            scratch,
+        })
+    }
+
+    /// Gets the module ready, in its workspace.
+    async fn init(&self) -> Result<(), ComponentError> {
         let mut arguments: Vec<OsString> = ["init", "-input=false", "-no-color"].map(Into::into).into();
-        if let Some(state) = state {
+        if let Some(state) = &self.state {
             arguments.push(joined("-backend-config=path=", state));
         }
-        self.call(arguments, StdoutUse::Log).await.map(drop)
+        self.call(arguments, StdoutUse::Log).await?;
+        if let (Some(workspace), None) = (&self.run.stack.workspace, &self.state) {
+            let arguments = ["workspace", "select", "-or-create", "-no-color", workspace.as_str()];
+            self.call(arguments.map(Into::into), StdoutUse::Log).await?;
+        }
+        Ok(())
+    }
+
+    async fn outputs(&self) -> Result<Values, ComponentError> {
+        let arguments = ["output", "-json", "-no-color"].map(Into::into);
+        let outputs = self.call(arguments, StdoutUse::Data).await?;
+        self.answer(answers::outputs(&outputs))
     }
 
     async fn plan(&self, variables: &Path, plan: &Path) -> Result<(), ComponentError> {

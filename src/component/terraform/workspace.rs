@@ -4,15 +4,55 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
-use tempfile::NamedTempFile;
-
 use super::super::{ComponentError, ComponentRun};
 use super::module::Module;
+use serde_json::{Value, json};
 
 /// The override that moves the state of a module without a backend. Its content is the same for every
 /// component, since they may share the folder; the path is given to `init`.
 const BACKEND_OVERRIDE: &str = "atmos_backend_override.tf.json";
+const VARIABLES_EXTENSION: &str = ".terraform.tfvars.json";
+/// What the names of files begin with that are being written.
+const UNFINISHED: &str = ".atmos-";
+
+/// A copy of the module's folder beside it, so that relative paths lead to the same places. Components may share a
+/// folder, and the files that are generated for one of them are not for the others.
+pub(super) fn folder_of_its_own(run: ComponentRun<'_>, folder: PathBuf) -> Result<PathBuf, ComponentError> {
+    let is_root = run.checkout.canonicalize().is_ok_and(|root| root == folder);
+    let (Some(parent), false) = (folder.parent(), is_root) else { return Ok(folder) };
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let component = run.component.name.as_str().replace('/', "-");
+    let copy = || -> io::Result<PathBuf> {
+        // The checkout is removed with everything in it.
+        let copy =
+            tempfile::Builder::new().prefix(&format!("{name}.{component}.")).tempdir_in(parent)?.keep();
+        copy_files(&folder, &copy)?;
+        Ok(copy)
+    };
+    copy().map_err(ComponentError::files(format!("copy the module {name}")))
+}
+
+fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in from.read_dir()? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            std::fs::create_dir(&target)?;
+            copy_files(&entry.path(), &target)?;
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(std::fs::read_link(entry.path())?, target)?;
+        } else if !is_written_by_others(&entry.file_name().to_string_lossy()) {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file of a module's folder belongs to another component that runs there, or is about to.
+fn is_written_by_others(name: &str) -> bool {
+    name == BACKEND_OVERRIDE || name.ends_with(VARIABLES_EXTENSION) || name.starts_with(UNFINISHED)
+}
 
 /// Writes the generated files into the module's folder.
 pub(super) fn write_generated(folder: &Path, files: &BTreeMap<String, Value>) -> Result<(), ComponentError> {
@@ -31,7 +71,7 @@ pub(super) fn write_variables(
     let declared = run.vars.iter().filter(|(name, _)| module.variables.contains(*name));
     let variables: Value = declared.map(|(name, value)| (name.clone(), value.clone())).collect();
     let component = run.component.name.as_str();
-    let name = format!("{}-{component}.terraform.tfvars.json", run.stack.name).replace('/', "-");
+    let name = format!("{}-{component}{VARIABLES_EXTENSION}", run.stack.name).replace('/', "-");
     write_json(folder, &name, &variables)?;
     Ok(folder.join(name))
 }
@@ -51,7 +91,7 @@ pub(super) fn keep_state(run: ComponentRun<'_>, folder: &Path) -> Result<PathBuf
 /// Puts a file in place whole, readable by its owner alone. A link of that name is replaced, not followed.
 fn write_json(folder: &Path, name: &str, content: &Value) -> Result<(), ComponentError> {
     let write = || -> io::Result<()> {
-        let mut file = NamedTempFile::new_in(folder)?;
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
         serde_json::to_writer_pretty(&mut file, content)?;
         file.flush()?;
         file.persist(folder.join(name))?;

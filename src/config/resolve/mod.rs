@@ -5,7 +5,7 @@ mod targets;
 
 use indexmap::IndexMap;
 
-use crate::deployment::definition::DeploymentContext;
+use crate::deployment::definition::{DeploymentContext, StackImport};
 use crate::deployment::{Deployment, DeploymentName, TargetName};
 
 use super::deployment_file::{ContextSection, DeploymentSection};
@@ -27,7 +27,7 @@ pub(super) fn resolve(
         name: name.clone(),
         description: section.description,
         labels: section.labels.unwrap_or_default(),
-        stacks: section.stacks.unwrap_or_default(),
+        stacks: stacks(section.stacks.unwrap_or_default(), places, problems),
         context: DeploymentContext::default(),
         components: Vec::new(),
         targets: IndexMap::new(),
@@ -102,6 +102,15 @@ impl<'a> Places<'a> {
             None => self.key(path),
         }
     }
+}
+
+fn stacks(paths: Vec<String>, places: Places<'_>, problems: &Problems<'_>) -> Vec<StackImport> {
+    let paths = paths.into_iter().enumerate();
+    let import = |(index, path)| {
+        let Span { line, column, .. } = places.item(&["stacks"], index);
+        StackImport { path, file: problems.file().to_owned(), line, column }
+    };
+    paths.map(import).collect()
 }
 
 fn check_name(written: Option<&str>, stem: &DeploymentName, places: Places<'_>, problems: &mut Problems<'_>) {

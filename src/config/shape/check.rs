@@ -40,6 +40,11 @@ impl Checker<'_, '_> {
             (Shape::Anything, _) => Some(self.anything(rule, node, place)),
             (Shape::Text | Shape::Scalar, Value::Text(text)) => Some(Json::String(text.clone())),
             (Shape::Boolean | Shape::Scalar, Value::Boolean(boolean)) => Some(Json::Bool(*boolean)),
+            (Shape::Count, Value::Number(number))
+                if number.as_u64().is_some_and(|count| count <= u32::MAX.into()) =>
+            {
+                Some(Json::Number(number.clone()))
+            }
             (Shape::Scalar, Value::Number(number)) => Some(Json::Number(number.clone())),
             (Shape::Choice(words), Value::Text(text)) => {
                 if words.contains(text) {

@@ -23,6 +23,8 @@ enum Shape {
     Anything,
     Text,
     Boolean,
+    /// A whole number, from 0.
+    Count,
     /// Text, a number or a boolean.
     Scalar,
     /// One of these words.
@@ -95,6 +97,7 @@ fn rule(schema: &Json, root: &Json) -> Rule {
         match types.as_slice() {
             ["string"] => Shape::Text,
             ["boolean"] => Shape::Boolean,
+            ["integer"] if schema["minimum"] == 0 => Shape::Count,
             ["string", "number", "boolean"] => Shape::Scalar,
             ["array"] => Shape::List {
                 item: Box::new(rule(&schema["items"], root)),
@@ -158,6 +161,7 @@ impl Shape {
             Self::Anything => "anything".to_owned(),
             Self::Text => "text".to_owned(),
             Self::Boolean => "`true` or `false`".to_owned(),
+            Self::Count => "a whole number".to_owned(),
             Self::Scalar => "text, a number or a boolean".to_owned(),
             Self::Choice(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
@@ -190,7 +194,7 @@ mod tests {
                         walk(&format!("{path}.*"), value, open);
                     }
                 }
-                Shape::Text | Shape::Boolean | Shape::Scalar | Shape::Choice(_) => {}
+                Shape::Text | Shape::Boolean | Shape::Count | Shape::Scalar | Shape::Choice(_) => {}
             }
         }
         let mut open = Vec::new();

@@ -66,6 +66,18 @@ pub fn yaml<D: Document>(document: &D) -> Result<String, DocumentError> {
     Ok(serde_yaml::to_string(&Envelope::new(document))?)
 }
 
+/// What is not a document of ours, as indented JSON that ends in a line break.
+pub fn plain_json(value: &impl Serialize) -> Result<String, DocumentError> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// What is not a document of ours, as YAML.
+pub fn plain_yaml(value: &impl Serialize) -> Result<String, DocumentError> {
+    Ok(serde_yaml::to_string(value)?)
+}
+
 /// The JSON schema of a document.
 #[must_use]
 pub fn schema<D: Document>() -> Schema {

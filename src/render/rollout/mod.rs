@@ -66,8 +66,12 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
             let all = count(result.components.len(), "component");
             let skipped = components(ComponentResult::Skipped).count();
             let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
-            let what = if result.dry_run { "Plan" } else { "Deployment" };
-            (styled(&format!("{what} failed: {failed} of {all} failed{skipped}"), BAD), "Failed after")
+            let heading = match (result.dry_run, failed) {
+                (true, _) => format!("Plan failed: {failed} of {all} failed{skipped}"),
+                (false, 0) => format!("Deployment incomplete: of {all}{}", skipped.replacen(',', "", 1)),
+                (false, _) => format!("Deployment failed: {failed} of {all} failed{skipped}"),
+            };
+            (styled(&heading, BAD), "Failed after")
         }
         rollout_report::RolloutResult::Refused => {
             (styled("Deployment refused; nothing was applied.", BAD), "Refused after")
@@ -109,7 +113,10 @@ fn outcome(component: &RolloutComponent, result: &RolloutResult) -> String {
         }
         ComponentResult::Failed => format!("    {} {name}{reason}\n", styled("✗", BAD)),
         ComponentResult::Cancelled => format!("    {} {name} (cancelled){reason}\n", styled("✗", WARN)),
-        ComponentResult::Skipped => format!("    {} {name} (skipped){reason}\n", styled("-", DETAIL)),
+        ComponentResult::Skipped => {
+            let notice = component.notice.as_ref().map(|notice| format!(": {}", escape(notice)));
+            format!("    {} {name} (skipped){reason}{}\n", styled("-", DETAIL), notice.unwrap_or_default())
+        }
         ComponentResult::Planned if result.dry_run => {
             let change = commits(component.previous_commit.as_ref(), &component.commit);
             let changes = component.changes.map(|changes| format!(", {}", planned_changes(changes)));
@@ -246,6 +253,7 @@ mod tests {
         let output = (1..=30).map(|number| RolloutEvent::ComponentOutput {
             component: component_name("ecr/api"),
             line: format!("line {number}\u{1b}[2J"),
+            is_error: number == 3,
         });
         let skipped = ComponentReport {
             error: Some("ecr/api failed".to_owned()),
@@ -255,7 +263,8 @@ mod tests {
         events.extend(output);
         events.extend([failed("ecr/api"), skipped.clone()].map(RolloutEvent::ComponentFinished));
         let shown = progress(Progress::new(Form::Terminal, false), &events);
-        assert!(!shown.contains("line 10\\") && shown.contains("line 11\\"), "{shown}");
+        assert!(!shown.contains("line 11\\") && shown.contains("line 12\\"), "{shown}");
+        assert!(shown.contains("line 3\\"), "what is wrong is not lost in the log\n{shown}");
         let verbose = progress(Progress::new(Form::Terminal, true), &events);
         assert_eq!(verbose.matches("line 30").count(), 1);
         let report = RolloutReport {

@@ -24,8 +24,8 @@ pub struct Progress {
     kind: RolloutKind,
     /// Whether steps stand above the components, which an empty line sets apart.
     steps: bool,
-    /// The last lines that each running component printed.
-    output: BTreeMap<ComponentName, VecDeque<String>>,
+    /// The last lines that each running component printed, and whether on stderr.
+    output: BTreeMap<ComponentName, VecDeque<(String, bool)>>,
 }
 
 impl Progress {
@@ -79,7 +79,9 @@ impl Progress {
                     Form::Pipe => format!("{announcement}    → {}\n", qualified(*kind, component)),
                 }
             }
-            RolloutEvent::ComponentOutput { component, line } => self.output(component, line),
+            RolloutEvent::ComponentOutput { component, line, is_error } => {
+                self.output(component, line, *is_error)
+            }
             RolloutEvent::ComponentFinished(report) => {
                 let announcement = self.announcement();
                 format!("{announcement}{}{}", finished(report, &self.kind), self.tail(report))
@@ -105,7 +107,7 @@ impl Progress {
         format!("{}  Components ({number}):\n", if self.steps { "\n" } else { "" })
     }
 
-    fn output(&mut self, component: &ComponentName, line: &str) -> String {
+    fn output(&mut self, component: &ComponentName, line: &str, is_error: bool) -> String {
         if self.verbose {
             return format!(
                 "      {} {}\n",
@@ -115,9 +117,11 @@ impl Progress {
         }
         let kept = self.output.entry(component.clone()).or_default();
         if kept.len() == OUTPUT_LINES {
-            kept.pop_front();
+            // The two streams of a tool are read at once: what is wrong may come before the rest of the log.
+            let oldest = kept.iter().position(|(_, is_error)| !is_error).unwrap_or(0);
+            kept.remove(oldest);
         }
-        kept.push_back(line.to_owned());
+        kept.push_back((line.to_owned(), is_error));
         String::new()
     }
 
@@ -128,7 +132,7 @@ impl Progress {
             return String::new();
         }
         let mut text = String::new();
-        for line in output {
+        for (line, _) in output {
             push!(text, "        {}\n", escape(&line));
         }
         text
@@ -199,7 +203,10 @@ fn finished(report: &ComponentReport, kind: &RolloutKind) -> String {
         ComponentResult::Cancelled => {
             format!("    {} {name} ({took}, cancelled){reason}\n", styled("✗", WARN))
         }
-        ComponentResult::Skipped => format!("    {} {name} (skipped){reason}\n", styled("-", DETAIL)),
+        ComponentResult::Skipped => {
+            let notice = report.notice.as_ref().map(|notice| format!(": {}", escape(notice)));
+            format!("    {} {name} (skipped){reason}{}\n", styled("-", DETAIL), notice.unwrap_or_default())
+        }
         ComponentResult::Planned => {
             let mut details = vec![commits(report.previous_commit.as_ref(), &report.commit)];
             details.extend(report.changes.map(planned_changes));

@@ -1,16 +1,21 @@
 //! The deployment's file as it stood in each of the commits.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use indexmap::IndexSet;
 
 use crate::cli::context::CommitSource;
 use crate::cli::error::CommandError;
+use crate::cli::stacks::{CommitFiles, ImportedStacks};
 use crate::config::{AtmosConfig, ConfigError, load_deployment};
 use crate::deployment::configuration_diff::{
     ComponentSides, ConfigurationSide, across_targets, of_components, of_deployment, of_target,
 };
+use crate::deployment::definition::Values;
 use crate::deployment::diff::ConfigurationDifference;
+use crate::deployment::resolution::Resolution;
+use crate::deployment::stack_layer::{KnownOutputs, NoStacks};
 use crate::deployment::{CommitId, ComponentName, Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
 
@@ -18,8 +23,11 @@ use super::side::Side;
 
 /// The deployment as several commits declare it.
 pub(super) struct Configurations {
-    by_commit: BTreeMap<CommitId, Deployment>,
+    by_commit: BTreeMap<CommitId, (Deployment, ImportedStacks)>,
 }
+
+/// What differs, and what could not be resolved.
+pub(super) type Compared = (Vec<ConfigurationDifference>, IndexSet<String>);
 
 impl Configurations {
     /// Reads the deployment in each of the commits, and says of which it cannot be read.
@@ -37,7 +45,8 @@ impl Configurations {
             let at = commit.short();
             match load_deployment(&source, config, name) {
                 Ok(loaded) => {
-                    by_commit.insert(commit.clone(), loaded.deployment);
+                    let stacks = ImportedStacks::new(CommitFiles::new(repository, commit.clone())?, config);
+                    by_commit.insert(commit.clone(), (loaded.deployment, stacks));
                 }
                 Err(ConfigError::NotFound { .. }) => {
                     warnings
@@ -55,22 +64,17 @@ impl Configurations {
 
     /// The deployment as a commit declares it.
     pub(super) fn at(&self, commit: &CommitId) -> Option<&Deployment> {
-        self.by_commit.get(commit)
+        self.by_commit.get(commit).map(|(deployment, _)| deployment)
     }
 
     /// The deployment in every commit that declares it.
     pub(super) fn deployments(&self) -> impl Iterator<Item = &Deployment> {
-        self.by_commit.values()
+        self.by_commit.values().map(|(deployment, _)| deployment)
     }
 
-    /// What differs between the sides. `whole` also looks at what is not about single components.
-    pub(super) fn compare(
-        &self,
-        chosen: &[ComponentName],
-        from: &Side,
-        to: &Side,
-        whole: bool,
-    ) -> Vec<ConfigurationDifference> {
+    /// What differs between the sides, and what of their stacks cannot be used. `whole` also looks at what is not about single components.
+    pub(super) fn compare(&self, chosen: &[ComponentName], from: &Side, to: &Side, whole: bool) -> Compared {
+        let problems = RefCell::new(IndexSet::new());
         let (before, after) = (self.at(&from.commit), self.at(&to.commit));
         let mut differences = if whole { of_deployment(before, after) } else { Vec::new() };
         let at = |from_target, to_target| {
@@ -78,8 +82,8 @@ impl Configurations {
                 .iter()
                 .map(|component| ComponentSides {
                     component,
-                    from: self.component_side(from, component, from_target),
-                    to: self.component_side(to, component, to_target),
+                    from: self.component_side(from, component, from_target, &problems),
+                    to: self.component_side(to, component, to_target, &problems),
                 })
                 .filter(|sides| sides.from.is_some() || sides.to.is_some())
                 .collect();
@@ -101,15 +105,34 @@ impl Configurations {
                 differences.extend(across_targets(&by_target));
             }
         }
-        differences
+        (differences, problems.into_inner())
     }
 
+    /// A component of one side. Where its stacks cannot be used, what the deployment says stands alone.
     fn component_side<'a>(
         &'a self,
         side: &Side,
         component: &ComponentName,
         target: &'a TargetName,
+        problems: &RefCell<IndexSet<String>>,
     ) -> Option<ConfigurationSide<'a>> {
-        Some(ConfigurationSide { deployment: self.at(side.commits.get(component)?)?, target })
+        let commit = side.commits.get(component)?;
+        let (deployment, stacks) = self.by_commit.get(commit)?;
+        let resolution = Resolution {
+            deployment,
+            component: deployment.component(component)?,
+            target: deployment.targets.get(target)?,
+            command_line: &Values::new(),
+            stacks,
+            outputs: KnownOutputs::AsWritten,
+            repository_root: None,
+            templates: None,
+        };
+        let resolved = resolution.resolve().or_else(|error| {
+            let at = commit.short();
+            problems.borrow_mut().insert(format!("the stacks of {component} in commit {at}: {error}"));
+            Resolution { stacks: &NoStacks, ..resolution }.resolve()
+        });
+        Some(ConfigurationSide { deployment, target, vars: resolved.ok()?.variables.values })
     }
 }

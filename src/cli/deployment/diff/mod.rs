@@ -108,13 +108,17 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         context.streams().note(&note);
     }
     let (divergence, files) = compare_commits(repository.git(), &from.commit, &to.commit, args)?;
+    let (configuration, problems) = configurations.compare(&chosen, &from, &to, args.component.is_empty());
+    for problem in problems {
+        context.warn(&problem);
+    }
     let view = DiffView {
         deployment: args.deployment.clone(),
         commits_ahead: divergence.ahead,
         commits_behind: divergence.behind,
         commits: summaries(&repository, &divergence)?,
         components: components(&chosen, &from, &to, &deployment, &state, &configurations),
-        configuration: configurations.compare(&chosen, &from, &to, args.component.is_empty()),
+        configuration,
         files,
         drift: Drift::NotChecked,
         from: from.shown(),

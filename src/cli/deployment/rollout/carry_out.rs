@@ -10,7 +10,7 @@ use super::refusal::not_acquired;
 use super::report::{event_sink, shown};
 use super::{Args, approve, signals};
 use crate::cancellation::Cancellation;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, records};
 use crate::cli::error::{CommandError, exit};
 use crate::component::Mode;
 use crate::deployment::approval::Approval;
@@ -147,7 +147,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             let published = self.prepared.ledger.publish_pending(&snapshot.pending)?;
             self.context
                 .streams()
-                .note(&format!("  Published what earlier runs had left behind: {published} records\n"));
+                .note(&format!("  Published what earlier runs had left behind: {}\n", records(published)));
             *snapshot = self.prepared.ledger.read(&self.prepared.scope())?;
         }
         if run_id.is_none() {

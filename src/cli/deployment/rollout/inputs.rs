@@ -44,8 +44,13 @@ impl Undertaking<'_, '_> {
         let mut components = Vec::new();
         for planned in &plan.components {
             let definition = definitions.get(&planned.commit);
-            match definition.and_then(|deployment| deployment.component(&planned.component)) {
-                Some(component) => components.push(component),
+            let component = definition
+                .and_then(|deployment| Some((deployment, deployment.component(&planned.component)?)));
+            match component {
+                // Stacks say which program runs it.
+                Some((deployment, component))
+                    if component.kind == ComponentKind::Terraform && !deployment.stacks.is_empty() => {}
+                Some((_, component)) => components.push(component),
                 None => {
                     return Err(CommandError::new(
                         exit::USAGE,
@@ -62,6 +67,7 @@ impl Undertaking<'_, '_> {
                 }
             }
         }
+        self.check_stacks(plan, definitions)?;
         preflight(components, &self.terraform(), &self.environment()).map_err(|error| {
             let shown = CommandError::new(exit::USAGE, "preflight", error.to_string());
             match error {
@@ -106,11 +112,11 @@ impl Undertaking<'_, '_> {
             .map_or_else(|| repository.common_dir().join("atmos"), |root| root.join(".atmos"))
     }
 
-    fn environment(&self) -> Environment {
+    pub(super) fn environment(&self) -> Environment {
         self.context.environment().iter().cloned().collect()
     }
 
-    fn terraform(&self) -> TerraformSettings {
+    pub(super) fn terraform(&self) -> TerraformSettings {
         let config = &self.prepared.project.config;
         TerraformSettings {
             program: config.command(ComponentKind::Terraform).to_owned(),
@@ -130,6 +136,8 @@ impl Undertaking<'_, '_> {
         done: BTreeMap<ComponentName, LedgerRecord>,
     ) -> Result<Rollout, CommandError> {
         let (images, build_ids) = self.images(plan)?;
+        let stacks = self.stacks(&definitions)?;
+        let disabled = self.disabled(plan, &definitions, &stacks)?;
         let mut metadata = self.prepared.metadata.clone();
         if plan.promotion_check_skipped {
             metadata.insert("promotion_check".to_owned(), "skipped".to_owned());
@@ -138,6 +146,8 @@ impl Undertaking<'_, '_> {
             dependencies: dependencies(self.prepared.components(), &plan.components),
             plan: plan.clone(),
             definitions,
+            stacks,
+            disabled,
             mode,
             run_id: run_id.to_owned(),
             deployed_by: self.prepared.run.actor.clone(),

@@ -8,6 +8,7 @@ mod prepare;
 mod refusal;
 mod report;
 mod signals;
+mod stacks;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;

@@ -1,0 +1,145 @@
+//! Rendering the comment within a platform's limit.
+
+use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
+
+use super::{CommentInput, CommentView};
+use crate::ci::markdown;
+
+/// The comment as it comes with the tool.
+const BUILT_IN: &str = include_str!("../../../templates/comment.md.hbs");
+
+/// How many rows the lists have at most, tried until the text fits. Without rows there are still the counts.
+const ROWS: [usize; 8] = [500, 200, 100, 50, 25, 10, 3, 0];
+
+/// A template that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CommentError {
+    #[error("the comment template cannot be read: {0}")]
+    Template(Box<handlebars::TemplateError>),
+    #[error("the comment template cannot be rendered: {0}")]
+    Render(#[from] Box<handlebars::RenderError>),
+    /// A template that writes more than the limit even without rows.
+    #[error("the comment has {length} characters without any rows, and the limit is {limit}")]
+    TooLong { length: usize, limit: usize },
+}
+
+/// How long a text may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// In UTF-16 units, the strictest way to count what platforms call characters.
+    Characters(usize),
+    /// For files.
+    Bytes(usize),
+}
+
+impl Limit {
+    fn measure(self, text: &str) -> (usize, usize) {
+        match self {
+            Self::Characters(limit) => (text.encode_utf16().count(), limit),
+            Self::Bytes(limit) => (text.len(), limit),
+        }
+    }
+}
+
+/// A rendered comment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub markdown: String,
+    /// Rows were left out; the step's summary has room for them.
+    pub shortened: bool,
+}
+
+/// What turns a [`CommentView`] into Markdown.
+///
+/// `{{value}}` escapes; `{{code value}}` shows code, `{{link text url}}` and `{{code_link text url}}` link where there is a
+/// web address.
+#[derive(Debug)]
+pub struct CommentTemplate {
+    registry: Handlebars<'static>,
+}
+
+/// The template's name in the registry and in its errors.
+const NAME: &str = "comment";
+
+impl CommentTemplate {
+    /// The template that comes with the tool.
+    pub fn built_in() -> Result<Self, CommentError> {
+        Self::new(BUILT_IN)
+    }
+
+    /// A template of the user's own.
+    pub fn new(source: &str) -> Result<Self, CommentError> {
+        let mut registry = Handlebars::new();
+        registry.set_strict_mode(true);
+        registry.register_escape_fn(markdown::escape);
+        registry.register_helper("code", Box::new(code));
+        registry.register_helper("link", Box::new(link));
+        registry.register_helper("code_link", Box::new(code_link));
+        registry
+            .register_template_string(NAME, source)
+            .map_err(|error| CommentError::Template(Box::new(error)))?;
+        Ok(Self { registry })
+    }
+
+    /// The comment with as many rows as fit.
+    pub fn render(&self, input: &CommentInput<'_>, limit: Limit) -> Result<Rendered, CommentError> {
+        let (mut length, mut most) = (0, 0);
+        for rows in ROWS {
+            let view = CommentView::new(input, rows);
+            let markdown = self.registry.render(NAME, &view).map_err(Box::new)?;
+            (length, most) = limit.measure(&markdown);
+            if length <= most {
+                return Ok(Rendered { markdown, shortened: view.shortened });
+            }
+        }
+        Err(CommentError::TooLong { length, limit: most })
+    }
+}
+
+/// A helper's parameter as text; nothing for null.
+fn parameter<'a>(
+    helper: &'a Helper<'_>,
+    index: usize,
+    name: &'static str,
+) -> Result<Option<&'a str>, RenderErrorReason> {
+    let value = helper.param(index).ok_or(RenderErrorReason::ParamNotFoundForIndex(name, index))?.value();
+    match value {
+        serde_json::Value::Null => Ok(None),
+        value => value.as_str().map(Some).ok_or_else(|| RenderErrorReason::InvalidParamType("string")),
+    }
+}
+
+fn code(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    out.write(&markdown::code(parameter(helper, 0, "code")?.unwrap_or_default()))?;
+    Ok(())
+}
+
+fn link(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let text = markdown::escape(parameter(helper, 0, "link")?.unwrap_or_default());
+    out.write(&markdown::link(&text, parameter(helper, 1, "link")?.unwrap_or_default()))?;
+    Ok(())
+}
+
+fn code_link(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let text = markdown::code(parameter(helper, 0, "code_link")?.unwrap_or_default());
+    out.write(&markdown::link(&text, parameter(helper, 1, "code_link")?.unwrap_or_default()))?;
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! The comment as reviewers get it, with ordinary deployments, huge ones and hostile ones.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::deployment::ComponentKind;
+use crate::deployment::definition::ApprovalMethod;
+use crate::deployment::diff::{CommitSummary, ConfigurationDifference, DiffSide, Drift, SideName};
+use crate::deployment::fixtures::{self, commit, component_name, target_name, time};
+use crate::deployment::promotion_status::promotion_status;
+use crate::deployment::rollout_report::{
+    Changes, ComponentReport, ComponentResult, RolloutKind, RolloutResult,
+};
+
+/// Everything that a [`CommentInput`] borrows.
+struct Story {
+    standing: PromotionView,
+    presence: BTreeMap<TargetName, Presence>,
+    rollout: RolloutReport,
+    diff: DiffView,
+    plan: RolloutReport,
+    approvals: Vec<(TargetName, Approval)>,
+    runs: Vec<RunLink>,
+}
+
+impl Story {
+    /// `payment-service` with these components, all of which a promotion to prod would change.
+    fn new(components: &[&str], summary: &str) -> Self {
+        let deployment =
+            fixtures::deployment(components, &[("dev", &[]), ("staging", &["dev"]), ("prod", &["staging"])]);
+        let on = |target, short, at| {
+            components
+                .iter()
+                .map(|name| (*name, fixtures::running(target, name, short, at)))
+                .collect::<Vec<_>>()
+        };
+        let state = fixtures::state(vec![
+            ("dev", on("dev", "def456a", "2025-01-23T15:30:00Z")),
+            ("staging", on("staging", "def456a", "2025-01-23T15:45:00Z")),
+            ("prod", on("prod", "abc123d", "2025-01-20T09:15:00Z")),
+        ]);
+        let behind = BTreeMap::from([(target_name("prod"), 3)]);
+        let standing = promotion_status(&deployment, &state, &behind, time("2025-01-23T16:00:00Z"));
+        let summaries = [summary, "Increase the check interval to 30 s", "Update dependencies"];
+        let commits = summaries.iter().enumerate().map(|(number, summary)| CommitSummary {
+            commit: commit(&format!("c0ffee{number}")),
+            summary: (*summary).to_owned(),
+            only_in: SideName::To,
+        });
+        let side =
+            |target: &str| DiffSide { target: Some(target_name(target)), commit: None, deployed_at: None };
+        Self {
+            presence: BTreeMap::from([
+                (target_name("dev"), Presence::Deployed),
+                (target_name("staging"), Presence::Partly { components: 2, of: 3 }),
+            ]),
+            rollout: report("staging", components, ComponentResult::Success),
+            diff: DiffView {
+                deployment: "payment-service".parse().unwrap(),
+                from: side("prod"),
+                to: side("staging"),
+                commits_ahead: 0,
+                commits_behind: 3,
+                commits: commits.collect(),
+                components: Vec::new(),
+                configuration: vec![
+                    ConfigurationDifference {
+                        path: "context.cpu".to_owned(),
+                        from: Some(json!(1024)),
+                        to: Some(json!(2048)),
+                    },
+                    ConfigurationDifference {
+                        path: "context.log_level".to_owned(),
+                        from: None,
+                        to: Some(json!(summary)),
+                    },
+                ],
+                files: None,
+                drift: Drift::NotChecked,
+            },
+            plan: report("prod", components, ComponentResult::Planned),
+            approvals: vec![(
+                target_name("staging"),
+                Approval {
+                    method: ApprovalMethod::Ci,
+                    approved_by: "alice".to_owned(),
+                    approved_at: time("2025-01-23T15:44:00Z"),
+                },
+            )],
+            runs: vec![RunLink {
+                name: "Deploy #128".to_owned(),
+                address: "https://github.com/acme/shop/actions/runs/128".to_owned(),
+            }],
+            standing,
+        }
+    }
+
+    fn render(&self, template: &CommentTemplate, limit: Limit) -> Result<Rendered, CommentError> {
+        let promotions: Vec<_> = self
+            .standing
+            .edges
+            .iter()
+            .map(|edge| {
+                let is_next = edge.to == target_name("prod");
+                PromotionPreview {
+                    edge,
+                    diff: is_next.then_some(&self.diff),
+                    plan: is_next.then_some(&self.plan),
+                    digest: is_next.then_some("sha256:4f5c"),
+                }
+            })
+            .collect();
+        let input = CommentInput {
+            standing: &self.standing,
+            presence: &self.presence,
+            rollout: Some(&self.rollout),
+            promotions: &promotions,
+            approvals: &self.approvals,
+            runs: &self.runs,
+            commit_address: Some("https://github.com/acme/shop/commit/"),
+            now: time("2025-01-23T16:00:00Z"),
+        };
+        template.render(&input, limit)
+    }
+
+    fn markdown(&self, characters: usize) -> Rendered {
+        self.render(&CommentTemplate::built_in().unwrap(), Limit::Characters(characters)).unwrap()
+    }
+}
+
+fn report(target: &str, components: &[&str], status: ComponentResult) -> RolloutReport {
+    let component = |(number, name): (usize, &&str)| ComponentReport {
+        component: component_name(name),
+        kind: ComponentKind::Terraform,
+        previous_commit: Some(commit("abc123d")),
+        commit: commit("def456a"),
+        status,
+        record: None,
+        duration: Duration::from_secs(1),
+        changes: Some(Changes { add: number as u64, change: 1, destroy: u64::from(number == 2) }),
+        error: None,
+        notice: None,
+    };
+    RolloutReport {
+        deployment: "payment-service".parse().unwrap(),
+        target: target_name(target),
+        kind: RolloutKind::Promotion { from: target_name("dev") },
+        dry_run: status == ComponentResult::Planned,
+        result: RolloutResult::Success,
+        approval: None,
+        components: components.iter().enumerate().map(component).collect(),
+        duration: Duration::from_secs(4),
+        unpublished: 0,
+    }
+}
+
+const GITHUB: usize = 65_536;
+
+/// What each line of a table, a list or a paragraph must hold to, whatever went into it.
+fn assert_sound(markdown: &str) {
+    let mut columns = None;
+    let mut open = 0_i32;
+    for line in markdown.lines() {
+        let plain = line.replace("\\|", "");
+        if line.starts_with('|') {
+            let cells = plain.matches('|').count();
+            assert_eq!(*columns.get_or_insert(cells), cells, "a torn row: {line}");
+            assert!(line.ends_with('|'), "a torn row: {line}");
+        } else {
+            columns = None;
+        }
+        open += i32::from(line.starts_with("<details")) - i32::from(line == "</details>");
+        assert!((0..=1).contains(&open), "unbalanced: {line}");
+        // The only HTML is the template's own.
+        let html = line
+            .replace("<code>", "")
+            .replace("</code>", "")
+            .replace("<sub>", "")
+            .replace("</sub>", "")
+            .replace("<summary>", "")
+            .replace("</summary>", "");
+        assert!(
+            !html.contains('<') || ["<details>", "<details open>", "</details>"].contains(&line),
+            "{line}"
+        );
+    }
+    assert_eq!(open, 0);
+    assert_eq!(markdown.matches("```").count() % 2, 0);
+    // Every mention and reference is broken, apart from addresses.
+    for (index, sign) in markdown.char_indices().filter(|(_, c)| *c == '@' || *c == '#') {
+        let rest = &markdown[index + 1..];
+        let heading = sign == '#' && (index == 0 || markdown[..index].ends_with(['\n', '#']));
+        let entity = sign == '#' && markdown[..index].ends_with('&');
+        assert!(heading || entity || rest.starts_with("&#8203;"), "{sign}{}", &rest[..rest.len().min(20)]);
+    }
+    assert!(!markdown.contains("${{"));
+}
+
+#[test]
+fn a_reviewer_sees_where_the_change_is_and_what_comes_next() {
+    let mut story = Story::new(&["api", "worker", "database"], "Add connection pooling");
+    let failed = &mut story.rollout.components[1];
+    failed.status = ComponentResult::Failed;
+    failed.error = Some("terraform apply: exit status 1".to_owned());
+    story.rollout.result = RolloutResult::Failed;
+    let rendered = story.markdown(GITHUB);
+    assert!(!rendered.shortened);
+    assert_sound(&rendered.markdown);
+    insta::assert_snapshot!("comment", rendered.markdown);
+}
+
+#[test]
+fn the_first_comment_of_a_deployment_has_little_to_say() {
+    let mut story = Story::new(&[], "");
+    story.presence.clear();
+    story.approvals.clear();
+    story.runs.clear();
+    story.diff.commits.clear();
+    story.diff.configuration.clear();
+    story.diff.commits_behind = 0;
+    insta::assert_snapshot!("empty_comment", story.markdown(GITHUB).markdown);
+}
+
+#[test]
+fn what_others_write_is_text() {
+    let hostile = "%0A::set-output|x\r\n| a | b |\n# h @org/team <img src=x onerror=alert(1)> `c` ${{ secrets.T }} \
+                   </details> <!-- fixes #1 ```\n/close";
+    let mut story = Story::new(&["a|b`@c", "</details>"], hostile);
+    story.rollout.components[0].error = Some(hostile.to_owned());
+    story.approvals[0].1.approved_by = hostile.to_owned();
+    story.runs[0].name = hostile.to_owned();
+    story.standing.targets[1].freeze = Some(crate::deployment::promotion_status::Freeze {
+        holder: "@ops".to_owned(),
+        reason: Some(hostile.to_owned()),
+        expires_at: None,
+    });
+    let rendered = story.markdown(GITHUB);
+    assert_sound(&rendered.markdown);
+    insta::assert_snapshot!("hostile_comment", rendered.markdown);
+}
+
+#[test]
+fn rows_give_way_before_the_limit_and_the_counts_stay() {
+    let names: Vec<_> = (0..2000).map(|n| format!("platform/service-{n}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let story = Story::new(&names, "Add connection pooling");
+    for limit in [GITHUB, 20_000, 5_000, 3_000] {
+        let rendered = story.markdown(limit);
+        assert!(rendered.shortened);
+        assert!(rendered.markdown.encode_utf16().count() <= limit);
+        assert_sound(&rendered.markdown);
+        assert!(rendered.markdown.contains("3 commits, 2000 components, 2 configuration values"));
+        assert!(rendered.markdown.contains("Shortened to fit"));
+    }
+    let summary = story.render(&CommentTemplate::built_in().unwrap(), Limit::Bytes(1 << 20)).unwrap();
+    assert!(summary.markdown.contains("Components (2000)"));
+}
+
+#[test]
+fn a_template_of_one_s_own_escapes_by_itself() {
+    let story = Story::new(&["api"], "@org/all | <b>");
+    let template =
+        CommentTemplate::new("{{#each promotions}}{{#each commits.rows}}{{summary}}\n{{/each}}{{/each}}")
+            .unwrap();
+    let markdown = story.render(&template, Limit::Characters(GITHUB)).unwrap().markdown;
+    assert!(markdown.starts_with("@&#8203;org/all \\| &lt;b&gt;\n"), "{markdown}");
+}
+
+#[test]
+fn a_template_of_one_s_own_is_told_what_is_wrong_with_it() {
+    let error = CommentTemplate::new("{{#if x}}").unwrap_err().to_string();
+    assert!(error.contains("template cannot be read"), "{error}");
+    let story = Story::new(&["api"], "");
+    let misspelt = CommentTemplate::new("one\n  {{deploymnet}}").unwrap();
+    let error = story.render(&misspelt, Limit::Characters(GITHUB)).unwrap_err().to_string();
+    assert!(error.contains("deploymnet") && error.contains("line 2"), "{error}");
+    let endless = CommentTemplate::new(&"x".repeat(100)).unwrap();
+    let error = story.render(&endless, Limit::Characters(99)).unwrap_err();
+    assert!(matches!(error, CommentError::TooLong { length: 100, limit: 99 }));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_text_breaks_the_comment(
+        names in prop::collection::btree_set("[a-z<>|`@#&*_\\[\\]\u{202e}é ]{1,24}", 1..260),
+        hostile in "(?s)[\\PC\n\r|`<>@#*_\\[\\](){}$!~-]{0,200}",
+        limit in prop::sample::select(vec![GITHUB, 12_000, 4_000]),
+    ) {
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let mut story = Story::new(&names, &hostile);
+        story.rollout.components[0].error = Some(hostile.clone());
+        story.approvals[0].1.approved_by.clone_from(&hostile);
+        let rendered = story.markdown(limit);
+        prop_assert!(rendered.markdown.encode_utf16().count() <= limit);
+        assert_sound(&rendered.markdown);
+        prop_assert!(rendered.markdown.contains("### `payment-service`: dev "));
+    }
+}

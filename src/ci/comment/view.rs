@@ -1,0 +1,146 @@
+//! What the comment's template sees: the contract with those who bring their own.
+//!
+//! Text is as it was written by whoever wrote it; `{{value}}` in a template escapes it. Everything is always there: absent
+//! values are null, lists are empty.
+
+use serde::Serialize;
+
+/// The comment of one deployment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CommentView {
+    pub deployment: String,
+    /// In the order of the deployment file.
+    pub targets: Vec<TargetView>,
+    /// What this run did, or would do.
+    pub rollout: Option<RolloutView>,
+    /// What can be promoted next, and what cannot.
+    pub promotions: Vec<PromotionPreviewView>,
+    pub approvals: List<ApprovalView>,
+    pub runs: List<LinkView>,
+    /// `2025-01-23 15:30 UTC`.
+    pub updated_at: String,
+    /// Rows were left out, because the platform limits comments.
+    pub shortened: bool,
+}
+
+/// The first rows of something, and how many there are.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct List<T> {
+    pub rows: Vec<T>,
+    pub total: usize,
+    pub omitted: usize,
+}
+
+/// Something with an address.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LinkView {
+    pub text: String,
+    pub url: Option<String>,
+}
+
+/// One target.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TargetView {
+    pub name: String,
+    pub symbol: &'static str,
+    /// How much of the change runs there: `deployed`, `2 of 3 components`, `failed`, `not yet`.
+    pub presence: String,
+    pub commits: List<LinkView>,
+    pub deployed_at: Option<String>,
+    /// The newest records' worst status: `success`, `failed`, `cancelled`.
+    pub status: Option<&'static str>,
+    pub requires_approval: bool,
+    /// By whom it is frozen, and why.
+    pub frozen: Option<String>,
+    pub commits_behind: Option<usize>,
+}
+
+/// A rollout.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RolloutView {
+    pub symbol: &'static str,
+    /// `Rolled out to dev`, `Plan for dev`, `Promotion from dev to staging failed`.
+    pub title: String,
+    pub target: String,
+    pub dry_run: bool,
+    /// Every component did what it should.
+    pub succeeded: bool,
+    /// `3 succeeded, 1 failed`.
+    pub counts: String,
+    /// `+4 ~2 -1`; null where no plan counted.
+    pub plan: Option<String>,
+    /// Failures first.
+    pub components: List<ComponentView>,
+}
+
+/// One component of a rollout or of a promotion.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ComponentView {
+    pub name: String,
+    pub kind: &'static str,
+    /// Empty for a component that a promotion can take along.
+    pub symbol: &'static str,
+    /// What runs before; null where nothing does.
+    pub from: Option<LinkView>,
+    /// What runs after.
+    pub to: Option<LinkView>,
+    pub plan: Option<String>,
+    /// Why it failed, was skipped or stays behind.
+    pub note: Option<String>,
+}
+
+/// A promotion.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PromotionPreviewView {
+    pub from: String,
+    pub to: String,
+    /// `ready`, `up to date`, `nothing to promote`, `blocked`.
+    pub state: &'static str,
+    pub symbol: &'static str,
+    pub requires_approval: bool,
+    /// A rollback runs on the target: only a person promotes onto it.
+    pub hold: bool,
+    pub blockers: Vec<String>,
+    /// `3 commits, 2 of 12 components, 3 configuration values`; null where nothing changes.
+    pub changes: Option<String>,
+    /// `+4 ~2 -1`; null where no plan counted.
+    pub plan: Option<String>,
+    /// The plan destroys something.
+    pub destroys: bool,
+    /// What a promotion brings, and what it takes away.
+    pub commits: List<CommitView>,
+    /// Those that change.
+    pub components: List<ComponentView>,
+    pub configuration: List<ConfigurationView>,
+    pub digest: Option<String>,
+    /// The command that does it.
+    pub command: String,
+}
+
+/// One commit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CommitView {
+    pub commit: LinkView,
+    pub summary: String,
+    /// The promotion takes it away.
+    pub removed: bool,
+}
+
+/// One configuration value.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConfigurationView {
+    pub path: String,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    /// `added`, `increased`, …
+    pub change: &'static str,
+}
+
+/// Somebody who agreed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ApprovalView {
+    pub target: String,
+    pub approved_by: String,
+    pub approved_at: String,
+    pub method: &'static str,
+}

@@ -1,0 +1,125 @@
+//! The stacks of what is rolled out, looked at before anything is applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::carry_out::Undertaking;
+use crate::cli::error::{CommandError, exit};
+use crate::cli::stacks::{CommitFiles, ImportedStacks, environment_of};
+use crate::component::TerraformSettings;
+use crate::deployment::resolution::Resolution;
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
+use crate::deployment::stack_layer::{Deployable, KnownOutputs, StackLayer, StackLayers};
+use crate::deployment::{CommitId, ComponentName, Deployment};
+use crate::render::document::error::Hint;
+
+/// The stacks of each commit.
+type Stacks = BTreeMap<CommitId, Arc<dyn StackLayers>>;
+
+impl Undertaking<'_, '_> {
+    /// The stacks that each of the commits has, where its deployment imports any.
+    pub(super) fn stacks(
+        &self,
+        definitions: &BTreeMap<CommitId, Deployment>,
+    ) -> Result<Stacks, CommandError> {
+        let (repository, config) = (self.prepared.repository, &self.prepared.project.config);
+        let importing = definitions.iter().filter(|(_, deployment)| !deployment.stacks.is_empty());
+        importing
+            .map(|(commit, _)| {
+                let files = CommitFiles::new(repository, commit.clone())?;
+                let environment = environment_of(self.context.environment());
+                let stacks = ImportedStacks::new(files, config).with_environment(environment);
+                Ok((commit.clone(), Arc::new(stacks) as Arc<dyn StackLayers>))
+            })
+            .collect()
+    }
+
+    /// Finds out what is wrong with the stacks of the plan's components, and which of them may not be rolled out.
+    pub(super) fn check_stacks(
+        &self,
+        plan: &RolloutPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
+    ) -> Result<(), CommandError> {
+        let stacks = self.stacks(definitions)?;
+        for (planned, layer) in self.layers(plan, definitions, &stacks)? {
+            let component = &planned.component;
+            match layer.deployable {
+                Deployable::Yes => {}
+                Deployable::Disabled => continue,
+                Deployable::Abstract => {
+                    let message = format!(
+                        "{component} is abstract in its stacks (metadata.type): it is there to be inherited from"
+                    );
+                    return Err(CommandError::new(exit::USAGE, "abstract_component", message).hint(
+                        Hint::note(
+                            "Remove it from the deployment, or let a component of its own inherit from it",
+                        ),
+                    ));
+                }
+                Deployable::Locked => {
+                    let message = format!("{component} is locked by its stacks (metadata.locked)");
+                    return Err(CommandError::new(exit::REFUSED, "locked_component", message)
+                        .hint(Hint::note("Unlock it in the stack that locks it, and commit that")));
+                }
+            }
+            if let Some(program) = layer.program {
+                self.check_program(component, program)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The components that their stacks disable.
+    pub(super) fn disabled(
+        &self,
+        plan: &RolloutPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
+        stacks: &Stacks,
+    ) -> Result<BTreeSet<ComponentName>, CommandError> {
+        let layers = self.layers(plan, definitions, stacks)?.into_iter();
+        let disabled = layers.filter(|(_, layer)| layer.deployable == Deployable::Disabled);
+        Ok(disabled.map(|(planned, _)| planned.component.clone()).collect())
+    }
+
+    /// What stacks say of the plan's components; outputs of others are not looked up.
+    fn layers<'p>(
+        &self,
+        plan: &'p RolloutPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
+        stacks: &Stacks,
+    ) -> Result<Vec<(&'p ComponentPlan, StackLayer)>, CommandError> {
+        let mut layers = Vec::new();
+        for planned in &plan.components {
+            let Some(stacks) = stacks.get(&planned.commit) else { continue };
+            let Some(deployment) = definitions.get(&planned.commit) else { continue };
+            let component = deployment.component(&planned.component);
+            let (Some(component), Some(target)) = (component, deployment.targets.get(&plan.target)) else {
+                continue;
+            };
+            let resolution = Resolution {
+                deployment,
+                component,
+                target,
+                command_line: &self.prepared.context,
+                stacks: &**stacks,
+                outputs: KnownOutputs::AsWritten,
+                repository_root: None,
+                templates: None,
+            };
+            let resolved = resolution.resolve().map_err(|error| {
+                CommandError::from(error).details([format!("in commit {}", planned.commit.short())])
+            })?;
+            layers.extend(resolved.stack.map(|layer| (planned, layer)));
+        }
+        Ok(layers)
+    }
+
+    /// Whether the program that a stack names for a terraform component is there.
+    fn check_program(&self, component: &ComponentName, program: String) -> Result<(), CommandError> {
+        let settings = TerraformSettings { program, ..self.terraform() };
+        settings.check(component, &self.environment()).map_err(|missing| {
+            let hint = Hint::note(missing.hint.clone());
+            CommandError::new(exit::USAGE, "preflight", missing.to_string()).hint(hint)
+        })
+    }
+}

@@ -1,0 +1,45 @@
+//! `atmos describe stacks`: every stack and its components.
+
+use std::process::ExitCode;
+
+use super::{ProcessingArgs, Tree, print};
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::stacks::{Describer, Filter, StackReader};
+
+/// Show the stacks and their components with everything resolved
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  atmos describe stacks
+  atmos describe stacks --stack dev --components vpc,ecs --sections vars,metadata
+  atmos describe stacks --component-types terraform --format json")]
+pub(super) struct Args {
+    /// Only this stack, by its name or its file
+    #[arg(short, long, env = "ATMOS_STACK", value_name = "STACK")]
+    stack: Option<String>,
+    /// Only these components
+    #[arg(long, value_name = "COMPONENTS", value_delimiter = ',')]
+    components: Vec<String>,
+    /// Only components of these types, such as terraform
+    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
+    component_types: Vec<String>,
+    /// Only these sections of each component, such as vars
+    #[arg(long, value_name = "SECTIONS", value_delimiter = ',')]
+    sections: Vec<String>,
+    #[command(flatten)]
+    processing: ProcessingArgs,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let tree = Tree::find(context)?;
+    let reader = StackReader::new(&*tree.files, &tree.settings);
+    let stacks = reader.all()?;
+    let describer = Describer::new(&reader, &tree.world, (&args.processing).into());
+    let filter = Filter {
+        stacks: args.stack.iter().cloned().collect(),
+        components: args.components.clone(),
+        kinds: args.component_types.clone(),
+        sections: args.sections.clone(),
+    };
+    print(context, &describer.stacks(&stacks, &filter)?)
+}

@@ -1,0 +1,235 @@
+//! What the stacks that a deployment imports say of its components: the imports and the deployment's own components as
+//! one synthetic manifest.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::world::as_written;
+use crate::config::AtmosConfig;
+use crate::deployment::definition::Values;
+use crate::deployment::stack_layer::{
+    Deployable, KnownOutputs, StackLayer, StackLayers, StackRefusal, StackRequest,
+};
+use crate::deployment::{Component, ComponentKind, ComponentName, Deployment};
+use crate::stacks::{
+    BACKEND_FILE, Describer, Functions, ImportRequest, Location, OutputRequest, PROVIDERS_FILE, Processing,
+    StackCache, StackComponent, StackError, StackFiles, StackReader, StackSettings,
+};
+
+/// The stacks of one tree of files, as its deployments import them. Nothing but what is imported is read.
+pub struct ImportedStacks {
+    files: Box<dyn StackFiles + Send>,
+    settings: StackSettings,
+    /// Whether a backend that stacks configure is written for terraform.
+    writes_backend: bool,
+    /// Absent where stacks are shown: what the environment holds may be secret.
+    environment: Option<BTreeMap<String, String>>,
+    cache: Arc<StackCache>,
+}
+
+impl ImportedStacks {
+    /// The stacks in these files, to be shown: `!env` stays as it is written.
+    pub fn new(files: impl StackFiles + Send + 'static, config: &AtmosConfig) -> Self {
+        Self {
+            files: Box::new(files),
+            settings: super::settings(config),
+            writes_backend: config.terraform.auto_generate_backend_file.unwrap_or(true),
+            environment: None,
+            cache: Arc::default(),
+        }
+    }
+
+    /// Likewise, to be used: `!env` reads these variables.
+    #[must_use]
+    pub fn with_environment(self, environment: BTreeMap<String, String>) -> Self {
+        Self { environment: Some(environment), ..self }
+    }
+
+    fn component(
+        &self,
+        request: &StackRequest<'_>,
+        functions: &dyn Functions,
+    ) -> Result<StackComponent, StackError> {
+        let (deployment, component) = (request.deployment, request.component);
+        let imports: Vec<_> = deployment.stacks.iter().map(import_request).collect();
+        let file = deployment.stacks.first().map(|stack| stack.file.as_str()).unwrap_or_default();
+        let reader = StackReader::with_cache(&*self.files, &self.settings, Arc::clone(&self.cache));
+        let stack = reader.compose(&stack_name(request), file, &imports, &manifest(request))?;
+        let describer = Describer::new(&reader, functions, Processing::STRICT);
+        describer.component(&stack, Some(component.kind.as_str()), component.name.as_str())
+    }
+
+    fn layer_of(&self, request: &StackRequest<'_>, mut described: StackComponent) -> StackLayer {
+        let component = request.component;
+        let own_file = request.deployment.stacks.first().map(|stack| stack.file.as_str());
+        let files = deciding_files(&described, own_file);
+        let mut generated_files = BTreeMap::new();
+        let mut program = None;
+        if component.kind == ComponentKind::Terraform {
+            program = described.sections.get("command").and_then(Value::as_str).map(str::to_owned);
+            let backend = described.backend_file().filter(|_| self.writes_backend);
+            generated_files.extend(backend.map(|backend| (BACKEND_FILE.to_owned(), backend)));
+            let providers = described.providers_file();
+            generated_files.extend(providers.map(|providers| (PROVIDERS_FILE.to_owned(), providers)));
+        }
+        let env = described.sections.remove("env");
+        StackLayer {
+            vars: described.variables(),
+            files,
+            folder: component.folder.clone().unwrap_or_else(|| described.folder().to_owned()),
+            env: env.as_ref().and_then(Value::as_object).map(environment).unwrap_or_default(),
+            program: program.filter(|program| !program.is_empty()),
+            generated_files,
+            deployable: if described.is_abstract {
+                Deployable::Abstract
+            } else if !described.is_enabled {
+                Deployable::Disabled
+            } else if described.is_locked {
+                Deployable::Locked
+            } else {
+                Deployable::Yes
+            },
+            workspace: described.workspace,
+            stack: described.stack,
+        }
+    }
+}
+
+impl StackLayers for ImportedStacks {
+    fn layer(&self, request: &StackRequest<'_>) -> Result<Option<StackLayer>, StackRefusal> {
+        if request.deployment.stacks.is_empty() {
+            return Ok(None);
+        }
+        let functions =
+            Answers { request, environment: self.environment.as_ref(), lacking: Mutex::default() };
+        let described = self.component(request, &functions).map_err(|error| {
+            let message = crate::cli::error::chain(&error);
+            match functions.lacking.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(Lacking::Outputs(component)) => StackRefusal::OutputsNeeded(component),
+                Some(Lacking::Output(component)) => StackRefusal::NoOutput { component, message },
+                None => {
+                    let hint = super::hint(&error, Some(&self.settings.base_path));
+                    StackRefusal::Invalid { message, hint }
+                }
+            }
+        })?;
+        Ok(Some(self.layer_of(request, described)))
+    }
+}
+
+/// The name of the stack that a deployment's imports make up on a target. It is the deployment's own: two deployments
+/// that import the same stacks do not share the workspaces in which terraform keeps their state.
+fn stack_name(request: &StackRequest<'_>) -> String {
+    format!("{}-{}", request.deployment.name, request.target)
+}
+
+fn import_request(import: &crate::deployment::definition::StackImport) -> ImportRequest {
+    let at = Location { file: import.file.as_str().into(), line: import.line, column: import.column };
+    ImportRequest { path: import.path.clone(), at }
+}
+
+/// What the deployment itself says of a component, as a stack manifest.
+fn manifest(request: &StackRequest<'_>) -> Values {
+    let Component { name, kind, folder, .. } = request.component;
+    let mut component = json!({ "vars": request.vars });
+    if let Some(folder) = folder {
+        component["component"] = json!(folder);
+    }
+    let mut manifest = Values::new();
+    manifest.insert("components".to_owned(), json!({ kind.as_str(): { name.as_str(): component } }));
+    manifest
+}
+
+/// The stack manifest that decides each variable, where the deployment's own file does not do it alone.
+fn deciding_files(described: &StackComponent, own_file: Option<&str>) -> indexmap::IndexMap<String, String> {
+    let vars = described.sections.get("sources").and_then(|sources| sources.get("vars"));
+    let vars = vars.and_then(Value::as_object).into_iter().flatten();
+    vars.filter_map(|(name, source)| {
+        let places = source.get("stack_dependencies")?.as_array()?;
+        let mut files = places.iter().filter_map(|place| place.get("stack_file")?.as_str());
+        Some((name.clone(), files.find(|file| Some(*file) != own_file)?.to_owned()))
+    })
+    .collect()
+}
+
+/// The `env` section as variables: null takes a variable away, what is no text is written as one.
+fn environment(section: &Values) -> BTreeMap<String, Option<String>> {
+    let text = |value: &Value| match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    section.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+/// What functions in stacks are answered while a deployment's component is resolved.
+struct Answers<'a> {
+    request: &'a StackRequest<'a>,
+    environment: Option<&'a BTreeMap<String, String>>,
+    /// What was asked for and is not there.
+    lacking: Mutex<Option<Lacking>>,
+}
+
+/// What a component lacks whose outputs are asked for.
+enum Lacking {
+    /// Nobody knows its outputs yet.
+    Outputs(ComponentName),
+    /// This output is not among them.
+    Output(ComponentName),
+}
+
+impl Answers<'_> {
+    fn lack(&self, lacking: Lacking) {
+        *self.lacking.lock().unwrap_or_else(PoisonError::into_inner) = Some(lacking);
+    }
+}
+
+impl Functions for Answers<'_> {
+    fn environment(&self, name: &str) -> Option<String> {
+        match self.environment {
+            Some(environment) => environment.get(name).cloned(),
+            None => Some(format!("!env {name}")),
+        }
+    }
+
+    fn repository_root(&self) -> Option<String> {
+        self.request.repository_root.map(str::to_owned)
+    }
+
+    fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Value, String> {
+        let KnownOutputs::Of(known) = self.request.outputs else { return Ok(as_written(request)) };
+        let deployment = self.request.deployment;
+        let target = self.request.target;
+        if request.stack != stack_name(self.request) && request.stack != target.as_str() {
+            return Err(format!(
+                "!terraform.output reads components of {} on {target}, not of the stack {}",
+                deployment.name, request.stack
+            ));
+        }
+        let component = terraform_component(deployment, request.component).ok_or_else(|| {
+            format!("{} has no terraform component called {}", deployment.name, request.component)
+        })?;
+        let Some(outputs) = known.get(component) else {
+            self.lack(Lacking::Outputs(component.clone()));
+            return Err(format!("the outputs of {component} are not known"));
+        };
+        let mut path = request.output.trim_start_matches('.').split('.');
+        let first = path.next().and_then(|name| outputs.get(name));
+        let value = path.try_fold(first, |value, name| Some(value?.get(name))).flatten();
+        value.cloned().ok_or_else(|| {
+            self.lack(Lacking::Output(component.clone()));
+            format!(
+                "{component} has no output {} on {target}: it is sensitive, or not there before the component \
+                 has been deployed",
+                request.output
+            )
+        })
+    }
+}
+
+fn terraform_component<'d>(deployment: &'d Deployment, name: &str) -> Option<&'d ComponentName> {
+    let of_kind = deployment.components.iter().filter(|component| component.kind == ComponentKind::Terraform);
+    of_kind.map(|component| &component.name).find(|component| component.as_str() == name)
+}

@@ -1,0 +1,85 @@
+//! Stacks as commands use them: where their files are, the settings that they follow, and what a deployment's imports
+//! say of its components.
+
+mod files;
+mod layers;
+mod world;
+
+use crate::config::AtmosConfig;
+use crate::config::atmos::ListMergeStrategy as ConfiguredLists;
+use crate::deployment::ComponentKind;
+use crate::render::document::error::Hint;
+use crate::stacks::{KindSettings, ListMergeStrategy, StackError, StackSettings};
+
+use super::error::{CommandError, chain, exit};
+
+pub use files::CommitFiles;
+pub use layers::ImportedStacks;
+pub use world::{World, environment_of};
+
+/// What stacks can use beside values.
+const SUPPORTED: &str = "Supported are !env, !include, !append, !unset, !literal, !repo-root, !terraform.output and \
+                         templates of plain field paths such as {{ .vars.stage }}";
+
+/// The settings of `atmos.yaml` that stacks depend on.
+#[must_use]
+pub fn settings(config: &AtmosConfig) -> StackSettings {
+    let default = StackSettings::default();
+    let kind = |kind: ComponentKind| {
+        let base_path = Some(config.components_directory(kind));
+        (kind.as_str().to_owned(), KindSettings { base_path, command: Some(config.command(kind).to_owned()) })
+    };
+    StackSettings {
+        base_path: config.stacks_directory(),
+        included_paths: config.stacks.included_paths.clone(),
+        excluded_paths: config.stacks.excluded_paths.clone(),
+        name_pattern: config.stacks.name_pattern.clone(),
+        name_template: config.stacks.name_template.clone(),
+        inherit_metadata: config.stacks.inherit_metadata.unwrap_or(default.inherit_metadata),
+        list_merge_strategy: match config.list_merge_strategy {
+            ConfiguredLists::Replace => ListMergeStrategy::Replace,
+            ConfiguredLists::Append => ListMergeStrategy::Append,
+            ConfiguredLists::Merge => ListMergeStrategy::Merge,
+        },
+        templates: config.templates.enabled.unwrap_or(default.templates),
+        template_evaluations: config
+            .templates
+            .evaluations
+            .and_then(|evaluations| evaluations.try_into().ok())
+            .unwrap_or(default.template_evaluations),
+        kinds: [ComponentKind::Terraform, ComponentKind::Helmfile].map(kind).into(),
+        workspaces_enabled: config.terraform.workspaces_enabled.unwrap_or(default.workspaces_enabled),
+        ..default
+    }
+}
+
+/// What to do about stacks that cannot be used.
+fn hint(error: &StackError, stacks_directory: Option<&str>) -> Option<String> {
+    match (error, stacks_directory) {
+        (StackError::ImportNotFound { .. }, Some(directory)) => Some(format!(
+            "Imports are looked for in {directory}, or beside the file if they start with ./ or ../"
+        )),
+        (StackError::Unsupported { what, .. }, _) if what.contains("not supported") => {
+            Some(SUPPORTED.to_owned())
+        }
+        _ => None,
+    }
+}
+
+impl From<StackError> for CommandError {
+    fn from(error: StackError) -> Self {
+        let code = match error {
+            StackError::UnknownStack { .. } => "unknown_stack",
+            StackError::UnknownComponent { .. } => "unknown_component",
+            _ => "stacks",
+        };
+        let exit_code = if matches!(error, StackError::Read { .. }) { exit::FAILED } else { exit::USAGE };
+        let shown = Self::new(exit_code, code, chain(&error));
+        match (hint(&error, None), &error) {
+            (Some(hint), _) => shown.hint(Hint::note(hint)),
+            (None, StackError::UnknownStack { .. } | StackError::UnknownComponent { .. }) => shown
+                .hint(Hint::command("To see which there are", "atmos describe stacks --sections component")),
+            (None, _) => shown,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What functions in stacks ask of the world when stacks are shown.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use serde_json::Value;
+
+use crate::stacks::{Functions, OutputRequest};
+
+/// The environment and the repository; outputs are shown as they are asked for.
+pub struct World {
+    pub environment: BTreeMap<String, String>,
+    pub repository_root: Option<String>,
+}
+
+impl Functions for World {
+    fn environment(&self, name: &str) -> Option<String> {
+        self.environment.get(name).cloned()
+    }
+
+    fn repository_root(&self) -> Option<String> {
+        self.repository_root.clone()
+    }
+
+    fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Value, String> {
+        Ok(as_written(request))
+    }
+}
+
+/// A call as people write it: what it gives is known only when the component runs.
+pub(super) fn as_written(request: &OutputRequest<'_>) -> Value {
+    let OutputRequest { component, stack, output } = request;
+    Value::String(format!("!terraform.output {component} {stack} {output}"))
+}
+
+/// The variables of an environment that are text.
+pub fn environment_of(variables: &[(OsString, OsString)]) -> BTreeMap<String, String> {
+    let text =
+        |(name, value): &(OsString, OsString)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()));
+    variables.iter().filter_map(text).collect()
+}

@@ -1,0 +1,138 @@
+//! How a component is resolved on a target: its stacks, and over them what the deployment, the target and the command
+//! line say. The one place that knows the order.
+
+use super::definition::{Component, Deployment, Target, Values};
+use super::stack_layer::{KnownOutputs, StackLayer, StackLayers, StackRefusal, StackRequest};
+use super::template::{Renderer, TemplateError};
+use super::variables::{Layers, Variables};
+
+/// One component on one target, about to be resolved.
+#[derive(Clone, Copy)]
+pub struct Resolution<'a> {
+    pub deployment: &'a Deployment,
+    pub component: &'a Component,
+    pub target: &'a Target,
+    /// `--context`.
+    pub command_line: &'a Values,
+    pub stacks: &'a dyn StackLayers,
+    pub outputs: KnownOutputs<'a>,
+    /// Where the files of the commit are, for those who run it.
+    pub repository_root: Option<&'a str>,
+    /// Fills in the templates of the deployment's own values; without it they are left as they are written.
+    pub templates: Option<&'a Renderer>,
+}
+
+/// A component as it is on a target.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Resolved {
+    pub variables: Variables,
+    /// What its stacks say; absent where the deployment imports none.
+    pub stack: Option<StackLayer>,
+}
+
+/// A component that cannot be resolved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResolutionError {
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Stack(#[from] StackRefusal),
+}
+
+impl Resolution<'_> {
+    /// Resolves the component's variables and what its stacks say.
+    pub fn resolve(&self) -> Result<Resolved, ResolutionError> {
+        let none = Values::new();
+        let changes = self.target.components.get(&self.component.name);
+        let mut declared = Layers {
+            component: &self.component.vars,
+            target_context: &self.target.context,
+            target_override: changes.map_or(&none, |changes| &changes.vars),
+            command_line: self.command_line,
+        }
+        .resolve();
+        if let Some(templates) = self.templates {
+            declared.values = templates.render(&declared.values)?;
+        }
+        let stack = self.stacks.layer(&StackRequest {
+            deployment: self.deployment,
+            component: self.component,
+            target: &self.target.name,
+            vars: &declared.values,
+            outputs: self.outputs,
+            repository_root: self.repository_root,
+        })?;
+        let variables = match &stack {
+            Some(stack) => declared.over_stacks(&stack.vars),
+            None => declared,
+        };
+        Ok(Resolved { variables, stack })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::super::fixtures::{deployment, target_name};
+    use super::super::template::Facts;
+    use super::*;
+
+    /// Stacks that give a text that looks like a template, and everything that they are told.
+    struct Echo;
+
+    impl StackLayers for Echo {
+        fn layer(&self, request: &StackRequest<'_>) -> Result<Option<StackLayer>, StackRefusal> {
+            let mut vars = request.vars.clone();
+            vars.insert("name".to_owned(), json!(format!("{}-{}", request.target, vars["cpu"])));
+            vars.insert("literal".to_owned(), json!("{{ for.somebody.else }}"));
+            vars.insert("tags".to_owned(), json!({"of": "stack", "cpu": 0}));
+            Ok(Some(StackLayer { vars, ..StackLayer::default() }))
+        }
+    }
+
+    #[test]
+    fn the_deployments_values_lie_over_the_stacks_and_are_alone_in_being_templates() {
+        let mut deployment = deployment(&["api"], &[("dev", &[])]);
+        let target = deployment.targets.get_mut(&target_name("dev")).unwrap();
+        target.context = json!({"cpu": 256}).as_object().unwrap().clone();
+        deployment.components[0].vars =
+            json!({"tags": {"cpu": "{{ context.cpu }}"}}).as_object().unwrap().clone();
+        let target = &deployment.targets[0];
+        let (nothing, images, outputs) = (Values::new(), BTreeMap::new(), BTreeMap::new());
+        let renderer = Renderer::new(Facts {
+            commit: &"1".repeat(40).parse().unwrap(),
+            branch: None,
+            target: &target.name,
+            context: &target.context,
+            images: &images,
+            outputs: &outputs,
+            environment: &BTreeMap::new(),
+        });
+        let resolved = Resolution {
+            deployment: &deployment,
+            component: &deployment.components[0],
+            target,
+            command_line: &nothing,
+            stacks: &Echo,
+            outputs: KnownOutputs::AsWritten,
+            repository_root: None,
+            templates: Some(&renderer),
+        }
+        .resolve()
+        .unwrap();
+        assert_eq!(
+            Value::from(resolved.variables.values),
+            json!({
+                "tags": {"of": "stack", "cpu": 256}, "cpu": 256, "name": "dev-256",
+                "literal": "{{ for.somebody.else }}"
+            })
+        );
+        assert_eq!(
+            serde_json::to_value(&resolved.variables.sources).unwrap(),
+            json!({"tags": "component", "cpu": "target_context", "name": "stacks", "literal": "stacks"})
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! The sticky comment: found by a hidden marker, edited in place, written once.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::error::ProviderError;
+use crate::deployment::DeploymentName;
+
+/// How many pages of comments are searched.
+const MOST_PAGES: u32 = 300;
+
+/// How often the search starts anew, because a comment vanished or one was written that nobody answered for.
+const MOST_ROUNDS: u32 = 3;
+
+/// A comment of which there is one per deployment and change request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StickyComment {
+    marker: String,
+    body: String,
+}
+
+impl StickyComment {
+    /// How much of a platform's [limit](super::Platform::comment_limit) the marker takes at most.
+    pub const MARKER_ROOM: usize = 192;
+
+    /// The comment of a deployment. `body` is Markdown without the marker.
+    #[must_use]
+    pub fn new(deployment: &DeploymentName, body: &str) -> Self {
+        let marker = format!("<!-- atmos-deployments: {deployment} -->");
+        Self { body: format!("{marker}\n{body}"), marker }
+    }
+
+    /// The comment as it is posted.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+}
+
+/// What became of a comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Posted {
+    Created,
+    Edited,
+    /// It said the same already.
+    Unchanged,
+}
+
+/// A comment that is on the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostedComment {
+    pub id: u64,
+    pub posted: Posted,
+    /// Where to read it, if the platform says so.
+    pub url: Option<String>,
+}
+
+/// A comment as the platform lists it.
+#[derive(Debug, Clone)]
+pub(super) struct Comment {
+    pub id: u64,
+    pub body: String,
+    pub url: Option<String>,
+    pub author: String,
+    /// Written by an app, not by a person.
+    pub by_app: bool,
+}
+
+/// One page of comments, oldest first.
+pub(super) struct CommentPage {
+    pub comments: Vec<Comment>,
+    pub has_next: bool,
+}
+
+/// Who the token acts as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Author {
+    User(String),
+    /// An app, which platforms do not tell its own name.
+    App,
+}
+
+/// A platform's comments on one change request.
+#[async_trait]
+pub(super) trait Comments: Sync {
+    async fn page(&self, page: u32) -> Result<CommentPage, ProviderError>;
+    async fn create(&self, body: &str) -> Result<Comment, ProviderError>;
+    async fn edit(&self, id: u64, body: &str) -> Result<Comment, ProviderError>;
+    async fn author(&self) -> Result<Author, ProviderError>;
+}
+
+/// Edits the comment with the marker, or writes it. `pause` is how long a comment that was written without an answer may
+/// take to appear.
+pub(super) async fn put(
+    comments: &impl Comments,
+    comment: &StickyComment,
+    pause: Duration,
+) -> Result<PostedComment, ProviderError> {
+    let mut round = 1;
+    loop {
+        let (answer, posted) = match find(comments, &comment.marker).await? {
+            // Platforms trim what they keep.
+            Some(found) if found.body.trim_end() == comment.body.trim_end() => (Ok(found), Posted::Unchanged),
+            Some(found) => (comments.edit(found.id, &comment.body).await, Posted::Edited),
+            None => (comments.create(&comment.body).await, Posted::Created),
+        };
+        let vanished = |error: &ProviderError| posted == Posted::Edited && error.is_not_found();
+        match answer {
+            Ok(Comment { id, url, .. }) => return Ok(PostedComment { id, posted, url }),
+            // Deleted since it was found, or written without an answer: what is there now decides.
+            Err(error) if round < MOST_ROUNDS && (vanished(&error) || error.may_have_happened()) => {
+                tokio::time::sleep(pause).await;
+                round += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The comment that begins with the marker and is our own: whoever copies the marker into theirs keeps it.
+async fn find(comments: &impl Comments, marker: &str) -> Result<Option<Comment>, ProviderError> {
+    let mut author = None;
+    let mut searched = 0;
+    for number in 1..=MOST_PAGES {
+        let CommentPage { comments: listed, has_next } = comments.page(number).await?;
+        searched += listed.len();
+        for comment in listed.into_iter().filter(|comment| comment.body.starts_with(marker)) {
+            let author = match &author {
+                Some(author) => author,
+                None => author.insert(comments.author().await?),
+            };
+            let ours = match author {
+                Author::User(name) => *name == comment.author,
+                Author::App => comment.by_app,
+            };
+            if ours {
+                return Ok(Some(comment));
+            }
+        }
+        if !has_next {
+            return Ok(None);
+        }
+    }
+    Err(ProviderError::TooManyComments { searched })
+}

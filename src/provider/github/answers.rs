@@ -1,0 +1,96 @@
+//! What GitHub answers, as far as it is read.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{FORBIDDEN, TAGS};
+use crate::provider::comment::Comment;
+
+#[derive(Deserialize)]
+pub(super) struct CommentAnswer {
+    pub(super) id: u64,
+    #[serde(default)]
+    pub(super) body: Option<String>,
+    #[serde(default)]
+    pub(super) html_url: Option<String>,
+    /// Absent where the account was deleted.
+    #[serde(default)]
+    pub(super) user: Option<User>,
+}
+
+impl From<CommentAnswer> for Comment {
+    fn from(answer: CommentAnswer) -> Self {
+        let by_app = answer.user.as_ref().is_some_and(|user| user.kind == "Bot");
+        Self {
+            id: answer.id,
+            // GitHub may hand out the line ends that a browser has sent.
+            body: answer.body.unwrap_or_default().replace("\r\n", "\n"),
+            url: answer.html_url,
+            author: answer.user.map(|user| user.login).unwrap_or_default(),
+            by_app,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct User {
+    pub(super) login: String,
+    #[serde(rename = "type", default)]
+    pub(super) kind: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Created {
+    pub(super) id: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct DeploymentAnswer {
+    pub(super) id: u64,
+    /// An object, or whatever else its maker put there.
+    #[serde(default)]
+    pub(super) payload: Value,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RulesetSummary {
+    pub(super) id: u64,
+    pub(super) name: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Ruleset {
+    pub(super) enforcement: String,
+    #[serde(default)]
+    pub(super) conditions: Value,
+    #[serde(default)]
+    pub(super) rules: Vec<Value>,
+    #[serde(default)]
+    pub(super) bypass_actors: Vec<Value>,
+}
+
+impl Ruleset {
+    /// Whether it forbids what has to be forbidden, with no way round it.
+    pub(super) fn protects_the_ledger(&self) -> bool {
+        let names = &self.conditions["ref_name"];
+        self.enforcement == "active"
+            && names["include"].as_array().is_some_and(|include| include.contains(&json!(TAGS)))
+            && names["exclude"].as_array().is_none_or(Vec::is_empty)
+            && self.bypass_actors.is_empty()
+            && FORBIDDEN.iter().all(|kind| self.rules.iter().any(|rule| rule["type"] == *kind))
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Review {
+    pub(super) state: String,
+    #[serde(default)]
+    pub(super) comment: String,
+    pub(super) user: User,
+    pub(super) environments: Vec<Environment>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Environment {
+    pub(super) name: String,
+}

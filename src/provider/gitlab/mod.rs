@@ -1,0 +1,340 @@
+//! GitLab, hosted by whomever: <https://docs.gitlab.com/api/rest/>.
+
+mod answers;
+mod connection;
+
+use async_trait::async_trait;
+use http::Method;
+use serde_json::{Value, json};
+
+use self::answers::{Deployment, Note, User};
+use self::connection::Connection;
+use super::comment::{self, Author, Comment, CommentPage, Comments};
+use super::http::{PAGE_SIZE, Request, segment};
+use super::protection::refs_that_nothing_guards;
+use super::retry::Client;
+use super::settings::GitLabSettings;
+use super::{
+    Capability, CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment,
+    Platform, PlatformApproval, PlatformDeployment, PostedComment, Protection, ProtectionRule, Provider,
+    ProviderError, RetryPolicy, RuleState, StickyComment, TokenKind,
+};
+use crate::deployment::CommitId;
+
+/// The tags of the ledger. Here `*` crosses `/`.
+const TAGS: &str = "atmos/*";
+
+/// Developers and those above them may create the protected tags, as jobs must.
+const DEVELOPER: u32 = 30;
+
+/// A project on GitLab.
+pub(super) struct GitLab {
+    client: Client<Connection>,
+    /// `/projects/<id>`.
+    root: String,
+    pipeline_id: Option<u64>,
+    job_id: Option<u64>,
+    token_kind: TokenKind,
+    pause: std::time::Duration,
+}
+
+impl std::fmt::Debug for GitLab {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GitLab").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl GitLab {
+    pub(super) fn new(settings: GitLabSettings, policy: RetryPolicy) -> Self {
+        let token_kind = settings.token_kind;
+        let transport = Connection::new(settings.api_url, settings.token.clone(), token_kind);
+        Self {
+            root: format!("/projects/{}", segment(&settings.project)),
+            pipeline_id: settings.pipeline_id,
+            job_id: settings.job_id,
+            token_kind,
+            pause: policy.first_pause,
+            client: Client {
+                platform: Platform::GitLab,
+                transport,
+                policy,
+                token: settings.token,
+                advice: Box::new(move |capability, status| advice(token_kind, capability, status)),
+            },
+        }
+    }
+
+    /// A path below the project.
+    fn path(&self, rest: &str) -> String {
+        format!("{}{rest}", self.root)
+    }
+
+    /// The newest deployments to an environment, newest first.
+    async fn deployments(
+        &self,
+        capability: Capability,
+        environment: &str,
+    ) -> Result<Vec<Deployment>, ProviderError> {
+        let path = self.path(&format!(
+            "/deployments?environment={}&order_by=id&sort=desc&per_page={PAGE_SIZE}",
+            segment(environment)
+        ));
+        self.client.read(&Request::get(capability, path)).await
+    }
+
+    /// The record that an earlier attempt of this rollout has left running. Those of jobs are the jobs' own.
+    async fn running(&self, new: &NewDeployment) -> Result<Option<PlatformDeployment>, ProviderError> {
+        let listed = self.deployments(Capability::Deployments, &new.environment).await?;
+        let ours = listed.into_iter().find(|listed| {
+            listed.deployable.is_none() && listed.sha == new.commit.as_str() && listed.status == "running"
+        });
+        Ok(ours.map(|ours| PlatformDeployment { id: ours.id }))
+    }
+
+    /// Makes an environment that has an address, unless it exists.
+    async fn ensure_environment(&self, name: &str, url: &str) -> Result<(), ProviderError> {
+        let path = self.path(&format!("/environments?name={}", segment(name)));
+        let listed: Vec<Value> = self.client.read(&Request::get(Capability::Deployments, path)).await?;
+        if !listed.is_empty() {
+            return Ok(());
+        }
+        let body = json!({ "name": name, "external_url": url });
+        let request = Request::create(Capability::Deployments, self.path("/environments"), body);
+        self.client.call(&request).await.map(drop)
+    }
+
+    async fn tag_rule(&self) -> Result<RuleState, ProviderError> {
+        let path = self.path(&format!("/protected_tags/{}", segment(TAGS)));
+        match self.client.call(&Request::get(Capability::Protection, path)).await {
+            Ok(_) => Ok(RuleState::InPlace),
+            Err(error) if error.is_not_found() => Ok(RuleState::Missing),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What the platform protects once the rule is in place, and what it does not.
+fn protection(state: RuleState) -> Protection {
+    let mut unprotected = refs_that_nothing_guards();
+    unprotected.push(
+        "Protected tags can still be deleted in the user interface and through the API by maintainers."
+            .to_owned(),
+    );
+    let description =
+        format!("protected tags {TAGS}: nobody may change or delete a tag of the ledger with git");
+    Protection { rules: vec![ProtectionRule { description, state }], unprotected }
+}
+
+#[async_trait]
+impl Provider for GitLab {
+    fn platform(&self) -> Platform {
+        Platform::GitLab
+    }
+
+    async fn put_comment(
+        &self,
+        change_request: u64,
+        comment: &StickyComment,
+    ) -> Result<PostedComment, ProviderError> {
+        comment::put(&Notes { gitlab: self, merge_request: change_request }, comment, self.pause).await
+    }
+
+    async fn set_commit_status(&self, commit: &CommitId, status: &CommitStatus) -> Result<(), ProviderError> {
+        let state = match status.state {
+            CommitStatusState::Pending => "running",
+            CommitStatusState::Success => "success",
+            CommitStatusState::Failure => "failed",
+            CommitStatusState::Error => "canceled",
+        };
+        let mut body = json!({ "state": state, "name": status.context, "description": status.description });
+        if let Some(url) = &status.url {
+            body["target_url"] = json!(url);
+        }
+        if let Some(pipeline) = self.pipeline_id {
+            body["pipeline_id"] = json!(pipeline);
+        }
+        let path = self.path(&format!("/statuses/{commit}"));
+        match self.client.call(&Request::append(Capability::CommitStatuses, path, body)).await {
+            // A status that is so already, perhaps by an attempt whose answer was lost.
+            Err(ProviderError::Refused { status: 400, message, .. })
+                if message.contains("Cannot transition status") =>
+            {
+                Ok(())
+            }
+            answer => answer.map(drop),
+        }
+    }
+
+    async fn start_deployment(&self, new: &NewDeployment) -> Result<PlatformDeployment, ProviderError> {
+        if let Some(deployment) = self.running(new).await? {
+            return Ok(deployment);
+        }
+        if let Some(url) = &new.environment_url {
+            self.ensure_environment(&new.environment, url).await?;
+        }
+        let body = json!({
+            "environment": new.environment,
+            "sha": new.commit.as_str(),
+            "ref": new.reference.as_deref().unwrap_or(new.commit.as_str()),
+            "tag": false,
+            "status": "running",
+        });
+        let request = Request::create(Capability::Deployments, self.path("/deployments"), body);
+        match self.client.read::<Deployment>(&request).await {
+            Ok(created) => Ok(PlatformDeployment { id: created.id }),
+            Err(error) if error.may_have_happened() => {
+                tokio::time::sleep(self.pause).await;
+                self.running(new).await?.ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn update_deployment(
+        &self,
+        deployment: &PlatformDeployment,
+        update: &DeploymentUpdate,
+    ) -> Result<(), ProviderError> {
+        let status = match update.phase {
+            DeploymentPhase::InProgress => "running",
+            DeploymentPhase::Success => "success",
+            DeploymentPhase::Failure => "failed",
+            DeploymentPhase::Error => "canceled",
+        };
+        let path = self.path(&format!("/deployments/{}", deployment.id));
+        let body = json!({ "status": status });
+        self.client.call(&Request::update(Method::PUT, Capability::Deployments, path, body)).await.map(drop)
+    }
+
+    async fn protection(&self) -> Result<Protection, ProviderError> {
+        self.tag_rule().await.map(protection)
+    }
+
+    async fn protect(&self) -> Result<Protection, ProviderError> {
+        let state = self.tag_rule().await?;
+        if state != RuleState::InPlace {
+            let body = json!({ "name": TAGS, "create_access_level": DEVELOPER });
+            let request = Request::create(Capability::Protection, self.path("/protected_tags"), body);
+            self.client.call(&request).await?;
+        }
+        Ok(protection(state))
+    }
+
+    async fn dispatch(&self, dispatch: &Dispatch) -> Result<(), ProviderError> {
+        let request = match self.token_kind {
+            TokenKind::Access => {
+                let variables: Vec<_> = dispatch
+                    .inputs
+                    .iter()
+                    .map(|(key, value)| json!({ "key": key, "value": value }))
+                    .collect();
+                let body = json!({ "ref": dispatch.reference, "variables": variables });
+                Request::create(Capability::Dispatch, self.path("/pipeline"), body)
+            }
+            // A job's own token starts pipelines as a trigger does.
+            TokenKind::Job => {
+                let body = json!({
+                    "token": self.client.token.expose(),
+                    "ref": dispatch.reference,
+                    "variables": dispatch.inputs,
+                });
+                Request::create(Capability::Dispatch, self.path("/trigger/pipeline"), body)
+            }
+        };
+        self.client.call(&request).await.map(drop)
+    }
+
+    async fn approvals(&self, environment: &str) -> Result<Vec<PlatformApproval>, ProviderError> {
+        let job = self.job_id.ok_or_else(|| ProviderError::Unconfigured {
+            platform: Platform::GitLab,
+            problem: "CI_JOB_ID is not set".to_owned(),
+        })?;
+        let listed = self.deployments(Capability::Approvals, environment).await?;
+        let is_ours =
+            |listed: &Deployment| listed.deployable.as_ref().is_some_and(|deployable| deployable.id == job);
+        let Some(Deployment { id, .. }) = listed.into_iter().find(is_ours) else { return Ok(Vec::new()) };
+        let path = self.path(&format!("/deployments/{id}"));
+        let deployment: Deployment = self.client.read(&Request::get(Capability::Approvals, path)).await?;
+        Ok(deployment
+            .approvals
+            .into_iter()
+            .filter(|approval| approval.status == "approved")
+            .map(|approval| PlatformApproval {
+                approved_by: approval.user.username,
+                environment: environment.to_owned(),
+                comment: approval.comment.filter(|comment| !comment.is_empty()),
+                approved_at: approval.created_at,
+            })
+            .collect())
+    }
+
+    fn approval_setting(&self, environment: &str) -> Option<String> {
+        Some(format!(
+            "The job needs `environment: {environment}`, and that environment approval rules (Settings → CI/CD → \
+             Protected environments → {environment})"
+        ))
+    }
+}
+
+/// The notes of a merge request.
+struct Notes<'a> {
+    gitlab: &'a GitLab,
+    merge_request: u64,
+}
+
+impl Notes<'_> {
+    fn path(&self, rest: &str) -> String {
+        self.gitlab.path(&format!("/merge_requests/{}/notes{rest}", self.merge_request))
+    }
+}
+
+#[async_trait]
+impl Comments for Notes<'_> {
+    async fn page(&self, page: u32) -> Result<CommentPage, ProviderError> {
+        let path = self.path(&format!("?sort=asc&order_by=created_at&per_page={PAGE_SIZE}&page={page}"));
+        let response = self.gitlab.client.call(&Request::get(Capability::Comments, path)).await?;
+        let listed: Vec<Note> = self.gitlab.client.parse(Capability::Comments, &response)?;
+        let has_next = response.has_next_page(listed.len());
+        Ok(CommentPage { comments: listed.into_iter().map(Comment::from).collect(), has_next })
+    }
+
+    async fn create(&self, body: &str) -> Result<Comment, ProviderError> {
+        let request = Request::create(Capability::Comments, self.path(""), json!({ "body": body }));
+        self.gitlab.client.read::<Note>(&request).await.map(Comment::from)
+    }
+
+    async fn edit(&self, id: u64, body: &str) -> Result<Comment, ProviderError> {
+        let path = self.path(&format!("/{id}"));
+        let request = Request::update(Method::PUT, Capability::Comments, path, json!({ "body": body }));
+        self.gitlab.client.read::<Note>(&request).await.map(Comment::from)
+    }
+
+    async fn author(&self) -> Result<Author, ProviderError> {
+        let request = Request::get(Capability::Comments, "/user".to_owned());
+        self.gitlab.client.read::<User>(&request).await.map(|user| Author::User(user.username))
+    }
+}
+
+/// Which token or role is missing. GitLab answers 404 where a token may not even know.
+fn advice(token_kind: TokenKind, capability: Capability, status: u16) -> Option<String> {
+    if !matches!(status, 401 | 403 | 404) {
+        return None;
+    }
+    Some(match (token_kind, capability) {
+        (TokenKind::Job, Capability::Comments) => {
+            "A GitLab job token cannot write MR notes: set ATMOS_GITLAB_TOKEN or GITLAB_TOKEN to a project access \
+             token with the scope `api`"
+                .to_owned()
+        }
+        (TokenKind::Job, _) => {
+            "A GitLab job token may not do this: set ATMOS_GITLAB_TOKEN or GITLAB_TOKEN to a project access token \
+             with the scope `api`"
+                .to_owned()
+        }
+        (TokenKind::Access, _) if status == 401 => "The token is not valid, or not any more".to_owned(),
+        (TokenKind::Access, capability) => {
+            let role = if capability == Capability::Protection { "Maintainer" } else { "Developer" };
+            format!("The token needs the scope `api` and the role {role} in the project")
+        }
+    })
+}

@@ -1,0 +1,179 @@
+//! The hosting platform: what it shows of rollouts and what it knows of them.
+//!
+//! Every capability is optional. One that a platform lacks, or that a job's token does not reach, ends in a
+//! [`ProviderError`] that says so; what it was about (a rollout) is not touched by that.
+//!
+//! A provider belongs to the tokio runtime in which it is first asked.
+
+mod comment;
+mod error;
+mod github;
+mod gitlab;
+mod http;
+mod none;
+mod protection;
+mod record;
+mod retry;
+mod run;
+mod settings;
+mod status;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+pub use comment::{Posted, PostedComment, StickyComment};
+pub use error::ProviderError;
+pub use protection::{Protection, ProtectionRule, RuleState};
+pub use record::{DeploymentPhase, DeploymentUpdate, NewDeployment, PlatformDeployment};
+pub use retry::RetryPolicy;
+pub use run::{Dispatch, PlatformApproval};
+pub use settings::{ProviderSettings, TokenKind};
+pub use status::{CommitStatus, CommitStatusState};
+pub use token::{Token, TokenError};
+
+use crate::deployment::CommitId;
+
+/// A hosting platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Platform {
+    GitHub,
+    GitLab,
+    /// No platform, or one that is not known.
+    None,
+}
+
+impl Platform {
+    /// The longest comment, in UTF-16 units: the strictest way to count what the platforms call characters.
+    #[must_use]
+    pub const fn comment_limit(self) -> usize {
+        match self {
+            Self::GitHub | Self::None => 65_536,
+            Self::GitLab => 1_000_000,
+        }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::GitHub => "GitHub",
+            Self::GitLab => "GitLab",
+            Self::None => "A job outside of GitHub Actions and GitLab CI",
+        })
+    }
+}
+
+/// Something that a platform may be able to do, as the end of "cannot …".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Capability {
+    Comments,
+    CommitStatuses,
+    Deployments,
+    Protection,
+    Dispatch,
+    Approvals,
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Comments => "write the comment",
+            Self::CommitStatuses => "set the commit status",
+            Self::Deployments => "record the deployment",
+            Self::Protection => "protect the ledger",
+            Self::Dispatch => "start the pipeline",
+            Self::Approvals => "tell who approved this run",
+        })
+    }
+}
+
+/// What a hosting platform can do.
+#[async_trait]
+pub trait Provider: Send + Sync + fmt::Debug {
+    /// Which platform it is.
+    fn platform(&self) -> Platform;
+
+    /// Shows a comment on a pull or merge request: edits the one with the same marker, else writes one. There is
+    /// never a second one.
+    async fn put_comment(
+        &self,
+        change_request: u64,
+        comment: &StickyComment,
+    ) -> Result<PostedComment, ProviderError> {
+        let _ = (change_request, comment);
+        Err(self.unsupported(Capability::Comments))
+    }
+
+    /// Sets a status of a commit.
+    async fn set_commit_status(&self, commit: &CommitId, status: &CommitStatus) -> Result<(), ProviderError> {
+        let _ = (commit, status);
+        Err(self.unsupported(Capability::CommitStatuses))
+    }
+
+    /// Starts the platform's own record of a rollout; the same run's record, if there is one already.
+    async fn start_deployment(
+        &self,
+        deployment: &NewDeployment,
+    ) -> Result<PlatformDeployment, ProviderError> {
+        let _ = deployment;
+        Err(self.unsupported(Capability::Deployments))
+    }
+
+    /// Says how a rollout goes or how it ended.
+    async fn update_deployment(
+        &self,
+        deployment: &PlatformDeployment,
+        update: &DeploymentUpdate,
+    ) -> Result<(), ProviderError> {
+        let _ = (deployment, update);
+        Err(self.unsupported(Capability::Deployments))
+    }
+
+    /// How the ledger's refs are protected, and what protecting them would change. Changes nothing.
+    async fn protection(&self) -> Result<Protection, ProviderError> {
+        Err(self.unsupported(Capability::Protection))
+    }
+
+    /// Protects the ledger's refs, as far as the platform can. What is in place already stays as it is; the answer is
+    /// what was found before.
+    async fn protect(&self) -> Result<Protection, ProviderError> {
+        Err(self.unsupported(Capability::Protection))
+    }
+
+    /// Starts a workflow or pipeline.
+    async fn dispatch(&self, dispatch: &Dispatch) -> Result<(), ProviderError> {
+        let _ = dispatch;
+        Err(self.unsupported(Capability::Dispatch))
+    }
+
+    /// Who approved that this run deploys to an environment of the platform. Empty where nobody did or had to.
+    async fn approvals(&self, environment: &str) -> Result<Vec<PlatformApproval>, ProviderError> {
+        let _ = environment;
+        Err(self.unsupported(Capability::Approvals))
+    }
+
+    /// Where on the platform it is set that somebody has to approve, for those who find that nobody did.
+    fn approval_setting(&self, environment: &str) -> Option<String> {
+        let _ = environment;
+        None
+    }
+
+    /// The error of a capability that the platform lacks.
+    fn unsupported(&self, capability: Capability) -> ProviderError {
+        ProviderError::Unsupported { platform: self.platform(), capability }
+    }
+}
+
+/// The provider that the settings describe. Nothing is sent yet.
+#[must_use]
+pub fn connect(settings: ProviderSettings, policy: RetryPolicy) -> Box<dyn Provider> {
+    match settings {
+        ProviderSettings::GitHub(settings) => Box::new(github::GitHub::new(settings, policy)),
+        ProviderSettings::GitLab(settings) => Box::new(gitlab::GitLab::new(settings, policy)),
+        ProviderSettings::None => Box::new(none::NoPlatform),
+    }
+}

@@ -1,0 +1,46 @@
+//! The platform's own records of deployments, which its user interface lists by environment.
+
+use crate::deployment::{CommitId, DeploymentName, TargetName};
+
+/// A rollout that starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDeployment {
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    pub commit: CommitId,
+    /// The branch or tag that the commit was taken from, where the platform wants one.
+    pub reference: Option<String>,
+    /// The platform's environment: `production`.
+    pub environment: String,
+    /// Where what is deployed can be visited.
+    pub environment_url: Option<String>,
+    /// Identifies the run, so that it has one record only.
+    pub run_id: String,
+    pub description: String,
+}
+
+/// The platform's record of a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformDeployment {
+    pub id: u64,
+}
+
+/// News of a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeploymentUpdate {
+    pub phase: DeploymentPhase,
+    pub description: String,
+    /// Leads to the run.
+    pub log_url: Option<String>,
+    pub environment_url: Option<String>,
+}
+
+/// How far a deployment got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeploymentPhase {
+    InProgress,
+    Success,
+    Failure,
+    /// It was cancelled, refused or could not be started.
+    Error,
+}

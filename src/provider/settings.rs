@@ -1,0 +1,164 @@
+//! Which platform a job runs on and how to reach it, read from the job's environment.
+
+use super::{Platform, ProviderError, Token};
+
+/// How to reach a platform.
+#[derive(Debug, Clone)]
+pub enum ProviderSettings {
+    GitHub(GitHubSettings),
+    GitLab(GitLabSettings),
+    None,
+}
+
+/// How to reach GitHub or GitHub Enterprise.
+#[derive(Debug, Clone)]
+pub struct GitHubSettings {
+    /// `https://api.github.com`, or `https://github.example.com/api/v3`.
+    pub(super) api_url: String,
+    pub(super) owner: String,
+    pub(super) repository: String,
+    pub(super) run_id: Option<u64>,
+    pub(super) token: Token,
+}
+
+/// How to reach GitLab.
+#[derive(Debug, Clone)]
+pub struct GitLabSettings {
+    /// `https://gitlab.com/api/v4`.
+    pub(super) api_url: String,
+    /// The project's number, or its path.
+    pub(super) project: String,
+    pub(super) pipeline_id: Option<u64>,
+    pub(super) job_id: Option<u64>,
+    pub(super) token: Token,
+    pub(super) token_kind: TokenKind,
+}
+
+/// What kind of token a GitLab job has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenKind {
+    /// A personal, group or project access token.
+    Access,
+    /// The job's own, which may do little.
+    Job,
+}
+
+impl ProviderSettings {
+    /// The platform that the environment describes. `variable` looks up a variable, with nothing for an empty one;
+    /// `token` is the one that was given to the job on purpose and beats those of the environment.
+    ///
+    /// Fails where the job runs on a platform and has no token or no repository for it.
+    pub fn detect<'v>(
+        variable: impl Fn(&str) -> Option<&'v str>,
+        token: Option<Token>,
+    ) -> Result<Self, ProviderError> {
+        if variable("GITHUB_ACTIONS").is_some() {
+            github(&variable, token).map(Self::GitHub)
+        } else if variable("GITLAB_CI").is_some() {
+            gitlab(&variable, token).map(Self::GitLab)
+        } else {
+            Ok(Self::None)
+        }
+    }
+}
+
+fn github<'v>(
+    variable: &impl Fn(&str) -> Option<&'v str>,
+    token: Option<Token>,
+) -> Result<GitHubSettings, ProviderError> {
+    let unconfigured = |problem: &str| ProviderError::Unconfigured {
+        platform: Platform::GitHub,
+        problem: problem.to_owned(),
+    };
+    let (owner, repository) = variable("GITHUB_REPOSITORY")
+        .and_then(|repository| repository.split_once('/'))
+        .ok_or_else(|| unconfigured("GITHUB_REPOSITORY does not name owner/repository"))?;
+    let token = match token {
+        Some(token) => token,
+        None => ["ATMOS_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN"]
+            .into_iter()
+            .find_map(variable)
+            .map(Token::new)
+            .ok_or_else(|| unconfigured("there is no token; give the job GITHUB_TOKEN: ${{ github.token }}"))?
+            .map_err(|error| unconfigured(&error.to_string()))?,
+    };
+    Ok(GitHubSettings {
+        api_url: variable("GITHUB_API_URL").unwrap_or("https://api.github.com").to_owned(),
+        owner: owner.to_owned(),
+        repository: repository.to_owned(),
+        run_id: variable("GITHUB_RUN_ID").and_then(|id| id.parse().ok()),
+        token,
+    })
+}
+
+fn gitlab<'v>(
+    variable: &impl Fn(&str) -> Option<&'v str>,
+    token: Option<Token>,
+) -> Result<GitLabSettings, ProviderError> {
+    let unconfigured = |problem: &str| ProviderError::Unconfigured {
+        platform: Platform::GitLab,
+        problem: problem.to_owned(),
+    };
+    let given = || ["ATMOS_GITLAB_TOKEN", "GITLAB_TOKEN"].into_iter().find_map(variable);
+    let (token, token_kind) = match (token, given(), variable("CI_JOB_TOKEN")) {
+        (Some(token), ..) => (Ok(token), TokenKind::Access),
+        (None, Some(token), _) => (Token::new(token), TokenKind::Access),
+        (None, None, Some(token)) => (Token::new(token), TokenKind::Job),
+        (None, None, None) => return Err(unconfigured("there is no token; set GITLAB_TOKEN")),
+    };
+    Ok(GitLabSettings {
+        api_url: variable("CI_API_V4_URL").unwrap_or("https://gitlab.com/api/v4").to_owned(),
+        project: variable("CI_PROJECT_ID")
+            .or_else(|| variable("CI_PROJECT_PATH"))
+            .ok_or_else(|| unconfigured("CI_PROJECT_ID is not set"))?
+            .to_owned(),
+        pipeline_id: variable("CI_PIPELINE_ID").and_then(|id| id.parse().ok()),
+        job_id: variable("CI_JOB_ID").and_then(|id| id.parse().ok()),
+        token: token.map_err(|error| unconfigured(&error.to_string()))?,
+        token_kind,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detect(variables: &[(&'static str, &'static str)]) -> Result<ProviderSettings, ProviderError> {
+        let variables: std::collections::BTreeMap<_, _> = variables.iter().copied().collect();
+        ProviderSettings::detect(|name| variables.get(name).copied(), None)
+    }
+
+    #[test]
+    fn an_enterprise_server_and_its_token_are_found() {
+        let settings = detect(&[
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_REPOSITORY", "acme/shop"),
+            ("GITHUB_API_URL", "https://github.example.com/api/v3"),
+            ("GITHUB_TOKEN", "ghs_secret"),
+            ("GITHUB_RUN_ID", "9"),
+        ])
+        .unwrap();
+        assert!(!format!("{settings:?}").contains("ghs_secret"));
+        let ProviderSettings::GitHub(settings) = settings else { panic!("not GitHub") };
+        assert_eq!(settings.api_url, "https://github.example.com/api/v3");
+        assert_eq!((settings.owner.as_str(), settings.repository.as_str()), ("acme", "shop"));
+    }
+
+    #[test]
+    fn an_access_token_beats_the_job_s_own() {
+        let job = [("GITLAB_CI", "true"), ("CI_PROJECT_ID", "7"), ("CI_JOB_TOKEN", "job")];
+        let kind = |variables: &[_]| match detect(variables).unwrap() {
+            ProviderSettings::GitLab(settings) => settings.token_kind,
+            _ => panic!("not GitLab"),
+        };
+        assert_eq!(kind(&job), TokenKind::Job);
+        assert_eq!(kind(&[job[0], job[1], job[2], ("GITLAB_TOKEN", "glpat")]), TokenKind::Access);
+    }
+
+    #[test]
+    fn a_job_without_a_token_is_told_how_to_get_one() {
+        let error = detect(&[("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/shop")]).unwrap_err();
+        assert!(error.to_string().contains("GITHUB_TOKEN: ${{ github.token }}"), "{error}");
+        assert!(matches!(detect(&[]).unwrap(), ProviderSettings::None));
+    }
+}

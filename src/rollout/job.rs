@@ -1,0 +1,216 @@
+//! One component's part of a rollout: from its definition in the commit to everything that its run needs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::PoisonError;
+
+use crate::cancellation::Cancellation;
+use crate::component::{
+    self, ComponentError, ComponentRun, Environment, LogSink, Mode, TerraformSettings, TerraformStack,
+};
+use crate::deployment::definition::Values;
+use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
+use crate::deployment::rollout_plan::ComponentPlan;
+use crate::deployment::stack_layer::{KnownOutputs, NoStacks, StackLayers, StackRefusal};
+use crate::deployment::template::{Facts, Renderer};
+use crate::deployment::variables::merge;
+use crate::deployment::{Component, ComponentName, Deployment, Target};
+
+use super::worker::Shared;
+
+/// The workspace that every terraform is in to begin with.
+const DEFAULT_WORKSPACE: &str = "default";
+
+/// Why a component did not run to a good end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RunError {
+    #[error("the deployed commit does not have this component")]
+    NotInCommit,
+    #[error(transparent)]
+    Resolution(#[from] ResolutionError),
+    #[error("it needs outputs of {0}, which may run after it: add {0} to its metadata.depends_on")]
+    NotAfter(ComponentName),
+    #[error("cannot read the outputs of {component}")]
+    Outputs { component: ComponentName, source: ComponentError },
+    #[error("cannot make a folder for temporary files: {0}")]
+    Scratch(std::io::Error),
+    #[error(transparent)]
+    Component(ComponentError),
+}
+
+/// A component that is about to run.
+pub(super) struct Job<'a> {
+    shared: &'a Shared,
+    plan: &'a ComponentPlan,
+    deployment: &'a Deployment,
+    component: &'a Component,
+    target: &'a Target,
+    /// The root of the commit's checkout.
+    checkout: &'a Path,
+    scratch: &'a Path,
+    log: &'a dyn LogSink,
+    cancellation: &'a Cancellation,
+}
+
+/// What a component runs with, besides what all of a rollout's components do.
+pub(super) struct Prepared {
+    component: Component,
+    vars: Values,
+    environment: Environment,
+    terraform: TerraformSettings,
+    stack: TerraformStack,
+}
+
+impl<'a> Job<'a> {
+    /// Looks the component up in its commit.
+    pub(super) fn new(
+        shared: &'a Shared,
+        plan: &'a ComponentPlan,
+        scratch: &'a Path,
+        log: &'a dyn LogSink,
+        cancellation: &'a Cancellation,
+    ) -> Result<Self, RunError> {
+        let rollout = &shared.rollout;
+        let deployment = rollout.definitions.get(&plan.commit).ok_or(RunError::NotInCommit)?;
+        Ok(Self {
+            component: deployment.component(&plan.component).ok_or(RunError::NotInCommit)?,
+            target: deployment.targets.get(&rollout.plan.target).ok_or(RunError::NotInCommit)?,
+            checkout: shared.checkouts.get(&plan.commit).map_or(Path::new(""), |folder| folder),
+            shared,
+            plan,
+            deployment,
+            scratch,
+            log,
+            cancellation,
+        })
+    }
+
+    /// Resolves the component. Outputs that its stacks need of components that are not part of this rollout are read
+    /// from their state.
+    pub(super) async fn prepare(&self) -> Result<Prepared, RunError> {
+        let rollout = &self.shared.rollout;
+        let outputs = self.shared.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut context = self.target.context.clone();
+        merge(&mut context, &rollout.context);
+        let renderer = Renderer::new(Facts {
+            commit: &self.plan.commit,
+            branch: rollout.branch.as_deref(),
+            target: &self.target.name,
+            context: &context,
+            images: &rollout.images,
+            outputs: &outputs,
+            environment: &rollout.template_environment,
+        });
+        // A dry run puts nothing out: what is there is what was recorded.
+        let mut known = if rollout.mode == Mode::Apply { outputs.clone() } else { BTreeMap::new() };
+        loop {
+            let resolution = self.resolution(self.component, KnownOutputs::Of(&known), Some(&renderer));
+            match resolution.resolve() {
+                Ok(resolved) => return Ok(self.prepared(self.component, resolved)),
+                Err(ResolutionError::Stack(StackRefusal::OutputsNeeded(needed))) => {
+                    let outputs = self.recorded_outputs(&needed).await?;
+                    known.insert(needed, outputs);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The run of a component of this commit.
+    pub(super) fn component_run<'r>(&'r self, prepared: &'r Prepared) -> ComponentRun<'r> {
+        let rollout = &self.shared.rollout;
+        ComponentRun {
+            component: &prepared.component,
+            deployment: &rollout.plan.deployment,
+            target: &rollout.plan.target,
+            commit: &self.plan.commit,
+            previous_commit: self.plan.previous_commit.as_ref(),
+            run_id: &rollout.run_id,
+            mode: rollout.mode,
+            vars: &prepared.vars,
+            artifacts: &rollout.images,
+            checkout: self.checkout,
+            state: &rollout.state,
+            scratch: self.scratch,
+            environment: &prepared.environment,
+            in_ci: rollout.in_ci,
+            terraform: &prepared.terraform,
+            stack: &prepared.stack,
+            log: self.log,
+            masks: &rollout.masks,
+            cancellation: self.cancellation,
+        }
+    }
+
+    /// What another component has put out when it was applied last.
+    async fn recorded_outputs(&self, needed: &ComponentName) -> Result<Values, RunError> {
+        let rollout = &self.shared.rollout;
+        let is_to_run = self.shared.is_planned(needed)
+            && !rollout.done.contains_key(needed)
+            && !rollout.disabled.contains(needed);
+        if rollout.mode == Mode::Apply && is_to_run {
+            return Err(RunError::NotAfter(needed.clone()));
+        }
+        let cache = || self.shared.recorded_outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(outputs) = cache().get(needed).cloned() {
+            return Ok(outputs);
+        }
+        let component = self.deployment.component(needed).ok_or(RunError::NotInCommit)?;
+        // Where its state is does not depend on what others put out.
+        let resolved = self.resolution(component, KnownOutputs::AsWritten, None).resolve()?;
+        let prepared = self.prepared(component, resolved);
+        let outputs = component::recorded_outputs(self.component_run(&prepared)).await;
+        let outputs = outputs.map_err(|source| RunError::Outputs { component: needed.clone(), source })?;
+        cache().insert(needed.clone(), outputs.clone());
+        Ok(outputs)
+    }
+
+    fn resolution<'r>(
+        &'r self,
+        component: &'r Component,
+        outputs: KnownOutputs<'r>,
+        templates: Option<&'r Renderer>,
+    ) -> Resolution<'r> {
+        let rollout = &self.shared.rollout;
+        let stacks = rollout.stacks.get(&self.plan.commit).map(|stacks| &**stacks as &dyn StackLayers);
+        Resolution {
+            deployment: self.deployment,
+            component,
+            target: self.target,
+            command_line: &rollout.context,
+            stacks: stacks.unwrap_or(&NoStacks),
+            outputs,
+            repository_root: self.checkout.to_str(),
+            templates,
+        }
+    }
+
+    fn prepared(&self, component: &Component, resolved: Resolved) -> Prepared {
+        let rollout = &self.shared.rollout;
+        let name = format!("{}-{}", self.deployment.name, self.target.name);
+        let mut prepared = Prepared {
+            component: component.clone(),
+            vars: resolved.variables.values,
+            environment: rollout.environment.clone(),
+            terraform: rollout.terraform.clone(),
+            stack: TerraformStack::named(name),
+        };
+        let Some(stack) = resolved.stack else { return prepared };
+        prepared.component.folder = Some(stack.folder);
+        for (name, value) in stack.env {
+            match value {
+                Some(value) => prepared.environment.set(name, value),
+                None => prepared.environment.remove(name),
+            }
+        }
+        if let Some(program) = stack.program {
+            prepared.terraform.program = program;
+        }
+        prepared.stack = TerraformStack {
+            name: stack.stack,
+            workspace: stack.workspace.filter(|workspace| workspace != DEFAULT_WORKSPACE),
+            generated_files: stack.generated_files,
+        };
+        prepared
+    }
+}

@@ -1,0 +1,262 @@
+//! The provider layer against the platforms' official API descriptions, in both directions.
+//!
+//! `tests/contracts/run` starts a stateful stub of both platforms and, before it, Prism, which turns every request and
+//! every answer that a description does not allow into an error. Without it these tests are skipped.
+//!
+//! | capability | GitHub | GitLab | test |
+//! | --- | --- | --- | --- |
+//! | comments | `GET POST /repos/…/issues/{n}/comments`, `PATCH /repos/…/issues/comments/{id}`, `GET /user` | `GET POST …/merge_requests/{n}/notes`, `PUT …/notes/{id}`, `GET /user` | `a_comment_is_written_edited_and_written_anew` |
+//! | commit statuses | `POST /repos/…/statuses/{sha}` | `POST …/statuses/{sha}` | `a_commit_gets_every_status` |
+//! | deployments | `GET POST /repos/…/deployments`, `POST …/deployments/{id}/statuses` | `GET POST …/deployments`, `PUT …/deployments/{id}`, `GET POST …/environments` | `a_rollout_is_recorded_once` |
+//! | protection | `GET POST /repos/…/rulesets`, `GET PUT …/rulesets/{id}` | `GET POST …/protected_tags` | `the_ledger_is_protected` |
+//! | dispatch | `POST …/actions/workflows/{file}/dispatches` | `POST …/pipeline`, `POST …/trigger/pipeline` | `a_pipeline_is_started` |
+//! | approvals | `GET …/actions/runs/{id}/approvals` | `GET …/deployments`, `GET …/deployments/{id}` | `the_approver_of_a_run_is_read` |
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use atmos_deployments::deployment::{CommitId, DeploymentName, TargetName};
+use atmos_deployments::provider::{
+    CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment, Platform,
+    Posted, Provider, ProviderSettings, RetryPolicy, RuleState, StickyComment, connect,
+};
+use serde_json::Value;
+
+/// Both platforms, one after the other: they share the stub's state.
+struct Platforms {
+    stub: String,
+    github: String,
+    gitlab: String,
+    /// Kept for as long as the test lasts.
+    _alone: MutexGuard<'static, ()>,
+}
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+impl Platforms {
+    /// The addresses that `tests/contracts/run` gives; nothing where it does not run.
+    fn there() -> Option<Self> {
+        let address = |name: &str| std::env::var(format!("ATMOS_CONTRACTS_{name}")).ok();
+        let (stub, github, gitlab) = (address("STUB"), address("GITHUB"), address("GITLAB"));
+        if stub.is_none() || github.is_none() || gitlab.is_none() {
+            // To require them is for the runner, which starts them.
+            eprintln!("skipped: the contracts are held by tests/contracts/run");
+            return None;
+        }
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Self { stub: stub?, github: github?, gitlab: gitlab?, _alone: alone })
+    }
+
+    fn github(&self, token: &str) -> Box<dyn Provider> {
+        Self::github_at(&self.github, token)
+    }
+
+    fn github_at(address: &str, token: &str) -> Box<dyn Provider> {
+        provider(&[
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_API_URL", address),
+            ("GITHUB_REPOSITORY", "acme/shop"),
+            ("GITHUB_TOKEN", token),
+            ("GITHUB_RUN_ID", "99"),
+        ])
+    }
+
+    fn gitlab(&self, variable: &str, token: &str) -> Box<dyn Provider> {
+        provider(&[
+            ("GITLAB_CI", "true"),
+            ("CI_API_V4_URL", &format!("{}/api/v4", self.gitlab)),
+            ("CI_PROJECT_ID", "42"),
+            ("CI_PIPELINE_ID", "5"),
+            ("CI_JOB_ID", "6"),
+            (variable, token),
+        ])
+    }
+
+    /// A user's token on either platform.
+    fn both(&self) -> [Box<dyn Provider>; 2] {
+        [self.github("ghp_user"), self.gitlab("GITLAB_TOKEN", "glpat-user")]
+    }
+
+    /// What the stub has been told.
+    fn state(&self) -> Value {
+        serde_json::from_str(&self.control("GET", "/__state", "")).unwrap()
+    }
+
+    /// Asks the stub itself for something.
+    fn control(&self, method: &str, path: &str, body: &str) -> String {
+        let host = self.stub.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(host).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+}
+
+fn provider(variables: &[(&str, &str)]) -> Box<dyn Provider> {
+    let variables: BTreeMap<_, _> = variables.iter().copied().collect();
+    let settings = ProviderSettings::detect(|name| variables.get(name).copied(), None).unwrap();
+    let policy = RetryPolicy { first_pause: Duration::from_millis(10), ..RetryPolicy::default() };
+    connect(settings, policy)
+}
+
+fn sticky(body: &str) -> StickyComment {
+    let deployment: DeploymentName = "api".parse().unwrap();
+    StickyComment::new(&deployment, body)
+}
+
+fn commit(digit: &str) -> CommitId {
+    digit.repeat(40).parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_comment_is_written_edited_and_written_anew() {
+    let Some(platforms) = Platforms::there() else { return };
+    let providers = [
+        platforms.github("ghs_app"),
+        platforms.github("ghp_user"),
+        platforms.gitlab("GITLAB_TOKEN", "glpat-user"),
+    ];
+    for provider in providers {
+        platforms.control("DELETE", "/__comments", "");
+        let posted = async |body: &str| provider.put_comment(7, &sticky(body)).await.unwrap();
+        let first = posted("| one | 🚀 |").await;
+        assert_eq!(first.posted, Posted::Created);
+        assert_eq!(posted("| one | 🚀 |").await.posted, Posted::Unchanged);
+        let edited = posted("two").await;
+        assert_eq!((edited.id, edited.posted), (first.id, Posted::Edited));
+        platforms.control("DELETE", "/__comments", "");
+        assert_eq!(posted("three").await.posted, Posted::Created);
+        let state = platforms.state();
+        let written = state["comments"].as_array().unwrap().len() + state["notes"].as_array().unwrap().len();
+        assert_eq!(written, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_gets_every_status() {
+    let Some(platforms) = Platforms::there() else { return };
+    let target: TargetName = "prod".parse().unwrap();
+    let phases = [
+        CommitStatusState::Pending,
+        CommitStatusState::Success,
+        CommitStatusState::Failure,
+        CommitStatusState::Error,
+        CommitStatusState::Error,
+    ];
+    for provider in platforms.both() {
+        for phase in phases {
+            let url = Some("https://ci.example.com/1".to_owned());
+            let status = CommitStatus::new(&"api".parse().unwrap(), &target, phase, &"long ".repeat(60), url);
+            provider.set_commit_status(&commit("a"), &status).await.unwrap();
+        }
+    }
+    let state = platforms.state();
+    assert_eq!(state["statuses"].as_array().unwrap().len(), 5);
+    assert_eq!(state["statuses"][0]["context"], "atmos/api/prod");
+    // GitLab refuses the second of two alike, which is as good.
+    assert_eq!(state["gitlab_statuses"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_rollout_is_recorded_once() {
+    let Some(platforms) = Platforms::there() else { return };
+    for provider in platforms.both() {
+        let new = NewDeployment {
+            deployment: "api".parse().unwrap(),
+            target: "prod".parse().unwrap(),
+            commit: commit("b"),
+            reference: Some("main".to_owned()),
+            environment: "prod/eu".to_owned(),
+            environment_url: Some("https://shop.example.com".to_owned()),
+            run_id: "run:1".to_owned(),
+            description: "3 components".to_owned(),
+        };
+        let started = provider.start_deployment(&new).await.unwrap();
+        assert_eq!(provider.start_deployment(&new).await.unwrap(), started);
+        for phase in [
+            DeploymentPhase::InProgress,
+            DeploymentPhase::Success,
+            DeploymentPhase::Failure,
+            DeploymentPhase::Error,
+        ] {
+            let update = DeploymentUpdate {
+                phase,
+                description: "d".repeat(200),
+                log_url: Some("https://ci.example.com/1".to_owned()),
+                environment_url: Some("https://shop.example.com".to_owned()),
+            };
+            provider.update_deployment(&started, &update).await.unwrap();
+        }
+    }
+    assert_eq!(platforms.state()["deployments"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_ledger_is_protected() {
+    let Some(platforms) = Platforms::there() else { return };
+    for provider in platforms.both() {
+        assert_eq!(provider.protection().await.unwrap().rules[0].state, RuleState::Missing);
+        provider.protect().await.unwrap();
+        assert!(provider.protect().await.unwrap().is_complete());
+    }
+}
+
+#[tokio::test]
+async fn a_pipeline_is_started() {
+    let Some(platforms) = Platforms::there() else { return };
+    let dispatch = Dispatch {
+        workflow: "deploy.yml".to_owned(),
+        reference: "main".to_owned(),
+        inputs: BTreeMap::from([("target".to_owned(), "prod".to_owned())]),
+    };
+    let before = platforms.state();
+    for provider in platforms.both() {
+        provider.dispatch(&dispatch).await.unwrap();
+    }
+    platforms.gitlab("CI_JOB_TOKEN", "job").dispatch(&dispatch).await.unwrap();
+    let after = platforms.state();
+    let more = |list: &str| after[list].as_array().unwrap().len() - before[list].as_array().unwrap().len();
+    assert_eq!((more("dispatches"), more("pipelines")), (1, 2));
+}
+
+#[tokio::test]
+async fn the_approver_of_a_run_is_read() {
+    let Some(platforms) = Platforms::there() else { return };
+    for provider in platforms.both() {
+        let approvals = provider.approvals("production").await.unwrap();
+        assert_eq!((approvals.len(), approvals[0].approved_by.as_str()), (1, "alice"));
+        assert_eq!(approvals[0].comment.as_deref(), Some("Ship it!"));
+        assert_eq!(approvals[0].approved_at.is_some(), provider.platform() == Platform::GitLab);
+    }
+}
+
+/// Past Prism, which describes no such answer.
+#[tokio::test]
+async fn a_comment_whose_answer_is_lost_is_written_once() {
+    let Some(platforms) = Platforms::there() else { return };
+    platforms.control("DELETE", "/__comments", "");
+    platforms.control("POST", "/__fault", r#"{"status": 502, "times": 1, "method": "POST"}"#);
+    let github = Platforms::github_at(&platforms.stub, "ghs_app");
+    assert_eq!(github.put_comment(7, &sticky("one")).await.unwrap().posted, Posted::Unchanged);
+    assert_eq!(platforms.state()["comments"].as_array().unwrap().len(), 1);
+}
+
+/// That a violation is noticed at all.
+#[tokio::test]
+async fn a_request_that_is_not_described_is_an_error() {
+    let Some(platforms) = Platforms::there() else { return };
+    let empty =
+        Dispatch { workflow: "deploy.yml".to_owned(), reference: String::new(), inputs: BTreeMap::new() };
+    let inputs = (0..200).map(|number| (format!("input{number}"), String::new())).collect();
+    let error = platforms.github("ghp_user").dispatch(&Dispatch { inputs, ..empty }).await.unwrap_err();
+    assert!(error.to_string().contains("422"), "{error}");
+}

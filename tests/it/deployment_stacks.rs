@@ -1,0 +1,220 @@
+//! Deployments that import stacks: where values come from, what is refused before anything runs.
+
+use serde_json::json;
+
+use crate::support::{Checkout, TestEnvironment};
+
+const DEPLOYMENT: &str = "\
+deployment:
+  name: worker
+  stacks:
+    - platform/base
+    - team
+  components:
+    command:
+      queue:
+        vars: { level: info }
+        settings: { command: { apply: [sh, -c, 'cat $ATMOS_VARS_FILE >> $TEST_APPLIED'] } }
+  targets:
+    dev: { context: { stage: dev } }
+    prod: { context: { stage: prod, level: warn } }
+";
+
+fn deployment(environment: &TestEnvironment) -> Checkout<'_> {
+    let checkout = environment.empty_repository("checkout", &[]);
+    checkout.write("deployments/worker.yaml", DEPLOYMENT);
+    checkout.write("stacks/platform/base.yaml", "vars: {region: eu, level: debug}\n");
+    checkout.write(
+        "stacks/team.yaml",
+        "components: {command: {queue: {vars: {name: 'q-{{ .vars.stage }}', tags: {team: core}}}}}\n",
+    );
+    // Nothing but what is imported is read.
+    checkout.write("stacks/other.yaml", "unreadable: [\n");
+    checkout.commit("Add the worker");
+    checkout
+}
+
+/// Changes the team's stack and commits that.
+fn team(checkout: &Checkout<'_>, queue: &str) {
+    checkout.write("stacks/team.yaml", &format!("components:\n  command:\n    queue: {queue}\n"));
+    checkout.commit("Change the team's stack");
+}
+
+#[test]
+fn the_stacks_of_the_commit_are_the_lowest_layer() {
+    let environment = TestEnvironment::new();
+    let checkout = deployment(&environment);
+    checkout.write("stacks/team.yaml", "not: committed\n");
+    checkout.atmos("deployment rollout worker --target prod --context tags.by=hand").succeeded();
+    let vars: serde_json::Value = serde_json::from_str(&environment.applied().join("\n")).unwrap();
+    let expected = json!({
+        "region": "eu", "level": "warn", "name": "q-prod", "stage": "prod", "tags": {"team": "core", "by": "hand"}
+    });
+    assert_eq!(vars, expected);
+}
+
+#[test]
+fn every_value_is_shown_with_the_stack_that_decides_it() {
+    let environment = TestEnvironment::new();
+    let checkout = deployment(&environment);
+    let described = checkout.json("deployment describe worker --target dev --sources");
+    let queue = &described["components"][0];
+    assert_eq!(queue["vars"]["name"], "q-dev");
+    assert_eq!(
+        queue["sources"],
+        json!({
+            "region": "stacks: platform/base", "level": "component vars", "name": "stacks: team",
+            "tags": "stacks: team", "stage": "target context"
+        })
+    );
+}
+
+#[test]
+fn what_the_environment_holds_is_used_and_not_shown() {
+    let mut environment = TestEnvironment::new();
+    environment.set("QUEUE_PASSWORD", "hunter2");
+    let checkout = deployment(&environment);
+    let before = checkout.head();
+    team(&checkout, "{vars: {password: !env QUEUE_PASSWORD}}");
+    for line in [
+        "deployment describe worker --target dev --sources".to_owned(),
+        format!("deployment diff worker --from-sha {before} --to-sha HEAD"),
+    ] {
+        let run = checkout.atmos(&line).succeeded().shows("!env QUEUE_PASSWORD");
+        assert!(!run.stdout.contains("hunter2"), "{}", run.report());
+    }
+    checkout.atmos("deployment rollout worker --target dev").succeeded();
+    assert!(environment.applied().join("").contains("hunter2"));
+}
+
+#[test]
+fn a_diff_compares_what_stacks_say() {
+    let environment = TestEnvironment::new();
+    let checkout = deployment(&environment);
+    let before = checkout.head();
+    team(&checkout, "{vars: {name: 'queue-{{ .vars.stage }}', tags: {team: core}}}");
+    let diff = checkout.json(&format!("deployment diff worker --from-sha {before} --to-sha HEAD"));
+    let configuration: Vec<_> = diff["configuration"].as_array().unwrap().iter().collect();
+    let name = |target: &str| {
+        json!({
+            "path": format!("targets.{target}.queue.vars.name"), "from": format!("q-{target}"),
+            "to": format!("queue-{target}"), "change": "changed"
+        })
+    };
+    assert_eq!(configuration, [&name("dev"), &name("prod")]);
+
+    team(&checkout, "{vars: {name: !exec date}}");
+    let run =
+        checkout.atmos(&format!("deployment diff worker --from-sha {before} --to-sha HEAD")).succeeded();
+    run.says("stacks/team.yaml:3:26: the YAML function `!exec` is not supported").shows("queue.vars.region");
+}
+
+#[test]
+fn stacks_that_cannot_be_used_are_refused_with_their_place_before_anything_runs() {
+    let environment = TestEnvironment::new();
+    let checkout = deployment(&environment);
+    let line = "deployment rollout worker --target dev";
+    let refused = |code: i32, message: &str| {
+        let run = checkout.atmos(line).exited(code);
+        assert!(run.error_line().contains(message), "{}", run.report());
+        assert_eq!(environment.applied(), [""; 0]);
+        assert!(!run.stderr.contains("Components ("), "{}", run.report());
+        run
+    };
+    for (queue, code, message) in [
+        ("{vars: {x: !exec date}}", 2, "stacks/team.yaml:3:23: the YAML function `!exec` is not supported"),
+        (
+            "{vars: {x: '{{ .vars.nope }}'}}",
+            2,
+            "stacks/team.yaml:3:23: the template `{{ .vars.nope }}` has no value here",
+        ),
+        (
+            "{metadata: {inherits: [nope]}}",
+            2,
+            "the component queue inherits from nope, which the stack does not define",
+        ),
+        ("{metadata: {type: abstract}}", 2, "queue is abstract in its stacks"),
+        ("{metadata: {locked: true}}", 3, "queue is locked by its stacks"),
+        ("{vars: [}", 2, "stacks/team.yaml:3:"),
+    ] {
+        team(&checkout, queue);
+        refused(code, message);
+    }
+    // Known only when the component runs.
+    team(&checkout, "{vars: {x: !terraform.output vpc elsewhere id}}");
+    let run = checkout.atmos(line).exited(1);
+    assert!(run.stderr.contains("stacks/team.yaml:3:23: "), "{}", run.report());
+    assert!(run.stderr.contains("not of the stack elsewhere"), "{}", run.report());
+    // What is not selected does not matter.
+    team(&checkout, "{}\n    other: {vars: {x: !exec date}}");
+    checkout.atmos(&format!("{line} --plan")).succeeded();
+
+    checkout.write("deployments/worker.yaml", &DEPLOYMENT.replace("- team", "- taem"));
+    checkout.commit("Mistype a stack");
+    refused(2, "deployments/worker.yaml:5:7: the import \"taem\" is not there").says("looked for in stacks");
+    checkout.write("deployments/worker.yaml", DEPLOYMENT);
+    checkout.write("stacks/team.yaml", "import: [platform/base]\n");
+    checkout.write("stacks/platform/base.yaml", "import: [team]\n");
+    checkout.commit("Import in a circle");
+    refused(2, "stacks/platform/base.yaml → stacks/team.yaml → stacks/platform/base.yaml");
+}
+
+#[test]
+fn what_a_stack_disables_is_left_out() {
+    let environment = TestEnvironment::new();
+    let checkout = deployment(&environment);
+    team(&checkout, "{metadata: {enabled: false}}");
+    let run = checkout.atmos("deployment rollout worker --target dev").succeeded();
+    run.shows("command/queue (skipped): disabled by its stacks");
+    assert_eq!(environment.applied(), [""; 0]);
+    assert_eq!(checkout.state("worker", "dev", "queue"), "");
+}
+
+/// Stands for terraform: notes where it runs, what it is asked for, and the files and variables that it finds.
+const TERRAFORM: &str = r#"#!/bin/sh
+set -eu
+case "$1" in
+    show) echo '{"resource_changes": []}' ;;
+    output) echo '{}' ;;
+    workspace) echo "$(basename "$PWD" | cut -d. -f1,2) $* ($STAGE, ${DROPPED-none})" >> "$TEST_APPLIED" ;;
+    plan) echo "$(basename "$PWD" | cut -d. -f1,2) $(tr -d ' \n' < backend.tf.json) $(tr -d ' \n' < providers_override.tf.json)" >> "$TEST_APPLIED" ;;
+esac
+"#;
+
+#[test]
+fn terraform_gets_backend_providers_workspace_environment_and_a_folder_of_its_own() {
+    let mut environment = TestEnvironment::new();
+    environment.set("DROPPED", "not for terraform");
+    let program = environment.path("terraform-stub");
+    let checkout = environment.empty_repository("checkout", &[]);
+    checkout.write_script("../terraform-stub", TERRAFORM);
+    checkout.write("components/terraform/service/main.tf", "variable \"stage\" {}\n");
+    checkout.write(
+        "stacks/all.yaml",
+        &format!(
+            "vars: {{ stage: dev }}\nterraform:\n  command: {}\n  backend_type: s3\n  \
+             backend: {{ s3: {{ bucket: 'state-{{{{ .vars.stage }}}}' }} }}\n  \
+             providers: {{ aws: {{ region: eu }} }}\n  env: {{ STAGE: '{{{{ .vars.stage }}}}', DROPPED: null }}\n\
+             components:\n  terraform:\n    a: {{ metadata: {{ component: service }} }}\n    \
+             team/b: {{ metadata: {{ component: service, terraform_workspace: mine }} }}\n",
+            program.display()
+        ),
+    );
+    checkout.write(
+        "deployments/shop.yaml",
+        "deployment:\n  name: shop\n  stacks: [all]\n  components: { terraform: { a: {}, team/b: {} } }\n  \
+         targets: { dev: {}, prod: { context: { stage: prod } } }\n",
+    );
+    checkout.commit("Add the shop");
+    checkout.atmos("deployment rollout shop --target prod --parallelism 2").succeeded();
+    let mut applied = environment.applied();
+    applied.sort();
+    let files = r#"{"terraform":{"backend":{"s3":{"bucket":"state-prod","workspace_key_prefix":"service"}}}} {"provider":{"aws":{"region":"eu"}}}"#;
+    let expected = [
+        "service.a workspace select -or-create -no-color shop-prod-a (prod, none)".to_owned(),
+        format!("service.a {files}"),
+        "service.team-b workspace select -or-create -no-color mine (prod, none)".to_owned(),
+        format!("service.team-b {files}"),
+    ];
+    assert_eq!(applied, expected);
+}

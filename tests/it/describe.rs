@@ -1,0 +1,107 @@
+//! `atmos describe`: stacks as the working tree has them, and the reference implementation's values through the program.
+
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use crate::stacks_conformance::{cases, difference};
+use crate::support::{ATMOS, Run, Running, TestEnvironment};
+
+/// Runs `atmos` in a folder.
+fn atmos(environment: &TestEnvironment, folder: &Path, arguments: &[&str]) -> Run {
+    let mut command = environment.command(ATMOS, folder);
+    command.args(arguments);
+    Running::start(command).wait()
+}
+
+#[test]
+fn the_program_says_what_the_reference_implementation_recorded() {
+    let Some(cases) = cases() else { return };
+    let environment = TestEnvironment::new();
+    let mut failures = Vec::new();
+    for case in cases {
+        let expected: Json =
+            serde_json::from_str(&std::fs::read_to_string(case.join("expected.json")).unwrap()).unwrap();
+        for entry in expected["cases"].as_array().unwrap() {
+            let (stack, component) = (entry["stack"].as_str().unwrap(), entry["component"].as_str().unwrap());
+            let what = format!("{}: {component} in {stack}", case.display());
+            let arguments = ["describe", "component", component, "--stack", stack, "--format", "json"];
+            let run = atmos(&environment, &case, &arguments);
+            if entry.get("error").is_some() {
+                run.exited(2);
+                continue;
+            }
+            let found = run.succeeded().json();
+            let sections = entry["expect"].as_object().unwrap();
+            for (section, value) in sections {
+                let whole = sections.len() > 1;
+                let differences = difference(found.as_object().unwrap(), section, value, whole);
+                failures.extend(differences.map(|difference| format!("{what}: {difference}")));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Two stacks that import a catalog, in a folder that is no repository.
+fn tree(environment: &TestEnvironment) -> std::path::PathBuf {
+    let root = environment.path("tree");
+    let files = [
+        (
+            "atmos.yaml",
+            "base_path: ./\nstacks:\n  base_path: stacks\n  included_paths: [deploy/**/*]\n  \
+             name_pattern: \"{stage}\"\n",
+        ),
+        (
+            "stacks/catalog/vpc.yaml",
+            "components: {terraform: {vpc: {vars: {cidr: 10.0.0.0/16, at: '{{ .vars.stage }}'}}}}\n",
+        ),
+        ("stacks/deploy/dev.yaml", "import: [catalog/vpc]\nvars: {stage: dev}\n"),
+        (
+            "stacks/deploy/prod.yaml",
+            "import: [catalog/vpc]\nvars: {stage: prod}\ncomponents:\n  terraform:\n    odd:\n      vars: {x: !exec date}\n",
+        ),
+    ];
+    for (path, text) in files {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    root
+}
+
+#[test]
+fn stacks_are_shown_without_a_repository_and_from_any_folder_of_the_tree() {
+    let environment = TestEnvironment::new();
+    let root = tree(&environment);
+    let describe = |folder: &str, line: &str| {
+        let arguments: Vec<_> = ["describe"].into_iter().chain(line.split(' ')).collect();
+        atmos(&environment, &root.join(folder), &arguments)
+    };
+    let shown = describe("stacks/deploy", "stacks --components vpc --sections vars --format json");
+    let vpc = |stage: &str| json!({"components": {"terraform": {"vpc": {"vars": {"cidr": "10.0.0.0/16", "stage": stage, "at": stage}}}}});
+    assert_eq!(shown.succeeded().json(), json!({"dev": vpc("dev"), "prod": vpc("prod")}));
+
+    let yaml = describe("", "component vpc -s dev").succeeded().stdout;
+    let described: Json = serde_yaml::from_str(&yaml).unwrap();
+    assert_eq!(described["vars"]["at"], json!("dev"));
+    assert_eq!(described["component_info"]["component_path"], json!("components/terraform/vpc"));
+    let as_written = describe("", "component vpc -s dev --process-templates=false --format json");
+    assert_eq!(as_written.succeeded().json()["vars"]["at"], json!("{{ .vars.stage }}"));
+}
+
+#[test]
+fn what_is_not_supported_matters_only_where_it_is_selected() {
+    let environment = TestEnvironment::new();
+    let root = tree(&environment);
+    let describe = |arguments: &[&str]| atmos(&environment, &root, &[&["describe"], arguments].concat());
+    describe(&["component", "vpc", "-s", "prod"]).succeeded();
+    describe(&["stacks", "--stack", "dev"]).succeeded();
+    let place = "stacks/deploy/prod.yaml:6:17: the YAML function `!exec` is not supported";
+    describe(&["component", "odd", "-s", "prod"]).refused(2, place).says("Supported are !env");
+    describe(&["stacks"]).refused(2, place);
+    let shown = describe(&["component", "odd", "-s", "prod", "--process-functions=false"]).succeeded();
+    assert!(shown.stdout.contains("!exec date"), "{}", shown.report());
+    describe(&["component", "vpc", "-s", "prdo"]).refused(2, "did you mean \"prod\"?");
+    describe(&["component", "vcp", "-s", "prod"]).refused(2, "has no component \"vcp\"");
+}

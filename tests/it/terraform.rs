@@ -1,0 +1,288 @@
+//! A deployment of terraform components through the program, with a real terraform and without a network: modules from
+//! the same commit and from a git repository, stacks, state, outputs.
+
+use serde_json::{Value, json};
+
+use crate::support::{Checkout, Remote, TestEnvironment, has_tool};
+
+const SECRET: &str = "hunter2-in-no-log";
+
+const DEPLOYMENT: &str = "\
+deployment:
+  name: shop
+  stacks: [platform]
+  components:
+    terraform:
+      network: {}
+      app:
+        metadata: { depends_on: [network] }
+        vars: { commit: '{{ git.sha }}' }
+      fragile: {}
+      after-fragile:
+        component: fragile
+        metadata: { depends_on: [fragile] }
+  targets:
+    dev: { context: { stage: dev, size: 1 } }
+    staging: { promotion: { from: dev }, context: { stage: staging, size: 2 } }
+    prod: { promotion: { from: staging }, context: { stage: prod, size: 3 } }
+";
+
+const STACK: &str = "\
+vars:
+  name: '{{ .vars.stage }}-shop'
+components:
+  terraform:
+    network/defaults:
+      metadata: { type: abstract }
+      vars: { cidr: 10.0.0.0/16 }
+    network:
+      metadata: { component: network-module, inherits: [network/defaults] }
+    app:
+      metadata: { component: app-module }
+      env: { TF_VAR_from_env: 'of the {{ .vars.stage }} stack' }
+      vars:
+        network: !terraform.output network id
+        password: !env SHOP_PASSWORD
+";
+
+const NAMING: &str = "
+variable \"name\" { type = string }
+output \"name\" { value = \"${var.name}-VERSION\" }
+";
+
+const NETWORK: &str = "
+variable \"name\" { type = string }
+variable \"cidr\" { type = string }
+module \"naming\" {
+  source = \"../modules/naming\"
+  name   = var.name
+}
+resource \"terraform_data\" \"network\" { input = \"${module.naming.name} ${var.cidr}\" }
+output \"id\" { value = terraform_data.network.output }
+";
+
+const APP: &str = "
+variable \"name\" { type = string }
+variable \"size\" { type = number }
+variable \"network\" { type = string }
+variable \"commit\" { type = string }
+variable \"from_env\" { type = string }
+variable \"password\" {
+  type      = string
+  sensitive = true
+}
+module \"naming\" {
+  source = \"git::file://MODULES//naming?ref=v1\"
+  name   = var.name
+}
+resource \"terraform_data\" \"identity\" { input = 1 }
+resource \"terraform_data\" \"app\" {
+  input = { size = var.size, code = \"VERSION\", network = var.network, commit = var.commit }
+  provisioner \"local-exec\" { command = \"echo the password is ${nonsensitive(sha256(var.password))}\" }
+}
+output \"identity\" { value = terraform_data.identity.id }
+output \"app\" { value = terraform_data.app.output }
+output \"from_env\" { value = var.from_env }
+output \"module\" { value = module.naming.name }
+output \"password\" {
+  value     = var.password
+  sensitive = true
+}
+";
+
+const FRAGILE: &str = "
+variable \"broken\" {
+  type    = bool
+  default = false
+}
+resource \"terraform_data\" \"made_before\" { input = \"VERSION\" }
+resource \"terraform_data\" \"fragile\" {
+  input = terraform_data.made_before.output
+  lifecycle {
+    postcondition {
+      condition     = !var.broken
+      error_message = \"it broke in the middle\"
+    }
+  }
+}
+";
+
+/// The shop in a checkout with a remote; nothing, with a word why, where there is no terraform.
+fn shop(environment: &mut TestEnvironment) -> Option<(Checkout<'_>, Remote<'_>)> {
+    let path = std::env::var_os("PATH").unwrap();
+    let is_there = std::env::split_paths(&path).any(|folder| folder.join("terraform").is_file());
+    if !has_tool("terraform", is_there) {
+        return None;
+    }
+    environment.set("SHOP_PASSWORD", SECRET);
+    let modules = environment.empty_repository("modules", &[]);
+    modules.write("naming/main.tf", &NAMING.replace("VERSION", "from git"));
+    modules.commit("Add naming");
+    modules.git(&["tag", "v1"]);
+
+    let remote = environment.bare("remote.git", &[]);
+    let checkout = environment.empty_repository("checkout", &[]);
+    checkout.write("deployments/shop.yaml", DEPLOYMENT);
+    checkout.write("stacks/platform.yaml", STACK);
+    write_code(&checkout, "1");
+    checkout.commit("Version 1");
+    checkout.git(&["remote", "add", "origin", &remote.url()]);
+    checkout.git(&["push", "--quiet", "--set-upstream", "origin", "main"]);
+    Some((checkout, remote))
+}
+
+fn write_code(checkout: &Checkout<'_>, version: &str) {
+    let modules = checkout.environment.path("modules");
+    let code = |text: &str| text.replace("VERSION", version).replace("MODULES", modules.to_str().unwrap());
+    checkout.write("components/terraform/modules/naming/main.tf", &code(NAMING));
+    checkout.write("components/terraform/network-module/main.tf", NETWORK);
+    checkout.write("components/terraform/app-module/main.tf", &code(APP));
+    checkout.write("components/terraform/fragile/main.tf", &code(FRAGILE));
+}
+
+/// An output in a component's state.
+fn output(checkout: &Checkout<'_>, target: &str, component: &str, name: &str) -> Value {
+    let path = checkout.path.join(format!(".atmos/state/shop/{target}/{component}/terraform.tfstate"));
+    let state: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    state["outputs"][name]["value"].clone()
+}
+
+fn workdirs(checkout: &Checkout<'_>) -> Vec<std::path::PathBuf> {
+    let folder = checkout.path.join(".atmos/workdir");
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn each_target_has_the_code_and_the_values_of_the_commit_that_it_got() {
+    let mut environment = TestEnvironment::new();
+    let Some((checkout, remote)) = shop(&mut environment) else { return };
+    let first = checkout.head();
+    let app = |size: u32, code: &str, stage: &str, cidr: &str, commit: &str| json!({"size": size, "code": code, "network": format!("{stage}-shop-{code} {cidr}"), "commit": commit});
+    checkout.atmos("deployment rollout shop --target dev").succeeded();
+    checkout.atmos("deployment rollout shop --target staging --promote-from dev").succeeded();
+    checkout.atmos("deployment rollout shop --target prod --promote-from staging").succeeded();
+    for (target, size) in [("dev", 1), ("staging", 2), ("prod", 3)] {
+        assert_eq!(output(&checkout, target, "app", "app"), app(size, "1", target, "10.0.0.0/16", &first));
+        assert_eq!(output(&checkout, target, "app", "from_env"), json!(format!("of the {target} stack")));
+        assert_eq!(output(&checkout, target, "app", "module"), json!(format!("{target}-shop-from git")));
+    }
+    let identity = output(&checkout, "staging", "app", "identity");
+
+    // Another version: of the code, of the stack, of the deployment's own values.
+    write_code(&checkout, "2");
+    checkout.write("stacks/platform.yaml", &STACK.replace("10.0.0.0", "10.2.0.0"));
+    checkout.write("deployments/shop.yaml", &DEPLOYMENT.replace("size: 2", "size: 20"));
+    let second = checkout.commit("Version 2");
+    checkout.atmos("deployment rollout shop --target dev").succeeded();
+    // Promoted is what runs on dev, whatever is checked out.
+    checkout.write("stacks/platform.yaml", "unreadable: [");
+    checkout.write("components/terraform/app-module/main.tf", "unreadable");
+    checkout.commit("Version 3, which is broken");
+    checkout.atmos("deployment rollout shop --target staging --promote-from dev").succeeded();
+    assert_eq!(output(&checkout, "staging", "app", "app"), app(20, "2", "staging", "10.2.0.0/16", &second));
+    assert_eq!(output(&checkout, "prod", "app", "app"), app(3, "1", "prod", "10.0.0.0/16", &first));
+    assert_eq!(output(&checkout, "staging", "app", "identity"), identity, "the state is kept");
+
+    let back = checkout.atmos(&format!("deployment rollout shop --target staging --git-sha {first}"));
+    back.succeeded();
+    assert_eq!(output(&checkout, "staging", "app", "app"), app(2, "1", "staging", "10.0.0.0/16", &first));
+    assert_eq!(output(&checkout, "staging", "app", "identity"), identity);
+    assert_eq!(remote.state("shop", "staging", "app"), first);
+    assert_eq!(workdirs(&checkout), [""; 0].map(std::path::PathBuf::from));
+}
+
+#[test]
+fn a_failure_in_the_middle_stops_what_depends_on_it_and_nothing_else() {
+    let mut environment = TestEnvironment::new();
+    let Some((checkout, remote)) = shop(&mut environment) else { return };
+    let first = checkout.head();
+    checkout.atmos("deployment rollout shop --target dev").succeeded();
+    write_code(&checkout, "2");
+    let second = checkout.commit("Version 2");
+    let line = "deployment rollout shop --target dev --context broken=true --format json";
+    let run = checkout.atmos(line).exited(1);
+    let result = run.json();
+    let status = |name: &str| {
+        let components = result["components"].as_array().unwrap();
+        components.iter().find(|component| component["component"] == name).unwrap()["status"].clone()
+    };
+    assert_eq!(
+        ["fragile", "after-fragile", "network", "app"].map(status).map(|status| status.to_string()),
+        ["\"failed\"", "\"skipped\"", "\"success\"", "\"success\""]
+    );
+    assert!(run.stderr.contains("it broke in the middle"), "{}", run.report());
+    for (component, commit) in [("fragile", &first), ("after-fragile", &first), ("app", &second)] {
+        assert_eq!(remote.state("shop", "dev", component), *commit, "{component}");
+    }
+    let records = [("fragile", 2), ("after-fragile", 1), ("app", 2)];
+    for (component, number) in records {
+        assert_eq!(remote.verify_chain("shop", "dev", component), number, "{component}");
+    }
+    let history = checkout.json("deployment history shop --target dev --component fragile");
+    assert_eq!(history["records"][0]["status"], "failed");
+    assert_eq!(remote.locks(), [""; 0]);
+    let [kept] = workdirs(&checkout).try_into().unwrap();
+    assert!(kept.join("components/terraform/fragile/main.tf").is_file());
+    assert!(run.stderr.contains(kept.to_str().unwrap()), "{}", run.report());
+
+    checkout.atmos("deployment rollout shop --target dev").succeeded();
+    assert_eq!(remote.state("shop", "dev", "after-fragile"), second);
+}
+
+#[test]
+fn outputs_are_read_from_the_state_of_what_is_not_rolled_out() {
+    let mut environment = TestEnvironment::new();
+    let Some((checkout, _)) = shop(&mut environment) else { return };
+    let everything = checkout.json("deployment rollout shop --target dev --plan");
+    let app =
+        &everything["components"].as_array().unwrap().iter().find(|one| one["component"] == "app").unwrap();
+    assert_eq!((&app["status"], app.get("changes")), (&json!("planned"), None));
+    assert!(app["notice"].as_str().unwrap().contains("before network is deployed"), "{app}");
+    let alone = "deployment rollout shop --target dev --component app";
+    let run = checkout.atmos(alone).exited(1);
+    assert!(
+        run.stderr.contains("stacks/platform.yaml:14:18: ")
+            && run.stderr.contains("network has no output id on dev"),
+        "{}",
+        run.report()
+    );
+    checkout.atmos("deployment rollout shop --target dev --component network").succeeded();
+    let planned = checkout.json(&format!("{alone} --plan"));
+    assert_eq!(planned["components"][0]["changes"]["add"], 2);
+    checkout.atmos(alone).succeeded();
+    assert_eq!(output(&checkout, "dev", "app", "app")["network"], "dev-shop-1 10.0.0.0/16");
+
+    // Rolled out at once, one of them has to come first.
+    checkout.write(
+        "deployments/shop.yaml",
+        &DEPLOYMENT.replace("metadata: { depends_on: [network] }", "metadata: {}"),
+    );
+    checkout.commit("Forget the order");
+    let both = "deployment rollout shop --target dev --component app --component network --parallelism 1";
+    let run = checkout.atmos(both);
+    let said = run.stderr.contains("add network to its metadata.depends_on");
+    assert!(run.code == Some(0) || (run.code == Some(1) && said), "{}", run.report());
+}
+
+#[test]
+fn a_sensitive_output_is_shown_nowhere() {
+    let mut environment = TestEnvironment::new();
+    let Some((checkout, remote)) = shop(&mut environment) else { return };
+    let runs = [
+        checkout.atmos("deployment rollout shop --target dev --verbose --plan"),
+        checkout.atmos("deployment rollout shop --target dev --verbose"),
+        checkout.atmos("deployment rollout shop --target staging --promote-from dev --verbose --format json"),
+        checkout.atmos("deployment status shop --format json"),
+        checkout.atmos("deployment history shop --target dev --format json"),
+    ];
+    for run in runs {
+        let run = run.succeeded();
+        assert!(!run.stdout.contains(SECRET) && !run.stderr.contains(SECRET), "{}", run.report());
+    }
+    assert_eq!(output(&checkout, "dev", "app", "password"), SECRET, "terraform knows it");
+    for repository in [&checkout.path, &remote.path] {
+        let objects = environment.git(repository, &["cat-file", "--batch-all-objects", "--batch"]);
+        assert!(!objects.contains(SECRET));
+    }
+}
