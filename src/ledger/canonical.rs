@@ -119,12 +119,18 @@ mod tests {
             "a:  x\n",
             "a: \"\\ud83d\\ude00\"\n",
             "a: \"x\"\n",
+            "\"on\": x\n",
             "? a\n: x\n",
             "a: [x]\n",
             "a: x\r\n",
         ] {
             assert_eq!(read(text), None, "{text:?}");
         }
+    }
+
+    /// A name that is written as it is: `on` and its like are quoted, and quoted keys are left to the parser.
+    fn unquoted_name() -> impl Strategy<Value = String> {
+        "[a-z][a-z0-9_.:-]{0,9}[a-z]".prop_filter("written without quotes", |name| is_canonical(name, name))
     }
 
     proptest! {
@@ -134,7 +140,7 @@ mod tests {
         fn what_we_write_is_read(
             key in "[a-z_]{1,12}",
             value in ".*",
-            map in prop::collection::btree_map("[a-z][a-z0-9_.:-]{0,9}[a-z]", ".*", 1..4),
+            map in prop::collection::btree_map(unquoted_name(), ".*", 1..4),
         ) {
             let time = "2025-01-22T12:00:00Z".parse().ok();
             let written = Mapping::after(String::new())
