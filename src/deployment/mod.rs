@@ -12,6 +12,7 @@ pub mod diff;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod graph;
+pub mod image_binding;
 pub mod lock;
 pub mod names;
 pub mod promotion;
