@@ -20,6 +20,7 @@ mod faults;
 mod interop;
 mod layers;
 mod locks;
+mod matrix;
 mod names;
 mod processes;
 mod promotion;
