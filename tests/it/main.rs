@@ -21,6 +21,7 @@ mod images;
 mod interop;
 mod layers;
 mod locks;
+mod matrix;
 mod names;
 mod processes;
 mod promotion;
