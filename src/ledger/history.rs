@@ -75,7 +75,6 @@ impl Ledger<'_> {
             .collect();
         let (pending, tags) = self
             .repository
-            .git()
             .refs(&prefixes)?
             .into_iter()
             .partition(|found: &Ref| found.name.starts_with(PENDING_PREFIX));
@@ -124,7 +123,7 @@ impl Ledger<'_> {
         }
         let full: Vec<_> = prefixes.iter().map(|prefix| format!("{TAGS_PREFIX}{prefix}")).collect();
         let mut histories: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
-        for (id, object) in self.record_tags(self.repository.git().refs(&full)?) {
+        for (id, object) in self.record_tags(self.repository.refs(&full)?) {
             if let Some(record) = self.read_record_named(id, &object) {
                 histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
             }
