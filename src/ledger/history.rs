@@ -179,6 +179,16 @@ impl Ledger<'_> {
         self.decode(id, object, tag.target, &tag.message)
     }
 
+    /// Reads a record that this checkout keeps; whose it is, its tag says.
+    pub(super) fn read_own_record(&self, object: &ObjectId) -> Option<LedgerRecord> {
+        let unreadable = |error: &dyn std::fmt::Display| {
+            self.warn(format!("the kept record {object} is skipped: {error}"));
+        };
+        let tag = self.objects.read_tag(object).inspect_err(|error| unreadable(error)).ok()?;
+        let id = RecordId::parse(&tag.name).inspect_err(|error| unreadable(error)).ok()?;
+        self.decode(id, object, tag.target, &tag.message)
+    }
+
     /// Reads the record behind a history tag.
     fn read_record_named(&self, id: RecordId, object: &ObjectId) -> Option<LedgerRecord> {
         let tag = match self.objects.read_tag(object) {
