@@ -7,6 +7,7 @@ mod history;
 mod list;
 mod lock;
 mod locks;
+mod matrix;
 mod promotion_graph;
 mod promotion_status;
 mod rollout;
@@ -42,6 +43,7 @@ enum Verb {
     Lock(lock::Args),
     Unlock(unlock::Args),
     Locks(locks::Args),
+    Matrix(matrix::Args),
     Ci(ci::Args),
 }
 
@@ -63,6 +65,7 @@ fn run_verb(verb: &Verb, context: &Context) -> Result<ExitCode, CommandError> {
         Verb::Lock(args) => lock::run(args, context),
         Verb::Unlock(args) => unlock::run(args, context),
         Verb::Locks(args) => locks::run(args, context),
+        Verb::Matrix(args) => matrix::run(args, context),
         Verb::Ci(ci::Args {}) => ci::run(context),
     }
 }
