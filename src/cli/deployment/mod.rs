@@ -9,6 +9,7 @@ mod locks;
 mod matrix;
 mod promotion_graph;
 mod promotion_status;
+mod protect;
 mod rollout;
 mod status;
 mod unlock;
@@ -43,6 +44,7 @@ enum Verb {
     Unlock(unlock::Args),
     Locks(locks::Args),
     Matrix(matrix::Args),
+    Protect(protect::Args),
 }
 
 pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, CommandError> {
@@ -60,5 +62,6 @@ pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, C
         Verb::Unlock(args) => unlock::run(&args, context),
         Verb::Locks(args) => locks::run(&args, context),
         Verb::Matrix(args) => matrix::run(&args, context),
+        Verb::Protect(args) => protect::run(&args, context),
     }
 }
