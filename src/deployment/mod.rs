@@ -16,6 +16,7 @@ pub mod fan_out;
 pub(crate) mod fixtures;
 pub mod footprint;
 pub mod graph;
+pub mod image_binding;
 pub mod lock;
 pub mod names;
 pub mod promotion;

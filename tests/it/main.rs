@@ -17,6 +17,7 @@ mod diff;
 mod docs;
 mod documents;
 mod faults;
+mod images;
 mod interop;
 mod layers;
 mod locks;

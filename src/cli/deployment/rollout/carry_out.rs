@@ -69,8 +69,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         self.check_tools(&plan, &definitions)?;
         self.announce(&plan, true);
         let mut checkouts = self.check_out(&plan)?;
-        let rollout =
-            self.rollout(&plan, definitions, Mode::Plan, &self.prepared.run.id, None, BTreeMap::new())?;
+        let rollout = self.rollout(&plan, definitions, &snapshot, Mode::Plan, &self.prepared.run.id, None)?;
         let outcome = rollout::run(rollout, &checkouts, None, &self.cancellation, &self.events)?;
         self.finish(&plan, None, outcome, &mut checkouts)
     }
@@ -247,8 +246,8 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         approval: Option<&Approval>,
     ) -> Result<ExitCode, CommandError> {
         let Locked { session, fresh, mut checkouts } = locked;
-        let done = recorded_by(run_id, plan, &fresh);
-        let mut rollout = self.rollout(plan, definitions, Mode::Apply, run_id, approval, done)?;
+        let mut rollout = self.rollout(plan, definitions, &fresh, Mode::Apply, run_id, approval)?;
+        rollout.done = recorded_by(run_id, plan, &fresh);
         if let Some(lock) = session.taken_over() {
             rollout.metadata.insert("lock_taken_over_from".to_owned(), lock.run_id.clone());
         }

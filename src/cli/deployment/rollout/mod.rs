@@ -3,6 +3,7 @@
 mod approve;
 mod carry_out;
 mod decide;
+mod images;
 mod inputs;
 mod prepare;
 mod refusal;
