@@ -128,6 +128,7 @@ impl Side {
             command_line: &Values::new(),
             stacks: &self.stacks,
             outputs: KnownOutputs::AsWritten,
+            images: &BTreeMap::new(),
             repository_root: None,
             templates: None,
         };
