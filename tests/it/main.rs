@@ -26,6 +26,7 @@ mod matrix;
 mod names;
 mod processes;
 mod promotion;
+mod protect;
 mod shallow;
 mod spec_commands;
 mod stacks_conformance;
