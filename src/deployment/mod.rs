@@ -7,6 +7,7 @@
 pub mod approval;
 pub mod commit;
 pub mod configuration_diff;
+pub mod count;
 pub mod definition;
 pub mod diff;
 #[cfg(test)]
