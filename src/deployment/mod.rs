@@ -8,6 +8,7 @@ pub mod approval;
 pub mod change;
 pub mod commit;
 pub mod configuration_diff;
+pub mod count;
 pub mod definition;
 pub mod dependencies;
 pub mod diff;

@@ -8,6 +8,7 @@ use super::carry_out::Undertaking;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::approval::Approval;
+use crate::deployment::count::count_are;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::{
     self, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport, RolloutResult,
@@ -112,7 +113,7 @@ impl Undertaking<'_, '_> {
     fn not_published(&self, plan: &RolloutPlan, unpublished: Unpublished) -> CommandError {
         let kept = unpublished.kept;
         let remote = self.prepared.ledger.remote().unwrap_or("the remote");
-        let records = if kept == 1 { "1 record is".to_owned() } else { format!("{kept} records are") };
+        let records = count_are(kept, "record");
         let message = unpublished.to_string();
         CommandError::from(unpublished.source)
             .message(message)
