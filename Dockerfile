@@ -5,7 +5,12 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /source
-COPY . .
+COPY Cargo.lock Cargo.toml ./
+COPY benches benches
+COPY schema schema
+COPY src src
+COPY templates templates
+COPY tests tests
 # A build that nobody ships can do without: LTO=off CODEGEN_UNITS=16 takes a fraction of the time.
 ARG LTO=true
 ARG CODEGEN_UNITS=1
@@ -15,7 +20,6 @@ RUN --mount=type=cache,target=/source/target \
     cp target/release/atmos /usr/local/bin/atmos
 
 FROM debian:bookworm-slim AS system
-SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 # Versions are those of the base image's release of Debian.
 # hadolint ignore=DL3008
 RUN apt-get update && \
@@ -23,7 +27,8 @@ RUN apt-get update && \
     rm -rf /var/lib/apt/lists/*
 COPY image/system /usr/local/bin/
 # `atmos-deployment` is the same program, which takes the verbs directly.
-RUN system /system base-files bash ca-certificates coreutils dash findutils git grep gzip libc-bin netbase sed tar && \
+RUN system /system base-files bash ca-certificates coreutils dash findutils git grep gzip libc-bin libgcc-s1 \
+        sed tar && \
     mkdir -p /system/usr/local/bin && \
     ln -s atmos /system/usr/local/bin/atmos-deployment
 
