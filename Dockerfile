@@ -38,7 +38,8 @@ LABEL org.opencontainers.image.title="Atmos Deployments" \
       org.opencontainers.image.source="https://github.com/atmos-deployments/atmos-deployments" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=system /system /
-COPY --from=build /usr/local/bin/atmos /usr/local/bin/atmos
+COPY --from=build /usr/local/bin/atmos /usr/local/bin/
+COPY image/atmos-ci /usr/local/bin/
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8
 # No user is named: a runner's workspace belongs to the runner's user, and the action's container has to write there. Any
