@@ -26,11 +26,12 @@ RUN apt-get update && \
     apt-get install --yes --no-install-recommends ca-certificates git && \
     rm -rf /var/lib/apt/lists/*
 COPY image/system /usr/local/bin/
-# `atmos-deployment` is the same program, which takes the verbs directly.
+# The same program by other names: `atmos-deployment` takes the verbs directly, `atmos-ci` is the entry of the action.
 RUN system /system base-files bash ca-certificates coreutils dash findutils git grep gzip libc-bin libgcc-s1 \
         sed tar && \
     mkdir -p /system/usr/local/bin && \
-    ln -s atmos /system/usr/local/bin/atmos-deployment
+    ln -s atmos /system/usr/local/bin/atmos-deployment && \
+    ln -s atmos /system/usr/local/bin/atmos-ci
 
 FROM scratch
 LABEL org.opencontainers.image.title="Atmos Deployments" \
@@ -39,7 +40,6 @@ LABEL org.opencontainers.image.title="Atmos Deployments" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=system /system /
 COPY --from=build /usr/local/bin/atmos /usr/local/bin/
-COPY image/atmos-ci /usr/local/bin/
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8
 # No user is named: a runner's workspace belongs to the runner's user, and the action's container has to write there. Any
