@@ -12,9 +12,11 @@ pub mod diff;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod graph;
+pub mod health;
 pub mod image_binding;
 pub mod lock;
 pub mod names;
+pub mod observation;
 pub mod promotion;
 pub mod promotion_status;
 pub mod record;

@@ -13,7 +13,7 @@ use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::stack_layer::{KnownOutputs, NoStacks, StackLayers, StackRefusal};
 use crate::deployment::template::{Facts, Renderer};
-use crate::deployment::variables::merge;
+use crate::deployment::variables::{Variables, merge};
 use crate::deployment::{Component, ComponentName, Deployment, Target};
 
 use super::worker::Shared;
@@ -55,7 +55,7 @@ pub(super) struct Job<'a> {
 /// What a component runs with, besides what all of a rollout's components do.
 pub(super) struct Prepared {
     component: Component,
-    vars: Values,
+    vars: Variables,
     environment: Environment,
     terraform: TerraformSettings,
     stack: TerraformStack,
@@ -127,14 +127,17 @@ impl<'a> Job<'a> {
             previous_commit: self.plan.previous_commit.as_ref(),
             run_id: &rollout.run_id,
             mode: rollout.mode,
-            vars: &prepared.vars,
+            vars: &prepared.vars.values,
+            sources: &prepared.vars.sources,
             artifacts: &rollout.images,
             checkout: self.checkout,
             state: &rollout.state,
+            plugin_cache: &rollout.plugin_cache,
             scratch: self.scratch,
             environment: &prepared.environment,
             in_ci: rollout.in_ci,
             terraform: &prepared.terraform,
+            helmfile: &rollout.helmfile,
             stack: &prepared.stack,
             log: self.log,
             masks: &rollout.masks,
@@ -191,7 +194,7 @@ impl<'a> Job<'a> {
         let name = format!("{}-{}", self.deployment.name, self.target.name);
         let mut prepared = Prepared {
             component: component.clone(),
-            vars: resolved.variables.values,
+            vars: resolved.variables,
             environment: rollout.environment.clone(),
             terraform: rollout.terraform.clone(),
             stack: TerraformStack::named(name),

@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cancellation::Cancellation;
-use crate::component::{Environment, Masks, Mode, TerraformSettings};
+use crate::component::{Environment, HelmfileSettings, Masks, Mode, TerraformSettings};
 use crate::deployment::approval::Approval;
 use crate::deployment::definition::Values;
 use crate::deployment::graph::Graph;
@@ -68,8 +68,11 @@ pub struct Rollout {
     pub masks: Masks,
     pub in_ci: bool,
     pub terraform: TerraformSettings,
+    pub helmfile: HelmfileSettings,
     /// Where local Terraform state is kept.
     pub state: PathBuf,
+    /// Where Terraform's providers are kept for the next run.
+    pub plugin_cache: PathBuf,
     pub parallelism: NonZeroUsize,
     pub fail_fast: bool,
 }

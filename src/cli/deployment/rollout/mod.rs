@@ -10,6 +10,7 @@ mod refusal;
 mod report;
 mod signals;
 mod stacks;
+mod tools;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
