@@ -6,6 +6,7 @@ mod github_actions;
 mod gitlab_ci;
 pub mod log_group;
 pub mod markdown;
+pub mod matrix;
 pub mod outputs;
 pub mod summary;
 

@@ -25,6 +25,7 @@ use indexmap::IndexMap;
 use crate::cancellation::Cancellation;
 use crate::deployment::definition::Values;
 use crate::deployment::diff::Drift;
+use crate::deployment::health::Health;
 use crate::deployment::observation::DriftFinding;
 use crate::deployment::variables::ValueSource;
 use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, DeploymentName, TargetName};
@@ -37,9 +38,9 @@ pub use error::ComponentError;
 pub use health::{check as check_health, wait as wait_until_healthy};
 pub use helmfile::HelmfileSettings;
 pub use log::{LogSink, Masks, Stream};
-pub use preflight::{MissingTool, preflight};
+pub use preflight::{MissingTool, preflight, preflight_health};
 pub use process::ProcessError;
-pub use terraform::{ModuleError, TerraformSettings, TerraformStack, VersionError};
+pub use terraform::{ModuleError, TerraformSettings, TerraformStack, TooOld, local_modules};
 
 /// Whether anything is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,6 +97,8 @@ pub struct ComponentResult {
     pub outputs: Values,
     /// What was deployed, by digest: component to `registry/name@sha256:…`.
     pub artifacts: BTreeMap<String, String>,
+    /// Whether it became healthy, where that was looked at.
+    pub health: Option<Health>,
     /// What people should know about this run.
     pub notices: Vec<Notice>,
 }

@@ -5,6 +5,7 @@ use crate::deployment::{Component, ComponentKind, ComponentName};
 use super::environment::Environment;
 use super::helmfile::HelmfileSettings;
 use super::terraform::TerraformSettings;
+use crate::deployment::health::Probe;
 
 /// A program that a component needs and that is not on `PATH`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +55,27 @@ pub fn preflight<'a>(
                     }
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the tools are there that are asked for the components' health.
+pub fn preflight_health<'a>(
+    components: impl IntoIterator<Item = &'a Component>,
+    environment: &Environment,
+) -> Result<(), MissingTool> {
+    for component in components {
+        let program = match component.settings.health.as_ref().map(|health| &health.probe) {
+            Some(Probe::Kubernetes { .. }) => "kubectl",
+            Some(Probe::Ecs { .. }) => "aws",
+            Some(Probe::Command(argv)) => argv.first().map_or("", String::as_str),
+            Some(Probe::Http { .. }) | None => "",
+        };
+        if !program.is_empty() && !program.contains('/') && environment.find_program(program).is_none() {
+            let (component, program) = (component.name.clone(), program.to_owned());
+            let hint = format!("install {program} here; settings.health of {component} asks it");
+            return Err(MissingTool { component, program, hint });
         }
     }
     Ok(())

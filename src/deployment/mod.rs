@@ -5,12 +5,16 @@
 //! `definitions.md`.
 
 pub mod approval;
+pub mod change;
 pub mod commit;
 pub mod configuration_diff;
 pub mod definition;
+pub mod dependencies;
 pub mod diff;
+pub mod fan_out;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod footprint;
 pub mod graph;
 pub mod health;
 pub mod image_binding;

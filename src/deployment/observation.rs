@@ -1,6 +1,8 @@
 //! What was observed of a component that runs: whether it is healthy, whether it is still what was deployed. Noted on
 //! the commit that runs, so that whoever asks later knows what was seen last, and when.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +30,12 @@ pub struct Observation<T> {
     pub finding: T,
 }
 
-/// The last look at a component's health.
-pub type HealthObservation = Observation<Health>;
-/// The last look for drift.
-pub type DriftObservation = Observation<DriftFinding>;
+/// Observations by target and component.
+pub type ByPlace<T> = BTreeMap<(TargetName, ComponentName), Observation<T>>;
+
+/// The last observations of what runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observations {
+    pub health: ByPlace<Health>,
+    pub drift: ByPlace<DriftFinding>,
+}

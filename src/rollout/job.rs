@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use crate::cancellation::Cancellation;
 use crate::component::{
     self, ComponentError, ComponentRun, Environment, LogSink, Mode, TerraformSettings, TerraformStack,
 };
 use crate::deployment::definition::Values;
+use crate::deployment::health::{Health, HealthCheck};
 use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::stack_layer::{KnownOutputs, NoStacks, StackLayers, StackRefusal};
@@ -34,6 +36,10 @@ pub(super) enum RunError {
     Outputs { component: ComponentName, source: ComponentError },
     #[error("cannot make a folder for temporary files: {0}")]
     Scratch(std::io::Error),
+    #[error("it is not healthy after {} s: {health}", waited.as_secs_f64())]
+    Unhealthy { health: Health, waited: Duration },
+    #[error("its health cannot be checked")]
+    Health(#[source] ComponentError),
     #[error(transparent)]
     Component(ComponentError),
 }
@@ -59,6 +65,8 @@ pub(super) struct Prepared {
     environment: Environment,
     terraform: TerraformSettings,
     stack: TerraformStack,
+    /// How it is found out whether the component is healthy, templates filled in.
+    pub(super) health: Option<HealthCheck>,
 }
 
 impl<'a> Job<'a> {
@@ -106,7 +114,13 @@ impl<'a> Job<'a> {
         loop {
             let resolution = self.resolution(self.component, KnownOutputs::Of(&known), Some(&renderer));
             match resolution.resolve() {
-                Ok(resolved) => return Ok(self.prepared(self.component, resolved)),
+                Ok(resolved) => {
+                    let mut prepared = self.prepared(self.component, resolved);
+                    if let Some(check) = &mut prepared.health {
+                        check.probe = check.probe.render(&renderer).map_err(ResolutionError::from)?;
+                    }
+                    return Ok(prepared);
+                }
                 Err(ResolutionError::Stack(StackRefusal::OutputsNeeded(needed))) => {
                     let outputs = self.recorded_outputs(&needed).await?;
                     known.insert(needed, outputs);
@@ -198,6 +212,7 @@ impl<'a> Job<'a> {
             environment: rollout.environment.clone(),
             terraform: rollout.terraform.clone(),
             stack: TerraformStack::named(name),
+            health: component.settings.health.clone(),
         };
         let Some(stack) = resolved.stack else { return prepared };
         prepared.component.folder = Some(stack.folder);

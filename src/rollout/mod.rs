@@ -5,6 +5,7 @@
 //! publishes ([`publisher`]). What happens is told as events.
 
 mod checkouts;
+mod inspect;
 mod job;
 mod publisher;
 mod worker;
@@ -31,6 +32,7 @@ use crate::ledger::{Session, Unpublished};
 use crate::scheduler::{Completion, Limits, Outcome, Scheduler, SkipReason};
 
 pub use checkouts::{CheckoutError, Checkouts};
+pub use inspect::{Inspected, Looks, inspect};
 use worker::{Ended, Worker};
 
 /// Takes what happens, in the order in which it happens.
@@ -200,6 +202,7 @@ fn report_of(
         record: None,
         duration: Duration::ZERO,
         changes: None,
+        health: None,
         error: None,
         notice: None,
     };

@@ -6,6 +6,7 @@ mod history;
 mod list;
 mod lock;
 mod locks;
+mod matrix;
 mod promotion_graph;
 mod promotion_status;
 mod rollout;
@@ -41,6 +42,7 @@ enum Verb {
     Lock(lock::Args),
     Unlock(unlock::Args),
     Locks(locks::Args),
+    Matrix(matrix::Args),
 }
 
 pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, CommandError> {
@@ -57,5 +59,6 @@ pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, C
         Verb::Lock(args) => lock::run(&args, context),
         Verb::Unlock(args) => unlock::run(&args, context),
         Verb::Locks(args) => locks::run(&args, context),
+        Verb::Matrix(args) => matrix::run(&args, context),
     }
 }

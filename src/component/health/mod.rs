@@ -4,6 +4,7 @@ mod answers;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -77,17 +78,20 @@ async fn by_command(run: ComponentRun<'_>, argv: &[String]) -> Result<Health, Co
         environment: command::told(run, run.environment.clone()),
         directory,
         timeout: Some(LIMIT),
-        stdout: StdoutUse::Data,
+        stdout: StdoutUse::Log,
     };
-    let last_line = |text: &str| text.lines().rev().find(|line| !line.trim().is_empty()).map(str::to_owned);
-    match process::run(&invocation, quiet(run)).await {
-        Ok(output) => {
-            let detail = last_line(&String::from_utf8_lossy(&output));
-            Ok(Health { status: HealthStatus::Healthy, detail: detail.map(|line| run.masks.apply(line)) })
+    let last_line = Mutex::new(None);
+    let log = |_: Stream, line: &str| {
+        if !line.trim().is_empty() {
+            *last_line.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.trim().to_owned());
         }
+    };
+    let ended = process::run(&invocation, Supervision { log: &log, ..quiet(run) }).await;
+    let detail = last_line.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match ended {
+        Ok(_) => Ok(Health { status: HealthStatus::Healthy, detail }),
         Err(error @ ProcessError::Failed { .. }) => {
-            let detail = error.tail().last().cloned().unwrap_or_else(|| error.to_string());
-            Ok(Health::new(HealthStatus::Unhealthy, detail))
+            Ok(Health::new(HealthStatus::Unhealthy, detail.unwrap_or_else(|| error.to_string())))
         }
         Err(error @ ProcessError::TimedOut { .. }) => {
             Ok(Health::new(HealthStatus::Unhealthy, error.to_string()))
@@ -137,7 +141,7 @@ async fn by_tool(
         name: tool.to_owned(),
         program,
         arguments: arguments.iter().map(OsString::from).collect(),
-        directory: run.checkout.to_owned(),
+        directory: run.scratch.to_owned(),
         environment: run.environment.clone(),
         timeout: Some(LIMIT),
         stdout: StdoutUse::Data,
@@ -155,7 +159,7 @@ async fn by_tool(
 }
 
 /// Nothing of what is asked again and again is worth a line in the log.
-fn quiet<'r>(run: ComponentRun<'r>) -> Supervision<'r> {
+fn quiet(run: ComponentRun<'_>) -> Supervision<'_> {
     Supervision { log: &|_: Stream, _: &str| {}, masks: run.masks, cancellation: run.cancellation }
 }
 

@@ -1,6 +1,7 @@
 //! `terraform` components: a root module, planned to a file, and exactly that plan applied.
 
 mod answers;
+mod local_modules;
 mod module;
 mod plugin_cache;
 mod version;
@@ -20,8 +21,9 @@ use crate::deployment::observation::DriftFinding;
 use module::{Backend, Module};
 use tempfile::TempDir;
 
+pub use local_modules::local_modules;
 pub use module::ModuleError;
-pub use version::VersionError;
+pub use version::TooOld;
 
 /// `components.terraform` of `atmos.yaml`.
 #[derive(Debug, Clone, PartialEq, Eq)]

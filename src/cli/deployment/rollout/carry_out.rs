@@ -46,7 +46,7 @@ pub(super) struct Undertaking<'u, 'r> {
     pub(super) context: &'u Context,
     pub(super) prepared: &'u Prepared<'r>,
     pub(super) events: EventSink,
-    cancellation: Cancellation,
+    pub(super) cancellation: Cancellation,
 }
 
 /// Locks that are held, and what was found under them.
@@ -252,6 +252,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             rollout.metadata.insert("lock_taken_over_from".to_owned(), lock.run_id.clone());
         }
         let outcome = rollout::run(rollout, &checkouts, Some(session), &self.cancellation, &self.events)?;
+        self.note_health(plan, &outcome);
         self.finish(plan, approval, outcome, &mut checkouts)
     }
 }

@@ -147,6 +147,11 @@ impl Undertaking<'_, '_> {
     }
 }
 
+/// Whether components of a kind can be looked at for drift.
+pub(super) const fn kinds_with_drift(kind: ComponentKind) -> bool {
+    matches!(kind, ComponentKind::Terraform | ComponentKind::Helmfile)
+}
+
 /// The commits of a plan whose files somebody needs.
 fn commits_with_files(plan: &RolloutPlan) -> impl Iterator<Item = &CommitId> {
     let needs_files = |kind| !matches!(kind, ComponentKind::Nixpack);

@@ -5,6 +5,7 @@ mod carry_out;
 mod decide;
 mod images;
 mod inputs;
+mod inspect;
 mod prepare;
 mod refusal;
 mod report;
@@ -77,6 +78,31 @@ pub struct Args {
     #[arg(long)]
     keep_workdir: bool,
 }
+
+impl Args {
+    /// The flags of somebody who gave none.
+    fn of_nothing(deployment: DeploymentName) -> Self {
+        Self {
+            deployment,
+            target: None,
+            git_sha: None,
+            promote_from: None,
+            component: Vec::new(),
+            plan: true,
+            context: Vec::new(),
+            metadata: Vec::new(),
+            skip_promotion_check: false,
+            require_uniform: false,
+            parallelism: None,
+            fail_fast: false,
+            approve: None,
+            lock_timeout: Duration::ZERO,
+            keep_workdir: false,
+        }
+    }
+}
+
+pub(super) use inspect::{Findings, inspect};
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;

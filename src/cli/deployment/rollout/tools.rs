@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::carry_out::Undertaking;
 use crate::cli::error::{CommandError, exit};
-use crate::component::{MissingTool, TerraformSettings, VersionError, preflight};
+use crate::component::{MissingTool, TerraformSettings, TooOld, preflight, preflight_health};
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment};
+use crate::git::GitError;
 use crate::render::document::error::Hint;
 
 impl Undertaking<'_, '_> {
@@ -16,7 +17,7 @@ impl Undertaking<'_, '_> {
         plan: &RolloutPlan,
         definitions: &BTreeMap<CommitId, Deployment>,
     ) -> Result<(), CommandError> {
-        let mut others = Vec::new();
+        let (mut all, mut others) = (Vec::new(), Vec::new());
         // Stacks may say which program runs a terraform component.
         let mut programs = BTreeMap::new();
         for planned in &plan.components {
@@ -24,6 +25,7 @@ impl Undertaking<'_, '_> {
             let component = deployment
                 .and_then(|deployment| deployment.component(&planned.component))
                 .ok_or_else(|| not_in_commit(planned))?;
+            all.push(component);
             match component.kind {
                 ComponentKind::Terraform => {
                     programs.insert(&planned.component, self.terraform().program);
@@ -39,6 +41,7 @@ impl Undertaking<'_, '_> {
         }
         let environment = self.environment();
         preflight(others, &self.terraform(), &self.helmfile(), &environment).map_err(missing)?;
+        preflight_health(all, &environment).map_err(missing)?;
         let by_program: BTreeMap<String, &ComponentName> =
             programs.into_iter().map(|(component, program)| (program, component)).collect();
         for (program, component) in by_program {
@@ -52,21 +55,16 @@ impl Undertaking<'_, '_> {
         let settings = TerraformSettings { program, ..self.terraform() };
         let environment = self.environment();
         settings.check(component, &environment).map_err(missing)?;
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-                CommandError::new(exit::FAILED, "runtime", format!("cannot start programs: {error}"))
-            })?;
-        runtime.block_on(settings.check_version(&environment)).map_err(|error| {
-            let shown = CommandError::new(exit::USAGE, "preflight", error.to_string());
-            match error {
-                VersionError::TooOld { hint, .. } => shown.hint(Hint::note(hint)),
-                VersionError::Unknown { .. } => shown,
-            }
-        })
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(GitError::from)?;
+        let too_old = |error: TooOld| {
+            CommandError::new(exit::USAGE, "preflight", error.to_string()).hint(Hint::note(error.hint))
+        };
+        runtime.block_on(settings.check_version(&environment)).map_err(too_old)
     }
 }
 
-fn missing(missing: MissingTool) -> CommandError {
+pub(super) fn missing(missing: MissingTool) -> CommandError {
     CommandError::new(exit::USAGE, "preflight", missing.to_string()).hint(Hint::note(missing.hint))
 }
 
