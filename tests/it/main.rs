@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod checkouts;
+mod ci_inputs;
 mod concurrency;
 mod contracts;
 mod deployment_stacks;
@@ -26,6 +27,7 @@ mod matrix;
 mod names;
 mod processes;
 mod promotion;
+mod protect;
 mod shallow;
 mod spec_commands;
 mod stacks_conformance;

@@ -8,7 +8,7 @@ use std::thread;
 use super::carry_out::Undertaking;
 use super::prepare::{Prepared, definition_at};
 use crate::cli::error::{CommandError, exit};
-use crate::component::{Environment, HelmfileSettings, Masks, Mode, TerraformSettings};
+use crate::component::{Environment, HelmfileSettings, Mode, TerraformSettings};
 use crate::deployment::approval::Approval;
 use crate::deployment::rollout_plan::{RolloutPlan, dependencies};
 use crate::deployment::{CommitId, ComponentKind, Deployment};
@@ -125,7 +125,7 @@ impl Undertaking<'_, '_> {
             done: BTreeMap::new(),
             environment: self.environment(),
             template_environment: self.template_environment(),
-            masks: Masks::default(),
+            masks: self.context.masks().clone(),
             in_ci: self.context.in_ci(),
             terraform: self.terraform(),
             helmfile: self.helmfile(),

@@ -67,7 +67,8 @@ pub(in crate::cli::deployment) fn inspect(
     };
     let events: EventSink = std::sync::Arc::new(|_| {});
     let cancellation = signals::cancellation(context);
-    let undertaking = Undertaking { args: &args, context, prepared: &prepared, events, cancellation };
+    let undertaking =
+        Undertaking { args: &args, context, prepared: &prepared, events, cancellation, token: None };
     undertaking.inspect(target, snapshot, looks)
 }
 
