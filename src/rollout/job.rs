@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cancellation::Cancellation;
 use crate::component::{
-    self, ComponentError, ComponentRun, Environment, LogSink, Mode, TerraformSettings, TerraformStack,
+    self, ComponentError, ComponentRun, Environment, LogSink, Masks, Mode, TerraformSettings, TerraformStack,
 };
 use crate::deployment::definition::Values;
 use crate::deployment::health::{Health, HealthCheck};
@@ -65,6 +65,8 @@ pub(super) struct Prepared {
     environment: Environment,
     terraform: TerraformSettings,
     stack: TerraformStack,
+    /// What must not appear in the component's log.
+    masks: Masks,
     /// How it is found out whether the component is healthy, templates filled in.
     pub(super) health: Option<HealthCheck>,
 }
@@ -154,7 +156,7 @@ impl<'a> Job<'a> {
             helmfile: &rollout.helmfile,
             stack: &prepared.stack,
             log: self.log,
-            masks: &rollout.masks,
+            masks: &prepared.masks,
             cancellation: self.cancellation,
         }
     }
@@ -212,9 +214,11 @@ impl<'a> Job<'a> {
             environment: rollout.environment.clone(),
             terraform: rollout.terraform.clone(),
             stack: TerraformStack::named(name),
+            masks: rollout.masks.clone(),
             health: component.settings.health.clone(),
         };
         let Some(stack) = resolved.stack else { return prepared };
+        prepared.masks = rollout.masks.with_suspects(&stack.from_environment);
         prepared.component.folder = Some(stack.folder);
         for (name, value) in stack.env {
             match value {

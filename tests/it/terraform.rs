@@ -78,7 +78,7 @@ module \"naming\" {
 resource \"terraform_data\" \"identity\" { input = 1 }
 resource \"terraform_data\" \"app\" {
   input = { size = var.size, code = \"VERSION\", network = var.network, commit = var.commit }
-  provisioner \"local-exec\" { command = \"echo the password is ${nonsensitive(sha256(var.password))}\" }
+  provisioner \"local-exec\" { command = \"echo the password is ${nonsensitive(var.password)}\" }
 }
 output \"identity\" { value = terraform_data.identity.id }
 output \"app\" { value = terraform_data.app.output }
