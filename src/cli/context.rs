@@ -300,12 +300,29 @@ impl Context {
     /// The ledger as it is on the remote, or as it is here where the remote does not answer; says how old that is. What
     /// interrupted runs of this checkout have not published is published on the way.
     pub fn snapshot(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
-        let freshness = ledger.refresh(scope);
+        self.snapshot_as_of(ledger, scope, &ledger.refresh(scope))
+    }
+
+    /// Likewise, with what was observed of what runs.
+    pub fn snapshot_with_observations(
+        &self,
+        ledger: &Ledger<'_>,
+        scope: &Scope,
+    ) -> Result<Snapshot, CommandError> {
+        self.snapshot_as_of(ledger, scope, &ledger.refresh_with_observations(scope))
+    }
+
+    fn snapshot_as_of(
+        &self,
+        ledger: &Ledger<'_>,
+        scope: &Scope,
+        freshness: &Freshness,
+    ) -> Result<Snapshot, CommandError> {
         let mut snapshot = ledger.read(scope)?;
-        if self.publish_left_behind(ledger, &snapshot.pending, &freshness) {
+        if self.publish_left_behind(ledger, &snapshot.pending, freshness) {
             snapshot = ledger.read(scope)?;
         }
-        self.say_freshness(ledger, &freshness);
+        self.say_freshness(ledger, freshness);
         Ok(snapshot)
     }
 

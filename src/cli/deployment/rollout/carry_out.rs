@@ -49,7 +49,7 @@ pub(super) struct Undertaking<'u, 'r> {
     pub(super) context: &'u Context,
     pub(super) prepared: &'u Prepared<'r>,
     pub(super) events: EventSink,
-    cancellation: Cancellation,
+    pub(super) cancellation: Cancellation,
     /// The token that the platform is asked with.
     pub(super) token: Option<Token>,
 }
@@ -262,6 +262,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             rollout.metadata.insert("lock_taken_over_from".to_owned(), lock.run_id.clone());
         }
         let outcome = rollout::run(rollout, &checkouts, Some(session), &self.cancellation, &self.events)?;
+        self.note_health(plan, &outcome);
         self.finish(plan, approval, outcome, &mut checkouts)
     }
 }
