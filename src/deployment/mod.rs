@@ -5,6 +5,7 @@
 //! `definitions.md`.
 
 pub mod approval;
+pub mod build_record;
 pub mod commit;
 pub mod configuration_diff;
 pub mod definition;
@@ -14,6 +15,7 @@ pub(crate) mod fixtures;
 pub mod graph;
 pub mod lock;
 pub mod names;
+pub mod note;
 pub mod promotion;
 pub mod promotion_status;
 pub mod record;
@@ -26,7 +28,9 @@ pub mod state;
 pub mod template;
 pub mod variables;
 
+pub use build_record::BuildRecord;
 pub use commit::{CommitId, ObjectId};
 pub use definition::{Component, Deployment, PromotionRule, Target};
 pub use names::{ComponentKind, ComponentName, DeploymentName, TargetName};
+pub use note::NoteNamespace;
 pub use record::{Record, RecordId, RecordStatus};

@@ -7,6 +7,7 @@
 mod file_changes;
 pub mod history;
 pub mod objects;
+pub mod partial;
 mod pipes;
 pub mod process;
 pub mod redact;

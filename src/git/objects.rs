@@ -127,6 +127,11 @@ impl ObjectStore {
         self.write(git2::ObjectType::Tag, content.as_bytes())
     }
 
+    /// Reads a blob.
+    pub(super) fn read_blob(&self, id: &ObjectId) -> Result<Vec<u8>, ObjectError> {
+        Ok(self.repository.find_blob(self.oid(id)?)?.content().to_vec())
+    }
+
     /// Writes a blob and returns its id.
     pub fn write_blob(&self, content: &[u8]) -> Result<ObjectId, ObjectError> {
         self.write(git2::ObjectType::Blob, content)

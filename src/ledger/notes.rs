@@ -72,7 +72,7 @@ impl Ledger<'_> {
         Ok(KnownRefs::sort(self.repository.git().refs(&names)?, self.remote()))
     }
 
-    fn check_size(&self, size: usize) -> Result<(), LedgerError> {
+    pub(super) fn check_size(&self, size: usize) -> Result<(), LedgerError> {
         if size > TOO_LARGE {
             return Err(LedgerError::NoteTooLarge(size));
         }
@@ -85,7 +85,7 @@ impl Ledger<'_> {
 
 /// Two sets of entries as one: every distinct JSON value once, a line each, sorted. A text that is no JSON, as anybody
 /// may attach with plain git, is kept as it is in front.
-fn united(left: &str, right: &str) -> String {
+pub(super) fn united(left: &str, right: &str) -> String {
     let mut prose = Vec::new();
     let mut entries = BTreeSet::new();
     for text in [left, right] {

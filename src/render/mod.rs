@@ -12,6 +12,7 @@ macro_rules! push {
     }};
 }
 
+pub mod attach;
 pub mod describe;
 pub mod diff;
 pub mod document;
@@ -24,6 +25,7 @@ pub mod locks;
 pub mod promotion_graph;
 pub mod promotion_status;
 pub mod rollout;
+pub mod sbom;
 pub mod status;
 pub mod stream;
 mod style;

@@ -1,5 +1,6 @@
 //! `atmos deployment <verb>`: one file per verb.
 
+mod attach;
 mod describe;
 mod diff;
 mod history;
@@ -9,6 +10,7 @@ mod locks;
 mod promotion_graph;
 mod promotion_status;
 mod rollout;
+mod sbom;
 mod status;
 mod unlock;
 mod validate;
@@ -29,7 +31,9 @@ pub struct DeploymentArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Attach(attach::Args),
     Rollout(rollout::Args),
+    Sbom(sbom::Args),
     Status(status::Args),
     History(history::Args),
     Diff(diff::Args),
@@ -45,7 +49,9 @@ enum Verb {
 
 pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, CommandError> {
     match args.verb {
+        Verb::Attach(args) => attach::run(&args, context),
         Verb::Rollout(args) => rollout::run(&args, context),
+        Verb::Sbom(args) => sbom::run(&args, context),
         Verb::Status(args) => status::run(&args, context),
         Verb::History(args) => history::run(&args, context),
         Verb::Diff(args) => diff::run(&args, context),
