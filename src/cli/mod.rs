@@ -7,9 +7,11 @@ pub mod deployment;
 mod describe;
 mod error;
 mod man;
+mod platform;
 #[cfg(test)]
 mod reference;
 mod revision;
+mod secrets;
 mod stacks;
 mod usage;
 
@@ -62,19 +64,20 @@ pub fn run(
 ) -> ExitCode {
     let arguments = with_verb_prefix(arguments.into_iter().collect());
     let environment: Vec<_> = environment.into_iter().collect();
-    let parsed =
-        command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
+    let cli = match parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error, &arguments, &environment),
     };
     let format = cli.global.document_format();
     let context = match Context::new(cli.global, environment) {
         Ok(context) => context,
-        Err((streams, error)) => return error.report(&streams, format),
+        Err(refused) => {
+            let (streams, error) = *refused;
+            return error.report(&streams, format);
+        }
     };
     let result = match cli.command {
-        Command::Deployment(args) => deployment::run(*args, &context),
+        Command::Deployment(args) => deployment::run(&args, &context),
         Command::Describe(args) => describe::run(&args, &context),
         Command::Completion(args) => completion::run(&args, &context),
         Command::Man => man::run(&context),
@@ -83,6 +86,10 @@ pub fn run(
         Ok(code) => code,
         Err(error) => error.report(context.streams(), format),
     }
+}
+
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches))
 }
 
 /// The command line's definition, for parsing, completion and the manual.

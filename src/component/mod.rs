@@ -28,7 +28,7 @@ pub use error::ComponentError;
 pub use log::{LogSink, Masks, Stream};
 pub use preflight::{MissingTool, PreflightError, preflight};
 pub use process::ProcessError;
-pub use terraform::{ModuleError, TerraformSettings, TerraformStack};
+pub use terraform::{ModuleError, TerraformSettings, TerraformStack, local_modules};
 
 /// Whether anything is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,5 +1,7 @@
 //! `atmos.yaml`: the sections that deployments read. The file belongs to Atmos and has many more.
 
+use std::sync::LazyLock;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -25,6 +27,19 @@ pub struct AtmosConfig {
     pub list_merge_strategy: ListMergeStrategy,
     pub templates: TemplatesConfig,
     pub deployments: DeploymentsConfig,
+    pub ci: CiConfig,
+}
+
+/// How CI jobs report, and what the platform calls the targets.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+pub struct CiConfig {
+    /// The file of a template for the comment, relative to `atmos.yaml`. Default: the built-in one.
+    pub comment_template: Option<String>,
+    /// The template of the platform's environment of a target: `{{ labels.environment }}`. It may also use
+    /// `deployment` and `target`. Default: `{{ target }}`.
+    pub environment: Option<String>,
+    /// The template of the address where what is deployed to a target can be visited. Default: none.
+    pub environment_url: Option<String>,
 }
 
 /// How templates in stacks are read. Absent: the default of stacks.
@@ -162,7 +177,7 @@ impl AtmosConfig {
 pub fn parse(file: &str, text: &str) -> Result<AtmosConfig, Vec<Problem>> {
     let mut problems = Problems::new(file, text);
     let read = yaml::compose(text, &mut problems).and_then(|root| {
-        let checked = shape::check(&Rule::from_schema(&schema()), &root, &mut problems)?;
+        let checked = shape::check(&RULE, &root, &mut problems)?;
         load::deserialize::<AtmosFile>(checked, &mut problems)
     });
     let problems = problems.finish();
@@ -198,6 +213,7 @@ struct AtmosFile {
     settings: Option<SettingsSection>,
     templates: Option<TemplatesSection>,
     deployments: Option<DeploymentsSection>,
+    ci: Option<CiConfig>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -251,6 +267,10 @@ pub(super) fn schema() -> schemars::Schema {
     schemars::schema_for!(AtmosFile)
 }
 
+/// What the file may hold.
+static RULE: LazyLock<Rule> =
+    LazyLock::new(|| Rule::from_schema(schema().as_value()).unwrap_or_else(|_| Rule::anything()));
+
 impl AtmosFile {
     fn into_config(self, directory: String) -> AtmosConfig {
         let components = self.components.unwrap_or_default();
@@ -263,6 +283,7 @@ impl AtmosFile {
             list_merge_strategy: self.settings.unwrap_or_default().list_merge_strategy.unwrap_or_default(),
             templates: self.templates.unwrap_or_default().settings.unwrap_or_default(),
             deployments: self.deployments.unwrap_or_default().into_config(),
+            ci: self.ci.unwrap_or_default(),
         }
     }
 }
@@ -345,6 +366,7 @@ stacks:
   name_template: "{{ .vars.stage }}"
 settings: {list_merge_strategy: append, region: !env REGION}
 deployments: {base_path: apps, remote: upstream}
+ci: {comment_template: comment.md.hbs, environment: "{{ deployment }}/{{ target }}"}
 logs: {file: "/dev/stderr", level: Info}
 templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, datasources: {}}}}
 "#;
@@ -360,6 +382,8 @@ templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, d
         assert_eq!(config.stacks.name_template.as_deref(), Some("{{ .vars.stage }}"));
         assert_eq!(config.list_merge_strategy, ListMergeStrategy::Append);
         assert_eq!(config.deployments.remote.as_deref(), Some("upstream"));
+        assert_eq!(config.ci.comment_template.as_deref(), Some("comment.md.hbs"));
+        assert_eq!(config.ci.environment.as_deref(), Some("{{ deployment }}/{{ target }}"));
         assert_eq!(config.templates, TemplatesConfig { enabled: Some(false), evaluations: Some(2) });
     }
 

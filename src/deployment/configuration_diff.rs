@@ -225,6 +225,8 @@ fn differs(difference: &ConfigurationDifference) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::definition::{ComponentOverride, StackImport};
     use super::super::fixtures::{component_name, deployment, target_name};
     use super::super::resolution::Resolution;
@@ -243,6 +245,7 @@ mod tests {
             command_line: &Values::new(),
             stacks: &NoStacks,
             outputs: KnownOutputs::AsWritten,
+            images: &BTreeMap::new(),
             repository_root: None,
             templates: None,
         };

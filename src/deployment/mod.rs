@@ -6,13 +6,18 @@
 
 pub mod approval;
 pub mod build_record;
+pub mod change;
 pub mod commit;
 pub mod configuration_diff;
 pub mod definition;
+pub mod dependencies;
 pub mod diff;
+pub mod fan_out;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod footprint;
 pub mod graph;
+pub mod image_binding;
 pub mod lock;
 pub mod names;
 pub mod note;

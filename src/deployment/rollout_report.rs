@@ -30,6 +30,8 @@ pub struct PlannedRollout {
     pub dry_run: bool,
     /// Who must agree, where the target requires an approval.
     pub approval: Option<ApprovalMethod>,
+    /// Of exactly what is rolled out: see [`digest`](super::approval::digest).
+    pub digest: String,
     /// In the order in which they are deployed.
     pub components: Vec<PlannedComponent>,
 }
@@ -63,6 +65,8 @@ pub struct RolloutReport {
     pub dry_run: bool,
     pub result: RolloutResult,
     pub approval: Option<Approval>,
+    /// Of exactly what was, or would be, rolled out: see [`digest`](super::approval::digest).
+    pub digest: String,
     /// In the order in which they are deployed.
     pub components: Vec<ComponentReport>,
     pub duration: Duration,

@@ -51,9 +51,9 @@ const SIGNATURES: [&str; 4] = [
 
 /// Where a signature begins: at the start of a line.
 fn signature(text: &str) -> Option<usize> {
-    let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
-    let mut dashed = starts.filter(|at| text[*at..].starts_with("-----BEGIN "));
-    dashed.find(|at| SIGNATURES.iter().any(|marker| text[*at..].starts_with(marker)))
+    let starts_a_line = |at: &usize| text[..*at].is_empty() || text[..*at].ends_with('\n');
+    let mut begins = text.match_indices("-----BEGIN ").map(|(at, _)| at).filter(starts_a_line);
+    begins.find(|at| SIGNATURES.iter().any(|marker| text[*at..].starts_with(marker)))
 }
 
 impl Message {
@@ -99,23 +99,23 @@ impl Message {
         Ok(Self { kind, body })
     }
 
-    /// Reads the YAML as what `expected` is made of.
+    /// Reads the YAML as what `expected` is made of. Returns it as well where it may hold more than that.
     fn read<T: for<'de> Deserialize<'de> + HasKind>(
         message: &[u8],
         expected: &'static str,
-    ) -> Result<(T, String), CodecError> {
+    ) -> Result<(T, Option<String>), CodecError> {
         let Self { kind, body } = Self::split(message)?;
         // Before the body: a record of another kind need not have our fields.
         if let Some(found) = kind.filter(|kind| kind != expected) {
             return Err(CodecError::WrongKind { expected, found });
         }
-        let fields = match canonical::read(&body).and_then(T::from_canonical) {
-            Some(fields) => fields,
-            None => parse(&body).map_err(CodecError::Yaml)?,
+        let (fields, rest) = match canonical::read(&body).and_then(T::from_canonical) {
+            Some(fields) => (fields, None),
+            None => (parse(&body).map_err(CodecError::Yaml)?, Some(body)),
         };
         match fields.kind().filter(|kind| *kind != expected) {
             Some(found) => Err(CodecError::WrongKind { expected, found: found.to_owned() }),
-            None => Ok((fields, body)),
+            None => Ok((fields, rest)),
         }
     }
 }
@@ -124,7 +124,7 @@ impl Message {
 trait HasKind: Sized {
     fn kind(&self) -> Option<&str>;
 
-    /// Picks the fields out of what was read the quick way; `None` leaves it to the YAML parser.
+    /// Picks the fields out of what was read the quick way; `None`, where there are others, leaves it to the YAML parser.
     fn from_canonical(_: Vec<(&str, Entry<'_>)>) -> Option<Self> {
         None
     }
@@ -269,7 +269,7 @@ fn message(kind: &str) -> Mapping {
 
 /// Reads a deployment record.
 pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecError> {
-    let (fields, body) = Message::read::<RecordFields>(message, "Deployment")?;
+    let (fields, rest) = Message::read::<RecordFields>(message, "Deployment")?;
     let status = match fields.status.as_deref() {
         // The specification's own command writes a status; a record without one was made by hand after the fact.
         None | Some("success") => RecordStatus::Success,
@@ -300,7 +300,7 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
         run_id: fields.run_id,
         artifacts: texts(fields.artifacts),
         metadata: texts(fields.metadata),
-        unknown: unknown_fields(&body),
+        unknown: rest.as_deref().map(unknown_fields).unwrap_or_default(),
     })
 }
 

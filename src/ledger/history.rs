@@ -75,7 +75,6 @@ impl Ledger<'_> {
             .collect();
         let (pending, tags) = self
             .repository
-            .git()
             .refs(&prefixes)?
             .into_iter()
             .partition(|found: &Ref| found.name.starts_with(PENDING_PREFIX));
@@ -124,7 +123,7 @@ impl Ledger<'_> {
         }
         let full: Vec<_> = prefixes.iter().map(|prefix| format!("{TAGS_PREFIX}{prefix}")).collect();
         let mut histories: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
-        for (id, object) in self.record_tags(self.repository.git().refs(&full)?) {
+        for (id, object) in self.record_tags(self.repository.refs(&full)?) {
             if let Some(record) = self.read_record_named(id, &object) {
                 histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
             }
@@ -177,6 +176,16 @@ impl Ledger<'_> {
             unreadable(&format!("it is the record of {}", tag.name));
             return None;
         }
+        self.decode(id, object, tag.target, &tag.message)
+    }
+
+    /// Reads a record that this checkout keeps; whose it is, its tag says.
+    pub(super) fn read_own_record(&self, object: &ObjectId) -> Option<LedgerRecord> {
+        let unreadable = |error: &dyn std::fmt::Display| {
+            self.warn(format!("the kept record {object} is skipped: {error}"));
+        };
+        let tag = self.objects.read_tag(object).inspect_err(|error| unreadable(error)).ok()?;
+        let id = RecordId::parse(&tag.name).inspect_err(|error| unreadable(error)).ok()?;
         self.decode(id, object, tag.target, &tag.message)
     }
 

@@ -5,6 +5,7 @@
 //! only here is ever pruned.
 
 mod approvals;
+mod batch;
 mod build_records;
 mod canonical;
 pub mod codec;

@@ -69,7 +69,7 @@ impl Ledger<'_> {
     fn read_note_refs(&self, name: &str) -> Result<KnownRefs, LedgerError> {
         let mut names = vec![name.to_owned()];
         names.extend(self.remote().map(|remote| mirror_of(remote, name)));
-        Ok(KnownRefs::sort(self.repository.git().refs(&names)?, self.remote()))
+        Ok(KnownRefs::sort(self.repository.refs(&names)?, self.remote()))
     }
 
     pub(super) fn check_size(&self, size: usize) -> Result<(), LedgerError> {

@@ -196,7 +196,7 @@ impl Ledger<'_> {
     }
 
     fn local_refs(&self, names: &[String]) -> Result<BTreeMap<String, ObjectId>, LedgerError> {
-        let refs = self.repository.git().refs(names)?.into_iter();
+        let refs = self.repository.refs(names)?.into_iter();
         Ok(refs.filter(|found| names.contains(&found.name)).map(|found| (found.name, found.object)).collect())
     }
 }

@@ -180,6 +180,7 @@ impl<'a> Job<'a> {
             command_line: &rollout.context,
             stacks: stacks.unwrap_or(&NoStacks),
             outputs,
+            images: &rollout.images,
             repository_root: self.checkout.to_str(),
             templates,
         }

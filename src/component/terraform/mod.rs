@@ -1,6 +1,7 @@
 //! `terraform` components: a root module, planned to a file, and exactly that plan applied.
 
 mod answers;
+mod local_modules;
 mod module;
 mod workspace;
 
@@ -16,6 +17,7 @@ use crate::deployment::definition::Values;
 use module::{Backend, Module};
 use tempfile::TempDir;
 
+pub use local_modules::local_modules;
 pub use module::ModuleError;
 
 /// `components.terraform` of `atmos.yaml`.

@@ -116,7 +116,8 @@ impl Module {
     }
 }
 
-fn objects(value: &Value) -> impl Iterator<Item = &serde_json::Map<String, Value>> {
+/// An object, or the objects of a list: what stands where HCL has blocks.
+pub(super) fn objects(value: &Value) -> impl Iterator<Item = &serde_json::Map<String, Value>> {
     let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     list.iter().filter_map(Value::as_object)
 }

@@ -11,6 +11,7 @@ pub mod history;
 pub mod list;
 pub mod locks;
 pub mod promotion;
+pub mod protection;
 pub mod rollout;
 pub mod sbom;
 pub mod status;
@@ -197,6 +198,7 @@ mod tests {
         check::<locks::UnlockResult>();
         check::<promotion::PromotionGraph>();
         check::<promotion::PromotionStatus>();
+        check::<protection::ProtectionResult>();
         check::<rollout::RolloutResult>();
         check::<sbom::SbomDiff>();
         check::<sbom::SbomSummary>();

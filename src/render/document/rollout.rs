@@ -27,6 +27,8 @@ pub struct RolloutResult {
     pub rolled_back_to: Option<CommitId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// Of exactly what was, or would be, rolled out: what approvals are bound to, and `--digest` insists on.
+    pub digest: String,
     pub components: Vec<RolloutComponent>,
     pub duration_seconds: f64,
     /// Records that have not reached the remote yet.
@@ -90,6 +92,7 @@ impl From<&RolloutReport> for RolloutResult {
                 approved_by: approval.approved_by.clone(),
                 approved_at: approval.approved_at,
             }),
+            digest: report.digest.clone(),
             components: report
                 .components
                 .iter()

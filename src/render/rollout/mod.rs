@@ -89,6 +89,9 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
             push!(text, "    → rollback_of: {}\n", previous.join(", "));
         }
     }
+    if result.dry_run && result.result == rollout_report::RolloutResult::Success {
+        push!(text, "\n  Digest {}\n", styled(&result.digest, ID));
+    }
     if result.unpublished > 0 {
         let (records, verb) =
             (count(result.unpublished, "record"), if result.unpublished == 1 { "has" } else { "have" });
@@ -146,6 +149,7 @@ mod tests {
             approval: matches!(kind, RolloutKind::Promotion { .. }).then_some(ApprovalMethod::Ci),
             kind,
             dry_run: false,
+            digest: format!("sha256:{}", "0c".repeat(32)),
             components: ["ecr/api", "ecs/service-api"]
                 .map(|name| PlannedComponent {
                     component: component_name(name),
@@ -195,6 +199,7 @@ mod tests {
             dry_run: false,
             result: rollout_report::RolloutResult::Success,
             approval: None,
+            digest: format!("sha256:{}", "0c".repeat(32)),
             components,
             duration: Duration::from_millis(4_100),
             unpublished: 0,

@@ -8,11 +8,11 @@ use std::thread;
 use super::carry_out::Undertaking;
 use super::prepare::{Prepared, definition_at};
 use crate::cli::error::{CommandError, exit};
-use crate::component::{Environment, Masks, Mode, PreflightError, TerraformSettings, preflight};
+use crate::component::{Environment, Mode, PreflightError, TerraformSettings, preflight};
 use crate::deployment::approval::Approval;
-use crate::deployment::record::LedgerRecord;
 use crate::deployment::rollout_plan::{RolloutPlan, dependencies};
-use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment};
+use crate::deployment::{CommitId, ComponentKind, Deployment};
+use crate::ledger::Snapshot;
 use crate::render::document::error::Hint;
 use crate::rollout::{Checkouts, Rollout};
 
@@ -130,13 +130,13 @@ impl Undertaking<'_, '_> {
         &self,
         plan: &RolloutPlan,
         definitions: BTreeMap<CommitId, Deployment>,
+        snapshot: &Snapshot,
         mode: Mode,
         run_id: &str,
         approval: Option<&Approval>,
-        done: BTreeMap<ComponentName, LedgerRecord>,
     ) -> Result<Rollout, CommandError> {
-        let (images, build_ids) = self.images(plan)?;
         let stacks = self.stacks(&definitions)?;
+        let images = self.images(plan, &definitions, &stacks, snapshot)?;
         let disabled = self.disabled(plan, &definitions, &stacks)?;
         let mut metadata = self.prepared.metadata.clone();
         if plan.promotion_check_skipped {
@@ -155,12 +155,12 @@ impl Undertaking<'_, '_> {
             approval: approval.cloned(),
             context: self.prepared.context.clone(),
             branch: self.prepared.branch.clone(),
-            images,
-            build_ids,
-            done,
+            images: images.by_component,
+            build_ids: images.build_ids,
+            done: BTreeMap::new(),
             environment: self.environment(),
             template_environment: self.template_environment(),
-            masks: Masks::default(),
+            masks: self.context.masks().clone(),
             in_ci: self.context.in_ci(),
             terraform: self.terraform(),
             state: self.private_folder().join("state"),
@@ -173,33 +173,10 @@ impl Undertaking<'_, '_> {
     }
 
     /// The variables that templates may read, by the project's list.
-    fn template_environment(&self) -> BTreeMap<String, String> {
+    pub(super) fn template_environment(&self) -> BTreeMap<String, String> {
         let allowed = &self.prepared.project.config.deployments.template_env;
         let value = |name: &String| Some((name.clone(), self.context.variable(name)?.to_owned()));
         allowed.iter().filter_map(value).collect()
-    }
-
-    /// The images by digest: those that were recorded with what is promoted, else those that were built of the commit.
-    #[allow(clippy::type_complexity, reason = "taken apart by its only caller")]
-    fn images(
-        &self,
-        plan: &RolloutPlan,
-    ) -> Result<(BTreeMap<String, String>, BTreeMap<ComponentName, String>), CommandError> {
-        let mut images: BTreeMap<_, _> =
-            plan.components.iter().flat_map(|component| component.artifacts.clone()).collect();
-        let built: Vec<_> = plan
-            .components
-            .iter()
-            .filter(|component| component.kind == ComponentKind::Nixpack)
-            .filter(|component| !images.contains_key(component.component.as_str()))
-            .map(|component| (component.component.clone(), component.commit.clone()))
-            .collect();
-        let mut build_ids = BTreeMap::new();
-        for (component, build) in self.prepared.ledger.built_images(&plan.deployment, &built)? {
-            images.insert(component.to_string(), build.image);
-            build_ids.extend(build.build_id.map(|id| (component, id)));
-        }
-        Ok((images, build_ids))
     }
 }
 

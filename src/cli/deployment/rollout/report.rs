@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::approve::digest_of;
 use super::carry_out::Undertaking;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::approval::Approval;
-use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::{
     self, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport, RolloutResult,
@@ -60,6 +60,7 @@ impl Undertaking<'_, '_> {
             kind: plan.kind.clone(),
             dry_run,
             approval: plan.approval,
+            digest: digest_of(plan),
             components: plan.components.iter().map(component).collect(),
         }));
     }
@@ -84,7 +85,8 @@ impl Undertaking<'_, '_> {
             kind: plan.kind.clone(),
             dry_run: self.args.plan,
             result,
-            approval: approval.map(shown),
+            approval: approval.map(|approval| shown(plan, approval)),
+            digest: digest_of(plan),
             components: outcome.components,
             duration: outcome.duration,
             unpublished: outcome.unpublished.as_ref().map_or(0, |unpublished| unpublished.kept),
@@ -127,9 +129,9 @@ impl Undertaking<'_, '_> {
 }
 
 /// An approval as it is shown.
-pub(super) fn shown(approval: &Approval) -> rollout_report::Approval {
+pub(super) fn shown(plan: &RolloutPlan, approval: &Approval) -> rollout_report::Approval {
     rollout_report::Approval {
-        method: ApprovalMethod::Manual,
+        method: plan.approval.unwrap_or_default(),
         approved_by: approval.approved_by.clone(),
         approved_at: approval.approved_at,
     }

@@ -9,12 +9,12 @@ use crate::cli::stacks::{CommitFiles, ImportedStacks, environment_of};
 use crate::component::TerraformSettings;
 use crate::deployment::resolution::Resolution;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
-use crate::deployment::stack_layer::{Deployable, KnownOutputs, StackLayer, StackLayers};
+use crate::deployment::stack_layer::{Deployable, KnownOutputs, NoStacks, StackLayer, StackLayers};
 use crate::deployment::{CommitId, ComponentName, Deployment};
 use crate::render::document::error::Hint;
 
 /// The stacks of each commit.
-type Stacks = BTreeMap<CommitId, Arc<dyn StackLayers>>;
+pub(super) type Stacks = BTreeMap<CommitId, Arc<dyn StackLayers>>;
 
 impl Undertaking<'_, '_> {
     /// The stacks that each of the commits has, where its deployment imports any.
@@ -90,28 +90,40 @@ impl Undertaking<'_, '_> {
     ) -> Result<Vec<(&'p ComponentPlan, StackLayer)>, CommandError> {
         let mut layers = Vec::new();
         for planned in &plan.components {
-            let Some(stacks) = stacks.get(&planned.commit) else { continue };
-            let Some(deployment) = definitions.get(&planned.commit) else { continue };
-            let component = deployment.component(&planned.component);
-            let (Some(component), Some(target)) = (component, deployment.targets.get(&plan.target)) else {
+            if !stacks.contains_key(&planned.commit) {
                 continue;
-            };
-            let resolution = Resolution {
-                deployment,
-                component,
-                target,
-                command_line: &self.prepared.context,
-                stacks: &**stacks,
-                outputs: KnownOutputs::AsWritten,
-                repository_root: None,
-                templates: None,
-            };
+            }
+            let Some(resolution) = self.resolution_of(plan, planned, definitions, stacks) else { continue };
             let resolved = resolution.resolve().map_err(|error| {
                 CommandError::from(error).details([format!("in commit {}", planned.commit.short())])
             })?;
             layers.extend(resolved.stack.map(|layer| (planned, layer)));
         }
         Ok(layers)
+    }
+
+    /// How a component of the plan is resolved before anything is known that only a rollout finds out.
+    pub(super) fn resolution_of<'a>(
+        &'a self,
+        plan: &RolloutPlan,
+        planned: &ComponentPlan,
+        definitions: &'a BTreeMap<CommitId, Deployment>,
+        stacks: &'a Stacks,
+    ) -> Option<Resolution<'a>> {
+        const NO_IMAGES: &BTreeMap<String, String> = &BTreeMap::new();
+        let deployment = definitions.get(&planned.commit)?;
+        let stacks = stacks.get(&planned.commit).map(|stacks| &**stacks as &dyn StackLayers);
+        Some(Resolution {
+            deployment,
+            component: deployment.component(&planned.component)?,
+            target: deployment.targets.get(&plan.target)?,
+            command_line: &self.prepared.context,
+            stacks: stacks.unwrap_or(&NoStacks),
+            outputs: KnownOutputs::AsWritten,
+            images: NO_IMAGES,
+            repository_root: None,
+            templates: None,
+        })
     }
 
     /// Whether the program that a stack names for a terraform component is there.
