@@ -111,7 +111,7 @@ impl Ledger<'_> {
         Ok(KnownRefs::sort(self.repository.refs(&names)?, self.remote()))
     }
 
-    fn check_size(&self, size: usize) -> Result<(), LedgerError> {
+    pub(super) fn check_size(&self, size: usize) -> Result<(), LedgerError> {
         if size > TOO_LARGE {
             return Err(LedgerError::NoteTooLarge(size));
         }
