@@ -1,26 +1,44 @@
 //! GitHub Actions: <https://docs.github.com/actions/reference/workflows-and-actions/variables>.
 
-use super::Job;
+use super::change_request::Payload;
+use super::{ChangeRequest, Job, System};
 
 /// The events that a person triggers for this very run.
 const BY_HAND: [&str; 2] = ["workflow_dispatch", "deployment"];
 
-pub(super) fn detect<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<Job> {
+pub(super) fn detect<'v>(
+    variable: &impl Fn(&str) -> Option<&'v str>,
+    event: impl FnOnce() -> Option<String>,
+) -> Option<Job> {
     variable("GITHUB_ACTIONS")?;
     let id = variable("GITHUB_RUN_ID")?;
     let attempt = variable("GITHUB_RUN_ATTEMPT").unwrap_or("1");
-    let url = match (variable("GITHUB_SERVER_URL"), variable("GITHUB_REPOSITORY")) {
-        (Some(server), Some(repository)) => {
-            Some(format!("{server}/{repository}/actions/runs/{id}/attempts/{attempt}"))
-        }
+    let project = match (variable("GITHUB_SERVER_URL"), variable("GITHUB_REPOSITORY")) {
+        (Some(server), Some(repository)) => Some(format!("{}/{repository}", server.trim_end_matches('/'))),
         _ => None,
     };
+    let payload = event().map(|text| Payload::read(&text)).unwrap_or_default();
+    let event = variable("GITHUB_EVENT_NAME").unwrap_or_default();
+    let number = variable("GITHUB_RUN_NUMBER").unwrap_or(id);
     Some(Job {
+        system: System::GitHubActions,
         run_id: format!("github:{id}/{attempt}"),
-        url,
-        automatic: variable("GITHUB_EVENT_NAME").is_some_and(|event| !BY_HAND.contains(&event)),
+        url: project.as_ref().map(|project| format!("{project}/actions/runs/{id}/attempts/{attempt}")),
+        automatic: !event.is_empty() && !BY_HAND.contains(&event),
         actor: variable("GITHUB_ACTOR").map(str::to_owned),
+        name: format!("{} #{number}", variable("GITHUB_WORKFLOW").unwrap_or("Run")),
+        commit: variable("GITHUB_SHA").and_then(|commit| commit.parse().ok()),
+        reference: variable("GITHUB_HEAD_REF").or_else(|| variable("GITHUB_REF_NAME")).map(str::to_owned),
+        commit_address: project.map(|project| format!("{project}/commit/")),
+        change_request: payload.change_request().or_else(|| of_reference(variable)),
+        foreign_head: payload.foreign_head(event),
     })
+}
+
+/// What the checked out reference says, `refs/pull/7/merge`, where the event's payload cannot be read.
+fn of_reference<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<ChangeRequest> {
+    let number = variable("GITHUB_REF")?.strip_prefix("refs/pull/")?.split('/').next()?.parse().ok()?;
+    Some(ChangeRequest { number, head: None, merge: None, from_fork: false })
 }
 
 #[cfg(test)]
@@ -38,12 +56,17 @@ mod tests {
             "GITHUB_EVENT_NAME" => Some("push"),
             _ => None,
         };
-        let job = detect(&variable).unwrap();
+        let job = detect(&variable, || None).unwrap();
         assert_eq!(job.run_id, "github:123/2");
         assert_eq!(
             job.url.as_deref(),
             Some("https://github.example.com/acme/shop/actions/runs/123/attempts/2")
         );
         assert!(job.automatic);
+        assert_eq!(
+            job.address_of_run("github:7/1").as_deref(),
+            Some("https://github.example.com/acme/shop/actions/runs/7/attempts/1")
+        );
+        assert_eq!(job.address_of_run("local:7"), None);
     }
 }

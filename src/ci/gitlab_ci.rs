@@ -1,6 +1,6 @@
 //! GitLab CI: <https://docs.gitlab.com/ci/variables/predefined_variables/>.
 
-use super::Job;
+use super::{ChangeRequest, Job, System};
 
 /// The pipeline sources that a person is behind.
 const BY_HAND: [&str; 3] = ["web", "webide", "chat"];
@@ -9,12 +9,47 @@ pub(super) fn detect<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<
     variable("GITLAB_CI")?;
     let (pipeline, job) = (variable("CI_PIPELINE_ID")?, variable("CI_JOB_ID")?);
     let manual_job = variable("CI_JOB_MANUAL") == Some("true");
+    let project = variable("CI_PROJECT_URL");
     Some(Job {
+        system: System::GitLabCi,
         run_id: format!("gitlab:{pipeline}/{job}"),
         url: variable("CI_JOB_URL").map(str::to_owned),
         automatic: !manual_job
             && variable("CI_PIPELINE_SOURCE").is_some_and(|source| !BY_HAND.contains(&source)),
         actor: variable("GITLAB_USER_EMAIL").or_else(|| variable("GITLAB_USER_LOGIN")).map(str::to_owned),
+        name: format!("{} #{job}", variable("CI_JOB_NAME").unwrap_or("Job")),
+        commit: variable("CI_COMMIT_SHA").and_then(|commit| commit.parse().ok()),
+        reference: variable("CI_COMMIT_REF_NAME").map(str::to_owned),
+        commit_address: project.map(|project| format!("{project}/-/commit/")),
+        change_request: change_request(variable),
+        // A pipeline for a fork's merge request runs in the fork, unless a member of the project starts it here.
+        foreign_head: None,
+    })
+}
+
+/// The merge request of the pipeline; in a branch's pipeline, the open one of the branch.
+fn change_request<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<ChangeRequest> {
+    let commit = |name: &str| variable(name)?.parse().ok();
+    let Some(number) = variable("CI_MERGE_REQUEST_IID") else {
+        // `group/project!7,group/project!9`
+        let first = variable("CI_OPEN_MERGE_REQUESTS")?.split(',').next()?;
+        let (project, number) = first.rsplit_once('!')?;
+        let own = variable("CI_PROJECT_PATH") == Some(project);
+        let head = commit("CI_COMMIT_SHA");
+        return own.then(|| {
+            Some(ChangeRequest { number: number.parse().ok()?, head, merge: None, from_fork: false })
+        })?;
+    };
+    let (source, target) =
+        (variable("CI_MERGE_REQUEST_SOURCE_PROJECT_ID"), variable("CI_MERGE_REQUEST_PROJECT_ID"));
+    // Set where the pipeline runs on the merged result.
+    let branch = commit("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA");
+    let checked_out = commit("CI_COMMIT_SHA");
+    Some(ChangeRequest {
+        number: number.parse().ok()?,
+        merge: branch.is_some().then(|| checked_out.clone()).flatten(),
+        head: branch.or(checked_out),
+        from_fork: source.is_some() && source != target,
     })
 }
 
@@ -38,5 +73,31 @@ mod tests {
         assert_eq!(job(None).run_id, "gitlab:7/9");
         assert!(job(None).automatic);
         assert!(!job(Some("true")).automatic);
+    }
+
+    #[test]
+    fn a_merge_request_has_a_number_and_commits() {
+        let (head, merged) = ("a".repeat(40), "b".repeat(40));
+        let request = |pairs: &[(&str, &str)]| {
+            let lookup = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+            change_request(&lookup)
+        };
+        let merged_result = [
+            ("CI_MERGE_REQUEST_IID", "7"),
+            ("CI_COMMIT_SHA", merged.as_str()),
+            ("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", head.as_str()),
+            ("CI_MERGE_REQUEST_PROJECT_ID", "1"),
+            ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "2"),
+        ];
+        let found = request(&merged_result).unwrap();
+        assert_eq!((found.number, found.from_fork), (7, true));
+        assert_eq!(
+            found.commits().map(|commit| commit.short().to_owned()).collect::<Vec<_>>(),
+            ["aaaaaaa", "bbbbbbb"]
+        );
+        assert_eq!(request(&merged_result[..2]).unwrap().head.unwrap().as_str(), merged);
+        let open = [("CI_OPEN_MERGE_REQUESTS", "acme/shop!9,acme/shop!7"), ("CI_PROJECT_PATH", "acme/shop")];
+        assert_eq!(request(&open).unwrap().number, 9);
+        assert!(request(&[open[0], ("CI_PROJECT_PATH", "mallory/shop")]).is_none());
     }
 }

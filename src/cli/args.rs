@@ -46,6 +46,24 @@ pub struct GlobalArgs {
 }
 
 impl GlobalArgs {
+    /// These flags, and those of `outer` where these do not say otherwise. The directory is not among them: whoever runs
+    /// a command within another one knows where.
+    #[must_use]
+    pub(super) fn below(self, outer: &Self) -> Self {
+        Self {
+            chdir: None,
+            base_path: self.base_path.or_else(|| outer.base_path.clone()),
+            config: self.config.or_else(|| outer.config.clone()),
+            format: if self.format == Format::default() { outer.format } else { self.format },
+            quiet: self.quiet || outer.quiet,
+            verbose: self.verbose || outer.verbose,
+            color: if self.color == Color::default() { outer.color } else { self.color },
+            // Logging has begun.
+            logs_level: outer.logs_level,
+            offline: self.offline || outer.offline,
+            timezone: if self.timezone == TimeZone::UTC { outer.timezone.clone() } else { self.timezone },
+        }
+    }
     /// The format of a document, where one was asked for.
     pub(super) fn document_format(&self) -> Option<Format> {
         Some(self.format).filter(|format| *format != Format::Table)

@@ -2,11 +2,15 @@
 //! configuration and the ledger.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::ci::Job;
+use crate::component::Masks;
 use crate::config::{self, AtmosConfig, DirectorySource, Loaded, Source, SourceError};
 use crate::deployment::count::count;
 use crate::deployment::names::ComponentReference;
@@ -17,24 +21,44 @@ use crate::git::{ObjectStore, Repository};
 use crate::ledger::{Freshness, Ledger, LedgerOptions, PendingRun, Scope, Snapshot};
 use crate::render::document::error::Hint;
 use crate::render::document::{self, Document};
-use crate::render::stream::Streams;
+use crate::render::stream::{Copied, Streams};
 use crate::render::{Clock, Presentation};
 use crate::stacks::DirectoryFiles;
 
 use super::args::{Format, GlobalArgs};
 use super::error::{CommandError, did_you_mean, exit};
+use super::secrets;
 use super::stacks::{CommitFiles, ImportedStacks};
 
 /// How long one exchange with the remote may take when something is written.
 const WRITE_LIMIT: Duration = Duration::from_mins(5);
 
+/// How much of an event's payload is read. GitHub's largest has 25 MB.
+const LARGEST_EVENT: u64 = 32 * 1024 * 1024;
+
 /// The process as a command sees it.
 pub struct Context {
     global: GlobalArgs,
     environment: Vec<(OsString, OsString)>,
+    /// What git sees besides: credentials that nobody else is to have.
+    git_environment: Vec<(OsString, OsString)>,
     directory: PathBuf,
     streams: Streams,
+    masks: Masks,
+    /// Where the last document is kept as JSON, for whoever runs a command to report on it.
+    document: Option<Mutex<Option<String>>>,
     now: Timestamp,
+}
+
+/// What a command that is run for another one sees differently.
+pub(super) struct Inner {
+    pub(super) global: GlobalArgs,
+    pub(super) environment: Vec<(OsString, OsString)>,
+    pub(super) git_environment: Vec<(OsString, OsString)>,
+    /// Where to run, seen from where the outer command runs.
+    pub(super) directory: PathBuf,
+    /// Where what is printed to stdout is copied to.
+    pub(super) copied: Copied,
 }
 
 impl Context {
@@ -42,22 +66,59 @@ impl Context {
     pub(super) fn new(
         global: GlobalArgs,
         environment: Vec<(OsString, OsString)>,
-    ) -> Result<Self, (Streams, CommandError)> {
-        let streams = Streams::system(global.color.into(), global.quiet);
-        crate::render::stream::log(global.logs_level.into());
+    ) -> Result<Self, Box<(Streams, CommandError)>> {
+        let masks = secrets::of_environment(&environment);
+        let streams =
+            secrets::guarded(Streams::system(global.color.into(), global.quiet), &masks, &environment);
+        crate::render::stream::log(global.logs_level.into(), secrets::guard(&masks));
         let directory = match (&global.chdir, std::env::current_dir()) {
             (Some(directory), _) if !directory.is_dir() => {
                 let message = format!("{} is not a directory", directory.display());
-                return Err((streams, CommandError::usage(message)));
+                return Err(Box::new((streams, CommandError::usage(message))));
             }
             (Some(directory), current) => current.unwrap_or_default().join(directory),
             (None, Ok(current)) => current,
             (None, Err(error)) => {
                 let message = format!("the current directory cannot be used: {error}");
-                return Err((streams, CommandError::usage(message)));
+                return Err(Box::new((streams, CommandError::usage(message))));
             }
         };
-        Ok(Self { global, environment, directory, streams, now: now() })
+        Ok(Self {
+            global,
+            environment,
+            git_environment: Vec::new(),
+            directory,
+            streams,
+            masks,
+            document: None,
+            now: now(),
+        })
+    }
+
+    /// A context for a command that is run for this one. It keeps the last document that it prints.
+    pub(super) fn inner(&self, inner: Inner) -> Self {
+        let Inner { global, environment, git_environment, directory, copied } = inner;
+        let streams = Streams::system(global.color.into(), global.quiet).copied_to(copied);
+        Self {
+            streams: secrets::guarded_log(streams, &self.masks, &self.environment),
+            directory: self.directory.join(directory),
+            masks: self.masks.clone(),
+            document: Some(Mutex::default()),
+            now: self.now,
+            global,
+            environment,
+            git_environment,
+        }
+    }
+
+    /// The last document that was printed, as JSON, in whatever form it was printed.
+    pub(super) fn last_document(&self) -> Option<String> {
+        self.document.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What must not be shown to anybody.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
     }
 
     /// Where output goes.
@@ -67,7 +128,8 @@ impl Context {
 
     /// Streams of their own for whoever writes progress from another thread.
     pub fn progress_streams(&self) -> Streams {
-        Streams::system(self.global.color.into(), self.global.quiet)
+        let streams = Streams::system(self.global.color.into(), self.global.quiet);
+        secrets::guarded(streams, &self.masks, &self.environment)
     }
 
     /// The flags of every command.
@@ -91,6 +153,19 @@ impl Context {
         self.variable("CI").is_some_and(|value| !matches!(value, "false" | "0"))
             || self.variable("GITHUB_ACTIONS").is_some()
             || self.variable("GITLAB_CI").is_some()
+    }
+
+    /// The CI job that this runs in.
+    pub fn job(&self) -> Option<Job> {
+        Job::detect(
+            |name| self.variable(name),
+            || {
+                let mut text = String::new();
+                let file = std::fs::File::open(self.variable("GITHUB_EVENT_PATH")?).ok()?;
+                file.take(LARGEST_EVENT).read_to_string(&mut text).ok()?;
+                Some(text)
+            },
+        )
     }
 
     /// The moment of this command: everything that it says is as of then.
@@ -119,6 +194,9 @@ impl Context {
             Format::Json => document::json(document)?,
             Format::Yaml => document::yaml(document)?,
         };
+        if let Some(last) = &self.document {
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(document::json(document)?);
+        }
         Ok(self.streams.data(&output)?)
     }
 
@@ -129,7 +207,11 @@ impl Context {
 
     /// The repository around the working directory.
     pub fn repository(&self) -> Result<Repository, CommandError> {
-        Ok(Repository::discover(&self.directory, self.environment.iter().cloned())?)
+        Ok(Repository::discover(&self.directory, self.seen_by_git())?)
+    }
+
+    fn seen_by_git(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        self.environment.iter().chain(&self.git_environment).cloned()
     }
 
     /// The configuration as the checkout has it; in a bare repository, as its head commit has it.
@@ -144,7 +226,7 @@ impl Context {
 
     /// The repository around the working directory, where there is one.
     pub fn repository_if_any(&self) -> Result<Option<Repository>, CommandError> {
-        match Repository::discover(&self.directory, self.environment.iter().cloned()) {
+        match Repository::discover(&self.directory, self.seen_by_git()) {
             Ok(repository) => Ok(Some(repository)),
             Err(RepositoryError::NotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),
@@ -218,12 +300,29 @@ impl Context {
     /// The ledger as it is on the remote, or as it is here where the remote does not answer; says how old that is. What
     /// interrupted runs of this checkout have not published is published on the way.
     pub fn snapshot(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
-        let freshness = ledger.refresh(scope);
+        self.snapshot_as_of(ledger, scope, &ledger.refresh(scope))
+    }
+
+    /// Likewise, with what was observed of what runs.
+    pub fn snapshot_with_observations(
+        &self,
+        ledger: &Ledger<'_>,
+        scope: &Scope,
+    ) -> Result<Snapshot, CommandError> {
+        self.snapshot_as_of(ledger, scope, &ledger.refresh_with_observations(scope))
+    }
+
+    fn snapshot_as_of(
+        &self,
+        ledger: &Ledger<'_>,
+        scope: &Scope,
+        freshness: &Freshness,
+    ) -> Result<Snapshot, CommandError> {
         let mut snapshot = ledger.read(scope)?;
-        if self.publish_left_behind(ledger, &snapshot.pending, &freshness) {
+        if self.publish_left_behind(ledger, &snapshot.pending, freshness) {
             snapshot = ledger.read(scope)?;
         }
-        self.say_freshness(ledger, &freshness);
+        self.say_freshness(ledger, freshness);
         Ok(snapshot)
     }
 

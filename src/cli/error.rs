@@ -100,6 +100,19 @@ impl CommandError {
         }
     }
 
+    /// What is shown of it.
+    pub fn shown(&self) -> Option<&Error> {
+        match self {
+            Self::Shown(error) | Self::AfterDocument(error) => Some(error),
+            Self::OutputClosed => None,
+        }
+    }
+
+    /// What the process ends with.
+    pub fn exit_code(&self) -> ExitCode {
+        self.shown().map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit_code))
+    }
+
     /// Shows the error: to people on stderr, and as a document on stdout where one was asked for.
     pub(super) fn report(self, streams: &Streams, format: Option<Format>) -> ExitCode {
         let (error, format) = match self {

@@ -7,9 +7,11 @@ pub mod deployment;
 mod describe;
 mod error;
 mod man;
+mod platform;
 #[cfg(test)]
 mod reference;
 mod revision;
+mod secrets;
 mod stacks;
 mod usage;
 
@@ -54,6 +56,11 @@ enum Command {
 /// The name under which the binary takes the verbs of `atmos deployment` directly.
 const VERBS_ONLY: &str = "atmos-deployment";
 
+/// The name under which the binary is the entry of the action. What it is called with then does not count: some runners put
+/// the action's input `args` there, which is read with the other inputs. No shell could stand in between, since shells drop
+/// variables such as `INPUT_PROMOTE-FROM`.
+const CI_ONLY: &str = "atmos-ci";
+
 /// Runs the program: everything that it needs to know of the process is passed in.
 #[must_use]
 pub fn run(
@@ -62,19 +69,20 @@ pub fn run(
 ) -> ExitCode {
     let arguments = with_verb_prefix(arguments.into_iter().collect());
     let environment: Vec<_> = environment.into_iter().collect();
-    let parsed =
-        command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
+    let cli = match parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error, &arguments, &environment),
     };
     let format = cli.global.document_format();
     let context = match Context::new(cli.global, environment) {
         Ok(context) => context,
-        Err((streams, error)) => return error.report(&streams, format),
+        Err(refused) => {
+            let (streams, error) = *refused;
+            return error.report(&streams, format);
+        }
     };
     let result = match cli.command {
-        Command::Deployment(args) => deployment::run(*args, &context),
+        Command::Deployment(args) => deployment::run(&args, &context),
         Command::Describe(args) => describe::run(&args, &context),
         Command::Completion(args) => completion::run(&args, &context),
         Command::Man => man::run(&context),
@@ -83,6 +91,10 @@ pub fn run(
         Ok(code) => code,
         Err(error) => error.report(context.streams(), format),
     }
+}
+
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches))
 }
 
 /// The command line's definition, for parsing, completion and the manual.
@@ -95,6 +107,9 @@ fn with_verb_prefix(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let name = arguments.first().map(Path::new).and_then(Path::file_stem);
     if name.is_some_and(|name| name == VERBS_ONLY) {
         arguments.insert(1, "deployment".into());
+    } else if name.is_some_and(|name| name == CI_ONLY) {
+        arguments.truncate(1);
+        arguments.extend(["deployment".into(), "ci".into()]);
     }
     arguments
 }
@@ -116,5 +131,9 @@ mod tests {
             arguments(&["/usr/bin/atmos-deployment", "deployment", "status"])
         );
         assert_eq!(with_verb_prefix(arguments(&["atmos", "status"])), arguments(&["atmos", "status"]));
+        assert_eq!(
+            with_verb_prefix(arguments(&["/usr/local/bin/atmos-ci", "--changed", "--wave=0"])),
+            arguments(&["/usr/local/bin/atmos-ci", "deployment", "ci"])
+        );
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn report(
 }
 
 /// Takes the parser's text apart: the message after `error:`, tips, and what the usage is.
-fn described(text: &str) -> CommandError {
+pub(super) fn described(text: &str) -> CommandError {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let message = lines.next().unwrap_or_default();
     let message = message.strip_prefix("error: ").unwrap_or(message).trim_end_matches(':');

@@ -27,6 +27,19 @@ pub struct AtmosConfig {
     pub list_merge_strategy: ListMergeStrategy,
     pub templates: TemplatesConfig,
     pub deployments: DeploymentsConfig,
+    pub ci: CiConfig,
+}
+
+/// How CI jobs report, and what the platform calls the targets.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+pub struct CiConfig {
+    /// The file of a template for the comment, relative to `atmos.yaml`. Default: the built-in one.
+    pub comment_template: Option<String>,
+    /// The template of the platform's environment of a target: `{{ labels.environment }}`. It may also use
+    /// `deployment` and `target`. Default: `{{ target }}`.
+    pub environment: Option<String>,
+    /// The template of the address where what is deployed to a target can be visited. Default: none.
+    pub environment_url: Option<String>,
 }
 
 /// How templates in stacks are read. Absent: the default of stacks.
@@ -200,6 +213,7 @@ struct AtmosFile {
     settings: Option<SettingsSection>,
     templates: Option<TemplatesSection>,
     deployments: Option<DeploymentsSection>,
+    ci: Option<CiConfig>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -269,6 +283,7 @@ impl AtmosFile {
             list_merge_strategy: self.settings.unwrap_or_default().list_merge_strategy.unwrap_or_default(),
             templates: self.templates.unwrap_or_default().settings.unwrap_or_default(),
             deployments: self.deployments.unwrap_or_default().into_config(),
+            ci: self.ci.unwrap_or_default(),
         }
     }
 }
@@ -351,6 +366,7 @@ stacks:
   name_template: "{{ .vars.stage }}"
 settings: {list_merge_strategy: append, region: !env REGION}
 deployments: {base_path: apps, remote: upstream}
+ci: {comment_template: comment.md.hbs, environment: "{{ deployment }}/{{ target }}"}
 logs: {file: "/dev/stderr", level: Info}
 templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, datasources: {}}}}
 "#;
@@ -366,6 +382,8 @@ templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, d
         assert_eq!(config.stacks.name_template.as_deref(), Some("{{ .vars.stage }}"));
         assert_eq!(config.list_merge_strategy, ListMergeStrategy::Append);
         assert_eq!(config.deployments.remote.as_deref(), Some("upstream"));
+        assert_eq!(config.ci.comment_template.as_deref(), Some("comment.md.hbs"));
+        assert_eq!(config.ci.environment.as_deref(), Some("{{ deployment }}/{{ target }}"));
         assert_eq!(config.templates, TemplatesConfig { enabled: Some(false), evaluations: Some(2) });
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,34 @@ pub fn digest(
     })
 }
 
+/// Not a digest as [`digest`] writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected sha256: and 64 hexadecimal digits in lower case, as a plan shows it")]
+pub struct DigestError;
+
+/// The digest of what somebody insists on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedDigest(String);
+
+impl ExpectedDigest {
+    /// The digest as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ExpectedDigest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let digits = text.strip_prefix("sha256:").ok_or(DigestError)?;
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let is_digest = digits.len() == 64 && digits.bytes().all(is_digit);
+        is_digest.then(|| Self(text.to_owned())).ok_or(DigestError)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +108,10 @@ mod tests {
         assert_eq!(of(&[("a", "1"), ("b", "2")]), of(&[("b", "2"), ("a", "1")]));
         assert_ne!(of(&[("a", "1"), ("b", "2")]), of(&[("a", "2"), ("b", "1")]));
         assert_ne!(of(&[("a", "1")]), of(&[("a", "1"), ("b", "2")]));
+        let written = of(&[("a", "1")]);
+        assert_eq!(written.parse::<ExpectedDigest>().unwrap().as_str(), written);
+        for wrong in ["", "sha256:", "sha256:abc", &written.to_uppercase(), &written[7..]] {
+            assert!(wrong.parse::<ExpectedDigest>().is_err(), "{wrong}");
+        }
     }
 }

@@ -5,16 +5,23 @@
 //! `definitions.md`.
 
 pub mod approval;
+pub mod change;
 pub mod commit;
 pub mod configuration_diff;
 pub mod count;
 pub mod definition;
+pub mod dependencies;
 pub mod diff;
+pub mod fan_out;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod footprint;
 pub mod graph;
+pub mod health;
+pub mod image_binding;
 pub mod lock;
 pub mod names;
+pub mod observation;
 pub mod promotion;
 pub mod promotion_status;
 pub mod record;

@@ -1,7 +1,10 @@
 //! How a component is resolved on a target: its stacks, and over them what the deployment, the target and the command
 //! line say. The one place that knows the order.
 
+use std::collections::BTreeMap;
+
 use super::definition::{Component, Deployment, Target, Values};
+use super::image_binding::image_variables;
 use super::stack_layer::{KnownOutputs, StackLayer, StackLayers, StackRefusal, StackRequest};
 use super::template::{Renderer, TemplateError};
 use super::variables::{Layers, Variables};
@@ -16,6 +19,8 @@ pub struct Resolution<'a> {
     pub command_line: &'a Values,
     pub stacks: &'a dyn StackLayers,
     pub outputs: KnownOutputs<'a>,
+    /// The images that are known: component to `registry/name@sha256:…`.
+    pub images: &'a BTreeMap<String, String>,
     /// Where the files of the commit are, for those who run it.
     pub repository_root: Option<&'a str>,
     /// Fills in the templates of the deployment's own values; without it they are left as they are written.
@@ -45,6 +50,7 @@ impl Resolution<'_> {
         let none = Values::new();
         let changes = self.target.components.get(&self.component.name);
         let mut declared = Layers {
+            images: &image_variables(self.deployment, self.component, self.images),
             component: &self.component.vars,
             target_context: &self.target.context,
             target_override: changes.map_or(&none, |changes| &changes.vars),
@@ -118,6 +124,7 @@ mod tests {
             command_line: &nothing,
             stacks: &Echo,
             outputs: KnownOutputs::AsWritten,
+            images: &images,
             repository_root: None,
             templates: Some(&renderer),
         }

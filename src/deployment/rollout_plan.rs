@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::commit::CommitId;
 use super::definition::{ApprovalMethod, Component, Deployment};
+use super::dependencies::among;
 use super::graph::Graph;
 use super::lock::HeldLock;
 use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
@@ -345,23 +346,5 @@ fn in_order(components: &[Component], planned: Vec<ComponentPlan>) -> Vec<Compon
 /// What each planned component needs of the others, also through components that are not part of the plan.
 #[must_use]
 pub fn dependencies(components: &[Component], planned: &[ComponentPlan]) -> Graph<ComponentName> {
-    let by_name: BTreeMap<_, _> = components.iter().map(|component| (&component.name, component)).collect();
-    let is_planned: BTreeSet<_> = planned.iter().map(|plan| &plan.component).collect();
-    let mut graph = Graph::default();
-    for plan in planned {
-        let mut needs = BTreeSet::new();
-        let mut seen = BTreeSet::new();
-        let mut open = vec![&plan.component];
-        while let Some(name) = open.pop() {
-            for need in by_name.get(name).into_iter().flat_map(|component| &component.depends_on) {
-                if is_planned.contains(need) {
-                    needs.insert(need.clone());
-                } else if seen.insert(need) {
-                    open.push(need);
-                }
-            }
-        }
-        graph.insert(plan.component.clone(), needs);
-    }
-    graph
+    among(components, &planned.iter().map(|plan| plan.component.clone()).collect())
 }

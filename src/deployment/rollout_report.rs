@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::commit::CommitId;
 use super::definition::ApprovalMethod;
+use super::health::Health;
 use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
 use super::record::RecordId;
 
@@ -30,6 +31,8 @@ pub struct PlannedRollout {
     pub dry_run: bool,
     /// Who must agree, where the target requires an approval.
     pub approval: Option<ApprovalMethod>,
+    /// Of exactly what is rolled out: see [`digest`](super::approval::digest).
+    pub digest: String,
     /// In the order in which they are deployed.
     pub components: Vec<PlannedComponent>,
 }
@@ -63,6 +66,8 @@ pub struct RolloutReport {
     pub dry_run: bool,
     pub result: RolloutResult,
     pub approval: Option<Approval>,
+    /// Of exactly what was, or would be, rolled out: see [`digest`](super::approval::digest).
+    pub digest: String,
     /// In the order in which they are deployed.
     pub components: Vec<ComponentReport>,
     pub duration: Duration,
@@ -97,6 +102,8 @@ pub struct ComponentReport {
     pub duration: Duration,
     /// What a plan counted, for kinds that can.
     pub changes: Option<Changes>,
+    /// Whether it became healthy, where that was looked at.
+    pub health: Option<Health>,
     /// Why it failed or was skipped, in one line.
     pub error: Option<String>,
     /// Something worth knowing about a component that did not fail.

@@ -24,6 +24,8 @@ use super::definition::Values;
 pub enum ValueSource {
     /// The stacks that the deployment imports.
     Stacks,
+    /// The images that the component uses, by digest.
+    Image,
     /// The component's `vars` in the deployment.
     Component,
     /// The target's `context`.
@@ -37,6 +39,7 @@ pub enum ValueSource {
 /// The layers of one component on one target that the deployment's own file and the command line make, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Layers<'a> {
+    pub images: &'a Values,
     pub component: &'a Values,
     pub target_context: &'a Values,
     pub target_override: &'a Values,
@@ -57,6 +60,7 @@ impl ValueSource {
     pub const fn as_words(self) -> &'static str {
         match self {
             Self::Stacks => "stacks",
+            Self::Image => "image of a nixpack component",
             Self::Component => "component vars",
             Self::TargetContext => "target context",
             Self::TargetOverride => "target override",
@@ -71,6 +75,7 @@ impl Layers<'_> {
     pub fn resolve(&self) -> Variables {
         let mut variables = Variables::default();
         for (source, layer) in [
+            (ValueSource::Image, self.images),
             (ValueSource::Component, self.component),
             (ValueSource::TargetContext, self.target_context),
             (ValueSource::TargetOverride, self.target_override),
@@ -122,6 +127,7 @@ mod tests {
     #[test]
     fn each_layer_wins_over_those_below_it_and_is_told_as_the_source() {
         let variables = Layers {
+            images: &values(&json!({"image": 1, "b": 1})),
             component: &values(&json!({"b": 2, "c": 2, "d": 2, "e": 2})),
             target_context: &values(&json!({"c": 3, "d": 3, "e": 3})),
             target_override: &values(&json!({"d": 4, "e": 4})),
@@ -129,12 +135,15 @@ mod tests {
         }
         .resolve()
         .over_stacks(&values(&json!({"a": 1, "b": 1, "c": 1, "d": 1, "e": 1})));
-        assert_eq!(Value::from(variables.values), json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}));
+        assert_eq!(
+            Value::from(variables.values),
+            json!({"a": 1, "image": 1, "b": 2, "c": 3, "d": 4, "e": 5})
+        );
         assert_eq!(
             serde_json::to_value(&variables.sources).unwrap(),
             json!({
-                "a": "stacks", "b": "component", "c": "target_context", "d": "target_override",
-                "e": "command_line"
+                "a": "stacks", "image": "image", "b": "component", "c": "target_context",
+                "d": "target_override", "e": "command_line"
             })
         );
     }

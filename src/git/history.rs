@@ -85,6 +85,17 @@ impl Git {
         })
     }
 
+    /// The paths of the files that differ between two commits; of a renamed file, both.
+    pub fn changed_paths(&self, from: &CommitId, to: &CommitId) -> Result<Vec<String>, GitError> {
+        let output = self
+            .verb("diff")
+            .args(["-z", "--name-only", "--no-renames", "--no-relative", "--no-color", "--no-ext-diff"])
+            .args([from.as_str(), to.as_str(), "--"])
+            .run()?;
+        let paths = output.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        Ok(paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect())
+    }
+
     /// Writes all files of a commit into an existing empty folder, with the filters that git is configured with.
     /// `index` is a file that does not exist yet, for git's bookkeeping; the caller removes it.
     pub fn materialise(&self, commit: &CommitId, folder: &Path, index: &Path) -> Result<(), GitError> {

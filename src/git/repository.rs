@@ -175,6 +175,13 @@ impl Repository {
         }
     }
 
+    /// The address of a remote, which may hold a password.
+    #[must_use]
+    pub fn remote_url(&self, remote: &str) -> Option<String> {
+        let url = self.git.verb("remote").args(["get-url", "--", remote]).run().ok()?;
+        Some(String::from_utf8_lossy(&url).trim().to_owned())
+    }
+
     /// The committer, where one is configured.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {

@@ -23,6 +23,7 @@ pub mod live;
 pub mod locks;
 pub mod promotion_graph;
 pub mod promotion_status;
+pub mod protection;
 pub mod rollout;
 pub mod status;
 pub mod stream;

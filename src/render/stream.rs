@@ -4,9 +4,10 @@
 //! warnings, errors.
 
 use std::io::{self, IsTerminal as _, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anstream::adapter::strip_str;
+use tracing_subscriber::fmt::MakeWriter;
 
 use super::Form;
 
@@ -36,15 +37,29 @@ impl From<io::Error> for StreamError {
     }
 }
 
+/// Changes what is about to be written: takes out secrets, say.
+pub type Guard = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// A copy of what is written to stdout, without colours.
+pub type Copied = Arc<Mutex<String>>;
+
 /// One stream and what it can show.
 struct Sink {
     writer: Mutex<Box<dyn Write + Send>>,
     color: bool,
     terminal: bool,
+    guard: Option<Guard>,
 }
 
 impl Sink {
     fn write(&self, text: &str) -> io::Result<()> {
+        match &self.guard {
+            Some(guard) => self.write_as_it_is(&guard(text)),
+            None => self.write_as_it_is(text),
+        }
+    }
+
+    fn write_as_it_is(&self, text: &str) -> io::Result<()> {
         // A writer that panicked half-way has written half a line, which does not concern the next one.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if self.color {
@@ -61,6 +76,7 @@ pub struct Streams {
     stdout: Sink,
     stderr: Sink,
     quiet: bool,
+    copied: Option<Copied>,
 }
 
 impl Streams {
@@ -81,14 +97,32 @@ impl Streams {
                 writer: Mutex::new(Box::new(stdout)),
                 color: stdout_color,
                 terminal: stdout_terminal,
+                guard: None,
             },
             stderr: Sink {
                 writer: Mutex::new(Box::new(stderr)),
                 color: stderr_color,
                 terminal: stderr_terminal,
+                guard: None,
             },
             quiet,
+            copied: None,
         }
+    }
+
+    /// Whatever is written to stdout goes through `stdout` first, and through `stderr` what is written there.
+    #[must_use]
+    pub fn guarded(mut self, stdout: Guard, stderr: Guard) -> Self {
+        self.stdout.guard = Some(stdout);
+        self.stderr.guard = Some(stderr);
+        self
+    }
+
+    /// Keeps a copy of what is written to stdout.
+    #[must_use]
+    pub fn copied_to(mut self, copied: Copied) -> Self {
+        self.copied = Some(copied);
+        self
     }
 
     /// The form that data on stdout takes.
@@ -117,6 +151,9 @@ impl Streams {
 
     /// Writes what was asked for.
     pub fn data(&self, text: &str) -> Result<(), StreamError> {
+        if let Some(copied) = &self.copied {
+            copied.lock().unwrap_or_else(PoisonError::into_inner).push_str(&strip_str(text).to_string());
+        }
         self.stdout.write(text).map_err(StreamError::from)
     }
 
@@ -132,11 +169,54 @@ impl Streams {
         // A rollout must end and be recorded even when stderr has gone.
         let _ = self.stderr.write(text);
     }
+
+    /// Writes what steers the log of a CI system: it may not be guarded, and nobody else's text may be in it as it is.
+    pub fn steer(&self, commands: &str) {
+        // As with warnings.
+        let _ = self.stderr.write_as_it_is(commands);
+    }
 }
 
-/// Writes log messages of this level and above to stderr.
-pub fn log(level: tracing_subscriber::filter::LevelFilter) {
-    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).with_target(false).init();
+/// Writes log messages of this level and above to stderr, each through the guard.
+pub fn log(level: tracing_subscriber::filter::LevelFilter, guard: Guard) {
+    let writer = GuardedLog(guard);
+    tracing_subscriber::fmt().with_writer(writer).with_max_level(level).with_target(false).init();
+}
+
+/// stderr for log messages.
+struct GuardedLog(Guard);
+
+impl<'w> MakeWriter<'w> for GuardedLog {
+    type Writer = GuardedMessage<'w>;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        GuardedMessage { guard: &self.0, message: Vec::new() }
+    }
+}
+
+/// One log message: complete when it is dropped.
+struct GuardedMessage<'w> {
+    guard: &'w Guard,
+    message: Vec<u8>,
+}
+
+impl Write for GuardedMessage<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.message.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for GuardedMessage<'_> {
+    fn drop(&mut self) {
+        let message = (self.guard)(&String::from_utf8_lossy(&self.message));
+        // A log that nobody reads stops nothing.
+        let _ = io::stderr().write_all(message.as_bytes());
+    }
 }
 
 #[cfg(test)]
@@ -182,8 +262,9 @@ mod tests {
         color: bool,
         quiet: bool,
     ) -> Streams {
-        let sink = |writer| -> Sink { Sink { writer: Mutex::new(writer), color, terminal: color } };
-        Streams { stdout: sink(Box::new(stdout)), stderr: sink(Box::new(stderr)), quiet }
+        let sink =
+            |writer| -> Sink { Sink { writer: Mutex::new(writer), color, terminal: color, guard: None } };
+        Streams { stdout: sink(Box::new(stdout)), stderr: sink(Box::new(stderr)), quiet, copied: None }
     }
 
     #[test]
@@ -205,6 +286,21 @@ mod tests {
         streams.note("note\n");
         streams.warn("warning\n");
         assert_eq!((stdout.text(), stderr.text()), ("data\n".to_owned(), "warning\n".to_owned()));
+    }
+
+    #[test]
+    fn a_guard_sees_everything_but_what_steers_the_log() {
+        let (stdout, stderr, copied) = (Buffer::default(), Buffer::default(), Copied::default());
+        let hide: Guard = Arc::new(|text| text.replace("secret", "***"));
+        let streams = streams(stdout.clone(), stderr.clone(), false, false)
+            .guarded(Arc::clone(&hide), hide)
+            .copied_to(Arc::clone(&copied));
+        streams.data("\u{1b}[32ma secret\u{1b}[39m\n").unwrap();
+        streams.warn("the secret\n");
+        streams.steer("::notice::secret\n");
+        assert_eq!(stdout.text(), "a ***\n");
+        assert_eq!(stderr.text(), "the ***\n::notice::secret\n");
+        assert_eq!(*copied.lock().unwrap(), "a secret\n");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod checkouts;
+mod ci_inputs;
 mod concurrency;
 mod contracts;
 mod deployment_stacks;
@@ -17,12 +18,16 @@ mod diff;
 mod docs;
 mod documents;
 mod faults;
+mod health;
+mod images;
 mod interop;
 mod layers;
 mod locks;
+mod matrix;
 mod names;
 mod processes;
 mod promotion;
+mod protect;
 mod shallow;
 mod spec_commands;
 mod stacks_conformance;

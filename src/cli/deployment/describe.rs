@@ -1,5 +1,6 @@
 //! `atmos deployment describe`: a deployment as it is resolved, and its variables on a target.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use indexmap::IndexMap;
@@ -49,6 +50,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
             command_line: &Values::new(),
             stacks: &stacks,
             outputs: KnownOutputs::AsWritten,
+            images: &BTreeMap::new(),
             repository_root: root.as_deref(),
             templates: None,
         };

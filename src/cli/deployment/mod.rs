@@ -1,13 +1,16 @@
 //! `atmos deployment <verb>`: one file per verb.
 
+mod ci;
 mod describe;
 mod diff;
 mod history;
 mod list;
 mod lock;
 mod locks;
+mod matrix;
 mod promotion_graph;
 mod promotion_status;
+mod protect;
 mod rollout;
 mod status;
 mod unlock;
@@ -41,21 +44,31 @@ enum Verb {
     Lock(lock::Args),
     Unlock(unlock::Args),
     Locks(locks::Args),
+    Matrix(matrix::Args),
+    Protect(protect::Args),
+    Ci(ci::Args),
 }
 
-pub(super) fn run(args: DeploymentArgs, context: &Context) -> Result<ExitCode, CommandError> {
-    match args.verb {
-        Verb::Rollout(args) => rollout::run(&args, context),
-        Verb::Status(args) => status::run(&args, context),
-        Verb::History(args) => history::run(&args, context),
-        Verb::Diff(args) => diff::run(&args, context),
-        Verb::List(args) => list::run(&args, context),
-        Verb::Describe(args) => describe::run(&args, context),
-        Verb::Validate(args) => validate::run(&args, context),
-        Verb::PromotionGraph(args) => promotion_graph::run(&args, context),
-        Verb::PromotionStatus(args) => promotion_status::run(&args, context),
-        Verb::Lock(args) => lock::run(&args, context),
-        Verb::Unlock(args) => unlock::run(&args, context),
-        Verb::Locks(args) => locks::run(&args, context),
+pub(super) fn run(args: &DeploymentArgs, context: &Context) -> Result<ExitCode, CommandError> {
+    run_verb(&args.verb, context)
+}
+
+fn run_verb(verb: &Verb, context: &Context) -> Result<ExitCode, CommandError> {
+    match verb {
+        Verb::Rollout(args) => rollout::run(args, context),
+        Verb::Status(args) => status::run(args, context),
+        Verb::History(args) => history::run(args, context),
+        Verb::Diff(args) => diff::run(args, context),
+        Verb::List(args) => list::run(args, context),
+        Verb::Describe(args) => describe::run(args, context),
+        Verb::Validate(args) => validate::run(args, context),
+        Verb::PromotionGraph(args) => promotion_graph::run(args, context),
+        Verb::PromotionStatus(args) => promotion_status::run(args, context),
+        Verb::Lock(args) => lock::run(args, context),
+        Verb::Unlock(args) => unlock::run(args, context),
+        Verb::Locks(args) => locks::run(args, context),
+        Verb::Matrix(args) => matrix::run(args, context),
+        Verb::Protect(args) => protect::run(args, context),
+        Verb::Ci(ci::Args {}) => ci::run(context),
     }
 }

@@ -241,7 +241,7 @@ impl Provider for GitHub {
 
     fn approval_setting(&self, environment: &str) -> Option<String> {
         Some(format!(
-            "The job needs `environment: {environment}`, and that environment \"Required reviewers\" (Settings → \
+            "The job needs `environment: {environment}`, and that environment needs \"Required reviewers\" (Settings → \
              Environments → {environment})"
         ))
     }

@@ -270,7 +270,7 @@ impl Provider for GitLab {
 
     fn approval_setting(&self, environment: &str) -> Option<String> {
         Some(format!(
-            "The job needs `environment: {environment}`, and that environment approval rules (Settings → CI/CD → \
+            "The job needs `environment: {environment}`, and that environment needs approval rules (Settings → CI/CD → \
              Protected environments → {environment})"
         ))
     }

@@ -35,7 +35,7 @@ fn commits(previous: Option<&CommitId>, commit: &CommitId) -> String {
     }
 }
 
-fn planned_changes(changes: Changes) -> String {
+pub(super) fn planned_changes(changes: Changes) -> String {
     if changes.is_empty() {
         "no changes".to_owned()
     } else {
@@ -88,6 +88,9 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
         if !previous.is_empty() && !result.dry_run {
             push!(text, "    → rollback_of: {}\n", previous.join(", "));
         }
+    }
+    if result.dry_run && result.result == rollout_report::RolloutResult::Success {
+        push!(text, "\n  Digest {}\n", styled(&result.digest, ID));
     }
     if result.unpublished > 0 {
         let (records, verb) =
@@ -146,6 +149,7 @@ mod tests {
             approval: matches!(kind, RolloutKind::Promotion { .. }).then_some(ApprovalMethod::Ci),
             kind,
             dry_run: false,
+            digest: format!("sha256:{}", "0c".repeat(32)),
             components: ["ecr/api", "ecs/service-api"]
                 .map(|name| PlannedComponent {
                     component: component_name(name),
@@ -175,6 +179,7 @@ mod tests {
             }),
             duration: Duration::from_millis(1_240),
             changes: None,
+            health: None,
             error: None,
             notice: None,
         }
@@ -195,6 +200,7 @@ mod tests {
             dry_run: false,
             result: rollout_report::RolloutResult::Success,
             approval: None,
+            digest: format!("sha256:{}", "0c".repeat(32)),
             components,
             duration: Duration::from_millis(4_100),
             unpublished: 0,

@@ -1,6 +1,7 @@
 //! What the tests stand on: a hermetic environment, repositories, remotes of every kind.
 
 mod checkout;
+mod ci_job;
 mod environment;
 mod git_daemon;
 mod http_server;
@@ -8,6 +9,7 @@ mod payment_service;
 mod run;
 
 pub(crate) use checkout::{ATMOS, Checkout, Remote};
+pub(crate) use ci_job::Job as CiJob;
 pub(crate) use environment::{Clone, TestEnvironment};
 pub(crate) use git_daemon::GitDaemon;
 pub(crate) use http_server::{Fault, HttpServer};

@@ -125,6 +125,7 @@ impl Configurations {
             command_line: &Values::new(),
             stacks,
             outputs: KnownOutputs::AsWritten,
+            images: &BTreeMap::new(),
             repository_root: None,
             templates: None,
         };

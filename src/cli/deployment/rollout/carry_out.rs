@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::inputs::distinct_commits;
 use super::prepare::Prepared;
 use super::refusal::not_acquired;
-use super::report::{event_sink, shown};
-use super::{Args, approve, signals};
+use super::report::shown;
+use super::{Args, Surroundings, approve};
 use crate::cancellation::Cancellation;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
@@ -21,6 +21,7 @@ use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutEvent;
 use crate::deployment::{CommitId, ComponentName, Deployment};
 use crate::ledger::{Holder, LedgerError, LockRequest, Session, Snapshot};
+use crate::provider::Token;
 use crate::render::document::error::Hint;
 use crate::rollout::{self, Checkouts, EventSink};
 
@@ -33,9 +34,10 @@ pub(super) fn carry_out(
     args: &Args,
     context: &Context,
     prepared: &Prepared<'_>,
+    surroundings: Surroundings,
 ) -> Result<ExitCode, CommandError> {
-    let cancellation = signals::cancellation(context);
-    let run = Undertaking { args, context, prepared, events: event_sink(context), cancellation };
+    let Surroundings { events, cancellation, token } = surroundings;
+    let run = Undertaking { args, context, prepared, events, cancellation, token };
     let result = if args.plan { run.dry_run() } else { run.for_real() };
     context.say_warnings(&prepared.ledger);
     result
@@ -47,7 +49,9 @@ pub(super) struct Undertaking<'u, 'r> {
     pub(super) context: &'u Context,
     pub(super) prepared: &'u Prepared<'r>,
     pub(super) events: EventSink,
-    cancellation: Cancellation,
+    pub(super) cancellation: Cancellation,
+    /// The token that the platform is asked with.
+    pub(super) token: Option<Token>,
 }
 
 /// Locks that are held, and what was found under them.
@@ -66,12 +70,12 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         self.context.say_freshness(&self.prepared.ledger, &freshness);
         let snapshot = self.prepared.ledger.read(&scope)?;
         let plan = self.allowed(&snapshot)?;
+        approve::insist_on_digest(self.args, &plan)?;
         let definitions = self.definitions(&plan)?;
         self.check_tools(&plan, &definitions)?;
         self.announce(&plan, true);
         let mut checkouts = self.check_out(&plan)?;
-        let rollout =
-            self.rollout(&plan, definitions, Mode::Plan, &self.prepared.run.id, None, BTreeMap::new())?;
+        let rollout = self.rollout(&plan, definitions, &snapshot, Mode::Plan, &self.prepared.run.id, None)?;
         let outcome = rollout::run(rollout, &checkouts, None, &self.cancellation, &self.events)?;
         self.finish(&plan, None, outcome, &mut checkouts)
     }
@@ -91,19 +95,21 @@ impl<'u, 'r> Undertaking<'u, 'r> {
                 self.allowed(&snapshot)?
             }
         };
+        approve::insist_on_digest(self.args, &plan)?;
         let mut definitions = self.definitions(&plan)?;
         self.check_tools(&plan, &definitions)?;
         self.announce(&plan, false);
-        let approval = approve::obtain(self.args, self.context, self.prepared, &plan)?;
+        let approval = approve::obtain(self, &plan)?;
         if let Some(approval) = &approval {
-            (self.events)(RolloutEvent::Approved(shown(approval)));
+            (self.events)(RolloutEvent::Approved(shown(&plan, approval)));
         }
         for _ in 0..DECISIONS {
             let Locked { mut session, fresh, mut checkouts } =
                 self.lock(&plan, &snapshot, &run_id, approval.as_ref())?;
             let decided = self.prepared.decide(&fresh)?;
             let same = matches!(&decided, Ok(decided) if same_work(decided, &plan));
-            if same || (approval.is_none() && decided.as_ref().is_ok_and(|decided| covered(decided, &plan))) {
+            let is_bound = approval.is_some() || self.args.digest.is_some();
+            if same || (!is_bound && decided.as_ref().is_ok_and(|decided| covered(decided, &plan))) {
                 if let Ok(decided) = decided {
                     plan = decided;
                 }
@@ -117,6 +123,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             // The ledger has moved since: let go, and decide on what is true now.
             session.release()?;
             plan = decided.map_err(|refusal| self.prepared.refusal(&refusal, self.context))?;
+            approve::insist_on_digest(self.args, &plan)?;
             if approval.is_some() {
                 return Err(CommandError::new(
                     exit::REFUSED,
@@ -249,12 +256,13 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         approval: Option<&Approval>,
     ) -> Result<ExitCode, CommandError> {
         let Locked { session, fresh, mut checkouts } = locked;
-        let done = recorded_by(run_id, plan, &fresh);
-        let mut rollout = self.rollout(plan, definitions, Mode::Apply, run_id, approval, done)?;
+        let mut rollout = self.rollout(plan, definitions, &fresh, Mode::Apply, run_id, approval)?;
+        rollout.done = recorded_by(run_id, plan, &fresh);
         if let Some(lock) = session.taken_over() {
             rollout.metadata.insert("lock_taken_over_from".to_owned(), lock.run_id.clone());
         }
         let outcome = rollout::run(rollout, &checkouts, Some(session), &self.cancellation, &self.events)?;
+        self.note_health(plan, &outcome);
         self.finish(plan, approval, outcome, &mut checkouts)
     }
 }

@@ -8,12 +8,11 @@ use std::thread;
 use super::carry_out::Undertaking;
 use super::prepare::{Prepared, definition_at};
 use crate::cli::error::{CommandError, exit};
-use crate::component::{Environment, Masks, Mode, PreflightError, TerraformSettings, preflight};
+use crate::component::{Environment, HelmfileSettings, Mode, TerraformSettings};
 use crate::deployment::approval::Approval;
-use crate::deployment::record::LedgerRecord;
 use crate::deployment::rollout_plan::{RolloutPlan, dependencies};
-use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment};
-use crate::render::document::error::Hint;
+use crate::deployment::{CommitId, ComponentKind, Deployment};
+use crate::ledger::Snapshot;
 use crate::rollout::{Checkouts, Rollout};
 
 impl Undertaking<'_, '_> {
@@ -33,48 +32,6 @@ impl Undertaking<'_, '_> {
             definitions.insert(commit.clone(), definition);
         }
         Ok(definitions)
-    }
-
-    /// Finds out what is missing before anything is applied.
-    pub(super) fn check_tools(
-        &self,
-        plan: &RolloutPlan,
-        definitions: &BTreeMap<CommitId, Deployment>,
-    ) -> Result<(), CommandError> {
-        let mut components = Vec::new();
-        for planned in &plan.components {
-            let definition = definitions.get(&planned.commit);
-            let component = definition
-                .and_then(|deployment| Some((deployment, deployment.component(&planned.component)?)));
-            match component {
-                // Stacks say which program runs it.
-                Some((deployment, component))
-                    if component.kind == ComponentKind::Terraform && !deployment.stacks.is_empty() => {}
-                Some((_, component)) => components.push(component),
-                None => {
-                    return Err(CommandError::new(
-                        exit::USAGE,
-                        "unknown_component",
-                        format!(
-                            "commit {} has no component called {}",
-                            planned.commit.short(),
-                            planned.component
-                        ),
-                    )
-                    .hint(Hint::note(
-                        "Configuration comes from the commit that is deployed: commit it first",
-                    )));
-                }
-            }
-        }
-        self.check_stacks(plan, definitions)?;
-        preflight(components, &self.terraform(), &self.environment()).map_err(|error| {
-            let shown = CommandError::new(exit::USAGE, "preflight", error.to_string());
-            match error {
-                PreflightError::MissingTool(missing) => shown.hint(Hint::note(missing.hint)),
-                PreflightError::Unsupported { .. } => shown,
-            }
-        })
     }
 
     /// Checks out the commits of a plan.
@@ -125,18 +82,26 @@ impl Undertaking<'_, '_> {
         }
     }
 
+    pub(super) fn helmfile(&self) -> HelmfileSettings {
+        let config = &self.prepared.project.config;
+        HelmfileSettings {
+            program: config.command(ComponentKind::Helmfile).to_owned(),
+            base_path: PathBuf::from(config.components_directory(ComponentKind::Helmfile)),
+        }
+    }
+
     /// Everything that the act needs.
     pub(super) fn rollout(
         &self,
         plan: &RolloutPlan,
         definitions: BTreeMap<CommitId, Deployment>,
+        snapshot: &Snapshot,
         mode: Mode,
         run_id: &str,
         approval: Option<&Approval>,
-        done: BTreeMap<ComponentName, LedgerRecord>,
     ) -> Result<Rollout, CommandError> {
-        let (images, build_ids) = self.images(plan)?;
         let stacks = self.stacks(&definitions)?;
+        let images = self.images(plan, &definitions, &stacks, snapshot)?;
         let disabled = self.disabled(plan, &definitions, &stacks)?;
         let mut metadata = self.prepared.metadata.clone();
         if plan.promotion_check_skipped {
@@ -155,15 +120,17 @@ impl Undertaking<'_, '_> {
             approval: approval.cloned(),
             context: self.prepared.context.clone(),
             branch: self.prepared.branch.clone(),
-            images,
-            build_ids,
-            done,
+            images: images.by_component,
+            build_ids: images.build_ids,
+            done: BTreeMap::new(),
             environment: self.environment(),
             template_environment: self.template_environment(),
-            masks: Masks::default(),
+            masks: self.context.masks().clone(),
             in_ci: self.context.in_ci(),
             terraform: self.terraform(),
+            helmfile: self.helmfile(),
             state: self.private_folder().join("state"),
+            plugin_cache: self.private_folder().join("plugin-cache"),
             parallelism: self
                 .args
                 .parallelism
@@ -173,34 +140,16 @@ impl Undertaking<'_, '_> {
     }
 
     /// The variables that templates may read, by the project's list.
-    fn template_environment(&self) -> BTreeMap<String, String> {
+    pub(super) fn template_environment(&self) -> BTreeMap<String, String> {
         let allowed = &self.prepared.project.config.deployments.template_env;
         let value = |name: &String| Some((name.clone(), self.context.variable(name)?.to_owned()));
         allowed.iter().filter_map(value).collect()
     }
+}
 
-    /// The images by digest: those that were recorded with what is promoted, else those that were built of the commit.
-    #[allow(clippy::type_complexity, reason = "taken apart by its only caller")]
-    fn images(
-        &self,
-        plan: &RolloutPlan,
-    ) -> Result<(BTreeMap<String, String>, BTreeMap<ComponentName, String>), CommandError> {
-        let mut images: BTreeMap<_, _> =
-            plan.components.iter().flat_map(|component| component.artifacts.clone()).collect();
-        let built: Vec<_> = plan
-            .components
-            .iter()
-            .filter(|component| component.kind == ComponentKind::Nixpack)
-            .filter(|component| !images.contains_key(component.component.as_str()))
-            .map(|component| (component.component.clone(), component.commit.clone()))
-            .collect();
-        let mut build_ids = BTreeMap::new();
-        for (component, build) in self.prepared.ledger.built_images(&plan.deployment, &built)? {
-            images.insert(component.to_string(), build.image);
-            build_ids.extend(build.build_id.map(|id| (component, id)));
-        }
-        Ok((images, build_ids))
-    }
+/// Whether components of a kind can be looked at for drift.
+pub(super) const fn kinds_with_drift(kind: ComponentKind) -> bool {
+    matches!(kind, ComponentKind::Terraform | ComponentKind::Helmfile)
 }
 
 /// The commits of a plan whose files somebody needs.

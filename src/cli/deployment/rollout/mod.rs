@@ -3,12 +3,20 @@
 mod approve;
 mod carry_out;
 mod decide;
+mod images;
 mod inputs;
+mod inspect;
 mod prepare;
 mod refusal;
 mod report;
 mod signals;
 mod stacks;
+mod surroundings;
+mod tools;
+
+pub(super) use inspect::{Findings, inspect};
+pub(super) use signals::cancellation;
+pub(super) use surroundings::Surroundings;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -17,6 +25,7 @@ use std::time::Duration;
 use crate::cli::args::{KeyValue, duration};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::deployment::approval::ExpectedDigest;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
 
@@ -68,6 +77,9 @@ pub struct Args {
     /// Approve the rollout where the target's approval method is manual, and say why
     #[arg(long, value_name = "REASON")]
     approve: Option<String>,
+    /// Roll out exactly what a plan has shown this digest of, and refuse anything else
+    #[arg(long, value_name = "DIGEST")]
+    digest: Option<ExpectedDigest>,
     /// How long to wait for locks that others hold
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     lock_timeout: Duration,
@@ -76,9 +88,47 @@ pub struct Args {
     keep_workdir: bool,
 }
 
+impl Args {
+    /// The flags of somebody who gave none.
+    fn of_nothing(deployment: DeploymentName) -> Self {
+        Self {
+            deployment,
+            target: None,
+            git_sha: None,
+            promote_from: None,
+            component: Vec::new(),
+            plan: true,
+            context: Vec::new(),
+            metadata: Vec::new(),
+            skip_promotion_check: false,
+            require_uniform: false,
+            parallelism: None,
+            fail_fast: false,
+            approve: None,
+            digest: None,
+            lock_timeout: Duration::ZERO,
+            keep_workdir: false,
+        }
+    }
+
+    /// The commit that is asked for, as it was typed.
+    pub(super) fn revision(&self) -> Option<&str> {
+        self.git_sha.as_deref()
+    }
+}
+
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    run_within(args, context, Surroundings::of_a_command_line(context))
+}
+
+/// Likewise, for whoever has more to do with the rollout than to wait for its end.
+pub(super) fn run_within(
+    args: &Args,
+    context: &Context,
+    surroundings: Surroundings,
+) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
     let prepared = prepare::prepare(args, context, &repository, &project)?;
-    carry_out::carry_out(args, context, &prepared)
+    carry_out::carry_out(args, context, &prepared, surroundings)
 }

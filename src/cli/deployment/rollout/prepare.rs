@@ -74,7 +74,7 @@ pub(super) fn prepare<'r>(
         .iter()
         .map(|reference| known_component(universe, reference).map(|component| component.name.clone()))
         .collect::<Result<_, _>>()?;
-    let job = Job::detect(|name| context.variable(name));
+    let job = context.job();
     let request = RolloutRequest {
         target,
         source,

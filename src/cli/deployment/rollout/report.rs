@@ -3,17 +3,19 @@
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::approve::digest_of;
 use super::carry_out::Undertaking;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::approval::Approval;
 use crate::deployment::count::count_are;
-use crate::deployment::definition::ApprovalMethod;
+use crate::deployment::observation::Observation;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::{
-    self, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport, RolloutResult,
+    self, ComponentReport, ComponentResult, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport,
+    RolloutResult,
 };
-use crate::ledger::Unpublished;
+use crate::ledger::{Observed, Unpublished};
 use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::live::Live;
@@ -61,8 +63,26 @@ impl Undertaking<'_, '_> {
             kind: plan.kind.clone(),
             dry_run,
             approval: plan.approval,
+            digest: digest_of(plan),
             components: plan.components.iter().map(component).collect(),
         }));
+    }
+
+    /// Notes how healthy what was rolled out is. That it cannot be noted is no reason for a rollout to fail.
+    pub(super) fn note_health(&self, plan: &RolloutPlan, outcome: &RolloutOutcome) {
+        let checked_at = self.prepared.ledger.now();
+        let observation = |component: &ComponentReport| {
+            let (target, finding) = (plan.target.clone(), component.health.clone()?);
+            let observation =
+                Observation { target, component: component.component.clone(), checked_at, finding };
+            Some((component.commit.clone(), observation))
+        };
+        // What did not become healthy does not run, as far as the ledger is concerned.
+        let ended = outcome.components.iter().filter(|report| report.status == ComponentResult::Success);
+        let observed = Observed { health: ended.filter_map(observation).collect(), drift: Vec::new() };
+        if let Err(error) = self.prepared.ledger.note_observations(&plan.deployment, &observed) {
+            self.context.warn(&format!("the health of what was rolled out is not noted: {error}"));
+        }
     }
 
     /// Prints the result, and turns it into an exit code.
@@ -85,7 +105,8 @@ impl Undertaking<'_, '_> {
             kind: plan.kind.clone(),
             dry_run: self.args.plan,
             result,
-            approval: approval.map(shown),
+            approval: approval.map(|approval| shown(plan, approval)),
+            digest: digest_of(plan),
             components: outcome.components,
             duration: outcome.duration,
             unpublished: outcome.unpublished.as_ref().map_or(0, |unpublished| unpublished.kept),
@@ -128,9 +149,9 @@ impl Undertaking<'_, '_> {
 }
 
 /// An approval as it is shown.
-pub(super) fn shown(approval: &Approval) -> rollout_report::Approval {
+pub(super) fn shown(plan: &RolloutPlan, approval: &Approval) -> rollout_report::Approval {
     rollout_report::Approval {
-        method: ApprovalMethod::Manual,
+        method: plan.approval.unwrap_or_default(),
         approved_by: approval.approved_by.clone(),
         approved_at: approval.approved_at,
     }

@@ -8,7 +8,7 @@ use crate::cancellation::{Cancellation, CancellationLevel, Canceller};
 use crate::cli::context::Context;
 
 /// A cancellation that signals raise, for as long as the process lives.
-pub(super) fn cancellation(context: &Context) -> Cancellation {
+pub(in crate::cli::deployment) fn cancellation(context: &Context) -> Cancellation {
     let (canceller, cancellation) = Cancellation::new();
     let quiet = context.global().quiet;
     thread::spawn(move || {

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use super::carry_out::Undertaking;
 use crate::cli::error::{CommandError, exit};
 use crate::cli::stacks::{CommitFiles, ImportedStacks, environment_of};
-use crate::component::TerraformSettings;
 use crate::deployment::resolution::Resolution;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
-use crate::deployment::stack_layer::{Deployable, KnownOutputs, StackLayer, StackLayers};
+use crate::deployment::stack_layer::{Deployable, KnownOutputs, NoStacks, StackLayer, StackLayers};
 use crate::deployment::{CommitId, ComponentName, Deployment};
 use crate::render::document::error::Hint;
 
 /// The stacks of each commit.
-type Stacks = BTreeMap<CommitId, Arc<dyn StackLayers>>;
+pub(super) type Stacks = BTreeMap<CommitId, Arc<dyn StackLayers>>;
 
 impl Undertaking<'_, '_> {
     /// The stacks that each of the commits has, where its deployment imports any.
@@ -34,18 +33,23 @@ impl Undertaking<'_, '_> {
             .collect()
     }
 
-    /// Finds out what is wrong with the stacks of the plan's components, and which of them may not be rolled out.
-    pub(super) fn check_stacks(
+    /// Finds out what is wrong with the stacks of the plan's components, and which of them may not be rolled out. Gives
+    /// the program that runs a component where its stacks name one; none for a component that they disable.
+    pub(super) fn check_stacks<'p>(
         &self,
-        plan: &RolloutPlan,
+        plan: &'p RolloutPlan,
         definitions: &BTreeMap<CommitId, Deployment>,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Vec<(&'p ComponentName, Option<String>)>, CommandError> {
+        let mut programs = Vec::new();
         let stacks = self.stacks(definitions)?;
         for (planned, layer) in self.layers(plan, definitions, &stacks)? {
             let component = &planned.component;
             match layer.deployable {
                 Deployable::Yes => {}
-                Deployable::Disabled => continue,
+                Deployable::Disabled => {
+                    programs.push((component, None));
+                    continue;
+                }
                 Deployable::Abstract => {
                     let message = format!(
                         "{component} is abstract in its stacks (metadata.type): it is there to be inherited from"
@@ -62,11 +66,9 @@ impl Undertaking<'_, '_> {
                         .hint(Hint::note("Unlock it in the stack that locks it, and commit that")));
                 }
             }
-            if let Some(program) = layer.program {
-                self.check_program(component, program)?;
-            }
+            programs.extend(layer.program.map(|program| (component, Some(program))));
         }
-        Ok(())
+        Ok(programs)
     }
 
     /// The components that their stacks disable.
@@ -90,22 +92,10 @@ impl Undertaking<'_, '_> {
     ) -> Result<Vec<(&'p ComponentPlan, StackLayer)>, CommandError> {
         let mut layers = Vec::new();
         for planned in &plan.components {
-            let Some(stacks) = stacks.get(&planned.commit) else { continue };
-            let Some(deployment) = definitions.get(&planned.commit) else { continue };
-            let component = deployment.component(&planned.component);
-            let (Some(component), Some(target)) = (component, deployment.targets.get(&plan.target)) else {
+            if !stacks.contains_key(&planned.commit) {
                 continue;
-            };
-            let resolution = Resolution {
-                deployment,
-                component,
-                target,
-                command_line: &self.prepared.context,
-                stacks: &**stacks,
-                outputs: KnownOutputs::AsWritten,
-                repository_root: None,
-                templates: None,
-            };
+            }
+            let Some(resolution) = self.resolution_of(plan, planned, definitions, stacks) else { continue };
             let resolved = resolution.resolve().map_err(|error| {
                 CommandError::from(error).details([format!("in commit {}", planned.commit.short())])
             })?;
@@ -114,12 +104,27 @@ impl Undertaking<'_, '_> {
         Ok(layers)
     }
 
-    /// Whether the program that a stack names for a terraform component is there.
-    fn check_program(&self, component: &ComponentName, program: String) -> Result<(), CommandError> {
-        let settings = TerraformSettings { program, ..self.terraform() };
-        settings.check(component, &self.environment()).map_err(|missing| {
-            let hint = Hint::note(missing.hint.clone());
-            CommandError::new(exit::USAGE, "preflight", missing.to_string()).hint(hint)
+    /// How a component of the plan is resolved before anything is known that only a rollout finds out.
+    pub(super) fn resolution_of<'a>(
+        &'a self,
+        plan: &RolloutPlan,
+        planned: &ComponentPlan,
+        definitions: &'a BTreeMap<CommitId, Deployment>,
+        stacks: &'a Stacks,
+    ) -> Option<Resolution<'a>> {
+        const NO_IMAGES: &BTreeMap<String, String> = &BTreeMap::new();
+        let deployment = definitions.get(&planned.commit)?;
+        let stacks = stacks.get(&planned.commit).map(|stacks| &**stacks as &dyn StackLayers);
+        Some(Resolution {
+            deployment,
+            component: deployment.component(&planned.component)?,
+            target: deployment.targets.get(&plan.target)?,
+            command_line: &self.prepared.context,
+            stacks: stacks.unwrap_or(&NoStacks),
+            outputs: KnownOutputs::AsWritten,
+            images: NO_IMAGES,
+            repository_root: None,
+            templates: None,
         })
     }
 }

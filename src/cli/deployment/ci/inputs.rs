@@ -1,0 +1,141 @@
+//! The inputs of the job, as workflow authors write them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use crate::cli::error::{CommandError, did_you_mean};
+use crate::render::document::error::Hint;
+
+/// Every input there is. Public interface of the action and of the template.
+pub(super) const NAMES: [&str; 17] = [
+    "args",
+    "command",
+    "comment",
+    "commit-status",
+    "component",
+    "context",
+    "deployment",
+    "deployment-record",
+    "digest",
+    "fetch",
+    "git-sha",
+    "parallelism",
+    "plan",
+    "promote-from",
+    "target",
+    "token",
+    "working-directory",
+];
+
+/// Variables that the runner of container actions sets for itself.
+const OF_THE_RUNNER: [&str; 1] = ["entrypoint"];
+
+/// How GitHub's runner names the variable of an input: `INPUT_PROMOTE-FROM`.
+const GITHUB: &str = "INPUT_";
+/// How it is named everywhere else: `ATMOS_INPUT_PROMOTE_FROM`.
+const ELSEWHERE: &str = "ATMOS_INPUT_";
+
+/// The inputs that were given; an empty one was not.
+#[derive(Default)]
+pub(super) struct Inputs(BTreeMap<&'static str, String>);
+
+impl Inputs {
+    /// Reads the inputs from the environment. On GitHub both forms are known, since a step that runs a command has no
+    /// inputs of its own.
+    pub(super) fn read(environment: &[(OsString, OsString)], on_github: bool) -> Result<Self, CommandError> {
+        let mut inputs = BTreeMap::new();
+        for (variable, value) in environment {
+            let Some(name) = variable.to_str().and_then(|variable| input_of(variable, on_github)) else {
+                continue;
+            };
+            if OF_THE_RUNNER.contains(&name.as_str()) {
+                continue;
+            }
+            let Some(known) = NAMES.into_iter().find(|known| *known == name) else {
+                let error = CommandError::usage(format!("there is no input called `{name}`"));
+                return Err(match did_you_mean(&name, NAMES) {
+                    Some(hint) => error.hint(hint),
+                    None => error.hint(Hint::note(format!("The inputs are {}", NAMES.join(", ")))),
+                });
+            };
+            let value = value
+                .to_str()
+                .ok_or_else(|| CommandError::usage(format!("input `{known}` is not text")))?
+                .trim();
+            if !value.is_empty() {
+                inputs.insert(known, value.to_owned());
+            }
+        }
+        Ok(Self(inputs))
+    }
+
+    /// An input's value, without blanks around it.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// An input that is `true` or `false`.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, CommandError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        match value.to_ascii_lowercase().as_str() {
+            "true" => Ok(Some(true)),
+            "false" => Ok(Some(false)),
+            _ => Err(CommandError::usage(format!("input `{name}` must be true or false, not `{value}`"))),
+        }
+    }
+
+    /// An input that lists something, one a line.
+    pub(super) fn lines(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.get(name).unwrap_or_default().lines().map(str::trim).filter(|line| !line.is_empty())
+    }
+}
+
+/// The name of the input that a variable carries.
+fn input_of(variable: &str, on_github: bool) -> Option<String> {
+    if let Some(name) = variable.strip_prefix(ELSEWHERE) {
+        return Some(name.to_ascii_lowercase().replace('_', "-"));
+    }
+    let name = variable.strip_prefix(GITHUB).filter(|_| on_github)?;
+    Some(name.to_ascii_lowercase())
+}
+
+/// Whether a variable carries an input: what runs for the job is not to see it.
+pub(super) fn is_input(variable: &OsString) -> bool {
+    variable.to_str().is_some_and(|variable| variable.starts_with(GITHUB) || variable.starts_with(ELSEWHERE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)], on_github: bool) -> Result<Inputs, CommandError> {
+        let environment: Vec<_> = pairs.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Inputs::read(&environment, on_github)
+    }
+
+    #[test]
+    fn inputs_are_read_in_the_platform_s_own_form() {
+        let github = read(&[("INPUT_PROMOTE-FROM", " dev\n"), ("INPUT_TARGET", "")], true).unwrap();
+        assert_eq!((github.get("promote-from"), github.get("target")), (Some("dev"), None));
+        let gitlab = read(&[("ATMOS_INPUT_PROMOTE_FROM", "dev"), ("INPUT_WHATEVER", "x")], false).unwrap();
+        assert_eq!(gitlab.0.keys().copied().collect::<Vec<_>>(), ["promote-from"]);
+    }
+
+    #[test]
+    fn an_input_that_nobody_knows_is_an_error_with_the_nearest_name() {
+        let error = read(&[("INPUT_PROMOTE-FORM", "dev")], true).err().unwrap();
+        let CommandError::Shown(error) = error else { panic!("{error:?}") };
+        assert_eq!(error.message, "there is no input called `promote-form`");
+        assert_eq!(error.hints[0].text, "Did you mean promote-from?");
+        assert!(read(&[("INPUT_ENTRYPOINT", "/bin/sh")], true).is_ok());
+    }
+
+    #[test]
+    fn a_flag_is_true_or_false() {
+        let inputs = read(&[("INPUT_PLAN", "True"), ("INPUT_COMMENT", "yes")], true).unwrap();
+        assert_eq!(inputs.flag("plan").unwrap(), Some(true));
+        assert_eq!(inputs.flag("fetch").unwrap(), None);
+        let CommandError::Shown(error) = inputs.flag("comment").unwrap_err() else { panic!() };
+        assert_eq!(error.message, "input `comment` must be true or false, not `yes`");
+    }
+}

@@ -1,0 +1,31 @@
+//! What could not be reported, and what would help: worth knowing, and never a failure.
+
+use crate::ci::System;
+use crate::ci::annotations::{self, Annotation, AnnotationLevel};
+use crate::cli::context::Context;
+
+/// Notices, each once.
+#[derive(Debug, Default)]
+pub(super) struct Notices(Vec<String>);
+
+impl Notices {
+    /// Adds a sentence without its full stop.
+    pub(super) fn add(&mut self, notice: String) {
+        if !self.0.contains(&notice) {
+            self.0.push(notice);
+        }
+    }
+
+    /// Shows them.
+    pub(super) fn say(&self, context: &Context, system: Option<System>) {
+        let masked = self.0.iter().map(|notice| context.masks().apply(notice.clone()));
+        if system != Some(System::GitHubActions) {
+            masked.for_each(|notice| context.streams().warn(&format!("Notice: {notice}\n")));
+            return;
+        }
+        let annotations: Vec<_> = masked
+            .map(|message| Annotation { level: AnnotationLevel::Notice, title: None, message, place: None })
+            .collect();
+        context.streams().steer(&annotations::github(&annotations));
+    }
+}

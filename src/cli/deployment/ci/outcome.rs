@@ -1,0 +1,108 @@
+//! How a job's verb ended, for everything that reports on it.
+
+use std::process::ExitCode;
+
+use crate::cli::error::{CommandError, exit};
+use crate::deployment::rollout_report::{PlannedRollout, RolloutEvent, RolloutReport};
+use crate::render::document::error::Error;
+
+/// How a verb ended.
+pub(super) struct Outcome {
+    /// The words of the verb; absent where the inputs did not name one.
+    pub(super) verb: Option<String>,
+    pub(super) result: Result<ExitCode, CommandError>,
+    /// What the verb wrote to stdout.
+    pub(super) stdout: String,
+    /// Its document as JSON.
+    pub(super) document: Option<String>,
+    pub(super) rollout: Seen,
+}
+
+/// What was seen of a rollout.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    /// Absent where it did not come to a plan.
+    pub(super) planned: Option<PlannedRollout>,
+    /// Absent where it did not come to an end.
+    pub(super) report: Option<RolloutReport>,
+}
+
+/// How a verb ended, in one word: the output `result`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    Success,
+    Failed,
+    Refused,
+    Locked,
+    Findings,
+    Cancelled,
+}
+
+impl Ending {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Locked => "locked",
+            Self::Findings => "findings",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl Seen {
+    /// Keeps what is reported on.
+    pub(super) fn take(&mut self, event: RolloutEvent) {
+        match event {
+            RolloutEvent::Planned(planned) => self.planned = Some(planned),
+            RolloutEvent::Finished(report) => self.report = Some(report),
+            _ => {}
+        }
+    }
+}
+
+impl Outcome {
+    /// The inputs did not come to a verb.
+    pub(super) fn without_a_verb(error: CommandError) -> Self {
+        Self {
+            verb: None,
+            result: Err(error),
+            stdout: String::new(),
+            document: None,
+            rollout: Seen::default(),
+        }
+    }
+
+    pub(super) fn ending(&self) -> Ending {
+        let code = match &self.result {
+            Ok(code) => *code,
+            Err(error) => error.exit_code(),
+        };
+        let is = |known: u8| code == ExitCode::from(known);
+        if code == ExitCode::SUCCESS {
+            Ending::Success
+        } else if is(exit::REFUSED) {
+            Ending::Refused
+        } else if is(exit::LOCKED) {
+            Ending::Locked
+        } else if is(exit::FINDINGS) {
+            Ending::Findings
+        } else if is(exit::INTERRUPTED) {
+            Ending::Cancelled
+        } else {
+            Ending::Failed
+        }
+    }
+
+    /// What is said of it where it did not end well.
+    pub(super) fn error(&self) -> Option<&Error> {
+        self.result.as_ref().err()?.shown()
+    }
+
+    /// The digest of what was, or would be, rolled out.
+    pub(super) fn digest(&self) -> Option<&str> {
+        let planned = self.rollout.planned.as_ref().map(|planned| planned.digest.as_str());
+        self.rollout.report.as_ref().map(|report| report.digest.as_str()).or(planned)
+    }
+}

@@ -1,0 +1,79 @@
+//! What a job hands on: `$GITHUB_OUTPUT`, or a dotenv report.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::notices::Notices;
+use super::outcome::Outcome;
+use crate::ci::System;
+use crate::ci::outputs::{Output, append_github, dotenv};
+use crate::cli::context::Context;
+use crate::deployment::rollout_report::{ComponentResult, RolloutReport};
+use crate::deployment::{CommitId, RecordId};
+use crate::render::document;
+
+/// The variable that names the dotenv report, and the file on GitLab where it is not set.
+const DOTENV: (&str, &str) = ("ATMOS_DOTENV", "atmos.env");
+
+/// The outputs of a verb. Those that it has nothing for are left out.
+pub(super) fn of(outcome: &Outcome, summary_file: Option<&Path>) -> Vec<Output> {
+    let mut outputs = vec![Output { name: "result", value: outcome.ending().as_str().to_owned() }];
+    let mut add = |name, value: Option<String>| outputs.extend(value.map(|value| Output { name, value }));
+    if let Some(report) = &outcome.rollout.report {
+        let all = &report.components;
+        add("commit", only(all.iter().map(|component| &component.commit)));
+        add("previous-commit", only(all.iter().filter_map(|component| component.previous_commit.as_ref())));
+        add("changed", Some(changes_something(report).to_string()));
+        let records = all.iter().filter_map(|component| component.record.as_ref()).map(RecordId::tag_name);
+        add("deployment-ids", serde_json::to_string(&records.collect::<Vec<_>>()).ok());
+    }
+    add("digest", outcome.digest().map(str::to_owned));
+    add("matrix", (outcome.verb.as_deref() == Some("matrix")).then(|| outcome.stdout.trim().to_owned()));
+    add("summary-file", summary_file.map(|file| file.to_string_lossy().into_owned()));
+    let of_error = || outcome.error().and_then(|error| document::json(error).ok());
+    let json = outcome.document.clone().or_else(of_error).and_then(|text| {
+        // On one line.
+        serde_json::from_str::<serde_json::Value>(&text).ok().map(|document| document.to_string())
+    });
+    add("json", json);
+    outputs
+}
+
+/// Writes them to where the platform reads them.
+pub(super) fn write(context: &Context, system: Option<System>, outputs: &[Output], notices: &mut Notices) {
+    let outputs: Vec<_> = outputs
+        .iter()
+        .map(|output| Output { value: context.masks().apply(output.value.clone()), ..*output })
+        .collect();
+    let dotenv_file = context.variable(DOTENV.0).or((system == Some(System::GitLabCi)).then_some(DOTENV.1));
+    if let Some(file) = context.variable("GITHUB_OUTPUT").filter(|_| system == Some(System::GitHubActions))
+        && let Err(error) = append_github(Path::new(file), &outputs)
+    {
+        notices.add(format!("the outputs cannot be written to $GITHUB_OUTPUT: {error}"));
+    }
+    let Some(file) = dotenv_file else { return };
+    let report = dotenv(&outputs);
+    if !report.omitted.is_empty() {
+        let omitted = report.omitted.join(", ");
+        notices.add(format!("a dotenv report has 5 KB at most, and {omitted} did not fit"));
+    }
+    if let Err(error) = std::fs::write(context.directory().join(file), report.text) {
+        notices.add(format!("the outputs cannot be written to {file}: {error}"));
+    }
+}
+
+/// The commit that all of these are; where they differ, none.
+fn only<'c>(commits: impl Iterator<Item = &'c CommitId>) -> Option<String> {
+    let commits: BTreeSet<_> = commits.collect();
+    let mut commits = commits.into_iter();
+    commits.next().filter(|_| commits.next().is_none()).map(ToString::to_string)
+}
+
+/// Whether something is another now, or would be.
+fn changes_something(report: &RolloutReport) -> bool {
+    report.components.iter().any(|component| {
+        let moves = component.previous_commit.as_ref() != Some(&component.commit);
+        let acts = matches!(component.status, ComponentResult::Success | ComponentResult::Planned);
+        acts && (moves || component.changes.is_some_and(|changes| !changes.is_empty()))
+    })
+}

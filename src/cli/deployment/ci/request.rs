@@ -1,0 +1,266 @@
+//! From the inputs to the command line of one verb, which the same parser reads as when it is typed.
+
+use super::inputs::Inputs;
+use super::{usage, words};
+use crate::cli::args::GlobalArgs;
+use crate::cli::deployment::DeploymentArgs;
+use crate::cli::error::{CommandError, did_you_mean};
+use crate::cli::{Cli, Command};
+use crate::render::document::error::Hint;
+
+/// The inputs that are flags of the same name, where the verb has one.
+const FLAGS: [&str; 8] =
+    ["component", "context", "digest", "git-sha", "parallelism", "plan", "promote-from", "target"];
+
+/// How long a rollout of a job waits for those before it.
+const LOCK_TIMEOUT: &str = "10m";
+
+/// The verb that does not leave the machine untouched even offline: it takes its locks on the remote.
+const NEEDS_THE_REMOTE: &str = "rollout";
+
+/// What a job asks for.
+pub(super) struct Request {
+    /// The words of the verb: `rollout`, `list targets`.
+    pub(super) verb: String,
+    /// The flags of every command among the words of `args`.
+    pub(super) global: GlobalArgs,
+    pub(super) arguments: DeploymentArgs,
+}
+
+impl Request {
+    /// Finds the verb, checks that every input has a meaning for it, and parses.
+    pub(super) fn new(inputs: &Inputs) -> Result<Self, CommandError> {
+        let root = crate::cli::command();
+        let wanted = inputs.get("command").ok_or_else(|| {
+            let hint = Hint::note("Name what is to be done, such as `command: rollout`");
+            CommandError::usage("input `command` is missing").hint(hint)
+        })?;
+        let (path, command) = find(&root, wanted)?;
+        let verb = path.join(" ");
+        let mut line: Vec<String> = vec!["atmos".to_owned(), "deployment".to_owned()];
+        line.extend(path);
+        for name in FLAGS {
+            line.extend(flag(&command, &verb, name, inputs)?);
+        }
+        let args = words::split(inputs.get("args").unwrap_or_default()).map_err(|error| {
+            CommandError::usage(format!("input `args` cannot be split into words: {error}"))
+        })?;
+        if has_flag(&command, "lock-timeout") && !args.iter().any(|word| word.starts_with("--lock-timeout")) {
+            line.push(format!("--lock-timeout={LOCK_TIMEOUT}"));
+        }
+        if inputs.flag("fetch")? == Some(false) {
+            if verb == NEEDS_THE_REMOTE && inputs.flag("plan")? != Some(true) {
+                let message = format!(
+                    "input `fetch: false` does not apply to command `{verb}`, which takes its locks on the remote"
+                );
+                return Err(CommandError::usage(message).hint(Hint::note("It applies with `plan: true`")));
+            }
+            line.push("--offline".to_owned());
+        }
+        if let Some(deployment) = inputs.get("deployment") {
+            if !command.get_positionals().any(|argument| argument.get_id() == "deployment") {
+                return Err(does_not_apply(&command, &verb, "deployment"));
+            }
+            // It could be read as a flag.
+            if deployment.starts_with('-') {
+                let message = format!("input `deployment`: `{deployment}` is not the name of a deployment");
+                return Err(CommandError::usage(message));
+            }
+            line.push(deployment.to_owned());
+        }
+        line.extend(args);
+        let line: Vec<_> = line.into_iter().map(Into::into).collect();
+        let parsed = crate::cli::parse(&line).map_err(|error| usage::in_terms_of_inputs(&error))?;
+        match parsed {
+            Cli { global, command: Command::Deployment(arguments) } => {
+                Ok(Self { verb, global, arguments: *arguments })
+            }
+            Cli { .. } => Err(CommandError::internal("the verbs of deployments are not found")),
+        }
+    }
+}
+
+/// The verb that is meant, and how it is called.
+fn find(root: &clap::Command, wanted: &str) -> Result<(Vec<String>, clap::Command), CommandError> {
+    let unknown =
+        |word: &str| CommandError::usage(format!("input `command`: there is no command called `{word}`"));
+    let mut command = root.find_subcommand("deployment").ok_or_else(|| unknown(wanted))?;
+    let mut path = Vec::new();
+    for word in wanted.split_whitespace() {
+        let names: Vec<_> = command
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .filter(|name| !["ci", "help"].contains(name))
+            .collect();
+        if !names.contains(&word) {
+            let error = unknown(word);
+            let hint = instead(word).or_else(|| did_you_mean(word, names.iter().copied()));
+            return Err(error
+                .hint(hint.unwrap_or_else(|| Hint::note(format!("The commands are {}", names.join(", "))))));
+        }
+        command = command.find_subcommand(word).ok_or_else(|| unknown(word))?;
+        path.push(word.to_owned());
+    }
+    Ok((path, command.clone()))
+}
+
+/// What people mean by words that are inputs of another command.
+fn instead(word: &str) -> Option<Hint> {
+    let means = |text: &str| Some(Hint::note(format!("Write `command: rollout` and {text}")));
+    match word {
+        "plan" => means("`plan: true`"),
+        "promote" | "promotion" => means("`promote-from`"),
+        "rollback" => means("`git-sha`"),
+        "deploy" => Some(Hint::note("Write `command: rollout`")),
+        _ => None,
+    }
+}
+
+/// The words of the flag that an input stands for; none where it was not given.
+fn flag(
+    command: &clap::Command,
+    verb: &str,
+    name: &str,
+    inputs: &Inputs,
+) -> Result<Vec<String>, CommandError> {
+    let is_there = || if has_flag(command, name) { Ok(()) } else { Err(does_not_apply(command, verb, name)) };
+    match name {
+        "plan" => match inputs.flag(name)? {
+            Some(true) => is_there().map(|()| vec!["--plan".to_owned()]),
+            Some(false) | None => Ok(Vec::new()),
+        },
+        // The value is joined, so that none is read as another flag.
+        "component" => {
+            let names = inputs.lines(name).flat_map(|line| line.split(',')).map(str::trim);
+            let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
+            if names.is_empty() { Ok(Vec::new()) } else { is_there().map(|()| joined(name, names)) }
+        }
+        "context" if inputs.get(name).is_some() => is_there().map(|()| joined(name, inputs.lines(name))),
+        _ => match inputs.get(name) {
+            Some(value) => is_there().map(|()| joined(name, [value])),
+            None => Ok(Vec::new()),
+        },
+    }
+}
+
+fn joined<'v>(name: &str, values: impl IntoIterator<Item = &'v str>) -> Vec<String> {
+    values.into_iter().map(|value| format!("--{name}={value}")).collect()
+}
+
+fn has_flag(command: &clap::Command, name: &str) -> bool {
+    command.get_arguments().any(|argument| argument.get_long() == Some(name))
+}
+
+fn does_not_apply(command: &clap::Command, verb: &str, name: &str) -> CommandError {
+    let mut applying: Vec<_> = FLAGS.into_iter().filter(|name| has_flag(command, name)).collect();
+    if command.get_positionals().any(|argument| argument.get_id() == "deployment") {
+        applying.insert(0, "deployment");
+    }
+    let error = CommandError::usage(format!("input `{name}` does not apply to command `{verb}`"));
+    if applying.is_empty() {
+        return error;
+    }
+    error.hint(Hint::note(format!("Those that do are {}; others go to `args`", applying.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(pairs: &[(&str, &str)]) -> Result<Request, CommandError> {
+        let variable = |name: &str| format!("ATMOS_INPUT_{}", name.to_uppercase().replace('-', "_"));
+        let environment: Vec<_> =
+            pairs.iter().map(|(name, value)| (variable(name).into(), (*value).into())).collect();
+        Request::new(&Inputs::read(&environment, false).unwrap_or_default())
+    }
+
+    fn refusal(pairs: &[(&str, &str)]) -> String {
+        match request(pairs).err().unwrap() {
+            CommandError::Shown(error) => {
+                let hints: Vec<_> = error.hints.iter().map(|hint| hint.text.clone()).collect();
+                format!("{} / {}", error.message, hints.join(" / "))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_verb_can_be_reached() {
+        let root = crate::cli::command();
+        let verbs = root.find_subcommand("deployment").unwrap().get_subcommands();
+        for verb in verbs.map(clap::Command::get_name).filter(|name| *name != "ci") {
+            assert_eq!(find(&root, verb).unwrap().0, [verb]);
+        }
+        assert_eq!(find(&root, "list targets").unwrap().0, ["list", "targets"]);
+    }
+
+    #[test]
+    fn inputs_become_the_flags_of_the_verb() {
+        let request = request(&[
+            ("command", "rollout"),
+            ("deployment", "api"),
+            ("target", "prod"),
+            ("promote-from", "staging"),
+            ("component", "a, b\nc"),
+            ("context", "cpu=1\n\nquery=a,b"),
+            ("plan", "true"),
+            ("comment", "false"),
+            ("args", "--metadata 'note=two words' --fail-fast"),
+        ]);
+        let parsed = format!("{:?}", request.unwrap().arguments);
+        for part in [
+            "promote_from: Some(\"staging\")",
+            "ComponentReference(\"b\"), ComponentReference(\"c\")",
+            "value: \"a,b\"",
+            "plan: true",
+            "value: \"two words\"",
+            "fail_fast: true",
+            "lock_timeout: 600s",
+        ] {
+            assert!(parsed.contains(part), "{part} is not in {parsed}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_the_author_s_words() {
+        let rollout = |pairs: &[(&'static str, &'static str)]| {
+            refusal(&[&[("command", "rollout"), ("deployment", "api"), ("target", "dev")], pairs].concat())
+        };
+        for (said, expected) in [
+            (refusal(&[]), "input `command` is missing"),
+            (
+                refusal(&[("command", "rolout")]),
+                "there is no command called `rolout` / Did you mean rollout?",
+            ),
+            (refusal(&[("command", "ci")]), "there is no command called `ci`"),
+            (refusal(&[("command", "promote")]), "Write `command: rollout` and `promote-from`"),
+            (refusal(&[("command", "rollout")]), "input `deployment` is missing"),
+            (
+                refusal(&[("command", "status"), ("git-sha", "abc")]),
+                "input `git-sha` does not apply to command `status` / Those that do are deployment, ",
+            ),
+            (
+                refusal(&[("command", "list"), ("deployment", "api")]),
+                "`deployment` does not apply to command `list`",
+            ),
+            (refusal(&[("command", "rollout"), ("deployment", "--help")]), "is not the name of a deployment"),
+            (rollout(&[("parallelism", "many")]), "input `parallelism`: `many` is not valid: invalid digit"),
+            (rollout(&[("plan", "1")]), "input `plan` must be true or false, not `1`"),
+            (
+                rollout(&[("args", "'x")]),
+                "input `args` cannot be split into words: a ' is opened and never closed",
+            ),
+            (rollout(&[("args", "--fail-fats")]), "input `args`: unexpected argument '--fail-fats' found"),
+            (rollout(&[("args", "other")]), "input `args`: unexpected argument 'other' found"),
+            (
+                rollout(&[("git-sha", "abc"), ("promote-from", "dev")]),
+                "input `git-sha` cannot be used with input `promote-from`",
+            ),
+            (rollout(&[("context", "cpu")]), "input `context`: `cpu` is not valid: expected key=value"),
+            (rollout(&[("target", "NOT A NAME")]), "input `target`: `NOT A NAME` is not valid"),
+            (rollout(&[("fetch", "false")]), "input `fetch: false` does not apply to command `rollout`"),
+        ] {
+            assert!(said.contains(expected), "{said:?} does not say {expected:?}");
+        }
+    }
+}

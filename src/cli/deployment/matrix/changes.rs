@@ -1,0 +1,164 @@
+//! What lies between what runs and what would be rolled out: files, and configuration.
+
+use std::collections::BTreeMap;
+
+use crate::cli::context::CommitSource;
+use crate::cli::error::CommandError;
+use crate::cli::stacks::{CommitFiles, ImportedStacks};
+use crate::config::{AtmosConfig, load_deployment};
+use crate::deployment::change::{Between, ChangeReason, since_deployed};
+use crate::deployment::definition::Values;
+use crate::deployment::resolution::{Resolution, Resolved};
+use crate::deployment::stack_layer::{KnownOutputs, StackLayer};
+use crate::deployment::state::ComponentState;
+use crate::deployment::{CommitId, Component, ComponentName, Deployment, DeploymentName, TargetName};
+use crate::git::{ObjectStore, Repository};
+use crate::ledger::Ledger;
+
+use super::sources::footprint;
+
+/// Where it is read.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) config: &'a AtmosConfig,
+    pub(super) ledger: &'a Ledger<'a>,
+    pub(super) deployment: &'a DeploymentName,
+    pub(super) target: &'a TargetName,
+}
+
+/// Compares the commit that would be rolled out with those that run.
+pub(super) struct Changes<'a> {
+    place: Place<'a>,
+    objects: ObjectStore,
+    commit: CommitId,
+    new: Side,
+    /// By the commits that run. What cannot be known of one says why.
+    old: BTreeMap<CommitId, Result<Old, String>>,
+}
+
+/// The deployment as a commit has it.
+struct Side {
+    deployment: Deployment,
+    stacks: ImportedStacks,
+}
+
+/// A commit that runs.
+struct Old {
+    side: Result<Side, String>,
+    /// The files that differ from the commit that would be rolled out.
+    files: Vec<String>,
+}
+
+impl<'a> Changes<'a> {
+    /// Of the commit that would be rolled out, and declares the deployment so.
+    pub(super) fn new(
+        place: Place<'a>,
+        commit: &CommitId,
+        deployment: &Deployment,
+    ) -> Result<Self, CommandError> {
+        let new = Side { deployment: deployment.clone(), stacks: place.stacks(commit)? };
+        let objects = place.repository.objects()?;
+        Ok(Self { place, objects, commit: commit.clone(), new, old: BTreeMap::new() })
+    }
+
+    /// Why a component has to be rolled out, where it has to.
+    pub(super) fn reason(
+        &mut self,
+        name: &ComponentName,
+        state: Option<&ComponentState>,
+    ) -> Result<Option<ChangeReason>, CommandError> {
+        let Some(component) = self.new.deployment.component(name) else { return Ok(None) };
+        let resolved = self.new.resolve(component, self.place.target);
+        let stack = resolved.as_ref().ok().and_then(|resolved| resolved.stack.as_ref());
+        let deployment = &self.new.deployment;
+        let footprint =
+            footprint(&self.objects, self.place.config, &self.commit, deployment, component, stack)?;
+        if let Some(runs) = state.and_then(|state| state.commit.as_ref())
+            && *runs != self.commit
+            && !self.old.contains_key(runs)
+        {
+            self.old.insert(runs.clone(), self.place.old(&self.objects, runs, &self.commit));
+        }
+        let between = |runs: &CommitId| match self.old.get(runs) {
+            Some(Ok(old)) => Ok(Between {
+                files: &old.files,
+                configuration: self.configuration_differs(old, component, resolved),
+            }),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err(format!("commit {} was not looked at", runs.short())),
+        };
+        Ok(since_deployed(state, &self.commit, &footprint, between))
+    }
+
+    /// Whether a component would be run with another configuration than it was.
+    fn configuration_differs(
+        &self,
+        old: &Old,
+        component: &Component,
+        resolved: Result<Resolved, String>,
+    ) -> Result<bool, String> {
+        let old = old.side.as_ref().map_err(Clone::clone)?;
+        let Some(before) = old.deployment.component(&component.name) else { return Ok(true) };
+        let settings = |component: &Component| {
+            (component.kind, component.folder.clone(), component.labels.clone(), component.settings.clone())
+        };
+        if settings(before) != settings(component) {
+            return Ok(true);
+        }
+        let (before, after) = (old.resolve(before, self.place.target)?, resolved?);
+        Ok(before.variables.values != after.variables.values || layer(before) != layer(after))
+    }
+}
+
+/// What the stacks say; which of their files say it makes no difference.
+fn layer(resolved: Resolved) -> Option<StackLayer> {
+    resolved.stack.map(|stack| StackLayer { files: indexmap::IndexMap::default(), ..stack })
+}
+
+impl Side {
+    /// A component as it is on a target. What is known only when it runs, stays as it is written.
+    fn resolve(&self, component: &Component, target: &TargetName) -> Result<Resolved, String> {
+        let target = self.deployment.targets.get(target);
+        let target = target.ok_or_else(|| "the target is new".to_owned())?;
+        let resolution = Resolution {
+            deployment: &self.deployment,
+            component,
+            target,
+            command_line: &Values::new(),
+            stacks: &self.stacks,
+            outputs: KnownOutputs::AsWritten,
+            images: &BTreeMap::new(),
+            repository_root: None,
+            templates: None,
+        };
+        resolution.resolve().map_err(|error| error.to_string())
+    }
+}
+
+impl Place<'_> {
+    fn stacks(&self, commit: &CommitId) -> Result<ImportedStacks, CommandError> {
+        Ok(ImportedStacks::new(CommitFiles::new(self.repository, commit.clone())?, self.config))
+    }
+
+    /// A commit that runs, fetched where it is not here.
+    fn old(&self, objects: &ObjectStore, commit: &CommitId, new: &CommitId) -> Result<Old, String> {
+        if !objects.contains(&commit.0) {
+            self.ledger
+                .fetch_commit(commit)
+                .map_err(|error| format!("commit {} cannot be fetched: {error}", commit.short()))?;
+        }
+        let files = self.repository.git().changed_paths(commit, new);
+        let files =
+            files.map_err(|error| format!("commit {} cannot be compared: {error}", commit.short()))?;
+        Ok(Old { side: self.side(commit), files })
+    }
+
+    fn side(&self, commit: &CommitId) -> Result<Side, String> {
+        let unreadable = || format!("its configuration in commit {} cannot be read", commit.short());
+        let source = CommitSource::new(self.repository, commit.clone()).map_err(|_| unreadable())?;
+        let loaded = load_deployment(&source, self.config, self.deployment).map_err(|_| unreadable())?;
+        let stacks = self.stacks(commit).map_err(|_| unreadable())?;
+        Ok(Side { deployment: loaded.deployment, stacks })
+    }
+}

@@ -1,0 +1,136 @@
+//! The images that a rollout's components use, each from the record that vouches for it.
+
+use std::collections::BTreeMap;
+
+use super::carry_out::Undertaking;
+use super::stacks::Stacks;
+use crate::cli::error::CommandError;
+use crate::deployment::definition::PromoteBy;
+use crate::deployment::image_binding::tagged_image;
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
+use crate::deployment::rollout_report::RolloutKind;
+use crate::deployment::template::{Facts, Renderer};
+use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment};
+use crate::ledger::Snapshot;
+
+/// The images of a rollout and the builds that they come from.
+#[derive(Debug, Default)]
+pub(super) struct Images {
+    /// Component to `registry/name@sha256:…`.
+    pub(super) by_component: BTreeMap<String, String>,
+    pub(super) build_ids: BTreeMap<ComponentName, String>,
+}
+
+impl Undertaking<'_, '_> {
+    /// The image of every nixpack component of the deployment, as far as there is a record of it.
+    ///
+    /// What is promoted is what was recorded where it comes from. What is deployed is what was built of its commit. A
+    /// component that is not rolled out itself may still be used by one that is: it counts as it runs where that one is
+    /// promoted from; else as it was built of the commit, or as it runs on the target.
+    pub(super) fn images(
+        &self,
+        plan: &RolloutPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
+        stacks: &Stacks,
+        snapshot: &Snapshot,
+    ) -> Result<Images, CommandError> {
+        let mut images = Images::default();
+        images.by_component.extend(plan.components.iter().flat_map(|planned| planned.artifacts.clone()));
+        let state = snapshot.deployment(&plan.deployment);
+        let recorded = |target, component: &ComponentName, commit: Option<&CommitId>| {
+            let running = &state.component(target, component)?.running.as_ref()?.record;
+            let same = commit.is_none_or(|commit| *commit == running.commit);
+            running.artifacts.get(component.as_str()).filter(|_| same).cloned()
+        };
+        let mut wanted = Vec::new();
+        for (commit, deployment) in definitions {
+            let built = deployment.components.iter().filter(|one| one.kind == ComponentKind::Nixpack);
+            for component in built.map(|component| &component.name) {
+                let planned = plan.components.iter().find(|planned| planned.component == *component);
+                if planned.is_some_and(|planned| planned.commit != *commit)
+                    || images.by_component.contains_key(component.as_str())
+                {
+                    continue;
+                }
+                let source = match (&plan.kind, planned) {
+                    (RolloutKind::Promotion { from }, None) => recorded(from, component, None),
+                    _ => None,
+                };
+                match source {
+                    Some(image) => {
+                        images.by_component.insert(component.to_string(), image);
+                    }
+                    None => wanted.push((component.clone(), commit.clone())),
+                }
+            }
+        }
+        for (component, build) in self.prepared.ledger.built_images(&plan.deployment, &wanted)? {
+            images.by_component.insert(component.to_string(), build.image);
+            images.build_ids.extend(build.build_id.map(|id| (component, id)));
+        }
+        for (component, commit) in wanted {
+            let is_planned = plan.components.iter().any(|planned| planned.component == component);
+            if !images.by_component.contains_key(component.as_str())
+                && let Some(image) = recorded(&plan.target, &component, is_planned.then_some(&commit))
+            {
+                images.by_component.insert(component.to_string(), image);
+            }
+        }
+        let by_tag = self.prepared.policy.context.promote_by == PromoteBy::Tag;
+        if by_tag && matches!(plan.kind, RolloutKind::Promotion { .. }) {
+            self.use_tags(plan, definitions, stacks, &mut images)?;
+        }
+        Ok(images)
+    }
+
+    /// Names what is promoted by tag, in the registry that the target has. An image without a tag keeps its digest.
+    fn use_tags(
+        &self,
+        plan: &RolloutPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
+        stacks: &Stacks,
+        images: &mut Images,
+    ) -> Result<(), CommandError> {
+        let built = plan.components.iter().filter(|planned| planned.kind == ComponentKind::Nixpack);
+        for planned in built {
+            match self.tagged(plan, planned, definitions, stacks)? {
+                Some(image) => {
+                    images.by_component.insert(planned.component.to_string(), image);
+                }
+                None => self.context.warn(&format!(
+                    "{} has no vars.image.tag to be promoted by; its digest is used",
+                    planned.component
+                )),
+            }
+        }
+        Ok(())
+    }
+
+    fn tagged(
+        &self,
+        plan: &RolloutPlan,
+        planned: &ComponentPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
+        stacks: &Stacks,
+    ) -> Result<Option<String>, CommandError> {
+        let Some(resolution) = self.resolution_of(plan, planned, definitions, stacks) else {
+            return Ok(None);
+        };
+        let mut context = resolution.target.context.clone();
+        crate::deployment::variables::merge(&mut context, &self.prepared.context);
+        let (images, outputs) = (BTreeMap::new(), BTreeMap::new());
+        let templates = Renderer::new(Facts {
+            commit: &planned.commit,
+            branch: self.prepared.branch.as_deref(),
+            target: &plan.target,
+            context: &context,
+            images: &images,
+            outputs: &outputs,
+            environment: &self.template_environment(),
+        });
+        let resolved =
+            crate::deployment::resolution::Resolution { templates: Some(&templates), ..resolution }
+                .resolve()?;
+        Ok(tagged_image(resolution.component, &resolved.variables.values))
+    }
+}

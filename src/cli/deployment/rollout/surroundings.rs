@@ -1,0 +1,23 @@
+//! What a rollout has around it, besides what it is asked for.
+
+use super::report::event_sink;
+use super::signals;
+use crate::cancellation::Cancellation;
+use crate::cli::context::Context;
+use crate::provider::Token;
+use crate::rollout::EventSink;
+
+/// Who hears of a rollout, what stops it, and how the platform is asked.
+pub(in crate::cli::deployment) struct Surroundings {
+    pub(in crate::cli::deployment) events: EventSink,
+    pub(in crate::cli::deployment) cancellation: Cancellation,
+    /// The token for the platform; without it, one of the environment.
+    pub(in crate::cli::deployment) token: Option<Token>,
+}
+
+impl Surroundings {
+    /// Somebody typed the command: progress on stderr, Ctrl-C.
+    pub(super) fn of_a_command_line(context: &Context) -> Self {
+        Self { events: event_sink(context), cancellation: signals::cancellation(context), token: None }
+    }
+}

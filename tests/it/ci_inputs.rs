@@ -1,0 +1,118 @@
+//! `atmos deployment ci`: inputs become one verb, and what it found out is handed on.
+
+use serde_json::{Value, json};
+
+use crate::support::{CiJob, TestEnvironment};
+
+/// The payload of an event about a pull request from this repository.
+fn pull_request(repository: &str, head: &str) -> Value {
+    json!({ "number": 7, "pull_request": {
+        "number": 7,
+        "head": { "sha": head, "repo": { "full_name": repository } },
+        "base": { "sha": head, "repo": { "full_name": "acme/shop" } },
+    } })
+}
+
+#[test]
+fn a_fork_s_head_never_runs_with_the_project_s_secrets() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let base = checkout.head();
+    let job = |head: &str, plan: &str| {
+        let job = CiJob::github(&checkout, "pull_request_target").rollout("dev").input("plan", plan);
+        job.with("GITHUB_SHA", &base).event(&pull_request("mallory/shop", head))
+    };
+    // The project's own commit is checked out: what the event is about is not looked at.
+    job(&"f".repeat(40), "false").run().succeeded();
+    let head = checkout.commit_version("2");
+    let before = remote.snapshot();
+    for plan in ["true", "false"] {
+        let refused = job(&head, plan);
+        refused.run().refused(3, "Refused to rollout under pull_request_target: the checkout is not part of");
+        assert_eq!(refused.output("result"), "refused");
+    }
+    checkout.git(&["checkout", "--quiet", &base]);
+    job(&head, "false")
+        .input("git-sha", &head)
+        .run()
+        .refused(3, "is not part of this repository's own history");
+    assert_eq!(remote.snapshot(), before);
+    job(&head, "false").input("command", "status").input("target", "dev").run().succeeded();
+    let own = job(&head, "true").event(&pull_request("acme/shop", &head)).input("git-sha", &head);
+    own.run().succeeded();
+}
+
+#[test]
+fn a_rollout_by_inputs_is_the_rollout_of_the_command_line() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let head = checkout.head();
+    let job = CiJob::github(&checkout, "push").rollout("dev").input("args", "--metadata 'note=a b'");
+    job.run().succeeded().shows("Deployment complete:");
+    assert_eq!(remote.state("payment-service", "dev", "api"), head);
+    assert_eq!(job.output("result"), "success");
+    assert_eq!(job.output("commit"), head);
+    assert_eq!((job.output("previous-commit"), job.output("changed")), (String::new(), "true".to_owned()));
+    let records: Vec<String> = serde_json::from_str(&job.output("deployment-ids")).unwrap();
+    assert_eq!(records.len(), 3);
+    assert!(records[0].starts_with("atmos/deployments/payment-service/dev/"), "{records:?}");
+    let document: Value = serde_json::from_str(&job.output("json")).unwrap();
+    assert_eq!(
+        (&document["kind"], &document["digest"]),
+        (&"RolloutResult".into(), &job.output("digest").into())
+    );
+    assert!(job.summary().contains("rollout"), "{}", job.summary());
+    let record = remote.git(&["cat-file", "-p", &format!("refs/tags/{}", records[0])]);
+    assert!(record.contains("note: a b") && record.contains("run_id: github:99/1"), "{record}");
+    let second = CiJob::github(&checkout, "push").rollout("dev").with("GITHUB_RUN_ID", "100");
+    second.run().succeeded();
+    assert_eq!((second.output("previous-commit"), second.output("changed")), (head, "false".to_owned()));
+}
+
+#[test]
+fn a_dotenv_report_has_the_outputs_on_gitlab_and_wherever_it_is_asked_for() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let job = CiJob::gitlab(&checkout).rollout("dev");
+    job.run().succeeded();
+    assert_eq!((job.output("result"), job.output("commit")), ("success".to_owned(), checkout.head()));
+    let elsewhere = CiJob::elsewhere(&checkout).input("command", "status").with("ATMOS_DOTENV", "atmos.env");
+    elsewhere.run().succeeded().shows("payment-service");
+    assert_eq!(elsewhere.output("result"), "success");
+    assert!(elsewhere.output("json").contains("DeploymentStatus"));
+}
+
+#[test]
+fn verbs_that_read_run_where_and_how_the_inputs_say() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let job = CiJob::github(&checkout, "push");
+    let job = job.input("command", "list targets").input("deployment", "payment-service");
+    job.input("fetch", "false").input("working-directory", "services").run().succeeded().shows("staging");
+}
+
+#[test]
+fn what_is_wrong_with_an_input_is_said_by_its_name() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let before = remote.snapshot();
+    let job = || CiJob::github(&checkout, "push").rollout("dev");
+    for (job, message) in [
+        (job().input("command", "rolout"), "input `command`: there is no command called `rolout`"),
+        (job().input("promote-form", "dev"), "there is no input called `promote-form`"),
+        (job().input("plan", "maybe"), "input `plan` must be true or false, not `maybe`"),
+        (job().input("parallelism", "0"), "input `parallelism`: `0` is not valid"),
+        (job().input("args", "--note 'x"), "input `args` cannot be split into words"),
+        (
+            job().input("working-directory", "nowhere"),
+            "input `working-directory`: nowhere is not a directory",
+        ),
+        (job().input("token", "a b"), "input `token`: the token is empty or has characters"),
+        (job().input("digest", "sha256:x"), "input `digest`: `sha256:x` is not valid: expected sha256:"),
+    ] {
+        job.run().refused(2, message);
+        assert_eq!(job.output("result"), "failed");
+        assert!(job.output("json").contains("\"kind\":\"Error\""));
+    }
+    assert_eq!(remote.snapshot(), before);
+}
