@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::Plan;
 use crate::generate::{COMPONENTS, DEPLOYMENT, Ledger, TARGET, TARGET_RECORDS};
 use crate::measure::{Contender, Samples, Table, interleave};
-use crate::shell::{Shell, output, time};
+use crate::shell::{Shell, output, program, time};
 
 /// `status` of one target against one listing of the refs that it is made of.
 pub(crate) fn status(shell: &Shell, ledgers: &[Ledger], plan: &Plan, table: &mut Table) -> Result<()> {
@@ -64,8 +64,9 @@ pub(crate) fn history(shell: &Shell, ledgers: &[Ledger], plan: &Plan, table: &mu
         let tags = format!("refs/tags/atmos/deployments/{DEPLOYMENT}/{TARGET}/");
         shell.git(&ledger.repository, ["for-each-ref", "--format=%(contents)", &tags])
     };
+    let sh = program("sh")?;
     let script = |ledger: &Ledger| {
-        let mut command = shell.command("sh", &ledger.repository);
+        let mut command = shell.command(&sh, &ledger.repository);
         command.arg("-c").arg(format!(
             "git tag -l 'atmos/deployments/{DEPLOYMENT}/{TARGET}/*' --sort=-creatordate | \
              while read tag; do git cat-file -p \"$tag\"; done"

@@ -12,6 +12,9 @@ use anyhow::{Context, Result, bail, ensure};
 /// How commands are run.
 pub(crate) struct Shell {
     atmos: PathBuf,
+    /// Programs are named by their files: a process that is started by its bare name, with an environment of its own, is
+    /// first made as a copy of this one, which takes the longer the more memory this one has used.
+    git: PathBuf,
     /// Holds a `git` that logs each of its starts and then is the real one.
     counting: PathBuf,
     log: PathBuf,
@@ -26,16 +29,13 @@ impl Shell {
         let log = cache.join("git-processes.log");
         fs::create_dir_all(&home)?;
         fs::create_dir_all(&counting)?;
-        let git = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-            .map(|folder| folder.join("git"))
-            .find(|file| file.is_file())
-            .context("git is not on PATH")?;
+        let git = program("git")?;
         let shim = counting.join("git");
         let script =
             format!("#!/bin/sh\necho \"$*\" >> '{}'\nexec '{}' \"$@\"\n", log.display(), git.display());
         fs::write(&shim, script)?;
         fs::set_permissions(&shim, fs::Permissions::from_mode(0o755))?;
-        Ok(Self { atmos: PathBuf::from(atmos), counting, log, home })
+        Ok(Self { atmos: PathBuf::from(atmos), git, counting, log, home })
     }
 
     /// A program in a folder, with nothing of the caller's environment but `PATH`.
@@ -61,7 +61,7 @@ impl Shell {
         folder: &Path,
         arguments: impl IntoIterator<Item = A>,
     ) -> Command {
-        let mut command = self.command("git", folder);
+        let mut command = self.command(&self.git, folder);
         command.args(arguments);
         command
     }
@@ -86,6 +86,14 @@ impl Shell {
         output(&mut command)?;
         Ok(fs::read_to_string(&self.log)?.lines().map(str::to_owned).collect())
     }
+}
+
+/// The file of a program.
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .with_context(|| format!("{name} is not on PATH"))
 }
 
 /// What a command prints; its failure is an error.

@@ -1,5 +1,7 @@
 //! `atmos.yaml`: the sections that deployments read. The file belongs to Atmos and has many more.
 
+use std::sync::LazyLock;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -181,7 +183,7 @@ impl AtmosConfig {
 pub fn parse(file: &str, text: &str) -> Result<AtmosConfig, Vec<Problem>> {
     let mut problems = Problems::new(file, text);
     let read = yaml::compose(text, &mut problems).and_then(|root| {
-        let checked = shape::check(&Rule::from_schema(&schema()), &root, &mut problems)?;
+        let checked = shape::check(&RULE, &root, &mut problems)?;
         load::deserialize::<AtmosFile>(checked, &mut problems)
     });
     let problems = problems.finish();
@@ -270,6 +272,10 @@ struct DeploymentsSection {
 pub(super) fn schema() -> schemars::Schema {
     schemars::schema_for!(AtmosFile)
 }
+
+/// What the file may hold.
+static RULE: LazyLock<Rule> =
+    LazyLock::new(|| Rule::from_schema(schema().as_value()).unwrap_or_else(|_| Rule::anything()));
 
 impl AtmosFile {
     fn into_config(self, directory: String) -> AtmosConfig {

@@ -138,7 +138,7 @@ pub fn load_all(source: &dyn Source, config: &AtmosConfig) -> Result<LoadedAll, 
 }
 
 /// What a deployment file may hold.
-static RULE: LazyLock<Rule> = LazyLock::new(|| Rule::from_schema(&deployment_file::published_schema()));
+static RULE: LazyLock<Rule> = LazyLock::new(deployment_file::rule);
 
 /// Checks the text of a deployment file. `name` is what the file's stem says.
 ///

@@ -36,7 +36,8 @@ pub fn image_variables(
 }
 
 /// The components whose images a component uses.
-fn bound_to<'d>(deployment: &'d Deployment, component: &Component) -> Vec<&'d Component> {
+#[must_use]
+pub fn bound_to<'d>(deployment: &'d Deployment, component: &Component) -> Vec<&'d Component> {
     if component.kind == ComponentKind::Nixpack {
         return Vec::new();
     }

@@ -1,4 +1,5 @@
-//! Git, as an adapter: the executable for refs, transport and history walks, `git2` for objects.
+//! Git, as an adapter: the executable for refs, transport and history walks, `git2` for objects. Refs that are kept in
+//! ordinary files are read from there.
 //!
 //! Which of the two does what was measured: `git2` needs hundreds of milliseconds to list one prefix of a
 //! large repository, cannot read refs of a reftable repository, and pushes neither atomically nor with leases; but it
@@ -7,9 +8,11 @@
 mod file_changes;
 pub mod history;
 pub mod objects;
+mod packed_refs;
 mod pipes;
 pub mod process;
 pub mod redact;
+mod ref_files;
 pub mod refs;
 pub mod repository;
 pub mod shallow;

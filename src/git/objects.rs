@@ -127,6 +127,24 @@ impl ObjectStore {
         self.write(git2::ObjectType::Tag, content.as_bytes())
     }
 
+    /// An annotated tag as it is stored, byte for byte.
+    pub fn tag_bytes(&self, id: &ObjectId) -> Result<Vec<u8>, ObjectError> {
+        Ok(self.repository.odb()?.read(self.oid(id)?)?.data().to_vec())
+    }
+
+    /// Writes an annotated tag as it is stored, where it is not here, and returns its id.
+    pub fn restore_tag(&self, content: &[u8]) -> Result<ObjectId, ObjectError> {
+        let kind = git2::ObjectType::Tag;
+        let id = from_oid(git2::Oid::hash_object_ext(kind, content, self.repository.object_format())?)?;
+        // A checkout that cannot be written to can still be read.
+        if self.contains(&id) { Ok(id) } else { self.write(kind, content) }
+    }
+
+    /// Reads a file's content.
+    pub fn read_blob(&self, id: &ObjectId) -> Result<Vec<u8>, ObjectError> {
+        Ok(self.repository.find_blob(self.oid(id)?)?.content().to_vec())
+    }
+
     /// Writes a blob and returns its id.
     pub fn write_blob(&self, content: &[u8]) -> Result<ObjectId, ObjectError> {
         self.write(git2::ObjectType::Blob, content)

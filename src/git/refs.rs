@@ -1,10 +1,11 @@
-//! Refs, through the executable: it reads one prefix of a large repository without reading the rest, knows every
-//! storage format, and changes many refs in one transaction.
+//! Refs: read from git's files where they are kept in such, else through the executable, which knows every storage
+//! format and changes many refs in one transaction.
 
 use crate::deployment::ObjectId;
 
 use super::process::{Git, GitError};
-use super::repository::parse_id;
+use super::ref_files;
+use super::repository::{Repository, parse_id};
 
 /// A ref and what it points at, unpeeled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +34,21 @@ pub enum Expected {
     Object(ObjectId),
 }
 
-impl Git {
+impl Repository {
     /// Every ref under the given prefixes (which end in `/`) or of exactly the given names, by name.
     pub fn refs<S: AsRef<str>>(&self, prefixes: &[S]) -> Result<Vec<Ref>, GitError> {
+        if self.keeps_refs_in_files()
+            && let Ok(refs) = ref_files::read(self.common_dir(), prefixes)
+        {
+            return Ok(refs);
+        }
+        self.git().refs(prefixes)
+    }
+}
+
+impl Git {
+    /// Asks git for every ref under the given prefixes or of exactly the given names, by name.
+    pub(super) fn refs<S: AsRef<str>>(&self, prefixes: &[S]) -> Result<Vec<Ref>, GitError> {
         let output = self
             .verb("for-each-ref")
             .arg("--format=%(objectname) %(refname)")

@@ -48,6 +48,8 @@ struct Settings {
     remotes: Vec<String>,
     user_name: Option<String>,
     user_email: Option<String>,
+    /// Where refs are kept, if not in files.
+    ref_storage: Option<String>,
 }
 
 /// Who writes into the repository, from git's configuration and environment.
@@ -173,6 +175,13 @@ impl Repository {
         }
     }
 
+    /// The address of a remote, which may hold a password.
+    #[must_use]
+    pub fn remote_url(&self, remote: &str) -> Option<String> {
+        let url = self.git.verb("remote").args(["get-url", "--", remote]).run().ok()?;
+        Some(String::from_utf8_lossy(&url).trim().to_owned())
+    }
+
     /// The committer, where one is configured.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
@@ -187,6 +196,12 @@ impl Repository {
             name: variable("GIT_COMMITTER_NAME").or_else(user_name)?,
             email: variable("GIT_COMMITTER_EMAIL").or_else(user_email)?,
         })
+    }
+
+    /// Whether refs are kept as files and in `packed-refs`, as far as the configuration can be read.
+    pub(super) fn keeps_refs_in_files(&self) -> bool {
+        self.settings()
+            .is_ok_and(|settings| settings.ref_storage.as_ref().is_none_or(|storage| storage == "files"))
     }
 
     /// What git is configured with.
@@ -227,7 +242,7 @@ impl Repository {
 impl Settings {
     /// Picks out what is needed. Walking through a [`git2::Config`], or asking it for a value, reads every file anew.
     fn read(configuration: &git2::Config) -> Result<Self, git2::Error> {
-        let mut settings = Self { remotes: Vec::new(), user_name: None, user_email: None };
+        let mut settings = Self { remotes: Vec::new(), user_name: None, user_email: None, ref_storage: None };
         let mut entries = configuration.entries(None)?;
         while let Some(entry) = entries.next() {
             let entry = entry?;
@@ -237,6 +252,7 @@ impl Settings {
             match name {
                 "user.name" => settings.user_name = value(),
                 "user.email" => settings.user_email = value(),
+                "extensions.refstorage" => settings.ref_storage = value(),
                 _ => {
                     let remote = name.strip_prefix("remote.").and_then(|name| name.strip_suffix(".url"));
                     settings.remotes.extend(

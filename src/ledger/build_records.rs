@@ -39,7 +39,7 @@ impl Ledger<'_> {
         }
         let mut images = BTreeMap::new();
         let exact: Vec<_> = names.keys().cloned().collect();
-        for found in self.repository.git().refs(&exact)? {
+        for found in self.repository.refs(&exact)? {
             let Some(component) = names.get(&found.name) else { continue };
             let decoded = self
                 .objects

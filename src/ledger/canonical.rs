@@ -21,7 +21,7 @@ pub(super) enum Entry<'t> {
 pub(super) fn read(text: &str) -> Option<Vec<(&str, Entry<'_>)>> {
     let mut entries: Vec<(&str, Entry<'_>)> = Vec::new();
     // What follows the last line end is nothing: text without one is not ours.
-    let mut lines = text.strip_suffix('\n')?.split('\n').peekable();
+    let mut lines = lines(text.strip_suffix('\n')?).peekable();
     while let Some(line) = lines.next() {
         let (key, value) = split(line)?;
         if entries.iter().any(|(known, _)| *known == key) {
@@ -44,6 +44,17 @@ pub(super) fn read(text: &str) -> Option<Vec<(&str, Entry<'_>)>> {
         entries.push((key, entry));
     }
     Some(entries)
+}
+
+/// The lines of a text, like `text.split('\n')`, which is made for longer ones.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = text.bytes().position(|byte| byte == b'\n');
+        rest = end.map(|end| &text[end + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
+    })
 }
 
 /// A line's key, and its value where one follows on the same line.

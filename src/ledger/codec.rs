@@ -49,9 +49,9 @@ const SIGNATURES: [&str; 4] = [
 
 /// Where a signature begins: at the start of a line.
 fn signature(text: &str) -> Option<usize> {
-    let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
-    let mut dashed = starts.filter(|at| text[*at..].starts_with("-----BEGIN "));
-    dashed.find(|at| SIGNATURES.iter().any(|marker| text[*at..].starts_with(marker)))
+    let starts_a_line = |at: &usize| text[..*at].is_empty() || text[..*at].ends_with('\n');
+    let mut begins = text.match_indices("-----BEGIN ").map(|(at, _)| at).filter(starts_a_line);
+    begins.find(|at| SIGNATURES.iter().any(|marker| text[*at..].starts_with(marker)))
 }
 
 impl Message {
@@ -97,23 +97,23 @@ impl Message {
         Ok(Self { kind, body })
     }
 
-    /// Reads the YAML as what `expected` is made of.
+    /// Reads the YAML as what `expected` is made of. Returns it as well where it may hold more than that.
     fn read<T: for<'de> Deserialize<'de> + HasKind>(
         message: &[u8],
         expected: &'static str,
-    ) -> Result<(T, String), CodecError> {
+    ) -> Result<(T, Option<String>), CodecError> {
         let Self { kind, body } = Self::split(message)?;
         // Before the body: a record of another kind need not have our fields.
         if let Some(found) = kind.filter(|kind| kind != expected) {
             return Err(CodecError::WrongKind { expected, found });
         }
-        let fields = match canonical::read(&body).and_then(T::from_canonical) {
-            Some(fields) => fields,
-            None => parse(&body).map_err(CodecError::Yaml)?,
+        let (fields, rest) = match canonical::read(&body).and_then(T::from_canonical) {
+            Some(fields) => (fields, None),
+            None => (parse(&body).map_err(CodecError::Yaml)?, Some(body)),
         };
         match fields.kind().filter(|kind| *kind != expected) {
             Some(found) => Err(CodecError::WrongKind { expected, found: found.to_owned() }),
-            None => Ok((fields, body)),
+            None => Ok((fields, rest)),
         }
     }
 }
@@ -122,7 +122,7 @@ impl Message {
 trait HasKind: Sized {
     fn kind(&self) -> Option<&str>;
 
-    /// Picks the fields out of what was read the quick way; `None` leaves it to the YAML parser.
+    /// Picks the fields out of what was read the quick way; `None`, where there are others, leaves it to the YAML parser.
     fn from_canonical(_: Vec<(&str, Entry<'_>)>) -> Option<Self> {
         None
     }
@@ -143,8 +143,10 @@ struct RecordFields {
     rollback_of: Option<String>,
     previous: Option<String>,
     run_id: Option<String>,
-    artifacts: Option<BTreeMap<String, Text>>,
-    metadata: Option<BTreeMap<String, Text>>,
+    #[serde(deserialize_with = "read_texts")]
+    artifacts: BTreeMap<String, String>,
+    #[serde(deserialize_with = "read_texts")]
+    metadata: BTreeMap<String, String>,
 }
 
 impl HasKind for RecordFields {
@@ -158,8 +160,8 @@ impl HasKind for RecordFields {
             match (key, entry) {
                 // The tag's name and target say these.
                 ("deployment" | "target" | "component" | "git_sha", Entry::Text(_)) => {}
-                ("artifacts", Entry::Map(map)) => fields.artifacts = Some(texts(map)),
-                ("metadata", Entry::Map(map)) => fields.metadata = Some(texts(map)),
+                ("artifacts", Entry::Map(map)) => fields.artifacts = texts(map),
+                ("metadata", Entry::Map(map)) => fields.metadata = texts(map),
                 (key, Entry::Text(text)) => *fields.text(key)? = Some(text.into_owned()),
                 (_, Entry::Map(_)) => return None,
             }
@@ -187,8 +189,16 @@ impl RecordFields {
     }
 }
 
-fn texts(map: Vec<(&str, Cow<'_, str>)>) -> BTreeMap<String, Text> {
-    map.into_iter().map(|(name, value)| (name.to_owned(), Text(value.into_owned()))).collect()
+fn texts(map: Vec<(&str, Cow<'_, str>)>) -> BTreeMap<String, String> {
+    map.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
+}
+
+/// Reads a mapping of texts, which may be left empty.
+fn read_texts<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let map = Option::<BTreeMap<String, Text>>::deserialize(deserializer)?;
+    Ok(map.unwrap_or_default().into_iter().map(|(key, Text(value))| (key, value)).collect())
 }
 
 /// A value that should be a string and is kept as one whatever it is.
@@ -267,16 +277,13 @@ fn message(kind: &str) -> Mapping {
 
 /// Reads a deployment record.
 pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecError> {
-    let (fields, body) = Message::read::<RecordFields>(message, "Deployment")?;
+    let (fields, rest) = Message::read::<RecordFields>(message, "Deployment")?;
     let status = match fields.status.as_deref() {
         // The specification's own command writes a status; a record without one was made by hand after the fact.
         None | Some("success") => RecordStatus::Success,
         Some("failed") => RecordStatus::Failed,
         Some("cancelled") => RecordStatus::Cancelled,
         Some(other) => return Err(field("status", other)),
-    };
-    let texts = |map: Option<BTreeMap<String, Text>>| {
-        map.unwrap_or_default().into_iter().map(|(key, Text(value))| (key, value)).collect()
     };
     Ok(Record {
         deployment: found.deployment.clone(),
@@ -296,9 +303,9 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
         rollback_of: fields.rollback_of,
         previous: fields.previous.and_then(|id| id.parse().ok()),
         run_id: fields.run_id,
-        artifacts: texts(fields.artifacts),
-        metadata: texts(fields.metadata),
-        unknown: unknown_fields(&body),
+        artifacts: fields.artifacts,
+        metadata: fields.metadata,
+        unknown: rest.as_deref().map(unknown_fields).unwrap_or_default(),
     })
 }
 

@@ -1,7 +1,9 @@
 //! Records that are kept here until the remote has them: `refs/atmos/pending/<run>/…`.
 //!
 //! A record is put here before it is pushed and taken away once it has arrived, so that neither a remote that has gone
-//! nor a killed process loses one. `<run>/%run` is the run's lock, which tells whether the run still lives.
+//! nor a killed process loses one. `<run>/%records-<id>` are records that were made together (a [`batch`]), `<run>/%run` is
+//! the run's lock, which tells whether the run still lives. Earlier versions kept each record by itself, in a ref that is
+//! named after its tag.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::deployment::lock::Lock;
 use crate::deployment::record::LedgerRecord;
-use crate::deployment::ref_names::{ComponentAddress, RECORD_TAG_PREFIX, TAGS_PREFIX, latest_ref, state_ref};
+use crate::deployment::ref_names::{RECORD_TAG_PREFIX, TAGS_PREFIX, latest_ref, state_ref};
 use crate::deployment::{DeploymentName, ObjectId, RecordId, RecordStatus, TargetName};
 use crate::git::refs::{Expected, RefUpdate};
 
@@ -17,13 +19,15 @@ use super::codec::decode_lock;
 use super::holder::{Holder, Liveness};
 use super::refs::KnownRefs;
 use super::step::{Step, StepOutcome};
-use super::{Ledger, LedgerError, Scope};
+use super::{Ledger, LedgerError, Scope, batch};
 
 pub(super) const PENDING_PREFIX: &str = "refs/atmos/pending/";
 /// How often a publication that met others is made anew.
 const ATTEMPTS: usize = 20;
 /// The entry of a run that is its lock. No deployment can have this name.
 const RUN_ENTRY: &str = "%run";
+/// How an entry starts that is a batch of records; its id follows.
+const BATCH_ENTRY: &str = "%records-";
 
 /// A run of this checkout whose records have not all reached the remote.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,10 +54,9 @@ impl PendingRun {
     }
 }
 
-/// The ref that keeps a record of a run.
-pub(super) fn record_ref(run: &str, record: &RecordId) -> String {
-    let tag = record.tag_name();
-    format!("{}{}", run_prefix(run), tag.strip_prefix(RECORD_TAG_PREFIX).unwrap_or(&tag))
+/// The ref that keeps a batch of a run's records.
+pub(super) fn batch_ref(run: &str, batch: &ObjectId) -> String {
+    format!("{}{BATCH_ENTRY}{batch}", run_prefix(run))
 }
 
 /// The ref that keeps a run's lock.
@@ -95,8 +98,13 @@ impl Ledger<'_> {
             run.refs.push((name.clone(), object.clone()));
             if entry == RUN_ENTRY {
                 run.lock = self.objects.read_tag(object).ok().and_then(|tag| decode_lock(&tag.message).ok());
-            } else if let Ok(id) = RecordId::parse(&format!("{RECORD_TAG_PREFIX}{entry}")) {
-                run.records.extend(self.read_record(&ComponentAddress::of(&id), object));
+            } else if entry.starts_with(BATCH_ENTRY) {
+                match batch::read(&self.objects, object) {
+                    Ok(tags) => run.records.extend(tags.iter().filter_map(|tag| self.read_own_record(tag))),
+                    Err(error) => self.warn(format!("{name} cannot be read: {error}")),
+                }
+            } else if RecordId::parse(&format!("{RECORD_TAG_PREFIX}{entry}")).is_ok() {
+                run.records.extend(self.read_own_record(object));
             }
         }
         let mut runs: Vec<_> = runs.into_values().collect();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::deployment::count::count_are;
 use crate::deployment::lock::{Lock, LockScope};
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::ref_names::{TAGS_PREFIX, latest_ref, lock_ref, state_ref};
@@ -10,18 +11,18 @@ use crate::deployment::{ComponentName, ObjectId, Record, RecordId, RecordStatus}
 use crate::git::refs::{Expected, RefUpdate};
 
 use super::locks::{Acquired, LockRequest, expiry};
-use super::pending::{record_ref, run_ref};
+use super::pending::{batch_ref, run_ref};
 use super::refs::KnownRefs;
 use super::snapshot::Snapshot;
 use super::step::{Step, StepOutcome};
-use super::{Ledger, LedgerError, Scope, failpoint};
+use super::{Ledger, LedgerError, Scope, batch, failpoint};
 
 /// How many records of one component one second can have before something is wrong.
 const MAX_SEQUENCE: u32 = 1000;
 
 /// Records that did not reach the remote. They are kept here, and the next command publishes them.
 #[derive(Debug, thiserror::Error)]
-#[error("{} not published: {source}", if *.kept == 1 { "1 record is".to_owned() } else { format!("{} records are", .kept) })]
+#[error("{} not published: {source}", count_are(*.kept, "record"))]
 pub struct Unpublished {
     pub kept: usize,
     #[source]
@@ -139,14 +140,15 @@ impl<'l, 'r> Session<'l, 'r> {
     fn publish(&mut self, records: &mut [LedgerRecord], last: bool) -> Result<(), LedgerError> {
         let ledger = self.ledger;
         let mut with_locks = last && self.locked;
+        let mut kept = None;
         loop {
-            self.mark_pending(records)?;
+            kept = self.mark_pending(records, kept)?;
             failpoint("kept");
             if self.delivery != Delivery::Direct && !records.is_empty() {
                 return Err(LedgerError::Deferred);
             }
             let step = self.step(records, with_locks);
-            match ledger.carry_out(&step, "atmos: rollout", &self.pending_removals(records, last))? {
+            match ledger.carry_out(&step, "atmos: rollout", &self.pending_removals(kept.as_ref(), last))? {
                 StepOutcome::Accepted => {
                     self.accepted(&step, with_locks, last);
                     return Ok(());
@@ -158,7 +160,6 @@ impl<'l, 'r> Session<'l, 'r> {
                     for record in records.iter_mut() {
                         let tag = format!("{TAGS_PREFIX}{}", record.id.tag_name());
                         if contended(&tag) && record.id.sequence < MAX_SEQUENCE {
-                            self.unmark_pending(record)?;
                             *record = self.write(record.record.clone(), record.id.sequence + 1)?;
                             renamed = true;
                         }
@@ -240,48 +241,40 @@ impl<'l, 'r> Session<'l, 'r> {
         }
     }
 
-    /// Keeps the records here until the remote has them. Without a remote there is nothing to wait for.
-    fn mark_pending(&mut self, records: &[LedgerRecord]) -> Result<(), LedgerError> {
-        if self.ledger.remote().is_none() {
-            return Ok(());
+    /// Keeps the records here until the remote has them, in place of what `before` kept of them under other names.
+    /// Returns what keeps them. Without a remote there is nothing to wait for.
+    fn mark_pending(
+        &mut self,
+        records: &[LedgerRecord],
+        before: Option<ObjectId>,
+    ) -> Result<Option<ObjectId>, LedgerError> {
+        if self.ledger.remote().is_none() || records.is_empty() {
+            return Ok(None);
         }
         let run = &self.request.lock.run_id;
-        let keep = |name: String, object: &ObjectId| RefUpdate {
+        let kept = batch::write(&self.ledger.objects, records.iter().map(|record| &record.object))?;
+        let update = |name: String, new: Option<&ObjectId>| RefUpdate {
             name,
-            new: Some(object.clone()),
+            new: new.cloned(),
             expected: Expected::Anything,
         };
-        let mut updates: Vec<_> =
-            records.iter().map(|record| keep(record_ref(run, &record.id), &record.object)).collect();
-        if !self.marked && !records.is_empty() {
-            updates.push(keep(run_ref(run), &self.lock_object));
+        let mut updates = vec![update(batch_ref(run, &kept), Some(&kept))];
+        let outdated = before.filter(|before| *before != kept);
+        updates.extend(outdated.map(|before| update(batch_ref(run, &before), None)));
+        if !self.marked {
+            updates.push(update(run_ref(run), Some(&self.lock_object)));
             self.marked = true;
         }
-        Ok(self.ledger.repository.git().update_refs(&updates, "atmos: to be published")?)
-    }
-
-    fn unmark_pending(&self, record: &LedgerRecord) -> Result<(), LedgerError> {
-        if self.ledger.remote().is_none() {
-            return Ok(());
-        }
-        let removal = RefUpdate {
-            name: record_ref(&self.request.lock.run_id, &record.id),
-            new: None,
-            expected: Expected::Anything,
-        };
-        Ok(self.ledger.repository.git().update_refs(&[removal], "atmos: renamed")?)
+        self.ledger.repository.git().update_refs(&updates, "atmos: to be published")?;
+        Ok(Some(kept))
     }
 
     /// What is no longer pending once these records have arrived.
-    fn pending_removals(&self, records: &[LedgerRecord], last: bool) -> Vec<RefUpdate> {
-        if self.ledger.remote().is_none() {
-            return Vec::new();
-        }
+    fn pending_removals(&self, kept: Option<&ObjectId>, last: bool) -> Vec<RefUpdate> {
         let run = &self.request.lock.run_id;
         let entry = (last && self.marked).then(|| run_ref(run));
-        records
-            .iter()
-            .map(|record| record_ref(run, &record.id))
+        kept.map(|kept| batch_ref(run, kept))
+            .into_iter()
             .chain(entry)
             .map(|name| RefUpdate { name, new: None, expected: Expected::Anything })
             .collect()

@@ -61,7 +61,7 @@ impl Ledger<'_> {
                 prefixes.push(name);
             }
         }
-        Ok(KnownRefs::sort(self.repository.git().refs(&prefixes)?, self.remote()))
+        Ok(KnownRefs::sort(self.repository.refs(&prefixes)?, self.remote()))
     }
 
     /// Takes over what the remote has. What exists only here stays: it may have been made by hand.

@@ -74,7 +74,8 @@ pub(super) fn is_canonical(text: &str, written: &str) -> bool {
 /// A JSON string, which YAML reads too, once what YAML counts as unprintable is escaped.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
-    for c in serde_json::Value::from(text).to_string().chars() {
+    // Text is always JSON.
+    for c in serde_json::to_string(text).unwrap_or_default().chars() {
         match c {
             '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
                 // Writing to a string cannot fail.
@@ -90,13 +91,21 @@ fn quoted(text: &str) -> String {
 fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
-    let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b" ._/@+-:=,()%".contains(byte);
     first.is_ascii_alphanumeric()
-        && bytes.iter().all(is_safe)
+        && bytes.iter().copied().all(is_safe)
         && !matches!(last, b' ' | b':')
         && !bytes.windows(2).any(|pair| pair == b": ")
-        && !RESERVED.iter().any(|word| word.eq_ignore_ascii_case(text))
+        && !RESERVED.iter().any(|word| word.len() == text.len() && word.eq_ignore_ascii_case(text))
         && !looks_like_a_number_or_date(bytes)
+}
+
+/// Whether a byte can stand anywhere in a plain scalar.
+const fn is_safe(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b' ' | b'.' | b'_' | b'/' | b'@' | b'+' | b'-' | b':' | b'=' | b',' | b'(' | b')' | b'%'
+        )
 }
 
 /// Anything that starts with a digit, unless a letter that no number has stands in it (`1a2b3c…` is a fine commit id,

@@ -5,6 +5,7 @@
 //!
 //! A provider belongs to the tokio runtime in which it is first asked.
 
+mod address;
 mod comment;
 mod error;
 mod github;

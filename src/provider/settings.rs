@@ -1,5 +1,6 @@
 //! Which platform a job runs on and how to reach it, read from the job's environment.
 
+use super::address::Address;
 use super::{Platform, ProviderError, Token};
 use crate::deployment::CommitId;
 
@@ -61,6 +62,42 @@ impl ProviderSettings {
             gitlab(&variable, token).map(Self::GitLab)
         } else {
             Ok(Self::None)
+        }
+    }
+
+    /// Likewise; outside of a job, the platform that the address of a git remote is on. Of the environment, the addresses
+    /// of the APIs still count.
+    pub fn detect_or_of_remote<'v>(
+        variable: impl Fn(&str) -> Option<&'v str>,
+        remote_url: Option<&str>,
+    ) -> Result<Self, ProviderError> {
+        let detected = Self::detect(&variable, None)?;
+        let Some(address) = remote_url.and_then(Address::parse) else { return Ok(detected) };
+        if !matches!(detected, Self::None) {
+            return Ok(detected);
+        }
+        let api_url = address.api_url();
+        match address.platform() {
+            Platform::GitHub => github(
+                &|name| match name {
+                    "GITHUB_REPOSITORY" => Some(address.path.as_str()),
+                    "GITHUB_API_URL" => variable(name).or(Some(api_url.as_str())),
+                    name => variable(name),
+                },
+                None,
+            )
+            .map(Self::GitHub),
+            Platform::GitLab => gitlab(
+                &|name| match name {
+                    "CI_PROJECT_ID" => None,
+                    "CI_PROJECT_PATH" => Some(address.path.as_str()),
+                    "CI_API_V4_URL" => variable(name).or(Some(api_url.as_str())),
+                    name => variable(name),
+                },
+                None,
+            )
+            .map(Self::GitLab),
+            Platform::None => Ok(Self::None),
         }
     }
 }
@@ -157,6 +194,25 @@ mod tests {
         };
         assert_eq!(kind(&job), TokenKind::Job);
         assert_eq!(kind(&[job[0], job[1], job[2], ("GITLAB_TOKEN", "glpat")]), TokenKind::Access);
+    }
+
+    #[test]
+    fn outside_of_a_job_the_remote_tells_the_platform() {
+        let of_remote = |variables: &[(&'static str, &'static str)], url| {
+            let variables: std::collections::BTreeMap<_, _> = variables.iter().copied().collect();
+            ProviderSettings::detect_or_of_remote(|name| variables.get(name).copied(), url)
+        };
+        let github = of_remote(&[("GH_TOKEN", "t")], Some("git@github.com:acme/shop.git")).unwrap();
+        let ProviderSettings::GitHub(github) = github else { panic!("not GitHub") };
+        assert_eq!((github.owner.as_str(), github.api_url.as_str()), ("acme", "https://api.github.com"));
+        let gitlab = of_remote(&[("GITLAB_TOKEN", "t")], Some("https://gitlab.com/a/b/shop.git")).unwrap();
+        let ProviderSettings::GitLab(gitlab) = gitlab else { panic!("not GitLab") };
+        assert_eq!(
+            (gitlab.project.as_str(), gitlab.api_url.as_str()),
+            ("a/b/shop", "https://gitlab.com/api/v4")
+        );
+        assert!(matches!(of_remote(&[], Some("/srv/shop.git")).unwrap(), ProviderSettings::None));
+        assert!(of_remote(&[], Some("git@github.com:acme/shop.git")).is_err());
     }
 
     #[test]

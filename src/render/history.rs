@@ -91,7 +91,7 @@ mod tests {
         DeploymentHistory {
             deployment: "payment-service".parse().unwrap(),
             target: target_name("prod"),
-            records: [&promoted, &rollback, &failed].map(HistoryRecord::from).to_vec(),
+            records: [promoted, rollback, failed].map(HistoryRecord::from).to_vec(),
             truncated: true,
         }
     }

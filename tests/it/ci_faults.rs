@@ -218,13 +218,12 @@ fn two_hundred_components_fit_into_a_comment() {
     let Some(platform) = Platform::start() else { return };
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
-    let components: String = (0..200)
-        .map(|n| {
-            format!(
-                "      platform/network/service-{n}: {{ settings: {{ command: {{ apply: [\"true\"] }} }} }}\n"
-            )
-        })
-        .collect();
+    let component = |n| {
+        format!(
+            "      platform/network/service-{n}: {{ settings: {{ command: {{ apply: [\"true\"] }} }} }}\n"
+        )
+    };
+    let components = (0..200).map(component).collect::<Vec<_>>().concat();
     checkout.write(
         "deployments/shop.yaml",
         &format!("deployment:\n  name: shop\n  targets: {{ dev: {{}}, staging: {{ promotion: {{ from: dev }} }}, prod: {{ promotion: {{ from: dev }} }} }}\n  components:\n    command:\n{components}"),

@@ -137,6 +137,67 @@ fn another_command_publishes_what_a_killed_rollout_left() {
     assert_eq!(checkout.git(&["for-each-ref", "refs/atmos/pending"]), "");
 }
 
+/// The refs that keep what has not reached the remote.
+fn pending(checkout: &Checkout<'_>) -> Vec<String> {
+    let refs = checkout.git(&["for-each-ref", "--format=%(refname)", "refs/atmos/pending"]);
+    refs.lines().map(str::to_owned).collect()
+}
+
+/// A rollout that was killed before it pushed its first records: its checkout, the ref that keeps the records, and
+/// their tags.
+fn killed_before_pushing(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>, String, Vec<String>) {
+    let (checkout, remote) = environment.with_remote();
+    checkout.atmos_with(ROLLOUT, &[("ATMOS_FAILPOINT", "kept#1")]).killed();
+    let [batch, run] = &pending(&checkout)[..] else { panic!("a ref for the run, one for all its records") };
+    assert!(run.ends_with("/%run") && batch.contains("/%records-"), "{run} {batch}");
+    let content = checkout.git(&["cat-file", "blob", batch]);
+    let mut tags: Vec<_> = content
+        .lines()
+        .filter_map(|line| line.strip_prefix("tag "))
+        .map(|name| format!("refs/tags/{name}"))
+        .collect();
+    tags.sort();
+    assert!(!tags.is_empty(), "{content}");
+    (checkout, remote, batch.clone(), tags)
+}
+
+/// Holds that the next command publishes these tags.
+#[track_caller]
+fn are_published(tags: &[String], checkout: &Checkout<'_>, remote: &Remote<'_>) {
+    checkout.atmos("deployment status payment-service").succeeded();
+    assert_eq!(remote.refs("refs/tags/"), tags);
+    assert_eq!(remote.locks(), [""; 0]);
+    assert_eq!(pending(checkout), [""; 0]);
+    remote.git(&["fsck", "--strict"]);
+}
+
+#[test]
+fn what_a_killed_rollout_left_outlives_gits_clean_up() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote, _, tags) = killed_before_pushing(&environment);
+    checkout.git(&["gc", "--quiet", "--prune=now"]);
+    are_published(&tags, &checkout, &remote);
+}
+
+#[test]
+fn records_that_an_earlier_version_kept_are_published() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote, batch, tags) = killed_before_pushing(&environment);
+    // Every record in a ref of its own, named after its tag.
+    let run = batch.split_once("/%records-").unwrap().0;
+    let objects = checkout.git(&["fsck", "--unreachable", "--no-reflogs", "--no-progress"]);
+    for tag in objects.lines().filter_map(|line| line.strip_prefix("unreachable tag ")) {
+        let text = checkout.git(&["cat-file", "-p", tag]);
+        let name = text.lines().find_map(|line| line.strip_prefix("tag atmos/deployments/"));
+        if let Some(name) = name {
+            checkout.git(&["update-ref", &format!("{run}/{name}"), tag]);
+        }
+    }
+    checkout.git(&["update-ref", "-d", &batch]);
+    assert_eq!(pending(&checkout).len(), 1 + tags.len());
+    are_published(&tags, &checkout, &remote);
+}
+
 #[test]
 fn somebody_else_takes_the_lock_of_a_dead_run_over() {
     let environment = TestEnvironment::new();

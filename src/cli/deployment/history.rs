@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         deployment: query.deployment,
         target: query.target,
         truncated: query.limit.is_some_and(|limit| history.total > limit),
-        records: history.records.iter().map(HistoryRecord::from).collect(),
+        records: history.records.into_iter().map(HistoryRecord::from).collect(),
     };
     context.print(&document, render::history::text)?;
     context.say_freshness(&ledger, &freshness);

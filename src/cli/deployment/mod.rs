@@ -10,6 +10,7 @@ mod locks;
 mod matrix;
 mod promotion_graph;
 mod promotion_status;
+mod protect;
 mod rollout;
 mod status;
 mod unlock;
@@ -44,6 +45,7 @@ enum Verb {
     Unlock(unlock::Args),
     Locks(locks::Args),
     Matrix(matrix::Args),
+    Protect(protect::Args),
     Ci(ci::Args),
 }
 
@@ -66,6 +68,7 @@ fn run_verb(verb: &Verb, context: &Context) -> Result<ExitCode, CommandError> {
         Verb::Unlock(args) => unlock::run(args, context),
         Verb::Locks(args) => locks::run(args, context),
         Verb::Matrix(args) => matrix::run(args, context),
+        Verb::Protect(args) => protect::run(args, context),
         Verb::Ci(ci::Args {}) => Ok(ci::run(context)),
     }
 }

@@ -2,11 +2,13 @@
 //! never disagree.
 
 mod check;
+mod schema;
 
-use schemars::Schema;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
 pub(super) use check::check;
+use schema::{Schema, SchemaOrBool};
 
 /// What may stand in a place.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,31 +66,29 @@ enum Others {
 }
 
 impl Rule {
-    /// The rule that a schema of our own types states.
+    /// The rule that a schema of our own types states; an error where it is none.
     ///
-    /// Knows the keywords that those types produce. What it does not know lets everything pass; a test holds that this never happens.
-    pub(super) fn from_schema(schema: &Schema) -> Self {
-        let root = schema.as_value();
-        rule(root, root)
+    /// Knows the keywords that those types produce. What it does not know lets everything pass; a test holds that this
+    /// never happens.
+    pub(super) fn from_schema<'de, D: Deserializer<'de>>(schema: D) -> Result<Self, D::Error> {
+        let root = Schema::deserialize(schema)?;
+        Ok(rule(&root, &root))
     }
 }
 
 /// Of our own types none contains itself, so following references ends.
-fn rule(schema: &Json, root: &Json) -> Rule {
-    if let Some(reference) = schema["$ref"].as_str() {
-        let target = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
+fn rule(schema: &Schema<'_>, root: &Schema<'_>) -> Rule {
+    if let Some(reference) = &schema.reference {
+        let target = reference.strip_prefix("#/$defs/").and_then(|name| root.definitions.get(name));
         return target.map_or_else(Rule::anything, |target| rule(target, root));
     }
-    if let Some([value, nothing]) = schema["anyOf"].as_array().map(Vec::as_slice)
-        && nothing["type"] == "null"
+    let is_nothing = |schema: &Schema<'_>| schema.types.0 == ["null"];
+    if let [value, nothing] = schema.any_of.as_slice()
+        && is_nothing(nothing)
     {
         return Rule { nullable: true, ..rule(value, root) };
     }
-    let mut types: Vec<&str> = match &schema["type"] {
-        Json::String(one) => vec![one],
-        Json::Array(several) => several.iter().filter_map(Json::as_str).collect(),
-        _ => Vec::new(),
-    };
+    let mut types: Vec<&str> = schema.types.0.iter().map(AsRef::as_ref).collect();
     let nullable = types.contains(&"null");
     types.retain(|name| *name != "null");
     let shape = if let Some(words) = words(schema) {
@@ -97,50 +97,54 @@ fn rule(schema: &Json, root: &Json) -> Rule {
         match types.as_slice() {
             ["string"] => Shape::Text,
             ["boolean"] => Shape::Boolean,
-            ["integer"] if schema["minimum"] == 0 => Shape::Count,
+            ["integer"] if schema.minimum.as_ref().is_some_and(|minimum| minimum == 0) => Shape::Count,
             ["string", "number", "boolean"] => Shape::Scalar,
-            ["array"] => Shape::List {
-                item: Box::new(rule(&schema["items"], root)),
-                at_least: schema["minItems"].as_u64().unwrap_or(0),
-            },
+            ["array"] => {
+                let item = schema.items.as_ref();
+                let item = item.map_or_else(Rule::anything, |item| rule_or_anything(item, root));
+                Shape::List { item: Box::new(item), at_least: schema.min_items }
+            }
             ["object"] => object(schema, root),
             _ => Shape::Anything,
         }
     };
-    let example = schema["examples"][0].as_str().map(str::to_owned);
+    let example = schema.examples.first().and_then(Json::as_str).map(str::to_owned);
     Rule { nullable: nullable || shape == Shape::Anything, shape, example }
 }
 
-/// The words of an enumeration.
-fn words(schema: &Json) -> Option<Vec<String>> {
-    let words: Vec<&Json> = match (schema["enum"].as_array(), schema["oneOf"].as_array()) {
-        (Some(words), _) => words.iter().collect(),
-        (None, Some(variants)) => variants.iter().map(|variant| &variant["const"]).collect(),
-        (None, None) => return None,
-    };
-    words.into_iter().map(|word| word.as_str().map(str::to_owned)).collect()
+fn rule_or_anything(schema: &SchemaOrBool<'_>, root: &Schema<'_>) -> Rule {
+    match schema {
+        SchemaOrBool::Schema(schema) => rule(schema, root),
+        SchemaOrBool::Bool(_) => Rule::anything(),
+    }
 }
 
-fn object(schema: &Json, root: &Json) -> Shape {
-    let others = match &schema["additionalProperties"] {
-        Json::Null => Others::Ignore,
-        Json::Bool(false) => Others::Refuse,
-        Json::Bool(true) => Others::Keep(Box::new(Rule::anything())),
-        other => Others::Keep(Box::new(rule(other, root))),
+/// The words of an enumeration.
+fn words(schema: &Schema<'_>) -> Option<Vec<String>> {
+    let word = |word: &Json| word.as_str().map(str::to_owned);
+    match (&schema.words, &schema.one_of) {
+        (Some(words), _) => words.iter().map(word).collect(),
+        (None, Some(variants)) => variants.iter().map(|variant| word(variant.constant.as_ref()?)).collect(),
+        (None, None) => None,
+    }
+}
+
+fn object(schema: &Schema<'_>, root: &Schema<'_>) -> Shape {
+    let others = match &schema.additional_properties {
+        None => Others::Ignore,
+        Some(SchemaOrBool::Bool(false)) => Others::Refuse,
+        Some(other) => Others::Keep(Box::new(rule_or_anything(other, root))),
     };
-    match (schema["properties"].as_object(), others) {
+    match (&schema.properties, others) {
         (None, Others::Keep(value)) => Shape::Map(value),
         (properties, others) => {
-            let is_required = |name: &str| {
-                schema["required"].as_array().is_some_and(|names| names.iter().any(|n| n == name))
-            };
             let fields = properties
-                .into_iter()
+                .iter()
                 .flatten()
                 .map(|(name, property)| Field {
-                    name: name.clone(),
-                    rule: rule(property, root),
-                    required: is_required(name),
+                    name: name.clone().into_owned(),
+                    rule: rule_or_anything(property, root),
+                    required: schema.required.contains(name),
                 })
                 .collect();
             Shape::Record(Record { fields, others })
@@ -149,7 +153,8 @@ fn object(schema: &Json, root: &Json) -> Shape {
 }
 
 impl Rule {
-    fn anything() -> Self {
+    /// Anything at all.
+    pub(super) fn anything() -> Self {
         Self { shape: Shape::Anything, nullable: true, example: None }
     }
 }
@@ -198,11 +203,11 @@ mod tests {
             }
         }
         let mut open = Vec::new();
-        walk("", &Rule::from_schema(&deployment_file::schema()), &mut open);
-        walk("atmos", &Rule::from_schema(&atmos::schema()), &mut open);
+        walk("", &Rule::from_schema(deployment_file::schema().as_value()).unwrap(), &mut open);
+        walk("atmos", &Rule::from_schema(atmos::schema().as_value()).unwrap(), &mut open);
         for path in open {
             assert!(
-                [".vars.*", ".context.*", ".health.*", ".vendor.*"].iter().any(|end| path.ends_with(end)),
+                [".vars.*", ".context.*", ".vendor.*"].iter().any(|end| path.ends_with(end)),
                 "{path} lets anything pass"
             );
         }

@@ -66,27 +66,26 @@ pub struct HistoryRecord {
     pub extra: serde_json::Map<String, Value>,
 }
 
-impl From<&LedgerRecord> for HistoryRecord {
-    fn from(found: &LedgerRecord) -> Self {
-        let record = &found.record;
+impl From<LedgerRecord> for HistoryRecord {
+    fn from(LedgerRecord { id, object, record }: LedgerRecord) -> Self {
         Self {
-            record: found.id.tag_name(),
-            object: found.object.clone(),
-            component: record.component.clone(),
+            record: id.tag_name(),
+            object,
+            component: record.component,
             component_type: record.component_type,
-            deployed_by: record.deployed_by.clone(),
-            build_id: record.build_id.clone(),
-            git_sha: record.commit.clone(),
+            deployed_by: record.deployed_by,
+            build_id: record.build_id,
+            git_sha: record.commit,
             timestamp: record.timestamp,
             status: record.status,
-            promoted_from: record.promoted_from.clone(),
+            promoted_from: record.promoted_from,
             promoted_at: record.promoted_at,
-            rollback_of: record.rollback_of.clone(),
-            previous: record.previous.clone(),
-            run_id: record.run_id.clone(),
-            artifacts: record.artifacts.clone(),
-            metadata: record.metadata.clone(),
-            extra: record.unknown.clone(),
+            rollback_of: record.rollback_of,
+            previous: record.previous,
+            run_id: record.run_id,
+            artifacts: record.artifacts,
+            metadata: record.metadata,
+            extra: record.unknown,
         }
     }
 }

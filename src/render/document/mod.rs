@@ -10,6 +10,7 @@ pub mod history;
 pub mod list;
 pub mod locks;
 pub mod promotion;
+pub mod protection;
 pub mod rollout;
 pub mod status;
 pub mod validate;
@@ -195,6 +196,7 @@ mod tests {
         check::<locks::UnlockResult>();
         check::<promotion::PromotionGraph>();
         check::<promotion::PromotionStatus>();
+        check::<protection::ProtectionResult>();
         check::<rollout::RolloutResult>();
         check::<status::DeploymentStatus>();
         check::<validate::ValidationReport>();

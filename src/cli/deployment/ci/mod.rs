@@ -111,7 +111,7 @@ impl Undertaking {
         let context = outer.inner(Inner {
             directory: directory(outer, &inputs, &global)?,
             global: global.below(outer.global()),
-            environment: outer.environment().iter().filter(|(name, _)| !is_input(name)).cloned().collect(),
+            environment: environment(outer, &verb, &inputs, system),
             git_environment: git_environment(outer, &inputs, system),
             copied: Arc::clone(&copied),
         });
@@ -271,6 +271,24 @@ fn directory(outer: &Context, inputs: &Inputs, global: &GlobalArgs) -> Result<Pa
     // One that the environment names is where the job's own command runs already.
     directory.extend(global.chdir.as_ref().filter(|chdir| outer.global().chdir.as_ref() != Some(chdir)));
     Ok(directory)
+}
+
+/// What the verb, and whatever it runs, sees: not the inputs. The verb that speaks to the platform by itself, and runs
+/// nothing, gets the token.
+fn environment(
+    outer: &Context,
+    verb: &str,
+    inputs: &Inputs,
+    system: Option<System>,
+) -> Vec<(OsString, OsString)> {
+    let variable = match system {
+        Some(System::GitHubActions) => "ATMOS_GITHUB_TOKEN",
+        Some(System::GitLabCi) | None => "ATMOS_GITLAB_TOKEN",
+    };
+    let token = inputs.get("token").filter(|_| verb == "protect");
+    let replaced = |name: &OsString| is_input(name) || (token.is_some() && name == variable);
+    let kept = outer.environment().iter().filter(|(name, _)| !replaced(name)).cloned();
+    kept.chain(token.map(|token| (variable.into(), token.into()))).collect()
 }
 
 /// What git sees besides: the token of the input, else the platform's own.

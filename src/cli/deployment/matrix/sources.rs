@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use crate::component::local_modules;
 use crate::config::AtmosConfig;
 use crate::deployment::footprint::Footprint;
+use crate::deployment::image_binding::bound_to;
 use crate::deployment::stack_layer::StackLayer;
 use crate::deployment::{CommitId, Component, ComponentKind, Deployment};
 use crate::git::ObjectStore;
 use crate::git::objects::{EntryKind, ObjectError};
 
-/// The files of a component: its own, and those of the images that it says it needs.
+/// The files of a component: its own, and those of the images that it uses or says it needs.
 pub(super) fn footprint(
     objects: &ObjectStore,
     config: &AtmosConfig,
@@ -26,7 +27,8 @@ pub(super) fn footprint(
         footprint = footprint.and(modules(objects, commit, &folder)?);
     }
     let needed = component.depends_on.iter().filter_map(|name| deployment.component(name));
-    for image in needed.filter(|needed| needed.kind == ComponentKind::Nixpack) {
+    let needed = needed.filter(|needed| needed.kind == ComponentKind::Nixpack);
+    for image in needed.chain(bound_to(deployment, component)) {
         footprint = footprint.and(Footprint::of(image, ""));
     }
     Ok(footprint)

@@ -1,0 +1,85 @@
+//! `atmos deployment protect`: lets the hosting platform guard the ledger.
+
+use std::process::ExitCode;
+
+use crate::cli::context::Context;
+use crate::cli::error::{CommandError, exit};
+use crate::provider::{
+    Platform, Protection, ProviderError, ProviderSettings, RetryPolicy, RuleState, connect,
+};
+use crate::render;
+use crate::render::document::error::Hint;
+use crate::render::document::protection::{ProtectionResult, RuleFound, RuleItem};
+
+/// Protect the ledger's tags on the hosting platform
+///
+/// On GitHub a ruleset, on GitLab protected tags: nobody changes or deletes a record. What the platform cannot protect is
+/// said. Which platform it is, the CI job tells, else the address of the remote; the token comes from `ATMOS_GITHUB_TOKEN`,
+/// `GITHUB_TOKEN` or `GH_TOKEN`, on GitLab from `ATMOS_GITLAB_TOKEN` or `GITLAB_TOKEN`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  atmos deployment protect --dry-run
+  atmos deployment protect")]
+pub struct Args {
+    /// Show what would be done and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    if context.global().offline {
+        return Err(CommandError::usage("a platform cannot be asked with --offline"));
+    }
+    let remote = context.ledger(&repository, &project.config)?.remote().map(str::to_owned);
+    let url = remote.and_then(|remote| repository.remote_url(&remote));
+    let settings = ProviderSettings::detect_or_of_remote(|name| context.variable(name), url.as_deref())
+        .map_err(|error| shown(&error))?;
+    let provider = connect(settings, RetryPolicy::default());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::internal(error.to_string()))?;
+    let found = runtime
+        .block_on(async { if args.dry_run { provider.protection().await } else { provider.protect().await } })
+        .map_err(|error| shown(&error))?;
+    context.print(&document(provider.platform(), args.dry_run, found), render::protection::text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn document(platform: Platform, dry_run: bool, found: Protection) -> ProtectionResult {
+    let rules = found.rules.into_iter().map(|rule| RuleItem {
+        description: rule.description,
+        found: match rule.state {
+            RuleState::InPlace => RuleFound::InPlace,
+            RuleState::Differs => RuleFound::Differs,
+            RuleState::Missing => RuleFound::Missing,
+        },
+    });
+    ProtectionResult {
+        platform: platform.to_string(),
+        dry_run,
+        rules: rules.collect(),
+        unprotected: found.unprotected,
+    }
+}
+
+fn shown(error: &ProviderError) -> CommandError {
+    let message = error.to_string();
+    match error {
+        ProviderError::Unsupported { .. } => CommandError::new(exit::USAGE, "no_platform", message).hint(
+            Hint::note("Run it in a checkout whose remote is on GitHub or GitLab, or in one of their jobs"),
+        ),
+        ProviderError::Unconfigured { .. } => {
+            CommandError::new(exit::USAGE, "platform_unconfigured", message)
+        }
+        ProviderError::Refused { .. } => CommandError::new(exit::FAILED, "platform_refused", message),
+        ProviderError::RateLimited { .. }
+        | ProviderError::Unavailable { .. }
+        | ProviderError::UnexpectedAnswer { .. }
+        | ProviderError::TooManyComments { .. } => {
+            CommandError::new(exit::FAILED, "platform_failed", message)
+        }
+    }
+}

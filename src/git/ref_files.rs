@@ -1,0 +1,313 @@
+//! Reading refs from the files that git keeps them in, without starting git.
+//!
+//! A ref is a file of its own ("loose") or a line of `packed-refs`; where it is both, the file counts. Only what is
+//! plain is read here: symbolic and broken refs, links, odd names, an unsorted `packed-refs` or anything else out of the
+//! ordinary is [`Unusual`], and git is asked instead. (`git2` reads all of `packed-refs` to list one prefix.)
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::deployment::ObjectId;
+
+use super::packed_refs::PackedRefs;
+use super::refs::Ref;
+
+/// Something that is not read here. Git reads it, or says what is wrong with it.
+#[derive(Debug)]
+pub(super) struct Unusual;
+
+impl From<io::Error> for Unusual {
+    fn from(_: io::Error) -> Self {
+        Self
+    }
+}
+
+/// Every ref below these prefixes, by name. `folder` is the one that all worktrees share; prefixes end in `/`.
+pub(super) fn read<S: AsRef<str>>(folder: &Path, prefixes: &[S]) -> Result<Vec<Ref>, Unusual> {
+    let mut loose = BTreeMap::new();
+    for prefix in prefixes.iter().map(AsRef::as_ref) {
+        // A name, which may be that of a ref or of a folder of refs.
+        if !prefix.ends_with('/') {
+            return Err(Unusual);
+        }
+        read_folder(&folder.join(prefix), prefix, &mut loose)?;
+    }
+    // Only then the packed ones: a ref that is being packed stands there before its file goes.
+    let mut refs = BTreeMap::new();
+    if let Some(mut packed) = PackedRefs::open(folder)? {
+        for prefix in prefixes {
+            packed.read(prefix.as_ref(), &mut refs)?;
+        }
+    }
+    refs.append(&mut loose);
+    Ok(refs.into_iter().map(|(name, object)| Ref { name, object }).collect())
+}
+
+/// Reads the loose refs of a folder and of those in it.
+fn read_folder(folder: &Path, prefix: &str, refs: &mut BTreeMap<String, ObjectId>) -> Result<(), Unusual> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let file_name = entry.file_name().into_string().map_err(|_| Unusual)?;
+        // What git passes over as well.
+        if file_name.starts_with('.') || file_name.ends_with(".lock") {
+            continue;
+        }
+        let name = format!("{prefix}{file_name}");
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            read_folder(&entry.path(), &format!("{name}/"), refs)?;
+        } else if kind.is_file() {
+            match fs::read(entry.path()) {
+                Ok(content) => {
+                    refs.insert(plain_name(&name)?.to_owned(), plain_id(content.trim_ascii_end())?);
+                }
+                // Packed or deleted a moment ago.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        } else {
+            return Err(Unusual);
+        }
+    }
+    Ok(())
+}
+
+/// The name of a ref, where it is a valid one.
+pub(super) fn plain_name(name: &str) -> Result<&str, Unusual> {
+    Some(name).filter(|name| git2::Reference::is_valid_name(name)).ok_or(Unusual)
+}
+
+/// The object that a ref points at.
+pub(super) fn plain_id(text: &[u8]) -> Result<ObjectId, Unusual> {
+    let text = std::str::from_utf8(text).map_err(|_| Unusual)?;
+    // Zeros stand for no object at all, which git calls a broken ref.
+    if text.bytes().all(|byte| byte == b'0') {
+        return Err(Unusual);
+    }
+    text.parse().map_err(|_| Unusual)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
+    use super::super::repository::Repository;
+    use super::*;
+
+    /// A repository with two commits, and their ids.
+    struct Fixture {
+        folder: tempfile::TempDir,
+        commits: [String; 2],
+    }
+
+    impl Fixture {
+        fn new(init: &[&str]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let mut fixture = Self { folder, commits: Default::default() };
+            fixture.git(&[&["init", "--quiet"], init].concat(), "");
+            for number in 0..2 {
+                fixture.git(&["commit", "--quiet", "--allow-empty", "--message", "x"], "");
+                fixture.commits[number] = fixture.git(&["rev-parse", "HEAD"], "").trim().to_owned();
+            }
+            fixture
+        }
+
+        fn git(&self, arguments: &[&str], input: &str) -> String {
+            let file = self.folder.path().join(".git-input");
+            fs::write(&file, input).unwrap();
+            let output = Command::new("git")
+                .args(["-c", "user.name=A", "-c", "user.email=a@example.com"])
+                .args(arguments)
+                .current_dir(self.folder.path())
+                .env("GIT_CONFIG_GLOBAL", "/dev/null")
+                .env("GIT_CONFIG_NOSYSTEM", "1")
+                .env_remove("GIT_DIR")
+                .stdin(fs::File::open(file).unwrap())
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        }
+
+        fn git_dir(&self) -> std::path::PathBuf {
+            self.folder.path().join(".git")
+        }
+
+        fn repository(&self) -> Repository {
+            let environment =
+                std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("GIT_"));
+            Repository::discover(self.folder.path(), environment).unwrap()
+        }
+
+        /// Holds that both ways of reading agree, and returns whether the files sufficed.
+        fn agrees(&self, prefixes: &[&str]) -> bool {
+            let by_git = self.repository().git().refs(prefixes).unwrap();
+            assert_eq!(self.repository().refs(prefixes).unwrap(), by_git);
+            match read(&self.git_dir(), prefixes) {
+                Ok(refs) => {
+                    assert_eq!(refs, by_git, "{prefixes:?}");
+                    true
+                }
+                Err(Unusual) => false,
+            }
+        }
+    }
+
+    /// What is done to a repository's refs.
+    #[derive(Debug, Clone)]
+    enum Change {
+        Set(String, bool),
+        Delete(prop::sample::Index),
+        Pack(&'static str),
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        let segment = prop_oneof!["[a-c]", "[a-c]-[a-c]", "[a-c]%2F[a-c]", "[a-c]\\.[0-9]", "[A-Cé]"];
+        prop::collection::vec(segment, 1..4).prop_map(|segments| format!("refs/x/{}", segments.join("/")))
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        prop_oneof![
+            12 => (name(), any::<bool>()).prop_map(|(name, first)| Change::Set(name, first)),
+            3 => any::<prop::sample::Index>().prop_map(Change::Delete),
+            1 => prop::sample::select(vec!["--prune", "--no-prune"]).prop_map(Change::Pack),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn files_say_what_git_says(changes in prop::collection::vec(change(), 1..60)) {
+            let fixture = Fixture::new(&["--ref-format=files"]);
+            let mut names: BTreeMap<String, String> = BTreeMap::new();
+            let flush = |names: &mut BTreeMap<String, String>| {
+                let input: String = std::mem::take(names).into_values().collect();
+                fixture.git(&["update-ref", "--stdin"], &input);
+            };
+            let mut known: Vec<String> = Vec::new();
+            for change in changes {
+                match change {
+                    Change::Set(name, first) => {
+                        // Git cannot hold a ref and another one below it.
+                        let is_below = |one: &str, other: &str| one.starts_with(&format!("{other}/"));
+                        let collides = |other: &String| is_below(other, &name) || is_below(&name, other);
+                        if !known.iter().any(collides) {
+                            let id = &fixture.commits[usize::from(first)];
+                            names.insert(name.clone(), format!("update {name} {id}\n"));
+                            known.push(name);
+                        }
+                    }
+                    Change::Delete(which) => {
+                        if !known.is_empty() {
+                            let name = which.get(&known);
+                            names.insert(name.clone(), format!("delete {name}\n"));
+                        }
+                    }
+                    Change::Pack(prune) => {
+                        flush(&mut names);
+                        fixture.git(&["pack-refs", "--all", prune], "");
+                    }
+                }
+            }
+            flush(&mut names);
+            for prefixes in [
+                &["refs/x/"][..],
+                &["refs/x/a/", "refs/x/c/", "refs/x/b/"],
+                &["refs/x/a-b/", "refs/x/a/b/", "refs/x/a/"],
+                &["refs/none/", "refs/heads/"],
+            ] {
+                prop_assert!(fixture.agrees(prefixes), "{prefixes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_prefix_of_a_large_file_is_found() {
+        let fixture = Fixture::new(&["--ref-format=files"]);
+        let [first, second] = &fixture.commits;
+        fixture.git(&["tag", "-a", "-m", "x", "annotated"], "");
+        let tag = fixture.git(&["rev-parse", "annotated"], "");
+        let input: Vec<_> = (0..3_000)
+            .map(|number| {
+                let object = [first.as_str(), second.as_str(), tag.trim()][number % 3];
+                format!("create refs/x/{}/{}/{number} {object}\n", number % 7, number % 50)
+            })
+            .collect();
+        fixture.git(&["update-ref", "--stdin"], &input.concat());
+        fixture.git(&["pack-refs", "--all"], "");
+        for group in (0..50).step_by(4) {
+            assert!(fixture.agrees(&[&format!("refs/x/{}/{group}/", group % 7)]));
+        }
+        assert!(fixture.agrees(&["refs/"]));
+        assert!(fixture.agrees(&["refs/a/", "refs/x/3/", "refs/z/"]));
+    }
+
+    #[test]
+    fn what_is_out_of_the_ordinary_is_left_to_git() {
+        let unusual = |what: &str, change: &dyn Fn(&Fixture)| {
+            let fixture = Fixture::new(&["--ref-format=files"]);
+            fixture.git(&["update-ref", "refs/x/a/b", "HEAD"], "");
+            change(&fixture);
+            assert!(!fixture.agrees(&["refs/x/"]), "{what}");
+        };
+        unusual("a symbolic ref", &|fixture| {
+            fixture.git(&["symbolic-ref", "refs/x/link", "refs/heads/main"], "");
+        });
+        unusual("a symbolic link", &|fixture| {
+            std::os::unix::fs::symlink("a/b", fixture.git_dir().join("refs/x/link")).unwrap();
+        });
+        unusual("a broken ref", &|fixture| {
+            fs::write(fixture.git_dir().join("refs/x/broken"), "").unwrap();
+        });
+        unusual("no object", &|fixture| {
+            fs::write(fixture.git_dir().join("refs/x/zero"), "0".repeat(40)).unwrap();
+        });
+        unusual("a name that is not allowed", &|fixture| {
+            fs::copy(fixture.git_dir().join("refs/x/a/b"), fixture.git_dir().join("refs/x/a b")).unwrap();
+        });
+        unusual("packed refs in no order", &|fixture| {
+            let [first, second] = &fixture.commits;
+            let text = format!("# pack-refs with: peeled \n{first} refs/x/z\n{second} refs/x/y\n");
+            fs::write(fixture.git_dir().join("packed-refs"), text).unwrap();
+        });
+        unusual("packed refs without a first line", &|fixture| {
+            let text = format!("{} refs/x/z\n", fixture.commits[0]);
+            fs::write(fixture.git_dir().join("packed-refs"), text).unwrap();
+        });
+    }
+
+    #[test]
+    fn other_forms_of_repositories_read_alike() {
+        let changes = |fixture: &Fixture| {
+            fixture.git(&["update-ref", "refs/x/a", "HEAD"], "");
+            fixture.git(&["pack-refs", "--all"], "");
+            fixture.git(&["update-ref", "refs/x/b", "HEAD~"], "");
+        };
+        let sha256 = Fixture::new(&["--ref-format=files", "--object-format=sha256"]);
+        changes(&sha256);
+        assert!(sha256.agrees(&["refs/x/"]));
+        // Its files hold nothing, which is not what the repository holds.
+        let reftable = Fixture::new(&["--ref-format=reftable"]);
+        changes(&reftable);
+        let refs = reftable.repository().refs(&["refs/x/"]).unwrap();
+        assert_eq!(refs.len(), 2);
+        // A worktree has the refs of its repository.
+        let main = Fixture::new(&["--ref-format=files"]);
+        changes(&main);
+        main.git(&["worktree", "add", "--quiet", "--detach", "other"], "");
+        let environment = std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("GIT_"));
+        let other = Repository::discover(&main.folder.path().join("other"), environment).unwrap();
+        assert_eq!(other.refs(&["refs/x/"]).unwrap(), main.repository().refs(&["refs/x/"]).unwrap());
+    }
+}

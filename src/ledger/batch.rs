@@ -1,0 +1,56 @@
+//! Records that were made together, kept as one object until the remote has them: one ref to write and to remove again,
+//! where a ref for each would take longer than the push that they wait for.
+//!
+//! The object is a blob that holds the records' tag objects whole, each after its length in bytes on a line of its own and
+//! before a line end. The tags are nobody's until they are published, so that git's clean-up may take them; from the
+//! batch they are made anew.
+
+use crate::deployment::ObjectId;
+use crate::git::ObjectStore;
+use crate::git::objects::ObjectError;
+
+/// Writes the batch of these records' tags, and returns its id.
+pub(super) fn write<'o>(
+    objects: &ObjectStore,
+    tags: impl IntoIterator<Item = &'o ObjectId>,
+) -> Result<ObjectId, ObjectError> {
+    let mut content = Vec::new();
+    for tag in tags {
+        let tag = objects.tag_bytes(tag)?;
+        content.extend_from_slice(format!("{}\n", tag.len()).as_bytes());
+        content.extend_from_slice(&tag);
+        content.push(b'\n');
+    }
+    objects.write_blob(&content)
+}
+
+/// The records' tags, made anew where they are gone. A batch that is cut off ends where it does.
+pub(super) fn read(objects: &ObjectStore, batch: &ObjectId) -> Result<Vec<ObjectId>, ObjectError> {
+    let content = objects.read_blob(batch)?;
+    tags(&content).map(|tag| objects.restore_tag(tag)).collect()
+}
+
+/// The tags of a batch.
+fn tags(mut content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let end = content.iter().position(|byte| *byte == b'\n')?;
+        let length: usize = std::str::from_utf8(&content[..end]).ok()?.parse().ok()?;
+        let (tag, rest) = content.get(end + 1..)?.split_at_checked(length)?;
+        content = rest.strip_prefix(b"\n")?;
+        Some(tag)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_splits_into_its_tags() {
+        let all: Vec<_> = tags(b"3\na\nb\n0\n\n1\n7\n").collect();
+        assert_eq!(all, [&b"a\nb"[..], b"", b"7"]);
+        for cut in [&b""[..], b"3", b"3\nab", b"3\nabcd\n", b"x\nabc\n", b"18446744073709551615\na\n"] {
+            assert_eq!(tags(cut).count(), 0, "{cut:?}");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "deploying $ATMOS_COMPONENT $(cat version) to $ATMOS_TARGET"
