@@ -10,7 +10,10 @@
 mod attach;
 mod bad_input;
 mod checkouts;
+mod ci_approvals;
+mod ci_faults;
 mod ci_inputs;
+mod ci_reports;
 mod concurrency;
 mod contracts;
 mod deployment_stacks;

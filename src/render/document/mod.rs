@@ -177,6 +177,7 @@ mod tests {
             message: "0123456789".to_owned(),
             details: Vec::new(),
             hints: Vec::new(),
+            locations: Vec::new(),
             exit_code: 1,
         };
         let value: Value = serde_yaml::from_str(&yaml(&error).unwrap()).unwrap();
