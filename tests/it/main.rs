@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod checkouts;
+mod ci_files;
 mod ci_inputs;
 mod concurrency;
 mod contracts;
