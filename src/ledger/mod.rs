@@ -15,6 +15,7 @@ mod history;
 mod holder;
 mod locks;
 mod notes;
+mod observations;
 mod pending;
 mod refs;
 mod session;
@@ -40,6 +41,7 @@ pub use failpoint::failpoint;
 pub use history::{History, HistoryQuery};
 pub use holder::Holder;
 pub use locks::{AcquireError, Acquired, LockRequest, abandoned};
+pub use observations::Observed;
 pub use pending::PendingRun;
 pub use session::{Session, Unpublished};
 pub use snapshot::Snapshot;
@@ -85,6 +87,14 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The one deployment that it is about.
+    const fn deployment(&self) -> Option<&DeploymentName> {
+        match self {
+            Self::All => None,
+            Self::Deployment(deployment) | Self::Targets(deployment, _) => Some(deployment),
+        }
+    }
+
     /// The path prefixes below one of the ledger's namespaces, each empty or ending in `/`.
     fn prefixes(&self) -> Vec<String> {
         match self {

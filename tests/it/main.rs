@@ -19,6 +19,7 @@ mod diff;
 mod docs;
 mod documents;
 mod faults;
+mod health;
 mod images;
 mod interop;
 mod layers;

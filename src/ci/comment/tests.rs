@@ -141,6 +141,7 @@ fn report(target: &str, components: &[&str], status: ComponentResult) -> Rollout
         record: None,
         duration: Duration::from_secs(1),
         changes: Some(Changes { add: number as u64, change: 1, destroy: u64::from(number == 2) }),
+        health: None,
         error: None,
         notice: None,
     };

@@ -35,7 +35,7 @@ fn commits(previous: Option<&CommitId>, commit: &CommitId) -> String {
     }
 }
 
-fn planned_changes(changes: Changes) -> String {
+pub(super) fn planned_changes(changes: Changes) -> String {
     if changes.is_empty() {
         "no changes".to_owned()
     } else {
@@ -179,6 +179,7 @@ mod tests {
             }),
             duration: Duration::from_millis(1_240),
             changes: None,
+            health: None,
             error: None,
             notice: None,
         }

@@ -5,13 +5,16 @@ mod carry_out;
 mod decide;
 mod images;
 mod inputs;
+mod inspect;
 mod prepare;
 mod refusal;
 mod report;
 mod signals;
 mod stacks;
 mod surroundings;
+mod tools;
 
+pub(super) use inspect::{Findings, inspect};
 pub(super) use signals::cancellation;
 pub(super) use surroundings::Surroundings;
 
@@ -86,6 +89,28 @@ pub struct Args {
 }
 
 impl Args {
+    /// The flags of somebody who gave none.
+    fn of_nothing(deployment: DeploymentName) -> Self {
+        Self {
+            deployment,
+            target: None,
+            git_sha: None,
+            promote_from: None,
+            component: Vec::new(),
+            plan: true,
+            context: Vec::new(),
+            metadata: Vec::new(),
+            skip_promotion_check: false,
+            require_uniform: false,
+            parallelism: None,
+            fail_fast: false,
+            approve: None,
+            digest: None,
+            lock_timeout: Duration::ZERO,
+            keep_workdir: false,
+        }
+    }
+
     /// The commit that is asked for, as it was typed.
     pub(super) fn revision(&self) -> Option<&str> {
         self.git_sha.as_deref()

@@ -8,11 +8,14 @@ use super::carry_out::Undertaking;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::approval::Approval;
+use crate::deployment::count::count_are;
+use crate::deployment::observation::Observation;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::{
-    self, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport, RolloutResult,
+    self, ComponentReport, ComponentResult, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport,
+    RolloutResult,
 };
-use crate::ledger::Unpublished;
+use crate::ledger::{Observed, Unpublished};
 use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::live::Live;
@@ -65,6 +68,23 @@ impl Undertaking<'_, '_> {
         }));
     }
 
+    /// Notes how healthy what was rolled out is. That it cannot be noted is no reason for a rollout to fail.
+    pub(super) fn note_health(&self, plan: &RolloutPlan, outcome: &RolloutOutcome) {
+        let checked_at = self.prepared.ledger.now();
+        let observation = |component: &ComponentReport| {
+            let (target, finding) = (plan.target.clone(), component.health.clone()?);
+            let observation =
+                Observation { target, component: component.component.clone(), checked_at, finding };
+            Some((component.commit.clone(), observation))
+        };
+        // What did not become healthy does not run, as far as the ledger is concerned.
+        let ended = outcome.components.iter().filter(|report| report.status == ComponentResult::Success);
+        let observed = Observed { health: ended.filter_map(observation).collect(), drift: Vec::new() };
+        if let Err(error) = self.prepared.ledger.note_observations(&plan.deployment, &observed) {
+            self.context.warn(&format!("the health of what was rolled out is not noted: {error}"));
+        }
+    }
+
     /// Prints the result, and turns it into an exit code.
     pub(super) fn finish(
         &self,
@@ -112,7 +132,7 @@ impl Undertaking<'_, '_> {
     fn not_published(&self, plan: &RolloutPlan, unpublished: Unpublished) -> CommandError {
         let kept = unpublished.kept;
         let remote = self.prepared.ledger.remote().unwrap_or("the remote");
-        let records = if kept == 1 { "1 record is".to_owned() } else { format!("{kept} records are") };
+        let records = count_are(kept, "record");
         let message = unpublished.to_string();
         CommandError::from(unpublished.source)
             .message(message)
