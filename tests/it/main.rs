@@ -12,6 +12,7 @@ mod bad_input;
 mod checkouts;
 mod ci_approvals;
 mod ci_faults;
+mod ci_files;
 mod ci_inputs;
 mod ci_reports;
 mod concurrency;
