@@ -17,6 +17,7 @@ mod describe;
 mod diff;
 mod docs;
 mod documents;
+mod execution;
 mod faults;
 mod health;
 mod images;

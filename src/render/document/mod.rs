@@ -12,6 +12,7 @@ pub mod locks;
 pub mod promotion;
 pub mod protection;
 pub mod rollout;
+pub mod rollout_event;
 pub mod status;
 pub mod validate;
 
@@ -197,6 +198,7 @@ mod tests {
         check::<promotion::PromotionStatus>();
         check::<protection::ProtectionResult>();
         check::<rollout::RolloutResult>();
+        check::<rollout_event::RolloutEvent>();
         check::<status::DeploymentStatus>();
         check::<validate::ValidationReport>();
     }
