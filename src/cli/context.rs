@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::ci::Job;
 use crate::component::Masks;
 use crate::config::{self, AtmosConfig, DirectorySource, Loaded, Source, SourceError};
+use crate::deployment::count::count;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{CommitId, Component, Deployment, DeploymentName, TargetName};
 use crate::git::objects::EntryKind;
@@ -190,7 +191,7 @@ impl Context {
     ) -> Result<(), CommandError> {
         let output = match self.global.format {
             Format::Table => text(document, &self.presentation()),
-            Format::Json => document::json(document)?,
+            Format::Json | Format::CyclonedxJson | Format::SpdxJson => document::json(document)?,
             Format::Yaml => document::yaml(document)?,
         };
         if let Some(last) = &self.document {
@@ -339,8 +340,10 @@ impl Context {
         }
         match ledger.publish_pending(pending) {
             Ok(published) => {
-                self.streams
-                    .note(&format!("Published {} that an earlier run had kept\n", records(published)));
+                self.streams.note(&format!(
+                    "Published {} that an earlier run had kept\n",
+                    count(published, "record")
+                ));
                 true
             }
             Err(error) => {
@@ -486,9 +489,4 @@ pub fn known_component<'d>(
             None => error.hint(Hint::note(listed)),
         }
     })
-}
-
-/// `1 record`, `3 records`.
-pub fn records(number: usize) -> String {
-    if number == 1 { "1 record".to_owned() } else { format!("{number} records") }
 }

@@ -5,9 +5,11 @@
 //! `definitions.md`.
 
 pub mod approval;
+pub mod build_record;
 pub mod change;
 pub mod commit;
 pub mod configuration_diff;
+pub mod count;
 pub mod definition;
 pub mod dependencies;
 pub mod diff;
@@ -20,6 +22,7 @@ pub mod health;
 pub mod image_binding;
 pub mod lock;
 pub mod names;
+pub mod note;
 pub mod observation;
 pub mod promotion;
 pub mod promotion_status;
@@ -33,7 +36,9 @@ pub mod state;
 pub mod template;
 pub mod variables;
 
+pub use build_record::BuildRecord;
 pub use commit::{CommitId, ObjectId};
 pub use definition::{Component, Deployment, PromotionRule, Target};
 pub use names::{ComponentKind, ComponentName, DeploymentName, TargetName};
+pub use note::NoteNamespace;
 pub use record::{Record, RecordId, RecordStatus};

@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use crate::deployment::lock::Lock;
 use crate::deployment::record::{Record, RecordStatus};
-use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName, ObjectId, TargetName};
+use crate::deployment::{
+    BuildRecord, CommitId, ComponentKind, ComponentName, DeploymentName, ObjectId, TargetName,
+};
 
 use super::canonical::{self, Entry};
 use super::yaml::{Mapping, parse};
@@ -143,8 +145,10 @@ struct RecordFields {
     rollback_of: Option<String>,
     previous: Option<String>,
     run_id: Option<String>,
-    artifacts: Option<BTreeMap<String, Text>>,
-    metadata: Option<BTreeMap<String, Text>>,
+    #[serde(deserialize_with = "read_texts")]
+    artifacts: BTreeMap<String, String>,
+    #[serde(deserialize_with = "read_texts")]
+    metadata: BTreeMap<String, String>,
 }
 
 impl HasKind for RecordFields {
@@ -158,8 +162,8 @@ impl HasKind for RecordFields {
             match (key, entry) {
                 // The tag's name and target say these.
                 ("deployment" | "target" | "component" | "git_sha", Entry::Text(_)) => {}
-                ("artifacts", Entry::Map(map)) => fields.artifacts = Some(texts(map)),
-                ("metadata", Entry::Map(map)) => fields.metadata = Some(texts(map)),
+                ("artifacts", Entry::Map(map)) => fields.artifacts = texts(map),
+                ("metadata", Entry::Map(map)) => fields.metadata = texts(map),
                 (key, Entry::Text(text)) => *fields.text(key)? = Some(text.into_owned()),
                 (_, Entry::Map(_)) => return None,
             }
@@ -187,8 +191,16 @@ impl RecordFields {
     }
 }
 
-fn texts(map: Vec<(&str, Cow<'_, str>)>) -> BTreeMap<String, Text> {
-    map.into_iter().map(|(name, value)| (name.to_owned(), Text(value.into_owned()))).collect()
+fn texts(map: Vec<(&str, Cow<'_, str>)>) -> BTreeMap<String, String> {
+    map.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
+}
+
+/// Reads a mapping of texts, which may be left empty.
+fn read_texts<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let map = Option::<BTreeMap<String, Text>>::deserialize(deserializer)?;
+    Ok(map.unwrap_or_default().into_iter().map(|(key, Text(value))| (key, value)).collect())
 }
 
 /// A value that should be a string and is kept as one whatever it is.
@@ -275,9 +287,6 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
         Some("cancelled") => RecordStatus::Cancelled,
         Some(other) => return Err(field("status", other)),
     };
-    let texts = |map: Option<BTreeMap<String, Text>>| {
-        map.unwrap_or_default().into_iter().map(|(key, Text(value))| (key, value)).collect()
-    };
     Ok(Record {
         deployment: found.deployment.clone(),
         target: found.target.clone(),
@@ -296,8 +305,8 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
         rollback_of: fields.rollback_of,
         previous: fields.previous.and_then(|id| id.parse().ok()),
         run_id: fields.run_id,
-        artifacts: texts(fields.artifacts),
-        metadata: texts(fields.metadata),
+        artifacts: fields.artifacts,
+        metadata: fields.metadata,
         unknown: rest.as_deref().map(unknown_fields).unwrap_or_default(),
     })
 }
@@ -381,6 +390,8 @@ struct BuildFields {
     kind: Option<String>,
     build_id: Option<String>,
     image: Option<String>,
+    tag: Option<String>,
+    inputs: Option<String>,
 }
 
 impl HasKind for BuildFields {
@@ -389,19 +400,46 @@ impl HasKind for BuildFields {
     }
 }
 
-/// What a rollout needs of a build record.
+/// What others need of a build record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildImage {
     pub build_id: Option<String>,
     /// `registry/name@sha256:…`
     pub image: String,
+    /// The tag that was pushed besides.
+    pub tag: Option<String>,
+    /// A digest of everything beside the commit that the image depends on.
+    pub inputs: Option<String>,
+}
+
+/// Writes a build record.
+#[must_use]
+pub fn encode_build(record: &BuildRecord) -> String {
+    message("Build")
+        .text("build_id", Some(&record.id()))
+        .text("deployment", Some(record.deployment.as_str()))
+        .text("component", Some(record.component.as_str()))
+        .text("target", Some(record.target.as_str()))
+        .text("git_sha", Some(record.commit.as_str()))
+        .text("image", Some(&record.image))
+        .text("tag", record.tag.as_deref())
+        .text("inputs", Some(&record.inputs))
+        .text("builder", Some(&record.builder))
+        .text("engine", Some(&record.engine))
+        .text("built_by", Some(&record.built_by))
+        .time("timestamp", Some(record.timestamp))
+        .text("run_id", Some(&record.run_id))
+        .finish()
 }
 
 /// Reads a build record.
 pub fn decode_build(message: &[u8]) -> Result<BuildImage, CodecError> {
     let (fields, _) = Message::read::<BuildFields>(message, "Build")?;
     match fields.image {
-        Some(image) if image.contains("@sha256:") => Ok(BuildImage { build_id: fields.build_id, image }),
+        Some(image) if image.contains("@sha256:") => {
+            let BuildFields { build_id, tag, inputs, .. } = fields;
+            Ok(BuildImage { build_id, image, tag, inputs })
+        }
         image => Err(field("image", &image.unwrap_or_default())),
     }
 }

@@ -12,6 +12,7 @@ macro_rules! push {
     }};
 }
 
+pub mod attach;
 pub mod describe;
 pub mod diff;
 pub mod document;
@@ -25,6 +26,7 @@ pub mod promotion_graph;
 pub mod promotion_status;
 pub mod protection;
 pub mod rollout;
+pub mod sbom;
 pub mod status;
 pub mod stream;
 mod style;
@@ -33,6 +35,8 @@ pub mod time;
 pub mod validate;
 
 pub use time::Clock;
+
+use crate::deployment::count::count;
 
 /// Who reads the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,11 +73,6 @@ impl Presentation {
 fn styled(text: &str, style: owo_colors::Style) -> String {
     use owo_colors::OwoColorize as _;
     text.style(style).to_string()
-}
-
-/// `1 commit`, `3 commits`.
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The colour of a record's status.

@@ -145,6 +145,8 @@ pub fn run(
         })
         .map(|completion| completion.component.clone())
         .collect();
+    let mut recorded: BTreeMap<_, _> =
+        published.records.into_iter().map(|record| (record.id.component.clone(), record.id)).collect();
     let components = plan
         .components
         .iter()
@@ -153,10 +155,8 @@ pub fn run(
             if disabled.contains(&planned.component) {
                 report.notice = Some("disabled by its stacks (metadata.enabled: false)".to_owned());
             }
-            if let Some(record) =
-                published.records.iter().find(|record| record.id.component == planned.component)
-            {
-                report.record = Some(record.id.clone());
+            if let Some(record) = recorded.remove(&planned.component) {
+                report.record = Some(record);
             }
             report
         })

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and says on stderr why it was skipped"
 )]
 
+mod attach;
 mod bad_input;
 mod checkouts;
 mod ci_inputs;

@@ -10,10 +10,11 @@ use super::refusal::not_acquired;
 use super::report::shown;
 use super::{Args, Surroundings, approve};
 use crate::cancellation::Cancellation;
-use crate::cli::context::{Context, records};
+use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
 use crate::component::Mode;
 use crate::deployment::approval::Approval;
+use crate::deployment::count::count;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::record::{LedgerRecord, RecordStatus};
 use crate::deployment::rollout_plan::RolloutPlan;
@@ -152,9 +153,10 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let mut run_id = pending.map(|run| run.run_id.clone());
         if snapshot.pending.iter().any(|run| dead(&run)) {
             let published = self.prepared.ledger.publish_pending(&snapshot.pending)?;
-            self.context
-                .streams()
-                .note(&format!("  Published what earlier runs had left behind: {}\n", records(published)));
+            self.context.streams().note(&format!(
+                "  Published what earlier runs had left behind: {}\n",
+                count(published, "record")
+            ));
             *snapshot = self.prepared.ledger.read(&self.prepared.scope())?;
         }
         if run_id.is_none() {

@@ -10,6 +10,7 @@ use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::approval::Approval;
+use crate::deployment::count::count_are;
 use crate::deployment::observation::Observation;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, dependencies};
 use crate::deployment::rollout_report::{
@@ -146,7 +147,7 @@ impl Undertaking<'_, '_> {
     fn not_published(&self, plan: &RolloutPlan, unpublished: Unpublished) -> CommandError {
         let kept = unpublished.kept;
         let remote = self.prepared.ledger.remote().unwrap_or("the remote");
-        let records = if kept == 1 { "1 record is".to_owned() } else { format!("{kept} records are") };
+        let records = count_are(kept, "record");
         let message = unpublished.to_string();
         CommandError::from(unpublished.source)
             .message(message)
