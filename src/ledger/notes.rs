@@ -87,7 +87,7 @@ impl Ledger<'_> {
     }
 
     /// What the notes of these commits say, as the remote has them as of the last time that it was asked.
-    pub(super) fn known_notes_of<'c>(
+    pub(super) fn note_texts<'c>(
         &self,
         deployment: &DeploymentName,
         namespace: &str,

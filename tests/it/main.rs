@@ -22,6 +22,7 @@ mod describe;
 mod diff;
 mod docs;
 mod documents;
+mod execution;
 mod faults;
 mod health;
 mod images;

@@ -13,6 +13,7 @@ pub mod locks;
 pub mod promotion;
 pub mod protection;
 pub mod rollout;
+pub mod rollout_event;
 pub mod sbom;
 pub mod status;
 pub mod validate;
@@ -201,6 +202,7 @@ mod tests {
         check::<promotion::PromotionStatus>();
         check::<protection::ProtectionResult>();
         check::<rollout::RolloutResult>();
+        check::<rollout_event::RolloutEvent>();
         check::<sbom::SbomDiff>();
         check::<sbom::SbomSummary>();
         check::<status::DeploymentStatus>();
