@@ -137,7 +137,7 @@ impl CommandError {
         };
         streams.warn(&crate::render::error::text(error));
         let document = match format {
-            Some(Format::Json) => document::json(&**error).ok(),
+            Some(Format::Json | Format::CyclonedxJson | Format::SpdxJson) => document::json(&**error).ok(),
             Some(Format::Yaml) => document::yaml(&**error).ok(),
             Some(Format::Table) | None => None,
         };
@@ -354,6 +354,8 @@ impl From<LedgerError> for CommandError {
             }
             LedgerError::Deferred => Self::new(exit::FAILED, "deferred", message),
             LedgerError::LockLost(_) => Self::new(exit::LOCKED, "lock_lost", message),
+            LedgerError::NoteUnreadable { .. } => Self::new(exit::FAILED, "note_unreadable", message)
+                .hint(Hint::note("Somebody wrote it with other tools; `git notes --ref=… show` prints it")),
             LedgerError::NoteTooLarge(_) => Self::new(exit::FAILED, "note_too_large", message),
         }
     }
