@@ -69,7 +69,7 @@ fn a_pull_request_s_rollout_is_shown_where_reviewers_look() {
     assert_eq!(comments.len(), 1, "a second run edits the comment");
     let body = comments[0]["body"].as_str().unwrap();
     assert!(body.contains("dev ✅ · staging ✅ · prod ➖"), "{body}");
-    assert!(body.contains("**Next:** promote staging → **prod** 🔒"), "{body}");
+    assert!(body.contains("**Next:** promote staging → **prod**, which needs an approval 🔒"), "{body}");
     assert!(body.contains("/actions/runs/99/attempts/1"), "where dev comes from: {body}");
 }
 
