@@ -13,6 +13,8 @@ pub mod git;
 pub mod ledger;
 pub mod provider;
 pub mod render;
+pub mod results;
 pub mod rollout;
+pub mod sbom;
 pub mod scheduler;
 pub mod stacks;

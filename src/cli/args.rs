@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -23,7 +24,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = "ATMOS_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How data is printed
-    #[arg(long, global = true, env = "ATMOS_FORMAT", value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(long, global = true, env = "ATMOS_FORMAT", value_parser = format(), default_value = "table", value_name = "FORMAT")]
     pub format: Format,
     /// Print data and errors only
     #[arg(short, long, global = true)]
@@ -80,6 +81,25 @@ pub enum Format {
     Json,
     /// One YAML document
     Yaml,
+    /// CycloneDX, as JSON
+    CyclonedxJson,
+    /// SPDX, as JSON
+    SpdxJson,
+}
+
+/// The formats that every command knows.
+fn format() -> impl TypedValueParser<Value = Format> {
+    formats(&[Format::Table, Format::Json, Format::Yaml])
+}
+
+/// Those, and the formats of an SBOM.
+pub(super) fn any_format() -> impl TypedValueParser<Value = Format> {
+    formats(Format::value_variants())
+}
+
+fn formats(known: &'static [Format]) -> impl TypedValueParser<Value = Format> {
+    let names = PossibleValuesParser::new(known.iter().filter_map(Format::to_possible_value));
+    names.map(|name| Format::from_str(&name, false).unwrap_or_default())
 }
 
 /// When colours are used.

@@ -191,7 +191,7 @@ impl Context {
     ) -> Result<(), CommandError> {
         let output = match self.global.format {
             Format::Table => text(document, &self.presentation()),
-            Format::Json => document::json(document)?,
+            Format::Json | Format::CyclonedxJson | Format::SpdxJson => document::json(document)?,
             Format::Yaml => document::yaml(document)?,
         };
         if let Some(last) = &self.document {

@@ -63,7 +63,7 @@ async fn in_time(
             result = &mut attempt => {
                 return match result {
                     Err(error) if timed_out && !run.cancellation.is_cancelled() && error.is_cancelled() => {
-                        Err(ComponentError::TimedOut { after: timeout, source: Box::new(error) })
+                        Err(ComponentError::TimedOut { after: timeout, tail: error.tail().to_vec() })
                     }
                     result => result,
                 };

@@ -26,7 +26,7 @@ pub enum ComponentError {
     #[error("{program} answered with something that is not the JSON it should be")]
     Answer { program: String, source: serde_json::Error },
     #[error("it did not end within {} and was stopped", shown(*after))]
-    TimedOut { after: Duration, source: Box<ComponentError> },
+    TimedOut { after: Duration, tail: Vec<String> },
     /// Somebody changed the state between the plan and its apply.
     #[error("what was planned is out of date: the state has changed since, so nothing was applied")]
     StalePlan { tail: Vec<String> },
@@ -76,8 +76,7 @@ impl ComponentError {
     pub fn tail(&self) -> &[String] {
         match self {
             Self::Process(error) => error.tail(),
-            Self::TimedOut { source, .. } => source.tail(),
-            Self::StalePlan { tail } => tail,
+            Self::TimedOut { tail, .. } | Self::StalePlan { tail } => tail,
             _ => &[],
         }
     }

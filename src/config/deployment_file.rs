@@ -203,7 +203,7 @@ pub struct SbomSection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SbomFormat {
-    /// `CycloneDX`, as JSON.
+    /// CycloneDX, as JSON.
     CyclonedxJson,
     /// SPDX, as JSON.
     SpdxJson,

@@ -5,6 +5,7 @@
 //! `definitions.md`.
 
 pub mod approval;
+pub mod build_record;
 pub mod change;
 pub mod commit;
 pub mod configuration_diff;
@@ -21,6 +22,7 @@ pub mod health;
 pub mod image_binding;
 pub mod lock;
 pub mod names;
+pub mod note;
 pub mod observation;
 pub mod promotion;
 pub mod promotion_status;
@@ -34,7 +36,9 @@ pub mod state;
 pub mod template;
 pub mod variables;
 
+pub use build_record::BuildRecord;
 pub use commit::{CommitId, ObjectId};
 pub use definition::{Component, Deployment, PromotionRule, Target};
 pub use names::{ComponentKind, ComponentName, DeploymentName, TargetName};
+pub use note::NoteNamespace;
 pub use record::{Record, RecordId, RecordStatus};

@@ -47,6 +47,8 @@ pub struct PlannedComponent {
     pub commit: CommitId,
     /// When the commit was deployed to the target that it is promoted from.
     pub deployed_at: Option<Timestamp>,
+    /// The components of this rollout that come first.
+    pub waits_for: Vec<ComponentName>,
 }
 
 /// An approval that a rollout got.

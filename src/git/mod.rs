@@ -9,6 +9,7 @@ mod file_changes;
 pub mod history;
 pub mod objects;
 mod packed_refs;
+pub mod partial;
 mod pipes;
 pub mod process;
 pub mod redact;

@@ -102,6 +102,8 @@ pub struct Git {
     repository: PathBuf,
     work_tree: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
+    /// Settings that hold over the repository's: `key=value`.
+    settings: Vec<String>,
 }
 
 impl Git {
@@ -126,12 +128,20 @@ impl Git {
             repository: git_dir.to_owned(),
             work_tree: work_tree.map(Path::to_owned),
             environment,
+            settings: Vec::new(),
         }
     }
 
     /// The same repository with another folder to write files into.
     pub(super) fn with_work_tree(&self, work_tree: &Path) -> Self {
         Self { work_tree: Some(work_tree.to_owned()), ..self.clone() }
+    }
+
+    /// The same repository with its objects elsewhere: what is written goes there.
+    pub(super) fn with_objects_in(&self, objects: &Path, settings: Vec<String>) -> Self {
+        let mut git = Self { settings, ..self.clone() };
+        git.environment.push(("GIT_OBJECT_DIRECTORY".into(), objects.into()));
+        git
     }
 
     /// The caller's environment as git gets it.
@@ -146,6 +156,9 @@ impl Git {
         command.arg("-c").arg(safe_directory);
         // Object ids are given in full: git need not look, for each, whether a ref has it for a name.
         command.args(["-c", "core.warnAmbiguousRefs=false"]);
+        for setting in &self.settings {
+            command.arg("-c").arg(setting);
+        }
         let mut git_dir = OsString::from("--git-dir=");
         git_dir.push(&self.repository);
         command.arg(git_dir);

@@ -100,6 +100,11 @@ impl Repository {
         &self.git
     }
 
+    /// The executable, bound to another repository, with the caller's environment.
+    pub(super) fn other_git(&self, git_dir: &Path) -> Git {
+        Git::new(git_dir, None, self.environment.iter().cloned())
+    }
+
     /// The folder that all worktrees of the repository share.
     #[must_use]
     pub fn common_dir(&self) -> &Path {

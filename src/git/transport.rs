@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::deployment::ObjectId;
 
 use super::process::{Git, GitError};
+use super::refs::Ref;
+use super::repository::parse_id;
 
 /// How to fetch.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +65,24 @@ impl Git {
         }
         let (verb, code) = ("fetch".to_owned(), output.status.code());
         Err(GitError::Failed { verb, code, stderr: output.stderr })
+    }
+
+    /// What a remote has under exactly these names.
+    pub fn remote_refs(
+        &self,
+        remote: &str,
+        names: &[String],
+        limit: Option<Duration>,
+    ) -> Result<Vec<Ref>, GitError> {
+        let invocation = self.verb("ls-remote").args(["--refs", "--", remote]).args(names);
+        let output = invocation.limit(limit).run()?;
+        let text = String::from_utf8_lossy(&output);
+        let lines = text.lines().filter_map(|line| line.split_once('\t'));
+        // Git lists names that end so as well.
+        let wanted = lines.filter(|(_, name)| names.iter().any(|wanted| wanted == name));
+        wanted
+            .map(|(object, name)| Ok(Ref { name: name.to_owned(), object: parse_id("ls-remote", object)? }))
+            .collect()
     }
 
     /// Pushes with a lease on every ref; atomically, unless the caller gives that up.

@@ -15,12 +15,17 @@ const FOLDER_MODE: i32 = 0o040_000;
 impl ObjectStore {
     /// The note of a commit in the notes tree of `notes`; `None` where it has none.
     pub fn note(&self, notes: &ObjectId, commit: &CommitId) -> Result<Option<Vec<u8>>, ObjectError> {
+        self.note_blob(notes, commit)?.map(|blob| self.read_blob(&blob)).transpose()
+    }
+
+    /// The blob that holds the note of a commit, which need not be here; `None` where the commit has no note.
+    pub fn note_blob(&self, notes: &ObjectId, commit: &CommitId) -> Result<Option<ObjectId>, ObjectError> {
         let mut tree = self.commit_tree(notes)?;
         let mut rest = commit.as_str();
         loop {
             if let Some(entry) = tree.get_name(rest) {
-                let object = entry.to_object(self.repository())?;
-                return Ok(object.as_blob().map(|blob| blob.content().to_vec()));
+                let is_blob = entry.kind() == Some(git2::ObjectType::Blob);
+                return is_blob.then(|| from_oid(entry.id())).transpose();
             }
             let Some(folder) = rest.get(..2) else { return Ok(None) };
             let Some(id) = tree.get_name(folder).map(|entry| entry.id()) else { return Ok(None) };

@@ -2,17 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::deployment::build_record::build_id;
 use crate::deployment::ref_names::{BUILD_PREFIX, build_ref};
 use crate::deployment::{CommitId, ComponentName, DeploymentName};
 
 use super::codec::{BuildImage, decode_build};
 use super::{Ledger, LedgerError};
-
-/// The id of the build of a component at a commit, from which its ref follows.
-#[must_use]
-pub fn build_id(deployment: &DeploymentName, commit: &CommitId, component: &ComponentName) -> String {
-    format!("{deployment}.{commit}.{component}")
-}
 
 impl Ledger<'_> {
     /// The images that were built of these components, each at its commit; components without a build are missing.

@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use crate::deployment::lock::Lock;
 use crate::deployment::record::{Record, RecordStatus};
-use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName, ObjectId, TargetName};
+use crate::deployment::{
+    BuildRecord, CommitId, ComponentKind, ComponentName, DeploymentName, ObjectId, TargetName,
+};
 
 use super::canonical::{self, Entry};
 use super::yaml::{Mapping, parse};
@@ -388,6 +390,8 @@ struct BuildFields {
     kind: Option<String>,
     build_id: Option<String>,
     image: Option<String>,
+    tag: Option<String>,
+    inputs: Option<String>,
 }
 
 impl HasKind for BuildFields {
@@ -396,19 +400,46 @@ impl HasKind for BuildFields {
     }
 }
 
-/// What a rollout needs of a build record.
+/// What others need of a build record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildImage {
     pub build_id: Option<String>,
     /// `registry/name@sha256:…`
     pub image: String,
+    /// The tag that was pushed besides.
+    pub tag: Option<String>,
+    /// A digest of everything beside the commit that the image depends on.
+    pub inputs: Option<String>,
+}
+
+/// Writes a build record.
+#[must_use]
+pub fn encode_build(record: &BuildRecord) -> String {
+    message("Build")
+        .text("build_id", Some(&record.id()))
+        .text("deployment", Some(record.deployment.as_str()))
+        .text("component", Some(record.component.as_str()))
+        .text("target", Some(record.target.as_str()))
+        .text("git_sha", Some(record.commit.as_str()))
+        .text("image", Some(&record.image))
+        .text("tag", record.tag.as_deref())
+        .text("inputs", Some(&record.inputs))
+        .text("builder", Some(&record.builder))
+        .text("engine", Some(&record.engine))
+        .text("built_by", Some(&record.built_by))
+        .time("timestamp", Some(record.timestamp))
+        .text("run_id", Some(&record.run_id))
+        .finish()
 }
 
 /// Reads a build record.
 pub fn decode_build(message: &[u8]) -> Result<BuildImage, CodecError> {
     let (fields, _) = Message::read::<BuildFields>(message, "Build")?;
     match fields.image {
-        Some(image) if image.contains("@sha256:") => Ok(BuildImage { build_id: fields.build_id, image }),
+        Some(image) if image.contains("@sha256:") => {
+            let BuildFields { build_id, tag, inputs, .. } = fields;
+            Ok(BuildImage { build_id, image, tag, inputs })
+        }
         image => Err(field("image", &image.unwrap_or_default())),
     }
 }

@@ -1,7 +1,6 @@
 //! Reading the history: the tags of a target or a component, newest first.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::thread;
 
 use jiff::Timestamp;
 
@@ -10,7 +9,6 @@ use crate::deployment::ref_names::{
     ComponentAddress, RECORD_TAG_PREFIX, TAGS_PREFIX, component_segment, record_tag_prefix,
 };
 use crate::deployment::{CommitId, ComponentName, DeploymentName, ObjectId, RecordId, TargetName};
-use crate::git::ObjectStore;
 use crate::git::refs::Ref;
 
 use super::codec::{Found, decode_record};
@@ -18,12 +16,6 @@ use super::pending::{PENDING_PREFIX, PendingRun};
 use super::refs::KnownRefs;
 use super::sync::Freshness;
 use super::{Ledger, LedgerError};
-
-/// From this number on, starting a thread is worth its while.
-const MANY: usize = 128;
-
-/// A record's identity, which its tag's name says, and the tag's object.
-type HistoryTag = (RecordId, ObjectId);
 
 /// Which records to read.
 #[derive(Debug, Clone)]
@@ -94,18 +86,17 @@ impl Ledger<'_> {
         });
         tags.sort_by(|(left, _), (right, _)| right.cmp_age(left));
         let total = tags.len();
-        let limit = query.limit.unwrap_or(usize::MAX);
-        let (shown, older) = tags.split_at(limit.min(total));
-        let mut records = self.read_records(shown);
-        // In place of those that cannot be read.
-        let missing = shown.len() - records.len();
-        records.extend(older.iter().filter_map(|tag| self.read_record_named(tag)).take(missing));
+        let mut records: Vec<_> = tags
+            .into_iter()
+            .filter_map(|(id, object)| self.read_record_named(id, &object))
+            .take(query.limit.unwrap_or(usize::MAX))
+            .collect();
         records.sort_by(|left, right| right.compare_age(left));
         Ok(History { records, total, pending })
     }
 
     /// The record tags among refs. Other tags that somebody keeps there are passed over with a warning.
-    fn record_tags(&self, refs: Vec<Ref>) -> Vec<HistoryTag> {
+    fn record_tags(&self, refs: Vec<Ref>) -> Vec<(RecordId, ObjectId)> {
         let mut tags = Vec::with_capacity(refs.len());
         for Ref { name, object } in refs {
             match RecordId::parse(name.strip_prefix(TAGS_PREFIX).unwrap_or(&name)) {
@@ -133,7 +124,7 @@ impl Ledger<'_> {
         let full: Vec<_> = prefixes.iter().map(|prefix| format!("{TAGS_PREFIX}{prefix}")).collect();
         let mut histories: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
         for (id, object) in self.record_tags(self.repository.refs(&full)?) {
-            if let Some(record) = self.read_record_named(&(id, object)) {
+            if let Some(record) = self.read_record_named(id, &object) {
                 histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
             }
         }
@@ -198,34 +189,16 @@ impl Ledger<'_> {
         self.decode(id, object, tag.target, &tag.message)
     }
 
-    /// Reads the records behind history tags; many of them on two threads, because taking a record apart takes as long as
-    /// getting it.
-    fn read_records(&self, tags: &[HistoryTag]) -> Vec<LedgerRecord> {
-        if tags.len() < MANY {
-            return tags.iter().filter_map(|tag| self.read_record_named(tag)).collect();
-        }
-        let (first, second) = tags.split_at(tags.len() / 2);
-        let repository = self.repository;
-        let read = |objects: &ObjectStore, tags: &[HistoryTag]| -> Vec<_> {
-            tags.iter().map(|tag| read_tagged(objects, tag)).collect()
-        };
-        let (first, second) = thread::scope(|scope| {
-            let second = scope.spawn(|| repository.objects().map(|objects| read(&objects, second)));
-            let first = read(&self.objects, first);
-            (first, second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        let second = second.unwrap_or_else(|error| vec![Err(error.to_string())]);
-        first.into_iter().chain(second).filter_map(|read| self.or_warn(read)).collect()
-    }
-
     /// Reads the record behind a history tag.
-    fn read_record_named(&self, tag: &HistoryTag) -> Option<LedgerRecord> {
-        self.or_warn(read_tagged(&self.objects, tag))
-    }
-
-    /// Says what could not be read.
-    fn or_warn(&self, read: Result<LedgerRecord, String>) -> Option<LedgerRecord> {
-        read.map_err(|warning| self.warn(warning)).ok()
+    fn read_record_named(&self, id: RecordId, object: &ObjectId) -> Option<LedgerRecord> {
+        let tag = match self.objects.read_tag(object) {
+            Ok(tag) => tag,
+            Err(error) => {
+                self.warn(format!("{} is skipped: {error}", id.tag_name()));
+                return None;
+            }
+        };
+        self.decode(id, object, tag.target, &tag.message)
     }
 
     fn decode(
@@ -235,26 +208,19 @@ impl Ledger<'_> {
         target: ObjectId,
         message: &[u8],
     ) -> Option<LedgerRecord> {
-        self.or_warn(decode(id, object, target, message))
-    }
-}
-
-/// Reads the record behind a history tag; an error says what is skipped and why.
-fn read_tagged(objects: &ObjectStore, (id, object): &HistoryTag) -> Result<LedgerRecord, String> {
-    let tag = objects.read_tag(object).map_err(|error| format!("{} is skipped: {error}", id.tag_name()))?;
-    decode(id.clone(), object, tag.target, &tag.message)
-}
-
-fn decode(id: RecordId, object: &ObjectId, target: ObjectId, message: &[u8]) -> Result<LedgerRecord, String> {
-    let found = Found {
-        deployment: &id.deployment,
-        target: &id.target,
-        component: &id.component,
-        timestamp: id.timestamp,
-        commit: CommitId(target),
-    };
-    match decode_record(message, found) {
-        Ok(record) => Ok(LedgerRecord { id, object: object.clone(), record }),
-        Err(error) => Err(format!("{} is skipped: {error}", id.tag_name())),
+        let found = Found {
+            deployment: &id.deployment,
+            target: &id.target,
+            component: &id.component,
+            timestamp: id.timestamp,
+            commit: CommitId(target),
+        };
+        match decode_record(message, found) {
+            Ok(record) => Some(LedgerRecord { id, object: object.clone(), record }),
+            Err(error) => {
+                self.warn(format!("{} is skipped: {error}", id.tag_name()));
+                None
+            }
+        }
     }
 }

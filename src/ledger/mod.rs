@@ -17,6 +17,7 @@ mod locks;
 mod notes;
 mod observations;
 mod pending;
+mod publication;
 mod refs;
 mod session;
 mod snapshot;
@@ -30,12 +31,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::deployment::record::LedgerRecord;
-use crate::deployment::{ComponentName, DeploymentName, Record, RecordId, TargetName};
+use crate::deployment::{
+    CommitId, ComponentName, DeploymentName, NoteNamespace, Record, RecordId, TargetName,
+};
 use crate::git::objects::ObjectError;
 use crate::git::repository::{Repository, RepositoryError};
 use crate::git::{GitError, ObjectStore};
 
-pub use build_records::build_id;
 pub use codec::BuildImage;
 pub use failpoint::failpoint;
 pub use history::{History, HistoryQuery};
@@ -43,6 +45,7 @@ pub use holder::Holder;
 pub use locks::{AcquireError, Acquired, LockRequest, abandoned};
 pub use observations::Observed;
 pub use pending::PendingRun;
+pub use publication::{NoteEdit, Publication, Unite};
 pub use session::{Session, Unpublished};
 pub use snapshot::Snapshot;
 pub use sync::Freshness;
@@ -73,6 +76,9 @@ pub enum LedgerError {
     Deferred,
     #[error("the note has {} MB; notes of more than 50 MB belong into other storage", .0 / 1_000_000)]
     NoteTooLarge(usize),
+    /// What is noted there already cannot be united with what is to be added, and is never overwritten.
+    #[error("the {namespace} note of commit {} cannot be added to: {reason}", commit.short())]
+    NoteUnreadable { namespace: NoteNamespace, commit: CommitId, reason: String },
 }
 
 /// What the ledger is about: which part of it a command reads.

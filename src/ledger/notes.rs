@@ -87,7 +87,7 @@ impl Ledger<'_> {
     }
 
     /// What the notes of these commits say, as the remote has them as of the last time that it was asked.
-    pub(super) fn notes_of<'c>(
+    pub(super) fn note_texts<'c>(
         &self,
         deployment: &DeploymentName,
         namespace: &str,
@@ -111,7 +111,7 @@ impl Ledger<'_> {
         Ok(KnownRefs::sort(self.repository.refs(&names)?, self.remote()))
     }
 
-    fn check_size(&self, size: usize) -> Result<(), LedgerError> {
+    pub(super) fn check_size(&self, size: usize) -> Result<(), LedgerError> {
         if size > TOO_LARGE {
             return Err(LedgerError::NoteTooLarge(size));
         }

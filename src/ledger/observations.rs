@@ -70,7 +70,7 @@ impl Ledger<'_> {
         commits.dedup();
         let mut last = ByPlace::new();
         for (commit, text) in
-            commits.iter().zip(self.notes_of(&state.deployment, namespace, commits.iter().copied())?)
+            commits.iter().zip(self.note_texts(&state.deployment, namespace, commits.iter().copied())?)
         {
             // What others wrote there is none of our business.
             let observations =

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::deployment::ObjectId;
 use crate::deployment::ref_names::{LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX, STATE_PREFIX};
+use crate::git::Git;
 use crate::git::refs::{Expected, RefUpdate};
 use crate::git::transport::{PushOutcome, PushUpdate};
 
@@ -78,7 +79,16 @@ impl Step {
 impl Ledger<'_> {
     /// Pushes a step once. A refusal that trying again cannot change is an error.
     pub(super) fn push_step(&self, remote: &str, step: &Step) -> Result<StepOutcome, LedgerError> {
-        let git = self.repository.git();
+        self.push_step_with(self.repository.git(), remote, step)
+    }
+
+    /// Likewise, with a git that finds the step's objects.
+    pub(super) fn push_step_with(
+        &self,
+        git: &Git,
+        remote: &str,
+        step: &Step,
+    ) -> Result<StepOutcome, LedgerError> {
         let limit = Some(self.options.write_limit);
         match git.push(remote, step.updates(), true, limit)? {
             PushOutcome::Accepted => Ok(StepOutcome::Accepted),
@@ -156,7 +166,7 @@ impl Ledger<'_> {
     }
 
     /// Carries a step out in a repository without a remote.
-    fn carry_out_here(&self, step: &Step, reason: &str) -> Result<StepOutcome, LedgerError> {
+    pub(super) fn carry_out_here(&self, step: &Step, reason: &str) -> Result<StepOutcome, LedgerError> {
         let updates: Vec<_> = step
             .updates
             .iter()

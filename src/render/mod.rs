@@ -12,6 +12,7 @@ macro_rules! push {
     }};
 }
 
+pub mod attach;
 pub mod describe;
 pub mod diff;
 pub mod document;
@@ -25,6 +26,7 @@ pub mod promotion_graph;
 pub mod promotion_status;
 pub mod protection;
 pub mod rollout;
+pub mod sbom;
 pub mod status;
 pub mod stream;
 mod style;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The modules that a module may use, beside itself. `cli` and the two roots may use everything.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("cancellation", &[]),
     ("deployment", &[]),
     ("git", &["deployment"]),
@@ -15,8 +15,10 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("component", &["cancellation", "deployment"]),
     ("scheduler", &["cancellation", "deployment"]),
     ("ledger", &["deployment", "git"]),
-    ("render", &["deployment"]),
+    ("render", &["deployment", "results", "sbom"]),
+    ("results", &["deployment"]),
     ("rollout", &["cancellation", "component", "config", "deployment", "git", "ledger", "scheduler"]),
+    ("sbom", &["deployment"]),
     ("vendor", &["deployment"]),
 ];
 

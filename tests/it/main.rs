@@ -7,10 +7,14 @@
     reason = "a test fails by panicking, and says on stderr why it was skipped"
 )]
 
+mod attach;
 mod bad_input;
 mod checkouts;
+mod ci_approvals;
+mod ci_faults;
 mod ci_files;
 mod ci_inputs;
+mod ci_reports;
 mod concurrency;
 mod contracts;
 mod deployment_stacks;
@@ -18,6 +22,7 @@ mod describe;
 mod diff;
 mod docs;
 mod documents;
+mod execution;
 mod faults;
 mod health;
 mod images;

@@ -327,3 +327,25 @@ fn drift_is_found_noted_and_shown_to_whoever_asks_later() {
     checkout.atmos(check).succeeded().shows("no drift detected");
     assert_eq!(workdirs(&checkout), [""; 0].map(std::path::PathBuf::from));
 }
+
+#[test]
+fn rollouts_of_two_targets_at_once_in_one_checkout_do_not_disturb_each_other() {
+    let mut environment = TestEnvironment::new();
+    let Some((checkout, remote)) = shop(&mut environment) else { return };
+    let lines =
+        ["--target dev", "--target staging --skip-promotion-check", "--target prod --skip-promotion-check"];
+    let running = lines.map(|line| checkout.start(&format!("deployment rollout shop {line}"), &[]));
+    for run in running {
+        run.wait().succeeded();
+    }
+    for (target, size) in [("dev", 1), ("staging", 2), ("prod", 3)] {
+        let app = output(&checkout, target, "app", "app");
+        assert_eq!(
+            (&app["size"], &app["network"]),
+            (&json!(size), &json!(format!("{target}-shop-1 10.0.0.0/16")))
+        );
+        assert_eq!(remote.state("shop", target, "app"), checkout.head());
+    }
+    assert_eq!(remote.locks(), [""; 0]);
+    assert_eq!(workdirs(&checkout), [""; 0].map(std::path::PathBuf::from));
+}

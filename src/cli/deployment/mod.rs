@@ -1,5 +1,6 @@
 //! `atmos deployment <verb>`: one file per verb.
 
+mod attach;
 mod ci;
 mod describe;
 mod diff;
@@ -12,6 +13,7 @@ mod promotion_graph;
 mod promotion_status;
 mod protect;
 mod rollout;
+mod sbom;
 mod status;
 mod unlock;
 mod validate;
@@ -32,7 +34,9 @@ pub struct DeploymentArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Attach(attach::Args),
     Rollout(rollout::Args),
+    Sbom(sbom::Args),
     Status(status::Args),
     History(history::Args),
     Diff(diff::Args),
@@ -55,7 +59,9 @@ pub(super) fn run(args: &DeploymentArgs, context: &Context) -> Result<ExitCode, 
 
 fn run_verb(verb: &Verb, context: &Context) -> Result<ExitCode, CommandError> {
     match verb {
+        Verb::Attach(args) => attach::run(args, context),
         Verb::Rollout(args) => rollout::run(args, context),
+        Verb::Sbom(args) => sbom::run(args, context),
         Verb::Status(args) => status::run(args, context),
         Verb::History(args) => history::run(args, context),
         Verb::Diff(args) => diff::run(args, context),
@@ -69,6 +75,6 @@ fn run_verb(verb: &Verb, context: &Context) -> Result<ExitCode, CommandError> {
         Verb::Locks(args) => locks::run(args, context),
         Verb::Matrix(args) => matrix::run(args, context),
         Verb::Protect(args) => protect::run(args, context),
-        Verb::Ci(ci::Args {}) => ci::run(context),
+        Verb::Ci(ci::Args {}) => Ok(ci::run(context)),
     }
 }

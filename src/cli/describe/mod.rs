@@ -104,7 +104,7 @@ impl Tree {
 /// Prints a description: YAML unless JSON is asked for.
 fn print(context: &Context, description: &impl Serialize) -> Result<ExitCode, CommandError> {
     let text = match context.global().format {
-        Format::Json => document::plain_json(description)?,
+        Format::Json | Format::CyclonedxJson | Format::SpdxJson => document::plain_json(description)?,
         Format::Table | Format::Yaml => document::plain_yaml(description)?,
     };
     context.streams().data(&text)?;

@@ -3,6 +3,7 @@
 //! Keys are `snake_case` and absent rather than null, object ids are in full, times are RFC 3339 in UTC.
 //! Changes are additive only. The schemas in `schema/` are generated from these types.
 
+pub mod attach;
 pub mod describe;
 pub mod diff;
 pub mod error;
@@ -12,6 +13,8 @@ pub mod locks;
 pub mod promotion;
 pub mod protection;
 pub mod rollout;
+pub mod rollout_event;
+pub mod sbom;
 pub mod status;
 pub mod validate;
 
@@ -175,6 +178,7 @@ mod tests {
             message: "0123456789".to_owned(),
             details: Vec::new(),
             hints: Vec::new(),
+            locations: Vec::new(),
             exit_code: 1,
         };
         let value: Value = serde_yaml::from_str(&yaml(&error).unwrap()).unwrap();
@@ -183,6 +187,7 @@ mod tests {
 
     #[test]
     fn the_committed_schemas_are_current() {
+        check::<attach::AttachResult>();
         check::<describe::DeploymentDescription>();
         check::<diff::DeploymentDiff>();
         check::<error::Error>();
@@ -197,6 +202,9 @@ mod tests {
         check::<promotion::PromotionStatus>();
         check::<protection::ProtectionResult>();
         check::<rollout::RolloutResult>();
+        check::<rollout_event::RolloutEvent>();
+        check::<sbom::SbomDiff>();
+        check::<sbom::SbomSummary>();
         check::<status::DeploymentStatus>();
         check::<validate::ValidationReport>();
     }

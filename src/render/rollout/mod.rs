@@ -157,6 +157,7 @@ mod tests {
                     previous_commit: Some(commit("abc123d")),
                     commit: commit("def456a"),
                     deployed_at: Some(time("2025-01-22T12:00:00Z")),
+                    waits_for: Vec::new(),
                 })
                 .to_vec(),
         }

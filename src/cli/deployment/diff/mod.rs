@@ -2,6 +2,9 @@
 
 mod configuration;
 mod side;
+mod step;
+
+pub(super) use step::{Step, of_step};
 
 use std::process::ExitCode;
 
@@ -204,10 +207,14 @@ fn compare_commits(
     }
     std::thread::scope(|scope| {
         let files = with_files.then(|| scope.spawn(|| git.file_changes(from, to, args.show_code)));
-        let divergence = git.divergence(from, to, COMMITS_LISTED)?;
+        let divergence = divergence_of(git, from, to)?;
         let files = files.map(|files| files.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         Ok((divergence, files.transpose()?))
     })
+}
+
+fn divergence_of(git: &Git, from: &CommitId, to: &CommitId) -> Result<Divergence, GitError> {
+    if from == to { Ok(Divergence::default()) } else { git.divergence(from, to, COMMITS_LISTED) }
 }
 
 fn summaries(repository: &Repository, divergence: &Divergence) -> Result<Vec<CommitSummary>, CommandError> {

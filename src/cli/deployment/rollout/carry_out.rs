@@ -1,6 +1,7 @@
 //! From the request to the result: decide, agree, lock, decide again on what is true now, act, record.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -180,6 +181,8 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let ledger = &self.prepared.ledger;
         let request = self.lock_request(plan, run_id);
         let commits: Vec<_> = distinct_commits(plan).into_iter().cloned().collect();
+        self.not_cancelled()?;
+        let mut told = false;
         let acquired = ledger.acquire(
             &request,
             snapshot,
@@ -189,8 +192,20 @@ impl<'u, 'r> Undertaking<'u, 'r> {
                     .transpose()
                     .map(|update| update.into_iter().collect())
             },
-            &mut |held| self.tell_waiting(held),
+            &mut |held| {
+                if !std::mem::replace(&mut told, true) {
+                    self.tell_waiting(held);
+                }
+                if self.cancellation.is_cancelled() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            },
         );
+        if acquired.is_err() {
+            self.not_cancelled()?;
+        }
         let acquired = acquired
             .map_err(|error| not_acquired(&plan.deployment, &plan.target, error, &self.context.clock()))?;
         crate::ledger::failpoint("locked");
@@ -204,6 +219,15 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         })?;
         session.begin_from(&fresh);
         Ok(Locked { session, fresh, checkouts })
+    }
+
+    /// Ends a rollout that somebody has cancelled while it did not hold its locks yet.
+    fn not_cancelled(&self) -> Result<(), CommandError> {
+        if !self.cancellation.is_cancelled() {
+            return Ok(());
+        }
+        let message = "The rollout was cancelled before anything was applied";
+        Err(CommandError::new(exit::INTERRUPTED, "cancelled", message))
     }
 
     fn tell_waiting(&self, held: &[HeldLock]) {

@@ -88,7 +88,25 @@ pub struct Args {
     keep_workdir: bool,
 }
 
+/// What a rollout is about, as far as the command line says.
+pub(super) struct Subject {
+    pub(super) deployment: DeploymentName,
+    pub(super) target: Option<TargetName>,
+    pub(super) dry_run: bool,
+    /// The components that it is limited to.
+    pub(super) components: Vec<String>,
+}
+
 impl Args {
+    pub(super) fn subject(&self) -> Subject {
+        Subject {
+            deployment: self.deployment.clone(),
+            target: self.target.clone(),
+            dry_run: self.plan,
+            components: self.component.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     /// The flags of somebody who gave none.
     fn of_nothing(deployment: DeploymentName) -> Self {
         Self {

@@ -1,0 +1,47 @@
+//! `atmos deployment sbom diff`: which dependencies a promotion changes.
+
+use std::process::ExitCode;
+
+use super::{load, subject_of_target};
+use crate::cli::context::{Context, known_target};
+use crate::cli::error::CommandError;
+use crate::deployment::{DeploymentName, TargetName};
+use crate::render;
+use crate::render::document::sbom::SbomDiff;
+use crate::sbom;
+
+/// Compare what runs on two targets: which dependencies a promotion would change
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  atmos deployment sbom diff payment-service prod staging")]
+pub(super) struct Args {
+    /// The deployment
+    deployment: DeploymentName,
+    /// What is compared
+    from: TargetName,
+    /// With what
+    to: TargetName,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let deployment = project.deployment(context, &args.deployment)?;
+    let ledger = context.ledger(&repository, &project.config)?;
+    let mut boms = Vec::new();
+    for target in [&args.from, &args.to] {
+        known_target(&deployment, target)?;
+        let subject = subject_of_target(context, &ledger, &deployment, target)?;
+        boms.push(load(context, &ledger, &deployment, &subject)?);
+    }
+    let [from, to] = &boms[..] else { return Ok(ExitCode::SUCCESS) };
+    let diff = SbomDiff {
+        deployment: args.deployment.clone(),
+        from: args.from.clone(),
+        to: args.to.clone(),
+        comparison: sbom::compare(from, to),
+    };
+    context.print(&diff, render::sbom::diff)?;
+    context.say_warnings(&ledger);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,146 @@
+//! `atmos deployment sbom`: what is deployed made of.
+
+mod diff;
+mod load;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::cli::args::{Format, any_format};
+use crate::cli::context::{Context, known_component, known_target};
+use crate::cli::error::{CommandError, exit};
+use crate::deployment::names::ComponentReference;
+use crate::deployment::{Deployment, DeploymentName, TargetName};
+use crate::ledger::Ledger;
+use crate::render;
+use crate::render::document;
+use crate::render::document::sbom::SbomSummary;
+use crate::sbom::{self, Bom};
+
+pub(in crate::cli) use load::{Subject, load, subject_of_target};
+
+/// Show what a deployment is made of: its software bill of materials
+///
+/// Of a target, each component's is that of the commit that runs there. Without a target and a commit, it is the
+/// deployment's default target, or the commit that is checked out.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = "Examples:
+  atmos deployment sbom payment-service --target prod
+  atmos deployment sbom payment-service --git-sha abc123def
+  atmos deployment sbom payment-service --target prod --output sbom.json
+  atmos deployment sbom payment-service --target prod --summary
+  atmos deployment sbom payment-service --target prod --format spdx-json
+  atmos deployment sbom diff payment-service prod staging")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// The deployment
+    #[arg(required = true)]
+    deployment: Option<DeploymentName>,
+    /// What runs on this target
+    #[arg(long, value_name = "TARGET", conflicts_with = "git_sha")]
+    target: Option<TargetName>,
+    /// What is noted on this commit
+    #[arg(long, value_name = "COMMIT")]
+    git_sha: Option<String>,
+    /// Only this component; may be given several times
+    #[arg(long, value_name = "COMPONENT")]
+    component: Vec<ComponentReference>,
+    /// The essentials alone, and how many vulnerabilities scans have found
+    #[arg(long)]
+    summary: bool,
+    /// Write the SBOM to this file
+    #[arg(long, value_name = "FILE", conflicts_with = "summary")]
+    output: Option<PathBuf>,
+    /// How it is printed; json is CycloneDX, as cyclonedx-json
+    #[arg(long, global = true, env = "ATMOS_FORMAT", value_parser = any_format(), default_value = "table", value_name = "FORMAT")]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Diff(diff::Args),
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let Some(name) = &args.deployment else {
+        return match &args.action {
+            Some(Action::Diff(diff)) => diff::run(diff, context),
+            None => Err(CommandError::usage("which deployment?")),
+        };
+    };
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let deployment = project.deployment(context, name)?;
+    let ledger = context.ledger(&repository, &project.config)?;
+    let mut subject = match (&args.git_sha, target(args, &deployment)?) {
+        (Some(revision), _) => {
+            let commit = crate::cli::revision::resolve_commit(context, &repository, &ledger, revision)?;
+            Subject::commit(commit)
+        }
+        (None, Some(target)) => subject_of_target(context, &ledger, &deployment, &target)?,
+        (None, None) => Subject::commit(repository.head()?),
+    };
+    let mut wanted = Vec::new();
+    for reference in &args.component {
+        wanted.push(known_component(&deployment, reference)?.name.clone());
+    }
+    subject.restrict(&wanted);
+    let bom = load(context, &ledger, &deployment, &subject)?;
+    let result = show(args, context, &ledger, &deployment, &subject, bom);
+    context.say_warnings(&ledger);
+    result
+}
+
+/// The target that is asked for, or the default one where nothing is asked for.
+fn target(args: &Args, deployment: &Deployment) -> Result<Option<TargetName>, CommandError> {
+    let target = match (&args.target, &args.git_sha) {
+        (Some(target), _) => Some(target),
+        (None, Some(_)) => None,
+        (None, None) => deployment.context.default_target.as_ref(),
+    };
+    if let Some(target) = target {
+        known_target(deployment, target)?;
+    }
+    Ok(target.cloned())
+}
+
+fn show(
+    args: &Args,
+    context: &Context,
+    ledger: &Ledger<'_>,
+    deployment: &Deployment,
+    subject: &Subject,
+    bom: Bom,
+) -> Result<ExitCode, CommandError> {
+    if args.summary {
+        let vulnerabilities = load::vulnerabilities(context, ledger, deployment, subject)?;
+        let summary = SbomSummary::new(
+            &deployment.name,
+            subject.target.as_ref(),
+            subject.commits(),
+            sbom::summarise(&bom),
+            vulnerabilities,
+        );
+        context.print(&summary, render::sbom::summary)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = match (args.format, &args.output) {
+        (Format::Table, None) => render::sbom::tree(&sbom::summarise(&bom), &context.presentation()),
+        (Format::Table | Format::Json | Format::CyclonedxJson, _) => bom.to_json(),
+        (Format::Yaml, _) => document::plain_yaml(&bom.into_value())?,
+        (Format::SpdxJson, _) => document::plain_json(&sbom::to_spdx(&bom))?,
+    };
+    let Some(file) = &args.output else {
+        context.streams().data(&text)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    std::fs::write(context.directory().join(file), &text).map_err(|error| {
+        CommandError::new(exit::FAILED, "files", format!("cannot write {}: {error}", file.display()))
+    })?;
+    context.streams().note(&format!("Wrote {} ({})\n", file.display(), render::sbom::size(text.len())));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,136 @@
+//! A part of a remote's objects: everything but the files, and of the files those that somebody has asked for.
+//!
+//! A ref of notes can lead to thousands of large files, of which a command reads one. Git fetches such a thing in part
+//! (`--filter=blob:none`), but would make the whole repository a partial clone by it, which a checkout never asked to
+//! be. So these objects have a place of their own, a bare repository inside of this one. The remote is reached with
+//! this repository's configuration and credentials all the same.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::deployment::ObjectId;
+
+use super::objects::ObjectStore;
+use super::process::{Git, GitError};
+use super::refs::{Expected, Ref, RefUpdate};
+use super::repository::{Repository, RepositoryError};
+
+/// Where it is, below the folder that all worktrees share.
+const FOLDER: &str = "atmos/partial.git";
+
+/// The objects of one remote that are here in part.
+#[derive(Debug)]
+pub struct Partial {
+    remote: String,
+    /// This repository's configuration, the part's objects.
+    transport: Git,
+    /// The part as a repository of its own: its refs are what the remote had when it was asked last.
+    own: Git,
+    objects: ObjectStore,
+}
+
+impl Repository {
+    /// Opens the part of a remote's objects; makes room for it first where there is none.
+    pub fn partial(&self, remote: &str) -> Result<Partial, RepositoryError> {
+        let folder = self.common_dir().join(FOLDER);
+        if !folder.exists() {
+            self.make_room(&folder)?;
+        }
+        let settings = vec![
+            format!("remote.{remote}.promisor=true"),
+            format!("remote.{remote}.partialclonefilter=blob:none"),
+        ];
+        let transport = self.git().with_objects_in(&folder.join("objects"), settings);
+        let own = self.other_git(&folder);
+        let objects = ObjectStore::open(&folder)?;
+        Ok(Partial { remote: remote.to_owned(), transport, own, objects })
+    }
+
+    /// Makes an empty repository beside its place, and puts it there whole: others may do the same at this moment.
+    fn make_room(&self, folder: &Path) -> Result<(), GitError> {
+        let draft = folder.with_extension(uuid::Uuid::now_v7().simple().to_string());
+        fs::create_dir_all(draft.join("objects/info"))?;
+        let format = self.git().verb("rev-parse").arg("--show-object-format").run()?;
+        let format = format!("--object-format={}", String::from_utf8_lossy(&format).trim());
+        let git = self.other_git(&draft);
+        let init = |more: &[&str]| {
+            git.verb("init").args(["--bare", "--quiet", "--template=", &format]).args(more).output()
+        };
+        // Git before 2.45 knows one format of refs, and not the flag.
+        if !init(&["--ref-format=files"])?.status.success() {
+            git.verb("init").args(["--bare", "--quiet", "--template=", &format]).run()?;
+        }
+        // What is here already need not be fetched.
+        let mut line = self.common_dir().join("objects").into_os_string().into_encoded_bytes();
+        line.push(b'\n');
+        fs::write(draft.join("objects/info/alternates"), line)?;
+        match fs::rename(&draft, folder) {
+            Err(_) if folder.exists() => Ok(fs::remove_dir_all(&draft)?),
+            moved => Ok(moved?),
+        }
+    }
+}
+
+impl Partial {
+    /// The objects that are here.
+    #[must_use]
+    pub const fn objects(&self) -> &ObjectStore {
+        &self.objects
+    }
+
+    /// Git with this repository's configuration and the part's objects, to push what was written here.
+    #[must_use]
+    pub const fn transport(&self) -> &Git {
+        &self.transport
+    }
+
+    /// What the remote had under these names when it was asked last.
+    pub fn last_seen(&self, names: &[String]) -> Result<BTreeMap<String, ObjectId>, GitError> {
+        let refs = self.own.refs(names)?.into_iter();
+        Ok(refs.filter(|found| names.contains(&found.name)).map(|found| (found.name, found.object)).collect())
+    }
+
+    /// Asks the remote what it has under these names, and gets all of it but the files.
+    pub fn fetch(&self, names: &[String], limit: Duration) -> Result<BTreeMap<String, ObjectId>, GitError> {
+        let refs = self.transport.remote_refs(&self.remote, names, Some(limit))?.into_iter();
+        let tips: BTreeMap<_, _> = refs.map(|Ref { name, object }| (name, object)).collect();
+        let missing: Vec<_> = tips.values().filter(|tip| !self.objects.contains(tip)).collect();
+        if !missing.is_empty() {
+            self.transport
+                .verb("fetch")
+                .args(["--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"])
+                .args(["--no-recurse-submodules", "--refmap=", "--filter=blob:none", "--"])
+                .arg(&self.remote)
+                .args(missing.iter().map(|tip| tip.as_str()))
+                .limit(Some(limit))
+                .run()?;
+        }
+        self.remember(names, &tips)?;
+        Ok(tips)
+    }
+
+    /// Remembers what the remote has under these names.
+    pub fn remember(&self, names: &[String], tips: &BTreeMap<String, ObjectId>) -> Result<(), GitError> {
+        let known = self.last_seen(names)?;
+        let changed = names.iter().filter(|name| known.get(*name) != tips.get(*name));
+        let updates: Vec<_> = changed
+            .map(|name| RefUpdate {
+                name: name.clone(),
+                new: tips.get(name).cloned(),
+                expected: Expected::Anything,
+            })
+            .collect();
+        if updates.is_empty() {
+            Ok(())
+        } else {
+            self.own.update_refs(&updates, "atmos: as the remote has it")
+        }
+    }
+
+    /// Reads a file; gets it from the remote where it is not here.
+    pub fn read_blob(&self, id: &ObjectId, limit: Duration) -> Result<Vec<u8>, GitError> {
+        self.transport.verb("cat-file").args(["blob", id.as_str()]).limit(Some(limit)).run()
+    }
+}

@@ -1,0 +1,289 @@
+//! What is published of a commit besides its rollouts: notes, which can be large, and records of builds.
+//!
+//! Everything of one publication arrives in one push or not at all. A note that is there already is united with, never
+//! overwritten: where somebody else was faster, theirs is read and united with again. Of a ref of notes only the notes
+//! of the commits in question are read (`git::partial`), so that one SBOM of a thousand costs one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use crate::deployment::ref_names::{build_ref, notes_ref};
+use crate::deployment::{BuildRecord, CommitId, DeploymentName, NoteNamespace, ObjectId};
+use crate::git::partial::Partial;
+use crate::git::refs::{Expected, RefUpdate};
+use crate::git::transport::PushUpdate;
+
+use super::step::{PERSISTENCE, Step, StepOutcome, backoff};
+use super::{Freshness, Ledger, LedgerError, codec, notes};
+
+/// Makes one note of two. The second is the newer one. An error says what the first is instead of a note.
+pub type Unite = fn(&[u8], &[u8]) -> Result<Vec<u8>, String>;
+
+/// Writes one note anew from another one.
+pub type Derive = fn(&[u8]) -> Result<Vec<u8>, String>;
+
+/// A note to be added to a commit.
+#[derive(Debug, Clone)]
+pub struct NoteEdit {
+    pub namespace: NoteNamespace,
+    pub commit: CommitId,
+    pub content: Vec<u8>,
+    pub unite: Unite,
+    /// The note that follows from the united one.
+    pub derived: Option<(NoteNamespace, Derive)>,
+}
+
+/// What arrives together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Publication {
+    pub notes: Vec<NoteEdit>,
+    pub builds: Vec<BuildRecord>,
+}
+
+impl NoteEdit {
+    /// JSON objects, one a line, that are added to those that are there.
+    #[must_use]
+    pub fn lines(namespace: NoteNamespace, commit: CommitId, lines: &[String]) -> Self {
+        let unite: Unite = |one, other| {
+            let text = String::from_utf8_lossy;
+            Ok(notes::united(&text(one), &text(other)).into_bytes())
+        };
+        let content = notes::united("", &lines.join("\n")).into_bytes();
+        Self { namespace, commit, content, unite, derived: None }
+    }
+
+    fn namespaces(&self) -> impl Iterator<Item = NoteNamespace> {
+        std::iter::once(self.namespace).chain(self.derived.map(|(namespace, _)| namespace))
+    }
+}
+
+impl Publication {
+    /// The names of the refs that it changes.
+    fn refs(&self, deployment: &DeploymentName) -> Vec<String> {
+        let namespaces: BTreeSet<_> = self.notes.iter().flat_map(NoteEdit::namespaces).collect();
+        let notes = namespaces.into_iter().map(|namespace| notes_ref(deployment, namespace.as_str()));
+        notes.chain(self.builds.iter().map(|build| build_ref(&build.id()))).collect()
+    }
+}
+
+impl Ledger<'_> {
+    /// Publishes notes and build records: on the remote where there is one, else here.
+    pub fn publish(&self, deployment: &DeploymentName, publication: &Publication) -> Result<(), LedgerError> {
+        for edit in &publication.notes {
+            self.check_size(edit.content.len())?;
+        }
+        let names = publication.refs(deployment);
+        if names.is_empty() {
+            return Ok(());
+        }
+        let builds = self.write_builds(publication)?;
+        let Some(remote) = self.remote() else {
+            return self.publish_here(deployment, publication, &names, &builds);
+        };
+        let partial = self.repository.partial(remote)?;
+        let began = Instant::now();
+        for attempt in 0.. {
+            let tips = partial.fetch(&names, self.options.write_limit)?;
+            let notes = Notes { ledger: self, partial: Some(&partial), tips: &tips };
+            let step = notes.step(deployment, publication, &builds)?;
+            match self.push_step_with(partial.transport(), remote, &step)? {
+                StepOutcome::Accepted => {
+                    return self.after_publication(&partial, &names, tips, &step, &builds);
+                }
+                StepOutcome::Contended(_) if began.elapsed() < PERSISTENCE => {
+                    std::thread::sleep(backoff(attempt.min(4)));
+                }
+                StepOutcome::Contended(_) => break,
+            }
+        }
+        Err(LedgerError::Contended(format!("the notes of {deployment}")))
+    }
+
+    /// Without a remote, what is here is all that there is.
+    fn publish_here(
+        &self,
+        deployment: &DeploymentName,
+        publication: &Publication,
+        names: &[String],
+        builds: &BTreeMap<String, ObjectId>,
+    ) -> Result<(), LedgerError> {
+        let began = Instant::now();
+        for attempt in 0.. {
+            let tips = self.local_refs(names)?;
+            let notes = Notes { ledger: self, partial: None, tips: &tips };
+            let step = notes.step(deployment, publication, builds)?;
+            match self.carry_out_here(&step, "atmos: publish")? {
+                StepOutcome::Accepted => return Ok(()),
+                StepOutcome::Contended(_) if began.elapsed() < PERSISTENCE => {
+                    std::thread::sleep(backoff(attempt.min(4)));
+                }
+                StepOutcome::Contended(_) => break,
+            }
+        }
+        Err(LedgerError::Contended(format!("the notes of {deployment}")))
+    }
+
+    /// The objects of the build records, by their refs.
+    fn write_builds(&self, publication: &Publication) -> Result<BTreeMap<String, ObjectId>, LedgerError> {
+        let builds = publication.builds.iter().map(|build| {
+            let name = format!("atmos/builds/{}", build.id());
+            let message = codec::encode_build(build);
+            let object =
+                self.objects.write_tag(&build.commit.0, "commit", &name, &self.signature(), &message)?;
+            Ok((build_ref(&build.id()), object))
+        });
+        builds.collect()
+    }
+
+    /// Keeps here what the remote has now. Notes stay in the part of the objects that is theirs.
+    fn after_publication(
+        &self,
+        partial: &Partial,
+        names: &[String],
+        mut tips: BTreeMap<String, ObjectId>,
+        step: &Step,
+        builds: &BTreeMap<String, ObjectId>,
+    ) -> Result<(), LedgerError> {
+        let changed = step.updates().iter();
+        tips.extend(changed.filter_map(|update| Some((update.name.clone(), update.new.clone()?))));
+        partial.remember(names, &tips)?;
+        let updates: Vec<_> = builds
+            .iter()
+            .map(|(name, object)| RefUpdate {
+                name: name.clone(),
+                new: Some(object.clone()),
+                expected: Expected::Anything,
+            })
+            .collect();
+        Ok(self.repository.git().update_refs(&updates, "atmos: build")?)
+    }
+
+    /// The notes of these commits; commits without one are missing. A remote that does not answer is answered for by
+    /// what was read of it before.
+    pub fn notes_of(
+        &self,
+        deployment: &DeploymentName,
+        namespace: NoteNamespace,
+        commits: &BTreeSet<CommitId>,
+    ) -> Result<(BTreeMap<CommitId, Vec<u8>>, Freshness), LedgerError> {
+        let names = [notes_ref(deployment, namespace.as_str())];
+        let mut freshness = self.refresh_nothing();
+        let partial = self.remote().map(|remote| self.repository.partial(remote)).transpose()?;
+        let tips = match (&partial, self.reachable_remote()) {
+            (Some(partial), Some(_)) => match partial.fetch(&names, self.options.write_limit) {
+                Ok(tips) => tips,
+                Err(error) => {
+                    freshness = self.stale(&error);
+                    partial.last_seen(&names)?
+                }
+            },
+            (Some(partial), None) => partial.last_seen(&names)?,
+            (None, _) => self.local_refs(&names)?,
+        };
+        let notes = Notes { ledger: self, partial: partial.as_ref(), tips: &tips };
+        let mut found = BTreeMap::new();
+        for commit in commits {
+            let note = notes.published(&names[0], commit)?;
+            // What somebody attached here and has not pushed yet.
+            let note = match note {
+                None if partial.is_some() => notes.unpublished(&names[0], commit)?,
+                note => note,
+            };
+            found.extend(note.map(|note| (commit.clone(), note)));
+        }
+        Ok((found, freshness))
+    }
+
+    fn local_refs(&self, names: &[String]) -> Result<BTreeMap<String, ObjectId>, LedgerError> {
+        let refs = self.repository.refs(names)?.into_iter();
+        Ok(refs.filter(|found| names.contains(&found.name)).map(|found| (found.name, found.object)).collect())
+    }
+}
+
+/// Refs of notes as they are, and where their objects are.
+struct Notes<'n, 'l> {
+    ledger: &'n Ledger<'l>,
+    /// Absent without a remote: then everything is in the repository itself.
+    partial: Option<&'n Partial>,
+    tips: &'n BTreeMap<String, ObjectId>,
+}
+
+impl Notes<'_, '_> {
+    /// The changes that a publication makes of what is there.
+    fn step(
+        &self,
+        deployment: &DeploymentName,
+        publication: &Publication,
+        builds: &BTreeMap<String, ObjectId>,
+    ) -> Result<Step, LedgerError> {
+        let mut written: BTreeMap<String, BTreeMap<CommitId, Vec<u8>>> = BTreeMap::new();
+        for edit in &publication.notes {
+            let name = notes_ref(deployment, edit.namespace.as_str());
+            let already = written.get_mut(&name).and_then(|notes| notes.remove(&edit.commit));
+            let united = self.united(&name, edit, already)?;
+            if let Some((namespace, derive)) = edit.derived {
+                let derived = derive(&united).map_err(|reason| unreadable(edit, reason))?;
+                let name = notes_ref(deployment, namespace.as_str());
+                written.entry(name).or_default().insert(edit.commit.clone(), derived);
+            }
+            written.entry(name).or_default().insert(edit.commit.clone(), united);
+        }
+        let objects = self.partial.map_or(&self.ledger.objects, Partial::objects);
+        let mut step = Step::default();
+        for (name, notes) in &written {
+            for note in notes.values() {
+                self.ledger.check_size(note.len())?;
+            }
+            let tip = self.tips.get(name);
+            let changes = notes.iter().map(|(commit, note)| (commit, note.as_slice()));
+            let (signature, message) = (self.ledger.signature(), "Notes added by 'atmos'\n");
+            let object = objects.write_notes(tip, None, changes, &signature, message)?;
+            step.push(PushUpdate { name: name.clone(), new: Some(object), expected: tip.cloned() });
+        }
+        for (name, object) in builds {
+            step.set(name.clone(), object.clone(), self.tips.get(name));
+        }
+        Ok(step)
+    }
+
+    /// What is noted on a commit, together with what is to be added: what is published, what is here alone, what this
+    /// publication has written already, and the new.
+    fn united(&self, name: &str, edit: &NoteEdit, already: Option<Vec<u8>>) -> Result<Vec<u8>, LedgerError> {
+        let mut older = Vec::new();
+        if let Some(already) = already {
+            older.push(already);
+        } else {
+            older.extend(self.published(name, &edit.commit)?);
+            if self.partial.is_some() {
+                older.extend(self.unpublished(name, &edit.commit)?);
+            }
+        }
+        let mut united: Option<Vec<u8>> = None;
+        for note in older.iter().chain([&edit.content]) {
+            united = Some(match united {
+                Some(united) => (edit.unite)(&united, note).map_err(|reason| unreadable(edit, reason))?,
+                None => note.clone(),
+            });
+        }
+        Ok(united.unwrap_or_default())
+    }
+
+    /// The note of a commit, as it is on the remote, or here where there is none.
+    fn published(&self, name: &str, commit: &CommitId) -> Result<Option<Vec<u8>>, LedgerError> {
+        let Some(tip) = self.tips.get(name) else { return Ok(None) };
+        let Some(partial) = self.partial else { return Ok(self.ledger.objects.note(tip, commit)?) };
+        let Some(blob) = partial.objects().note_blob(tip, commit)? else { return Ok(None) };
+        Ok(Some(partial.read_blob(&blob, self.ledger.options.write_limit)?))
+    }
+
+    /// The note that somebody attached with plain git, where it has not been pushed.
+    fn unpublished(&self, name: &str, commit: &CommitId) -> Result<Option<Vec<u8>>, LedgerError> {
+        let here = self.ledger.local_refs(&[name.to_owned()])?;
+        let Some(tip) = here.get(name) else { return Ok(None) };
+        Ok(self.ledger.objects.note(tip, commit)?)
+    }
+}
+
+fn unreadable(edit: &NoteEdit, reason: String) -> LedgerError {
+    LedgerError::NoteUnreadable { namespace: edit.namespace, commit: edit.commit.clone(), reason }
+}

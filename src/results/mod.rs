@@ -1,0 +1,129 @@
+//! Results of tests and scans: files that other tools write, read as far as they are counted, and kept whole.
+//!
+//! Files come from CI steps that nobody has to trust: they are bounded, no entity of XML is resolved, and what makes no
+//! sense is refused.
+
+mod junit;
+mod scan;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::deployment::ComponentName;
+
+pub use junit::{FailedTest, TestSummary, report_of_command, write_report};
+pub use scan::{ScanSummary, Severity};
+
+/// The largest file that is taken. A note can hold no more (`git-tracking.md`, "Size Limits").
+pub const LARGEST: usize = 50 * 1024 * 1024;
+
+/// A file that is not what it is said to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResultsError {
+    #[error("it has {} MB; files of more than 50 MB belong into other storage", .0 / 1_000_000)]
+    TooLarge(usize),
+    #[error("it is not text")]
+    NotText,
+    #[error("it is not a JUnit report: {0}")]
+    Junit(String),
+    #[error("it is not JSON: {0}")]
+    NotJson(String),
+    #[error("it is none of SARIF, Grype's JSON and Trivy's JSON")]
+    UnknownScan,
+    #[error("it is not the {tool} file that it looks like: {reason}")]
+    Scan { tool: &'static str, reason: String },
+}
+
+/// One entry of a note: what was found, by whom, and the file itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResultsEntry<S> {
+    /// Absent where the results are of the deployment as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentName>,
+    /// `junit`, `sarif`, `grype`, `trivy`.
+    pub format: String,
+    /// What wrote the file, as it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    pub recorded_at: Timestamp,
+    pub recorded_by: String,
+    pub summary: S,
+    /// The file: JSON as such, everything else as text.
+    pub content: Value,
+}
+
+impl<S: Serialize> ResultsEntry<S> {
+    /// The entry as one line of JSON.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        // Plain data is always JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Who records results, of what, and when.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    pub component: Option<ComponentName>,
+    pub recorded_at: Timestamp,
+    pub recorded_by: String,
+}
+
+/// Reads a JUnit report.
+pub fn test_results(file: &[u8], recording: &Recording) -> Result<ResultsEntry<TestSummary>, ResultsError> {
+    let text = text(file)?;
+    let summary = junit::summarise(text)?;
+    Ok(recording.entry("junit", None, summary, text.into()))
+}
+
+/// Reads what a scanner found: SARIF, Grype's JSON or Trivy's JSON.
+pub fn scan_results(file: &[u8], recording: &Recording) -> Result<ResultsEntry<ScanSummary>, ResultsError> {
+    let text = text(file)?;
+    let content: Value =
+        serde_json::from_str(text).map_err(|error| ResultsError::NotJson(error.to_string()))?;
+    let scan = scan::read(&content)?;
+    Ok(recording.entry(scan.format, scan.tool, scan.summary, content))
+}
+
+impl Recording {
+    fn entry<S>(&self, format: &str, tool: Option<String>, summary: S, content: Value) -> ResultsEntry<S> {
+        ResultsEntry {
+            component: self.component.clone(),
+            format: format.to_owned(),
+            tool,
+            recorded_at: self.recorded_at,
+            recorded_by: self.recorded_by.clone(),
+            summary,
+            content,
+        }
+    }
+}
+
+fn text(file: &[u8]) -> Result<&str, ResultsError> {
+    if file.len() > LARGEST {
+        return Err(ResultsError::TooLarge(file.len()));
+    }
+    std::str::from_utf8(file).map_err(|_| ResultsError::NotText)
+}
+
+/// What is known of the vulnerabilities of a commit: of each component, what its newest scan found. `None` where nothing
+/// was scanned. Lines that are no entries of ours, as somebody may attach with plain git, are passed over.
+#[must_use]
+pub fn vulnerabilities(note: &[u8], wanted: impl Fn(Option<&ComponentName>) -> bool) -> Option<ScanSummary> {
+    let text = String::from_utf8_lossy(note);
+    let entries =
+        text.lines().filter_map(|line| serde_json::from_str::<ResultsEntry<ScanSummary>>(line).ok());
+    let mut newest: Vec<ResultsEntry<ScanSummary>> = Vec::new();
+    for entry in entries.filter(|entry| wanted(entry.component.as_ref())) {
+        match newest.iter_mut().find(|known| known.component == entry.component) {
+            Some(known) if known.recorded_at <= entry.recorded_at => *known = entry,
+            Some(_) => {}
+            None => newest.push(entry),
+        }
+    }
+    newest.into_iter().map(|entry| entry.summary).reduce(ScanSummary::and)
+}
+
+#[cfg(test)]
+mod tests;

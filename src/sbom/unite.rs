@@ -1,0 +1,235 @@
+//! Two documents of one commit as one: a component at a time, so that builds of different components can run at once.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::deployment_bom::name_of;
+use super::document::Bom;
+use super::spdx::to_spdx;
+
+/// Unites two notes; of a component that both have, the second one's holds. An error says why one is no SBOM.
+pub fn unite_notes(older: &[u8], newer: &[u8]) -> Result<Vec<u8>, String> {
+    let parse = |bytes| Bom::parse(bytes).map_err(|error| error.to_string());
+    Ok(unite(&parse(older)?, &parse(newer)?).to_json().into_bytes())
+}
+
+/// The SPDX document that follows from a note.
+pub fn spdx_note(note: &[u8]) -> Result<Vec<u8>, String> {
+    let bom = Bom::parse(note).map_err(|error| error.to_string())?;
+    let mut text = serde_json::to_string_pretty(&to_spdx(&bom)).map_err(|error| error.to_string())?;
+    text.push('\n');
+    Ok(text.into_bytes())
+}
+
+/// Unites two documents; of a component that both have, the second one's holds.
+#[must_use]
+pub fn unite(older: &Bom, newer: &Bom) -> Bom {
+    let mut united = older.map().clone();
+    for (key, value) in newer.map() {
+        let before = united.get(key);
+        let after = match (key.as_str(), before, value) {
+            ("components", Some(Value::Array(older)), Value::Array(newer)) => components(older, newer),
+            ("dependencies", Some(Value::Array(older)), Value::Array(newer)) => dependencies(older, newer),
+            ("specVersion", Some(older), newer) => later(older, newer),
+            ("version", Some(older), _) => older.clone(),
+            // Whatever else is a list: vulnerabilities, services, annotations.
+            (_, Some(Value::Array(older)), Value::Array(newer)) => {
+                let added = newer.iter().filter(|item| !older.contains(item));
+                older.iter().chain(added).cloned().collect::<Vec<_>>().into()
+            }
+            // The document stays that of the deployment; it is as old as its youngest part.
+            ("metadata", Some(Value::Object(older)), Value::Object(newer)) => metadata(older, newer),
+            ("serialNumber", Some(older), _) => older.clone(),
+            _ => value.clone(),
+        };
+        united.insert(key.clone(), after);
+    }
+    if united != *older.map() {
+        let version = united.get("version").and_then(Value::as_u64).unwrap_or(0);
+        united.insert("version".to_owned(), version.saturating_add(1).into());
+    }
+    let mut united = Bom::new(united);
+    make_references_unique(&mut united);
+    united
+}
+
+fn metadata(older: &Map<String, Value>, newer: &Map<String, Value>) -> Value {
+    let mut united = older.clone();
+    for (key, value) in newer {
+        match (key.as_str(), united.get(key)) {
+            ("timestamp", Some(before)) if before.as_str() >= value.as_str() => {}
+            ("timestamp", _) | (_, None) => {
+                united.insert(key.clone(), value.clone());
+            }
+            _ => {}
+        }
+    }
+    united.into()
+}
+
+fn components(older: &[Value], newer: &[Value]) -> Value {
+    let mut united = older.to_vec();
+    for component in newer {
+        match united.iter_mut().find(|known| name_of(known) == name_of(component)) {
+            Some(known) => overlay(known, component),
+            None => united.push(component.clone()),
+        }
+    }
+    // In one order, whoever came first.
+    united.sort_by(|a, b| name_of(a).cmp(name_of(b)));
+    united.into()
+}
+
+/// What the newer one says holds; what only the older one says stays, such as the image of a scanned component.
+fn overlay(known: &mut Value, component: &Value) {
+    let (Some(known), Some(component)) = (known.as_object_mut(), component.as_object()) else { return };
+    for (key, value) in component {
+        match (key.as_str(), known.get(key), value) {
+            ("properties", Some(Value::Array(older)), Value::Array(newer)) => {
+                let kept = older.iter().filter(|old| !newer.iter().any(|new| new["name"] == old["name"]));
+                let properties: Vec<_> = newer.iter().chain(kept).cloned().collect();
+                known.insert(key.clone(), properties.into());
+            }
+            _ => {
+                known.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn dependencies(older: &[Value], newer: &[Value]) -> Value {
+    let mut united = older.to_vec();
+    for dependency in newer {
+        let Some(known) = united.iter_mut().find(|known| known["ref"] == dependency["ref"]) else {
+            united.push(dependency.clone());
+            continue;
+        };
+        let is_root =
+            dependency["ref"].as_str().is_some_and(|reference| reference.starts_with("deployment:"));
+        if !is_root {
+            *known = dependency.clone();
+            continue;
+        }
+        let both = known["dependsOn"].as_array().into_iter().chain(dependency["dependsOn"].as_array());
+        let needs: BTreeSet<String> =
+            both.flatten().filter_map(|need| need.as_str().map(str::to_owned)).collect();
+        known["dependsOn"] = needs.into_iter().collect::<Vec<_>>().into();
+    }
+    united.into()
+}
+
+/// The later of two versions of the standard: it has what both need.
+fn later(older: &Value, newer: &Value) -> Value {
+    let number = |value: &Value| -> Option<(u32, u32)> {
+        let (major, minor) = value.as_str()?.split_once('.')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    };
+    if number(older) >= number(newer) { older.clone() } else { newer.clone() }
+}
+
+/// References have to be unique in a document. Those of nested components come from tools that did not know each other;
+/// and what depends on something that is gone depends on nothing.
+fn make_references_unique(bom: &mut Bom) {
+    let mut seen = BTreeSet::new();
+    let root = bom.get("metadata")["component"]["bom-ref"].as_str().map(str::to_owned);
+    seen.extend(root);
+    if let Some(components) = bom.map_mut().get_mut("components").and_then(Value::as_array_mut) {
+        for component in components {
+            rename(component, &mut seen);
+        }
+    }
+    if let Some(services) = bom.get("services").as_array() {
+        seen.extend(services.iter().filter_map(|service| service["bom-ref"].as_str().map(str::to_owned)));
+    }
+    let is_there = |reference: &Value| reference.as_str().is_some_and(|reference| seen.contains(reference));
+    if let Some(dependencies) = bom.map_mut().get_mut("dependencies").and_then(Value::as_array_mut) {
+        dependencies.retain(|dependency| is_there(&dependency["ref"]));
+        for dependency in dependencies {
+            if let Some(needs) = dependency.get_mut("dependsOn").and_then(Value::as_array_mut) {
+                needs.retain(is_there);
+            }
+        }
+    }
+}
+
+fn rename(component: &mut Value, seen: &mut BTreeSet<String>) {
+    if let Some(reference) = component["bom-ref"].as_str().map(str::to_owned) {
+        let mut unique = reference.clone();
+        let mut number = 1;
+        while !seen.insert(unique.clone()) {
+            number += 1;
+            unique = format!("{reference}~{number}");
+        }
+        component["bom-ref"] = unique.into();
+    }
+    if let Some(components) = component.get_mut("components").and_then(Value::as_array_mut) {
+        // As deep as the JSON reader goes, which is bounded.
+        for component in components {
+            rename(component, seen);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::document::nested;
+    use super::*;
+
+    fn bom(components: &[(&str, &[&str])]) -> Bom {
+        let components: Vec<_> = components
+            .iter()
+            .map(|(name, nested)| {
+                let nested: Vec<_> =
+                    nested.iter().map(|name| json!({ "name": name, "bom-ref": name })).collect();
+                json!({ "name": name, "bom-ref": name, "components": nested })
+            })
+            .collect();
+        Bom::parse(
+            json!({ "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "components": components })
+                .to_string()
+                .as_bytes(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn components_of_both_are_kept_and_a_newer_one_replaces_its_own() {
+        let first = bom(&[("api", &["x"]), ("worker", &["y", "z"])]);
+        let united = unite(&first, &bom(&[("api", &["a", "b"]), ("zebra", &[])]));
+        let names: Vec<_> = united.components().iter().map(name_of).collect();
+        assert_eq!(names, ["api", "worker", "zebra"]);
+        let counts: Vec<_> = united.components().iter().map(|component| nested(component).len()).collect();
+        assert_eq!(counts, [2, 2, 0]);
+        assert_eq!(united.get("version"), 2);
+        assert_eq!(unite(&united, &first).components().len(), 3);
+        assert_eq!(unite(&first, &first), first);
+    }
+
+    #[test]
+    fn what_others_wrote_is_kept() {
+        let other = Bom::parse(
+            br#"{"bomFormat":"CycloneDX","specVersion":"1.6","components":[],"vulnerabilities":[{"id":"CVE-1"}],"x":{"y":1}}"#,
+        )
+        .unwrap();
+        let united = unite(&bom(&[("api", &[])]), &other);
+        assert_eq!(united.get("specVersion"), "1.6");
+        assert_eq!(united.get("vulnerabilities")[0]["id"], "CVE-1");
+        assert_eq!(united.get("x")["y"], 1);
+    }
+
+    #[test]
+    fn references_stay_unique() {
+        let united = unite(&bom(&[("api", &["x"])]), &bom(&[("worker", &["x"])]));
+        let mut references: Vec<_> = united
+            .components()
+            .iter()
+            .flat_map(|component| nested(component).into_iter().chain([component]))
+            .map(|component| component["bom-ref"].as_str().unwrap())
+            .collect();
+        references.sort_unstable();
+        assert_eq!(references, ["api", "worker", "x", "x~2"]);
+    }
+}
