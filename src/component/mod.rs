@@ -3,14 +3,14 @@
 //! A component runs in a checkout of the commit that is being deployed, with the environment that it is
 //! given; nothing here reads the process's own. What children print goes to a [`LogSink`], line by line.
 
-mod checkout;
+pub(crate) mod checkout;
 mod command;
 mod environment;
 mod error;
 mod log;
 mod nixpack;
 mod preflight;
-mod process;
+pub(crate) mod process;
 mod terraform;
 
 use std::collections::BTreeMap;

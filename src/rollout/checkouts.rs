@@ -52,7 +52,8 @@ impl Checkouts {
     }
 
     /// Where each commit is.
-    pub(super) fn paths(&self) -> BTreeMap<CommitId, PathBuf> {
+    #[must_use]
+    pub fn paths(&self) -> BTreeMap<CommitId, PathBuf> {
         self.folders.clone()
     }
 

@@ -4,6 +4,7 @@
 //! Changes are additive only. The schemas in `schema/` are generated from these types.
 
 pub mod attach;
+pub mod build;
 pub mod describe;
 pub mod diff;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod protection;
 pub mod rollout;
 pub mod sbom;
 pub mod status;
+pub mod test;
 pub mod validate;
 
 use schemars::generate::SchemaSettings;
@@ -186,6 +188,7 @@ mod tests {
     #[test]
     fn the_committed_schemas_are_current() {
         check::<attach::AttachResult>();
+        check::<build::BuildResult>();
         check::<describe::DeploymentDescription>();
         check::<diff::DeploymentDiff>();
         check::<error::Error>();
@@ -203,6 +206,7 @@ mod tests {
         check::<sbom::SbomDiff>();
         check::<sbom::SbomSummary>();
         check::<status::DeploymentStatus>();
+        check::<test::TestResult>();
         check::<validate::ValidationReport>();
     }
 }

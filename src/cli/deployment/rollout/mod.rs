@@ -7,11 +7,13 @@ mod images;
 mod inputs;
 mod prepare;
 mod refusal;
+mod registry;
 mod report;
 mod signals;
 mod stacks;
 mod surroundings;
 
+pub(super) use prepare::{Run, context_values, definition_at, run_of};
 pub(super) use signals::cancellation;
 pub(super) use surroundings::Surroundings;
 
