@@ -82,7 +82,7 @@ impl Engine {
         arguments.extend(["--iidfile".into(), id_file.clone().into()]);
         arguments.extend(["--file".into(), recipe.dockerfile.clone().into()]);
         arguments.extend(["--tag".into(), build.name.reference().into()]);
-        for (name, value) in &build.settings.arguments {
+        for (name, value) in &recipe.arguments {
             arguments.extend(["--build-arg".into(), format!("{name}={value}").into()]);
         }
         arguments.push(recipe.context.clone().into());

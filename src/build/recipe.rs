@@ -1,5 +1,6 @@
 //! How the image is to be built: a Dockerfile that nixpacks writes, or the source's own.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -22,8 +23,17 @@ pub struct Recipe {
     pub dockerfile: PathBuf,
     /// The folder that the Dockerfile copies from.
     pub context: PathBuf,
+    /// What the Dockerfile's arguments are given.
+    pub arguments: BTreeMap<String, String>,
     /// What wrote it.
     pub builder: String,
+}
+
+/// What is read of the plan that nixpacks prints.
+#[derive(serde::Deserialize, Default)]
+#[serde(default)]
+struct Plan {
+    variables: BTreeMap<String, String>,
 }
 
 /// What finds out how to build a folder of source code.
@@ -59,10 +69,11 @@ struct OwnDockerfile;
 
 #[async_trait]
 impl Builder for OwnDockerfile {
-    async fn write(&self, _: &Build<'_>, source: &Path) -> Result<Recipe, BuildError> {
+    async fn write(&self, build: &Build<'_>, source: &Path) -> Result<Recipe, BuildError> {
         Ok(Recipe {
             dockerfile: source.join(DOCKERFILE),
             context: source.to_owned(),
+            arguments: build.settings.arguments.clone(),
             builder: DOCKERFILE.to_owned(),
         })
     }
@@ -80,14 +91,26 @@ impl Builder for Nixpacks {
             .run("nixpacks", program.clone(), vec!["--version".into()], source, StdoutUse::Data, &[])
             .await
             .map_err(BuildError::process("nixpacks does not run"))?;
-        let out = build.scratch.join("nixpacks");
-        let mut arguments: Vec<OsString> =
-            vec!["build".into(), source.into(), "--out".into(), out.clone().into()];
-        arguments.extend(options(build.settings, build.cache_key));
-        around
-            .run("nixpacks", program, arguments, source, StdoutUse::Log, &[])
+        // It would stand where the reason should.
+        let no_backtrace = [("RUST_BACKTRACE", "0".to_owned())];
+        let failed = || BuildError::process("nixpacks found no way to build it");
+        let mut plan: Vec<OsString> = vec!["plan".into(), source.into(), "--format=json".into()];
+        plan.extend(options(build.settings));
+        let plan = around
+            .run("nixpacks", program.clone(), plan, source, StdoutUse::Data, &no_backtrace)
             .await
-            .map_err(BuildError::process("nixpacks found no way to build it"))?;
+            .map_err(failed())?;
+        let plan: Plan = serde_json::from_slice(&plan).unwrap_or_default();
+        let out = build.scratch.join("nixpacks");
+        // The cache would otherwise be named after the folder, which is another one every time.
+        let cache = format!("--cache-key={}", build.cache_key);
+        let mut arguments: Vec<OsString> =
+            vec!["build".into(), source.into(), "--out".into(), out.clone().into(), cache.into()];
+        arguments.extend(options(build.settings));
+        around
+            .run("nixpacks", program, arguments, source, StdoutUse::Log, &no_backtrace)
+            .await
+            .map_err(failed())?;
         // Its Dockerfile copies its own files from the context.
         let folder = source.join(NIXPACKS_FOLDER);
         std::fs::rename(out.join(NIXPACKS_FOLDER), &folder)
@@ -96,15 +119,15 @@ impl Builder for Nixpacks {
         Ok(Recipe {
             dockerfile: folder.join(DOCKERFILE),
             context: source.to_owned(),
+            arguments: plan.variables,
             builder: String::from_utf8_lossy(&version).trim().to_owned(),
         })
     }
 }
 
 /// What the component's variables ask of nixpacks.
-fn options(settings: &BuildSettings, cache_key: &str) -> Vec<OsString> {
-    // The cache would otherwise be named after the folder, which is another one every time.
-    let mut options: Vec<String> = vec![format!("--cache-key={cache_key}")];
+fn options(settings: &BuildSettings) -> Vec<OsString> {
+    let mut options: Vec<String> = Vec::new();
     let commands = [
         ("install", &settings.install_command),
         ("build", &settings.build_command),

@@ -52,8 +52,7 @@ impl Checkouts {
     }
 
     /// Where each commit is.
-    #[must_use]
-    pub fn paths(&self) -> BTreeMap<CommitId, PathBuf> {
+    pub(super) fn paths(&self) -> BTreeMap<CommitId, PathBuf> {
         self.folders.clone()
     }
 

@@ -29,7 +29,6 @@ use crate::deployment::ComponentName;
 use crate::deployment::build_report::{BuildEvent, BuildStatus, BuildStep, ComponentBuild};
 use crate::deployment::graph::Graph;
 use crate::render::document::error::Hint;
-use crate::rollout::Checkouts;
 use crate::sbom::{self, Package};
 use crate::scheduler::{Execution, Limits, Outcome, Scheduler, Slot};
 
@@ -78,13 +77,9 @@ pub(super) fn act(args: &Args, context: &Context, prepared: &Prepared<'_>) -> Re
     for done in &finished {
         events(BuildEvent::ComponentFinished(done.build.clone()));
     }
-    let checkouts = check_out(prepared, &to_build)?;
-    let folder_of = |checkouts: &Checkouts| checkouts.paths().into_values().next().unwrap_or_default();
-    let jobs: BTreeMap<_, _> = to_build
-        .into_iter()
-        .zip(&checkouts)
-        .map(|(job, checkout)| (job.component.clone(), (job, folder_of(checkout))))
-        .collect();
+    let scratch =
+        tempfile::tempdir().map_err(|error| CommandError::new(exit::FAILED, "files", error.to_string()))?;
+    let jobs = check_out(prepared, to_build, scratch.path())?;
     check_nixpacks(&environment, &jobs)?;
     let shared = Arc::new(Shared {
         jobs,
@@ -94,8 +89,7 @@ pub(super) fn act(args: &Args, context: &Context, prepared: &Prepared<'_>) -> Re
         masks: Masks::default(),
         cache_prefix: prepared.deployment.name.to_string(),
         commit_time: prepared.repository.objects()?.commit_time(&prepared.commit).unwrap_or(0),
-        scratch: tempfile::tempdir()
-            .map_err(|error| CommandError::new(exit::FAILED, "files", error.to_string()))?,
+        scratch,
         events: Arc::clone(&events),
     });
     let cancellation = cancellation(context);
@@ -114,7 +108,8 @@ pub(super) fn act(args: &Args, context: &Context, prepared: &Prepared<'_>) -> Re
                 &cancellation,
                 &|_| {},
             )));
-            let checkout = checkouts.first().map(folder_of).unwrap_or_default();
+            let checkout =
+                shared.jobs.values().next().map(|(_, checkout)| checkout.clone()).unwrap_or_default();
             publish(args, context, prepared, &finished, &version, &checkout)?
         }
         None => Published::default(),
@@ -156,18 +151,27 @@ fn reused(
     Ok(found)
 }
 
-/// A checkout of the commit for every image: recipes are written into it.
-fn check_out(prepared: &Prepared<'_>, jobs: &[Job]) -> Result<Vec<Checkouts>, CommandError> {
-    let root = prepared
-        .repository
-        .work_tree()
-        .map_or_else(|| prepared.repository.common_dir().join("atmos"), |root| root.join(".atmos"))
-        .join("workdir");
-    let one = |_: &Job| {
-        Checkouts::create(prepared.repository, &root, prepared.deployment.name.as_str(), [&prepared.commit])
-    };
-    let all: Result<Vec<_>, _> = jobs.iter().map(one).collect();
-    all.map_err(|error| CommandError::new(exit::FAILED, "checkout", error.to_string()))
+/// A checkout of the commit for every image: recipes are written into it. Outside of the repository, whose ignored files
+/// builders would take for what is to be left out.
+fn check_out(
+    prepared: &Prepared<'_>,
+    jobs: Vec<Job>,
+    scratch: &Path,
+) -> Result<BTreeMap<ComponentName, (Job, PathBuf)>, CommandError> {
+    let mut checked_out = BTreeMap::new();
+    for (number, job) in jobs.into_iter().enumerate() {
+        let folder = scratch.join(format!("checkout-{number}"));
+        let failed = |error: String| CommandError::new(exit::FAILED, "checkout", error);
+        std::fs::create_dir(&folder).map_err(|error| failed(error.to_string()))?;
+        let index = folder.with_extension("index");
+        prepared
+            .repository
+            .git()
+            .materialise(&prepared.commit, &folder, &index)
+            .map_err(|error| failed(error.to_string()))?;
+        checked_out.insert(job.component.clone(), (job, folder));
+    }
+    Ok(checked_out)
 }
 
 /// Finds out before anything is built whether nixpacks is needed and missing.
