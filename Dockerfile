@@ -5,7 +5,12 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /source
-COPY . .
+COPY Cargo.lock Cargo.toml ./
+COPY benches benches
+COPY schema schema
+COPY src src
+COPY templates templates
+COPY tests tests
 # A build that nobody ships can do without: LTO=off CODEGEN_UNITS=16 takes a fraction of the time.
 ARG LTO=true
 ARG CODEGEN_UNITS=1
@@ -15,17 +20,18 @@ RUN --mount=type=cache,target=/source/target \
     cp target/release/atmos /usr/local/bin/atmos
 
 FROM debian:bookworm-slim AS system
-SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 # Versions are those of the base image's release of Debian.
 # hadolint ignore=DL3008
 RUN apt-get update && \
     apt-get install --yes --no-install-recommends ca-certificates git && \
     rm -rf /var/lib/apt/lists/*
 COPY image/system /usr/local/bin/
-# `atmos-deployment` is the same program, which takes the verbs directly.
-RUN system /system base-files bash ca-certificates coreutils dash findutils git grep gzip libc-bin netbase sed tar && \
+# The same program by other names: `atmos-deployment` takes the verbs directly, `atmos-ci` is the entry of the action.
+RUN system /system base-files bash ca-certificates coreutils dash findutils git grep gzip libc-bin libgcc-s1 \
+        sed tar && \
     mkdir -p /system/usr/local/bin && \
-    ln -s atmos /system/usr/local/bin/atmos-deployment
+    ln -s atmos /system/usr/local/bin/atmos-deployment && \
+    ln -s atmos /system/usr/local/bin/atmos-ci
 
 FROM scratch
 LABEL org.opencontainers.image.title="Atmos Deployments" \
@@ -33,7 +39,7 @@ LABEL org.opencontainers.image.title="Atmos Deployments" \
       org.opencontainers.image.source="https://github.com/atmos-deployments/atmos-deployments" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=system /system /
-COPY --from=build /usr/local/bin/atmos /usr/local/bin/atmos
+COPY --from=build /usr/local/bin/atmos /usr/local/bin/
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8
 # No user is named: a runner's workspace belongs to the runner's user, and the action's container has to write there. Any

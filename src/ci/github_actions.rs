@@ -30,15 +30,25 @@ pub(super) fn detect<'v>(
         commit: variable("GITHUB_SHA").and_then(|commit| commit.parse().ok()),
         reference: variable("GITHUB_HEAD_REF").or_else(|| variable("GITHUB_REF_NAME")).map(str::to_owned),
         commit_address: project.map(|project| format!("{project}/commit/")),
-        change_request: payload.change_request().or_else(|| of_reference(variable)),
+        change_request: change_request(variable, &payload),
         foreign_head: payload.foreign_head(event),
     })
 }
 
-/// What the checked out reference says, `refs/pull/7/merge`, where the event's payload cannot be read.
-fn of_reference<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<ChangeRequest> {
-    let number = variable("GITHUB_REF")?.strip_prefix("refs/pull/")?.split('/').next()?.parse().ok()?;
-    Some(ChangeRequest { number, head: None, merge: None, from_fork: false })
+/// The pull request of the event's payload, else of the reference that is checked out: `refs/pull/7/merge`, the trial
+/// merge of it.
+fn change_request<'v>(
+    variable: &impl Fn(&str) -> Option<&'v str>,
+    payload: &Payload,
+) -> Option<ChangeRequest> {
+    let reference = variable("GITHUB_REF").and_then(|reference| reference.strip_prefix("refs/pull/"));
+    let of_reference = || {
+        let number = reference?.split('/').next()?.parse().ok()?;
+        Some(ChangeRequest { number, head: None, merge: None, from_fork: false })
+    };
+    let change = payload.change_request().or_else(of_reference)?;
+    let trial = reference.and_then(|_| variable("GITHUB_SHA")?.parse().ok());
+    Some(ChangeRequest { merge: trial.or(change.merge), ..change })
 }
 
 #[cfg(test)]

@@ -54,7 +54,22 @@ pub fn code(text: &str) -> String {
         return format!("`{text}`");
     }
     // A code span cannot hold everything everywhere (a `|` in a table, a run of backticks); entities can.
-    let mut html = "<code>".to_owned();
+    format!("<code>{}</code>", entities(&text))
+}
+
+/// Lines as they are, one below the other.
+#[must_use]
+pub fn pre(lines: &[&str]) -> String {
+    let shown = |line: &&str| {
+        let indent = line.len() - line.trim_start().len();
+        format!("{}{}", " ".repeat(indent), entities(&one_line(line)))
+    };
+    format!("<pre>{}</pre>", lines.iter().map(shown).collect::<Vec<_>>().join("\n"))
+}
+
+/// The text with every sign that could mean something written as an entity.
+fn entities(text: &str) -> String {
+    let mut html = String::with_capacity(text.len() * 2);
     for character in text.chars() {
         if character.is_ascii_punctuation() {
             // Writing to a string cannot fail.
@@ -63,7 +78,6 @@ pub fn code(text: &str) -> String {
             html.push(character);
         }
     }
-    html.push_str("</code>");
     html
 }
 
@@ -141,6 +155,7 @@ mod tests {
         assert_eq!(escape("a\u{202e}b\u{0}c"), "ab c");
         assert_eq!(code("a|b`</code>"), "<code>a&#124;b&#96;&#60;&#47;code&#62;</code>");
         assert_eq!(code("@team"), "<code>&#64;team</code>");
+        assert_eq!(pre(&["  3 | a", "", "</pre>"]), "<pre>  3 &#124; a\n\n&#60;&#47;pre&#62;</pre>");
     }
 
     #[test]

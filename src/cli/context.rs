@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::ci::Job;
 use crate::component::Masks;
 use crate::config::{self, AtmosConfig, DirectorySource, Loaded, Source, SourceError};
+use crate::deployment::count::count;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{CommitId, Component, Deployment, DeploymentName, TargetName};
 use crate::git::objects::EntryKind;
@@ -299,12 +300,29 @@ impl Context {
     /// The ledger as it is on the remote, or as it is here where the remote does not answer; says how old that is. What
     /// interrupted runs of this checkout have not published is published on the way.
     pub fn snapshot(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
-        let freshness = ledger.refresh(scope);
+        self.snapshot_as_of(ledger, scope, &ledger.refresh(scope))
+    }
+
+    /// Likewise, with what was observed of what runs.
+    pub fn snapshot_with_observations(
+        &self,
+        ledger: &Ledger<'_>,
+        scope: &Scope,
+    ) -> Result<Snapshot, CommandError> {
+        self.snapshot_as_of(ledger, scope, &ledger.refresh_with_observations(scope))
+    }
+
+    fn snapshot_as_of(
+        &self,
+        ledger: &Ledger<'_>,
+        scope: &Scope,
+        freshness: &Freshness,
+    ) -> Result<Snapshot, CommandError> {
         let mut snapshot = ledger.read(scope)?;
-        if self.publish_left_behind(ledger, &snapshot.pending, &freshness) {
+        if self.publish_left_behind(ledger, &snapshot.pending, freshness) {
             snapshot = ledger.read(scope)?;
         }
-        self.say_freshness(ledger, &freshness);
+        self.say_freshness(ledger, freshness);
         Ok(snapshot)
     }
 
@@ -322,8 +340,10 @@ impl Context {
         }
         match ledger.publish_pending(pending) {
             Ok(published) => {
-                self.streams
-                    .note(&format!("Published {} that an earlier run had kept\n", records(published)));
+                self.streams.note(&format!(
+                    "Published {} that an earlier run had kept\n",
+                    count(published, "record")
+                ));
                 true
             }
             Err(error) => {
@@ -469,9 +489,4 @@ pub fn known_component<'d>(
             None => error.hint(Hint::note(listed)),
         }
     })
-}
-
-/// `1 record`, `3 records`.
-pub fn records(number: usize) -> String {
-    if number == 1 { "1 record".to_owned() } else { format!("{number} records") }
 }

@@ -9,7 +9,7 @@ use crate::deployment::stack_layer::StackRefusal;
 use crate::git::repository::RepositoryError;
 use crate::git::{GitError, objects::ObjectError};
 use crate::ledger::LedgerError;
-use crate::render::document::error::{Error, Hint};
+use crate::render::document::error::{Error, Hint, Location};
 use crate::render::document::{self, DocumentError};
 use crate::render::stream::{StreamError, Streams};
 
@@ -50,6 +50,7 @@ impl CommandError {
             message: message.into(),
             details: Vec::new(),
             hints: Vec::new(),
+            locations: Vec::new(),
             exit_code,
         }))
     }
@@ -91,6 +92,20 @@ impl CommandError {
         self
     }
 
+    /// Adds the places that it is about.
+    #[must_use]
+    fn locations<'p>(mut self, problems: impl IntoIterator<Item = &'p Problem>) -> Self {
+        if let Self::Shown(error) = &mut self {
+            error.locations.extend(problems.into_iter().map(|problem| Location {
+                file: problem.file.clone(),
+                line: problem.line,
+                column: problem.column,
+                message: problem.message.clone(),
+            }));
+        }
+        self
+    }
+
     /// Marks that the command's document has been printed: no second one follows.
     #[must_use]
     pub fn after_document(self) -> Self {
@@ -114,16 +129,16 @@ impl CommandError {
     }
 
     /// Shows the error: to people on stderr, and as a document on stdout where one was asked for.
-    pub(super) fn report(self, streams: &Streams, format: Option<Format>) -> ExitCode {
+    pub(super) fn report(&self, streams: &Streams, format: Option<Format>) -> ExitCode {
         let (error, format) = match self {
             Self::Shown(error) => (error, format),
             Self::AfterDocument(error) => (error, None),
             Self::OutputClosed => return ExitCode::SUCCESS,
         };
-        streams.warn(&crate::render::error::text(&error));
+        streams.warn(&crate::render::error::text(error));
         let document = match format {
-            Some(Format::Json | Format::CyclonedxJson | Format::SpdxJson) => document::json(&*error).ok(),
-            Some(Format::Yaml) => document::yaml(&*error).ok(),
+            Some(Format::Json | Format::CyclonedxJson | Format::SpdxJson) => document::json(&**error).ok(),
+            Some(Format::Yaml) => document::yaml(&**error).ok(),
             Some(Format::Table) | None => None,
         };
         if let Some(document) = document {
@@ -283,7 +298,7 @@ impl From<ResolutionError> for CommandError {
 /// One problem is the message itself; several are listed below their number.
 fn invalid_configuration(problems: &[Problem]) -> CommandError {
     let validate = || Hint::command("To check the whole configuration", "atmos deployment validate --all");
-    let error = |message| CommandError::new(exit::USAGE, "configuration", message);
+    let error = |message| CommandError::new(exit::USAGE, "configuration", message).locations(problems);
     if let [problem] = problems {
         let Problem { file, line, column, message, hint, .. } = problem;
         let error = error(format!("{file}:{line}:{column}: {message}"))

@@ -56,6 +56,11 @@ enum Command {
 /// The name under which the binary takes the verbs of `atmos deployment` directly.
 const VERBS_ONLY: &str = "atmos-deployment";
 
+/// The name under which the binary is the entry of the action. What it is called with then does not count: some runners put
+/// the action's input `args` there, which is read with the other inputs. No shell could stand in between, since shells drop
+/// variables such as `INPUT_PROMOTE-FROM`.
+const CI_ONLY: &str = "atmos-ci";
+
 /// Runs the program: everything that it needs to know of the process is passed in.
 #[must_use]
 pub fn run(
@@ -102,6 +107,9 @@ fn with_verb_prefix(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let name = arguments.first().map(Path::new).and_then(Path::file_stem);
     if name.is_some_and(|name| name == VERBS_ONLY) {
         arguments.insert(1, "deployment".into());
+    } else if name.is_some_and(|name| name == CI_ONLY) {
+        arguments.truncate(1);
+        arguments.extend(["deployment".into(), "ci".into()]);
     }
     arguments
 }
@@ -123,5 +131,9 @@ mod tests {
             arguments(&["/usr/bin/atmos-deployment", "deployment", "status"])
         );
         assert_eq!(with_verb_prefix(arguments(&["atmos", "status"])), arguments(&["atmos", "status"]));
+        assert_eq!(
+            with_verb_prefix(arguments(&["/usr/local/bin/atmos-ci", "--changed", "--wave=0"])),
+            arguments(&["/usr/local/bin/atmos-ci", "deployment", "ci"])
+        );
     }
 }

@@ -36,6 +36,13 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
+    /// A program's file, if it is there: at an absolute path, or by its name on `PATH`.
+    #[must_use]
+    pub fn find(&self, program: &str) -> Option<PathBuf> {
+        let path = Path::new(program);
+        if path.is_absolute() { path.exists().then(|| path.to_owned()) } else { self.find_program(program) }
+    }
+
     /// The program of this name on `PATH`. Entries that are not absolute are passed over: what they name
     /// would depend on where a child happens to run.
     #[must_use]

@@ -1,18 +1,16 @@
 //! Why a component's run failed.
 
 use std::io;
+use std::time::Duration;
 
 use super::checkout::FolderError;
 use super::command::outputs::OutputsError;
 use super::process::ProcessError;
 use super::terraform::ModuleError;
-use crate::deployment::{ComponentKind, ComponentName};
 
 /// A component's run that failed or was cancelled.
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentError {
-    #[error("{kind} components cannot be rolled out by this version")]
-    Unsupported { component: ComponentName, kind: ComponentKind },
     #[error("the component has no settings.command.apply")]
     NoCommand,
     #[error("the images {first:?} and {second:?} would both be passed as {variable}")]
@@ -27,8 +25,23 @@ pub enum ComponentError {
     Outputs(#[from] OutputsError),
     #[error("{program} answered with something that is not the JSON it should be")]
     Answer { program: String, source: serde_json::Error },
+    #[error("it did not end within {} and was stopped", shown(*after))]
+    TimedOut { after: Duration, tail: Vec<String> },
+    /// Somebody changed the state between the plan and its apply.
+    #[error("what was planned is out of date: the state has changed since, so nothing was applied")]
+    StalePlan { tail: Vec<String> },
     #[error("cannot {action}")]
     Files { action: String, source: io::Error },
+}
+
+/// A duration in words that a person would use.
+fn shown(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if seconds >= 60 && seconds.is_multiple_of(60) {
+        format!("{} min", seconds / 60)
+    } else {
+        format!("{} s", duration.as_secs_f64())
+    }
 }
 
 impl ComponentError {
@@ -36,6 +49,17 @@ impl ComponentError {
     #[must_use]
     pub const fn is_cancelled(&self) -> bool {
         matches!(self, Self::Process(ProcessError::Cancelled { .. }))
+    }
+
+    /// Whether another attempt might succeed: something ran and failed.
+    #[must_use]
+    pub(super) const fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Process(ProcessError::Failed { .. } | ProcessError::TimedOut { .. })
+                | Self::TimedOut { .. }
+                | Self::StalePlan { .. }
+        )
     }
 
     /// The exit code of the child that failed, where one did and was not killed.
@@ -52,6 +76,7 @@ impl ComponentError {
     pub fn tail(&self) -> &[String] {
         match self {
             Self::Process(error) => error.tail(),
+            Self::TimedOut { tail, .. } | Self::StalePlan { tail } => tail,
             _ => &[],
         }
     }

@@ -29,6 +29,9 @@ const MASK: &str = "***";
 /// document would blot out half the log.
 const SHORTEST_PART: usize = 4;
 
+/// What may be a secret and is shorter than this is not masked.
+const SHORTEST_SUSPECT: usize = 6;
+
 impl Masks {
     /// Masks for these secrets. One of several lines is masked line by line, as it would be printed.
     pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
@@ -47,6 +50,17 @@ impl Masks {
         masks.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         masks.dedup();
         Self(masks)
+    }
+
+    /// These masks, and masks for what may be a secret or not, such as whatever the environment gave: what is too short
+    /// to be one, or a number, is left readable.
+    #[must_use]
+    pub fn with_suspects<S: AsRef<str>>(&self, suspects: impl IntoIterator<Item = S>) -> Self {
+        let is_suspect =
+            |text: &S| text.as_ref().len() >= SHORTEST_SUSPECT && text.as_ref().parse::<f64>().is_err();
+        let mut masks = Self::new(suspects.into_iter().filter(is_suspect));
+        masks.0.extend(self.0.iter().cloned());
+        Self::new(masks.0)
     }
 
     /// The text without the secrets.
@@ -73,6 +87,13 @@ mod tests {
     fn longer_secrets_are_masked_before_those_that_they_contain() {
         let masks = Masks::new(["hunter2", "hunter2-and-more", " "]);
         assert_eq!(masks.apply("a hunter2-and-more b hunter2 c".to_owned()), "a *** b *** c");
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_masked_unless_that_would_blot_out_the_log() {
+        let masks = Masks::new(["hunter2"]).with_suspects(["true", "12345678", "s3cr3t-value"]);
+        let text = "hunter2 s3cr3t-value true 12345678".to_owned();
+        assert_eq!(masks.apply(text), "*** *** true 12345678");
     }
 
     #[test]

@@ -3,10 +3,14 @@
 //! A component runs in a checkout of the commit that is being deployed, with the environment that it is
 //! given; nothing here reads the process's own. What children print goes to a [`LogSink`], line by line.
 
+mod attempt;
 pub(crate) mod checkout;
 mod command;
 mod environment;
 mod error;
+mod files;
+mod health;
+mod helmfile;
 mod log;
 mod nixpack;
 mod preflight;
@@ -16,8 +20,14 @@ mod terraform;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use indexmap::IndexMap;
+
 use crate::cancellation::Cancellation;
 use crate::deployment::definition::Values;
+use crate::deployment::diff::Drift;
+use crate::deployment::health::Health;
+use crate::deployment::observation::DriftFinding;
+use crate::deployment::variables::ValueSource;
 use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, DeploymentName, TargetName};
 
 pub use crate::deployment::rollout_report::Changes;
@@ -25,10 +35,12 @@ pub use checkout::FolderError;
 pub use command::outputs::OutputsError;
 pub use environment::Environment;
 pub use error::ComponentError;
+pub use health::{check as check_health, wait as wait_until_healthy};
+pub use helmfile::HelmfileSettings;
 pub use log::{LogSink, Masks, Stream};
-pub use preflight::{MissingTool, PreflightError, preflight};
+pub use preflight::{MissingTool, preflight, preflight_health};
 pub use process::ProcessError;
-pub use terraform::{ModuleError, TerraformSettings, TerraformStack, local_modules};
+pub use terraform::{ModuleError, TerraformSettings, TerraformStack, TooOld, local_modules};
 
 /// Whether anything is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,18 +64,23 @@ pub struct ComponentRun<'a> {
     pub mode: Mode,
     /// The variables, resolved and without templates; what earlier components put out is in them already.
     pub vars: &'a Values,
+    /// Where each of them comes from.
+    pub sources: &'a IndexMap<String, ValueSource>,
     /// The images of this commit: component to `registry/name@sha256:…`.
     pub artifacts: &'a BTreeMap<String, String>,
     /// The root of a checkout of the commit.
     pub checkout: &'a Path,
     /// Where Terraform's state is kept for modules without a backend: `.atmos/state` of the working copy.
     pub state: &'a Path,
+    /// Where Terraform's providers are kept for the next run, unless the environment says where: `.atmos/plugin-cache`.
+    pub plugin_cache: &'a Path,
     /// A folder for this run's temporary files, which may hold secrets; outside the checkout.
     pub scratch: &'a Path,
     pub environment: &'a Environment,
     /// Whether this runs in CI, where local state does not outlive the job.
     pub in_ci: bool,
     pub terraform: &'a TerraformSettings,
+    pub helmfile: &'a HelmfileSettings,
     pub stack: &'a TerraformStack,
     pub log: &'a dyn LogSink,
     /// What must not appear in the log.
@@ -80,6 +97,8 @@ pub struct ComponentResult {
     pub outputs: Values,
     /// What was deployed, by digest: component to `registry/name@sha256:…`.
     pub artifacts: BTreeMap<String, String>,
+    /// Whether it became healthy, where that was looked at.
+    pub health: Option<Health>,
     /// What people should know about this run.
     pub notices: Vec<Notice>,
 }
@@ -93,6 +112,11 @@ pub enum Notice {
     NoBuildRecord { commit: CommitId },
     /// The module has no backend that outlives the job: its state was kept in a file of this machine.
     LocalStateInCi,
+    /// The module declares no variable of these names, which were meant for it; each with the nearest one that it
+    /// declares.
+    Undeclared { variables: Vec<(String, Option<String>)> },
+    /// It did not succeed at once.
+    Retried { attempts: u32 },
     /// A dry run of a component that uses outputs of another one, which has not put them out yet.
     NotPlannedBefore { component: ComponentName },
 }
@@ -103,7 +127,10 @@ impl Notice {
     pub const fn is_warning(&self) -> bool {
         match self {
             Self::NoPlanCommand | Self::NotPlannedBefore { .. } => false,
-            Self::NoBuildRecord { .. } | Self::LocalStateInCi => true,
+            Self::NoBuildRecord { .. }
+            | Self::LocalStateInCi
+            | Self::Undeclared { .. }
+            | Self::Retried { .. } => true,
         }
     }
 }
@@ -113,6 +140,15 @@ impl std::fmt::Display for Notice {
         match self {
             Self::NoPlanCommand => f.write_str("no plan command is configured, so nothing was run"),
             Self::NoBuildRecord { commit } => write!(f, "no build record for commit {}", commit.short()),
+            Self::Undeclared { variables } => {
+                let variables = variables.iter().map(|(name, nearest)| match nearest {
+                    Some(nearest) => format!("{name} (did you mean {nearest}?)"),
+                    None => name.clone(),
+                });
+                let names = variables.collect::<Vec<_>>().join(", ");
+                write!(f, "the module declares no such variable, so it is not passed: {names}")
+            }
+            Self::Retried { attempts } => write!(f, "succeeded at attempt {attempts}"),
             Self::NotPlannedBefore { component } => {
                 write!(f, "cannot be planned before {component} is deployed, whose outputs it needs")
             }
@@ -124,16 +160,31 @@ impl std::fmt::Display for Notice {
     }
 }
 
-/// Runs one component to its end. Dropping the future kills what it has started.
+/// Runs one component to its end, within its limits. Dropping the future kills what it has started.
 pub async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentError> {
+    attempt::within_limits(run).await
+}
+
+/// Runs one component once.
+async fn run_once(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentError> {
     match run.component.kind {
         ComponentKind::Command => command::run(run).await,
         ComponentKind::Nixpack => Ok(nixpack::run(run)),
         ComponentKind::Terraform => terraform::run(run).await,
-        ComponentKind::Helmfile => Err(ComponentError::Unsupported {
-            component: run.component.name.clone(),
-            kind: run.component.kind,
-        }),
+        ComponentKind::Helmfile => helmfile::run(run).await,
+    }
+}
+
+/// Looks whether what a component manages is still what was deployed. The run's mode is [`Mode::Plan`].
+pub async fn check_drift(run: ComponentRun<'_>) -> Result<DriftFinding, ComponentError> {
+    let found = |found| if found { Drift::Found } else { Drift::None };
+    match run.component.kind {
+        ComponentKind::Terraform => terraform::drift(run).await,
+        ComponentKind::Helmfile => {
+            Ok(DriftFinding { drift: found(helmfile::drifted(run).await?), changes: None })
+        }
+        // Nobody but their makers could tell.
+        ComponentKind::Command | ComponentKind::Nixpack => Ok(DriftFinding::default()),
     }
 }
 

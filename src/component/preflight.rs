@@ -1,9 +1,11 @@
-//! What can be found out before anything is applied: tools that are missing, kinds that cannot run.
+//! What can be found out before anything is applied: tools that are missing.
 
 use crate::deployment::{Component, ComponentKind, ComponentName};
 
 use super::environment::Environment;
+use super::helmfile::HelmfileSettings;
 use super::terraform::TerraformSettings;
+use crate::deployment::health::Probe;
 
 /// A program that a component needs and that is not on `PATH`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,23 +17,15 @@ pub struct MissingTool {
     pub hint: String,
 }
 
-/// Why a set of components cannot be rolled out here.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PreflightError {
-    #[error(transparent)]
-    MissingTool(#[from] MissingTool),
-    #[error("{kind} components cannot be rolled out by this version ({component})")]
-    Unsupported { component: ComponentName, kind: ComponentKind },
-}
-
-/// Checks that every component's kind and tools are there.
+/// Checks that the tools of every component are there.
 ///
 /// A command that is named by a path lies in the deployed commit and is looked for when it runs.
 pub fn preflight<'a>(
     components: impl IntoIterator<Item = &'a Component>,
     terraform: &TerraformSettings,
+    helmfile: &HelmfileSettings,
     environment: &Environment,
-) -> Result<(), PreflightError> {
+) -> Result<(), MissingTool> {
     for component in components {
         let missing = |program: &str, hint: String| MissingTool {
             component: component.name.clone(),
@@ -41,12 +35,11 @@ pub fn preflight<'a>(
         match component.kind {
             ComponentKind::Nixpack => {}
             ComponentKind::Helmfile => {
-                let (component, kind) = (component.name.clone(), component.kind);
-                return Err(PreflightError::Unsupported { component, kind });
+                if helmfile.find_program(environment).is_none() {
+                    return Err(missing(&helmfile.program, HelmfileSettings::hint()));
+                }
             }
-            ComponentKind::Terraform => {
-                terraform.check(&component.name, environment)?;
-            }
+            ComponentKind::Terraform => terraform.check(&component.name, environment)?,
             ComponentKind::Command => {
                 let settings = component.settings.command.iter();
                 let programs = settings
@@ -58,10 +51,31 @@ pub fn preflight<'a>(
                             "install {program} here, or write \"./{program}\" if it is a file of the \
                              component's working directory"
                         );
-                        return Err(missing(program, hint).into());
+                        return Err(missing(program, hint));
                     }
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the tools are there that are asked for the components' health.
+pub fn preflight_health<'a>(
+    components: impl IntoIterator<Item = &'a Component>,
+    environment: &Environment,
+) -> Result<(), MissingTool> {
+    for component in components {
+        let program = match component.settings.health.as_ref().map(|health| &health.probe) {
+            Some(Probe::Kubernetes { .. }) => "kubectl",
+            Some(Probe::Ecs { .. }) => "aws",
+            Some(Probe::Command(argv)) => argv.first().map_or("", String::as_str),
+            Some(Probe::Http { .. }) | None => "",
+        };
+        if !program.is_empty() && !program.contains('/') && environment.find_program(program).is_none() {
+            let (component, program) = (component.name.clone(), program.to_owned());
+            let hint = format!("install {program} here; settings.health of {component} asks it");
+            return Err(MissingTool { component, program, hint });
         }
     }
     Ok(())
@@ -88,10 +102,12 @@ mod tests {
         let environment: Environment = [("PATH".into(), "/usr/bin:/bin".into())].into_iter().collect();
         let terraform =
             TerraformSettings { program: "tofu-that-is-not-there".to_owned(), ..Default::default() };
+        let helmfile =
+            HelmfileSettings { program: "helmfile-that-is-not-there".to_owned(), ..Default::default() };
         let check = |kind, settings| {
             let mut fixture = Fixture::new(kind, "api");
             fixture.component.settings.command = settings;
-            preflight([&fixture.component], &terraform, &environment)
+            preflight([&fixture.component], &terraform, &helmfile, &environment)
         };
 
         assert_eq!(check(ComponentKind::Nixpack, None), Ok(()));
@@ -100,8 +116,9 @@ mod tests {
         let error = check(ComponentKind::Command, Some(command(&["no-such-program"]))).unwrap_err();
         assert_eq!(error.to_string(), "api needs the program \"no-such-program\", which is not on PATH");
         let error = check(ComponentKind::Terraform, None).unwrap_err();
-        assert!(matches!(error, PreflightError::MissingTool(tool) if tool.program == terraform.program));
+        assert_eq!(error.program, terraform.program);
         let error = check(ComponentKind::Helmfile, None).unwrap_err();
-        assert_eq!(error.to_string(), "helmfile components cannot be rolled out by this version (api)");
+        assert_eq!(error.program, helmfile.program);
+        assert!(error.hint.contains("helm-diff"), "{}", error.hint);
     }
 }

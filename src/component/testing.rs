@@ -16,10 +16,14 @@ pub(super) struct Fixture {
     pub(super) component: Component,
     pub(super) commit: CommitId,
     pub(super) vars: Values,
+    pub(super) sources: IndexMap<String, ValueSource>,
     pub(super) artifacts: BTreeMap<String, String>,
     pub(super) in_ci: bool,
     pub(super) terraform: TerraformSettings,
+    pub(super) helmfile: HelmfileSettings,
     pub(super) stack: TerraformStack,
+    /// A folder in front of `PATH`.
+    pub(super) path_first: Option<PathBuf>,
     /// Cancel gracefully when a line with this text is logged.
     pub(super) cancel_at: Option<&'static str>,
     /// What was logged.
@@ -29,7 +33,7 @@ pub(super) struct Fixture {
 /// A command without a plan.
 pub(super) fn command(apply: &[&str]) -> CommandSettings {
     let apply = apply.iter().map(|word| (*word).to_owned()).collect();
-    CommandSettings { plan: None, apply, working_directory: None, timeout: None }
+    CommandSettings { plan: None, apply, working_directory: None }
 }
 
 impl Fixture {
@@ -44,17 +48,20 @@ impl Fixture {
                 name: name.parse().unwrap(),
                 kind,
                 folder: None,
-                labels: indexmap::IndexMap::new(),
+                labels: IndexMap::new(),
                 depends_on: Vec::new(),
                 vars: Values::new(),
                 settings: ComponentSettings::default(),
             },
             commit: "1".repeat(40).parse().unwrap(),
             vars: Values::new(),
+            sources: IndexMap::new(),
             artifacts: BTreeMap::new(),
             in_ci: false,
             terraform: TerraformSettings::default(),
+            helmfile: HelmfileSettings::default(),
             stack: TerraformStack::named("shop-dev"),
+            path_first: None,
             cancel_at: None,
             lines: Mutex::default(),
         }
@@ -68,6 +75,14 @@ impl Fixture {
         self.directory.path().join("scratch")
     }
 
+    pub(super) fn home(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
+    pub(super) fn plugin_cache(&self) -> PathBuf {
+        self.directory.path().join("plugins")
+    }
+
     pub(super) fn state(&self) -> PathBuf {
         self.directory.path().join("state")
     }
@@ -77,8 +92,15 @@ impl Fixture {
     }
 
     pub(super) async fn run(&self, mode: Mode) -> Result<ComponentResult, ComponentError> {
+        self.with_run(mode, run).await
+    }
+
+    /// Does something with what a run is given.
+    pub(super) async fn with_run<T>(&self, mode: Mode, act: impl AsyncFnOnce(ComponentRun<'_>) -> T) -> T {
         let (checkout, state, scratch) = (self.checkout(), self.state(), self.scratch());
         let path = std::env::var_os("PATH").unwrap();
+        let folders = self.path_first.clone().into_iter().chain(std::env::split_paths(&path));
+        let path = std::env::join_paths(folders).unwrap();
         let home = self.directory.path().into();
         let environment = [("PATH".into(), path), ("HOME".into(), home)].into_iter().collect();
         let (canceller, cancellation) = Cancellation::new();
@@ -88,7 +110,7 @@ impl Fixture {
             }
             self.lines.lock().unwrap().push(line.to_owned());
         };
-        run(ComponentRun {
+        act(ComponentRun {
             component: &self.component,
             deployment: &"shop".parse().unwrap(),
             target: &"dev".parse().unwrap(),
@@ -97,13 +119,16 @@ impl Fixture {
             run_id: "local:1",
             mode,
             vars: &self.vars,
+            sources: &self.sources,
             artifacts: &self.artifacts,
             checkout: &checkout,
             state: &state,
+            plugin_cache: &self.plugin_cache(),
             scratch: &scratch,
             environment: &environment,
             in_ci: self.in_ci,
             terraform: &self.terraform,
+            helmfile: &self.helmfile,
             stack: &self.stack,
             log: &log,
             masks: &Masks::default(),

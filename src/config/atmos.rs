@@ -152,6 +152,12 @@ impl AtmosConfig {
         }
     }
 
+    /// The file of the project's own template for comments, relative to the repository's root.
+    #[must_use]
+    pub fn comment_template(&self) -> Option<String> {
+        Some(path::join([self.directory.as_str(), self.ci.comment_template.as_deref()?]))
+    }
+
     /// The executable that applies a kind's components.
     #[must_use]
     pub fn command(&self, kind: ComponentKind) -> &str {

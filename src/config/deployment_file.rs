@@ -62,9 +62,9 @@ pub struct ComponentsSection {
     /// Container images that are built from source.
     pub nixpack: Option<IndexMap<String, Option<NixpackComponent>>>,
     /// Terraform or OpenTofu root modules.
-    pub terraform: Option<IndexMap<String, Option<InfrastructureComponent>>>,
+    pub terraform: Option<IndexMap<String, Option<TerraformComponent>>>,
     /// Sets of Helm releases, applied by helmfile.
-    pub helmfile: Option<IndexMap<String, Option<InfrastructureComponent>>>,
+    pub helmfile: Option<IndexMap<String, Option<HelmfileComponent>>>,
     /// Command lines of the team's own.
     pub command: Option<IndexMap<String, CommandComponent>>,
 }
@@ -84,18 +84,32 @@ pub struct NixpackComponent {
     pub settings: Option<NixpackComponentSettings>,
 }
 
-/// A Terraform, OpenTofu or helmfile component.
+/// A Terraform or OpenTofu component.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct InfrastructureComponent {
+pub struct TerraformComponent {
     /// The folder under the base path of the component's kind; the component's name where absent.
     pub component: Option<String>,
     /// Labels and dependencies.
     pub metadata: Option<Metadata>,
     /// The component's variables. They override what the stacks say.
     pub vars: Option<Values>,
-    /// How the component is checked.
-    pub settings: Option<InfrastructureSettings>,
+    /// How the component is run and checked.
+    pub settings: Option<TerraformComponentSettings>,
+}
+
+/// A helmfile component.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HelmfileComponent {
+    /// The folder under the base path of the component's kind; the component's name where absent.
+    pub component: Option<String>,
+    /// Labels and dependencies.
+    pub metadata: Option<Metadata>,
+    /// The component's variables. They override what the stacks say.
+    pub vars: Option<Values>,
+    /// How the component is run and checked.
+    pub settings: Option<HelmfileComponentSettings>,
 }
 
 /// A component that is deployed by command lines of the team's own.
@@ -159,8 +173,8 @@ pub struct Image {
 pub struct NixpackComponentSettings {
     /// How the image is built and published.
     pub nixpack: Option<NixpackSection>,
-    /// How to find out whether the component is healthy: one of `command`, `http`, `kubernetes`, `ecs`.
-    pub health: Option<Values>,
+    /// How to find out whether the component is healthy.
+    pub health: Option<HealthSection>,
 }
 
 /// How an image is built and published.
@@ -209,12 +223,117 @@ impl SbomFormat {
     }
 }
 
-/// Settings of a terraform or helmfile component.
+/// Settings of a terraform component.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct InfrastructureSettings {
-    /// How to find out whether the component is healthy: one of `command`, `http`, `kubernetes`, `ecs`.
-    pub health: Option<Values>,
+pub struct TerraformComponentSettings {
+    /// How terraform is run.
+    pub terraform: Option<TerraformSection>,
+    /// How to find out whether the component is healthy.
+    pub health: Option<HealthSection>,
+}
+
+/// How terraform is run.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Terraform")]
+pub struct TerraformSection {
+    /// How long to wait for a state lock that somebody else holds. Default: 5m.
+    #[schemars(example = "10m")]
+    pub lock_timeout: Option<String>,
+    /// After this time, from `init` to the last output, terraform is stopped and the attempt has failed.
+    #[schemars(example = "30m")]
+    pub timeout: Option<String>,
+    /// How often to try again after a failure, each time with a new plan. Default: 0.
+    pub retries: Option<u32>,
+}
+
+/// Settings of a helmfile component.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HelmfileComponentSettings {
+    /// How helmfile is run.
+    pub helmfile: Option<HelmfileSection>,
+    /// How to find out whether the component is healthy.
+    pub health: Option<HealthSection>,
+}
+
+/// How helmfile is run.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Helmfile")]
+pub struct HelmfileSection {
+    /// The environment of the helmfile: `--environment`.
+    pub environment: Option<String>,
+    /// Only releases with these labels: one `--selector` each.
+    #[schemars(example = ["app=web"])]
+    pub selectors: Option<Vec<String>>,
+    /// After this time helmfile is stopped and the attempt has failed.
+    #[schemars(example = "10m")]
+    pub timeout: Option<String>,
+    /// How often to try again after a failure. Default: 0.
+    pub retries: Option<u32>,
+}
+
+/// How to find out whether a component is healthy: one of `command`, `http`, `kubernetes`, `ecs`. It is asked when the
+/// component has been rolled out, and by `status --check-health`. Texts may hold templates.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename = "Health")]
+pub struct HealthSection {
+    /// A command line that succeeds where the component is healthy. It runs in a checkout of the deployed commit.
+    #[schemars(length(min = 1), example = ["./services/check.sh"])]
+    pub command: Option<Vec<String>>,
+    /// A URL that answers where the component is healthy.
+    pub http: Option<HealthHttp>,
+    /// A workload in Kubernetes, as `kubectl` sees it.
+    pub kubernetes: Option<HealthKubernetes>,
+    /// A service in Amazon ECS, as the `aws` command sees it.
+    pub ecs: Option<HealthEcs>,
+    /// How long a rollout waits for the component to become healthy. Default: 1m.
+    #[schemars(example = "5m")]
+    pub timeout: Option<String>,
+    /// How long a rollout waits between two checks. Default: 5s.
+    #[schemars(example = "10s")]
+    pub interval: Option<String>,
+    /// Whether a component that does not become healthy has failed, so that nothing is rolled out that depends on it.
+    /// Default: true.
+    pub required: Option<bool>,
+}
+
+/// A URL that answers where the component is healthy.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthHttp {
+    /// The URL.
+    #[schemars(required, example = "https://api.example.com/health")]
+    pub url: Option<String>,
+    /// The status that it answers with. Default: any from 200 to 299.
+    pub status: Option<u32>,
+}
+
+/// A workload in Kubernetes.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthKubernetes {
+    /// The workload, with its kind: a deployment, stateful set, daemon set or replica set.
+    #[schemars(required, example = "deployment/api")]
+    pub resource: Option<String>,
+    /// Its namespace. Default: that of the context.
+    pub namespace: Option<String>,
+    /// The context of the kubeconfig. Default: the current one.
+    pub context: Option<String>,
+}
+
+/// A service in Amazon ECS.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthEcs {
+    /// The cluster.
+    #[schemars(required)]
+    pub cluster: Option<String>,
+    /// The service.
+    #[schemars(required)]
+    pub service: Option<String>,
+    /// The region. Default: the environment's.
+    pub region: Option<String>,
 }
 
 /// Settings of a command component.
@@ -224,8 +343,8 @@ pub struct CommandComponentSettings {
     /// The command lines.
     #[schemars(required)]
     pub command: Option<CommandSection>,
-    /// How to find out whether the component is healthy: one of `command`, `http`, `kubernetes`, `ecs`.
-    pub health: Option<Values>,
+    /// How to find out whether the component is healthy.
+    pub health: Option<HealthSection>,
 }
 
 /// The command lines that plan and apply a component. Argument vectors: no shell reads them.
@@ -241,9 +360,11 @@ pub struct CommandSection {
     /// The folder to run in, relative to the root of the deployed commit. Default: that root.
     #[schemars(example = "services/worker")]
     pub working_directory: Option<String>,
-    /// After this time the command is stopped and the component has failed.
+    /// After this time the command is stopped and the attempt has failed.
     #[schemars(example = "10m")]
     pub timeout: Option<String>,
+    /// How often to try again after a failure. Default: 0.
+    pub retries: Option<u32>,
 }
 
 /// An environment of the deployment. Text, numbers and booleans under other keys are taken as context, with a warning.

@@ -98,8 +98,11 @@ deployment:
         component: ecs-service
         metadata: { labels: {service: api}, depends_on: [nixpack/api] }
         vars: { cluster_name: app-ecs }
-        settings: { health: { ecs: { cluster: app-ecs } } }
-    helmfile: { }
+        settings:
+          terraform: { timeout: 30m, lock_timeout: 90s, retries: 2 }
+          health: { ecs: { cluster: app-ecs, service: api }, timeout: 2m, required: false }
+    helmfile:
+      ingress: { settings: { helmfile: { environment: eu, selectors: [app=web] } } }
     command:
       worker:
         vars: { queue: jobs }
@@ -130,18 +133,35 @@ fn every_key_of_the_file_arrives_in_the_domain() {
     assert_eq!(deployment.vendor.as_ref().unwrap()["components"][0]["component"], "ecs");
     let names: Vec<String> =
         deployment.components.iter().map(crate::deployment::Component::qualified_name).collect();
-    assert_eq!(names, ["nixpack/api", "terraform/ecr/api", "terraform/ecs/service-api", "command/worker"]);
-    let [image, _, service, worker] = deployment.components.as_slice() else { panic!() };
+    assert_eq!(
+        names,
+        [
+            "nixpack/api",
+            "terraform/ecr/api",
+            "terraform/ecs/service-api",
+            "helmfile/ingress",
+            "command/worker"
+        ]
+    );
+    let [image, _, service, ingress, worker] = deployment.components.as_slice() else { panic!() };
     assert_eq!(image.depends_on[0].as_str(), "ecr/api");
     assert_eq!(image.vars["image"]["tag"], "{{ git.sha }}");
     let nixpack = image.settings.nixpack.as_ref().unwrap();
     assert!(nixpack.publish && nixpack.sbom_required && !nixpack.dockerfile_escape);
     assert_eq!(nixpack.sbom_formats, ["cyclonedx-json", "spdx-json"]);
     assert_eq!(service.folder(), "ecs-service");
-    assert_eq!(service.settings.health, Some(json!({"ecs": {"cluster": "app-ecs"}})));
+    let limits = service.settings.limits;
+    assert_eq!((limits.timeout.unwrap().as_secs(), limits.retries), (1800, 2));
+    assert_eq!(service.settings.terraform.lock_timeout.unwrap().as_secs(), 90);
+    let health = service.settings.health.as_ref().unwrap();
+    assert_eq!(json!(health.probe), json!({"ecs": {"cluster": "app-ecs", "service": "api"}}));
+    assert_eq!((health.timeout.as_secs(), health.interval.as_secs(), health.required), (120, 5, false));
+    assert_eq!(ingress.settings.helmfile.environment.as_deref(), Some("eu"));
+    assert_eq!(ingress.settings.helmfile.selectors, ["app=web"]);
     let command = worker.settings.command.as_ref().unwrap();
     assert_eq!(command.plan.as_ref().unwrap(), &["./deploy.sh", "--dry-run"]);
-    assert_eq!(command.timeout.unwrap().as_secs(), 5400);
+    assert_eq!(command.working_directory.as_deref(), Some("services/worker"));
+    assert_eq!(worker.settings.limits.timeout.unwrap().as_secs(), 5400);
     let prod = &deployment.targets[2];
     let rule = prod.promotion.as_ref().unwrap();
     assert_eq!(rule.sources[0].as_str(), "staging");

@@ -1,11 +1,17 @@
 //! What differs in a deployment's configuration between two sides: the variables and settings of each component on its
 //! target, and what the file declares around them.
 
+use std::time::Duration;
+
 use indexmap::{IndexMap, IndexSet};
 use serde_json::{Value, json};
 
-use super::definition::{CommandSettings, Component, Deployment, Labels, NixpackSettings, Values};
+use super::definition::{
+    CommandSettings, Component, Deployment, HelmfileOptions, Labels, NixpackSettings, RunLimits,
+    TerraformOptions, Values,
+};
 use super::diff::{Change, ConfigurationDifference};
+use super::health::HealthCheck;
 use super::names::{ComponentName, TargetName};
 
 /// A component of a deployment as it stood in some commit, on the target that is looked at.
@@ -175,12 +181,19 @@ fn add_declared(flat: &mut Flat, component: &Component) {
     add("type", json!(component.kind));
     add("folder", json!(component.folder()));
     add("depends_on", json!(component.depends_on));
-    if let Some(CommandSettings { plan, apply, working_directory, timeout }) = &component.settings.command {
+    let RunLimits { timeout, retries } = component.settings.limits;
+    let kind = component.kind;
+    if let Some(timeout) = timeout {
+        add(&format!("settings.{kind}.timeout"), duration(timeout));
+    }
+    if retries > 0 {
+        add(&format!("settings.{kind}.retries"), json!(retries));
+    }
+    if let Some(CommandSettings { plan, apply, working_directory }) = &component.settings.command {
         add("settings.command.apply", json!(apply));
         let plan = plan.as_ref().map(|plan| ("plan", json!(plan)));
         let directory = working_directory.as_ref().map(|path| ("working_directory", json!(path)));
-        let timeout = timeout.map(|timeout| ("timeout", json!(format!("{timeout:?}"))));
-        for (name, value) in plan.into_iter().chain(directory).chain(timeout) {
+        for (name, value) in plan.into_iter().chain(directory) {
             add(&format!("settings.command.{name}"), value);
         }
     }
@@ -195,9 +208,28 @@ fn add_declared(flat: &mut Flat, component: &Component) {
             add("settings.nixpack.test", json!(test));
         }
     }
-    if let Some(health) = &component.settings.health {
-        flatten(flat, "settings.health".to_owned(), health.clone());
+    let TerraformOptions { lock_timeout } = component.settings.terraform;
+    if let Some(lock_timeout) = lock_timeout {
+        add("settings.terraform.lock_timeout", duration(lock_timeout));
     }
+    let HelmfileOptions { environment, selectors } = &component.settings.helmfile;
+    if let Some(environment) = environment {
+        add("settings.helmfile.environment", json!(environment));
+    }
+    if !selectors.is_empty() {
+        add("settings.helmfile.selectors", json!(selectors));
+    }
+    if let Some(HealthCheck { probe, timeout, interval, required }) = &component.settings.health {
+        add("settings.health.timeout", duration(*timeout));
+        add("settings.health.interval", duration(*interval));
+        add("settings.health.required", json!(required));
+        flatten(flat, "settings.health".to_owned(), json!(probe));
+    }
+}
+
+/// A duration as text.
+fn duration(duration: Duration) -> Value {
+    json!(format!("{duration:?}"))
 }
 
 fn add_labels(flat: &mut Flat, labels: &Labels) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::health::HealthCheck;
 use super::names::{ComponentKind, ComponentName, ComponentReference, DeploymentName, TargetName};
 
 /// Configuration values as people write them: the JSON data model.
@@ -80,10 +81,38 @@ pub struct Component {
 /// The `settings` of a component.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComponentSettings {
+    pub limits: RunLimits,
     pub command: Option<CommandSettings>,
     pub nixpack: Option<NixpackSettings>,
-    /// The health check as written.
-    pub health: Option<serde_json::Value>,
+    pub terraform: TerraformOptions,
+    pub helmfile: HelmfileOptions,
+    /// Absent: nobody can say whether the component is healthy.
+    pub health: Option<HealthCheck>,
+}
+
+/// How long a component's run may take and how often it is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RunLimits {
+    /// After this time the process group is stopped and the attempt has failed.
+    pub timeout: Option<Duration>,
+    /// How many attempts follow a failed one.
+    pub retries: u32,
+}
+
+/// What a `terraform` component sets itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TerraformOptions {
+    /// How long to wait for somebody else's state lock.
+    pub lock_timeout: Option<Duration>,
+}
+
+/// What a `helmfile` component sets itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HelmfileOptions {
+    /// `--environment`.
+    pub environment: Option<String>,
+    /// One `--selector` each.
+    pub selectors: Vec<String>,
 }
 
 /// How a `command` component plans and applies.
@@ -95,8 +124,6 @@ pub struct CommandSettings {
     pub apply: Vec<String>,
     /// Relative to the root of the deployed commit; its root where absent.
     pub working_directory: Option<String>,
-    /// After this time the process group is killed and the component has failed.
-    pub timeout: Option<Duration>,
 }
 
 /// How a `nixpack` component's image is built and published.

@@ -202,6 +202,16 @@ pub enum Drift {
 }
 
 impl Drift {
+    /// What two findings together say.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Found, _) | (_, Self::Found) => Self::Found,
+            (Self::None, _) | (_, Self::None) => Self::None,
+            (Self::NotChecked, Self::NotChecked) => Self::NotChecked,
+        }
+    }
+
     /// The finding in words.
     #[must_use]
     pub const fn as_words(self) -> &'static str {

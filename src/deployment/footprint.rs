@@ -114,7 +114,6 @@ mod tests {
             plan: None,
             apply: apply.iter().map(ToString::to_string).collect(),
             working_directory: working_directory.map(str::to_owned),
-            timeout: None,
         });
         Footprint::of(&component, "")
     }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::commit::CommitId;
 use super::definition::ApprovalMethod;
+use super::health::Health;
 use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
 use super::record::RecordId;
 
@@ -46,6 +47,8 @@ pub struct PlannedComponent {
     pub commit: CommitId,
     /// When the commit was deployed to the target that it is promoted from.
     pub deployed_at: Option<Timestamp>,
+    /// The components of this rollout that come first.
+    pub waits_for: Vec<ComponentName>,
 }
 
 /// An approval that a rollout got.
@@ -101,6 +104,8 @@ pub struct ComponentReport {
     pub duration: Duration,
     /// What a plan counted, for kinds that can.
     pub changes: Option<Changes>,
+    /// Whether it became healthy, where that was looked at.
+    pub health: Option<Health>,
     /// Why it failed or was skipped, in one line.
     pub error: Option<String>,
     /// Something worth knowing about a component that did not fail.

@@ -3,7 +3,7 @@
 //!
 //! Who reads stacks is not the domain's business: it asks through [`StackLayers`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -31,6 +31,8 @@ pub struct StackLayer {
     pub program: Option<String>,
     /// The files that are written into the folder first, by name: `backend.tf.json`, `providers_override.tf.json`.
     pub generated_files: BTreeMap<String, Value>,
+    /// What was read from the environment (`!env`). It may be secret, and belongs in no log.
+    pub from_environment: BTreeSet<String>,
     pub deployable: Deployable,
 }
 

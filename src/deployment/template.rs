@@ -67,21 +67,26 @@ impl Renderer {
 
     /// Renders every string in the values, at any depth. Keys are left as they are.
     pub fn render(&self, values: &Values) -> Result<Values, TemplateError> {
-        let rendered = values.iter().map(|(name, value)| Ok((name.clone(), self.value(name, value)?)));
+        let rendered = values.iter().map(|(name, value)| Ok((name.clone(), self.any(name, value)?)));
         rendered.collect()
     }
 
-    fn value(&self, path: &str, value: &Value) -> Result<Value, TemplateError> {
+    /// Renders a single text that stands at `path`.
+    pub fn value(&self, path: &str, text: &str) -> Result<Value, TemplateError> {
+        if text.contains("{{") { self.text(path, text) } else { Ok(text.into()) }
+    }
+
+    fn any(&self, path: &str, value: &Value) -> Result<Value, TemplateError> {
         match value {
-            Value::String(text) if text.contains("{{") => self.text(path, text),
+            Value::String(text) => self.value(path, text),
             Value::Array(items) => {
                 let items = items.iter().enumerate();
-                items.map(|(index, item)| self.value(&format!("{path}[{index}]"), item)).collect()
+                items.map(|(index, item)| self.any(&format!("{path}[{index}]"), item)).collect()
             }
             Value::Object(values) => {
                 let values = values.iter();
                 values
-                    .map(|(name, value)| Ok((name.clone(), self.value(&format!("{path}.{name}"), value)?)))
+                    .map(|(name, value)| Ok((name.clone(), self.any(&format!("{path}.{name}"), value)?)))
                     .collect::<Result<Values, _>>()
                     .map(Value::Object)
             }

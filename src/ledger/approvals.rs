@@ -6,6 +6,7 @@ use crate::deployment::approval::Approval;
 use crate::deployment::{CommitId, DeploymentName};
 use crate::git::transport::PushUpdate;
 
+use super::notes::united;
 use super::{Ledger, LedgerError};
 
 const NAMESPACE: &str = "approvals";
@@ -22,6 +23,6 @@ impl Ledger<'_> {
         let line = approval.to_json();
         let entries: BTreeMap<_, _> =
             commits.iter().map(|commit| (commit.clone(), vec![line.clone()])).collect();
-        self.note_update(deployment, NAMESPACE, &entries)
+        self.note_update(deployment, NAMESPACE, &entries, united)
     }
 }

@@ -145,8 +145,10 @@ struct RecordFields {
     rollback_of: Option<String>,
     previous: Option<String>,
     run_id: Option<String>,
-    artifacts: Option<BTreeMap<String, Text>>,
-    metadata: Option<BTreeMap<String, Text>>,
+    #[serde(deserialize_with = "read_texts")]
+    artifacts: BTreeMap<String, String>,
+    #[serde(deserialize_with = "read_texts")]
+    metadata: BTreeMap<String, String>,
 }
 
 impl HasKind for RecordFields {
@@ -160,8 +162,8 @@ impl HasKind for RecordFields {
             match (key, entry) {
                 // The tag's name and target say these.
                 ("deployment" | "target" | "component" | "git_sha", Entry::Text(_)) => {}
-                ("artifacts", Entry::Map(map)) => fields.artifacts = Some(texts(map)),
-                ("metadata", Entry::Map(map)) => fields.metadata = Some(texts(map)),
+                ("artifacts", Entry::Map(map)) => fields.artifacts = texts(map),
+                ("metadata", Entry::Map(map)) => fields.metadata = texts(map),
                 (key, Entry::Text(text)) => *fields.text(key)? = Some(text.into_owned()),
                 (_, Entry::Map(_)) => return None,
             }
@@ -189,8 +191,16 @@ impl RecordFields {
     }
 }
 
-fn texts(map: Vec<(&str, Cow<'_, str>)>) -> BTreeMap<String, Text> {
-    map.into_iter().map(|(name, value)| (name.to_owned(), Text(value.into_owned()))).collect()
+fn texts(map: Vec<(&str, Cow<'_, str>)>) -> BTreeMap<String, String> {
+    map.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
+}
+
+/// Reads a mapping of texts, which may be left empty.
+fn read_texts<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let map = Option::<BTreeMap<String, Text>>::deserialize(deserializer)?;
+    Ok(map.unwrap_or_default().into_iter().map(|(key, Text(value))| (key, value)).collect())
 }
 
 /// A value that should be a string and is kept as one whatever it is.
@@ -277,9 +287,6 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
         Some("cancelled") => RecordStatus::Cancelled,
         Some(other) => return Err(field("status", other)),
     };
-    let texts = |map: Option<BTreeMap<String, Text>>| {
-        map.unwrap_or_default().into_iter().map(|(key, Text(value))| (key, value)).collect()
-    };
     Ok(Record {
         deployment: found.deployment.clone(),
         target: found.target.clone(),
@@ -298,8 +305,8 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
         rollback_of: fields.rollback_of,
         previous: fields.previous.and_then(|id| id.parse().ok()),
         run_id: fields.run_id,
-        artifacts: texts(fields.artifacts),
-        metadata: texts(fields.metadata),
+        artifacts: fields.artifacts,
+        metadata: fields.metadata,
         unknown: rest.as_deref().map(unknown_fields).unwrap_or_default(),
     })
 }

@@ -1,5 +1,6 @@
 //! Taking and giving back locks: all of a run's locks or none, in one create-only push.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -49,20 +50,19 @@ pub enum AcquireError {
 }
 
 impl Ledger<'_> {
-    /// Takes all of these locks or none, together with `others`, which must hold as well. `waiting` is told, once, who
-    /// is waited for.
+    /// Takes all of these locks or none, together with `others`, which must hold as well. `waiting` is told, before
+    /// every look, who is waited for, and may break it off.
     pub fn acquire(
         &self,
         request: &LockRequest,
         snapshot: &Snapshot,
         others: &mut dyn FnMut(&Self) -> Result<Vec<PushUpdate>, LedgerError>,
-        waiting: &mut dyn FnMut(&[HeldLock]),
+        waiting: &mut dyn FnMut(&[HeldLock]) -> ControlFlow<()>,
     ) -> Result<Acquired, AcquireError> {
         let began = Instant::now();
         let deadline = began + request.wait;
         let scope = Scope::Targets(request.deployment.clone(), vec![request.target.clone()]);
         let mut known = snapshot.known.clone();
-        let mut told = false;
         for attempt in 0.. {
             let (mut step, lock, object, held, taken_over) = self.lock_step(request, &known)?;
             if held.is_empty() {
@@ -79,11 +79,7 @@ impl Ledger<'_> {
                         return Err(LedgerError::Contended(target_of(request)).into());
                     }
                 }
-            } else if Instant::now() < deadline {
-                if !told {
-                    waiting(&held);
-                    told = true;
-                }
+            } else if Instant::now() < deadline && waiting(&held).is_continue() {
                 let left = deadline.saturating_duration_since(Instant::now());
                 std::thread::sleep((backoff(attempt) + Duration::from_millis(200)).min(left));
             } else {

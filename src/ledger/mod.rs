@@ -15,6 +15,7 @@ mod history;
 mod holder;
 mod locks;
 mod notes;
+mod observations;
 mod pending;
 mod publication;
 mod refs;
@@ -42,6 +43,7 @@ pub use failpoint::failpoint;
 pub use history::{History, HistoryQuery};
 pub use holder::Holder;
 pub use locks::{AcquireError, Acquired, LockRequest, abandoned};
+pub use observations::Observed;
 pub use pending::PendingRun;
 pub use publication::{NoteEdit, Publication, Unite};
 pub use session::{Session, Unpublished};
@@ -91,6 +93,14 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The one deployment that it is about.
+    const fn deployment(&self) -> Option<&DeploymentName> {
+        match self {
+            Self::All => None,
+            Self::Deployment(deployment) | Self::Targets(deployment, _) => Some(deployment),
+        }
+    }
+
     /// The path prefixes below one of the ledger's namespaces, each empty or ending in `/`.
     fn prefixes(&self) -> Vec<String> {
         match self {

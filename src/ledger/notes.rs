@@ -1,12 +1,14 @@
 //! Notes on commits, which many write at once: entries are united, never overwritten.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use crate::deployment::ref_names::notes_ref;
 use crate::deployment::{CommitId, DeploymentName, ObjectId};
 use crate::git::transport::PushUpdate;
 
 use super::refs::{KnownRefs, mirror_of};
+use super::step::{PERSISTENCE, Step, StepOutcome, backoff};
 use super::{Ledger, LedgerError};
 
 /// From here on a note is worth a warning (`git-tracking.md`, "Size Limits").
@@ -22,6 +24,7 @@ impl Ledger<'_> {
         deployment: &DeploymentName,
         namespace: &str,
         entries: &BTreeMap<CommitId, Vec<String>>,
+        merge: fn(&str, &str) -> String,
     ) -> Result<PushUpdate, LedgerError> {
         self.fetch_notes(deployment, namespace)?;
         let name = notes_ref(deployment, namespace);
@@ -34,7 +37,7 @@ impl Ledger<'_> {
                 Some(existing) => existing,
                 None => self.note_text(base, &commit)?,
             };
-            notes.insert(commit, united(&existing, &text));
+            notes.insert(commit, merge(&existing, &text));
             Ok(())
         };
         // What was noted here and never pushed goes along.
@@ -58,6 +61,42 @@ impl Ledger<'_> {
             "Notes added by 'atmos'\n",
         )?;
         Ok(PushUpdate { name, new: Some(object), expected: base.cloned() })
+    }
+
+    /// Adds entries to notes that nothing else is pushed with. Others may be writing to the same notes.
+    pub(super) fn add_notes(
+        &self,
+        deployment: &DeploymentName,
+        namespace: &str,
+        entries: &BTreeMap<CommitId, Vec<String>>,
+        merge: fn(&str, &str) -> String,
+    ) -> Result<(), LedgerError> {
+        let began = Instant::now();
+        for attempt in 0.. {
+            let mut step = Step::default();
+            step.push(self.note_update(deployment, namespace, entries, merge)?);
+            match self.carry_out(&step, "atmos: note", &[])? {
+                StepOutcome::Accepted => return Ok(()),
+                StepOutcome::Contended(_) if began.elapsed() < PERSISTENCE => {
+                    std::thread::sleep(backoff(attempt));
+                }
+                StepOutcome::Contended(_) => break,
+            }
+        }
+        Err(LedgerError::Contended(notes_ref(deployment, namespace)))
+    }
+
+    /// What the notes of these commits say, as the remote has them as of the last time that it was asked.
+    pub(super) fn note_texts<'c>(
+        &self,
+        deployment: &DeploymentName,
+        namespace: &str,
+        commits: impl IntoIterator<Item = &'c CommitId>,
+    ) -> Result<Vec<String>, LedgerError> {
+        let name = notes_ref(deployment, namespace);
+        let known = self.read_note_refs(&name)?;
+        let notes = known.remote.get(&name).or_else(|| known.local.get(&name));
+        commits.into_iter().map(|commit| self.note_text(notes, commit)).collect()
     }
 
     fn note_text(&self, notes: Option<&ObjectId>, commit: &CommitId) -> Result<String, LedgerError> {

@@ -88,7 +88,6 @@ impl Ledger<'_> {
             let step = notes.step(deployment, publication, &builds)?;
             match self.push_step_with(partial.transport(), remote, &step)? {
                 StepOutcome::Accepted => {
-                    super::failpoint("published");
                     return self.after_publication(&partial, &names, tips, &step, &builds);
                 }
                 StepOutcome::Contended(_) if began.elapsed() < PERSISTENCE => {

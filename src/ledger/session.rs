@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::deployment::count::count_are;
 use crate::deployment::lock::{Lock, LockScope};
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::ref_names::{TAGS_PREFIX, latest_ref, lock_ref, state_ref};
@@ -21,7 +22,7 @@ const MAX_SEQUENCE: u32 = 1000;
 
 /// Records that did not reach the remote. They are kept here, and the next command publishes them.
 #[derive(Debug, thiserror::Error)]
-#[error("{} not published: {source}", if *.kept == 1 { "1 record is".to_owned() } else { format!("{} records are", .kept) })]
+#[error("{} not published: {source}", count_are(*.kept, "record"))]
 pub struct Unpublished {
     pub kept: usize,
     #[source]

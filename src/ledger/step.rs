@@ -191,8 +191,9 @@ impl Ledger<'_> {
     }
 }
 
-/// What changes here once the remote has accepted a step: the mirror, and the ledger itself. Other people's locks
-/// are only mirrored. What the remote had already was taken over when it was read.
+/// What changes here once the remote has accepted a step: the mirror, and the ledger itself. Locks are only mirrored, and
+/// those that were taken not before the look at the remote that whoever takes one has to take anyhow. What the remote had
+/// already was taken over when it was read.
 fn after_push(remote: &str, step: &Step) -> Vec<RefUpdate> {
     let change = |name: String, new: &Option<ObjectId>| RefUpdate {
         name,
@@ -202,6 +203,9 @@ fn after_push(remote: &str, step: &Step) -> Vec<RefUpdate> {
     let mut updates = Vec::new();
     for update in step.updates.iter().filter(|update| update.new != update.expected) {
         let name = &update.name;
+        if name.starts_with(LOCK_PREFIX) && update.new.is_some() {
+            continue;
+        }
         if [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX].iter().any(|kind| name.starts_with(kind))
         {
             updates.push(change(mirror_of(remote, name), &update.new));

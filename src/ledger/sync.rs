@@ -5,12 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::deployment::ref_names::{
-    LATEST_PREFIX, LOCK_PREFIX, RECORD_TAG_PREFIX, STATE_PREFIX, TAGS_PREFIX, notes_ref,
+    LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX, RECORD_TAG_PREFIX, STATE_PREFIX, TAGS_PREFIX, notes_ref,
 };
 use crate::deployment::{CommitId, DeploymentName};
 use crate::git::GitError;
 use crate::git::transport::FetchOptions;
 
+use super::observations::NAMESPACES;
 use super::refs::mirror_of;
 use super::{Ledger, LedgerError, Scope};
 
@@ -34,8 +35,17 @@ impl Ledger<'_> {
     /// Asks the remote for states, newest records and locks. A remote that does not answer is not an error: what
     /// is here is then as old as the answer says.
     pub fn refresh(&self, scope: &Scope) -> Freshness {
+        self.refresh_and(scope, &[])
+    }
+
+    /// Likewise, and for what was observed of what runs.
+    pub fn refresh_with_observations(&self, scope: &Scope) -> Freshness {
+        self.refresh_and(scope, &NAMESPACES)
+    }
+
+    fn refresh_and(&self, scope: &Scope, notes: &[&str]) -> Freshness {
         let Some(remote) = self.reachable_remote() else { return self.refresh_nothing() };
-        match self.fetch_states(remote, scope, self.patience()) {
+        match self.fetch_states(remote, scope, notes, self.patience()) {
             Ok(()) => Freshness::Current,
             Err(error) => self.stale(&error),
         }
@@ -62,13 +72,27 @@ impl Ledger<'_> {
     /// Asks the remote for states, newest records and locks, and insists on an answer.
     pub fn refresh_or_fail(&self, scope: &Scope) -> Result<(), LedgerError> {
         match self.reachable_remote() {
-            Some(remote) => Ok(self.fetch_states(remote, scope, self.options.write_limit)?),
+            Some(remote) => Ok(self.fetch_states(remote, scope, &[], self.options.write_limit)?),
             None => Ok(()),
         }
     }
 
-    fn fetch_states(&self, remote: &str, scope: &Scope, limit: Duration) -> Result<(), GitError> {
+    fn fetch_states(
+        &self,
+        remote: &str,
+        scope: &Scope,
+        notes: &[&str],
+        limit: Duration,
+    ) -> Result<(), GitError> {
         let mut refspecs = Vec::new();
+        for namespace in notes {
+            let name = match scope.deployment() {
+                // With a star, because a namespace that does not exist yet is not an error.
+                Some(deployment) => format!("{}*", notes_ref(deployment, namespace)),
+                None => format!("{NOTES_PREFIX}*/{namespace}"),
+            };
+            refspecs.push(format!("+{name}:{}", mirror_of(remote, &name)));
+        }
         for namespace in [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX] {
             for prefix in scope.prefixes() {
                 let name = format!("{namespace}{prefix}*");

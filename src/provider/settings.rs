@@ -2,6 +2,7 @@
 
 use super::address::Address;
 use super::{Platform, ProviderError, Token};
+use crate::deployment::CommitId;
 
 /// How to reach a platform.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct GitLabSettings {
     /// The project's number, or its path.
     pub(super) project: String,
     pub(super) pipeline_id: Option<u64>,
+    /// The commit that the pipeline runs on.
+    pub(super) commit: Option<CommitId>,
     pub(super) job_id: Option<u64>,
     pub(super) token: Token,
     pub(super) token_kind: TokenKind,
@@ -150,6 +153,7 @@ fn gitlab<'v>(
             .ok_or_else(|| unconfigured("CI_PROJECT_ID is not set"))?
             .to_owned(),
         pipeline_id: variable("CI_PIPELINE_ID").and_then(|id| id.parse().ok()),
+        commit: variable("CI_COMMIT_SHA").and_then(|commit| commit.parse().ok()),
         job_id: variable("CI_JOB_ID").and_then(|id| id.parse().ok()),
         token: token.map_err(|error| unconfigured(&error.to_string()))?,
         token_kind,

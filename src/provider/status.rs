@@ -5,6 +5,9 @@ use crate::deployment::{DeploymentName, TargetName};
 /// GitHub's limit; GitLab's is wider.
 const LONGEST_DESCRIPTION: usize = 140;
 
+/// The longest name of a status on both platforms.
+const LONGEST_CONTEXT: usize = 255;
+
 /// A status of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitStatus {
@@ -40,6 +43,13 @@ impl CommitStatus {
     ) -> Self {
         let context = format!("atmos/{deployment}/{target}");
         Self { context, state, description: cut(description), url }
+    }
+
+    /// The status of a part of it, which leaves that of the whole alone: `atmos/<deployment>/<target>/<part>`.
+    #[must_use]
+    pub fn of_part(mut self, part: &str) -> Self {
+        self.context = format!("{}/{part}", self.context).chars().take(LONGEST_CONTEXT).collect();
+        self
     }
 }
 

@@ -63,6 +63,7 @@ fn gitlab(server: &MockServer, token: &str) -> Box<dyn Provider> {
         ("CI_API_V4_URL", &format!("{}/gitlab/api/v4", server.uri())),
         ("CI_PROJECT_ID", "42"),
         ("CI_PIPELINE_ID", "5"),
+        ("CI_COMMIT_SHA", commit().as_str()),
         ("CI_JOB_ID", "6"),
         (token, TOKEN),
     ])

@@ -95,6 +95,7 @@ Or skip promotion validation (not recommended):
             message: "unknown key\n\u{1b}[31m".to_owned(),
             details: vec!["  |\n3 | \u{1b}[2Jstagng: dev\n  | ^^^^^^".to_owned()],
             hints: vec![Hint::note("did you mean 'staging'?")],
+            locations: Vec::new(),
             exit_code: 2,
         };
         insta::assert_snapshot!("error_details", plain(&text(&error)));

@@ -7,10 +7,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::escape::escape;
 use crate::deployment::ComponentName;
-use crate::deployment::rollout_report::RolloutEvent;
+use crate::deployment::rollout_report::{ComponentResult, PlannedComponent, RolloutEvent};
 
 /// How often the spinners move.
 const TICK: Duration = Duration::from_millis(120);
+
+/// How many of the components that wait are named.
+const NAMED: usize = 3;
 
 /// Lines at the bottom of the terminal that change while components run. Nothing of it stays when the rollout ends.
 #[derive(Debug)]
@@ -19,13 +22,14 @@ pub struct Live {
     running: BTreeMap<ComponentName, ProgressBar>,
     /// Below the others: how much is left.
     left: Option<ProgressBar>,
-    unfinished: usize,
+    /// What has not started, in the order of the plan, and what it still waits for.
+    waiting: Vec<(ComponentName, Vec<ComponentName>)>,
 }
 
 impl Default for Live {
     fn default() -> Self {
         // It draws on stderr, and on nothing where that is no terminal.
-        Self { view: MultiProgress::new(), running: BTreeMap::new(), left: None, unfinished: 0 }
+        Self { view: MultiProgress::new(), running: BTreeMap::new(), left: None, waiting: Vec::new() }
     }
 }
 
@@ -33,8 +37,9 @@ impl Live {
     /// Shows what an event changes.
     pub fn show(&mut self, event: &RolloutEvent) {
         match event {
-            RolloutEvent::Planned(plan) => self.unfinished = plan.components.len(),
+            RolloutEvent::Planned(plan) => self.waiting = plan.components.iter().map(waiting).collect(),
             RolloutEvent::ComponentStarted { component, kind } => {
+                self.waiting.retain(|(name, _)| name != component);
                 let line = self.view.insert(self.running.len(), ProgressBar::new_spinner());
                 if let Ok(style) = ProgressStyle::with_template("    {spinner} {msg} ({elapsed})") {
                     line.set_style(style);
@@ -48,7 +53,13 @@ impl Live {
                 if let Some(line) = self.running.remove(&report.component) {
                     line.finish_and_clear();
                 }
-                self.unfinished = self.unfinished.saturating_sub(1);
+                if report.status == ComponentResult::Success {
+                    self.waiting
+                        .iter_mut()
+                        .for_each(|(_, needs)| needs.retain(|need| *need != report.component));
+                } else {
+                    self.give_up(&report.component);
+                }
                 self.say_what_is_left();
             }
             RolloutEvent::Finished(_) => self.clear(),
@@ -62,8 +73,7 @@ impl Live {
     }
 
     fn say_what_is_left(&mut self) {
-        let waiting = self.unfinished.saturating_sub(self.running.len());
-        if waiting == 0 || self.running.is_empty() {
+        if self.waiting.is_empty() || self.running.is_empty() {
             if let Some(line) = self.left.take() {
                 line.finish_and_clear();
             }
@@ -73,7 +83,19 @@ impl Live {
         if let Ok(style) = ProgressStyle::with_template("    {msg}") {
             line.set_style(style);
         }
-        line.set_message(format!("… {waiting} waiting"));
+        line.set_message(left(&self.waiting));
+    }
+
+    /// What needs a component that did not succeed never starts.
+    fn give_up(&mut self, component: &ComponentName) {
+        let mut lost = vec![component.clone()];
+        while let Some(component) = lost.pop() {
+            let (blocked, waiting) = std::mem::take(&mut self.waiting)
+                .into_iter()
+                .partition(|(_, needs)| needs.contains(&component));
+            self.waiting = waiting;
+            lost.extend(blocked.into_iter().map(|(name, _): (ComponentName, _)| name));
+        }
     }
 
     fn clear(&mut self) {
@@ -86,5 +108,44 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+fn waiting(planned: &PlannedComponent) -> (ComponentName, Vec<ComponentName>) {
+    (planned.component.clone(), planned.waits_for.clone())
+}
+
+/// `… 3 waiting: api for database, web for api`; the first few, and how many there are.
+fn left(waiting: &[(ComponentName, Vec<ComponentName>)]) -> String {
+    let named = waiting.iter().filter(|(_, needs)| !needs.is_empty()).take(NAMED).map(|(name, needs)| {
+        let needs: Vec<_> = needs.iter().map(ComponentName::as_str).collect();
+        escape(&format!("{name} for {}", needs.join(" and "))).into_owned()
+    });
+    let named: Vec<_> = named.collect();
+    let colon = if named.is_empty() { "" } else { ": " };
+    format!("… {} waiting{colon}{}", waiting.len(), named.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::fixtures::component_name;
+
+    #[test]
+    fn what_waits_is_told_with_what_it_waits_for() {
+        let waits = |name: &str, needs: &[&str]| {
+            (component_name(name), needs.iter().map(|need| component_name(need)).collect())
+        };
+        let mut live = Live::default();
+        live.waiting = vec![
+            waits("free", &[]),
+            waits("api", &["database"]),
+            waits("web", &["api", "cache"]),
+            waits("docs", &["web"]),
+            waits("mail", &["queue"]),
+        ];
+        assert_eq!(left(&live.waiting), "… 5 waiting: api for database, web for api and cache, docs for web");
+        live.give_up(&component_name("database"));
+        assert_eq!(left(&live.waiting), "… 2 waiting: mail for queue");
     }
 }

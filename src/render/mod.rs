@@ -38,6 +38,8 @@ pub mod validate;
 
 pub use time::Clock;
 
+use crate::deployment::count::count;
+
 /// Who reads the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -73,11 +75,6 @@ impl Presentation {
 fn styled(text: &str, style: owo_colors::Style) -> String {
     use owo_colors::OwoColorize as _;
     text.style(style).to_string()
-}
-
-/// `1 commit`, `3 commits`.
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The colour of a record's status.

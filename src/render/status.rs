@@ -1,7 +1,10 @@
 //! `status` as text.
 
+use jiff::Timestamp;
+
 use super::document::status::{ComponentStatus, DeploymentEntry, DeploymentStatus, TargetEntry};
 use super::escape::escape;
+use super::rollout::planned_changes;
 use super::style::{self, ID};
 use super::table::{Cell, Table};
 use super::{Form, Presentation, count, status_style};
@@ -49,6 +52,7 @@ fn one_target(deployment: &DeploymentEntry, target: &TargetEntry, presentation: 
         text.push_str(&table.render(presentation.form));
     }
     let mut facts = record_facts(&target.components, presentation);
+    facts.extend(observations(&target.components, presentation));
     facts.extend(warnings(target, presentation));
     text + &below(&facts)
 }
@@ -60,7 +64,9 @@ fn one_deployment(deployment: &DeploymentEntry, presentation: &Presentation) -> 
         for [component, commit, deployed, status] in rows(target, presentation) {
             table.row([target.target.as_str().into(), component, commit, deployed, status]);
         }
-        facts.extend(warnings(target, presentation).map(|warning| format!("{}: {warning}", target.target)));
+        let seen = observations(&target.components, presentation).into_iter();
+        let lines = seen.chain(warnings(target, presentation));
+        facts.extend(lines.map(|line| format!("{}: {line}", target.target)));
     }
     let mut text = presentation.title(deployment.deployment.as_str());
     if deployment.targets.is_empty() && presentation.form == Form::Terminal {
@@ -91,7 +97,9 @@ fn every_deployment(deployments: &[DeploymentEntry], presentation: &Presentation
                 let by = component.deployed_by.as_deref().unwrap_or_default().into();
                 table.row([of.as_str().into(), on.as_str().into(), name, commit, deployed, by, status]);
             }
-            facts.extend(warnings(target, presentation).map(|warning| format!("{of} → {on}: {warning}")));
+            let seen = observations(&target.components, presentation).into_iter();
+            let lines = seen.chain(warnings(target, presentation));
+            facts.extend(lines.map(|line| format!("{of} → {on}: {line}")));
         }
     }
     table.render(presentation.form) + &below(&facts)
@@ -146,6 +154,22 @@ fn record_facts(components: &[ComponentStatus], presentation: &Presentation) -> 
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What was seen of the components when somebody looked last, and when that was.
+fn observations(components: &[ComponentStatus], presentation: &Presentation) -> Vec<String> {
+    let ago = |at: Option<Timestamp>| {
+        at.map(|at| format!(", {}", presentation.clock.relative(at))).unwrap_or_default()
+    };
+    let health = |component: &ComponentStatus| {
+        Some(format!("{}{}", component.health.as_ref()?, ago(component.health_checked_at)))
+    };
+    let drift = |component: &ComponentStatus| {
+        let changes = component.drift_changes.map(|changes| format!(" ({})", planned_changes(changes)));
+        let found = component.drift?.as_words();
+        Some(format!("{found}{}{}", changes.unwrap_or_default(), ago(component.drift_checked_at)))
+    };
+    [fact("Health", components, health), fact("Drift", components, drift)].into_iter().flatten().collect()
 }
 
 fn fact(

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use crate::cancellation::Cancellation;
 use crate::component::{
-    self, ComponentError, ComponentRun, Environment, LogSink, Mode, TerraformSettings, TerraformStack,
+    self, ComponentError, ComponentRun, Environment, LogSink, Masks, Mode, TerraformSettings, TerraformStack,
 };
 use crate::deployment::definition::Values;
+use crate::deployment::health::{Health, HealthCheck};
 use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::stack_layer::{KnownOutputs, NoStacks, StackLayers, StackRefusal};
 use crate::deployment::template::{Facts, Renderer};
-use crate::deployment::variables::merge;
+use crate::deployment::variables::{Variables, merge};
 use crate::deployment::{Component, ComponentName, Deployment, Target};
 
 use super::worker::Shared;
@@ -34,6 +36,10 @@ pub(super) enum RunError {
     Outputs { component: ComponentName, source: ComponentError },
     #[error("cannot make a folder for temporary files: {0}")]
     Scratch(std::io::Error),
+    #[error("it is not healthy after {} s: {health}", waited.as_secs_f64())]
+    Unhealthy { health: Health, waited: Duration },
+    #[error("its health cannot be checked")]
+    Health(#[source] ComponentError),
     #[error(transparent)]
     Component(ComponentError),
 }
@@ -55,10 +61,14 @@ pub(super) struct Job<'a> {
 /// What a component runs with, besides what all of a rollout's components do.
 pub(super) struct Prepared {
     component: Component,
-    vars: Values,
+    vars: Variables,
     environment: Environment,
     terraform: TerraformSettings,
     stack: TerraformStack,
+    /// What must not appear in the component's log.
+    masks: Masks,
+    /// How it is found out whether the component is healthy, templates filled in.
+    pub(super) health: Option<HealthCheck>,
 }
 
 impl<'a> Job<'a> {
@@ -106,7 +116,13 @@ impl<'a> Job<'a> {
         loop {
             let resolution = self.resolution(self.component, KnownOutputs::Of(&known), Some(&renderer));
             match resolution.resolve() {
-                Ok(resolved) => return Ok(self.prepared(self.component, resolved)),
+                Ok(resolved) => {
+                    let mut prepared = self.prepared(self.component, resolved);
+                    if let Some(check) = &mut prepared.health {
+                        check.probe = check.probe.render(&renderer).map_err(ResolutionError::from)?;
+                    }
+                    return Ok(prepared);
+                }
                 Err(ResolutionError::Stack(StackRefusal::OutputsNeeded(needed))) => {
                     let outputs = self.recorded_outputs(&needed).await?;
                     known.insert(needed, outputs);
@@ -127,17 +143,20 @@ impl<'a> Job<'a> {
             previous_commit: self.plan.previous_commit.as_ref(),
             run_id: &rollout.run_id,
             mode: rollout.mode,
-            vars: &prepared.vars,
+            vars: &prepared.vars.values,
+            sources: &prepared.vars.sources,
             artifacts: &rollout.images,
             checkout: self.checkout,
             state: &rollout.state,
+            plugin_cache: &rollout.plugin_cache,
             scratch: self.scratch,
             environment: &prepared.environment,
             in_ci: rollout.in_ci,
             terraform: &prepared.terraform,
+            helmfile: &rollout.helmfile,
             stack: &prepared.stack,
             log: self.log,
-            masks: &rollout.masks,
+            masks: &prepared.masks,
             cancellation: self.cancellation,
         }
     }
@@ -191,12 +210,15 @@ impl<'a> Job<'a> {
         let name = format!("{}-{}", self.deployment.name, self.target.name);
         let mut prepared = Prepared {
             component: component.clone(),
-            vars: resolved.variables.values,
+            vars: resolved.variables,
             environment: rollout.environment.clone(),
             terraform: rollout.terraform.clone(),
             stack: TerraformStack::named(name),
+            masks: rollout.masks.clone(),
+            health: component.settings.health.clone(),
         };
         let Some(stack) = resolved.stack else { return prepared };
+        prepared.masks = rollout.masks.with_suspects(&stack.from_environment);
         prepared.component.folder = Some(stack.folder);
         for (name, value) in stack.env {
             match value {

@@ -5,6 +5,7 @@
 //! publishes ([`publisher`]). What happens is told as events.
 
 mod checkouts;
+mod inspect;
 mod job;
 mod publisher;
 mod worker;
@@ -17,7 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cancellation::Cancellation;
-use crate::component::{Environment, Masks, Mode, TerraformSettings};
+use crate::component::{Environment, HelmfileSettings, Masks, Mode, TerraformSettings};
 use crate::deployment::approval::Approval;
 use crate::deployment::definition::Values;
 use crate::deployment::graph::Graph;
@@ -31,6 +32,7 @@ use crate::ledger::{Session, Unpublished};
 use crate::scheduler::{Completion, Limits, Outcome, Scheduler, SkipReason};
 
 pub use checkouts::{CheckoutError, Checkouts};
+pub use inspect::{Inspected, Looks, inspect};
 use worker::{Ended, Worker};
 
 /// Takes what happens, in the order in which it happens.
@@ -68,8 +70,11 @@ pub struct Rollout {
     pub masks: Masks,
     pub in_ci: bool,
     pub terraform: TerraformSettings,
+    pub helmfile: HelmfileSettings,
     /// Where local Terraform state is kept.
     pub state: PathBuf,
+    /// Where Terraform's providers are kept for the next run.
+    pub plugin_cache: PathBuf,
     pub parallelism: NonZeroUsize,
     pub fail_fast: bool,
 }
@@ -140,6 +145,8 @@ pub fn run(
         })
         .map(|completion| completion.component.clone())
         .collect();
+    let mut recorded: BTreeMap<_, _> =
+        published.records.into_iter().map(|record| (record.id.component.clone(), record.id)).collect();
     let components = plan
         .components
         .iter()
@@ -148,10 +155,8 @@ pub fn run(
             if disabled.contains(&planned.component) {
                 report.notice = Some("disabled by its stacks (metadata.enabled: false)".to_owned());
             }
-            if let Some(record) =
-                published.records.iter().find(|record| record.id.component == planned.component)
-            {
-                report.record = Some(record.id.clone());
+            if let Some(record) = recorded.remove(&planned.component) {
+                report.record = Some(record);
             }
             report
         })
@@ -197,6 +202,7 @@ fn report_of(
         record: None,
         duration: Duration::ZERO,
         changes: None,
+        health: None,
         error: None,
         notice: None,
     };

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::cancellation::Cancellation;
 use crate::component::{self, ComponentResult as Done, Mode, Notice, Stream};
 use crate::deployment::definition::Values;
+use crate::deployment::health::HealthStatus;
 use crate::deployment::record::{Record, RecordStatus};
 use crate::deployment::resolution::ResolutionError;
 use crate::deployment::rollout_plan::ComponentPlan;
@@ -56,12 +57,7 @@ impl Worker {
         records: Option<mpsc::Sender<Message>>,
         events: EventSink,
     ) -> Self {
-        let graph = &rollout.dependencies;
-        let awaited = graph.nodes().flat_map(|node| graph.needs(node)).cloned().collect();
-        let records = records.map(Mutex::new);
-        let (outputs, recorded_outputs) = (Mutex::default(), Mutex::default());
-        let shared = Shared { rollout, checkouts, awaited, records, outputs, recorded_outputs, events };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(Shared::new(rollout, checkouts, records, events)) }
     }
 }
 
@@ -78,6 +74,19 @@ impl Executor<Ended, Ended> for Worker {
 }
 
 impl Shared {
+    pub(super) fn new(
+        rollout: Rollout,
+        checkouts: BTreeMap<CommitId, PathBuf>,
+        records: Option<mpsc::Sender<Message>>,
+        events: EventSink,
+    ) -> Self {
+        let graph = &rollout.dependencies;
+        let awaited = graph.nodes().flat_map(|node| graph.needs(node)).cloned().collect();
+        let records = records.map(Mutex::new);
+        let (outputs, recorded_outputs) = (Mutex::default(), Mutex::default());
+        Self { rollout, checkouts, awaited, records, outputs, recorded_outputs, events }
+    }
+
     async fn execute(
         &self,
         component: ComponentName,
@@ -129,7 +138,16 @@ impl Shared {
             }
             prepared => prepared?,
         };
-        component::run(job.component_run(&prepared)).await.map_err(RunError::Component)
+        let run = job.component_run(&prepared);
+        let mut done = component::run(run).await.map_err(RunError::Component)?;
+        if let (Some(check), Mode::Apply) = (&prepared.health, self.rollout.mode) {
+            let health = component::wait_until_healthy(run, check).await.map_err(RunError::Health)?;
+            if check.required && health.status != HealthStatus::Healthy {
+                return Err(RunError::Unhealthy { health, waited: check.timeout });
+            }
+            done.health = Some(health);
+        }
+        Ok(done)
     }
 
     /// Whether a component is part of this rollout.
@@ -141,7 +159,9 @@ impl Shared {
         let status = match (result, self.rollout.mode) {
             (Ok(_), Mode::Plan) => ComponentResult::Planned,
             (Ok(_), Mode::Apply) => ComponentResult::Success,
-            (Err(RunError::Component(error)), _) if error.is_cancelled() => ComponentResult::Cancelled,
+            (Err(RunError::Component(error) | RunError::Health(error)), _) if error.is_cancelled() => {
+                ComponentResult::Cancelled
+            }
             (Err(_), _) => ComponentResult::Failed,
         };
         let done = result.as_ref().ok();
@@ -155,6 +175,11 @@ impl Shared {
             record: None,
             duration: std::time::Duration::ZERO,
             changes: done.and_then(|done| done.changes),
+            health: match result {
+                Ok(done) => done.health.clone(),
+                Err(RunError::Unhealthy { health, .. }) => Some(health.clone()),
+                Err(_) => None,
+            },
             error: result.as_ref().err().map(describe),
             notice: (!notices.is_empty()).then(|| notices.join("; ")),
         }
@@ -219,7 +244,7 @@ impl Shared {
 }
 
 /// An error and its causes in one line.
-fn describe(error: &RunError) -> String {
+pub(super) fn describe(error: &RunError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

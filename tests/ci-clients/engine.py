@@ -68,6 +68,7 @@ class Engine:
     def bases(self):
         """Makes the images that the Dockerfile is built from."""
         if not self.has(DEBIAN):
+            print(f"making {DEBIAN} of Debian's packages", flush=True)
             with tempfile.TemporaryDirectory(dir=self.folder) as root:
                 run("debootstrap", "--variant=minbase", "bookworm", root, "http://deb.debian.org/debian")
                 for left_over in ("var/cache/apt", "var/lib/apt/lists"):
@@ -84,6 +85,7 @@ class Engine:
 
     def rust(self):
         """Debian with a C compiler, the Rust of this machine and the crates that it has downloaded."""
+        print(f"making {RUST} of this machine's toolchain", flush=True)
         toolchain = pathlib.Path(run("rustc", "--print", "sysroot", cwd=ROOT).strip())
         crates = pathlib.Path(os.environ.get("CARGO_HOME", pathlib.Path.home() / ".cargo"), "registry")
         with tempfile.TemporaryDirectory(dir=self.folder) as context:
@@ -106,6 +108,7 @@ class Engine:
     def build(self, tag, *options):
         """Builds this repository's Dockerfile."""
         self.bases()
+        print(f"building {tag}", flush=True)
         self.podman("build", "--tag", tag, *options, ROOT)
 
     def serve(self):

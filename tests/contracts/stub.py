@@ -4,8 +4,13 @@
     stub.py --port 8090
 
 GitHub answers below `/`, GitLab below `/api/v4`. A token that begins with `ghp_` or `glpat-` acts as a user, any other as
-an app or a job. `GET /__state` tells everything that was written, `POST /__fault {"status": 502, "times": 1, "method":
-"POST"}` lets the next matching requests fail after they were carried out, `DELETE /__comments` removes all comments.
+an app or a job. The address is printed to stdout.
+
+`GET /__state` tells everything that was written, and every request. `POST /__fault {"status": 502, "times": 1, "method":
+"POST", "path": "/statuses/", "headers": {}, "message": ""}` lets the next matching requests fail after they were carried
+out, with `"before": true` instead of it. `POST /__comments {"number": 5000}` writes so many comments, `DELETE
+/__comments` removes all of them. `POST /__approvals {"environment": "prod", "by": "alice"}` approves the runs of an
+environment.
 """
 
 import argparse
@@ -38,6 +43,9 @@ class State:
         self.deployment_statuses, self.rulesets, self.dispatches = [], [], []
         self.notes, self.gitlab_statuses, self.gitlab_deployments = [], [], []
         self.environments, self.protected_tags, self.pipelines = [], [], []
+        # The environments of GitHub that every run is approved for.
+        self.approved = ["production"]
+        self.requests, self.approvals = [], []
         self.fault = None
 
     def id(self):
@@ -245,8 +253,14 @@ def list_approvals(state, request, repository, run):
         "id": 1, "node_id": "EN_1", "name": "production", "url": f"{WEB}/api/v3/environments/production",
         "html_url": f"{WEB}/{repository}/deployments", "created_at": TIME, "updated_at": TIME,
     }
-    review = {"state": "approved", "comment": "Ship it!", "user": account("alice", "User"), "environments": [environment]}
-    return 200, [review]
+    approvals = [{"environment": name, "by": "alice"} for name in state.approved] + state.approvals
+    return 200, [
+        {
+            "state": "approved", "comment": "Ship it!", "user": account(approval["by"], "User"),
+            "environments": [{**environment, "name": approval["environment"]}],
+        }
+        for approval in approvals
+    ]
 
 
 # GitLab
@@ -315,9 +329,10 @@ def list_gitlab_deployments(state, request, project):
     environment = request.query.get("environment")
     if not any("deployable" in deployment for deployment in state.gitlab_deployments):
         # The one of the job that asks, which somebody has approved.
-        own = gitlab_deployment(state, request, "production", "0" * 40, "running")
+        approval = (state.approvals or [{"environment": "production", "by": "alice"}])[0]
+        own = gitlab_deployment(state, request, approval["environment"], "0" * 40, "running")
         own["deployable"] = {"id": 6, "status": "running", "stage": "deploy", "name": "deploy", "ref": "main", "tag": False}
-        own["approvals"] = [{"user": {**member(request), "username": "alice"}, "status": "approved", "created_at": TIME, "comment": "Ship it!"}]
+        own["approvals"] = [{"user": {**member(request), "username": approval["by"]}, "status": "approved", "created_at": TIME, "comment": "Ship it!"}]
         state.gitlab_deployments.append(own)
     chosen = [d for d in reversed(state.gitlab_deployments) if d["environment"]["name"] == environment]
     without = ("pending_approval_count", "approvals")
@@ -408,6 +423,15 @@ ROUTES = [
 ]
 
 
+class Comment:
+    """A request to write a comment that nobody has sent."""
+
+    is_user = True
+
+    def __init__(self, json):
+        self.json = json
+
+
 class Handler(BaseHTTPRequestHandler):
     """Finds the route of a request and answers it."""
 
@@ -423,6 +447,7 @@ class Handler(BaseHTTPRequestHandler):
         self.json = json.loads(body) if body else {}
         token = self.headers.get("authorization", "").removeprefix("Bearer ") or self.headers.get("private-token", "")
         self.is_user = token.startswith(("ghp_", "glpat-"))
+        self.more_headers = {}
         with self.state.lock:
             self.answer(*self.outcome(path))
 
@@ -433,29 +458,44 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/__fault":
             state.fault = self.json
             return 204, None
+        if path == "/__approvals":
+            state.approvals.append(self.json)
+            return 204, None
+        if path == "/__comments" and self.command == "POST":
+            for _ in range(self.json["number"]):
+                create_comment(state, Comment({"body": "LGTM"}), "acme/shop", 7)
+            return 204, None
         if path == "/__comments" and self.command == "DELETE":
             state.comments.clear()
             state.notes.clear()
             return 204, None
+        state.requests.append(f"{self.command} {path}")
         for method, pattern, handler in ROUTES:
             match = pattern.match(path)
             if match and method == self.command:
+                fault = state.fault or {"times": 0}
+                fails = fault["times"] > 0 and fault.get("method", method) == method and fault.get("path", "") in path
+                if fails and fault.get("before"):
+                    return self.fail(fault)
                 try:
                     answer = handler(state, self, *map(unquote, match.groups()))
                 except Refusal as refusal:
                     return refusal.status, refusal.body
-                fault = state.fault
-                if fault and fault.get("method", method) == method and fault["times"] > 0:
-                    fault["times"] -= 1
-                    return fault["status"], {"message": "Server Error"}
-                return answer
+                return self.fail(fault) if fails else answer
         return 404, Refusal(404, "Not Found").body
+
+    def fail(self, fault):
+        fault["times"] -= 1
+        self.more_headers = fault.get("headers", {})
+        return fault["status"], {"message": fault.get("message", "Server Error")}
 
     def answer(self, status, body):
         content = b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
         if body is not None:
             self.send_header("content-type", "application/json; charset=utf-8")
+        for name, value in self.more_headers.items():
+            self.send_header(name, value)
         if status != 204:
             self.send_header("content-length", str(len(content)))
         self.end_headers()
@@ -476,4 +516,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8090)
     with serve(parser.parse_args().port) as server:
+        print(f"http://127.0.0.1:{server.server_port}", flush=True)
         server.serve_forever()

@@ -1,17 +1,9 @@
 //! `atmos deployment ci`: inputs become one verb, and what it found out is handed on.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::ci_reports::pull_request;
 use crate::support::{CiJob, TestEnvironment};
-
-/// The payload of an event about a pull request from this repository.
-fn pull_request(repository: &str, head: &str) -> Value {
-    json!({ "number": 7, "pull_request": {
-        "number": 7,
-        "head": { "sha": head, "repo": { "full_name": repository } },
-        "base": { "sha": head, "repo": { "full_name": "acme/shop" } },
-    } })
-}
 
 #[test]
 fn a_fork_s_head_never_runs_with_the_project_s_secrets() {
@@ -19,7 +11,8 @@ fn a_fork_s_head_never_runs_with_the_project_s_secrets() {
     let (checkout, remote) = environment.with_remote();
     let base = checkout.head();
     let job = |head: &str, plan: &str| {
-        let job = CiJob::github(&checkout, "pull_request_target").rollout("dev").input("plan", plan);
+        let job =
+            CiJob::github(&checkout, "pull_request_target").rollout("dev").unreported().input("plan", plan);
         job.with("GITHUB_SHA", &base).event(&pull_request("mallory/shop", head))
     };
     // The project's own commit is checked out: what the event is about is not looked at.
@@ -47,7 +40,8 @@ fn a_rollout_by_inputs_is_the_rollout_of_the_command_line() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let head = checkout.head();
-    let job = CiJob::github(&checkout, "push").rollout("dev").input("args", "--metadata 'note=a b'");
+    let job =
+        CiJob::github(&checkout, "push").rollout("dev").unreported().input("args", "--metadata 'note=a b'");
     job.run().succeeded().shows("Deployment complete:");
     assert_eq!(remote.state("payment-service", "dev", "api"), head);
     assert_eq!(job.output("result"), "success");
@@ -64,7 +58,7 @@ fn a_rollout_by_inputs_is_the_rollout_of_the_command_line() {
     assert!(job.summary().contains("rollout"), "{}", job.summary());
     let record = remote.git(&["cat-file", "-p", &format!("refs/tags/{}", records[0])]);
     assert!(record.contains("note: a b") && record.contains("run_id: github:99/1"), "{record}");
-    let second = CiJob::github(&checkout, "push").rollout("dev").with("GITHUB_RUN_ID", "100");
+    let second = CiJob::github(&checkout, "push").rollout("dev").unreported().with("GITHUB_RUN_ID", "100");
     second.run().succeeded();
     assert_eq!((second.output("previous-commit"), second.output("changed")), (head, "false".to_owned()));
 }
@@ -73,7 +67,7 @@ fn a_rollout_by_inputs_is_the_rollout_of_the_command_line() {
 fn a_dotenv_report_has_the_outputs_on_gitlab_and_wherever_it_is_asked_for() {
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
-    let job = CiJob::gitlab(&checkout).rollout("dev");
+    let job = CiJob::gitlab(&checkout).rollout("dev").unreported();
     job.run().succeeded();
     assert_eq!((job.output("result"), job.output("commit")), ("success".to_owned(), checkout.head()));
     let elsewhere = CiJob::elsewhere(&checkout).input("command", "status").with("ATMOS_DOTENV", "atmos.env");
@@ -96,7 +90,7 @@ fn what_is_wrong_with_an_input_is_said_by_its_name() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let before = remote.snapshot();
-    let job = || CiJob::github(&checkout, "push").rollout("dev");
+    let job = || CiJob::github(&checkout, "push").rollout("dev").unreported();
     for (job, message) in [
         (job().input("command", "rolout"), "input `command`: there is no command called `rolout`"),
         (job().input("promote-form", "dev"), "there is no input called `promote-form`"),

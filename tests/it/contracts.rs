@@ -13,8 +13,6 @@
 //! | approvals | `GET …/actions/runs/{id}/approvals` | `GET …/deployments`, `GET …/deployments/{id}` | `the_approver_of_a_run_is_read` |
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +22,8 @@ use atmos_deployments::provider::{
     Posted, Provider, ProviderSettings, RetryPolicy, RuleState, StickyComment, connect,
 };
 use serde_json::Value;
+
+use crate::support::control;
 
 /// Both platforms, one after the other: they share the stub's state.
 struct Platforms {
@@ -70,6 +70,7 @@ impl Platforms {
             ("CI_API_V4_URL", &format!("{}/api/v4", self.gitlab)),
             ("CI_PROJECT_ID", "42"),
             ("CI_PIPELINE_ID", "5"),
+            ("CI_COMMIT_SHA", commit("a").as_str()),
             ("CI_JOB_ID", "6"),
             (variable, token),
         ])
@@ -87,17 +88,7 @@ impl Platforms {
 
     /// Asks the stub itself for something.
     fn control(&self, method: &str, path: &str, body: &str) -> String {
-        let host = self.stub.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(host).unwrap();
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+        control(&self.stub, method, path, body)
     }
 }
 

@@ -218,3 +218,21 @@ fn terraform_gets_backend_providers_workspace_environment_and_a_folder_of_its_ow
     ];
     assert_eq!(applied, expected);
 }
+
+#[test]
+fn validation_looks_at_the_stacks_of_the_deployments_own_components() {
+    let environment = TestEnvironment::new();
+    let checkout = environment.empty_repository("checkout", &[]);
+    let deployment = "deployment:\n  name: shop\n  stacks: [platform]\n  components: { terraform: { NAME: {} } }\n  \
+                      targets: { dev: {}, prod: {} }\n";
+    checkout.write("deployments/shop.yaml", &deployment.replace("NAME", "vpc"));
+    let stack = "components:\n  terraform:\n    vpc: {vars: {region: eu-1}}\n    other:\n      vars:\n        key: !store ssm /key\n";
+    checkout.write("stacks/platform.yaml", stack);
+    checkout.atmos("deployment validate shop").succeeded();
+    checkout.write("deployments/shop.yaml", &deployment.replace("NAME", "other"));
+    let run = checkout.atmos("deployment validate shop --format json").exited(2);
+    let problems = run.json()["deployments"][0]["problems"].clone();
+    assert_eq!(problems.as_array().unwrap().len(), 1, "once for all targets: {problems}");
+    let message = problems[0]["message"].as_str().unwrap();
+    assert!(message.contains("stacks/platform.yaml:6:14") && message.contains("!store"), "{message}");
+}

@@ -78,7 +78,7 @@ module \"naming\" {
 resource \"terraform_data\" \"identity\" { input = 1 }
 resource \"terraform_data\" \"app\" {
   input = { size = var.size, code = \"VERSION\", network = var.network, commit = var.commit }
-  provisioner \"local-exec\" { command = \"echo the password is ${nonsensitive(sha256(var.password))}\" }
+  provisioner \"local-exec\" { command = \"echo the password is ${nonsensitive(var.password)}\" }
 }
 output \"identity\" { value = terraform_data.identity.id }
 output \"app\" { value = terraform_data.app.output }
@@ -285,4 +285,67 @@ fn a_sensitive_output_is_shown_nowhere() {
         let objects = environment.git(repository, &["cat-file", "--batch-all-objects", "--batch"]);
         assert!(!objects.contains(SECRET));
     }
+}
+
+#[test]
+fn drift_is_found_noted_and_shown_to_whoever_asks_later() {
+    let mut environment = TestEnvironment::new();
+    environment.set_clock("2025-01-22T12:00:00Z");
+    let Some((checkout, remote)) = shop(&mut environment) else { return };
+    let first = checkout.head();
+    checkout.atmos("deployment rollout shop --target dev").succeeded();
+    // What is checked out has nothing to do with it.
+    write_code(&checkout, "2");
+    checkout.commit("Version 2, which runs nowhere");
+    let check = "deployment status shop --target dev --check-drift";
+    checkout.atmos(check).succeeded().shows("Drift: no drift detected");
+
+    let state = checkout.path.join(".atmos/state/shop/dev/network/terraform.tfstate");
+    let text = std::fs::read_to_string(&state).unwrap();
+    std::fs::write(&state, text.replace("10.0.0.0", "10.66.0.0")).unwrap();
+    let later = [("ATMOS_NOW", "2025-01-22T13:00:00Z")];
+    let found = checkout.atmos_with(&format!("{check} --format json"), &later).exited(5).json();
+    let components = found["deployments"][0]["targets"][0]["components"].as_array().unwrap();
+    let network = components.iter().find(|component| component["component"] == "network").unwrap();
+    assert_eq!(network["drift"], "found");
+    assert_eq!(network["drift_changes"], json!({"add": 0, "change": 1, "destroy": 0}));
+    assert_eq!(network["commit"], first);
+    let notes = remote.git(&["notes", "--ref=atmos/shop/drift", "show", &first]);
+    assert_eq!(notes.lines().filter(|line| line.contains("\"network\"")).count(), 1, "the newest: {notes}");
+
+    let clone = checkout.environment.clone(&remote.url(), "clone", crate::support::Clone::SHALLOW);
+    let shown = clone
+        .atmos_with("deployment status shop --target dev", &[("ATMOS_NOW", "2025-01-22T15:00:00Z")])
+        .succeeded();
+    shown.shows("drift detected (0 to add, 1 to change, 0 to destroy), 2h ago (network, app)");
+    checkout.atmos("deployment rollout shop --target staging --promote-from dev").succeeded();
+    let diff = "deployment diff shop --from-target dev --to-target staging";
+    assert_eq!(checkout.json(diff)["drift"], "not_checked");
+    assert_eq!(checkout.json(&format!("{diff} --check-drift"))["drift"], "found");
+    // Deployed again, it is what was deployed.
+    checkout.atmos(&format!("deployment rollout shop --target dev --git-sha {first}")).succeeded();
+    checkout.atmos(check).succeeded().shows("no drift detected");
+    assert_eq!(workdirs(&checkout), [""; 0].map(std::path::PathBuf::from));
+}
+
+#[test]
+fn rollouts_of_two_targets_at_once_in_one_checkout_do_not_disturb_each_other() {
+    let mut environment = TestEnvironment::new();
+    let Some((checkout, remote)) = shop(&mut environment) else { return };
+    let lines =
+        ["--target dev", "--target staging --skip-promotion-check", "--target prod --skip-promotion-check"];
+    let running = lines.map(|line| checkout.start(&format!("deployment rollout shop {line}"), &[]));
+    for run in running {
+        run.wait().succeeded();
+    }
+    for (target, size) in [("dev", 1), ("staging", 2), ("prod", 3)] {
+        let app = output(&checkout, target, "app", "app");
+        assert_eq!(
+            (&app["size"], &app["network"]),
+            (&json!(size), &json!(format!("{target}-shop-1 10.0.0.0/16")))
+        );
+        assert_eq!(remote.state("shop", target, "app"), checkout.head());
+    }
+    assert_eq!(remote.locks(), [""; 0]);
+    assert_eq!(workdirs(&checkout), [""; 0].map(std::path::PathBuf::from));
 }

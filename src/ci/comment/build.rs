@@ -1,20 +1,22 @@
 //! From what the domain knows to what the comment's template sees.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::view::{
-    ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, LinkView, List,
-    PromotionPreviewView, RolloutView, TargetView,
+    ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, FailureView, HintView, LinkView,
+    List, NextView, PromotionPreviewView, RolloutView, TargetView,
 };
-use super::{CommentInput, Presence, PromotionPreview};
+use super::{CommentInput, Presence, PromotionPreview, RolloutOfRun};
 use crate::ci::markdown::cut;
-use crate::deployment::diff::{ConfigurationDifference, SideName};
+use crate::deployment::diff::{ConfigurationDifference, DiffView, SideName};
 use crate::deployment::promotion_status::{
     ComponentEdgeState, ComponentPromotion, EdgeState, Freeze, TargetStanding,
 };
 use crate::deployment::rollout_report::{
-    Changes, ComponentReport, ComponentResult, RolloutKind, RolloutReport, RolloutResult,
+    Changes, ComponentReport, ComponentResult, RolloutKind, RolloutResult,
 };
 use crate::deployment::{CommitId, RecordStatus};
 
@@ -36,36 +38,71 @@ impl CommentView {
     pub fn new(input: &CommentInput<'_>, most: usize) -> Self {
         let builder = Builder { commit_address: input.commit_address, most };
         let deployment = input.standing.deployment.as_str();
-        let approvals = input.approvals.iter().map(|(target, approval)| ApprovalView {
-            target: target.to_string(),
-            approved_by: text(&approval.approved_by),
-            approved_at: time(approval.approved_at),
-            method: approval.method.as_str(),
+        let approvals = input.approvals.iter().map(|approved| ApprovalView {
+            target: approved.target.to_string(),
+            approved_by: text(&approved.by),
+            approved_at: approved.at.map(time),
         });
-        let runs =
-            input.runs.iter().map(|run| LinkView { text: text(&run.name), url: Some(run.address.clone()) });
+        let planned = input.rollout.and_then(|rollout| match &rollout.report.kind {
+            RolloutKind::Promotion { from } if rollout.report.dry_run => Some((from, &rollout.report.target)),
+            _ => None,
+        });
+        let previews =
+            input.promotions.iter().filter(|preview| planned != Some((&preview.edge.from, &preview.edge.to)));
+        let promotions: Vec<_> = previews.map(|preview| builder.promotion(deployment, preview)).collect();
+        let rollout = input.rollout.map(|rollout| builder.rollout(&rollout));
         let mut view = Self {
             deployment: deployment.to_owned(),
             targets: builder.targets(input),
-            rollout: input.rollout.map(|report| builder.rollout(report)),
-            promotions: input
-                .promotions
-                .iter()
-                .map(|preview| builder.promotion(deployment, preview))
-                .collect(),
+            next: next(input, rollout.as_ref(), &promotions),
+            rollout,
+            failure: input.failure.map(|failure| builder.failure(failure)),
+            promotions,
             approvals: List::new(approvals, most),
-            // The older ones are history.
-            runs: List::new(runs, most.min(5)),
+            run: input.run.map(|run| LinkView { text: text(&run.name), url: run.address.clone() }),
             updated_at: time(input.now),
             shortened: false,
         };
         view.shortened = view.approvals.omitted > 0
-            || view.rollout.as_ref().is_some_and(|rollout| rollout.components.omitted > 0)
+            || view.rollout.as_ref().is_some_and(|rollout| {
+                rollout.components.omitted + rollout.commits.omitted + rollout.configuration.omitted > 0
+            })
             || view.promotions.iter().any(|promotion| {
                 promotion.commits.omitted + promotion.components.omitted + promotion.configuration.omitted > 0
             });
         view
     }
+}
+
+/// What to do now.
+fn next(
+    input: &CommentInput<'_>,
+    rollout: Option<&RolloutView>,
+    promotions: &[PromotionPreviewView],
+) -> Option<NextView> {
+    if input.failure.is_some() || rollout.is_some_and(|rollout| !rollout.succeeded) {
+        return None;
+    }
+    if let Some(planned) = rollout.filter(|rollout| rollout.dry_run) {
+        planned.changes.as_ref()?;
+        let targets = &input.standing.targets;
+        let target = targets.iter().find(|standing| standing.target.as_str() == planned.target);
+        return Some(NextView {
+            approve: true,
+            from: None,
+            to: planned.target.clone(),
+            approval: target.is_some_and(|target| target.requires_approval),
+            changes: None,
+        });
+    }
+    let ready = promotions.iter().find(|promotion| promotion.state == EdgeState::Ready.as_words())?;
+    Some(NextView {
+        approve: false,
+        from: Some(ready.from.clone()),
+        to: ready.to.clone(),
+        approval: ready.requires_approval,
+        changes: ready.changes.clone(),
+    })
 }
 
 /// Builds the parts of a view.
@@ -98,6 +135,7 @@ impl Builder<'_> {
                     self.most.min(3),
                 ),
                 deployed_at: standing.deployed_at.map(time),
+                run: input.runs.get(&standing.target).cloned(),
                 status: standing.status.map(RecordStatus::as_str),
                 requires_approval: standing.requires_approval,
                 frozen: standing.freeze.as_ref().map(frozen),
@@ -107,7 +145,28 @@ impl Builder<'_> {
         input.standing.targets.iter().map(view).collect()
     }
 
-    fn rollout(&self, report: &RolloutReport) -> RolloutView {
+    fn failure(&self, failure: &FailureView) -> FailureView {
+        // As much as a list has rows, and a few where nothing else would say what happened.
+        let most = self.most.clamp(3, 25);
+        let details = failure.details.iter().take(most).map(|line| cut(line, 4 * LONGEST_TEXT).into_owned());
+        let hints = failure.hints.iter().take(most).map(|hint| HintView {
+            text: cut(&hint.text, 4 * LONGEST_TEXT).into_owned(),
+            commands: hint
+                .commands
+                .iter()
+                .map(|command| cut(command, 4 * LONGEST_TEXT).into_owned())
+                .collect(),
+        });
+        FailureView {
+            message: cut(&failure.message, 4 * LONGEST_TEXT).into_owned(),
+            details: details.collect(),
+            hints: hints.collect(),
+            ..failure.clone()
+        }
+    }
+
+    fn rollout(&self, rollout: &RolloutOfRun<'_>) -> RolloutView {
+        let RolloutOfRun { report, diff } = rollout;
         let target = &report.target;
         let what = match &report.kind {
             RolloutKind::Deploy => format!("Rollout to {target}"),
@@ -124,19 +183,54 @@ impl Builder<'_> {
         let mut components: Vec<_> = report.components.iter().collect();
         // A list that is cut must not hide what went wrong.
         components.sort_by_key(|component| urgency(component.status));
+        let moving = report.components.iter().filter(|component| {
+            component.previous_commit.as_ref() != Some(&component.commit)
+                || component.changes.is_some_and(|changes| !changes.is_empty())
+        });
+        let commits = self.commits(*diff);
+        let configuration = self.configuration(*diff);
+        let counted = total(&report.components);
+        let succeeded = report.result == RolloutResult::Success;
         RolloutView {
             symbol,
             title: format!("{what} {ending}"),
             target: target.to_string(),
             dry_run: report.dry_run,
-            succeeded: report.result == RolloutResult::Success,
+            succeeded,
             counts: counts(&report.components),
-            plan: plan(total(&report.components)),
+            changes: changes(commits.total, (moving.count(), report.components.len()), configuration.total),
+            plan: plan(counted),
+            destroys: report.dry_run && counted.is_some_and(|changes| changes.destroy > 0),
+            approved_by: report.approval.as_ref().map(|approval| text(&approval.approved_by)),
+            took: (!report.dry_run).then(|| took(report.duration)),
             components: List::new(
                 components.into_iter().map(|component| self.reported(component)),
                 self.most,
             ),
+            commits,
+            configuration,
+            digest: report.digest.clone(),
         }
+    }
+
+    /// The commits that only one side has. The diff lists the newest only, and counts all of them.
+    fn commits(&self, diff: Option<&DiffView>) -> List<CommitView> {
+        let views = diff.into_iter().flat_map(|diff| &diff.commits).map(|commit| CommitView {
+            commit: self.commit(&commit.commit),
+            summary: text(&commit.summary),
+            removed: commit.only_in == SideName::From,
+        });
+        let mut list = List::new(views, self.most);
+        if let Some(diff) = diff {
+            let all = diff.commits_ahead + diff.commits_behind;
+            list.omitted += all.saturating_sub(list.total);
+            list.total = list.total.max(all);
+        }
+        list
+    }
+
+    fn configuration(&self, diff: Option<&DiffView>) -> List<ConfigurationView> {
+        List::new(diff.into_iter().flat_map(|diff| &diff.configuration).map(configured), self.most)
     }
 
     fn reported(&self, component: &ComponentReport) -> ComponentView {
@@ -161,15 +255,11 @@ impl Builder<'_> {
     fn promotion(&self, deployment: &str, preview: &PromotionPreview<'_>) -> PromotionPreviewView {
         let edge = preview.edge;
         let changing =
-            || edge.components.iter().filter(|component| component.state != ComponentEdgeState::UpToDate);
-        let commits = preview.diff.into_iter().flat_map(|diff| &diff.commits).map(|commit| CommitView {
-            commit: self.commit(&commit.commit),
-            summary: text(&commit.summary),
-            removed: commit.only_in == SideName::From,
-        });
-        let configuration = preview.diff.into_iter().flat_map(|diff| &diff.configuration).map(configured);
-        let counted = preview.plan.and_then(|report| total(&report.components));
-        let mut view = PromotionPreviewView {
+            edge.components.iter().filter(|component| component.state != ComponentEdgeState::UpToDate);
+        let components = List::new(changing.map(|component| self.promoted(component)), self.most);
+        let commits = self.commits(preview.diff);
+        let configuration = self.configuration(preview.diff);
+        PromotionPreviewView {
             from: edge.from.to_string(),
             to: edge.to.to_string(),
             state: edge.state.as_words(),
@@ -180,39 +270,25 @@ impl Builder<'_> {
                 EdgeState::Blocked => "⛔",
             },
             requires_approval: edge.approval.is_some(),
-            hold: edge.hold,
+            hold: edge.hold && edge.state == EdgeState::Ready,
             blockers: edge
                 .blockers
                 .iter()
                 .take(self.most.max(1))
                 .map(|blocker| text(&blocker.to_string()))
                 .collect(),
-            changes: None,
-            plan: plan(counted),
-            destroys: counted.is_some_and(|changes| changes.destroy > 0),
-            commits: List::new(commits, self.most),
-            components: List::new(changing().map(|component| self.promoted(component, preview)), self.most),
-            configuration: List::new(configuration, self.most),
-            digest: preview.digest.map(str::to_owned),
+            changes: changes(commits.total, (components.total, edge.components.len()), configuration.total),
+            commits,
+            components,
+            configuration,
             command: format!(
                 "atmos deployment rollout {deployment} --target {} --promote-from {}",
                 edge.to, edge.from
             ),
-        };
-        // The diff lists the newest commits only, and counts all of them.
-        if let Some(diff) = preview.diff {
-            let all = diff.commits_ahead + diff.commits_behind;
-            view.commits.omitted += all.saturating_sub(view.commits.total);
-            view.commits.total = view.commits.total.max(all);
         }
-        view.changes = changes(&view, edge.components.len());
-        view
     }
 
-    fn promoted(&self, component: &ComponentPromotion, preview: &PromotionPreview<'_>) -> ComponentView {
-        let planned = preview.plan.and_then(|report| {
-            report.components.iter().find(|planned| planned.component == component.component)
-        });
+    fn promoted(&self, component: &ComponentPromotion) -> ComponentView {
         let blocked = component.state == ComponentEdgeState::Blocked;
         ComponentView {
             name: component.component.to_string(),
@@ -220,11 +296,11 @@ impl Builder<'_> {
             symbol: if blocked { "⛔" } else { "" },
             from: component.target_commit.as_ref().map(|commit| self.commit(commit)),
             to: component.commit.as_ref().map(|commit| self.commit(commit)),
-            plan: plan(planned.and_then(|planned| planned.changes)),
-            note: match component.status {
-                Some(status) if blocked => Some(format!("stays behind: its last rollout is {status}")),
-                _ => planned.and_then(|planned| planned.error.as_deref()).map(text),
-            },
+            plan: None,
+            note: component
+                .status
+                .filter(|_| blocked)
+                .map(|status| format!("stays behind: its last rollout is {status}")),
         }
     }
 }
@@ -299,22 +375,26 @@ fn plan(changes: Option<Changes>) -> Option<String> {
     })
 }
 
-/// What changes, counted.
-fn changes(view: &PromotionPreviewView, components: usize) -> Option<String> {
+/// `3 commits, 2 of 12 components, 3 configuration values`: of the components, those that change and all of them.
+fn changes(commits: usize, (changing, all): (usize, usize), configuration: usize) -> Option<String> {
     let count = |count: usize, one: &str| {
         let plural = if count == 1 { "" } else { "s" };
         (count > 0).then(|| format!("{count} {one}{plural}"))
     };
-    let of_components = match view.components.total {
+    let components = match changing {
         0 => None,
-        all if all == components => count(all, "component"),
-        some => Some(format!("{some} of {components} components")),
+        every if every == all => count(every, "component"),
+        some => Some(format!("{some} of {all} components")),
     };
-    let parts = [
-        count(view.commits.total, "commit"),
-        of_components,
-        count(view.configuration.total, "configuration value"),
-    ];
+    let parts = [count(commits, "commit"), components, count(configuration, "configuration value")];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// `12 s`, `3 min`.
+fn took(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds / 60),
+    }
 }

@@ -15,14 +15,14 @@ use jiff::Timestamp;
 
 pub use render::{CommentError, CommentTemplate, Limit, Rendered};
 pub use view::{
-    ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, LinkView, List,
-    PromotionPreviewView, RolloutView, TargetView,
+    ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, FailureView, HintView, LinkView,
+    List, NextView, PromotionPreviewView, RolloutView, TargetView,
 };
 
 use crate::deployment::TargetName;
 use crate::deployment::diff::DiffView;
 use crate::deployment::promotion_status::{PromotionEdge, PromotionView};
-use crate::deployment::rollout_report::{Approval, RolloutReport};
+use crate::deployment::rollout_report::RolloutReport;
 
 /// Everything that the comment of one deployment tells.
 #[derive(Debug, Clone, Copy)]
@@ -32,16 +32,36 @@ pub struct CommentInput<'a> {
     /// How much of the change runs on each target; a target that is missing has none of it.
     pub presence: &'a BTreeMap<TargetName, Presence>,
     /// What this run did, or would do.
-    pub rollout: Option<&'a RolloutReport>,
+    pub rollout: Option<RolloutOfRun<'a>>,
+    /// Why it did not come to that.
+    pub failure: Option<&'a FailureView>,
     /// The promotions that can come next.
     pub promotions: &'a [PromotionPreview<'a>],
-    /// Who agreed to what, oldest first.
-    pub approvals: &'a [(TargetName, Approval)],
-    /// The runs that this is about, newest first.
-    pub runs: &'a [RunLink],
+    /// Who agreed to what runs.
+    pub approvals: &'a [Approved],
+    /// This run.
+    pub run: Option<&'a RunLink>,
+    /// The runs that what runs on the targets comes from, by their addresses.
+    pub runs: &'a BTreeMap<TargetName, String>,
     /// What a commit's id is appended to for its address: `https://github.com/acme/shop/commit/`.
     pub commit_address: Option<&'a str>,
     pub now: Timestamp,
+}
+
+/// What a run did, or would do.
+#[derive(Debug, Clone, Copy)]
+pub struct RolloutOfRun<'a> {
+    pub report: &'a RolloutReport,
+    /// From what ran on the target to what runs there now, or would.
+    pub diff: Option<&'a DiffView>,
+}
+
+/// Somebody who agreed to what runs on a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approved {
+    pub target: TargetName,
+    pub by: String,
+    pub at: Option<Timestamp>,
 }
 
 /// How much of a change runs on a target.
@@ -49,7 +69,7 @@ pub struct CommentInput<'a> {
 pub enum Presence {
     /// All of it.
     Deployed,
-    /// It reached some of the components that it touches.
+    /// It reached some of the components.
     Partly {
         components: usize,
         of: usize,
@@ -65,15 +85,11 @@ pub struct PromotionPreview<'a> {
     pub edge: &'a PromotionEdge,
     /// From what runs on the target to what would run there.
     pub diff: Option<&'a DiffView>,
-    /// What a dry run counted.
-    pub plan: Option<&'a RolloutReport>,
-    /// The digest of exactly what would be rolled out, which an approval is bound to.
-    pub digest: Option<&'a str>,
 }
 
 /// A run of the CI, by a name and its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunLink {
     pub name: String,
-    pub address: String,
+    pub address: Option<String>,
 }

@@ -51,8 +51,8 @@ pub struct Rendered {
 
 /// What turns a [`CommentView`] into Markdown.
 ///
-/// `{{value}}` escapes; `{{code value}}` shows code, `{{link text url}}` and `{{code_link text url}}` link where there is a
-/// web address.
+/// `{{value}}` escapes; `{{code value}}` shows code, `{{pre lines}}` shows a list of lines as they are, `{{link text url}}`
+/// and `{{code_link text url}}` link where there is a web address.
 #[derive(Debug)]
 pub struct CommentTemplate {
     registry: Handlebars<'static>,
@@ -75,6 +75,7 @@ impl CommentTemplate {
         registry.register_helper("code", Box::new(code));
         registry.register_helper("link", Box::new(link));
         registry.register_helper("code_link", Box::new(code_link));
+        registry.register_helper("pre", Box::new(pre));
         registry
             .register_template_string(NAME, source)
             .map_err(|error| CommentError::Template(Box::new(error)))?;
@@ -141,5 +142,19 @@ fn code_link(
 ) -> HelperResult {
     let text = markdown::code(parameter(helper, 0, "code_link")?.unwrap_or_default());
     out.write(&markdown::link(&text, parameter(helper, 1, "code_link")?.unwrap_or_default()))?;
+    Ok(())
+}
+
+fn pre(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let lines = helper.param(0).ok_or(RenderErrorReason::ParamNotFoundForIndex("pre", 0))?.value();
+    let lines = lines.as_array().ok_or_else(|| RenderErrorReason::InvalidParamType("array"))?;
+    let lines: Vec<_> = lines.iter().filter_map(serde_json::Value::as_str).collect();
+    out.write(&markdown::pre(&lines))?;
     Ok(())
 }

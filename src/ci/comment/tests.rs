@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::*;
 use crate::deployment::ComponentKind;
-use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::diff::{CommitSummary, ConfigurationDifference, DiffSide, Drift, SideName};
 use crate::deployment::fixtures::{self, commit, component_name, target_name, time};
 use crate::deployment::promotion_status::promotion_status;
@@ -21,9 +20,9 @@ struct Story {
     presence: BTreeMap<TargetName, Presence>,
     rollout: RolloutReport,
     diff: DiffView,
-    plan: RolloutReport,
-    approvals: Vec<(TargetName, Approval)>,
-    runs: Vec<RunLink>,
+    failure: Option<FailureView>,
+    approvals: Vec<Approved>,
+    run: RunLink,
 }
 
 impl Story {
@@ -81,45 +80,35 @@ impl Story {
                 files: None,
                 drift: Drift::NotChecked,
             },
-            plan: report("prod", components, ComponentResult::Planned),
-            approvals: vec![(
-                target_name("staging"),
-                Approval {
-                    method: ApprovalMethod::Ci,
-                    approved_by: "alice".to_owned(),
-                    approved_at: time("2025-01-23T15:44:00Z"),
-                },
-            )],
-            runs: vec![RunLink {
-                name: "Deploy #128".to_owned(),
-                address: "https://github.com/acme/shop/actions/runs/128".to_owned(),
+            failure: None,
+            approvals: vec![Approved {
+                target: target_name("staging"),
+                by: "alice".to_owned(),
+                at: Some(time("2025-01-23T15:44:00Z")),
             }],
+            run: RunLink {
+                name: "Deploy #128".to_owned(),
+                address: Some("https://github.com/acme/shop/actions/runs/128".to_owned()),
+            },
             standing,
         }
     }
 
     fn render(&self, template: &CommentTemplate, limit: Limit) -> Result<Rendered, CommentError> {
-        let promotions: Vec<_> = self
-            .standing
-            .edges
-            .iter()
-            .map(|edge| {
-                let is_next = edge.to == target_name("prod");
-                PromotionPreview {
-                    edge,
-                    diff: is_next.then_some(&self.diff),
-                    plan: is_next.then_some(&self.plan),
-                    digest: is_next.then_some("sha256:4f5c"),
-                }
-            })
-            .collect();
+        let diff_to = |target: &TargetName| (*target == target_name("prod")).then_some(&self.diff);
+        let preview = |edge| PromotionPreview { edge, diff: diff_to(&edge.to) };
+        let promotions: Vec<_> = self.standing.edges.iter().map(preview).collect();
+        let runs = BTreeMap::from([(target_name("prod"), "https://github.com/acme/shop/runs/99".to_owned())]);
+        let rollout = RolloutOfRun { report: &self.rollout, diff: diff_to(&self.rollout.target) };
         let input = CommentInput {
             standing: &self.standing,
             presence: &self.presence,
-            rollout: Some(&self.rollout),
+            rollout: self.failure.is_none().then_some(rollout),
+            failure: self.failure.as_ref(),
             promotions: &promotions,
             approvals: &self.approvals,
-            runs: &self.runs,
+            run: Some(&self.run),
+            runs: &runs,
             commit_address: Some("https://github.com/acme/shop/commit/"),
             now: time("2025-01-23T16:00:00Z"),
         };
@@ -141,13 +130,14 @@ fn report(target: &str, components: &[&str], status: ComponentResult) -> Rollout
         record: None,
         duration: Duration::from_secs(1),
         changes: Some(Changes { add: number as u64, change: 1, destroy: u64::from(number == 2) }),
+        health: None,
         error: None,
         notice: None,
     };
     RolloutReport {
         deployment: "payment-service".parse().unwrap(),
         target: target_name(target),
-        kind: RolloutKind::Promotion { from: target_name("dev") },
+        kind: RolloutKind::Promotion { from: target_name(if target == "prod" { "staging" } else { "dev" }) },
         dry_run: status == ComponentResult::Planned,
         result: RolloutResult::Success,
         approval: None,
@@ -179,6 +169,8 @@ fn assert_sound(markdown: &str) {
         let html = line
             .replace("<code>", "")
             .replace("</code>", "")
+            .replace("<pre>", "")
+            .replace("</pre>", "")
             .replace("<sub>", "")
             .replace("</sub>", "")
             .replace("<summary>", "")
@@ -214,11 +206,45 @@ fn a_reviewer_sees_where_the_change_is_and_what_comes_next() {
 }
 
 #[test]
+fn an_approver_sees_what_would_change_and_its_digest() {
+    let mut story = Story::new(&["api", "worker", "database"], "Add connection pooling");
+    story.rollout = report("prod", &["api", "worker", "database"], ComponentResult::Planned);
+    story.presence.insert(target_name("staging"), Presence::Deployed);
+    let rendered = story.markdown(GITHUB);
+    assert_sound(&rendered.markdown);
+    insta::assert_snapshot!("plan_comment", rendered.markdown);
+}
+
+#[test]
+fn after_a_promotion_the_next_one_is_named() {
+    let mut story = Story::new(&["api", "worker", "database"], "Add connection pooling");
+    story.presence.insert(target_name("staging"), Presence::Deployed);
+    insta::assert_snapshot!("promoted_comment", story.markdown(GITHUB).markdown);
+}
+
+#[test]
+fn a_refusal_says_why_and_what_to_do() {
+    let mut story = Story::new(&["api"], "Add connection pooling");
+    story.failure = Some(FailureView {
+        symbol: "⛔",
+        title: "Promotion to prod was refused".to_owned(),
+        message: "Cannot promote directly from dev to prod".to_owned(),
+        details: vec!["Promotion path requires: dev → staging → prod".to_owned(), "  3 | a: <b>".to_owned()],
+        hints: vec![HintView {
+            text: "To deploy to prod".to_owned(),
+            commands: vec!["atmos deployment rollout a".to_owned(), "atmos deployment rollout b".to_owned()],
+        }],
+    });
+    let rendered = story.markdown(GITHUB);
+    assert_sound(&rendered.markdown);
+    insta::assert_snapshot!("refused_comment", rendered.markdown);
+}
+
+#[test]
 fn the_first_comment_of_a_deployment_has_little_to_say() {
     let mut story = Story::new(&[], "");
     story.presence.clear();
     story.approvals.clear();
-    story.runs.clear();
     story.diff.commits.clear();
     story.diff.configuration.clear();
     story.diff.commits_behind = 0;
@@ -231,8 +257,8 @@ fn what_others_write_is_text() {
                    </details> <!-- fixes #1 ```\n/close";
     let mut story = Story::new(&["a|b`@c", "</details>"], hostile);
     story.rollout.components[0].error = Some(hostile.to_owned());
-    story.approvals[0].1.approved_by = hostile.to_owned();
-    story.runs[0].name = hostile.to_owned();
+    story.approvals[0].by = hostile.to_owned();
+    story.run.name = hostile.to_owned();
     story.standing.targets[1].freeze = Some(crate::deployment::promotion_status::Freeze {
         holder: "@ops".to_owned(),
         reason: Some(hostile.to_owned()),
@@ -254,10 +280,10 @@ fn rows_give_way_before_the_limit_and_the_counts_stay() {
         assert!(rendered.markdown.encode_utf16().count() <= limit);
         assert_sound(&rendered.markdown);
         assert!(rendered.markdown.contains("3 commits, 2000 components, 2 configuration values"));
-        assert!(rendered.markdown.contains("Shortened to fit"));
+        assert!(rendered.markdown.contains("shortened to fit"));
     }
     let summary = story.render(&CommentTemplate::built_in().unwrap(), Limit::Bytes(1 << 20)).unwrap();
-    assert!(summary.markdown.contains("Components (2000)"));
+    assert!(summary.markdown.contains("2000 components"));
 }
 
 #[test]
@@ -295,10 +321,10 @@ proptest! {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let mut story = Story::new(&names, &hostile);
         story.rollout.components[0].error = Some(hostile.clone());
-        story.approvals[0].1.approved_by.clone_from(&hostile);
+        story.approvals[0].by.clone_from(&hostile);
         let rendered = story.markdown(limit);
         prop_assert!(rendered.markdown.encode_utf16().count() <= limit);
         assert_sound(&rendered.markdown);
-        prop_assert!(rendered.markdown.contains("### `payment-service`: dev "));
+        prop_assert!(rendered.markdown.contains("### `payment-service` · dev "));
     }
 }

@@ -13,10 +13,15 @@ pub struct CommentView {
     pub targets: Vec<TargetView>,
     /// What this run did, or would do.
     pub rollout: Option<RolloutView>,
-    /// What can be promoted next, and what cannot.
+    /// Why it did not come to that.
+    pub failure: Option<FailureView>,
+    /// What to do now; null where nothing is left to do, or something failed.
+    pub next: Option<NextView>,
+    /// What can be promoted next, and what cannot. Not what this run has planned.
     pub promotions: Vec<PromotionPreviewView>,
     pub approvals: List<ApprovalView>,
-    pub runs: List<LinkView>,
+    /// This run.
+    pub run: Option<LinkView>,
     /// `2025-01-23 15:30 UTC`.
     pub updated_at: String,
     /// Rows were left out, because the platform limits comments.
@@ -47,12 +52,47 @@ pub struct TargetView {
     pub presence: String,
     pub commits: List<LinkView>,
     pub deployed_at: Option<String>,
+    /// The address of the run that deployed it.
+    pub run: Option<String>,
     /// The newest records' worst status: `success`, `failed`, `cancelled`.
     pub status: Option<&'static str>,
     pub requires_approval: bool,
     /// By whom it is frozen, and why.
     pub frozen: Option<String>,
     pub commits_behind: Option<usize>,
+}
+
+/// Why a run did nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailureView {
+    pub symbol: &'static str,
+    /// `Rollout to prod was refused`.
+    pub title: String,
+    pub message: String,
+    /// Line by line.
+    pub details: Vec<String>,
+    pub hints: Vec<HintView>,
+}
+
+/// A way out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HintView {
+    pub text: String,
+    pub commands: Vec<String>,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NextView {
+    /// What was planned is to be rolled out; otherwise, something is to be promoted.
+    pub approve: bool,
+    /// Null where something is to be rolled out that is not promoted.
+    pub from: Option<String>,
+    pub to: String,
+    /// Somebody has to approve it.
+    pub approval: bool,
+    /// As in [`PromotionPreviewView::changes`]; null where it has been said with the rollout.
+    pub changes: Option<String>,
 }
 
 /// A rollout.
@@ -67,10 +107,22 @@ pub struct RolloutView {
     pub succeeded: bool,
     /// `3 succeeded, 1 failed`.
     pub counts: String,
+    /// `3 commits, 2 of 12 components, 3 configuration values`; null where nothing changes.
+    pub changes: Option<String>,
     /// `+4 ~2 -1`; null where no plan counted.
     pub plan: Option<String>,
+    /// The plan destroys something.
+    pub destroys: bool,
+    pub approved_by: Option<String>,
+    /// `12 s`; null for a plan.
+    pub took: Option<String>,
     /// Failures first.
     pub components: List<ComponentView>,
+    /// What it brings, and what it takes away.
+    pub commits: List<CommitView>,
+    pub configuration: List<ConfigurationView>,
+    /// What an approval is bound to.
+    pub digest: String,
 }
 
 /// One component of a rollout or of a promotion.
@@ -103,16 +155,11 @@ pub struct PromotionPreviewView {
     pub blockers: Vec<String>,
     /// `3 commits, 2 of 12 components, 3 configuration values`; null where nothing changes.
     pub changes: Option<String>,
-    /// `+4 ~2 -1`; null where no plan counted.
-    pub plan: Option<String>,
-    /// The plan destroys something.
-    pub destroys: bool,
     /// What a promotion brings, and what it takes away.
     pub commits: List<CommitView>,
     /// Those that change.
     pub components: List<ComponentView>,
     pub configuration: List<ConfigurationView>,
-    pub digest: Option<String>,
     /// The command that does it.
     pub command: String,
 }
@@ -141,6 +188,5 @@ pub struct ConfigurationView {
 pub struct ApprovalView {
     pub target: String,
     pub approved_by: String,
-    pub approved_at: String,
-    pub method: &'static str,
+    pub approved_at: Option<String>,
 }

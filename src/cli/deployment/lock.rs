@@ -1,5 +1,6 @@
 //! `atmos deployment lock`: freezes a target, or keeps everybody from some of its components.
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -97,7 +98,9 @@ fn take(context: &Context, ledger: &Ledger<'_>, request: &LockRequest) -> Result
     let scope = Scope::Targets(request.deployment.clone(), vec![request.target.clone()]);
     ledger.refresh_or_fail(&scope)?;
     let snapshot = ledger.read(&scope)?;
-    let acquired = match ledger.acquire(request, &snapshot, &mut |_| Ok(Vec::new()), &mut |_| {}) {
+    let acquired =
+        ledger.acquire(request, &snapshot, &mut |_| Ok(Vec::new()), &mut |_| ControlFlow::Continue(()));
+    let acquired = match acquired {
         Ok(acquired) => acquired,
         Err(AcquireError::Held(held)) => return Err(held_by_others(context, request, &held)),
         Err(AcquireError::Ledger(error)) => return Err(error.into()),

@@ -84,6 +84,6 @@ fn run_verb(verb: &Verb, context: &Context) -> Result<ExitCode, CommandError> {
         Verb::Locks(args) => locks::run(args, context),
         Verb::Matrix(args) => matrix::run(args, context),
         Verb::Protect(args) => protect::run(args, context),
-        Verb::Ci(ci::Args {}) => ci::run(context),
+        Verb::Ci(ci::Args {}) => Ok(ci::run(context)),
     }
 }

@@ -1,10 +1,15 @@
 //! `atmos deployment validate`: what is wrong with the configuration.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use crate::cli::context::{Context, Project};
 use crate::cli::error::{CommandError, exit};
+use crate::cli::stacks::ImportedStacks;
 use crate::config::{self, ConfigError, Loaded, load_all, load_deployment};
+use crate::deployment::definition::Values;
+use crate::deployment::resolution::{Resolution, ResolutionError};
+use crate::deployment::stack_layer::{KnownOutputs, StackRefusal};
 use crate::deployment::{Deployment, DeploymentName, promotion};
 use crate::render;
 use crate::render::document::validate::{Check, Problem, Severity, ValidatedDeployment, ValidationReport};
@@ -31,51 +36,103 @@ pub struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
+    let stacks = project.stacks(&repository)?;
+    let validator = Validator { stacks: &stacks, check_promotions: args.check_promotions };
     let deployments = match &args.deployment {
         Some(name) => {
             let loaded = load_deployment(&*project.source, &project.config, name);
-            vec![validated(name.to_string(), loaded, args.check_promotions)?]
+            vec![validator.validated(name.to_string(), loaded)?]
         }
-        None => all(&project, args.check_promotions)?,
+        None => validator.all(&project)?,
     };
     let report = ValidationReport::new(deployments);
     context.print(&report, render::validate::text)?;
     Ok(if report.valid { ExitCode::SUCCESS } else { ExitCode::from(exit::USAGE) })
 }
 
-/// Every deployment, and every file among them that cannot be one.
-fn all(project: &Project<'_>, check_promotions: bool) -> Result<Vec<ValidatedDeployment>, CommandError> {
-    let loaded = load_all(&*project.source, &project.config)?;
-    let mut deployments = loaded
-        .deployments
-        .into_iter()
-        .map(|(name, loaded)| validated(name.to_string(), loaded, check_promotions))
-        .collect::<Result<Vec<_>, _>>()?;
-    deployments.extend(loaded.problems.iter().map(|problem| {
-        let file_name = problem.file.rsplit('/').next().unwrap_or(&problem.file);
-        let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem);
-        ValidatedDeployment::new(stem.to_owned(), None, vec![shown(problem)])
-    }));
-    Ok(deployments)
+/// What deployments are checked against.
+struct Validator<'v> {
+    /// As the checkout has them.
+    stacks: &'v ImportedStacks,
+    check_promotions: bool,
 }
 
-fn validated(
-    name: String,
-    loaded: Result<Loaded, ConfigError>,
-    check_promotions: bool,
-) -> Result<ValidatedDeployment, CommandError> {
-    match loaded {
-        Ok(Loaded { deployment, file, warnings }) => {
-            let mut problems: Vec<_> = warnings.iter().map(shown).collect();
-            if check_promotions {
-                problems.extend(oversights(&deployment, &file));
+impl Validator<'_> {
+    /// Every deployment, and every file among them that cannot be one.
+    fn all(&self, project: &Project<'_>) -> Result<Vec<ValidatedDeployment>, CommandError> {
+        let loaded = load_all(&*project.source, &project.config)?;
+        let mut deployments = loaded
+            .deployments
+            .into_iter()
+            .map(|(name, loaded)| self.validated(name.to_string(), loaded))
+            .collect::<Result<Vec<_>, _>>()?;
+        deployments.extend(loaded.problems.iter().map(|problem| {
+            let file_name = problem.file.rsplit('/').next().unwrap_or(&problem.file);
+            let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem);
+            ValidatedDeployment::new(stem.to_owned(), None, vec![shown(problem)])
+        }));
+        Ok(deployments)
+    }
+
+    fn validated(
+        &self,
+        name: String,
+        loaded: Result<Loaded, ConfigError>,
+    ) -> Result<ValidatedDeployment, CommandError> {
+        match loaded {
+            Ok(Loaded { deployment, file, warnings }) => {
+                let mut problems: Vec<_> = warnings.iter().map(shown).collect();
+                problems.extend(self.stack_problems(&deployment, &file));
+                if self.check_promotions {
+                    problems.extend(oversights(&deployment, &file));
+                }
+                Ok(ValidatedDeployment::new(name, Some(&deployment), problems))
             }
-            Ok(ValidatedDeployment::new(name, Some(&deployment), problems))
+            Err(ConfigError::Invalid(problems)) => {
+                Ok(ValidatedDeployment::new(name, None, problems.iter().map(shown).collect()))
+            }
+            Err(error) => Err(error.into()),
         }
-        Err(ConfigError::Invalid(problems)) => {
-            Ok(ValidatedDeployment::new(name, None, problems.iter().map(shown).collect()))
+    }
+
+    /// What is wrong with the stacks that the deployment's own components need, each once. What stacks say of other
+    /// components does not matter.
+    fn stack_problems(&self, deployment: &Deployment, file: &str) -> Vec<Problem> {
+        let mut found: Vec<Problem> = Vec::new();
+        for target in deployment.targets.values() {
+            for component in &deployment.components {
+                let resolution = Resolution {
+                    deployment,
+                    component,
+                    target,
+                    command_line: &Values::new(),
+                    stacks: self.stacks,
+                    outputs: KnownOutputs::AsWritten,
+                    images: &BTreeMap::new(),
+                    repository_root: None,
+                    templates: None,
+                };
+                let Err(error) = resolution.resolve() else { continue };
+                let hint = match &error {
+                    ResolutionError::Stack(StackRefusal::Invalid { hint, .. }) => hint.clone(),
+                    _ => None,
+                };
+                let problem = Problem {
+                    severity: Severity::Error,
+                    check: Some(Check::Components),
+                    message: error.to_string(),
+                    file: Some(file.to_owned()),
+                    line: None,
+                    column: None,
+                    hint,
+                    rendered: None,
+                };
+                if !found.iter().any(|known| known.message == problem.message) {
+                    found.push(problem);
+                }
+            }
         }
-        Err(error) => Err(error.into()),
+        found
     }
 }
 

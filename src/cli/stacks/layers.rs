@@ -1,7 +1,7 @@
 //! What the stacks that a deployment imports say of its components: the imports and the deployment's own components as
 //! one synthetic manifest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -93,6 +93,7 @@ impl ImportedStacks {
             },
             workspace: described.workspace,
             stack: described.stack,
+            from_environment: BTreeSet::new(),
         }
     }
 }
@@ -102,8 +103,12 @@ impl StackLayers for ImportedStacks {
         if request.deployment.stacks.is_empty() {
             return Ok(None);
         }
-        let functions =
-            Answers { request, environment: self.environment.as_ref(), lacking: Mutex::default() };
+        let functions = Answers {
+            request,
+            environment: self.environment.as_ref(),
+            read: Mutex::default(),
+            lacking: Mutex::default(),
+        };
         let described = self.component(request, &functions).map_err(|error| {
             let message = crate::cli::error::chain(&error);
             match functions.lacking.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -115,7 +120,8 @@ impl StackLayers for ImportedStacks {
                 }
             }
         })?;
-        Ok(Some(self.layer_of(request, described)))
+        let from_environment = functions.read.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Some(StackLayer { from_environment, ..self.layer_of(request, described) }))
     }
 }
 
@@ -168,6 +174,8 @@ fn environment(section: &Values) -> BTreeMap<String, Option<String>> {
 struct Answers<'a> {
     request: &'a StackRequest<'a>,
     environment: Option<&'a BTreeMap<String, String>>,
+    /// The values that were read from the environment.
+    read: Mutex<BTreeSet<String>>,
     /// What was asked for and is not there.
     lacking: Mutex<Option<Lacking>>,
 }
@@ -189,7 +197,11 @@ impl Answers<'_> {
 impl Functions for Answers<'_> {
     fn environment(&self, name: &str) -> Option<String> {
         match self.environment {
-            Some(environment) => environment.get(name).cloned(),
+            Some(environment) => {
+                let value = environment.get(name).cloned();
+                self.read.lock().unwrap_or_else(PoisonError::into_inner).extend(value.clone());
+                value
+            }
             None => Some(format!("!env {name}")),
         }
     }

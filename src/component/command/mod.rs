@@ -43,7 +43,7 @@ pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, Compon
         arguments: arguments.iter().map(OsString::from).collect(),
         directory,
         environment: environment(run, &vars_file, &output_file)?,
-        timeout: settings.timeout,
+        timeout: None,
         stdout: StdoutUse::Log,
     };
     process::run(&invocation, run.supervision()).await?;
@@ -51,7 +51,11 @@ pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, Compon
 }
 
 /// The program's file: a path is taken from the working directory, a name is looked for on `PATH`.
-fn resolve(program: &str, directory: &Path, environment: &Environment) -> Result<PathBuf, ProcessError> {
+pub(super) fn resolve(
+    program: &str,
+    directory: &Path,
+    environment: &Environment,
+) -> Result<PathBuf, ProcessError> {
     if program.contains('/') {
         Ok(directory.join(program))
     } else {
@@ -65,18 +69,9 @@ fn environment(
     vars_file: &Path,
     output_file: &Path,
 ) -> Result<Environment, ComponentError> {
-    let mut environment = run.environment.clone();
+    let mut environment = told(run, run.environment.clone());
     // A rollout inside another's command must not see the other's images.
     environment.remove_prefix("ATMOS_ARTIFACT_");
-    environment.set("ATMOS_DEPLOYMENT", run.deployment.as_str());
-    environment.set("ATMOS_TARGET", run.target.as_str());
-    environment.set("ATMOS_COMPONENT", run.component.name.as_str());
-    environment.set("ATMOS_GIT_SHA", run.commit.as_str());
-    match run.previous_commit {
-        Some(commit) => environment.set("ATMOS_PREVIOUS_GIT_SHA", commit.as_str()),
-        None => environment.remove("ATMOS_PREVIOUS_GIT_SHA"),
-    }
-    environment.set("ATMOS_RUN_ID", run.run_id);
     environment.set("ATMOS_VARS_FILE", vars_file);
     environment.set("ATMOS_OUTPUT", output_file);
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
@@ -89,6 +84,20 @@ fn environment(
         environment.set(variable, image);
     }
     Ok(environment)
+}
+
+/// An environment with who and what this is about.
+pub(super) fn told(run: ComponentRun<'_>, mut environment: Environment) -> Environment {
+    environment.set("ATMOS_DEPLOYMENT", run.deployment.as_str());
+    environment.set("ATMOS_TARGET", run.target.as_str());
+    environment.set("ATMOS_COMPONENT", run.component.name.as_str());
+    environment.set("ATMOS_GIT_SHA", run.commit.as_str());
+    match run.previous_commit {
+        Some(commit) => environment.set("ATMOS_PREVIOUS_GIT_SHA", commit.as_str()),
+        None => environment.remove("ATMOS_PREVIOUS_GIT_SHA"),
+    }
+    environment.set("ATMOS_RUN_ID", run.run_id);
+    environment
 }
 
 /// A name as part of a variable's: upper case, everything but letters and digits an underscore.

@@ -3,6 +3,8 @@
 mod answers;
 mod local_modules;
 mod module;
+mod plugin_cache;
+mod version;
 mod workspace;
 
 use std::collections::BTreeMap;
@@ -12,13 +14,16 @@ use std::time::Duration;
 
 use super::environment::Environment;
 use super::process::{self, Invocation, ProcessError, StdoutUse};
-use super::{ComponentError, ComponentResult, ComponentRun, Mode, Notice, checkout};
+use super::{Changes, ComponentError, ComponentResult, ComponentRun, Mode, Notice, checkout};
 use crate::deployment::definition::Values;
+use crate::deployment::diff::Drift;
+use crate::deployment::observation::DriftFinding;
 use module::{Backend, Module};
 use tempfile::TempDir;
 
 pub use local_modules::local_modules;
 pub use module::ModuleError;
+pub use version::TooOld;
 
 /// `components.terraform` of `atmos.yaml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,12 +50,7 @@ impl TerraformSettings {
     /// The program's file, if it is there.
     #[must_use]
     pub fn find_program(&self, environment: &Environment) -> Option<PathBuf> {
-        let path = Path::new(&self.program);
-        if path.is_absolute() {
-            path.exists().then(|| path.to_owned())
-        } else {
-            environment.find_program(&self.program)
-        }
+        environment.find(&self.program)
     }
 
     /// How to get the program.
@@ -88,6 +88,12 @@ impl TerraformStack {
     }
 }
 
+/// The exit status by which `plan -detailed-exitcode` says that something would change.
+const CHANGES: i32 = 2;
+
+/// What Terraform and OpenTofu say of a plan that was made for another state than there is.
+const STALE_PLAN: &str = "Saved plan is stale";
+
 /// One module's commands.
 struct Terraform<'a> {
     run: ComponentRun<'a>,
@@ -97,6 +103,8 @@ struct Terraform<'a> {
     /// The file of the state, where it is kept on this machine.
     state: Option<PathBuf>,
     environment: Environment,
+    /// Where providers are kept, unless Terraform's own configuration says where.
+    plugin_cache: Option<PathBuf>,
     lock_timeout: String,
     /// Holds what `init` makes and plan files, which may hold secrets. Removed in the end.
     scratch: TempDir,
@@ -109,19 +117,35 @@ pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, Compon
     if run.in_ci && terraform.state.is_some() {
         result.notices.push(Notice::LocalStateInCi);
     }
+    let undeclared = terraform.module.undeclared(run.sources);
+    if !undeclared.is_empty() {
+        result.notices.push(Notice::Undeclared { variables: undeclared });
+    }
     let variables = workspace::write_variables(run, &terraform.folder, &terraform.module)?;
     terraform.init().await?;
     let plan = terraform.scratch.path().join("plan");
-    terraform.plan(&variables, &plan).await?;
-    let shown = terraform
-        .call(["show".into(), "-json".into(), "-no-color".into(), plan.clone().into()], StdoutUse::Data)
-        .await?;
-    result.changes = Some(terraform.answer(answers::changes(&shown))?);
+    terraform.plan(&variables, &plan, &[]).await?;
+    result.changes = Some(terraform.changes(&plan).await?);
     if run.mode == Mode::Apply {
         terraform.apply(&plan).await?;
         result.outputs = terraform.outputs().await?;
     }
     Ok(result)
+}
+
+/// Whether a plan would change anything, and what.
+pub(super) async fn drift(run: ComponentRun<'_>) -> Result<DriftFinding, ComponentError> {
+    let terraform = Terraform::set_up(run)?;
+    let variables = workspace::write_variables(run, &terraform.folder, &terraform.module)?;
+    terraform.init().await?;
+    let plan = terraform.scratch.path().join("plan");
+    match terraform.plan(&variables, &plan, &["-detailed-exitcode"]).await {
+        Ok(()) => Ok(DriftFinding { drift: Drift::None, changes: Some(Changes::default()) }),
+        Err(error) if error.exit_code() == Some(CHANGES) => {
+            Ok(DriftFinding { drift: Drift::Found, changes: Some(terraform.changes(&plan).await?) })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads the outputs of a component from its state. Sensitive ones are left out.
@@ -168,9 +192,16 @@ impl<'a> Terraform<'a> {
             Backend::Local => Some(workspace::keep_state(run, &folder)?),
             Backend::Remote => None,
         };
+        let mut environment = environment(run, &scratch_path, state.is_some());
+        let plugin_cache = plugin_cache::folder(run)?;
+        if let Some(folder) = &plugin_cache {
+            environment.set(plugin_cache::VARIABLE, folder);
+        }
+        let lock_timeout = run.component.settings.terraform.lock_timeout.unwrap_or(settings.lock_timeout);
         Ok(Self {
-            environment: environment(run, &scratch_path, state.is_some()),
-            lock_timeout: format!("-lock-timeout={}s", settings.lock_timeout.as_secs()),
+            environment,
+            plugin_cache,
+            lock_timeout: format!("-lock-timeout={}ms", lock_timeout.as_millis()),
             run,
             program,
             folder,
@@ -186,7 +217,12 @@ impl<'a> Terraform<'a> {
         if let Some(state) = &self.state {
             arguments.push(joined("-backend-config=path=", state));
         }
+        let turn = match &self.plugin_cache {
+            Some(folder) => plugin_cache::turn(self.run, folder).await?,
+            None => None,
+        };
         self.call(arguments, StdoutUse::Log).await?;
+        drop(turn);
         if let (Some(workspace), None) = (&self.run.stack.workspace, &self.state) {
             let arguments = ["workspace", "select", "-or-create", "-no-color", workspace.as_str()];
             self.call(arguments.map(Into::into), StdoutUse::Log).await?;
@@ -200,8 +236,8 @@ impl<'a> Terraform<'a> {
         self.answer(answers::outputs(&outputs))
     }
 
-    async fn plan(&self, variables: &Path, plan: &Path) -> Result<(), ComponentError> {
-        let arguments = [
+    async fn plan(&self, variables: &Path, plan: &Path, flags: &[&str]) -> Result<(), ComponentError> {
+        let mut arguments = vec![
             "plan".into(),
             "-input=false".into(),
             "-no-color".into(),
@@ -209,7 +245,15 @@ impl<'a> Terraform<'a> {
             joined("-var-file=", variables),
             joined("-out=", plan),
         ];
+        arguments.extend(flags.iter().map(OsString::from));
         self.call(arguments, StdoutUse::Log).await.map(drop)
+    }
+
+    /// What a plan would change.
+    async fn changes(&self, plan: &Path) -> Result<Changes, ComponentError> {
+        let arguments = ["show".into(), "-json".into(), "-no-color".into(), plan.into()];
+        let shown = self.call(arguments, StdoutUse::Data).await?;
+        self.answer(answers::changes(&shown))
     }
 
     async fn apply(&self, plan: &Path) -> Result<(), ComponentError> {
@@ -220,7 +264,13 @@ impl<'a> Terraform<'a> {
             self.lock_timeout.as_str().into(),
             plan.into(),
         ];
-        self.call(arguments, StdoutUse::Log).await.map(drop)
+        match self.call(arguments, StdoutUse::Log).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.tail().iter().any(|line| line.contains(STALE_PLAN)) => {
+                Err(ComponentError::StalePlan { tail: error.tail().to_vec() })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Runs one command in the module's folder.

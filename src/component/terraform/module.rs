@@ -5,7 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hcl_edit::structure::{Block, Body};
+use indexmap::IndexMap;
 use serde_json::Value;
+
+use crate::deployment::variables::ValueSource;
 
 /// A module that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,29 @@ impl Module {
             }
         }
         if files == 0 { Err(ModuleError::Empty { folder: folder.to_owned() }) } else { Ok(module) }
+    }
+
+    /// What is no variable of the module and was meant for it, each with the nearest one that is: what the deployment
+    /// gives this component. A target's context and the command line are for all components, and some of them do not
+    /// have it: of the command line, what looks like a slip.
+    pub(super) fn undeclared(
+        &self,
+        sources: &IndexMap<String, ValueSource>,
+    ) -> Vec<(String, Option<String>)> {
+        sources
+            .iter()
+            .filter(|(name, _)| !self.variables.contains(*name))
+            .filter_map(|(name, source)| {
+                let distance = |known: &&String| strsim::damerau_levenshtein(name, known);
+                let nearest = self.variables.iter().min_by_key(distance).filter(|known| distance(known) <= 2);
+                let is_meant = match source {
+                    ValueSource::Component | ValueSource::TargetOverride => true,
+                    ValueSource::CommandLine => nearest.is_some(),
+                    ValueSource::Stacks | ValueSource::Image | ValueSource::TargetContext => false,
+                };
+                is_meant.then(|| (name.clone(), nearest.cloned()))
+            })
+            .collect()
     }
 
     fn add_hcl(&mut self, file: &Path, text: &str) -> Result<(), ModuleError> {

@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::*;
 use crate::component::testing::Fixture;
-use crate::component::{Changes, FolderError};
+use crate::component::{FolderError, check_drift};
 use crate::deployment::ComponentKind;
+use crate::deployment::variables::ValueSource;
 
 const MODULE: &str = r#"
     variable "size" { type = number }
@@ -128,4 +129,109 @@ fn a_missing_program_comes_with_how_to_get_it() {
     let settings = TerraformSettings { program: "tofu".to_owned(), ..Default::default() };
     assert!(settings.find_program(&Environment::default()).is_none());
     assert!(settings.hint().contains("opentofu.org"));
+}
+
+/// A program in terraform's place that does something before some of its commands.
+fn shim(fixture: &mut Fixture, name: &str, script: &str) {
+    let program = fixture.checkout().join(name);
+    let environment = std::env::vars_os().collect();
+    let terraform = TerraformSettings::default().find_program(&environment).unwrap();
+    let text = format!("#!/bin/sh\nterraform={}\n{script}\nexec $terraform \"$@\"\n", terraform.display());
+    std::fs::write(&program, text).unwrap();
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, permissions).unwrap();
+    fixture.terraform.program = program.to_str().unwrap().to_owned();
+}
+
+#[tokio::test]
+async fn a_plan_that_somebody_overtook_is_not_applied() {
+    let Some(mut fixture) = fixture(MODULE) else { return };
+    fixture.run(Mode::Apply).await.unwrap();
+    let overtake =
+        "[ \"$1\" = apply ] && $terraform apply -auto-approve -replace=terraform_data.one -var size=9";
+    shim(&mut fixture, "overtaken", overtake);
+    fixture.vars["size"] = json!(2);
+    let error = fixture.run(Mode::Apply).await.unwrap_err();
+    assert!(matches!(error, ComponentError::StalePlan { .. }), "{error}");
+    assert!(error.tail().iter().any(|line| line.contains("Saved plan is stale")));
+
+    // Another attempt makes another plan.
+    let once = "[ \"$1\" = apply ] && [ ! -e ../../../once ] && touch ../../../once && \
+                $terraform apply -auto-approve -replace=terraform_data.one -var size=8";
+    shim(&mut fixture, "overtaken-once", once);
+    fixture.component.settings.limits.retries = 1;
+    let result = fixture.run(Mode::Apply).await.unwrap();
+    assert_eq!(result.notices, [Notice::Retried { attempts: 2 }]);
+    assert_eq!(result.outputs["size"], 2);
+}
+
+#[tokio::test]
+async fn opentofu_is_the_same_under_another_name() {
+    let Some(mut fixture) = fixture(MODULE) else { return };
+    shim(&mut fixture, "tofu", "[ \"$1\" = apply ] && echo \"this is tofu\"");
+    let environment = std::env::vars_os().collect();
+    assert_eq!(fixture.terraform.check_version(&environment).await, Ok(()));
+    fixture.run(Mode::Apply).await.unwrap();
+    assert!(fixture.lines.lock().unwrap().contains(&"this is tofu".to_owned()));
+    assert!(fixture.terraform.hint().contains("opentofu.org"));
+}
+
+#[tokio::test]
+async fn an_init_that_fails_is_told_with_its_reason() {
+    let module = "module \"gone\" { source = \"./gone\" }\n";
+    let Some(fixture) = fixture(module) else { return };
+    let error = fixture.run(Mode::Apply).await.unwrap_err();
+    assert_eq!(error.to_string(), "terraform init failed with exit status 1");
+    assert!(error.tail().iter().any(|line| line.contains("gone")), "{:?}", error.tail());
+}
+
+#[tokio::test]
+async fn a_variable_that_the_module_does_not_declare_is_told_of_where_it_was_meant_for_it() {
+    let Some(mut fixture) = fixture(MODULE) else { return };
+    fixture.sources = [
+        ("sise", ValueSource::CommandLine),
+        ("unrelated", ValueSource::CommandLine),
+        ("undeclared", ValueSource::Component),
+        ("stage", ValueSource::TargetContext),
+    ]
+    .map(|(name, source)| (name.to_owned(), source))
+    .into();
+    let notices = fixture.run(Mode::Plan).await.unwrap().notices;
+    let [notice] = notices.as_slice() else { panic!("{notices:?}") };
+    assert_eq!(
+        notice.to_string(),
+        "the module declares no such variable, so it is not passed: sise (did you mean size?), undeclared"
+    );
+}
+
+#[tokio::test]
+async fn the_cache_of_providers_is_the_users_or_else_the_checkouts() {
+    let Some(mut fixture) = fixture(MODULE) else { return };
+    shim(&mut fixture, "cached", "[ \"$1\" = init ] && echo \"cache=$TF_PLUGIN_CACHE_DIR\"");
+    fixture.run(Mode::Plan).await.unwrap();
+    let own = fixture.plugin_cache();
+    assert!(own.is_dir());
+    let home = fixture.home();
+    std::fs::write(home.join(".terraformrc"), format!("plugin_cache_dir = \"{}\"\n", home.display()))
+        .unwrap();
+    fixture.run(Mode::Plan).await.unwrap();
+    let lines = fixture.lines.lock().unwrap();
+    let caches: Vec<_> = lines.iter().filter_map(|line| line.strip_prefix("cache=")).collect();
+    assert_eq!(caches, [own.canonicalize().unwrap().to_str().unwrap(), ""]);
+}
+
+#[tokio::test]
+async fn drift_is_what_a_plan_of_the_same_would_change() {
+    let Some(fixture) = fixture(MODULE) else { return };
+    fixture.run(Mode::Apply).await.unwrap();
+    let none = DriftFinding { drift: Drift::None, changes: Some(Changes::default()) };
+    assert_eq!(fixture.with_run(Mode::Plan, check_drift).await.unwrap(), none);
+
+    // Somebody changes what is there, behind everybody's back.
+    let state = fixture.state().join("shop/dev/ecs/service/terraform.tfstate");
+    let text = std::fs::read_to_string(&state).unwrap();
+    std::fs::write(&state, text.replace("\"value\": 1", "\"value\": 7")).unwrap();
+    let found = fixture.with_run(Mode::Plan, check_drift).await.unwrap();
+    assert_eq!(found.drift, Drift::Found);
+    assert_eq!(found.changes, Some(Changes { add: 1, change: 1, destroy: 1 }));
 }

@@ -1,9 +1,10 @@
 //! The files around a module: generated ones, its variables, its local state.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::super::files::{UNFINISHED, write_json};
 use super::super::{ComponentError, ComponentRun};
 use super::module::Module;
 use serde_json::{Value, json};
@@ -12,8 +13,6 @@ use serde_json::{Value, json};
 /// component, since they may share the folder; the path is given to `init`.
 const BACKEND_OVERRIDE: &str = "atmos_backend_override.tf.json";
 const VARIABLES_EXTENSION: &str = ".terraform.tfvars.json";
-/// What the names of files begin with that are being written.
-const UNFINISHED: &str = ".atmos-";
 
 /// A copy of the module's folder beside it, so that relative paths lead to the same places. Components may share a
 /// folder, and the files that are generated for one of them are not for the others.
@@ -86,16 +85,4 @@ pub(super) fn keep_state(run: ComponentRun<'_>, folder: &Path) -> Result<PathBuf
         .map_err(ComponentError::files("make the folder of the local state"))?;
     write_json(folder, BACKEND_OVERRIDE, &json!({"terraform": {"backend": {"local": {}}}}))?;
     Ok(directory.join("terraform.tfstate"))
-}
-
-/// Puts a file in place whole, readable by its owner alone. A link of that name is replaced, not followed.
-fn write_json(folder: &Path, name: &str, content: &Value) -> Result<(), ComponentError> {
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, content)?;
-        file.flush()?;
-        file.persist(folder.join(name))?;
-        Ok(())
-    };
-    write().map_err(ComponentError::files(format!("write {name}")))
 }

@@ -1,21 +1,18 @@
 //! Components: names, dependencies, and how they are built and run.
 
-use std::time::Duration;
-
 use indexmap::IndexMap;
-use jiff::fmt::friendly::SpanParser;
 
-use crate::deployment::definition::{CommandSettings, ComponentSettings, NixpackSettings, Values};
+use crate::deployment::definition::Values;
 use crate::deployment::graph::{Cycle, Graph};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{Component, ComponentKind, ComponentName, Deployment};
 
 use super::super::deployment_file::{
-    CommandComponent, CommandSection, ComponentsSection, InfrastructureComponent, Metadata, NixpackComponent,
-    NixpackSection, SbomFormat,
+    CommandComponent, ComponentsSection, HelmfileComponent, Metadata, NixpackComponent, TerraformComponent,
 };
 use super::super::problem::{Problems, Span};
 use super::super::{nearest, path};
+use super::settings::{DeclaredSettings, SettingsAt};
 use super::{Places, arrows};
 
 /// Adds the file's components to the deployment, in the order of the file.
@@ -66,55 +63,44 @@ struct Declared {
     folder: Option<String>,
     metadata: Metadata,
     vars: Option<Values>,
-    nixpack: Option<NixpackSection>,
-    command: Option<CommandSection>,
-    health: Option<Values>,
+    settings: DeclaredSettings,
 }
 
 fn declared(section: ComponentsSection) -> Vec<Declared> {
-    let nixpack = each(section.nixpack).map(|(name, component): (_, NixpackComponent)| {
-        let settings = component.settings.unwrap_or_default();
-        Declared {
-            kind: ComponentKind::Nixpack,
-            name,
-            folder: component.component,
-            metadata: component.metadata.unwrap_or_default(),
-            vars: component.vars,
-            nixpack: settings.nixpack,
-            command: None,
-            health: settings.health,
-        }
+    let nixpack = each(section.nixpack).map(|(name, component): (_, NixpackComponent)| Declared {
+        kind: ComponentKind::Nixpack,
+        name,
+        folder: component.component,
+        metadata: component.metadata.unwrap_or_default(),
+        vars: component.vars,
+        settings: component.settings.unwrap_or_default().into(),
     });
-    let infrastructure = |kind| {
-        move |(name, component): (String, InfrastructureComponent)| Declared {
-            kind,
-            name,
-            folder: component.component,
-            metadata: component.metadata.unwrap_or_default(),
-            vars: component.vars,
-            nixpack: None,
-            command: None,
-            health: component.settings.unwrap_or_default().health,
-        }
-    };
-    let command = section.command.into_iter().flatten().map(|(name, component): (_, CommandComponent)| {
-        let settings = component.settings.unwrap_or_default();
-        Declared {
+    let terraform = each(section.terraform).map(|(name, component): (_, TerraformComponent)| Declared {
+        kind: ComponentKind::Terraform,
+        name,
+        folder: component.component,
+        metadata: component.metadata.unwrap_or_default(),
+        vars: component.vars,
+        settings: component.settings.unwrap_or_default().into(),
+    });
+    let helmfile = each(section.helmfile).map(|(name, component): (_, HelmfileComponent)| Declared {
+        kind: ComponentKind::Helmfile,
+        name,
+        folder: component.component,
+        metadata: component.metadata.unwrap_or_default(),
+        vars: component.vars,
+        settings: component.settings.unwrap_or_default().into(),
+    });
+    let command =
+        section.command.into_iter().flatten().map(|(name, component): (_, CommandComponent)| Declared {
             kind: ComponentKind::Command,
             name,
             folder: None,
             metadata: component.metadata.unwrap_or_default(),
             vars: component.vars,
-            nixpack: None,
-            command: settings.command,
-            health: settings.health,
-        }
-    });
-    nixpack
-        .chain(each(section.terraform).map(infrastructure(ComponentKind::Terraform)))
-        .chain(each(section.helmfile).map(infrastructure(ComponentKind::Helmfile)))
-        .chain(command)
-        .collect()
+            settings: component.settings.unwrap_or_default().into(),
+        });
+    nixpack.chain(terraform).chain(helmfile).chain(command).collect()
 }
 
 /// The entries of a section that may be left out and whose values may be left empty.
@@ -139,9 +125,8 @@ impl Declared {
         if let Some(folder) = &self.folder {
             check_inside(folder, places.value(&self.path(&["component"])), problems);
         }
-        let command = self.command.as_ref().and_then(|command| self.command(command, places, problems));
-        let nixpack =
-            (self.kind == ComponentKind::Nixpack).then(|| nixpack(self.nixpack.unwrap_or_default()));
+        let base = self.path(&["settings"]);
+        let settings = SettingsAt { places, path: &base, problems }.resolve(self.kind, &self.settings);
         Component {
             name,
             kind: self.kind,
@@ -150,70 +135,17 @@ impl Declared {
             // Filled in once every component is known.
             depends_on: Vec::new(),
             vars: self.vars.unwrap_or_default(),
-            settings: ComponentSettings {
-                command,
-                nixpack,
-                health: self.health.map(serde_json::Value::Object),
-            },
+            settings,
         }
-    }
-
-    /// Nothing without `apply`, whose absence is the schema's business.
-    fn command(
-        &self,
-        command: &CommandSection,
-        places: Places<'_>,
-        problems: &mut Problems<'_>,
-    ) -> Option<CommandSettings> {
-        let path = |key| self.path(&["settings", "command", key]);
-        for (key, arguments) in [("plan", &command.plan), ("apply", &command.apply)] {
-            if arguments.as_ref().and_then(|arguments| arguments.first()).is_some_and(String::is_empty) {
-                problems.error(places.item(&path(key), 0), format!("`{key}` names no program"), None);
-            }
-        }
-        if let Some(directory) = &command.working_directory {
-            check_inside(directory, places.value(&path("working_directory")), problems);
-        }
-        let timeout = command.timeout.as_ref().and_then(|text| {
-            let timeout = duration(text);
-            if timeout.is_none() {
-                let hint = "write hours, minutes and seconds: `10m`, `90s`, `1h30m`".to_owned();
-                let span = places.value(&path("timeout"));
-                problems.error(span, format!("`{text}` is not a duration above zero"), Some(hint));
-            }
-            timeout
-        });
-        Some(CommandSettings {
-            plan: command.plan.clone(),
-            apply: command.apply.clone()?,
-            working_directory: command.working_directory.clone(),
-            timeout,
-        })
-    }
-}
-
-fn nixpack(section: NixpackSection) -> NixpackSettings {
-    let sbom = section.sbom.unwrap_or_default();
-    let formats = sbom.formats.unwrap_or_else(|| vec![SbomFormat::CyclonedxJson]);
-    NixpackSettings {
-        publish: section.publish.unwrap_or(true),
-        dockerfile_escape: section.dockerfile_escape.unwrap_or(false),
-        sbom_required: sbom.require.unwrap_or(false),
-        sbom_formats: formats.into_iter().map(|format| format.as_str().to_owned()).collect(),
-        test: section.test.unwrap_or_default(),
     }
 }
 
 /// A path in the deployed commit must not lead out of it.
-fn check_inside(written: &str, span: Span, problems: &mut Problems<'_>) {
+pub(super) fn check_inside(written: &str, span: Span, problems: &mut Problems<'_>) {
     if written.is_empty() || !path::is_inside(written) || written.contains('\0') {
         let message = format!("`{written}` must be a relative path without `..`");
         problems.error(span, message, None);
     }
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    SpanParser::new().parse_unsigned_duration(text).ok().filter(|duration| !duration.is_zero())
 }
 
 /// Resolves `depends_on` to names and refuses dependencies that close a circle.

@@ -1,6 +1,7 @@
 //! The typed file to the domain: names, references, and the rules that no schema can state.
 
 mod components;
+mod settings;
 mod targets;
 
 use indexmap::IndexMap;

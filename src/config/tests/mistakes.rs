@@ -50,7 +50,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "  components: {terraform: {vpc: {settings: {nixpack: {}}}}}\n",
-        "4:45: error: unknown key `nixpack` (known keys: `health`)",
+        "4:45: error: unknown key `nixpack` (known keys: `terraform`, `health`)",
     ),
     (
         "  components: {nixpack: {api: {vars: {image: {repo: x}}}}}\n",

@@ -33,6 +33,8 @@ pub(super) struct GitLab {
     /// `/projects/<id>`.
     root: String,
     pipeline_id: Option<u64>,
+    /// The commit that the pipeline runs on.
+    pipeline_commit: Option<CommitId>,
     job_id: Option<u64>,
     token_kind: TokenKind,
     pause: std::time::Duration,
@@ -51,6 +53,7 @@ impl GitLab {
         Self {
             root: format!("/projects/{}", segment(&settings.project)),
             pipeline_id: settings.pipeline_id,
+            pipeline_commit: settings.commit,
             job_id: settings.job_id,
             token_kind,
             pause: policy.first_pause,
@@ -150,7 +153,8 @@ impl Provider for GitLab {
         if let Some(url) = &status.url {
             body["target_url"] = json!(url);
         }
-        if let Some(pipeline) = self.pipeline_id {
+        // A pipeline belongs to one commit.
+        if let Some(pipeline) = self.pipeline_id.filter(|_| self.pipeline_commit.as_ref() == Some(commit)) {
             body["pipeline_id"] = json!(pipeline);
         }
         let path = self.path(&format!("/statuses/{commit}"));

@@ -19,12 +19,27 @@ pub struct Error {
     pub details: Vec<String>,
     /// What to do, each a way out.
     pub hints: Vec<Hint>,
+    /// The places in files that it is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub locations: Vec<Location>,
     /// The exit code of the process.
     pub exit_code: u8,
 }
 
 impl Document for Error {
     const KIND: &'static str = "Error";
+}
+
+/// A place in a file of the repository, and what is wrong there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Location {
+    /// From the repository's root.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    pub message: String,
 }
 
 /// One way out of an error.
@@ -98,6 +113,7 @@ impl Error {
             message: format!("Cannot promote directly from {from} to {to}"),
             details,
             hints,
+            locations: Vec::new(),
             exit_code,
         }
     }

@@ -14,6 +14,7 @@ pub mod locks;
 pub mod promotion;
 pub mod protection;
 pub mod rollout;
+pub mod rollout_event;
 pub mod sbom;
 pub mod status;
 pub mod test;
@@ -179,6 +180,7 @@ mod tests {
             message: "0123456789".to_owned(),
             details: Vec::new(),
             hints: Vec::new(),
+            locations: Vec::new(),
             exit_code: 1,
         };
         let value: Value = serde_yaml::from_str(&yaml(&error).unwrap()).unwrap();
@@ -203,6 +205,7 @@ mod tests {
         check::<promotion::PromotionStatus>();
         check::<protection::ProtectionResult>();
         check::<rollout::RolloutResult>();
+        check::<rollout_event::RolloutEvent>();
         check::<sbom::SbomDiff>();
         check::<sbom::SbomSummary>();
         check::<status::DeploymentStatus>();

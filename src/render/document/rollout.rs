@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Document, is_zero};
 use crate::deployment::definition::ApprovalMethod;
+use crate::deployment::health::Health;
 use crate::deployment::ref_names;
 use crate::deployment::rollout_report::{
     self, Changes, ComponentReport, ComponentResult, RolloutKind, RolloutReport,
@@ -67,6 +68,9 @@ pub struct RolloutComponent {
     pub duration_seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+    /// Whether it became healthy, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,6 +122,7 @@ impl RolloutComponent {
                 .then(|| ref_names::state_ref(&report.deployment, &report.target, &component.component)),
             duration_seconds: component.duration.as_secs_f64(),
             changes: component.changes,
+            health: component.health.clone(),
             error: component.error.clone(),
             notice: component.notice.clone(),
         }

@@ -9,7 +9,9 @@ use serde::Serialize;
 use super::locks::LockEntry;
 use super::{Document, is_zero};
 use crate::deployment::diff::Drift;
+use crate::deployment::observation::Observations;
 use crate::deployment::record::LedgerRecord;
+use crate::deployment::rollout_report::Changes;
 use crate::deployment::state::{ComponentState, DeploymentState, TargetState};
 use crate::deployment::{
     CommitId, ComponentKind, ComponentName, Deployment, DeploymentName, RecordStatus, TargetName,
@@ -87,9 +89,16 @@ pub struct ComponentStatus {
     /// Absent until a health check has been made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_checked_at: Option<Timestamp>,
     /// Absent until somebody looked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
+    /// What a plan would change, where that was counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift_changes: Option<Changes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift_checked_at: Option<Timestamp>,
     /// What whoever deployed it wrote down: `pr`, `jira`, …
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
@@ -121,6 +130,17 @@ impl DeploymentEntry {
     }
 }
 
+impl DeploymentEntry {
+    /// Adds what was observed of what runs.
+    pub fn observe(&mut self, observations: &Observations) {
+        for target in &mut self.targets {
+            for component in &mut target.components {
+                component.observe(&target.target, observations);
+            }
+        }
+    }
+}
+
 impl TargetEntry {
     fn new(deployment: Option<&Deployment>, name: &TargetName, state: &TargetState, now: Timestamp) -> Self {
         let declared = deployment
@@ -148,6 +168,19 @@ impl TargetEntry {
 }
 
 impl ComponentStatus {
+    fn observe(&mut self, target: &TargetName, observations: &Observations) {
+        let place = (target.clone(), self.component.clone());
+        if let Some(health) = observations.health.get(&place) {
+            self.health = Some(health.finding.to_string());
+            self.health_checked_at = Some(health.checked_at);
+        }
+        if let Some(drift) = observations.drift.get(&place) {
+            self.drift = Some(drift.finding.drift);
+            self.drift_changes = drift.finding.changes.filter(|changes| !changes.is_empty());
+            self.drift_checked_at = Some(drift.checked_at);
+        }
+    }
+
     /// What the ledger says of one component. `declared` is the kind that the deployment's file gives it.
     #[must_use]
     pub fn new(component: &ComponentName, declared: Option<ComponentKind>, state: &ComponentState) -> Self {
@@ -174,7 +207,10 @@ impl ComponentStatus {
             unpublished: state.unpublished,
             lock: None,
             health: None,
+            health_checked_at: None,
             drift: None,
+            drift_changes: None,
+            drift_checked_at: None,
             metadata,
         }
     }

@@ -35,7 +35,7 @@ fn commits(previous: Option<&CommitId>, commit: &CommitId) -> String {
     }
 }
 
-fn planned_changes(changes: Changes) -> String {
+pub(super) fn planned_changes(changes: Changes) -> String {
     if changes.is_empty() {
         "no changes".to_owned()
     } else {
@@ -157,6 +157,7 @@ mod tests {
                     previous_commit: Some(commit("abc123d")),
                     commit: commit("def456a"),
                     deployed_at: Some(time("2025-01-22T12:00:00Z")),
+                    waits_for: Vec::new(),
                 })
                 .to_vec(),
         }
@@ -179,6 +180,7 @@ mod tests {
             }),
             duration: Duration::from_millis(1_240),
             changes: None,
+            health: None,
             error: None,
             notice: None,
         }

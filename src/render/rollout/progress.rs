@@ -196,6 +196,7 @@ fn finished(report: &ComponentReport, kind: &RolloutKind) -> String {
                 (None, RolloutKind::Rollback { .. }) => details.push("rolled back".to_owned()),
                 (None, _) => {}
             }
+            details.extend(report.health.as_ref().map(|health| escape(&health.to_string()).into_owned()));
             details.extend(report.notice.as_ref().map(|notice| escape(notice).into_owned()));
             format!("    {} {name} ({})\n", styled("✓", GOOD), details.join(", "))
         }

@@ -6,14 +6,16 @@ mod environment;
 mod git_daemon;
 mod http_server;
 mod payment_service;
+mod platform;
 mod run;
 
 pub(crate) use checkout::{ATMOS, Checkout, Remote};
-pub(crate) use ci_job::Job as CiJob;
+pub(crate) use ci_job::{Job as CiJob, TOKEN};
 pub(crate) use environment::{Clone, TestEnvironment};
 pub(crate) use git_daemon::GitDaemon;
 pub(crate) use http_server::{Fault, HttpServer};
 pub(crate) use payment_service::independent_components;
+pub(crate) use platform::{Platform, control};
 pub(crate) use run::{Run, Running};
 
 use std::time::{Duration, Instant};

@@ -1,12 +1,17 @@
 //! `atmos deployment ci`: what the action and the template run. The job's inputs become one verb, and what comes of it is
 //! reported where people and later jobs look.
 
+mod annotate;
 mod credentials;
+mod failure;
 mod inputs;
 mod log;
 mod notices;
 mod outcome;
 mod outputs;
+mod picture;
+mod post;
+mod reports;
 mod request;
 mod summary;
 mod trust;
@@ -21,14 +26,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::inputs::{Inputs, is_input};
 use self::log::Log;
 use self::notices::Notices;
-use self::outcome::{Outcome, Seen};
+use self::outcome::{Ending, Outcome, Seen};
+use self::picture::Picture;
+use self::post::Post;
+use self::reports::{Reports, Switches};
 use self::request::Request;
 use super::rollout::{self, Surroundings};
 use super::{DeploymentArgs, Verb};
+use crate::cancellation::Cancellation;
 use crate::ci::{Job, System};
 use crate::cli::args::GlobalArgs;
 use crate::cli::context::{Context, Inner};
 use crate::cli::error::CommandError;
+use crate::cli::platform;
 use crate::deployment::rollout_report::RolloutEvent;
 use crate::provider::Token;
 use crate::render::stream::Copied;
@@ -44,27 +54,41 @@ use crate::rollout::EventSink;
   ATMOS_INPUT_COMMAND=rollout ATMOS_INPUT_DEPLOYMENT=payment-service ATMOS_INPUT_TARGET=dev atmos deployment ci")]
 pub struct Args {}
 
-pub(super) fn run(outer: &Context) -> Result<ExitCode, CommandError> {
+pub(super) fn run(outer: &Context) -> ExitCode {
     let job = outer.job();
-    let system = job.as_ref().map(|job| job.system);
-    let (inner, outcome) = match Undertaking::prepare(outer, job) {
+    match Undertaking::prepare(outer, job.clone()) {
         Ok(undertaking) => undertaking.carry_out(),
-        Err(error) => (None, Outcome::without_a_verb(error)),
-    };
-    let context = inner.as_ref().unwrap_or(outer);
-    let mut notices = Notices::default();
-    let summary_file = summary::write(context, system, &outcome, &mut notices);
-    outputs::write(context, system, &outputs::of(&outcome, summary_file.as_deref()), &mut notices);
+        Err(error) => {
+            let outcome = Outcome::without_a_verb(error);
+            let code = outcome.show(outer);
+            hand_on(outer, job.as_ref(), &outcome, None, Notices::default());
+            code
+        }
+    }
+}
+
+/// Leaves what people and later steps look at, and says what could not be told.
+fn hand_on(
+    context: &Context,
+    job: Option<&Job>,
+    outcome: &Outcome,
+    picture: Option<&Picture>,
+    mut notices: Notices,
+) {
+    let system = job.map(|job| job.system);
+    annotate::annotate(context, system, outcome);
+    let summary_file = summary::write(context, system, outcome, picture, &mut notices);
+    outputs::write(context, system, &outputs::of(outcome, summary_file.as_deref()), &mut notices);
     notices.say(context, system);
-    outcome.result.or_else(|error| Ok(error.report(context.streams(), context.global().document_format())))
 }
 
 /// A job that knows what it is asked for.
 struct Undertaking {
-    context: Context,
-    job: Option<Job>,
+    context: Arc<Context>,
+    job: Option<Arc<Job>>,
     verb: String,
     arguments: DeploymentArgs,
+    switches: Switches,
     token: Option<Token>,
     copied: Copied,
 }
@@ -77,61 +101,163 @@ impl Undertaking {
         let Request { verb, global, arguments } = Request::new(&inputs)?;
         let token = inputs.get("token").map(Token::new).transpose();
         let token = token.map_err(|error| CommandError::usage(format!("input `token`: {error}")))?;
+        let wanted = |name| inputs.flag(name).map(|flag| flag.unwrap_or(true));
+        let switches = Switches {
+            comment: wanted("comment")?,
+            commit_status: wanted("commit-status")?,
+            deployment_record: wanted("deployment-record")?,
+        };
         let copied = Copied::default();
         let context = outer.inner(Inner {
             directory: directory(outer, &inputs, &global)?,
             global: global.below(outer.global()),
-            environment: outer.environment().iter().filter(|(name, _)| !is_input(name)).cloned().collect(),
+            environment: environment(outer, &verb, &inputs, system),
             git_environment: git_environment(outer, &inputs, system),
             copied: Arc::clone(&copied),
         });
-        Ok(Self { context, job, verb, arguments, token, copied })
+        Ok(Self {
+            context: Arc::new(context),
+            job: job.map(Arc::new),
+            verb,
+            arguments,
+            switches,
+            token,
+            copied,
+        })
     }
 
-    /// Runs the verb.
-    fn carry_out(self) -> (Option<Context>, Outcome) {
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let result = self.run(&seen);
-        let locked = |text: &Mutex<String>| text.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let outcome = Outcome {
-            verb: Some(self.verb),
-            result,
-            stdout: locked(&self.copied),
-            document: self.context.last_document(),
-            rollout: seen.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        };
-        (Some(self.context), outcome)
-    }
-
-    fn run(&self, seen: &Arc<Mutex<Seen>>) -> Result<ExitCode, CommandError> {
-        let rollout = match &self.arguments.verb {
-            Verb::Rollout(args) => Some(args),
-            _ => None,
-        };
-        if let Some(job) = &self.job {
-            trust::check(&self.context, job, &self.verb, rollout.and_then(rollout::Args::revision))?;
-        }
-        match rollout {
-            Some(args) => {
-                let surroundings = Surroundings {
-                    events: self.events(seen),
-                    cancellation: rollout::cancellation(&self.context),
-                    token: self.token.clone(),
-                };
-                rollout::run_within(args, &self.context, surroundings)
+    /// Runs the verb, and reports on it.
+    fn carry_out(&self) -> ExitCode {
+        let mut notices = Notices::default();
+        let (outcome, reports) = match &self.arguments.verb {
+            Verb::Rollout(args) => {
+                let cancellation = rollout::cancellation(&self.context);
+                let reports = self.reports(args, &mut notices);
+                (self.rollout(args, cancellation, reports.as_ref()), reports)
             }
-            None => super::run_verb(&self.arguments.verb, &self.context),
+            verb => {
+                let trusted = self.check_trust(None);
+                (
+                    self.outcome(
+                        trusted.and_then(|()| super::run_verb(verb, &self.context)),
+                        Seen::default(),
+                    ),
+                    None,
+                )
+            }
+        };
+        let code = outcome.show(&self.context);
+        if let Some(reports) = &reports {
+            reports.ended(&outcome);
+        }
+        let picture = self.picture(&outcome, &mut notices);
+        if let Some(reports) = &reports {
+            if let Some(picture) = picture.as_ref().filter(|_| reports.wants_a_comment()) {
+                self.comment(reports, picture, &mut notices);
+            }
+            notices.extend(reports.close(outcome.ending()));
+        }
+        hand_on(&self.context, self.job.as_deref(), &outcome, picture.as_ref(), notices);
+        code
+    }
+
+    fn rollout(
+        &self,
+        args: &rollout::Args,
+        cancellation: Cancellation,
+        reports: Option<&Arc<Reports>>,
+    ) -> Outcome {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let surroundings =
+            Surroundings { events: self.events(&seen, reports), cancellation, token: self.token.clone() };
+        let trusted = self.check_trust(args.revision());
+        let result = trusted.and_then(|()| rollout::run_within(args, &self.context, surroundings));
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.outcome(result, seen)
+    }
+
+    fn check_trust(&self, revision: Option<&str>) -> Result<(), CommandError> {
+        let Some(job) = &self.job else { return Ok(()) };
+        trust::check(&self.context, job, &self.verb, revision)
+    }
+
+    fn outcome(&self, result: Result<ExitCode, CommandError>, rollout: Seen) -> Outcome {
+        Outcome {
+            verb: Some(self.verb.clone()),
+            result,
+            stdout: self.copied.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            document: self.context.last_document(),
+            rollout,
         }
     }
 
     /// What hears of a rollout: the log, and whoever reports on it.
-    fn events(&self, seen: &Arc<Mutex<Seen>>) -> EventSink {
+    fn events(&self, seen: &Arc<Mutex<Seen>>, reports: Option<&Arc<Reports>>) -> EventSink {
         let log = Log::new(&self.context, self.job.as_ref().map(|job| job.system));
-        let seen = Arc::clone(seen);
+        let (seen, reports) = (Arc::clone(seen), reports.cloned());
         Arc::new(move |event: RolloutEvent| {
             log.show(&event);
+            if let (Some(reports), RolloutEvent::Planned(planned)) = (&reports, &event) {
+                reports.planned(planned);
+            }
             seen.lock().unwrap_or_else(PoisonError::into_inner).take(event);
         })
+    }
+
+    /// What tells the platform of a rollout, where there is one and the job wants it.
+    fn reports(&self, args: &rollout::Args, notices: &mut Notices) -> Option<Arc<Reports>> {
+        let job = self.job.as_ref()?;
+        let Switches { comment, commit_status, deployment_record } = self.switches;
+        if !(comment || commit_status || deployment_record) {
+            return None;
+        }
+        match platform::settings(&self.context, self.token.clone()) {
+            Ok(settings) => {
+                let from_fork = job.change_request.as_ref().is_some_and(|change| change.from_fork);
+                let post = Post::open(settings, from_fork);
+                let subject = args.subject();
+                Some(Arc::new(Reports::new(
+                    Arc::clone(&self.context),
+                    Arc::clone(job),
+                    subject,
+                    self.switches,
+                    post,
+                )))
+            }
+            Err(error) => {
+                notices.add(error.to_string());
+                None
+            }
+        }
+    }
+
+    /// How the deployment stands now. Not after a cancellation: there is no time for it.
+    fn picture(&self, outcome: &Outcome, notices: &mut Notices) -> Option<Picture> {
+        let Verb::Rollout(args) = &self.arguments.verb else { return None };
+        if outcome.ending() == Ending::Cancelled {
+            return None;
+        }
+        let picture = Picture::take(&self.context, self.job.as_deref(), &args.subject().deployment, outcome);
+        if let (Err(error), Ending::Success) = (&picture, outcome.ending()) {
+            let reason = error.shown().map(|error| error.message.clone()).unwrap_or_default();
+            notices.add(format!(
+                "the summary and the comment are short, because the deployment cannot be looked at: {reason}"
+            ));
+        }
+        picture.ok()
+    }
+
+    fn comment(&self, reports: &Reports, picture: &Picture, notices: &mut Notices) {
+        let limit = reports.comment_limit();
+        match picture.comment(limit) {
+            Ok((rendered, problem)) => {
+                if let Some(problem) = problem {
+                    notices.add(format!("the built-in template is used for the comment: {problem}"));
+                }
+                reports.comment(&self.context.masks().apply(rendered.markdown));
+            }
+            Err(error) => notices.add(format!("there is no comment: {error}")),
+        }
     }
 }
 
@@ -145,6 +271,24 @@ fn directory(outer: &Context, inputs: &Inputs, global: &GlobalArgs) -> Result<Pa
     // One that the environment names is where the job's own command runs already.
     directory.extend(global.chdir.as_ref().filter(|chdir| outer.global().chdir.as_ref() != Some(chdir)));
     Ok(directory)
+}
+
+/// What the verb, and whatever it runs, sees: not the inputs. The verb that speaks to the platform by itself, and runs
+/// nothing, gets the token.
+fn environment(
+    outer: &Context,
+    verb: &str,
+    inputs: &Inputs,
+    system: Option<System>,
+) -> Vec<(OsString, OsString)> {
+    let variable = match system {
+        Some(System::GitHubActions) => "ATMOS_GITHUB_TOKEN",
+        Some(System::GitLabCi) | None => "ATMOS_GITLAB_TOKEN",
+    };
+    let token = inputs.get("token").filter(|_| verb == "protect");
+    let replaced = |name: &OsString| is_input(name) || (token.is_some() && name == variable);
+    let kept = outer.environment().iter().filter(|(name, _)| !replaced(name)).cloned();
+    kept.chain(token.map(|token| (variable.into(), token.into()))).collect()
 }
 
 /// What git sees besides: the token of the input, else the platform's own.

@@ -16,6 +16,11 @@ impl Notices {
         }
     }
 
+    /// Adds those of others.
+    pub(super) fn extend(&mut self, others: Self) {
+        others.0.into_iter().for_each(|notice| self.add(notice));
+    }
+
     /// Shows them.
     pub(super) fn say(&self, context: &Context, system: Option<System>) {
         let masked = self.0.iter().map(|notice| context.masks().apply(notice.clone()));

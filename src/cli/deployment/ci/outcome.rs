@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::rollout_report::{PlannedRollout, RolloutEvent, RolloutReport};
 use crate::render::document::error::Error;
@@ -92,6 +93,14 @@ impl Outcome {
             Ending::Cancelled
         } else {
             Ending::Failed
+        }
+    }
+
+    /// Shows the error, if there is one. Returns what the process ends with.
+    pub(super) fn show(&self, context: &Context) -> ExitCode {
+        match &self.result {
+            Ok(code) => *code,
+            Err(error) => error.report(context.streams(), context.global().document_format()),
         }
     }
 

@@ -2,6 +2,9 @@
 
 mod configuration;
 mod side;
+mod step;
+
+pub(super) use step::{Step, of_step};
 
 use std::process::ExitCode;
 
@@ -19,7 +22,10 @@ use crate::git::{Git, GitError, Repository};
 use crate::ledger::{Ledger, Scope};
 use crate::render;
 use crate::render::document::diff::DeploymentDiff;
+use crate::rollout::Looks;
 
+use super::rollout::inspect;
+use super::status::note;
 use configuration::Configurations;
 use side::Side;
 
@@ -31,6 +37,7 @@ const COMMITS_LISTED: usize = 50;
 /// Commits, components and configuration are compared; a target can also be compared with a commit. Of the
 /// commits, the newest 50 are listed and the others counted.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(
     group(ArgGroup::new("from").required(true)),
     group(ArgGroup::new("to").required(true)),
@@ -65,6 +72,9 @@ pub struct Args {
     /// Show the lines that differ, of each file up to 400
     #[arg(long)]
     show_code: bool,
+    /// Find out whether the targets still are what was deployed to them, by a plan at its commit
+    #[arg(long)]
+    check_drift: bool,
     /// End with exit code 5 where the commits differ, of the whole or of a component
     #[arg(long)]
     exit_code: bool,
@@ -82,7 +92,15 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let scope = Scope::Targets(args.deployment.clone(), targets.clone());
     // Two commits have nothing to do with what runs where.
     let freshness = (!targets.is_empty()).then(|| ledger.refresh(&scope));
-    let state = ledger.read(&scope)?.deployment(&args.deployment);
+    let snapshot = ledger.read(&scope)?;
+    let state = snapshot.deployment(&args.deployment);
+    let mut drift = Drift::NotChecked;
+    for target in targets.iter().filter(|_| args.check_drift) {
+        let looks = Looks { health: false, drift: true };
+        let found = inspect(context, &repository, &project, &deployment, &snapshot, target, looks)?;
+        note(context, &ledger, &args.deployment, &found);
+        drift = drift.and(found.drift);
+    }
     let resolve = |text: &String| resolve_commit(context, &repository, &ledger, text);
     let shas = [args.from_sha.as_ref(), args.to_sha.as_ref()];
     let [from_sha, to_sha] = shas.map(|sha| sha.map(resolve).transpose());
@@ -120,7 +138,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         components: components(&chosen, &from, &to, &deployment, &state, &configurations),
         configuration,
         files,
-        drift: Drift::NotChecked,
+        drift,
         from: from.shown(),
         to: to.shown(),
     };
@@ -189,10 +207,14 @@ fn compare_commits(
     }
     std::thread::scope(|scope| {
         let files = with_files.then(|| scope.spawn(|| git.file_changes(from, to, args.show_code)));
-        let divergence = git.divergence(from, to, COMMITS_LISTED)?;
+        let divergence = divergence_of(git, from, to)?;
         let files = files.map(|files| files.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         Ok((divergence, files.transpose()?))
     })
+}
+
+fn divergence_of(git: &Git, from: &CommitId, to: &CommitId) -> Result<Divergence, GitError> {
+    if from == to { Ok(Divergence::default()) } else { git.divergence(from, to, COMMITS_LISTED) }
 }
 
 fn summaries(repository: &Repository, divergence: &Divergence) -> Result<Vec<CommitSummary>, CommandError> {

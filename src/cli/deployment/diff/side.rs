@@ -58,6 +58,20 @@ impl Side {
         })
     }
 
+    /// These components at these commits; `None` where there are none.
+    pub(super) fn of_components(
+        repository: &Repository,
+        target: Option<TargetName>,
+        commits: BTreeMap<ComponentName, CommitId>,
+    ) -> Result<Option<Self>, CommandError> {
+        let mut distinct: Vec<CommitId> = commits.values().cloned().collect();
+        distinct.sort();
+        distinct.dedup();
+        let commit = newest(repository, &distinct)?;
+        let distinct = distinct.len();
+        Ok(commit.map(|commit| Self { target, commit, commits, deployed_at: None, distinct }))
+    }
+
     /// The components that are declared in a commit.
     pub(super) fn of_commit(
         commit: CommitId,

@@ -1,6 +1,7 @@
 //! From the request to the result: decide, agree, lock, decide again on what is true now, act, record.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use super::refusal::not_acquired;
 use super::report::shown;
 use super::{Args, Surroundings, approve};
 use crate::cancellation::Cancellation;
-use crate::cli::context::{Context, records};
+use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
 use crate::component::Mode;
 use crate::deployment::approval::Approval;
+use crate::deployment::count::count;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::record::{LedgerRecord, RecordStatus};
 use crate::deployment::rollout_plan::RolloutPlan;
@@ -48,7 +50,7 @@ pub(super) struct Undertaking<'u, 'r> {
     pub(super) context: &'u Context,
     pub(super) prepared: &'u Prepared<'r>,
     pub(super) events: EventSink,
-    cancellation: Cancellation,
+    pub(super) cancellation: Cancellation,
     /// The token that the platform is asked with.
     pub(super) token: Option<Token>,
 }
@@ -152,9 +154,10 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let mut run_id = pending.map(|run| run.run_id.clone());
         if snapshot.pending.iter().any(|run| dead(&run)) {
             let published = self.prepared.ledger.publish_pending(&snapshot.pending)?;
-            self.context
-                .streams()
-                .note(&format!("  Published what earlier runs had left behind: {}\n", records(published)));
+            self.context.streams().note(&format!(
+                "  Published what earlier runs had left behind: {}\n",
+                count(published, "record")
+            ));
             *snapshot = self.prepared.ledger.read(&self.prepared.scope())?;
         }
         if run_id.is_none() {
@@ -178,6 +181,8 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let ledger = &self.prepared.ledger;
         let request = self.lock_request(plan, run_id);
         let commits: Vec<_> = distinct_commits(plan).into_iter().cloned().collect();
+        self.not_cancelled()?;
+        let mut told = false;
         let acquired = ledger.acquire(
             &request,
             snapshot,
@@ -187,8 +192,20 @@ impl<'u, 'r> Undertaking<'u, 'r> {
                     .transpose()
                     .map(|update| update.into_iter().collect())
             },
-            &mut |held| self.tell_waiting(held),
+            &mut |held| {
+                if !std::mem::replace(&mut told, true) {
+                    self.tell_waiting(held);
+                }
+                if self.cancellation.is_cancelled() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            },
         );
+        if acquired.is_err() {
+            self.not_cancelled()?;
+        }
         let acquired = acquired
             .map_err(|error| not_acquired(&plan.deployment, &plan.target, error, &self.context.clock()))?;
         crate::ledger::failpoint("locked");
@@ -202,6 +219,15 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         })?;
         session.begin_from(&fresh);
         Ok(Locked { session, fresh, checkouts })
+    }
+
+    /// Ends a rollout that somebody has cancelled while it did not hold its locks yet.
+    fn not_cancelled(&self) -> Result<(), CommandError> {
+        if !self.cancellation.is_cancelled() {
+            return Ok(());
+        }
+        let message = "The rollout was cancelled before anything was applied";
+        Err(CommandError::new(exit::INTERRUPTED, "cancelled", message))
     }
 
     fn tell_waiting(&self, held: &[HeldLock]) {
@@ -260,6 +286,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             rollout.metadata.insert("lock_taken_over_from".to_owned(), lock.run_id.clone());
         }
         let outcome = rollout::run(rollout, &checkouts, Some(session), &self.cancellation, &self.events)?;
+        self.note_health(plan, &outcome);
         self.finish(plan, approval, outcome, &mut checkouts)
     }
 }

@@ -8,12 +8,11 @@ use std::thread;
 use super::carry_out::Undertaking;
 use super::prepare::{Prepared, definition_at};
 use crate::cli::error::{CommandError, exit};
-use crate::component::{Environment, Mode, PreflightError, TerraformSettings, preflight};
+use crate::component::{Environment, HelmfileSettings, Mode, TerraformSettings};
 use crate::deployment::approval::Approval;
 use crate::deployment::rollout_plan::{RolloutPlan, dependencies};
 use crate::deployment::{CommitId, ComponentKind, Deployment};
 use crate::ledger::Snapshot;
-use crate::render::document::error::Hint;
 use crate::rollout::{Checkouts, Rollout};
 
 impl Undertaking<'_, '_> {
@@ -33,48 +32,6 @@ impl Undertaking<'_, '_> {
             definitions.insert(commit.clone(), definition);
         }
         Ok(definitions)
-    }
-
-    /// Finds out what is missing before anything is applied.
-    pub(super) fn check_tools(
-        &self,
-        plan: &RolloutPlan,
-        definitions: &BTreeMap<CommitId, Deployment>,
-    ) -> Result<(), CommandError> {
-        let mut components = Vec::new();
-        for planned in &plan.components {
-            let definition = definitions.get(&planned.commit);
-            let component = definition
-                .and_then(|deployment| Some((deployment, deployment.component(&planned.component)?)));
-            match component {
-                // Stacks say which program runs it.
-                Some((deployment, component))
-                    if component.kind == ComponentKind::Terraform && !deployment.stacks.is_empty() => {}
-                Some((_, component)) => components.push(component),
-                None => {
-                    return Err(CommandError::new(
-                        exit::USAGE,
-                        "unknown_component",
-                        format!(
-                            "commit {} has no component called {}",
-                            planned.commit.short(),
-                            planned.component
-                        ),
-                    )
-                    .hint(Hint::note(
-                        "Configuration comes from the commit that is deployed: commit it first",
-                    )));
-                }
-            }
-        }
-        self.check_stacks(plan, definitions)?;
-        preflight(components, &self.terraform(), &self.environment()).map_err(|error| {
-            let shown = CommandError::new(exit::USAGE, "preflight", error.to_string());
-            match error {
-                PreflightError::MissingTool(missing) => shown.hint(Hint::note(missing.hint)),
-                PreflightError::Unsupported { .. } => shown,
-            }
-        })
     }
 
     /// Checks out the commits of a plan.
@@ -125,6 +82,14 @@ impl Undertaking<'_, '_> {
         }
     }
 
+    pub(super) fn helmfile(&self) -> HelmfileSettings {
+        let config = &self.prepared.project.config;
+        HelmfileSettings {
+            program: config.command(ComponentKind::Helmfile).to_owned(),
+            base_path: PathBuf::from(config.components_directory(ComponentKind::Helmfile)),
+        }
+    }
+
     /// Everything that the act needs.
     pub(super) fn rollout(
         &self,
@@ -164,7 +129,9 @@ impl Undertaking<'_, '_> {
             masks: self.context.masks().clone(),
             in_ci: self.context.in_ci(),
             terraform: self.terraform(),
+            helmfile: self.helmfile(),
             state: self.private_folder().join("state"),
+            plugin_cache: self.private_folder().join("plugin-cache"),
             parallelism: self
                 .args
                 .parallelism
@@ -179,6 +146,11 @@ impl Undertaking<'_, '_> {
         let value = |name: &String| Some((name.clone(), self.context.variable(name)?.to_owned()));
         allowed.iter().filter_map(value).collect()
     }
+}
+
+/// Whether components of a kind can be looked at for drift.
+pub(super) const fn kinds_with_drift(kind: ComponentKind) -> bool {
+    matches!(kind, ComponentKind::Terraform | ComponentKind::Helmfile)
 }
 
 /// The commits of a plan whose files somebody needs.

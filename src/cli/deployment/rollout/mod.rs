@@ -5,6 +5,7 @@ mod carry_out;
 mod decide;
 mod images;
 mod inputs;
+mod inspect;
 mod prepare;
 mod refusal;
 mod registry;
@@ -12,7 +13,9 @@ mod report;
 mod signals;
 mod stacks;
 mod surroundings;
+mod tools;
 
+pub(super) use inspect::{Findings, inspect};
 pub(super) use prepare::{Run, context_values, definition_at, run_of};
 pub(super) use signals::cancellation;
 pub(super) use surroundings::Surroundings;
@@ -87,7 +90,47 @@ pub struct Args {
     keep_workdir: bool,
 }
 
+/// What a rollout is about, as far as the command line says.
+pub(super) struct Subject {
+    pub(super) deployment: DeploymentName,
+    pub(super) target: Option<TargetName>,
+    pub(super) dry_run: bool,
+    /// The components that it is limited to.
+    pub(super) components: Vec<String>,
+}
+
 impl Args {
+    pub(super) fn subject(&self) -> Subject {
+        Subject {
+            deployment: self.deployment.clone(),
+            target: self.target.clone(),
+            dry_run: self.plan,
+            components: self.component.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// The flags of somebody who gave none.
+    fn of_nothing(deployment: DeploymentName) -> Self {
+        Self {
+            deployment,
+            target: None,
+            git_sha: None,
+            promote_from: None,
+            component: Vec::new(),
+            plan: true,
+            context: Vec::new(),
+            metadata: Vec::new(),
+            skip_promotion_check: false,
+            require_uniform: false,
+            parallelism: None,
+            fail_fast: false,
+            approve: None,
+            digest: None,
+            lock_timeout: Duration::ZERO,
+            keep_workdir: false,
+        }
+    }
+
     /// The commit that is asked for, as it was typed.
     pub(super) fn revision(&self) -> Option<&str> {
         self.git_sha.as_deref()

@@ -2,26 +2,42 @@
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use super::approve::digest_of;
 use super::carry_out::Undertaking;
+use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::approval::Approval;
-use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
+use crate::deployment::count::count_are;
+use crate::deployment::observation::Observation;
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, dependencies};
 use crate::deployment::rollout_report::{
-    self, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport, RolloutResult,
+    self, ComponentReport, ComponentResult, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport,
+    RolloutResult,
 };
-use crate::ledger::Unpublished;
+use crate::ledger::{Observed, Unpublished};
 use crate::render;
 use crate::render::document::error::Hint;
+use crate::render::document::rollout_event;
 use crate::render::live::Live;
 use crate::render::rollout::Progress;
 use crate::rollout::{Checkouts, EventSink, RolloutOutcome};
 
-/// Turns events into lines of progress on stderr; on a terminal, with a live view of what runs below them.
+/// Turns events into lines of progress on stderr; on a terminal, with a live view of what runs below them. Where a
+/// program reads the result, it can read the events as well: one JSON document a line.
 pub(super) fn event_sink(context: &Context) -> EventSink {
     let streams = context.progress_streams();
+    if context.global().format == Format::Json {
+        let began = Instant::now();
+        return Arc::new(move |event| {
+            match rollout_event::RolloutEvent::new(&event, began.elapsed()).line() {
+                Ok(line) => streams.note(&line),
+                Err(error) => tracing::warn!(%error, "an event cannot be written"),
+            }
+        });
+    }
     let terminal = streams.stderr_is_terminal();
     let form = if terminal { render::Form::Terminal } else { render::Form::Pipe };
     let live = (terminal && !context.global().quiet).then(Live::default);
@@ -47,12 +63,14 @@ impl Undertaking<'_, '_> {
         if plan.promotion_check_skipped {
             self.context.warn("the promotion path does not allow this; --skip-promotion-check is recorded");
         }
+        let graph = dependencies(self.prepared.components(), &plan.components);
         let component = |plan: &ComponentPlan| PlannedComponent {
             component: plan.component.clone(),
             kind: plan.kind,
             previous_commit: plan.previous_commit.clone(),
             commit: plan.commit.clone(),
             deployed_at: plan.source_deployed_at,
+            waits_for: graph.needs(&plan.component).cloned().collect(),
         };
         (self.events)(RolloutEvent::Planned(PlannedRollout {
             deployment: plan.deployment.clone(),
@@ -63,6 +81,23 @@ impl Undertaking<'_, '_> {
             digest: digest_of(plan),
             components: plan.components.iter().map(component).collect(),
         }));
+    }
+
+    /// Notes how healthy what was rolled out is. That it cannot be noted is no reason for a rollout to fail.
+    pub(super) fn note_health(&self, plan: &RolloutPlan, outcome: &RolloutOutcome) {
+        let checked_at = self.prepared.ledger.now();
+        let observation = |component: &ComponentReport| {
+            let (target, finding) = (plan.target.clone(), component.health.clone()?);
+            let observation =
+                Observation { target, component: component.component.clone(), checked_at, finding };
+            Some((component.commit.clone(), observation))
+        };
+        // What did not become healthy does not run, as far as the ledger is concerned.
+        let ended = outcome.components.iter().filter(|report| report.status == ComponentResult::Success);
+        let observed = Observed { health: ended.filter_map(observation).collect(), drift: Vec::new() };
+        if let Err(error) = self.prepared.ledger.note_observations(&plan.deployment, &observed) {
+            self.context.warn(&format!("the health of what was rolled out is not noted: {error}"));
+        }
     }
 
     /// Prints the result, and turns it into an exit code.
@@ -112,7 +147,7 @@ impl Undertaking<'_, '_> {
     fn not_published(&self, plan: &RolloutPlan, unpublished: Unpublished) -> CommandError {
         let kept = unpublished.kept;
         let remote = self.prepared.ledger.remote().unwrap_or("the remote");
-        let records = if kept == 1 { "1 record is".to_owned() } else { format!("{kept} records are") };
+        let records = count_are(kept, "record");
         let message = unpublished.to_string();
         CommandError::from(unpublished.source)
             .message(message)

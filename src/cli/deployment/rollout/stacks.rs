@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::carry_out::Undertaking;
 use crate::cli::error::{CommandError, exit};
 use crate::cli::stacks::{CommitFiles, ImportedStacks, environment_of};
-use crate::component::TerraformSettings;
 use crate::deployment::resolution::Resolution;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::stack_layer::{Deployable, KnownOutputs, NoStacks, StackLayer, StackLayers};
@@ -34,18 +33,23 @@ impl Undertaking<'_, '_> {
             .collect()
     }
 
-    /// Finds out what is wrong with the stacks of the plan's components, and which of them may not be rolled out.
-    pub(super) fn check_stacks(
+    /// Finds out what is wrong with the stacks of the plan's components, and which of them may not be rolled out. Gives
+    /// the program that runs a component where its stacks name one; none for a component that they disable.
+    pub(super) fn check_stacks<'p>(
         &self,
-        plan: &RolloutPlan,
+        plan: &'p RolloutPlan,
         definitions: &BTreeMap<CommitId, Deployment>,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Vec<(&'p ComponentName, Option<String>)>, CommandError> {
+        let mut programs = Vec::new();
         let stacks = self.stacks(definitions)?;
         for (planned, layer) in self.layers(plan, definitions, &stacks)? {
             let component = &planned.component;
             match layer.deployable {
                 Deployable::Yes => {}
-                Deployable::Disabled => continue,
+                Deployable::Disabled => {
+                    programs.push((component, None));
+                    continue;
+                }
                 Deployable::Abstract => {
                     let message = format!(
                         "{component} is abstract in its stacks (metadata.type): it is there to be inherited from"
@@ -62,11 +66,9 @@ impl Undertaking<'_, '_> {
                         .hint(Hint::note("Unlock it in the stack that locks it, and commit that")));
                 }
             }
-            if let Some(program) = layer.program {
-                self.check_program(component, program)?;
-            }
+            programs.extend(layer.program.map(|program| (component, Some(program))));
         }
-        Ok(())
+        Ok(programs)
     }
 
     /// The components that their stacks disable.
@@ -123,15 +125,6 @@ impl Undertaking<'_, '_> {
             images: NO_IMAGES,
             repository_root: None,
             templates: None,
-        })
-    }
-
-    /// Whether the program that a stack names for a terraform component is there.
-    fn check_program(&self, component: &ComponentName, program: String) -> Result<(), CommandError> {
-        let settings = TerraformSettings { program, ..self.terraform() };
-        settings.check(component, &self.environment()).map_err(|missing| {
-            let hint = Hint::note(missing.hint.clone());
-            CommandError::new(exit::USAGE, "preflight", missing.to_string()).hint(hint)
         })
     }
 }

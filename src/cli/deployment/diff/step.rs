@@ -1,0 +1,70 @@
+//! What a step of a target changes: from what runs there to what would run there, or does now.
+
+use std::collections::BTreeMap;
+
+use super::configuration::Configurations;
+use super::side::Side;
+use super::{divergence_of, summaries};
+use crate::cli::context::Project;
+use crate::cli::error::CommandError;
+use crate::deployment::diff::{ComponentDifference, DiffView, Drift};
+use crate::deployment::{CommitId, ComponentName, Deployment, TargetName};
+use crate::git::Repository;
+use crate::ledger::Ledger;
+
+/// A step of a target.
+pub(in crate::cli::deployment) struct Step<'s> {
+    pub(in crate::cli::deployment) target: &'s TargetName,
+    pub(in crate::cli::deployment) from: BTreeMap<ComponentName, CommitId>,
+    pub(in crate::cli::deployment) to: BTreeMap<ComponentName, CommitId>,
+}
+
+/// What a step changes. `None` where there is nothing to compare with. Both sides are looked at as they are on the
+/// target: how its source is configured has nothing to do with the step.
+pub(in crate::cli::deployment) fn of_step(
+    repository: &Repository,
+    project: &Project<'_>,
+    ledger: &Ledger<'_>,
+    deployment: &Deployment,
+    step: Step<'_>,
+) -> Result<Option<DiffView>, CommandError> {
+    let Step { target, from, to } = step;
+    let commits: Vec<_> = from.values().chain(to.values()).cloned().collect();
+    // Where history ends early, fewer commits are listed.
+    if let Err(error) = ledger.complete_history(&commits) {
+        tracing::warn!(%error, "history ends early");
+    }
+    let sides = (
+        Side::of_components(repository, Some(target.clone()), from)?,
+        Side::of_components(repository, None, to)?,
+    );
+    let (Some(from), Some(to)) = sides else { return Ok(None) };
+    let (configurations, _) = Configurations::load(repository, &project.config, &deployment.name, &commits)?;
+    let components: Vec<_> = from.commits.keys().chain(to.commits.keys()).cloned().collect();
+    let mut chosen: Vec<ComponentName> = Vec::new();
+    for component in components {
+        if !chosen.contains(&component) {
+            chosen.push(component);
+        }
+    }
+    let divergence = divergence_of(repository.git(), &from.commit, &to.commit)?;
+    let (configuration, _) = configurations.compare(&chosen, &from, &to, true);
+    let difference = |component: &ComponentName| ComponentDifference {
+        component: component.clone(),
+        kind: deployment.component(component).map(|component| component.kind),
+        from: from.commits.get(component).cloned(),
+        to: to.commits.get(component).cloned(),
+    };
+    Ok(Some(DiffView {
+        deployment: deployment.name.clone(),
+        commits_ahead: divergence.ahead,
+        commits_behind: divergence.behind,
+        commits: summaries(repository, &divergence)?,
+        components: chosen.iter().map(difference).collect(),
+        configuration,
+        files: None,
+        drift: Drift::NotChecked,
+        from: from.shown(),
+        to: to.shown(),
+    }))
+}

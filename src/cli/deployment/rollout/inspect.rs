@@ -1,0 +1,177 @@
+//! Looking at what runs on a target, by what a rollout of it would be: the same commits, configuration and tools.
+
+use std::collections::BTreeMap;
+
+use super::Args;
+use super::carry_out::Undertaking;
+use super::inputs::kinds_with_drift;
+use super::prepare::{Prepared, Run};
+use super::signals;
+use super::tools::missing;
+use crate::cli::context::{Context, Project};
+use crate::cli::error::{CommandError, exit};
+use crate::component::{Mode, preflight_health};
+use crate::deployment::definition::Values;
+use crate::deployment::diff::Drift;
+use crate::deployment::health::HealthStatus;
+use crate::deployment::observation::Observation;
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutRequest, RolloutSource};
+use crate::deployment::rollout_report::RolloutKind;
+use crate::deployment::{CommitId, ComponentKind, Deployment, TargetName};
+use crate::git::Repository;
+use crate::ledger::{Observed, Snapshot};
+use crate::rollout::{self, EventSink, Inspected, Looks};
+
+/// What was found out.
+#[derive(Debug, Default)]
+pub(in crate::cli::deployment) struct Findings {
+    /// To be noted.
+    pub(in crate::cli::deployment) observed: Observed,
+    pub(in crate::cli::deployment) drift: Drift,
+    /// Something is not healthy, as far as anybody knows.
+    pub(in crate::cli::deployment) unhealthy: bool,
+    /// Something could not be looked at for drift.
+    pub(in crate::cli::deployment) incomplete: bool,
+}
+
+/// Looks at what runs on a target of a deployment.
+pub(in crate::cli::deployment) fn inspect(
+    context: &Context,
+    repository: &Repository,
+    project: &Project<'_>,
+    policy: &Deployment,
+    snapshot: &Snapshot,
+    target: &TargetName,
+    looks: Looks,
+) -> Result<Findings, CommandError> {
+    let args = Args::of_nothing(policy.name.clone());
+    let prepared = Prepared {
+        repository,
+        project,
+        ledger: context.ledger(repository, &project.config)?,
+        policy: policy.clone(),
+        request: RolloutRequest {
+            target: target.clone(),
+            source: RolloutSource::Promotion { from: target.clone() },
+            components: Vec::new(),
+            skip_promotion_check: false,
+            require_uniform: false,
+            automatic: false,
+        },
+        at_commit: None,
+        context: Values::new(),
+        metadata: BTreeMap::new(),
+        run: Run { id: String::new(), url: None, actor: context.actor(repository) },
+        branch: repository.branch(),
+        digest: String::new(),
+    };
+    let events: EventSink = std::sync::Arc::new(|_| {});
+    let cancellation = signals::cancellation(context);
+    let undertaking =
+        Undertaking { args: &args, context, prepared: &prepared, events, cancellation, token: None };
+    undertaking.inspect(target, snapshot, looks)
+}
+
+impl Undertaking<'_, '_> {
+    fn inspect(
+        &self,
+        target: &TargetName,
+        snapshot: &Snapshot,
+        looks: Looks,
+    ) -> Result<Findings, CommandError> {
+        let mut plan = self.running(target, snapshot);
+        let definitions = self.definitions(&plan)?;
+        plan.components.retain_mut(|planned| {
+            let component = definitions.get(&planned.commit).and_then(|at| at.component(&planned.component));
+            let Some(component) = component else { return false };
+            planned.kind = component.kind;
+            (looks.health && component.settings.health.is_some())
+                || (looks.drift && kinds_with_drift(component.kind))
+        });
+        if plan.components.is_empty() {
+            return Ok(Findings::default());
+        }
+        let components = || {
+            plan.components
+                .iter()
+                .filter_map(|planned| definitions.get(&planned.commit)?.component(&planned.component))
+        };
+        if looks.health {
+            preflight_health(components(), &self.environment()).map_err(missing)?;
+        }
+        if looks.drift {
+            let mut drifting = plan.clone();
+            drifting.components.retain(|planned| kinds_with_drift(planned.kind));
+            self.check_tools(&drifting, &definitions)?;
+        }
+        let checkouts = self.check_out(&plan)?;
+        let rollout = self.rollout(&plan, definitions, snapshot, Mode::Plan, "", None)?;
+        let inspected = rollout::inspect(rollout, &checkouts, looks, &self.cancellation)?;
+        if self.cancellation.is_cancelled() {
+            return Err(CommandError::new(exit::INTERRUPTED, "cancelled", "the look was cancelled"));
+        }
+        Ok(self.findings(target, inspected))
+    }
+
+    /// What runs, as the plan of deploying it again.
+    fn running(&self, target: &TargetName, snapshot: &Snapshot) -> RolloutPlan {
+        let deployment = &self.prepared.policy.name;
+        let state = snapshot.deployment(deployment);
+        let components = state.targets.get(target).into_iter().flat_map(|target| &target.components);
+        let planned = |(component, commit, artifacts): (_, &CommitId, _)| ComponentPlan {
+            component,
+            // The commit's own definition tells.
+            kind: ComponentKind::Command,
+            commit: commit.clone(),
+            previous_commit: Some(commit.clone()),
+            rollback: false,
+            source_deployed_at: None,
+            artifacts,
+            build_id: None,
+        };
+        RolloutPlan {
+            deployment: deployment.clone(),
+            target: target.clone(),
+            kind: RolloutKind::Deploy,
+            components: components
+                .filter_map(|(name, state)| {
+                    let artifacts = state.running.as_ref().map(|running| running.record.artifacts.clone());
+                    Some((name.clone(), state.commit.as_ref()?, artifacts.unwrap_or_default()))
+                })
+                .map(planned)
+                .collect(),
+            left_out: Vec::new(),
+            approval: None,
+            promotion_check_skipped: false,
+        }
+    }
+
+    fn findings(&self, target: &TargetName, inspected: Vec<Inspected>) -> Findings {
+        let checked_at = self.context.now();
+        let mut findings = Findings::default();
+        for Inspected { component, commit, health, drift } in inspected {
+            if let Some(health) = health {
+                findings.unhealthy |= health.status != HealthStatus::Healthy;
+                let (target, component) = (target.clone(), component.clone());
+                let observation = Observation { target, component, checked_at, finding: health };
+                findings.observed.health.push((commit.clone(), observation));
+            }
+            match drift {
+                None => {}
+                Some(Err(reason)) => {
+                    findings.incomplete = true;
+                    self.context
+                        .warn(&format!("{component} on {target} cannot be looked at for drift: {reason}"));
+                }
+                Some(Ok(finding)) if finding.drift == Drift::NotChecked => {}
+                Some(Ok(finding)) => {
+                    findings.drift = findings.drift.and(finding.drift);
+                    let (target, component) = (target.clone(), component);
+                    let observation = Observation { target, component, checked_at, finding };
+                    findings.observed.drift.push((commit, observation));
+                }
+            }
+        }
+        findings
+    }
+}

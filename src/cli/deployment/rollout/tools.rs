@@ -1,0 +1,75 @@
+//! The tools of a rollout, found and looked at before anything is applied.
+
+use std::collections::BTreeMap;
+
+use super::carry_out::Undertaking;
+use crate::cli::error::{CommandError, exit};
+use crate::component::{MissingTool, TerraformSettings, TooOld, preflight, preflight_health};
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
+use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment};
+use crate::git::GitError;
+use crate::render::document::error::Hint;
+
+impl Undertaking<'_, '_> {
+    /// Finds out what is missing before anything is applied.
+    pub(super) fn check_tools(
+        &self,
+        plan: &RolloutPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
+    ) -> Result<(), CommandError> {
+        let (mut all, mut others) = (Vec::new(), Vec::new());
+        // Stacks may say which program runs a terraform component.
+        let mut programs = BTreeMap::new();
+        for planned in &plan.components {
+            let deployment = definitions.get(&planned.commit);
+            let component = deployment
+                .and_then(|deployment| deployment.component(&planned.component))
+                .ok_or_else(|| not_in_commit(planned))?;
+            all.push(component);
+            match component.kind {
+                ComponentKind::Terraform => {
+                    programs.insert(&planned.component, self.terraform().program);
+                }
+                _ => others.push(component),
+            }
+        }
+        for (component, program) in self.check_stacks(plan, definitions)? {
+            match program {
+                Some(program) => programs.insert(component, program),
+                None => programs.remove(component),
+            };
+        }
+        let environment = self.environment();
+        preflight(others, &self.terraform(), &self.helmfile(), &environment).map_err(missing)?;
+        preflight_health(all, &environment).map_err(missing)?;
+        let by_program: BTreeMap<String, &ComponentName> =
+            programs.into_iter().map(|(component, program)| (program, component)).collect();
+        for (program, component) in by_program {
+            self.check_terraform(component, program)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the program of a terraform component is there and new enough.
+    fn check_terraform(&self, component: &ComponentName, program: String) -> Result<(), CommandError> {
+        let settings = TerraformSettings { program, ..self.terraform() };
+        let environment = self.environment();
+        settings.check(component, &environment).map_err(missing)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(GitError::from)?;
+        let too_old = |error: TooOld| {
+            CommandError::new(exit::USAGE, "preflight", error.to_string()).hint(Hint::note(error.hint))
+        };
+        runtime.block_on(settings.check_version(&environment)).map_err(too_old)
+    }
+}
+
+pub(super) fn missing(missing: MissingTool) -> CommandError {
+    CommandError::new(exit::USAGE, "preflight", missing.to_string()).hint(Hint::note(missing.hint))
+}
+
+fn not_in_commit(planned: &ComponentPlan) -> CommandError {
+    let message = format!("commit {} has no component called {}", planned.commit.short(), planned.component);
+    CommandError::new(exit::USAGE, "unknown_component", message)
+        .hint(Hint::note("Configuration comes from the commit that is deployed: commit it first"))
+}

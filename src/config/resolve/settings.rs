@@ -1,0 +1,201 @@
+//! The settings of components: how they are built, run and checked.
+
+use std::time::Duration;
+
+use jiff::fmt::friendly::SpanParser;
+
+use crate::deployment::ComponentKind;
+use crate::deployment::definition::{
+    CommandSettings, ComponentSettings, HelmfileOptions, NixpackSettings, RunLimits, TerraformOptions,
+};
+use crate::deployment::health::{HealthCheck, Probe};
+
+use super::super::deployment_file::{
+    CommandComponentSettings, CommandSection, HealthEcs, HealthKubernetes, HealthSection,
+    HelmfileComponentSettings, HelmfileSection, NixpackComponentSettings, NixpackSection, SbomFormat,
+    TerraformComponentSettings, TerraformSection,
+};
+use super::super::problem::Problems;
+use super::Places;
+use super::components::check_inside;
+
+/// How long a rollout waits for a component to become healthy.
+const HEALTH_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long it waits between two checks.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The settings of a component of any kind, as the file has them.
+#[derive(Debug, Default)]
+pub(super) struct DeclaredSettings {
+    nixpack: Option<NixpackSection>,
+    terraform: Option<TerraformSection>,
+    helmfile: Option<HelmfileSection>,
+    command: Option<CommandSection>,
+    health: Option<HealthSection>,
+}
+
+impl From<NixpackComponentSettings> for DeclaredSettings {
+    fn from(settings: NixpackComponentSettings) -> Self {
+        Self { nixpack: settings.nixpack, health: settings.health, ..Self::default() }
+    }
+}
+
+impl From<TerraformComponentSettings> for DeclaredSettings {
+    fn from(settings: TerraformComponentSettings) -> Self {
+        Self { terraform: settings.terraform, health: settings.health, ..Self::default() }
+    }
+}
+
+impl From<HelmfileComponentSettings> for DeclaredSettings {
+    fn from(settings: HelmfileComponentSettings) -> Self {
+        Self { helmfile: settings.helmfile, health: settings.health, ..Self::default() }
+    }
+}
+
+impl From<CommandComponentSettings> for DeclaredSettings {
+    fn from(settings: CommandComponentSettings) -> Self {
+        Self { command: settings.command, health: settings.health, ..Self::default() }
+    }
+}
+
+/// Settings that stand at a path of the file.
+pub(super) struct SettingsAt<'a, 'p, 'f> {
+    pub(super) places: Places<'a>,
+    pub(super) path: &'a [&'a str],
+    pub(super) problems: &'p mut Problems<'f>,
+}
+
+impl SettingsAt<'_, '_, '_> {
+    /// Checks settings and gives what is missing its default.
+    pub(super) fn resolve(mut self, kind: ComponentKind, declared: &DeclaredSettings) -> ComponentSettings {
+        let section = kind.as_str();
+        let (timeout, retries) = match kind {
+            ComponentKind::Command => {
+                declared.command.as_ref().map(|section| (section.timeout.as_ref(), section.retries))
+            }
+            ComponentKind::Terraform => {
+                declared.terraform.as_ref().map(|section| (section.timeout.as_ref(), section.retries))
+            }
+            ComponentKind::Helmfile => {
+                declared.helmfile.as_ref().map(|section| (section.timeout.as_ref(), section.retries))
+            }
+            ComponentKind::Nixpack => None,
+        }
+        .unwrap_or_default();
+        let lock_timeout = declared.terraform.as_ref().and_then(|section| section.lock_timeout.as_ref());
+        let helmfile = declared.helmfile.as_ref();
+        ComponentSettings {
+            limits: RunLimits {
+                timeout: self.duration(timeout, &[section, "timeout"]),
+                retries: retries.unwrap_or(0),
+            },
+            command: declared.command.as_ref().and_then(|command| self.command(command)),
+            nixpack: (kind == ComponentKind::Nixpack).then(|| nixpack(declared.nixpack.as_ref())),
+            terraform: TerraformOptions {
+                lock_timeout: self.duration(lock_timeout, &[section, "lock_timeout"]),
+            },
+            helmfile: HelmfileOptions {
+                environment: helmfile.and_then(|helmfile| helmfile.environment.clone()),
+                selectors: helmfile.and_then(|helmfile| helmfile.selectors.clone()).unwrap_or_default(),
+            },
+            health: declared.health.as_ref().and_then(|health| self.health(kind, health)),
+        }
+    }
+
+    fn at<'s>(&'s self, inside: &[&'s str]) -> Vec<&'s str> {
+        self.path.iter().chain(inside).copied().collect()
+    }
+
+    /// Nothing without `apply`, whose absence is the schema's business.
+    fn command(&mut self, command: &CommandSection) -> Option<CommandSettings> {
+        for (key, arguments) in [("plan", &command.plan), ("apply", &command.apply)] {
+            if arguments.as_ref().and_then(|arguments| arguments.first()).is_some_and(String::is_empty) {
+                let place = self.places.item(&self.at(&["command", key]), 0);
+                self.problems.error(place, format!("`{key}` names no program"), None);
+            }
+        }
+        if let Some(directory) = &command.working_directory {
+            let place = self.places.value(&self.at(&["command", "working_directory"]));
+            check_inside(directory, place, self.problems);
+        }
+        Some(CommandSettings {
+            plan: command.plan.clone(),
+            apply: command.apply.clone()?,
+            working_directory: command.working_directory.clone(),
+        })
+    }
+
+    /// Nothing where what is asked is not one thing, which is an error.
+    fn health(&mut self, kind: ComponentKind, health: &HealthSection) -> Option<HealthCheck> {
+        if kind == ComponentKind::Nixpack && health.command.is_some() {
+            let place = self.places.key(&self.at(&["health", "command"]));
+            let hint =
+                "ask by `http`, `kubernetes` or `ecs`, or in a component that deploys the image".to_owned();
+            let message = "a nixpack component is not checked out, so no command of it can run";
+            self.problems.error(place, message, Some(hint));
+        }
+        let timeout = self.duration(health.timeout.as_ref(), &["health", "timeout"]);
+        let interval = self.duration(health.interval.as_ref(), &["health", "interval"]);
+        let status = health.http.as_ref().and_then(|http| http.status);
+        let status = status.map(|status| u16::try_from(status).unwrap_or(u16::MAX));
+        if status.is_some_and(|status| !(100..600).contains(&status)) {
+            let place = self.places.value(&self.at(&["health", "http", "status"]));
+            self.problems.error(place, "`status` must be from 100 to 599", None);
+        }
+        let mut probes = [
+            health.command.clone().map(Probe::Command),
+            health.http.clone().and_then(|http| Some(Probe::Http { url: http.url?, status })),
+            health.kubernetes.clone().and_then(kubernetes),
+            health.ecs.clone().and_then(ecs),
+        ]
+        .into_iter()
+        .flatten();
+        let (first, second) = (probes.next(), probes.next());
+        let incomplete = health.http.is_some() || health.kubernetes.is_some() || health.ecs.is_some();
+        if second.is_some() || (first.is_none() && !incomplete) {
+            let place = self.places.key(&self.at(&["health"]));
+            let message = "`health` must have one of `command`, `http`, `kubernetes`, `ecs`";
+            self.problems.error(place, message, None);
+        }
+        Some(HealthCheck {
+            probe: first?,
+            timeout: timeout.unwrap_or(HEALTH_TIMEOUT),
+            interval: interval.unwrap_or(HEALTH_INTERVAL),
+            required: health.required.unwrap_or(true),
+        })
+    }
+
+    fn duration(&mut self, text: Option<&String>, inside: &[&str]) -> Option<Duration> {
+        let text = text?;
+        let duration = SpanParser::new().parse_unsigned_duration(text);
+        let duration = duration.ok().filter(|duration| !duration.is_zero());
+        if duration.is_none() {
+            let hint = "write hours, minutes and seconds: `10m`, `90s`, `1h30m`".to_owned();
+            let place = self.places.value(&self.at(inside));
+            self.problems.error(place, format!("`{text}` is not a duration above zero"), Some(hint));
+        }
+        duration
+    }
+}
+
+fn kubernetes(kubernetes: HealthKubernetes) -> Option<Probe> {
+    let HealthKubernetes { resource, namespace, context } = kubernetes;
+    Some(Probe::Kubernetes { resource: resource?, namespace, context })
+}
+
+fn ecs(ecs: HealthEcs) -> Option<Probe> {
+    Some(Probe::Ecs { cluster: ecs.cluster?, service: ecs.service?, region: ecs.region })
+}
+
+fn nixpack(section: Option<&NixpackSection>) -> NixpackSettings {
+    let section = section.cloned().unwrap_or_default();
+    let sbom = section.sbom.unwrap_or_default();
+    let formats = sbom.formats.unwrap_or_else(|| vec![SbomFormat::CyclonedxJson]);
+    NixpackSettings {
+        publish: section.publish.unwrap_or(true),
+        dockerfile_escape: section.dockerfile_escape.unwrap_or(false),
+        sbom_required: sbom.require.unwrap_or(false),
+        sbom_formats: formats.into_iter().map(|format| format.as_str().to_owned()).collect(),
+        test: section.test.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,24 @@
+//! Numbers of things in sentences.
+
+/// `1 record`, `3 records`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// `1 record is`, `3 records are`.
+#[must_use]
+pub fn count_are(number: usize, noun: &str) -> String {
+    format!("{} {}", count(number, noun), if number == 1 { "is" } else { "are" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_is_singular() {
+        assert_eq!([0, 1, 2].map(|number| count(number, "record")), ["0 records", "1 record", "2 records"]);
+        assert_eq!([1, 2].map(|number| count_are(number, "record")), ["1 record is", "2 records are"]);
+    }
+}

@@ -1,0 +1,125 @@
+//! Health checks: how to find out whether a component is healthy, and what was found.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::template::{Renderer, TemplateError};
+
+/// How to find out whether a component is healthy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    pub probe: Probe,
+    /// How long a rollout waits for the component to become healthy.
+    pub timeout: Duration,
+    /// How long it waits between two checks.
+    pub interval: Duration,
+    /// Whether a component that does not become healthy has failed.
+    pub required: bool,
+}
+
+/// Who is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Probe {
+    /// An argument vector that succeeds where the component is healthy.
+    Command(Vec<String>),
+    /// A URL; healthy is this status, or any from 200 to 299.
+    Http {
+        url: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+    },
+    /// A workload by kind and name, `deployment/api`.
+    Kubernetes {
+        resource: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        context: Option<String>,
+    },
+    /// A service of Amazon ECS.
+    Ecs {
+        cluster: String,
+        service: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        region: Option<String>,
+    },
+}
+
+impl Probe {
+    /// The probe with its templates filled in.
+    pub fn render(&self, renderer: &Renderer) -> Result<Self, TemplateError> {
+        let text = |name: &str, text: &str| match renderer.value(&format!("settings.health.{name}"), text)? {
+            Value::String(text) => Ok(text),
+            other => Ok(other.to_string()),
+        };
+        let optional =
+            |name: &str, value: &Option<String>| value.as_ref().map(|value| text(name, value)).transpose();
+        Ok(match self {
+            Self::Command(argv) => {
+                Self::Command(argv.iter().map(|word| text("command", word)).collect::<Result<_, _>>()?)
+            }
+            Self::Http { url, status } => Self::Http { url: text("http.url", url)?, status: *status },
+            Self::Kubernetes { resource, namespace, context } => Self::Kubernetes {
+                resource: text("kubernetes.resource", resource)?,
+                namespace: optional("kubernetes.namespace", namespace)?,
+                context: optional("kubernetes.context", context)?,
+            },
+            Self::Ecs { cluster, service, region } => Self::Ecs {
+                cluster: text("ecs.cluster", cluster)?,
+                service: text("ecs.service", service)?,
+                region: optional("ecs.region", region)?,
+            },
+        })
+    }
+}
+
+/// Whether a component is healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthStatus {
+    Healthy,
+    Unhealthy,
+    /// Whoever was asked did not answer.
+    Unknown,
+}
+
+impl HealthStatus {
+    /// The status as it stands in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a health check found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Health {
+    pub status: HealthStatus,
+    /// In a few words: `2/2 tasks`, `HTTP 503`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Health {
+    /// A finding with a word on what was seen.
+    #[must_use]
+    pub fn new(status: HealthStatus, detail: impl Into<String>) -> Self {
+        Self { status, detail: Some(detail.into()) }
+    }
+}
+
+/// `healthy (2/2 tasks)`.
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.status.as_str())?;
+        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, " ({detail})"))
+    }
+}

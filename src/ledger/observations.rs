@@ -1,0 +1,132 @@
+//! Observations as notes on the commits that run: `refs/notes/atmos/<deployment>/health` and `…/drift`.
+//!
+//! Of each component on each target the newest observation is kept: an old one says nothing any more, and there would be
+//! no end to them where somebody looks every minute.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::deployment::health::Health;
+use crate::deployment::observation::{ByPlace, DriftFinding, Observation, Observations};
+use crate::deployment::state::DeploymentState;
+use crate::deployment::{CommitId, DeploymentName};
+
+use super::notes::united;
+use super::{Ledger, LedgerError};
+
+const HEALTH: &str = "health";
+const DRIFT: &str = "drift";
+/// The namespaces of observations.
+pub(super) const NAMESPACES: [&str; 2] = [HEALTH, DRIFT];
+
+/// Observations to be noted, each with the commit that ran.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    pub health: Vec<(CommitId, Observation<Health>)>,
+    pub drift: Vec<(CommitId, Observation<DriftFinding>)>,
+}
+
+impl Ledger<'_> {
+    /// Notes what was observed.
+    pub fn note_observations(
+        &self,
+        deployment: &DeploymentName,
+        observed: &Observed,
+    ) -> Result<(), LedgerError> {
+        self.note_each(deployment, HEALTH, &observed.health)?;
+        self.note_each(deployment, DRIFT, &observed.drift)
+    }
+
+    fn note_each<T: Serialize>(
+        &self,
+        deployment: &DeploymentName,
+        namespace: &str,
+        observations: &[(CommitId, Observation<T>)],
+    ) -> Result<(), LedgerError> {
+        let mut entries: BTreeMap<CommitId, Vec<String>> = BTreeMap::new();
+        for (commit, observation) in observations {
+            let line = serde_json::to_string(observation).unwrap_or_default();
+            entries.entry(commit.clone()).or_default().push(line);
+        }
+        if entries.is_empty() { Ok(()) } else { self.add_notes(deployment, namespace, &entries, newest) }
+    }
+
+    /// The last observations of what runs now. Those from before it was deployed say nothing of it.
+    pub fn observations(&self, state: &DeploymentState) -> Result<Observations, LedgerError> {
+        Ok(Observations { health: self.last(state, HEALTH)?, drift: self.last(state, DRIFT)? })
+    }
+
+    fn last<T: DeserializeOwned>(
+        &self,
+        state: &DeploymentState,
+        namespace: &str,
+    ) -> Result<ByPlace<T>, LedgerError> {
+        let components = || state.targets.values().flat_map(|target| target.components.values());
+        let mut commits: Vec<_> = components().filter_map(|component| component.commit.as_ref()).collect();
+        commits.sort();
+        commits.dedup();
+        let mut last = ByPlace::new();
+        for (commit, text) in
+            commits.iter().zip(self.note_texts(&state.deployment, namespace, commits.iter().copied())?)
+        {
+            // What others wrote there is none of our business.
+            let observations =
+                text.lines().filter_map(|line| serde_json::from_str::<Observation<T>>(line).ok());
+            for observation in observations {
+                let place = (observation.target.clone(), observation.component.clone());
+                let Some(component) = state.component(&place.0, &place.1) else { continue };
+                let deployed_at = component.running.as_ref().map(|running| running.record.timestamp);
+                let is_of_this = component.commit.as_ref() == Some(*commit)
+                    && deployed_at.is_none_or(|deployed_at| observation.checked_at >= deployed_at);
+                if is_of_this
+                    && last
+                        .get(&place)
+                        .is_none_or(|known: &Observation<T>| known.checked_at < observation.checked_at)
+                {
+                    last.insert(place, observation);
+                }
+            }
+        }
+        Ok(last)
+    }
+}
+
+/// Two notes as one, with the newest observation of each component on each target.
+fn newest(left: &str, right: &str) -> String {
+    let text = united(left, right);
+    let parsed: Vec<(&str, Option<Value>)> =
+        text.lines().map(|line| (line, serde_json::from_str(line).ok())).collect();
+    let key = |value: &Value| Some((value.get("target")?.clone(), value.get("component")?.clone()));
+    // Times in UTC, as they are written, are in order as texts.
+    let time = |value: &Value| value.get("checked_at").and_then(Value::as_str).map(str::to_owned);
+    let is_outdated = |value: &Value| {
+        let others = parsed.iter().filter_map(|(_, other)| other.as_ref());
+        key(value).is_some_and(|place| {
+            others.filter(|other| key(other) == Some(place.clone())).any(|other| time(other) > time(value))
+        })
+    };
+    let kept = parsed.iter().filter(|(_, value)| !value.as_ref().is_some_and(is_outdated));
+    kept.flat_map(|(line, _)| [*line, "\n"]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_of_each_component_stays_and_what_is_foreign_too() {
+        let line = |component: &str, time: &str| {
+            format!("{{\"target\":\"dev\",\"component\":\"{component}\",\"checked_at\":\"{time}\"}}\n")
+        };
+        let (old, new) = ("2025-01-22T11:00:00Z", "2025-01-22T12:00:00Z");
+        let left = line("api", old) + &line("worker", new);
+        let right = line("api", new) + "{\"somebody\":\"else\"}\n";
+        let expected = format!("{{\"somebody\":\"else\"}}\n{}{}", line("api", new), line("worker", new));
+        assert_eq!(newest(&left, &right), expected);
+        assert_eq!(newest(&right, &left), expected);
+        assert_eq!(newest(&expected, &left), expected);
+    }
+}

@@ -1,0 +1,107 @@
+//! Looking at what runs, without changing it: whether it is healthy, whether it has drifted.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::cancellation::Cancellation;
+use crate::component::{self, Stream};
+use crate::deployment::health::{Health, HealthStatus};
+use crate::deployment::observation::DriftFinding;
+use crate::deployment::rollout_plan::ComponentPlan;
+use crate::deployment::{CommitId, ComponentName};
+use crate::git::GitError;
+
+use super::job::{Job, RunError};
+use super::worker::{Shared, describe};
+use super::{Checkouts, EventSink, Rollout};
+
+/// What to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Looks {
+    pub health: bool,
+    pub drift: bool,
+}
+
+/// What was seen of one component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspected {
+    pub component: ComponentName,
+    pub commit: CommitId,
+    /// Absent where nothing says how to find out, or nobody asked.
+    pub health: Option<Health>,
+    /// Absent where nobody asked; else the finding, or why there is none.
+    pub drift: Option<Result<DriftFinding, String>>,
+}
+
+/// Looks at the components of a plan, several at a time. The rollout's mode is a dry run's.
+pub fn inspect(
+    rollout: Rollout,
+    checkouts: &Checkouts,
+    looks: Looks,
+    cancellation: &Cancellation,
+) -> Result<Vec<Inspected>, GitError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let slots = Arc::new(Semaphore::new(rollout.parallelism.get().min(Semaphore::MAX_PERMITS)));
+    let plans = rollout.plan.components.clone();
+    let nobody: EventSink = Arc::new(|_| {});
+    let shared = Arc::new(Shared::new(rollout, checkouts.paths(), None, nobody));
+    let mut inspected = runtime.block_on(async {
+        let mut tasks = JoinSet::new();
+        for (at, plan) in plans.into_iter().enumerate() {
+            let (shared, slots) = (Arc::clone(&shared), Arc::clone(&slots));
+            let cancellation = cancellation.clone();
+            tasks.spawn(async move {
+                // The semaphore is never closed.
+                let _slot = slots.acquire_owned().await;
+                (at, look(&shared, &plan, looks, &cancellation).await)
+            });
+        }
+        tasks.join_all().await
+    });
+    inspected.sort_by_key(|(at, _)| *at);
+    Ok(inspected.into_iter().map(|(_, seen)| seen).collect())
+}
+
+async fn look(shared: &Shared, plan: &ComponentPlan, looks: Looks, cancellation: &Cancellation) -> Inspected {
+    let mut inspected = Inspected {
+        component: plan.component.clone(),
+        commit: plan.commit.clone(),
+        health: None,
+        drift: None,
+    };
+    if let Err(error) = look_at(shared, plan, looks, cancellation, &mut inspected).await {
+        let reason = describe(&error);
+        if looks.health {
+            inspected.health = Some(Health::new(HealthStatus::Unknown, reason.clone()));
+        }
+        inspected.drift = looks.drift.then_some(Err(reason));
+    }
+    inspected
+}
+
+async fn look_at(
+    shared: &Shared,
+    plan: &ComponentPlan,
+    looks: Looks,
+    cancellation: &Cancellation,
+    inspected: &mut Inspected,
+) -> Result<(), RunError> {
+    let scratch = tempfile::tempdir().map_err(RunError::Scratch)?;
+    let log = |_: Stream, line: &str| tracing::debug!(component = %plan.component, line);
+    let job = Job::new(shared, plan, scratch.path(), &log, cancellation)?;
+    let prepared = job.prepare().await?;
+    let run = job.component_run(&prepared);
+    if let (Some(check), true) = (&prepared.health, looks.health) {
+        let health = component::check_health(run, &check.probe).await;
+        inspected.health = Some(health.unwrap_or_else(|error| {
+            Health::new(HealthStatus::Unknown, describe(&RunError::Component(error)))
+        }));
+    }
+    if looks.drift {
+        let drift = component::check_drift(run).await;
+        inspected.drift = Some(drift.map_err(|error| describe(&RunError::Component(error))));
+    }
+    Ok(())
+}

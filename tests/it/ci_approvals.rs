@@ -1,0 +1,97 @@
+//! `approval_method: ci`: the platform's environment holds the job, and its approval is the rollout's.
+
+use crate::support::{Checkout, CiJob, Platform, TestEnvironment};
+
+/// Makes prod ask the platform, and brings the commit to staging.
+fn ready_for_prod(checkout: &Checkout<'_>) {
+    let file = "deployments/payment-service.yaml";
+    let text = std::fs::read_to_string(checkout.path.join(file)).unwrap();
+    checkout.write(file, &text.replace("approval_method: manual", "approval_method: ci"));
+    checkout.commit("Let the platform ask");
+    checkout.git(&["push", "--quiet"]);
+    checkout.atmos("deployment rollout payment-service --target dev").succeeded();
+    checkout.atmos("deployment rollout payment-service --target staging --promote-from dev").succeeded();
+}
+
+fn promotion<'c, 'e>(checkout: &'c Checkout<'e>) -> CiJob<'c, 'e> {
+    CiJob::github(checkout, "workflow_dispatch").rollout("prod").input("promote-from", "staging")
+}
+
+#[test]
+fn whoever_approved_the_run_approved_exactly_what_was_planned() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    ready_for_prod(&checkout);
+    let job = || promotion(&checkout).with("GITHUB_API_URL", platform.github());
+    let plan = job().input("plan", "true");
+    plan.run().succeeded();
+    assert!(plan.summary().contains("**Next:** approve the job for **prod**"), "{}", plan.summary());
+    let digest = plan.output("digest");
+
+    let refused = job().run().refused(3, "nobody has approved this run for the environment prod");
+    let setting = "The job needs `environment: prod`, and that environment needs \"Required reviewers\"";
+    assert!(refused.stderr.contains(setting), "{}", refused.report());
+    assert!(refused.stderr.contains(&digest), "{}", refused.report());
+
+    platform.approve("prod", "alice");
+    let approved = job().input("digest", &digest);
+    approved.run().succeeded().says("Approval received from alice");
+    let notes = "refs/notes/atmos/payment-service/approvals";
+    let note = remote.git(&["notes", "--ref", notes, "show", &checkout.head()]);
+    let note: serde_json::Value = serde_json::from_str(&note).unwrap();
+    assert_eq!((&note["approved_by"], &note["method"]), (&"alice".into(), &"ci".into()));
+    assert_eq!((&note["digest"], &note["reason"]), (&digest.as_str().into(), &"Ship it!".into()));
+    let tag = remote.records("payment-service", "prod", "api").pop().unwrap();
+    assert!(remote.git(&["cat-file", "-p", &tag]).contains("approver: alice"));
+    assert!(approved.summary().contains("approved by `alice`"), "{}", approved.summary());
+}
+
+#[test]
+fn another_environment_may_stand_for_the_target() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    checkout.write("atmos.yaml", "ci: { environment: \"{{ deployment }}/{{ labels.environment }}\" }\n");
+    ready_for_prod(&checkout);
+    platform.approve("prod", "mallory");
+    let job = || promotion(&checkout).with("GITHUB_API_URL", platform.github());
+    job().run().refused(3, "nobody has approved this run for the environment payment-service/prod");
+    platform.approve("payment-service/prod", "alice");
+    job()
+        .run()
+        .succeeded()
+        .says("Approval received from alice")
+        .says("--digest binds it to what was looked at");
+}
+
+#[test]
+fn gitlab_tells_who_approved_the_job_s_deployment() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    ready_for_prod(&checkout);
+    platform.approve("prod", "carol");
+    let job = CiJob::gitlab(&checkout).rollout("prod").input("promote-from", "staging");
+    let job = job.with("CI_API_V4_URL", &platform.gitlab()).with("CI_PIPELINE_SOURCE", "web").unreported();
+    let elsewhere = CiJob::gitlab(&checkout).rollout("prod").input("promote-from", "staging").unreported();
+    let elsewhere = elsewhere.with("CI_API_V4_URL", &platform.gitlab()).with("CI_JOB_ID", "7");
+    elsewhere.run().refused(3, "nobody has approved this run for the environment prod");
+    job.run().succeeded().says("Approval received from carol");
+}
+
+#[test]
+fn where_the_platform_cannot_be_asked_nothing_runs() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    ready_for_prod(&checkout);
+    let before = remote.snapshot();
+    let run = checkout.atmos("deployment rollout payment-service --target prod --promote-from staging");
+    let run = run.refused(3, "requires an approval, by the CI platform, which cannot be asked from here");
+    assert!(run.stderr.contains("approval_method: manual"), "{}", run.report());
+    promotion(&checkout).unreported().run().refused(3, "the platform does not tell who approved this run");
+    let without = promotion(&checkout).unreported().with("INPUT_TOKEN", "");
+    let run = without.run().refused(3, "requires an approval, by the CI platform");
+    assert!(run.stderr.contains("give the job GITHUB_TOKEN: ${{ github.token }}"), "{}", run.report());
+    assert_eq!(remote.snapshot(), before);
+}

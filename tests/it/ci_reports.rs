@@ -1,0 +1,287 @@
+//! What the platform and reviewers are told of rollouts that jobs run.
+
+use serde_json::{Value, json};
+
+use rustix::process::Signal;
+
+use crate::support::{CiJob, Platform, TestEnvironment, wait_until};
+
+/// The payload of a pull request's event.
+pub(crate) fn pull_request(repository: &str, head: &str) -> Value {
+    json!({ "number": 7, "pull_request": {
+        "number": 7,
+        "head": { "sha": head, "repo": { "full_name": repository } },
+        "base": { "sha": head, "repo": { "full_name": "acme/shop" } },
+    } })
+}
+
+/// The statuses that GitHub was told, as `context state description`.
+fn statuses(platform: &Platform) -> Vec<String> {
+    let text = |status: &Value, key: &str| status[key].as_str().unwrap().to_owned();
+    let line = |status: &Value| {
+        format!("{} {} {}", text(status, "context"), text(status, "state"), text(status, "description"))
+    };
+    platform.told("statuses").iter().map(line).collect()
+}
+
+#[test]
+fn a_pull_request_s_rollout_is_shown_where_reviewers_look() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let head = checkout.head();
+    let job = |run: &str| {
+        let job = CiJob::github(&checkout, "pull_request").rollout("dev").with("GITHUB_RUN_ID", run);
+        job.with("GITHUB_API_URL", platform.github()).event(&pull_request("acme/shop", &head))
+    };
+    let first = job("99");
+    let run = first.run().succeeded();
+    assert!(!run.stderr.contains("::notice::"), "{}", run.report());
+    assert_eq!(
+        statuses(&platform),
+        [
+            "atmos/payment-service/dev pending Rolling out 3 components",
+            "atmos/payment-service/dev success 3 deployed"
+        ]
+    );
+    assert_eq!(platform.told("statuses")[1]["sha"], head.as_str());
+    assert_eq!(
+        platform.told("statuses")[1]["target_url"],
+        "https://github.example.com/acme/shop/actions/runs/99/attempts/1"
+    );
+    let deployments = platform.told("deployments");
+    assert_eq!((deployments.len(), &deployments[0]["environment"]), (1, &json!("dev")));
+    let states: Vec<_> =
+        platform.told("deployment_statuses").iter().map(|told| told["state"].clone()).collect();
+    assert_eq!(states, ["in_progress", "success"]);
+    let comments = platform.told("comments");
+    assert_eq!(comments.len(), 1);
+    let body = comments[0]["body"].as_str().unwrap();
+    assert!(body.contains("### `payment-service` · dev ✅ · staging ➖ · prod ➖"), "{body}");
+    assert!(body.contains("**Next:** promote dev → **staging**"), "{body}");
+    assert!(first.summary().contains("**✅ Rollout to dev succeeded**"), "{}", first.summary());
+    let file = checkout.path.join(first.output("summary-file"));
+    assert_eq!(std::fs::read_to_string(file).unwrap().trim(), first.summary().trim());
+
+    let second = job("100").input("target", "staging").input("promote-from", "dev");
+    second.run().succeeded();
+    let comments = platform.told("comments");
+    assert_eq!(comments.len(), 1, "a second run edits the comment");
+    let body = comments[0]["body"].as_str().unwrap();
+    assert!(body.contains("dev ✅ · staging ✅ · prod ➖"), "{body}");
+    assert!(body.contains("**Next:** promote staging → **prod** 🔒"), "{body}");
+    assert!(body.contains("/actions/runs/99/attempts/1"), "where dev comes from: {body}");
+}
+
+#[test]
+fn a_plan_shows_its_digest_and_leaves_the_status_of_what_runs_alone() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let job = CiJob::github(&checkout, "push").with("GITHUB_API_URL", platform.github());
+    job.rollout("dev").run().succeeded();
+    let head = checkout.commit_version("2");
+    checkout.write("deployments/other.txt", "x");
+    let before = remote.snapshot();
+    let plan = CiJob::github(&checkout, "pull_request").rollout("dev").input("plan", "true");
+    let plan = plan.with("GITHUB_API_URL", platform.github()).with("GITHUB_RUN_ID", "100");
+    let plan = plan.event(&pull_request("acme/shop", &head));
+    let digest = |job: &CiJob<'_, '_>| job.output("digest");
+    plan.run().succeeded().shows(&format!("Digest {}", digest(&plan)));
+    assert_eq!(remote.snapshot(), before);
+    assert!(digest(&plan).starts_with("sha256:"));
+    let summary = plan.summary();
+    for part in [
+        "**📋 Rollout to dev planned** · 1 commit, 3 components",
+        "**Next:** roll this out to **dev**",
+        "Version 2",
+        &format!("Digest `{}`: an approval is of exactly this", digest(&plan)),
+    ] {
+        assert!(summary.contains(part), "{part} is not in {summary}");
+    }
+    assert_eq!(statuses(&platform).last().unwrap(), "atmos/payment-service/dev/plan success 3 planned");
+    assert_eq!(platform.told("deployments").len(), 1, "a plan deploys nothing");
+    assert_eq!(platform.told("comments").len(), 1);
+    // Exactly this runs, and nothing else does.
+    checkout.commit_version("3");
+    let job = |digest: &str| {
+        let job = CiJob::github(&checkout, "push").rollout("dev").input("digest", digest);
+        job.with("GITHUB_API_URL", platform.github()).with("GITHUB_RUN_ID", "101")
+    };
+    job(&digest(&plan)).run().refused(3, "What would be rolled out to dev is not what was planned");
+    assert_eq!(remote.snapshot(), before);
+    job(&digest(&plan)).input("git-sha", &head).run().succeeded();
+}
+
+#[test]
+fn whatever_happens_the_status_is_finished() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let job = |target: &str| {
+        let job = CiJob::github(&checkout, "push").rollout(target);
+        job.with("GITHUB_API_URL", platform.github()).input("comment", "false")
+    };
+    let failing = job("dev").with("TEST_DO", "echo broken >&2; exit 7");
+    let run = failing.run().exited(1);
+    assert!(run.stderr.contains("::error title=worker failed on dev::"), "{}", run.report());
+    assert_eq!(failing.output("result"), "failed");
+    let last = || statuses(&platform).pop().unwrap();
+    assert!(last().starts_with("atmos/payment-service/dev failure 2 failed, 1 skipped; "), "{}", last());
+    assert_eq!(platform.told("deployment_statuses").pop().unwrap()["state"], "failure");
+
+    let refused = job("prod").input("promote-from", "dev");
+    let run = refused.run().exited(3);
+    let title =
+        "::error title=atmos deployment rollout was refused::Cannot promote directly from dev to prod";
+    assert!(run.stderr.contains(title), "{}", run.report());
+    assert_eq!(last(), "atmos/payment-service/prod error Cannot promote directly from dev to prod");
+    assert!(
+        refused.summary().contains("Promotion path requires&#58; dev → staging → prod"),
+        "{}",
+        refused.summary()
+    );
+
+    checkout.atmos("deployment lock payment-service --target dev --component api").succeeded();
+    let locked = job("dev").input("args", "--lock-timeout 0s");
+    locked.run().refused(4, "api on dev is locked by");
+    assert_eq!(locked.output("result"), "locked");
+    assert!(last().starts_with("atmos/payment-service/dev error api on dev is locked by"), "{}", last());
+    let pending = statuses(&platform).iter().filter(|status| status.contains(" pending ")).count();
+    assert_eq!(pending, 2, "a rollout that is refused never was under way");
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_shown_at_its_line() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    checkout
+        .write("deployments/payment-service.yaml", "deployment:\n  name: payment-service\n  targts: {}\n");
+    checkout.commit("Break it");
+    let job = CiJob::github(&checkout, "push").rollout("dev").unreported();
+    let run = job.run().exited(2);
+    let annotation = "::error file=deployments/payment-service.yaml,line=3,col=3,title=";
+    assert!(run.stderr.contains(annotation), "{}", run.report());
+    // Where the checkout is a folder of the workspace, so is the file.
+    let above = checkout.path.parent().unwrap().to_str().unwrap().to_owned();
+    let validate = CiJob::github(&checkout, "push").input("command", "validate").input("args", "--all");
+    let run = validate.with("GITHUB_WORKSPACE", &above).run().exited(2);
+    assert!(
+        run.stderr.contains("::error file=checkout/deployments/payment-service.yaml,line=3,col=3::"),
+        "{}",
+        run.report()
+    );
+}
+
+#[test]
+fn a_merge_request_gets_its_note_and_a_job_token_is_told_what_it_lacks() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let job = || {
+        let job = CiJob::gitlab(&checkout).rollout("dev").with("CI_MERGE_REQUEST_IID", "7");
+        job.with("CI_API_V4_URL", &platform.gitlab()).with("CI_PIPELINE_SOURCE", "merge_request_event")
+    };
+    let run = job().run().succeeded();
+    assert!(run.stderr.contains("Notice: GitLab refused to write the comment"), "{}", run.report());
+    assert!(
+        run.stderr.contains("A GitLab job token cannot write MR notes: set ATMOS_GITLAB_TOKEN"),
+        "{}",
+        run.report()
+    );
+    assert!(platform.told("notes").is_empty());
+    for (id, variable, name) in [("7", "GITLAB_TOKEN", "x"), ("8", "ATMOS_INPUT_TOKEN", "")] {
+        let job = job().with("CI_JOB_ID", id).with(variable, "glpat-user-token");
+        job.with("CI_ENVIRONMENT_NAME", name).run().succeeded();
+    }
+    let notes = platform.told("notes");
+    assert_eq!((notes.len(), &notes[0]["noteable_iid"]), (1, &json!(7)));
+    assert!(notes[0]["body"].as_str().unwrap().contains("gitlab.example.com/acme/shop/-/commit/"));
+    let told: Vec<_> = platform.told("gitlab_statuses").iter().map(|told| told["status"].clone()).collect();
+    assert_eq!(told, ["running", "success", "running", "success", "running", "success"]);
+    // GitLab keeps the record of a job that has an environment by itself.
+    let deployments = platform.told("gitlab_deployments");
+    assert_eq!(deployments.iter().filter(|told| told.get("deployable").is_none()).count(), 2);
+}
+
+#[test]
+fn each_report_can_be_switched_off() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let head = checkout.head();
+    for (run, off, left) in [
+        ("1", "comment", [0, 2, 1]),
+        ("2", "commit-status", [1, 2, 2]),
+        ("3", "deployment-record", [1, 4, 2]),
+    ] {
+        let job = CiJob::github(&checkout, "pull_request").rollout("dev").with("GITHUB_RUN_ID", run);
+        let job = job.with("GITHUB_API_URL", platform.github()).event(&pull_request("acme/shop", &head));
+        job.input(off, "false").run().succeeded();
+        let told = ["comments", "statuses", "deployments"].map(|kind| platform.told(kind).len());
+        assert_eq!(told, left, "without {off}");
+    }
+}
+
+#[test]
+fn a_team_s_own_template_is_used_and_a_broken_one_is_not() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    checkout.write("atmos.yaml", "ci: { comment_template: .github/comment.md.hbs }\n");
+    let job = |template: &str, run: &str| {
+        checkout.write(".github/comment.md.hbs", template);
+        let head = checkout.commit("A template");
+        let job = CiJob::github(&checkout, "pull_request").rollout("dev").with("GITHUB_RUN_ID", run);
+        job.with("GITHUB_API_URL", platform.github())
+            .event(&pull_request("acme/shop", &head))
+            .run()
+            .succeeded()
+    };
+    let body = || platform.told("comments")[0]["body"].as_str().unwrap().to_owned();
+    job("{{deployment}}: {{#each targets}}{{name}} {{presence}}, {{/each}}", "1");
+    assert!(body().ends_with("payment-service: dev deployed, staging not yet, prod not yet, "), "{}", body());
+    let run = job("{{#if}}{{deploymnet}}", "2");
+    assert!(
+        run.stderr.contains("::notice::the built-in template is used for the comment: "),
+        "{}",
+        run.report()
+    );
+    assert!(body().contains("### `payment-service` · dev ✅"), "{}", body());
+}
+
+#[test]
+fn a_job_that_is_killed_leaves_nothing_unfinished() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let started = environment.path("started");
+    let job = CiJob::github(&checkout, "push").rollout("dev").with("GITHUB_API_URL", platform.github());
+    let job = job.with("TEST_DO", &format!("touch {}; sleep 60 & wait", started.display()));
+    let running = job.start_with("");
+    wait_until("the component runs", || started.exists());
+    running.signal(Signal::TERM);
+    running.wait().exited(130);
+    assert!(remote.locks().is_empty());
+    let tag = remote.records("payment-service", "dev", "worker").pop().unwrap();
+    assert!(remote.git(&["cat-file", "-p", &tag]).contains("status: cancelled"));
+    assert!(statuses(&platform).pop().unwrap().contains(" error "), "{:?}", statuses(&platform));
+    assert_eq!(platform.told("deployment_statuses").pop().unwrap()["state"], "error");
+    assert_eq!(job.output("result"), "cancelled");
+}
+
+#[test]
+fn a_job_that_is_killed_while_it_waits_for_a_lock_ends_as_well() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    checkout.atmos("deployment lock payment-service --target dev --component api").succeeded();
+    let locks = remote.locks();
+    let job = CiJob::github(&checkout, "push").rollout("dev").with("GITHUB_API_URL", platform.github());
+    let running = job.start_with("");
+    wait_until("the status is pending", || statuses(&platform).len() == 1);
+    running.signal(Signal::TERM);
+    running.wait().refused(130, "The rollout was cancelled before anything was applied");
+    assert_eq!(remote.locks(), locks);
+    assert!(statuses(&platform).pop().unwrap().contains(" error "), "{:?}", statuses(&platform));
+}

@@ -1,0 +1,95 @@
+//! Health: looked at when a component has been rolled out and when somebody asks, noted for whoever asks later.
+
+use serde_json::Value;
+
+use crate::support::{Checkout, Clone, Remote, TestEnvironment};
+
+const DEPLOYMENT: &str = "\
+deployment:
+  name: shop
+  components:
+    command:
+      api: { settings: SETTINGS }
+      after-api: { metadata: { depends_on: [api] }, settings: { command: { apply: ['true'] } } }
+  targets: { dev: {}, prod: { promotion: { from: dev } } }
+";
+
+const CHECK: &str = "#!/bin/sh\ncat $TEST_APPLIED\ngrep -q fine $TEST_APPLIED\n";
+
+fn shop<'e>(environment: &'e TestEnvironment, more: &str) -> (Checkout<'e>, Remote<'e>) {
+    let remote = environment.bare("remote.git", &[]);
+    let checkout = environment.empty_repository("checkout", &[]);
+    let health =
+        format!("{{ command: ['./check-{{{{ target.name }}}}.sh'], timeout: 300ms, interval: 100ms{more} }}");
+    let settings = format!("{{ command: {{ apply: ['true'] }}, health: {health} }}");
+    checkout.write("deployments/shop.yaml", &DEPLOYMENT.replace("SETTINGS", &settings));
+    checkout.write_script("check-dev.sh", CHECK);
+    checkout.commit("Version 1");
+    checkout.git(&["remote", "add", "origin", &remote.url()]);
+    checkout.git(&["push", "--quiet", "origin", "main"]);
+    (checkout, remote)
+}
+
+fn is(environment: &TestEnvironment, health: &str) {
+    std::fs::write(environment.path("applied"), health).unwrap();
+}
+
+fn api(document: &Value) -> Value {
+    document["deployments"][0]["targets"][0]["components"][0].clone()
+}
+
+#[test]
+fn the_last_look_is_noted_and_shown_with_its_age() {
+    let mut environment = TestEnvironment::new();
+    environment.set_clock("2025-01-22T12:00:00Z");
+    let (checkout, remote) = shop(&environment, "");
+    is(&environment, "fine (2 queues)");
+    let rollout = checkout.json("deployment rollout shop --target dev");
+    assert_eq!(rollout["components"][0]["health"]["status"], "healthy");
+    let at = |time| [("ATMOS_NOW", time)];
+    let status = "deployment status shop --target dev";
+    let clone = environment.clone(&remote.url(), "clone", Clone::SHALLOW);
+    clone
+        .atmos_with(status, &at("2025-01-22T12:30:00Z"))
+        .succeeded()
+        .shows("Health: healthy (fine (2 queues)), 30m ago (api)");
+
+    is(&environment, "stuck");
+    let asked =
+        checkout.atmos_with(&format!("{status} --check-health --format json"), &at("2025-01-22T13:00:00Z"));
+    let asked = api(&asked.exited(5).json());
+    assert_eq!(
+        (&asked["health"], &asked["health_checked_at"]),
+        (&"unhealthy (stuck)".into(), &"2025-01-22T13:00:00Z".into())
+    );
+    let note = remote.git(&["notes", "--ref=atmos/shop/health", "show", &checkout.head()]);
+    assert_eq!(note.lines().count(), 1, "of each component the newest: {note}");
+    clone.atmos_with(status, &at("2025-01-22T15:00:00Z")).succeeded().shows("unhealthy (stuck), 2h ago");
+
+    // What ran before says nothing of what runs now.
+    checkout
+        .write("deployments/shop.yaml", &DEPLOYMENT.replace("SETTINGS", "{ command: { apply: ['true'] } }"));
+    checkout.commit("Version 2");
+    checkout.atmos_with("deployment rollout shop --target dev", &at("2025-01-22T16:00:00Z")).succeeded();
+    assert_eq!(api(&checkout.json(status)).get("health"), None);
+}
+
+#[test]
+fn what_does_not_become_healthy_has_failed_unless_it_need_not() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = shop(&environment, "");
+    is(&environment, "stuck");
+    let run = checkout.atmos("deployment rollout shop --target dev --format json").exited(1);
+    let result = run.json();
+    assert_eq!(result["components"][0]["status"], "failed");
+    assert_eq!(result["components"][0]["error"], "it is not healthy after 0.3 s: unhealthy (stuck)");
+    assert_eq!(result["components"][1]["status"], "skipped");
+    assert_eq!(remote.records("shop", "dev", "api").len(), 1);
+    assert_eq!(remote.refs("refs/atmos/deployments/"), [""; 0]);
+
+    let environment = TestEnvironment::new();
+    let (checkout, _) = shop(&environment, ", required: false");
+    is(&environment, "stuck");
+    let run = checkout.atmos("deployment rollout shop --target dev").succeeded();
+    run.says("unhealthy (stuck)");
+}

@@ -1,0 +1,99 @@
+//! The stand-in for GitHub and GitLab: `tests/contracts/stub.py`, which Prism has held against the platforms' own API
+//! descriptions (`tests/contracts/run`).
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::has_tool;
+
+/// A running stub. Gone when it is dropped.
+pub(crate) struct Platform {
+    process: Child,
+    address: String,
+}
+
+impl Platform {
+    /// Starts one; nothing where there is no Python.
+    pub(crate) fn start() -> Option<Self> {
+        let stub = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contracts/stub.py");
+        let mut command = Command::new("python3");
+        command.arg(stub).args(["--port", "0"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let process = command.spawn();
+        if !has_tool("python3", process.is_ok()) {
+            return None;
+        }
+        let mut process = process.unwrap();
+        let mut address = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Some(Self { process, address: address.trim().to_owned() })
+    }
+
+    /// Where GitHub's API is.
+    pub(crate) fn github(&self) -> &str {
+        &self.address
+    }
+
+    /// Where GitLab's is.
+    pub(crate) fn gitlab(&self) -> String {
+        format!("{}/api/v4", self.address)
+    }
+
+    /// What it has been told so far.
+    pub(crate) fn state(&self) -> Value {
+        serde_json::from_str(&control(&self.address, "GET", "/__state", "")).unwrap()
+    }
+
+    /// Everything of one kind that it has been told, in order.
+    pub(crate) fn told(&self, kind: &str) -> Vec<Value> {
+        self.state()[kind].as_array().unwrap().clone()
+    }
+
+    /// How often it was asked for something whose method and path contain this.
+    pub(crate) fn requests(&self, part: &str) -> usize {
+        self.told("requests").iter().filter(|request| request.as_str().unwrap().contains(part)).count()
+    }
+
+    /// Lets the next requests that match fail before they are carried out.
+    pub(crate) fn refuse(&self, status: u16, times: usize, path: &str, more: &Value) {
+        let mut fault = json!({ "status": status, "times": times, "path": path, "before": true });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            fault[key] = value.clone();
+        }
+        self.control("POST", "/__fault", &fault);
+    }
+
+    /// Somebody approves this run for an environment.
+    pub(crate) fn approve(&self, environment: &str, by: &str) {
+        self.control("POST", "/__approvals", &json!({ "environment": environment, "by": by }));
+    }
+
+    pub(crate) fn control(&self, method: &str, path: &str, body: &Value) {
+        control(&self.address, method, path, &body.to_string());
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// Asks the stub itself for something. Returns the body of its answer.
+pub(crate) fn control(address: &str, method: &str, path: &str, body: &str) -> String {
+    let host = address.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(host).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
