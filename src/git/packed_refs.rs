@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::deployment::ObjectId;
 
-use super::ref_files::{Unusual, plain_id, plain_name};
+use super::ref_files::{Unusual, is_asked_for, plain_id, plain_name};
 
 /// How much of the file is read at a time; a stretch of that length is read through instead of being halved again.
 const STRETCH: u64 = 4096;
@@ -39,7 +39,7 @@ impl PackedRefs {
         Ok(Some(Self { file, start, end }))
     }
 
-    /// Adds every ref below a prefix.
+    /// Adds every ref below a prefix, or of exactly this name.
     pub(super) fn read(
         &mut self,
         prefix: &str,
@@ -49,9 +49,9 @@ impl PackedRefs {
         self.file.seek(SeekFrom::Start(start))?;
         let mut line = Vec::new();
         while let Some((id, name)) = self.next(&mut line)? {
-            if name.starts_with(prefix) {
+            if is_asked_for(name, prefix) {
                 refs.insert(plain_name(name)?.to_owned(), plain_id(id)?);
-            } else if name > prefix {
+            } else if name > prefix && !name.starts_with(prefix) {
                 break;
             }
         }

@@ -24,15 +24,16 @@ impl From<io::Error> for Unusual {
     }
 }
 
-/// Every ref below these prefixes, by name. `folder` is the one that all worktrees share; prefixes end in `/`.
+/// Every ref below these prefixes (which end in `/`) or of exactly the given names, by name. `folder` is the one that all
+/// worktrees share.
 pub(super) fn read<S: AsRef<str>>(folder: &Path, prefixes: &[S]) -> Result<Vec<Ref>, Unusual> {
     let mut loose = BTreeMap::new();
     for prefix in prefixes.iter().map(AsRef::as_ref) {
-        // A name, which may be that of a ref or of a folder of refs.
-        if !prefix.ends_with('/') {
-            return Err(Unusual);
+        if prefix.ends_with('/') {
+            read_folder(&folder.join(prefix), prefix, &mut loose)?;
+        } else {
+            read_name(&folder.join(prefix), prefix, &mut loose)?;
         }
-        read_folder(&folder.join(prefix), prefix, &mut loose)?;
     }
     // Only then the packed ones: a ref that is being packed stands there before its file goes.
     let mut refs = BTreeMap::new();
@@ -43,6 +44,23 @@ pub(super) fn read<S: AsRef<str>>(folder: &Path, prefixes: &[S]) -> Result<Vec<R
     }
     refs.append(&mut loose);
     Ok(refs.into_iter().map(|(name, object)| Ref { name, object }).collect())
+}
+
+/// Whether a ref is one of those that are asked for: of this name, or below it.
+pub(super) fn is_asked_for(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/'))
+}
+
+/// Reads the loose ref of a name, or those below it where it is a folder's.
+fn read_name(path: &Path, name: &str, refs: &mut BTreeMap<String, ObjectId>) -> Result<(), Unusual> {
+    let kind = match fs::symlink_metadata(path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        metadata => metadata?.file_type(),
+    };
+    read_entry(kind, path, name, refs)
 }
 
 /// Reads the loose refs of a folder and of those in it.
@@ -60,24 +78,33 @@ fn read_folder(folder: &Path, prefix: &str, refs: &mut BTreeMap<String, ObjectId
         if file_name.starts_with('.') || file_name.ends_with(".lock") {
             continue;
         }
-        let name = format!("{prefix}{file_name}");
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            read_folder(&entry.path(), &format!("{name}/"), refs)?;
-        } else if kind.is_file() {
-            match fs::read(entry.path()) {
-                Ok(content) => {
-                    refs.insert(plain_name(&name)?.to_owned(), plain_id(content.trim_ascii_end())?);
-                }
-                // Packed or deleted a moment ago.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-            }
-        } else {
-            return Err(Unusual);
-        }
+        read_entry(entry.file_type()?, &entry.path(), &format!("{prefix}{file_name}"), refs)?;
     }
     Ok(())
+}
+
+/// Reads what a name is the name of: a ref, or a folder of refs.
+fn read_entry(
+    kind: fs::FileType,
+    path: &Path,
+    name: &str,
+    refs: &mut BTreeMap<String, ObjectId>,
+) -> Result<(), Unusual> {
+    if kind.is_dir() {
+        return read_folder(path, &format!("{name}/"), refs);
+    }
+    if !kind.is_file() {
+        return Err(Unusual);
+    }
+    match fs::read(path) {
+        Ok(content) => {
+            refs.insert(plain_name(name)?.to_owned(), plain_id(content.trim_ascii_end())?);
+            Ok(())
+        }
+        // Packed or deleted a moment ago.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The name of a ref, where it is a valid one.
@@ -226,6 +253,7 @@ mod tests {
                 &["refs/x/a/", "refs/x/c/", "refs/x/b/"],
                 &["refs/x/a-b/", "refs/x/a/b/", "refs/x/a/"],
                 &["refs/none/", "refs/heads/"],
+                &["refs/x/a", "refs/x/b-c", "refs/x/c/a", "refs/x/a/b/c", "refs/none"],
             ] {
                 prop_assert!(fixture.agrees(prefixes), "{prefixes:?}");
             }
@@ -251,6 +279,7 @@ mod tests {
         }
         assert!(fixture.agrees(&["refs/"]));
         assert!(fixture.agrees(&["refs/a/", "refs/x/3/", "refs/z/"]));
+        assert!(fixture.agrees(&["refs/x/3/10", "refs/x/2/2", "refs/x/1/1/1", "refs/x/1"]));
     }
 
     #[test]
