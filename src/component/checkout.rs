@@ -18,7 +18,7 @@ pub enum FolderError {
 
 /// The folder at `relative` under the checkout's root, as a real path. What leads out of the checkout, by
 /// `..`, by an absolute path or by a symbolic link, is refused.
-pub(super) fn folder(checkout: &Path, relative: &Path) -> Result<PathBuf, FolderError> {
+pub(crate) fn folder(checkout: &Path, relative: &Path) -> Result<PathBuf, FolderError> {
     let folder = || relative.display().to_string();
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => FolderError::Missing { folder: folder() },

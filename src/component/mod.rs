@@ -4,7 +4,7 @@
 //! given; nothing here reads the process's own. What children print goes to a [`LogSink`], line by line.
 
 mod attempt;
-mod checkout;
+pub(crate) mod checkout;
 mod command;
 mod environment;
 mod error;
@@ -14,7 +14,7 @@ mod helmfile;
 mod log;
 mod nixpack;
 mod preflight;
-mod process;
+pub(crate) mod process;
 mod terraform;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! A component in a checkout of its own, for the tests of every kind.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use tempfile::TempDir;
@@ -34,6 +34,19 @@ pub(super) struct Fixture {
 pub(super) fn command(apply: &[&str]) -> CommandSettings {
     let apply = apply.iter().map(|word| (*word).to_owned()).collect();
     CommandSettings { plan: None, apply, working_directory: None }
+}
+
+/// Writes a program. Another process does: were the file open for writing here, a child that another test starts at that
+/// moment would inherit that, and nobody could run it ("text file busy").
+pub(super) fn write_program(path: &Path, script: &str) {
+    let mut writer = std::process::Command::new("/bin/sh")
+        .args(["-c", "cat > \"$1\" && chmod 755 \"$1\"", "sh"])
+        .arg(path)
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut writer.stdin.take().unwrap(), script.as_bytes()).unwrap();
+    assert!(writer.wait().unwrap().success());
 }
 
 impl Fixture {

@@ -187,6 +187,9 @@ pub struct NixpackSection {
     pub dockerfile_escape: Option<bool>,
     /// The software bill of materials.
     pub sbom: Option<SbomSection>,
+    /// The command that tests the component in its image, which `atmos deployment test` runs. No shell reads it.
+    #[schemars(length(min = 1))]
+    pub test: Option<Vec<String>>,
 }
 
 /// The software bill of materials of an image.

@@ -197,13 +197,16 @@ fn add_declared(flat: &mut Flat, component: &Component) {
             add(&format!("settings.command.{name}"), value);
         }
     }
-    if let Some(NixpackSettings { publish, dockerfile_escape, sbom_required, sbom_formats }) =
+    if let Some(NixpackSettings { publish, dockerfile_escape, sbom_required, sbom_formats, test }) =
         &component.settings.nixpack
     {
         add("settings.nixpack.publish", json!(publish));
         add("settings.nixpack.dockerfile_escape", json!(dockerfile_escape));
         add("settings.nixpack.sbom.require", json!(sbom_required));
         add("settings.nixpack.sbom.formats", json!(sbom_formats));
+        if !test.is_empty() {
+            add("settings.nixpack.test", json!(test));
+        }
     }
     let TerraformOptions { lock_timeout } = component.settings.terraform;
     if let Some(lock_timeout) = lock_timeout {

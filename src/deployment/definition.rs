@@ -137,6 +137,8 @@ pub struct NixpackSettings {
     pub sbom_required: bool,
     /// The SBOM formats to attach.
     pub sbom_formats: Vec<String>,
+    /// The argument vector of the tests, which run in the image; empty where there are none.
+    pub test: Vec<String>,
 }
 
 /// An environment of a deployment.

@@ -6,6 +6,7 @@
 
 pub mod approval;
 pub mod build_record;
+pub mod build_report;
 pub mod change;
 pub mod commit;
 pub mod configuration_diff;

@@ -13,6 +13,7 @@ macro_rules! push {
 }
 
 pub mod attach;
+pub mod build;
 pub mod describe;
 pub mod diff;
 pub mod document;
@@ -31,6 +32,7 @@ pub mod status;
 pub mod stream;
 mod style;
 mod table;
+pub mod test;
 pub mod time;
 pub mod validate;
 

@@ -25,7 +25,7 @@ pub use document::{Bom, DocumentError, FORMAT};
 pub use files::ReadError;
 pub use helm::charts;
 pub use lock_files::{application_packages, lock_file_packages};
-pub use package::{Hash, Package};
+pub use package::{Hash, Package, packages_of};
 pub use purl::image as image_purl;
 pub use spdx::to_spdx;
 pub use summary::{Dependency, Summary, SummaryComponent, summarise};

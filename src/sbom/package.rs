@@ -1,5 +1,7 @@
 //! Something that a component is made of.
 
+use super::document::{Bom, nested};
+
 /// A digest, by CycloneDX's name of its algorithm.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hash {
@@ -57,6 +59,19 @@ impl Hash {
         let content: String = bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         Self::hexadecimal(algorithm, &content)
     }
+}
+
+/// What a document of another tool lists, at any depth.
+#[must_use]
+pub fn packages_of(bom: &Bom) -> Vec<Package> {
+    let listed = bom.components().iter().flat_map(|outer| nested(outer).into_iter().chain([outer]));
+    let packages = listed.filter(|component| component["type"] != "file").filter_map(|component| {
+        let text = |key: &str| component[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let name = text("name")?;
+        let name = text("group").map_or_else(|| name.clone(), |group| format!("{group}/{name}"));
+        Some(Package { name, version: text("version"), purl: text("purl"), ..Package::default() })
+    });
+    distinct(packages.collect())
 }
 
 /// Sorted, each once.

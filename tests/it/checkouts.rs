@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
-use crate::support::{ATMOS, Checkout, Clone, GitDaemon, HttpServer, Remote, Running, TestEnvironment};
+use crate::support::{
+    ATMOS, Checkout, Clone, GitDaemon, HttpServer, Remote, Running, TestEnvironment, copy_program,
+};
 
 /// Rolls out to dev elsewhere, then promotes from a checkout as CI systems make it.
 fn promote_from_ci_checkout(environment: &TestEnvironment, remote: &Remote<'_>, ci: &Checkout<'_>) {
@@ -219,7 +221,7 @@ fn a_read_only_checkout_still_answers() {
         if rustix::process::geteuid().is_root() {
             let binary = environment.path("atmos");
             if !binary.exists() {
-                std::fs::copy(ATMOS, &binary).unwrap();
+                copy_program(ATMOS, &binary);
             }
             let open = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(environment.path(""), open).unwrap();

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::ci_reports::pull_request;
-use crate::support::{CiJob, TestEnvironment};
+use crate::support::{CiJob, Clone, HttpServer, TestEnvironment};
 
 #[test]
 fn a_fork_s_head_never_runs_with_the_project_s_secrets() {
@@ -74,6 +74,9 @@ fn a_dotenv_report_has_the_outputs_on_gitlab_and_wherever_it_is_asked_for() {
     elsewhere.run().succeeded().shows("payment-service");
     assert_eq!(elsewhere.output("result"), "success");
     assert!(elsewhere.output("json").contains("DeploymentStatus"));
+    let below = CiJob::gitlab(&checkout).input("command", "validate").input("args", "--all");
+    below.input("working-directory", "services").run().succeeded();
+    assert!(checkout.path.join("atmos.env").exists() && !checkout.path.join("services/atmos.env").exists());
 }
 
 #[test]
@@ -109,4 +112,30 @@ fn what_is_wrong_with_an_input_is_said_by_its_name() {
         assert!(job.output("json").contains("\"kind\":\"Error\""));
     }
     assert_eq!(remote.snapshot(), before);
+}
+
+#[test]
+fn the_token_of_the_job_is_git_s_last_resort_in_a_shallow_checkout_without_credentials() {
+    let environment = TestEnvironment::new();
+    let (_, remote) = environment.with_remote();
+    let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+    let token = HttpServer::token_setting();
+    let checkout = environment.clone_with(&server.url("remote.git"), "shallow", Clone::SHALLOW, &[&token]);
+    let job = || CiJob::github(&checkout, "push").rollout("dev").unreported();
+    // As the checkout of a job is that keeps its token to itself.
+    checkout.git(&["config", "--unset", token.split_once('=').unwrap().0]);
+    let run = job().input("token", "").run().exited(1);
+    assert!(run.stderr.contains("Git has no credentials for this remote"), "{}", run.report());
+    let origin = server.url("");
+    let with_token =
+        job().input("token", "secret-token").with("GITHUB_SERVER_URL", &origin).with("GIT_TRACE", "1");
+    let run = with_token.run_with("--logs-level trace").succeeded();
+    assert_eq!(remote.state("payment-service", "dev", "api"), checkout.head());
+    assert!(!run.stderr.contains("secret-token"), "{}", run.report());
+    // Another host is not shown it.
+    job().input("token", "secret-token").with("GITHUB_SERVER_URL", "http://127.0.0.2").run().exited(1);
+    // Looking at the ledger brings no tags along, which git describe would find.
+    let other = environment.clone(&remote.url(), "other", Clone::SHALLOW);
+    CiJob::github(&other, "push").input("command", "status").run().succeeded().shows("payment-service");
+    assert_eq!(other.git(&["tag", "--list"]), "");
 }

@@ -69,7 +69,7 @@ fn a_pull_request_s_rollout_is_shown_where_reviewers_look() {
     assert_eq!(comments.len(), 1, "a second run edits the comment");
     let body = comments[0]["body"].as_str().unwrap();
     assert!(body.contains("dev ✅ · staging ✅ · prod ➖"), "{body}");
-    assert!(body.contains("**Next:** promote staging → **prod** 🔒"), "{body}");
+    assert!(body.contains("**Next:** promote staging → **prod**, which needs an approval 🔒"), "{body}");
     assert!(body.contains("/actions/runs/99/attempts/1"), "where dev comes from: {body}");
 }
 
@@ -125,6 +125,11 @@ fn whatever_happens_the_status_is_finished() {
     let failing = job("dev").with("TEST_DO", "echo broken >&2; exit 7");
     let run = failing.run().exited(1);
     assert!(run.stderr.contains("::error title=worker failed on dev::"), "{}", run.report());
+    assert!(
+        run.stderr.contains("::group::Output of worker (1 line)\nbroken\n::endgroup::\n"),
+        "{}",
+        run.report()
+    );
     assert_eq!(failing.output("result"), "failed");
     let last = || statuses(&platform).pop().unwrap();
     assert!(last().starts_with("atmos/payment-service/dev failure 2 failed, 1 skipped; "), "{}", last());

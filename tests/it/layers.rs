@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The modules that a module may use, beside itself. `cli` and the two roots may use everything.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
+    ("build", &["cancellation", "component", "deployment", "sbom"]),
     ("cancellation", &[]),
     ("deployment", &[]),
     ("git", &["deployment"]),

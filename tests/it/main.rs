@@ -9,6 +9,7 @@
 
 mod attach;
 mod bad_input;
+mod build;
 mod checkouts;
 mod ci_approvals;
 mod ci_faults;

@@ -1,27 +1,20 @@
 //! From what the domain knows to what the comment's template sees.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::view::{
     ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, FailureView, HintView, LinkView,
     List, NextView, PromotionPreviewView, RolloutView, TargetView,
 };
+use super::words::{LONGEST_TEXT, changes, counts, frozen, plan, text, time, took, total, urgency};
 use super::{CommentInput, Presence, PromotionPreview, RolloutOfRun};
 use crate::ci::markdown::cut;
 use crate::deployment::diff::{ConfigurationDifference, DiffView, SideName};
 use crate::deployment::promotion_status::{
-    ComponentEdgeState, ComponentPromotion, EdgeState, Freeze, TargetStanding,
+    ComponentEdgeState, ComponentPromotion, EdgeState, TargetStanding,
 };
-use crate::deployment::rollout_report::{
-    Changes, ComponentReport, ComponentResult, RolloutKind, RolloutResult,
-};
+use crate::deployment::rollout_report::{ComponentReport, ComponentResult, RolloutKind, RolloutResult};
 use crate::deployment::{CommitId, RecordStatus};
-
-/// The longest text of others that is shown, in characters.
-const LONGEST_TEXT: usize = 120;
 
 impl<T> List<T> {
     fn new(items: impl IntoIterator<Item = T>, most: usize) -> Self {
@@ -80,27 +73,33 @@ fn next(
     rollout: Option<&RolloutView>,
     promotions: &[PromotionPreviewView],
 ) -> Option<NextView> {
-    if input.failure.is_some() || rollout.is_some_and(|rollout| !rollout.succeeded) {
+    if input.failure.is_some() {
         return None;
     }
-    if let Some(planned) = rollout.filter(|rollout| rollout.dry_run) {
-        planned.changes.as_ref()?;
+    if let Some(rollout) = rollout.filter(|rollout| rollout.dry_run || !rollout.succeeded) {
+        if rollout.succeeded {
+            rollout.changes.as_ref()?;
+        }
         let targets = &input.standing.targets;
-        let target = targets.iter().find(|standing| standing.target.as_str() == planned.target);
+        let target = targets.iter().find(|standing| standing.target.as_str() == rollout.target);
+        let reports = input.rollout.iter().flat_map(|rollout| &rollout.report.components);
+        let failed = reports.filter(|component| component.status == ComponentResult::Failed);
         return Some(NextView {
-            approve: true,
+            action: if rollout.succeeded { "roll_out" } else { "retry" },
             from: None,
-            to: planned.target.clone(),
+            to: rollout.target.clone(),
             approval: target.is_some_and(|target| target.requires_approval),
+            failed: failed.map(|component| component.component.to_string()).next(),
             changes: None,
         });
     }
     let ready = promotions.iter().find(|promotion| promotion.state == EdgeState::Ready.as_words())?;
     Some(NextView {
-        approve: false,
+        action: "promote",
         from: Some(ready.from.clone()),
         to: ready.to.clone(),
         approval: ready.requires_approval,
+        failed: None,
         changes: ready.changes.clone(),
     })
 }
@@ -239,7 +238,7 @@ impl Builder<'_> {
             ComponentResult::Failed => "❌",
             ComponentResult::Cancelled => "⏹️",
             ComponentResult::Skipped => "⏭️",
-            ComponentResult::Planned => "📋",
+            ComponentResult::Planned => "",
         };
         ComponentView {
             name: component.component.to_string(),
@@ -315,86 +314,5 @@ fn configured(difference: &ConfigurationDifference) -> ConfigurationView {
         from: difference.from.as_ref().map(value),
         to: difference.to.as_ref().map(value),
         change: difference.change().as_words(),
-    }
-}
-
-/// Text of others, cut to a bearable length.
-fn text(text: &str) -> String {
-    cut(text, LONGEST_TEXT).into_owned()
-}
-
-/// A time that stays true while the comment stands.
-fn time(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-fn frozen(freeze: &Freeze) -> String {
-    match &freeze.reason {
-        Some(reason) => text(&format!("{}: {reason}", freeze.holder)),
-        None => text(&freeze.holder),
-    }
-}
-
-/// Failures first.
-const fn urgency(status: ComponentResult) -> u8 {
-    match status {
-        ComponentResult::Failed => 0,
-        ComponentResult::Cancelled => 1,
-        ComponentResult::Skipped => 2,
-        ComponentResult::Success | ComponentResult::Planned => 3,
-    }
-}
-
-/// `3 succeeded, 1 failed`.
-fn counts(components: &[ComponentReport]) -> String {
-    let words = [
-        (ComponentResult::Failed, "failed"),
-        (ComponentResult::Cancelled, "cancelled"),
-        (ComponentResult::Skipped, "skipped"),
-        (ComponentResult::Success, "succeeded"),
-        (ComponentResult::Planned, "planned"),
-    ];
-    let of = |status| components.iter().filter(|component| component.status == status).count();
-    let parts = words.into_iter().map(|(status, word)| (of(status), word)).filter(|(count, _)| *count > 0);
-    parts.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
-}
-
-/// The sum of what was counted; absent where nothing was.
-fn total(components: &[ComponentReport]) -> Option<Changes> {
-    components.iter().filter_map(|component| component.changes).reduce(|sum, changes| Changes {
-        add: sum.add + changes.add,
-        change: sum.change + changes.change,
-        destroy: sum.destroy + changes.destroy,
-    })
-}
-
-fn plan(changes: Option<Changes>) -> Option<String> {
-    changes.map(|changes| match changes {
-        none if none.is_empty() => "no changes".to_owned(),
-        Changes { add, change, destroy } => format!("+{add} ~{change} -{destroy}"),
-    })
-}
-
-/// `3 commits, 2 of 12 components, 3 configuration values`: of the components, those that change and all of them.
-fn changes(commits: usize, (changing, all): (usize, usize), configuration: usize) -> Option<String> {
-    let count = |count: usize, one: &str| {
-        let plural = if count == 1 { "" } else { "s" };
-        (count > 0).then(|| format!("{count} {one}{plural}"))
-    };
-    let components = match changing {
-        0 => None,
-        every if every == all => count(every, "component"),
-        some => Some(format!("{some} of {all} components")),
-    };
-    let parts = [count(commits, "commit"), components, count(configuration, "configuration value")];
-    let parts: Vec<_> = parts.into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
-}
-
-/// `12 s`, `3 min`.
-fn took(duration: Duration) -> String {
-    match duration.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds => format!("{} min", seconds / 60),
     }
 }

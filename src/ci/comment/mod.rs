@@ -8,6 +8,7 @@ mod render;
 #[cfg(test)]
 mod tests;
 mod view;
+mod words;
 
 use std::collections::BTreeMap;
 

@@ -15,7 +15,7 @@ pub struct CommentView {
     pub rollout: Option<RolloutView>,
     /// Why it did not come to that.
     pub failure: Option<FailureView>,
-    /// What to do now; null where nothing is left to do, or something failed.
+    /// What to do now; null where nothing is left to do, or where `failure` says it.
     pub next: Option<NextView>,
     /// What can be promoted next, and what cannot. Not what this run has planned.
     pub promotions: Vec<PromotionPreviewView>,
@@ -84,13 +84,14 @@ pub struct HintView {
 /// What to do now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NextView {
-    /// What was planned is to be rolled out; otherwise, something is to be promoted.
-    pub approve: bool,
-    /// Null where something is to be rolled out that is not promoted.
+    /// `retry`: it failed; `roll_out`: what was planned; `promote`: what runs on `from`.
+    pub action: &'static str,
     pub from: Option<String>,
     pub to: String,
     /// Somebody has to approve it.
     pub approval: bool,
+    /// The component that failed first.
+    pub failed: Option<String>,
     /// As in [`PromotionPreviewView::changes`]; null where it has been said with the rollout.
     pub changes: Option<String>,
 }

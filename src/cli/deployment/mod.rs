@@ -1,6 +1,7 @@
 //! `atmos deployment <verb>`: one file per verb.
 
 mod attach;
+mod build;
 mod ci;
 mod describe;
 mod diff;
@@ -14,7 +15,9 @@ mod promotion_status;
 mod protect;
 mod rollout;
 mod sbom;
+mod scan;
 mod status;
+mod test;
 mod unlock;
 mod validate;
 
@@ -34,6 +37,9 @@ pub struct DeploymentArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Build(build::Args),
+    Test(test::Args),
+    Scan(scan::Args),
     Attach(attach::Args),
     Rollout(rollout::Args),
     Sbom(sbom::Args),
@@ -59,6 +65,9 @@ pub(super) fn run(args: &DeploymentArgs, context: &Context) -> Result<ExitCode, 
 
 fn run_verb(verb: &Verb, context: &Context) -> Result<ExitCode, CommandError> {
     match verb {
+        Verb::Build(args) => build::run(args, context),
+        Verb::Test(args) => test::run(args, context),
+        Verb::Scan(args) => scan::run(args, context),
         Verb::Attach(args) => attach::run(args, context),
         Verb::Rollout(args) => rollout::run(args, context),
         Verb::Sbom(args) => sbom::run(args, context),

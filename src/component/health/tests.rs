@@ -1,13 +1,11 @@
 //! Whoever can be asked here: a command, a server on the loopback interface, and programs in the tools' places.
 
-use std::os::unix::fs::PermissionsExt;
-
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::component::Mode;
-use crate::component::testing::Fixture;
+use crate::component::testing::{Fixture, write_program};
 use crate::deployment::ComponentKind;
 
 async fn seen(fixture: &Fixture, probe: Probe) -> String {
@@ -50,8 +48,7 @@ async fn the_tools_are_asked_for_json() {
     let mut fixture = Fixture::new(ComponentKind::Terraform, "ecs/service");
     let tool = |name: &str, script: &str| {
         let program = fixture.checkout().join(name);
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&program, &format!("#!/bin/sh\n{script}\n"));
     };
     let deployment = r#"{"kind": "Deployment", "spec": {"replicas": 1}, "status": {"updatedReplicas": 1, "availableReplicas": 1}}"#;
     tool(

@@ -1,11 +1,9 @@
 //! A program in helmfile's place, which notes how it was called: here is no cluster.
 
-use std::os::unix::fs::PermissionsExt;
-
 use serde_json::json;
 
 use super::*;
-use crate::component::testing::Fixture;
+use crate::component::testing::{Fixture, write_program};
 use crate::component::{FolderError, run as run_component};
 use crate::deployment::ComponentKind;
 use crate::deployment::definition::HelmfileOptions;
@@ -17,8 +15,7 @@ fn fixture(status: i32) -> Fixture {
     let script = format!(
         "#!/bin/sh\necho \"$*\"\necho \"$STACK $STAGE ${{TENANT-unset}}\"\ncat \"$2\"\nexit {status}\n"
     );
-    std::fs::write(&program, script).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&program, &script);
     fixture.helmfile.program = program.to_str().unwrap().to_owned();
     fixture.component.folder = Some("nginx".to_owned());
     fixture.vars = json!({"stage": "dev", "replicas": 2}).as_object().unwrap().clone();

@@ -39,7 +39,7 @@ const BUSY_RETRIES: u32 = 5;
 
 /// What becomes of a child's standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StdoutUse {
+pub(crate) enum StdoutUse {
     /// It is for people: lines for the log.
     Log,
     /// It is for us: kept whole, and never logged, since it may hold secrets.
@@ -48,7 +48,7 @@ pub(super) enum StdoutUse {
 
 /// A child to run.
 #[derive(Debug)]
-pub(super) struct Invocation {
+pub(crate) struct Invocation {
     /// As it is shown.
     pub name: String,
     /// Absolute.
@@ -63,7 +63,7 @@ pub(super) struct Invocation {
 
 /// Who watches a child and may stop it.
 #[derive(Clone, Copy)]
-pub(super) struct Supervision<'a> {
+pub(crate) struct Supervision<'a> {
     pub log: &'a dyn LogSink,
     pub masks: &'a Masks,
     pub cancellation: &'a Cancellation,
@@ -111,7 +111,7 @@ impl ProcessError {
 /// Runs a child to its end and returns its standard output where that is data.
 ///
 /// Dropping the future kills the group.
-pub(super) async fn run(
+pub(crate) async fn run(
     invocation: &Invocation,
     supervision: Supervision<'_>,
 ) -> Result<Vec<u8>, ProcessError> {

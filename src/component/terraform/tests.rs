@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::component::testing::Fixture;
+use crate::component::testing::{Fixture, write_program};
 use crate::component::{FolderError, check_drift};
 use crate::deployment::ComponentKind;
 use crate::deployment::variables::ValueSource;
@@ -137,9 +137,7 @@ fn shim(fixture: &mut Fixture, name: &str, script: &str) {
     let environment = std::env::vars_os().collect();
     let terraform = TerraformSettings::default().find_program(&environment).unwrap();
     let text = format!("#!/bin/sh\nterraform={}\n{script}\nexec $terraform \"$@\"\n", terraform.display());
-    std::fs::write(&program, text).unwrap();
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&program, permissions).unwrap();
+    write_program(&program, &text);
     fixture.terraform.program = program.to_str().unwrap().to_owned();
 }
 

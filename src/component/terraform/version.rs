@@ -95,16 +95,14 @@ impl std::fmt::Display for Version {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
+    use crate::component::testing::write_program;
 
     /// What is said of a program that answers so.
     async fn check(answer: &str) -> Result<(), TooOld> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("terraform");
-        std::fs::write(&path, format!("#!/bin/sh\n{answer}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&path, &format!("#!/bin/sh\n{answer}\n"));
         let program = path.to_str().unwrap().to_owned();
         TerraformSettings { program, ..TerraformSettings::default() }
             .check_version(&[("PATH".into(), "/usr/bin:/bin".into())].into_iter().collect())

@@ -196,5 +196,6 @@ fn nixpack(section: Option<&NixpackSection>) -> NixpackSettings {
         dockerfile_escape: section.dockerfile_escape.unwrap_or(false),
         sbom_required: sbom.require.unwrap_or(false),
         sbom_formats: formats.into_iter().map(|format| format.as_str().to_owned()).collect(),
+        test: section.test.unwrap_or_default(),
     }
 }

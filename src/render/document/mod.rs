@@ -4,6 +4,7 @@
 //! Changes are additive only. The schemas in `schema/` are generated from these types.
 
 pub mod attach;
+pub mod build;
 pub mod describe;
 pub mod diff;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod rollout;
 pub mod rollout_event;
 pub mod sbom;
 pub mod status;
+pub mod test;
 pub mod validate;
 
 use schemars::generate::SchemaSettings;
@@ -188,6 +190,7 @@ mod tests {
     #[test]
     fn the_committed_schemas_are_current() {
         check::<attach::AttachResult>();
+        check::<build::BuildResult>();
         check::<describe::DeploymentDescription>();
         check::<diff::DeploymentDiff>();
         check::<error::Error>();
@@ -206,6 +209,7 @@ mod tests {
         check::<sbom::SbomDiff>();
         check::<sbom::SbomSummary>();
         check::<status::DeploymentStatus>();
+        check::<test::TestResult>();
         check::<validate::ValidationReport>();
     }
 }

@@ -1,11 +1,11 @@
 //! A checkout and a bare remote, with the questions that tests ask of them.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::environment::TestEnvironment;
 use super::payment_service;
+use super::program::write_program;
 use super::run::{Run, Running};
 
 /// The program under test.
@@ -80,9 +80,7 @@ impl<'e> Checkout<'e> {
 
     /// Writes a file that can be executed.
     pub(crate) fn write_script(&self, path: &str, content: &str) {
-        self.write(path, content);
-        let permissions = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(self.path.join(path), permissions).unwrap();
+        write_program(&self.path.join(path), content);
     }
 
     /// Writes another component's script and version.
@@ -187,10 +185,7 @@ impl<'e> Remote<'e> {
 
     /// Installs a hook.
     pub(crate) fn hook(&self, name: &str, script: &str) {
-        let path = self.path.join("hooks").join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, script).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&self.path.join("hooks").join(name), script);
     }
 
     /// Walks the chain of `previous` of one component from its newest record, and holds that it is unbroken and covers

@@ -7,6 +7,7 @@ mod git_daemon;
 mod http_server;
 mod payment_service;
 mod platform;
+mod program;
 mod run;
 
 pub(crate) use checkout::{ATMOS, Checkout, Remote};
@@ -16,6 +17,7 @@ pub(crate) use git_daemon::GitDaemon;
 pub(crate) use http_server::{Fault, HttpServer};
 pub(crate) use payment_service::independent_components;
 pub(crate) use platform::{Platform, control};
+pub(crate) use program::copy_program;
 pub(crate) use run::{Run, Running};
 
 use std::time::{Duration, Instant};

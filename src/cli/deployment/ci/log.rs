@@ -77,7 +77,8 @@ impl Log {
         if number == 0 {
             return;
         }
-        let title = self.masks.apply(format!("Output of {component} ({number} lines)"));
+        let lines = if number == 1 { "1 line".to_owned() } else { format!("{number} lines") };
+        let title = self.masks.apply(format!("Output of {component} ({lines})"));
         self.streams.steer(&self.groups.open(component, &title, Timestamp::now()));
         if output.left_out > 0 {
             self.streams.note(&format!("… {} lines are left out\n", output.left_out));

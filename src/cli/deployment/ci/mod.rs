@@ -19,7 +19,7 @@ mod usage;
 mod words;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -61,7 +61,7 @@ pub(super) fn run(outer: &Context) -> ExitCode {
         Err(error) => {
             let outcome = Outcome::without_a_verb(error);
             let code = outcome.show(outer);
-            hand_on(outer, job.as_ref(), &outcome, None, Notices::default());
+            hand_on(outer, job.as_ref(), outer.directory(), &outcome, None, Notices::default());
             code
         }
     }
@@ -71,6 +71,7 @@ pub(super) fn run(outer: &Context) -> ExitCode {
 fn hand_on(
     context: &Context,
     job: Option<&Job>,
+    home: &Path,
     outcome: &Outcome,
     picture: Option<&Picture>,
     mut notices: Notices,
@@ -78,12 +79,14 @@ fn hand_on(
     let system = job.map(|job| job.system);
     annotate::annotate(context, system, outcome);
     let summary_file = summary::write(context, system, outcome, picture, &mut notices);
-    outputs::write(context, system, &outputs::of(outcome, summary_file.as_deref()), &mut notices);
+    outputs::write(context, system, home, &outputs::of(outcome, summary_file.as_deref()), &mut notices);
     notices.say(context, system);
 }
 
 /// A job that knows what it is asked for.
 struct Undertaking {
+    /// Where the job runs.
+    home: PathBuf,
     context: Arc<Context>,
     job: Option<Arc<Job>>,
     verb: String,
@@ -116,6 +119,7 @@ impl Undertaking {
             copied: Arc::clone(&copied),
         });
         Ok(Self {
+            home: outer.directory().to_owned(),
             context: Arc::new(context),
             job: job.map(Arc::new),
             verb,
@@ -157,7 +161,7 @@ impl Undertaking {
             }
             notices.extend(reports.close(outcome.ending()));
         }
-        hand_on(&self.context, self.job.as_deref(), &outcome, picture.as_ref(), notices);
+        hand_on(&self.context, self.job.as_deref(), &self.home, &outcome, picture.as_ref(), notices);
         code
     }
 

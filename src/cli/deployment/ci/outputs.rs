@@ -39,8 +39,14 @@ pub(super) fn of(outcome: &Outcome, summary_file: Option<&Path>) -> Vec<Output> 
     outputs
 }
 
-/// Writes them to where the platform reads them.
-pub(super) fn write(context: &Context, system: Option<System>, outputs: &[Output], notices: &mut Notices) {
+/// Writes them to where the platform reads them; `home` is the job's own folder.
+pub(super) fn write(
+    context: &Context,
+    system: Option<System>,
+    home: &Path,
+    outputs: &[Output],
+    notices: &mut Notices,
+) {
     let outputs: Vec<_> = outputs
         .iter()
         .map(|output| Output { value: context.masks().apply(output.value.clone()), ..*output })
@@ -57,7 +63,7 @@ pub(super) fn write(context: &Context, system: Option<System>, outputs: &[Output
         let omitted = report.omitted.join(", ");
         notices.add(format!("a dotenv report has 5 KB at most, and {omitted} did not fit"));
     }
-    if let Err(error) = std::fs::write(context.directory().join(file), report.text) {
+    if let Err(error) = std::fs::write(home.join(file), report.text) {
         notices.add(format!("the outputs cannot be written to {file}: {error}"));
     }
 }

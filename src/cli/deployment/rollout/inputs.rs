@@ -102,6 +102,7 @@ impl Undertaking<'_, '_> {
     ) -> Result<Rollout, CommandError> {
         let stacks = self.stacks(&definitions)?;
         let images = self.images(plan, &definitions, &stacks, snapshot)?;
+        self.check_images(plan, &images.by_component)?;
         let disabled = self.disabled(plan, &definitions, &stacks)?;
         let mut metadata = self.prepared.metadata.clone();
         if plan.promotion_check_skipped {

@@ -8,6 +8,7 @@ mod inputs;
 mod inspect;
 mod prepare;
 mod refusal;
+mod registry;
 mod report;
 mod signals;
 mod stacks;
@@ -15,6 +16,7 @@ mod surroundings;
 mod tools;
 
 pub(super) use inspect::{Findings, inspect};
+pub(super) use prepare::{Run, context_values, definition_at, run_of};
 pub(super) use signals::cancellation;
 pub(super) use surroundings::Surroundings;
 

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::Args;
 use crate::ci::Job;
+use crate::cli::args::KeyValue;
 use crate::cli::context::{CommitSource, Context, Project, known_component, known_target};
 use crate::cli::error::{CommandError, exit};
 use crate::cli::revision::resolve_commit;
@@ -41,10 +42,10 @@ pub(super) struct Prepared<'r> {
 
 /// The run that this process is.
 #[derive(Debug, Clone)]
-pub(super) struct Run {
-    pub(super) id: String,
-    pub(super) url: Option<String>,
-    pub(super) actor: String,
+pub(in crate::cli::deployment) struct Run {
+    pub(in crate::cli::deployment) id: String,
+    pub(in crate::cli::deployment) url: Option<String>,
+    pub(in crate::cli::deployment) actor: String,
 }
 
 /// Resolves the arguments against the repository and the configuration.
@@ -83,7 +84,7 @@ pub(super) fn prepare<'r>(
         require_uniform: args.require_uniform,
         automatic: job.as_ref().is_some_and(|job| job.automatic),
     };
-    let overrides = context_values(args);
+    let overrides = context_values(&args.context);
     let digest = digest(&policy.name, &request, &overrides);
     Ok(Prepared {
         run: run_of(context, repository, job),
@@ -163,7 +164,7 @@ fn promotion_source(
 }
 
 /// The deployment as a commit declares it: configuration comes from what is deployed.
-pub(super) fn definition_at(
+pub(in crate::cli::deployment) fn definition_at(
     context: &Context,
     repository: &Repository,
     project: &Project<'_>,
@@ -189,9 +190,9 @@ pub(super) fn definition_at(
 }
 
 /// `--context` as values: numbers and booleans as such, `a.b=1` as a nested value.
-fn context_values(args: &Args) -> Values {
+pub(in crate::cli::deployment) fn context_values(pairs: &[KeyValue]) -> Values {
     let mut values = Values::new();
-    for pair in &args.context {
+    for pair in pairs {
         let value = serde_json::from_str::<serde_json::Value>(&pair.value)
             .ok()
             .filter(|value| value.is_number() || value.is_boolean())
@@ -208,7 +209,12 @@ fn context_values(args: &Args) -> Values {
     values
 }
 
-fn run_of(context: &Context, repository: &Repository, job: Option<Job>) -> Run {
+/// The run that this process is: by its environment, else by the CI job, else one of its own.
+pub(in crate::cli::deployment) fn run_of(
+    context: &Context,
+    repository: &Repository,
+    job: Option<Job>,
+) -> Run {
     let id = context
         .variable("ATMOS_RUN_ID")
         .map(str::to_owned)

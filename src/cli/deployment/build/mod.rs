@@ -1,0 +1,65 @@
+//! `atmos deployment build`: images of a commit, what they are made of, and the record of both.
+
+mod act;
+mod prepare;
+mod publish;
+mod report;
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use crate::cli::args::KeyValue;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::deployment::names::ComponentReference;
+use crate::deployment::{DeploymentName, TargetName};
+
+pub(in crate::cli::deployment) use prepare::{commit_of, engine, environment};
+
+/// Build the images of a commit, push them, and record what they are made of
+///
+/// What is built is the commit, never the working tree. An image that was built of the commit with the same context is
+/// not built again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  atmos deployment build payment-service --target dev
+  atmos deployment build payment-service --target dev --component api
+  atmos deployment build payment-service --target dev --context cpu=512
+  atmos deployment build payment-service --target dev --plan")]
+pub struct Args {
+    /// The deployment
+    deployment: DeploymentName,
+    /// The target whose context is built with; the deployment's default target where it has one
+    #[arg(long, value_name = "TARGET")]
+    target: Option<TargetName>,
+    /// Only this component; may be given several times
+    #[arg(long, value_name = "COMPONENT")]
+    component: Vec<ComponentReference>,
+    /// Build this commit instead of the one that is checked out
+    #[arg(long, value_name = "COMMIT")]
+    git_sha: Option<String>,
+    /// Override a value of the context; what the component does not know becomes an argument of the build
+    #[arg(long, value_name = "KEY=VALUE")]
+    context: Vec<KeyValue>,
+    /// The tag of the images, instead of vars.image.tag
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    /// Show how the images would be built, and build nothing
+    #[arg(long, visible_alias = "dry-run")]
+    plan: bool,
+    /// Leave the images where they are built; nothing is recorded
+    #[arg(long)]
+    skip_push: bool,
+    /// How many images are built at the same time; by default one a core
+    #[arg(long, value_name = "NUMBER")]
+    parallelism: Option<NonZeroUsize>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let prepared = prepare::prepare(args, context, &repository, &project)?;
+    let result = act::act(args, context, &prepared);
+    context.say_warnings(&prepared.ledger);
+    result
+}

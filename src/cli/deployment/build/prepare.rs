@@ -1,0 +1,213 @@
+//! From what was typed to images that are to be built, each with everything that it depends on.
+
+use std::collections::BTreeMap;
+
+use super::Args;
+use crate::build::{BuildSettings, Engine, EngineError, ImageName, SettingsError};
+use crate::cli::context::{Context, Project, known_component, known_target};
+use crate::cli::deployment::attach::reachable;
+use crate::cli::deployment::rollout::{Run, context_values, definition_at, run_of};
+use crate::cli::error::{CommandError, exit};
+use crate::cli::revision::resolve_commit;
+use crate::component::Environment;
+use crate::deployment::definition::Values;
+use crate::deployment::template::{Facts, Renderer};
+use crate::deployment::variables::merge;
+use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, Deployment, Target, TargetName};
+use crate::git::Repository;
+use crate::git::repository::Checkout;
+use crate::ledger::Ledger;
+use crate::render::document::error::Hint;
+
+/// A build that knows what it is asked for.
+pub(super) struct Prepared<'r> {
+    pub(super) repository: &'r Repository,
+    pub(super) project: &'r Project<'r>,
+    pub(super) ledger: Ledger<'r>,
+    /// As the commit declares it.
+    pub(super) deployment: Deployment,
+    pub(super) target: TargetName,
+    pub(super) commit: CommitId,
+    /// The images, in the order of the file.
+    pub(super) jobs: Vec<Job>,
+    pub(super) run: Run,
+}
+
+/// One image.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) component: ComponentName,
+    pub(super) settings: BuildSettings,
+    pub(super) name: ImageName,
+    /// A digest of everything beside the commit that the image depends on.
+    pub(super) inputs: String,
+    /// Push it to its registry.
+    pub(super) publish: bool,
+}
+
+pub(super) fn prepare<'r>(
+    args: &Args,
+    context: &Context,
+    repository: &'r Repository,
+    project: &'r Project<'r>,
+) -> Result<Prepared<'r>, CommandError> {
+    let policy = project.deployment(context, &args.deployment)?;
+    let target = target(args, &policy)?;
+    let ledger = context.ledger(repository, &project.config)?;
+    if !args.plan && !args.skip_push {
+        reachable(context, &ledger)?;
+    }
+    let (commit, branch) = commit_of(context, repository, &ledger, args.git_sha.as_deref(), args.plan)?;
+    let deployment = definition_at(context, repository, project, &args.deployment, &commit, &target)?;
+    let mut wanted = Vec::new();
+    for reference in &args.component {
+        let component = known_component(&deployment, reference)?;
+        if component.kind != ComponentKind::Nixpack {
+            let message =
+                format!("{} is a {} component: there is no image to build", component.name, component.kind);
+            return Err(CommandError::usage(message).hint(Hint::note(listed(&deployment))));
+        }
+        wanted.push(component.name.clone());
+    }
+    let run = run_of(context, repository, context.job());
+    let overrides = context_values(&args.context);
+    let mut jobs = Vec::new();
+    if let Some(at) = deployment.targets.get(&target) {
+        let built = deployment.components.iter().filter(|component| component.kind == ComponentKind::Nixpack);
+        for component in built.filter(|built| wanted.is_empty() || wanted.contains(&built.name)) {
+            let variables =
+                variables(context, project, component, at, &overrides, &commit, branch.as_deref())?;
+            let job =
+                job(args, component, &variables, &commit).map_err(|error| unusable(component, &error))?;
+            jobs.push(job);
+        }
+    }
+    if jobs.is_empty() {
+        let message = format!("{} has no nixpack components: there is nothing to build", deployment.name);
+        return Err(CommandError::new(exit::USAGE, "nothing_to_build", message));
+    }
+    Ok(Prepared { repository, project, ledger, deployment, target, commit, jobs, run })
+}
+
+fn target(args: &Args, policy: &Deployment) -> Result<TargetName, CommandError> {
+    let target = args.target.clone().or_else(|| policy.context.default_target.clone());
+    let target = target.ok_or_else(|| CommandError::usage("which target? Name one with --target"))?;
+    known_target(policy, &target)?;
+    Ok(target)
+}
+
+/// The commit that is meant, and the branch that is checked out. Changes that are in no commit are not built.
+pub(in crate::cli::deployment) fn commit_of(
+    context: &Context,
+    repository: &Repository,
+    ledger: &Ledger<'_>,
+    named: Option<&str>,
+    dry_run: bool,
+) -> Result<(CommitId, Option<String>), CommandError> {
+    if let Some(revision) = named {
+        return Ok((resolve_commit(context, repository, ledger, revision)?, repository.branch()));
+    }
+    let Checkout { commit, branch, dirty } = repository.checkout()?;
+    if dirty {
+        let message = format!("the checkout has changes that are not part of commit {}", commit.short());
+        if context.in_ci() && !dry_run {
+            return Err(CommandError::new(exit::USAGE, "dirty", message)
+                .hint(Hint::command("What is built is a commit; to see the changes", "git status")));
+        }
+        context.warn(&format!("{message}, and will not be built"));
+    }
+    Ok((commit, branch))
+}
+
+/// What the component itself says, what the target says of it, and the command line. The context that a target gives to
+/// all its components is for templates alone: the same commit is the same image on every target, so that it can be
+/// promoted.
+fn variables(
+    context: &Context,
+    project: &Project<'_>,
+    component: &Component,
+    target: &Target,
+    overrides: &Values,
+    commit: &CommitId,
+    branch: Option<&str>,
+) -> Result<Values, CommandError> {
+    let mut values = component.vars.clone();
+    if let Some(of_target) = target.components.get(&component.name) {
+        merge(&mut values, &of_target.vars);
+    }
+    merge(&mut values, overrides);
+    let mut everything = target.context.clone();
+    merge(&mut everything, overrides);
+    let (images, outputs) = (BTreeMap::new(), BTreeMap::new());
+    let allowed = project.config.deployments.template_env.iter();
+    let environment =
+        allowed.filter_map(|name| Some((name.clone(), context.variable(name)?.to_owned()))).collect();
+    let renderer = Renderer::new(Facts {
+        commit,
+        branch,
+        target: &target.name,
+        context: &everything,
+        images: &images,
+        outputs: &outputs,
+        environment: &environment,
+    });
+    renderer.render(&values).map_err(|error| {
+        CommandError::new(exit::USAGE, "configuration", format!("{}: {error}", component.qualified_name()))
+    })
+}
+
+fn job(
+    args: &Args,
+    component: &Component,
+    variables: &Values,
+    commit: &CommitId,
+) -> Result<Job, SettingsError> {
+    let settings = BuildSettings::new(component, variables)?;
+    let name = ImageName::new(component, variables, args.tag.as_deref(), commit)?;
+    let published = component.settings.nixpack.as_ref().is_none_or(|nixpack| nixpack.publish);
+    let publish = published && !args.skip_push;
+    if publish && !args.plan && name.registry.is_none() {
+        return Err(SettingsError::NoRegistry);
+    }
+    let inputs = settings.inputs(&name.repository());
+    Ok(Job { component: component.name.clone(), settings, name, inputs, publish })
+}
+
+fn unusable(component: &Component, error: &SettingsError) -> CommandError {
+    let shown =
+        CommandError::new(exit::USAGE, "configuration", format!("{}: {error}", component.qualified_name()));
+    match error {
+        SettingsError::NoRegistry => shown.hint(Hint::note(
+            "Set vars.image.registry of the component, or add --skip-push to build without pushing",
+        )),
+        _ => shown,
+    }
+}
+
+fn listed(deployment: &Deployment) -> String {
+    let built = deployment.components.iter().filter(|component| component.kind == ComponentKind::Nixpack);
+    let names: Vec<_> = built.map(|component| component.name.as_str()).collect();
+    if names.is_empty() {
+        "No component has one".to_owned()
+    } else {
+        format!("These have one: {}", names.join(", "))
+    }
+}
+
+/// The environment that children get.
+pub(in crate::cli::deployment) fn environment(context: &Context) -> Environment {
+    context.environment().iter().cloned().collect()
+}
+
+/// The engine, or what to do to have one.
+pub(in crate::cli::deployment) fn engine(environment: &Environment) -> Result<Engine, CommandError> {
+    Engine::find(environment).map_err(|error| {
+        let shown = CommandError::new(exit::USAGE, "preflight", error.to_string());
+        shown.hint(Hint::note(match error {
+            EngineError::Unknown(_) => "Unset it to take the first that is there",
+            EngineError::NoneFound | EngineError::Missing(_) => {
+                "Install one of them (Debian: apt-get install buildah), or set ATMOS_CONTAINER_ENGINE to the one to use"
+            }
+        }))
+    })
+}

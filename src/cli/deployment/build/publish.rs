@@ -1,0 +1,133 @@
+//! What a build leaves in the ledger: records, the SBOM of the deployment, and where each image comes from. All of it
+//! arrives in one push.
+
+use std::path::Path;
+
+use super::Args;
+use super::act::Finished;
+use super::prepare::Prepared;
+use crate::build::{Provenance, statement};
+use crate::cli::context::Context;
+use crate::cli::deployment::attach::sbom_edit;
+use crate::cli::error::CommandError;
+use crate::deployment::build_report::BuildStatus;
+use crate::deployment::{BuildRecord, Component, ComponentKind, NoteNamespace};
+use crate::git::redact::redact_urls;
+use crate::ledger::{NoteEdit, Publication};
+use crate::sbom::{self, Bill, BilledComponent, Package, ReadError};
+
+/// What was published.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Published {
+    /// How many components and dependencies the SBOM has; absent where none was attached.
+    pub(super) sbom: Option<(usize, usize)>,
+}
+
+pub(super) fn publish(
+    args: &Args,
+    context: &Context,
+    prepared: &Prepared<'_>,
+    finished: &[Finished],
+    engine: &str,
+    checkout: &Path,
+) -> Result<Published, CommandError> {
+    let built: Vec<_> =
+        finished.iter().filter_map(|done| Some((done, record(prepared, done, engine)?))).collect();
+    if built.is_empty() {
+        return Ok(Published::default());
+    }
+    let mut components: Vec<_> = built
+        .iter()
+        .map(|(done, record)| BilledComponent {
+            component: record.component.clone(),
+            kind: ComponentKind::Nixpack,
+            image: Some(record.image.clone()),
+            packages: done.packages.clone(),
+        })
+        .collect();
+    // Of some images alone, nothing else is said.
+    if args.component.is_empty() {
+        let others = prepared.deployment.components.iter();
+        let others = others.filter(|component| component.kind != ComponentKind::Nixpack);
+        components.extend(others.map(|component| other(context, prepared, component, checkout)));
+    }
+    let bill = Bill {
+        deployment: &prepared.deployment.name,
+        commit: &prepared.commit,
+        generated_at: context.now(),
+        components,
+    };
+    let bom = bill.to_bom();
+    let summary = sbom::summarise(&bom);
+    let repository = remote_address(prepared);
+    let statements: Vec<_> = built
+        .iter()
+        .map(|(done, record)| {
+            let job = prepared.jobs.iter().find(|job| job.component == record.component);
+            let provenance = Provenance {
+                record,
+                repository: repository.as_deref(),
+                source: job.map_or(".", |job| job.settings.source.as_str()),
+                started_at: done.started_at,
+            };
+            statement(provenance).to_string()
+        })
+        .collect();
+    let notes = vec![
+        sbom_edit(&prepared.deployment, prepared.commit.clone(), &bom),
+        NoteEdit::lines(NoteNamespace::Provenance, prepared.commit.clone(), &statements),
+    ];
+    let builds = built.into_iter().map(|(_, record)| record).collect();
+    prepared.ledger.publish(&prepared.deployment.name, &Publication { notes, builds })?;
+    Ok(Published { sbom: Some((summary.components.len(), summary.dependencies.len())) })
+}
+
+/// The record of an image that was pushed.
+fn record(prepared: &Prepared<'_>, done: &Finished, engine: &str) -> Option<BuildRecord> {
+    let build = &done.build;
+    let job = prepared.jobs.iter().find(|job| job.component == build.component)?;
+    let image = build.image.clone().filter(|_| build.status == BuildStatus::Built)?;
+    Some(BuildRecord {
+        deployment: prepared.deployment.name.clone(),
+        component: build.component.clone(),
+        target: prepared.target.clone(),
+        commit: prepared.commit.clone(),
+        image,
+        tag: Some(job.name.tag.clone()),
+        inputs: job.inputs.clone(),
+        builder: build.builder.clone(),
+        engine: engine.to_owned(),
+        built_by: prepared.run.actor.clone(),
+        // In whole seconds, as all times of the ledger.
+        timestamp: jiff::Timestamp::from_second(prepared.ledger.now().as_second()).unwrap_or_default(),
+        run_id: prepared.run.id.clone(),
+    })
+}
+
+/// What a component that has no image is made of.
+fn other(
+    context: &Context,
+    prepared: &Prepared<'_>,
+    component: &Component,
+    checkout: &Path,
+) -> BilledComponent {
+    let config = &prepared.project.config;
+    let folder = checkout.join(config.components_directory(component.kind)).join(component.folder());
+    let (packages, problems): (Vec<Package>, Vec<ReadError>) = match component.kind {
+        ComponentKind::Terraform => sbom::modules_and_providers(checkout, &folder),
+        ComponentKind::Helmfile => sbom::charts(&folder),
+        ComponentKind::Command | ComponentKind::Nixpack => (Vec::new(), Vec::new()),
+    };
+    for problem in problems {
+        context.warn(&format!("{}: {problem}", component.name));
+    }
+    BilledComponent { component: component.name.clone(), kind: component.kind, image: None, packages }
+}
+
+/// The address of the repository that the source is in, without credentials.
+fn remote_address(prepared: &Prepared<'_>) -> Option<String> {
+    let remote = prepared.ledger.remote()?;
+    let address = prepared.repository.git().verb("remote").args(["get-url", "--", remote]).run().ok()?;
+    let address = redact_urls(String::from_utf8_lossy(&address).trim());
+    Some(address.replace("***@", "")).filter(|address| !address.is_empty())
+}

@@ -1,0 +1,45 @@
+//! Images that are not in their registry, found before anything is applied.
+
+use std::collections::BTreeMap;
+
+use super::carry_out::Undertaking;
+use crate::build::{ImageReference, Presence, Registry};
+use crate::cli::error::{CommandError, exit};
+use crate::deployment::rollout_plan::RolloutPlan;
+use crate::render::document::error::Hint;
+
+impl Undertaking<'_, '_> {
+    /// Asks the registries for the images that are about to be deployed. One that is missing is an error; a registry
+    /// that does not say so is warned about: a rollout job need not be allowed to pull.
+    pub(super) fn check_images(
+        &self,
+        plan: &RolloutPlan,
+        images: &BTreeMap<String, String>,
+    ) -> Result<(), CommandError> {
+        if images.is_empty() || self.context.global().offline {
+            return Ok(());
+        }
+        let internal = |error: String| CommandError::internal(error);
+        let registry = Registry::new(&self.environment()).map_err(|error| internal(error.to_string()))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| internal(error.to_string()))?;
+        let mut missing = Vec::new();
+        for (component, image) in images {
+            let Some(reference) = ImageReference::parse(image) else { continue };
+            match runtime.block_on(registry.presence(&reference)) {
+                Presence::Present => {}
+                Presence::Missing => missing.push(format!("{component}: {image}")),
+                Presence::Unknown(reason) => tracing::warn!(image, reason, "the registry does not say"),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let what = if missing.len() == 1 { "an image that is" } else { "images that are" };
+        let message = format!("{} to {} needs {what} not in the registry", plan.deployment, plan.target);
+        Err(CommandError::new(exit::FAILED, "image_missing", message).details(missing).hint(Hint::command(
+            "To build what is checked out anew",
+            format!("atmos deployment build {} --target {}", plan.deployment, plan.target),
+        )))
+    }
+}

@@ -1,0 +1,241 @@
+//! `atmos deployment test`: the tests of a commit's components, run in the images that were built of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+use super::attach::reachable;
+use super::build::{commit_of, engine, environment};
+use super::rollout::{cancellation, definition_at};
+use crate::build::{BuildError, Engine, Surroundings, TestOutcome, TestRun, run_tests};
+use crate::cancellation::Cancellation;
+use crate::cli::context::{Context, known_component, known_target};
+use crate::cli::error::{CommandError, exit};
+use crate::component::{Environment, Masks, Stream};
+use crate::deployment::names::ComponentReference;
+use crate::deployment::{Component, ComponentKind, Deployment, DeploymentName, NoteNamespace, TargetName};
+use crate::ledger::{NoteEdit, Publication};
+use crate::render;
+use crate::render::document::error::Hint;
+use crate::render::document::test::{TestResult, TestedComponent};
+use crate::results::{self, Recording, ResultsError, report_of_command, write_report};
+
+/// Run the tests of components in the images that were built of a commit
+///
+/// A component's tests are the command settings.nixpack.test. It finds the name of the file that its JUnit report is
+/// expected in as `ATMOS_JUNIT_XML`; a command that writes none counts as one test. The results are noted on the commit.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  atmos deployment test payment-service --target dev
+  atmos deployment test payment-service --target dev --component api --junit-xml junit.xml
+  atmos deployment test payment-service --target dev --component api --command \"npm test\"")]
+pub struct Args {
+    /// The deployment
+    deployment: DeploymentName,
+    /// The target whose images are tested; the deployment's default target where it has one
+    #[arg(long, value_name = "TARGET")]
+    target: Option<TargetName>,
+    /// Only this component; may be given several times
+    #[arg(long, value_name = "COMPONENT")]
+    component: Vec<ComponentReference>,
+    /// Test this commit instead of the one that is checked out
+    #[arg(long, value_name = "COMMIT")]
+    git_sha: Option<String>,
+    /// Run this instead of the components' own tests; blanks separate its arguments, no shell reads it
+    #[arg(long, value_name = "COMMAND")]
+    command: Option<String>,
+    /// Write the results of all components to this file too, as one JUnit report
+    #[arg(long, value_name = "FILE")]
+    junit_xml: Option<PathBuf>,
+}
+
+/// A component whose tests can be run.
+struct Testable<'d> {
+    component: &'d Component,
+    image: String,
+    command: Vec<String>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let policy = project.deployment(context, &args.deployment)?;
+    let target = args.target.clone().or_else(|| policy.context.default_target.clone());
+    let target = target.ok_or_else(|| CommandError::usage("which target? Name one with --target"))?;
+    known_target(&policy, &target)?;
+    let ledger = context.ledger(&repository, &project.config)?;
+    reachable(context, &ledger)?;
+    let (commit, _) = commit_of(context, &repository, &ledger, args.git_sha.as_deref(), false)?;
+    let deployment = definition_at(context, &repository, &project, &args.deployment, &commit, &target)?;
+    let components = wanted(args, &deployment)?;
+    let asked: Vec<_> = components.iter().map(|(built, _)| (built.name.clone(), commit.clone())).collect();
+    let images = ledger.built_images(&deployment.name, &asked)?;
+    let mut testable = Vec::new();
+    for (component, command) in components {
+        let Some(build) = images.get(&component.name) else {
+            let message = format!("no image of {} was built of commit {}", component.name, commit.short());
+            let build = format!("atmos deployment build {} --target {target}", deployment.name);
+            return Err(CommandError::new(exit::FAILED, "not_built", message)
+                .hint(Hint::command("To build it first", build)));
+        };
+        testable.push(Testable { component, image: build.image.clone(), command });
+    }
+    let environment = environment(context);
+    let engine = engine(&environment)?;
+    context.streams().note(&format!("Testing {} for target {target}...\n\n", deployment.name));
+    let cancellation = cancellation(context);
+    let by = context.actor(&repository);
+    let mut tested = Vec::new();
+    let (mut lines, mut reports) = (Vec::new(), BTreeMap::new());
+    for testable in &testable {
+        let outcome = run_one(context, testable, &engine, &environment, &cancellation)?;
+        let recording = Recording {
+            component: Some(testable.component.name.clone()),
+            recorded_at: context.now(),
+            recorded_by: by.clone(),
+        };
+        let (entry, report) = entry(testable, &outcome, &recording)?;
+        let component = TestedComponent {
+            component: testable.component.name.clone(),
+            image: testable.image.clone(),
+            succeeded: outcome.failure.is_none() && entry.summary.succeeded(),
+            error: outcome.failure.as_ref().map(ToString::to_string),
+            summary: entry.summary.clone(),
+            duration_seconds: outcome.duration.as_secs_f64(),
+        };
+        context.streams().note(&render::test::line(&component));
+        tested.push(component);
+        lines.push(entry.to_line());
+        reports.insert(testable.component.name.to_string(), report);
+    }
+    let note = NoteEdit::lines(NoteNamespace::TestResults, commit.clone(), &lines);
+    ledger.publish(&deployment.name, &Publication { notes: vec![note], builds: Vec::new() })?;
+    if let Some(file) = &args.junit_xml {
+        write(context, file, &reports)?;
+    }
+    let succeeded = tested.iter().all(|component| component.succeeded);
+    let result = TestResult { deployment: deployment.name, target, commit, succeeded, components: tested };
+    context.print(&result, render::test::text)?;
+    context.say_warnings(&ledger);
+    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) })
+}
+
+/// The components that are to be tested, each with its command. Without names, those that have tests.
+fn wanted<'d>(
+    args: &Args,
+    deployment: &'d Deployment,
+) -> Result<Vec<(&'d Component, Vec<String>)>, CommandError> {
+    let given: Option<Vec<String>> =
+        args.command.as_ref().map(|command| command.split_whitespace().map(str::to_owned).collect());
+    if given.as_ref().is_some_and(Vec::is_empty) {
+        return Err(CommandError::usage("--command is empty"));
+    }
+    let own = |component: &Component| {
+        let nixpack = component.settings.nixpack.as_ref();
+        nixpack.map(|nixpack| nixpack.test.clone()).filter(|test| !test.is_empty())
+    };
+    let mut components = Vec::new();
+    for reference in &args.component {
+        let component = known_component(deployment, reference)?;
+        let Some(command) = given.clone().or_else(|| own(component)) else {
+            let message = format!("{} has no tests", component.name);
+            return Err(CommandError::new(exit::USAGE, "no_tests", message)
+                .hint(Hint::note("Set settings.nixpack.test of the component, or name a --command")));
+        };
+        if component.kind != ComponentKind::Nixpack {
+            let message =
+                format!("{} is a {} component: there is no image to test", component.name, component.kind);
+            return Err(CommandError::usage(message));
+        }
+        components.push((component, command));
+    }
+    if args.component.is_empty() {
+        let built = deployment.components.iter().filter(|component| component.kind == ComponentKind::Nixpack);
+        components.extend(built.filter_map(|one| Some((one, given.clone().or_else(|| own(one))?))));
+    }
+    if components.is_empty() {
+        let message = format!("no component of {} has tests", deployment.name);
+        return Err(CommandError::new(exit::USAGE, "no_tests", message)
+            .hint(Hint::note("Set settings.nixpack.test of a component, or name a --command")));
+    }
+    Ok(components)
+}
+
+fn run_one(
+    context: &Context,
+    testable: &Testable<'_>,
+    engine: &Engine,
+    environment: &Environment,
+    cancellation: &Cancellation,
+) -> Result<TestOutcome, CommandError> {
+    let runtime = Runtime::new().map_err(|error| CommandError::internal(error.to_string()))?;
+    let folder =
+        tempfile::tempdir().map_err(|error| CommandError::new(exit::FAILED, "files", error.to_string()))?;
+    let (streams, verbose) = (context.progress_streams(), context.global().verbose);
+    let name = testable.component.name.to_string();
+    let log = move |_: Stream, line: &str| {
+        if verbose {
+            streams.note(&render::test::output(&name, line));
+        }
+    };
+    let outcome = runtime.block_on(run_tests(TestRun {
+        image: &testable.image,
+        command: &testable.command,
+        folder: folder.path(),
+        engine,
+        surroundings: Surroundings {
+            environment,
+            log: &log,
+            masks: &Masks::default(),
+            cancellation,
+            on_step: &|_| {},
+        },
+    }));
+    outcome.map_err(|error| {
+        let code = if error.is_cancelled() { exit::INTERRUPTED } else { exit::FAILED };
+        let tail = match &error {
+            BuildError::Process { source, .. } => source.tail().to_vec(),
+            _ => Vec::new(),
+        };
+        CommandError::new(code, "tests_not_run", format!("{}: {error}", testable.component.name))
+            .details(tail)
+    })
+}
+
+/// What is noted of a run, and its report.
+fn entry(
+    testable: &Testable<'_>,
+    outcome: &TestOutcome,
+    recording: &Recording,
+) -> Result<(results::ResultsEntry<results::TestSummary>, String), CommandError> {
+    let unusable = |error: ResultsError| {
+        let message = format!("the report of {} cannot be used: {error}", testable.component.name);
+        CommandError::new(exit::FAILED, "unusable_report", message)
+    };
+    let report = match &outcome.report {
+        Some(report) => report.clone(),
+        None => synthetic(testable, outcome.duration, outcome).into_bytes(),
+    };
+    let entry = results::test_results(&report, recording).map_err(unusable)?;
+    Ok((entry, String::from_utf8_lossy(&report).into_owned()))
+}
+
+/// The report of a command that wrote none.
+fn synthetic(testable: &Testable<'_>, duration: Duration, outcome: &TestOutcome) -> String {
+    let failure = outcome.failure.as_ref().map(|error| {
+        let tail = error.tail().join("\n");
+        format!("{error}\n{tail}")
+    });
+    report_of_command(&testable.command.join(" "), duration, failure.as_deref())
+}
+
+fn write(context: &Context, file: &Path, reports: &BTreeMap<String, String>) -> Result<(), CommandError> {
+    let parts = reports.iter().map(|(component, report)| (component.as_str(), report.as_str()));
+    let xml = write_report(parts).map_err(|error| CommandError::internal(error.to_string()))?;
+    std::fs::write(context.directory().join(file), xml).map_err(|error| {
+        CommandError::new(exit::FAILED, "files", format!("cannot write {}: {error}", file.display()))
+    })
+}

@@ -1,0 +1,99 @@
+//! What happens while images are built, and what came of it.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{CommitId, ComponentName, DeploymentName, TargetName};
+
+/// What a build is at with one component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BuildStep {
+    /// Finding out how to build it.
+    Planning,
+    Building,
+    Pushing,
+    /// Finding out what it is made of.
+    Billing,
+}
+
+/// How a component's build ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BuildStatus {
+    Built,
+    /// The same was built of this commit before.
+    Reused,
+    /// A dry run: nothing was built.
+    Planned,
+    Failed,
+    Cancelled,
+}
+
+/// One component's build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentBuild {
+    pub component: ComponentName,
+    pub status: BuildStatus,
+    /// `registry/name:tag`.
+    pub name: String,
+    /// `registry/name@sha256:…`; absent where nothing was pushed.
+    pub image: Option<String>,
+    /// The engine's own id of an image that was not pushed.
+    pub local_id: Option<String>,
+    /// What wrote the recipe: `nixpacks 1.41.0`, `Dockerfile`.
+    pub builder: String,
+    pub duration: Duration,
+    pub error: Option<String>,
+    /// The recipe of a dry run.
+    pub recipe: Option<String>,
+}
+
+impl ComponentBuild {
+    /// The digest that the image goes by: the registry's, else the engine's own.
+    #[must_use]
+    pub fn digest(&self) -> Option<&str> {
+        let of_registry = self.image.as_deref().and_then(|image| image.rsplit_once('@'));
+        of_registry.map(|(_, digest)| digest).or(self.local_id.as_deref())
+    }
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildEvent {
+    Started {
+        deployment: DeploymentName,
+        target: TargetName,
+        commit: CommitId,
+        dry_run: bool,
+        names: Vec<ComponentName>,
+    },
+    ComponentStarted {
+        component: ComponentName,
+    },
+    Step {
+        component: ComponentName,
+        step: BuildStep,
+    },
+    /// A line that the builder or the engine printed.
+    Output {
+        component: ComponentName,
+        line: String,
+        is_error: bool,
+    },
+    ComponentFinished(ComponentBuild),
+    Finished,
+}
+
+impl BuildStep {
+    /// The step in words.
+    #[must_use]
+    pub const fn as_words(self) -> &'static str {
+        match self {
+            Self::Planning => "detecting project type",
+            Self::Building => "building container",
+            Self::Pushing => "pushing to registry",
+            Self::Billing => "generating SBOM",
+        }
+    }
+}
