@@ -407,6 +407,12 @@ impl Project<'_> {
         Ok(ImportedStacks::new(CommitFiles::new(repository, repository.head()?)?, &self.config))
     }
 
+    /// Says where deployments come from, to whoever sees an empty table.
+    pub fn say_there_are_none(&self, context: &Context) {
+        let directory = self.config.deployments_directory();
+        context.streams().note(&format!("No deployments yet: each is a file {directory}/<name>.yaml\n"));
+    }
+
     /// A deployment by its name; its warnings are said.
     pub fn deployment(&self, context: &Context, name: &DeploymentName) -> Result<Deployment, CommandError> {
         let Loaded { deployment, warnings, .. } = config::load_deployment(&*self.source, &self.config, name)?;

@@ -260,6 +260,15 @@ fn a_newest_record_of_a_future_version_is_reported_and_skipped() {
 }
 
 #[test]
+fn a_repository_without_deployments_is_told_where_they_would_be() {
+    let environment = TestEnvironment::new();
+    let checkout = environment.empty_repository("empty", &[]);
+    for line in ["deployment status", "deployment list"] {
+        checkout.atmos(line).succeeded().says("No deployments yet: each is a file deployments/<name>.yaml");
+    }
+}
+
+#[test]
 fn without_a_repository_there_is_nothing_to_ask() {
     let environment = TestEnvironment::new();
     let nowhere = Checkout::new(&environment, environment.path("home"));

@@ -73,6 +73,9 @@ fn deployments(
     project: &Project<'_>,
 ) -> Result<ExitCode, CommandError> {
     let LoadedAll { deployments, problems } = load_all(&*project.source, &project.config)?;
+    if deployments.is_empty() {
+        project.say_there_are_none(context);
+    }
     let ledger = context.ledger(repository, &project.config)?;
     let snapshot = context.snapshot(&ledger, &Scope::All)?;
     say_left_out(context, &problems);

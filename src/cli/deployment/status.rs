@@ -82,6 +82,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
             })
             .collect::<Result<_, _>>()?
     };
+    if deployments.is_empty() {
+        project.say_there_are_none(context);
+    }
     context.print(&DeploymentStatus { deployments }, render::status::text)?;
     context.say_warnings(&ledger);
     let found = findings.iter().any(|found| found.unhealthy || found.drift == Drift::Found);
