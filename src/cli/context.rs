@@ -477,6 +477,20 @@ pub fn known_target(deployment: &Deployment, target: &TargetName) -> Result<(), 
     })
 }
 
+/// The target that a command is about: the named one, or the deployment's default.
+pub fn chosen_target(
+    deployment: &Deployment,
+    named: Option<&TargetName>,
+) -> Result<TargetName, CommandError> {
+    let target = named.or(deployment.context.default_target.as_ref()).ok_or_else(|| {
+        let known: Vec<_> = deployment.targets.keys().map(TargetName::as_str).collect();
+        let listed = format!("{} has {}", deployment.name, known.join(", "));
+        CommandError::usage("which target? Name one with --target").hint(Hint::note(listed))
+    })?;
+    known_target(deployment, target)?;
+    Ok(target.clone())
+}
+
 /// The component that a reference means, or an error with the nearest name.
 pub fn known_component<'d>(
     deployment: &'d Deployment,

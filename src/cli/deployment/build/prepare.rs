@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Args;
 use crate::build::{BuildSettings, Engine, EngineError, ImageName, SettingsError};
-use crate::cli::context::{Context, Project, known_component, known_target};
+use crate::cli::context::{Context, Project, chosen_target, known_component};
 use crate::cli::deployment::attach::reachable;
 use crate::cli::deployment::rollout::{Run, context_values, definition_at, run_of};
 use crate::cli::error::{CommandError, exit};
@@ -52,7 +52,7 @@ pub(super) fn prepare<'r>(
     project: &'r Project<'r>,
 ) -> Result<Prepared<'r>, CommandError> {
     let policy = project.deployment(context, &args.deployment)?;
-    let target = target(args, &policy)?;
+    let target = chosen_target(&policy, args.target.as_ref())?;
     let ledger = context.ledger(repository, &project.config)?;
     if !args.plan && !args.skip_push {
         reachable(context, &ledger)?;
@@ -87,13 +87,6 @@ pub(super) fn prepare<'r>(
         return Err(CommandError::new(exit::USAGE, "nothing_to_build", message));
     }
     Ok(Prepared { repository, project, ledger, deployment, target, commit, jobs, run })
-}
-
-fn target(args: &Args, policy: &Deployment) -> Result<TargetName, CommandError> {
-    let target = args.target.clone().or_else(|| policy.context.default_target.clone());
-    let target = target.ok_or_else(|| CommandError::usage("which target? Name one with --target"))?;
-    known_target(policy, &target)?;
-    Ok(target)
 }
 
 /// The commit that is meant, and the branch that is checked out. Changes that are in no commit are not built.

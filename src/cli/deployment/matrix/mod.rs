@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::ci::matrix::{self, FanOut, MatrixError, Template};
-use crate::cli::context::{CommitSource, Context, known_component, known_target};
+use crate::cli::context::{CommitSource, Context, chosen_target, known_component};
 use crate::cli::error::{CommandError, exit};
 use crate::cli::revision::resolve_commit;
 use crate::config::load_deployment;
@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     // What is rolled out is a commit, and what it is made of is read from there.
     let source = CommitSource::new(&repository, commit.clone())?;
     let deployment = load_deployment(&source, &project.config, &args.deployment)?.deployment;
-    let target = target(args, &deployment)?;
+    let target = chosen_target(&deployment, args.target.as_ref())?;
     let mut chosen = chosen(args, &deployment)?;
     if args.changed {
         let scope = Scope::Targets(args.deployment.clone(), vec![target.clone()]);
@@ -112,13 +112,6 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     context.streams().data(&text(args, context, &target, &jobs)?)?;
     context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
-}
-
-fn target(args: &Args, deployment: &Deployment) -> Result<TargetName, CommandError> {
-    let target = args.target.clone().or_else(|| deployment.context.default_target.clone());
-    let target = target.ok_or_else(|| CommandError::usage("which target? Name one with --target"))?;
-    known_target(deployment, &target)?;
-    Ok(target)
 }
 
 fn chosen(args: &Args, deployment: &Deployment) -> Result<BTreeSet<ComponentName>, CommandError> {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::Args;
 use crate::ci::Job;
 use crate::cli::args::KeyValue;
-use crate::cli::context::{CommitSource, Context, Project, known_component, known_target};
+use crate::cli::context::{CommitSource, Context, Project, chosen_target, known_component, known_target};
 use crate::cli::error::{CommandError, exit};
 use crate::cli::revision::resolve_commit;
 use crate::config::load_deployment;
@@ -56,7 +56,7 @@ pub(super) fn prepare<'r>(
     project: &'r Project<'r>,
 ) -> Result<Prepared<'r>, CommandError> {
     let policy = project.deployment(context, &args.deployment)?;
-    let target = target(args, &policy)?;
+    let target = chosen_target(&policy, args.target.as_ref())?;
     let ledger = context.ledger(repository, &project.config)?;
     if context.global().offline && ledger.remote().is_some() && !args.plan {
         return Err(CommandError::usage("a rollout takes its locks on the remote, which --offline forbids")
@@ -99,19 +99,6 @@ pub(super) fn prepare<'r>(
         branch,
         digest,
     })
-}
-
-fn target(args: &Args, policy: &Deployment) -> Result<TargetName, CommandError> {
-    let target = args.target.clone().or_else(|| policy.context.default_target.clone()).ok_or_else(|| {
-        let names: Vec<_> = policy.targets.keys().map(TargetName::as_str).collect();
-        CommandError::usage("which target? Name one with --target").hint(Hint::note(format!(
-            "{} has {}",
-            policy.name,
-            names.join(", ")
-        )))
-    })?;
-    known_target(policy, &target)?;
-    Ok(target)
 }
 
 /// What is rolled out, and the branch that is checked out.
