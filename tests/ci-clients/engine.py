@@ -59,6 +59,16 @@ class Engine:
         else:
             raise Unavailable(f"podman has no storage that works here: {why.stdout}")
 
+        atexit.register(self.leave)
+
+    def leave(self):
+        """Leaves nothing running and nothing mounted, so that the folder can be removed."""
+        self.podman("rm", "--all", "--force", check=False)
+        mounts = [line.split()[1] for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
+        for mount in reversed(mounts):
+            if mount.startswith(f"{self.folder}/"):
+                run("umount", mount, check=False)
+
     def podman(self, *arguments, **options):
         return run("podman", *arguments, env=self.environment, **options)
 
