@@ -93,6 +93,32 @@ fn an_image_reaches_its_users_by_digest_and_is_promoted_as_it_is() {
 }
 
 #[test]
+fn an_image_that_requires_an_sbom_is_not_deployed_without() {
+    let environment = TestEnvironment::new();
+    let checkout = shop(&environment, "digest");
+    let file = std::fs::read_to_string(checkout.path.join("deployments/shop.yaml")).unwrap();
+    let settings = "      worker: { settings: { nixpack: { sbom: { require: true } } } }";
+    checkout.write("deployments/shop.yaml", &file.replace("      worker: {}", settings));
+    checkout.commit("Require an SBOM");
+    record_builds(&checkout);
+    let run = checkout.atmos("deployment rollout shop --target dev").refused(3, "needs an SBOM");
+    assert!(run.stderr.contains("worker at commit "), "{}", run.report());
+    // One of another component does not do.
+    let attach = |component: &str| {
+        checkout.write("sbom.json", r#"{"bomFormat": "CycloneDX", "specVersion": "1.5", "components": []}"#);
+        let line = format!("deployment attach shop sbom --component {component} --file sbom.json");
+        checkout.atmos(&line).succeeded();
+        std::fs::remove_file(checkout.path.join("sbom.json")).unwrap();
+    };
+    attach("api");
+    checkout.atmos("deployment rollout shop --target dev").refused(3, "needs an SBOM");
+    assert_eq!(applied(&environment), [""; 0]);
+    attach("worker");
+    checkout.atmos("deployment rollout shop --target dev").succeeded();
+    assert_eq!(applied(&environment).len(), 4);
+}
+
+#[test]
 fn promoted_by_tag_an_image_is_that_of_the_targets_registry() {
     let environment = TestEnvironment::new();
     let checkout = shop(&environment, "tag");

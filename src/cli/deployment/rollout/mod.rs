@@ -10,6 +10,7 @@ mod prepare;
 mod refusal;
 mod registry;
 mod report;
+mod required_sboms;
 mod signals;
 mod stacks;
 mod surroundings;

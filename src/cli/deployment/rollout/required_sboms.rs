@@ -1,0 +1,73 @@
+//! Images that must not be deployed without an SBOM (`settings.nixpack.sbom.require`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::carry_out::Undertaking;
+use crate::cli::error::{CommandError, exit};
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
+use crate::deployment::{CommitId, Deployment, NoteNamespace};
+use crate::render::document::error::Hint;
+use crate::sbom::{self, Bom};
+
+impl Undertaking<'_, '_> {
+    /// Refuses a rollout of images that need an SBOM and have none on their commit.
+    pub(super) fn check_sboms(
+        &self,
+        plan: &RolloutPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
+    ) -> Result<(), CommandError> {
+        let needs_one = |planned: &&ComponentPlan| {
+            let deployment = definitions.get(&planned.commit);
+            let component = deployment.and_then(|deployment| deployment.component(&planned.component));
+            component
+                .and_then(|component| component.settings.nixpack.as_ref())
+                .is_some_and(|settings| settings.sbom_required)
+        };
+        let needed: Vec<_> = plan.components.iter().filter(needs_one).collect();
+        if needed.is_empty() {
+            return Ok(());
+        }
+        let commits: BTreeSet<_> = needed.iter().map(|planned| planned.commit.clone()).collect();
+        let ledger = &self.prepared.ledger;
+        let (notes, freshness) = ledger.notes_of(&plan.deployment, NoteNamespace::Sbom, &commits)?;
+        self.context.say_freshness(ledger, &freshness);
+        let mut missing = Vec::new();
+        for planned in needed {
+            let is_there = match notes.get(&planned.commit) {
+                Some(note) => lists(note, planned).map_err(|reason| {
+                    let commit = planned.commit.short();
+                    let message = format!("the SBOM of commit {commit} cannot be read: {reason}");
+                    CommandError::new(exit::FAILED, "note_unreadable", message)
+                })?,
+                None => false,
+            };
+            if !is_there {
+                missing.push(format!("{} at commit {}", planned.component, planned.commit.short()));
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let (deployment, target) = (&plan.deployment, &plan.target);
+        let message = format!("{deployment} to {target} needs an SBOM of every image that requires one");
+        Err(CommandError::new(exit::REFUSED, "sbom_missing", message)
+            .details(missing)
+            .hint(Hint::command(
+                "To build what is checked out, with its SBOM",
+                format!("atmos deployment build {deployment} --target {target}"),
+            ))
+            .hint(Hint::command(
+                "To attach one that another tool wrote",
+                format!(
+                    "atmos deployment attach {deployment} sbom --component <component> --file sbom.cdx.json"
+                ),
+            )))
+    }
+}
+
+/// Whether a commit's SBOM is about a component too.
+fn lists(note: &[u8], planned: &ComponentPlan) -> Result<bool, String> {
+    let bom = Bom::parse(note).map_err(|error| error.to_string())?;
+    let components = sbom::summarise(&bom).components;
+    Ok(components.iter().any(|listed| listed.name == planned.component.as_str()))
+}
