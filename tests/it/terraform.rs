@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Checkout, Remote, TestEnvironment, has_tool};
+use crate::ci_reports::pull_request;
+use crate::support::{Checkout, CiJob, Platform, Remote, TestEnvironment, has_tool};
 
 const SECRET: &str = "hunter2-in-no-log";
 
@@ -279,6 +280,20 @@ fn a_sensitive_output_is_shown_nowhere() {
     for run in runs {
         let run = run.succeeded();
         assert!(!run.stdout.contains(SECRET) && !run.stderr.contains(SECRET), "{}", run.report());
+    }
+    // A job tells the platform more than that.
+    if let Some(platform) = Platform::start() {
+        write_code(&checkout, "2");
+        let head = checkout.commit("Version 2");
+        let job = CiJob::github(&checkout, "pull_request").with("GITHUB_API_URL", platform.github());
+        let job = job.event(&pull_request("acme/shop", &head));
+        let job = job.input("command", "rollout").input("deployment", "shop").input("target", "dev");
+        let run = job.run().succeeded();
+        let comments = platform.told("comments");
+        assert_eq!(comments.len(), 1, "{}", run.report());
+        for text in [comments[0].to_string(), job.summary(), job.output("json"), run.stderr] {
+            assert!(!text.is_empty() && !text.contains(SECRET), "{text}");
+        }
     }
     assert_eq!(output(&checkout, "dev", "app", "password"), SECRET, "terraform knows it");
     for repository in [&checkout.path, &remote.path] {
