@@ -97,8 +97,11 @@ fn an_image_that_requires_an_sbom_is_not_deployed_without() {
     let environment = TestEnvironment::new();
     let checkout = shop(&environment, "digest");
     let file = std::fs::read_to_string(checkout.path.join("deployments/shop.yaml")).unwrap();
-    let settings = "      worker: { settings: { nixpack: { sbom: { require: true } } } }";
-    checkout.write("deployments/shop.yaml", &file.replace("      worker: {}", settings));
+    let health = "{ http: { url: 'http://127.0.0.1:9' }, timeout: 1s, required: false }";
+    let settings = format!(
+        "      worker: {{ settings: {{ nixpack: {{ sbom: {{ require: true }} }}, health: {health} }} }}"
+    );
+    checkout.write("deployments/shop.yaml", &file.replace("      worker: {}", &settings));
     checkout.commit("Require an SBOM");
     record_builds(&checkout);
     let run = checkout.atmos("deployment rollout shop --target dev").refused(3, "needs an SBOM");
@@ -116,6 +119,10 @@ fn an_image_that_requires_an_sbom_is_not_deployed_without() {
     attach("worker");
     checkout.atmos("deployment rollout shop --target dev").succeeded();
     assert_eq!(applied(&environment).len(), 4);
+    // Whoever only looks at what runs needs none.
+    checkout.git(&["update-ref", "-d", "refs/notes/atmos/shop/sbom"]);
+    checkout.atmos("deployment rollout shop --target dev").refused(3, "needs an SBOM");
+    checkout.atmos("deployment status shop --target dev --check-health").exited(5);
 }
 
 #[test]

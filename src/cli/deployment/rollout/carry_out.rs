@@ -77,6 +77,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         self.announce(&plan, true);
         let mut checkouts = self.check_out(&plan)?;
         let rollout = self.rollout(&plan, definitions, &snapshot, Mode::Plan, &self.prepared.run.id, None)?;
+        self.check_artifacts(&plan, &rollout)?;
         let outcome = rollout::run(rollout, &checkouts, None, &self.cancellation, &self.events)?;
         self.finish(&plan, None, outcome, &mut checkouts)
     }
@@ -281,6 +282,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
     ) -> Result<ExitCode, CommandError> {
         let Locked { session, fresh, mut checkouts } = locked;
         let mut rollout = self.rollout(plan, definitions, &fresh, Mode::Apply, run_id, approval)?;
+        self.check_artifacts(plan, &rollout)?;
         rollout.done = recorded_by(run_id, plan, &fresh);
         if let Some(lock) = session.taken_over() {
             rollout.metadata.insert("lock_taken_over_from".to_owned(), lock.run_id.clone());

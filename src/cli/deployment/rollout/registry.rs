@@ -7,11 +7,19 @@ use crate::build::{ImageReference, Presence, Registry};
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::render::document::error::Hint;
+use crate::rollout::Rollout;
 
 impl Undertaking<'_, '_> {
+    /// Finds out before anything is applied what the images of a rollout lack. Whoever only looks at what runs needs none
+    /// of it.
+    pub(super) fn check_artifacts(&self, plan: &RolloutPlan, rollout: &Rollout) -> Result<(), CommandError> {
+        self.check_images(plan, &rollout.images)?;
+        self.check_sboms(plan, &rollout.definitions)
+    }
+
     /// Asks the registries for the images that are about to be deployed. One that is missing is an error; a registry
     /// that does not say so is warned about: a rollout job need not be allowed to pull.
-    pub(super) fn check_images(
+    fn check_images(
         &self,
         plan: &RolloutPlan,
         images: &BTreeMap<String, String>,
