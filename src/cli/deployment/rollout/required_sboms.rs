@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::carry_out::Undertaking;
+use crate::cli::deployment::sbom::parse;
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::{CommitId, Deployment, NoteNamespace};
@@ -34,11 +35,7 @@ impl Undertaking<'_, '_> {
         let mut missing = Vec::new();
         for planned in needed {
             let is_there = match notes.get(&planned.commit) {
-                Some(note) => lists(note, planned).map_err(|reason| {
-                    let commit = planned.commit.short();
-                    let message = format!("the SBOM of commit {commit} cannot be read: {reason}");
-                    CommandError::new(exit::FAILED, "note_unreadable", message)
-                })?,
+                Some(note) => lists(&parse(note, &planned.commit)?, planned),
                 None => false,
             };
             if !is_there {
@@ -66,8 +63,6 @@ impl Undertaking<'_, '_> {
 }
 
 /// Whether a commit's SBOM is about a component too.
-fn lists(note: &[u8], planned: &ComponentPlan) -> Result<bool, String> {
-    let bom = Bom::parse(note).map_err(|error| error.to_string())?;
-    let components = sbom::summarise(&bom).components;
-    Ok(components.iter().any(|listed| listed.name == planned.component.as_str()))
+fn lists(bom: &Bom, planned: &ComponentPlan) -> bool {
+    sbom::summarise(bom).components.iter().any(|listed| listed.name == planned.component.as_str())
 }

@@ -87,10 +87,7 @@ pub(in crate::cli) fn load(
             }
             continue;
         };
-        let bom = Bom::parse(note).map_err(|error| {
-            let message = format!("the SBOM of commit {} cannot be read: {error}", commit.short());
-            CommandError::new(exit::FAILED, "note_unreadable", message)
-        })?;
+        let bom = parse(note, commit)?;
         let part = match wanted {
             Some(wanted) => part(deployment, &bom, wanted),
             None => bom,
@@ -101,6 +98,14 @@ pub(in crate::cli) fn load(
         });
     }
     united.ok_or_else(|| no_sbom(deployment, subject))
+}
+
+/// Reads the note of a commit.
+pub(in crate::cli) fn parse(note: &[u8], commit: &CommitId) -> Result<Bom, CommandError> {
+    Bom::parse(note).map_err(|error| {
+        let message = format!("the SBOM of commit {} cannot be read: {error}", commit.short());
+        CommandError::new(exit::FAILED, "note_unreadable", message)
+    })
 }
 
 /// The part of a document that is about some components. What is of no component of the deployment is about all.

@@ -19,7 +19,7 @@ use crate::render::document;
 use crate::render::document::sbom::SbomSummary;
 use crate::sbom::{self, Bom};
 
-pub(in crate::cli) use load::{Subject, load, subject_of_target};
+pub(in crate::cli) use load::{Subject, load, parse, subject_of_target};
 
 /// Show what a deployment is made of: its software bill of materials
 ///
