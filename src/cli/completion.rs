@@ -7,7 +7,6 @@ use clap_complete::Shell;
 use super::context::Context;
 use super::error::CommandError;
 
-/// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The shell

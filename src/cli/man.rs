@@ -7,9 +7,7 @@ use super::error::CommandError;
 
 pub(super) fn run(context: &Context) -> Result<ExitCode, CommandError> {
     let mut page = Vec::new();
-    let mut command = super::command();
-    command.build();
-    render(&command, &mut page)?;
+    render(&super::whole_command(), &mut page)?;
     context.streams().data(&String::from_utf8_lossy(&page))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 pub mod args;
 mod completion;
 mod context;
+mod deferred;
 pub mod deployment;
 mod describe;
 mod error;
@@ -23,6 +24,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use args::GlobalArgs;
 use context::Context;
+use deferred::Deferred;
 pub use error::CommandError;
 
 /// Deployments tracked in Git itself: roll out, promote, roll back, and know what runs where.
@@ -42,13 +44,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Roll out deployments and answer what runs where
-    #[command(subcommand_required = true, arg_required_else_help = true)]
-    Deployment(Box<deployment::DeploymentArgs>),
+    Deployment(Box<Deferred<deployment::DeploymentArgs>>),
     /// Show what stacks say, as the working tree has them
-    #[command(subcommand_required = true, arg_required_else_help = true)]
-    Describe(describe::DescribeArgs),
+    Describe(Deferred<describe::DescribeArgs>),
     /// Print a completion script for a shell
-    Completion(completion::Args),
+    Completion(Deferred<completion::Args>),
     /// Print the manual page
     Man,
 }
@@ -97,9 +97,16 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches))
 }
 
-/// The command line's definition, for parsing, completion and the manual.
+/// The command line's definition, for parsing: each command's options are set up when it is called.
 fn command() -> clap::Command {
     Cli::command()
+}
+
+/// The whole definition, with the options of every command, to be walked through.
+fn whole_command() -> clap::Command {
+    let mut command = command();
+    command.build();
+    command
 }
 
 /// Called as `atmos-deployment`, the verbs come first: `atmos-deployment rollout …`.

@@ -20,10 +20,6 @@ use crate::render::document::error::Hint;
 use crate::results::{self, Recording, ResultsError};
 use crate::sbom::{self, Bom};
 
-/// Note files of other CI steps on a commit: SBOMs, results of tests and scans
-///
-/// What is noted already is added to, also while others add to the same commit. Of an SBOM, a component that is there
-/// already is replaced.
 #[derive(Debug, clap::Args)]
 #[command(allow_missing_positional = true)]
 #[command(after_help = "Examples:

@@ -15,7 +15,6 @@ use crate::deployment::{Component, DeploymentName, TargetName};
 use crate::render;
 use crate::render::document::describe::{DeploymentDescription, DescribedComponent};
 
-/// Show a deployment with everything resolved, on one target if one is named
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment describe payment-service

@@ -11,7 +11,6 @@ use crate::ledger::HistoryQuery;
 use crate::render;
 use crate::render::document::history::{DeploymentHistory, HistoryRecord};
 
-/// Show what was deployed to a target, newest first
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment history payment-service --target prod

@@ -15,7 +15,6 @@ use crate::ledger::Scope;
 use crate::render;
 use crate::render::document::list::{ComponentList, DeploymentItem, DeploymentList, TargetList};
 
-/// List deployments, targets or components
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment list

@@ -15,9 +15,6 @@ use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::document::locks::{LockItem, LockResult};
 
-/// Freeze a target, or keep everybody from some of its components
-///
-/// While a target is frozen, no rollout to it starts. Rollouts that are running go on, and are listed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment lock payment-service --target prod --reason \"Black Friday\"

@@ -9,7 +9,6 @@ use crate::ledger::Scope;
 use crate::render;
 use crate::render::document::locks::{LockItem, LockList};
 
-/// Show which locks are held: by rollouts, and to freeze targets
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment locks

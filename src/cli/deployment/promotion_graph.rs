@@ -13,7 +13,6 @@ use crate::ledger::Scope;
 use crate::render;
 use crate::render::document::promotion::PromotionGraph;
 
-/// Draw the promotion paths, and what runs on each target
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment promotion-graph payment-service

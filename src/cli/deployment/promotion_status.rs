@@ -11,7 +11,6 @@ use crate::ledger::Scope;
 use crate::render;
 use crate::render::document::promotion::PromotionStatus;
 
-/// Show what can be promoted now, and what is in the way
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment promotion-status payment-service")]

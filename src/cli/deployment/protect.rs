@@ -11,11 +11,6 @@ use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::document::protection::{ProtectionResult, RuleFound, RuleItem};
 
-/// Protect the ledger's tags on the hosting platform
-///
-/// On GitHub a ruleset, on GitLab protected tags: nobody changes or deletes a record. What the platform cannot protect is
-/// said. Which platform it is, the CI job tells, else the address of the remote; the token comes from `ATMOS_GITHUB_TOKEN`,
-/// `GITHUB_TOKEN` or `GH_TOKEN`, on GitLab from `ATMOS_GITLAB_TOKEN` or `GITLAB_TOKEN`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment protect --dry-run

@@ -13,10 +13,6 @@ use crate::deployment::names::ComponentReference;
 use crate::render::document::attach::Attached;
 use crate::results::Severity;
 
-/// Note what a scanner found on a commit, and count it by severity
-///
-/// The scanner is run by the CI; this takes its file. With --fail-on, findings of that severity or a worse one end with
-/// exit code 5, after they have been noted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment scan payment-service --component api --file grype.json

@@ -15,7 +15,6 @@ use crate::render;
 use crate::render::document::status::{DeploymentEntry, DeploymentStatus};
 use crate::rollout::Looks;
 
-/// Show what runs where, since when and why
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment status payment-service --target prod

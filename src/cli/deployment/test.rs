@@ -23,10 +23,6 @@ use crate::render::document::error::Hint;
 use crate::render::document::test::{TestResult, TestedComponent};
 use crate::results::{self, Recording, ResultsError, report_of_command, write_report};
 
-/// Run the tests of components in the images that were built of a commit
-///
-/// A component's tests are the command settings.nixpack.test. It finds the name of the file that its JUnit report is
-/// expected in as `ATMOS_JUNIT_XML`; a command that writes none counts as one test. The results are noted on the commit.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment test payment-service --target dev

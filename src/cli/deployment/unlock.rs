@@ -14,10 +14,6 @@ use crate::render::document::locks::{LockItem, UnlockResult};
 
 use super::lock::reachable;
 
-/// Take a lock away: a target's freeze, or the locks of some components
-///
-/// The lock of a rollout that may still be running is only taken away with --force. Where nothing is locked, there is
-/// nothing to do, and that is no error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment unlock payment-service --target prod

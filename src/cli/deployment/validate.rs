@@ -14,7 +14,6 @@ use crate::deployment::{Deployment, DeploymentName, promotion};
 use crate::render;
 use crate::render::document::validate::{Check, Problem, Severity, ValidatedDeployment, ValidationReport};
 
-/// Check the configuration; exit code 2 where it is not valid
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment validate payment-service

@@ -17,8 +17,8 @@ use super::context::Context;
 use super::error::CommandError;
 use super::stacks::{CommitFiles, World, environment_of, settings};
 
-/// What to describe.
 #[derive(Debug, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
 pub(super) struct DescribeArgs {
     #[command(subcommand)]
     what: What,

@@ -16,10 +16,6 @@ use crate::deployment::{DeploymentName, TargetName};
 
 pub(in crate::cli::deployment) use prepare::{commit_of, engine, environment};
 
-/// Build the images of a commit, push them, and record what they are made of
-///
-/// What is built is the commit, never the working tree. An image that was built of the commit with the same context is
-/// not built again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment build payment-service --target dev

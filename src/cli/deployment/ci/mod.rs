@@ -44,10 +44,6 @@ use crate::provider::Token;
 use crate::render::stream::Copied;
 use crate::rollout::EventSink;
 
-/// Do what the inputs of a CI job ask for, and report on it
-///
-/// The inputs are read from the environment: on GitHub Actions as the runner of a container action sets them
-/// (`INPUT_PROMOTE-FROM`), elsewhere as `ATMOS_INPUT_PROMOTE_FROM`. See docs/ci.md.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ATMOS_INPUT_COMMAND=status atmos deployment ci

@@ -30,7 +30,7 @@ pub(super) struct Request {
 impl Request {
     /// Finds the verb, checks that every input has a meaning for it, and parses.
     pub(super) fn new(inputs: &Inputs) -> Result<Self, CommandError> {
-        let root = crate::cli::command();
+        let root = crate::cli::whole_command();
         let wanted = inputs.get("command").ok_or_else(|| {
             let hint = Hint::note("Name what is to be done, such as `command: rollout`");
             CommandError::usage("input `command` is missing").hint(hint)
@@ -73,7 +73,7 @@ impl Request {
         let parsed = crate::cli::parse(&line).map_err(|error| usage::in_terms_of_inputs(&error))?;
         match parsed {
             Cli { global, command: Command::Deployment(arguments) } => {
-                Ok(Self { verb, global, arguments: *arguments })
+                Ok(Self { verb, global, arguments: arguments.into_inner() })
             }
             Cli { .. } => Err(CommandError::internal("the verbs of deployments are not found")),
         }
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn every_verb_can_be_reached() {
-        let root = crate::cli::command();
+        let root = crate::cli::whole_command();
         let verbs = root.find_subcommand("deployment").unwrap().get_subcommands();
         for verb in verbs.map(clap::Command::get_name).filter(|name| *name != "ci") {
             assert_eq!(find(&root, verb).unwrap().0, [verb]);

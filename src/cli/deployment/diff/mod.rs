@@ -32,10 +32,6 @@ use side::Side;
 /// The most commits that are listed; the others are counted.
 const COMMITS_LISTED: usize = 50;
 
-/// Compare what runs on two targets, or two commits
-///
-/// Commits, components and configuration are compared; a target can also be compared with a commit. Of the
-/// commits, the newest 50 are listed and the others counted.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(

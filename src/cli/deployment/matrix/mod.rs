@@ -21,12 +21,6 @@ use crate::render::document::error::Hint;
 
 use changes::{Changes, Place};
 
-/// Print a rollout as jobs for the CI, one for each component
-///
-/// For GitHub, the matrix of a job: `{"include":[{component,type,wave,depends_on}]}`, at most 256 jobs. For GitLab, a child
-/// pipeline whose jobs extend the template's `.atmos-rollout` and wait for what they need.
-///
-/// A job needs only jobs of earlier waves. What a component needs through components without a job, it needs all the same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment matrix payment-service --target dev --changed

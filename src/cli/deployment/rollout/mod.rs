@@ -32,7 +32,6 @@ use crate::deployment::approval::ExpectedDigest;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
 
-/// Deploy to a target, promote from another one, or roll back
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = "Examples:

@@ -21,10 +21,6 @@ use crate::sbom::{self, Bom};
 
 pub(in crate::cli) use load::{Subject, load, parse, subject_of_target};
 
-/// Show what a deployment is made of: its software bill of materials
-///
-/// Of a target, each component's is that of the commit that runs there. Without a target and a commit, it is the
-/// deployment's default target, or the commit that is checked out.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "Examples:
