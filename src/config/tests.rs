@@ -1,6 +1,7 @@
 //! Whole deployment files: the specification's examples, everything that can be wrong, and hostile ones.
 
 mod mistakes;
+mod schemas;
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::super::nearest;
 use super::super::problem::{Problems, Span};
 use super::super::yaml::{Entry, Node, Value};
-use super::{Others, Record, Rule, Shape};
+use super::{Meaning, Others, Record, Rule, Shape};
 
 /// Checks a file's tree and gives what is right about it, as JSON that the rule's types deserialise from.
 ///
@@ -35,8 +35,8 @@ impl Checker<'_, '_> {
             self.problems.error(node.span, format!("the tag `{tag}` is not supported here"), None);
             return None;
         }
-        match (&rule.shape, &node.value) {
-            (_, Value::Null) if rule.nullable => Some(Json::Null),
+        match (rule.shape(), &node.value) {
+            (_, Value::Null) if rule.meaning().nullable => Some(Json::Null),
             (Shape::Anything, _) => Some(self.anything(rule, node, place)),
             (Shape::Text | Shape::Scalar, Value::Text(text)) => Some(Json::String(text.clone())),
             (Shape::Boolean | Shape::Scalar, Value::Boolean(boolean)) => Some(Json::Bool(*boolean)),
@@ -54,7 +54,7 @@ impl Checker<'_, '_> {
                     .map(|word| format!("did you mean `{word}`?"));
                 self.problems.error(
                     node.span,
-                    format!("{} must be {}, not `{text}`", place.what, rule.shape.name()),
+                    format!("{} must be {}, not `{text}`", place.what, rule.shape().name()),
                     hint,
                 );
                 None
@@ -145,10 +145,10 @@ impl Checker<'_, '_> {
     /// A key that the record does not know.
     fn other(&mut self, record: &Record, entry: &Entry, map: &mut serde_json::Map<String, Json>) {
         let key = entry.key.text.as_str();
-        let known = record.fields.iter().map(|field| field.name.as_str());
+        let known = record.fields.iter().map(|field| field.name);
         match &record.others {
             Others::Ignore => {}
-            Others::Keep(rule) if rule.shape == Shape::Anything => self.entry(rule, entry, map),
+            Others::Keep(rule) if matches!(rule.shape(), Shape::Anything) => self.entry(rule, entry, map),
             // Shorthand for a known key's content: a slip in that key's name must not pass for it.
             Others::Keep(rule)
                 if nearest::nearest(key, known.clone()).is_none()
@@ -165,10 +165,9 @@ impl Checker<'_, '_> {
 
     fn wrong_type(&mut self, rule: &Rule, node: &Node, place: Place<'_>) {
         let source = self.problems.source(node.span);
-        let hint = match (&rule.shape, &node.value) {
-            _ if rule.example.is_some() => {
-                rule.example.as_ref().map(|example| format!("for example `{example}`"))
-            }
+        let Meaning { shape, example, .. } = rule.meaning();
+        let hint = match (shape, &node.value) {
+            _ if example.is_some() => example.as_ref().map(|example| format!("for example `{example}`")),
             (Shape::Text, Value::Number(_) | Value::Boolean(_)) => {
                 Some(format!("put it in quotes: \"{source}\""))
             }
@@ -191,6 +190,6 @@ impl Checker<'_, '_> {
             Value::Mapping(_) | Value::Null => place.owner,
             _ => node.span,
         };
-        self.problems.error(span, format!("{} must be {}, but {is}", place.what, rule.shape.name()), hint);
+        self.problems.error(span, format!("{} must be {}, but {is}", place.what, shape.name()), hint);
     }
 }

@@ -4,15 +4,25 @@
 mod check;
 mod schema;
 
-use serde::{Deserialize, Deserializer};
+use std::sync::{Arc, OnceLock};
+
 use serde_json::Value as Json;
 
 pub(super) use check::check;
-use schema::{Schema, SchemaOrBool};
+use schema::{Definitions, Schema};
 
-/// What may stand in a place.
-#[derive(Debug, Clone, PartialEq)]
+/// What may stand in a place. Of a schema only what a file is about is ever read: every command reads a file when it starts.
+#[derive(Debug)]
 pub(super) struct Rule {
+    /// The schema of this place, as JSON.
+    schema: &'static str,
+    definitions: Arc<Definitions<'static>>,
+    meaning: OnceLock<Box<Meaning>>,
+}
+
+/// What the schema of a place says.
+#[derive(Debug)]
+struct Meaning {
     shape: Shape,
     /// Whether the place may be left empty.
     nullable: bool,
@@ -20,7 +30,7 @@ pub(super) struct Rule {
     example: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 enum Shape {
     Anything,
     Text,
@@ -41,21 +51,21 @@ enum Shape {
 }
 
 /// A mapping whose keys are known.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 struct Record {
     fields: Vec<Field>,
     others: Others,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 struct Field {
-    name: String,
+    name: &'static str,
     rule: Rule,
     required: bool,
 }
 
 /// What becomes of keys that are not known.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 enum Others {
     /// They are errors.
     Refuse,
@@ -66,56 +76,68 @@ enum Others {
 }
 
 impl Rule {
-    /// The rule that a schema of our own types states; an error where it is none.
+    /// The rule that the published schema of our own types states.
     ///
     /// Knows the keywords that those types produce. What it does not know lets everything pass; a test holds that this
     /// never happens.
-    pub(super) fn from_schema<'de, D: Deserializer<'de>>(schema: D) -> Result<Self, D::Error> {
-        let root = Schema::deserialize(schema)?;
-        Ok(rule(&root, &root))
+    pub(super) fn of_schema(schema: &'static str) -> Self {
+        Self::new(schema, &Arc::new(Definitions::read(schema).unwrap_or_default()))
+    }
+
+    fn new(schema: &'static str, definitions: &Arc<Definitions<'static>>) -> Self {
+        Self { schema, definitions: Arc::clone(definitions), meaning: OnceLock::new() }
+    }
+
+    fn meaning(&self) -> &Meaning {
+        self.meaning.get_or_init(|| Box::new(Meaning::read(self.schema, &self.definitions)))
+    }
+
+    fn shape(&self) -> &Shape {
+        &self.meaning().shape
     }
 }
 
-/// Of our own types none contains itself, so following references ends.
-fn rule(schema: &Schema<'_>, root: &Schema<'_>) -> Rule {
-    if let Some(reference) = &schema.reference {
-        let target = reference.strip_prefix("#/$defs/").and_then(|name| root.definitions.get(name));
-        return target.map_or_else(Rule::anything, |target| rule(target, root));
-    }
-    let is_nothing = |schema: &Schema<'_>| schema.types.0 == ["null"];
-    if let [value, nothing] = schema.any_of.as_slice()
-        && is_nothing(nothing)
-    {
-        return Rule { nullable: true, ..rule(value, root) };
-    }
-    let mut types: Vec<&str> = schema.types.0.iter().map(AsRef::as_ref).collect();
-    let nullable = types.contains(&"null");
-    types.retain(|name| *name != "null");
-    let shape = if let Some(words) = words(schema) {
-        Shape::Choice(words)
-    } else {
-        match types.as_slice() {
-            ["string"] => Shape::Text,
-            ["boolean"] => Shape::Boolean,
-            ["integer"] if schema.minimum.as_ref().is_some_and(|minimum| minimum == 0) => Shape::Count,
-            ["string", "number", "boolean"] => Shape::Scalar,
-            ["array"] => {
-                let item = schema.items.as_ref();
-                let item = item.map_or_else(Rule::anything, |item| rule_or_anything(item, root));
-                Shape::List { item: Box::new(item), at_least: schema.min_items }
-            }
-            ["object"] => object(schema, root),
-            _ => Shape::Anything,
+impl Meaning {
+    /// Of our own types none contains itself, so following references ends.
+    fn read(schema: &'static str, definitions: &Arc<Definitions<'static>>) -> Self {
+        // `true` is a schema as well: that of anything.
+        let Ok(schema) = serde_json::from_str::<Schema<'_>>(schema) else { return Self::anything() };
+        if let Some(reference) = schema.reference {
+            let target = definitions.get(reference);
+            return target.map_or_else(Self::anything, |target| Self::read(target, definitions));
         }
-    };
-    let example = schema.examples.first().and_then(Json::as_str).map(str::to_owned);
-    Rule { nullable: nullable || shape == Shape::Anything, shape, example }
-}
+        if let [value, nothing] = schema.any_of.as_slice()
+            && serde_json::from_str::<Schema<'_>>(nothing.get())
+                .is_ok_and(|schema| schema.types.0 == ["null"])
+        {
+            return Self { nullable: true, ..Self::read(value.get(), definitions) };
+        }
+        let mut types = schema.types.0.clone();
+        let nullable = types.contains(&"null");
+        types.retain(|name| *name != "null");
+        let rule = |schema: &'static str| Box::new(Rule::new(schema, definitions));
+        let shape = if let Some(words) = words(&schema) {
+            Shape::Choice(words)
+        } else {
+            match types.as_slice() {
+                ["string"] => Shape::Text,
+                ["boolean"] => Shape::Boolean,
+                ["integer"] if schema.minimum.as_ref().is_some_and(|minimum| minimum == 0) => Shape::Count,
+                ["string", "number", "boolean"] => Shape::Scalar,
+                ["array"] => {
+                    let item = rule(schema.items.map_or("true", serde_json::value::RawValue::get));
+                    Shape::List { item, at_least: schema.min_items }
+                }
+                ["object"] => object(&schema, rule),
+                _ => Shape::Anything,
+            }
+        };
+        let example = schema.examples.first().and_then(Json::as_str).map(str::to_owned);
+        Self { nullable: nullable || matches!(shape, Shape::Anything), shape, example }
+    }
 
-fn rule_or_anything(schema: &SchemaOrBool<'_>, root: &Schema<'_>) -> Rule {
-    match schema {
-        SchemaOrBool::Schema(schema) => rule(schema, root),
-        SchemaOrBool::Bool(_) => Rule::anything(),
+    fn anything() -> Self {
+        Self { shape: Shape::Anything, nullable: true, example: None }
     }
 }
 
@@ -129,11 +151,11 @@ fn words(schema: &Schema<'_>) -> Option<Vec<String>> {
     }
 }
 
-fn object(schema: &Schema<'_>, root: &Schema<'_>) -> Shape {
-    let others = match &schema.additional_properties {
+fn object(schema: &Schema<'static>, rule: impl Fn(&'static str) -> Box<Rule>) -> Shape {
+    let others = match schema.additional_properties.map(serde_json::value::RawValue::get) {
         None => Others::Ignore,
-        Some(SchemaOrBool::Bool(false)) => Others::Refuse,
-        Some(other) => Others::Keep(Box::new(rule_or_anything(other, root))),
+        Some("false") => Others::Refuse,
+        Some(other) => Others::Keep(rule(other)),
     };
     match (&schema.properties, others) {
         (None, Others::Keep(value)) => Shape::Map(value),
@@ -142,20 +164,13 @@ fn object(schema: &Schema<'_>, root: &Schema<'_>) -> Shape {
                 .iter()
                 .flatten()
                 .map(|(name, property)| Field {
-                    name: name.clone().into_owned(),
-                    rule: rule_or_anything(property, root),
+                    name,
+                    rule: *rule(property.get()),
                     required: schema.required.contains(name),
                 })
                 .collect();
             Shape::Record(Record { fields, others })
         }
-    }
-}
-
-impl Rule {
-    /// Anything at all.
-    pub(super) fn anything() -> Self {
-        Self { shape: Shape::Anything, nullable: true, example: None }
     }
 }
 
@@ -187,7 +202,7 @@ mod tests {
     #[test]
     fn every_keyword_of_our_schemas_is_understood() {
         fn walk(path: &str, rule: &Rule, open: &mut Vec<String>) {
-            match &rule.shape {
+            match rule.shape() {
                 Shape::Anything => open.push(path.to_owned()),
                 Shape::List { item, .. } => walk(&format!("{path}[]"), item, open),
                 Shape::Map(value) => walk(&format!("{path}.*"), value, open),
@@ -203,8 +218,8 @@ mod tests {
             }
         }
         let mut open = Vec::new();
-        walk("", &Rule::from_schema(deployment_file::schema().as_value()).unwrap(), &mut open);
-        walk("atmos", &Rule::from_schema(atmos::schema().as_value()).unwrap(), &mut open);
+        walk("", &deployment_file::rule(), &mut open);
+        walk("atmos", &atmos::rule(), &mut open);
         for path in open {
             assert!(
                 [".vars.*", ".context.*", ".vendor.*"].iter().any(|end| path.ends_with(end)),

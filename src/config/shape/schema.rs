@@ -1,26 +1,43 @@
-//! The part of a JSON schema that says what a file may hold. What describes it to people is passed over unread: every
-//! command reads the schema when it starts.
+//! The part of a JSON schema that says what a file may hold. What describes it to people is passed over unread, and what
+//! stands deeper is kept as it stands until somebody asks for it.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::Value as Json;
+use serde_json::value::RawValue;
+
+/// The parts of a schema that others refer to by name.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Definitions<'s> {
+    #[serde(rename = "$defs", borrow, default)]
+    by_name: HashMap<&'s str, &'s RawValue>,
+}
+
+impl<'s> Definitions<'s> {
+    /// The definitions of a whole schema.
+    pub(super) fn read(schema: &'s str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(schema)
+    }
+
+    /// The schema that a reference means.
+    pub(super) fn get(&self, reference: &str) -> Option<&'s str> {
+        let name = reference.strip_prefix("#/$defs/")?;
+        self.by_name.get(name).map(|schema| schema.get())
+    }
+}
 
 /// A schema, with the keywords that the schemas of our own types use.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Schema<'s> {
     #[serde(rename = "$ref", borrow)]
-    pub(super) reference: Option<Cow<'s, str>>,
-    #[serde(rename = "$defs", borrow)]
-    pub(super) definitions: HashMap<Cow<'s, str>, Schema<'s>>,
+    pub(super) reference: Option<&'s str>,
     #[serde(borrow)]
-    pub(super) any_of: Vec<Schema<'s>>,
+    pub(super) any_of: Vec<&'s RawValue>,
     #[serde(rename = "type", borrow)]
     pub(super) types: Types<'s>,
     #[serde(rename = "enum")]
@@ -31,49 +48,20 @@ pub(super) struct Schema<'s> {
     pub(super) constant: Option<Json>,
     pub(super) minimum: Option<Json>,
     #[serde(borrow)]
-    pub(super) items: Option<SchemaOrBool<'s>>,
+    pub(super) items: Option<&'s RawValue>,
     pub(super) min_items: u64,
     #[serde(borrow)]
-    pub(super) additional_properties: Option<SchemaOrBool<'s>>,
+    pub(super) additional_properties: Option<&'s RawValue>,
     #[serde(borrow)]
-    pub(super) properties: Option<IndexMap<Cow<'s, str>, SchemaOrBool<'s>>>,
+    pub(super) properties: Option<IndexMap<&'s str, &'s RawValue>>,
     #[serde(borrow)]
-    pub(super) required: Vec<Cow<'s, str>>,
+    pub(super) required: Vec<&'s str>,
     pub(super) examples: Vec<Json>,
-}
-
-/// A schema, or whether anything may stand there.
-#[derive(Debug)]
-pub(super) enum SchemaOrBool<'s> {
-    Bool(bool),
-    Schema(Box<Schema<'s>>),
 }
 
 /// The names of one type or of several.
 #[derive(Debug, Default)]
-pub(super) struct Types<'s>(pub(super) Vec<Cow<'s, str>>);
-
-impl<'de: 's, 's> Deserialize<'de> for SchemaOrBool<'s> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = SchemaOrBool<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a schema")
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-                Ok(SchemaOrBool::Bool(value))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                Box::deserialize(MapAccessDeserializer::new(map)).map(SchemaOrBool::Schema)
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
-}
+pub(super) struct Types<'s>(pub(super) Vec<&'s str>);
 
 impl<'de: 's, 's> Deserialize<'de> for Types<'s> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -86,11 +74,7 @@ impl<'de: 's, 's> Deserialize<'de> for Types<'s> {
             }
 
             fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-                Ok(Types(vec![Cow::Borrowed(name)]))
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-                Ok(Types(vec![Cow::Owned(name.to_owned())]))
+                Ok(Types(vec![name]))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Self::Value, A::Error> {
