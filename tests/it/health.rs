@@ -66,6 +66,23 @@ fn the_last_look_is_noted_and_shown_with_its_age() {
     assert_eq!(note.lines().count(), 1, "of each component the newest: {note}");
     clone.atmos_with(status, &at("2025-01-22T15:00:00Z")).succeeded().shows("unhealthy (stuck), 2h ago");
 
+    // The other views know it too, from any checkout.
+    let later = at("2025-01-22T15:00:00Z");
+    let components = "deployment list components shop --target dev";
+    clone.atmos_with(components, &later).succeeded().shows("unhealthy (stuck), 2h ago");
+    let targets = clone.atmos_with("deployment list targets shop --format json", &later).succeeded().json();
+    let dev = &targets["targets"][0];
+    assert_eq!(
+        (&dev["health"], &dev["health_checked_at"]),
+        (&"unhealthy (stuck)".into(), &"2025-01-22T13:00:00Z".into())
+    );
+    assert_eq!(targets["targets"][1].get("health"), None);
+    let graph = "deployment promotion-graph shop";
+    clone
+        .atmos_with(&format!("{graph} --show-status"), &later)
+        .succeeded()
+        .shows("health: unhealthy (stuck), 2h ago");
+
     // What ran before says nothing of what runs now.
     checkout
         .write("deployments/shop.yaml", &DEPLOYMENT.replace("SETTINGS", "{ command: { apply: ['true'] } }"));
