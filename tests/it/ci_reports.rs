@@ -74,6 +74,39 @@ fn a_pull_request_s_rollout_is_shown_where_reviewers_look() {
 }
 
 #[test]
+fn after_a_merge_the_push_goes_on_with_the_comment_of_what_was_merged() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let plan = CiJob::github(&checkout, "pull_request").rollout("dev").input("plan", "true");
+    let plan = plan.with("GITHUB_API_URL", platform.github());
+    plan.event(&pull_request("acme/shop", &checkout.head())).run().succeeded();
+    let merged = checkout.commit_version("2");
+    let push = |run: &str| {
+        let job = CiJob::github(&checkout, "push").rollout("dev").with("GITHUB_API_URL", platform.github());
+        job.with("GITHUB_RUN_ID", run)
+    };
+    // A push that merges nothing, and one of a job that may not know.
+    push("100").run().succeeded();
+    platform.refuse(403, 1, "/pulls", &json!({ "message": "Resource not accessible by integration" }));
+    let run = push("101").run().succeeded();
+    assert!(!run.stderr.contains("::notice::"), "{}", run.report());
+    let body = || platform.told("comments")[0]["body"].as_str().unwrap().to_owned();
+    assert!(!body().contains("dev ✅"), "{}", body());
+
+    let merge = json!({ "number": 7, "branch": "main", "commit": merged });
+    platform.control("POST", "/__merges", &merge);
+    push("102").run().succeeded();
+    assert_eq!(platform.told("comments").len(), 1);
+    assert!(body().contains("dev ✅ · staging ➖"), "{}", body());
+
+    let gitlab = CiJob::gitlab(&checkout).rollout("dev").with("CI_API_V4_URL", &platform.gitlab());
+    gitlab.with("GITLAB_TOKEN", "glpat-user").run().succeeded();
+    let notes = platform.told("notes");
+    assert_eq!((notes.len(), &notes[0]["noteable_iid"]), (1, &json!(7)));
+}
+
+#[test]
 fn a_plan_shows_its_digest_and_leaves_the_status_of_what_runs_alone() {
     let Some(platform) = Platform::start() else { return };
     let environment = TestEnvironment::new();

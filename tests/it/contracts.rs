@@ -6,6 +6,7 @@
 //! | capability | GitHub | GitLab | test |
 //! | --- | --- | --- | --- |
 //! | comments | `GET POST /repos/…/issues/{n}/comments`, `PATCH /repos/…/issues/comments/{id}`, `GET /user` | `GET POST …/merge_requests/{n}/notes`, `PUT …/notes/{id}`, `GET /user` | `a_comment_is_written_edited_and_written_anew` |
+//! | merged requests | `GET /repos/…/commits/{sha}/pulls` | `GET …/repository/commits/{sha}/merge_requests` | `what_a_push_has_merged_is_found` |
 //! | commit statuses | `POST /repos/…/statuses/{sha}` | `POST …/statuses/{sha}` | `a_commit_gets_every_status` |
 //! | deployments | `GET POST /repos/…/deployments`, `POST …/deployments/{id}/statuses` | `GET POST …/deployments`, `PUT …/deployments/{id}`, `GET POST …/environments` | `a_rollout_is_recorded_once` |
 //! | protection | `GET POST /repos/…/rulesets`, `GET PUT …/rulesets/{id}` | `GET POST …/protected_tags` | `the_ledger_is_protected` |
@@ -129,6 +130,17 @@ async fn a_comment_is_written_edited_and_written_anew() {
         let state = platforms.state();
         let written = state["comments"].as_array().unwrap().len() + state["notes"].as_array().unwrap().len();
         assert_eq!(written, 1);
+    }
+}
+
+#[tokio::test]
+async fn what_a_push_has_merged_is_found() {
+    let Some(platforms) = Platforms::there() else { return };
+    let merge = serde_json::json!({ "number": 7, "branch": "main", "commit": commit("c").as_str() });
+    platforms.control("POST", "/__merges", &merge.to_string());
+    for provider in platforms.both() {
+        assert_eq!(provider.merged_change_request("main", &commit("c")).await.unwrap(), Some(7));
+        assert_eq!(provider.merged_change_request("main", &commit("d")).await.unwrap(), None);
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::notices::Notices;
 use super::outcome::{Ending, Outcome};
-use super::post::{Post, Report};
+use super::post::{CommentedOn, Post, Report};
 use crate::ci::comment::Limit;
 use crate::ci::{Job, System};
 use crate::cli::context::Context;
@@ -101,10 +101,13 @@ impl Reports {
 
     /// Shows the comment, if it is wanted and there is where to show it.
     pub(super) fn comment(&self, markdown: &str) {
-        if let Some(change) = &self.job.change_request {
-            let comment = StickyComment::new(&self.subject.deployment, markdown);
-            self.post.send(Report::Comment { change_request: change.number, comment });
-        }
+        let on = match (&self.job.change_request, &self.job.push) {
+            (Some(change), _) => CommentedOn::ChangeRequest(change.number),
+            (None, Some(push)) => CommentedOn::WhatWasMerged(push.clone()),
+            (None, None) => return,
+        };
+        let comment = StickyComment::new(&self.subject.deployment, markdown);
+        self.post.send(Report::Comment { on, comment });
     }
 
     /// How long the comment may be.
@@ -116,9 +119,9 @@ impl Reports {
         Limit::Characters(platform.comment_limit() - StickyComment::MARKER_ROOM)
     }
 
-    /// Whether a comment will be shown.
+    /// Whether a comment may be shown.
     pub(super) fn wants_a_comment(&self) -> bool {
-        self.switches.comment && self.job.change_request.is_some()
+        self.switches.comment && (self.job.change_request.is_some() || self.job.push.is_some())
     }
 
     /// Waits until the platform has taken everything.
