@@ -110,3 +110,19 @@ fn what_does_not_become_healthy_has_failed_unless_it_need_not() {
     let run = checkout.atmos("deployment rollout shop --target dev").succeeded();
     run.says("unhealthy (stuck)");
 }
+
+#[test]
+fn an_image_can_be_asked_for_by_a_command_too() {
+    let environment = TestEnvironment::new();
+    let (checkout, _) = shop(&environment, "");
+    is(&environment, "fine");
+    let settings = "{ health: { command: ['./check-{{ target.name }}.sh'], timeout: 300ms } }";
+    let component = format!("nixpack: {{ image: {{ vars: {{ source: . }}, settings: {settings} }} }}");
+    let alone = DEPLOYMENT.split("    command:").next().unwrap();
+    checkout.write("deployments/shop.yaml", &format!("{alone}    {component}\n  targets: {{ dev: {{}} }}\n"));
+    checkout.commit("An image");
+    let rollout = checkout.json("deployment rollout shop --target dev");
+    assert_eq!(rollout["components"][0]["health"]["detail"], "fine", "{rollout}");
+    is(&environment, "stuck");
+    checkout.atmos("deployment status shop --target dev --check-health").exited(5).shows("unhealthy (stuck)");
+}
