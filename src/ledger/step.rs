@@ -35,13 +35,11 @@ pub(super) enum StepOutcome {
 impl Step {
     /// Adds a change; a second one of the same ref replaces what the first would have set.
     pub(super) fn push(&mut self, update: PushUpdate) {
-        let known = self.places.get(&update.name).and_then(|at| self.updates.get_mut(*at));
-        match known {
-            Some(known) => known.new = update.new,
-            None => {
-                self.places.insert(update.name.clone(), self.updates.len());
-                self.updates.push(update);
-            }
+        if let Some(known) = self.places.get(&update.name).and_then(|at| self.updates.get_mut(*at)) {
+            known.new = update.new;
+        } else {
+            self.places.insert(update.name.clone(), self.updates.len());
+            self.updates.push(update);
         }
     }
 

@@ -150,10 +150,30 @@ def list_pulls_of_commit(state, request, repository, commit):
     return 200, [pull(repository, merge) for merge in state.merges if merge["commit"] == commit]
 
 
+def repository_object(name):
+    addresses = """
+        archive assignees blobs branches clone collaborators comments commits compare contents contributors deployments
+        downloads events forks git git_commits git_refs git_tags hooks html issue_comment issue_events issues keys labels
+        languages merges milestones notifications pulls releases ssh stargazers statuses subscribers subscription svn tags
+        teams trees
+    """
+    return {
+        **{f"{address}_url": f"{WEB}/{name}" for address in addresses.split()},
+        **dict.fromkeys(["description", "homepage", "language", "license", "mirror_url"]),
+        **dict.fromkeys(["created_at", "pushed_at", "updated_at"], TIME),
+        **dict.fromkeys(["archived", "disabled", "fork", "private"], False),
+        **dict.fromkeys(["has_downloads", "has_issues", "has_pages", "has_projects", "has_wiki"], True),
+        **dict.fromkeys(["forks", "forks_count", "open_issues", "open_issues_count", "size", "stargazers_count"], 0),
+        **dict.fromkeys(["watchers", "watchers_count"], 0),
+        "id": 1, "node_id": "R_1", "name": name.split("/")[1], "full_name": name, "owner": account("acme", "User"),
+        "url": f"{WEB}/api/v3/repos/{name}", "default_branch": "main",
+    }
+
+
 def pull(repository, merge):
     number = merge["number"]
     api = f"{WEB}/api/v3/repos/{repository}"
-    side = {"label": "acme:x", "sha": "0" * 40, "user": account("alice", "User"), "repo": None}
+    side = {"label": "acme:x", "sha": "0" * 40, "user": account("alice", "User"), "repo": repository_object(repository)}
     links = ("self", "html", "issue", "comments", "review_comments", "review_comment", "commits", "statuses")
     return {
         "id": number, "node_id": f"PR_{number}", "number": number, "state": "closed", "locked": False, "title": "Change",
