@@ -200,11 +200,12 @@ impl<'a> Job<'a> {
             return ResolutionError::Template(error).into();
         };
         let source = Box::new(error);
-        match self.deployment.component(&component).map(|component| component.kind) {
-            Some(ComponentKind::Terraform) | None => {
-                RunError::NoOutput { component, target: self.target.name.clone(), source }
+        let kind = self.deployment.component(&component).map(|component| component.kind);
+        match kind.filter(|kind| *kind != ComponentKind::Terraform) {
+            Some(kind) if self.just_put_out(&component).is_none() => {
+                RunError::NotKept { component, kind, source }
             }
-            Some(kind) => RunError::NotKept { component, kind, source },
+            _ => RunError::NoOutput { component, target: self.target.name.clone(), source },
         }
     }
 
@@ -237,15 +238,19 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// What a component has put out: in this rollout, or else when it was applied last. A dry run puts nothing out: what
-    /// is there is what was recorded.
+    /// What a component has put out in this rollout. A dry run puts nothing out.
+    fn just_put_out(&self, component: &ComponentName) -> Option<Values> {
+        if self.shared.rollout.mode == Mode::Plan {
+            return None;
+        }
+        self.shared.outputs.lock().unwrap_or_else(PoisonError::into_inner).get(component).cloned()
+    }
+
+    /// What a component has put out: in this rollout, or else when it was applied last.
     async fn outputs_of(&self, needed: &ComponentName) -> Result<Values, RunError> {
         let rollout = &self.shared.rollout;
-        if rollout.mode == Mode::Apply {
-            let just_put_out = self.shared.outputs.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(outputs) = just_put_out.get(needed) {
-                return Ok(outputs.clone());
-            }
+        if let Some(outputs) = self.just_put_out(needed) {
+            return Ok(outputs);
         }
         let is_to_run = self.shared.is_planned(needed)
             && !rollout.done.contains_key(needed)

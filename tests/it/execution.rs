@@ -173,6 +173,37 @@ fn what_never_starts_is_told_of_too() {
 }
 
 #[test]
+fn what_a_command_puts_out_is_there_for_what_comes_after_it_in_the_same_rollout() {
+    let environment = TestEnvironment::new();
+    let (checkout, _) = shop(&environment, "#!/bin/sh\necho id=t1 > \"$ATMOS_OUTPUT\"\n", "");
+    let uses = |output: &str| {
+        let vars = format!("depends_on: [first] }}, vars: {{ token: '{{{{ outputs.first.{output} }}}}' }}");
+        let file = DEPLOYMENT.replace("LIMITS", "").replace("depends_on: [first] }", &vars);
+        checkout.write("deployments/shop.yaml", &file);
+        checkout.commit("Use what was put out");
+    };
+    checkout.write_script("apply.sh", "#!/bin/sh\ncat \"$ATMOS_VARS_FILE\" >> $TEST_APPLIED\n");
+    let rollout = "deployment rollout shop --target dev";
+    uses("id");
+    checkout.atmos(&format!("{rollout} --component second")).exited(1).says(
+        "what a command component puts out is known only while it is rolled out, so first has to be rolled out \
+         together with this",
+    );
+    checkout.atmos(rollout).succeeded();
+    assert!(environment.applied().iter().any(|line| line.contains("\"token\": \"t1\"")));
+    uses("name");
+    checkout.atmos(rollout).exited(1).says("first has put out no such value on dev");
+    checkout.write(
+        "deployments/shop.yaml",
+        &DEPLOYMENT
+            .replace("LIMITS", "")
+            .replace("depends_on: [first] }", "depends_on: [first] }, vars: { x: '{{ outputs.frist.id }}' }"),
+    );
+    checkout.commit("Mistype");
+    checkout.atmos(rollout).exited(1).says("it needs outputs of frist, which the deployment does not have");
+}
+
+#[test]
 fn a_terraform_that_is_too_old_or_missing_is_found_out_before_anything_is_applied() {
     let environment = TestEnvironment::new();
     let checkout = environment.empty_repository("checkout", &[]);
