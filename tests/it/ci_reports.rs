@@ -107,6 +107,39 @@ fn after_a_merge_the_push_goes_on_with_the_comment_of_what_was_merged() {
 }
 
 #[test]
+fn what_comes_next_is_started_when_the_rollout_has_succeeded() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let job = |target: &str, run: &str| {
+        let job = CiJob::github(&checkout, "push").rollout(target).with("GITHUB_API_URL", platform.github());
+        job.with("GITHUB_RUN_ID", run).input("dispatch", "promote.yml").unreported()
+    };
+    job("dev", "99").input("plan", "true").run().succeeded();
+    job("prod", "100").run().exited(3);
+    assert_eq!(platform.told("dispatches"), [json!(null); 0]);
+    job("dev", "101").run().succeeded();
+    let [dispatch] = &platform.told("dispatches")[..] else { panic!("one workflow is started") };
+    assert_eq!((&dispatch["ref"], &dispatch["inputs"]), (&json!("main"), &json!({})));
+    assert_eq!(platform.requests("POST /repos/acme/shop/actions/workflows/promote.yml/dispatches"), 1);
+    platform.refuse(403, 1, "/dispatches", &json!({ "message": "Resource not accessible by integration" }));
+    job("dev", "102").run().succeeded().says("`actions: write`");
+
+    let gitlab = CiJob::gitlab(&checkout).rollout("dev").with("CI_API_V4_URL", &platform.gitlab());
+    gitlab.input("dispatch", "promote").unreported().run().succeeded();
+    assert_eq!(platform.told("pipelines")[0]["variables"], json!({ "ATMOS_DISPATCH": "promote" }));
+
+    CiJob::elsewhere(&checkout)
+        .rollout("dev")
+        .input("dispatch", "x")
+        .run()
+        .succeeded()
+        .says("starts nothing outside");
+    let status = CiJob::github(&checkout, "push").input("command", "status").input("dispatch", "promote.yml");
+    status.run().refused(2, "input `dispatch` does not apply to command `status`");
+}
+
+#[test]
 fn a_plan_shows_its_digest_and_leaves_the_status_of_what_runs_alone() {
     let Some(platform) = Platform::start() else { return };
     let environment = TestEnvironment::new();

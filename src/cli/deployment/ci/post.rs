@@ -12,8 +12,8 @@ use crate::ci::Push;
 use crate::cli::runtime;
 use crate::deployment::CommitId;
 use crate::provider::{
-    Capability, CommitStatus, DeploymentUpdate, NewDeployment, PlatformDeployment, Provider, ProviderError,
-    ProviderSettings, RetryPolicy, StickyComment, connect,
+    Capability, CommitStatus, DeploymentUpdate, Dispatch, NewDeployment, PlatformDeployment, Provider,
+    ProviderError, ProviderSettings, RetryPolicy, StickyComment, connect,
 };
 
 /// How patient one request is, and how patient while the platform does not answer.
@@ -37,6 +37,8 @@ pub(super) enum Report {
     },
     /// Of the deployment that has started.
     DeploymentIs(DeploymentUpdate),
+    /// What comes next.
+    Dispatch(Dispatch),
     Comment {
         on: CommentedOn,
         comment: StickyComment,
@@ -55,6 +57,7 @@ impl Report {
         match self {
             Self::Status { .. } => Capability::CommitStatuses,
             Self::DeploymentStarts { .. } | Self::DeploymentIs(_) => Capability::Deployments,
+            Self::Dispatch(_) => Capability::Dispatch,
             Self::Comment { .. } => Capability::Comments,
         }
     }
@@ -172,6 +175,7 @@ impl Carrier {
                 // That it did not start has been said.
                 None => Ok(()),
             },
+            Report::Dispatch(dispatch) => provider.dispatch(&dispatch).await,
             Report::Comment { on, comment } => {
                 let change_request = match on {
                     CommentedOn::ChangeRequest(number) => Some(number),

@@ -16,7 +16,7 @@ use crate::config::load_deployment;
 use crate::deployment::rollout_report::{ComponentResult, PlannedRollout, RolloutKind, RolloutReport};
 use crate::deployment::{CommitId, TargetName};
 use crate::provider::{
-    CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, NewDeployment, Platform,
+    CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment, Platform,
     StickyComment,
 };
 
@@ -24,6 +24,9 @@ use crate::provider::{
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Likewise after a cancellation: the runner kills what is left within seconds.
 const PATIENCE_WHEN_CANCELLED: Duration = Duration::from_secs(6);
+
+/// What tells a pipeline on GitLab what it was started for.
+const DISPATCH_VARIABLE: &str = "ATMOS_DISPATCH";
 
 /// The most commits of one rollout that get a status.
 const MOST_COMMITS: usize = 20;
@@ -97,6 +100,17 @@ impl Reports {
             log_url: self.job.url.clone(),
             environment_url: self.environment(&planned.target).url,
         }));
+    }
+
+    /// Starts what comes after a rollout that has succeeded. A plan has nothing after it.
+    pub(super) fn start_next(&self, workflow: &str) {
+        let Some(reference) = self.job.reference.clone().filter(|_| !self.subject.dry_run) else { return };
+        let inputs = match self.job.system {
+            // It is told apart by its file.
+            System::GitHubActions => BTreeMap::new(),
+            System::GitLabCi => BTreeMap::from([(DISPATCH_VARIABLE.to_owned(), workflow.to_owned())]),
+        };
+        self.post.send(Report::Dispatch(Dispatch { workflow: workflow.to_owned(), reference, inputs }));
     }
 
     /// Shows the comment, if it is wanted and there is where to show it.
