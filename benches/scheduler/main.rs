@@ -1,7 +1,10 @@
-//! What scheduling itself costs: a graph of components that do nothing, and equal components on fewer slots.
+//! What scheduling itself costs: a graph of components that do nothing, equal components on fewer slots, and rollouts of
+//! components that do nothing through the whole program.
 //!
 //! `cargo bench --bench scheduler`
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
+mod rollout;
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -41,6 +44,8 @@ fn main() {
     let over = (took.as_secs_f64() / ideal.as_secs_f64() - 1.0) * 100.0;
     println!("{EQUAL} components of {WORK:?} on {SLOTS} slots");
     println!("  {took:?}, ideal {ideal:?}: {over:.2} % more (at most 5 %)");
+
+    rollout::measure();
 }
 
 async fn run(graph: &Graph<ComponentName>, slots: usize, work: Duration) -> Duration {
@@ -51,7 +56,7 @@ async fn run(graph: &Graph<ComponentName>, slots: usize, work: Duration) -> Dura
         if !work.is_zero() {
             tokio::time::sleep(work).await;
         }
-        drop(slot);
+        slot.free();
         Execution::<(), ()>::Succeeded(())
     };
     let completions = scheduler.run(executor, Cancellation::never(), |_| {}).await;

@@ -24,6 +24,14 @@ impl ChangeRequest {
     }
 }
 
+/// A push to a branch. What it brings may be the merge of a change request, which the platform knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    pub branch: String,
+    /// The branch's newest commit.
+    pub commit: CommitId,
+}
+
 /// Somebody else's commit, offered to a job that has the project's secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignHead {

@@ -1,7 +1,7 @@
 //! GitHub Actions: <https://docs.github.com/actions/reference/workflows-and-actions/variables>.
 
 use super::change_request::Payload;
-use super::{ChangeRequest, Job, System};
+use super::{ChangeRequest, Job, Push, System};
 
 /// The events that a person triggers for this very run.
 const BY_HAND: [&str; 2] = ["workflow_dispatch", "deployment"];
@@ -31,7 +31,19 @@ pub(super) fn detect<'v>(
         reference: variable("GITHUB_HEAD_REF").or_else(|| variable("GITHUB_REF_NAME")).map(str::to_owned),
         commit_address: project.map(|project| format!("{project}/commit/")),
         change_request: change_request(variable, &payload),
+        push: push(variable, event),
         foreign_head: payload.foreign_head(event),
+    })
+}
+
+fn push<'v>(variable: &impl Fn(&str) -> Option<&'v str>, event: &str) -> Option<Push> {
+    let is_a_branch = variable("GITHUB_REF_TYPE").is_none_or(|kind| kind == "branch");
+    if event != "push" || !is_a_branch {
+        return None;
+    }
+    Some(Push {
+        branch: variable("GITHUB_REF_NAME")?.to_owned(),
+        commit: variable("GITHUB_SHA")?.parse().ok()?,
     })
 }
 
@@ -78,5 +90,22 @@ mod tests {
             Some("https://github.example.com/acme/shop/actions/runs/7/attempts/1")
         );
         assert_eq!(job.address_of_run("local:7"), None);
+    }
+
+    #[test]
+    fn a_push_is_to_a_branch() {
+        let of = |kind: &'static str, event: &str| {
+            let commit = "a".repeat(40);
+            let variable = |name: &str| match name {
+                "GITHUB_REF_TYPE" => Some(kind),
+                "GITHUB_REF_NAME" => Some("main"),
+                "GITHUB_SHA" => Some(commit.as_str()),
+                _ => None,
+            };
+            push(&variable, event).map(|push| push.branch)
+        };
+        assert_eq!(of("branch", "push").unwrap(), "main");
+        assert_eq!(of("tag", "push"), None);
+        assert_eq!(of("branch", "schedule"), None);
     }
 }

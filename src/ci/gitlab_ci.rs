@@ -1,6 +1,6 @@
 //! GitLab CI: <https://docs.gitlab.com/ci/variables/predefined_variables/>.
 
-use super::{ChangeRequest, Job, System};
+use super::{ChangeRequest, Job, Push, System};
 
 /// The pipeline sources that a person is behind.
 const BY_HAND: [&str; 3] = ["web", "webide", "chat"];
@@ -22,8 +22,19 @@ pub(super) fn detect<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<
         reference: variable("CI_COMMIT_REF_NAME").map(str::to_owned),
         commit_address: project.map(|project| format!("{project}/-/commit/")),
         change_request: change_request(variable),
+        push: push(variable),
         // A pipeline for a fork's merge request runs in the fork, unless a member of the project starts it here.
         foreign_head: None,
+    })
+}
+
+fn push<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<Push> {
+    if variable("CI_PIPELINE_SOURCE") != Some("push") || variable("CI_COMMIT_TAG").is_some() {
+        return None;
+    }
+    Some(Push {
+        branch: variable("CI_COMMIT_REF_NAME")?.to_owned(),
+        commit: variable("CI_COMMIT_SHA")?.parse().ok()?,
     })
 }
 
@@ -99,5 +110,23 @@ mod tests {
         let open = [("CI_OPEN_MERGE_REQUESTS", "acme/shop!9,acme/shop!7"), ("CI_PROJECT_PATH", "acme/shop")];
         assert_eq!(request(&open).unwrap().number, 9);
         assert!(request(&[open[0], ("CI_PROJECT_PATH", "mallory/shop")]).is_none());
+    }
+
+    #[test]
+    fn a_push_is_to_a_branch() {
+        let commit = "a".repeat(40);
+        let of = |source: &'static str, tag: Option<&'static str>| {
+            let variable = |name: &str| match name {
+                "CI_PIPELINE_SOURCE" => Some(source),
+                "CI_COMMIT_TAG" => tag,
+                "CI_COMMIT_REF_NAME" => Some("main"),
+                "CI_COMMIT_SHA" => Some(commit.as_str()),
+                _ => None,
+            };
+            push(&variable).map(|push| push.branch)
+        };
+        assert_eq!(of("push", None).unwrap(), "main");
+        assert_eq!(of("push", Some("v1")), None);
+        assert_eq!(of("schedule", None), None);
     }
 }

@@ -11,7 +11,7 @@ pub mod matrix;
 pub mod outputs;
 pub mod summary;
 
-pub use change_request::{ChangeRequest, ForeignHead};
+pub use change_request::{ChangeRequest, ForeignHead, Push};
 
 use crate::deployment::CommitId;
 
@@ -44,6 +44,8 @@ pub struct Job {
     pub commit_address: Option<String>,
     /// The pull or merge request that it is about.
     pub change_request: Option<ChangeRequest>,
+    /// The push that started it.
+    pub push: Option<Push>,
     /// Set where the job has the project's secrets on behalf of somebody else's fork.
     pub foreign_head: Option<ForeignHead>,
 }

@@ -12,6 +12,7 @@ mod platform;
 #[cfg(test)]
 mod reference;
 mod revision;
+mod runtime;
 mod secrets;
 mod stacks;
 mod usage;

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{CommandError, exit};
+use crate::cli::runtime;
 use crate::config::atmos::CiConfig;
 use crate::deployment::{Deployment, TargetName};
 use crate::provider::{
@@ -26,11 +27,8 @@ pub fn settings(context: &Context, token: Option<Token>) -> Result<ProviderSetti
 impl Platform {
     /// Nothing is asked yet.
     pub fn new(settings: ProviderSettings) -> Result<Self, CommandError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| CommandError::internal(format!("cannot make a runtime: {error}")))?;
-        Ok(Self { runtime, provider: connect(settings, RetryPolicy::default()) })
+        let provider = connect(settings, RetryPolicy::default());
+        Ok(Self { runtime: runtime::on_this_thread()?, provider })
     }
 
     /// Who let this run go on to an environment.

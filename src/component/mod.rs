@@ -175,6 +175,12 @@ async fn run_once(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentErr
     }
 }
 
+/// Whether somebody can tell of components of a kind that they are not any more what was deployed.
+#[must_use]
+pub const fn knows_drift(kind: ComponentKind) -> bool {
+    matches!(kind, ComponentKind::Terraform | ComponentKind::Helmfile)
+}
+
 /// Looks whether what a component manages is still what was deployed. The run's mode is [`Mode::Plan`].
 pub async fn check_drift(run: ComponentRun<'_>) -> Result<DriftFinding, ComponentError> {
     let found = |found| if found { Drift::Found } else { Drift::None };

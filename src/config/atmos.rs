@@ -56,10 +56,10 @@ pub struct TemplatesConfig {
 pub struct StacksConfig {
     /// Default: `stacks`.
     pub base_path: String,
-    /// Globs of the manifests that are stacks. Default: every file.
-    pub included_paths: Vec<String>,
-    /// Globs of the manifests that are not.
-    pub excluded_paths: Vec<String>,
+    /// Globs of the manifests that are stacks. Absent: the default of stacks.
+    pub included_paths: Option<Vec<String>>,
+    /// Globs of the manifests that are not. Absent: the default of stacks.
+    pub excluded_paths: Option<Vec<String>>,
     /// The pattern of stack names: `{tenant}-{environment}-{stage}`.
     pub name_pattern: Option<String>,
     /// The template of stack names: `{{ .vars.stage }}`.
@@ -72,8 +72,8 @@ impl Default for StacksConfig {
     fn default() -> Self {
         Self {
             base_path: "stacks".to_owned(),
-            included_paths: vec!["**/*".to_owned()],
-            excluded_paths: Vec::new(),
+            included_paths: None,
+            excluded_paths: None,
             name_pattern: None,
             name_template: None,
             inherit_metadata: None,
@@ -303,8 +303,8 @@ impl StacksSection {
         let default = StacksConfig::default();
         StacksConfig {
             base_path: not_empty(self.base_path).unwrap_or(default.base_path),
-            included_paths: self.included_paths.unwrap_or(default.included_paths),
-            excluded_paths: self.excluded_paths.unwrap_or(default.excluded_paths),
+            included_paths: self.included_paths,
+            excluded_paths: self.excluded_paths,
             name_pattern: not_empty(self.name_pattern),
             name_template: not_empty(self.name_template),
             inherit_metadata: self.inherit.unwrap_or_default().metadata,
@@ -353,7 +353,7 @@ mod tests {
         assert_eq!(config.components_directory(ComponentKind::Terraform), "components/terraform");
         assert_eq!(config.components_directory(ComponentKind::Helmfile), "components/helmfile");
         assert_eq!(config.command(ComponentKind::Terraform), "terraform");
-        assert_eq!(config.stacks.included_paths, ["**/*"]);
+        assert_eq!(config.stacks.included_paths, None);
         assert_eq!(config.list_merge_strategy, ListMergeStrategy::Replace);
     }
 
@@ -388,7 +388,7 @@ templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, d
         assert_eq!(config.command(ComponentKind::Terraform), "tofu");
         assert_eq!(config.terraform.auto_generate_backend_file, Some(true));
         assert_eq!(config.terraform.workspaces_enabled, Some(false));
-        assert_eq!(config.stacks.excluded_paths, ["**/_defaults.yaml"]);
+        assert_eq!(config.stacks.excluded_paths.unwrap(), ["**/_defaults.yaml"]);
         assert_eq!(config.stacks.name_template.as_deref(), Some("{{ .vars.stage }}"));
         assert_eq!(config.list_merge_strategy, ListMergeStrategy::Append);
         assert_eq!(config.deployments.remote.as_deref(), Some("upstream"));

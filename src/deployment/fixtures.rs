@@ -7,7 +7,9 @@ use super::definition::{
     ApprovalMethod, Component, ComponentSettings, Deployment, DeploymentContext, Labels, PromotionRule,
     Target, Values,
 };
+use super::health::{Health, HealthStatus};
 use super::lock::{HeldLock, Lock, LockScope};
+use super::observation::{Observation, Observations};
 use super::record::{LedgerRecord, Record, RecordId, RecordStatus};
 use super::state::{ComponentState, DeploymentState, TargetState};
 use super::{CommitId, ComponentKind, ComponentName, ObjectId, TargetName};
@@ -128,6 +130,18 @@ pub(crate) fn state(targets: Vec<(&str, Vec<(&str, ComponentState)>)>) -> Deploy
             })
             .collect(),
     }
+}
+
+/// What health checks found at 13:00: target, component, finding.
+pub(crate) fn observed(found: &[(&str, &str, HealthStatus, &str)]) -> Observations {
+    let observation = |(target, component, status, detail): &(&str, &str, HealthStatus, &str)| {
+        let (target, component) = (target_name(target), component_name(component));
+        let place = (target.clone(), component.clone());
+        let finding = Health::new(*status, *detail);
+        let checked_at = time("2025-01-22T13:00:00Z");
+        (place, Observation { target, component, checked_at, finding })
+    };
+    Observations { health: found.iter().map(observation).collect(), ..Observations::default() }
 }
 
 pub(crate) fn lock(scope: LockScope, expires_at: Option<&str>) -> HeldLock {

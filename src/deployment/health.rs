@@ -88,6 +88,15 @@ pub enum HealthStatus {
 }
 
 impl HealthStatus {
+    /// How bad it is. What is known to be broken is worse than what may be.
+    pub(super) const fn severity(self) -> u8 {
+        match self {
+            Self::Healthy => 0,
+            Self::Unknown => 1,
+            Self::Unhealthy => 2,
+        }
+    }
+
     /// The status as it stands in documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -3,6 +3,8 @@
 //! Handlebars, strict: what a template names must be there. A value that is one such name and nothing else
 //! keeps its type, so that `"{{ context.cpu }}"` is a number where the context has one.
 
+mod output_references;
+
 use std::collections::BTreeMap;
 
 use handlebars::template::{Parameter, TemplateElement};
@@ -46,6 +48,8 @@ pub struct TemplateError {
     /// In the template, from 1.
     pub column: usize,
     pub message: String,
+    /// The component whose outputs it names, where these are what is not known.
+    pub lacks_outputs_of: Option<ComponentName>,
 }
 
 /// Renders templates against one set of facts.
@@ -95,13 +99,20 @@ impl Renderer {
     }
 
     fn text(&self, path: &str, text: &str) -> Result<Value, TemplateError> {
-        let error = |line, column, message| TemplateError { path: path.to_owned(), line, column, message };
+        let error = |line, column, message| {
+            let path = path.to_owned();
+            TemplateError { path, line, column, message, lacks_outputs_of: None }
+        };
         let template = Template::compile(text).map_err(|refused| {
             let (line, column) = refused.pos().unwrap_or((1, 1));
             error(line, column, refused.reason().to_string())
         })?;
         if let Some(value) = self.whole(&template) {
             return Ok(value.clone());
+        }
+        if let Some(component) = output_references::unknown_component(&template, self.facts.data()) {
+            let message = format!("the outputs of {component} are not known here");
+            return Err(TemplateError { lacks_outputs_of: Some(component), ..error(1, 1, message) });
         }
         let mut rendering = RenderContext::new(None);
         let mut rendered = handlebars::StringOutput::new();
@@ -113,7 +124,9 @@ impl Renderer {
             &mut rendered,
         )
         .map_err(|refused| {
-            error(refused.line_no.unwrap_or(1), refused.column_no.unwrap_or(1), explain(&refused))
+            let (line, column) = (refused.line_no.unwrap_or(1), refused.column_no.unwrap_or(1));
+            let lacks_outputs_of = output_references::lacking(&template, self.facts.data());
+            TemplateError { lacks_outputs_of, ..error(line, column, explain(&refused)) }
         })?;
         rendered.into_string().map(Value::String).map_err(|broken| error(1, 1, broken.to_string()))
     }
@@ -236,6 +249,20 @@ mod tests {
             json!({"cpu": "{{ context.cpu }}", "zones": "{{context.zones}}", "text": "{{ context.cpu }} "});
         let rendered = json!({"cpu": 256, "zones": ["a", "b"], "text": "256 "});
         assert_eq!(render(&templates), Ok(rendered));
+    }
+
+    #[test]
+    fn outputs_that_are_not_known_name_their_component() {
+        let lacks = |template: &str| {
+            let error = render(&json!({ "value": template })).unwrap_err();
+            error.lacks_outputs_of.map(|component| component.to_string())
+        };
+        assert_eq!(lacks("{{ outputs.database.url }}").unwrap(), "database");
+        assert_eq!(lacks("jdbc:{{ outputs.[ecs/db].url }}/{{ context.cpu }}").unwrap(), "ecs/db");
+        assert_eq!(lacks("{{#if outputs.database.url}}x{{/if}}").unwrap(), "database");
+        assert_eq!(lacks("{{#if context.cpu}}{{ outputs.database.url }}{{/if}}").unwrap(), "database");
+        assert_eq!(lacks("{{ outputs.vpc.cidr }}").unwrap(), "vpc");
+        assert_eq!(lacks("{{ outputs.vpc.id }} {{ context.memory }}"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One step of writing: refs that change together, on the remote and then here.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::deployment::ObjectId;
@@ -19,6 +20,8 @@ pub(super) const PERSISTENCE: Duration = Duration::from_mins(3);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Step {
     updates: Vec<PushUpdate>,
+    /// Where each ref's change is.
+    places: HashMap<String, usize>,
 }
 
 /// What the remote said to a step.
@@ -32,9 +35,11 @@ pub(super) enum StepOutcome {
 impl Step {
     /// Adds a change; a second one of the same ref replaces what the first would have set.
     pub(super) fn push(&mut self, update: PushUpdate) {
-        match self.updates.iter_mut().find(|known| known.name == update.name) {
-            Some(known) => known.new = update.new,
-            None => self.updates.push(update),
+        if let Some(known) = self.places.get(&update.name).and_then(|at| self.updates.get_mut(*at)) {
+            known.new = update.new;
+        } else {
+            self.places.insert(update.name.clone(), self.updates.len());
+            self.updates.push(update);
         }
     }
 

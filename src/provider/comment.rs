@@ -67,6 +67,12 @@ pub(super) struct Comment {
     pub by_app: bool,
 }
 
+impl Comment {
+    fn posted(self, posted: Posted) -> PostedComment {
+        PostedComment { id: self.id, posted, url: self.url }
+    }
+}
+
 /// One page of comments, oldest first.
 pub(super) struct CommentPage {
     pub comments: Vec<Comment>,
@@ -87,6 +93,7 @@ pub(super) trait Comments: Sync {
     async fn page(&self, page: u32) -> Result<CommentPage, ProviderError>;
     async fn create(&self, body: &str) -> Result<Comment, ProviderError>;
     async fn edit(&self, id: u64, body: &str) -> Result<Comment, ProviderError>;
+    async fn delete(&self, id: u64) -> Result<(), ProviderError>;
     async fn author(&self) -> Result<Author, ProviderError>;
 }
 
@@ -107,7 +114,14 @@ pub(super) async fn put(
         };
         let vanished = |error: &ProviderError| posted == Posted::Edited && error.is_not_found();
         match answer {
-            Ok(Comment { id, url, .. }) => return Ok(PostedComment { id, posted, url }),
+            Ok(written) if posted == Posted::Created && round < MOST_ROUNDS => {
+                if !is_second(comments, comment, &written).await {
+                    return Ok(written.posted(posted));
+                }
+                // The other one stays, and says what this one would have.
+                round += 1;
+            }
+            Ok(written) => return Ok(written.posted(posted)),
             // Deleted since it was found, or written without an answer: what is there now decides.
             Err(error) if round < MOST_ROUNDS && (vanished(&error) || error.may_have_happened()) => {
                 tokio::time::sleep(pause).await;
@@ -115,6 +129,16 @@ pub(super) async fn put(
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Whether another job has written the comment at the same time, and first: then the one just written is taken back. Both
+/// see the same order, so that one of them stays.
+async fn is_second(comments: &impl Comments, comment: &StickyComment, written: &Comment) -> bool {
+    match find(comments, &comment.marker).await {
+        Ok(Some(first)) if first.id != written.id => comments.delete(written.id).await.is_ok(),
+        // What was written is there, which is what matters.
+        Ok(_) | Err(_) => false,
     }
 }
 

@@ -52,6 +52,10 @@ impl Request {
         Self { method, path, body: Some(body), capability, repeat: Repeat::Harmless }
     }
 
+    pub(super) fn delete(capability: Capability, path: String) -> Self {
+        Self { method: Method::DELETE, path, body: None, capability, repeat: Repeat::Harmless }
+    }
+
     /// Makes something new, which must not be made twice.
     pub(super) fn create(capability: Capability, path: String, body: Value) -> Self {
         Self { method: Method::POST, path, body: Some(body), capability, repeat: Repeat::Harmful }

@@ -109,6 +109,16 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::Comments))
     }
 
+    /// The pull or merge request that was merged into a branch and brought it this commit, if one did.
+    async fn merged_change_request(
+        &self,
+        branch: &str,
+        commit: &CommitId,
+    ) -> Result<Option<u64>, ProviderError> {
+        let _ = (branch, commit);
+        Err(self.unsupported(Capability::Comments))
+    }
+
     /// Sets a status of a commit.
     async fn set_commit_status(&self, commit: &CommitId, status: &CommitStatus) -> Result<(), ProviderError> {
         let _ = (commit, status);

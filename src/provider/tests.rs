@@ -16,7 +16,8 @@ const POLICY: RetryPolicy = RetryPolicy {
     attempts: 3,
     first_pause: Duration::from_millis(1),
     longest_pause: Duration::from_secs(2),
-    timeout: Duration::from_millis(500),
+    // Longer than a busy machine takes to answer itself.
+    timeout: Duration::from_mins(1),
 };
 
 const COMMENTS: &str = "/api/v3/repos/acme/shop/issues/7/comments";
@@ -40,21 +41,31 @@ fn status() -> CommitStatus {
 }
 
 fn provider(variables: &[(&str, &str)]) -> Box<dyn Provider> {
+    patient(POLICY, variables)
+}
+
+fn patient(policy: RetryPolicy, variables: &[(&str, &str)]) -> Box<dyn Provider> {
     let settings = ProviderSettings::detect(
         |name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| *value),
         None,
     );
-    connect(settings.unwrap(), POLICY)
+    connect(settings.unwrap(), policy)
 }
 
 fn github(server: &MockServer) -> Box<dyn Provider> {
-    provider(&[
+    patient_github(POLICY, server)
+}
+
+fn patient_github(policy: RetryPolicy, server: &MockServer) -> Box<dyn Provider> {
+    let address = format!("{}/api/v3", server.uri());
+    let variables = [
         ("GITHUB_ACTIONS", "true"),
-        ("GITHUB_API_URL", &format!("{}/api/v3", server.uri())),
+        ("GITHUB_API_URL", address.as_str()),
         ("GITHUB_REPOSITORY", "acme/shop"),
         ("GITHUB_TOKEN", TOKEN),
         ("GITHUB_RUN_ID", "99"),
-    ])
+    ];
+    patient(policy, &variables)
 }
 
 fn gitlab(server: &MockServer, token: &str) -> Box<dyn Provider> {
@@ -186,6 +197,69 @@ async fn a_comment_that_is_deleted_before_its_edit_is_written_anew() {
     assert_eq!((posted.id, posted.posted), (2, Posted::Created));
 }
 
+#[tokio::test]
+async fn of_two_jobs_that_write_the_first_comment_at_once_one_gives_way() {
+    let server = MockServer::start().await;
+    acts_as_app(&server).await;
+    let (theirs, ours) = (comment(1, sticky("one").body(), "Bot"), comment(2, sticky("two").body(), "Bot"));
+    mount(&server, "POST", COMMENTS, 201, ours.clone()).await;
+    mount(&server, "PATCH", "/api/v3/repos/acme/shop/issues/comments/1", 200, comment(1, "", "Bot")).await;
+    Mock::given(method("DELETE"))
+        .and(path("/api/v3/repos/acme/shop/issues/comments/2"))
+        .respond_with(ResponseTemplate::new(204))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let asked = AtomicUsize::new(0);
+    let listed = [json!([]), json!([theirs.clone(), ours]), json!([theirs])];
+    Mock::given(method("GET"))
+        .and(path(COMMENTS))
+        .respond_with(move |_: &Request| {
+            let at = asked.fetch_add(1, Ordering::SeqCst).min(listed.len() - 1);
+            ResponseTemplate::new(200).set_body_json(&listed[at])
+        })
+        .mount(&server)
+        .await;
+    let posted = github(&server).put_comment(7, &sticky("two")).await.unwrap();
+    assert_eq!((posted.id, posted.posted), (1, Posted::Edited));
+    assert_eq!(requests(&server, "PATCH").await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_merged_is_the_newest_request_into_the_branch_that_made_the_commit() {
+    let (server, commit) = (MockServer::start().await, commit());
+    let pull = |number: u64, base: &str, merged_at: Option<&str>, made: &str| json!({ "number": number, "base": { "ref": base }, "merged_at": merged_at, "merge_commit_sha": made });
+    let time = |day: u32| Some(format!("2025-01-{day}T15:30:00Z"));
+    let listed = json!([
+        pull(1, "main", None, commit.as_str()),
+        pull(2, "develop", time(28).as_deref(), commit.as_str()),
+        pull(3, "main", time(24).as_deref(), commit.as_str()),
+        pull(4, "main", time(25).as_deref(), "other"),
+    ]);
+    let at = format!("/api/v3/repos/acme/shop/commits/{commit}/pulls");
+    mount(&server, "GET", &at, 200, listed).await;
+    let (github, gitlab) = (github(&server), gitlab(&server, "GITLAB_TOKEN"));
+    assert_eq!(github.merged_change_request("main", &commit).await, Ok(Some(3)));
+    assert_eq!(github.merged_change_request("release", &commit).await, Ok(None));
+
+    let request = |iid: u64, target: &str, state: &str, squashed: Option<&str>| {
+        json!({ "iid": iid, "target_branch": target, "state": state, "squash_commit_sha": squashed,
+                "merged_at": time(20 + u32::try_from(iid).unwrap()) })
+    };
+    let listed = json!([
+        request(1, "main", "merged", Some(commit.as_str())),
+        request(2, "main", "merged", None),
+        request(3, "main", "opened", Some(commit.as_str())),
+        request(4, "release", "merged", None),
+        request(5, "release", "merged", None),
+    ]);
+    let at = format!("/gitlab/api/v4/projects/42/repository/commits/{commit}/merge_requests");
+    mount(&server, "GET", &at, 200, listed).await;
+    assert_eq!(gitlab.merged_change_request("main", &commit).await, Ok(Some(1)));
+    assert_eq!(gitlab.merged_change_request("release", &commit).await, Ok(Some(5)));
+    assert_eq!(gitlab.merged_change_request("develop", &commit).await, Ok(None));
+}
+
 /// Pages of comments that never end; the sticky one is on page `at`.
 async fn pages(server: &MockServer, at: u32) {
     Mock::given(method("GET"))
@@ -242,7 +316,9 @@ async fn a_stalled_connection_ends_in_a_time_out() {
         .respond_with(ResponseTemplate::new(201).set_delay(Duration::from_secs(20)))
         .mount(&server)
         .await;
-    let error = github(&server).set_commit_status(&commit(), &status()).await.unwrap_err();
+    let impatient = RetryPolicy { timeout: Duration::from_millis(100), ..POLICY };
+    let github = patient_github(impatient, &server);
+    let error = github.set_commit_status(&commit(), &status()).await.unwrap_err();
     assert!(error.to_string().contains("no answer within"), "{error}");
 }
 

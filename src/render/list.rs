@@ -1,8 +1,10 @@
 //! `list` as text: deployments, targets, components.
 
+use jiff::Timestamp;
+
 use super::document::list::{ComponentList, ComponentSummary, DeploymentList, TargetList};
 use super::status::{commit_cell, status_cell};
-use super::table::Table;
+use super::table::{Cell, Table};
 use super::{Form, Presentation};
 
 /// How many components are named before the rest is left out.
@@ -62,10 +64,15 @@ pub fn targets(list: &TargetList, presentation: &Presentation) -> String {
             if item.requires_approval { "yes" } else { "no" }.into(),
             presentation.relative(item.last_deploy).into(),
             status,
-            item.health.as_deref().unwrap_or_default().into(),
+            health_cell(item.health.as_deref(), item.health_checked_at, presentation),
         ]);
     }
     presentation.title(&format!("{} targets", list.deployment)) + &table.render(presentation.form)
+}
+
+/// What the last health check found, and its age.
+fn health_cell(found: Option<&str>, at: Option<Timestamp>, presentation: &Presentation) -> Cell {
+    found.map(|found| presentation.seen(found, at)).unwrap_or_default().into()
 }
 
 /// The components of a deployment, on one of its targets if one was named.
@@ -87,7 +94,7 @@ pub fn components(list: &ComponentList, presentation: &Presentation) -> String {
             commit_cell(item.commit.as_ref()),
             presentation.relative(item.deployed_at).into(),
             status_cell(item.status),
-            item.health.as_deref().unwrap_or_default().into(),
+            health_cell(item.health.as_deref(), item.health_checked_at, presentation),
         ]);
     }
     let title = presentation.title(&format!("{} → {target} components", list.deployment));
@@ -101,7 +108,8 @@ mod tests {
     use super::super::fixtures::{json, now, pipe, plain, terminal};
     use super::*;
     use crate::deployment::Deployment;
-    use crate::deployment::fixtures::{deployment, lock, running, state, target_name};
+    use crate::deployment::fixtures::{deployment, lock, observed, running, state, target_name};
+    use crate::deployment::health::HealthStatus;
     use crate::deployment::lock::LockScope;
     use crate::deployment::state::DeploymentState;
 
@@ -135,7 +143,8 @@ mod tests {
     #[test]
     fn targets_with_their_rules() {
         let (deployment, state) = payment_service();
-        let list = TargetList::new(&deployment, Some(&state), now());
+        let mut list = TargetList::new(&deployment, Some(&state), now());
+        list.observe(&observed(&[("prod", "ecs/worker", HealthStatus::Healthy, "3/3 tasks")]));
         insta::assert_snapshot!("list_targets", plain(&targets(&list, &terminal())));
         insta::assert_snapshot!("list_targets_json", json(&list));
     }
@@ -144,7 +153,8 @@ mod tests {
     fn components_with_and_without_a_target() {
         let (deployment, state) = payment_service();
         let prod = target_name("prod");
-        let list = ComponentList::new(&deployment, Some((&prod, &state.targets[&prod])));
+        let mut list = ComponentList::new(&deployment, Some((&prod, &state.targets[&prod])));
+        list.observe(&observed(&[("prod", "ecs/worker", HealthStatus::Healthy, "3/3 tasks")]));
         insta::assert_snapshot!("list_components", plain(&components(&list, &terminal())));
         insta::assert_snapshot!("list_components_pipe", components(&list, &pipe()));
         insta::assert_snapshot!("list_components_json", json(&list));

@@ -7,7 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::escape::escape;
 use crate::deployment::ComponentName;
-use crate::deployment::rollout_report::{ComponentResult, PlannedComponent, RolloutEvent};
+use crate::deployment::rollout_report::{ComponentReport, ComponentResult, PlannedComponent, RolloutEvent};
 
 /// How often the spinners move.
 const TICK: Duration = Duration::from_millis(120);
@@ -53,13 +53,7 @@ impl Live {
                 if let Some(line) = self.running.remove(&report.component) {
                     line.finish_and_clear();
                 }
-                if report.status == ComponentResult::Success {
-                    self.waiting
-                        .iter_mut()
-                        .for_each(|(_, needs)| needs.retain(|need| *need != report.component));
-                } else {
-                    self.give_up(&report.component);
-                }
+                self.ended(report);
                 self.say_what_is_left();
             }
             RolloutEvent::Finished(_) => self.clear(),
@@ -86,15 +80,14 @@ impl Live {
         line.set_message(left(&self.waiting));
     }
 
-    /// What needs a component that did not succeed never starts.
-    fn give_up(&mut self, component: &ComponentName) {
-        let mut lost = vec![component.clone()];
-        while let Some(component) = lost.pop() {
-            let (blocked, waiting) = std::mem::take(&mut self.waiting)
-                .into_iter()
-                .partition(|(_, needs)| needs.contains(&component));
-            self.waiting = waiting;
-            lost.extend(blocked.into_iter().map(|(name, _): (ComponentName, _)| name));
+    /// What ends waits no more, and what is not in the way any more is not waited for. What a failure blocks ends too, as
+    /// skipped.
+    fn ended(&mut self, report: &ComponentReport) {
+        self.waiting.retain(|(name, _)| *name != report.component);
+        if !matches!(report.status, ComponentResult::Failed | ComponentResult::Cancelled) {
+            for (_, needs) in &mut self.waiting {
+                needs.retain(|need| *need != report.component);
+            }
         }
     }
 
@@ -129,7 +122,24 @@ fn left(waiting: &[(ComponentName, Vec<ComponentName>)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deployment::fixtures::component_name;
+    use crate::deployment::ComponentKind;
+    use crate::deployment::fixtures::{commit, component_name};
+
+    fn ended(name: &str, status: ComponentResult) -> ComponentReport {
+        ComponentReport {
+            component: component_name(name),
+            kind: ComponentKind::Command,
+            previous_commit: None,
+            commit: commit("abc123d"),
+            status,
+            record: None,
+            duration: Duration::ZERO,
+            changes: None,
+            health: None,
+            error: None,
+            notice: None,
+        }
+    }
 
     #[test]
     fn what_waits_is_told_with_what_it_waits_for() {
@@ -145,7 +155,16 @@ mod tests {
             waits("mail", &["queue"]),
         ];
         assert_eq!(left(&live.waiting), "… 5 waiting: api for database, web for api and cache, docs for web");
-        live.give_up(&component_name("database"));
-        assert_eq!(left(&live.waiting), "… 2 waiting: mail for queue");
+        for (name, status) in [
+            ("database", ComponentResult::Failed),
+            ("api", ComponentResult::Skipped),
+            ("cache", ComponentResult::Planned),
+            ("web", ComponentResult::Skipped),
+        ] {
+            live.ended(&ended(name, status));
+        }
+        assert_eq!(left(&live.waiting), "… 3 waiting: mail for queue");
+        live.ended(&ended("queue", ComponentResult::Success));
+        assert_eq!(left(&live.waiting), "… 3 waiting");
     }
 }

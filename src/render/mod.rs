@@ -65,6 +65,12 @@ impl Presentation {
         }
     }
 
+    /// What was seen when somebody looked last, and when that was: `healthy (2/2 tasks), 5m ago`.
+    fn seen(&self, found: &str, at: Option<jiff::Timestamp>) -> String {
+        let ago = at.map(|at| format!(", {}", self.clock.relative(at))).unwrap_or_default();
+        format!("{found}{ago}")
+    }
+
     /// `2h ago`, or `-` where nothing is known.
     fn relative(&self, time: Option<jiff::Timestamp>) -> String {
         time.map_or_else(|| "-".to_owned(), |time| self.clock.relative(time))

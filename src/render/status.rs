@@ -1,7 +1,5 @@
 //! `status` as text.
 
-use jiff::Timestamp;
-
 use super::document::status::{ComponentStatus, DeploymentEntry, DeploymentStatus, TargetEntry};
 use super::escape::escape;
 use super::rollout::planned_changes;
@@ -158,16 +156,13 @@ fn record_facts(components: &[ComponentStatus], presentation: &Presentation) -> 
 
 /// What was seen of the components when somebody looked last, and when that was.
 fn observations(components: &[ComponentStatus], presentation: &Presentation) -> Vec<String> {
-    let ago = |at: Option<Timestamp>| {
-        at.map(|at| format!(", {}", presentation.clock.relative(at))).unwrap_or_default()
-    };
     let health = |component: &ComponentStatus| {
-        Some(format!("{}{}", component.health.as_ref()?, ago(component.health_checked_at)))
+        Some(presentation.seen(component.health.as_ref()?, component.health_checked_at))
     };
     let drift = |component: &ComponentStatus| {
         let changes = component.drift_changes.map(|changes| format!(" ({})", planned_changes(changes)));
-        let found = component.drift?.as_words();
-        Some(format!("{found}{}{}", changes.unwrap_or_default(), ago(component.drift_checked_at)))
+        let found = format!("{}{}", component.drift?.as_words(), changes.unwrap_or_default());
+        Some(presentation.seen(&found, component.drift_checked_at))
     };
     [fact("Health", components, health), fact("Drift", components, drift)].into_iter().flatten().collect()
 }

@@ -13,7 +13,7 @@ use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::{CommitId, ComponentName};
 use crate::git::GitError;
 
-use super::job::{Job, RunError};
+use super::job::{Job, OwnOutputs, RunError};
 use super::worker::{Shared, describe};
 use super::{Checkouts, EventSink, Rollout};
 
@@ -73,9 +73,7 @@ async fn look(shared: &Shared, plan: &ComponentPlan, looks: Looks, cancellation:
     };
     if let Err(error) = look_at(shared, plan, looks, cancellation, &mut inspected).await {
         let reason = describe(&error);
-        if looks.health {
-            inspected.health = Some(Health::new(HealthStatus::Unknown, reason.clone()));
-        }
+        inspected.health = looks.health.then(|| Health::new(HealthStatus::Unknown, reason.clone()));
         inspected.drift = looks.drift.then_some(Err(reason));
     }
     inspected
@@ -91,17 +89,29 @@ async fn look_at(
     let scratch = tempfile::tempdir().map_err(RunError::Scratch)?;
     let log = |_: Stream, line: &str| tracing::debug!(component = %plan.component, line);
     let job = Job::new(shared, plan, scratch.path(), &log, cancellation)?;
-    let prepared = job.prepare().await?;
-    let run = job.component_run(&prepared);
-    if let (Some(check), true) = (&prepared.health, looks.health) {
-        let health = component::check_health(run, &check.probe).await;
-        inspected.health = Some(health.unwrap_or_else(|error| {
-            Health::new(HealthStatus::Unknown, describe(&RunError::Component(error)))
-        }));
+    // Whoever is asked for health need not know the component's variables.
+    if looks.health {
+        let found = health(&job).await;
+        let unknown = |error| Some(Health::new(HealthStatus::Unknown, describe(&error)));
+        inspected.health = found.unwrap_or_else(unknown);
     }
-    if looks.drift {
-        let drift = component::check_drift(run).await;
-        inspected.drift = Some(drift.map_err(|error| describe(&RunError::Component(error))));
+    if looks.drift && component::knows_drift(plan.kind) {
+        inspected.drift = Some(drift(&job).await.map_err(|error| describe(&error)));
     }
     Ok(())
+}
+
+async fn health(job: &Job<'_>) -> Result<Option<Health>, RunError> {
+    let Some(check) = job.health_check(OwnOutputs::Recorded).await? else { return Ok(None) };
+    let prepared = match job.prepare().await {
+        Ok(prepared) => prepared,
+        Err(_) => job.prepare_as_written()?,
+    };
+    let health = component::check_health(job.component_run(&prepared), &check.probe).await;
+    health.map(Some).map_err(RunError::Component)
+}
+
+async fn drift(job: &Job<'_>) -> Result<DriftFinding, RunError> {
+    let prepared = job.prepare().await?;
+    component::check_drift(job.component_run(&prepared)).await.map_err(RunError::Component)
 }

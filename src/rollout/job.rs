@@ -14,9 +14,9 @@ use crate::deployment::health::{Health, HealthCheck};
 use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::stack_layer::{KnownOutputs, NoStacks, StackLayers, StackRefusal};
-use crate::deployment::template::{Facts, Renderer};
+use crate::deployment::template::{Facts, Renderer, TemplateError};
 use crate::deployment::variables::{Variables, merge};
-use crate::deployment::{Component, ComponentName, Deployment, Target};
+use crate::deployment::{Component, ComponentKind, ComponentName, Deployment, Target, TargetName};
 
 use super::worker::Shared;
 
@@ -32,6 +32,15 @@ pub(super) enum RunError {
     Resolution(#[from] ResolutionError),
     #[error("it needs outputs of {0}, which may run after it: add {0} to its metadata.depends_on")]
     NotAfter(ComponentName),
+    #[error("its variables name its own outputs, which are there only when it has run")]
+    OwnOutputs,
+    #[error("it needs outputs of {0}, which the deployment does not have")]
+    OutputsOfNobody(ComponentName),
+    #[error("{source}; {component} has put out no such value on {target}")]
+    NoOutput { component: ComponentName, target: TargetName, source: Box<TemplateError> },
+    #[error("{source}; what a {kind} component puts out is known only while it is rolled out, so {component} has to \
+             be rolled out together with this", kind = kind.as_str())]
+    NotKept { component: ComponentName, kind: ComponentKind, source: Box<TemplateError> },
     #[error("cannot read the outputs of {component}")]
     Outputs { component: ComponentName, source: ComponentError },
     #[error("cannot make a folder for temporary files: {0}")]
@@ -42,6 +51,18 @@ pub(super) enum RunError {
     Health(#[source] ComponentError),
     #[error(transparent)]
     Component(ComponentError),
+}
+
+impl RunError {
+    /// The component whose outputs are not there (yet).
+    pub(super) const fn lacks_outputs_of(&self) -> Option<&ComponentName> {
+        match self {
+            Self::Resolution(ResolutionError::Stack(StackRefusal::NoOutput { component, .. }))
+            | Self::NoOutput { component, .. }
+            | Self::NotKept { component, .. } => Some(component),
+            _ => None,
+        }
+    }
 }
 
 /// A component that is about to run.
@@ -67,8 +88,16 @@ pub(super) struct Prepared {
     stack: TerraformStack,
     /// What must not appear in the component's log.
     masks: Masks,
-    /// How it is found out whether the component is healthy, templates filled in.
-    pub(super) health: Option<HealthCheck>,
+}
+
+/// What a component itself has put out, for its health check.
+#[derive(Clone, Copy)]
+pub(super) enum OwnOutputs<'o> {
+    /// It has not run.
+    NotYet,
+    Are(&'o Values),
+    /// When it was applied last.
+    Recorded,
 }
 
 impl<'a> Job<'a> {
@@ -95,40 +124,88 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Resolves the component. Outputs that its stacks need of components that are not part of this rollout are read
-    /// from their state.
+    /// Resolves the component. Outputs that it needs of components that are not part of this rollout are read from
+    /// their state.
     pub(super) async fn prepare(&self) -> Result<Prepared, RunError> {
+        let mut known = BTreeMap::new();
+        loop {
+            let renderer = self.renderer(&known);
+            let resolution = self.resolution(self.component, KnownOutputs::Of(&known), Some(&renderer));
+            let error = match resolution.resolve() {
+                Ok(resolved) => return Ok(self.prepared(self.component, resolved)),
+                Err(error) => error,
+            };
+            let needed = match &error {
+                ResolutionError::Stack(StackRefusal::OutputsNeeded(needed)) => Some(needed),
+                ResolutionError::Template(error) => error.lacks_outputs_of.as_ref(),
+                ResolutionError::Stack(_) => None,
+            };
+            let needed = needed.filter(|needed| !known.contains_key(*needed)).cloned();
+            let Some(needed) = needed else { return Err(self.unresolved(error)) };
+            if needed == self.component.name {
+                return Err(RunError::OwnOutputs);
+            }
+            let outputs = self.outputs_of(&needed).await?;
+            known.insert(needed, outputs);
+        }
+    }
+
+    /// The component with what others put out left as it is written: enough to find it, not to apply it.
+    pub(super) fn prepare_as_written(&self) -> Result<Prepared, RunError> {
+        self.as_written(self.component)
+    }
+
+    /// How it is found out whether the component is healthy, templates filled in. Nothing where nobody can say, or where
+    /// only what the component has yet to put out would tell.
+    pub(super) async fn health_check(&self, own: OwnOutputs<'_>) -> Result<Option<HealthCheck>, RunError> {
+        let Some(check) = &self.component.settings.health else { return Ok(None) };
+        let mut known = BTreeMap::new();
+        if let OwnOutputs::Are(own) = own {
+            known.insert(self.component.name.clone(), own.clone());
+        }
+        loop {
+            let error = match check.probe.render(&self.renderer(&known)) {
+                Ok(probe) => return Ok(Some(HealthCheck { probe, ..check.clone() })),
+                Err(error) => error,
+            };
+            let needed = error.lacks_outputs_of.clone().filter(|needed| !known.contains_key(needed));
+            let Some(needed) = needed else { return Err(self.unresolved(error.into())) };
+            if needed == self.component.name && matches!(own, OwnOutputs::NotYet) {
+                return Ok(None);
+            }
+            let outputs = self.outputs_of(&needed).await?;
+            known.insert(needed, outputs);
+        }
+    }
+
+    fn renderer(&self, outputs: &BTreeMap<ComponentName, Values>) -> Renderer {
         let rollout = &self.shared.rollout;
-        let outputs = self.shared.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut context = self.target.context.clone();
         merge(&mut context, &rollout.context);
-        let renderer = Renderer::new(Facts {
+        Renderer::new(Facts {
             commit: &self.plan.commit,
             branch: rollout.branch.as_deref(),
             target: &self.target.name,
             context: &context,
             images: &rollout.images,
-            outputs: &outputs,
+            outputs,
             environment: &rollout.template_environment,
-        });
-        // A dry run puts nothing out: what is there is what was recorded.
-        let mut known = if rollout.mode == Mode::Apply { outputs.clone() } else { BTreeMap::new() };
-        loop {
-            let resolution = self.resolution(self.component, KnownOutputs::Of(&known), Some(&renderer));
-            match resolution.resolve() {
-                Ok(resolved) => {
-                    let mut prepared = self.prepared(self.component, resolved);
-                    if let Some(check) = &mut prepared.health {
-                        check.probe = check.probe.render(&renderer).map_err(ResolutionError::from)?;
-                    }
-                    return Ok(prepared);
-                }
-                Err(ResolutionError::Stack(StackRefusal::OutputsNeeded(needed))) => {
-                    let outputs = self.recorded_outputs(&needed).await?;
-                    known.insert(needed, outputs);
-                }
-                Err(error) => return Err(error.into()),
+        })
+    }
+
+    /// Why the component cannot be resolved; where outputs are missing that nobody keeps, that too.
+    fn unresolved(&self, error: ResolutionError) -> RunError {
+        let ResolutionError::Template(error) = error else { return error.into() };
+        let Some(component) = error.lacks_outputs_of.clone() else {
+            return ResolutionError::Template(error).into();
+        };
+        let source = Box::new(error);
+        let kind = self.deployment.component(&component).map(|component| component.kind);
+        match kind.filter(|kind| *kind != ComponentKind::Terraform) {
+            Some(kind) if self.just_put_out(&component).is_none() => {
+                RunError::NotKept { component, kind, source }
             }
+            _ => RunError::NoOutput { component, target: self.target.name.clone(), source },
         }
     }
 
@@ -161,9 +238,20 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// What another component has put out when it was applied last.
-    async fn recorded_outputs(&self, needed: &ComponentName) -> Result<Values, RunError> {
+    /// What a component has put out in this rollout. A dry run puts nothing out.
+    fn just_put_out(&self, component: &ComponentName) -> Option<Values> {
+        if self.shared.rollout.mode == Mode::Plan {
+            return None;
+        }
+        self.shared.outputs.lock().unwrap_or_else(PoisonError::into_inner).get(component).cloned()
+    }
+
+    /// What a component has put out: in this rollout, or else when it was applied last.
+    async fn outputs_of(&self, needed: &ComponentName) -> Result<Values, RunError> {
         let rollout = &self.shared.rollout;
+        if let Some(outputs) = self.just_put_out(needed) {
+            return Ok(outputs);
+        }
         let is_to_run = self.shared.is_planned(needed)
             && !rollout.done.contains_key(needed)
             && !rollout.disabled.contains(needed);
@@ -174,14 +262,19 @@ impl<'a> Job<'a> {
         if let Some(outputs) = cache().get(needed).cloned() {
             return Ok(outputs);
         }
-        let component = self.deployment.component(needed).ok_or(RunError::NotInCommit)?;
+        let component = self.deployment.component(needed);
+        let component = component.ok_or_else(|| RunError::OutputsOfNobody(needed.clone()))?;
         // Where its state is does not depend on what others put out.
-        let resolved = self.resolution(component, KnownOutputs::AsWritten, None).resolve()?;
-        let prepared = self.prepared(component, resolved);
+        let prepared = self.as_written(component)?;
         let outputs = component::recorded_outputs(self.component_run(&prepared)).await;
         let outputs = outputs.map_err(|source| RunError::Outputs { component: needed.clone(), source })?;
         cache().insert(needed.clone(), outputs.clone());
         Ok(outputs)
+    }
+
+    fn as_written(&self, component: &Component) -> Result<Prepared, RunError> {
+        let resolved = self.resolution(component, KnownOutputs::AsWritten, None).resolve()?;
+        Ok(self.prepared(component, resolved))
     }
 
     fn resolution<'r>(
@@ -215,7 +308,6 @@ impl<'a> Job<'a> {
             terraform: rollout.terraform.clone(),
             stack: TerraformStack::named(name),
             masks: rollout.masks.clone(),
-            health: component.settings.health.clone(),
         };
         let Some(stack) = resolved.stack else { return prepared };
         prepared.masks = rollout.masks.with_suspects(&stack.from_environment);

@@ -13,7 +13,7 @@ mod worker;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,14 +29,17 @@ use crate::deployment::stack_layer::StackLayers;
 use crate::deployment::{CommitId, ComponentName, Deployment};
 use crate::git::GitError;
 use crate::ledger::{Session, Unpublished};
-use crate::scheduler::{Completion, Limits, Outcome, Scheduler, SkipReason};
+use crate::scheduler::{Completion, Event, Limits, Outcome, Scheduler, SkipReason};
 
 pub use checkouts::{CheckoutError, Checkouts};
 pub use inspect::{Inspected, Looks, inspect};
-use worker::{Ended, Worker};
+use worker::Worker;
 
 /// Takes what happens, in the order in which it happens.
 pub type EventSink = Arc<dyn Fn(RolloutEvent) + Send + Sync>;
+
+/// The components that have succeeded without a record on the remote.
+type Unrecorded = Arc<Mutex<BTreeSet<ComponentName>>>;
 
 /// Everything that a rollout needs to know. Nothing is read from the process.
 pub struct Rollout {
@@ -114,18 +117,36 @@ pub fn run(
 ) -> Result<RolloutOutcome, GitError> {
     let began = Instant::now();
     let plan = rollout.plan.clone();
-    let (done, disabled) = (rollout.done.clone(), rollout.disabled.clone());
     let (sender, receiver) = mpsc::channel();
     let limits = Limits { parallelism: rollout.parallelism, fail_fast: rollout.fail_fast };
-    let graph = remaining(&rollout.dependencies, |name| done.contains_key(name) || disabled.contains(name));
+    let mut reports = reports_in_advance(&rollout);
+    let graph = remaining(&rollout.dependencies, |name| reports.contains_key(name));
+    for report in plan.components.iter().filter_map(|planned| reports.get(&planned.component)) {
+        events(RolloutEvent::ComponentFinished(report.clone()));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let worker =
-        Worker::new(rollout, checkouts.paths(), session.is_some().then_some(sender), Arc::clone(events));
+    let unrecorded = Arc::default();
+    let skips = Skips { plan: plan.components.iter().map(by_name).collect(), unrecorded: &unrecorded };
+    let worker = Worker::new(
+        rollout,
+        checkouts.paths(),
+        session.is_some().then_some(sender),
+        Arc::clone(events),
+        Arc::clone(&unrecorded),
+    );
     let (completions, published) = thread::scope(|scope| {
         let running = scope.spawn(|| {
             // Cycles were refused with the configuration; what is left of one runs nothing.
             let Ok(scheduler) = Scheduler::new(&graph, limits) else { return Vec::new() };
-            runtime.block_on(scheduler.run(worker, cancellation.clone(), |_| {}))
+            // Its executor tells of what runs.
+            let tell = |event: Event<'_>| {
+                if let Event::Skipped { component, because, .. } = event
+                    && let Some(report) = skips.report(component, because)
+                {
+                    events(RolloutEvent::ComponentFinished(report));
+                }
+            };
+            runtime.block_on(scheduler.run(worker, cancellation.clone(), tell))
         });
         let published = match session {
             Some(session) => publisher::publish_until_closed(session, &receiver, events),
@@ -135,26 +156,23 @@ pub fn run(
     });
     let completions = completions.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let cancelled = cancellation.is_cancelled();
-    let mut ended: BTreeMap<_, _> =
-        completions.into_iter().map(|completion| (completion.component.clone(), completion)).collect();
-    // They have succeeded, and what needs them was not started because the remote does not know.
-    let unrecorded = ended
-        .values()
-        .filter(|completion| {
-            matches!(&completion.outcome, Outcome::Failed(ended) if ended.report.status == ComponentResult::Success)
-        })
-        .map(|completion| completion.component.clone())
-        .collect();
+    for Completion { component, outcome, .. } in completions {
+        let report = match outcome {
+            Outcome::Succeeded(ended) | Outcome::Failed(ended) => Some(ended.report),
+            Outcome::Skipped { because } => skips.report(&component, &because),
+            Outcome::Cancelled => None,
+        };
+        reports.extend(report.map(|report| (component, report)));
+    }
     let mut recorded: BTreeMap<_, _> =
         published.records.into_iter().map(|record| (record.id.component.clone(), record.id)).collect();
     let components = plan
         .components
         .iter()
         .map(|planned| {
-            let mut report = report_of(planned, ended.remove(&planned.component), &done, &unrecorded);
-            if disabled.contains(&planned.component) {
-                report.notice = Some("disabled by its stacks (metadata.enabled: false)".to_owned());
-            }
+            let mut report = reports
+                .remove(&planned.component)
+                .unwrap_or_else(|| report(planned, ComponentResult::Cancelled));
             if let Some(record) = recorded.remove(&planned.component) {
                 report.record = Some(record);
             }
@@ -162,6 +180,25 @@ pub fn run(
         })
         .collect();
     Ok(RolloutOutcome { components, cancelled, duration: began.elapsed(), unpublished: published.failure })
+}
+
+/// The components that are not run at all, because their stacks disable them or this run has recorded them already.
+fn reports_in_advance(rollout: &Rollout) -> BTreeMap<ComponentName, ComponentReport> {
+    let in_advance = |planned: &ComponentPlan| {
+        let name = &planned.component;
+        let report = if rollout.disabled.contains(name) {
+            let notice = Some("disabled by its stacks (metadata.enabled: false)".to_owned());
+            ComponentReport { notice, ..report(planned, ComponentResult::Skipped) }
+        } else {
+            ComponentReport {
+                record: Some(rollout.done.get(name)?.id.clone()),
+                notice: Some("already deployed by this run".to_owned()),
+                ..report(planned, ComponentResult::Success)
+            }
+        };
+        Some((name.clone(), report))
+    };
+    rollout.plan.components.iter().filter_map(in_advance).collect()
 }
 
 /// What is still to be done of a graph. What needs something that is left out needs what that needs.
@@ -186,52 +223,51 @@ fn remaining(
     graph
 }
 
-/// The report of one component, however it ended.
-fn report_of(
-    planned: &ComponentPlan,
-    completion: Option<Completion<Ended, Ended>>,
-    done: &BTreeMap<ComponentName, LedgerRecord>,
-    unrecorded: &BTreeSet<ComponentName>,
-) -> ComponentReport {
-    let base = ComponentReport {
+/// What is said of a component about which there is nothing but how it ended.
+fn report(planned: &ComponentPlan, status: ComponentResult) -> ComponentReport {
+    ComponentReport {
         component: planned.component.clone(),
         kind: planned.kind,
         previous_commit: planned.previous_commit.clone(),
         commit: planned.commit.clone(),
-        status: ComponentResult::Skipped,
+        status,
         record: None,
         duration: Duration::ZERO,
         changes: None,
         health: None,
         error: None,
         notice: None,
-    };
-    match completion.map(|completion| completion.outcome) {
-        Some(Outcome::Succeeded(ended) | Outcome::Failed(ended)) => ended.report,
-        Some(Outcome::Cancelled) => ComponentReport { status: ComponentResult::Cancelled, ..base },
-        Some(Outcome::Skipped { because }) => {
-            ComponentReport { error: Some(skip_reason(&because, unrecorded)), ..base }
-        }
-        None => match done.get(&planned.component) {
-            Some(record) => ComponentReport {
-                status: ComponentResult::Success,
-                record: Some(record.id.clone()),
-                notice: Some("already deployed by this run".to_owned()),
-                ..base
-            },
-            None => base,
-        },
     }
 }
 
-fn skip_reason(because: &SkipReason, unrecorded: &BTreeSet<ComponentName>) -> String {
-    match because {
-        SkipReason::Blocked(component) if unrecorded.contains(component) => {
-            format!("{component}, which it depends on, is not recorded on the remote")
+fn by_name(planned: &ComponentPlan) -> (&ComponentName, &ComponentPlan) {
+    (&planned.component, planned)
+}
+
+/// Why components are skipped.
+struct Skips<'p> {
+    plan: BTreeMap<&'p ComponentName, &'p ComponentPlan>,
+    /// They have succeeded, and what needs them is not started because the remote does not know.
+    unrecorded: &'p Unrecorded,
+}
+
+impl Skips<'_> {
+    fn report(&self, component: &ComponentName, because: &SkipReason) -> Option<ComponentReport> {
+        let error = Some(self.reason(because));
+        Some(ComponentReport { error, ..report(self.plan.get(component)?, ComponentResult::Skipped) })
+    }
+
+    fn reason(&self, because: &SkipReason) -> String {
+        let is_unrecorded =
+            |component| self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).contains(component);
+        match because {
+            SkipReason::Blocked(component) if is_unrecorded(component) => {
+                format!("{component}, which it depends on, is not recorded on the remote")
+            }
+            SkipReason::Blocked(component) => format!("{component}, which it depends on, did not succeed"),
+            SkipReason::FailFast(component) => format!("{component} failed, and --fail-fast stops there"),
+            SkipReason::Cancelled => "the rollout was cancelled".to_owned(),
         }
-        SkipReason::Blocked(component) => format!("{component}, which it depends on, did not succeed"),
-        SkipReason::FailFast(component) => format!("{component} failed, and --fail-fast stops there"),
-        SkipReason::Cancelled => "the rollout was cancelled".to_owned(),
     }
 }
 

@@ -12,17 +12,15 @@ use crate::component::{self, ComponentResult as Done, Mode, Notice, Stream};
 use crate::deployment::definition::Values;
 use crate::deployment::health::HealthStatus;
 use crate::deployment::record::{Record, RecordStatus};
-use crate::deployment::resolution::ResolutionError;
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::rollout_report::{ComponentReport, ComponentResult, RolloutEvent, RolloutKind};
-use crate::deployment::stack_layer::StackRefusal;
 use crate::deployment::{CommitId, ComponentName};
 use crate::ledger::failpoint;
 use crate::scheduler::{Execution, Executor, Slot};
 
-use super::job::{Job, RunError};
+use super::job::{Job, OwnOutputs, RunError};
 use super::publisher::Message;
-use super::{EventSink, Rollout};
+use super::{EventSink, Rollout, Unrecorded};
 
 /// How a component ended, for the report.
 #[derive(Debug)]
@@ -33,11 +31,14 @@ pub(super) struct Ended {
 /// Runs components of one rollout.
 pub(super) struct Worker {
     shared: Arc<Shared>,
+    unrecorded: Unrecorded,
 }
 
 /// What the components of one rollout share.
 pub(super) struct Shared {
     pub(super) rollout: Rollout,
+    /// Where in the plan each component is.
+    planned: BTreeMap<ComponentName, usize>,
     pub(super) checkouts: BTreeMap<CommitId, PathBuf>,
     /// The components that others of this rollout wait for.
     awaited: BTreeSet<ComponentName>,
@@ -56,8 +57,9 @@ impl Worker {
         checkouts: BTreeMap<CommitId, PathBuf>,
         records: Option<mpsc::Sender<Message>>,
         events: EventSink,
+        unrecorded: Unrecorded,
     ) -> Self {
-        Self { shared: Arc::new(Shared::new(rollout, checkouts, records, events)) }
+        Self { shared: Arc::new(Shared::new(rollout, checkouts, records, events)), unrecorded }
     }
 }
 
@@ -68,8 +70,8 @@ impl Executor<Ended, Ended> for Worker {
         slot: Slot,
         cancellation: Cancellation,
     ) -> impl Future<Output = Execution<Ended, Ended>> + Send {
-        let shared = Arc::clone(&self.shared);
-        async move { shared.execute(component, slot, cancellation).await }
+        let (shared, unrecorded) = (Arc::clone(&self.shared), Arc::clone(&self.unrecorded));
+        async move { shared.execute(component, slot, cancellation, &unrecorded).await }
     }
 }
 
@@ -84,7 +86,9 @@ impl Shared {
         let awaited = graph.nodes().flat_map(|node| graph.needs(node)).cloned().collect();
         let records = records.map(Mutex::new);
         let (outputs, recorded_outputs) = (Mutex::default(), Mutex::default());
-        Self { rollout, checkouts, awaited, records, outputs, recorded_outputs, events }
+        let components = rollout.plan.components.iter().enumerate();
+        let planned = components.map(|(at, planned)| (planned.component.clone(), at)).collect();
+        Self { rollout, planned, checkouts, awaited, records, outputs, recorded_outputs, events }
     }
 
     async fn execute(
@@ -92,26 +96,31 @@ impl Shared {
         component: ComponentName,
         slot: Slot,
         cancellation: Cancellation,
+        unrecorded: &Unrecorded,
     ) -> Execution<Ended, Ended> {
-        let Some(plan) = self.rollout.plan.components.iter().find(|plan| plan.component == component) else {
+        let Some(plan) = self.planned(&component) else {
             // The graph is made of the plan's components.
             return Execution::Cancelled;
         };
         (self.events)(RolloutEvent::ComponentStarted { component: component.clone(), kind: plan.kind });
         let began = Instant::now();
         let result = self.run(plan, &cancellation).await;
-        drop(slot);
+        if result.is_ok() {
+            slot.free();
+        }
         failpoint("applied");
         let mut report = self.report(plan, &result);
         report.duration = began.elapsed();
         (self.events)(RolloutEvent::ComponentFinished(report.clone()));
         let published = self.publish(plan, &report, &result).await;
         if let Ok(done) = result {
-            self.outputs.lock().unwrap_or_else(PoisonError::into_inner).insert(component, done.outputs);
+            let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+            outputs.insert(component.clone(), done.outputs);
         }
         match report.status {
             ComponentResult::Success if !published => {
                 // It has succeeded; what depends on it must not start, because nobody could know.
+                unrecorded.lock().unwrap_or_else(PoisonError::into_inner).insert(component);
                 Execution::Failed(Ended { report })
             }
             ComponentResult::Success | ComponentResult::Planned => Execution::Succeeded(Ended { report }),
@@ -130,18 +139,31 @@ impl Shared {
         };
         let job = Job::new(self, plan, scratch.path(), &log, cancellation)?;
         let prepared = match job.prepare().await {
-            Err(RunError::Resolution(ResolutionError::Stack(StackRefusal::NoOutput {
-                component, ..
-            }))) if self.rollout.mode == Mode::Plan && self.is_planned(&component) => {
-                let notices = vec![Notice::NotPlannedBefore { component }];
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let not_yet = error.lacks_outputs_of().filter(|component| self.is_planned(component));
+                let Some(component) = not_yet.filter(|_| self.rollout.mode == Mode::Plan) else {
+                    return Err(error);
+                };
+                let notices = vec![Notice::NotPlannedBefore { component: component.clone() }];
                 return Ok(Done { notices, ..Done::default() });
             }
-            prepared => prepared?,
+        };
+        // A mistake in it is better known before anything is applied.
+        let mut check = match job.health_check(OwnOutputs::NotYet).await {
+            Err(error) if self.rollout.mode == Mode::Plan && error.lacks_outputs_of().is_some() => None,
+            check => check?,
         };
         let run = job.component_run(&prepared);
         let mut done = component::run(run).await.map_err(RunError::Component)?;
-        if let (Some(check), Mode::Apply) = (&prepared.health, self.rollout.mode) {
-            let health = component::wait_until_healthy(run, check).await.map_err(RunError::Health)?;
+        if self.rollout.mode == Mode::Plan {
+            return Ok(done);
+        }
+        if check.is_none() {
+            check = job.health_check(OwnOutputs::Are(&done.outputs)).await?;
+        }
+        if let Some(check) = check {
+            let health = component::wait_until_healthy(run, &check).await.map_err(RunError::Health)?;
             if check.required && health.status != HealthStatus::Healthy {
                 return Err(RunError::Unhealthy { health, waited: check.timeout });
             }
@@ -152,7 +174,11 @@ impl Shared {
 
     /// Whether a component is part of this rollout.
     pub(super) fn is_planned(&self, component: &ComponentName) -> bool {
-        self.rollout.plan.components.iter().any(|planned| planned.component == *component)
+        self.planned.contains_key(component)
+    }
+
+    fn planned(&self, component: &ComponentName) -> Option<&ComponentPlan> {
+        self.rollout.plan.components.get(*self.planned.get(component)?)
     }
 
     fn report(&self, plan: &ComponentPlan, result: &Result<Done, RunError>) -> ComponentReport {

@@ -9,7 +9,7 @@ mod plan;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -26,9 +26,8 @@ use plan::Plan;
 pub trait Executor<T, E>: Send + Sync + 'static {
     /// Runs one component to its end.
     ///
-    /// A component counts as succeeded, and its dependents start, when this returns. The slot is free for
-    /// another component as soon as it is dropped, at the latest on return: an executor that only waits
-    /// for its result to be recorded drops it first.
+    /// A component counts as succeeded, and its dependents start, when this returns. So is its slot free for another
+    /// component; an executor of a component that has succeeded and only waits to be recorded frees it first.
     fn execute(
         &self,
         component: ComponentName,
@@ -52,10 +51,23 @@ where
     }
 }
 
-/// The right to work, one of `parallelism`. Dropped: another component may start.
-#[derive(Debug)]
+/// The right to work, one of `parallelism`.
+///
+/// Dropping it changes nothing: what comes after a failure is decided before anything else may start.
+#[derive(Debug, Clone)]
 pub struct Slot {
-    _permit: OwnedSemaphorePermit,
+    permit: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+}
+
+impl Slot {
+    fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self { permit: Arc::new(Mutex::new(Some(permit))) }
+    }
+
+    /// Lets another component start.
+    pub fn free(&self) {
+        drop(self.permit.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
 }
 
 /// How a schedule is run.
@@ -78,6 +90,7 @@ pub struct Scheduler {
 struct Running {
     component: usize,
     started: Instant,
+    slot: Slot,
 }
 
 impl Scheduler {
@@ -125,7 +138,7 @@ impl Scheduler {
                         // Tasks are never aborted while this loop runs, so it panicked: pass that on.
                         Err(error) => std::panic::resume_unwind(error.into_panic()),
                     };
-                    let Some(Running { component, started }) = running.remove(&id) else { continue };
+                    let Some(Running { component, started, slot }) = running.remove(&id) else { continue };
                     let duration = started.elapsed();
                     let name = self.plan.name(component).clone();
                     let outcome = Outcome::from(execution);
@@ -144,6 +157,7 @@ impl Scheduler {
                     if self.limits.fail_fast && outcome.status() == Status::Failed {
                         stopped.get_or_insert_with(|| SkipReason::FailFast(name.clone()));
                     }
+                    slot.free();
                     completions.push(Completion { component: name.clone(), outcome, duration });
                     for dependent in blocked {
                         let because = SkipReason::Blocked(name.clone());
@@ -158,10 +172,11 @@ impl Scheduler {
                     on_event(Event::Started { component: &name, at: began.elapsed() });
                     let executor = Arc::clone(&executor);
                     let cancellation = cancellation.clone();
-                    let handle = tasks.spawn(async move {
-                        executor.execute(name, Slot { _permit: permit }, cancellation).await
-                    });
-                    running.insert(handle.id(), Running { component, started: Instant::now() });
+                    let slot = Slot::new(permit);
+                    let its_slot = slot.clone();
+                    let handle =
+                        tasks.spawn(async move { executor.execute(name, its_slot, cancellation).await });
+                    running.insert(handle.id(), Running { component, started: Instant::now(), slot });
                 }
             }
         }

@@ -120,7 +120,7 @@ async fn no_more_than_the_limit_work_at_once() {
     let working = Arc::new(AtomicUsize::new(0));
     let most = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&most);
-    let execute = move |_, slot, _cancellation| {
+    let execute = move |_, slot: Slot, _cancellation| {
         let (working, most) = (Arc::clone(&working), Arc::clone(&most));
         async move {
             most.fetch_max(working.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -128,7 +128,7 @@ async fn no_more_than_the_limit_work_at_once() {
                 tokio::task::yield_now().await;
             }
             working.fetch_sub(1, Ordering::SeqCst);
-            drop(slot);
+            slot.free();
             Execution::<(), ()>::Succeeded(())
         }
     };
@@ -140,13 +140,13 @@ async fn no_more_than_the_limit_work_at_once() {
 }
 
 #[tokio::test]
-async fn a_dropped_slot_lets_the_next_component_start() {
+async fn a_freed_slot_lets_the_next_component_start() {
     // Both wait for each other after giving up the only slot: neither would end if it were held.
     let both = Arc::new(Barrier::new(2));
     let execute = move |_, slot: Slot, _cancellation| {
         let both = Arc::clone(&both);
         async move {
-            drop(slot);
+            slot.free();
             both.wait().await;
             Execution::<(), &'static str>::Succeeded(())
         }

@@ -9,7 +9,7 @@ an app or a job. The address is printed to stdout.
 `GET /__state` tells everything that was written, and every request. `POST /__fault {"status": 502, "times": 1, "method":
 "POST", "path": "/statuses/", "headers": {}, "message": ""}` lets the next matching requests fail after they were carried
 out, with `"before": true` instead of it. `POST /__comments {"number": 5000}` writes so many comments, `DELETE
-/__comments` removes all of them. `POST /__approvals {"environment": "prod", "by": "alice"}` approves the runs of an
+/__comments` removes all of them. `POST /__merges {"number": 7, "branch": "main", "commit": "…"}` merges a request. `POST /__approvals {"environment": "prod", "by": "alice"}` approves the runs of an
 environment.
 """
 
@@ -45,7 +45,7 @@ class State:
         self.environments, self.protected_tags, self.pipelines = [], [], []
         # The environments of GitHub that every run is approved for.
         self.approved = ["production"]
-        self.requests, self.approvals = [], []
+        self.requests, self.approvals, self.merges = [], [], []
         self.fault = None
 
     def id(self):
@@ -139,6 +139,56 @@ def edit_comment(state, request, repository, number):
     comment = find(state.comments, id=int(number))
     comment["body"] = request.json["body"]
     return 200, comment
+
+
+def delete_comment(state, request, repository, number):
+    state.comments.remove(find(state.comments, id=int(number)))
+    return 204, None
+
+
+def list_pulls_of_commit(state, request, repository, commit):
+    return 200, [pull(repository, merge) for merge in state.merges if merge["commit"] == commit]
+
+
+def repository_object(name):
+    addresses = """
+        archive assignees blobs branches clone collaborators comments commits compare contents contributors deployments
+        downloads events forks git git_commits git_refs git_tags hooks html issue_comment issue_events issues keys labels
+        languages merges milestones notifications pulls releases ssh stargazers statuses subscribers subscription svn tags
+        teams trees
+    """
+    return {
+        **{f"{address}_url": f"{WEB}/{name}" for address in addresses.split()},
+        **dict.fromkeys(["description", "homepage", "language", "license", "mirror_url"]),
+        **dict.fromkeys(["created_at", "pushed_at", "updated_at"], TIME),
+        **dict.fromkeys(["archived", "disabled", "fork", "private"], False),
+        **dict.fromkeys(["has_downloads", "has_issues", "has_pages", "has_projects", "has_wiki"], True),
+        **dict.fromkeys(["forks", "forks_count", "open_issues", "open_issues_count", "size", "stargazers_count"], 0),
+        **dict.fromkeys(["watchers", "watchers_count"], 0),
+        "id": 1, "node_id": "R_1", "name": name.split("/")[1], "full_name": name, "owner": account("acme", "User"),
+        "url": f"{WEB}/api/v3/repos/{name}", "default_branch": "main",
+    }
+
+
+def pull(repository, merge):
+    number = merge["number"]
+    api = f"{WEB}/api/v3/repos/{repository}"
+    side = {"label": "acme:x", "sha": "0" * 40, "user": account("alice", "User"), "repo": repository_object(repository)}
+    links = ("self", "html", "issue", "comments", "review_comments", "review_comment", "commits", "statuses")
+    return {
+        "id": number, "node_id": f"PR_{number}", "number": number, "state": "closed", "locked": False, "title": "Change",
+        "url": f"{api}/pulls/{number}", "html_url": f"{WEB}/{repository}/pull/{number}",
+        "diff_url": f"{WEB}/{repository}/pull/{number}.diff", "patch_url": f"{WEB}/{repository}/pull/{number}.patch",
+        "issue_url": f"{api}/issues/{number}", "commits_url": f"{api}/pulls/{number}/commits",
+        "review_comments_url": f"{api}/pulls/{number}/comments",
+        "review_comment_url": f"{api}/pulls/comments{{/number}}", "comments_url": f"{api}/issues/{number}/comments",
+        "statuses_url": f"{api}/statuses/{'0' * 40}", "user": account("alice", "User"), "body": None, "labels": [],
+        "milestone": None, "created_at": TIME, "updated_at": TIME, "closed_at": TIME, "merged_at": TIME,
+        "merge_commit_sha": merge["commit"], "assignee": None, "assignees": [], "requested_reviewers": [],
+        "requested_teams": [], "draft": False, "author_association": "MEMBER", "auto_merge": None,
+        "head": {**side, "ref": "feature"}, "base": {**side, "ref": merge["branch"]},
+        "_links": {name: {"href": f"{api}/pulls/{number}"} for name in links},
+    }
 
 
 def create_status(state, request, repository, commit):
@@ -280,6 +330,18 @@ def gitlab_user(state, request):
     return 200, member(request)
 
 
+def list_merge_requests_of_commit(state, request, project, commit):
+    merged = [merge for merge in state.merges if merge["commit"] == commit]
+    return 200, [
+        {
+            "id": 1000 + merge["number"], "iid": merge["number"], "project_id": 42, "title": "Change", "state": "merged",
+            "target_branch": merge["branch"], "source_branch": "feature", "merged_at": TIME, "merge_commit_sha": commit,
+            "squash_commit_sha": None, "sha": "0" * 40,
+        }
+        for merge in merged
+    ]
+
+
 def list_notes(state, request, project, merge_request):
     return 200, page([note for note in state.notes if note["noteable_iid"] == int(merge_request)], request.query)
 
@@ -301,6 +363,11 @@ def edit_note(state, request, project, merge_request, number):
     note = find(state.notes, id=int(number))
     note["body"] = request.json["body"]
     return 200, note
+
+
+def delete_note(state, request, project, merge_request, number):
+    state.notes.remove(find(state.notes, id=int(number)))
+    return 204, None
 
 
 def create_gitlab_status(state, request, project, commit):
@@ -394,6 +461,8 @@ ROUTES = [
         ("GET", REPOSITORY + r"/issues/(\d+)/comments", list_comments),
         ("POST", REPOSITORY + r"/issues/(\d+)/comments", create_comment),
         ("PATCH", REPOSITORY + r"/issues/comments/(\d+)", edit_comment),
+        ("DELETE", REPOSITORY + r"/issues/comments/(\d+)", delete_comment),
+        ("GET", REPOSITORY + r"/commits/([0-9a-f]+)/pulls", list_pulls_of_commit),
         ("POST", REPOSITORY + r"/statuses/([0-9a-f]+)", create_status),
         ("GET", REPOSITORY + "/deployments", list_deployments),
         ("POST", REPOSITORY + "/deployments", create_deployment),
@@ -405,9 +474,11 @@ ROUTES = [
         ("POST", REPOSITORY + r"/actions/workflows/([^/]+)/dispatches", dispatch_workflow),
         ("GET", REPOSITORY + r"/actions/runs/(\d+)/approvals", list_approvals),
         ("GET", "/api/v4/user", gitlab_user),
+        ("GET", PROJECT + r"/repository/commits/([0-9a-f]+)/merge_requests", list_merge_requests_of_commit),
         ("GET", PROJECT + r"/merge_requests/(\d+)/notes", list_notes),
         ("POST", PROJECT + r"/merge_requests/(\d+)/notes", create_note),
         ("PUT", PROJECT + r"/merge_requests/(\d+)/notes/(\d+)", edit_note),
+        ("DELETE", PROJECT + r"/merge_requests/(\d+)/notes/(\d+)", delete_note),
         ("POST", PROJECT + r"/statuses/([0-9a-f]+)", create_gitlab_status),
         ("GET", PROJECT + "/deployments", list_gitlab_deployments),
         ("POST", PROJECT + "/deployments", create_gitlab_deployment),
@@ -460,6 +531,9 @@ class Handler(BaseHTTPRequestHandler):
             return 204, None
         if path == "/__approvals":
             state.approvals.append(self.json)
+            return 204, None
+        if path == "/__merges":
+            state.merges.append(self.json)
             return 204, None
         if path == "/__comments" and self.command == "POST":
             for _ in range(self.json["number"]):

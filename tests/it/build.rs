@@ -41,7 +41,7 @@ esac
 "#;
 
 /// The payment service as the specification has it: images, with a Dockerfile each.
-fn images(environment: &mut TestEnvironment) {
+pub(crate) fn images(environment: &mut TestEnvironment) {
     let bin = environment.path("bin");
     std::fs::create_dir(&bin).unwrap();
     let engine = bin.join("buildah");
@@ -53,7 +53,7 @@ fn images(environment: &mut TestEnvironment) {
     environment.set("ENGINE_LOG", environment.path("engine.log").to_str().unwrap());
 }
 
-fn checkout(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
+pub(crate) fn checkout(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
     let (checkout, remote) = environment.with_remote();
     let mut file =
         "deployment:\n  name: payment-service\n  targets:\n    dev: { context: { cpu: 256 } }\n    \

@@ -74,6 +74,72 @@ fn a_pull_request_s_rollout_is_shown_where_reviewers_look() {
 }
 
 #[test]
+fn after_a_merge_the_push_goes_on_with_the_comment_of_what_was_merged() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let plan = CiJob::github(&checkout, "pull_request").rollout("dev").input("plan", "true");
+    let plan = plan.with("GITHUB_API_URL", platform.github());
+    plan.event(&pull_request("acme/shop", &checkout.head())).run().succeeded();
+    let merged = checkout.commit_version("2");
+    let push = |run: &str| {
+        let job = CiJob::github(&checkout, "push").rollout("dev").with("GITHUB_API_URL", platform.github());
+        job.with("GITHUB_RUN_ID", run)
+    };
+    // A push that merges nothing, and one of a job that may not know.
+    push("100").run().succeeded();
+    platform.refuse(403, 1, "/pulls", &json!({ "message": "Resource not accessible by integration" }));
+    let run = push("101").run().succeeded();
+    assert!(!run.stderr.contains("::notice::"), "{}", run.report());
+    let body = || platform.told("comments")[0]["body"].as_str().unwrap().to_owned();
+    assert!(!body().contains("dev ✅"), "{}", body());
+
+    let merge = json!({ "number": 7, "branch": "main", "commit": merged });
+    platform.control("POST", "/__merges", &merge);
+    push("102").run().succeeded();
+    assert_eq!(platform.told("comments").len(), 1);
+    assert!(body().contains("dev ✅ · staging ➖"), "{}", body());
+
+    let gitlab = CiJob::gitlab(&checkout).rollout("dev").with("CI_API_V4_URL", &platform.gitlab());
+    gitlab.with("GITLAB_TOKEN", "glpat-user").run().succeeded();
+    let notes = platform.told("notes");
+    assert_eq!((notes.len(), &notes[0]["noteable_iid"]), (1, &json!(7)));
+}
+
+#[test]
+fn what_comes_next_is_started_when_the_rollout_has_succeeded() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let job = |target: &str, run: &str| {
+        let job = CiJob::github(&checkout, "push").rollout(target).with("GITHUB_API_URL", platform.github());
+        job.with("GITHUB_RUN_ID", run).input("dispatch", "promote.yml").unreported()
+    };
+    job("dev", "99").input("plan", "true").run().succeeded();
+    job("prod", "100").run().exited(3);
+    assert_eq!(platform.told("dispatches"), [json!(null); 0]);
+    job("dev", "101").run().succeeded();
+    let [dispatch] = &platform.told("dispatches")[..] else { panic!("one workflow is started") };
+    assert_eq!((&dispatch["ref"], &dispatch["inputs"]), (&json!("main"), &json!({})));
+    assert_eq!(platform.requests("POST /repos/acme/shop/actions/workflows/promote.yml/dispatches"), 1);
+    platform.refuse(403, 1, "/dispatches", &json!({ "message": "Resource not accessible by integration" }));
+    job("dev", "102").run().succeeded().says("`actions: write`");
+
+    let gitlab = CiJob::gitlab(&checkout).rollout("dev").with("CI_API_V4_URL", &platform.gitlab());
+    gitlab.input("dispatch", "promote").unreported().run().succeeded();
+    assert_eq!(platform.told("pipelines")[0]["variables"], json!({ "ATMOS_DISPATCH": "promote" }));
+
+    CiJob::elsewhere(&checkout)
+        .rollout("dev")
+        .input("dispatch", "x")
+        .run()
+        .succeeded()
+        .says("starts nothing outside");
+    let status = CiJob::github(&checkout, "push").input("command", "status").input("dispatch", "promote.yml");
+    status.run().refused(2, "input `dispatch` does not apply to command `status`");
+}
+
+#[test]
 fn a_plan_shows_its_digest_and_leaves_the_status_of_what_runs_alone() {
     let Some(platform) = Platform::start() else { return };
     let environment = TestEnvironment::new();

@@ -5,7 +5,8 @@
 //!
 //! | capability | GitHub | GitLab | test |
 //! | --- | --- | --- | --- |
-//! | comments | `GET POST /repos/…/issues/{n}/comments`, `PATCH /repos/…/issues/comments/{id}`, `GET /user` | `GET POST …/merge_requests/{n}/notes`, `PUT …/notes/{id}`, `GET /user` | `a_comment_is_written_edited_and_written_anew` |
+//! | comments | `GET POST /repos/…/issues/{n}/comments`, `PATCH DELETE /repos/…/issues/comments/{id}`, `GET /user` | `GET POST …/merge_requests/{n}/notes`, `PUT DELETE …/notes/{id}`, `GET /user` | `a_comment_is_written_edited_and_written_anew`, `of_jobs_that_write_the_first_comment_at_once_one_stays` |
+//! | merged requests | `GET /repos/…/commits/{sha}/pulls` | `GET …/repository/commits/{sha}/merge_requests` | `what_a_push_has_merged_is_found` |
 //! | commit statuses | `POST /repos/…/statuses/{sha}` | `POST …/statuses/{sha}` | `a_commit_gets_every_status` |
 //! | deployments | `GET POST /repos/…/deployments`, `POST …/deployments/{id}/statuses` | `GET POST …/deployments`, `PUT …/deployments/{id}`, `GET POST …/environments` | `a_rollout_is_recorded_once` |
 //! | protection | `GET POST /repos/…/rulesets`, `GET PUT …/rulesets/{id}` | `GET POST …/protected_tags` | `the_ledger_is_protected` |
@@ -129,6 +130,38 @@ async fn a_comment_is_written_edited_and_written_anew() {
         let state = platforms.state();
         let written = state["comments"].as_array().unwrap().len() + state["notes"].as_array().unwrap().len();
         assert_eq!(written, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_jobs_that_write_the_first_comment_at_once_one_stays() {
+    let Some(platforms) = Platforms::there() else { return };
+    for on_github in [true, false] {
+        platforms.control("DELETE", "/__comments", "");
+        let mut jobs = tokio::task::JoinSet::new();
+        for job in 0..4 {
+            let [github, gitlab] = platforms.both();
+            let provider = if on_github { github } else { gitlab };
+            jobs.spawn(
+                async move { provider.put_comment(7, &sticky(&format!("by job {job}"))).await.unwrap() },
+            );
+        }
+        let posted = jobs.join_all().await;
+        assert!(posted.iter().all(|one| one.id == posted[0].id), "{posted:?}");
+        let state = platforms.state();
+        let left = state[if on_github { "comments" } else { "notes" }].as_array().unwrap().len();
+        assert_eq!(left, 1);
+    }
+}
+
+#[tokio::test]
+async fn what_a_push_has_merged_is_found() {
+    let Some(platforms) = Platforms::there() else { return };
+    let merge = serde_json::json!({ "number": 7, "branch": "main", "commit": commit("c").as_str() });
+    platforms.control("POST", "/__merges", &merge.to_string());
+    for provider in platforms.both() {
+        assert_eq!(provider.merged_change_request("main", &commit("c")).await.unwrap(), Some(7));
+        assert_eq!(provider.merged_change_request("main", &commit("d")).await.unwrap(), None);
     }
 }
 

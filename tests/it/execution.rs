@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Checkout, Remote, TestEnvironment, wait_until};
+use crate::support::{Checkout, Remote, Run, TestEnvironment, wait_until};
 
 /// `first` and `independent` begin at once; `second` waits for `first`.
 const DEPLOYMENT: &str = "\
@@ -40,6 +40,26 @@ fn statuses(result: &Value) -> Vec<(String, String)> {
         components.map(|component| (text(&component["component"]), text(&component["status"]))).collect();
     statuses.sort();
     statuses
+}
+
+/// The events that a rollout told, each valid by its schema.
+fn events(run: &Run) -> Vec<Value> {
+    let schema = include_str!("../../schema/rollout-event.schema.json");
+    let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+    let lines = run.stderr.lines().filter(|line| line.starts_with('{'));
+    let events: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    for event in &events {
+        assert!(schema.is_valid(event), "{event}");
+    }
+    events
+}
+
+/// How each component ended, by the events, in their order: name, status, error.
+fn ends(run: &Run) -> Vec<(String, String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let events = events(run);
+    let ends = events.iter().filter(|event| event["event"] == "component_finished");
+    ends.map(|event| (text(&event["component"]), text(&event["status"]), text(&event["error"]))).collect()
 }
 
 const ROLLOUT: &str = "deployment rollout shop --target dev --parallelism 4 --format json";
@@ -107,13 +127,7 @@ fn events_are_told_as_they_happen() {
     let (checkout, _) = shop(&environment, "#!/bin/sh\necho hello\n", "");
     let run = checkout.atmos(ROLLOUT).succeeded();
     assert_eq!(run.json()["kind"], "RolloutResult");
-    let schema = include_str!("../../schema/rollout-event.schema.json");
-    let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
-    let lines = run.stderr.lines().filter(|line| line.starts_with('{'));
-    let events: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
-    for event in &events {
-        assert!(schema.is_valid(event), "{event}");
-    }
+    let events = events(&run);
     let planned = events[0]["components"].as_array().unwrap();
     let second = planned.iter().find(|component| component["component"] == "second").unwrap();
     assert_eq!(
@@ -127,6 +141,66 @@ fn events_are_told_as_they_happen() {
         .collect();
     assert_eq!(of_first, ["component_started", "component_output", "component_finished"]);
     assert_eq!(events.last().unwrap()["event"], "finished");
+}
+
+#[test]
+fn what_never_starts_is_told_of_too() {
+    let environment = TestEnvironment::new();
+    let (checkout, _) = shop(&environment, "#!/bin/sh\nexit 1\n", "");
+    let in_turn = ROLLOUT.replace("--parallelism 4", "--parallelism 1");
+    let skipped = |name: &str, why: &str| (name.to_owned(), "skipped".to_owned(), why.to_owned());
+    let run = checkout.atmos(&in_turn).exited(1);
+    let [first, second, independent] = <[_; 3]>::try_from(ends(&run)).unwrap();
+    assert_eq!((first.0.as_str(), first.1.as_str()), ("first", "failed"));
+    assert_eq!(second, skipped("second", "first, which it depends on, did not succeed"));
+    assert_eq!(independent.1, "success");
+    let run = checkout.atmos(&format!("{in_turn} --fail-fast")).exited(1);
+    assert_eq!(ends(&run)[2], skipped("independent", "first failed, and --fail-fast stops there"));
+    let text = checkout.atmos(&in_turn.replace(" --format json", "")).exited(1);
+    text.shows("Deployment failed: 1 of 3 components failed, 1 skipped").says("- command/second (skipped)");
+
+    let slow = "#!/bin/sh\necho > $TEST_APPLIED.up\nsleep 600 & wait\n";
+    checkout.write_script("first.sh", slow);
+    checkout.commit("Wait");
+    let running = checkout.start(&in_turn, &[]);
+    wait_until("the component runs", || environment.path("applied.up").exists());
+    running.signal(Signal::INT);
+    let run = running.wait().exited(130);
+    let [first, second, independent] = <[_; 3]>::try_from(ends(&run)).unwrap();
+    assert_eq!((first.0.as_str(), first.1.as_str()), ("first", "cancelled"));
+    assert_eq!(second, skipped("second", "first, which it depends on, did not succeed"));
+    assert_eq!(independent, skipped("independent", "the rollout was cancelled"));
+}
+
+#[test]
+fn what_a_command_puts_out_is_there_for_what_comes_after_it_in_the_same_rollout() {
+    let environment = TestEnvironment::new();
+    let (checkout, _) = shop(&environment, "#!/bin/sh\necho id=t1 > \"$ATMOS_OUTPUT\"\n", "");
+    let uses = |output: &str| {
+        let vars = format!("depends_on: [first] }}, vars: {{ token: '{{{{ outputs.first.{output} }}}}' }}");
+        let file = DEPLOYMENT.replace("LIMITS", "").replace("depends_on: [first] }", &vars);
+        checkout.write("deployments/shop.yaml", &file);
+        checkout.commit("Use what was put out");
+    };
+    checkout.write_script("apply.sh", "#!/bin/sh\ncat \"$ATMOS_VARS_FILE\" >> $TEST_APPLIED\n");
+    let rollout = "deployment rollout shop --target dev";
+    uses("id");
+    checkout.atmos(&format!("{rollout} --component second")).exited(1).says(
+        "what a command component puts out is known only while it is rolled out, so first has to be rolled out \
+         together with this",
+    );
+    checkout.atmos(rollout).succeeded();
+    assert!(environment.applied().iter().any(|line| line.contains("\"token\": \"t1\"")));
+    uses("name");
+    checkout.atmos(rollout).exited(1).says("first has put out no such value on dev");
+    checkout.write(
+        "deployments/shop.yaml",
+        &DEPLOYMENT
+            .replace("LIMITS", "")
+            .replace("depends_on: [first] }", "depends_on: [first] }, vars: { x: '{{ outputs.frist.id }}' }"),
+    );
+    checkout.commit("Mistype");
+    checkout.atmos(rollout).exited(1).says("it needs outputs of frist, which the deployment does not have");
 }
 
 #[test]

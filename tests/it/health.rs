@@ -66,6 +66,23 @@ fn the_last_look_is_noted_and_shown_with_its_age() {
     assert_eq!(note.lines().count(), 1, "of each component the newest: {note}");
     clone.atmos_with(status, &at("2025-01-22T15:00:00Z")).succeeded().shows("unhealthy (stuck), 2h ago");
 
+    // The other views know it too, from any checkout.
+    let later = at("2025-01-22T15:00:00Z");
+    let components = "deployment list components shop --target dev";
+    clone.atmos_with(components, &later).succeeded().shows("unhealthy (stuck), 2h ago");
+    let targets = clone.atmos_with("deployment list targets shop --format json", &later).succeeded().json();
+    let dev = &targets["targets"][0];
+    assert_eq!(
+        (&dev["health"], &dev["health_checked_at"]),
+        (&"unhealthy (stuck)".into(), &"2025-01-22T13:00:00Z".into())
+    );
+    assert_eq!(targets["targets"][1].get("health"), None);
+    let graph = "deployment promotion-graph shop";
+    clone
+        .atmos_with(&format!("{graph} --show-status"), &later)
+        .succeeded()
+        .shows("health: unhealthy (stuck), 2h ago");
+
     // What ran before says nothing of what runs now.
     checkout
         .write("deployments/shop.yaml", &DEPLOYMENT.replace("SETTINGS", "{ command: { apply: ['true'] } }"));
@@ -92,4 +109,20 @@ fn what_does_not_become_healthy_has_failed_unless_it_need_not() {
     is(&environment, "stuck");
     let run = checkout.atmos("deployment rollout shop --target dev").succeeded();
     run.says("unhealthy (stuck)");
+}
+
+#[test]
+fn an_image_can_be_asked_for_by_a_command_too() {
+    let environment = TestEnvironment::new();
+    let (checkout, _) = shop(&environment, "");
+    is(&environment, "fine");
+    let settings = "{ health: { command: ['./check-{{ target.name }}.sh'], timeout: 300ms } }";
+    let component = format!("nixpack: {{ image: {{ vars: {{ source: . }}, settings: {settings} }} }}");
+    let alone = DEPLOYMENT.split("    command:").next().unwrap();
+    checkout.write("deployments/shop.yaml", &format!("{alone}    {component}\n  targets: {{ dev: {{}} }}\n"));
+    checkout.commit("An image");
+    let rollout = checkout.json("deployment rollout shop --target dev");
+    assert_eq!(rollout["components"][0]["health"]["detail"], "fine", "{rollout}");
+    is(&environment, "stuck");
+    checkout.atmos("deployment status shop --target dev --check-health").exited(5).shows("unhealthy (stuck)");
 }

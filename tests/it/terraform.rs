@@ -364,3 +364,66 @@ fn rollouts_of_two_targets_at_once_in_one_checkout_do_not_disturb_each_other() {
     assert_eq!(remote.locks(), [""; 0]);
     assert_eq!(workdirs(&checkout), [""; 0].map(std::path::PathBuf::from));
 }
+
+/// A component that uses what another one puts out by a template of the deployment's own file.
+const GATEWAY: &str = "\
+deployment:
+  name: edge
+  components:
+    terraform:
+      network: { component: network-module, vars: { name: edge, cidr: 10.1.0.0/16 } }
+      gateway:
+        component: naming
+        metadata: { depends_on: [network] }
+        vars: { name: 'gateway of {{ outputs.network.id }}' }
+        settings: { health: { command: [./check.sh, '{{ outputs.gateway.name }}'] } }
+    command:
+      token: { settings: { command: { apply: [./token.sh] } } }
+      dashboard:
+        metadata: { depends_on: [token] }
+        vars: { token: '{{ outputs.token.id }}' }
+        settings: { command: { apply: ['true'] }, health: { command: ['true'] } }
+  targets: { dev: {}, prod: {} }
+";
+
+#[test]
+fn what_uses_the_outputs_of_others_can_be_looked_at_and_rolled_out_alone() {
+    let mut environment = TestEnvironment::new();
+    let Some((checkout, _)) = shop(&mut environment) else { return };
+    checkout.write("deployments/edge.yaml", GATEWAY);
+    checkout.write("components/terraform/naming/main.tf", &NAMING.replace("VERSION", "1"));
+    checkout.write_script("check.sh", "#!/bin/sh\necho \"asked for $1\"\n");
+    checkout.write_script("token.sh", "#!/bin/sh\necho id=t1 > \"$ATMOS_OUTPUT\"\n");
+    checkout.commit("Add the edge");
+
+    // A dry run knows only what has been put out.
+    let planned = checkout.json("deployment rollout edge --target dev --plan");
+    let notice = |name: &str| {
+        let components = planned["components"].as_array().unwrap();
+        let component = components.iter().find(|component| component["component"] == name).unwrap();
+        component["notice"].as_str().unwrap_or_default().to_owned()
+    };
+    assert!(notice("gateway").contains("before network is deployed"), "{planned}");
+    assert!(notice("dashboard").contains("before token is deployed"), "{planned}");
+    let alone = "deployment rollout edge --target dev --component gateway";
+    let refused = checkout.atmos(alone).exited(1);
+    refused.says("outputs.network.id is not known here").says("network has put out no such value on dev");
+
+    checkout.atmos("deployment rollout edge --target dev").succeeded();
+    let name = "gateway of edge-1 10.1.0.0/16-1";
+    let state = checkout.path.join(".atmos/state/edge/dev/gateway/terraform.tfstate");
+    let state: Value = serde_json::from_str(&std::fs::read_to_string(state).unwrap()).unwrap();
+    assert_eq!(state["outputs"]["name"]["value"], name);
+    checkout.atmos(alone).succeeded();
+
+    let looked =
+        checkout.atmos("deployment status edge --target dev --check-health --check-drift --format json");
+    let looked = looked.succeeded().json();
+    let components = looked["deployments"][0]["targets"][0]["components"].as_array().unwrap();
+    let of = |name: &str| components.iter().find(|component| component["component"] == name).unwrap();
+    assert_eq!(of("gateway")["drift"], "none", "{looked}");
+    assert_eq!(of("gateway")["health"], format!("healthy (asked for {name})"));
+    assert_eq!(of("dashboard")["health"], "healthy", "its variables have nothing to do with it: {looked}");
+    let alone = checkout.atmos("deployment rollout edge --target dev --component dashboard").exited(1);
+    alone.says("known only while it is rolled out").says("token has to be rolled out together with this");
+}

@@ -156,12 +156,9 @@ pub(super) fn test_results(
     path: &Path,
     by: String,
 ) -> Result<Attachment, CommandError> {
-    let recording = recording(context, component, by);
-    let entry = results::test_results(file, &recording).map_err(|error| refused(path, &error))?;
-    Ok(Attachment {
-        edit: NoteEdit::lines(NoteNamespace::TestResults, commit.clone(), &[entry.to_line()]),
-        attached: Attached::Tests(entry.summary),
-    })
+    let entry = results::test_results(file, &recording(context, component, by));
+    let noted = entry.map(|entry| (entry.to_line(), Attached::Tests(entry.summary)));
+    line(NoteNamespace::TestResults, commit, path, noted)
 }
 
 /// The note that a scanner's file makes.
@@ -173,12 +170,21 @@ pub(super) fn scan_results(
     path: &Path,
     by: String,
 ) -> Result<Attachment, CommandError> {
-    let recording = recording(context, component, by);
-    let entry = results::scan_results(file, &recording).map_err(|error| refused(path, &error))?;
-    Ok(Attachment {
-        edit: NoteEdit::lines(NoteNamespace::ScanResults, commit.clone(), &[entry.to_line()]),
-        attached: Attached::Scan { tool: entry.tool, vulnerabilities: entry.summary },
-    })
+    let entry = results::scan_results(file, &recording(context, component, by));
+    let noted = entry
+        .map(|entry| (entry.to_line(), Attached::Scan { tool: entry.tool, vulnerabilities: entry.summary }));
+    line(NoteNamespace::ScanResults, commit, path, noted)
+}
+
+/// A note of one line, made of a file.
+fn line(
+    namespace: NoteNamespace,
+    commit: &CommitId,
+    path: &Path,
+    noted: Result<(String, Attached), ResultsError>,
+) -> Result<Attachment, CommandError> {
+    let (line, attached) = noted.map_err(|error| refused(path, &error))?;
+    Ok(Attachment { edit: NoteEdit::lines(namespace, commit.clone(), &[line]), attached })
 }
 
 fn recording(context: &Context, component: Option<&Component>, by: String) -> Recording {

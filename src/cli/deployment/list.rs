@@ -9,6 +9,7 @@ use crate::cli::context::{Context, Project, known_target};
 use crate::cli::error::CommandError;
 use crate::config::{ConfigError, LoadedAll, Problem, Severity, load_all};
 use crate::deployment::definition::Labels;
+use crate::deployment::state::TargetState;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
 use crate::ledger::Scope;
@@ -111,8 +112,9 @@ fn targets(
 ) -> Result<ExitCode, CommandError> {
     let ledger = context.ledger(repository, &project.config)?;
     let scope = Scope::Deployment(deployment.name.clone());
-    let state = context.snapshot(&ledger, &scope)?.deployment(&deployment.name);
+    let state = context.snapshot_with_observations(&ledger, &scope)?.deployment(&deployment.name);
     let mut list = TargetList::new(deployment, Some(&state), context.now());
+    list.observe(&ledger.observations(&state)?);
     list.targets.retain(|item| holds_all(labels, &[&deployment.labels, &item.labels]));
     context.print(&list, render::list::targets)?;
     context.say_warnings(&ledger);
@@ -143,14 +145,12 @@ fn components(
     known_target(deployment, target)?;
     let ledger = context.ledger(repository, &project.config)?;
     let scope = Scope::Targets(deployment.name.clone(), vec![target.clone()]);
-    let state = context
-        .snapshot(&ledger, &scope)?
-        .deployment(&deployment.name)
-        .targets
-        .remove(target)
-        .unwrap_or_default();
-    let list = matching(ComponentList::new(deployment, Some((target, &state))));
-    context.print(&list, render::list::components)?;
+    let state = context.snapshot_with_observations(&ledger, &scope)?.deployment(&deployment.name);
+    let nothing = TargetState::default();
+    let on_target = state.targets.get(target).unwrap_or(&nothing);
+    let mut list = ComponentList::new(deployment, Some((target, on_target)));
+    list.observe(&ledger.observations(&state)?);
+    context.print(&matching(list), render::list::components)?;
     context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,7 @@ use crate::render::document::promotion::PromotionGraph;
 pub struct Args {
     /// The deployment
     deployment: DeploymentName,
-    /// Also show how each target stands: its status, how far it is behind, what can be promoted
+    /// Also show how each target stands: its status, its health, how far it is behind, what can be promoted
     #[arg(long)]
     show_status: bool,
 }
@@ -31,12 +31,20 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let deployment = project.deployment(context, &args.deployment)?;
     let ledger = context.ledger(&repository, &project.config)?;
     let scope = Scope::Deployment(args.deployment.clone());
-    let state = context.snapshot(&ledger, &scope)?.deployment(&args.deployment);
-    let behind =
-        if args.show_status { commits_behind(&repository, &deployment, &state)? } else { BTreeMap::new() };
-    let view = promotion_status(&deployment, &state, &behind, context.now());
     let show_status = args.show_status;
-    context.print(&PromotionGraph::from(&view), |graph, presentation| {
+    let snapshot = if show_status {
+        context.snapshot_with_observations(&ledger, &scope)?
+    } else {
+        context.snapshot(&ledger, &scope)?
+    };
+    let state = snapshot.deployment(&args.deployment);
+    let behind =
+        if show_status { commits_behind(&repository, &deployment, &state)? } else { BTreeMap::new() };
+    let mut graph = PromotionGraph::from(&promotion_status(&deployment, &state, &behind, context.now()));
+    if show_status {
+        graph.observe(&ledger.observations(&state)?);
+    }
+    context.print(&graph, |graph, presentation| {
         render::promotion_graph::text(graph, show_status, presentation)
     })?;
     context.say_warnings(&ledger);

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::runtime;
 use crate::provider::{
     Platform, Protection, ProviderError, ProviderSettings, RetryPolicy, RuleState, connect,
 };
@@ -32,10 +33,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let settings = ProviderSettings::detect_or_of_remote(|name| context.variable(name), url.as_deref())
         .map_err(|error| shown(&error))?;
     let provider = connect(settings, RetryPolicy::default());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CommandError::internal(error.to_string()))?;
+    let runtime = runtime::on_this_thread()?;
     let found = runtime
         .block_on(async { if args.dry_run { provider.protection().await } else { provider.protect().await } })
         .map_err(|error| shown(&error))?;

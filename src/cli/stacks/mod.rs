@@ -31,8 +31,8 @@ pub fn settings(config: &AtmosConfig) -> StackSettings {
     };
     StackSettings {
         base_path: config.stacks_directory(),
-        included_paths: config.stacks.included_paths.clone(),
-        excluded_paths: config.stacks.excluded_paths.clone(),
+        included_paths: config.stacks.included_paths.clone().unwrap_or(default.included_paths),
+        excluded_paths: config.stacks.excluded_paths.clone().unwrap_or(default.excluded_paths),
         name_pattern: config.stacks.name_pattern.clone(),
         name_template: config.stacks.name_template.clone(),
         inherit_metadata: config.stacks.inherit_metadata.unwrap_or(default.inherit_metadata),

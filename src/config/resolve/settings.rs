@@ -98,7 +98,7 @@ impl SettingsAt<'_, '_, '_> {
                 environment: helmfile.and_then(|helmfile| helmfile.environment.clone()),
                 selectors: helmfile.and_then(|helmfile| helmfile.selectors.clone()).unwrap_or_default(),
             },
-            health: declared.health.as_ref().and_then(|health| self.health(kind, health)),
+            health: declared.health.as_ref().and_then(|health| self.health(health)),
         }
     }
 
@@ -126,14 +126,7 @@ impl SettingsAt<'_, '_, '_> {
     }
 
     /// Nothing where what is asked is not one thing, which is an error.
-    fn health(&mut self, kind: ComponentKind, health: &HealthSection) -> Option<HealthCheck> {
-        if kind == ComponentKind::Nixpack && health.command.is_some() {
-            let place = self.places.key(&self.at(&["health", "command"]));
-            let hint =
-                "ask by `http`, `kubernetes` or `ecs`, or in a component that deploys the image".to_owned();
-            let message = "a nixpack component is not checked out, so no command of it can run";
-            self.problems.error(place, message, Some(hint));
-        }
+    fn health(&mut self, health: &HealthSection) -> Option<HealthCheck> {
         let timeout = self.duration(health.timeout.as_ref(), &["health", "timeout"]);
         let interval = self.duration(health.interval.as_ref(), &["health", "interval"]);
         let status = health.http.as_ref().and_then(|http| http.status);

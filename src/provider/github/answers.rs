@@ -1,5 +1,6 @@
 //! What GitHub answers, as far as it is read.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -37,6 +38,24 @@ pub(super) struct User {
     pub(super) login: String,
     #[serde(rename = "type", default)]
     pub(super) kind: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PullRequest {
+    pub(super) number: u64,
+    /// Absent where it was not merged.
+    #[serde(default)]
+    pub(super) merged_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) merge_commit_sha: Option<String>,
+    /// What it was, or is to be, merged into.
+    pub(super) base: Branch,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Branch {
+    #[serde(rename = "ref")]
+    pub(super) name: String,
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use http::Method;
 use serde_json::{Value, json};
 
-use self::answers::{CommentAnswer, Created, DeploymentAnswer, Review, Ruleset, RulesetSummary, User};
+use self::answers::{
+    CommentAnswer, Created, DeploymentAnswer, PullRequest, Review, Ruleset, RulesetSummary, User,
+};
 use self::connection::Connection;
 use super::comment::{self, Author, Comment, CommentPage, Comments};
 use super::http::{PAGE_SIZE, Request, segment};
@@ -121,6 +123,21 @@ impl Provider for GitHub {
         comment: &StickyComment,
     ) -> Result<PostedComment, ProviderError> {
         comment::put(&IssueComments { github: self, issue: change_request }, comment, self.pause).await
+    }
+
+    async fn merged_change_request(
+        &self,
+        branch: &str,
+        commit: &CommitId,
+    ) -> Result<Option<u64>, ProviderError> {
+        let path = self.path(&format!("/commits/{commit}/pulls?per_page={PAGE_SIZE}"));
+        let listed: Vec<PullRequest> = self.client.read(&Request::get(Capability::Comments, path)).await?;
+        let merged =
+            listed.into_iter().filter(|listed| listed.merged_at.is_some() && listed.base.name == branch);
+        // The newest, where a commit came by several; the one that made this very commit before all others.
+        let made_it = |listed: &PullRequest| listed.merge_commit_sha.as_deref() == Some(commit.as_str());
+        let newest = merged.max_by_key(|listed| (made_it(listed), listed.merged_at));
+        Ok(newest.map(|newest| newest.number))
     }
 
     async fn set_commit_status(&self, commit: &CommitId, status: &CommitStatus) -> Result<(), ProviderError> {
@@ -274,6 +291,11 @@ impl Comments for IssueComments<'_> {
         let path = self.github.path(&format!("/issues/comments/{id}"));
         let request = Request::update(Method::PATCH, Capability::Comments, path, json!({ "body": body }));
         self.github.client.read::<CommentAnswer>(&request).await.map(Comment::from)
+    }
+
+    async fn delete(&self, id: u64) -> Result<(), ProviderError> {
+        let path = self.github.path(&format!("/issues/comments/{id}"));
+        self.github.client.call(&Request::delete(Capability::Comments, path)).await.map(drop)
     }
 
     async fn author(&self) -> Result<Author, ProviderError> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use http::Method;
 use serde_json::{Value, json};
 
-use self::answers::{Deployment, Note, User};
+use self::answers::{Deployment, MergeRequest, Note, User};
 use self::connection::Connection;
 use super::comment::{self, Author, Comment, CommentPage, Comments};
 use super::http::{PAGE_SIZE, Request, segment};
@@ -140,6 +140,21 @@ impl Provider for GitLab {
         comment: &StickyComment,
     ) -> Result<PostedComment, ProviderError> {
         comment::put(&Notes { gitlab: self, merge_request: change_request }, comment, self.pause).await
+    }
+
+    async fn merged_change_request(
+        &self,
+        branch: &str,
+        commit: &CommitId,
+    ) -> Result<Option<u64>, ProviderError> {
+        let path = self
+            .path(&format!("/repository/commits/{commit}/merge_requests?state=merged&per_page={PAGE_SIZE}"));
+        let listed: Vec<MergeRequest> = self.client.read(&Request::get(Capability::Comments, path)).await?;
+        let merged =
+            listed.into_iter().filter(|listed| listed.state == "merged" && listed.target_branch == branch);
+        // The newest, where a commit came by several; the one that made this very commit before all others.
+        let newest = merged.max_by_key(|listed| (listed.made(commit), listed.merged_at));
+        Ok(newest.map(|newest| newest.iid))
     }
 
     async fn set_commit_status(&self, commit: &CommitId, status: &CommitStatus) -> Result<(), ProviderError> {
@@ -311,6 +326,11 @@ impl Comments for Notes<'_> {
         let path = self.path(&format!("/{id}"));
         let request = Request::update(Method::PUT, Capability::Comments, path, json!({ "body": body }));
         self.gitlab.client.read::<Note>(&request).await.map(Comment::from)
+    }
+
+    async fn delete(&self, id: u64) -> Result<(), ProviderError> {
+        let path = self.path(&format!("/{id}"));
+        self.gitlab.client.call(&Request::delete(Capability::Comments, path)).await.map(drop)
     }
 
     async fn author(&self) -> Result<Author, ProviderError> {

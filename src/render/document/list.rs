@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::status::ComponentStatus;
 use super::{Document, is_false};
 use crate::deployment::definition::Labels;
+use crate::deployment::observation::Observations;
 use crate::deployment::state::{DeploymentState, TargetState};
 use crate::deployment::{
     CommitId, Component, ComponentKind, ComponentName, Deployment, DeploymentName, RecordStatus, TargetName,
@@ -77,9 +78,11 @@ pub struct TargetItem {
     /// The worst of the components' newest records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<RecordStatus>,
-    /// Absent until a health check has been made.
+    /// That of the worst component; absent until a health check has been made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_checked_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "is_false")]
     pub frozen: bool,
 }
@@ -114,6 +117,8 @@ pub struct ComponentItem {
     /// Absent until a health check has been made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_checked_at: Option<Timestamp>,
 }
 
 impl DeploymentItem {
@@ -160,11 +165,22 @@ impl TargetList {
                     last_deploy: of(&target.name).and_then(last_deploy),
                     status: of(&target.name).and_then(TargetState::status),
                     health: None,
+                    health_checked_at: None,
                     frozen: of(&target.name)
                         .and_then(TargetState::freeze)
                         .is_some_and(|held| !held.lock.expired(now)),
                 })
                 .collect(),
+        }
+    }
+
+    /// Adds what was observed of what runs.
+    pub fn observe(&mut self, observations: &Observations) {
+        for item in &mut self.targets {
+            if let Some(seen) = observations.health_of(&item.target) {
+                item.health = Some(seen.health.to_string());
+                item.health_checked_at = Some(seen.checked_at);
+            }
         }
     }
 }
@@ -183,6 +199,17 @@ impl ComponentList {
                 .collect(),
         }
     }
+
+    /// Adds what was observed of what runs.
+    pub fn observe(&mut self, observations: &Observations) {
+        let Some(target) = &self.target else { return };
+        for item in &mut self.components {
+            if let Some(seen) = observations.health.get(&(target.clone(), item.component.clone())) {
+                item.health = Some(seen.finding.to_string());
+                item.health_checked_at = Some(seen.checked_at);
+            }
+        }
+    }
 }
 
 impl ComponentItem {
@@ -196,8 +223,9 @@ impl ComponentItem {
             labels: component.labels.clone(),
             commit: status.as_ref().and_then(|status| status.commit.clone()),
             deployed_at: status.as_ref().and_then(|status| status.deployed_at),
-            status: status.as_ref().and_then(|status| status.status),
-            health: status.and_then(|status| status.health),
+            status: status.and_then(|status| status.status),
+            health: None,
+            health_checked_at: None,
         }
     }
 }

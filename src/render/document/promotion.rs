@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Document, is_false};
 use crate::deployment::definition::ApprovalMethod;
+use crate::deployment::observation::Observations;
 use crate::deployment::promotion_status::{
     ComponentEdgeState, ComponentPromotion, EdgeState, Freeze, PromotionEdge, PromotionView, TargetStanding,
 };
@@ -48,9 +49,11 @@ pub struct Target {
     pub deployed_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<RecordStatus>,
-    /// Absent until a health check has been made.
+    /// That of the worst component; absent where it was not asked for, or no health check has been made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_checked_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<Frozen>,
     /// How many commits of its sources it lacks. This is lag, not drift.
@@ -116,6 +119,18 @@ impl From<&PromotionView> for PromotionGraph {
     }
 }
 
+impl PromotionGraph {
+    /// Adds what was observed of what runs.
+    pub fn observe(&mut self, observations: &Observations) {
+        for target in &mut self.targets {
+            if let Some(seen) = observations.health_of(&target.target) {
+                target.health = Some(seen.health.to_string());
+                target.health_checked_at = Some(seen.checked_at);
+            }
+        }
+    }
+}
+
 impl From<&PromotionView> for PromotionStatus {
     fn from(view: &PromotionView) -> Self {
         Self {
@@ -136,6 +151,7 @@ impl From<&TargetStanding> for Target {
             deployed_at: standing.deployed_at,
             status: standing.status,
             health: None,
+            health_checked_at: None,
             frozen: standing.freeze.as_ref().map(Frozen::from),
             commits_behind: standing.commits_behind,
         }

@@ -77,7 +77,9 @@ fn wide_box<'a>(graph: &PromotionGraph, target: &'a Target, presentation: &Prese
         details.extend(target.deployed_at.map(|at| format!("deployed {}", presentation.clock.relative(at))));
         let status = target.status.map_or("-", crate::deployment::RecordStatus::as_str);
         details.push(format!("status: {status}"));
-        details.push(format!("health: {}", escape(target.health.as_deref().unwrap_or("-"))));
+        let health = target.health.as_ref();
+        let health = health.map(|found| presentation.seen(found, target.health_checked_at));
+        details.push(format!("health: {}", escape(health.as_deref().unwrap_or("-"))));
     }
     if let Some(behind) = target.commits_behind.filter(|behind| *behind > 0) {
         details.push(format!("lag: {} behind", count(behind, "commit")));
@@ -209,7 +211,8 @@ mod tests {
 
     use super::super::fixtures::{json, now, plain, terminal};
     use super::*;
-    use crate::deployment::fixtures::{deployment, running, state, target_name};
+    use crate::deployment::fixtures::{deployment, observed, running, state, target_name};
+    use crate::deployment::health::HealthStatus;
     use crate::deployment::promotion_status::promotion_status;
 
     fn graph(targets: &[(&str, &[&str])], running_on: &[(&str, &str, &str)]) -> PromotionGraph {
@@ -237,7 +240,11 @@ mod tests {
 
     #[test]
     fn a_chain_as_in_the_specification() {
-        let graph = graph(CHAIN, RUNNING);
+        let mut graph = graph(CHAIN, RUNNING);
+        graph.observe(&observed(&[
+            ("staging", "api", HealthStatus::Healthy, "2/2 tasks"),
+            ("prod", "api", HealthStatus::Unhealthy, "HTTP 503"),
+        ]));
         insta::assert_snapshot!("promotion_graph", plain(&text(&graph, false, &terminal())));
         insta::assert_snapshot!("promotion_graph_status", plain(&text(&graph, true, &terminal())));
         insta::assert_snapshot!("promotion_graph_json", json(&graph));

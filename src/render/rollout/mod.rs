@@ -48,6 +48,11 @@ pub(super) fn planned_changes(changes: Changes) -> String {
 pub fn text(result: &RolloutResult, _: &Presentation) -> String {
     let components = |status| result.components.iter().filter(move |component| component.status == status);
     let took = time::duration(Duration::try_from_secs_f64(result.duration_seconds).unwrap_or_default());
+    let all = count(result.components.len(), "component");
+    let skipped = match components(ComponentResult::Skipped).count() {
+        0 => String::new(),
+        skipped => format!(", {skipped} skipped"),
+    };
     let mut text = String::new();
     let (heading, ending) = match result.result {
         rollout_report::RolloutResult::Success if result.dry_run => {
@@ -63,9 +68,6 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
         }
         rollout_report::RolloutResult::Failed => {
             let failed = components(ComponentResult::Failed).count();
-            let all = count(result.components.len(), "component");
-            let skipped = components(ComponentResult::Skipped).count();
-            let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
             let heading = match (result.dry_run, failed) {
                 (true, _) => format!("Plan failed: {failed} of {all} failed{skipped}"),
                 (false, 0) => format!("Deployment incomplete: of {all}{}", skipped.replacen(',', "", 1)),
@@ -76,7 +78,11 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
         rollout_report::RolloutResult::Refused => {
             (styled("Deployment refused; nothing was applied.", BAD), "Refused after")
         }
-        rollout_report::RolloutResult::Cancelled => (styled("Deployment cancelled", WARN), "Cancelled after"),
+        rollout_report::RolloutResult::Cancelled => {
+            let cancelled = components(ComponentResult::Cancelled).count();
+            let heading = format!("Deployment cancelled: {cancelled} of {all} cancelled{skipped}");
+            (styled(&heading, WARN), "Cancelled after")
+        }
     };
     push!(text, "\n  {heading}\n");
     for component in &result.components {

@@ -7,7 +7,7 @@ use crate::cli::error::{CommandError, did_you_mean};
 use crate::render::document::error::Hint;
 
 /// Every input there is. Public interface of the action and of the template.
-pub(super) const NAMES: [&str; 17] = [
+pub(super) const NAMES: [&str; 18] = [
     "args",
     "command",
     "comment",
@@ -17,6 +17,7 @@ pub(super) const NAMES: [&str; 17] = [
     "deployment",
     "deployment-record",
     "digest",
+    "dispatch",
     "fetch",
     "git-sha",
     "parallelism",

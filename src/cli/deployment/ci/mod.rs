@@ -88,6 +88,8 @@ struct Undertaking {
     verb: String,
     arguments: DeploymentArgs,
     switches: Switches,
+    /// The workflow to start when the rollout has succeeded.
+    dispatch: Option<String>,
     token: Option<Token>,
     copied: Copied,
 }
@@ -106,6 +108,12 @@ impl Undertaking {
             commit_status: wanted("commit-status")?,
             deployment_record: wanted("deployment-record")?,
         };
+        let dispatch = inputs.get("dispatch").map(str::to_owned);
+        if dispatch.is_some() && !matches!(arguments.verb, Verb::Rollout(_)) {
+            let message =
+                format!("input `dispatch` does not apply to command `{verb}`: it follows a rollout");
+            return Err(CommandError::usage(message));
+        }
         let copied = Copied::default();
         let context = outer.inner(Inner {
             directory: directory(outer, &inputs, &global)?,
@@ -121,6 +129,7 @@ impl Undertaking {
             verb,
             arguments,
             switches,
+            dispatch,
             token,
             copied,
         })
@@ -149,6 +158,9 @@ impl Undertaking {
         let code = outcome.show(&self.context);
         if let Some(reports) = &reports {
             reports.ended(&outcome);
+            if let (Some(workflow), Ending::Success) = (&self.dispatch, outcome.ending()) {
+                reports.start_next(workflow);
+            }
         }
         let picture = self.picture(&outcome, &mut notices);
         if let Some(reports) = &reports {
@@ -206,9 +218,16 @@ impl Undertaking {
 
     /// What tells the platform of a rollout, where there is one and the job wants it.
     fn reports(&self, args: &rollout::Args, notices: &mut Notices) -> Option<Arc<Reports>> {
-        let job = self.job.as_ref()?;
+        let Some(job) = &self.job else {
+            if self.dispatch.is_some() {
+                notices.add(
+                    "input `dispatch` starts nothing outside of GitHub Actions and GitLab CI".to_owned(),
+                );
+            }
+            return None;
+        };
         let Switches { comment, commit_status, deployment_record } = self.switches;
-        if !(comment || commit_status || deployment_record) {
+        if !(comment || commit_status || deployment_record || self.dispatch.is_some()) {
             return None;
         }
         match platform::settings(&self.context, self.token.clone()) {

@@ -8,10 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::notices::Notices;
+use crate::ci::Push;
+use crate::cli::runtime;
 use crate::deployment::CommitId;
 use crate::provider::{
-    Capability, CommitStatus, DeploymentUpdate, NewDeployment, PlatformDeployment, Provider, ProviderError,
-    ProviderSettings, RetryPolicy, StickyComment, connect,
+    Capability, CommitStatus, DeploymentUpdate, Dispatch, NewDeployment, PlatformDeployment, Provider,
+    ProviderError, ProviderSettings, RetryPolicy, StickyComment, connect,
 };
 
 /// How patient one request is, and how patient while the platform does not answer.
@@ -35,10 +37,19 @@ pub(super) enum Report {
     },
     /// Of the deployment that has started.
     DeploymentIs(DeploymentUpdate),
+    /// What comes next.
+    Dispatch(Dispatch),
     Comment {
-        change_request: u64,
+        on: CommentedOn,
         comment: StickyComment,
     },
+}
+
+/// Where a comment belongs.
+pub(super) enum CommentedOn {
+    ChangeRequest(u64),
+    /// The change request whose merge was pushed, if it was one. To a job that may not know, nothing is missing.
+    WhatWasMerged(Push),
 }
 
 impl Report {
@@ -46,6 +57,7 @@ impl Report {
         match self {
             Self::Status { .. } => Capability::CommitStatuses,
             Self::DeploymentStarts { .. } | Self::DeploymentIs(_) => Capability::Deployments,
+            Self::Dispatch(_) => Capability::Dispatch,
             Self::Comment { .. } => Capability::Comments,
         }
     }
@@ -70,8 +82,7 @@ impl Post {
         thread::spawn(move || {
             // Dropped at the end of the thread, however it ends.
             let _alive: Sender<()> = alive;
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            match runtime {
+            match runtime::on_this_thread() {
                 Ok(runtime) => {
                     let mut carrier = Carrier {
                         impatient: connect(settings.clone(), IMPATIENT),
@@ -134,10 +145,13 @@ impl Carrier {
         if self.given_up.contains(&capability) {
             return;
         }
+        let may_be_refused = matches!(report, Report::Comment { on: CommentedOn::WhatWasMerged(_), .. });
         let told = self.tell(report).await;
         self.answers = !matches!(told, Err(ProviderError::Unavailable { .. }));
-        if let Err(error) = told {
-            self.not_told(capability, &error);
+        match told {
+            Err(ProviderError::Refused { .. }) if may_be_refused => {}
+            Err(error) => self.not_told(capability, &error),
+            Ok(()) => {}
         }
     }
 
@@ -161,7 +175,15 @@ impl Carrier {
                 // That it did not start has been said.
                 None => Ok(()),
             },
-            Report::Comment { change_request, comment } => {
+            Report::Dispatch(dispatch) => provider.dispatch(&dispatch).await,
+            Report::Comment { on, comment } => {
+                let change_request = match on {
+                    CommentedOn::ChangeRequest(number) => Some(number),
+                    CommentedOn::WhatWasMerged(Push { branch, commit }) => {
+                        provider.merged_change_request(&branch, &commit).await?
+                    }
+                };
+                let Some(change_request) = change_request else { return Ok(()) };
                 provider.put_comment(change_request, &comment).await.map(drop)
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::notices::Notices;
 use super::outcome::{Ending, Outcome};
-use super::post::{Post, Report};
+use super::post::{CommentedOn, Post, Report};
 use crate::ci::comment::Limit;
 use crate::ci::{Job, System};
 use crate::cli::context::Context;
@@ -16,7 +16,7 @@ use crate::config::load_deployment;
 use crate::deployment::rollout_report::{ComponentResult, PlannedRollout, RolloutKind, RolloutReport};
 use crate::deployment::{CommitId, TargetName};
 use crate::provider::{
-    CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, NewDeployment, Platform,
+    CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment, Platform,
     StickyComment,
 };
 
@@ -24,6 +24,9 @@ use crate::provider::{
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Likewise after a cancellation: the runner kills what is left within seconds.
 const PATIENCE_WHEN_CANCELLED: Duration = Duration::from_secs(6);
+
+/// What tells a pipeline on GitLab what it was started for.
+const DISPATCH_VARIABLE: &str = "ATMOS_DISPATCH";
 
 /// The most commits of one rollout that get a status.
 const MOST_COMMITS: usize = 20;
@@ -99,12 +102,26 @@ impl Reports {
         }));
     }
 
+    /// Starts what comes after a rollout that has succeeded. A plan has nothing after it.
+    pub(super) fn start_next(&self, workflow: &str) {
+        let Some(reference) = self.job.reference.clone().filter(|_| !self.subject.dry_run) else { return };
+        let inputs = match self.job.system {
+            // It is told apart by its file.
+            System::GitHubActions => BTreeMap::new(),
+            System::GitLabCi => BTreeMap::from([(DISPATCH_VARIABLE.to_owned(), workflow.to_owned())]),
+        };
+        self.post.send(Report::Dispatch(Dispatch { workflow: workflow.to_owned(), reference, inputs }));
+    }
+
     /// Shows the comment, if it is wanted and there is where to show it.
     pub(super) fn comment(&self, markdown: &str) {
-        if let Some(change) = &self.job.change_request {
-            let comment = StickyComment::new(&self.subject.deployment, markdown);
-            self.post.send(Report::Comment { change_request: change.number, comment });
-        }
+        let on = match (&self.job.change_request, &self.job.push) {
+            (Some(change), _) => CommentedOn::ChangeRequest(change.number),
+            (None, Some(push)) => CommentedOn::WhatWasMerged(push.clone()),
+            (None, None) => return,
+        };
+        let comment = StickyComment::new(&self.subject.deployment, markdown);
+        self.post.send(Report::Comment { on, comment });
     }
 
     /// How long the comment may be.
@@ -116,9 +133,9 @@ impl Reports {
         Limit::Characters(platform.comment_limit() - StickyComment::MARKER_ROOM)
     }
 
-    /// Whether a comment will be shown.
+    /// Whether a comment may be shown.
     pub(super) fn wants_a_comment(&self) -> bool {
-        self.switches.comment && self.job.change_request.is_some()
+        self.switches.comment && (self.job.change_request.is_some() || self.job.push.is_some())
     }
 
     /// Waits until the platform has taken everything.

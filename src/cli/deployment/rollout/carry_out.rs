@@ -75,7 +75,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let definitions = self.definitions(&plan)?;
         self.check_tools(&plan, &definitions)?;
         self.announce(&plan, true);
-        let mut checkouts = self.check_out(&plan)?;
+        let mut checkouts = self.check_out(&plan, &definitions)?;
         let rollout = self.rollout(&plan, definitions, &snapshot, Mode::Plan, &self.prepared.run.id, None)?;
         self.check_artifacts(&plan, &rollout)?;
         let outcome = rollout::run(rollout, &checkouts, None, &self.cancellation, &self.events)?;
@@ -107,7 +107,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         }
         for _ in 0..DECISIONS {
             let Locked { mut session, fresh, mut checkouts } =
-                self.lock(&plan, &snapshot, &run_id, approval.as_ref())?;
+                self.lock(&plan, &definitions, &snapshot, &run_id, approval.as_ref())?;
             let decided = self.prepared.decide(&fresh)?;
             let same = matches!(&decided, Ok(decided) if same_work(decided, &plan));
             let is_bound = approval.is_some() || self.args.digest.is_some();
@@ -117,7 +117,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
                 }
                 if !same {
                     definitions = self.definitions(&plan)?;
-                    checkouts = self.check_out(&plan)?;
+                    checkouts = self.check_out(&plan, &definitions)?;
                 }
                 let locked = Locked { session, fresh, checkouts };
                 return self.act(&plan, definitions, locked, &run_id, approval.as_ref());
@@ -175,6 +175,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
     fn lock(
         &self,
         plan: &RolloutPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
         snapshot: &Snapshot,
         run_id: &str,
         approval: Option<&Approval>,
@@ -214,7 +215,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         // From here on the session lets go of the locks, whatever happens.
         let mut session = Session::new(ledger, request, acquired);
         let scope = self.prepared.scope();
-        let (checkouts, fresh) = self.check_out_during(plan, || {
+        let (checkouts, fresh) = self.check_out_during(plan, definitions, || {
             ledger.refresh_or_fail(&scope)?;
             Ok(ledger.read(&scope)?)
         })?;

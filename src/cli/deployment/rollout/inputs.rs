@@ -10,7 +10,8 @@ use super::prepare::{Prepared, definition_at};
 use crate::cli::error::{CommandError, exit};
 use crate::component::{Environment, HelmfileSettings, Mode, TerraformSettings};
 use crate::deployment::approval::Approval;
-use crate::deployment::rollout_plan::{RolloutPlan, dependencies};
+use crate::deployment::health::Probe;
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, dependencies};
 use crate::deployment::{CommitId, ComponentKind, Deployment};
 use crate::ledger::Snapshot;
 use crate::rollout::{Checkouts, Rollout};
@@ -35,22 +36,27 @@ impl Undertaking<'_, '_> {
     }
 
     /// Checks out the commits of a plan.
-    pub(super) fn check_out(&self, plan: &RolloutPlan) -> Result<Checkouts, CommandError> {
-        self.check_out_during(plan, || Ok(())).map(|(checkouts, ())| checkouts)
+    pub(super) fn check_out(
+        &self,
+        plan: &RolloutPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
+    ) -> Result<Checkouts, CommandError> {
+        self.check_out_during(plan, definitions, || Ok(())).map(|(checkouts, ())| checkouts)
     }
 
     /// Checks out the commits of a plan while something else is done. What that says comes first.
     pub(super) fn check_out_during<T>(
         &self,
         plan: &RolloutPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
         other: impl FnOnce() -> Result<T, CommandError>,
     ) -> Result<(Checkouts, T), CommandError> {
         let root = self.private_folder().join("workdir");
         let repository = self.prepared.repository;
         let name = format!("{}-{}", plan.deployment, plan.target);
         let (checkouts, other) = thread::scope(|scope| {
-            let checkouts =
-                scope.spawn(|| Checkouts::create(repository, &root, &name, commits_with_files(plan)));
+            let commits = commits_with_files(plan, definitions);
+            let checkouts = scope.spawn(|| Checkouts::create(repository, &root, &name, commits));
             let other = other();
             (checkouts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
         });
@@ -147,15 +153,20 @@ impl Undertaking<'_, '_> {
     }
 }
 
-/// Whether components of a kind can be looked at for drift.
-pub(super) const fn kinds_with_drift(kind: ComponentKind) -> bool {
-    matches!(kind, ComponentKind::Terraform | ComponentKind::Helmfile)
-}
-
-/// The commits of a plan whose files somebody needs.
-fn commits_with_files(plan: &RolloutPlan) -> impl Iterator<Item = &CommitId> {
-    let needs_files = |kind| !matches!(kind, ComponentKind::Nixpack);
-    plan.components.iter().filter(move |planned| needs_files(planned.kind)).map(|planned| &planned.commit)
+/// The commits of a plan whose files somebody needs. An image has been built already; a command that asks whether it is
+/// healthy runs among the files.
+fn commits_with_files<'p>(
+    plan: &'p RolloutPlan,
+    definitions: &BTreeMap<CommitId, Deployment>,
+) -> Vec<&'p CommitId> {
+    let needs_files = |planned: &&ComponentPlan| {
+        planned.kind != ComponentKind::Nixpack || {
+            let component = definitions.get(&planned.commit).and_then(|at| at.component(&planned.component));
+            let health = component.and_then(|component| component.settings.health.as_ref());
+            health.is_some_and(|health| matches!(health.probe, Probe::Command(_)))
+        }
+    };
+    plan.components.iter().filter(needs_files).map(|planned| &planned.commit).collect()
 }
 
 /// The commits of a plan, each once.

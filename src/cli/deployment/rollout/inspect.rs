@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use super::Args;
 use super::carry_out::Undertaking;
-use super::inputs::kinds_with_drift;
 use super::prepare::{Prepared, Run};
 use super::signals;
 use super::tools::missing;
 use crate::cli::context::{Context, Project};
 use crate::cli::error::{CommandError, exit};
-use crate::component::{Mode, preflight_health};
+use crate::component::{Mode, knows_drift, preflight_health};
 use crate::deployment::definition::Values;
 use crate::deployment::diff::Drift;
 use crate::deployment::health::HealthStatus;
@@ -86,7 +85,7 @@ impl Undertaking<'_, '_> {
             let Some(component) = component else { return false };
             planned.kind = component.kind;
             (looks.health && component.settings.health.is_some())
-                || (looks.drift && kinds_with_drift(component.kind))
+                || (looks.drift && knows_drift(component.kind))
         });
         if plan.components.is_empty() {
             return Ok(Findings::default());
@@ -101,10 +100,10 @@ impl Undertaking<'_, '_> {
         }
         if looks.drift {
             let mut drifting = plan.clone();
-            drifting.components.retain(|planned| kinds_with_drift(planned.kind));
+            drifting.components.retain(|planned| knows_drift(planned.kind));
             self.check_tools(&drifting, &definitions)?;
         }
-        let checkouts = self.check_out(&plan)?;
+        let checkouts = self.check_out(&plan, &definitions)?;
         let rollout = self.rollout(&plan, definitions, snapshot, Mode::Plan, "", None)?;
         let inspected = rollout::inspect(rollout, &checkouts, looks, &self.cancellation)?;
         if self.cancellation.is_cancelled() {

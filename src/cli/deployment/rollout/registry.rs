@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::carry_out::Undertaking;
 use crate::build::{ImageReference, Presence, Registry};
 use crate::cli::error::{CommandError, exit};
+use crate::cli::runtime;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::render::document::error::Hint;
 use crate::rollout::Rollout;
@@ -27,10 +28,9 @@ impl Undertaking<'_, '_> {
         if images.is_empty() || self.context.global().offline {
             return Ok(());
         }
-        let internal = |error: String| CommandError::internal(error);
-        let registry = Registry::new(&self.environment()).map_err(|error| internal(error.to_string()))?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| internal(error.to_string()))?;
+        let registry =
+            Registry::new(&self.environment()).map_err(|error| CommandError::internal(error.to_string()))?;
+        let runtime = runtime::on_this_thread()?;
         let mut missing = Vec::new();
         for (component, image) in images {
             let Some(reference) = ImageReference::parse(image) else { continue };

@@ -6,17 +6,15 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cancellation::{Cancellation, CancellationLevel, Canceller};
 use crate::cli::context::Context;
+use crate::cli::runtime;
 
 /// A cancellation that signals raise, for as long as the process lives.
 pub(in crate::cli::deployment) fn cancellation(context: &Context) -> Cancellation {
     let (canceller, cancellation) = Cancellation::new();
     let quiet = context.global().quiet;
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        match runtime {
-            Ok(runtime) => runtime.block_on(listen(canceller, quiet)),
-            Err(error) => tracing::warn!(%error, "signals end the process without order"),
-        }
+    thread::spawn(move || match runtime::on_this_thread() {
+        Ok(runtime) => runtime.block_on(listen(canceller, quiet)),
+        Err(error) => tracing::warn!(%error, "signals end the process without order"),
     });
     cancellation
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::carry_out::Undertaking;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::runtime;
 use crate::component::{MissingTool, TerraformSettings, TooOld, preflight, preflight_health};
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment};
-use crate::git::GitError;
 use crate::render::document::error::Hint;
 
 impl Undertaking<'_, '_> {
@@ -55,8 +55,7 @@ impl Undertaking<'_, '_> {
         let settings = TerraformSettings { program, ..self.terraform() };
         let environment = self.environment();
         settings.check(component, &environment).map_err(missing)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(GitError::from)?;
+        let runtime = runtime::on_this_thread()?;
         let too_old = |error: TooOld| {
             CommandError::new(exit::USAGE, "preflight", error.to_string()).hint(Hint::note(error.hint))
         };
