@@ -247,7 +247,6 @@ impl<'a> Describer<'a> {
             ("stack", &stack_name),
             ("atmos_stack_file", stack.file()),
             ("atmos_manifest", stack.file()),
-            ("component_type", &kind),
         ] {
             sections.insert(Arc::from(key), Value::text(value));
         }
@@ -266,6 +265,7 @@ impl<'a> Describer<'a> {
             self.component_info(&kind, base.as_deref().unwrap_or(&component)),
         );
         if let Some(sources) = sources {
+            computed.insert("component_type".to_owned(), json!(kind));
             computed.insert("imports".to_owned(), json!(stack.imports().collect::<Vec<_>>()));
             computed.insert("sources".to_owned(), sources.by_section);
             computed.insert("deps".to_owned(), json!(sources.deps));
