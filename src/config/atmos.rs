@@ -1,11 +1,13 @@
 //! `atmos.yaml`: the sections that deployments read. The file belongs to Atmos and has many more.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::deployment::ComponentKind;
+use crate::deployment::definition::Values;
 
 use super::load::{self, ConfigError};
 use super::path;
@@ -24,6 +26,10 @@ pub struct AtmosConfig {
     pub stacks: StacksConfig,
     pub terraform: InfrastructureConfig,
     pub helmfile: InfrastructureConfig,
+    /// Kinds of components that stacks can describe and deployments have not, by name: `packer`, `ansible`.
+    pub other_kinds: BTreeMap<String, InfrastructureConfig>,
+    /// Variables of the environment of every component that stacks describe.
+    pub env: BTreeMap<String, String>,
     pub list_merge_strategy: ListMergeStrategy,
     pub templates: TemplatesConfig,
     pub deployments: DeploymentsConfig,
@@ -66,6 +72,8 @@ pub struct StacksConfig {
     pub name_template: Option<String>,
     /// Whether components inherit their bases' `metadata`. Default: true.
     pub inherit_metadata: Option<bool>,
+    /// Whether components inherit their bases' `source` and `provision`. Default: true.
+    pub inherit_source: Option<bool>,
 }
 
 impl Default for StacksConfig {
@@ -77,6 +85,7 @@ impl Default for StacksConfig {
             name_pattern: None,
             name_template: None,
             inherit_metadata: None,
+            inherit_source: None,
         }
     }
 }
@@ -92,6 +101,8 @@ pub struct InfrastructureConfig {
     pub auto_generate_backend_file: Option<bool>,
     /// Use terraform workspaces. Default: true.
     pub workspaces_enabled: Option<bool>,
+    /// What takes the place of `/` in the names of the places where state is kept. Default: `-`.
+    pub prefix_separator: Option<String>,
 }
 
 /// Where deployments are and where their ledger is kept.
@@ -147,6 +158,15 @@ impl AtmosConfig {
             ComponentKind::Nixpack | ComponentKind::Command => return self.directory_of(""),
         };
         match &configured.base_path {
+            Some(base_path) => self.directory_of(base_path),
+            None => self.directory_of(&format!("components/{kind}")),
+        }
+    }
+
+    /// The directory of the components of a kind that deployments have not, relative to the repository's root.
+    #[must_use]
+    pub fn other_components_directory(&self, kind: &str) -> String {
+        match self.other_kinds.get(kind).and_then(|configured| configured.base_path.as_deref()) {
             Some(base_path) => self.directory_of(base_path),
             None => self.directory_of(&format!("components/{kind}")),
         }
@@ -216,6 +236,8 @@ struct AtmosFile {
     base_path: Option<String>,
     stacks: Option<StacksSection>,
     components: Option<ComponentsSection>,
+    #[schemars(extend("additionalProperties" = { "type": ["string", "number", "boolean"] }))]
+    env: Option<Values>,
     settings: Option<SettingsSection>,
     templates: Option<TemplatesSection>,
     deployments: Option<DeploymentsSection>,
@@ -240,12 +262,15 @@ struct StacksSection {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 struct InheritSection {
     metadata: Option<bool>,
+    source: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 struct ComponentsSection {
     terraform: Option<InfrastructureSection>,
     helmfile: Option<InfrastructureSection>,
+    packer: Option<InfrastructureSection>,
+    ansible: Option<InfrastructureSection>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -254,6 +279,12 @@ struct InfrastructureSection {
     command: Option<String>,
     auto_generate_backend_file: Option<bool>,
     workspaces_enabled: Option<bool>,
+    workspace: Option<WorkspaceSection>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct WorkspaceSection {
+    prefix_separator: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -286,6 +317,16 @@ impl AtmosFile {
             stacks: self.stacks.unwrap_or_default().into_config(),
             terraform: components.terraform.unwrap_or_default().into_config(),
             helmfile: components.helmfile.unwrap_or_default().into_config(),
+            other_kinds: [("packer", components.packer), ("ansible", components.ansible)]
+                .into_iter()
+                .filter_map(|(kind, section)| Some((kind.to_owned(), section?.into_config())))
+                .collect(),
+            env: self
+                .env
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(name, value)| (name, text_of(value)))
+                .collect(),
             list_merge_strategy: self.settings.unwrap_or_default().list_merge_strategy.unwrap_or_default(),
             templates: self.templates.unwrap_or_default().settings.unwrap_or_default(),
             deployments: self.deployments.unwrap_or_default().into_config(),
@@ -297,13 +338,15 @@ impl AtmosFile {
 impl StacksSection {
     fn into_config(self) -> StacksConfig {
         let default = StacksConfig::default();
+        let inherit = self.inherit.unwrap_or_default();
         StacksConfig {
             base_path: not_empty(self.base_path).unwrap_or(default.base_path),
             included_paths: self.included_paths.unwrap_or(default.included_paths),
             excluded_paths: self.excluded_paths.unwrap_or(default.excluded_paths),
             name_pattern: not_empty(self.name_pattern),
             name_template: not_empty(self.name_template),
-            inherit_metadata: self.inherit.unwrap_or_default().metadata,
+            inherit_metadata: inherit.metadata,
+            inherit_source: inherit.source,
         }
     }
 }
@@ -315,6 +358,7 @@ impl InfrastructureSection {
             command: not_empty(self.command),
             auto_generate_backend_file: self.auto_generate_backend_file,
             workspaces_enabled: self.workspaces_enabled,
+            prefix_separator: not_empty(self.workspace.unwrap_or_default().prefix_separator),
         }
     }
 }
@@ -327,6 +371,14 @@ impl DeploymentsSection {
             remote: not_empty(self.remote),
             template_env: self.template_env.unwrap_or_default(),
         }
+    }
+}
+
+/// A text, or what is written in its place.
+fn text_of(value: serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
     }
 }
 
@@ -364,11 +416,14 @@ components:
     apply_auto_approve: false
     auto_generate_backend_file: true
     workspaces_enabled: false
-  packer: {base_path: components/packer}
+    workspace: {prefix_separator: "--"}
+  packer: {base_path: images}
+env: {REGION: eu, COUNT: 3}
 stacks:
   base_path: "config"
   included_paths: ["deploy/**/*"]
   excluded_paths: ["**/_defaults.yaml"]
+  inherit: {metadata: false, source: false}
   name_template: "{{ .vars.stage }}"
 settings: {list_merge_strategy: append, region: !env REGION}
 deployments: {base_path: apps, remote: upstream}
@@ -384,8 +439,18 @@ templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, d
         assert_eq!(config.command(ComponentKind::Terraform), "tofu");
         assert_eq!(config.terraform.auto_generate_backend_file, Some(true));
         assert_eq!(config.terraform.workspaces_enabled, Some(false));
+        assert_eq!(config.terraform.prefix_separator.as_deref(), Some("--"));
+        assert_eq!(config.other_kinds["packer"].base_path.as_deref(), Some("images"));
+        assert_eq!(
+            config.env,
+            [("REGION", "eu"), ("COUNT", "3")].map(|(k, v)| (k.to_owned(), v.to_owned())).into()
+        );
         assert_eq!(config.stacks.excluded_paths, ["**/_defaults.yaml"]);
         assert_eq!(config.stacks.name_template.as_deref(), Some("{{ .vars.stage }}"));
+        assert_eq!(
+            (config.stacks.inherit_metadata, config.stacks.inherit_source),
+            (Some(false), Some(false))
+        );
         assert_eq!(config.list_merge_strategy, ListMergeStrategy::Append);
         assert_eq!(config.deployments.remote.as_deref(), Some("upstream"));
         assert_eq!(config.ci.comment_template.as_deref(), Some("comment.md.hbs"));

@@ -17,8 +17,8 @@ pub struct StackSettings {
     pub name_pattern: Option<String>,
     /// `stacks.name_template`: `{{ .vars.tenant }}-{{ .vars.stage }}`; it wins over the pattern.
     pub name_template: Option<String>,
-    /// `stacks.inherit.metadata`: whether components inherit their bases' `metadata`.
-    pub inherit_metadata: bool,
+    /// `stacks.inherit`.
+    pub inherit: Inherit,
     /// `settings.list_merge_strategy`.
     pub list_merge_strategy: ListMergeStrategy,
     /// `templates.settings.enabled`; without it, what looks like a template is a text.
@@ -33,6 +33,21 @@ pub struct StackSettings {
     pub workspaces_enabled: bool,
     /// `components.terraform.workspace.prefix_separator`, which takes the place of `/` in state prefixes.
     pub workspace_prefix_separator: String,
+}
+
+/// What components inherit from their bases besides what they always do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inherit {
+    /// `metadata`.
+    pub metadata: bool,
+    /// `source` and `provision`.
+    pub source: bool,
+}
+
+impl Default for Inherit {
+    fn default() -> Self {
+        Self { metadata: true, source: true }
+    }
 }
 
 /// The settings of one kind of component.
@@ -52,7 +67,7 @@ impl Default for StackSettings {
             excluded_paths: Vec::new(),
             name_pattern: None,
             name_template: None,
-            inherit_metadata: true,
+            inherit: Inherit::default(),
             list_merge_strategy: ListMergeStrategy::default(),
             templates: true,
             template_evaluations: 1,
