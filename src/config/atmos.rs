@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::deployment::ComponentKind;
-use crate::deployment::definition::Values;
 
 use super::load::{self, ConfigError};
 use super::path;
@@ -19,6 +18,8 @@ use super::yaml;
 /// What is read from `atmos.yaml`, with the defaults that stand in for what it does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AtmosConfig {
+    /// The file itself, relative to the repository's root; empty where there is none.
+    pub file: String,
     /// The directory that holds `atmos.yaml`, relative to the repository's root.
     pub directory: String,
     /// Every other base path is relative to this one, and this one to `directory`.
@@ -29,11 +30,27 @@ pub struct AtmosConfig {
     /// Kinds of components that stacks can describe and deployments have not, by name: `packer`, `ansible`.
     pub other_kinds: BTreeMap<String, InfrastructureConfig>,
     /// Variables of the environment of every component that stacks describe.
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, Variable>,
     pub list_merge_strategy: ListMergeStrategy,
     pub templates: TemplatesConfig,
     pub deployments: DeploymentsConfig,
     pub ci: CiConfig,
+}
+
+/// The value of a variable of the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Variable {
+    Text(String),
+    /// A YAML function, which only a component that uses the variable needs: `!exec`.
+    Function {
+        /// With its exclamation mark.
+        tag: String,
+        argument: String,
+        /// In `atmos.yaml`, counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+    },
 }
 
 /// How CI jobs report, and what the platform calls the targets.
@@ -202,7 +219,9 @@ impl AtmosConfig {
 /// Keys that are not ours are passed over; a wrong type of one that is ours is an error.
 pub fn parse(file: &str, text: &str) -> Result<AtmosConfig, Vec<Problem>> {
     let mut problems = Problems::new(file, text);
+    let mut env = BTreeMap::new();
     let read = yaml::compose(text, &mut problems).and_then(|root| {
+        env = variables(&root, &mut problems);
         let checked = shape::check(&RULE, &root, &mut problems)?;
         load::deserialize::<AtmosFile>(checked, &mut problems)
     });
@@ -211,7 +230,40 @@ pub fn parse(file: &str, text: &str) -> Result<AtmosConfig, Vec<Problem>> {
         return Err(problems);
     }
     let directory = path::parent(file).unwrap_or_default().to_owned();
-    Ok(read.unwrap_or_default().into_config(directory))
+    Ok(AtmosConfig { env, file: file.to_owned(), ..read.unwrap_or_default().into_config(directory) })
+}
+
+/// The variables under `env`, whose functions are kept for whoever needs them.
+fn variables(root: &yaml::Node, problems: &mut Problems<'_>) -> BTreeMap<String, Variable> {
+    let mut variables = BTreeMap::new();
+    let Some(env) = root.entry(&["env"]).map(|entry| &entry.node) else { return variables };
+    if !matches!(env.value, yaml::Value::Mapping(_) | yaml::Value::Null) {
+        problems.error(env.span, format!("`env` must be a mapping, but this is {}", env.type_name()), None);
+    }
+    for yaml::Entry { key, node } in env.entries() {
+        let text = match &node.value {
+            yaml::Value::Text(text) => text.clone(),
+            yaml::Value::Boolean(value) => value.to_string(),
+            yaml::Value::Number(value) => value.to_string(),
+            yaml::Value::Null => String::new(),
+            yaml::Value::List(_) | yaml::Value::Mapping(_) => {
+                let message = format!("`{}` must be text, but this is {}", key.text, node.type_name());
+                problems.error(node.span, message, None);
+                continue;
+            }
+        };
+        let value = match &node.tag {
+            Some(tag) => Variable::Function {
+                tag: tag.clone(),
+                argument: text,
+                line: node.span.line,
+                column: node.span.column,
+            },
+            None => Variable::Text(text),
+        };
+        variables.insert(key.text.clone(), value);
+    }
+    variables
 }
 
 /// Finds `atmos.yaml` from a directory upwards to the root of the source; defaults where there is none.
@@ -236,8 +288,6 @@ struct AtmosFile {
     base_path: Option<String>,
     stacks: Option<StacksSection>,
     components: Option<ComponentsSection>,
-    #[schemars(extend("additionalProperties" = { "type": ["string", "number", "boolean"] }))]
-    env: Option<Values>,
     settings: Option<SettingsSection>,
     templates: Option<TemplatesSection>,
     deployments: Option<DeploymentsSection>,
@@ -312,6 +362,7 @@ impl AtmosFile {
     fn into_config(self, directory: String) -> AtmosConfig {
         let components = self.components.unwrap_or_default();
         AtmosConfig {
+            file: String::new(),
             directory,
             base_path: self.base_path.unwrap_or_default(),
             stacks: self.stacks.unwrap_or_default().into_config(),
@@ -321,12 +372,7 @@ impl AtmosFile {
                 .into_iter()
                 .filter_map(|(kind, section)| Some((kind.to_owned(), section?.into_config())))
                 .collect(),
-            env: self
-                .env
-                .unwrap_or_default()
-                .into_iter()
-                .map(|(name, value)| (name, text_of(value)))
-                .collect(),
+            env: BTreeMap::new(),
             list_merge_strategy: self.settings.unwrap_or_default().list_merge_strategy.unwrap_or_default(),
             templates: self.templates.unwrap_or_default().settings.unwrap_or_default(),
             deployments: self.deployments.unwrap_or_default().into_config(),
@@ -374,14 +420,6 @@ impl DeploymentsSection {
     }
 }
 
-/// A text, or what is written in its place.
-fn text_of(value: serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => text,
-        other => other.to_string(),
-    }
-}
-
 /// Atmos reads an empty text as absent.
 fn not_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
@@ -395,7 +433,7 @@ mod tests {
     #[test]
     fn an_empty_file_means_the_defaults() {
         let config = parse("atmos.yaml", "# nothing\nstacks:\n").unwrap();
-        assert_eq!(config, AtmosConfig::default());
+        assert_eq!(config, AtmosConfig { file: "atmos.yaml".to_owned(), ..AtmosConfig::default() });
         assert_eq!(config.deployments_directory(), "deployments");
         assert_eq!(config.stacks_directory(), "stacks");
         assert_eq!(config.components_directory(ComponentKind::Terraform), "components/terraform");
@@ -418,7 +456,7 @@ components:
     workspaces_enabled: false
     workspace: {prefix_separator: "--"}
   packer: {base_path: images}
-env: {REGION: eu, COUNT: 3}
+env: {REGION: eu, COUNT: 3, TOKEN: !exec 'gh auth token'}
 stacks:
   base_path: "config"
   included_paths: ["deploy/**/*"]
@@ -441,10 +479,15 @@ templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, d
         assert_eq!(config.terraform.workspaces_enabled, Some(false));
         assert_eq!(config.terraform.prefix_separator.as_deref(), Some("--"));
         assert_eq!(config.other_kinds["packer"].base_path.as_deref(), Some("images"));
-        assert_eq!(
-            config.env,
-            [("REGION", "eu"), ("COUNT", "3")].map(|(k, v)| (k.to_owned(), v.to_owned())).into()
-        );
+        let token = Variable::Function {
+            tag: "!exec".to_owned(),
+            argument: "gh auth token".to_owned(),
+            line: 12,
+            column: 42,
+        };
+        let text = |text: &str| Variable::Text(text.to_owned());
+        let env = [("REGION", text("eu")), ("COUNT", text("3")), ("TOKEN", token)];
+        assert_eq!(config.env, env.map(|(name, value)| (name.to_owned(), value)).into());
         assert_eq!(config.stacks.excluded_paths, ["**/_defaults.yaml"]);
         assert_eq!(config.stacks.name_template.as_deref(), Some("{{ .vars.stage }}"));
         assert_eq!(
@@ -462,7 +505,7 @@ templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, d
     fn wrong_types_of_our_keys_are_all_reported() {
         let text = "stacks:\n  included_paths: deploy\nsettings:\n  list_merge_strategy: apend\n\
                     components:\n  terraform:\n    workspaces_enabled: no\nbase_path: !env HOME\n\
-                    templates: {settings: {evaluations: -1}}\n";
+                    templates: {settings: {evaluations: -1}}\nenv: {A: [x]}\n";
         let problems: Vec<String> =
             parse("atmos.yaml", text).unwrap_err().iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -473,6 +516,7 @@ templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, d
                 "atmos.yaml:7:25: error: `workspaces_enabled` must be `true` or `false`, but this is text (write `false`)",
                 "atmos.yaml:8:17: error: the tag `!env` is not supported here",
                 "atmos.yaml:9:37: error: `evaluations` must be a whole number, but this is a number",
+                "atmos.yaml:10:10: error: `A` must be text, but this is a list",
             ]
         );
     }

@@ -226,7 +226,7 @@ impl Assembly<'_> {
         let mut merged = Map::new();
         if section.name == "env" {
             let variables = self.settings.env.iter();
-            merged.extend(variables.map(|(name, value)| (Arc::from(name.as_str()), Value::text(value))));
+            merged.extend(variables.map(|(name, value)| (Arc::from(name.as_str()), value.to_value())));
         }
         // What stands above the components is merged by the general strategy, a component's own only below it.
         let general = self.settings.list_merge_strategy;

@@ -45,6 +45,6 @@ pub use files::{DirectoryFiles, StackFiles};
 pub use generate::{BACKEND_FILE, PROVIDERS_FILE};
 pub use listing::{Filter, Listing};
 pub use merge::ListMergeStrategy;
-pub use settings::{Inherit, KindSettings, StackSettings};
+pub use settings::{Inherit, KindSettings, StackSettings, Variable};
 pub use stack::{ImportRequest, Stack, StackReader, Stacks};
 pub use value::Location;

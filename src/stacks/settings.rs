@@ -1,8 +1,10 @@
 //! What `atmos.yaml` says about stacks, as far as their meaning depends on it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::merge::ListMergeStrategy;
+use super::value::{Call, Function, Location, Value};
 
 /// The settings of `atmos.yaml` that stacks depend on.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +28,7 @@ pub struct StackSettings {
     /// `templates.settings.evaluations`: how often what comes out of a template is read as one again.
     pub template_evaluations: usize,
     /// `env`: variables of every component's environment.
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, Variable>,
     /// `components.<kind>`, by kind.
     pub kinds: BTreeMap<String, KindSettings>,
     /// `components.terraform.workspaces_enabled`.
@@ -47,6 +49,32 @@ pub struct Inherit {
 impl Default for Inherit {
     fn default() -> Self {
         Self { metadata: true, source: true }
+    }
+}
+
+/// The value of a variable of the environment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Variable {
+    Text(String),
+    /// A YAML function, by its tag with the exclamation mark.
+    Function {
+        tag: String,
+        argument: String,
+        at: Location,
+    },
+}
+
+impl Variable {
+    pub(super) fn to_value(&self) -> Value {
+        match self {
+            Self::Text(text) => Value::text(text),
+            Self::Function { tag, argument, at } => Value::Call(Arc::new(Call {
+                function: Function::Tag(tag.as_str().into()),
+                argument: Value::text(argument),
+                at: at.clone(),
+                locals: None,
+            })),
+        }
     }
 }
 

@@ -407,14 +407,22 @@ fn sources_and_the_environment_of_all_components_follow_the_settings() {
          app: {metadata: {inherits: [base]}, env: {C: own}}\n",
     );
     let mut settings = settings();
-    settings.env =
-        [("A", "all"), ("B", "all")].map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let text = || Variable::Text("all".to_owned());
+    settings.env = [("A", text()), ("B", text())].map(|(name, value)| (name.to_owned(), value)).into();
     let app = find_by(&tree, &settings, "dev", "app").unwrap();
     assert_eq!(app.sections["env"], json!({"A": "stack", "B": "all", "C": "own"}));
     assert_eq!(app.sections["source"], json!({"uri": "u"}));
     settings.inherit.source = false;
+    let at = Location { file: "atmos.yaml".into(), line: 3, column: 5 };
+    let function = Variable::Function { tag: "!exec".to_owned(), argument: "ls".to_owned(), at };
+    settings.env.insert("C".to_owned(), function.clone());
     let app = find_by(&tree, &settings, "dev", "app").unwrap();
     assert_eq!((&app.sections["source"], &app.sections["provision"]), (&json!({}), &json!({})));
+    settings.env.insert("D".to_owned(), function);
+    assert_eq!(
+        find_by(&tree, &settings, "dev", "app").unwrap_err().to_string(),
+        "atmos.yaml:3:5: the YAML function `!exec` is not supported"
+    );
 }
 
 #[test]

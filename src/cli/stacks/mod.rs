@@ -6,10 +6,12 @@ mod layers;
 mod world;
 
 use crate::config::AtmosConfig;
-use crate::config::atmos::ListMergeStrategy as ConfiguredLists;
+use crate::config::atmos::{ListMergeStrategy as ConfiguredLists, Variable as ConfiguredVariable};
 use crate::deployment::ComponentKind;
 use crate::render::document::error::Hint;
-use crate::stacks::{Inherit, KindSettings, ListMergeStrategy, StackError, StackSettings};
+use crate::stacks::{
+    Inherit, KindSettings, ListMergeStrategy, Location, StackError, StackSettings, Variable,
+};
 
 use super::error::{CommandError, chain, exit};
 
@@ -34,6 +36,14 @@ pub fn settings(config: &AtmosConfig) -> StackSettings {
         let command = config.other_kinds.get(kind).and_then(|configured| configured.command.clone());
         (kind.to_owned(), KindSettings { base_path, command })
     });
+    let variable = |value: &ConfiguredVariable| match value {
+        ConfiguredVariable::Text(text) => Variable::Text(text.clone()),
+        ConfiguredVariable::Function { tag, argument, line, column } => Variable::Function {
+            tag: tag.clone(),
+            argument: argument.clone(),
+            at: Location { file: config.file.as_str().into(), line: *line, column: *column },
+        },
+    };
     StackSettings {
         base_path: config.stacks_directory(),
         included_paths: config.stacks.included_paths.clone(),
@@ -55,7 +65,7 @@ pub fn settings(config: &AtmosConfig) -> StackSettings {
             .evaluations
             .and_then(|evaluations| evaluations.try_into().ok())
             .unwrap_or(default.template_evaluations),
-        env: config.env.clone(),
+        env: config.env.iter().map(|(name, value)| (name.clone(), variable(value))).collect(),
         kinds: [ComponentKind::Terraform, ComponentKind::Helmfile]
             .map(kind)
             .into_iter()
