@@ -8,6 +8,7 @@ use super::component::{self, TERRAFORM};
 use super::error::StackError;
 use super::evaluate::{Evaluator, Functions, Processing};
 use super::inherit;
+use super::integrations;
 use super::name;
 use super::sources;
 use super::stack::{Stack, StackReader, Stacks, in_parallel};
@@ -197,6 +198,13 @@ impl<'a> Describer<'a> {
         } else {
             None
         };
+        if matches!(extent, Extent::Traced) {
+            let names = {
+                let evaluator = self.evaluator(&sections, &stack_name);
+                integrations::names(&stack_name, &component, &sections, &evaluator)?
+            };
+            sections.extend(names.into_iter().map(|(key, name)| (Arc::from(key), Value::text(&name))));
+        }
         let is_wanted = |section: &str| match extent {
             Extent::Traced | Extent::Sections([]) => true,
             Extent::Sections(wanted) => wanted.iter().any(|name| name == section),

@@ -21,6 +21,7 @@ mod hcl;
 mod import;
 mod include;
 mod inherit;
+mod integrations;
 mod listing;
 mod manifest;
 mod merge;
