@@ -86,7 +86,7 @@ fn stacks_are_shown_without_a_repository_and_from_any_folder_of_the_tree() {
     let described: Json = serde_yaml::from_str(&yaml).unwrap();
     assert_eq!(described["vars"]["at"], json!("dev"));
     assert_eq!(described["component_info"]["component_path"], json!("components/terraform/vpc"));
-    let as_written = describe("", "component vpc -s dev --process-templates=false --format json");
+    let as_written = describe("", "component vpc -s dev --process-templates=false -f json");
     assert_eq!(as_written.succeeded().json()["vars"]["at"], json!("{{ .vars.stage }}"));
 }
 
