@@ -24,7 +24,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = "ATMOS_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How data is printed
-    #[arg(long, global = true, env = "ATMOS_FORMAT", value_parser = format(), default_value = "table", value_name = "FORMAT")]
+    #[arg(short, long, global = true, env = "ATMOS_FORMAT", value_parser = format(), default_value = "table", value_name = "FORMAT")]
     pub format: Format,
     /// Print data and errors only
     #[arg(short, long, global = true)]

@@ -247,6 +247,9 @@ impl Context {
         if let Some(base_path) = &self.global.base_path {
             config.base_path.clone_from(base_path);
         }
+        config
+            .take_environment(|name| self.variable(name))
+            .map_err(|error| CommandError::usage(error.to_string()))?;
         Ok(config)
     }
 

@@ -1,5 +1,6 @@
 //! `atmos.yaml`: the sections that deployments read. The file belongs to Atmos and has many more.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use schemars::JsonSchema;
@@ -17,6 +18,8 @@ use super::yaml;
 /// What is read from `atmos.yaml`, with the defaults that stand in for what it does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AtmosConfig {
+    /// The file itself, relative to the repository's root; empty where there is none.
+    pub file: String,
     /// The directory that holds `atmos.yaml`, relative to the repository's root.
     pub directory: String,
     /// Every other base path is relative to this one, and this one to `directory`.
@@ -24,10 +27,30 @@ pub struct AtmosConfig {
     pub stacks: StacksConfig,
     pub terraform: InfrastructureConfig,
     pub helmfile: InfrastructureConfig,
+    /// Kinds of components that stacks can describe and deployments have not, by name: `packer`, `ansible`.
+    pub other_kinds: BTreeMap<String, InfrastructureConfig>,
+    /// Variables of the environment of every component that stacks describe.
+    pub env: BTreeMap<String, Variable>,
     pub list_merge_strategy: ListMergeStrategy,
     pub templates: TemplatesConfig,
     pub deployments: DeploymentsConfig,
     pub ci: CiConfig,
+}
+
+/// The value of a variable of the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Variable {
+    Text(String),
+    /// A YAML function, which only a component that uses the variable needs: `!exec`.
+    Function {
+        /// With its exclamation mark.
+        tag: String,
+        argument: String,
+        /// In `atmos.yaml`, counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+    },
 }
 
 /// How CI jobs report, and what the platform calls the targets.
@@ -66,6 +89,8 @@ pub struct StacksConfig {
     pub name_template: Option<String>,
     /// Whether components inherit their bases' `metadata`. Default: true.
     pub inherit_metadata: Option<bool>,
+    /// Whether components inherit their bases' `source` and `provision`. Default: true.
+    pub inherit_source: Option<bool>,
 }
 
 impl Default for StacksConfig {
@@ -77,6 +102,7 @@ impl Default for StacksConfig {
             name_pattern: None,
             name_template: None,
             inherit_metadata: None,
+            inherit_source: None,
         }
     }
 }
@@ -92,6 +118,8 @@ pub struct InfrastructureConfig {
     pub auto_generate_backend_file: Option<bool>,
     /// Use terraform workspaces. Default: true.
     pub workspaces_enabled: Option<bool>,
+    /// What takes the place of `/` in the names of the places where state is kept. Default: `-`.
+    pub prefix_separator: Option<String>,
 }
 
 /// Where deployments are and where their ledger is kept.
@@ -152,6 +180,15 @@ impl AtmosConfig {
         }
     }
 
+    /// The directory of the components of a kind that deployments have not, relative to the repository's root.
+    #[must_use]
+    pub fn other_components_directory(&self, kind: &str) -> String {
+        match self.other_kinds.get(kind).and_then(|configured| configured.base_path.as_deref()) {
+            Some(base_path) => self.directory_of(base_path),
+            None => self.directory_of(&format!("components/{kind}")),
+        }
+    }
+
     /// The file of the project's own template for comments, relative to the repository's root.
     #[must_use]
     pub fn comment_template(&self) -> Option<String> {
@@ -182,7 +219,9 @@ impl AtmosConfig {
 /// Keys that are not ours are passed over; a wrong type of one that is ours is an error.
 pub fn parse(file: &str, text: &str) -> Result<AtmosConfig, Vec<Problem>> {
     let mut problems = Problems::new(file, text);
+    let mut env = BTreeMap::new();
     let read = yaml::compose(text, &mut problems).and_then(|root| {
+        env = variables(&root, &mut problems);
         let checked = shape::check(&RULE, &root, &mut problems)?;
         load::deserialize::<AtmosFile>(checked, &mut problems)
     });
@@ -191,7 +230,40 @@ pub fn parse(file: &str, text: &str) -> Result<AtmosConfig, Vec<Problem>> {
         return Err(problems);
     }
     let directory = path::parent(file).unwrap_or_default().to_owned();
-    Ok(read.unwrap_or_default().into_config(directory))
+    Ok(AtmosConfig { env, file: file.to_owned(), ..read.unwrap_or_default().into_config(directory) })
+}
+
+/// The variables under `env`, whose functions are kept for whoever needs them.
+fn variables(root: &yaml::Node, problems: &mut Problems<'_>) -> BTreeMap<String, Variable> {
+    let mut variables = BTreeMap::new();
+    let Some(env) = root.entry(&["env"]).map(|entry| &entry.node) else { return variables };
+    if !matches!(env.value, yaml::Value::Mapping(_) | yaml::Value::Null) {
+        problems.error(env.span, format!("`env` must be a mapping, but this is {}", env.type_name()), None);
+    }
+    for yaml::Entry { key, node } in env.entries() {
+        let text = match &node.value {
+            yaml::Value::Text(text) => text.clone(),
+            yaml::Value::Boolean(value) => value.to_string(),
+            yaml::Value::Number(value) => value.to_string(),
+            yaml::Value::Null => String::new(),
+            yaml::Value::List(_) | yaml::Value::Mapping(_) => {
+                let message = format!("`{}` must be text, but this is {}", key.text, node.type_name());
+                problems.error(node.span, message, None);
+                continue;
+            }
+        };
+        let value = match &node.tag {
+            Some(tag) => Variable::Function {
+                tag: tag.clone(),
+                argument: text,
+                line: node.span.line,
+                column: node.span.column,
+            },
+            None => Variable::Text(text),
+        };
+        variables.insert(key.text.clone(), value);
+    }
+    variables
 }
 
 /// Finds `atmos.yaml` from a directory upwards to the root of the source; defaults where there is none.
@@ -240,12 +312,15 @@ struct StacksSection {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 struct InheritSection {
     metadata: Option<bool>,
+    source: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 struct ComponentsSection {
     terraform: Option<InfrastructureSection>,
     helmfile: Option<InfrastructureSection>,
+    packer: Option<InfrastructureSection>,
+    ansible: Option<InfrastructureSection>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -254,6 +329,12 @@ struct InfrastructureSection {
     command: Option<String>,
     auto_generate_backend_file: Option<bool>,
     workspaces_enabled: Option<bool>,
+    workspace: Option<WorkspaceSection>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct WorkspaceSection {
+    prefix_separator: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -285,11 +366,17 @@ impl AtmosFile {
     fn into_config(self, directory: String) -> AtmosConfig {
         let components = self.components.unwrap_or_default();
         AtmosConfig {
+            file: String::new(),
             directory,
             base_path: self.base_path.unwrap_or_default(),
             stacks: self.stacks.unwrap_or_default().into_config(),
             terraform: components.terraform.unwrap_or_default().into_config(),
             helmfile: components.helmfile.unwrap_or_default().into_config(),
+            other_kinds: [("packer", components.packer), ("ansible", components.ansible)]
+                .into_iter()
+                .filter_map(|(kind, section)| Some((kind.to_owned(), section?.into_config())))
+                .collect(),
+            env: BTreeMap::new(),
             list_merge_strategy: self.settings.unwrap_or_default().list_merge_strategy.unwrap_or_default(),
             templates: self.templates.unwrap_or_default().settings.unwrap_or_default(),
             deployments: self.deployments.unwrap_or_default().into_config(),
@@ -301,13 +388,15 @@ impl AtmosFile {
 impl StacksSection {
     fn into_config(self) -> StacksConfig {
         let default = StacksConfig::default();
+        let inherit = self.inherit.unwrap_or_default();
         StacksConfig {
             base_path: not_empty(self.base_path).unwrap_or(default.base_path),
             included_paths: self.included_paths,
             excluded_paths: self.excluded_paths,
             name_pattern: not_empty(self.name_pattern),
             name_template: not_empty(self.name_template),
-            inherit_metadata: self.inherit.unwrap_or_default().metadata,
+            inherit_metadata: inherit.metadata,
+            inherit_source: inherit.source,
         }
     }
 }
@@ -319,6 +408,7 @@ impl InfrastructureSection {
             command: not_empty(self.command),
             auto_generate_backend_file: self.auto_generate_backend_file,
             workspaces_enabled: self.workspaces_enabled,
+            prefix_separator: not_empty(self.workspace.unwrap_or_default().prefix_separator),
         }
     }
 }
@@ -347,7 +437,7 @@ mod tests {
     #[test]
     fn an_empty_file_means_the_defaults() {
         let config = parse("atmos.yaml", "# nothing\nstacks:\n").unwrap();
-        assert_eq!(config, AtmosConfig::default());
+        assert_eq!(config, AtmosConfig { file: "atmos.yaml".to_owned(), ..AtmosConfig::default() });
         assert_eq!(config.deployments_directory(), "deployments");
         assert_eq!(config.stacks_directory(), "stacks");
         assert_eq!(config.components_directory(ComponentKind::Terraform), "components/terraform");
@@ -368,11 +458,14 @@ components:
     apply_auto_approve: false
     auto_generate_backend_file: true
     workspaces_enabled: false
-  packer: {base_path: components/packer}
+    workspace: {prefix_separator: "--"}
+  packer: {base_path: images}
+env: {REGION: eu, COUNT: 3, TOKEN: !exec 'gh auth token'}
 stacks:
   base_path: "config"
   included_paths: ["deploy/**/*"]
   excluded_paths: ["**/_defaults.yaml"]
+  inherit: {metadata: false, source: false}
   name_template: "{{ .vars.stage }}"
 settings: {list_merge_strategy: append, region: !env REGION}
 deployments: {base_path: apps, remote: upstream}
@@ -388,8 +481,23 @@ templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, d
         assert_eq!(config.command(ComponentKind::Terraform), "tofu");
         assert_eq!(config.terraform.auto_generate_backend_file, Some(true));
         assert_eq!(config.terraform.workspaces_enabled, Some(false));
+        assert_eq!(config.terraform.prefix_separator.as_deref(), Some("--"));
+        assert_eq!(config.other_kinds["packer"].base_path.as_deref(), Some("images"));
+        let token = Variable::Function {
+            tag: "!exec".to_owned(),
+            argument: "gh auth token".to_owned(),
+            line: 12,
+            column: 42,
+        };
+        let text = |text: &str| Variable::Text(text.to_owned());
+        let env = [("REGION", text("eu")), ("COUNT", text("3")), ("TOKEN", token)];
+        assert_eq!(config.env, env.map(|(name, value)| (name.to_owned(), value)).into());
         assert_eq!(config.stacks.excluded_paths.unwrap(), ["**/_defaults.yaml"]);
         assert_eq!(config.stacks.name_template.as_deref(), Some("{{ .vars.stage }}"));
+        assert_eq!(
+            (config.stacks.inherit_metadata, config.stacks.inherit_source),
+            (Some(false), Some(false))
+        );
         assert_eq!(config.list_merge_strategy, ListMergeStrategy::Append);
         assert_eq!(config.deployments.remote.as_deref(), Some("upstream"));
         assert_eq!(config.ci.comment_template.as_deref(), Some("comment.md.hbs"));
@@ -401,7 +509,7 @@ templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, d
     fn wrong_types_of_our_keys_are_all_reported() {
         let text = "stacks:\n  included_paths: deploy\nsettings:\n  list_merge_strategy: apend\n\
                     components:\n  terraform:\n    workspaces_enabled: no\nbase_path: !env HOME\n\
-                    templates: {settings: {evaluations: -1}}\n";
+                    templates: {settings: {evaluations: -1}}\nenv: {A: [x]}\n";
         let problems: Vec<String> =
             parse("atmos.yaml", text).unwrap_err().iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -412,6 +520,7 @@ templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, d
                 "atmos.yaml:7:25: error: `workspaces_enabled` must be `true` or `false`, but this is text (write `false`)",
                 "atmos.yaml:8:17: error: the tag `!env` is not supported here",
                 "atmos.yaml:9:37: error: `evaluations` must be a whole number, but this is a number",
+                "atmos.yaml:10:10: error: `A` must be text, but this is a list",
             ]
         );
     }

@@ -7,6 +7,7 @@
 
 pub mod atmos;
 pub mod deployment_file;
+mod environment;
 mod load;
 mod nearest;
 mod path;
@@ -19,6 +20,7 @@ mod tests;
 mod yaml;
 
 pub use atmos::AtmosConfig;
+pub use environment::EnvironmentError;
 pub use load::{
     ConfigError, Listing, Loaded, LoadedAll, list_deployments, load_all, load_deployment, parse_deployment,
 };

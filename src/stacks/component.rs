@@ -142,7 +142,7 @@ impl Assembly<'_> {
         if self.kind == TERRAFORM {
             let version = self.text_of("required_version", true)?.unwrap_or_else(|| Value::text(""));
             set("required_version", version);
-            for (name, value) in self.backends(&metadata, &folder, inherited, lists)? {
+            for (name, value) in self.backends(&metadata, &folder, inherited)? {
                 set(name, value);
             }
         } else {
@@ -226,7 +226,7 @@ impl Assembly<'_> {
         let mut merged = Map::new();
         if section.name == "env" {
             let variables = self.settings.env.iter();
-            merged.extend(variables.map(|(name, value)| (Arc::from(name.as_str()), Value::text(value))));
+            merged.extend(variables.map(|(name, value)| (Arc::from(name.as_str()), value.to_value())));
         }
         // What stands above the components is merged by the general strategy, a component's own only below it.
         let general = self.settings.list_merge_strategy;
@@ -240,7 +240,10 @@ impl Assembly<'_> {
         {
             merge_into(&mut merged, layer, general);
         }
-        merge_into(&mut merged, &self.of_bases(section.name, inherited)?, lists);
+        let is_source = matches!(section.name, "source" | "provision");
+        if !is_source || self.settings.inherit.source {
+            merge_into(&mut merged, &self.of_bases(section.name, inherited)?, lists);
+        }
         if let Some(layer) = self.own_section(self.own, section.name)? {
             merge_into(&mut merged, &layer, lists);
         }
@@ -255,7 +258,7 @@ impl Assembly<'_> {
     fn metadata(&self, inherited: ListMergeStrategy, lists: ListMergeStrategy) -> Result<Map, StackError> {
         let mut metadata =
             section(self.stack.content(), "metadata", self.stack.file())?.cloned().unwrap_or_default();
-        if self.settings.inherit_metadata {
+        if self.settings.inherit.metadata {
             let mut of_bases = self.of_bases("metadata", inherited)?;
             for own_affair in ["inherits", "type"] {
                 of_bases.shift_remove(own_affair);
@@ -313,7 +316,6 @@ impl Assembly<'_> {
         metadata: &Map,
         folder: &str,
         inherited: ListMergeStrategy,
-        lists: ListMergeStrategy,
     ) -> Result<[(&'static str, Value); 4], StackError> {
         let nothing = Map::new();
         let file = self.stack.file();
@@ -339,7 +341,8 @@ impl Assembly<'_> {
             backend: [of_kind("backend")?, &of_bases, own("backend")?],
             remote_type: self.text_of("remote_state_backend_type", false)?,
             remote: [of_kind("remote_state_backend")?, &remote_of_bases, own("remote_state_backend")?],
-            lists,
+            // The reference implementation merges backends by the general strategy, whatever the component asks for.
+            lists: self.settings.list_merge_strategy,
         })
     }
 

@@ -1,6 +1,5 @@
 //! Components as they are deployed, and as `describe component` and `describe stacks` show them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -9,6 +8,7 @@ use super::component::{self, TERRAFORM};
 use super::error::StackError;
 use super::evaluate::{Evaluator, Functions, Processing};
 use super::inherit;
+use super::integrations;
 use super::name;
 use super::sources;
 use super::stack::{Stack, StackReader, Stacks, in_parallel};
@@ -40,30 +40,29 @@ pub struct StackComponent {
     pub sections: serde_json::Map<String, Json>,
 }
 
-/// Which components `describe stacks` shows; an empty list means all.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Stack names, or stack files.
-    pub stacks: Vec<String>,
-    pub components: Vec<String>,
-    pub kinds: Vec<String>,
-    /// The keys that are shown of each component.
-    pub sections: Vec<String>,
-}
-
 /// Puts components together and computes them.
 pub struct Describer<'a> {
-    reader: &'a StackReader<'a>,
+    pub(super) reader: &'a StackReader<'a>,
     functions: &'a dyn Functions,
     processing: Processing,
+    skipped: Vec<String>,
+}
+
+/// How much of a component is shown.
+#[derive(Clone, Copy)]
+pub(super) enum Extent<'w> {
+    /// Everything, and where its values come from.
+    Traced,
+    /// These sections; all of them where none is named.
+    Sections(&'w [String]),
 }
 
 /// A component that is put together but not yet computed.
-struct Draft {
+pub(super) struct Draft {
     kind: String,
     name: String,
-    stack: String,
-    sections: Map,
+    pub(super) stack: String,
+    pub(super) sections: Map,
 }
 
 impl Draft {
@@ -76,7 +75,14 @@ impl Draft {
 impl<'a> Describer<'a> {
     /// Describes what `reader` reads.
     pub fn new(reader: &'a StackReader<'a>, functions: &'a dyn Functions, processing: Processing) -> Self {
-        Self { reader, functions, processing }
+        Self { reader, functions, processing, skipped: Vec::new() }
+    }
+
+    /// Shows calls of these YAML functions as they are written; their names are given without `!`.
+    #[must_use]
+    pub fn skipping(mut self, functions: Vec<String>) -> Self {
+        self.skipped = functions;
+        self
     }
 
     /// A component of one stack, whatever the stack is called.
@@ -87,7 +93,7 @@ impl<'a> Describer<'a> {
         component: &str,
     ) -> Result<StackComponent, StackError> {
         if let Some(draft) = self.draft(stack, kind, component)? {
-            return self.finish(stack, draft, true);
+            return self.finish(stack, draft, Extent::Traced);
         }
         let name = stack.manifest_name().unwrap_or(stack.file());
         Err(unknown_component(name, component, std::iter::once(stack)))
@@ -132,89 +138,16 @@ impl<'a> Describer<'a> {
                 files: vec![stack.file().to_owned(), other.file().to_owned()],
             });
         }
-        self.finish(stack, draft, true)
-    }
-
-    /// The stacks by name, as `describe stacks` shows them: stack → `components` → kind → component → keys.
-    pub fn stacks(
-        &self,
-        stacks: &Stacks,
-        filter: &Filter,
-    ) -> Result<serde_json::Map<String, Json>, StackError> {
-        let candidates: Vec<&Stack> = stacks.iter().collect();
-        let mut described: BTreeMap<String, BTreeMap<String, serde_json::Map<String, Json>>> =
-            BTreeMap::new();
-        let mut owners: BTreeMap<(String, String, String), String> = BTreeMap::new();
-        for components in in_parallel(&candidates, |stack| self.components(stack, filter)) {
-            for component in components? {
-                let StackComponent { kind, name, stack, stack_file, sections, .. } = component;
-                let of_kind = described.entry(stack.clone()).or_default().entry(kind.clone()).or_default();
-                let identity = (stack, kind, name);
-                if let Some(Json::Object(earlier)) = of_kind.get(&identity.2)
-                    && !same_component(earlier, &sections)
-                {
-                    let (stack, _, component) = identity.clone();
-                    let files = vec![owners.remove(&identity).unwrap_or_default(), stack_file];
-                    return Err(StackError::DuplicateStack { stack, component, files });
-                }
-                of_kind.entry(identity.2.clone()).or_insert(Json::Object(sections));
-                owners.entry(identity).or_insert(stack_file);
-            }
-        }
-        // A stack that could not be read is needed when everything is, or when what is wanted is nowhere else.
-        if (filter.stacks.is_empty() || described.is_empty())
-            && let Some(refusal) = stacks.first_refusal()
-        {
-            return Err(refusal);
-        }
-        let mut shown = serde_json::Map::new();
-        for (stack, kinds) in described {
-            let mut of_stack = serde_json::Map::new();
-            for (kind, mut components) in kinds {
-                for component in components.values_mut() {
-                    if let Json::Object(sections) = component
-                        && !filter.sections.is_empty()
-                    {
-                        sections.retain(|name, _| filter.sections.contains(name));
-                    }
-                }
-                of_stack.insert(kind, Json::Object(components));
-            }
-            shown.insert(stack, json!({"components": of_stack}));
-        }
-        Ok(shown)
-    }
-
-    fn components(&self, stack: &Stack, filter: &Filter) -> Result<Vec<StackComponent>, StackError> {
-        let is_wanted =
-            |wanted: &[String], name: &str| wanted.is_empty() || wanted.iter().any(|one| one == name);
-        let mut components = Vec::new();
-        for (kind, names) in stack.component_names()? {
-            for name in names {
-                if !is_wanted(&filter.kinds, kind) || !is_wanted(&filter.components, name) {
-                    continue;
-                }
-                let draft = match self.draft(stack, Some(kind), name) {
-                    // Where certain stacks are wanted, one without a name is none of them.
-                    Err(StackError::Name { .. } | StackError::Unsupported { .. })
-                        if !is_wanted(&filter.stacks, stack.file()) =>
-                    {
-                        continue;
-                    }
-                    draft => draft?,
-                };
-                if let Some(draft) = draft
-                    && (is_wanted(&filter.stacks, &draft.stack) || is_wanted(&filter.stacks, stack.file()))
-                {
-                    components.push(self.finish(stack, draft, false)?);
-                }
-            }
-        }
-        Ok(components)
+        self.finish(stack, draft, Extent::Traced)
     }
 
     /// Puts a component together and finds out its stack's name.
-    fn draft(&self, stack: &Stack, kind: Option<&str>, component: &str) -> Result<Option<Draft>, StackError> {
+    pub(super) fn draft(
+        &self,
+        stack: &Stack,
+        kind: Option<&str>,
+        component: &str,
+    ) -> Result<Option<Draft>, StackError> {
         let kinds = if let Some(kind) = kind {
             vec![kind]
         } else {
@@ -237,17 +170,22 @@ impl<'a> Describer<'a> {
     }
 
     /// Adds what `describe` shows besides the sections, and computes everything.
-    fn finish(&self, stack: &Stack, draft: Draft, with_sources: bool) -> Result<StackComponent, StackError> {
+    pub(super) fn finish(
+        &self,
+        stack: &Stack,
+        draft: Draft,
+        extent: Extent<'_>,
+    ) -> Result<StackComponent, StackError> {
         let Draft { kind, name: component, stack: stack_name, mut sections } = draft;
         let settings = self.reader.settings();
-        let sources = with_sources.then(|| sources::trace(stack, &kind, &component, &sections));
+        let sources =
+            matches!(extent, Extent::Traced).then(|| sources::trace(stack, &kind, &component, &sections));
         for (key, value) in [
             ("atmos_component", component.as_str()),
             ("atmos_stack", &stack_name),
             ("stack", &stack_name),
             ("atmos_stack_file", stack.file()),
             ("atmos_manifest", stack.file()),
-            ("component_type", &kind),
         ] {
             sections.insert(Arc::from(key), Value::text(value));
         }
@@ -260,12 +198,27 @@ impl<'a> Describer<'a> {
         } else {
             None
         };
-        let mut computed = self.evaluator(&sections, &stack_name).map(&sections)?;
-        computed.insert(
-            "component_info".to_owned(),
-            self.component_info(&kind, base.as_deref().unwrap_or(&component)),
-        );
+        if matches!(extent, Extent::Traced) {
+            let names = {
+                let evaluator = self.evaluator(&sections, &stack_name);
+                integrations::names(&stack_name, &component, &sections, &evaluator)?
+            };
+            sections.extend(names.into_iter().map(|(key, name)| (Arc::from(key), Value::text(&name))));
+        }
+        let is_wanted = |section: &str| match extent {
+            Extent::Traced | Extent::Sections([]) => true,
+            Extent::Sections(wanted) => wanted.iter().any(|name| name == section),
+        };
+        // What is not shown need not be computed, and what cannot be computed there does not matter.
+        let shown = sections.iter().filter(|(name, _)| is_wanted(name));
+        let shown: Map = shown.map(|(name, value)| (Arc::clone(name), value.clone())).collect();
+        let mut computed = self.evaluator(&sections, &stack_name).map(&shown)?;
+        if is_wanted("component_info") {
+            let info = self.component_info(&kind, base.as_deref().unwrap_or(&component));
+            computed.insert("component_info".to_owned(), info);
+        }
         if let Some(sources) = sources {
+            computed.insert("component_type".to_owned(), json!(kind));
             computed.insert("imports".to_owned(), json!(stack.imports().collect::<Vec<_>>()));
             computed.insert("sources".to_owned(), sources.by_section);
             computed.insert("deps".to_owned(), json!(sources.deps));
@@ -300,6 +253,7 @@ impl<'a> Describer<'a> {
     fn evaluator<'e>(&'e self, sections: &'e Map, stack_name: &'e str) -> Evaluator<'e> {
         let settings = self.reader.settings();
         Evaluator::new(self.functions, self.reader.files(), settings, self.processing, sections, stack_name)
+            .skipping(&self.skipped)
     }
 
     /// Why a component was not found: the stack is not there, or is there without it, or could not be read.
@@ -331,7 +285,7 @@ impl<'a> Describer<'a> {
     }
 
     /// The names of the stacks that a manifest makes.
-    fn names(&self, stack: &Stack) -> Result<Vec<String>, StackError> {
+    pub(super) fn names(&self, stack: &Stack) -> Result<Vec<String>, StackError> {
         let mut names = Vec::new();
         for (kind, components) in stack.component_names()? {
             for component in components {
@@ -344,15 +298,6 @@ impl<'a> Describer<'a> {
         }
         Ok(names)
     }
-}
-
-/// Whether two manifests say the same of a component, apart from where they stand.
-fn same_component(one: &serde_json::Map<String, Json>, other: &serde_json::Map<String, Json>) -> bool {
-    let of_the_file = |key: &str| matches!(key, "atmos_stack_file" | "atmos_manifest");
-    one.len() == other.len()
-        && one
-            .iter()
-            .all(|(key, value)| of_the_file(key) || other.get(key).is_some_and(|other| other == value))
 }
 
 fn unknown_component<'s>(

@@ -74,6 +74,8 @@ pub(super) struct Evaluator<'e> {
     /// The stack that a function means when it names none; empty while that is still to be found out.
     stack: &'e str,
     steps: Cell<usize>,
+    /// The functions that are shown as they are written, without `!`.
+    skipped: &'e [String],
 }
 
 /// A call that is being computed, inside of others that need it.
@@ -109,7 +111,23 @@ impl<'e> Evaluator<'e> {
         let processing = Processing { templates: processing.templates && settings.templates, ..processing };
         let evaluations = settings.template_evaluations;
         let stacks_path = &settings.base_path;
-        Self { functions, files, stacks_path, processing, evaluations, data, stack, steps: Cell::new(0) }
+        Self {
+            functions,
+            files,
+            stacks_path,
+            processing,
+            evaluations,
+            data,
+            stack,
+            steps: Cell::new(0),
+            skipped: &[],
+        }
+    }
+
+    /// Shows calls of these functions as they are written.
+    pub(super) fn skipping(mut self, functions: &'e [String]) -> Self {
+        self.skipped = functions;
+        self
     }
 
     /// A map with everything computed; what is unset is gone.
@@ -185,7 +203,7 @@ impl<'e> Evaluator<'e> {
             Function::Tag(tag) => match &**tag {
                 APPEND => self.value_in(&call.argument, outer),
                 "!literal" => Ok(Some(call.to_json())),
-                _ if !self.processing.functions => Ok(Some(call.to_json())),
+                tag if !self.processing.functions || self.is_skipped(tag) => Ok(Some(call.to_json())),
                 "!unset" => Ok(None),
                 _ if include::is_include(call) => {
                     let included = include::include(call, self.files, self.stacks_path)?;
@@ -194,6 +212,10 @@ impl<'e> Evaluator<'e> {
                 tag => self.function(tag, &frame).map(Some),
             },
         }
+    }
+
+    fn is_skipped(&self, tag: &str) -> bool {
+        tag.strip_prefix('!').is_some_and(|name| self.skipped.iter().any(|skipped| skipped == name))
     }
 
     /// Computes a function of a text.

@@ -49,7 +49,8 @@ impl StackComponent {
 
     /// What [`PROVIDERS_FILE`] holds; nothing where the component sets no providers.
     ///
-    /// `aws.west` is an alias of `aws`: the providers of one name become a list.
+    /// `aws.west` is an alias of `aws`: the providers of one name become a list, in which each alias is named by its
+    /// `alias`, or by its key where it has none.
     #[must_use]
     pub fn providers_file(&self) -> Option<Json> {
         let providers = self.section("providers");
@@ -68,8 +69,8 @@ impl StackComponent {
             let value = match (providers.get(base), aliases.as_slice()) {
                 (Some(provider), []) => provider.clone(),
                 (provider, aliases) => {
-                    let aliases = aliases.iter().filter_map(|alias| providers.get(*alias));
-                    provider.into_iter().chain(aliases).cloned().collect()
+                    let aliases = aliases.iter().filter_map(|key| aliased(providers.get(*key)?, key, base));
+                    provider.cloned().into_iter().chain(aliases).collect()
                 }
             };
             by_name.insert(base.to_owned(), value);
@@ -80,6 +81,16 @@ impl StackComponent {
 
 fn is_alias_of(name: &str, base: &str) -> bool {
     name.strip_prefix(base).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// A provider under its alias.
+fn aliased(provider: &Json, key: &str, base: &str) -> Option<Json> {
+    let mut provider = provider.clone();
+    if let Json::Object(settings) = &mut provider {
+        let name = key.strip_prefix(base)?.strip_prefix('.')?;
+        settings.entry("alias").or_insert_with(|| json!(name));
+    }
+    Some(provider)
 }
 
 /// Fills in `{terraform_workspace}`.

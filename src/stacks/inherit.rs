@@ -11,7 +11,8 @@ pub(super) struct Bases<'s> {
     pub(super) layers: Vec<(&'s str, &'s Map)>,
     /// Each base once, the nearest first: the `inheritance` that `describe component` shows.
     pub(super) chain: Vec<&'s str>,
-    /// The end of the top-level `component:` chain: the folder of the component's code.
+    /// The end of the top-level `component:` chain, as far as it leads through components: the folder of the
+    /// component's code. A base that the stack does not define names no folder.
     pub(super) folder: Option<&'s str>,
 }
 
@@ -25,7 +26,7 @@ pub(super) fn bases<'s>(
     let mut walk = Walk { components, file, active: Vec::new(), bases: Bases::default() };
     if let Some(base) = top_level_base(content, component, file)? {
         walk.visit(component, base)?;
-        walk.bases.folder = Some(walk.end_of_chain(base)?);
+        walk.bases.folder = walk.end_of_chain(base)?;
     }
     for base in inherits(content, component, file)? {
         walk.require(component, base)?;
@@ -54,15 +55,19 @@ impl<'s> Walk<'s, '_> {
         })
     }
 
-    /// Where the top-level `component:` chain leads, which is known to go in no circle.
-    fn end_of_chain(&self, base: &'s str) -> Result<&'s str, StackError> {
-        let mut end = base;
-        while let Some(content) = self.components.get(end).and_then(Value::as_map)
-            && !is_abstract(content)
-            && let Some(next) = top_level_base(content, end, self.file)?
-            && next != end
+    /// The last component of the top-level `component:` chain, which is known to go in no circle.
+    fn end_of_chain(&self, base: &'s str) -> Result<Option<&'s str>, StackError> {
+        let mut end = None;
+        let mut next = Some(base);
+        while let Some(base) = next
+            && Some(base) != end
+            && let Some(content) = self.components.get(base)
         {
-            end = next;
+            end = Some(base);
+            next = match content.as_map() {
+                Some(content) if !is_abstract(content) => top_level_base(content, base, self.file)?,
+                _ => None,
+            };
         }
         Ok(end)
     }
@@ -78,7 +83,7 @@ impl<'s> Walk<'s, '_> {
             chain.push(base.to_owned());
             return Err(StackError::InheritanceCycle { file: self.file.to_owned(), chain });
         }
-        // A base that is no component names the folder of the code and has nothing to inherit.
+        // A base that is no component has nothing to inherit.
         let Some((name, content)) = self.components.get_key_value(base) else { return Ok(()) };
         let Some(content) = component_content(content, name, self.file)? else { return Ok(()) };
         self.active.push(step);

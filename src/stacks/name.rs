@@ -124,7 +124,8 @@ fn written(value: &Value) -> &str {
     }
 }
 
-fn by_tokens(
+/// A pattern with its tokens filled in, such as `{tenant}-{component}`.
+pub(super) fn by_tokens(
     pattern: &str,
     component: &str,
     base: Option<&str>,

@@ -1,8 +1,10 @@
 //! What `atmos.yaml` says about stacks, as far as their meaning depends on it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::merge::ListMergeStrategy;
+use super::value::{Call, Function, Location, Value};
 
 /// The settings of `atmos.yaml` that stacks depend on.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,8 +19,8 @@ pub struct StackSettings {
     pub name_pattern: Option<String>,
     /// `stacks.name_template`: `{{ .vars.tenant }}-{{ .vars.stage }}`; it wins over the pattern.
     pub name_template: Option<String>,
-    /// `stacks.inherit.metadata`: whether components inherit their bases' `metadata`.
-    pub inherit_metadata: bool,
+    /// `stacks.inherit`.
+    pub inherit: Inherit,
     /// `settings.list_merge_strategy`.
     pub list_merge_strategy: ListMergeStrategy,
     /// `templates.settings.enabled`; without it, what looks like a template is a text.
@@ -26,13 +28,54 @@ pub struct StackSettings {
     /// `templates.settings.evaluations`: how often what comes out of a template is read as one again.
     pub template_evaluations: usize,
     /// `env`: variables of every component's environment.
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, Variable>,
     /// `components.<kind>`, by kind.
     pub kinds: BTreeMap<String, KindSettings>,
     /// `components.terraform.workspaces_enabled`.
     pub workspaces_enabled: bool,
     /// `components.terraform.workspace.prefix_separator`, which takes the place of `/` in state prefixes.
     pub workspace_prefix_separator: String,
+}
+
+/// What components inherit from their bases besides what they always do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inherit {
+    /// `metadata`.
+    pub metadata: bool,
+    /// `source` and `provision`.
+    pub source: bool,
+}
+
+impl Default for Inherit {
+    fn default() -> Self {
+        Self { metadata: true, source: true }
+    }
+}
+
+/// The value of a variable of the environment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Variable {
+    Text(String),
+    /// A YAML function, by its tag with the exclamation mark.
+    Function {
+        tag: String,
+        argument: String,
+        at: Location,
+    },
+}
+
+impl Variable {
+    pub(super) fn to_value(&self) -> Value {
+        match self {
+            Self::Text(text) => Value::text(text),
+            Self::Function { tag, argument, at } => Value::Call(Arc::new(Call {
+                function: Function::Tag(tag.as_str().into()),
+                argument: Value::text(argument),
+                at: at.clone(),
+                locals: None,
+            })),
+        }
+    }
 }
 
 /// The settings of one kind of component.
@@ -52,7 +95,7 @@ impl Default for StackSettings {
             excluded_paths: Vec::new(),
             name_pattern: None,
             name_template: None,
-            inherit_metadata: true,
+            inherit: Inherit::default(),
             list_merge_strategy: ListMergeStrategy::default(),
             templates: true,
             template_evaluations: 1,

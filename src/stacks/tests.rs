@@ -7,6 +7,8 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
+mod describing;
+
 /// Files in memory; one that holds `unreadable` must not be read.
 #[derive(Default)]
 struct Tree(BTreeMap<String, String>);
@@ -170,7 +172,8 @@ fn components_inherit_by_both_chains() {
         \x20   app: {metadata: {component: code/app, inherits: [middle, other]}, vars: {a: 1}, \
          env: {A: x}, command: tofu}\n\
         \x20   plain: {component: code/plain}\n\
-        \x20   old: {component: plain, vars: {a: 2}}\n",
+        \x20   old: {component: plain, vars: {a: 2}}\n\
+        \x20   older: {component: old}\n",
     );
     let app = find(&tree, "dev", "app");
     assert_eq!(
@@ -189,8 +192,13 @@ fn components_inherit_by_both_chains() {
     assert!(!app.is_abstract && app.is_enabled);
 
     let old = find(&tree, "dev", "old");
-    assert_eq!(old.sections["component"], json!("code/plain"));
-    assert_eq!(old.sections["backend"], json!({"bucket": "b", "workspace_key_prefix": "code-plain"}));
+    assert_eq!(old.sections["component"], json!("plain"));
+    assert_eq!(old.sections["backend"], json!({"bucket": "b", "workspace_key_prefix": "plain"}));
+    let older = find(&tree, "dev", "older");
+    assert_eq!((older.folder(), &older.sections["vars"]["a"]), ("plain", &json!(2)));
+    // A base that the stack does not define is none.
+    let plain = find(&tree, "dev", "plain");
+    assert_eq!((plain.folder(), plain.workspace.as_deref()), ("plain", Some("dev")));
     let root = find(&tree, "dev", "root");
     assert!(root.is_abstract);
     assert_eq!(root.sections["settings"], json!({"spacelift": {}}));
@@ -269,7 +277,7 @@ fn several_files_make_a_stack_as_long_as_they_agree() {
     let filter = Filter { sections: vec!["vars".to_owned()], ..Filter::default() };
     let all = describer.stacks(&reader.all().unwrap(), &filter).unwrap();
     assert_eq!(
-        json!(all),
+        json!(all.stacks),
         json!({"dev": {"components": {"terraform": {
             "a": {"vars": {"stage": "dev"}}, "app": {"vars": {"stage": "dev", "x": 1}},
             "b": {"vars": {"stage": "dev"}},
@@ -335,13 +343,12 @@ fn aliased_providers_become_lists() {
     let tree = Tree::default().with(
         "deploy/dev.yaml",
         "vars: {stage: dev}\ncomponents: {terraform: {app: {providers: \
-         {aws.b: {alias: b}, aws: {region: x}, null: {}, aws.a: {alias: a}, google.z: {}}}}}\n",
+         {aws.b: {alias: own}, aws: {region: x}, null: {}, aws.a: {region: y}, google.z: {}}}}}\n",
     );
     assert_eq!(
         find(&tree, "dev", "app").providers_file(),
-        Some(
-            json!({"provider": {"aws": [{"region": "x"}, {"alias": "a"}, {"alias": "b"}], "null": {}, "google": [{}]}})
-        )
+        Some(json!({"provider": {"aws": [{"region": "x"}, {"region": "y", "alias": "a"}, {"alias": "own"}],
+                                "null": {}, "google": [{"alias": "z"}]}}))
     );
 }
 
@@ -386,6 +393,10 @@ fn workspaces_can_be_named() {
     assert_eq!(workspace("component: vpc", ""), "dev-net-vpc");
     assert_eq!(workspace("terraform_workspace: fixed", ""), "fixed");
     assert_eq!(workspace("terraform_workspace_pattern: '{tenant}-{component}'", ""), "t-net-vpc");
-    assert_eq!(workspace("terraform_workspace_template: 'w-{{ .vars.tenant }}'", ""), "w-t");
+    let template = "terraform_workspace_template: 'w-{{ .vars.tenant }}'";
+    assert_eq!(workspace(template, ""), "w-t");
+    let pattern = "terraform_workspace_pattern: '{stage}'";
+    assert_eq!(workspace(&format!("terraform_workspace: fixed, {pattern}, {template}"), ""), "fixed");
+    assert_eq!(workspace(&format!("{pattern}, {template}"), ""), "w-t");
     assert_eq!(workspace("component: vpc", "http"), "default");
 }

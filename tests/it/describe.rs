@@ -86,7 +86,7 @@ fn stacks_are_shown_without_a_repository_and_from_any_folder_of_the_tree() {
     let described: Json = serde_yaml::from_str(&yaml).unwrap();
     assert_eq!(described["vars"]["at"], json!("dev"));
     assert_eq!(described["component_info"]["component_path"], json!("components/terraform/vpc"));
-    let as_written = describe("", "component vpc -s dev --process-templates=false --format json");
+    let as_written = describe("", "component vpc -s dev --process-templates=false -f json");
     assert_eq!(as_written.succeeded().json()["vars"]["at"], json!("{{ .vars.stage }}"));
 }
 
@@ -104,4 +104,66 @@ fn what_is_not_supported_matters_only_where_it_is_selected() {
     assert!(shown.stdout.contains("!exec date"), "{}", shown.report());
     describe(&["component", "vpc", "-s", "prdo"]).refused(2, "did you mean \"prod\"?");
     describe(&["component", "vcp", "-s", "prod"]).refused(2, "has no component \"vcp\"");
+}
+
+#[test]
+fn a_component_can_be_named_by_the_folder_of_its_code() {
+    let environment = TestEnvironment::new();
+    let root = tree(&environment);
+    for folder in ["components/terraform/vpc", "components/terraform/net/dns"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let dns =
+        "vars: {stage: two}\ncomponents: {terraform: {a: {metadata: {component: net/dns}}, net/dns: {}}}\n";
+    std::fs::write(root.join("stacks/deploy/two.yaml"), dns).unwrap();
+    let describe = |folder: &str, component: &str, stack: &str| {
+        let arguments = ["describe", "component", component, "-s", stack, "--query", ".atmos_component"];
+        atmos(&environment, &root.join(folder), &arguments)
+    };
+    for (folder, path) in [
+        ("", "components/terraform/vpc"),
+        ("components/terraform/vpc", "."),
+        ("components", "./terraform/vpc"),
+    ] {
+        assert_eq!(describe(folder, path, "dev").succeeded().stdout.trim(), "vpc", "{path} in {folder}");
+    }
+    assert_eq!(describe("components", "net/dns", "two").succeeded().stdout.trim(), "net/dns");
+    describe("components/terraform/net/dns", ".", "two")
+        .refused(2, "2 components of the stack \"two\" are made of net/dns: a, net/dns");
+    describe("", "./stacks", "dev").refused(2, "has no component \"./stacks\"");
+}
+
+#[test]
+fn a_description_can_be_cut_and_go_to_a_file() {
+    let environment = TestEnvironment::new();
+    let root = tree(&environment);
+    let describe = |arguments: &[&str]| atmos(&environment, &root, &[&["describe"], arguments].concat());
+    let all =
+        "stacks --skip exec --format json --file all.json --query .prod.components.terraform.odd.vars.x";
+    let run = describe(&all.split(' ').collect::<Vec<_>>()).succeeded();
+    assert_eq!(run.stdout, "");
+    assert_eq!(std::fs::read_to_string(root.join("all.json")).unwrap().trim(), "\"!exec date\"");
+    describe(&["stacks", "--query", ".dev | keys"]).refused(2, "only paths such as");
+    describe(&["stacks", "--stack", "dev", "--file", "no/such/folder"]).refused(1, "cannot write");
+    std::fs::write(root.join("stacks/deploy/none.yaml"), "name: none\n").unwrap();
+    let empty =
+        ["stacks", "--include-empty-stacks", "--sections", "component", "--query", ".none.components"];
+    assert_eq!(describe(&empty).succeeded().stdout.trim(), "{}");
+}
+
+#[test]
+fn the_environment_and_files_above_atmos_yaml_are_found() {
+    let environment = TestEnvironment::new();
+    let root = tree(&environment);
+    let below = root.join("config");
+    std::fs::create_dir_all(&below).unwrap();
+    std::fs::write(below.join("atmos.yaml"), "base_path: ..\nstacks: {included_paths: [deploy/dev.yaml]}\n")
+        .unwrap();
+    let mut command = environment.command(ATMOS, &below);
+    command.args(["describe", "component", "vpc", "-s", "a-dev", "--format", "json"]);
+    command.env("ATMOS_STACKS_NAME_TEMPLATE", "a-{{ .vars.stage }}");
+    command.env("ATMOS_COMPONENTS_TERRAFORM_COMMAND", "tofu");
+    let described = Running::start(command).wait().succeeded().json();
+    assert_eq!((&described["command"], &described["workspace"]), (&json!("tofu"), &json!("a-dev")));
+    assert_eq!(described["component_info"]["component_path"], json!("components/terraform/vpc"));
 }

@@ -6,9 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
+use atmos_deployments::config::{self, atmos::Variable};
+use atmos_deployments::deployment::ComponentKind;
 use atmos_deployments::stacks::{
-    Describer, DirectoryFiles, Functions, KindSettings, ListMergeStrategy, OutputRequest, Processing,
-    StackReader, StackSettings,
+    self, Describer, DirectoryFiles, Functions, Inherit, KindSettings, ListMergeStrategy, OutputRequest,
+    Processing, StackReader, StackSettings,
 };
 use serde_json::{Map, Value as Json};
 
@@ -117,30 +119,37 @@ fn holds(variables: &Json, name: &str, value: &Json) -> bool {
     }
 }
 
-/// The settings of an `atmos.yaml`, as far as the scenarios set them.
+/// The settings of an `atmos.yaml`, as far as stacks mean something else by them.
 fn settings(atmos_yaml: &str) -> StackSettings {
-    let config: Json = serde_yaml::from_str(atmos_yaml).unwrap();
-    let text = |pointer: &str| config.pointer(pointer).and_then(Json::as_str).map(ToOwned::to_owned);
-    let list = |pointer: &str| {
-        let items = config.pointer(pointer).and_then(Json::as_array);
-        items.into_iter().flatten().filter_map(Json::as_str).map(ToOwned::to_owned).collect()
+    let config = config::atmos::parse("atmos.yaml", atmos_yaml).unwrap();
+    let default = StackSettings::default();
+    let kind = |kind: ComponentKind| {
+        let base_path = Some(config.components_directory(kind));
+        (kind.as_str().to_owned(), KindSettings { base_path, command: Some(config.command(kind).to_owned()) })
     };
-    let flag = |pointer: &str| config.pointer(pointer).and_then(Json::as_bool);
-    let terraform = KindSettings {
-        base_path: text("/components/terraform/base_path"),
-        command: text("/components/terraform/command"),
+    let text = |value: &Variable| match value {
+        Variable::Text(text) => stacks::Variable::Text(text.clone()),
+        Variable::Function { .. } => panic!("the scenarios have no functions in `env` of atmos.yaml"),
     };
     StackSettings {
-        base_path: text("/stacks/base_path").unwrap_or_default(),
-        included_paths: list("/stacks/included_paths"),
-        excluded_paths: list("/stacks/excluded_paths"),
-        name_pattern: text("/stacks/name_pattern"),
-        name_template: text("/stacks/name_template"),
-        list_merge_strategy: text("/settings/list_merge_strategy")
-            .map(|strategy| ListMergeStrategy::parse(&strategy).unwrap())
-            .unwrap_or_default(),
-        workspaces_enabled: flag("/components/terraform/workspaces_enabled").unwrap_or(true),
-        kinds: [("terraform".to_owned(), terraform)].into(),
-        ..StackSettings::default()
+        base_path: config.stacks_directory(),
+        included_paths: config.stacks.included_paths.clone(),
+        excluded_paths: config.stacks.excluded_paths.clone(),
+        name_pattern: config.stacks.name_pattern.clone(),
+        name_template: config.stacks.name_template.clone(),
+        inherit: Inherit {
+            metadata: config.stacks.inherit_metadata.unwrap_or(true),
+            source: config.stacks.inherit_source.unwrap_or(true),
+        },
+        list_merge_strategy: match config.list_merge_strategy {
+            config::atmos::ListMergeStrategy::Replace => ListMergeStrategy::Replace,
+            config::atmos::ListMergeStrategy::Append => ListMergeStrategy::Append,
+            config::atmos::ListMergeStrategy::Merge => ListMergeStrategy::Merge,
+        },
+        templates: config.templates.enabled.unwrap_or(default.templates),
+        env: config.env.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+        workspaces_enabled: config.terraform.workspaces_enabled.unwrap_or(default.workspaces_enabled),
+        kinds: [ComponentKind::Terraform, ComponentKind::Helmfile].map(kind).into(),
+        ..default
     }
 }

@@ -2,22 +2,26 @@
 
 use std::process::ExitCode;
 
-use super::{ProcessingArgs, Tree, print};
+use super::{OutputArgs, ProcessingArgs, Tree, print};
 use crate::cli::context::Context;
-use crate::cli::error::CommandError;
-use crate::stacks::{Describer, StackReader};
+use crate::cli::error::{CommandError, exit};
+use crate::render::document::error::Hint;
+use crate::stacks::{Describer, StackReader, Stacks};
 
 /// Show a component of a stack with everything resolved
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos describe component vpc --stack dev
-  atmos describe component ecs/service -s prod --format json")]
+  atmos describe component ecs/service -s prod --format json
+  atmos describe component . -s dev --query .vars")]
 pub(super) struct Args {
-    /// The component
+    /// The component, or the path of the folder of its code
     component: String,
     /// The stack, by its name
     #[arg(short, long, env = "ATMOS_STACK", value_name = "STACK")]
     stack: String,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     processing: ProcessingArgs,
 }
@@ -27,6 +31,46 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let reader = StackReader::new(&*tree.files, &tree.settings);
     let stacks = reader.all()?;
     let describer = Describer::new(&reader, &tree.world, (&args.processing).into());
-    let found = describer.find(&stacks, &args.stack, None, &args.component)?;
-    print(context, &found.sections)
+    let describer = describer.skipping(args.processing.skipped());
+    let by_name = describer.find(&stacks, &args.stack, None, &args.component);
+    let found = match by_name {
+        Ok(found) => found,
+        Err(error) => match by_path(args, context, &tree, &describer, &stacks)? {
+            Some((kind, name)) => describer.find(&stacks, &args.stack, Some(&kind), &name)?,
+            None => return Err(error.into()),
+        },
+    };
+    print(context, &args.output, &found.sections.into())
+}
+
+/// The kind and name of the component that is made of the folder that was given in the place of a name.
+fn by_path(
+    args: &Args,
+    context: &Context,
+    tree: &Tree,
+    describer: &Describer<'_>,
+    stacks: &Stacks,
+) -> Result<Option<(String, String)>, CommandError> {
+    if !args.component.contains(['/', std::path::MAIN_SEPARATOR])
+        && !matches!(args.component.as_str(), "." | "..")
+    {
+        return Ok(None);
+    }
+    let path = context.directory().join(&args.component);
+    let Some((kind, folder)) = tree.folder_of_component(&path) else { return Ok(None) };
+    let made = describer.made_of(stacks, &args.stack, kind, &folder)?;
+    match made.as_slice() {
+        [] => Ok(None),
+        [name] => Ok(Some((kind.to_owned(), name.clone()))),
+        several => {
+            let message = format!(
+                "{} components of the stack \"{}\" are made of {folder}: {}",
+                several.len(),
+                args.stack,
+                several.join(", ")
+            );
+            let error = CommandError::new(exit::USAGE, "ambiguous_component", message);
+            Err(error.hint(Hint::note("Give the component by its name")))
+        }
+    }
 }

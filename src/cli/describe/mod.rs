@@ -1,12 +1,14 @@
 //! `atmos describe`: what stacks say, in the keys of the reference implementation, read from the working tree.
 
 mod component;
+mod query;
 mod stacks;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
+use serde_json::Value;
 
 use crate::config::{AtmosConfig, DirectorySource};
 use crate::render::document;
@@ -14,8 +16,9 @@ use crate::stacks::{DirectoryFiles, Processing, StackFiles, StackSettings};
 
 use super::args::Format;
 use super::context::Context;
-use super::error::CommandError;
+use super::error::{CommandError, exit};
 use super::stacks::{CommitFiles, World, environment_of, settings};
+use query::Query;
 
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -28,6 +31,17 @@ pub(super) struct DescribeArgs {
 enum What {
     Component(component::Args),
     Stacks(stacks::Args),
+}
+
+/// Where a description goes, and how much of it.
+#[derive(Debug, Args)]
+struct OutputArgs {
+    /// Only the value at this path of the description, such as `.vars.tags` or `.dev.components`
+    #[arg(long, value_name = "PATH")]
+    query: Option<Query>,
+    /// Write to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
 }
 
 /// What is computed and what is shown as it is written.
@@ -43,6 +57,16 @@ struct ProcessingArgs {
           num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, hide_default_value = true,
           hide_possible_values = true)]
     process_functions: bool,
+    /// Show calls of these YAML functions as they are written, such as `terraform.output`
+    #[arg(long, value_name = "FUNCTIONS", value_delimiter = ',')]
+    skip: Vec<String>,
+}
+
+impl ProcessingArgs {
+    /// The names of the functions that are not computed, as they are without `!`.
+    fn skipped(&self) -> Vec<String> {
+        self.skip.iter().map(|name| name.trim_start_matches('!').to_owned()).collect()
+    }
 }
 
 impl From<&ProcessingArgs> for Processing {
@@ -61,6 +85,8 @@ pub(super) fn run(args: &DescribeArgs, context: &Context) -> Result<ExitCode, Co
 /// The stacks of the working tree; of the head commit in a bare repository.
 struct Tree {
     files: Box<dyn StackFiles>,
+    /// The folder that all paths are relative to; absent in a bare repository.
+    root: Option<PathBuf>,
     settings: StackSettings,
     world: World,
 }
@@ -69,44 +95,72 @@ impl Tree {
     /// Finds them. Like the reference implementation, this needs no repository: then everything is relative to the
     /// nearest `atmos.yaml`.
     fn find(context: &Context) -> Result<Self, CommandError> {
-        let environment = environment_of(context.environment());
-        let tree = |files: Box<dyn StackFiles>, config: &AtmosConfig, repository_root| Self {
-            files,
-            settings: settings(config),
-            world: World { environment, repository_root },
+        let tree =
+            |files: Box<dyn StackFiles>, root: Option<PathBuf>, config: &AtmosConfig, repository_root| {
+                let world = World { environment: environment_of(context.environment()), repository_root };
+                Self { files, root, settings: settings(config), world }
+            };
+        let of_directory = |root: &Path, config: &AtmosConfig, repository_root| {
+            tree(Box::new(DirectoryFiles::new(root)), Some(root.to_owned()), config, repository_root)
         };
         let Some(repository) = context.repository_if_any()? else {
-            let has_config = |directory: &&std::path::Path| {
+            let has_config = |directory: &&Path| {
                 ["atmos.yaml", "atmos.yml"].iter().any(|name| directory.join(name).is_file())
             };
             let directory = context.directory();
             let root = directory.ancestors().find(has_config).unwrap_or(directory);
-            let config = context.config(&DirectorySource::new(root), "")?;
+            let mut config = context.config(&DirectorySource::new(root), "")?;
             let root_text = root.to_str().map(str::to_owned);
-            return Ok(tree(Box::new(DirectoryFiles::new(root)), &config, root_text));
+            // What leads out of the folder of `atmos.yaml` needs a root further up.
+            let above = config.stacks_directory().split('/').take_while(|part| *part == "..").count();
+            let top = root.ancestors().nth(above).unwrap_or(root);
+            let directory = root.strip_prefix(top).ok().and_then(Path::to_str).unwrap_or_default();
+            config.directory = directory.replace(std::path::MAIN_SEPARATOR, "/");
+            return Ok(of_directory(top, &config, root_text));
         };
         let mut config = context.project(&repository)?.config;
         let Some(root) = repository.work_tree() else {
             let files = CommitFiles::new(&repository, repository.head()?)?;
-            return Ok(tree(Box::new(files), &config, None));
+            return Ok(tree(Box::new(files), None, &config, None));
         };
         let root_text = root.to_str().map(str::to_owned);
         // Paths are shown relative to `atmos.yaml`, as far as everything is below it.
-        let root = if config.base_path.starts_with("..") {
-            root.to_owned()
-        } else {
-            root.join(std::mem::take(&mut config.directory))
-        };
-        Ok(tree(Box::new(DirectoryFiles::new(root)), &config, root_text))
+        let directory = std::mem::take(&mut config.directory);
+        if config.stacks_directory().starts_with("..") {
+            config.directory = directory;
+            return Ok(of_directory(root, &config, root_text));
+        }
+        Ok(of_directory(&root.join(directory), &config, root_text))
+    }
+
+    /// The folder that a path leads to, relative to the root, by a kind of components whose folder it is in.
+    fn folder_of_component(&self, path: &Path) -> Option<(&str, String)> {
+        let root = self.root.as_ref()?.canonicalize().ok()?;
+        let path = path.canonicalize().ok()?;
+        let path = path.strip_prefix(root).ok()?.to_str()?.replace(std::path::MAIN_SEPARATOR, "/");
+        self.settings.kinds.iter().find_map(|(kind, settings)| {
+            let below = path.strip_prefix(settings.base_path.as_deref()?)?.strip_prefix('/')?;
+            Some((kind.as_str(), below.to_owned()))
+        })
     }
 }
 
-/// Prints a description: YAML unless JSON is asked for.
-fn print(context: &Context, description: &impl Serialize) -> Result<ExitCode, CommandError> {
+/// Prints a description, or writes it to a file: YAML unless JSON is asked for.
+fn print(context: &Context, output: &OutputArgs, description: &Value) -> Result<ExitCode, CommandError> {
+    let description = output.query.as_ref().map_or(description, |query| query.of(description));
     let text = match context.global().format {
         Format::Json | Format::CyclonedxJson | Format::SpdxJson => document::plain_json(description)?,
         Format::Table | Format::Yaml => document::plain_yaml(description)?,
     };
-    context.streams().data(&text)?;
+    match &output.file {
+        Some(file) => {
+            let path = context.directory().join(file);
+            let refuse = |error| {
+                CommandError::new(exit::FAILED, "output", format!("cannot write {}: {error}", path.display()))
+            };
+            std::fs::write(&path, text).map_err(refuse)?;
+        }
+        None => context.streams().data(&text)?,
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{ProcessingArgs, Tree, print};
+use super::{OutputArgs, ProcessingArgs, Tree, print};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::stacks::{Describer, Filter, StackReader};
@@ -17,7 +17,7 @@ pub(super) struct Args {
     /// Only this stack, by its name or its file
     #[arg(short, long, env = "ATMOS_STACK", value_name = "STACK")]
     stack: Option<String>,
-    /// Only these components
+    /// Only these components, and those that are made of them
     #[arg(long, value_name = "COMPONENTS", value_delimiter = ',')]
     components: Vec<String>,
     /// Only components of these types, such as terraform
@@ -26,6 +26,11 @@ pub(super) struct Args {
     /// Only these sections of each component, such as vars
     #[arg(long, value_name = "SECTIONS", value_delimiter = ',')]
     sections: Vec<String>,
+    /// Also stacks without components
+    #[arg(long)]
+    include_empty_stacks: bool,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     processing: ProcessingArgs,
 }
@@ -35,11 +40,17 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let reader = StackReader::new(&*tree.files, &tree.settings);
     let stacks = reader.all()?;
     let describer = Describer::new(&reader, &tree.world, (&args.processing).into());
+    let describer = describer.skipping(args.processing.skipped());
     let filter = Filter {
         stacks: args.stack.iter().cloned().collect(),
         components: args.components.clone(),
         kinds: args.component_types.clone(),
         sections: args.sections.clone(),
+        empty_stacks: args.include_empty_stacks,
     };
-    print(context, &describer.stacks(&stacks, &filter)?)
+    let listing = describer.stacks(&stacks, &filter)?;
+    for conflict in &listing.conflicts {
+        context.warn(&format!("{conflict}; the first is shown"));
+    }
+    print(context, &args.output, &listing.stacks.into())
 }

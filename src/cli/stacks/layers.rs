@@ -141,7 +141,9 @@ fn manifest(request: &StackRequest<'_>) -> Values {
     let Component { name, kind, folder, .. } = request.component;
     let mut component = json!({ "vars": request.vars });
     if let Some(folder) = folder {
+        // It may be a component of the stacks, whose configuration is inherited; the folder it is in any case.
         component["component"] = json!(folder);
+        component["metadata"] = json!({ "component": folder });
     }
     let mut manifest = Values::new();
     manifest.insert("components".to_owned(), json!({ kind.as_str(): { name.as_str(): component } }));

@@ -6,10 +6,12 @@ mod layers;
 mod world;
 
 use crate::config::AtmosConfig;
-use crate::config::atmos::ListMergeStrategy as ConfiguredLists;
+use crate::config::atmos::{ListMergeStrategy as ConfiguredLists, Variable as ConfiguredVariable};
 use crate::deployment::ComponentKind;
 use crate::render::document::error::Hint;
-use crate::stacks::{KindSettings, ListMergeStrategy, StackError, StackSettings};
+use crate::stacks::{
+    Inherit, KindSettings, ListMergeStrategy, Location, StackError, StackSettings, Variable,
+};
 
 use super::error::{CommandError, chain, exit};
 
@@ -29,13 +31,29 @@ pub fn settings(config: &AtmosConfig) -> StackSettings {
         let base_path = Some(config.components_directory(kind));
         (kind.as_str().to_owned(), KindSettings { base_path, command: Some(config.command(kind).to_owned()) })
     };
+    let others = ["packer", "ansible"].map(|kind| {
+        let base_path = Some(config.other_components_directory(kind));
+        let command = config.other_kinds.get(kind).and_then(|configured| configured.command.clone());
+        (kind.to_owned(), KindSettings { base_path, command })
+    });
+    let variable = |value: &ConfiguredVariable| match value {
+        ConfiguredVariable::Text(text) => Variable::Text(text.clone()),
+        ConfiguredVariable::Function { tag, argument, line, column } => Variable::Function {
+            tag: tag.clone(),
+            argument: argument.clone(),
+            at: Location { file: config.file.as_str().into(), line: *line, column: *column },
+        },
+    };
     StackSettings {
         base_path: config.stacks_directory(),
         included_paths: config.stacks.included_paths.clone().unwrap_or(default.included_paths),
         excluded_paths: config.stacks.excluded_paths.clone().unwrap_or(default.excluded_paths),
         name_pattern: config.stacks.name_pattern.clone(),
         name_template: config.stacks.name_template.clone(),
-        inherit_metadata: config.stacks.inherit_metadata.unwrap_or(default.inherit_metadata),
+        inherit: Inherit {
+            metadata: config.stacks.inherit_metadata.unwrap_or(default.inherit.metadata),
+            source: config.stacks.inherit_source.unwrap_or(default.inherit.source),
+        },
         list_merge_strategy: match config.list_merge_strategy {
             ConfiguredLists::Replace => ListMergeStrategy::Replace,
             ConfiguredLists::Append => ListMergeStrategy::Append,
@@ -47,9 +65,18 @@ pub fn settings(config: &AtmosConfig) -> StackSettings {
             .evaluations
             .and_then(|evaluations| evaluations.try_into().ok())
             .unwrap_or(default.template_evaluations),
-        kinds: [ComponentKind::Terraform, ComponentKind::Helmfile].map(kind).into(),
+        env: config.env.iter().map(|(name, value)| (name.clone(), variable(value))).collect(),
+        kinds: [ComponentKind::Terraform, ComponentKind::Helmfile]
+            .map(kind)
+            .into_iter()
+            .chain(others)
+            .collect(),
         workspaces_enabled: config.terraform.workspaces_enabled.unwrap_or(default.workspaces_enabled),
-        ..default
+        workspace_prefix_separator: config
+            .terraform
+            .prefix_separator
+            .clone()
+            .unwrap_or(default.workspace_prefix_separator),
     }
 }
 

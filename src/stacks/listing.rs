@@ -1,0 +1,166 @@
+//! Many components at once: what `describe stacks` shows, and which components are made of a folder.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::describe::{Describer, Extent, StackComponent};
+use super::error::StackError;
+use super::stack::{Stack, Stacks, in_parallel};
+use super::value::Value;
+
+/// Which components `describe stacks` shows; an empty list means all.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Stack names, or stack files.
+    pub stacks: Vec<String>,
+    /// Components, and those that are made of them.
+    pub components: Vec<String>,
+    pub kinds: Vec<String>,
+    /// The keys that are shown of each component.
+    pub sections: Vec<String>,
+    /// Whether stacks are shown of which nothing else is.
+    pub empty_stacks: bool,
+}
+
+/// What `describe stacks` shows.
+#[derive(Debug)]
+pub struct Listing {
+    /// stack → `components` → kind → component → keys.
+    pub stacks: serde_json::Map<String, Json>,
+    /// Components of which several manifests of one stack say different things; the first manifest's are shown.
+    pub conflicts: Vec<StackError>,
+}
+
+impl Describer<'_> {
+    /// The stacks by name, as `describe stacks` shows them.
+    pub fn stacks(&self, stacks: &Stacks, filter: &Filter) -> Result<Listing, StackError> {
+        let candidates: Vec<&Stack> = stacks.iter().collect();
+        let mut described: BTreeMap<String, BTreeMap<String, serde_json::Map<String, Json>>> =
+            BTreeMap::new();
+        let mut owners: BTreeMap<(String, String, String), String> = BTreeMap::new();
+        let mut conflicts = Vec::new();
+        if filter.empty_stacks {
+            let names = candidates.iter().filter_map(|stack| self.early_name(stack));
+            described.extend(
+                names.filter(|name| is_wanted(&filter.stacks, name)).map(|name| (name, BTreeMap::new())),
+            );
+        }
+        for components in in_parallel(&candidates, |stack| self.components(stack, filter)) {
+            for component in components? {
+                let StackComponent { kind, name, stack, stack_file, sections, .. } = component;
+                let of_kind = described.entry(stack.clone()).or_default().entry(kind.clone()).or_default();
+                let identity = (stack, kind, name);
+                match (of_kind.get(&identity.2), owners.get(&identity)) {
+                    (Some(Json::Object(earlier)), Some(owner)) if !same_component(earlier, &sections) => {
+                        let (stack, _, component) = identity;
+                        let files = vec![owner.clone(), stack_file];
+                        conflicts.push(StackError::DuplicateStack { stack, component, files });
+                    }
+                    (Some(_), _) => {}
+                    (None, _) => {
+                        of_kind.insert(identity.2.clone(), Json::Object(sections));
+                        owners.insert(identity, stack_file);
+                    }
+                }
+            }
+        }
+        // A stack that could not be read is needed when everything is, or when what is wanted is nowhere else.
+        if (filter.stacks.is_empty() || described.is_empty())
+            && let Some(refusal) = stacks.first_refusal()
+        {
+            return Err(refusal);
+        }
+        let shows_something = |kinds: &BTreeMap<String, serde_json::Map<String, Json>>| {
+            kinds.values().flat_map(serde_json::Map::values).any(|keys| *keys != json!({}))
+        };
+        let stacks = described
+            .into_iter()
+            .filter(|(_, kinds)| filter.empty_stacks || shows_something(kinds))
+            .map(|(stack, kinds)| (stack, json!({ "components": kinds })))
+            .collect();
+        Ok(Listing { stacks, conflicts })
+    }
+
+    /// The name of a stack, where none of its components is needed for it.
+    fn early_name(&self, stack: &Stack) -> Option<String> {
+        let settings = self.reader.settings();
+        let is_named_by_components = settings.name_template.is_some() || settings.name_pattern.is_some();
+        match stack.manifest_name() {
+            Some(name) => Some(name.to_owned()),
+            None => (!is_named_by_components).then(|| stack.file().to_owned()),
+        }
+    }
+
+    fn components(&self, stack: &Stack, filter: &Filter) -> Result<Vec<StackComponent>, StackError> {
+        let mut components = Vec::new();
+        for (kind, names) in stack.component_names()? {
+            if !is_wanted(&filter.kinds, kind) {
+                continue;
+            }
+            for name in names {
+                let is_named = is_wanted(&filter.components, name);
+                let draft = match self.draft(stack, Some(kind), name) {
+                    Err(_) if !is_named => continue,
+                    // Where certain stacks are wanted, one without a name is none of them.
+                    Err(StackError::Name { .. } | StackError::Unsupported { .. })
+                        if !is_wanted(&filter.stacks, stack.file()) =>
+                    {
+                        continue;
+                    }
+                    draft => draft?,
+                };
+                if let Some(draft) = draft
+                    && (is_named || is_wanted(&filter.components, folder(&draft.sections)))
+                    && (is_wanted(&filter.stacks, &draft.stack) || is_wanted(&filter.stacks, stack.file()))
+                {
+                    components.push(self.finish(stack, draft, Extent::Sections(&filter.sections))?);
+                }
+            }
+        }
+        Ok(components)
+    }
+
+    /// The components of a stack that are made of a folder of a kind's components, sorted.
+    pub fn made_of(
+        &self,
+        stacks: &Stacks,
+        stack_name: &str,
+        kind: &str,
+        folder: &str,
+    ) -> Result<Vec<String>, StackError> {
+        let mut made = Vec::new();
+        for stack in stacks {
+            let names = stack.component_names()?.into_iter().filter(|(of, _)| *of == kind);
+            for name in names.flat_map(|(_, names)| names) {
+                // Another stack's trouble is none of this one's.
+                let Ok(Some(draft)) = self.draft(stack, Some(kind), name) else { continue };
+                let is_made_of_it = name == folder || self::folder(&draft.sections) == folder;
+                if draft.stack == stack_name && is_made_of_it {
+                    made.push(name.to_owned());
+                }
+            }
+        }
+        made.sort_unstable();
+        made.dedup();
+        Ok(made)
+    }
+}
+
+fn is_wanted(wanted: &[String], name: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|one| one == name)
+}
+
+/// The folder of a component's code.
+fn folder(sections: &super::value::Map) -> &str {
+    sections.get("component").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether two manifests say the same of a component, apart from where they stand.
+fn same_component(one: &serde_json::Map<String, Json>, other: &serde_json::Map<String, Json>) -> bool {
+    let of_the_file = |key: &str| matches!(key, "atmos_stack_file" | "atmos_manifest");
+    one.len() == other.len()
+        && one
+            .iter()
+            .all(|(key, value)| of_the_file(key) || other.get(key).is_some_and(|other| other == value))
+}
