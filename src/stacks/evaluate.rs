@@ -1,6 +1,7 @@
 //! Computing what a component's sections leave open: templates and YAML functions.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::ptr;
 
 use serde_json::Value as Json;
@@ -10,7 +11,7 @@ use super::files::StackFiles;
 use super::include;
 use super::merge::APPEND;
 use super::settings::StackSettings;
-use super::template::{self, Piece};
+use super::template::{self, Delimiters, Failure, NO_VALUE, Scope};
 use super::value::{Call, Function, Location, Map, Value};
 
 /// What YAML functions ask of the world.
@@ -56,10 +57,6 @@ impl Processing {
 const MAX_DEPTH: usize = 64;
 /// How many templates and functions one component may need.
 const MAX_STEPS: usize = 100_000;
-/// What the reference implementation puts in the place of a value that is not there.
-const NO_VALUE: &str = "<no value>";
-/// How long a text may become.
-const MAX_TEXT: usize = 1 << 20;
 
 /// Computes the sections of one component.
 pub(super) struct Evaluator<'e> {
@@ -69,6 +66,8 @@ pub(super) struct Evaluator<'e> {
     processing: Processing,
     /// How often what comes out of a template is read as one again.
     evaluations: usize,
+    /// The variables that `atmos.yaml` sets for templates.
+    template_env: &'e BTreeMap<String, String>,
     /// What templates see: the component's sections as they stand.
     pub(super) data: &'e Map,
     /// The stack that a function means when it names none; empty while that is still to be found out.
@@ -79,16 +78,16 @@ pub(super) struct Evaluator<'e> {
 /// A call that is being computed, inside of others that need it.
 struct Frame<'f> {
     call: &'f Call,
-    /// The locals of the file that the call, or one that needs it, stands in.
-    locals: Option<&'f Map>,
+    /// What the file knows that the call, or one that needs it, stands in.
+    context: Option<&'f Map>,
     outer: Option<&'f Self>,
     depth: usize,
 }
 
 impl<'f> Frame<'f> {
     fn inside(outer: Option<&'f Self>, call: &'f Call) -> Self {
-        let locals = call.locals.as_deref().or_else(|| outer.and_then(|outer| outer.locals));
-        Self { call, locals, outer, depth: outer.map_or(0, |outer| outer.depth + 1) }
+        let context = call.context.as_deref().or_else(|| outer.and_then(|outer| outer.context));
+        Self { call, context, outer, depth: outer.map_or(0, |outer| outer.depth + 1) }
     }
 
     /// Whether a call needs itself.
@@ -108,8 +107,9 @@ impl<'e> Evaluator<'e> {
     ) -> Self {
         let processing = Processing { templates: processing.templates && settings.templates, ..processing };
         let evaluations = settings.template_evaluations;
-        let stacks_path = &settings.base_path;
-        Self { functions, files, stacks_path, processing, evaluations, data, stack, steps: Cell::new(0) }
+        let (stacks_path, template_env) = (settings.base_path.as_str(), &settings.template_env);
+        let steps = Cell::new(0);
+        Self { functions, files, stacks_path, processing, evaluations, template_env, data, stack, steps }
     }
 
     /// A map with everything computed; what is unset is gone.
@@ -126,7 +126,8 @@ impl<'e> Evaluator<'e> {
     pub(super) fn name(&self, text: &str, at: &Location) -> Result<String, StackError> {
         let processing = Processing { strict: false, ..self.processing };
         let lenient = Evaluator { processing, steps: Cell::new(0), ..*self };
-        let call = Call { function: Function::Template, argument: Value::Null, at: at.clone(), locals: None };
+        let call =
+            Call { function: Function::Template, argument: Value::Null, at: at.clone(), context: None };
         let name = lenient.fill_in(text, &Frame::inside(None, &call))?;
         if name.contains(NO_VALUE) {
             return Err(refusal(&call, format!("the template `{text}` needs a value that is not there")));
@@ -242,6 +243,17 @@ impl<'e> Evaluator<'e> {
         }
     }
 
+    /// A variable as templates see it: `templates.settings.env` of the component's settings, then of `atmos.yaml`,
+    /// then what surrounds it. The component's own `env` is not for templates.
+    fn template_environment(&self, name: &str, frame: &Frame<'_>) -> Result<Option<String>, StackError> {
+        let path = ["settings", "templates", "settings", "env", name].map(ToOwned::to_owned);
+        if let Some(Json::String(value)) = self.field_of(self.data, &path, frame)? {
+            return Ok(Some(value));
+        }
+        let configured = self.template_env.get(name).cloned();
+        Ok(configured.or_else(|| self.functions.environment(name)))
+    }
+
     fn output(
         &self,
         component: &str,
@@ -258,72 +270,89 @@ impl<'e> Evaluator<'e> {
     }
 
     fn fill_in(&self, text: &str, frame: &Frame<'_>) -> Result<String, StackError> {
-        let refuse = |what: String, offset: usize| {
-            Err(StackError::Unsupported { what, at: within(&frame.call.at, text, offset) })
-        };
-        let mut filled = String::with_capacity(text.len());
-        for piece in template::pieces(text) {
-            match piece {
-                Piece::Text(text) | Piece::Quoted(text) => filled.push_str(text),
-                Piece::Other { written, offset } => {
-                    return refuse(
-                        format!("the template `{written}` is not supported: only plain field paths are"),
-                        offset,
-                    );
-                }
-                Piece::Field { path, written, offset } => match self.field(&path, frame)? {
-                    Some(Json::String(value)) => filled.push_str(&value),
-                    Some(value @ (Json::Bool(_) | Json::Number(_))) => filled.push_str(&value.to_string()),
-                    None | Some(Json::Null) if self.processing.strict => {
-                        return refuse(format!("the template `{written}` has no value here"), offset);
-                    }
-                    None | Some(Json::Null) => filled.push_str(NO_VALUE),
-                    Some(Json::Array(_) | Json::Object(_)) => {
-                        return refuse(
-                            format!("the template `{written}` is a list or a map, where a text is needed"),
-                            offset,
-                        );
-                    }
-                },
+        let visible = Visible { evaluator: self, frame };
+        template::render(text, &Delimiters::default(), &visible).map_err(|failure| match failure {
+            Failure::Refused(refusal) => StackError::Unsupported {
+                what: refusal.what,
+                at: within(&frame.call.at, text, refusal.offset),
+            },
+            Failure::Value(error) => *error,
+            Failure::Later | Failure::Missing => {
+                refusal(frame.call, format!("the template `{text}` needs a value that is not there"))
             }
-            if filled.len() > MAX_TEXT {
-                return refuse(format!("the text becomes longer than {MAX_TEXT} bytes"), 0);
-            }
-        }
-        Ok(filled)
+        })
     }
 
     /// The computed value at a field path, through functions and templates on the way.
-    fn field(&self, path: &[&str], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
-        let of_file = match path {
-            ["locals", rest @ ..] => frame.locals.map(|locals| (locals, rest)),
-            _ => None,
-        };
-        if let Some((locals, rest)) = of_file
-            && rest.first().is_some_and(|name| locals.contains_key(*name))
+    fn field(&self, path: &[String], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
+        if let (Some(context), Some(first)) = (frame.context, path.first())
+            && let Some(value) = context.get(first.as_str())
         {
-            return self.field_of(locals, rest, frame);
+            let is_here = first != "locals"
+                || path
+                    .get(1)
+                    .is_none_or(|name| value.as_map().is_some_and(|map| map.contains_key(name.as_str())));
+            if is_here {
+                return self.field_of(context, path, frame);
+            }
         }
         self.field_of(self.data, path, frame)
     }
 
-    fn field_of(&self, data: &Map, path: &[&str], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
+    fn field_of(&self, data: &Map, path: &[String], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
+        if path.is_empty() {
+            return self.map_in(data, Some(frame)).map(|map| Some(Json::Object(map)));
+        }
         let mut map = data;
         for (index, name) in path.iter().enumerate() {
             let rest = &path[index + 1..];
-            match map.get(*name) {
+            match map.get(name.as_str()) {
                 None => return Ok(None),
                 Some(Value::Map(inner)) if !rest.is_empty() => map = inner,
                 Some(value) => {
                     let Some(computed) = self.value_in(value, Some(frame))? else { return Ok(None) };
                     return Ok(rest.iter().try_fold(computed, |value, name| match value {
-                        Json::Object(mut map) => map.remove(*name),
+                        Json::Object(mut map) => map.remove(name),
                         _ => None,
                     }));
                 }
             }
         }
         Ok(None)
+    }
+}
+
+/// What a template of a component sees.
+struct Visible<'v, 'e> {
+    evaluator: &'v Evaluator<'e>,
+    frame: &'v Frame<'v>,
+}
+
+impl Scope for Visible<'_, '_> {
+    fn value(&self, path: &[String]) -> Result<Option<Json>, Failure> {
+        Ok(self.evaluator.field(path, self.frame)?)
+    }
+
+    fn missing(&self) -> Result<Json, Failure> {
+        Ok(Json::Null)
+    }
+
+    fn function(&self, name: &str, arguments: &[Json]) -> Result<Option<Json>, Failure> {
+        let environment = |name: &str| self.evaluator.template_environment(name, self.frame);
+        match (name, arguments) {
+            ("env" | "getenv" | "env.Getenv", [Json::String(name)]) => {
+                Ok(Some(Json::String(environment(name)?.unwrap_or_default())))
+            }
+            ("getenv" | "env.Getenv", [Json::String(name), default]) => {
+                let value = environment(name)?.filter(|value| !value.is_empty());
+                Ok(Some(value.map_or_else(|| default.clone(), Json::String)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn no_value(&self) -> Option<&str> {
+        (!self.evaluator.processing.strict).then_some(NO_VALUE)
     }
 }
 
@@ -457,8 +486,8 @@ mod tests {
             "stacks/dev.yaml:2:6: the YAML function `!exec` is not supported"
         );
         assert_eq!(
-            refusal("a: x-{{ .b | upper }}\n"),
-            "stacks/dev.yaml:1:6: the template `{{ .b | upper }}` is not supported: only plain field paths are"
+            refusal("a: x-{{ .b | shuffle }}\nb: c\n"),
+            "stacks/dev.yaml:1:14: the template function `shuffle` is not supported"
         );
         assert_eq!(
             refusal("a: '{{ .b.c }}'\nb: {}\n"),

@@ -25,6 +25,8 @@ pub struct StackSettings {
     pub templates: bool,
     /// `templates.settings.evaluations`: how often what comes out of a template is read as one again.
     pub template_evaluations: usize,
+    /// `templates.settings.env`: variables that templates see before those that surround them.
+    pub template_env: BTreeMap<String, String>,
     /// `env`: variables of every component's environment.
     pub env: BTreeMap<String, String>,
     /// `components.<kind>`, by kind.
@@ -56,6 +58,7 @@ impl Default for StackSettings {
             list_merge_strategy: ListMergeStrategy::default(),
             templates: true,
             template_evaluations: 1,
+            template_env: BTreeMap::new(),
             env: BTreeMap::new(),
             kinds: BTreeMap::new(),
             workspaces_enabled: true,

@@ -153,7 +153,7 @@ fn locals_are_the_files_own() {
     let circle = tree.with("deploy/dev.yaml", "locals: {a: '{{ .locals.b }}', b: '{{ .locals.a }}'}\n");
     assert_eq!(
         refusal(&circle, "dev", "app"),
-        "stacks/deploy/dev.yaml:1:13: the locals refer to each other in a circle"
+        "stacks/deploy/dev.yaml:1:13: the locals refer to each other in a circle: a → b → a"
     );
 }
 

@@ -29,8 +29,8 @@ pub(super) struct Call {
     /// The tagged node as if it had no tag, or the text of the template.
     pub(super) argument: Value,
     pub(super) at: Location,
-    /// The locals of the file, where it has some that the call may need.
-    pub(super) locals: Option<Arc<Map>>,
+    /// What the file alone knows and the call may need: its import's context and its `locals`.
+    pub(super) context: Option<Arc<Map>>,
 }
 
 /// What computes a [`Call`].

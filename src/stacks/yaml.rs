@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
                 function: Function::Tag(tag.original().into()),
                 argument: value,
                 at: self.location(span),
-                locals: None,
+                context: None,
             })),
             None => value,
         };
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
                 function: Function::Template,
                 argument: Value::text(text),
                 at,
-                locals: None,
+                context: None,
             }));
         }
         let is_text = tag.is_some_and(|tag| tag.core_suffix() == Some("str") || tag.original() == "!");
