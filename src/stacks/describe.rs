@@ -7,7 +7,8 @@ use serde_json::{Value as Json, json};
 
 use super::component::{self, TERRAFORM};
 use super::error::StackError;
-use super::evaluate::{Evaluator, Functions, Processing};
+use super::evaluate::{Evaluator, Processing};
+use super::functions::Functions;
 use super::inherit;
 use super::name;
 use super::sources;

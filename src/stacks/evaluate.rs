@@ -9,32 +9,11 @@ use serde_json::Value as Json;
 use super::error::StackError;
 use super::files::StackFiles;
 use super::include;
-use super::merge::APPEND;
+use super::functions::Functions;
+use super::merge::{APPEND, merge_json};
 use super::settings::StackSettings;
 use super::template::{self, Delimiters, Failure, NO_VALUE, Scope};
 use super::value::{Call, Function, Location, Map, Value};
-
-/// What YAML functions ask of the world.
-pub trait Functions: Sync {
-    /// `!env NAME`: a variable of the environment, where it is allowed and set.
-    /// A component's own `env` comes before it.
-    fn environment(&self, name: &str) -> Option<String>;
-
-    /// `!repo-root`: the path of the repository's root, where there is one.
-    fn repository_root(&self) -> Option<String>;
-
-    /// `!terraform.output`: an output of a component that is deployed already, or why there is none.
-    fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Json, String>;
-}
-
-/// What a `!terraform.output` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutputRequest<'r> {
-    pub component: &'r str,
-    pub stack: &'r str,
-    /// The output's name, or whatever else is written in its place.
-    pub output: &'r str,
-}
 
 /// Which of the things that are left open are computed; the others are shown as they are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,24 +39,25 @@ const MAX_STEPS: usize = 100_000;
 
 /// Computes the sections of one component.
 pub(super) struct Evaluator<'e> {
-    functions: &'e dyn Functions,
+    pub(super) functions: &'e dyn Functions,
     files: &'e dyn StackFiles,
     stacks_path: &'e str,
-    processing: Processing,
+    pub(super) processing: Processing,
     /// How often what comes out of a template is read as one again.
     evaluations: usize,
+    delimiters: Delimiters,
     /// The variables that `atmos.yaml` sets for templates.
-    template_env: &'e BTreeMap<String, String>,
+    pub(super) template_env: &'e BTreeMap<String, String>,
     /// What templates see: the component's sections as they stand.
     pub(super) data: &'e Map,
     /// The stack that a function means when it names none; empty while that is still to be found out.
-    stack: &'e str,
+    pub(super) stack: &'e str,
     steps: Cell<usize>,
 }
 
 /// A call that is being computed, inside of others that need it.
-struct Frame<'f> {
-    call: &'f Call,
+pub(super) struct Frame<'f> {
+    pub(super) call: &'f Call,
     /// What the file knows that the call, or one that needs it, stands in.
     context: Option<&'f Map>,
     outer: Option<&'f Self>,
@@ -91,7 +71,7 @@ impl<'f> Frame<'f> {
     }
 
     /// Whether a call needs itself.
-    fn is_within(outer: Option<&Self>, call: &Call) -> bool {
+    pub(super) fn is_within(outer: Option<&Self>, call: &Call) -> bool {
         std::iter::successors(outer, |frame| frame.outer).any(|frame| ptr::eq(frame.call, call))
     }
 }
@@ -109,7 +89,9 @@ impl<'e> Evaluator<'e> {
         let evaluations = settings.template_evaluations;
         let (stacks_path, template_env) = (settings.base_path.as_str(), &settings.template_env);
         let steps = Cell::new(0);
-        Self { functions, files, stacks_path, processing, evaluations, template_env, data, stack, steps }
+        let (left, right) = settings.template_delimiters.clone();
+        let delimiters = Delimiters { left, right };
+        Self { delimiters, functions, files, stacks_path, processing, evaluations, template_env, data, stack, steps }
     }
 
     /// A map with everything computed; what is unset is gone.
@@ -125,7 +107,8 @@ impl<'e> Evaluator<'e> {
     /// A name with its templates filled in, whatever the processing is; none of its values may be missing.
     pub(super) fn name(&self, text: &str, at: &Location) -> Result<String, StackError> {
         let processing = Processing { strict: false, ..self.processing };
-        let lenient = Evaluator { processing, steps: Cell::new(0), ..*self };
+        let delimiters = Delimiters::default();
+        let lenient = Evaluator { processing, delimiters, steps: Cell::new(0), ..*self };
         let call =
             Call { function: Function::Template, argument: Value::Null, at: at.clone(), context: None };
         let name = lenient.fill_in(text, &Frame::inside(None, &call))?;
@@ -149,7 +132,7 @@ impl<'e> Evaluator<'e> {
         Ok(computed)
     }
 
-    fn value_in(&self, value: &Value, outer: Option<&Frame<'_>>) -> Result<Option<Json>, StackError> {
+    pub(super) fn value_in(&self, value: &Value, outer: Option<&Frame<'_>>) -> Result<Option<Json>, StackError> {
         Ok(Some(match value {
             Value::Map(map) => Json::Object(self.map_in(map, outer)?),
             Value::List(items) => {
@@ -183,6 +166,16 @@ impl<'e> Evaluator<'e> {
                 Ok(Some(Json::String(text)))
             }
             Function::Template => Ok(Some(call.to_json())),
+            Function::Merged(lists) => {
+                let mut merged = None;
+                for layer in call.argument.as_list().unwrap_or_default() {
+                    merged = match (merged, self.value_in(layer, outer)?) {
+                        (Some(earlier), Some(later)) => Some(merge_json(earlier, later, *lists)),
+                        (earlier, later) => later.or(earlier),
+                    };
+                }
+                Ok(merged)
+            }
             Function::Tag(tag) => match &**tag {
                 APPEND => self.value_in(&call.argument, outer),
                 "!literal" => Ok(Some(call.to_json())),
@@ -197,81 +190,9 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    /// Computes a function of a text.
-    fn function(&self, tag: &str, frame: &Frame<'_>) -> Result<Json, StackError> {
-        let refuse = |what: String| Err(refusal(frame.call, what));
-        let Some(argument) = frame.call.argument.as_str() else {
-            return refuse(format!("`{tag}` is not supported on {}", frame.call.argument.kind()));
-        };
-        if !matches!(tag, "!env" | "!repo-root" | "!terraform.output") {
-            return refuse(format!("the YAML function `{tag}` is not supported"));
-        }
-        let argument =
-            if self.processing.templates { self.fill_in(argument, frame)? } else { argument.to_owned() };
-        let words = words(&argument);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        match (tag, words.as_slice()) {
-            ("!env", [name]) => Ok(Json::String(self.environment(name, frame)?.unwrap_or_default())),
-            ("!env", [name, default]) => {
-                let value = self.environment(name, frame)?;
-                Ok(Json::String(value.unwrap_or_else(|| (*default).to_owned())))
-            }
-            ("!env", _) => refuse("`!env` takes a name and perhaps a default".to_owned()),
-            ("!repo-root", default) => match (self.functions.repository_root(), default) {
-                (Some(root), _) => Ok(Json::String(root)),
-                (None, [default, ..]) => Ok(Json::String((*default).to_owned())),
-                (None, []) => refuse("`!repo-root` is used outside of a repository".to_owned()),
-            },
-            (_, [component, output]) => self.output(component, self.stack, output, frame),
-            (_, [component, stack, output]) => self.output(component, stack, output, frame),
-            _ => refuse("`!terraform.output` takes a component, perhaps a stack, and an output".to_owned()),
-        }
-    }
-
-    /// A variable of the environment: the component's own `env` first, then the one that surrounds it.
-    fn environment(&self, name: &str, frame: &Frame<'_>) -> Result<Option<String>, StackError> {
-        let own = self.data.get("env").and_then(Value::as_map).and_then(|env| env.get(name));
-        // A variable that takes over the one of its own name means the surrounding one.
-        let own = own.filter(|value| match value {
-            Value::Call(call) => !Frame::is_within(Some(frame), call),
-            _ => true,
-        });
-        match own.map(|value| self.value_in(value, Some(frame))).transpose()?.flatten() {
-            Some(Json::String(text)) => Ok(Some(text)),
-            Some(value @ (Json::Bool(_) | Json::Number(_))) => Ok(Some(value.to_string())),
-            _ => Ok(self.functions.environment(name)),
-        }
-    }
-
-    /// A variable as templates see it: `templates.settings.env` of the component's settings, then of `atmos.yaml`,
-    /// then what surrounds it. The component's own `env` is not for templates.
-    fn template_environment(&self, name: &str, frame: &Frame<'_>) -> Result<Option<String>, StackError> {
-        let path = ["settings", "templates", "settings", "env", name].map(ToOwned::to_owned);
-        if let Some(Json::String(value)) = self.field_of(self.data, &path, frame)? {
-            return Ok(Some(value));
-        }
-        let configured = self.template_env.get(name).cloned();
-        Ok(configured.or_else(|| self.functions.environment(name)))
-    }
-
-    fn output(
-        &self,
-        component: &str,
-        stack: &str,
-        output: &str,
-        frame: &Frame<'_>,
-    ) -> Result<Json, StackError> {
-        self.functions.terraform_output(&OutputRequest { component, stack, output }).map_err(|why| {
-            refusal(
-                frame.call,
-                format!("`!terraform.output` of \"{output}\" of {component} in {stack}: {why}"),
-            )
-        })
-    }
-
-    fn fill_in(&self, text: &str, frame: &Frame<'_>) -> Result<String, StackError> {
+    pub(super) fn fill_in(&self, text: &str, frame: &Frame<'_>) -> Result<String, StackError> {
         let visible = Visible { evaluator: self, frame };
-        template::render(text, &Delimiters::default(), &visible).map_err(|failure| match failure {
+        template::render(text, &self.delimiters, &visible).map_err(|failure| match failure {
             Failure::Refused(refusal) => StackError::Unsupported {
                 what: refusal.what,
                 at: within(&frame.call.at, text, refusal.offset),
@@ -299,7 +220,7 @@ impl<'e> Evaluator<'e> {
         self.field_of(self.data, path, frame)
     }
 
-    fn field_of(&self, data: &Map, path: &[String], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
+    pub(super) fn field_of(&self, data: &Map, path: &[String], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
         if path.is_empty() {
             return self.map_in(data, Some(frame)).map(|map| Some(Json::Object(map)));
         }
@@ -356,7 +277,7 @@ impl Scope for Visible<'_, '_> {
     }
 }
 
-fn refusal(call: &Call, what: String) -> StackError {
+pub(super) fn refusal(call: &Call, what: String) -> StackError {
     StackError::Unsupported { what, at: call.at.clone() }
 }
 
@@ -370,26 +291,6 @@ fn within(at: &Location, text: &str, offset: usize) -> Location {
     }
 }
 
-/// Takes an argument apart at blanks, except inside of quotes.
-fn words(argument: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut current: Option<String> = None;
-    let mut quote = None;
-    for letter in argument.chars() {
-        match (quote, letter) {
-            (Some(open), _) if letter == open => quote = None,
-            (None, '"' | '\'') => {
-                quote = Some(letter);
-                current.get_or_insert_default();
-            }
-            (None, _) if letter.is_whitespace() => words.extend(current.take()),
-            _ => current.get_or_insert_default().push(letter),
-        }
-    }
-    words.extend(current);
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
@@ -397,6 +298,7 @@ mod tests {
 
     use serde_json::json;
 
+    use super::super::functions::OutputRequest;
     use super::super::yaml;
     use super::*;
 

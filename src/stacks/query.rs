@@ -12,12 +12,64 @@ const MAX_DEPTH: usize = 32;
 
 /// What a query finds in a value; null where there is nothing. The error ends a sentence that names the query.
 pub(super) fn find(query: &str, value: &Value) -> Result<Value, String> {
+    parse(query)?.find(value)
+}
+
+/// Reads a query.
+pub(super) fn parse(query: &str) -> Result<Query, String> {
     let mut parser = Parser { rest: query.trim(), depth: 0 };
     let expression = parser.piped()?;
-    if !parser.rest.is_empty() {
-        return Err(unsupported(parser.rest));
+    if parser.rest.is_empty() { Ok(Query(expression)) } else { Err(unsupported(parser.rest)) }
+}
+
+/// A query that was read.
+pub(super) struct Query(Expression);
+
+impl Query {
+    /// What it finds in a value; null where there is nothing.
+    pub(super) fn find(&self, value: &Value) -> Result<Value, String> {
+        evaluate(&self.0, value)
     }
-    evaluate(&expression, value)
+
+    /// The keys that it takes from the value itself, each once.
+    pub(super) fn first_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        self.0.collect_first(&mut names);
+        names
+    }
+
+    /// Whether it says what to take where there is nothing.
+    pub(super) fn has_default(&self) -> bool {
+        self.0.has_default()
+    }
+}
+
+impl Expression {
+    fn collect_first(&self, names: &mut Vec<String>) {
+        match self {
+            Self::Path(steps) => {
+                if let Some(Step::Key(name)) = steps.first()
+                    && !names.contains(name)
+                {
+                    names.push(name.clone());
+                }
+            }
+            Self::Constant(_) | Self::Length | Self::Keys => {}
+            Self::Piped(first, _) => first.collect_first(names),
+            Self::Otherwise(first, second) | Self::Sum(first, second) => {
+                first.collect_first(names);
+                second.collect_first(names);
+            }
+        }
+    }
+
+    fn has_default(&self) -> bool {
+        match self {
+            Self::Otherwise(..) => true,
+            Self::Piped(first, second) | Self::Sum(first, second) => first.has_default() || second.has_default(),
+            Self::Path(_) | Self::Constant(_) | Self::Length | Self::Keys => false,
+        }
+    }
 }
 
 enum Expression {

@@ -18,8 +18,9 @@ pub use layers::ImportedStacks;
 pub use world::{World, environment_of};
 
 /// What stacks can use beside values.
-const SUPPORTED: &str = "Supported are !env, !include, !append, !unset, !literal, !repo-root, !terraform.output and \
-                         templates of plain field paths such as {{ .vars.stage }}";
+const SUPPORTED: &str = "Supported are !env, !include, !append, !unset, !literal, !template, !repo-root, !labels, !tags, \
+                         !terraform.output, !terraform.state and Go templates with the functions of Sprig that depend \
+                         on nothing but their arguments";
 
 /// The settings of `atmos.yaml` that stacks depend on.
 #[must_use]
@@ -47,6 +48,11 @@ pub fn settings(config: &AtmosConfig) -> StackSettings {
             .evaluations
             .and_then(|evaluations| evaluations.try_into().ok())
             .unwrap_or(default.template_evaluations),
+        template_delimiters: match &config.templates.delimiters {
+            Some([left, right]) if !left.is_empty() && !right.is_empty() => (left.clone(), right.clone()),
+            _ => default.template_delimiters.clone(),
+        },
+        template_env: config.templates.env.clone(),
         kinds: [ComponentKind::Terraform, ComponentKind::Helmfile].map(kind).into(),
         workspaces_enabled: config.terraform.workspaces_enabled.unwrap_or(default.workspaces_enabled),
         ..default
