@@ -396,7 +396,15 @@ templates: {settings: {enabled: false, evaluations: 2, env: {A: b}, gomplate: {t
         assert_eq!(config.deployments.remote.as_deref(), Some("upstream"));
         assert_eq!(config.ci.comment_template.as_deref(), Some("comment.md.hbs"));
         assert_eq!(config.ci.environment.as_deref(), Some("{{ deployment }}/{{ target }}"));
-        assert_eq!(config.templates, TemplatesConfig { enabled: Some(false), evaluations: Some(2), delimiters: None, env: [("A".to_owned(), "b".to_owned())].into() });
+        assert_eq!(
+            config.templates,
+            TemplatesConfig {
+                enabled: Some(false),
+                evaluations: Some(2),
+                delimiters: None,
+                env: [("A".to_owned(), "b".to_owned())].into()
+            }
+        );
     }
 
     #[test]

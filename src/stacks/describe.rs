@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::component::{self, TERRAFORM};
 use super::error::StackError;
-use super::evaluate::{Evaluator, Processing};
+use super::evaluate::{Evaluator, Others, Processing};
 use super::functions::Functions;
 use super::inherit;
 use super::name;
@@ -242,16 +242,7 @@ impl<'a> Describer<'a> {
         let Draft { kind, name: component, stack: stack_name, mut sections } = draft;
         let settings = self.reader.settings();
         let sources = with_sources.then(|| sources::trace(stack, &kind, &component, &sections));
-        for (key, value) in [
-            ("atmos_component", component.as_str()),
-            ("atmos_stack", &stack_name),
-            ("stack", &stack_name),
-            ("atmos_stack_file", stack.file()),
-            ("atmos_manifest", stack.file()),
-            ("component_type", &kind),
-        ] {
-            sections.insert(Arc::from(key), Value::text(value));
-        }
+        name_sections(&mut sections, &component, &kind, &stack_name, stack.file());
         let base = name::base_component(&sections, &component).map(ToOwned::to_owned);
         let workspace = if kind == TERRAFORM {
             let evaluator = self.evaluator(&sections, &stack_name);
@@ -261,7 +252,8 @@ impl<'a> Describer<'a> {
         } else {
             None
         };
-        let mut computed = self.evaluator(&sections, &stack_name).map(&sections)?;
+        let others = OthersOf { describer: self, stack, stack_name: &stack_name };
+        let mut computed = self.evaluator(&sections, &stack_name).among(&others).map(&sections)?;
         computed.insert(
             "component_info".to_owned(),
             self.component_info(&kind, base.as_deref().unwrap_or(&component)),
@@ -344,6 +336,39 @@ impl<'a> Describer<'a> {
             }
         }
         Ok(names)
+    }
+}
+
+/// Adds what a component is called and where it comes from.
+fn name_sections(sections: &mut Map, component: &str, kind: &str, stack_name: &str, file: &str) {
+    for (key, value) in [
+        ("atmos_component", component),
+        ("atmos_stack", stack_name),
+        ("stack", stack_name),
+        ("atmos_stack_file", file),
+        ("atmos_manifest", file),
+        ("component_type", kind),
+    ] {
+        sections.insert(Arc::from(key), Value::text(value));
+    }
+}
+
+/// The components of one stack, for the templates of one of them.
+struct OthersOf<'o, 'a> {
+    describer: &'o Describer<'a>,
+    stack: &'o Stack,
+    stack_name: &'o str,
+}
+
+impl Others for OthersOf<'_, '_> {
+    fn sections(&self, component: &str, stack: &str) -> Result<Option<Map>, StackError> {
+        if stack != self.stack_name {
+            return Ok(None);
+        }
+        let Some(draft) = self.describer.draft(self.stack, None, component)? else { return Ok(None) };
+        let Draft { kind, mut sections, .. } = draft;
+        name_sections(&mut sections, component, &kind, stack, self.stack.file());
+        Ok(Some(sections))
     }
 }
 

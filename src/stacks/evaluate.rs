@@ -8,11 +8,11 @@ use serde_json::Value as Json;
 
 use super::error::StackError;
 use super::files::StackFiles;
-use super::include;
 use super::functions::Functions;
+use super::include;
 use super::merge::{APPEND, merge_json};
 use super::settings::StackSettings;
-use super::template::{self, Delimiters, Failure, NO_VALUE, Scope};
+use super::template::{self, COMPONENT, Delimiters, Failure, NO_VALUE, Scope};
 use super::value::{Call, Function, Location, Map, Value};
 
 /// Which of the things that are left open are computed; the others are shown as they are written.
@@ -37,6 +37,9 @@ const MAX_DEPTH: usize = 64;
 /// How many templates and functions one component may need.
 const MAX_STEPS: usize = 100_000;
 
+/// How many components may need each other in a row.
+const MAX_COMPONENTS: usize = 16;
+
 /// Computes the sections of one component.
 pub(super) struct Evaluator<'e> {
     pub(super) functions: &'e dyn Functions,
@@ -53,6 +56,16 @@ pub(super) struct Evaluator<'e> {
     /// The stack that a function means when it names none; empty while that is still to be found out.
     pub(super) stack: &'e str,
     steps: Cell<usize>,
+    /// Where other components of the same stack are found, by those that are being computed already.
+    others: Option<&'e dyn Others>,
+    /// How many components need each other.
+    depth: usize,
+}
+
+/// The other components of a stack, as they are put together.
+pub(super) trait Others {
+    /// A component's sections; nothing where this stack has none of that name.
+    fn sections(&self, component: &str, stack: &str) -> Result<Option<Map>, StackError>;
 }
 
 /// A call that is being computed, inside of others that need it.
@@ -91,7 +104,26 @@ impl<'e> Evaluator<'e> {
         let steps = Cell::new(0);
         let (left, right) = settings.template_delimiters.clone();
         let delimiters = Delimiters { left, right };
-        Self { delimiters, functions, files, stacks_path, processing, evaluations, template_env, data, stack, steps }
+        let (others, depth) = (None, 0);
+        Self {
+            others,
+            depth,
+            delimiters,
+            functions,
+            files,
+            stacks_path,
+            processing,
+            evaluations,
+            template_env,
+            data,
+            stack,
+            steps,
+        }
+    }
+
+    /// Likewise, with other components that templates may ask for.
+    pub(super) fn among(self, others: &'e dyn Others) -> Self {
+        Self { others: Some(others), ..self }
     }
 
     /// A map with everything computed; what is unset is gone.
@@ -132,7 +164,11 @@ impl<'e> Evaluator<'e> {
         Ok(computed)
     }
 
-    pub(super) fn value_in(&self, value: &Value, outer: Option<&Frame<'_>>) -> Result<Option<Json>, StackError> {
+    pub(super) fn value_in(
+        &self,
+        value: &Value,
+        outer: Option<&Frame<'_>>,
+    ) -> Result<Option<Json>, StackError> {
         Ok(Some(match value {
             Value::Map(map) => Json::Object(self.map_in(map, outer)?),
             Value::List(items) => {
@@ -206,6 +242,11 @@ impl<'e> Evaluator<'e> {
 
     /// The computed value at a field path, through functions and templates on the way.
     fn field(&self, path: &[String], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
+        if let [first, component, stack, rest @ ..] = path
+            && first == COMPONENT
+        {
+            return self.of_component(component, stack, rest, frame);
+        }
         if let (Some(context), Some(first)) = (frame.context, path.first())
             && let Some(value) = context.get(first.as_str())
         {
@@ -220,7 +261,46 @@ impl<'e> Evaluator<'e> {
         self.field_of(self.data, path, frame)
     }
 
-    pub(super) fn field_of(&self, data: &Map, path: &[String], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
+    /// A value of another component, or one of its outputs.
+    fn of_component(
+        &self,
+        component: &str,
+        stack: &str,
+        path: &[String],
+        frame: &Frame<'_>,
+    ) -> Result<Option<Json>, StackError> {
+        let refuse =
+            |why: &str| Err(refusal(frame.call, format!("`{COMPONENT}` of {component} in {stack}: {why}")));
+        match path {
+            [outputs] if outputs == "outputs" => return refuse("its outputs are only known by their names"),
+            [outputs, name, rest @ ..] if outputs == "outputs" => {
+                let value = self.component_output(component, stack, name, frame)?;
+                return Ok(rest.iter().try_fold(value, |value, name| match value {
+                    Json::Object(mut map) => map.remove(name),
+                    _ => None,
+                }));
+            }
+            _ => {}
+        }
+        if self.depth >= MAX_COMPONENTS {
+            return refuse("components need each other in a circle, or too many of them");
+        }
+        let Some(others) = self.others else { return refuse("other components are not known here") };
+        let Some(sections) = others.sections(component, stack)? else {
+            return refuse("only components of the same stack are supported, and it has none of that name");
+        };
+        let delimiters = self.delimiters.clone();
+        let (data, depth) = (&sections, self.depth + 1);
+        let other = Evaluator { data, delimiters, depth, steps: Cell::new(0), ..*self };
+        other.field_of(data, path, &Frame { context: None, ..Frame::inside(Some(frame), frame.call) })
+    }
+
+    pub(super) fn field_of(
+        &self,
+        data: &Map,
+        path: &[String],
+        frame: &Frame<'_>,
+    ) -> Result<Option<Json>, StackError> {
         if path.is_empty() {
             return self.map_in(data, Some(frame)).map(|map| Some(Json::Object(map)));
         }

@@ -134,6 +134,23 @@ impl Evaluator<'_> {
         Ok(configured.or_else(|| self.functions.environment(name)))
     }
 
+    /// An output that a template asks for.
+    pub(super) fn component_output(
+        &self,
+        component: &str,
+        stack: &str,
+        output: &str,
+        frame: &Frame<'_>,
+    ) -> Result<Json, StackError> {
+        if self.functions.shows_outputs_as_written() {
+            return Ok(Json::String(format!("!terraform.output {component} {stack} {output}")));
+        }
+        let request = OutputRequest { component, stack, output, has_default: false };
+        self.functions.terraform_output(&request).map_err(|why| {
+            refusal(frame.call, format!("the output \"{output}\" of {component} in {stack}: {why}"))
+        })
+    }
+
     /// `!terraform.output <component> [<stack>] <output or query>`.
     fn output(&self, tag: &str, argument: &str, frame: &Frame<'_>) -> Result<Json, StackError> {
         let refuse = |what: String| refusal(frame.call, what);
@@ -147,9 +164,9 @@ impl Evaluator<'_> {
         }
         let ask = |output: &str, has_default: bool| {
             let request = OutputRequest { component, stack, output, has_default };
-            self.functions.terraform_output(&request).map_err(|why| {
-                refuse(format!("`{tag}` of \"{output}\" of {component} in {stack}: {why}"))
-            })
+            self.functions
+                .terraform_output(&request)
+                .map_err(|why| refuse(format!("`{tag}` of \"{output}\" of {component} in {stack}: {why}")))
         };
         if !wanted.starts_with(['.', '(', '"', '[', '{']) {
             return ask(wanted, false);

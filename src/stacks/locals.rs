@@ -67,9 +67,7 @@ fn resolve_scope(own: &Map, around: &Map, data: &Map, file: &str) -> Result<Map,
     let mut locals = own.clone();
     // Each pass settles what refers to nothing but settled locals.
     for _ in 0..=own.len() {
-        let mut visible = around.clone();
-        visible.extend(locals.iter().map(|(name, value)| (Arc::clone(name), value.clone())));
-        data.insert(Arc::from("locals"), Value::map(visible));
+        data.insert(Arc::from("locals"), Value::map(with_locals(around, &locals)));
         let known = Known { data: &data, kept: None, is_all: false, keeps_what_waits: false };
         let mut waits = false;
         let next = locals
@@ -93,7 +91,18 @@ fn resolve_scope(own: &Map, around: &Map, data: &Map, file: &str) -> Result<Map,
             return Err(StackError::Unsupported { what, at: call.at.clone() });
         }
     }
-    Ok(locals)
+    // What waits needs the locals wherever it is put.
+    let kept = Arc::new(Map::from([(Arc::from("locals"), Value::map(with_locals(around, &locals)))]));
+    let known = Known { kept: Some(kept), ..known };
+    let settle = |value: &Value| template::fill_in(value, &known, &mut false);
+    Ok(locals.iter().map(|(name, value)| (Arc::clone(name), settle(value))).collect())
+}
+
+/// The locals of a scope over those around it.
+fn with_locals(around: &Map, locals: &Map) -> Map {
+    let mut all = around.clone();
+    all.extend(locals.iter().map(|(name, value)| (Arc::clone(name), value.clone())));
+    all
 }
 
 /// Takes away locals that refer to nothing that is left, until nothing is left; else there is a circle.

@@ -96,7 +96,8 @@ impl ManifestReader<'_> {
         let text =
             self.files.read(path).map_err(|source| StackError::Read { path: path.to_owned(), source })?;
         let source = text.map(|text| {
-            let document = yaml::parse_with(&text, &Arc::from(path), &self.settings.template_delimiters.0).ok();
+            let document =
+                yaml::parse_with(&text, &Arc::from(path), &self.settings.template_delimiters.0).ok();
             Arc::new(Source { text, document })
         });
         let mut sources = self.cache.sources.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,7 +196,9 @@ pub(super) fn nested_section<'m>(
                         format!("the function `{tag}` cannot make up the section `{section}`")
                     }
                     Function::Template => format!("a template cannot make up the section `{section}`"),
-                    Function::Merged(_) => format!("a function cannot make up a part of the section `{section}`"),
+                    Function::Merged(_) => {
+                        format!("a function cannot make up a part of the section `{section}`")
+                    }
                 };
                 return Err(StackError::Unsupported { what, at: call.at.clone() });
             }

@@ -66,7 +66,9 @@ impl Expression {
     fn has_default(&self) -> bool {
         match self {
             Self::Otherwise(..) => true,
-            Self::Piped(first, second) | Self::Sum(first, second) => first.has_default() || second.has_default(),
+            Self::Piped(first, second) | Self::Sum(first, second) => {
+                first.has_default() || second.has_default()
+            }
             Self::Path(_) | Self::Constant(_) | Self::Length | Self::Keys => false,
         }
     }

@@ -6,8 +6,8 @@ use serde_json::Value as Json;
 
 use super::super::value::{Call, Function, Map, Value};
 use super::{
-    Delimiters, Failure, NO_VALUE, Refusal, Scope, look_up, looks_like_template, parse, plain_field, render,
-    run,
+    COMPONENT, Delimiters, Failure, NO_VALUE, Refusal, Scope, look_up, looks_like_template, parse,
+    plain_field, render, run,
 };
 
 /// What a file knows.
@@ -30,6 +30,9 @@ impl Scope for Known<'_> {
                 whole.insert(name.to_string(), settled(value)?);
             }
             return Ok(Some(Json::Object(whole)));
+        }
+        if path.first().is_some_and(|first| first == COMPONENT) {
+            return Err(Failure::Later);
         }
         // A step into what is not computed yet may lead to a value.
         for length in 1..path.len() {

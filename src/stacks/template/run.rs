@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::functions;
 use super::parse::{Base, Branch, Command, Node, Operand, Pipeline};
 use super::print::{is_true, sorted, to_text};
-use super::{Failure, Refusal, Scope};
+use super::{COMPONENT, Failure, Refusal, Scope};
 
 /// How long a text may become.
 const MAX_TEXT: usize = 1 << 20;
@@ -273,6 +273,9 @@ impl Runner<'_> {
             places.push(self.operand(operand, dot)?);
         }
         places.extend(last);
+        if name == COMPONENT {
+            return self.component(places, offset);
+        }
         if let Some(found) = self.look_into(name, &places)? {
             return Ok(found);
         }
@@ -286,6 +289,25 @@ impl Runner<'_> {
             Some(Err(why)) => Err(refuse(format!("the template function `{name}` {why}"))),
             None => Err(refuse(format!("the template function `{name}` is not supported"))),
         }
+    }
+
+    /// Another component, of which only what is asked for is computed.
+    fn component(&self, arguments: Vec<Datum>, offset: usize) -> Result<Datum, Failure> {
+        let mut path = vec![COMPONENT.to_owned()];
+        for argument in arguments {
+            match self.value(argument)? {
+                Json::String(text) => path.push(text),
+                other => {
+                    let what = format!("`{COMPONENT}` takes texts, not {}", functions::kind(&other));
+                    return Err(Failure::Refused(Refusal { what, offset }));
+                }
+            }
+        }
+        if path.len() == 3 {
+            return Ok(Datum::Place(path));
+        }
+        let what = format!("`{COMPONENT}` takes a component and a stack");
+        Err(Failure::Refused(Refusal { what, offset }))
     }
 
     /// `and` and `or` compute no more than they need.
