@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ptr;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -101,13 +102,9 @@ impl<'e> Evaluator<'e> {
         let processing = Processing { templates: processing.templates && settings.templates, ..processing };
         let evaluations = settings.template_evaluations;
         let (stacks_path, template_env) = (settings.base_path.as_str(), &settings.template_env);
-        let steps = Cell::new(0);
         let (left, right) = settings.template_delimiters.clone();
         let delimiters = Delimiters { left, right };
-        let (others, depth) = (None, 0);
         Self {
-            others,
-            depth,
             delimiters,
             functions,
             files,
@@ -117,7 +114,9 @@ impl<'e> Evaluator<'e> {
             template_env,
             data,
             stack,
-            steps,
+            steps: Cell::new(0),
+            others: None,
+            depth: 0,
         }
     }
 
@@ -158,10 +157,22 @@ impl<'e> Evaluator<'e> {
         let mut computed = serde_json::Map::with_capacity(map.len());
         for (key, value) in map {
             if let Some(value) = self.value_in(value, outer)? {
-                computed.insert(key.to_string(), value);
+                computed.insert(self.key(key, outer)?, value);
             }
         }
         Ok(computed)
+    }
+
+    /// A key with its templates filled in.
+    fn key(&self, key: &str, outer: Option<&Frame<'_>>) -> Result<String, StackError> {
+        if !self.processing.templates || !key.contains(&self.delimiters.left) {
+            return Ok(key.to_owned());
+        }
+        let file = self.data.get("atmos_stack_file").and_then(Value::as_str).unwrap_or_default();
+        let whole_file = || Location { file: Arc::from(file), line: 1, column: 1 };
+        let at = outer.map_or_else(whole_file, |outer| outer.call.at.clone());
+        let call = Call { function: Function::Template, argument: Value::text(key), at, context: None };
+        self.fill_in(key, &Frame::inside(outer, &call))
     }
 
     pub(super) fn value_in(
@@ -374,7 +385,6 @@ fn within(at: &Location, text: &str, offset: usize) -> Location {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::Arc;
 
     use serde_json::json;
 

@@ -99,7 +99,7 @@ struct Parser<'q> {
     depth: usize,
 }
 
-impl<'q> Parser<'q> {
+impl Parser<'_> {
     fn skip(&mut self, token: &str) -> bool {
         match self.rest.trim_start().strip_prefix(token) {
             Some(rest) => {
@@ -160,10 +160,7 @@ impl<'q> Parser<'q> {
             }
         }
         let mut values = serde_json::Deserializer::from_str(self.rest).into_iter::<serde_json::Value>();
-        let constant = match values.next() {
-            Some(Ok(value)) => value,
-            _ => return Err(unsupported(self.rest)),
-        };
+        let Some(Ok(constant)) = values.next() else { return Err(unsupported(self.rest)) };
         self.rest = self.rest[values.byte_offset()..].trim_start();
         Ok(Expression::Constant(Value::from_json(&constant)))
     }

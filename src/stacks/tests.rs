@@ -389,3 +389,7 @@ fn workspaces_can_be_named() {
     assert_eq!(workspace("terraform_workspace_template: 'w-{{ .vars.tenant }}'", ""), "w-t");
     assert_eq!(workspace("component: vpc", "http"), "default");
 }
+
+mod functions;
+mod locals;
+mod templates;

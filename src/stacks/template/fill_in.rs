@@ -88,23 +88,19 @@ pub(in super::super) fn fill_in(value: &Value, known: &Known<'_>, waits: &mut bo
             if let Some(value) = plain_field(text).and_then(|path| look_up(known.data, &path)) {
                 return value.clone();
             }
-            match fill_in_text(text, known) {
-                Ok(text) => Value::text(&text),
-                Err(_) => {
-                    *waits = true;
-                    Value::Call(Arc::new(keeping(call, call.argument.clone(), known)))
-                }
+            if let Ok(text) = fill_in_text(text, known) {
+                return Value::text(&text);
             }
+            *waits = true;
+            Value::Call(Arc::new(keeping(call, call.argument.clone(), known)))
         }
         Value::Call(call) => {
             let argument = match &call.argument {
-                Value::String(text) if looks_like_template(text) => match fill_in_text(text, known) {
-                    Ok(text) => Value::text(&text),
-                    Err(_) => {
-                        *waits = true;
-                        call.argument.clone()
-                    }
-                },
+                Value::String(text) if looks_like_template(text) => {
+                    let filled = fill_in_text(text, known);
+                    *waits |= filled.is_err();
+                    filled.map_or_else(|_| call.argument.clone(), |text| Value::text(&text))
+                }
                 argument => fill_in(argument, known, waits),
             };
             Value::Call(Arc::new(keeping(call, argument, known)))

@@ -130,7 +130,7 @@ fn action_length(action: &str, left: &str, right: &str) -> Option<usize> {
     None
 }
 
-impl<'t> Action<'t> {
+impl Action<'_> {
     /// The words of the action.
     pub(super) fn tokens(&self) -> Result<Vec<Placed>, Refusal> {
         let mut letters = Letters { action: self, rest: self.body.char_indices().peekable() };
@@ -225,15 +225,11 @@ impl<'t> Letters<'_, 't> {
             Some((_, letter)) => letter,
             None => return Err(self.action.refusal("ends inside of a character")),
         };
-        match self.rest.next() {
-            Some((_, '\'')) => Ok(Token::Number(Json::from(u32::from(letter)))),
-            _ => {
-                let from = &self.action.body[from..];
-                Err(self
-                    .action
-                    .refusal(&format!("has texts in single quotes ({from}), which take one letter")))
-            }
+        if let Some((_, '\'')) = self.rest.next() {
+            return Ok(Token::Number(Json::from(u32::from(letter))));
         }
+        let from = &self.action.body[from..];
+        Err(self.action.refusal(&format!("has texts in single quotes ({from}), which take one letter")))
     }
 
     fn escaped(&mut self) -> Result<char, Refusal> {

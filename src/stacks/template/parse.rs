@@ -206,7 +206,7 @@ impl Words<'_> {
     }
 
     fn pipeline(&mut self, is_range: bool) -> Result<Pipeline, Refusal> {
-        let (variables, declares) = self.variables(is_range)?;
+        let (variables, declares) = self.variables(is_range);
         let mut commands = vec![self.command()?];
         while self.next_is(&Token::Pipe) {
             commands.push(self.command()?);
@@ -221,7 +221,7 @@ impl Words<'_> {
     }
 
     /// The variables in front of `:=` or `=`, where there are any.
-    fn variables(&mut self, is_range: bool) -> Result<(Vec<String>, bool), Refusal> {
+    fn variables(&mut self, is_range: bool) -> (Vec<String>, bool) {
         let mut ahead = self.rest.clone();
         let mut variables = Vec::new();
         while let Some(Token::Variable(name)) = ahead.next().map(|placed| placed.token) {
@@ -230,12 +230,12 @@ impl Words<'_> {
                 Some(Token::Comma) if is_range && variables.len() == 1 => {}
                 Some(token @ (Token::Declare | Token::Assign)) => {
                     self.rest = ahead;
-                    return Ok((variables, token == Token::Declare));
+                    return (variables, token == Token::Declare);
                 }
                 _ => break,
             }
         }
-        Ok((Vec::new(), false))
+        (Vec::new(), false)
     }
 
     fn command(&mut self) -> Result<Command, Refusal> {

@@ -86,6 +86,10 @@ fn whole(number: &serde_json::Number) -> Option<serde_json::Number> {
     format!("{float}").parse::<i64>().ok().map(Into::into)
 }
 
+fn hexadecimal_digit(value: u32) -> char {
+    char::from_digit(value, 16).unwrap_or_default()
+}
+
 /// A text in double quotes, as Go writes it in source code.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
@@ -98,7 +102,8 @@ pub(super) fn quoted(text: &str) -> String {
             '\t' => quoted.push_str("\\t"),
             '\r' => quoted.push_str("\\r"),
             letter if u32::from(letter) < 0x20 => {
-                quoted.push_str(&format!("\\x{:02x}", u32::from(letter)));
+                quoted.push_str("\\x");
+                quoted.extend([u32::from(letter) >> 4, u32::from(letter) & 15].map(hexadecimal_digit));
             }
             letter => quoted.push(letter),
         }

@@ -54,7 +54,7 @@ fn of_lists(name: &str, arguments: &[Json]) -> Option<Outcome> {
 
 fn of_maps(name: &str, arguments: &[Json]) -> Option<Outcome> {
     Some(match name {
-        "dict" => dict(arguments),
+        "dict" => Ok(dict(arguments)),
         "get" => exactly(arguments)
             .and_then(|[map, key]| Ok(map_of(map)?.get(text_of(key)?).cloned().unwrap_or_else(|| "".into()))),
         "hasKey" => {
@@ -161,13 +161,13 @@ fn index(arguments: &[Json]) -> Outcome {
     Ok(value)
 }
 
-fn dict(arguments: &[Json]) -> Outcome {
+fn dict(arguments: &[Json]) -> Json {
     let mut map = Map::new();
     for pair in arguments.chunks(2) {
         let key = pair.first().map(any_text).unwrap_or_default();
         map.insert(key, pair.get(1).cloned().unwrap_or_else(|| "".into()));
     }
-    Ok(Json::Object(map))
+    Json::Object(map)
 }
 
 fn filtered(arguments: &[Json], keeps: bool) -> Outcome {

@@ -26,8 +26,14 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
         }),
         "sha256sum" => exactly(arguments).and_then(|[text]| {
             let digest = Sha256::digest(text_of(text)?);
-            Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+            Ok(hexadecimal(&digest).into())
         }),
         _ => return None,
     })
+}
+
+/// Bytes in base 16.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -14,7 +14,9 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
         "float64" => exactly(arguments).and_then(|[value]| from_float(float(value)?)),
         "add" => fold(arguments, 0, i64::checked_add),
         "mul" => fold(arguments, 1, i64::checked_mul),
-        "add1" => exactly(arguments).and_then(|[value]| fold(&[value.clone()], 1, i64::checked_add)),
+        "add1" => {
+            exactly(arguments).and_then(|[value]| fold(std::slice::from_ref(value), 1, i64::checked_add))
+        }
         "sub" => of_two(arguments, i64::checked_sub),
         "div" => of_two(arguments, i64::checked_div),
         "mod" => of_two(arguments, i64::checked_rem),

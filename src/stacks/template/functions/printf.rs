@@ -1,8 +1,12 @@
 //! `printf`, by Go's verbs.
 
+use std::iter::Peekable;
+use std::str::Chars;
+
 use serde_json::Value as Json;
 
 use super::super::print::{quoted, to_text};
+use super::encodings::hexadecimal;
 use super::{kind, text_of};
 
 /// How wide a value may be padded.
@@ -35,20 +39,9 @@ pub(super) fn printf(arguments: &[Json]) -> Result<String, String> {
             verb.zeros |= flag == '0';
             verb.plus |= flag == '+';
         }
-        let mut number = || {
-            let mut number = 0;
-            while let Some(digit) = letters.next_if(char::is_ascii_digit) {
-                number = (number * 10 + digit.to_digit(10).unwrap_or(0) as usize).min(MAX_WIDTH);
-            }
-            number
-        };
-        verb.width = number();
+        verb.width = number(&mut letters);
         if letters.next_if_eq(&'.').is_some() {
-            let mut precision = 0;
-            while let Some(digit) = letters.next_if(char::is_ascii_digit) {
-                precision = (precision * 10 + digit.to_digit(10).unwrap_or(0) as usize).min(MAX_WIDTH);
-            }
-            verb.precision = Some(precision);
+            verb.precision = Some(number(&mut letters));
         }
         match letters.next() {
             Some('%') => text.push('%'),
@@ -65,6 +58,15 @@ pub(super) fn printf(arguments: &[Json]) -> Result<String, String> {
     }
 }
 
+/// The digits that come next.
+fn number(letters: &mut Peekable<Chars<'_>>) -> usize {
+    let mut number = 0;
+    while let Some(digit) = letters.next_if(char::is_ascii_digit) {
+        number = (number * 10 + digit.to_digit(10).unwrap_or(0) as usize).min(MAX_WIDTH);
+    }
+    number
+}
+
 impl Verb {
     fn shown(&self, letter: char, value: &Json) -> Result<String, String> {
         let wrong = || Err(format!("cannot show {} by `%{letter}`", kind(value)));
@@ -78,7 +80,7 @@ impl Verb {
             ('q', Json::String(text)) => quoted(text),
             ('t', Json::Bool(value)) => value.to_string(),
             ('d', Json::Number(number)) if !number.is_f64() => self.signed(number.to_string()),
-            ('x', Json::String(text)) => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
+            ('x', Json::String(text)) => hexadecimal(text.as_bytes()),
             ('x' | 'X' | 'o' | 'b', Json::Number(number)) if number.is_u64() => {
                 let number = number.as_u64().unwrap_or_default();
                 match letter {
