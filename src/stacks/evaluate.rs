@@ -13,7 +13,7 @@ use super::functions::Functions;
 use super::include;
 use super::merge::{APPEND, merge_json};
 use super::settings::StackSettings;
-use super::template::{self, COMPONENT, Delimiters, Failure, NO_VALUE, Scope};
+use super::template::{self, COMPONENT, Delimiters, Failure, NO_VALUE, Scope, Template};
 use super::value::{Call, Function, Location, Map, Value};
 
 /// Which of the things that are left open are computed; the others are shown as they are written.
@@ -238,8 +238,12 @@ impl<'e> Evaluator<'e> {
     }
 
     pub(super) fn fill_in(&self, text: &str, frame: &Frame<'_>) -> Result<String, StackError> {
-        let visible = Visible { evaluator: self, frame };
-        template::render(text, &self.delimiters, &visible).map_err(|failure| match failure {
+        let rendered = Template::read(text, &self.delimiters).map_err(Failure::from).and_then(|template| {
+            // What is nested inside of a template counts as if templates were nested.
+            let frame = &Frame { depth: frame.depth + template.nesting(), ..*frame };
+            template.render(&Visible { evaluator: self, frame })
+        });
+        rendered.map_err(|failure| match failure {
             Failure::Refused(refusal) => StackError::Unsupported {
                 what: refusal.what,
                 at: within(&frame.call.at, text, refusal.offset),

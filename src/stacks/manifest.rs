@@ -193,7 +193,9 @@ pub(super) fn nested_section<'m>(
                 let section = path[..=depth].join(".");
                 let what = match &call.function {
                     Function::Tag(tag) => {
-                        format!("the function `{tag}` cannot make up the section `{section}`")
+                        let written = call.to_json();
+                        let written = written.as_str().unwrap_or(tag);
+                        format!("the function `{written}` cannot make up the section `{section}`")
                     }
                     Function::Template => format!("a template cannot make up the section `{section}`"),
                     Function::Merged(_) => {

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::super::value::{Call, Function, Map, Value};
 use super::{
     COMPONENT, Delimiters, Failure, NO_VALUE, Refusal, Scope, look_up, looks_like_template, parse,
-    plain_field, render, run,
+    plain_field, run,
 };
 
 /// What a file knows.
@@ -128,8 +128,8 @@ fn keeping(call: &Call, argument: Value, known: &Known<'_>) -> Call {
 
 /// A text with its templates filled in.
 pub(in super::super) fn fill_in_text(text: &str, known: &Known<'_>) -> Result<String, Refusal> {
-    let nodes = parse::parse(text, &Delimiters::default())?;
-    run::run(&nodes, known).map_err(|(failure, at)| {
+    let parsed = parse::parse(text, &Delimiters::default())?;
+    run::run(&parsed.nodes, known).map_err(|(failure, at)| {
         let offset = text[..at].rfind("{{").unwrap_or(at);
         let length = text[offset..].find("}}").map_or(text.len() - offset, |end| end + 2);
         let written = &text[offset..offset + length];
@@ -147,7 +147,8 @@ pub(in super::super) fn what_is_missing<'v>(value: &'v Value, known: &Known<'_>)
     match value {
         Value::Call(call) if call.function == Function::Template => {
             let text = call.argument.as_str().unwrap_or_default();
-            matches!(render(text, &Delimiters::default(), known), Err(Failure::Missing)).then_some(call)
+            let parsed = parse::parse(text, &Delimiters::default()).ok()?;
+            matches!(run::run(&parsed.nodes, known), Err((Failure::Missing, _))).then_some(call)
         }
         Value::List(items) => items.iter().find_map(|item| what_is_missing(item, known)),
         Value::Map(map) => map.values().find_map(|value| what_is_missing(value, known)),

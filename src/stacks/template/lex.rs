@@ -268,7 +268,7 @@ impl<'t> Letters<'_, 't> {
             _ => lower.parse(),
         };
         let number = match integer {
-            Ok(integer) => Some(Json::from(sign * integer)),
+            Ok(integer) => integer.checked_mul(sign).map(Json::from),
             Err(_) => plain.parse().ok().and_then(serde_json::Number::from_f64).map(Json::Number),
         };
         number.map(Token::Number).ok_or_else(|| self.action.refusal(&format!("has a bad number: {written}")))

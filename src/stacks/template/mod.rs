@@ -99,15 +99,30 @@ pub(super) fn looks_like_template(text: &str) -> bool {
     text.contains("{{")
 }
 
-/// Fills in a template.
-pub(super) fn render(text: &str, delimiters: &Delimiters, scope: &dyn Scope) -> Result<String, Failure> {
-    run::run(&parse::parse(text, delimiters)?, scope).map_err(|(failure, _)| failure)
+/// A template that was read.
+pub(super) struct Template<'t>(parse::Parsed<'t>);
+
+impl<'t> Template<'t> {
+    /// Reads a template.
+    pub(super) fn read(text: &'t str, delimiters: &Delimiters) -> Result<Self, Refusal> {
+        parse::parse(text, delimiters).map(Self)
+    }
+
+    /// How deep its blocks and brackets are nested.
+    pub(super) fn nesting(&self) -> usize {
+        self.0.nesting
+    }
+
+    /// Fills it in.
+    pub(super) fn render(&self, scope: &dyn Scope) -> Result<String, Failure> {
+        run::run(&self.0.nodes, scope).map_err(|(failure, _)| failure)
+    }
 }
 
 /// The path of a template that is one plain field and nothing else.
 pub(super) fn plain_field(text: &str) -> Option<Vec<String>> {
-    let nodes = parse::parse(text.trim(), &Delimiters::default()).ok()?;
-    let [Node::Print { pipeline, .. }] = nodes.as_slice() else { return None };
+    let parsed = parse::parse(text.trim(), &Delimiters::default()).ok()?;
+    let [Node::Print { pipeline, .. }] = parsed.nodes.as_slice() else { return None };
     let [command] = pipeline.commands.as_slice() else { return None };
     match command.operands.as_slice() {
         [Operand { base: Base::Dot, fields, .. }] if !fields.is_empty() && pipeline.variables.is_empty() => {
@@ -120,8 +135,8 @@ pub(super) fn plain_field(text: &str) -> Option<Vec<String>> {
 /// The names that a template takes from the map of this name at the top.
 pub(super) fn names_below(text: &str, top: &str) -> Vec<String> {
     let mut names = Vec::new();
-    if let Ok(nodes) = parse::parse(text, &Delimiters::default()) {
-        collect_nodes(&nodes, top, &mut names);
+    if let Ok(parsed) = parse::parse(text, &Delimiters::default()) {
+        collect_nodes(&parsed.nodes, top, &mut names);
     }
     names
 }

@@ -9,7 +9,7 @@ use super::lex::{self, Action, Placed, Segment, Token};
 use super::{Delimiters, Refusal};
 
 /// How deep blocks and brackets may be nested.
-const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 16;
 
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,12 +70,20 @@ pub(super) enum Base {
     Group(Pipeline),
 }
 
+/// A template that was read.
+pub(super) struct Parsed<'t> {
+    pub(super) nodes: Vec<Node<'t>>,
+    /// How deep its blocks and brackets are nested.
+    pub(super) nesting: usize,
+}
+
 /// Reads a template.
-pub(super) fn parse<'t>(text: &'t str, delimiters: &Delimiters) -> Result<Vec<Node<'t>>, Refusal> {
-    let mut parser = Parser { segments: lex::segments(text, delimiters)?.into_iter(), depth: 0, loops: 0 };
+pub(super) fn parse<'t>(text: &'t str, delimiters: &Delimiters) -> Result<Parsed<'t>, Refusal> {
+    let segments = lex::segments(text, delimiters)?.into_iter();
+    let mut parser = Parser { segments, depth: 0, nesting: 0, loops: 0 };
     let (nodes, end) = parser.nodes()?;
     match end {
-        None => Ok(nodes),
+        None => Ok(Parsed { nodes, nesting: parser.nesting }),
         Some(end) => Err(end.action.refusal("belongs to nothing that was opened before")),
     }
 }
@@ -83,6 +91,7 @@ pub(super) fn parse<'t>(text: &'t str, delimiters: &Delimiters) -> Result<Vec<No
 struct Parser<'t> {
     segments: IntoIter<Segment<'t>>,
     depth: usize,
+    nesting: usize,
     loops: usize,
 }
 
@@ -104,7 +113,8 @@ impl<'t> Parser<'t> {
                 }
                 Segment::Action(action) => action,
             };
-            let mut words = Words { action, rest: action.tokens()?.into_iter().peekable(), depth: 0 };
+            let mut words =
+                Words { action, rest: action.tokens()?.into_iter().peekable(), depth: 0, nesting: 0 };
             let keyword = match words.rest.peek().map(|placed| &placed.token) {
                 Some(Token::Word(word)) => word.clone(),
                 _ => String::new(),
@@ -133,6 +143,7 @@ impl<'t> Parser<'t> {
                 _ => {
                     let pipeline = words.pipeline(false)?;
                     words.end()?;
+                    self.nesting = self.nesting.max(self.depth + words.nesting);
                     Node::Print { pipeline, written: action.written, offset: action.offset }
                 }
             });
@@ -149,6 +160,7 @@ impl<'t> Parser<'t> {
         }
         let pipeline = words.pipeline(is_loop)?;
         words.end()?;
+        self.nesting = self.nesting.max(self.depth + words.nesting);
         self.loops += usize::from(is_loop);
         let (inner, closing) = self.nodes()?;
         self.loops -= usize::from(is_loop);
@@ -191,6 +203,7 @@ struct Words<'t> {
     action: Action<'t>,
     rest: Peekable<IntoIter<Placed>>,
     depth: usize,
+    nesting: usize,
 }
 
 impl Words<'_> {
@@ -271,6 +284,7 @@ impl Words<'_> {
             },
             Token::Open => {
                 self.depth += 1;
+                self.nesting = self.nesting.max(self.depth);
                 if self.depth > MAX_DEPTH {
                     return Err(self.action.refusal("is nested too deep"));
                 }

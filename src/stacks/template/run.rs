@@ -10,13 +10,15 @@ use super::{COMPONENT, Failure, Refusal, Scope};
 /// How long a text may become.
 const MAX_TEXT: usize = 1 << 20;
 /// How many steps a template may take.
-const MAX_STEPS: usize = 1_000_000;
+const MAX_STEPS: usize = 200_000;
+/// How large the values are that functions may give, all of them together.
+const MAX_VALUES: usize = 64 << 20;
 
 /// Fills in a template. A failure comes with the place inside of the action where it happened.
 pub(super) fn run(nodes: &[Node<'_>], scope: &dyn Scope) -> Result<String, (Failure, usize)> {
     let top = Datum::Place(Vec::new());
     let variables = vec![("$".to_owned(), top.clone())];
-    let mut runner = Runner { scope, text: String::new(), variables, steps: 0, at: 0 };
+    let mut runner = Runner { scope, text: String::new(), variables, steps: 0, values: 0, at: 0 };
     match runner.nodes(nodes, &top) {
         Ok(_) => Ok(runner.text),
         Err(failure) => Err((failure, runner.at)),
@@ -42,6 +44,8 @@ struct Runner<'s> {
     text: String,
     variables: Vec<(String, Datum)>,
     steps: usize,
+    /// How large the values were that functions gave.
+    values: usize,
     /// Where the action stands that is being computed.
     at: usize,
 }
@@ -285,7 +289,13 @@ impl Runner<'_> {
         }
         let refuse = |what: String| Failure::Refused(Refusal { what, offset });
         match functions::call(name, &arguments) {
-            Some(Ok(value)) => Ok(Datum::Value(value)),
+            Some(Ok(value)) => {
+                self.values += size(&value);
+                if self.values > MAX_VALUES {
+                    return Err(refuse(format!("the values become larger than {MAX_VALUES} bytes")));
+                }
+                Ok(Datum::Value(value))
+            }
             Some(Err(why)) => Err(refuse(format!("the template function `{name}` {why}"))),
             None => Err(refuse(format!("the template function `{name}` is not supported"))),
         }
@@ -357,6 +367,17 @@ impl Runner<'_> {
             _ => Ok(None),
         }
     }
+}
+
+/// About how much memory a value takes.
+fn size(value: &Json) -> usize {
+    let inner = match value {
+        Json::String(text) => text.len(),
+        Json::Array(items) => items.iter().map(size).sum(),
+        Json::Object(map) => map.iter().map(|(key, value)| key.len() + size(value)).sum(),
+        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+    };
+    inner + size_of::<Json>()
 }
 
 /// A function's name with that of its namespace: `strings.Title`.

@@ -30,7 +30,8 @@ fn rendered(text: &str) -> String {
         "vars": {"stage": "dev", "n": 3, "f": 1.5, "on": true, "off": false, "empty": "", "tags": {"b": 2, "a": "x"}},
         "list": ["a", "b", "c"], "none": null,
     });
-    match render(text, &Delimiters::default(), &Data(data)) {
+    let filled = Template::read(text, &Delimiters::default()).map_err(Failure::from);
+    match filled.and_then(|template| template.render(&Data(data))) {
         Ok(text) => text,
         Err(Failure::Refused(refusal)) => format!("{}: {}", refusal.offset, refusal.what),
         Err(other) => format!("{other:?}"),
@@ -197,6 +198,14 @@ fn what_cannot_be_filled_in_says_where() {
 fn what_would_take_for_ever_is_refused() {
     assert!(rendered("{{ range until 2000 }}{{ range until 2000 }}x{{ end }}{{ end }}").contains("too long"));
     assert!(rendered("{{ repeat 1000000 \"xxxxxxxx\" }}").contains("longer than"));
+    assert!(
+        rendered("{{ $s := \"xx\" }}{{ range until 100 }}{{ $s = print $s $s }}{{ end }}")
+            .contains("larger than")
+    );
+    let long = "{{ replace \"a\" (repeat 10000 \"b\") (repeat 10000 \"a\") }}";
+    assert!(rendered(long).contains("longer than"));
+    assert!(rendered("{{ join (repeat 100000 \"-\") (until 100) }}").contains("longer than"));
+    assert_eq!(rendered("{{ -0x8000000000000000 }}").split(' ').next(), Some("0:"));
     assert!(rendered(&"{{ if true }}".repeat(100)).contains("nested too deep"));
     assert!(rendered(&format!("{{{{ {} }}}}", "(".repeat(100))).contains("nested too deep"));
 }

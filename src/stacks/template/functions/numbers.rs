@@ -86,7 +86,10 @@ fn count(start: i64, end: i64, step: i64) -> Outcome {
     let mut number = start;
     while (step > 0 && number < end) || (step < 0 && number > end) {
         numbers.push(Json::from(number));
-        number += step;
+        match number.checked_add(step) {
+            Some(next) => number = next,
+            None => break,
+        }
     }
     Ok(Json::Array(numbers))
 }

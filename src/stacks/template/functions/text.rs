@@ -31,9 +31,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
         "contains" => test(arguments, |part, text| text.contains(part)),
         "hasPrefix" => test(arguments, |start, text| text.starts_with(start)),
         "hasSuffix" => test(arguments, |end, text| text.ends_with(end)),
-        "replace" => exactly(arguments).and_then(|[old, new, text]| {
-            Ok(Json::String(text_of(text)?.replace(text_of(old)?, text_of(new)?)))
-        }),
+        "replace" => replace(arguments),
         "repeat" => repeat(arguments),
         "substr" => substr(arguments),
         "trunc" => trunc(arguments),
@@ -108,6 +106,15 @@ fn untitle(text: &str) -> String {
         begins = letter.is_whitespace();
     }
     plain
+}
+
+fn replace(arguments: &[Json]) -> Outcome {
+    let [old, new, text] = exactly(arguments)?;
+    let (old, new, text) = (text_of(old)?, text_of(new)?, text_of(text)?);
+    if text.matches(old).count().saturating_mul(new.len()) > MAX_TEXT {
+        return Err(format!("makes a text longer than {MAX_TEXT} bytes"));
+    }
+    Ok(Json::String(text.replace(old, new)))
 }
 
 fn repeat(arguments: &[Json]) -> Outcome {
