@@ -121,7 +121,7 @@ fn holds(variables: &Json, name: &str, value: &Json) -> bool {
 fn settings(atmos_yaml: &str) -> StackSettings {
     let config: Json = serde_yaml::from_str(atmos_yaml).unwrap();
     let text = |pointer: &str| config.pointer(pointer).and_then(Json::as_str).map(ToOwned::to_owned);
-    let list = |pointer: &str| {
+    let list = |pointer: &str| -> Vec<String> {
         let items = config.pointer(pointer).and_then(Json::as_array);
         items.into_iter().flatten().filter_map(Json::as_str).map(ToOwned::to_owned).collect()
     };
@@ -130,7 +130,20 @@ fn settings(atmos_yaml: &str) -> StackSettings {
         base_path: text("/components/terraform/base_path"),
         command: text("/components/terraform/command"),
     };
+    let template_env = config.pointer("/templates/settings/env").and_then(Json::as_object);
+    let delimiters = list("/templates/settings/delimiters");
+    let default = StackSettings::default();
     StackSettings {
+        templates: flag("/templates/settings/enabled").unwrap_or(default.templates),
+        template_delimiters: match delimiters.as_slice() {
+            [left, right] => (left.clone(), right.clone()),
+            _ => default.template_delimiters.clone(),
+        },
+        template_env: template_env
+            .into_iter()
+            .flatten()
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect(),
         base_path: text("/stacks/base_path").unwrap_or_default(),
         included_paths: list("/stacks/included_paths"),
         excluded_paths: list("/stacks/excluded_paths"),
@@ -141,6 +154,6 @@ fn settings(atmos_yaml: &str) -> StackSettings {
             .unwrap_or_default(),
         workspaces_enabled: flag("/components/terraform/workspaces_enabled").unwrap_or(true),
         kinds: [("terraform".to_owned(), terraform)].into(),
-        ..StackSettings::default()
+        ..default
     }
 }

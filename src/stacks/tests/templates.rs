@@ -196,12 +196,11 @@ fn what_a_template_cannot_do_is_refused_only_where_it_is_needed() {
 fn templates_that_need_each_other_deeply_are_refused_and_no_stack_is_exhausted() {
     let brackets = |inner: &str| format!("{}{inner}{}", "(".repeat(15), ")".repeat(15));
     let blocks = |inner: &str| format!("{}{inner}{}", "{{ if true }}".repeat(15), "{{ end }}".repeat(15));
-    let vars: String = (0..200)
-        .map(|number| {
-            let value = blocks(&format!("{{{{ {} }}}}", brackets(&format!(".vars.v{}", number + 1))));
-            format!("        v{number}: '{value}'\n")
-        })
-        .collect();
+    let variable = |number: usize| {
+        let value = blocks(&format!("{{{{ {} }}}}", brackets(&format!(".vars.v{}", number + 1))));
+        format!("        v{number}: '{value}'\n")
+    };
+    let vars = (0..200).map(variable).collect::<Vec<_>>().concat();
     let text = format!("vars: {{stage: dev}}\ncomponents:\n  terraform:\n    app:\n      vars:\n{vars}");
     let tree = Tree::default().with("deploy/dev.yaml", &text);
     assert!(refusal(&tree, "dev", "app").contains("in a circle, or too often"));
