@@ -235,6 +235,9 @@ impl Words<'_> {
 
     /// The variables in front of `:=` or `=`, where there are any.
     fn variables(&mut self, is_range: bool) -> (Vec<String>, bool) {
+        if !matches!(self.rest.peek(), Some(Placed { token: Token::Variable(_), .. })) {
+            return (Vec::new(), false);
+        }
         let mut ahead = self.rest.clone();
         let mut variables = Vec::new();
         while let Some(Token::Variable(name)) = ahead.next().map(|placed| placed.token) {
