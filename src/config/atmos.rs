@@ -72,6 +72,11 @@ pub struct TemplatesConfig {
     pub enabled: Option<bool>,
     /// How often what comes out of a template is read as one again. Default: 1.
     pub evaluations: Option<u32>,
+    /// What templates of components are written between. Default: `["{{", "}}"]`.
+    pub delimiters: Option<[String; 2]>,
+    /// Variables that templates see before those of the environment. Default: none.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 /// Where stacks are and what they are called.
@@ -471,7 +476,7 @@ settings: {list_merge_strategy: append, region: !env REGION}
 deployments: {base_path: apps, remote: upstream}
 ci: {comment_template: comment.md.hbs, environment: "{{ deployment }}/{{ target }}"}
 logs: {file: "/dev/stderr", level: Info}
-templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, datasources: {}}}}
+templates: {settings: {enabled: false, evaluations: 2, env: {A: b}, gomplate: {timeout: 10, datasources: {}}}}
 "#;
         let config = parse("infra/atmos.yaml", text).unwrap();
         assert_eq!(config.directory, "infra");
@@ -502,7 +507,15 @@ templates: {settings: {enabled: false, evaluations: 2, gomplate: {timeout: 10, d
         assert_eq!(config.deployments.remote.as_deref(), Some("upstream"));
         assert_eq!(config.ci.comment_template.as_deref(), Some("comment.md.hbs"));
         assert_eq!(config.ci.environment.as_deref(), Some("{{ deployment }}/{{ target }}"));
-        assert_eq!(config.templates, TemplatesConfig { enabled: Some(false), evaluations: Some(2) });
+        assert_eq!(
+            config.templates,
+            TemplatesConfig {
+                enabled: Some(false),
+                evaluations: Some(2),
+                delimiters: None,
+                env: [("A".to_owned(), "b".to_owned())].into()
+            }
+        );
     }
 
     #[test]

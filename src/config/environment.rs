@@ -94,7 +94,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.stacks.base_path, "live");
-        assert_eq!(config.stacks.included_paths, ["a/**/*", "b/*"]);
+        assert_eq!(config.stacks.included_paths.unwrap(), ["a/**/*", "b/*"]);
         assert_eq!(config.stacks.name_template.as_deref(), Some("{{ .vars.stage }}"));
         assert_eq!(config.terraform.command.as_deref(), Some("tofu"));
         assert_eq!(config.terraform.auto_generate_backend_file, Some(false));

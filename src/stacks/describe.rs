@@ -6,7 +6,8 @@ use serde_json::{Value as Json, json};
 
 use super::component::{self, TERRAFORM};
 use super::error::StackError;
-use super::evaluate::{Evaluator, Functions, Processing};
+use super::evaluate::{Evaluator, Others, Processing};
+use super::functions::Functions;
 use super::inherit;
 use super::integrations;
 use super::name;
@@ -180,15 +181,7 @@ impl<'a> Describer<'a> {
         let settings = self.reader.settings();
         let sources =
             matches!(extent, Extent::Traced).then(|| sources::trace(stack, &kind, &component, &sections));
-        for (key, value) in [
-            ("atmos_component", component.as_str()),
-            ("atmos_stack", &stack_name),
-            ("stack", &stack_name),
-            ("atmos_stack_file", stack.file()),
-            ("atmos_manifest", stack.file()),
-        ] {
-            sections.insert(Arc::from(key), Value::text(value));
-        }
+        name_sections(&mut sections, &component, &stack_name, stack.file());
         let base = name::base_component(&sections, &component).map(ToOwned::to_owned);
         let workspace = if kind == TERRAFORM {
             let evaluator = self.evaluator(&sections, &stack_name);
@@ -212,7 +205,8 @@ impl<'a> Describer<'a> {
         // What is not shown need not be computed, and what cannot be computed there does not matter.
         let shown = sections.iter().filter(|(name, _)| is_wanted(name));
         let shown: Map = shown.map(|(name, value)| (Arc::clone(name), value.clone())).collect();
-        let mut computed = self.evaluator(&sections, &stack_name).map(&shown)?;
+        let others = OthersOf { describer: self, stack, stack_name: &stack_name };
+        let mut computed = self.evaluator(&sections, &stack_name).among(&others).map(&shown)?;
         if is_wanted("component_info") {
             let info = self.component_info(&kind, base.as_deref().unwrap_or(&component));
             computed.insert("component_info".to_owned(), info);
@@ -297,6 +291,38 @@ impl<'a> Describer<'a> {
             }
         }
         Ok(names)
+    }
+}
+
+/// Adds what a component is called and where it comes from.
+fn name_sections(sections: &mut Map, component: &str, stack_name: &str, file: &str) {
+    for (key, value) in [
+        ("atmos_component", component),
+        ("atmos_stack", stack_name),
+        ("stack", stack_name),
+        ("atmos_stack_file", file),
+        ("atmos_manifest", file),
+    ] {
+        sections.insert(Arc::from(key), Value::text(value));
+    }
+}
+
+/// The components of one stack, for the templates of one of them.
+struct OthersOf<'o, 'a> {
+    describer: &'o Describer<'a>,
+    stack: &'o Stack,
+    stack_name: &'o str,
+}
+
+impl Others for OthersOf<'_, '_> {
+    fn sections(&self, component: &str, stack: &str) -> Result<Option<Map>, StackError> {
+        if stack != self.stack_name {
+            return Ok(None);
+        }
+        let Some(draft) = self.describer.draft(self.stack, None, component)? else { return Ok(None) };
+        let mut sections = draft.sections;
+        name_sections(&mut sections, component, stack, self.stack.file());
+        Ok(Some(sections))
     }
 }
 

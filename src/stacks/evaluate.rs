@@ -1,39 +1,20 @@
 //! Computing what a component's sections leave open: templates and YAML functions.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::ptr;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::error::StackError;
 use super::files::StackFiles;
+use super::functions::Functions;
 use super::include;
-use super::merge::APPEND;
+use super::merge::{APPEND, merge_json};
 use super::settings::StackSettings;
-use super::template::{self, Piece};
+use super::template::{self, COMPONENT, Delimiters, Failure, NO_VALUE, Scope, Template};
 use super::value::{Call, Function, Location, Map, Value};
-
-/// What YAML functions ask of the world.
-pub trait Functions: Sync {
-    /// `!env NAME`: a variable of the environment, where it is allowed and set.
-    /// A component's own `env` comes before it.
-    fn environment(&self, name: &str) -> Option<String>;
-
-    /// `!repo-root`: the path of the repository's root, where there is one.
-    fn repository_root(&self) -> Option<String>;
-
-    /// `!terraform.output`: an output of a component that is deployed already, or why there is none.
-    fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Json, String>;
-}
-
-/// What a `!terraform.output` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutputRequest<'r> {
-    pub component: &'r str,
-    pub stack: &'r str,
-    /// The output's name, or whatever else is written in its place.
-    pub output: &'r str,
-}
 
 /// Which of the things that are left open are computed; the others are shown as they are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,45 +37,57 @@ impl Processing {
 const MAX_DEPTH: usize = 64;
 /// How many templates and functions one component may need.
 const MAX_STEPS: usize = 100_000;
-/// What the reference implementation puts in the place of a value that is not there.
-const NO_VALUE: &str = "<no value>";
-/// How long a text may become.
-const MAX_TEXT: usize = 1 << 20;
+
+/// How many components may need each other in a row.
+const MAX_COMPONENTS: usize = 16;
 
 /// Computes the sections of one component.
 pub(super) struct Evaluator<'e> {
-    functions: &'e dyn Functions,
+    pub(super) functions: &'e dyn Functions,
     files: &'e dyn StackFiles,
     stacks_path: &'e str,
-    processing: Processing,
+    pub(super) processing: Processing,
     /// How often what comes out of a template is read as one again.
     evaluations: usize,
+    delimiters: Delimiters,
+    /// The variables that `atmos.yaml` sets for templates.
+    pub(super) template_env: &'e BTreeMap<String, String>,
     /// What templates see: the component's sections as they stand.
     pub(super) data: &'e Map,
     /// The stack that a function means when it names none; empty while that is still to be found out.
-    stack: &'e str,
+    pub(super) stack: &'e str,
     steps: Cell<usize>,
     /// The functions that are shown as they are written, without `!`.
     skipped: &'e [String],
+    /// Where other components of the same stack are found, by those that are being computed already.
+    others: Option<&'e dyn Others>,
+    /// How many components need each other.
+    depth: usize,
+}
+
+/// The other components of a stack, as they are put together.
+pub(super) trait Others {
+    /// A component's sections; nothing where this stack has none of that name.
+    fn sections(&self, component: &str, stack: &str) -> Result<Option<Map>, StackError>;
 }
 
 /// A call that is being computed, inside of others that need it.
-struct Frame<'f> {
-    call: &'f Call,
-    /// The locals of the file that the call, or one that needs it, stands in.
-    locals: Option<&'f Map>,
+pub(super) struct Frame<'f> {
+    pub(super) call: &'f Call,
+    /// What the file knows that the call, or one that needs it, stands in.
+    context: Option<&'f Map>,
     outer: Option<&'f Self>,
     depth: usize,
 }
 
 impl<'f> Frame<'f> {
     fn inside(outer: Option<&'f Self>, call: &'f Call) -> Self {
-        let locals = call.locals.as_deref().or_else(|| outer.and_then(|outer| outer.locals));
-        Self { call, locals, outer, depth: outer.map_or(0, |outer| outer.depth + 1) }
+        let context = call.context.as_deref().or_else(|| outer.and_then(|outer| outer.context));
+        Self { call, context, outer, depth: outer.map_or(0, |outer| outer.depth + 1) }
     }
 
     /// Whether a call needs itself.
-    fn is_within(outer: Option<&Self>, call: &Call) -> bool {
+    pub(super) fn is_within(outer: Option<&Self>, call: &Call) -> bool {
         std::iter::successors(outer, |frame| frame.outer).any(|frame| ptr::eq(frame.call, call))
     }
 }
@@ -110,16 +103,22 @@ impl<'e> Evaluator<'e> {
     ) -> Self {
         let processing = Processing { templates: processing.templates && settings.templates, ..processing };
         let evaluations = settings.template_evaluations;
-        let stacks_path = &settings.base_path;
+        let (stacks_path, template_env) = (settings.base_path.as_str(), &settings.template_env);
+        let (left, right) = settings.template_delimiters.clone();
+        let delimiters = Delimiters { left, right };
         Self {
+            delimiters,
             functions,
             files,
             stacks_path,
             processing,
             evaluations,
+            template_env,
             data,
             stack,
             steps: Cell::new(0),
+            others: None,
+            depth: 0,
             skipped: &[],
         }
     }
@@ -128,6 +127,11 @@ impl<'e> Evaluator<'e> {
     pub(super) fn skipping(mut self, functions: &'e [String]) -> Self {
         self.skipped = functions;
         self
+    }
+
+    /// Likewise, with other components that templates may ask for.
+    pub(super) fn among(self, others: &'e dyn Others) -> Self {
+        Self { others: Some(others), ..self }
     }
 
     /// A map with everything computed; what is unset is gone.
@@ -143,8 +147,10 @@ impl<'e> Evaluator<'e> {
     /// A name with its templates filled in, whatever the processing is; none of its values may be missing.
     pub(super) fn name(&self, text: &str, at: &Location) -> Result<String, StackError> {
         let processing = Processing { strict: false, ..self.processing };
-        let lenient = Evaluator { processing, steps: Cell::new(0), ..*self };
-        let call = Call { function: Function::Template, argument: Value::Null, at: at.clone(), locals: None };
+        let delimiters = Delimiters::default();
+        let lenient = Evaluator { processing, delimiters, steps: Cell::new(0), ..*self };
+        let call =
+            Call { function: Function::Template, argument: Value::Null, at: at.clone(), context: None };
         let name = lenient.fill_in(text, &Frame::inside(None, &call))?;
         if name.contains(NO_VALUE) {
             return Err(refusal(&call, format!("the template `{text}` needs a value that is not there")));
@@ -160,13 +166,29 @@ impl<'e> Evaluator<'e> {
         let mut computed = serde_json::Map::with_capacity(map.len());
         for (key, value) in map {
             if let Some(value) = self.value_in(value, outer)? {
-                computed.insert(key.to_string(), value);
+                computed.insert(self.key(key, outer)?, value);
             }
         }
         Ok(computed)
     }
 
-    fn value_in(&self, value: &Value, outer: Option<&Frame<'_>>) -> Result<Option<Json>, StackError> {
+    /// A key with its templates filled in.
+    fn key(&self, key: &str, outer: Option<&Frame<'_>>) -> Result<String, StackError> {
+        if !self.processing.templates || !key.contains(&self.delimiters.left) {
+            return Ok(key.to_owned());
+        }
+        let file = self.data.get("atmos_stack_file").and_then(Value::as_str).unwrap_or_default();
+        let whole_file = || Location { file: Arc::from(file), line: 1, column: 1 };
+        let at = outer.map_or_else(whole_file, |outer| outer.call.at.clone());
+        let call = Call { function: Function::Template, argument: Value::text(key), at, context: None };
+        self.fill_in(key, &Frame::inside(outer, &call))
+    }
+
+    pub(super) fn value_in(
+        &self,
+        value: &Value,
+        outer: Option<&Frame<'_>>,
+    ) -> Result<Option<Json>, StackError> {
         Ok(Some(match value {
             Value::Map(map) => Json::Object(self.map_in(map, outer)?),
             Value::List(items) => {
@@ -200,6 +222,16 @@ impl<'e> Evaluator<'e> {
                 Ok(Some(Json::String(text)))
             }
             Function::Template => Ok(Some(call.to_json())),
+            Function::Merged(lists) => {
+                let mut merged = None;
+                for layer in call.argument.as_list().unwrap_or_default() {
+                    merged = match (merged, self.value_in(layer, outer)?) {
+                        (Some(earlier), Some(later)) => Some(merge_json(earlier, later, *lists)),
+                        (earlier, later) => later.or(earlier),
+                    };
+                }
+                Ok(merged)
+            }
             Function::Tag(tag) => match &**tag {
                 APPEND => self.value_in(&call.argument, outer),
                 "!literal" => Ok(Some(call.to_json())),
@@ -218,128 +250,98 @@ impl<'e> Evaluator<'e> {
         tag.strip_prefix('!').is_some_and(|name| self.skipped.iter().any(|skipped| skipped == name))
     }
 
-    /// Computes a function of a text.
-    fn function(&self, tag: &str, frame: &Frame<'_>) -> Result<Json, StackError> {
-        let refuse = |what: String| Err(refusal(frame.call, what));
-        let Some(argument) = frame.call.argument.as_str() else {
-            return refuse(format!("`{tag}` is not supported on {}", frame.call.argument.kind()));
-        };
-        if !matches!(tag, "!env" | "!repo-root" | "!terraform.output") {
-            return refuse(format!("the YAML function `{tag}` is not supported"));
-        }
-        let argument =
-            if self.processing.templates { self.fill_in(argument, frame)? } else { argument.to_owned() };
-        let words = words(&argument);
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        match (tag, words.as_slice()) {
-            ("!env", [name]) => Ok(Json::String(self.environment(name, frame)?.unwrap_or_default())),
-            ("!env", [name, default]) => {
-                let value = self.environment(name, frame)?;
-                Ok(Json::String(value.unwrap_or_else(|| (*default).to_owned())))
-            }
-            ("!env", _) => refuse("`!env` takes a name and perhaps a default".to_owned()),
-            ("!repo-root", default) => match (self.functions.repository_root(), default) {
-                (Some(root), _) => Ok(Json::String(root)),
-                (None, [default, ..]) => Ok(Json::String((*default).to_owned())),
-                (None, []) => refuse("`!repo-root` is used outside of a repository".to_owned()),
-            },
-            (_, [component, output]) => self.output(component, self.stack, output, frame),
-            (_, [component, stack, output]) => self.output(component, stack, output, frame),
-            _ => refuse("`!terraform.output` takes a component, perhaps a stack, and an output".to_owned()),
-        }
-    }
-
-    /// A variable of the environment: the component's own `env` first, then the one that surrounds it.
-    fn environment(&self, name: &str, frame: &Frame<'_>) -> Result<Option<String>, StackError> {
-        let own = self.data.get("env").and_then(Value::as_map).and_then(|env| env.get(name));
-        // A variable that takes over the one of its own name means the surrounding one.
-        let own = own.filter(|value| match value {
-            Value::Call(call) => !Frame::is_within(Some(frame), call),
-            _ => true,
+    pub(super) fn fill_in(&self, text: &str, frame: &Frame<'_>) -> Result<String, StackError> {
+        let rendered = Template::read(text, &self.delimiters).map_err(Failure::from).and_then(|template| {
+            // What is nested inside of a template counts as if templates were nested.
+            let frame = &Frame { depth: frame.depth + template.nesting(), ..*frame };
+            template.render(&Visible { evaluator: self, frame })
         });
-        match own.map(|value| self.value_in(value, Some(frame))).transpose()?.flatten() {
-            Some(Json::String(text)) => Ok(Some(text)),
-            Some(value @ (Json::Bool(_) | Json::Number(_))) => Ok(Some(value.to_string())),
-            _ => Ok(self.functions.environment(name)),
-        }
-    }
-
-    fn output(
-        &self,
-        component: &str,
-        stack: &str,
-        output: &str,
-        frame: &Frame<'_>,
-    ) -> Result<Json, StackError> {
-        self.functions.terraform_output(&OutputRequest { component, stack, output }).map_err(|why| {
-            refusal(
-                frame.call,
-                format!("`!terraform.output` of \"{output}\" of {component} in {stack}: {why}"),
-            )
+        rendered.map_err(|failure| match failure {
+            Failure::Refused(refusal) => StackError::Unsupported {
+                what: refusal.what,
+                at: within(&frame.call.at, text, refusal.offset),
+            },
+            Failure::Value(error) => *error,
+            Failure::Later | Failure::Missing => {
+                refusal(frame.call, format!("the template `{text}` needs a value that is not there"))
+            }
         })
     }
 
-    fn fill_in(&self, text: &str, frame: &Frame<'_>) -> Result<String, StackError> {
-        let refuse = |what: String, offset: usize| {
-            Err(StackError::Unsupported { what, at: within(&frame.call.at, text, offset) })
-        };
-        let mut filled = String::with_capacity(text.len());
-        for piece in template::pieces(text) {
-            match piece {
-                Piece::Text(text) | Piece::Quoted(text) => filled.push_str(text),
-                Piece::Other { written, offset } => {
-                    return refuse(
-                        format!("the template `{written}` is not supported: only plain field paths are"),
-                        offset,
-                    );
-                }
-                Piece::Field { path, written, offset } => match self.field(&path, frame)? {
-                    Some(Json::String(value)) => filled.push_str(&value),
-                    Some(value @ (Json::Bool(_) | Json::Number(_))) => filled.push_str(&value.to_string()),
-                    None | Some(Json::Null) if self.processing.strict => {
-                        return refuse(format!("the template `{written}` has no value here"), offset);
-                    }
-                    None | Some(Json::Null) => filled.push_str(NO_VALUE),
-                    Some(Json::Array(_) | Json::Object(_)) => {
-                        return refuse(
-                            format!("the template `{written}` is a list or a map, where a text is needed"),
-                            offset,
-                        );
-                    }
-                },
-            }
-            if filled.len() > MAX_TEXT {
-                return refuse(format!("the text becomes longer than {MAX_TEXT} bytes"), 0);
-            }
-        }
-        Ok(filled)
-    }
-
     /// The computed value at a field path, through functions and templates on the way.
-    fn field(&self, path: &[&str], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
-        let of_file = match path {
-            ["locals", rest @ ..] => frame.locals.map(|locals| (locals, rest)),
-            _ => None,
-        };
-        if let Some((locals, rest)) = of_file
-            && rest.first().is_some_and(|name| locals.contains_key(*name))
+    fn field(&self, path: &[String], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
+        if let [first, component, stack, rest @ ..] = path
+            && first == COMPONENT
         {
-            return self.field_of(locals, rest, frame);
+            return self.of_component(component, stack, rest, frame);
+        }
+        if let (Some(context), Some(first)) = (frame.context, path.first())
+            && let Some(value) = context.get(first.as_str())
+        {
+            let is_here = first != "locals"
+                || path
+                    .get(1)
+                    .is_none_or(|name| value.as_map().is_some_and(|map| map.contains_key(name.as_str())));
+            if is_here {
+                return self.field_of(context, path, frame);
+            }
         }
         self.field_of(self.data, path, frame)
     }
 
-    fn field_of(&self, data: &Map, path: &[&str], frame: &Frame<'_>) -> Result<Option<Json>, StackError> {
+    /// A value of another component, or one of its outputs.
+    fn of_component(
+        &self,
+        component: &str,
+        stack: &str,
+        path: &[String],
+        frame: &Frame<'_>,
+    ) -> Result<Option<Json>, StackError> {
+        let refuse =
+            |why: &str| Err(refusal(frame.call, format!("`{COMPONENT}` of {component} in {stack}: {why}")));
+        match path {
+            [outputs] if outputs == "outputs" => return refuse("its outputs are only known by their names"),
+            [outputs, name, rest @ ..] if outputs == "outputs" => {
+                let value = self.component_output(component, stack, name, frame)?;
+                return Ok(rest.iter().try_fold(value, |value, name| match value {
+                    Json::Object(mut map) => map.remove(name),
+                    _ => None,
+                }));
+            }
+            _ => {}
+        }
+        if self.depth >= MAX_COMPONENTS {
+            return refuse("components need each other in a circle, or too many of them");
+        }
+        let Some(others) = self.others else { return refuse("other components are not known here") };
+        let Some(sections) = others.sections(component, stack)? else {
+            return refuse("only components of the same stack are supported, and it has none of that name");
+        };
+        let delimiters = self.delimiters.clone();
+        let (data, depth) = (&sections, self.depth + 1);
+        let other = Evaluator { data, delimiters, depth, steps: Cell::new(0), ..*self };
+        other.field_of(data, path, &Frame { context: None, ..Frame::inside(Some(frame), frame.call) })
+    }
+
+    pub(super) fn field_of(
+        &self,
+        data: &Map,
+        path: &[String],
+        frame: &Frame<'_>,
+    ) -> Result<Option<Json>, StackError> {
+        if path.is_empty() {
+            return self.map_in(data, Some(frame)).map(|map| Some(Json::Object(map)));
+        }
         let mut map = data;
         for (index, name) in path.iter().enumerate() {
             let rest = &path[index + 1..];
-            match map.get(*name) {
+            match map.get(name.as_str()) {
                 None => return Ok(None),
                 Some(Value::Map(inner)) if !rest.is_empty() => map = inner,
                 Some(value) => {
                     let Some(computed) = self.value_in(value, Some(frame))? else { return Ok(None) };
                     return Ok(rest.iter().try_fold(computed, |value, name| match value {
-                        Json::Object(mut map) => map.remove(*name),
+                        Json::Object(mut map) => map.remove(name),
                         _ => None,
                     }));
                 }
@@ -349,7 +351,41 @@ impl<'e> Evaluator<'e> {
     }
 }
 
-fn refusal(call: &Call, what: String) -> StackError {
+/// What a template of a component sees.
+struct Visible<'v, 'e> {
+    evaluator: &'v Evaluator<'e>,
+    frame: &'v Frame<'v>,
+}
+
+impl Scope for Visible<'_, '_> {
+    fn value(&self, path: &[String]) -> Result<Option<Json>, Failure> {
+        Ok(self.evaluator.field(path, self.frame)?)
+    }
+
+    fn missing(&self) -> Result<Json, Failure> {
+        Ok(Json::Null)
+    }
+
+    fn function(&self, name: &str, arguments: &[Json]) -> Result<Option<Json>, Failure> {
+        let environment = |name: &str| self.evaluator.template_environment(name, self.frame);
+        match (name, arguments) {
+            ("env" | "getenv" | "env.Getenv", [Json::String(name)]) => {
+                Ok(Some(Json::String(environment(name)?.unwrap_or_default())))
+            }
+            ("getenv" | "env.Getenv", [Json::String(name), default]) => {
+                let value = environment(name)?.filter(|value| !value.is_empty());
+                Ok(Some(value.map_or_else(|| default.clone(), Json::String)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn no_value(&self) -> Option<&str> {
+        (!self.evaluator.processing.strict).then_some(NO_VALUE)
+    }
+}
+
+pub(super) fn refusal(call: &Call, what: String) -> StackError {
     StackError::Unsupported { what, at: call.at.clone() }
 }
 
@@ -363,33 +399,13 @@ fn within(at: &Location, text: &str, offset: usize) -> Location {
     }
 }
 
-/// Takes an argument apart at blanks, except inside of quotes.
-fn words(argument: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut current: Option<String> = None;
-    let mut quote = None;
-    for letter in argument.chars() {
-        match (quote, letter) {
-            (Some(open), _) if letter == open => quote = None,
-            (None, '"' | '\'') => {
-                quote = Some(letter);
-                current.get_or_insert_default();
-            }
-            (None, _) if letter.is_whitespace() => words.extend(current.take()),
-            _ => current.get_or_insert_default().push(letter),
-        }
-    }
-    words.extend(current);
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::Arc;
 
     use serde_json::json;
 
+    use super::super::functions::OutputRequest;
     use super::super::yaml;
     use super::*;
 
@@ -479,8 +495,8 @@ mod tests {
             "stacks/dev.yaml:2:6: the YAML function `!exec` is not supported"
         );
         assert_eq!(
-            refusal("a: x-{{ .b | upper }}\n"),
-            "stacks/dev.yaml:1:6: the template `{{ .b | upper }}` is not supported: only plain field paths are"
+            refusal("a: x-{{ .b | shuffle }}\nb: c\n"),
+            "stacks/dev.yaml:1:14: the template function `shuffle` is not supported"
         );
         assert_eq!(
             refusal("a: '{{ .b.c }}'\nb: {}\n"),

@@ -6,12 +6,12 @@ use std::sync::{Arc, PoisonError};
 use super::cache::StackCache;
 use super::error::StackError;
 use super::files::StackFiles;
-use super::manifest::{Manifest, ManifestReader};
+use super::manifest::{Given, Manifest, ManifestReader};
 use super::merge::{ListMergeStrategy, merge_all, merge_into};
 use super::overrides::Overrides;
 use super::paths::{self, Glob};
 use super::settings::StackSettings;
-use super::template::{self, Piece};
+use super::template::{self, Known};
 use super::value::{Function, Location, Map, Value};
 
 /// A manifest merged with its imports.
@@ -31,9 +31,7 @@ pub(super) struct Imported {
 /// Where a manifest is imported from, as far as that changes what it means.
 #[derive(Clone, Default)]
 struct Importer {
-    /// The import's `context`.
-    context: Arc<Map>,
-    skip_templates: bool,
+    given: Given,
     /// What was imported before, which templated import paths see.
     earlier: Vec<Arc<Map>>,
     inline_overrides: Overrides,
@@ -45,8 +43,9 @@ struct Importer {
 impl Importer {
     /// Whether the manifest means the same as when it is imported from anywhere else like this.
     fn is_neutral(&self) -> bool {
-        self.context.is_empty()
-            && !self.skip_templates
+        self.given.context.is_empty()
+            && !self.given.skip_templates
+            && !self.given.ignore_missing_values
             && self.inline_overrides.is_empty()
             && self.imported_overrides.is_empty()
     }
@@ -128,7 +127,7 @@ impl<'a> Importing<'a> {
         }
         let manifest = self
             .reader
-            .read(path, &importer.context, importer.skip_templates)?
+            .read(path, &importer.given)?
             .unwrap_or_else(|| Manifest { content: Map::new(), imports: Vec::new() });
         let mut inner = importer.clone();
         inner.chain.push(path.to_owned());
@@ -195,15 +194,20 @@ impl<'a> Importing<'a> {
         importer: &Importer,
     ) -> Result<(Vec<String>, Importer), StackError> {
         let context = if entry.context.is_empty() {
-            Arc::clone(&importer.context)
+            Arc::clone(&importer.given.context)
         } else {
             // What the importer was given wins over what it gives.
             let mut context = entry.context.clone();
-            merge_into(&mut context, &importer.context, self.lists());
+            merge_into(&mut context, &importer.given.context, self.lists());
             Arc::new(context)
         };
         let files = self.files_of(entry, file, importer)?;
-        Ok((files, Importer { context, skip_templates: entry.skip_templates, ..importer.clone() }))
+        let given = Given {
+            context,
+            skip_templates: entry.skip_templates,
+            ignore_missing_values: entry.ignore_missing_values,
+        };
+        Ok((files, Importer { given, ..importer.clone() }))
     }
 
     fn files_of(&self, entry: &Entry, file: &str, importer: &Importer) -> Result<Vec<String>, StackError> {
@@ -278,33 +282,14 @@ impl<'a> Importing<'a> {
                 }
             }
         }
-        merge_into(&mut data, &importer.context, self.lists());
+        merge_into(&mut data, &importer.given.context, self.lists());
         merge_into(&mut data, &entry.context, self.lists());
-        let mut path = String::new();
-        for piece in template::pieces(&entry.path) {
-            match piece {
-                Piece::Text(text) | Piece::Quoted(text) => path.push_str(text),
-                Piece::Field { path: field, written, .. } => {
-                    match template::look_up(&data, &field).and_then(template::as_text) {
-                        Some(value) => path.push_str(&value),
-                        None if entry.ignore_missing_values => path.push_str("<no value>"),
-                        None => {
-                            let message = format!(
-                                "the import's path needs `{written}`, which neither its `context` nor an earlier \
-                                 import sets"
-                            );
-                            return Err(StackError::Import { at: entry.at.clone(), message });
-                        }
-                    }
-                }
-                Piece::Other { written, .. } => {
-                    let what =
-                        format!("the template `{written}` is not supported: only plain field paths are");
-                    return Err(StackError::Unsupported { what, at: entry.at.clone() });
-                }
-            }
-        }
-        Ok(path)
+        let known =
+            Known { data: &data, kept: None, is_all: entry.ignore_missing_values, keeps_what_waits: false };
+        template::fill_in_text(&entry.path, &known).map_err(|refusal| {
+            let what = format!("the import's path `{}`: {}", entry.path, refusal.what);
+            StackError::Unsupported { what, at: entry.at.clone() }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use super::error::StackError;
 use super::files::StackFiles;
 use super::hcl;
 use super::paths;
-use super::template;
+use super::query;
 use super::value::{Call, Value};
 use super::yaml;
 
@@ -46,11 +46,11 @@ pub(super) fn resolve_all(value: &Value, files: &dyn StackFiles, stacks_path: &s
     }
 }
 
-/// What an `!include` stands for: `!include <path> [.field.path]`.
+/// What an `!include` stands for: `!include <path> [<query>]`.
 ///
 /// With `!include.raw` it is always the file's text. `./` and `../` are relative to the file that includes; other paths are tried there, then from the
-/// repository's root, then from the stacks directory. YAML, JSON and HCL are read,
-/// anything else is a text.
+/// repository's root, then from the stacks directory. YAML, JSON, HCL and
+/// dotenv files are read, anything else is a text.
 pub(super) fn include(call: &Call, files: &dyn StackFiles, stacks_path: &str) -> Result<Value, StackError> {
     include_at(call, files, stacks_path, 0)
 }
@@ -67,13 +67,14 @@ fn include_at(
         return Err(refuse(format!("is nested deeper than {MAX_DEPTH} files")));
     }
     let argument = call.argument.as_str().unwrap_or_default();
-    let mut words = argument.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
-    let path = words.next().ok_or_else(|| refuse("needs a path".to_owned()))?;
-    let query = words.collect::<Vec<_>>().join(" ");
+    let (path, query) = arguments(argument);
+    if path.is_empty() {
+        return Err(refuse("needs a path".to_owned()));
+    }
     if path.contains("://") || path.contains("::") {
         return Err(refuse(format!("of the remote file \"{path}\" is not supported")));
     }
-    let (path, text) = find(path, call, files, stacks_path)?
+    let (path, text) = find(&path, call, files, stacks_path)?
         .ok_or_else(|| refuse(format!("names \"{path}\", which is not there")))?;
     let value = match path.rsplit('.').next() {
         _ if call.is_tag(INCLUDE_RAW) => Value::text(&text),
@@ -84,20 +85,61 @@ fn include_at(
         Some("hcl" | "tf" | "tfvars") => {
             hcl::parse_variables(&text).map_err(|why| refuse(format!("of \"{path}\", which {why}")))?
         }
+        Some("env") => dotenv(&text).map_err(|why| refuse(format!("of \"{path}\", which {why}")))?,
         _ => Value::text(&text),
     };
     if query.is_empty() || query == "." {
         return Ok(value);
     }
-    // A query is read by the rules of a template's field path, of which it is the inside.
-    let field = format!("{{{{ {query} }}}}");
-    match (template::pieces(&field).as_slice(), value.as_map()) {
-        ([template::Piece::Field { path: fields, .. }], Some(map)) => template::look_up(map, fields)
-            .cloned()
-            .ok_or_else(|| refuse(format!("finds no `{query}` in \"{path}\""))),
-        ([template::Piece::Field { .. }], None) => Err(refuse(format!("finds no `{query}` in \"{path}\""))),
-        _ => Err(refuse(format!("supports plain field paths only, not `{query}`"))),
+    query::find(&query, &value).map_err(|why| refuse(format!("of \"{path}\": the query `{query}` {why}")))
+}
+
+/// The path and the query of an include. Each may stand in quotes, and so may both together.
+fn arguments(argument: &str) -> (String, String) {
+    let argument = argument.trim();
+    let inner = |text: &'_ str| -> Option<String> {
+        let quote = text.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+        let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
+        (!inner.is_empty() && !inner.contains(quote)).then(|| inner.to_owned())
+    };
+    if let Some(both) = inner(argument).filter(|both| both.contains(['"', '\''])) {
+        return arguments(&both);
     }
+    let quoted = argument.chars().next().filter(|quote| matches!(quote, '"' | '\''));
+    let (path, query) = match quoted {
+        Some(quote) => argument[1..].split_once(quote).unwrap_or((&argument[1..], "")),
+        None => argument.split_once(char::is_whitespace).unwrap_or((argument, "")),
+    };
+    let query = query.trim();
+    (path.to_owned(), inner(query).unwrap_or_else(|| query.to_owned()))
+}
+
+/// The variables of a dotenv file, in its order; `${NAME}` is not replaced.
+fn dotenv(text: &str) -> Result<Value, String> {
+    let mut variables = super::value::Map::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let (name, value) = line
+            .split_once('=')
+            .or_else(|| line.split_once(": "))
+            .ok_or_else(|| format!("has no `=` in line {}", index + 1))?;
+        let value = value.trim();
+        let quoted = |quote: char| {
+            let inner = value.strip_prefix(quote)?;
+            inner.find(quote).map(|end| &inner[..end])
+        };
+        let value = match (quoted('\''), quoted('"')) {
+            (Some(text), _) => text.to_owned(),
+            (None, Some(text)) => text.replace("\\n", "\n"),
+            (None, None) => value.split(" #").next().unwrap_or_default().trim().to_owned(),
+        };
+        variables.insert(Arc::from(name.trim()), Value::text(&value));
+    }
+    Ok(Value::map(variables))
 }
 
 fn find(

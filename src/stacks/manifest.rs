@@ -6,9 +6,9 @@ use super::cache::StackCache;
 use super::error::StackError;
 use super::files::StackFiles;
 use super::include;
-use super::merge::{ListMergeStrategy, merge_into};
+use super::locals;
 use super::settings::StackSettings;
-use super::template::{self, Piece};
+use super::template::{self, Known};
 use super::value::{Function, Location, Map, Value};
 use super::yaml::{self, Document};
 
@@ -27,6 +27,26 @@ pub(super) struct Source {
     document: Option<Document>,
 }
 
+/// What an import gives the manifest that it imports.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Given {
+    pub(super) context: Arc<Map>,
+    pub(super) skip_templates: bool,
+    /// A value that the context lacks is no value, rather than one that the component may have.
+    pub(super) ignore_missing_values: bool,
+}
+
+impl Given {
+    fn known(&self) -> Known<'_> {
+        Known {
+            data: &self.context,
+            kept: (!self.context.is_empty()).then(|| Arc::clone(&self.context)),
+            is_all: self.ignore_missing_values,
+            keeps_what_waits: false,
+        }
+    }
+}
+
 /// Reads manifests, each file once.
 pub(super) struct ManifestReader<'a> {
     pub(super) files: &'a dyn StackFiles,
@@ -41,18 +61,14 @@ impl ManifestReader<'_> {
     }
 
     /// The manifest as its importer sees it; nothing where there is no such file.
-    pub(super) fn read(
-        &self,
-        path: &str,
-        context: &Map,
-        skip_templates: bool,
-    ) -> Result<Option<Manifest>, StackError> {
+    pub(super) fn read(&self, path: &str, given: &Given) -> Result<Option<Manifest>, StackError> {
         let Some(source) = self.source(path)? else { return Ok(None) };
         let file: Arc<str> = Arc::from(path);
-        let templates = self.settings.templates && !skip_templates;
+        let templates = self.settings.templates && !given.skip_templates;
         let document = match &source.document {
             Some(document) => document.clone(),
-            None => parse_filled_in(&source.text, context, templates, &file)?,
+            None if templates => parse_filled_in(&source.text, given, &file)?,
+            None => yaml::parse(&source.text, &file)?,
         };
         let sections = match document.value {
             Value::Map(sections) => Arc::unwrap_or_clone(sections),
@@ -62,7 +78,7 @@ impl ManifestReader<'_> {
                 return Err(StackError::Yaml { at: Location { file, line: 1, column: 1 }, message });
             }
         };
-        let mut sections = if templates { fill_in(sections, context, path)? } else { sections };
+        let mut sections = if templates { fill_in(sections, given, path)? } else { sections };
         // Locals are the file's own: nobody who imports it sees them.
         sections.shift_remove("locals");
         if source.text.contains(include::INCLUDE) {
@@ -80,7 +96,8 @@ impl ManifestReader<'_> {
         let text =
             self.files.read(path).map_err(|source| StackError::Read { path: path.to_owned(), source })?;
         let source = text.map(|text| {
-            let document = yaml::parse(&text, &Arc::from(path)).ok();
+            let document =
+                yaml::parse_with(&text, &Arc::from(path), &self.settings.template_delimiters.0).ok();
             Arc::new(Source { text, document })
         });
         let mut sources = self.cache.sources.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,157 +106,70 @@ impl ManifestReader<'_> {
 }
 
 /// Reads a text that becomes YAML only when its templates are filled in (`enabled: {{ .enabled }}`).
-fn parse_filled_in(
-    text: &str,
-    context: &Map,
-    templates: bool,
-    file: &Arc<str>,
-) -> Result<Document, StackError> {
-    let filled = if templates { template::substitute_text(text, context) } else { text.into() };
+fn parse_filled_in(text: &str, given: &Given, file: &Arc<str>) -> Result<Document, StackError> {
+    let known = Known { keeps_what_waits: true, ..given.known() };
+    let filled = template::fill_in_text(text, &known).map_err(|refusal| StackError::Unsupported {
+        what: refusal.what,
+        at: template::locate(text, refusal.offset, file),
+    })?;
     yaml::parse(&filled, file).map_err(|error| {
         let line = error.location().map_or(0, |at| at.line);
-        template_refusal(&filled, line, file).unwrap_or(error)
+        // A template that was left as it is may be what keeps the text from being YAML.
+        match filled.lines().nth(line.saturating_sub(1)) {
+            Some(line_text) if template::looks_like_template(line_text) => {
+                let what = format!(
+                    "the template in `{}` cannot be filled in here: it needs what neither the import's `context` \
+                     nor the file's `locals` set",
+                    line_text.trim()
+                );
+                let column = line_text.find("{{").unwrap_or(0) + 1;
+                let line = first_line_with(text, line_text).unwrap_or(line);
+                StackError::Unsupported { what, at: Location { file: Arc::clone(file), line, column } }
+            }
+            _ => error,
+        }
     })
 }
 
-/// The template that keeps a text from being YAML: one on the line of the error, or one that has a line to itself.
-fn template_refusal(text: &str, error_line: usize, file: &Arc<str>) -> Option<StackError> {
-    template::pieces(text).into_iter().find_map(|piece| {
-        let (written, offset) = match piece {
-            Piece::Other { written, offset } | Piece::Field { written, offset, .. } => (written, offset),
-            Piece::Text(_) | Piece::Quoted(_) => return None,
-        };
-        let at = template::locate(text, offset, file);
-        let line_start = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
-        let has_line_to_itself = text[line_start..offset].trim().is_empty();
-        (at.line == error_line || has_line_to_itself).then(|| StackError::Unsupported {
-            what: format!(
-                "the template `{}` cannot be filled in here: only plain field paths are supported, of values that \
-                 the import's `context` or the file's `locals` set",
-                written.lines().next().unwrap_or_default()
-            ),
-            at,
-        })
-    })
+/// Where a line of a filled in text stood before, if it is still the same.
+fn first_line_with(text: &str, line: &str) -> Option<usize> {
+    text.lines().position(|original| original == line).map(|index| index + 1)
 }
 
 /// Fills in the import's context and the file's locals.
-fn fill_in(sections: Map, context: &Map, path: &str) -> Result<Map, StackError> {
-    let locals = locals(&sections, path)?;
-    if locals.is_empty() {
-        return Ok(if context.is_empty() { sections } else { substitute_map(&sections, context) });
-    }
-    let mut data = context.clone();
-    data.insert(Arc::from("locals"), Value::map(resolve_locals(locals, &data, &sections)?));
+fn fill_in(sections: Map, given: &Given, path: &str) -> Result<Map, StackError> {
+    let Some(locals) = locals::resolve(&sections, &given.context, path)? else {
+        if given.context.is_empty() {
+            return Ok(sections);
+        }
+        return Ok(fill_in_map(&sections, &given.known(), &mut false));
+    };
+    let mut data = (*given.context).clone();
+    data.insert(Arc::from("locals"), Value::map(locals));
+    let kept = Arc::new(data.clone());
     // What has locals also sees the file's own sections, each one those before it.
-    for section in ["settings", "vars", "env"] {
-        if let Some(values) = sections.get(section) {
-            let values = template::substitute(values, &data);
-            data.insert(Arc::from(section), values);
+    let mut sections = sections;
+    for name in ["settings", "vars", "env"] {
+        if let Some(section) = sections.get_mut(name) {
+            let known = Known { data: &data, kept: Some(Arc::clone(&kept)), ..given.known() };
+            *section = template::fill_in(section, &known, &mut false);
+            data.insert(Arc::from(name), section.clone());
         }
     }
-    Ok(substitute_map(&sections, &data))
+    let mut waits = false;
+    let known = Known { data: &data, kept: Some(Arc::clone(&kept)), ..given.known() };
+    let filled = fill_in_map(&sections, &known, &mut waits);
+    if waits && given.context.is_empty() {
+        // A file that needs more than it knows is for the component to fill in, all of it by the component's sections.
+        return Ok(fill_in_map(&sections, &Known { data: &kept, ..known }, &mut waits));
+    }
+    Ok(filled)
 }
 
-fn substitute_map(sections: &Map, data: &Map) -> Map {
-    match template::substitute(&Value::map(sections.clone()), data) {
+fn fill_in_map(sections: &Map, known: &Known<'_>, waits: &mut bool) -> Map {
+    match template::fill_in(&Value::map(sections.clone()), known, waits) {
         Value::Map(sections) => Arc::unwrap_or_clone(sections),
         _ => Map::new(),
-    }
-}
-
-/// The locals of a file: its own and those of its kinds' sections.
-fn locals(sections: &Map, path: &str) -> Result<Map, StackError> {
-    let mut locals = Map::new();
-    let mut add = |section: Option<&Value>, name: String| match section {
-        None | Some(Value::Null) => Ok(()),
-        Some(Value::Map(section)) => {
-            merge_into(&mut locals, section, ListMergeStrategy::Replace);
-            Ok(())
-        }
-        Some(other) => Err(StackError::Section {
-            file: path.to_owned(),
-            section: name,
-            expected: "a map",
-            found: other.kind(),
-        }),
-    };
-    add(sections.get("locals"), "locals".to_owned())?;
-    for kind in ["terraform", "helmfile", "packer"] {
-        let section = sections.get(kind).and_then(Value::as_map).and_then(|kind| kind.get("locals"));
-        add(section, format!("{kind}.locals"))?;
-    }
-    Ok(locals)
-}
-
-/// Lets locals refer to each other, in any order.
-fn resolve_locals(mut locals: Map, context: &Map, sections: &Map) -> Result<Map, StackError> {
-    refuse_circles(&locals)?;
-    let mut data = context.clone();
-    for section in ["settings", "vars", "env"] {
-        if let Some(values) = sections.get(section) {
-            data.entry(Arc::from(section)).or_insert_with(|| values.clone());
-        }
-    }
-    // Each pass settles what refers to nothing but settled locals; functions are left to the component.
-    for _ in 0..locals.len() {
-        data.insert(Arc::from("locals"), Value::map(locals.clone()));
-        let next = substitute_map(&locals, &data);
-        if next == locals {
-            break;
-        }
-        locals = next;
-    }
-    Ok(locals)
-}
-
-/// Takes away locals that refer to nothing that is left, until nothing is left; else there is a circle.
-fn refuse_circles(locals: &Map) -> Result<(), StackError> {
-    let mut left: Vec<(&str, Vec<LocalReference<'_>>)> = Vec::new();
-    for (name, value) in locals {
-        let mut references = Vec::new();
-        collect_references(value, &mut references);
-        left.push((name, references));
-    }
-    loop {
-        let names: Vec<&str> = left.iter().map(|(name, _)| *name).collect();
-        left.retain(|(_, references)| references.iter().any(|reference| names.contains(&reference.name)));
-        match left.first() {
-            None => return Ok(()),
-            Some((_, references)) if left.len() == names.len() => {
-                let at = references.first().map(|reference| reference.at.clone());
-                let at = at.unwrap_or_else(|| Location { file: Arc::from(""), line: 1, column: 1 });
-                let message = "the locals refer to each other in a circle".to_owned();
-                return Err(StackError::Yaml { at, message });
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-/// A template's use of a local.
-struct LocalReference<'v> {
-    name: &'v str,
-    at: &'v Location,
-}
-
-fn collect_references<'v>(value: &'v Value, references: &mut Vec<LocalReference<'v>>) {
-    match value {
-        Value::Call(call) => match &call.argument {
-            Value::String(text) => {
-                for piece in template::pieces(text) {
-                    if let Piece::Field { path, .. } = piece
-                        && let ["locals", name, ..] = *path.as_slice()
-                    {
-                        references.push(LocalReference { name, at: &call.at });
-                    }
-                }
-            }
-            argument => collect_references(argument, references),
-        },
-        Value::List(items) => items.iter().for_each(|item| collect_references(item, references)),
-        Value::Map(map) => map.values().for_each(|value| collect_references(value, references)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -263,9 +193,14 @@ pub(super) fn nested_section<'m>(
                 let section = path[..=depth].join(".");
                 let what = match &call.function {
                     Function::Tag(tag) => {
-                        format!("the function `{tag}` cannot make up the section `{section}`")
+                        let written = call.to_json();
+                        let written = written.as_str().unwrap_or(tag);
+                        format!("the function `{written}` cannot make up the section `{section}`")
                     }
                     Function::Template => format!("a template cannot make up the section `{section}`"),
+                    Function::Merged(_) => {
+                        format!("a function cannot make up a part of the section `{section}`")
+                    }
                 };
                 return Err(StackError::Unsupported { what, at: call.at.clone() });
             }

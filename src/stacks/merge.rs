@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::value::{Call, Map, Value};
+use serde_json::Value as Json;
+
+use super::value::{Call, Function, Map, Value};
 
 /// What becomes of two lists at the same place: `settings.list_merge_strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,7 +66,7 @@ pub(super) fn merge_value(old: &mut Value, new: &Value, lists: ListMergeStrategy
         (Value::List(old), Value::List(new)) => merge_lists(Arc::make_mut(old), new, lists),
         (Value::List(items), Value::Call(call)) => match appended(call) {
             Some(more) => Arc::make_mut(items).extend_from_slice(more),
-            None => *old = new.clone(),
+            None => merge_later(old, new, lists),
         },
         (Value::Call(earlier), Value::Call(later)) => match (appended(earlier), appended(later)) {
             // Nothing to append to was found yet: what is to be appended grows.
@@ -73,7 +75,7 @@ pub(super) fn merge_value(old: &mut Value, new: &Value, lists: ListMergeStrategy
                 let call = Call { argument: Value::List(Arc::new(items)), ..(**later).clone() };
                 *old = Value::Call(Arc::new(call));
             }
-            _ => *old = new.clone(),
+            _ => merge_later(old, new, lists),
         },
         (Value::Call(earlier), Value::List(later)) => match appended(earlier) {
             Some(items) => {
@@ -81,9 +83,83 @@ pub(super) fn merge_value(old: &mut Value, new: &Value, lists: ListMergeStrategy
                 merge_lists(&mut items, later, lists);
                 *old = Value::List(Arc::new(items));
             }
-            None => *old = new.clone(),
+            None => merge_later(old, new, lists),
         },
+        (Value::Call(_), Value::Map(_)) | (Value::Map(_), Value::Call(_)) => merge_later(old, new, lists),
         _ => *old = new.clone(),
+    }
+}
+
+/// Keeps both values where what they give may have to be merged; otherwise the new one is taken.
+fn merge_later(old: &mut Value, new: &Value, lists: ListMergeStrategy) {
+    let may_merge = |value: &Value| match value {
+        Value::Map(_) | Value::List(_) => true,
+        Value::Call(call) => gives_anything(call),
+        _ => false,
+    };
+    let at = [&*old, new].into_iter().find_map(|value| match value {
+        Value::Call(call) => Some(call.at.clone()),
+        _ => None,
+    });
+    match at {
+        Some(at) if may_merge(old) && may_merge(new) => {
+            let layers = match &*old {
+                // What was to be merged in the same way is one with it.
+                Value::Call(call) if call.function == Function::Merged(lists) => {
+                    let layers = call.argument.as_list().unwrap_or_default();
+                    layers.iter().chain([new]).cloned().collect()
+                }
+                _ => vec![old.clone(), new.clone()],
+            };
+            let argument = Value::List(Arc::new(layers));
+            let call = Call { function: Function::Merged(lists), argument, at, context: None };
+            *old = Value::Call(Arc::new(call));
+        }
+        _ => *old = new.clone(),
+    }
+}
+
+/// Whether a call may give a map or a list. A template gives a text, and some functions are settled otherwise.
+fn gives_anything(call: &Call) -> bool {
+    const OTHERWISE: [&str; 5] = ["!unset", "!literal", "!repo-root", "!git.root", "!cwd"];
+    match &call.function {
+        Function::Template => false,
+        Function::Merged(_) => true,
+        Function::Tag(tag) => !OTHERWISE.contains(&&**tag),
+    }
+}
+
+/// Merges two computed values, the later one winning.
+pub(super) fn merge_json(earlier: Json, later: Json, lists: ListMergeStrategy) -> Json {
+    match (earlier, later) {
+        (Json::Object(mut earlier), Json::Object(later)) => {
+            for (key, new) in later {
+                match earlier.get_mut(&key) {
+                    Some(old) => *old = merge_json(old.take(), new, lists),
+                    None => drop(earlier.insert(key, new)),
+                }
+            }
+            Json::Object(earlier)
+        }
+        (Json::Array(mut earlier), Json::Array(later)) => match lists {
+            ListMergeStrategy::Replace => Json::Array(later),
+            ListMergeStrategy::Append => {
+                earlier.extend(later);
+                Json::Array(earlier)
+            }
+            ListMergeStrategy::Merge => {
+                let known = earlier.len();
+                for (index, new) in later.into_iter().enumerate() {
+                    if index >= known {
+                        earlier.push(new);
+                    } else if earlier[index].is_object() && new.is_object() {
+                        earlier[index] = merge_json(earlier[index].take(), new, lists);
+                    }
+                }
+                Json::Array(earlier)
+            }
+        },
+        (_, later) => later,
     }
 }
 

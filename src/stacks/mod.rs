@@ -3,8 +3,8 @@
 //! Manifests are read through [`StackFiles`], so that they can come from a directory or from a commit, and each
 //! file is parsed once however many stacks import it. [`StackReader`] gives stacks: one composed out of an import
 //! list, or all that the settings include. [`Describer`] puts a stack's components together. What is not
-//! supported (`!exec`, `!store`, Go template logic, remote imports) is refused by name and position, and only
-//! when a component that is selected needs it.
+//! supported (`!exec`, `!store`, template functions that ask the world, remote imports) is refused by name and
+//! position, and only when a component that is selected needs it.
 //!
 //! The way of a value: `yaml` reads it, `manifest` fills in an import's context, `import` merges files,
 //! `component` merges layers, `evaluate` computes functions and templates.
@@ -16,6 +16,7 @@ mod describe;
 mod error;
 mod evaluate;
 mod files;
+mod functions;
 mod generate;
 mod hcl;
 mod import;
@@ -23,11 +24,13 @@ mod include;
 mod inherit;
 mod integrations;
 mod listing;
+mod locals;
 mod manifest;
 mod merge;
 mod name;
 mod overrides;
 mod paths;
+mod query;
 mod scalar;
 mod settings;
 mod sources;
@@ -41,8 +44,9 @@ mod yaml;
 pub use cache::StackCache;
 pub use describe::{Describer, StackComponent};
 pub use error::StackError;
-pub use evaluate::{Functions, OutputRequest, Processing};
+pub use evaluate::Processing;
 pub use files::{DirectoryFiles, StackFiles};
+pub use functions::{Functions, OutputRequest};
 pub use generate::{BACKEND_FILE, PROVIDERS_FILE};
 pub use listing::{Filter, Listing};
 pub use merge::ListMergeStrategy;

@@ -27,6 +27,11 @@ pub struct StackSettings {
     pub templates: bool,
     /// `templates.settings.evaluations`: how often what comes out of a template is read as one again.
     pub template_evaluations: usize,
+    /// `templates.settings.delimiters`, left and right: what templates of components are written between. An import's
+    /// `context` and a file's `locals` are always filled in between `{{` and `}}`.
+    pub template_delimiters: (String, String),
+    /// `templates.settings.env`: variables that templates see before those that surround them.
+    pub template_env: BTreeMap<String, String>,
     /// `env`: variables of every component's environment.
     pub env: BTreeMap<String, Variable>,
     /// `components.<kind>`, by kind.
@@ -72,7 +77,7 @@ impl Variable {
                 function: Function::Tag(tag.as_str().into()),
                 argument: Value::text(argument),
                 at: at.clone(),
-                locals: None,
+                context: None,
             })),
         }
     }
@@ -99,6 +104,8 @@ impl Default for StackSettings {
             list_merge_strategy: ListMergeStrategy::default(),
             templates: true,
             template_evaluations: 1,
+            template_delimiters: ("{{".to_owned(), "}}".to_owned()),
+            template_env: BTreeMap::new(),
             env: BTreeMap::new(),
             kinds: BTreeMap::new(),
             workspaces_enabled: true,

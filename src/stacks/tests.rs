@@ -155,7 +155,7 @@ fn locals_are_the_files_own() {
     let circle = tree.with("deploy/dev.yaml", "locals: {a: '{{ .locals.b }}', b: '{{ .locals.a }}'}\n");
     assert_eq!(
         refusal(&circle, "dev", "app"),
-        "stacks/deploy/dev.yaml:1:13: the locals refer to each other in a circle"
+        "stacks/deploy/dev.yaml:1:13: the locals refer to each other in a circle: a → b → a"
     );
 }
 
@@ -400,3 +400,7 @@ fn workspaces_can_be_named() {
     assert_eq!(workspace(&format!("{pattern}, {template}"), ""), "w-t");
     assert_eq!(workspace("component: vpc", "http"), "default");
 }
+
+mod functions;
+mod locals;
+mod templates;

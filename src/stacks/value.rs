@@ -6,6 +6,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
+use super::merge::ListMergeStrategy;
+
 /// A mapping, in the order of the file.
 pub(super) type Map = IndexMap<Arc<str>, Value>;
 
@@ -29,8 +31,8 @@ pub(super) struct Call {
     /// The tagged node as if it had no tag, or the text of the template.
     pub(super) argument: Value,
     pub(super) at: Location,
-    /// The locals of the file, where it has some that the call may need.
-    pub(super) locals: Option<Arc<Map>>,
+    /// What the file alone knows and the call may need: its import's context and its `locals`.
+    pub(super) context: Option<Arc<Map>>,
 }
 
 /// What computes a [`Call`].
@@ -40,6 +42,8 @@ pub(super) enum Function {
     Tag(Box<str>),
     /// A text with `{{ … }}` in it.
     Template,
+    /// Layers of a value, some of which are functions: they are merged when it is known what those give.
+    Merged(ListMergeStrategy),
 }
 
 /// A place in a file of the repository.
@@ -104,7 +108,7 @@ impl Value {
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
             Self::Call(call) => match call.function {
-                Function::Tag(_) => "a YAML function",
+                Function::Tag(_) | Function::Merged(_) => "a YAML function",
                 Function::Template => "a template",
             },
         }
@@ -147,6 +151,9 @@ impl Call {
         let argument = self.argument.to_json();
         match (&self.function, &argument) {
             (Function::Template, _) => argument,
+            (Function::Merged(_), _) => {
+                self.argument.as_list().and_then(<[_]>::last).map_or(Json::Null, Value::to_json)
+            }
             (Function::Tag(tag), _) if **tag == *"!append" || **tag == *"!literal" => argument,
             (Function::Tag(tag), Json::String(text)) if text.is_empty() => Json::String(tag.to_string()),
             (Function::Tag(tag), Json::String(text)) => Json::String(format!("{tag} {text}")),

@@ -19,6 +19,9 @@ const MAX_DEPTH: usize = 100;
 /// How many values a manifest may stand for when all its aliases are written out.
 const MAX_VALUES: usize = 1_000_000;
 
+/// What templates begin with.
+const DELIMITER: &str = "{{";
+
 /// A manifest as it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Document {
@@ -29,6 +32,11 @@ pub(super) struct Document {
 
 /// Reads one YAML document; nothing at all is null.
 pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Document, StackError> {
+    parse_with(text, file, DELIMITER)
+}
+
+/// Likewise, where templates are also written with another left delimiter.
+pub(super) fn parse_with(text: &str, file: &Arc<str>, delimiter: &str) -> Result<Document, StackError> {
     let start = Location { file: Arc::clone(file), line: 1, column: 1 };
     if text.len() > MAX_BYTES {
         return Err(StackError::Yaml { at: start, message: format!("is larger than {MAX_BYTES} bytes") });
@@ -37,6 +45,7 @@ pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Document, StackError>
     let mut reader = Reader {
         events: Parser::new_from_str(text),
         file,
+        delimiter,
         anchors: HashMap::new(),
         values: 0,
         imports: Vec::new(),
@@ -48,6 +57,7 @@ pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Document, StackError>
 struct Reader<'a> {
     events: Parser<'a, StrInput<'a>>,
     file: &'a Arc<str>,
+    delimiter: &'a str,
     /// Anchored values, and how many values each stands for.
     anchors: HashMap<usize, (Value, usize)>,
     /// How many values were read, aliases written out.
@@ -115,7 +125,7 @@ impl<'a> Reader<'a> {
                 function: Function::Tag(tag.original().into()),
                 argument: value,
                 at: self.location(span),
-                locals: None,
+                context: None,
             })),
             None => value,
         };
@@ -130,13 +140,13 @@ impl<'a> Reader<'a> {
         if tag.is_some_and(is_function) {
             return Value::text(text.trim());
         }
-        if text.contains("{{") {
+        if text.contains(DELIMITER) || text.contains(self.delimiter) {
             let at = self.location(span);
             return Value::Call(Arc::new(Call {
                 function: Function::Template,
                 argument: Value::text(text),
                 at,
-                locals: None,
+                context: None,
             }));
         }
         let is_text = tag.is_some_and(|tag| tag.core_suffix() == Some("str") || tag.original() == "!");

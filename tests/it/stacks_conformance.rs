@@ -133,8 +133,8 @@ fn settings(atmos_yaml: &str) -> StackSettings {
     };
     StackSettings {
         base_path: config.stacks_directory(),
-        included_paths: config.stacks.included_paths.clone(),
-        excluded_paths: config.stacks.excluded_paths.clone(),
+        included_paths: config.stacks.included_paths.clone().unwrap_or(default.included_paths.clone()),
+        excluded_paths: config.stacks.excluded_paths.clone().unwrap_or(default.excluded_paths.clone()),
         name_pattern: config.stacks.name_pattern.clone(),
         name_template: config.stacks.name_template.clone(),
         inherit: Inherit {
@@ -150,6 +150,11 @@ fn settings(atmos_yaml: &str) -> StackSettings {
         env: config.env.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
         workspaces_enabled: config.terraform.workspaces_enabled.unwrap_or(default.workspaces_enabled),
         kinds: [ComponentKind::Terraform, ComponentKind::Helmfile].map(kind).into(),
+        template_delimiters: match &config.templates.delimiters {
+            Some([left, right]) => (left.clone(), right.clone()),
+            None => default.template_delimiters.clone(),
+        },
+        template_env: config.templates.env.clone(),
         ..default
     }
 }

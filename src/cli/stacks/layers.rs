@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::world::as_written;
 use crate::config::AtmosConfig;
 use crate::deployment::definition::Values;
 use crate::deployment::stack_layer::{
@@ -213,7 +212,9 @@ impl Functions for Answers<'_> {
     }
 
     fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Value, String> {
-        let KnownOutputs::Of(known) = self.request.outputs else { return Ok(as_written(request)) };
+        let KnownOutputs::Of(known) = self.request.outputs else {
+            return Err("outputs are only known when a component runs".to_owned());
+        };
         let deployment = self.request.deployment;
         let target = self.request.target;
         if request.stack != stack_name(self.request) && request.stack != target.as_str() {
@@ -229,10 +230,8 @@ impl Functions for Answers<'_> {
             self.lack(Lacking::Outputs(component.clone()));
             return Err(format!("the outputs of {component} are not known"));
         };
-        let mut path = request.output.trim_start_matches('.').split('.');
-        let first = path.next().and_then(|name| outputs.get(name));
-        let value = path.try_fold(first, |value, name| Some(value?.get(name))).flatten();
-        value.cloned().ok_or_else(|| {
+        let value = outputs.get(request.output).cloned();
+        value.or(request.has_default.then_some(Value::Null)).ok_or_else(|| {
             self.lack(Lacking::Output(component.clone()));
             format!(
                 "{component} has no output {} on {target}: it is sensitive, or not there before the component \
@@ -240,6 +239,10 @@ impl Functions for Answers<'_> {
                 request.output
             )
         })
+    }
+
+    fn shows_outputs_as_written(&self) -> bool {
+        !matches!(self.request.outputs, KnownOutputs::Of(_))
     }
 }
 

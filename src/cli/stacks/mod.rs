@@ -20,8 +20,9 @@ pub use layers::ImportedStacks;
 pub use world::{World, environment_of};
 
 /// What stacks can use beside values.
-const SUPPORTED: &str = "Supported are !env, !include, !append, !unset, !literal, !repo-root, !terraform.output and \
-                         templates of plain field paths such as {{ .vars.stage }}";
+const SUPPORTED: &str = "Supported are !env, !include, !append, !unset, !literal, !template, !repo-root, !labels, !tags, \
+                         !terraform.output, !terraform.state and Go templates with the functions of Sprig that depend \
+                         on nothing but their arguments";
 
 /// The settings of `atmos.yaml` that stacks depend on.
 #[must_use]
@@ -71,6 +72,11 @@ pub fn settings(config: &AtmosConfig) -> StackSettings {
             .into_iter()
             .chain(others)
             .collect(),
+        template_delimiters: match &config.templates.delimiters {
+            Some([left, right]) if !left.is_empty() && !right.is_empty() => (left.clone(), right.clone()),
+            _ => default.template_delimiters.clone(),
+        },
+        template_env: config.templates.env.clone(),
         workspaces_enabled: config.terraform.workspaces_enabled.unwrap_or(default.workspaces_enabled),
         workspace_prefix_separator: config
             .terraform

@@ -22,15 +22,13 @@ impl Functions for World {
         self.repository_root.clone()
     }
 
-    fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Value, String> {
-        Ok(as_written(request))
+    fn terraform_output(&self, _: &OutputRequest<'_>) -> Result<Value, String> {
+        Err("outputs are only known when a component runs".to_owned())
     }
-}
 
-/// A call as people write it: what it gives is known only when the component runs.
-pub(super) fn as_written(request: &OutputRequest<'_>) -> Value {
-    let OutputRequest { component, stack, output } = request;
-    Value::String(format!("!terraform.output {component} {stack} {output}"))
+    fn shows_outputs_as_written(&self) -> bool {
+        true
+    }
 }
 
 /// The variables of an environment that are text.

@@ -1,0 +1,161 @@
+//! Texts.
+
+use serde_json::Value as Json;
+
+use super::super::print::quoted;
+use super::{Outcome, any_text, exactly, index_of, integer_of, printf, text_of};
+
+/// How long a repeated or indented text may become.
+const MAX_TEXT: usize = 1 << 20;
+
+pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
+    Some(match name {
+        "printf" => printf::printf(arguments).map(Json::String),
+        "print" => Ok(Json::String(printed(arguments))),
+        "println" => Ok(Json::String(joined(arguments, " ") + "\n")),
+        "upper" => of_text(arguments, str::to_uppercase),
+        "lower" => of_text(arguments, str::to_lowercase),
+        "title" => of_text(arguments, title),
+        "untitle" => of_text(arguments, untitle),
+        "trim" => of_text(arguments, |text| text.trim().to_owned()),
+        "nospace" => of_text(arguments, |text| text.split_whitespace().collect()),
+        "quote" => Ok(Json::String(each(arguments, |text| quoted(&text)))),
+        "squote" => Ok(Json::String(each(arguments, |text| format!("'{text}'")))),
+        "cat" => Ok(Json::String(each(arguments, |text| text))),
+        "toString" => exactly(arguments).map(|[value]| Json::String(any_text(value))),
+        "trimAll" | "trimall" => {
+            of_two(arguments, |cut, text| text.trim_matches(|letter| cut.contains(letter)).to_owned())
+        }
+        "trimPrefix" => of_two(arguments, |start, text| text.strip_prefix(start).unwrap_or(text).to_owned()),
+        "trimSuffix" => of_two(arguments, |end, text| text.strip_suffix(end).unwrap_or(text).to_owned()),
+        "contains" => test(arguments, |part, text| text.contains(part)),
+        "hasPrefix" => test(arguments, |start, text| text.starts_with(start)),
+        "hasSuffix" => test(arguments, |end, text| text.ends_with(end)),
+        "replace" => replace(arguments),
+        "repeat" => repeat(arguments),
+        "substr" => substr(arguments),
+        "trunc" => trunc(arguments),
+        "indent" => indent(arguments),
+        "nindent" => indent(arguments).map(|text| Json::String(format!("\n{}", any_text(&text)))),
+        _ => return None,
+    })
+}
+
+fn of_text(arguments: &[Json], change: impl Fn(&str) -> String) -> Outcome {
+    let [text] = exactly(arguments)?;
+    Ok(Json::String(change(text_of(text)?)))
+}
+
+fn of_two(arguments: &[Json], change: impl Fn(&str, &str) -> String) -> Outcome {
+    let [one, text] = exactly(arguments)?;
+    Ok(Json::String(change(text_of(one)?, text_of(text)?)))
+}
+
+fn test(arguments: &[Json], holds: impl Fn(&str, &str) -> bool) -> Outcome {
+    let [one, text] = exactly(arguments)?;
+    Ok(Json::Bool(holds(text_of(one)?, text_of(text)?)))
+}
+
+/// What there is of the arguments, with a blank between.
+fn each(arguments: &[Json], show: impl Fn(String) -> String) -> String {
+    let there = arguments.iter().filter(|value| !value.is_null());
+    there.map(|value| show(any_text(value))).collect::<Vec<_>>().join(" ")
+}
+
+fn joined(arguments: &[Json], between: &str) -> String {
+    arguments.iter().map(any_text).collect::<Vec<_>>().join(between)
+}
+
+/// With a blank between what is not a text, as Go prints.
+fn printed(arguments: &[Json]) -> String {
+    let mut text = String::new();
+    let mut after_text = true;
+    for argument in arguments {
+        if !after_text && !argument.is_string() {
+            text.push(' ');
+        }
+        text.push_str(&any_text(argument));
+        after_text = argument.is_string();
+    }
+    text
+}
+
+fn title(text: &str) -> String {
+    let mut titled = String::with_capacity(text.len());
+    let mut begins = true;
+    for letter in text.chars() {
+        if begins && letter.is_alphabetic() {
+            titled.extend(letter.to_uppercase());
+        } else {
+            titled.push(letter);
+        }
+        begins = !(letter.is_alphanumeric() || letter == '_' || letter == '\'');
+    }
+    titled
+}
+
+fn untitle(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut begins = true;
+    for letter in text.chars() {
+        if begins {
+            plain.extend(letter.to_lowercase());
+        } else {
+            plain.push(letter);
+        }
+        begins = letter.is_whitespace();
+    }
+    plain
+}
+
+fn replace(arguments: &[Json]) -> Outcome {
+    let [old, new, text] = exactly(arguments)?;
+    let (old, new, text) = (text_of(old)?, text_of(new)?, text_of(text)?);
+    if text.matches(old).count().saturating_mul(new.len()) > MAX_TEXT {
+        return Err(format!("makes a text longer than {MAX_TEXT} bytes"));
+    }
+    Ok(Json::String(text.replace(old, new)))
+}
+
+fn repeat(arguments: &[Json]) -> Outcome {
+    let [count, text] = exactly(arguments)?;
+    let (count, text) = (index_of(count)?, text_of(text)?);
+    if text.len().saturating_mul(count) > MAX_TEXT {
+        return Err(format!("makes a text longer than {MAX_TEXT} bytes"));
+    }
+    Ok(Json::String(text.repeat(count)))
+}
+
+/// The letters from `start` to before `end`; a negative `start` means the beginning, a negative `end` the end.
+fn substr(arguments: &[Json]) -> Outcome {
+    let [start, end, text] = exactly(arguments)?;
+    let text = text_of(text)?;
+    let start = usize::try_from(integer_of(start)?).unwrap_or(0).min(text.len());
+    let end = usize::try_from(integer_of(end)?).unwrap_or(text.len()).min(text.len());
+    part(text, start, end)
+}
+
+/// The first letters of a text, or the last ones where the count is negative.
+fn trunc(arguments: &[Json]) -> Outcome {
+    let [count, text] = exactly(arguments)?;
+    let text = text_of(text)?;
+    let count = integer_of(count)?;
+    let size = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX).min(text.len());
+    if count < 0 { part(text, text.len() - size, text.len()) } else { part(text, 0, size) }
+}
+
+fn part(text: &str, start: usize, end: usize) -> Outcome {
+    let part = text.get(start..end.max(start)).ok_or("would cut a letter in two")?;
+    Ok(Json::from(part))
+}
+
+fn indent(arguments: &[Json]) -> Outcome {
+    let [width, text] = exactly(arguments)?;
+    let (width, text) = (index_of(width)?, text_of(text)?);
+    let lines = text.matches('\n').count() + 1;
+    if width.saturating_mul(lines) > MAX_TEXT {
+        return Err(format!("makes a text longer than {MAX_TEXT} bytes"));
+    }
+    let blanks = " ".repeat(width);
+    Ok(Json::String(format!("{blanks}{}", text.replace('\n', &format!("\n{blanks}")))))
+}
