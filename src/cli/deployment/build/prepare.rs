@@ -58,6 +58,9 @@ pub(super) fn prepare<'r>(
         reachable(context, &ledger)?;
     }
     let (commit, branch) = commit_of(context, repository, &ledger, args.git_sha.as_deref(), args.plan)?;
+    if !args.plan && !args.skip_push {
+        ledger.check_signing(&commit)?;
+    }
     let deployment = definition_at(context, repository, project, &args.deployment, &commit, &target)?;
     let mut wanted = Vec::new();
     for reference in &args.component {
