@@ -123,6 +123,7 @@ impl Surroundings<'_> {
             directory: directory.to_owned(),
             environment,
             timeout: Some(LONGEST),
+            input: Vec::new(),
             stdout,
         };
         let supervision = Supervision { log: self.log, masks: self.masks, cancellation: self.cancellation };
