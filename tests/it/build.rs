@@ -190,12 +190,26 @@ fn what_is_missing_is_said_before_anything_is_built() {
     let mut environment = TestEnvironment::new();
     images(&mut environment);
     let (checkout, _remote) = checkout(&environment);
+    // Git, and no engine.
+    let programs = environment.path("programs");
+    std::fs::create_dir(&programs).unwrap();
+    for program in ["git", "sh"] {
+        let found =
+            environment.command("sh", &checkout.path).args(["-c", "command -v \"$0\"", program]).output();
+        let found = String::from_utf8(found.unwrap().stdout).unwrap();
+        std::os::unix::fs::symlink(found.trim(), programs.join(program)).unwrap();
+    }
+    let path = programs.to_str().unwrap();
     let build = |variables: &[(&str, &str)]| {
         checkout.atmos_with("deployment build payment-service --target dev", variables)
     };
     build(&[("ATMOS_CONTAINER_ENGINE", "podman-that-is-not-there")])
         .refused(2, "it can be docker, buildah or podman");
-    build(&[("ATMOS_CONTAINER_ENGINE", ""), ("PATH", "/nonexistent")]).exited(1);
+    build(&[("ATMOS_CONTAINER_ENGINE", "podman"), ("PATH", path)])
+        .refused(2, "ATMOS_CONTAINER_ENGINE asks for podman, which is not on PATH");
+    build(&[("ATMOS_CONTAINER_ENGINE", ""), ("PATH", path)])
+        .refused(2, "there is no container engine on PATH: docker with buildx, buildah or podman");
+    assert!(!environment.path("engine.log").exists());
     checkout.git(&["rm", "--quiet", "services/api/Dockerfile"]);
     checkout.commit("Without a Dockerfile");
     if std::process::Command::new("nixpacks").arg("--version").output().is_err() {
