@@ -2,6 +2,7 @@
 //!
 //! What is built is a checkout of a commit. Nothing is read from the process; what children print goes to a sink.
 
+mod attestation;
 mod engine;
 mod error;
 mod provenance;
@@ -19,6 +20,7 @@ use crate::component::process::{self, Invocation, StdoutUse, Supervision};
 use crate::component::{Environment, LogSink, Masks};
 use crate::deployment::build_report::BuildStep;
 
+pub use attestation::{SigningError, SigningKey};
 pub use engine::{Engine, EngineKind};
 pub use error::{BuildError, EngineError};
 pub use provenance::{Provenance, statement};
@@ -121,6 +123,7 @@ impl Surroundings<'_> {
             directory: directory.to_owned(),
             environment,
             timeout: Some(LONGEST),
+            input: Vec::new(),
             stdout,
         };
         let supervision = Supervision { log: self.log, masks: self.masks, cancellation: self.cancellation };

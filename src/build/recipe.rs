@@ -27,6 +27,8 @@ pub struct Recipe {
     pub arguments: BTreeMap<String, String>,
     /// What wrote it.
     pub builder: String,
+    /// What it follows from, as nixpacks prints it.
+    pub plan: Option<serde_json::Value>,
 }
 
 /// What is read of the plan that nixpacks prints.
@@ -75,6 +77,7 @@ impl Builder for OwnDockerfile {
             context: source.to_owned(),
             arguments: build.settings.arguments.clone(),
             builder: DOCKERFILE.to_owned(),
+            plan: None,
         })
     }
 }
@@ -100,6 +103,7 @@ impl Builder for Nixpacks {
             .run("nixpacks", program.clone(), plan, source, StdoutUse::Data, &no_backtrace)
             .await
             .map_err(failed())?;
+        let printed: Option<serde_json::Value> = serde_json::from_slice(&plan).ok();
         let plan: Plan = serde_json::from_slice(&plan).unwrap_or_default();
         let out = build.scratch.join("nixpacks");
         // The cache would otherwise be named after the folder, which is another one every time.
@@ -121,6 +125,7 @@ impl Builder for Nixpacks {
             context: source.to_owned(),
             arguments: plan.variables,
             builder: String::from_utf8_lossy(&version).trim().to_owned(),
+            plan: printed,
         })
     }
 }

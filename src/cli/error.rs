@@ -356,6 +356,10 @@ impl From<LedgerError> for CommandError {
             LedgerError::LockLost(_) => Self::new(exit::LOCKED, "lock_lost", message),
             LedgerError::NoteUnreadable { .. } => Self::new(exit::FAILED, "note_unreadable", message)
                 .hint(Hint::note("Somebody wrote it with other tools; `git notes --ref=… show` prints it")),
+            LedgerError::NotSigned(_) => Self::new(exit::USAGE, "not_signed", message).hint(Hint::command(
+                "To see with what git would sign",
+                "git config --get-regexp '^(user.signingkey|gpg\\.)'",
+            )),
             LedgerError::NoteTooLarge(_) => Self::new(exit::FAILED, "note_too_large", message),
         }
     }

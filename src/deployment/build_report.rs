@@ -47,6 +47,8 @@ pub struct ComponentBuild {
     pub error: Option<String>,
     /// The recipe of a dry run.
     pub recipe: Option<String>,
+    /// What the recipe of a dry run follows from, where its builder says so.
+    pub plan: Option<serde_json::Value>,
 }
 
 impl ComponentBuild {

@@ -17,6 +17,7 @@ mod ref_files;
 pub mod refs;
 pub mod repository;
 pub mod shallow;
+pub mod signing;
 pub mod transport;
 pub mod tree;
 

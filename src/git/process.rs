@@ -144,6 +144,12 @@ impl Git {
         git
     }
 
+    /// Another repository, whose objects are those of this one.
+    pub(super) fn elsewhere(&self, repository: &Path, objects: &Path, settings: Vec<String>) -> Self {
+        let git = Self { repository: repository.to_owned(), work_tree: None, ..self.clone() };
+        git.with_objects_in(objects, settings)
+    }
+
     /// The caller's environment as git gets it.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);

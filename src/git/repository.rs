@@ -50,6 +50,8 @@ struct Settings {
     user_email: Option<String>,
     /// Where refs are kept, if not in files.
     ref_storage: Option<String>,
+    /// What `tag.gpgSign` says.
+    sign_tags: Option<String>,
 }
 
 /// Who writes into the repository, from git's configuration and environment.
@@ -209,6 +211,25 @@ impl Repository {
             .is_ok_and(|settings| settings.ref_storage.as_ref().is_none_or(|storage| storage == "files"))
     }
 
+    /// Whether annotated tags are to be signed: `tag.gpgSign`, in a file or in the environment.
+    #[must_use]
+    pub fn signs_tags(&self) -> bool {
+        let in_environment = self.environment.iter().filter_map(|(name, key)| {
+            let number = name.to_str()?.strip_prefix("GIT_CONFIG_KEY_")?;
+            key.to_str()?.eq_ignore_ascii_case("tag.gpgsign").then_some(number)
+        });
+        // The last one counts, as in git.
+        let last = in_environment.max_by_key(|number| number.parse::<u32>().unwrap_or_default());
+        let value = last.map(|number| format!("GIT_CONFIG_VALUE_{number}"));
+        let value = value.and_then(|value| {
+            let (_, value) = self.environment.iter().find(|(name, _)| *name == *value)?;
+            value.to_str().map(str::to_owned)
+        });
+        let in_file = || self.settings().ok()?.sign_tags.clone();
+        let value = value.or_else(in_file).unwrap_or_default().to_ascii_lowercase();
+        ["true", "yes", "on", "1"].contains(&value.as_str())
+    }
+
     /// What git is configured with.
     fn settings(&self) -> Result<&Settings, RepositoryError> {
         if let Some(settings) = self.settings.get() {
@@ -247,7 +268,13 @@ impl Repository {
 impl Settings {
     /// Picks out what is needed. Walking through a [`git2::Config`], or asking it for a value, reads every file anew.
     fn read(configuration: &git2::Config) -> Result<Self, git2::Error> {
-        let mut settings = Self { remotes: Vec::new(), user_name: None, user_email: None, ref_storage: None };
+        let mut settings = Self {
+            remotes: Vec::new(),
+            user_name: None,
+            user_email: None,
+            ref_storage: None,
+            sign_tags: None,
+        };
         let mut entries = configuration.entries(None)?;
         while let Some(entry) = entries.next() {
             let entry = entry?;
@@ -258,6 +285,8 @@ impl Settings {
                 "user.name" => settings.user_name = value(),
                 "user.email" => settings.user_email = value(),
                 "extensions.refstorage" => settings.ref_storage = value(),
+                // A name without a value stands for true.
+                "tag.gpgsign" => settings.sign_tags = value().or_else(|| Some("true".to_owned())),
                 _ => {
                     let remote = name.strip_prefix("remote.").and_then(|name| name.strip_suffix(".url"));
                     settings.remotes.extend(

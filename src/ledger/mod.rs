@@ -32,10 +32,11 @@ use jiff::Timestamp;
 
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::{
-    CommitId, ComponentName, DeploymentName, NoteNamespace, Record, RecordId, TargetName,
+    CommitId, ComponentName, DeploymentName, NoteNamespace, ObjectId, Record, RecordId, TargetName,
 };
 use crate::git::objects::ObjectError;
 use crate::git::repository::{Repository, RepositoryError};
+use crate::git::signing::NewTag;
 use crate::git::{GitError, ObjectStore};
 
 pub use codec::BuildImage;
@@ -74,6 +75,9 @@ pub enum LedgerError {
     /// Earlier records of the same run have not arrived, and order matters.
     #[error("earlier records of this run have to be published first")]
     Deferred,
+    /// Records are to be signed, and cannot be.
+    #[error("records are to be signed (tag.gpgSign), and cannot be: {0}")]
+    NotSigned(#[source] GitError),
     #[error("the note has {} MB; notes of more than 50 MB belong into other storage", .0 / 1_000_000)]
     NoteTooLarge(usize),
     /// What is noted there already cannot be united with what is to be added, and is never overwritten.
@@ -190,8 +194,37 @@ impl<'r> Ledger<'r> {
             sequence,
         };
         let message = codec::encode_record(&record);
-        let (commit, signature) = (&record.commit.0, self.signature());
-        let object = self.objects.write_tag(commit, "commit", &id.tag_name(), &signature, &message)?;
+        let object = self.write_tag(&record.commit, &id.tag_name(), &message)?;
         Ok(LedgerRecord { id, object, record })
+    }
+
+    /// Writes the tag object of a record that stays. No ref is made.
+    ///
+    /// Git's own `tag.gpgSign` says whether it is signed. What has happened is recorded all the same where that does not
+    /// work any more: [`Self::check_signing`] has found it working before.
+    fn write_tag(&self, commit: &CommitId, name: &str, message: &str) -> Result<ObjectId, LedgerError> {
+        if self.repository.signs_tags() {
+            match self.write_signed_tag(commit, name, message) {
+                Ok(object) => return Ok(object),
+                Err(error) => self.warn(format!("the record {name} is not signed: {error}")),
+            }
+        }
+        Ok(self.objects.write_tag(&commit.0, "commit", name, &self.signature(), message)?)
+    }
+
+    fn write_signed_tag(&self, commit: &CommitId, name: &str, message: &str) -> Result<ObjectId, GitError> {
+        let (writer, mail) = &self.options.writer;
+        let tag =
+            NewTag { commit: &commit.0, name, message, tagger: (writer, mail), time: self.now().as_second() };
+        self.repository.write_signed_tag(tag, self.options.write_limit)
+    }
+
+    /// Finds out whether records can be signed, where they are to be, before there is anything to record.
+    pub fn check_signing(&self, commit: &CommitId) -> Result<(), LedgerError> {
+        if !self.repository.signs_tags() {
+            return Ok(());
+        }
+        let attempt = self.write_signed_tag(commit, "atmos/signature", "Can records be signed?\n");
+        attempt.map(drop).map_err(LedgerError::NotSigned)
     }
 }

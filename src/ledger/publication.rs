@@ -128,8 +128,7 @@ impl Ledger<'_> {
         let builds = publication.builds.iter().map(|build| {
             let name = format!("atmos/builds/{}", build.id());
             let message = codec::encode_build(build);
-            let object =
-                self.objects.write_tag(&build.commit.0, "commit", &name, &self.signature(), &message)?;
+            let object = self.write_tag(&build.commit, &name, &message)?;
             Ok((build_ref(&build.id()), object))
         });
         builds.collect()

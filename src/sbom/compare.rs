@@ -64,7 +64,7 @@ pub fn compare(from: &Bom, to: &Bom) -> SbomComparison {
     let components = names.into_iter().filter_map(|name| {
         let (from, older) = before.get(name).unwrap_or(&nothing);
         let (to, newer) = after.get(name).unwrap_or(&nothing);
-        let dependencies = changes(older, newer);
+        let dependencies = version_changes(older, newer);
         // A commit is not what a component is made of: without other dependencies nothing has changed.
         let image =
             |version: &Option<String>| version.clone().filter(|version| version.starts_with("sha256:"));
@@ -75,7 +75,9 @@ pub fn compare(from: &Bom, to: &Bom) -> SbomComparison {
     SbomComparison { components: components.collect() }
 }
 
-fn changes(older: &[Dependency], newer: &[Dependency]) -> Vec<VersionChange> {
+/// Compares what a component is made of: what comes, goes or changes its version, by name.
+#[must_use]
+pub fn version_changes(older: &[Dependency], newer: &[Dependency]) -> Vec<VersionChange> {
     let versions = |dependencies: &[Dependency]| {
         let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for dependency in dependencies {

@@ -19,7 +19,7 @@ mod terraform;
 mod unite;
 
 pub use attach::as_component;
-pub use compare::{ComponentChange, SbomComparison, VersionChange, compare};
+pub use compare::{ComponentChange, SbomComparison, VersionChange, compare, version_changes};
 pub use deployment_bom::{Bill, BilledComponent, select};
 pub use document::{Bom, DocumentError, FORMAT};
 pub use files::ReadError;

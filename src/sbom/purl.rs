@@ -8,6 +8,8 @@ pub(super) fn package(kind: &str, name: &str, version: Option<&str>) -> Option<S
         Some((namespace, name)) => (Some(namespace), name),
         None => (None, name),
     };
+    // Go's rule, of which the library keeps the half that is about namespaces.
+    let name = if kind == "golang" { name.to_ascii_lowercase() } else { name.to_owned() };
     let mut purl = PackageUrl::new(kind, name).ok()?;
     if let Some(namespace) = namespace {
         purl.with_namespace(namespace).ok()?;
@@ -50,6 +52,8 @@ mod tests {
         assert_eq!(package("npm", "@babel/core", Some("7.0.0")).unwrap(), "pkg:npm/%40babel/core@7.0.0");
         let go = package("golang", "github.com/gin-gonic/gin", Some("v1.9.1")).unwrap();
         assert_eq!(go, "pkg:golang/github.com/gin-gonic/gin@v1.9.1");
+        let go = package("golang", "github.com/MakeNowJust/shurcooL-x", Some("v1")).unwrap();
+        assert_eq!(go, "pkg:golang/github.com/makenowjust/shurcool-x@v1");
         assert_eq!(
             package("pypi", "Typing_Extensions", Some("4.9")).unwrap(),
             "pkg:pypi/typing-extensions@4.9"

@@ -73,7 +73,21 @@ fn files_that_are_not_what_they_should_be_are_refused() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let before = remote.snapshot();
+    let levels = (1..=9_u8).map(|level| {
+        let inner = format!("&l{};", level - 1).repeat(10);
+        format!("<!ENTITY l{level} \"{inner}\">")
+    });
+    let entities = format!("<!DOCTYPE x [<!ENTITY l0 \"lol\">{}]>", levels.collect::<String>());
+    let bomb = format!("{entities}<testsuite name=\"&l9;\"><testcase name=\"&l9;\"/></testsuite>");
     for (namespace, content, message) in [
+        ("test-results", bomb.as_str(), "unrecognized entity"),
+        ("test-results", "<testsuite><testcase", "it is not a JUnit report"),
+        ("scan-results", "{\"version\": \"2.1.0\", \"runs\": [{\"results\": 1}]}", "SARIF"),
+        (
+            "sbom",
+            "{\"bomFormat\": \"CycloneDX\", \"components\": 1}",
+            "its components are not what CycloneDX has there",
+        ),
         ("sbom", "<bom/>", "it is not JSON"),
         ("sbom", "{\"spdxVersion\": \"SPDX-2.3\"}", "it is SPDX"),
         ("test-results", "{}", "it is not a JUnit report"),

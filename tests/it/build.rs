@@ -2,9 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::support::{Checkout, Remote, TestEnvironment};
+use crate::support::{Checkout, Remote, TestEnvironment, has_tool};
 
 /// A registry that nobody answers for: what it has cannot be known.
 const REGISTRY: &str = "127.0.0.1:9";
@@ -188,12 +190,26 @@ fn what_is_missing_is_said_before_anything_is_built() {
     let mut environment = TestEnvironment::new();
     images(&mut environment);
     let (checkout, _remote) = checkout(&environment);
+    // Git, and no engine.
+    let programs = environment.path("programs");
+    std::fs::create_dir(&programs).unwrap();
+    for program in ["git", "sh"] {
+        let found =
+            environment.command("sh", &checkout.path).args(["-c", "command -v \"$0\"", program]).output();
+        let found = String::from_utf8(found.unwrap().stdout).unwrap();
+        std::os::unix::fs::symlink(found.trim(), programs.join(program)).unwrap();
+    }
+    let path = programs.to_str().unwrap();
     let build = |variables: &[(&str, &str)]| {
         checkout.atmos_with("deployment build payment-service --target dev", variables)
     };
     build(&[("ATMOS_CONTAINER_ENGINE", "podman-that-is-not-there")])
         .refused(2, "it can be docker, buildah or podman");
-    build(&[("ATMOS_CONTAINER_ENGINE", ""), ("PATH", "/nonexistent")]).exited(1);
+    build(&[("ATMOS_CONTAINER_ENGINE", "podman"), ("PATH", path)])
+        .refused(2, "ATMOS_CONTAINER_ENGINE asks for podman, which is not on PATH");
+    build(&[("ATMOS_CONTAINER_ENGINE", ""), ("PATH", path)])
+        .refused(2, "there is no container engine on PATH: docker with buildx, buildah or podman");
+    assert!(!environment.path("engine.log").exists());
     checkout.git(&["rm", "--quiet", "services/api/Dockerfile"]);
     checkout.commit("Without a Dockerfile");
     if std::process::Command::new("nixpacks").arg("--version").output().is_err() {
@@ -206,6 +222,80 @@ fn what_is_missing_is_said_before_anything_is_built() {
     checkout
         .atmos("deployment test payment-service --target dev")
         .refused(1, "no image of api was built of commit");
+}
+
+#[test]
+fn provenance_is_signed_where_there_is_a_key() {
+    let mut environment = TestEnvironment::new();
+    images(&mut environment);
+    let (checkout, remote) = checkout(&environment);
+    let head = checkout.head();
+    let openssl = |line: &str| {
+        let mut command = environment.command("openssl", &environment.path(""));
+        command.args(line.split(' ')).output().is_ok_and(|output| output.status.success())
+    };
+    if !has_tool("openssl", openssl("version")) {
+        return;
+    }
+    let keys = [
+        (
+            "ecparam -name prime256v1 -genkey -noout",
+            "dgst -sha256 -verify public.pem -signature signature signed",
+        ),
+        (
+            "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256",
+            "dgst -sha256 -verify public.pem -signature signature signed",
+        ),
+        (
+            "genpkey -algorithm ED25519",
+            "pkeyutl -verify -pubin -inkey public.pem -rawin -sigfile signature -in signed",
+        ),
+    ];
+    for (number, (make, verify)) in keys.into_iter().enumerate() {
+        assert!(openssl(&format!("{make} -out private.pem")));
+        assert!(openssl("pkey -in private.pem -pubout -out public.pem"));
+        // As a file, and as it is.
+        let file = environment.path("private.pem");
+        let pem = std::fs::read_to_string(&file).unwrap();
+        let key = if number == 0 { file.to_str().unwrap() } else { &pem };
+        let line =
+            format!("deployment build payment-service --target dev --component api --context n={number}");
+        checkout
+            .atmos_with(&line, &[("ATMOS_PROVENANCE_KEY", key), ("ENGINE_DO", "env > \"$ENGINE_LOG.env\"")])
+            .succeeded();
+        let seen = std::fs::read_to_string(environment.path("engine.log.env")).unwrap();
+        assert!(!seen.contains("PROVENANCE_KEY"), "{seen}");
+        let note = remote.git(&["notes", "--ref=atmos/payment-service/provenance", "show", &head]);
+        let envelopes: Vec<Value> = note.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(envelopes.len(), number + 1);
+        // The one of this key: the others do not verify.
+        let verified = envelopes.iter().filter(|envelope| {
+            let decoded = |value: &Value| STANDARD.decode(value.as_str().unwrap()).unwrap();
+            let statement = decoded(&envelope["payload"]);
+            let mut signed =
+                format!("DSSEv1 28 application/vnd.in-toto+json {} ", statement.len()).into_bytes();
+            signed.extend(&statement);
+            std::fs::write(environment.path("signed"), signed).unwrap();
+            std::fs::write(environment.path("signature"), decoded(&envelope["signatures"][0]["sig"]))
+                .unwrap();
+            let statement: Value = serde_json::from_slice(&statement).unwrap();
+            assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
+            openssl(verify)
+        });
+        assert_eq!(verified.count(), 1, "{make}");
+    }
+    let before = remote.snapshot();
+    for unusable in
+        ["private.pem.that.is.not.there", "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----"]
+    {
+        let run = checkout.atmos_with(
+            "deployment build payment-service --target dev --context n=9",
+            &[("ATMOS_PROVENANCE_KEY", unusable)],
+        );
+        let run = run.refused(2, "ATMOS_PROVENANCE_KEY cannot be used");
+        assert!(!run.stderr.contains("hunter2"), "{}", run.report());
+    }
+    assert_eq!(remote.snapshot(), before);
 }
 
 #[test]

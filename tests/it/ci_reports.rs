@@ -180,6 +180,59 @@ fn a_plan_shows_its_digest_and_leaves_the_status_of_what_runs_alone() {
 }
 
 #[test]
+fn a_promotion_shows_which_dependencies_it_changes() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let attach = |component: &str, packages: &[(&str, &str)]| {
+        let packages: Vec<_> = packages
+            .iter()
+            .map(|(name, version)| json!({ "type": "library", "name": name, "version": version }))
+            .collect();
+        let sbom = json!({ "bomFormat": "CycloneDX", "specVersion": "1.5", "components": packages });
+        let file = environment.path("sbom.json");
+        std::fs::write(&file, sbom.to_string()).unwrap();
+        let line = "deployment attach payment-service sbom --component";
+        checkout.atmos(&format!("{line} {component} --file {}", file.display())).succeeded();
+    };
+    let run = |target: &str, from: Option<&str>, plan: bool| {
+        let job = CiJob::github(&checkout, "pull_request")
+            .rollout(target)
+            .event(&pull_request("acme/shop", &checkout.head()));
+        let job = job.with("GITHUB_API_URL", platform.github()).with("GITHUB_RUN_ATTEMPT", &checkout.head());
+        let job = from.map_or_else(|| job.clone(), |from| job.clone().input("promote-from", from));
+        let job = if plan { job.input("plan", "true") } else { job };
+        job.run().succeeded();
+        let comment = platform.told("comments")[0]["body"].as_str().unwrap().to_owned();
+        (comment, job.summary())
+    };
+    attach("api", &[("idna", "3.6"), ("gone", "1.0"), ("same", "1.0")]);
+    attach("worker", &[("left-pad", "1.3.0")]);
+    run("dev", None, false);
+    let (comment, _) = run("staging", Some("dev"), false);
+    assert!(!comment.contains("| Dependency |"), "there is nothing to compare with: {comment}");
+    checkout.commit_version("2");
+    attach("api", &[("idna", "3.7"), ("new", "2.0"), ("same", "1.0")]);
+    let (comment, _) = run("dev", None, false);
+    let table = "| Dependency | Of | Now | After | |\n|:--|:--|:--|:--|:--|\n\
+                 | `gone` | `api` | `1.0` | – | removed |\n\
+                 | `idna` | `api` | `3.6` | `3.7` | changed |\n\
+                 | `new` | `api` | – | `2.0` | added |\n\n";
+    assert!(comment.contains(&table.replace("Now | After", "From | To")), "what it did: {comment}");
+    assert!(comment.contains(table), "what can come next: {comment}");
+    // The worker has no SBOM of the second version: what it is made of is not known, rather than gone.
+    assert!(comment.contains("1 commit, 3 components, 3 dependencies"), "{comment}");
+    let (comment, summary) = run("staging", Some("dev"), true);
+    for text in [comment, summary] {
+        assert!(text.contains("planned** · 1 commit, 3 components, 3 dependencies"), "{text}");
+        assert_eq!(text.matches(table).count(), 1, "{text}");
+    }
+    checkout.commit_version("3");
+    let (comment, _) = run("dev", None, false);
+    assert!(!comment.contains("| Dependency |"), "{comment}");
+}
+
+#[test]
 fn whatever_happens_the_status_is_finished() {
     let Some(platform) = Platform::start() else { return };
     let environment = TestEnvironment::new();

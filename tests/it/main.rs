@@ -36,6 +36,7 @@ mod processes;
 mod promotion;
 mod protect;
 mod shallow;
+mod signing;
 mod spec_commands;
 mod stacks_conformance;
 mod story;

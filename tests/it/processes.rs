@@ -54,3 +54,21 @@ fn their_number_does_not_grow_with_the_history() {
     assert_eq!(count(), few, "{lines:#?}");
     assert!(few.iter().all(|number| *number <= 12), "{few:?} {lines:#?}");
 }
+
+#[test]
+fn signing_costs_one_process_a_record_and_one_before() {
+    let mut environment = TestEnvironment::new();
+    count_git(&mut environment);
+    let environment = environment;
+    let (checkout, _remote) = environment.with_remote();
+    let line = "deployment rollout payment-service --target dev";
+    let unsigned = processes(&checkout, line);
+    // A signature that nobody could verify, of a program that everybody has.
+    let program = Checkout::new(&environment, environment.path("signer"));
+    let script = "#!/bin/sh\ncat > /dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\necho '-----BEGIN PGP SIGNATURE-----'\n";
+    program.write_script("sign", script);
+    checkout.git(&["config", "tag.gpgSign", "true"]);
+    checkout.git(&["config", "gpg.program", environment.path("signer/sign").to_str().unwrap()]);
+    checkout.commit_version("2");
+    assert_eq!(processes(&checkout, line), unsigned + 3 + 1);
+}

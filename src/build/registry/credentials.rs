@@ -9,14 +9,21 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::helper::{self, HelperError, PATIENCE};
 use super::reference::ImageReference;
 use crate::component::Environment;
 
-/// A file of credentials. What helpers keep is not in it: registries that need one are told of as not answering.
+/// A file of credentials.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct AuthFile {
     auths: BTreeMap<String, Auth>,
+    /// The helper that keeps the credentials of a registry.
+    #[serde(rename = "credHelpers")]
+    helpers: BTreeMap<String, String>,
+    /// The helper that keeps all others.
+    #[serde(rename = "credsStore")]
+    store: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -29,41 +36,62 @@ struct Auth {
     password: Option<String>,
 }
 
-/// Credentials by registry, or by a part of one.
+/// Credentials by registry, or by a part of one, and the helpers that keep others.
 #[derive(Clone, Default)]
-pub(super) struct Credentials(BTreeMap<String, SecretString>);
+pub(super) struct Credentials {
+    known: BTreeMap<String, SecretString>,
+    helpers: BTreeMap<String, String>,
+    store: Option<String>,
+    environment: Environment,
+}
 
 impl Credentials {
     /// Reads the files that the engines of this environment read; the first that knows a registry counts.
     pub(super) fn of(environment: &Environment) -> Self {
-        let mut credentials = Self::default();
+        let mut credentials = Self { environment: environment.clone(), ..Self::default() };
         for file in files(environment) {
             let content = std::fs::read(&file).unwrap_or_default();
             let parsed: AuthFile = serde_json::from_slice(&content).unwrap_or_default();
             for (registry, auth) in parsed.auths {
                 if let Some(basic) = auth.basic() {
-                    credentials.0.entry(normal(&registry)).or_insert(basic);
+                    credentials.known.entry(normal(&registry)).or_insert(basic);
                 }
             }
+            for (registry, helper) in parsed.helpers {
+                credentials.helpers.entry(normal(&registry)).or_insert(helper);
+            }
+            credentials.store = credentials.store.or(parsed.store).filter(|store| !store.is_empty());
         }
         credentials
     }
 
-    /// The header's value for an image: of the longest part of its name that there are credentials for.
-    pub(super) fn basic(&self, image: &ImageReference) -> Option<String> {
+    /// The header's value for an image: of its registry's own helper, else of the longest part of its name that there are
+    /// credentials for, else of the helper for all registries. An error says why a helper did not answer.
+    pub(super) async fn basic(&self, image: &ImageReference) -> Result<Option<String>, HelperError> {
+        let names = image.registry_names();
+        let own = names.iter().find_map(|name| self.helpers.get(*name));
+        let secret = match (own, self.in_a_file(image), &self.store) {
+            (Some(helper), _, _) => helper::ask(helper, names[0], &self.environment, PATIENCE).await?,
+            (None, Some(secret), _) => Some(secret.clone()),
+            (None, None, Some(store)) => helper::ask(store, names[0], &self.environment, PATIENCE).await?,
+            (None, None, None) => None,
+        };
+        Ok(secret.map(|secret| format!("Basic {}", secret.expose_secret())))
+    }
+
+    fn in_a_file(&self, image: &ImageReference) -> Option<&SecretString> {
         let repository = image.repository();
         let is_part = |known: &str| {
             repository.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let known = self.0.iter().filter(|(known, _)| is_part(known));
-        let (_, secret) = known.max_by_key(|(known, _)| known.len())?;
-        Some(format!("Basic {}", secret.expose_secret()))
+        let known = self.known.iter().filter(|(known, _)| is_part(known));
+        known.max_by_key(|(known, _)| known.len()).map(|(_, secret)| secret)
     }
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.known.keys().chain(self.helpers.keys())).finish()
     }
 }
 

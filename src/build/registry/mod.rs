@@ -4,6 +4,7 @@
 //! it is about to deploy is there.
 
 mod credentials;
+mod helper;
 mod reference;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use reqwest::{Client, Response, StatusCode};
 
 use crate::component::Environment;
 use credentials::Credentials;
+use helper::HelperError;
 
 pub use reference::ImageReference;
 pub(super) use reference::is_local;
@@ -31,6 +33,15 @@ pub enum Presence {
     Missing,
     /// The registry does not say: why.
     Unknown(String),
+}
+
+/// A registry that did not answer, or could not be asked.
+#[derive(Debug, thiserror::Error)]
+enum RegistryError {
+    #[error("{}", cause(.0))]
+    Exchange(#[from] reqwest::Error),
+    #[error("it wants credentials, and {0}")]
+    Helper(#[from] HelperError),
 }
 
 /// Registries, with the credentials that engines are configured with.
@@ -53,7 +64,7 @@ impl Registry {
             Ok(answer) if answer.status().is_success() => Presence::Present,
             Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Presence::Missing,
             Ok(answer) => Presence::Unknown(format!("it answers {}", answer.status())),
-            Err(error) => Presence::Unknown(cause(&error)),
+            Err(error) => Presence::Unknown(error.to_string()),
         }
     }
 
@@ -68,7 +79,7 @@ impl Registry {
     }
 
     /// Asks for an image's manifest, without its body. Asked for a token, gets one and asks again.
-    async fn manifest(&self, image: &ImageReference) -> Result<Response, reqwest::Error> {
+    async fn manifest(&self, image: &ImageReference) -> Result<Response, RegistryError> {
         let ask = |authorization: Option<String>| {
             let request = self.client.head(image.manifest_url()).header(ACCEPT, MANIFESTS);
             match authorization {
@@ -84,7 +95,7 @@ impl Registry {
         let Some(authorization) = self.authorization(image, challenge.unwrap_or_default()).await? else {
             return Ok(answer);
         };
-        ask(Some(authorization)).await
+        Ok(ask(Some(authorization)).await?)
     }
 
     /// What a registry wants to see: the credentials themselves, or a token that they buy.
@@ -92,8 +103,8 @@ impl Registry {
         &self,
         image: &ImageReference,
         challenge: &str,
-    ) -> Result<Option<String>, reqwest::Error> {
-        let basic = self.credentials.basic(image);
+    ) -> Result<Option<String>, RegistryError> {
+        let basic = self.credentials.basic(image).await?;
         let (scheme, parameters) = challenge.split_once(' ').unwrap_or((challenge, ""));
         if scheme.eq_ignore_ascii_case("basic") {
             return Ok(basic);

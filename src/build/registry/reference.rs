@@ -51,6 +51,16 @@ impl ImageReference {
         }
     }
 
+    /// What the registry is called where credentials are kept; the first is what helpers are asked for.
+    pub(super) fn registry_names(&self) -> Vec<&str> {
+        match self.host() {
+            "registry-1.docker.io" | "docker.io" | "index.docker.io" => {
+                vec!["https://index.docker.io/v1/", "index.docker.io", "docker.io"]
+            }
+            host => vec![host],
+        }
+    }
+
     /// `registry/name`, as credentials are kept under.
     pub(super) fn repository(&self) -> &str {
         &self.repository

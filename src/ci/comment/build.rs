@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::view::{
-    ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, FailureView, HintView, LinkView,
-    List, NextView, PromotionPreviewView, RolloutView, TargetView,
+    ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, DependencyView, FailureView,
+    HintView, LinkView, List, NextView, PromotionPreviewView, RolloutView, TargetView,
 };
 use super::words::{LONGEST_TEXT, changes, counts, frozen, plan, text, time, took, total, urgency};
-use super::{CommentInput, Presence, PromotionPreview, RolloutOfRun};
+use super::{CommentInput, DependencyChange, Presence, PromotionPreview, RolloutOfRun};
 use crate::ci::markdown::cut;
-use crate::deployment::diff::{ConfigurationDifference, DiffView, SideName};
+use crate::deployment::diff::{Change, ConfigurationDifference, DiffView, SideName};
 use crate::deployment::promotion_status::{
     ComponentEdgeState, ComponentPromotion, EdgeState, TargetStanding,
 };
@@ -58,10 +58,12 @@ impl CommentView {
         };
         view.shortened = view.approvals.omitted > 0
             || view.rollout.as_ref().is_some_and(|rollout| {
-                rollout.components.omitted + rollout.commits.omitted + rollout.configuration.omitted > 0
+                let lists = rollout.components.omitted + rollout.commits.omitted;
+                lists + rollout.configuration.omitted + rollout.dependencies.omitted > 0
             })
             || view.promotions.iter().any(|promotion| {
-                promotion.commits.omitted + promotion.components.omitted + promotion.configuration.omitted > 0
+                let lists = promotion.components.omitted + promotion.commits.omitted;
+                lists + promotion.configuration.omitted + promotion.dependencies.omitted > 0
             });
         view
     }
@@ -165,7 +167,7 @@ impl Builder<'_> {
     }
 
     fn rollout(&self, rollout: &RolloutOfRun<'_>) -> RolloutView {
-        let RolloutOfRun { report, diff } = rollout;
+        let RolloutOfRun { report, diff, dependencies } = rollout;
         let target = &report.target;
         let what = match &report.kind {
             RolloutKind::Deploy => format!("Rollout to {target}"),
@@ -188,6 +190,7 @@ impl Builder<'_> {
         });
         let commits = self.commits(*diff);
         let configuration = self.configuration(*diff);
+        let dependencies = self.dependencies(dependencies);
         let counted = total(&report.components);
         let succeeded = report.result == RolloutResult::Success;
         RolloutView {
@@ -197,7 +200,12 @@ impl Builder<'_> {
             dry_run: report.dry_run,
             succeeded,
             counts: counts(&report.components),
-            changes: changes(commits.total, (moving.count(), report.components.len()), configuration.total),
+            changes: changes(
+                commits.total,
+                (moving.count(), report.components.len()),
+                configuration.total,
+                dependencies.total,
+            ),
             plan: plan(counted),
             destroys: report.dry_run && counted.is_some_and(|changes| changes.destroy > 0),
             approved_by: report.approval.as_ref().map(|approval| text(&approval.approved_by)),
@@ -208,6 +216,7 @@ impl Builder<'_> {
             ),
             commits,
             configuration,
+            dependencies,
             digest: report.digest.clone(),
         }
     }
@@ -228,8 +237,15 @@ impl Builder<'_> {
         list
     }
 
+    /// What becomes another value. The diff also has what both sides set to the same.
     fn configuration(&self, diff: Option<&DiffView>) -> List<ConfigurationView> {
-        List::new(diff.into_iter().flat_map(|diff| &diff.configuration).map(configured), self.most)
+        let differences = diff.into_iter().flat_map(|diff| &diff.configuration);
+        let changing = differences.filter(|difference| difference.change() != Change::NoChange);
+        List::new(changing.map(configured), self.most)
+    }
+
+    fn dependencies(&self, changes: &[DependencyChange]) -> List<DependencyView> {
+        List::new(changes.iter().map(dependency), self.most)
     }
 
     fn reported(&self, component: &ComponentReport) -> ComponentView {
@@ -258,6 +274,7 @@ impl Builder<'_> {
         let components = List::new(changing.map(|component| self.promoted(component)), self.most);
         let commits = self.commits(preview.diff);
         let configuration = self.configuration(preview.diff);
+        let dependencies = self.dependencies(preview.dependencies);
         PromotionPreviewView {
             from: edge.from.to_string(),
             to: edge.to.to_string(),
@@ -276,10 +293,16 @@ impl Builder<'_> {
                 .take(self.most.max(1))
                 .map(|blocker| text(&blocker.to_string()))
                 .collect(),
-            changes: changes(commits.total, (components.total, edge.components.len()), configuration.total),
+            changes: changes(
+                commits.total,
+                (components.total, edge.components.len()),
+                configuration.total,
+                dependencies.total,
+            ),
             commits,
             components,
             configuration,
+            dependencies,
             command: format!(
                 "atmos deployment rollout {deployment} --target {} --promote-from {}",
                 edge.to, edge.from
@@ -301,6 +324,21 @@ impl Builder<'_> {
                 .filter(|_| blocked)
                 .map(|status| format!("stays behind: its last rollout is {status}")),
         }
+    }
+}
+
+fn dependency(change: &DependencyChange) -> DependencyView {
+    let versions = |versions: &[String]| (!versions.is_empty()).then(|| text(&versions.join(", ")));
+    DependencyView {
+        component: change.component.clone(),
+        name: text(&change.name),
+        from: versions(&change.from),
+        to: versions(&change.to),
+        change: match (change.from.is_empty(), change.to.is_empty()) {
+            (true, _) => "added",
+            (_, true) => "removed",
+            _ => "changed",
+        },
     }
 }
 

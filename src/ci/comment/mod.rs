@@ -16,8 +16,8 @@ use jiff::Timestamp;
 
 pub use render::{CommentError, CommentTemplate, Limit, Rendered};
 pub use view::{
-    ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, FailureView, HintView, LinkView,
-    List, NextView, PromotionPreviewView, RolloutView, TargetView,
+    ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, DependencyView, FailureView,
+    HintView, LinkView, List, NextView, PromotionPreviewView, RolloutView, TargetView,
 };
 
 use crate::deployment::TargetName;
@@ -55,6 +55,19 @@ pub struct RolloutOfRun<'a> {
     pub report: &'a RolloutReport,
     /// From what ran on the target to what runs there now, or would.
     pub diff: Option<&'a DiffView>,
+    /// What its components are made of otherwise.
+    pub dependencies: &'a [DependencyChange],
+}
+
+/// A dependency of a component that comes, goes or changes its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DependencyChange {
+    pub component: String,
+    pub name: String,
+    /// Its versions before: none where it is new.
+    pub from: Vec<String>,
+    /// Its versions after: none where it is gone.
+    pub to: Vec<String>,
 }
 
 /// Somebody who agreed to what runs on a target.
@@ -86,6 +99,8 @@ pub struct PromotionPreview<'a> {
     pub edge: &'a PromotionEdge,
     /// From what runs on the target to what would run there.
     pub diff: Option<&'a DiffView>,
+    /// What its components are made of otherwise.
+    pub dependencies: &'a [DependencyChange],
 }
 
 /// A run of the CI, by a name and its address.

@@ -20,6 +20,8 @@ struct Story {
     presence: BTreeMap<TargetName, Presence>,
     rollout: RolloutReport,
     diff: DiffView,
+    /// Of what `diff` is about.
+    dependencies: Vec<DependencyChange>,
     failure: Option<FailureView>,
     approvals: Vec<Approved>,
     run: RunLink,
@@ -49,6 +51,8 @@ impl Story {
             summary: (*summary).to_owned(),
             only_in: SideName::To,
         });
+        // Names come from lock files of others as well.
+        let hostile = if summary.contains('<') { summary } else { "" };
         let side =
             |target: &str| DiffSide { target: Some(target_name(target)), commit: None, deployed_at: None };
         Self {
@@ -76,10 +80,27 @@ impl Story {
                         from: None,
                         to: Some(json!(summary)),
                     },
+                    ConfigurationDifference {
+                        path: "context.memory".to_owned(),
+                        from: Some(json!(512)),
+                        to: Some(json!(512)),
+                    },
                 ],
                 files: None,
                 drift: Drift::NotChecked,
             },
+            dependencies: ["bytes", "idna", "openssl"]
+                .iter()
+                .enumerate()
+                .filter_map(|(number, name)| {
+                    Some(DependencyChange {
+                        component: (*components.first()?).to_owned(),
+                        name: if number == 0 { format!("{name}{hostile}") } else { (*name).to_owned() },
+                        from: if number == 0 { Vec::new() } else { vec!["3.6".to_owned()] },
+                        to: if number == 2 { Vec::new() } else { vec!["3.7".to_owned(), "4.0".to_owned()] },
+                    })
+                })
+                .collect(),
             failure: None,
             approvals: vec![Approved {
                 target: target_name("staging"),
@@ -96,10 +117,20 @@ impl Story {
 
     fn render(&self, template: &CommentTemplate, limit: Limit) -> Result<Rendered, CommentError> {
         let diff_to = |target: &TargetName| (*target == target_name("prod")).then_some(&self.diff);
-        let preview = |edge| PromotionPreview { edge, diff: diff_to(&edge.to) };
+        let dependencies_to =
+            |target: &TargetName| diff_to(target).map_or(&[][..], |_| self.dependencies.as_slice());
+        let preview = |edge| PromotionPreview {
+            edge,
+            diff: diff_to(&edge.to),
+            dependencies: dependencies_to(&edge.to),
+        };
         let promotions: Vec<_> = self.standing.edges.iter().map(preview).collect();
         let runs = BTreeMap::from([(target_name("prod"), "https://github.com/acme/shop/runs/99".to_owned())]);
-        let rollout = RolloutOfRun { report: &self.rollout, diff: diff_to(&self.rollout.target) };
+        let rollout = RolloutOfRun {
+            report: &self.rollout,
+            diff: diff_to(&self.rollout.target),
+            dependencies: dependencies_to(&self.rollout.target),
+        };
         let input = CommentInput {
             standing: &self.standing,
             presence: &self.presence,
@@ -273,13 +304,18 @@ fn what_others_write_is_text() {
 fn rows_give_way_before_the_limit_and_the_counts_stay() {
     let names: Vec<_> = (0..2000).map(|n| format!("platform/service-{n}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let story = Story::new(&names, "Add connection pooling");
+    let mut story = Story::new(&names, "Add connection pooling");
+    story.dependencies = story.dependencies.iter().cycle().take(3000).cloned().collect();
     for limit in [GITHUB, 20_000, 5_000, 3_000] {
         let rendered = story.markdown(limit);
         assert!(rendered.shortened);
         assert!(rendered.markdown.encode_utf16().count() <= limit);
         assert_sound(&rendered.markdown);
-        assert!(rendered.markdown.contains("3 commits, 2000 components, 2 configuration values"));
+        assert!(
+            rendered
+                .markdown
+                .contains("3 commits, 2000 components, 2 configuration values, 3000 dependencies")
+        );
         assert!(rendered.markdown.contains("shortened to fit"));
     }
     let summary = story.render(&CommentTemplate::built_in().unwrap(), Limit::Bytes(1 << 20)).unwrap();

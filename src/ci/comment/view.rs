@@ -108,7 +108,7 @@ pub struct RolloutView {
     pub succeeded: bool,
     /// `3 succeeded, 1 failed`.
     pub counts: String,
-    /// `3 commits, 2 of 12 components, 3 configuration values`; null where nothing changes.
+    /// `3 commits, 2 of 12 components, 3 configuration values, 1 dependency`; null where nothing changes.
     pub changes: Option<String>,
     /// `+4 ~2 -1`; null where no plan counted.
     pub plan: Option<String>,
@@ -122,6 +122,8 @@ pub struct RolloutView {
     /// What it brings, and what it takes away.
     pub commits: List<CommitView>,
     pub configuration: List<ConfigurationView>,
+    /// What its components are made of otherwise; empty where one of the SBOMs is missing.
+    pub dependencies: List<DependencyView>,
     /// What an approval is bound to.
     pub digest: String,
 }
@@ -154,13 +156,15 @@ pub struct PromotionPreviewView {
     /// A rollback runs on the target: only a person promotes onto it.
     pub hold: bool,
     pub blockers: Vec<String>,
-    /// `3 commits, 2 of 12 components, 3 configuration values`; null where nothing changes.
+    /// `3 commits, 2 of 12 components, 3 configuration values, 1 dependency`; null where nothing changes.
     pub changes: Option<String>,
     /// What a promotion brings, and what it takes away.
     pub commits: List<CommitView>,
     /// Those that change.
     pub components: List<ComponentView>,
     pub configuration: List<ConfigurationView>,
+    /// As of a rollout.
+    pub dependencies: List<DependencyView>,
     /// The command that does it.
     pub command: String,
 }
@@ -181,6 +185,19 @@ pub struct ConfigurationView {
     pub from: Option<String>,
     pub to: Option<String>,
     /// `added`, `increased`, …
+    pub change: &'static str,
+}
+
+/// One dependency of one component.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DependencyView {
+    pub component: String,
+    pub name: String,
+    /// Its version before, or its versions; null where it is new.
+    pub from: Option<String>,
+    /// Null where it is gone.
+    pub to: Option<String>,
+    /// `added`, `removed`, `changed`.
     pub change: &'static str,
 }
 

@@ -68,22 +68,30 @@ pub(super) fn plan(changes: Option<Changes>) -> Option<String> {
     })
 }
 
-/// `3 commits, 2 of 12 components, 3 configuration values`: of the components, those that change and all of them.
+/// `3 commits, 2 of 12 components, 3 configuration values, 1 dependency`: of the components, those that change and all of
+/// them.
 pub(super) fn changes(
     commits: usize,
     (changing, all): (usize, usize),
     configuration: usize,
+    dependencies: usize,
 ) -> Option<String> {
-    let count = |count: usize, one: &str| {
-        let plural = if count == 1 { "" } else { "s" };
-        (count > 0).then(|| format!("{count} {one}{plural}"))
+    let count = |count: usize, one: &str, many: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        many_of_them => Some(format!("{many_of_them} {many}")),
     };
     let components = match changing {
         0 => None,
-        every if every == all => count(every, "component"),
+        every if every == all => count(every, "component", "components"),
         some => Some(format!("{some} of {all} components")),
     };
-    let parts = [count(commits, "commit"), components, count(configuration, "configuration value")];
+    let parts = [
+        count(commits, "commit", "commits"),
+        components,
+        count(configuration, "configuration value", "configuration values"),
+        count(dependencies, "dependency", "dependencies"),
+    ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -44,6 +44,7 @@ pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, Compon
         directory,
         environment: environment(run, &vars_file, &output_file)?,
         timeout: None,
+        input: Vec::new(),
         stdout: StdoutUse::Log,
     };
     process::run(&invocation, run.supervision()).await?;

@@ -78,6 +78,7 @@ async fn by_command(run: ComponentRun<'_>, argv: &[String]) -> Result<Health, Co
         environment: command::told(run, run.environment.clone()),
         directory,
         timeout: Some(LIMIT),
+        input: Vec::new(),
         stdout: StdoutUse::Log,
     };
     let last_line = Mutex::new(None);
@@ -144,6 +145,7 @@ async fn by_tool(
         directory: run.scratch.to_owned(),
         environment: run.environment.clone(),
         timeout: Some(LIMIT),
+        input: Vec::new(),
         stdout: StdoutUse::Data,
     };
     match process::run(&invocation, quiet(run)).await {

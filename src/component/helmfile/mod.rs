@@ -91,6 +91,7 @@ async fn call(run: ComponentRun<'_>, command: &[&str]) -> Result<(), ComponentEr
         directory: folder,
         environment: environment(run),
         timeout: None,
+        input: Vec::new(),
         stdout: StdoutUse::Log,
     };
     process::run(&invocation, run.supervision()).await?;

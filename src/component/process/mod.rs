@@ -1,7 +1,7 @@
 //! The one place here that starts child processes.
 //!
-//! A child runs in a process group of its own, with an argument vector (no shell), nothing on its standard
-//! input and exactly the environment it is given. To stop it is to stop the group, so that what the child
+//! A child runs in a process group of its own, with an argument vector (no shell), nothing more on its
+//! standard input than a few lines and exactly the environment it is given. To stop it is to stop the group, so that what the child
 //! has started ends too.
 
 mod output;
@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep_until};
 
@@ -58,6 +58,8 @@ pub(crate) struct Invocation {
     pub environment: Environment,
     /// After this time the group gets SIGTERM, and SIGKILL if that does not help.
     pub timeout: Option<Duration>,
+    /// What is on its standard input: a few lines at most.
+    pub input: Vec<u8>,
     pub stdout: StdoutUse,
 }
 
@@ -123,7 +125,12 @@ pub(crate) async fn run(
     let group = Group::of(&child);
     let collected = Mutex::new(Collected::default());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let stdin = child.stdin.take();
     let reading = async {
+        if let Some(mut stdin) = stdin {
+            // A few lines never fill a pipe. A child that does not want them need not take them.
+            let _ = stdin.write_all(&invocation.input).await;
+        }
         let stdout = read(stdout, Stream::Stdout, invocation.stdout, supervision, &collected);
         let stderr = read(stderr, Stream::Stderr, StdoutUse::Log, supervision, &collected);
         tokio::try_join!(stdout, stderr).map(drop)
@@ -160,7 +167,7 @@ async fn start(invocation: &Invocation) -> Result<Child, ProcessError> {
         .current_dir(&invocation.directory)
         .env_clear()
         .envs(invocation.environment.iter())
-        .stdin(Stdio::null())
+        .stdin(if invocation.input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)

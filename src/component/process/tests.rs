@@ -13,6 +13,7 @@ fn shell(script: &str) -> Invocation {
         directory: std::env::temp_dir(),
         environment: [("PATH".into(), "/usr/bin:/bin".into())].into_iter().collect(),
         timeout: None,
+        input: Vec::new(),
         stdout: StdoutUse::Log,
     }
 }
@@ -79,6 +80,11 @@ async fn a_missing_program_is_named() {
 
 #[tokio::test]
 async fn the_child_gets_its_environment_and_nothing_else() {
+    let input = b"a line\n".to_vec();
+    let given = Invocation { stdout: StdoutUse::Data, input: input.clone(), ..shell("cat") };
+    assert_eq!(run_alone(&given).await.unwrap(), input);
+    let not_taken = Invocation { input, ..shell("exec 0<&-; exit 0") };
+    run_alone(&not_taken).await.unwrap();
     let invocation = Invocation { stdout: StdoutUse::Data, ..shell("echo ${HOME-unset}; cat") };
     assert_eq!(run_alone(&invocation).await.unwrap(), b"unset\n");
 }
@@ -89,6 +95,7 @@ async fn a_timeout_ends_the_grandchildren_too() {
     let invocation = Invocation {
         directory: directory.path().to_owned(),
         timeout: Some(Duration::from_millis(300)),
+        input: Vec::new(),
         ..shell("sleep 600 & echo $! > pid; wait")
     };
     let error = run_alone(&invocation).await.unwrap_err();

@@ -287,6 +287,7 @@ impl<'a> Terraform<'a> {
             directory: self.folder.clone(),
             environment: self.environment.clone(),
             timeout: None,
+            input: Vec::new(),
             stdout,
             arguments,
         };

@@ -62,6 +62,7 @@ impl TerraformSettings {
             directory: "/".into(),
             environment,
             timeout: Some(LIMIT),
+            input: Vec::new(),
             stdout: StdoutUse::Data,
         };
         let (log, masks, cancellation) = (|_: Stream, _: &str| {}, Masks::default(), Cancellation::never());

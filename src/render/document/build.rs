@@ -57,6 +57,9 @@ pub struct BuiltComponent {
     /// The Dockerfile of a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipe: Option<String>,
+    /// The plan that it follows from, as nixpacks prints it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<serde_json::Value>,
 }
 
 impl From<&ComponentBuild> for BuiltComponent {
@@ -71,6 +74,7 @@ impl From<&ComponentBuild> for BuiltComponent {
             duration_seconds: build.duration.as_secs_f64(),
             error: build.error.clone(),
             recipe: build.recipe.clone(),
+            plan: build.plan.clone(),
         }
     }
 }

@@ -52,6 +52,12 @@ fn package(name: &str, entry: &Value) -> Option<Package> {
         return None;
     }
     let version = entry["version"].as_str()?;
+    // Version 1 says so in place of a version: a folder of the repository itself, or an alias of something else.
+    if version.starts_with("file:") {
+        return None;
+    }
+    let alias = version.strip_prefix("npm:").and_then(|alias| alias.rsplit_once('@'));
+    let (name, version) = alias.unwrap_or((name, version));
     Some(Package {
         name: name.to_owned(),
         version: Some(version.to_owned()),

@@ -20,7 +20,8 @@ struct Locked {
     name: String,
     /// Absent where uv locks something whose version its source tells.
     version: Option<String>,
-    /// Of uv: a table with one key, which says what kind of source it is.
+    /// Of uv: a table with one key, which says what kind of source it is. Of poetry: with a key `type`, where it is not
+    /// the index of all.
     #[serde(default)]
     source: toml::Table,
     /// Of poetry before 1.5.
@@ -32,7 +33,9 @@ struct Locked {
 impl Locked {
     /// The project itself and the members of its workspace.
     fn is_own(&self) -> bool {
-        ["virtual", "editable", "directory"].iter().any(|kind| self.source.contains_key(*kind))
+        let kind = self.source.get("type").and_then(toml::Value::as_str);
+        kind == Some("directory")
+            || ["virtual", "editable", "directory"].iter().any(|kind| self.source.contains_key(*kind))
     }
 
     fn is_development(&self) -> bool {

@@ -39,8 +39,13 @@ fn npm_reads_every_version_of_its_file() {
     let found = read("package-lock.json", third);
     assert_eq!(named(&found), [("@babel/core", "7.1.0"), ("b", "2.0.0"), ("real", "3.0.0")]);
     assert!(found[1].2);
-    let first = r#"{"lockfileVersion": 1, "dependencies": {"a": {"version": "1.0.0", "dependencies": {"b": {"version": "2.0.0"}}}}}"#;
-    assert_eq!(named(&read("package-lock.json", first)), [("a", "1.0.0"), ("b", "2.0.0")]);
+    let first = r#"{"lockfileVersion": 1, "dependencies": {
+        "a": {"version": "1.0.0", "dependencies": {"b": {"version": "2.0.0"}}},
+        "c": {"version": "npm:@x/real@3.0.0"}, "own": {"version": "file:packages/own"}}}"#;
+    assert_eq!(
+        named(&read("package-lock.json", first)),
+        [("a", "1.0.0"), ("b", "2.0.0"), ("@x/real", "3.0.0")]
+    );
 }
 
 #[test]
@@ -58,12 +63,39 @@ fn go_counts_what_was_chosen() {
 }
 
 #[test]
+fn go_counts_what_replaces_a_module() {
+    let sum = "a.org/a v1.0.0 h1:a=\na.org/fork v1.0.1 h1:b=\na.org/b v1.0.0 h1:c=\na.org/c v1.0.0 h1:d=\n\
+               a.org/d v2.0.0 h1:e=\na.org/looked-at v1.0.0 h1:f=\n";
+    let requires = "require (\n\ta.org/a v1.0.0\n\ta.org/b v1.0.0 // indirect\n\ta.org/c v1.0.0\n)\n\
+                    require a.org/d v1.0.0\n\
+                    replace (\n\ta.org/a => a.org/fork v1.0.1\n\ta.org/b v0.9.0 => ../old\n\ta.org/c v1.0.0 => ./c\n)\n\
+                    replace a.org/d v1.0.0 => a.org/d v2.0.0 // a fix\n";
+    let count = |version: &str| -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("go.sum"), sum).unwrap();
+        std::fs::write(folder.path().join("go.mod"), format!("module x\n\n{version}\n{requires}")).unwrap();
+        let packages = lock_file_packages(&folder.path().join("go.sum")).unwrap();
+        packages
+            .iter()
+            .map(|package| format!("{}@{}", package.name, package.version.as_deref().unwrap()))
+            .collect()
+    };
+    assert_eq!(count("go 1.21.3"), ["a.org/fork@v1.0.1", "a.org/b@v1.0.0", "a.org/d@v2.0.0"]);
+    assert_eq!(count("go 1.17").len(), 3);
+    // Before, indirect needs were in go.sum alone.
+    assert_eq!(count("go 1.16").len(), 6);
+    assert_eq!(count("").len(), 6);
+}
+
+#[test]
 fn python_has_three_kinds_of_files() {
     let poetry = "[[package]]\nname = \"click\"\nversion = \"8.1.7\"\ngroups = [\"main\"]\n\
                   [[package]]\nname = \"pytest\"\nversion = \"8.0.0\"\ngroups = [\"dev\"]\n[metadata]\nlock-version = \"2.1\"\n";
     let found = read("poetry.lock", poetry);
     assert_eq!(named(&found), [("click", "8.1.7"), ("pytest", "8.0.0")]);
     assert_eq!((found[0].2, found[1].2), (false, true));
+    let folder = "[[package]]\nname = \"own\"\nversion = \"0.1.0\"\n[package.source]\ntype = \"directory\"\nurl = \"../own\"\n";
+    assert!(read("poetry.lock", folder).is_empty());
     let uv = "version = 1\n[[package]]\nname = \"own\"\nversion = \"0.1.0\"\nsource = { virtual = \".\" }\n\
               [[package]]\nname = \"idna\"\nversion = \"3.6\"\nsource = { registry = \"https://pypi.org/simple\" }\n";
     assert_eq!(named(&read("uv.lock", uv)), [("idna", "3.6")]);

@@ -12,6 +12,7 @@ const RUN: &str = "99";
 pub(crate) const TOKEN: &str = "ghs_averysecrettoken0123456789";
 
 /// A job that runs `atmos deployment ci`.
+#[derive(Clone)]
 pub(crate) struct Job<'c, 'e> {
     checkout: &'c Checkout<'e>,
     variables: Vec<(String, String)>,

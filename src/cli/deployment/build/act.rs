@@ -299,6 +299,7 @@ impl Shared {
             let recipe = write_recipe(&build).await?;
             finished.build.status = BuildStatus::Planned;
             finished.build.builder = recipe.builder;
+            finished.build.plan = recipe.plan;
             finished.build.recipe = std::fs::read_to_string(recipe.dockerfile).ok();
             return Ok(());
         };
@@ -337,5 +338,6 @@ fn unbuilt(job: &Job) -> ComponentBuild {
         duration: Duration::ZERO,
         error: None,
         recipe: None,
+        plan: None,
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::SecretString;
+
 use super::Args;
-use crate::build::{BuildSettings, Engine, EngineError, ImageName, SettingsError};
+use crate::build::{BuildSettings, Engine, EngineError, ImageName, SettingsError, SigningKey};
 use crate::cli::context::{Context, Project, chosen_target, known_component};
 use crate::cli::deployment::attach::reachable;
 use crate::cli::deployment::rollout::{Run, context_values, definition_at, run_of};
@@ -31,7 +33,12 @@ pub(super) struct Prepared<'r> {
     /// The images, in the order of the file.
     pub(super) jobs: Vec<Job>,
     pub(super) run: Run,
+    /// What provenance is signed with.
+    pub(super) key: Option<SigningKey>,
 }
+
+/// The key that provenance is signed with: its PEM, or the file that it is in.
+const PROVENANCE_KEY: &str = "ATMOS_PROVENANCE_KEY";
 
 /// One image.
 #[derive(Debug, Clone)]
@@ -58,6 +65,11 @@ pub(super) fn prepare<'r>(
         reachable(context, &ledger)?;
     }
     let (commit, branch) = commit_of(context, repository, &ledger, args.git_sha.as_deref(), args.plan)?;
+    let mut key = None;
+    if !args.plan && !args.skip_push {
+        ledger.check_signing(&commit)?;
+        key = provenance_key(context)?;
+    }
     let deployment = definition_at(context, repository, project, &args.deployment, &commit, &target)?;
     let mut wanted = Vec::new();
     for reference in &args.component {
@@ -86,7 +98,7 @@ pub(super) fn prepare<'r>(
         let message = format!("{} has no nixpack components: there is nothing to build", deployment.name);
         return Err(CommandError::new(exit::USAGE, "nothing_to_build", message));
     }
-    Ok(Prepared { repository, project, ledger, deployment, target, commit, jobs, run })
+    Ok(Prepared { repository, project, ledger, deployment, target, commit, jobs, run, key })
 }
 
 /// The commit that is meant, and the branch that is checked out. Changes that are in no commit are not built.
@@ -187,9 +199,29 @@ fn listed(deployment: &Deployment) -> String {
     }
 }
 
-/// The environment that children get.
+/// The environment that children get: not the key, of which builders and tests need to know nothing.
 pub(in crate::cli::deployment) fn environment(context: &Context) -> Environment {
-    context.environment().iter().cloned().collect()
+    context.environment().iter().filter(|(name, _)| name != PROVENANCE_KEY).cloned().collect()
+}
+
+/// The key that provenance is to be signed with, where there is one.
+fn provenance_key(context: &Context) -> Result<Option<SigningKey>, CommandError> {
+    let Some(value) = context.variable(PROVENANCE_KEY) else { return Ok(None) };
+    let unusable = |reason: String| {
+        let message = format!("{PROVENANCE_KEY} cannot be used: {reason}");
+        CommandError::new(exit::USAGE, "not_signed", message).hint(Hint::command(
+            "To make a key",
+            "openssl ecparam -name prime256v1 -genkey -noout -out provenance.pem",
+        ))
+    };
+    let pem: SecretString = if value.contains("-----BEGIN") {
+        value.into()
+    } else {
+        let file = context.directory().join(value);
+        // A value that was meant as a key is not shown.
+        std::fs::read_to_string(file).map_err(|error| unusable(format!("as a file: {error}")))?.into()
+    };
+    SigningKey::from_pem(&pem).map(Some).map_err(|error| unusable(error.to_string()))
 }
 
 /// The engine, or what to do to have one.

@@ -9,7 +9,7 @@ use super::prepare::Prepared;
 use crate::build::{Provenance, statement};
 use crate::cli::context::Context;
 use crate::cli::deployment::attach::sbom_edit;
-use crate::cli::error::CommandError;
+use crate::cli::error::{CommandError, exit};
 use crate::deployment::build_report::BuildStatus;
 use crate::deployment::{BuildRecord, Component, ComponentKind, NoteNamespace};
 use crate::git::redact::redact_urls;
@@ -70,9 +70,14 @@ pub(super) fn publish(
                 source: job.map_or(".", |job| job.settings.source.as_str()),
                 started_at: done.started_at,
             };
-            statement(provenance).to_string()
+            let statement = statement(provenance).to_string();
+            match &prepared.key {
+                Some(key) => key.envelope(&statement).map(|envelope| envelope.to_string()),
+                None => Ok(statement),
+            }
         })
-        .collect();
+        .collect::<Result<_, _>>()
+        .map_err(|error| CommandError::new(exit::FAILED, "not_signed", format!("provenance: {error}")))?;
     let notes = vec![
         sbom_edit(&prepared.deployment, prepared.commit.clone(), &bom),
         NoteEdit::lines(NoteNamespace::Provenance, prepared.commit.clone(), &statements),

@@ -3,6 +3,7 @@
 
 mod annotate;
 mod credentials;
+mod dependencies;
 mod failure;
 mod inputs;
 mod log;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::dependencies::Boms;
 use super::failure;
 use super::outcome::Outcome;
 use crate::ci::Job;
 use crate::ci::comment::{
-    Approved, CommentError, CommentInput, CommentTemplate, FailureView, Limit, Presence, PromotionPreview,
-    Rendered, RolloutOfRun, RunLink,
+    Approved, CommentError, CommentInput, CommentTemplate, DependencyChange, FailureView, Limit, Presence,
+    PromotionPreview, Rendered, RolloutOfRun, RunLink,
 };
 use crate::cli::context::{Context, Project};
 use crate::cli::deployment::diff::{Step, of_step};
@@ -30,10 +31,10 @@ pub(super) struct Picture {
     standing: PromotionView,
     presence: BTreeMap<TargetName, Presence>,
     report: Option<RolloutReport>,
-    diff: Option<DiffView>,
+    done: Changes,
     failure: Option<FailureView>,
     /// What each edge of the standing would change, in its order.
-    previews: Vec<Option<DiffView>>,
+    previews: Vec<Changes>,
     approvals: Vec<Approved>,
     run: Option<RunLink>,
     runs: BTreeMap<TargetName, String>,
@@ -41,6 +42,13 @@ pub(super) struct Picture {
     now: jiff::Timestamp,
     /// The text of the template that the project has for its comments; `Err` says why there is none.
     template: Option<Result<String, String>>,
+}
+
+/// What a step changes.
+#[derive(Default)]
+struct Changes {
+    diff: Option<DiffView>,
+    dependencies: Vec<DependencyChange>,
 }
 
 impl Picture {
@@ -63,17 +71,17 @@ impl Picture {
         let view =
             View { repository: &repository, project: &project, ledger: &ledger, deployment: &deployment };
         let mut standing = promotion_status(&deployment, &state, &BTreeMap::new(), context.now());
-        let previews = view.previews(&standing)?;
-        for (edge, diff) in standing.edges.iter().zip(&previews) {
+        let report = outcome.rollout.report.clone();
+        let (done, previews) = view.changes(report.as_ref(), &standing)?;
+        for (edge, changes) in standing.edges.iter().zip(&previews) {
             let target = standing.targets.iter_mut().find(|target| target.target == edge.to);
-            if let (Some(target), Some(diff)) = (target, diff) {
+            if let (Some(target), Some(diff)) = (target, &changes.diff) {
                 target.commits_behind = Some(diff.commits_behind);
             }
         }
-        let report = outcome.rollout.report.clone();
         Ok(Self {
             presence: presence(&deployment, &state, &repository.objects()?, &change(job, report.as_ref())),
-            diff: report.as_ref().map(|report| view.done(report)).transpose()?.flatten(),
+            done,
             failure: failure::view(outcome),
             approvals: approvals(&state),
             run: job.map(|job| RunLink { name: job.name.clone(), address: job.url.clone() }),
@@ -109,12 +117,15 @@ impl Picture {
 
     fn render(&self, template: &CommentTemplate, limit: Limit) -> Result<Rendered, CommentError> {
         let edges = self.standing.edges.iter().zip(&self.previews);
-        let promotions: Vec<_> =
-            edges.map(|(edge, diff)| PromotionPreview { edge, diff: diff.as_ref() }).collect();
+        let promotions: Vec<_> = edges.map(|(edge, changes)| preview(edge, changes)).collect();
         let input = CommentInput {
             standing: &self.standing,
             presence: &self.presence,
-            rollout: self.report.as_ref().map(|report| RolloutOfRun { report, diff: self.diff.as_ref() }),
+            rollout: self.report.as_ref().map(|report| RolloutOfRun {
+                report,
+                diff: self.done.diff.as_ref(),
+                dependencies: &self.done.dependencies,
+            }),
             failure: self.failure.as_ref(),
             promotions: &promotions,
             approvals: &self.approvals,
@@ -127,6 +138,10 @@ impl Picture {
     }
 }
 
+fn preview<'p>(edge: &'p PromotionEdge, changes: &'p Changes) -> PromotionPreview<'p> {
+    PromotionPreview { edge, diff: changes.diff.as_ref(), dependencies: &changes.dependencies }
+}
+
 /// What is looked at.
 struct View<'v, 'r> {
     repository: &'r Repository,
@@ -136,45 +151,53 @@ struct View<'v, 'r> {
 }
 
 impl View<'_, '_> {
-    fn previews(&self, standing: &PromotionView) -> Result<Vec<Option<DiffView>>, CommandError> {
+    /// What a run has changed, or would, and what each edge would.
+    fn changes(
+        &self,
+        report: Option<&RolloutReport>,
+        standing: &PromotionView,
+    ) -> Result<(Changes, Vec<Changes>), CommandError> {
+        let done = report.map(done);
         let mut left = MOST_PREVIEWS;
-        let mut previews = Vec::new();
-        for edge in &standing.edges {
-            let moves = matches!(edge.state, EdgeState::Ready | EdgeState::Blocked);
-            let looked_at = moves && left > 0;
-            left -= usize::from(looked_at);
-            previews.push(if looked_at { self.ahead(edge)? } else { None });
-        }
-        Ok(previews)
+        let ahead: Vec<_> = standing
+            .edges
+            .iter()
+            .map(|edge| {
+                let moves = matches!(edge.state, EdgeState::Ready | EdgeState::Blocked);
+                let looked_at = moves && left > 0;
+                left -= usize::from(looked_at);
+                looked_at.then(|| ahead(edge))
+            })
+            .collect();
+        let boms = Boms::of(self.ledger, &self.deployment.name, done.iter().chain(ahead.iter().flatten()));
+        let of_step = |step: Option<Step<'_>>| -> Result<Changes, CommandError> {
+            let Some(step) = step else { return Ok(Changes::default()) };
+            let dependencies = boms.changes(&step);
+            let diff = of_step(self.repository, self.project, self.ledger, self.deployment, step)?;
+            Ok(Changes { diff, dependencies })
+        };
+        Ok((of_step(done)?, ahead.into_iter().map(of_step).collect::<Result<_, _>>()?))
     }
+}
 
-    /// What a promotion would change.
-    fn ahead(&self, edge: &PromotionEdge) -> Result<Option<DiffView>, CommandError> {
-        let components = || edge.components.iter();
-        self.step(Step {
-            target: &edge.to,
-            from: components()
-                .filter_map(|c| Some((c.component.clone(), c.target_commit.clone()?)))
-                .collect(),
-            to: components().filter_map(|c| Some((c.component.clone(), c.commit.clone()?))).collect(),
-        })
+/// What a promotion would change.
+fn ahead(edge: &PromotionEdge) -> Step<'_> {
+    let components = || edge.components.iter();
+    Step {
+        target: &edge.to,
+        from: components().filter_map(|c| Some((c.component.clone(), c.target_commit.clone()?))).collect(),
+        to: components().filter_map(|c| Some((c.component.clone(), c.commit.clone()?))).collect(),
     }
+}
 
-    /// What a run has changed, or would.
-    fn done(&self, report: &RolloutReport) -> Result<Option<DiffView>, CommandError> {
-        let moved = |status| matches!(status, ComponentResult::Success | ComponentResult::Planned);
-        let components = || report.components.iter().filter(|component| moved(component.status));
-        self.step(Step {
-            target: &report.target,
-            from: components()
-                .filter_map(|c| Some((c.component.clone(), c.previous_commit.clone()?)))
-                .collect(),
-            to: components().map(|c| (c.component.clone(), c.commit.clone())).collect(),
-        })
-    }
-
-    fn step(&self, step: Step<'_>) -> Result<Option<DiffView>, CommandError> {
-        of_step(self.repository, self.project, self.ledger, self.deployment, step)
+/// What a run has changed, or would.
+fn done(report: &RolloutReport) -> Step<'_> {
+    let moved = |status| matches!(status, ComponentResult::Success | ComponentResult::Planned);
+    let components = || report.components.iter().filter(|component| moved(component.status));
+    Step {
+        target: &report.target,
+        from: components().filter_map(|c| Some((c.component.clone(), c.previous_commit.clone()?))).collect(),
+        to: components().map(|c| (c.component.clone(), c.commit.clone())).collect(),
     }
 }
 

@@ -184,6 +184,9 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let request = self.lock_request(plan, run_id);
         let commits: Vec<_> = distinct_commits(plan).into_iter().cloned().collect();
         self.not_cancelled()?;
+        if let Some(commit) = commits.first() {
+            ledger.check_signing(commit)?;
+        }
         let mut told = false;
         let acquired = ledger.acquire(
             &request,
