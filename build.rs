@@ -1,10 +1,46 @@
-//! How the program is linked.
+//! What is done when the program is built, so that it need not be done whenever it starts.
 
-fn main() {
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use serde_json::Value;
+
+/// The schemas that configuration files are held against.
+const SCHEMAS: [&str; 2] = ["atmos.schema.json", "deployment.schema.json"];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
-    // The library that unwinds the stack is built in, as any other: finding and loading it takes longer at every start than
-    // most of what the program does then. Whole, since the linker has met the shared one by the time it reads this.
-    let is = |variable: &str, value: &str| std::env::var(variable).is_ok_and(|found| found == value);
+    let folder = PathBuf::from(env::var("OUT_DIR")?);
+    for name in SCHEMAS {
+        let published = Path::new("schema").join(name);
+        println!("cargo::rerun-if-changed={}", published.display());
+        let mut schema = serde_json::from_str(&fs::read_to_string(&published)?)?;
+        leave_out_descriptions(&mut schema);
+        fs::write(folder.join(name), schema.to_string())?;
+    }
+    link_the_unwinder();
+    Ok(())
+}
+
+/// Leaves out of a schema what is there for people. It is four fifths of the text.
+fn leave_out_descriptions(schema: &mut Value) {
+    match schema {
+        Value::Object(keywords) => {
+            // A property may be called `description` as well; what stands there then is no text.
+            keywords.retain(|name, value| {
+                !(matches!(name.as_str(), "description" | "title") && value.is_string())
+            });
+            keywords.values_mut().for_each(leave_out_descriptions);
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_out_descriptions),
+        _ => {}
+    }
+}
+
+/// Builds in the library that unwinds the stack, as any other: finding and loading it takes longer at every start than most
+/// of what the program does then. Whole, since the linker has met the shared one by the time it reads this.
+fn link_the_unwinder() {
+    let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|found| found == value);
     if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") {
         println!("cargo::rustc-link-arg-bins=-Wl,--whole-archive,-l:libgcc_eh.a,--no-whole-archive");
     }

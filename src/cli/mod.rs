@@ -95,7 +95,9 @@ pub fn run(
 }
 
 fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
-    command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches))
+    // Never taken apart again: the process ends before that would be of any use.
+    let command = Box::leak(Box::new(command()));
+    command.try_get_matches_from_mut(arguments).and_then(|matches| Cli::from_arg_matches(&matches))
 }
 
 /// The command line's definition, for parsing: each command's options are set up when it is called.

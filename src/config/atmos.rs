@@ -360,9 +360,9 @@ pub fn schema() -> schemars::Schema {
     schemars::schema_for!(AtmosFile)
 }
 
-/// What the file may hold, as the published schema says. Reading that is quicker than generating it.
+/// What the file may hold, as the published schema says.
 pub(super) fn rule() -> Rule {
-    Rule::of_schema(include_str!("../../schema/atmos.schema.json"))
+    Rule::of_schema(include_str!(concat!(env!("OUT_DIR"), "/atmos.schema.json")))
 }
 
 static RULE: LazyLock<Rule> = LazyLock::new(rule);

@@ -418,9 +418,9 @@ pub fn schema() -> schemars::Schema {
         .into_root_schema_for::<DeploymentFile>()
 }
 
-/// What the file may hold, as the published schema says. Reading that is quicker than generating it.
+/// What the file may hold, as the published schema says.
 pub(super) fn rule() -> Rule {
-    Rule::of_schema(include_str!("../../schema/deployment.schema.json"))
+    Rule::of_schema(include_str!(concat!(env!("OUT_DIR"), "/deployment.schema.json")))
 }
 
 #[cfg(test)]
