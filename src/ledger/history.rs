@@ -11,7 +11,6 @@ use crate::deployment::ref_names::{
 use crate::deployment::{CommitId, ComponentName, DeploymentName, ObjectId, RecordId, TargetName};
 use crate::git::refs::Ref;
 
-use super::codec::{Found, decode_record};
 use super::pending::{PENDING_PREFIX, PendingRun};
 use super::refs::KnownRefs;
 use super::sync::Freshness;
@@ -86,11 +85,13 @@ impl Ledger<'_> {
         });
         tags.sort_by(|(left, _), (right, _)| right.cmp_age(left));
         let total = tags.len();
-        let mut records: Vec<_> = tags
-            .into_iter()
-            .filter_map(|(id, object)| self.read_record_named(id, &object))
-            .take(query.limit.unwrap_or(usize::MAX))
-            .collect();
+        let mut tags = tags.into_iter();
+        let wanted = query.limit.unwrap_or(total).min(total);
+        let mut records = Vec::with_capacity(wanted);
+        // What cannot be read does not count.
+        while records.len() < wanted && tags.len() > 0 {
+            records.extend(self.read_named(tags.by_ref().take(wanted - records.len()).collect())?);
+        }
         records.sort_by(|left, right| right.compare_age(left));
         Ok(History { records, total, pending })
     }
@@ -123,10 +124,8 @@ impl Ledger<'_> {
         }
         let full: Vec<_> = prefixes.iter().map(|prefix| format!("{TAGS_PREFIX}{prefix}")).collect();
         let mut histories: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
-        for (id, object) in self.record_tags(self.repository.refs(&full)?) {
-            if let Some(record) = self.read_record_named(id, &object) {
-                histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
-            }
+        for record in self.read_named(self.record_tags(self.repository.refs(&full)?))? {
+            histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
         }
         for records in histories.values_mut() {
             records.sort_by(|left, right| right.compare_age(left));
@@ -162,65 +161,5 @@ impl Ledger<'_> {
                 (address.component, commits)
             })
             .collect())
-    }
-
-    /// Reads a component's record whose tag object is known; its name stands in the object itself.
-    pub(super) fn read_record(&self, address: &ComponentAddress, object: &ObjectId) -> Option<LedgerRecord> {
-        let unreadable = |error: &dyn std::fmt::Display| {
-            let ComponentAddress { deployment, target, component } = address;
-            self.warn(format!("a record of {component} in {deployment}/{target} is skipped: {error}"));
-        };
-        let tag = self.objects.read_tag(object).inspect_err(|error| unreadable(error)).ok()?;
-        let id = RecordId::parse(&tag.name).inspect_err(|error| unreadable(error)).ok()?;
-        if ComponentAddress::of(&id) != *address {
-            unreadable(&format!("it is the record of {}", tag.name));
-            return None;
-        }
-        self.decode(id, object, tag.target, &tag.message)
-    }
-
-    /// Reads a record that this checkout keeps; whose it is, its tag says.
-    pub(super) fn read_own_record(&self, object: &ObjectId) -> Option<LedgerRecord> {
-        let unreadable = |error: &dyn std::fmt::Display| {
-            self.warn(format!("the kept record {object} is skipped: {error}"));
-        };
-        let tag = self.objects.read_tag(object).inspect_err(|error| unreadable(error)).ok()?;
-        let id = RecordId::parse(&tag.name).inspect_err(|error| unreadable(error)).ok()?;
-        self.decode(id, object, tag.target, &tag.message)
-    }
-
-    /// Reads the record behind a history tag.
-    fn read_record_named(&self, id: RecordId, object: &ObjectId) -> Option<LedgerRecord> {
-        let tag = match self.objects.read_tag(object) {
-            Ok(tag) => tag,
-            Err(error) => {
-                self.warn(format!("{} is skipped: {error}", id.tag_name()));
-                return None;
-            }
-        };
-        self.decode(id, object, tag.target, &tag.message)
-    }
-
-    fn decode(
-        &self,
-        id: RecordId,
-        object: &ObjectId,
-        target: ObjectId,
-        message: &[u8],
-    ) -> Option<LedgerRecord> {
-        let found = Found {
-            deployment: &id.deployment,
-            target: &id.target,
-            component: &id.component,
-            timestamp: id.timestamp,
-            commit: CommitId(target),
-        };
-        match decode_record(message, found) {
-            Ok(record) => Some(LedgerRecord { id, object: object.clone(), record }),
-            Err(error) => {
-                self.warn(format!("{} is skipped: {error}", id.tag_name()));
-                None
-            }
-        }
     }
 }

@@ -18,6 +18,7 @@ mod notes;
 mod observations;
 mod pending;
 mod publication;
+mod records;
 mod refs;
 mod session;
 mod snapshot;

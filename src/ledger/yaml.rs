@@ -87,34 +87,57 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// Looked at byte by byte: reading a history asks this of thousands of scalars.
+/// Reading a history asks this of thousands of scalars, so each byte is looked at once.
 fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
+    let (all, any) = bytes.iter().fold((u8::MAX, 0), |(all, any), byte| {
+        let class = CLASSES[usize::from(*byte)];
+        (all & class, any | class)
+    });
+    // Anything that starts with a digit may be a number or a date, unless a letter that no number has stands in it
+    // (`1a2b3c…` is a fine commit id, `12e4567` is a number to many readers).
+    let is_a_word = any & IN_NO_NUMBER != 0 || !first.is_ascii_digit();
     first.is_ascii_alphanumeric()
-        && bytes.iter().copied().all(is_safe)
+        && all & SAFE != 0
+        && is_a_word
         && !matches!(last, b' ' | b':')
-        && !bytes.windows(2).any(|pair| pair == b": ")
+        && (any & COLON == 0 || !text.contains(": "))
         && !RESERVED.iter().any(|word| word.len() == text.len() && word.eq_ignore_ascii_case(text))
-        && !looks_like_a_number_or_date(bytes)
 }
 
-/// Whether a byte can stand anywhere in a plain scalar.
-const fn is_safe(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b' ' | b'.' | b'_' | b'/' | b'@' | b'+' | b'-' | b':' | b'=' | b',' | b'(' | b')' | b'%'
-        )
-}
+/// The byte can stand anywhere in a plain scalar.
+const SAFE: u8 = 1;
+/// The byte is a letter that stands in no number and in no date.
+const IN_NO_NUMBER: u8 = 2;
+/// The byte is a colon.
+const COLON: u8 = 4;
 
-/// Anything that starts with a digit, unless a letter that no number has stands in it (`1a2b3c…` is a fine commit id,
-/// `12e4567` is a number to many readers).
-fn looks_like_a_number_or_date(text: &[u8]) -> bool {
-    let in_numbers = |byte: &u8| matches!(byte.to_ascii_lowercase(), b'e' | b'x' | b'o' | b't' | b'z' | b'b');
-    text.first().is_some_and(u8::is_ascii_digit)
-        && !text.iter().any(|byte| byte.is_ascii_alphabetic() && !in_numbers(byte))
-}
+/// What each byte is.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut character = 0_u8;
+    while character < 128 {
+        let byte = character as usize;
+        if character.is_ascii_alphanumeric()
+            || matches!(
+                character,
+                b' ' | b'.' | b'_' | b'/' | b'@' | b'+' | b'-' | b':' | b'=' | b',' | b'(' | b')' | b'%'
+            )
+        {
+            classes[byte] |= SAFE;
+        }
+        let in_numbers = matches!(character.to_ascii_lowercase(), b'e' | b'x' | b'o' | b't' | b'z' | b'b');
+        if character.is_ascii_alphabetic() && !in_numbers {
+            classes[byte] |= IN_NO_NUMBER;
+        }
+        if character == b':' {
+            classes[byte] |= COLON;
+        }
+        character += 1;
+    }
+    classes
+};
 
 /// Reads a mapping: no aliases, no anchors, bounded in size.
 pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {

@@ -294,3 +294,48 @@ fn a_tag_of_another_version_or_of_nobodys_is_skipped_with_a_warning() {
     let status = checkout.json("deployment status payment-service --target prod");
     assert_eq!(status["deployments"][0]["targets"][0]["components"][0]["commit"], second.as_str());
 }
+
+/// So many records that they are read on several threads.
+const MANY: u32 = 450;
+
+#[test]
+fn a_long_history_is_in_order_and_what_is_no_record_does_not_count() {
+    let environment = TestEnvironment::new();
+    let checkout = environment.payment_service("checkout");
+    let commit = checkout.head();
+    let tags: Vec<_> = (0..MANY)
+        .map(|number| {
+            let (hour, minute, second) = (number / 3600, number / 60 % 60, number % 60);
+            let time = format!("2025-01-21T{hour:02}:{minute:02}:{second:02}Z");
+            let name = format!("payment-service/prod/api/{}", time.replace(':', "-"));
+            let message = if number % 200 == 7 {
+                "somebody's own tag".to_owned()
+            } else {
+                format!(
+                    "atmos.tools/v1alpha1\nkind: Deployment\n---\ndeployment: payment-service\ntarget: prod\n\
+                     component: api\ntimestamp: {time}\nstatus: success"
+                )
+            };
+            let length = message.len();
+            let tagger = "tagger Somebody <somebody@example.com> 1737460800 +0000";
+            format!("tag atmos/deployments/{name}\nfrom {commit}\n{tagger}\ndata {length}\n{message}\n")
+        })
+        .collect();
+    checkout.write("tags", &tags.concat());
+    let imported =
+        environment.command("sh", &checkout.path).args(["-c", "git fast-import --quiet < tags"]).status();
+    assert!(imported.unwrap().success());
+    let times = |limit: usize| {
+        let line = format!("deployment history payment-service --target prod --limit {limit}");
+        let history = checkout.json(&line);
+        let records = history["records"].as_array().unwrap().clone();
+        records.into_iter().map(|record| record["timestamp"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let all = times(0);
+    assert_eq!(all.len(), 447);
+    assert!(all.is_sorted_by(|newer, older| newer > older), "{all:?}");
+    // Two of the newest 250 are nobody's record: others take their place.
+    assert_eq!(times(250), all[..250]);
+    let warned = checkout.atmos("deployment history payment-service --target prod --limit 0");
+    assert_eq!(warned.stderr.matches("is skipped").count(), 3, "{}", warned.stderr);
+}
