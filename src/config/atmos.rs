@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::deployment::ComponentKind;
+use crate::deployment::definition::Values;
 
 use super::load::{self, ConfigError};
 use super::path;
@@ -31,6 +32,8 @@ pub struct AtmosConfig {
     pub other_kinds: BTreeMap<String, InfrastructureConfig>,
     /// Variables of the environment of every component that stacks describe.
     pub env: BTreeMap<String, Variable>,
+    /// `integrations.github`: what every component's `settings.integrations.github` starts from.
+    pub github_integration: Values,
     pub list_merge_strategy: ListMergeStrategy,
     pub templates: TemplatesConfig,
     pub deployments: DeploymentsConfig,
@@ -295,8 +298,14 @@ struct AtmosFile {
     components: Option<ComponentsSection>,
     settings: Option<SettingsSection>,
     templates: Option<TemplatesSection>,
+    integrations: Option<IntegrationsSection>,
     deployments: Option<DeploymentsSection>,
     ci: Option<CiConfig>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct IntegrationsSection {
+    github: Option<Values>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -382,6 +391,7 @@ impl AtmosFile {
                 .filter_map(|(kind, section)| Some((kind.to_owned(), section?.into_config())))
                 .collect(),
             env: BTreeMap::new(),
+            github_integration: self.integrations.unwrap_or_default().github.unwrap_or_default(),
             list_merge_strategy: self.settings.unwrap_or_default().list_merge_strategy.unwrap_or_default(),
             templates: self.templates.unwrap_or_default().settings.unwrap_or_default(),
             deployments: self.deployments.unwrap_or_default().into_config(),
@@ -473,6 +483,7 @@ stacks:
   inherit: {metadata: false, source: false}
   name_template: "{{ .vars.stage }}"
 settings: {list_merge_strategy: append, region: !env REGION}
+integrations: {atlantis: {path: atlantis.yaml}, github: {gitops: {matrix: {sort-by: .stack_slug}}}}
 deployments: {base_path: apps, remote: upstream}
 ci: {comment_template: comment.md.hbs, environment: "{{ deployment }}/{{ target }}"}
 logs: {file: "/dev/stderr", level: Info}
@@ -504,6 +515,7 @@ templates: {settings: {enabled: false, evaluations: 2, env: {A: b}, gomplate: {t
             (Some(false), Some(false))
         );
         assert_eq!(config.list_merge_strategy, ListMergeStrategy::Append);
+        assert_eq!(config.github_integration["gitops"]["matrix"]["sort-by"], ".stack_slug");
         assert_eq!(config.deployments.remote.as_deref(), Some("upstream"));
         assert_eq!(config.ci.comment_template.as_deref(), Some("comment.md.hbs"));
         assert_eq!(config.ci.environment.as_deref(), Some("{{ deployment }}/{{ target }}"));

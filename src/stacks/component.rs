@@ -10,7 +10,7 @@ use super::manifest::{nested_section, section};
 use super::merge::{ListMergeStrategy, merge_all, merge_into};
 use super::settings::StackSettings;
 use super::stack::Stack;
-use super::value::{Map, Value};
+use super::value::{Map, Value, map_from_json};
 
 /// The kind with state, providers and workspaces.
 pub(super) const TERRAFORM: &str = "terraform";
@@ -227,6 +227,11 @@ impl Assembly<'_> {
         if section.name == "env" {
             let variables = self.settings.env.iter();
             merged.extend(variables.map(|(name, value)| (Arc::from(name.as_str()), value.to_value())));
+        }
+        if section.name == "settings" && !self.settings.github_integration.is_empty() {
+            let github = Value::map(map_from_json(&self.settings.github_integration));
+            let integrations = Value::map(Map::from_iter([(Arc::from("github"), github)]));
+            merged.insert(Arc::from("integrations"), integrations);
         }
         // What stands above the components is merged by the general strategy, a component's own only below it.
         let general = self.settings.list_merge_strategy;

@@ -34,6 +34,8 @@ pub struct StackSettings {
     pub template_env: BTreeMap<String, String>,
     /// `env`: variables of every component's environment.
     pub env: BTreeMap<String, Variable>,
+    /// `integrations.github`, which is the lowest layer of every component's `settings.integrations.github`.
+    pub github_integration: serde_json::Map<String, serde_json::Value>,
     /// `components.<kind>`, by kind.
     pub kinds: BTreeMap<String, KindSettings>,
     /// `components.terraform.workspaces_enabled`.
@@ -109,6 +111,7 @@ impl Default for StackSettings {
             env: BTreeMap::new(),
             kinds: BTreeMap::new(),
             workspaces_enabled: true,
+            github_integration: serde_json::Map::new(),
             workspace_prefix_separator: "-".to_owned(),
         }
     }

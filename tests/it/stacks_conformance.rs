@@ -147,6 +147,7 @@ fn settings(atmos_yaml: &str) -> StackSettings {
             config::atmos::ListMergeStrategy::Merge => ListMergeStrategy::Merge,
         },
         templates: config.templates.enabled.unwrap_or(default.templates),
+        github_integration: config.github_integration.clone(),
         env: config.env.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
         workspaces_enabled: config.terraform.workspaces_enabled.unwrap_or(default.workspaces_enabled),
         kinds: [ComponentKind::Terraform, ComponentKind::Helmfile].map(kind).into(),

@@ -66,6 +66,7 @@ pub fn settings(config: &AtmosConfig) -> StackSettings {
             .evaluations
             .and_then(|evaluations| evaluations.try_into().ok())
             .unwrap_or(default.template_evaluations),
+        github_integration: config.github_integration.clone(),
         env: config.env.iter().map(|(name, value)| (name.clone(), variable(value))).collect(),
         kinds: [ComponentKind::Terraform, ComponentKind::Helmfile]
             .map(kind)

@@ -32,6 +32,23 @@ fn sources_and_the_environment_of_all_components_follow_the_settings() {
 }
 
 #[test]
+fn the_github_integration_of_the_settings_is_the_lowest_layer_of_every_component_s() {
+    let tree = Tree::default().with(
+        "deploy/dev.yaml",
+        "vars: {stage: dev}\nsettings: {integrations: {github: {gitops: {role: stack}}}}\n\
+         components: {terraform: {app: {settings: {integrations: {slack: {channel: ops}}}}}}\n",
+    );
+    let mut settings = settings();
+    let github = json!({"gitops": {"role": "all", "region": "eu"}});
+    settings.github_integration = github.as_object().unwrap().clone();
+    let app = find_by(&tree, &settings, "dev", "app").unwrap();
+    assert_eq!(
+        app.sections["settings"]["integrations"],
+        json!({"github": {"gitops": {"role": "stack", "region": "eu"}}, "slack": {"channel": "ops"}})
+    );
+}
+
+#[test]
 fn a_listing_computes_what_it_shows_and_keeps_what_manifests_disagree_about() {
     let manifest = "vars: {stage: dev}\ncomponents:\n  terraform:\n    base: {vars: {x: X, y: !exec ls}}\n    \
                     made: {metadata: {component: base}}\n    other: {}\n";
