@@ -9,7 +9,7 @@ use super::include;
 use super::locals;
 use super::settings::StackSettings;
 use super::template::{self, Known};
-use super::value::{Function, Location, Map, Value};
+use super::value::{Call, Function, Location, Map, Value};
 use super::yaml::{self, Document};
 
 /// A manifest with everything filled in that is known before its components are put together.
@@ -178,6 +178,35 @@ pub(super) fn section<'m>(map: &'m Map, name: &str, file: &str) -> Result<Option
     nested_section(map, &[name], file)
 }
 
+/// Why a section that is a function is none.
+fn no_section(call: &Call, section: &str) -> String {
+    let layers = match &call.function {
+        Function::Merged(_) => call.argument.as_list().unwrap_or_default(),
+        Function::Tag(_) | Function::Template => &[],
+    };
+    let include = std::iter::once(call)
+        .chain(layers.iter().filter_map(|layer| match layer {
+            Value::Call(call) => Some(&**call),
+            _ => None,
+        }))
+        .find(|call| include::is_include(call));
+    if let Some(written) = include.map(Call::to_json) {
+        let written = written.as_str().unwrap_or(include::INCLUDE);
+        return format!(
+            "`{written}` cannot make up the section `{section}`: there is no such file, or no map in it"
+        );
+    }
+    match &call.function {
+        Function::Tag(tag) => {
+            let written = call.to_json();
+            let written = written.as_str().unwrap_or(tag);
+            format!("the function `{written}` cannot make up the section `{section}`")
+        }
+        Function::Template => format!("a template cannot make up the section `{section}`"),
+        Function::Merged(_) => format!("a function cannot make up a part of the section `{section}`"),
+    }
+}
+
 /// The map at a path of keys, each of which must be a map where it is there.
 pub(super) fn nested_section<'m>(
     map: &'m Map,
@@ -191,17 +220,7 @@ pub(super) fn nested_section<'m>(
             Some(Value::Map(map)) => current = map,
             Some(Value::Call(call)) => {
                 let section = path[..=depth].join(".");
-                let what = match &call.function {
-                    Function::Tag(tag) => {
-                        let written = call.to_json();
-                        let written = written.as_str().unwrap_or(tag);
-                        format!("the function `{written}` cannot make up the section `{section}`")
-                    }
-                    Function::Template => format!("a template cannot make up the section `{section}`"),
-                    Function::Merged(_) => {
-                        format!("a function cannot make up a part of the section `{section}`")
-                    }
-                };
+                let what = no_section(call, &section);
                 return Err(StackError::Unsupported { what, at: call.at.clone() });
             }
             Some(other) => {

@@ -182,3 +182,16 @@ fn files_are_included_by_what_they_are() {
     assert_eq!(found.sections["env"], json!({"A": "1", "B": "x y", "C": "l\nm"}));
     assert_eq!(find(&tree, "dev", "tf").sections["vars"], json!({"stage": "dev", "size": "t3"}));
 }
+
+#[test]
+fn a_section_that_is_a_missing_file_is_named_with_that_file() {
+    let tree = Tree::default()
+        .with("catalog/base.yaml", "components: {terraform: {app: {vars: {a: 1}}}}\n")
+        .with(
+            "deploy/dev.yaml",
+            "import: [catalog/base]\nvars: {stage: dev}\ncomponents: {terraform: {app: {vars: !include ../gone.tfvars}}}\n",
+        );
+    let error = find_by(&tree, &settings(), "dev", "app").unwrap_err().to_string();
+    assert!(error.contains("`!include ../gone.tfvars` cannot make up the section `vars`"), "{error}");
+    assert!(error.contains("there is no such file"), "{error}");
+}
