@@ -5,7 +5,7 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /source
-COPY Cargo.lock Cargo.toml ./
+COPY Cargo.lock Cargo.toml build.rs ./
 COPY benches benches
 COPY schema schema
 COPY src src

@@ -17,8 +17,8 @@ ENV NIXPACKS_METADATA=$NIXPACKS_METADATA ROCKET_ADDRESS=$ROCKET_ADDRESS
 # build phase
 COPY . /app/.
 RUN --mount=type=cache,id=samples-rust-/root/cargo/git,target=/root/.cargo/git --mount=type=cache,id=samples-rust-/root/cargo/registry,target=/root/.cargo/registry --mount=type=cache,id=samples-rust-target,target=/app/target mkdir -p bin
-RUN --mount=type=cache,id=samples-rust-/root/cargo/git,target=/root/.cargo/git --mount=type=cache,id=samples-rust-/root/cargo/registry,target=/root/.cargo/registry --mount=type=cache,id=samples-rust-target,target=/app/target cargo build --release --target x86_64-unknown-linux-musl
-RUN --mount=type=cache,id=samples-rust-/root/cargo/git,target=/root/.cargo/git --mount=type=cache,id=samples-rust-/root/cargo/registry,target=/root/.cargo/registry --mount=type=cache,id=samples-rust-target,target=/app/target cp target/x86_64-unknown-linux-musl/release/sample bin
+RUN --mount=type=cache,id=samples-rust-/root/cargo/git,target=/root/.cargo/git --mount=type=cache,id=samples-rust-/root/cargo/registry,target=/root/.cargo/registry --mount=type=cache,id=samples-rust-target,target=/app/target cargo build --release --target <machine>-unknown-linux-musl
+RUN --mount=type=cache,id=samples-rust-/root/cargo/git,target=/root/.cargo/git --mount=type=cache,id=samples-rust-/root/cargo/registry,target=/root/.cargo/registry --mount=type=cache,id=samples-rust-target,target=/app/target cp target/<machine>-unknown-linux-musl/release/sample bin
 
 
 
