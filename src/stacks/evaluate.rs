@@ -325,7 +325,7 @@ impl<'e> Evaluator<'e> {
         };
         let (delimiters, steps) = (self.delimiters.clone(), Rc::clone(&self.steps));
         let (data, depth) = (&sections, self.depth + 1);
-        let other = Evaluator { data, delimiters, depth, steps, ..*self };
+        let other = Evaluator { delimiters, data, steps, depth, ..*self };
         other.field_of(data, path, &Frame { context: None, ..Frame::inside(Some(frame), frame.call) })
     }
 
