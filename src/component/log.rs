@@ -1,5 +1,8 @@
 //! What children print, line by line, fit to be shown.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stream {
@@ -53,12 +56,13 @@ impl Masks {
     }
 
     /// These masks, and masks for what may be a secret or not, such as whatever the environment gave: what is too short
-    /// to be one, or a number, is left readable.
+    /// to be one, or a number, is left readable. They are masked in base64 too, as templates and charts write them.
     #[must_use]
     pub fn with_suspects<S: AsRef<str>>(&self, suspects: impl IntoIterator<Item = S>) -> Self {
         let is_suspect =
             |text: &S| text.as_ref().len() >= SHORTEST_SUSPECT && text.as_ref().parse::<f64>().is_err();
-        let mut masks = Self::new(suspects.into_iter().filter(is_suspect));
+        let forms = |text: S| [STANDARD.encode(text.as_ref()), text.as_ref().to_owned()];
+        let mut masks = Self::new(suspects.into_iter().filter(is_suspect).flat_map(forms));
         masks.0.extend(self.0.iter().cloned());
         Self::new(masks.0)
     }
@@ -92,8 +96,8 @@ mod tests {
     #[test]
     fn what_may_be_a_secret_is_masked_unless_that_would_blot_out_the_log() {
         let masks = Masks::new(["hunter2"]).with_suspects(["true", "12345678", "s3cr3t-value"]);
-        let text = "hunter2 s3cr3t-value true 12345678".to_owned();
-        assert_eq!(masks.apply(text), "*** *** true 12345678");
+        let text = "hunter2 s3cr3t-value czNjcjN0LXZhbHVl true 12345678".to_owned();
+        assert_eq!(masks.apply(text), "*** *** *** true 12345678");
     }
 
     #[test]

@@ -170,7 +170,10 @@ impl Ledger<'_> {
         let partial = self.remote().map(|remote| self.repository.partial(remote)).transpose()?;
         let tips = match (&partial, self.reachable_remote()) {
             (Some(partial), Some(_)) => match partial.fetch(&names, self.options.write_limit) {
-                Ok(tips) => tips,
+                Ok(tips) => {
+                    freshness = Freshness::Current;
+                    tips
+                }
                 Err(error) => {
                     freshness = self.stale(&error);
                     partial.last_seen(&names)?

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -38,6 +39,9 @@ const MAX_DEPTH: usize = 64;
 /// How many templates and functions one component may need.
 const MAX_STEPS: usize = 100_000;
 
+/// As many steps it counts to put another component together.
+const STEPS_OF_COMPONENT: usize = 20;
+
 /// How many components may need each other in a row.
 const MAX_COMPONENTS: usize = 16;
 
@@ -56,7 +60,8 @@ pub(super) struct Evaluator<'e> {
     pub(super) data: &'e Map,
     /// The stack that a function means when it names none; empty while that is still to be found out.
     pub(super) stack: &'e str,
-    steps: Cell<usize>,
+    /// The steps taken so far, by other components too that this one asks.
+    steps: Rc<Cell<usize>>,
     /// The functions that are shown as they are written, without `!`.
     skipped: &'e [String],
     /// Where other components of the same stack are found, by those that are being computed already.
@@ -116,7 +121,7 @@ impl<'e> Evaluator<'e> {
             template_env,
             data,
             stack,
-            steps: Cell::new(0),
+            steps: Rc::default(),
             others: None,
             depth: 0,
             skipped: &[],
@@ -148,7 +153,7 @@ impl<'e> Evaluator<'e> {
     pub(super) fn name(&self, text: &str, at: &Location) -> Result<String, StackError> {
         let processing = Processing { strict: false, ..self.processing };
         let delimiters = Delimiters::default();
-        let lenient = Evaluator { processing, delimiters, steps: Cell::new(0), ..*self };
+        let lenient = Evaluator { processing, delimiters, steps: Rc::default(), ..*self };
         let call =
             Call { function: Function::Template, argument: Value::Null, at: at.clone(), context: None };
         let name = lenient.fill_in(text, &Frame::inside(None, &call))?;
@@ -310,16 +315,17 @@ impl<'e> Evaluator<'e> {
             }
             _ => {}
         }
-        if self.depth >= MAX_COMPONENTS {
+        self.steps.set(self.steps.get() + STEPS_OF_COMPONENT);
+        if self.depth >= MAX_COMPONENTS || self.steps.get() > MAX_STEPS {
             return refuse("components need each other in a circle, or too many of them");
         }
         let Some(others) = self.others else { return refuse("other components are not known here") };
         let Some(sections) = others.sections(component, stack)? else {
             return refuse("only components of the same stack are supported, and it has none of that name");
         };
-        let delimiters = self.delimiters.clone();
+        let (delimiters, steps) = (self.delimiters.clone(), Rc::clone(&self.steps));
         let (data, depth) = (&sections, self.depth + 1);
-        let other = Evaluator { data, delimiters, depth, steps: Cell::new(0), ..*self };
+        let other = Evaluator { delimiters, data, steps, depth, ..*self };
         other.field_of(data, path, &Frame { context: None, ..Frame::inside(Some(frame), frame.call) })
     }
 

@@ -9,6 +9,10 @@ use super::value::{Map, Value};
 
 /// How deep brackets may be nested.
 const MAX_DEPTH: usize = 32;
+/// How many terms a query may have.
+const MAX_TERMS: usize = 500;
+/// How many items, or bytes of a text, a sum may have.
+const MAX_SUM: usize = 1 << 20;
 
 /// What a query finds in a value; null where there is nothing. The error ends a sentence that names the query.
 pub(super) fn find(query: &str, value: &Value) -> Result<Value, String> {
@@ -17,7 +21,7 @@ pub(super) fn find(query: &str, value: &Value) -> Result<Value, String> {
 
 /// Reads a query.
 pub(super) fn parse(query: &str) -> Result<Query, String> {
-    let mut parser = Parser { rest: query.trim(), depth: 0 };
+    let mut parser = Parser { rest: query.trim(), depth: 0, terms: 0 };
     let expression = parser.piped()?;
     if parser.rest.is_empty() { Ok(Query(expression)) } else { Err(unsupported(parser.rest)) }
 }
@@ -97,6 +101,7 @@ fn unsupported(rest: &str) -> String {
 struct Parser<'q> {
     rest: &'q str,
     depth: usize,
+    terms: usize,
 }
 
 impl Parser<'_> {
@@ -140,6 +145,10 @@ impl Parser<'_> {
     }
 
     fn term(&mut self) -> Result<Expression, String> {
+        self.terms += 1;
+        if self.terms > MAX_TERMS {
+            return Err(format!("has more than {MAX_TERMS} terms"));
+        }
         if self.skip("(") {
             let inner = self.piped()?;
             return if self.skip(")") {
@@ -268,6 +277,14 @@ fn take(value: &Value, step: &Step) -> Result<Value, String> {
 }
 
 fn sum(first: Value, second: Value) -> Result<Value, String> {
+    let length = |value: &Value| match value {
+        Value::String(text) => text.len(),
+        Value::List(items) => items.len(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Map(_) | Value::Call(_) => 0,
+    };
+    if length(&first) + length(&second) > MAX_SUM {
+        return Err(format!("adds up to more than {MAX_SUM} items or bytes"));
+    }
     match (first, second) {
         (Value::Null, other) | (other, Value::Null) => Ok(other),
         (Value::String(first), Value::String(second)) => Ok(Value::text(&format!("{first}{second}"))),
@@ -339,5 +356,13 @@ mod tests {
             assert!(found(query).is_err(), "{query}");
         }
         assert!(found(&"(".repeat(100)).is_err());
+        assert!(found(&format!(".{}", " | .".repeat(100_000))).unwrap_err().contains("terms"));
+    }
+
+    #[test]
+    fn sums_stay_small() {
+        let doubled = |value: &str| format!("{value}{}", " | . + .".repeat(60));
+        assert!(found(&doubled(".host")).unwrap_err().contains("adds up to more than"));
+        assert!(found(&doubled(".list")).unwrap_err().contains("adds up to more than"));
     }
 }

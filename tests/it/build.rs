@@ -125,9 +125,11 @@ fn the_commands_of_the_specification_build_and_show() {
         .shows("  api       (docker image)")
         .shows("Vulnerabilities: unknown");
     checkout.atmos("deployment sbom diff payment-service dev prod").succeeded();
-    let spdx =
-        checkout.atmos("deployment sbom payment-service --target prod --component api --format spdx-json");
-    assert_eq!(spdx.succeeded().json()["spdxVersion"], "SPDX-2.3");
+    let spdx = checkout
+        .atmos("deployment sbom payment-service --target prod --component api -f spdx-json")
+        .succeeded();
+    assert_eq!(spdx.json()["spdxVersion"], "SPDX-2.3");
+    assert!(!spdx.stderr.contains("Offline"), "the remote has answered: {}", spdx.stderr);
 }
 
 #[test]

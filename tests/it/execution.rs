@@ -226,3 +226,13 @@ fn a_terraform_that_is_too_old_or_missing_is_found_out_before_anything_is_applie
     checkout.atmos(rollout).refused(2, "1.3.9 is too old: version 1.4.0 or newer is needed");
     assert_eq!(environment.applied(), [""; 0]);
 }
+
+#[test]
+fn components_do_not_see_the_key_that_provenance_is_signed_with() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = shop(&environment, "#!/bin/sh\nenv > $TEST_APPLIED.env\n", "");
+    checkout.atmos_with(ROLLOUT, &[("ATMOS_PROVENANCE_KEY", "key.pem"), ("OTHER_KEY", "x")]).succeeded();
+    let seen = std::fs::read_to_string(environment.path("applied.env")).unwrap();
+    assert!(seen.contains("OTHER_KEY=x"), "{seen}");
+    assert!(!seen.contains("PROVENANCE_KEY"), "{seen}");
+}

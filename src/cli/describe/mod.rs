@@ -97,7 +97,10 @@ impl Tree {
     fn find(context: &Context) -> Result<Self, CommandError> {
         let tree =
             |files: Box<dyn StackFiles>, root: Option<PathBuf>, config: &AtmosConfig, repository_root| {
-                let world = World { environment: environment_of(context.environment()), repository_root };
+                let world = World {
+                    environment: environment_of(&context.environment().iter().cloned().collect()),
+                    repository_root,
+                };
                 Self { files, root, settings: settings(config), world }
             };
         let of_directory = |root: &Path, config: &AtmosConfig, repository_root| {

@@ -1,10 +1,11 @@
 //! What functions in stacks ask of the world when stacks are shown.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 
 use serde_json::Value;
 
+use crate::component::Environment;
 use crate::stacks::{Functions, OutputRequest};
 
 /// The environment and the repository; outputs are shown as they are asked for.
@@ -32,8 +33,8 @@ impl Functions for World {
 }
 
 /// The variables of an environment that are text.
-pub fn environment_of(variables: &[(OsString, OsString)]) -> BTreeMap<String, String> {
+pub fn environment_of(environment: &Environment) -> BTreeMap<String, String> {
     let text =
-        |(name, value): &(OsString, OsString)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()));
-    variables.iter().filter_map(text).collect()
+        |(name, value): (&OsStr, &OsStr)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()));
+    environment.iter().filter_map(text).collect()
 }

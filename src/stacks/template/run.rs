@@ -13,12 +13,15 @@ const MAX_TEXT: usize = 1 << 20;
 const MAX_STEPS: usize = 200_000;
 /// How large the values are that functions may give, all of them together.
 const MAX_VALUES: usize = 64 << 20;
+/// How large the values are that may be looked at, all of them together, as often as they are.
+const MAX_LOOKED_AT: usize = 1 << 30;
 
 /// Fills in a template. A failure comes with the place inside of the action where it happened.
 pub(super) fn run(nodes: &[Node<'_>], scope: &dyn Scope) -> Result<String, (Failure, usize)> {
     let top = Datum::Place(Vec::new());
     let variables = vec![("$".to_owned(), top.clone())];
-    let mut runner = Runner { scope, text: String::new(), variables, steps: 0, values: 0, at: 0 };
+    let mut runner =
+        Runner { scope, text: String::new(), variables, steps: 0, values: 0, looked_at: 0, at: 0 };
     match runner.nodes(nodes, &top) {
         Ok(_) => Ok(runner.text),
         Err(failure) => Err((failure, runner.at)),
@@ -46,6 +49,8 @@ struct Runner<'s> {
     steps: usize,
     /// How large the values were that functions gave.
     values: usize,
+    /// How large the values were that were looked at.
+    looked_at: usize,
     /// Where the action stands that is being computed.
     at: usize,
 }
@@ -54,11 +59,7 @@ impl Runner<'_> {
     fn nodes(&mut self, nodes: &[Node<'_>], dot: &Datum) -> Result<Flow, Failure> {
         let outer = self.variables.len();
         for node in nodes {
-            self.steps += 1;
-            if self.steps > MAX_STEPS || self.text.len() > MAX_TEXT {
-                let what = format!("the text becomes longer than {MAX_TEXT} bytes, or takes too long");
-                return Err(Failure::Refused(Refusal { what, offset: 0 }));
-            }
+            self.step(1)?;
             let flow = match node {
                 Node::Text(text) => {
                     self.text.push_str(text);
@@ -81,6 +82,26 @@ impl Runner<'_> {
         }
         self.variables.truncate(outer);
         Ok(Flow::On)
+    }
+
+    /// Takes steps, where there are any left.
+    fn step(&mut self, steps: usize) -> Result<(), Failure> {
+        self.steps += steps;
+        if self.steps > MAX_STEPS || self.text.len() > MAX_TEXT {
+            let what = format!("the text becomes longer than {MAX_TEXT} bytes, or takes too long");
+            return Err(Failure::Refused(Refusal { what, offset: 0 }));
+        }
+        Ok(())
+    }
+
+    /// Looks at a value, which takes as long as it is large.
+    fn look(&mut self, value: Json) -> Result<Json, Failure> {
+        self.looked_at += size(&value);
+        if self.looked_at > MAX_LOOKED_AT {
+            let what = format!("the template looks at values of more than {MAX_LOOKED_AT} bytes");
+            return Err(Failure::Refused(Refusal { what, offset: self.at }));
+        }
+        Ok(value)
     }
 
     fn print(
@@ -135,8 +156,7 @@ impl Runner<'_> {
 
     fn range(&mut self, branch: &Branch<'_>, dot: &Datum) -> Result<Flow, Failure> {
         let outer = self.variables.len();
-        let bare = Pipeline { variables: Vec::new(), ..branch.pipeline.clone() };
-        let value = self.pipeline(&bare, dot)?;
+        let value = self.commands(&branch.pipeline, dot)?;
         let items: Vec<(Json, Json)> = match self.value(value)? {
             Json::Array(items) => {
                 items.into_iter().enumerate().map(|(index, item)| (Json::from(index), item)).collect()
@@ -155,6 +175,7 @@ impl Runner<'_> {
         if items.is_empty() {
             return self.nodes(&branch.otherwise, dot);
         }
+        self.step(items.len())?;
         for (name, item) in items {
             self.variables.truncate(outer);
             let item = Datum::Value(item);
@@ -187,16 +208,21 @@ impl Runner<'_> {
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline, dot: &Datum) -> Result<Datum, Failure> {
+        let value = self.commands(pipeline, dot)?;
+        if let Some(name) = pipeline.variables.first() {
+            self.set(name, value.clone(), pipeline)?;
+        }
+        Ok(value)
+    }
+
+    /// What a pipeline gives, before it is set to a variable.
+    fn commands(&mut self, pipeline: &Pipeline, dot: &Datum) -> Result<Datum, Failure> {
         self.at = pipeline.commands.first().map_or(self.at, |command| command.offset);
         let mut value = None;
         for command in &pipeline.commands {
             value = Some(self.command(command, dot, value)?);
         }
-        let value = value.unwrap_or(Datum::Value(Json::Null));
-        if let Some(name) = pipeline.variables.first() {
-            self.set(name, value.clone(), pipeline)?;
-        }
-        Ok(value)
+        Ok(value.unwrap_or(Datum::Value(Json::Null)))
     }
 
     fn command(&mut self, command: &Command, dot: &Datum, last: Option<Datum>) -> Result<Datum, Failure> {
@@ -229,6 +255,10 @@ impl Runner<'_> {
             }
             Base::Group(pipeline) => self.pipeline(pipeline, dot)?,
         };
+        let base = match base {
+            Datum::Value(value) => Datum::Value(self.look(value)?),
+            place @ Datum::Place(_) => place,
+        };
         operand.fields.iter().try_fold(base, |value, name| self.field(value, name, operand.offset))
     }
 
@@ -251,14 +281,18 @@ impl Runner<'_> {
     }
 
     /// The value itself.
-    fn value(&self, datum: Datum) -> Result<Json, Failure> {
+    fn value(&mut self, datum: Datum) -> Result<Json, Failure> {
         match datum {
             Datum::Value(value) => Ok(value),
-            Datum::Place(path) => match self.scope.value(&path)? {
+            Datum::Place(path) => match self.at_path(&path)? {
                 Some(value) => Ok(value),
                 None => self.scope.missing(),
             },
         }
+    }
+
+    fn at_path(&mut self, path: &[String]) -> Result<Option<Json>, Failure> {
+        self.scope.value(path)?.map(|value| self.look(value)).transpose()
     }
 
     fn call(
@@ -302,7 +336,7 @@ impl Runner<'_> {
     }
 
     /// Another component, of which only what is asked for is computed.
-    fn component(&self, arguments: Vec<Datum>, offset: usize) -> Result<Datum, Failure> {
+    fn component(&mut self, arguments: Vec<Datum>, offset: usize) -> Result<Datum, Failure> {
         let mut path = vec![COMPONENT.to_owned()];
         for argument in arguments {
             match self.value(argument)? {
@@ -340,7 +374,7 @@ impl Runner<'_> {
     }
 
     /// Functions that look at one key of a map, which computes nothing else of it.
-    fn look_into(&self, name: &str, places: &[Datum]) -> Result<Option<Datum>, Failure> {
+    fn look_into(&mut self, name: &str, places: &[Datum]) -> Result<Option<Datum>, Failure> {
         let [Datum::Place(path), keys @ ..] = places else { return Ok(None) };
         let keys: Option<Vec<&String>> = keys
             .iter()
@@ -354,12 +388,12 @@ impl Runner<'_> {
         match name {
             "index" => Ok(Some(Datum::Place(inner))),
             "get" => {
-                let found = self.scope.value(&inner)?;
+                let found = self.at_path(&inner)?;
                 Ok(Some(Datum::Value(found.unwrap_or_else(|| Json::String(String::new())))))
             }
             "hasKey" => {
-                let has = self.scope.value(&inner)?.is_some();
-                if !has && !path.is_empty() && self.scope.value(path)?.is_none() {
+                let has = self.at_path(&inner)?.is_some();
+                if !has && !path.is_empty() && self.at_path(path)?.is_none() {
                     self.scope.missing()?;
                 }
                 Ok(Some(Datum::Value(Json::Bool(has))))

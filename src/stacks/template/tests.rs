@@ -196,6 +196,11 @@ fn what_cannot_be_filled_in_says_where() {
 
 #[test]
 fn what_would_take_for_ever_is_refused() {
+    assert!(
+        rendered("{{ range 200000 }}{{ range 200000 }}{{ break }}{{ end }}{{ end }}").contains("too long")
+    );
+    let looks = "{{ $x := repeat 1000000 \"a\" }}{{ range 100000 }}{{ $y := $x }}{{ end }}";
+    assert!(rendered(looks).contains("looks at values of more than"));
     assert!(rendered("{{ range until 2000 }}{{ range until 2000 }}x{{ end }}{{ end }}").contains("too long"));
     assert!(rendered("{{ repeat 1000000 \"xxxxxxxx\" }}").contains("longer than"));
     assert!(

@@ -205,3 +205,17 @@ fn templates_that_need_each_other_deeply_are_refused_and_no_stack_is_exhausted()
     let tree = Tree::default().with("deploy/dev.yaml", &text);
     assert!(refusal(&tree, "dev", "app").contains("in a circle, or too often"));
 }
+
+#[test]
+fn components_that_ask_each_other_over_and_over_are_refused() {
+    let asking = |number: usize| {
+        let asks = format!("{{{{ (atmos.Component \"c{}\" .stack).vars.v }}}}", number + 1).repeat(10);
+        format!("    c{number}: {{vars: {{v: '{asks}'}}}}\n")
+    };
+    let components: String = (0..12).map(asking).collect();
+    let text =
+        format!("vars: {{stage: dev}}\ncomponents:\n  terraform:\n{components}    c12: {{vars: {{v: x}}}}\n");
+    let tree = Tree::default().with("deploy/dev.yaml", &text);
+    assert_eq!(variables(&tree, "c11")["v"], json!("xxxxxxxxxx"));
+    assert!(refusal(&tree, "dev", "c0").contains("need each other in a circle, or too many of them"));
+}

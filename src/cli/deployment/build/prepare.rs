@@ -199,7 +199,7 @@ fn listed(deployment: &Deployment) -> String {
     }
 }
 
-/// The environment that children get: not the key, of which builders and tests need to know nothing.
+/// The environment that children get: not the key, of which builders, tests and components need to know nothing.
 pub(in crate::cli::deployment) fn environment(context: &Context) -> Environment {
     context.environment().iter().filter(|(name, _)| name != PROVENANCE_KEY).cloned().collect()
 }

@@ -7,6 +7,7 @@ use std::thread;
 
 use super::carry_out::Undertaking;
 use super::prepare::{Prepared, definition_at};
+use crate::cli::deployment::build;
 use crate::cli::error::{CommandError, exit};
 use crate::component::{Environment, HelmfileSettings, Mode, TerraformSettings};
 use crate::deployment::approval::Approval;
@@ -76,7 +77,7 @@ impl Undertaking<'_, '_> {
     }
 
     pub(super) fn environment(&self) -> Environment {
-        self.context.environment().iter().cloned().collect()
+        build::environment(self.context)
     }
 
     pub(super) fn terraform(&self) -> TerraformSettings {

@@ -26,7 +26,7 @@ impl Undertaking<'_, '_> {
         importing
             .map(|(commit, _)| {
                 let files = CommitFiles::new(repository, commit.clone())?;
-                let environment = environment_of(self.context.environment());
+                let environment = environment_of(&self.environment());
                 let stacks = ImportedStacks::new(files, config).with_environment(environment);
                 Ok((commit.clone(), Arc::new(stacks) as Arc<dyn StackLayers>))
             })

@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "summary")]
     output: Option<PathBuf>,
     /// How it is printed; json is CycloneDX, as cyclonedx-json
-    #[arg(long, global = true, env = "ATMOS_FORMAT", value_parser = any_format(), default_value = "table", value_name = "FORMAT")]
+    #[arg(short, long, global = true, env = "ATMOS_FORMAT", value_parser = any_format(), default_value = "table", value_name = "FORMAT")]
     format: Format,
 }
 

@@ -1,5 +1,7 @@
 //! Lists and maps. A function that would change its argument in place is not among them.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value as Json};
 
 use super::super::print::{is_true, sorted};
@@ -94,13 +96,8 @@ fn part_of(arguments: &[Json], part: impl Fn(&[Json]) -> Json) -> Outcome {
 }
 
 fn unique(items: &[Json]) -> Json {
-    let mut unique: Vec<Json> = Vec::new();
-    for item in items {
-        if !unique.contains(item) {
-            unique.push(item.clone());
-        }
-    }
-    unique.into()
+    let mut seen = HashSet::with_capacity(items.len());
+    items.iter().filter(|item| seen.insert(*item)).cloned().collect()
 }
 
 /// A part of a list, or of a text as Go's own `slice` takes it.
