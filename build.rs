@@ -1,6 +1,7 @@
 //! What is done when the program is built, so that it need not be done whenever it starts.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 use serde_json::Value;
@@ -37,11 +38,18 @@ fn leave_out_descriptions(schema: &mut Value) {
     }
 }
 
-/// Builds in the library that unwinds the stack, as any other: finding and loading it takes longer at every start than most
-/// of what the program does then. Whole, since the linker has met the shared one by the time it reads this.
+/// Builds in the library that unwinds the stack, as any other, where the compiler has it in that form: finding and loading it
+/// takes longer at every start than most of what the program does then. Whole, since the linker has met the shared one by
+/// the time it reads this.
 fn link_the_unwinder() {
     let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|found| found == value);
-    if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") {
+    let is_cross = env::var("HOST") != env::var("TARGET");
+    if is_cross || !is("CARGO_CFG_TARGET_OS", "linux") || !is("CARGO_CFG_TARGET_ENV", "gnu") {
+        return;
+    }
+    // Of a file that it does not have, the compiler prints the bare name.
+    let found = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
+    if found.is_ok_and(|found| Path::new(String::from_utf8_lossy(&found.stdout).trim()).is_absolute()) {
         println!("cargo::rustc-link-arg-bins=-Wl,--whole-archive,-l:libgcc_eh.a,--no-whole-archive");
     }
 }
