@@ -85,13 +85,11 @@ impl Ledger<'_> {
         });
         tags.sort_by(|(left, _), (right, _)| right.cmp_age(left));
         let total = tags.len();
-        let mut tags = tags.into_iter();
-        let wanted = query.limit.unwrap_or(total).min(total);
-        let mut records = Vec::with_capacity(wanted);
-        // What cannot be read does not count.
-        while records.len() < wanted && tags.len() > 0 {
-            records.extend(self.read_named(tags.by_ref().take(wanted - records.len()).collect())?);
-        }
+        let mut records: Vec<_> = tags
+            .into_iter()
+            .filter_map(|(id, object)| self.read_named(id, &object))
+            .take(query.limit.unwrap_or(usize::MAX))
+            .collect();
         records.sort_by(|left, right| right.compare_age(left));
         Ok(History { records, total, pending })
     }
@@ -124,8 +122,10 @@ impl Ledger<'_> {
         }
         let full: Vec<_> = prefixes.iter().map(|prefix| format!("{TAGS_PREFIX}{prefix}")).collect();
         let mut histories: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
-        for record in self.read_named(self.record_tags(self.repository.refs(&full)?))? {
-            histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
+        for (id, object) in self.record_tags(self.repository.refs(&full)?) {
+            if let Some(record) = self.read_named(id, &object) {
+                histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
+            }
         }
         for records in histories.values_mut() {
             records.sort_by(|left, right| right.compare_age(left));

@@ -295,7 +295,7 @@ fn a_tag_of_another_version_or_of_nobodys_is_skipped_with_a_warning() {
     assert_eq!(status["deployments"][0]["targets"][0]["components"][0]["commit"], second.as_str());
 }
 
-/// So many records that they are read on several threads.
+/// More records than anybody shows at once.
 const MANY: u32 = 450;
 
 #[test]
