@@ -6,6 +6,7 @@ use crate::deployment::record::LedgerRecord;
 use crate::deployment::ref_names::ComponentAddress;
 use crate::deployment::{CommitId, ObjectId, RecordId};
 use crate::git::ObjectStore;
+use crate::git::objects::TagObject;
 
 use super::Ledger;
 use super::codec::{Found, decode_record};
@@ -16,26 +17,31 @@ type Skipped = String;
 impl Ledger<'_> {
     /// Reads the record behind a history tag.
     pub(super) fn read_named(&self, id: RecordId, object: &ObjectId) -> Option<LedgerRecord> {
-        let name = id.tag_name();
-        self.or_warn(read(&self.objects, Some(id), object, &name))
+        let record = match self.objects.read_tag(object) {
+            Ok(tag) => decode(id, object, tag),
+            Err(error) => Err(skipped(&id.tag_name(), &error)),
+        };
+        self.or_warn(record)
     }
 
     /// Reads a component's record whose tag object is known; its name stands in the object itself.
     pub(super) fn read_record(&self, address: &ComponentAddress, object: &ObjectId) -> Option<LedgerRecord> {
-        let ComponentAddress { deployment, target, component } = address;
-        let what = format!("a record of {component} in {deployment}/{target}");
-        let record = read(&self.objects, None, object, &what).and_then(|record| {
+        let what = || {
+            let ComponentAddress { deployment, target, component } = address;
+            format!("a record of {component} in {deployment}/{target}")
+        };
+        let record = read_unnamed(&self.objects, object, what).and_then(|record| {
             if ComponentAddress::of(&record.id) == *address {
                 return Ok(record);
             }
-            Err(skipped(&what, &format!("it is the record of {}", record.id.tag_name())))
+            Err(skipped(&what(), &format!("it is the record of {}", record.id.tag_name())))
         });
         self.or_warn(record)
     }
 
     /// Reads a record that this checkout keeps; whose it is, its tag says.
     pub(super) fn read_own_record(&self, object: &ObjectId) -> Option<LedgerRecord> {
-        self.or_warn(read(&self.objects, None, object, &format!("the kept record {object}")))
+        self.or_warn(read_unnamed(&self.objects, object, || format!("the kept record {object}")))
     }
 
     fn or_warn(&self, record: Result<LedgerRecord, Skipped>) -> Option<LedgerRecord> {
@@ -43,18 +49,18 @@ impl Ledger<'_> {
     }
 }
 
-/// Reads the record in a tag object, which is called `what` where it cannot be read. Without an id, the tag's own name is it.
-fn read(
+/// Reads the record in a tag object, whose own name is the record's. `what` is what it is called where it cannot be read.
+fn read_unnamed(
     objects: &ObjectStore,
-    id: Option<RecordId>,
     object: &ObjectId,
-    what: &str,
+    what: impl Fn() -> String,
 ) -> Result<LedgerRecord, Skipped> {
-    let tag = objects.read_tag(object).map_err(|error| skipped(what, &error))?;
-    let id = match id {
-        Some(id) => id,
-        None => RecordId::parse(&tag.name).map_err(|error| skipped(what, &error))?,
-    };
+    let tag = objects.read_tag(object).map_err(|error| skipped(&what(), &error))?;
+    let id = RecordId::parse(&tag.name).map_err(|error| skipped(&what(), &error))?;
+    decode(id, object, tag)
+}
+
+fn decode(id: RecordId, object: &ObjectId, tag: TagObject) -> Result<LedgerRecord, Skipped> {
     let found = Found {
         deployment: &id.deployment,
         target: &id.target,

@@ -25,6 +25,9 @@ pub(super) use fill_in::{Known, fill_in, fill_in_text, what_is_missing};
 /// What the reference implementation prints in the place of a value that is not there.
 pub(super) const NO_VALUE: &str = "<no value>";
 
+/// How long a text may become, in bytes.
+const MAX_TEXT: usize = 1 << 20;
+
 /// The function that gives another component. What it gives has a path that begins with this name, the component's
 /// and the stack's.
 pub(super) const COMPONENT: &str = "atmos.Component";

@@ -5,10 +5,8 @@ use serde_json::Value as Json;
 use super::functions;
 use super::parse::{Base, Branch, Command, Node, Operand, Pipeline};
 use super::print::{is_true, sorted, to_text};
-use super::{COMPONENT, Failure, Refusal, Scope};
+use super::{COMPONENT, Failure, MAX_TEXT, Refusal, Scope};
 
-/// How long a text may become.
-const MAX_TEXT: usize = 1 << 20;
 /// How many steps a template may take.
 const MAX_STEPS: usize = 200_000;
 /// How large the values are that functions may give, all of them together.

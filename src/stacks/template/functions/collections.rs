@@ -5,10 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value as Json};
 
 use super::super::print::{is_true, sorted};
-use super::{Outcome, any_text, exactly, index_of, kind, list_of, map_of, text_of};
-
-/// How long a text of joined ones may become.
-const MAX_TEXT: usize = 1 << 20;
+use super::{Outcome, any_text, bounded, exactly, index_of, kind, list_of, map_of, text_of};
 
 pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     of_lists(name, arguments).or_else(|| of_maps(name, arguments))
@@ -122,9 +119,7 @@ fn slice(arguments: &[Json]) -> Outcome {
 fn join(between: &Json, items: &Json) -> Outcome {
     let one = [items.clone()];
     let items = items.as_array().map_or(one.as_slice(), Vec::as_slice);
-    if items.len().saturating_mul(text_of(between)?.len()) > MAX_TEXT {
-        return Err(format!("makes a text longer than {MAX_TEXT} bytes"));
-    }
+    bounded(items.len(), text_of(between)?.len())?;
     let texts: Vec<String> = items.iter().filter(|item| !item.is_null()).map(any_text).collect();
     Ok(Json::String(texts.join(text_of(between)?)))
 }

@@ -10,6 +10,7 @@ mod text;
 
 use serde_json::Value as Json;
 
+use super::MAX_TEXT;
 use super::print::to_text;
 
 /// What a function gives, or why it gives nothing: the rest of a sentence that begins with its name.
@@ -66,6 +67,14 @@ fn plain_name(name: &str) -> &str {
         "biggest" => "max",
         name => name,
     }
+}
+
+/// An error where a text that holds so many pieces of such a length would become too long.
+fn bounded(pieces: usize, length: usize) -> Result<(), String> {
+    if pieces.saturating_mul(length) > MAX_TEXT {
+        return Err(format!("makes a text longer than {MAX_TEXT} bytes"));
+    }
+    Ok(())
 }
 
 /// What kind of value this is, for messages.

@@ -3,10 +3,7 @@
 use serde_json::Value as Json;
 
 use super::super::print::quoted;
-use super::{Outcome, any_text, exactly, index_of, integer_of, printf, text_of};
-
-/// How long a repeated or indented text may become.
-const MAX_TEXT: usize = 1 << 20;
+use super::{Outcome, any_text, bounded, exactly, index_of, integer_of, printf, text_of};
 
 pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     Some(match name {
@@ -111,18 +108,14 @@ fn untitle(text: &str) -> String {
 fn replace(arguments: &[Json]) -> Outcome {
     let [old, new, text] = exactly(arguments)?;
     let (old, new, text) = (text_of(old)?, text_of(new)?, text_of(text)?);
-    if text.matches(old).count().saturating_mul(new.len()) > MAX_TEXT {
-        return Err(format!("makes a text longer than {MAX_TEXT} bytes"));
-    }
+    bounded(text.matches(old).count(), new.len())?;
     Ok(Json::String(text.replace(old, new)))
 }
 
 fn repeat(arguments: &[Json]) -> Outcome {
     let [count, text] = exactly(arguments)?;
     let (count, text) = (index_of(count)?, text_of(text)?);
-    if text.len().saturating_mul(count) > MAX_TEXT {
-        return Err(format!("makes a text longer than {MAX_TEXT} bytes"));
-    }
+    bounded(count, text.len())?;
     Ok(Json::String(text.repeat(count)))
 }
 
@@ -153,9 +146,7 @@ fn indent(arguments: &[Json]) -> Outcome {
     let [width, text] = exactly(arguments)?;
     let (width, text) = (index_of(width)?, text_of(text)?);
     let lines = text.matches('\n').count() + 1;
-    if width.saturating_mul(lines) > MAX_TEXT {
-        return Err(format!("makes a text longer than {MAX_TEXT} bytes"));
-    }
+    bounded(lines, width)?;
     let blanks = " ".repeat(width);
     Ok(Json::String(format!("{blanks}{}", text.replace('\n', &format!("\n{blanks}")))))
 }
