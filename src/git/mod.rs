@@ -7,6 +7,7 @@
 
 mod file_changes;
 pub mod history;
+mod new_refs;
 pub mod objects;
 mod packed_refs;
 pub mod partial;
@@ -18,6 +19,8 @@ pub mod refs;
 pub mod repository;
 pub mod shallow;
 pub mod signing;
+#[cfg(test)]
+mod testing;
 pub mod transport;
 pub mod tree;
 

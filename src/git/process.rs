@@ -1,6 +1,7 @@
 //! The only place that starts `git`.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -230,45 +231,87 @@ impl Invocation {
 
     /// Runs the command; an exit status other than 0 is an error.
     pub fn run(self) -> Result<Vec<u8>, GitError> {
-        let verb = self.verb.clone();
-        let output = self.output()?;
-        if output.status.success() {
-            Ok(output.stdout)
-        } else {
-            Err(GitError::Failed { verb, code: output.status.code(), stderr: output.stderr })
-        }
+        self.start()?.finish_well()
     }
 
     /// Runs the command, whatever its exit status says.
-    pub fn output(mut self) -> Result<Output, GitError> {
+    pub fn output(self) -> Result<Output, GitError> {
+        self.start()?.finish()
+    }
+
+    /// Starts the command, to be waited for later. What it is given to read, it gets then.
+    pub fn start(mut self) -> Result<Running, GitError> {
         let started = Instant::now();
         let stdin = if self.input.is_empty() { Stdio::null() } else { Stdio::piped() };
         self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.command.spawn().map_err(|error| match error.kind() {
+        let child = self.command.spawn().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => GitError::Missing,
             _ => GitError::Io(error),
         })?;
-        let result = self.collect(&mut child);
+        Ok(Running { verb: self.verb, child, input: self.input, limit: self.limit, started })
+    }
+}
+
+/// A git process that has been started.
+#[derive(Debug)]
+#[must_use]
+pub struct Running {
+    verb: String,
+    child: Child,
+    input: Vec<u8>,
+    limit: Option<Duration>,
+    started: Instant,
+}
+
+impl Running {
+    /// Gives the process what it has to read so far, and keeps its input open for [`Self::finish_with`].
+    ///
+    /// What the process prints is not read meanwhile: for those that answer in a few words.
+    pub(super) fn feed(&mut self) -> std::io::Result<()> {
+        let input = std::mem::take(&mut self.input);
+        self.child.stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(&input))
+    }
+
+    /// Gives the process the rest of what it has to read, and waits for its end.
+    pub(super) fn finish_with(mut self, rest: Vec<u8>) -> Result<Vec<u8>, GitError> {
+        self.input = rest;
+        self.finish_well()
+    }
+
+    /// Waits for the end of the process, whatever its exit status says.
+    pub fn finish(mut self) -> Result<Output, GitError> {
+        let result = self.collect();
         if result.is_err() {
-            kill_group(&child);
+            kill_group(&self.child);
         }
-        let status = child.wait()?;
+        let status = self.child.wait()?;
         let (stdout, stderr) = result?;
         let stderr = redact_urls(&String::from_utf8_lossy(&stderr));
         tracing::debug!(
             verb = self.verb,
             status = status.code(),
-            milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             stderr = stderr.trim(),
             "git"
         );
         Ok(Output { status, stdout, stderr })
     }
 
+    /// As [`Self::finish`], with what the process printed; an exit status other than 0 is an error.
+    pub fn finish_well(self) -> Result<Vec<u8>, GitError> {
+        let verb = self.verb.clone();
+        let Output { status, stdout, stderr } = self.finish()?;
+        if status.success() {
+            Ok(stdout)
+        } else {
+            Err(GitError::Failed { verb, code: status.code(), stderr })
+        }
+    }
+
     /// Feeds the child and reads both of its streams to their end, within the time limit.
-    fn collect(&self, child: &mut Child) -> Result<(Vec<u8>, Vec<u8>), GitError> {
+    fn collect(&mut self) -> Result<(Vec<u8>, Vec<u8>), GitError> {
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
-        exchange(child, &self.input, deadline)?.ok_or_else(|| GitError::TimedOut {
+        exchange(&mut self.child, &self.input, deadline)?.ok_or_else(|| GitError::TimedOut {
             verb: self.verb.clone(),
             limit: self.limit.unwrap_or_default(),
         })

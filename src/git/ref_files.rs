@@ -124,58 +124,13 @@ pub(super) fn plain_id(text: &[u8]) -> Result<ObjectId, Unusual> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use proptest::prelude::*;
 
     use super::super::repository::Repository;
+    use super::super::testing::Fixture;
     use super::*;
 
-    /// A repository with two commits, and their ids.
-    struct Fixture {
-        folder: tempfile::TempDir,
-        commits: [String; 2],
-    }
-
     impl Fixture {
-        fn new(init: &[&str]) -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let mut fixture = Self { folder, commits: Default::default() };
-            fixture.git(&[&["init", "--quiet"], init].concat(), "");
-            for number in 0..2 {
-                fixture.git(&["commit", "--quiet", "--allow-empty", "--message", "x"], "");
-                fixture.commits[number] = fixture.git(&["rev-parse", "HEAD"], "").trim().to_owned();
-            }
-            fixture
-        }
-
-        fn git(&self, arguments: &[&str], input: &str) -> String {
-            let file = self.folder.path().join(".git-input");
-            fs::write(&file, input).unwrap();
-            let output = Command::new("git")
-                .args(["-c", "user.name=A", "-c", "user.email=a@example.com"])
-                .args(arguments)
-                .current_dir(self.folder.path())
-                .env("GIT_CONFIG_GLOBAL", "/dev/null")
-                .env("GIT_CONFIG_NOSYSTEM", "1")
-                .env_remove("GIT_DIR")
-                .stdin(fs::File::open(file).unwrap())
-                .output()
-                .unwrap();
-            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-            String::from_utf8(output.stdout).unwrap()
-        }
-
-        fn git_dir(&self) -> std::path::PathBuf {
-            self.folder.path().join(".git")
-        }
-
-        fn repository(&self) -> Repository {
-            let environment =
-                std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("GIT_"));
-            Repository::discover(self.folder.path(), environment).unwrap()
-        }
-
         /// Holds that both ways of reading agree, and returns whether the files sufficed.
         fn agrees(&self, prefixes: &[&str]) -> bool {
             let by_git = self.repository().git().refs(prefixes).unwrap();

@@ -3,7 +3,7 @@
 
 use crate::deployment::ObjectId;
 
-use super::process::{Git, GitError};
+use super::process::{Git, GitError, Invocation, Running};
 use super::ref_files;
 use super::repository::{Repository, parse_id};
 
@@ -81,13 +81,56 @@ impl Git {
         if updates.is_empty() {
             return Ok(());
         }
-        self.verb("update-ref").args(["-m", reason, "-z", "--stdin"]).input(transaction(updates)).run()?;
+        self.update_ref(reason).input(commands(updates)).run()?;
+        Ok(())
+    }
+
+    /// Gets changes of refs ready, to happen once something else has turned out well: git checks them and locks the refs
+    /// meanwhile.
+    ///
+    /// Nothing is deleted so: for a deletion git locks all packed refs, which others cannot wait for that long.
+    pub fn prepare_refs(&self, updates: &[RefUpdate], reason: &str) -> Result<PreparedRefs, GitError> {
+        let input = [b"start\0", &commands(updates)[..], b"prepare\0"].concat();
+        let mut running = self.update_ref(reason).input(input).start()?;
+        // Why git does not read on, it says at its end.
+        let _ = running.feed();
+        Ok(PreparedRefs(Some(running)))
+    }
+
+    fn update_ref(&self, reason: &str) -> Invocation {
+        self.verb("update-ref").args(["-m", reason, "-z", "--stdin"])
+    }
+}
+
+/// Changes of refs that are ready to happen. Dropped, they do not.
+#[derive(Debug)]
+#[must_use]
+pub struct PreparedRefs(Option<Running>);
+
+impl PreparedRefs {
+    /// Makes the changes, and then these others.
+    pub fn commit(mut self, others: &[RefUpdate]) -> Result<(), GitError> {
+        let Some(running) = self.0.take() else { return Ok(()) };
+        let mut rest = b"commit\0".to_vec();
+        if !others.is_empty() {
+            rest.extend([b"start\0", &commands(others)[..], b"commit\0"].concat());
+        }
+        running.finish_with(rest)?;
         Ok(())
     }
 }
 
-/// The input of `git update-ref -z --stdin`.
-fn transaction(updates: &[RefUpdate]) -> Vec<u8> {
+impl Drop for PreparedRefs {
+    /// Where its input ends, git gives up what it has prepared.
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.0.take().map(|running| running.finish_with(Vec::new())) {
+            tracing::debug!(%error, "refs that were not to change may still be locked");
+        }
+    }
+}
+
+/// Changes as `git update-ref -z --stdin` reads them.
+fn commands(updates: &[RefUpdate]) -> Vec<u8> {
     let mut input = Vec::new();
     for RefUpdate { name, new, expected } in updates {
         let zero = |id: &ObjectId| "0".repeat(id.as_str().len());
@@ -118,7 +161,7 @@ mod tests {
             new: new.cloned(),
             expected,
         };
-        let text = |updates: &[RefUpdate]| String::from_utf8(transaction(updates)).unwrap();
+        let text = |updates: &[RefUpdate]| String::from_utf8(commands(updates)).unwrap();
         assert_eq!(
             text(&[update(Some(&id), Expected::Absent)]),
             format!("update refs/x\0{id}\0{}\0", "0".repeat(40))

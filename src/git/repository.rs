@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::deployment::{CommitId, ObjectId};
 
 use super::objects::{ObjectError, ObjectStore};
-use super::process::{Git, GitError};
+use super::process::{Git, GitError, Running};
 
 /// Why a repository cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,8 @@ struct Settings {
     ref_storage: Option<String>,
     /// What `tag.gpgSign` says.
     sign_tags: Option<String>,
+    /// Whether several users write to the repository: `core.sharedRepository`.
+    shared: bool,
 }
 
 /// Who writes into the repository, from git's configuration and environment.
@@ -69,6 +71,26 @@ pub struct Checkout {
     pub branch: Option<String>,
     /// Whether tracked files differ from the commit. A bare repository has none.
     pub dirty: bool,
+}
+
+/// A look at what is checked out, on its way.
+#[derive(Debug)]
+#[must_use]
+pub struct CheckoutLook<'r> {
+    repository: &'r Repository,
+    /// Absent in a bare repository.
+    status: Option<Running>,
+}
+
+impl CheckoutLook<'_> {
+    /// What was found.
+    pub fn finish(self) -> Result<Checkout, RepositoryError> {
+        let Some(status) = self.status else {
+            let (commit, branch) = (self.repository.head()?, self.repository.branch());
+            return Ok(Checkout { commit, branch, dirty: false });
+        };
+        parse_status(&String::from_utf8_lossy(&status.finish_well()?))
+    }
 }
 
 impl Repository {
@@ -156,18 +178,17 @@ impl Repository {
         Ok(None)
     }
 
-    /// The commit and the branch that are checked out, and whether tracked files differ from them: one question for all.
-    pub fn checkout(&self) -> Result<Checkout, RepositoryError> {
-        if self.work_tree.is_none() {
-            return Ok(Checkout { commit: self.head()?, branch: self.branch(), dirty: false });
-        }
-        let output = self
-            .git
-            .verb("status")
-            .args(["--porcelain=v2", "--branch", "--no-ahead-behind", "-z"])
-            .args(["--untracked-files=no", "--ignore-submodules=dirty"])
-            .run()?;
-        parse_status(&String::from_utf8_lossy(&output))
+    /// The commit and the branch that are checked out, and whether tracked files differ from them: one question for all,
+    /// which git answers while something else is done.
+    pub fn look_at_checkout(&self) -> Result<CheckoutLook<'_>, RepositoryError> {
+        let status = self.work_tree.as_ref().map(|_| {
+            self.git
+                .verb("status")
+                .args(["--porcelain=v2", "--branch", "--no-ahead-behind", "-z"])
+                .args(["--untracked-files=no", "--ignore-submodules=dirty"])
+                .start()
+        });
+        Ok(CheckoutLook { repository: self, status: status.transpose()? })
     }
 
     /// The remote that the ledger is kept on: the one that is asked for, else `origin`, else the only one.
@@ -209,6 +230,11 @@ impl Repository {
     pub(super) fn keeps_refs_in_files(&self) -> bool {
         self.settings()
             .is_ok_and(|settings| settings.ref_storage.as_ref().is_none_or(|storage| storage == "files"))
+    }
+
+    /// Whether files of the repository have to be writable for others as well, as far as the configuration can be read.
+    pub(super) fn is_shared(&self) -> bool {
+        self.settings().is_ok_and(|settings| settings.shared)
     }
 
     /// Whether annotated tags are to be signed: `tag.gpgSign`, in a file or in the environment.
@@ -274,6 +300,7 @@ impl Settings {
             user_email: None,
             ref_storage: None,
             sign_tags: None,
+            shared: false,
         };
         let mut entries = configuration.entries(None)?;
         while let Some(entry) = entries.next() {
@@ -287,6 +314,11 @@ impl Settings {
                 "extensions.refstorage" => settings.ref_storage = value(),
                 // A name without a value stands for true.
                 "tag.gpgsign" => settings.sign_tags = value().or_else(|| Some("true".to_owned())),
+                "core.sharedrepository" => {
+                    let alone = ["umask", "false", "no", "off", "0"];
+                    settings.shared =
+                        value().is_none_or(|value| !alone.contains(&value.to_ascii_lowercase().as_str()));
+                }
                 _ => {
                     let remote = name.strip_prefix("remote.").and_then(|name| name.strip_suffix(".url"));
                     settings.remotes.extend(

@@ -59,8 +59,10 @@ impl Git {
             invocation = invocation.arg("--unshallow");
         }
         let output = invocation.limit(options.limit).arg("--").arg(remote).args(refspecs).output()?;
-        // With a depth, git calls it a failure, without a word, that no ref matched.
-        if output.status.success() || (options.depth.is_some() && output.stderr.trim().is_empty()) {
+        // With a depth, git calls it a failure, without a word, that no ref matched. What it traces is no word.
+        let complains =
+            || output.stderr.lines().any(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
+        if output.status.success() || (options.depth.is_some() && !complains()) {
             return Ok(());
         }
         let (verb, code) = ("fetch".to_owned(), output.status.code());

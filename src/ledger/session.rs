@@ -8,7 +8,7 @@ use crate::deployment::lock::{Lock, LockScope};
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::ref_names::{TAGS_PREFIX, latest_ref, lock_ref, state_ref};
 use crate::deployment::{ComponentName, ObjectId, Record, RecordId, RecordStatus};
-use crate::git::refs::{Expected, RefUpdate};
+use crate::git::refs::{Expected, Ref, RefUpdate};
 
 use super::locks::{Acquired, LockRequest, expiry};
 use super::pending::{batch_ref, run_ref};
@@ -76,6 +76,12 @@ impl<'l, 'r> Session<'l, 'r> {
         }
     }
 
+    /// Asks the remote for what it has now that the locks are taken. These need not be mirrored here for as long as the run
+    /// holds them: every lock would be a file to write and to remove again.
+    pub fn refresh(&self, scope: &Scope) -> Result<(), LedgerError> {
+        self.ledger.refresh_without(scope, &self.lock_names())
+    }
+
     /// Takes over the state as it was read *after* the locks were taken: what is recorded goes on top of it.
     pub fn begin_from(&mut self, snapshot: &Snapshot) {
         let request = &self.request;
@@ -96,28 +102,25 @@ impl<'l, 'r> Session<'l, 'r> {
         self.taken_over.first()
     }
 
-    /// Records components together, and lets go of the locks in the same push where `last` says so. The time and the
-    /// predecessor of each record are set here.
-    pub fn record(&mut self, records: Vec<Record>, last: bool) -> Result<Vec<LedgerRecord>, Unpublished> {
-        let mut kept = Vec::new();
-        for record in records {
-            match self.keep(record) {
-                Ok(record) => kept.push(record),
-                Err(source) => return Err(Unpublished { kept: kept.len(), source }),
-            }
-        }
-        match self.publish(&mut kept, last) {
-            Ok(()) => Ok(kept),
+    /// Publishes records that were written with [`Self::write`], oldest first, and lets go of the locks in the same push where
+    /// `last` says so. Their names may change on the way: the tag of a second can be taken already.
+    pub fn publish(
+        &mut self,
+        mut records: Vec<LedgerRecord>,
+        last: bool,
+    ) -> Result<Vec<LedgerRecord>, Unpublished> {
+        match self.push(&mut records, last) {
+            Ok(()) => Ok(records),
             Err(source) => {
                 let network = matches!(source, LedgerError::Git(_));
                 self.delivery = if network { Delivery::Unreachable } else { Delivery::Deferred };
-                Err(Unpublished { kept: kept.len(), source })
+                Err(Unpublished { kept: records.len(), source })
             }
         }
     }
 
-    /// Writes a record's tag object.
-    fn keep(&mut self, mut record: Record) -> Result<LedgerRecord, LedgerError> {
+    /// Writes a component's record, for nobody to see yet. The time and the predecessor are set here.
+    pub fn write(&mut self, mut record: Record) -> Result<LedgerRecord, LedgerError> {
         let now = self.ledger.now();
         let head = self.newest.get(&record.component);
         // Never before its predecessor, whatever the clocks of two machines say.
@@ -127,17 +130,16 @@ impl<'l, 'r> Session<'l, 'r> {
         let second = jiff::Timestamp::from_second(record.timestamp.as_second()).unwrap_or(record.timestamp);
         let sequence = head.filter(|head| head.id.timestamp == second).map_or(1, |head| head.id.sequence + 1);
         record.timestamp = second;
-        self.write(record, sequence)
+        self.write_as(record, sequence)
     }
 
-    fn write(&mut self, record: Record, sequence: u32) -> Result<LedgerRecord, LedgerError> {
+    fn write_as(&mut self, record: Record, sequence: u32) -> Result<LedgerRecord, LedgerError> {
         let record = self.ledger.write_record(record, sequence)?;
         self.newest.insert(record.id.component.clone(), record.clone());
         Ok(record)
     }
 
-    /// Pushes what is kept. The records' names may change on the way: the tag of a second can be taken already.
-    fn publish(&mut self, records: &mut [LedgerRecord], last: bool) -> Result<(), LedgerError> {
+    fn push(&mut self, records: &mut [LedgerRecord], last: bool) -> Result<(), LedgerError> {
         let ledger = self.ledger;
         let mut with_locks = last && self.locked;
         let mut kept = None;
@@ -160,7 +162,7 @@ impl<'l, 'r> Session<'l, 'r> {
                     for record in records.iter_mut() {
                         let tag = format!("{TAGS_PREFIX}{}", record.id.tag_name());
                         if contended(&tag) && record.id.sequence < MAX_SEQUENCE {
-                            *record = self.write(record.record.clone(), record.id.sequence + 1)?;
+                            *record = self.write_as(record.record.clone(), record.id.sequence + 1)?;
                             renamed = true;
                         }
                     }
@@ -253,19 +255,19 @@ impl<'l, 'r> Session<'l, 'r> {
         }
         let run = &self.request.lock.run_id;
         let kept = batch::write(&self.ledger.objects, records.iter().map(|record| &record.object))?;
-        let update = |name: String, new: Option<&ObjectId>| RefUpdate {
-            name,
-            new: new.cloned(),
-            expected: Expected::Anything,
-        };
-        let mut updates = vec![update(batch_ref(run, &kept), Some(&kept))];
-        let outdated = before.filter(|before| *before != kept);
-        updates.extend(outdated.map(|before| update(batch_ref(run, &before), None)));
+        let mut entries = vec![Ref { name: batch_ref(run, &kept), object: kept.clone() }];
         if !self.marked {
-            updates.push(update(run_ref(run), Some(&self.lock_object)));
+            // It comes first: what nobody is known to be working on, the next command publishes.
+            entries.insert(0, Ref { name: run_ref(run), object: self.lock_object.clone() });
             self.marked = true;
         }
-        self.ledger.repository.git().update_refs(&updates, "atmos: to be published")?;
+        let repository = self.ledger.repository;
+        repository.make_refs(entries, "atmos: to be published")?;
+        if let Some(before) = before.filter(|before| *before != kept) {
+            let outdated =
+                RefUpdate { name: batch_ref(run, &before), new: None, expected: Expected::Anything };
+            repository.git().update_refs(&[outdated], "atmos: to be published")?;
+        }
         Ok(Some(kept))
     }
 
@@ -282,7 +284,7 @@ impl<'l, 'r> Session<'l, 'r> {
 
     /// Lets go of the locks without recording anything.
     pub fn release(&mut self) -> Result<(), LedgerError> {
-        self.publish(&mut [], true)
+        self.push(&mut [], true)
     }
 
     /// Makes the lease last longer. An error means that the lock is not held any more or the remote is away.

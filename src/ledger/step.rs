@@ -1,13 +1,13 @@
 //! One step of writing: refs that change together, on the remote and then here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::deployment::ObjectId;
 use crate::deployment::ref_names::{LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX, STATE_PREFIX};
-use crate::git::Git;
-use crate::git::refs::{Expected, RefUpdate};
+use crate::git::refs::{Expected, PreparedRefs, RefUpdate};
 use crate::git::transport::{PushOutcome, PushUpdate};
+use crate::git::{Git, GitError};
 
 use super::refs::mirror_of;
 use super::{Ledger, LedgerError};
@@ -136,7 +136,7 @@ impl Ledger<'_> {
     /// Carries a step out, on the remote where there is one and then here; waits for its turn where others write to the
     /// same repository at the same moment, and gives up where a ref is not as expected.
     ///
-    /// `afterwards` changes here in the same transaction.
+    /// `afterwards` is removed here at last.
     pub(super) fn carry_out(
         &self,
         step: &Step,
@@ -148,26 +148,41 @@ impl Ledger<'_> {
             return Ok(StepOutcome::Accepted);
         }
         let Some(remote) = self.reachable_remote() else { return self.carry_out_here(step, reason) };
+        let git = self.repository.git();
+        let (changes, removals) = after_push(remote, step);
         let began = Instant::now();
         for attempt in 0.. {
+            // What follows here once the remote has accepted is made ready while it decides.
+            let ready = (!changes.is_empty()).then(|| git.prepare_refs(&changes, reason)).transpose()?;
             match self.push_step(remote, step)? {
                 StepOutcome::Accepted => {
                     super::failpoint("pushed");
-                    let mut updates = after_push(remote, step);
-                    updates.extend_from_slice(afterwards);
-                    self.repository.git().update_refs(&updates, reason)?;
+                    let mut removals = self.known_here(&removals)?;
+                    removals.extend_from_slice(afterwards);
+                    follow(git, ready, &changes, &removals, reason)?;
                     return Ok(StepOutcome::Accepted);
                 }
                 StepOutcome::Contended(reasons) if reasons.iter().all(|(_, reason)| is_transient(reason)) => {
                     if began.elapsed() > PERSISTENCE {
                         break;
                     }
+                    drop(ready);
                     std::thread::sleep(backoff(attempt));
                 }
                 contended @ StepOutcome::Contended(_) => return Ok(contended),
             }
         }
         Err(LedgerError::Contended(remote.to_owned()))
+    }
+
+    /// The removals of refs that are here.
+    fn known_here(&self, removals: &[RefUpdate]) -> Result<Vec<RefUpdate>, LedgerError> {
+        if removals.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<_> = removals.iter().map(|removal| &removal.name).collect();
+        let here: HashSet<_> = self.repository.refs(&names)?.into_iter().map(|found| found.name).collect();
+        Ok(removals.iter().filter(|removal| here.contains(&removal.name)).cloned().collect())
     }
 
     /// Carries a step out in a repository without a remote.
@@ -184,7 +199,7 @@ impl Ledger<'_> {
         match self.repository.git().update_refs(&updates, reason) {
             Ok(()) => Ok(StepOutcome::Accepted),
             // The ref that git names is the one that is not as expected.
-            Err(crate::git::GitError::Failed { stderr, .. }) if stderr.contains("cannot lock ref") => {
+            Err(GitError::Failed { stderr, .. }) if stderr.contains("cannot lock ref") => {
                 let named =
                     step.updates.iter().filter(|update| stderr.contains(&format!("'{}'", update.name)));
                 Ok(StepOutcome::Contended(
@@ -196,10 +211,25 @@ impl Ledger<'_> {
     }
 }
 
-/// What changes here once the remote has accepted a step: the mirror, and the ledger itself. Locks are only mirrored, and
-/// those that were taken not before the look at the remote that whoever takes one has to take anyhow. What the remote had
-/// already was taken over when it was read.
-fn after_push(remote: &str, step: &Step) -> Vec<RefUpdate> {
+/// Changes here what the remote has accepted. Where it could not be made ready, it is tried once more: what was in the way
+/// may be gone.
+fn follow(
+    git: &Git,
+    ready: Option<PreparedRefs>,
+    changes: &[RefUpdate],
+    removals: &[RefUpdate],
+    reason: &str,
+) -> Result<(), GitError> {
+    if ready.is_some_and(|ready| ready.commit(removals).is_ok()) {
+        return Ok(());
+    }
+    git.update_refs(&[changes, removals].concat(), reason)
+}
+
+/// What is set and what is removed here once the remote has accepted a step: of the mirror, and of the ledger itself. Locks are
+/// only mirrored, and those that were taken not before the look at the remote that whoever takes one has to take anyhow.
+/// What the remote had already was taken over when it was read.
+fn after_push(remote: &str, step: &Step) -> (Vec<RefUpdate>, Vec<RefUpdate>) {
     let change = |name: String, new: &Option<ObjectId>| RefUpdate {
         name,
         new: new.clone(),
@@ -219,7 +249,7 @@ fn after_push(remote: &str, step: &Step) -> Vec<RefUpdate> {
             updates.push(change(name.clone(), &update.new));
         }
     }
-    updates
+    updates.into_iter().partition(|update| update.new.is_some())
 }
 
 /// Sorts what a remote said into what another attempt may change and what it never will.

@@ -45,7 +45,7 @@ impl Ledger<'_> {
 
     fn refresh_and(&self, scope: &Scope, notes: &[&str]) -> Freshness {
         let Some(remote) = self.reachable_remote() else { return self.refresh_nothing() };
-        match self.fetch_states(remote, scope, notes, self.patience()) {
+        match self.fetch_states(remote, scope, notes, &[], self.patience()) {
             Ok(()) => Freshness::Current,
             Err(error) => self.stale(&error),
         }
@@ -71,8 +71,13 @@ impl Ledger<'_> {
 
     /// Asks the remote for states, newest records and locks, and insists on an answer.
     pub fn refresh_or_fail(&self, scope: &Scope) -> Result<(), LedgerError> {
+        self.refresh_without(scope, &[])
+    }
+
+    /// Likewise, leaving these refs as they are here: who has just written them need not be told.
+    pub(super) fn refresh_without(&self, scope: &Scope, known: &[String]) -> Result<(), LedgerError> {
         match self.reachable_remote() {
-            Some(remote) => Ok(self.fetch_states(remote, scope, &[], self.options.write_limit)?),
+            Some(remote) => Ok(self.fetch_states(remote, scope, &[], known, self.options.write_limit)?),
             None => Ok(()),
         }
     }
@@ -82,9 +87,10 @@ impl Ledger<'_> {
         remote: &str,
         scope: &Scope,
         notes: &[&str],
+        known: &[String],
         limit: Duration,
     ) -> Result<(), GitError> {
-        let mut refspecs = Vec::new();
+        let mut refspecs: Vec<_> = known.iter().map(|name| format!("^{name}")).collect();
         for namespace in notes {
             let name = match scope.deployment() {
                 // With a star, because a namespace that does not exist yet is not an error.

@@ -57,7 +57,7 @@ impl Checkouts {
     }
 
     /// Keeps the checkouts for somebody to look at, and says where they are.
-    pub fn keep(&mut self) -> Vec<PathBuf> {
+    pub(super) fn keep(mut self) -> Vec<PathBuf> {
         self.keep = true;
         self.folders.values().cloned().collect()
     }

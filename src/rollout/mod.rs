@@ -80,6 +80,8 @@ pub struct Rollout {
     pub plugin_cache: PathBuf,
     pub parallelism: NonZeroUsize,
     pub fail_fast: bool,
+    /// Whether the checkouts stay although everything has gone well.
+    pub keep_checkouts: bool,
 }
 
 /// How a rollout went.
@@ -91,6 +93,8 @@ pub struct RolloutOutcome {
     pub duration: Duration,
     /// Why records have not reached the remote, where they have not.
     pub unpublished: Option<Unpublished>,
+    /// The checkouts that are left for somebody to look at.
+    pub kept: Vec<PathBuf>,
 }
 
 impl RolloutOutcome {
@@ -110,7 +114,7 @@ impl RolloutOutcome {
 /// record; without one (a dry run) nothing is recorded.
 pub fn run(
     rollout: Rollout,
-    checkouts: &Checkouts,
+    checkouts: Checkouts,
     session: Option<Session<'_, '_>>,
     cancellation: &Cancellation,
     events: &EventSink,
@@ -125,6 +129,7 @@ pub fn run(
         events(RolloutEvent::ComponentFinished(report.clone()));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let keep = rollout.keep_checkouts;
     let unrecorded = Arc::default();
     let skips = Skips { plan: plan.components.iter().map(by_name).collect(), unrecorded: &unrecorded };
     let worker = Worker::new(
@@ -134,10 +139,10 @@ pub fn run(
         Arc::clone(events),
         Arc::clone(&unrecorded),
     );
-    let (completions, published) = thread::scope(|scope| {
+    let (scheduled, published) = thread::scope(|scope| {
         let running = scope.spawn(|| {
             // Cycles were refused with the configuration; what is left of one runs nothing.
-            let Ok(scheduler) = Scheduler::new(&graph, limits) else { return Vec::new() };
+            let Ok(scheduler) = Scheduler::new(&graph, limits) else { return Default::default() };
             // Its executor tells of what runs.
             let tell = |event: Event<'_>| {
                 if let Event::Skipped { component, because, .. } = event
@@ -146,7 +151,16 @@ pub fn run(
                     events(RolloutEvent::ComponentFinished(report));
                 }
             };
-            runtime.block_on(scheduler.run(worker, cancellation.clone(), tell))
+            let completions = runtime.block_on(scheduler.run(worker, cancellation.clone(), tell));
+            // They are removed while the last records are published.
+            let all_well = completions.iter().all(|ended| matches!(ended.outcome, Outcome::Succeeded(_)));
+            let kept = if keep || !all_well {
+                checkouts.keep()
+            } else {
+                drop(checkouts);
+                Vec::new()
+            };
+            (completions, kept)
         });
         let published = match session {
             Some(session) => publisher::publish_until_closed(session, &receiver, events),
@@ -154,7 +168,7 @@ pub fn run(
         };
         (running.join(), published)
     });
-    let completions = completions.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let (completions, kept) = scheduled.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let cancelled = cancellation.is_cancelled();
     for Completion { component, outcome, .. } in completions {
         let report = match outcome {
@@ -179,7 +193,13 @@ pub fn run(
             report
         })
         .collect();
-    Ok(RolloutOutcome { components, cancelled, duration: began.elapsed(), unpublished: published.failure })
+    Ok(RolloutOutcome {
+        components,
+        cancelled,
+        duration: began.elapsed(),
+        unpublished: published.failure,
+        kept,
+    })
 }
 
 /// The components that are not run at all, because their stacks disable them or this run has recorded them already.

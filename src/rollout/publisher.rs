@@ -41,7 +41,8 @@ pub(super) fn publish_until_closed(
     let mut publisher = Publisher {
         renew_at: Instant::now() + session.renewal_interval(),
         session,
-        waiting: Vec::new(),
+        records: Vec::new(),
+        waiters: Vec::new(),
         flush_at: None,
         result: Published::default(),
         events,
@@ -66,7 +67,10 @@ pub(super) fn publish_until_closed(
 
 struct Publisher<'p, 'l, 'r> {
     session: Session<'l, 'r>,
-    waiting: Vec<Message>,
+    /// Records that are written and wait to be pushed.
+    records: Vec<LedgerRecord>,
+    /// Who waits for one of these.
+    waiters: Vec<oneshot::Sender<bool>>,
     flush_at: Option<Instant>,
     renew_at: Instant,
     result: Published,
@@ -74,11 +78,19 @@ struct Publisher<'p, 'l, 'r> {
 }
 
 impl Publisher<'_, '_, '_> {
-    fn take(&mut self, message: Message) {
+    /// Writes a record as soon as its component has ended, while others still run.
+    fn take(&mut self, Message { record, published }: Message) {
+        match self.session.write(record) {
+            Ok(record) => self.records.push(record),
+            Err(source) => {
+                tell(published, false);
+                return self.fail(Unpublished { kept: 0, source });
+            }
+        }
         let now = Instant::now();
-        let flush_at = if message.published.is_some() { now } else { now + COMPANY };
+        let flush_at = if published.is_some() { now } else { now + COMPANY };
         self.flush_at = Some(self.flush_at.map_or(flush_at, |earlier| earlier.min(flush_at)));
-        self.waiting.push(message);
+        self.waiters.extend(published);
     }
 
     /// Does what is due.
@@ -97,13 +109,12 @@ impl Publisher<'_, '_, '_> {
 
     fn flush(&mut self, last: bool) {
         self.flush_at = None;
-        let (records, waiters): (Vec<_>, Vec<_>) =
-            self.waiting.drain(..).map(|message| (message.record, message.published)).unzip();
+        let records = std::mem::take(&mut self.records);
         if records.is_empty() && !last {
             return;
         }
         let number = records.len();
-        let published = match self.session.record(records, last) {
+        let published = match self.session.publish(records, last) {
             Ok(records) => {
                 if number > 0 {
                     (self.events)(RolloutEvent::Published { records: number });
@@ -120,10 +131,7 @@ impl Publisher<'_, '_, '_> {
                 false
             }
         };
-        for waiter in waiters.into_iter().flatten() {
-            // A component that was cancelled meanwhile does not wait any more.
-            let _ = waiter.send(published);
-        }
+        tell(self.waiters.drain(..), published);
     }
 
     /// The first failure is what is reported, with the number of all records that it kept from the remote.
@@ -132,5 +140,12 @@ impl Publisher<'_, '_, '_> {
             Some(first) => first.kept += failure.kept,
             None => self.result.failure = Some(failure),
         }
+    }
+}
+
+/// Tells whether records are published. A component that was cancelled meanwhile does not wait any more.
+fn tell(waiters: impl IntoIterator<Item = oneshot::Sender<bool>>, published: bool) {
+    for waiter in waiters {
+        let _ = waiter.send(published);
     }
 }

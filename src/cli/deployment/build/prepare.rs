@@ -112,7 +112,7 @@ pub(in crate::cli::deployment) fn commit_of(
     if let Some(revision) = named {
         return Ok((resolve_commit(context, repository, ledger, revision)?, repository.branch()));
     }
-    let Checkout { commit, branch, dirty } = repository.checkout()?;
+    let Checkout { commit, branch, dirty } = repository.look_at_checkout()?.finish()?;
     if dirty {
         let message = format!("the checkout has changes that are not part of commit {}", commit.short());
         if context.in_ci() && !dry_run {

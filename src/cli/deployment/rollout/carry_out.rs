@@ -75,11 +75,11 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let definitions = self.definitions(&plan)?;
         self.check_tools(&plan, &definitions)?;
         self.announce(&plan, true);
-        let mut checkouts = self.check_out(&plan, &definitions)?;
+        let checkouts = self.check_out(&plan, &definitions)?;
         let rollout = self.rollout(&plan, definitions, &snapshot, Mode::Plan, &self.prepared.run.id, None)?;
         self.check_artifacts(&plan, &rollout)?;
-        let outcome = rollout::run(rollout, &checkouts, None, &self.cancellation, &self.events)?;
-        self.finish(&plan, None, outcome, &mut checkouts)
+        let outcome = rollout::run(rollout, checkouts, None, &self.cancellation, &self.events)?;
+        self.finish(&plan, None, outcome)
     }
 
     fn for_real(&self) -> Result<ExitCode, CommandError> {
@@ -219,7 +219,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let mut session = Session::new(ledger, request, acquired);
         let scope = self.prepared.scope();
         let (checkouts, fresh) = self.check_out_during(plan, definitions, || {
-            ledger.refresh_or_fail(&scope)?;
+            session.refresh(&scope)?;
             Ok(ledger.read(&scope)?)
         })?;
         session.begin_from(&fresh);
@@ -284,16 +284,16 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         run_id: &str,
         approval: Option<&Approval>,
     ) -> Result<ExitCode, CommandError> {
-        let Locked { session, fresh, mut checkouts } = locked;
+        let Locked { session, fresh, checkouts } = locked;
         let mut rollout = self.rollout(plan, definitions, &fresh, Mode::Apply, run_id, approval)?;
         self.check_artifacts(plan, &rollout)?;
         rollout.done = recorded_by(run_id, plan, &fresh);
         if let Some(lock) = session.taken_over() {
             rollout.metadata.insert("lock_taken_over_from".to_owned(), lock.run_id.clone());
         }
-        let outcome = rollout::run(rollout, &checkouts, Some(session), &self.cancellation, &self.events)?;
+        let outcome = rollout::run(rollout, checkouts, Some(session), &self.cancellation, &self.events)?;
         self.note_health(plan, &outcome);
-        self.finish(plan, approval, outcome, &mut checkouts)
+        self.finish(plan, approval, outcome)
     }
 }
 

@@ -143,6 +143,7 @@ impl Undertaking<'_, '_> {
                 .parallelism
                 .unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
             fail_fast: self.args.fail_fast,
+            keep_checkouts: self.args.keep_workdir,
         })
     }
 

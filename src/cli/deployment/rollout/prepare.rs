@@ -15,7 +15,7 @@ use crate::deployment::definition::Values;
 use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
 use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
-use crate::git::repository::Checkout;
+use crate::git::repository::{Checkout, CheckoutLook};
 use crate::ledger::Ledger;
 use crate::render::document::error::Hint;
 
@@ -55,6 +55,8 @@ pub(super) fn prepare<'r>(
     repository: &'r Repository,
     project: &'r Project<'r>,
 ) -> Result<Prepared<'r>, CommandError> {
+    // Git looks at it while the configuration is read.
+    let checkout = args.is_of_checkout().then(|| repository.look_at_checkout()).transpose()?;
     let policy = project.deployment(context, &args.deployment)?;
     let target = chosen_target(&policy, args.target.as_ref())?;
     let ledger = context.ledger(repository, &project.config)?;
@@ -62,7 +64,10 @@ pub(super) fn prepare<'r>(
         return Err(CommandError::usage("a rollout takes its locks on the remote, which --offline forbids")
             .hint(Hint::note("Leave out --offline, or add --plan")));
     }
-    let (source, branch) = source(args, context, repository, &ledger, &policy, &target)?;
+    let (source, branch) = match checkout {
+        Some(look) => source_of_checkout(args, context, look)?,
+        None => (source(args, context, repository, &ledger, &policy, &target)?, repository.branch()),
+    };
     let at_commit = match &source {
         RolloutSource::Commit(commit) => {
             Some(definition_at(context, repository, project, &args.deployment, commit, &target)?)
@@ -101,7 +106,7 @@ pub(super) fn prepare<'r>(
     })
 }
 
-/// What is rolled out, and the branch that is checked out.
+/// What is rolled out where the command line says it.
 fn source(
     args: &Args,
     context: &Context,
@@ -109,15 +114,21 @@ fn source(
     ledger: &Ledger<'_>,
     policy: &Deployment,
     target: &TargetName,
-) -> Result<(RolloutSource, Option<String>), CommandError> {
+) -> Result<RolloutSource, CommandError> {
     if let Some(from) = &args.promote_from {
-        return Ok((promotion_source(from, policy, target)?, repository.branch()));
+        return promotion_source(from, policy, target);
     }
-    if let Some(revision) = &args.git_sha {
-        let commit = resolve_commit(context, repository, ledger, revision)?;
-        return Ok((RolloutSource::Commit(commit), repository.branch()));
-    }
-    let Checkout { commit, branch, dirty } = repository.checkout()?;
+    let revision = args.git_sha.as_deref().unwrap_or("HEAD");
+    Ok(RolloutSource::Commit(resolve_commit(context, repository, ledger, revision)?))
+}
+
+/// The commit that is checked out, and its branch.
+fn source_of_checkout(
+    args: &Args,
+    context: &Context,
+    look: CheckoutLook<'_>,
+) -> Result<(RolloutSource, Option<String>), CommandError> {
+    let Checkout { commit, branch, dirty } = look.finish()?;
     if dirty {
         let message = format!("the checkout has changes that are not part of commit {}", commit.short());
         if context.in_ci() && !args.plan {

@@ -23,7 +23,7 @@ use crate::render::document::error::Hint;
 use crate::render::document::rollout_event;
 use crate::render::live::Live;
 use crate::render::rollout::Progress;
-use crate::rollout::{Checkouts, EventSink, RolloutOutcome};
+use crate::rollout::{EventSink, RolloutOutcome};
 
 /// Turns events into lines of progress on stderr; on a terminal, with a live view of what runs below them. Where a
 /// program reads the result, it can read the events as well: one JSON document a line.
@@ -106,7 +106,6 @@ impl Undertaking<'_, '_> {
         plan: &RolloutPlan,
         approval: Option<&Approval>,
         outcome: RolloutOutcome,
-        checkouts: &mut Checkouts,
     ) -> Result<ExitCode, CommandError> {
         let succeeded = outcome.succeeded();
         let result = match (outcome.cancelled && !succeeded, succeeded) {
@@ -126,10 +125,8 @@ impl Undertaking<'_, '_> {
             duration: outcome.duration,
             unpublished: outcome.unpublished.as_ref().map_or(0, |unpublished| unpublished.kept),
         };
-        if self.args.keep_workdir || result != RolloutResult::Success {
-            for folder in checkouts.keep() {
-                self.context.streams().note(&format!("  Kept for a look: {}\n", folder.display()));
-            }
+        for folder in &outcome.kept {
+            self.context.streams().note(&format!("  Kept for a look: {}\n", folder.display()));
         }
         (self.events)(RolloutEvent::Finished(report.clone()));
         self.context
