@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("cargo::rerun-if-changed={}", published.display());
         let mut schema = serde_json::from_str(&fs::read_to_string(&published)?)?;
         leave_out_descriptions(&mut schema);
-        fs::write(folder.join(name), schema.to_string())?;
+        fs::write(folder.join(name).with_extension("rs"), source(&mut schema))?;
     }
     link_the_unwinder();
     Ok(())
@@ -36,6 +36,16 @@ fn leave_out_descriptions(schema: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(leave_out_descriptions),
         _ => {}
     }
+}
+
+/// A schema as a `config::shape::Published`: what it defines by name is found without reading the rest.
+fn source(schema: &mut Value) -> String {
+    let definitions = schema.as_object_mut().and_then(|keywords| keywords.remove("$defs"));
+    let definitions = definitions.iter().filter_map(Value::as_object).flatten();
+    let mut definitions: Vec<_> = definitions.map(|(name, schema)| (name, schema.to_string())).collect();
+    definitions.sort();
+    // Texts and tuples are written for a look as they are in a source.
+    format!("Published {{ schema: {:?}, definitions: &{definitions:?} }}", schema.to_string())
 }
 
 /// Builds in the library that unwinds the stack, as any other, where the compiler has it in that form: finding and loading it

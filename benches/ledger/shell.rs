@@ -23,7 +23,7 @@ pub(crate) struct Shell {
 
 impl Shell {
     /// Prepares a home without any configuration, and the counting git, below `cache`.
-    pub(crate) fn new(cache: &Path, atmos: &str) -> Result<Self> {
+    pub(crate) fn new(cache: &Path, atmos: &Path) -> Result<Self> {
         let home = cache.join("home");
         let counting = cache.join("counting");
         let log = cache.join("git-processes.log");

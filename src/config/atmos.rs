@@ -1,7 +1,6 @@
 //! `atmos.yaml`: the sections that deployments read. The file belongs to Atmos and has many more.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,7 +11,7 @@ use crate::deployment::definition::Values;
 use super::load::{self, ConfigError};
 use super::path;
 use super::problem::{self, Problem, Problems};
-use super::shape::{self, Rule};
+use super::shape::{self, Published, Rule};
 use super::source::Source;
 use super::yaml;
 
@@ -370,11 +369,8 @@ pub fn schema() -> schemars::Schema {
 }
 
 /// What the file may hold, as the published schema says.
-pub(super) fn rule() -> Rule {
-    Rule::of_schema(include_str!(concat!(env!("OUT_DIR"), "/atmos.schema.json")))
-}
-
-static RULE: LazyLock<Rule> = LazyLock::new(rule);
+pub(super) static RULE: Rule = Rule::of_schema(&SCHEMA);
+static SCHEMA: Published = include!(concat!(env!("OUT_DIR"), "/atmos.schema.rs"));
 
 impl AtmosFile {
     fn into_config(self, directory: String) -> AtmosConfig {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::deployment::definition::{ApprovalMethod, PromoteBy, Values};
 
-use super::shape::Rule;
+use super::shape::{Published, Rule};
 
 /// An application that is rolled out, promoted and rolled back as one: its components and its targets.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -419,9 +419,8 @@ pub fn schema() -> schemars::Schema {
 }
 
 /// What the file may hold, as the published schema says.
-pub(super) fn rule() -> Rule {
-    Rule::of_schema(include_str!(concat!(env!("OUT_DIR"), "/deployment.schema.json")))
-}
+pub(super) static RULE: Rule = Rule::of_schema(&SCHEMA);
+static SCHEMA: Published = include!(concat!(env!("OUT_DIR"), "/deployment.schema.rs"));
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,6 @@
 //! Finding and reading deployment files.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use serde::de::DeserializeOwned;
 
@@ -9,7 +8,7 @@ use crate::deployment::{Deployment, DeploymentName};
 
 use super::atmos::AtmosConfig;
 use super::problem::{self, Problem, Problems, Span};
-use super::shape::{self, Rule};
+use super::shape;
 use super::source::{MAX_FILE_BYTES, Source, SourceError};
 use super::{deployment_file, nearest, path, resolve, yaml};
 
@@ -137,16 +136,13 @@ pub fn load_all(source: &dyn Source, config: &AtmosConfig) -> Result<LoadedAll, 
     Ok(LoadedAll { deployments, problems })
 }
 
-/// What a deployment file may hold.
-static RULE: LazyLock<Rule> = LazyLock::new(deployment_file::rule);
-
 /// Checks the text of a deployment file. `name` is what the file's stem says.
 ///
 /// All problems at once, in the order of the file; warnings alone do not stop it.
 pub fn parse_deployment(file: &str, name: &DeploymentName, text: &str) -> Result<Loaded, Vec<Problem>> {
     let mut problems = Problems::new(file, text);
     let deployment = yaml::compose(text, &mut problems).and_then(|root| {
-        let checked = shape::check(&RULE, &root, &mut problems)?;
+        let checked = shape::check(&deployment_file::RULE, &root, &mut problems)?;
         let typed = deserialize::<deployment_file::DeploymentFile>(checked, &mut problems)?;
         let about_schema = problems.len();
         let deployment = resolve::resolve(typed.deployment?, name, &root, &mut problems);

@@ -6,8 +6,6 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 
 use super::lock::LockScope;
 use super::names::{ComponentName, DeploymentName, NameError, TargetName};
@@ -30,9 +28,6 @@ pub const RECORD_TAG_PREFIX: &str = "atmos/deployments/";
 
 /// The segment that locks a whole target. No component encodes to it: `%` is always escaped.
 const TARGET_LOCK_SEGMENT: &str = "%target";
-
-/// How record tags write their time, in UTC.
-const TIMESTAMP_FORMAT: &str = "%Y-%m-%dT%H-%M-%SZ";
 
 /// A ref or tag under the ledger's prefixes that no version of this tool names so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -170,7 +165,7 @@ impl RecordId {
     #[must_use]
     pub fn tag_name(&self) -> String {
         let mut name = record_tag_prefix(&self.deployment, &self.target, &self.component);
-        name.push_str(&self.timestamp.strftime(TIMESTAMP_FORMAT).to_string());
+        name.push_str(&timestamp_segment(self.timestamp));
         if self.sequence > 1 {
             // Writing to a string cannot fail.
             let _ = write!(name, "-{}", self.sequence);
@@ -217,12 +212,18 @@ fn segments<'a, const N: usize>(
         .ok_or_else(|| RefNameError::Form { name: name.to_owned(), form })
 }
 
+/// A time in whole seconds, as the last segment of a record tag has it: `2025-01-22T12-00-00Z`.
+fn timestamp_segment(time: Timestamp) -> String {
+    let second = Timestamp::from_second(time.as_second()).unwrap_or(time);
+    second.to_string().replace(':', "-")
+}
+
 /// A record tag's last segment: the time, and the place among the records of that second.
 fn parse_timestamp(text: &str) -> Option<(Timestamp, u32)> {
     let at = text.find('Z')? + 1;
     let (time, sequence) = text.split_at(at);
-    let timestamp =
-        DateTime::strptime(TIMESTAMP_FORMAT, time).ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    let (date, clock) = time.split_once('T')?;
+    let timestamp: Timestamp = format!("{date}T{}", clock.replace('-', ":")).parse().ok()?;
     let sequence = match sequence.strip_prefix('-') {
         None if sequence.is_empty() => 1,
         None => return None,
@@ -231,7 +232,7 @@ fn parse_timestamp(text: &str) -> Option<(Timestamp, u32)> {
         }
     };
     // Only the one way of writing a time, so that one record has one tag.
-    (timestamp.strftime(TIMESTAMP_FORMAT).to_string() == time).then_some((timestamp, sequence))
+    (timestamp_segment(timestamp) == time).then_some((timestamp, sequence))
 }
 
 /// Escapes everything that `git check-ref-format` refuses in a path segment, and `%` and `/`.

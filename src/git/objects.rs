@@ -1,7 +1,10 @@
 //! Single objects, through `git2`: reading tags and files of a commit, writing tags and notes.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Once;
+
+use memchr::memmem;
 
 use crate::deployment::rollout_plan::Ancestry;
 use crate::deployment::{CommitId, ObjectId};
@@ -277,9 +280,10 @@ pub(super) fn from_oid(oid: git2::Oid) -> Result<ObjectId, ObjectError> {
 
 /// Splits a tag object into what it points at and its message.
 fn parse_tag(data: &[u8]) -> Option<TagObject> {
-    let header_end = data.windows(2).position(|window| window == b"\n\n").map_or(data.len(), |at| at + 2);
+    let header_end = memmem::find(data, b"\n\n").map_or(data.len(), |at| at + 2);
     // The tagger's name can be in any encoding.
-    let header = String::from_utf8_lossy(&data[..header_end]);
+    let header = std::str::from_utf8(&data[..header_end])
+        .map_or_else(|_| String::from_utf8_lossy(&data[..header_end]), Cow::Borrowed);
     let mut lines = header.lines();
     let target = lines.next()?.strip_prefix("object ")?.parse().ok()?;
     let name = lines.find_map(|line| line.strip_prefix("tag "))?.to_owned();

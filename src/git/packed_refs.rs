@@ -1,8 +1,10 @@
 //! `packed-refs`: one line a ref, in the order of their names, so that a prefix is found by halving.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::io::{self, BufRead};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::deployment::ObjectId;
@@ -11,14 +13,18 @@ use super::ref_files::{Unusual, is_asked_for, plain_id, plain_name};
 
 /// How much of the file is read at a time; a stretch of that length is read through instead of being halved again.
 const STRETCH: u64 = 4096;
+/// How many stretches are kept: those that every search begins with, and not a whole file.
+const KEPT: usize = 64;
 
 /// The file, as it was when it was opened: git replaces it and never changes it.
 #[derive(Debug)]
 pub(super) struct PackedRefs {
-    file: BufReader<File>,
+    file: File,
     /// Where the first ref stands.
     start: u64,
     end: u64,
+    /// What has been read, by its number.
+    stretches: BTreeMap<u64, Vec<u8>>,
 }
 
 impl PackedRefs {
@@ -29,14 +35,15 @@ impl PackedRefs {
             file => file?,
         };
         let end = file.metadata()?.len();
-        let mut file = BufReader::with_capacity(usize::try_from(STRETCH).unwrap_or_default(), file);
-        let mut header = String::new();
-        let start = file.read_line(&mut header)? as u64;
+        let mut refs = Self { file, start: 0, end, stretches: BTreeMap::new() };
+        let mut header = Vec::new();
+        refs.start = refs.line(0, &mut header)?;
+        let header = std::str::from_utf8(&header).map_err(|_| Unusual)?;
         let traits = header.strip_prefix("# pack-refs with:").ok_or(Unusual)?;
         if !traits.split_whitespace().any(|name| name == "sorted") {
             return Err(Unusual);
         }
-        Ok(Some(Self { file, start, end }))
+        Ok(Some(refs))
     }
 
     /// Adds every ref below a prefix, or of exactly this name.
@@ -45,10 +52,9 @@ impl PackedRefs {
         prefix: &str,
         refs: &mut BTreeMap<String, ObjectId>,
     ) -> Result<(), Unusual> {
-        let start = self.before(prefix)?;
-        self.file.seek(SeekFrom::Start(start))?;
+        let mut at = self.before(prefix)?;
         let mut line = Vec::new();
-        while let Some((id, name)) = self.next(&mut line)? {
+        while let Some((id, name)) = self.next(&mut at, &mut line)? {
             if is_asked_for(name, prefix) {
                 refs.insert(plain_name(name)?.to_owned(), plain_id(id)?);
             } else if name > prefix && !name.starts_with(prefix) {
@@ -64,13 +70,10 @@ impl PackedRefs {
         let mut line = Vec::new();
         while high.saturating_sub(low) > STRETCH {
             let middle = low + (high - low) / 2;
-            let mut at = self.file.seek(SeekFrom::Start(middle))?;
-            // The rest of the line that the middle fell into, and what belongs to it.
-            at += self.file.skip_until(b'\n')? as u64;
-            while self.file.fill_buf()?.first() == Some(&b'^') {
-                at += self.file.skip_until(b'\n')? as u64;
-            }
-            match self.next(&mut line)? {
+            // The rest of the line that the middle fell into is no ref.
+            let mut at = self.line(middle, &mut line)?;
+            match self.next(&mut at, &mut line)? {
+                // Everything before the line after it sorts before the prefix as well.
                 Some((_, name)) if name < prefix => low = at,
                 _ => high = middle,
             }
@@ -79,10 +82,14 @@ impl PackedRefs {
     }
 
     /// The next ref: its object's id and its name.
-    fn next<'l>(&mut self, line: &'l mut Vec<u8>) -> Result<Option<(&'l [u8], &'l str)>, Unusual> {
+    fn next<'l>(
+        &mut self,
+        at: &mut u64,
+        line: &'l mut Vec<u8>,
+    ) -> Result<Option<(&'l [u8], &'l str)>, Unusual> {
         loop {
-            line.clear();
-            if self.file.read_until(b'\n', line)? == 0 {
+            *at = self.line(*at, line)?;
+            if line.is_empty() {
                 return Ok(None);
             }
             // What the tag before it leads to.
@@ -94,5 +101,37 @@ impl PackedRefs {
         let space = line.iter().position(|byte| *byte == b' ').ok_or(Unusual)?;
         let name = std::str::from_utf8(&line[space + 1..]).map_err(|_| Unusual)?;
         Ok(Some((&line[..space], name)))
+    }
+
+    /// What stands from an offset to the end of its line, nothing at the end of the file. Returns where the next line starts.
+    fn line(&mut self, mut at: u64, line: &mut Vec<u8>) -> io::Result<u64> {
+        line.clear();
+        while at < self.end && line.last() != Some(&b'\n') {
+            let stretch = self.stretch(at / STRETCH)?;
+            let mut rest =
+                usize::try_from(at % STRETCH).ok().and_then(|at| stretch.get(at..)).unwrap_or_default();
+            let read = rest.read_until(b'\n', line)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            at += read as u64;
+        }
+        Ok(at)
+    }
+
+    fn stretch(&mut self, number: u64) -> io::Result<&[u8]> {
+        if self.stretches.len() >= KEPT && !self.stretches.contains_key(&number) {
+            self.stretches.clear();
+        }
+        match self.stretches.entry(number) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
+                let start = number * STRETCH;
+                let mut stretch =
+                    vec![0; usize::try_from((self.end - start).min(STRETCH)).unwrap_or_default()];
+                self.file.read_exact_at(&mut stretch, start)?;
+                Ok(new.insert(stretch))
+            }
+        }
     }
 }

@@ -109,7 +109,12 @@ fn read_entry(
 
 /// The name of a ref, where it is a valid one.
 pub(super) fn plain_name(name: &str) -> Result<&str, Unusual> {
-    Some(name).filter(|name| git2::Reference::is_valid_name(name)).ok_or(Unusual)
+    // Of these characters no name is forbidden, and nearly all names are made of nothing else.
+    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'%');
+    let is_simple = name.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(is_harmless));
+    Some(name)
+        .filter(|name| (is_simple && name.contains('/')) || git2::Reference::is_valid_name(name))
+        .ok_or(Unusual)
 }
 
 /// The object that a ref points at.

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use super::yaml::is_canonical;
 
 /// What a key leads to.
@@ -46,12 +48,12 @@ pub(super) fn read(text: &str) -> Option<Vec<(&str, Entry<'_>)>> {
     Some(entries)
 }
 
-/// The lines of a text, like `text.split('\n')`, which is made for longer ones.
+/// The lines of a text, like `text.split('\n')`, which is slower.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
-        let end = text.bytes().position(|byte| byte == b'\n');
+        let end = memchr(b'\n', text.as_bytes());
         rest = end.map(|end| &text[end + 1..]);
         Some(&text[..end.unwrap_or(text.len())])
     })

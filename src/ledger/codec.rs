@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use memchr::{memchr, memmem};
 use serde::Deserialize;
 
 use crate::deployment::lock::Lock;
@@ -36,9 +37,9 @@ pub enum CodecError {
 }
 
 /// A message split into its kind and its YAML.
-struct Message {
-    kind: Option<String>,
-    body: String,
+struct Message<'m> {
+    kind: Option<&'m str>,
+    body: Cow<'m, str>,
 }
 
 /// Where signatures begin, in the formats that git writes.
@@ -52,17 +53,14 @@ const SIGNATURES: [&str; 4] = [
 /// Where a signature begins: at the start of a line.
 fn signature(text: &str) -> Option<usize> {
     let starts_a_line = |at: &usize| text[..*at].is_empty() || text[..*at].ends_with('\n');
-    let mut begins = text.match_indices("-----BEGIN ").map(|(at, _)| at).filter(starts_a_line);
+    let mut begins = memmem::find_iter(text.as_bytes(), "-----BEGIN ").filter(starts_a_line);
     begins.find(|at| SIGNATURES.iter().any(|marker| text[*at..].starts_with(marker)))
 }
 
-impl Message {
-    /// Takes a message apart. Accepts what plain git commands write: blank lines before the first line, CRLF, no
-    /// `---`, the kind inside the YAML, a signature at the end.
-    fn split(message: &[u8]) -> Result<Self, CodecError> {
-        let text = std::str::from_utf8(message).map_err(|_| CodecError::NotText)?;
-        let text: Cow<'_, str> =
-            if message.contains(&b'\r') { text.replace("\r\n", "\n").into() } else { text.into() };
+impl<'m> Message<'m> {
+    /// Takes a message apart. Accepts what plain git commands write: blank lines before the first line, no `---`, the
+    /// kind inside the YAML, a signature at the end.
+    fn split(text: &'m str) -> Result<Self, CodecError> {
         let text = text.trim_start_matches(['\n', ' ']);
         let text = match signature(text) {
             Some(at) => &text[..at],
@@ -83,7 +81,7 @@ impl Message {
             let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
             let trimmed = line.trim();
             if let Some(value) = line.strip_prefix("kind:") {
-                kind = Some(value.trim().to_owned());
+                kind = Some(value.trim());
             } else if !trimmed.is_empty() && trimmed != "---" {
                 break;
             }
@@ -92,31 +90,33 @@ impl Message {
                 break;
             }
         }
-        let mut body = rest.to_owned();
-        if !body.ends_with('\n') {
-            body.push('\n');
-        }
+        let body = if rest.ends_with('\n') { rest.into() } else { format!("{rest}\n").into() };
         Ok(Self { kind, body })
     }
+}
 
-    /// Reads the YAML as what `expected` is made of. Returns it as well where it may hold more than that.
-    fn read<T: for<'de> Deserialize<'de> + HasKind>(
-        message: &[u8],
-        expected: &'static str,
-    ) -> Result<(T, Option<String>), CodecError> {
-        let Self { kind, body } = Self::split(message)?;
-        // Before the body: a record of another kind need not have our fields.
-        if let Some(found) = kind.filter(|kind| kind != expected) {
-            return Err(CodecError::WrongKind { expected, found });
-        }
-        let (fields, rest) = match canonical::read(&body).and_then(T::from_canonical) {
-            Some(fields) => (fields, None),
-            None => (parse(&body).map_err(CodecError::Yaml)?, Some(body)),
-        };
-        match fields.kind().filter(|kind| *kind != expected) {
-            Some(found) => Err(CodecError::WrongKind { expected, found: found.to_owned() }),
-            None => Ok((fields, rest)),
-        }
+/// Reads a message's YAML as what `expected` is made of. Returns it as well where it may hold more than that.
+fn read<T: for<'de> Deserialize<'de> + HasKind>(
+    message: &[u8],
+    expected: &'static str,
+) -> Result<(T, Option<String>), CodecError> {
+    let text = std::str::from_utf8(message).map_err(|_| CodecError::NotText)?;
+    // Plain git on Windows ends lines so.
+    let text: Cow<'_, str> =
+        if memchr(b'\r', message).is_some() { text.replace("\r\n", "\n").into() } else { text.into() };
+    let Message { kind, body } = Message::split(&text)?;
+    let wrong = |found: &str| CodecError::WrongKind { expected, found: found.to_owned() };
+    // Before the body: a record of another kind need not have our fields.
+    if let Some(found) = kind.filter(|kind| *kind != expected) {
+        return Err(wrong(found));
+    }
+    let (fields, rest) = match canonical::read(&body).and_then(T::from_canonical) {
+        Some(fields) => (fields, None),
+        None => (parse(&body).map_err(CodecError::Yaml)?, Some(body.into_owned())),
+    };
+    match fields.kind().filter(|kind| *kind != expected) {
+        Some(found) => Err(wrong(found)),
+        None => Ok((fields, rest)),
     }
 }
 
@@ -279,7 +279,7 @@ fn message(kind: &str) -> Mapping {
 
 /// Reads a deployment record.
 pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecError> {
-    let (fields, rest) = Message::read::<RecordFields>(message, "Deployment")?;
+    let (fields, rest) = read::<RecordFields>(message, "Deployment")?;
     let status = match fields.status.as_deref() {
         // The specification's own command writes a status; a record without one was made by hand after the fact.
         None | Some("success") => RecordStatus::Success,
@@ -368,7 +368,7 @@ pub fn encode_lock(lock: &Lock, nonce: &str) -> String {
 
 /// Reads a lock.
 pub fn decode_lock(message: &[u8]) -> Result<Lock, CodecError> {
-    let (fields, _) = Message::read::<LockFields>(message, "Lock")?;
+    let (fields, _) = read::<LockFields>(message, "Lock")?;
     Ok(Lock {
         holder: fields.holder.unwrap_or_else(|| "somebody".to_owned()),
         run_id: fields.run_id.unwrap_or_default(),
@@ -434,7 +434,7 @@ pub fn encode_build(record: &BuildRecord) -> String {
 
 /// Reads a build record.
 pub fn decode_build(message: &[u8]) -> Result<BuildImage, CodecError> {
-    let (fields, _) = Message::read::<BuildFields>(message, "Build")?;
+    let (fields, _) = read::<BuildFields>(message, "Build")?;
     match fields.image {
         Some(image) if image.contains("@sha256:") => {
             let BuildFields { build_id, tag, inputs, .. } = fields;

@@ -28,7 +28,7 @@ impl Ledger<'_> {
     ) -> Result<PushUpdate, LedgerError> {
         self.fetch_notes(deployment, namespace)?;
         let name = notes_ref(deployment, namespace);
-        let known = self.read_note_refs(&name)?;
+        let known = self.read_note_refs(&[&name])?;
         let here = known.local.get(&name);
         let base = if self.remote().is_some() { known.remote.get(&name) } else { here };
         let mut notes: BTreeMap<CommitId, String> = BTreeMap::new();
@@ -89,13 +89,11 @@ impl Ledger<'_> {
     /// What the notes of these commits say, as the remote has them as of the last time that it was asked.
     pub(super) fn note_texts<'c>(
         &self,
-        deployment: &DeploymentName,
-        namespace: &str,
+        known: &KnownRefs,
+        name: &str,
         commits: impl IntoIterator<Item = &'c CommitId>,
     ) -> Result<Vec<String>, LedgerError> {
-        let name = notes_ref(deployment, namespace);
-        let known = self.read_note_refs(&name)?;
-        let notes = known.remote.get(&name).or_else(|| known.local.get(&name));
+        let notes = known.remote.get(name).or_else(|| known.local.get(name));
         commits.into_iter().map(|commit| self.note_text(notes, commit)).collect()
     }
 
@@ -105,9 +103,11 @@ impl Ledger<'_> {
         Ok(note.map(|content| String::from_utf8_lossy(&content).into_owned()).unwrap_or_default())
     }
 
-    fn read_note_refs(&self, name: &str) -> Result<KnownRefs, LedgerError> {
-        let mut names = vec![name.to_owned()];
-        names.extend(self.remote().map(|remote| mirror_of(remote, name)));
+    /// Refs of notes, here and as the remote has them.
+    pub(super) fn read_note_refs(&self, names: &[&str]) -> Result<KnownRefs, LedgerError> {
+        let mirrors =
+            self.remote().into_iter().flat_map(|remote| names.iter().map(|name| mirror_of(remote, name)));
+        let names: Vec<_> = names.iter().map(ToString::to_string).chain(mirrors).collect();
         Ok(KnownRefs::sort(self.repository.refs(&names)?, self.remote()))
     }
 

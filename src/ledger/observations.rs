@@ -11,10 +11,12 @@ use serde_json::Value;
 
 use crate::deployment::health::Health;
 use crate::deployment::observation::{ByPlace, DriftFinding, Observation, Observations};
+use crate::deployment::ref_names::notes_ref;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, DeploymentName};
 
 use super::notes::united;
+use super::refs::KnownRefs;
 use super::{Ledger, LedgerError};
 
 const HEALTH: &str = "health";
@@ -56,22 +58,26 @@ impl Ledger<'_> {
 
     /// The last observations of what runs now. Those from before it was deployed say nothing of it.
     pub fn observations(&self, state: &DeploymentState) -> Result<Observations, LedgerError> {
-        Ok(Observations { health: self.last(state, HEALTH)?, drift: self.last(state, DRIFT)? })
+        let [health, drift] = [HEALTH, DRIFT].map(|namespace| notes_ref(&state.deployment, namespace));
+        let known = self.read_note_refs(&[&health, &drift])?;
+        Ok(Observations {
+            health: self.last(state, &known, &health)?,
+            drift: self.last(state, &known, &drift)?,
+        })
     }
 
     fn last<T: DeserializeOwned>(
         &self,
         state: &DeploymentState,
-        namespace: &str,
+        known: &KnownRefs,
+        notes: &str,
     ) -> Result<ByPlace<T>, LedgerError> {
         let components = || state.targets.values().flat_map(|target| target.components.values());
         let mut commits: Vec<_> = components().filter_map(|component| component.commit.as_ref()).collect();
         commits.sort();
         commits.dedup();
         let mut last = ByPlace::new();
-        for (commit, text) in
-            commits.iter().zip(self.note_texts(&state.deployment, namespace, commits.iter().copied())?)
-        {
+        for (commit, text) in commits.iter().zip(self.note_texts(known, notes, commits.iter().copied())?) {
             // What others wrote there is none of our business.
             let observations =
                 text.lines().filter_map(|line| serde_json::from_str::<Observation<T>>(line).ok());

@@ -4,19 +4,20 @@
 mod check;
 mod schema;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 
 pub(super) use check::check;
-use schema::{Definitions, Schema};
+pub(super) use schema::Published;
+use schema::Schema;
 
 /// What may stand in a place. Of a schema only what a file is about is ever read: every command reads a file when it starts.
 #[derive(Debug)]
 pub(super) struct Rule {
     /// The schema of this place, as JSON.
     schema: &'static str,
-    definitions: Arc<Definitions<'static>>,
+    published: &'static Published,
     meaning: OnceLock<Box<Meaning>>,
 }
 
@@ -80,16 +81,16 @@ impl Rule {
     ///
     /// Knows the keywords that those types produce. What it does not know lets everything pass; a test holds that this
     /// never happens.
-    pub(super) fn of_schema(schema: &'static str) -> Self {
-        Self::new(schema, &Arc::new(Definitions::read(schema).unwrap_or_default()))
+    pub(super) const fn of_schema(published: &'static Published) -> Self {
+        Self::new(published.schema, published)
     }
 
-    fn new(schema: &'static str, definitions: &Arc<Definitions<'static>>) -> Self {
-        Self { schema, definitions: Arc::clone(definitions), meaning: OnceLock::new() }
+    const fn new(schema: &'static str, published: &'static Published) -> Self {
+        Self { schema, published, meaning: OnceLock::new() }
     }
 
     fn meaning(&self) -> &Meaning {
-        self.meaning.get_or_init(|| Box::new(Meaning::read(self.schema, &self.definitions)))
+        self.meaning.get_or_init(|| Box::new(Meaning::read(self.schema, self.published)))
     }
 
     fn shape(&self) -> &Shape {
@@ -99,23 +100,23 @@ impl Rule {
 
 impl Meaning {
     /// Of our own types none contains itself, so following references ends.
-    fn read(schema: &'static str, definitions: &Arc<Definitions<'static>>) -> Self {
+    fn read(schema: &'static str, published: &'static Published) -> Self {
         // `true` is a schema as well: that of anything.
         let Ok(schema) = serde_json::from_str::<Schema<'_>>(schema) else { return Self::anything() };
         if let Some(reference) = schema.reference {
-            let target = definitions.get(reference);
-            return target.map_or_else(Self::anything, |target| Self::read(target, definitions));
+            let target = published.definition(reference);
+            return target.map_or_else(Self::anything, |target| Self::read(target, published));
         }
         if let [value, nothing] = schema.any_of.as_slice()
             && serde_json::from_str::<Schema<'_>>(nothing.get())
                 .is_ok_and(|schema| schema.types.0 == ["null"])
         {
-            return Self { nullable: true, ..Self::read(value.get(), definitions) };
+            return Self { nullable: true, ..Self::read(value.get(), published) };
         }
         let mut types = schema.types.0.clone();
         let nullable = types.contains(&"null");
         types.retain(|name| *name != "null");
-        let rule = |schema: &'static str| Box::new(Rule::new(schema, definitions));
+        let rule = |schema: &'static str| Box::new(Rule::new(schema, published));
         let shape = if let Some(words) = words(&schema) {
             Shape::Choice(words)
         } else {
@@ -218,8 +219,8 @@ mod tests {
             }
         }
         let mut open = Vec::new();
-        walk("", &deployment_file::rule(), &mut open);
-        walk("atmos", &atmos::rule(), &mut open);
+        walk("", &deployment_file::RULE, &mut open);
+        walk("atmos", &atmos::RULE, &mut open);
         for path in open {
             assert!(
                 [".vars.*", ".context.*", ".vendor.*", ".github.*"].iter().any(|end| path.ends_with(end)),

@@ -1,7 +1,6 @@
 //! The part of a JSON schema that says what a file may hold. What describes it to people is passed over unread, and what
 //! stands deeper is kept as it stands until somebody asks for it.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use indexmap::IndexMap;
@@ -10,23 +9,21 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
-/// The parts of a schema that others refer to by name.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Definitions<'s> {
-    #[serde(rename = "$defs", borrow, default)]
-    by_name: HashMap<&'s str, &'s RawValue>,
+/// A published schema, as the build has taken it apart.
+#[derive(Debug)]
+pub(in crate::config) struct Published {
+    /// The schema itself, without what it defines.
+    pub(in crate::config) schema: &'static str,
+    /// The parts that others refer to, by name.
+    pub(in crate::config) definitions: &'static [(&'static str, &'static str)],
 }
 
-impl<'s> Definitions<'s> {
-    /// The definitions of a whole schema.
-    pub(super) fn read(schema: &'s str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(schema)
-    }
-
+impl Published {
     /// The schema that a reference means.
-    pub(super) fn get(&self, reference: &str) -> Option<&'s str> {
+    pub(super) fn definition(&self, reference: &str) -> Option<&'static str> {
         let name = reference.strip_prefix("#/$defs/")?;
-        self.by_name.get(name).map(|schema| schema.get())
+        let at = self.definitions.binary_search_by_key(&name, |(name, _)| name).ok()?;
+        Some(self.definitions[at].1)
     }
 }
 
