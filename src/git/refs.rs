@@ -151,7 +151,46 @@ fn commands(updates: &[RefUpdate]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::Fixture;
     use super::*;
+
+    fn changed(name: &str, new: Option<&str>) -> RefUpdate {
+        let new = new.map(|id| id.parse().unwrap());
+        RefUpdate { name: name.to_owned(), new, expected: Expected::Anything }
+    }
+
+    #[test]
+    fn what_is_prepared_happens_when_it_is_committed_and_not_otherwise() {
+        for init in ["--ref-format=files", "--ref-format=reftable"] {
+            let fixture = Fixture::new(&[init]);
+            let [first, second] = &fixture.commits;
+            fixture.git(&["update-ref", "refs/x/old", "HEAD"], "");
+            let repository = fixture.repository();
+            let there = || fixture.git(&["for-each-ref", "--format=%(refname) %(objectname)", "refs/x/"], "");
+            let before = there();
+            let new = [changed("refs/x/new", Some(first)), changed("refs/x/other", Some(second))];
+            drop(repository.git().prepare_refs(&new, "test").unwrap());
+            assert_eq!(there(), before);
+            let prepared = repository.git().prepare_refs(&new, "test").unwrap();
+            assert_eq!(there(), before);
+            prepared.commit(&[changed("refs/x/old", None)]).unwrap();
+            assert_eq!(there(), format!("refs/x/new {first}\nrefs/x/other {second}\n"), "{init}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_prepared_is_an_error_when_it_is_committed() {
+        let fixture = Fixture::new(&["--ref-format=files"]);
+        let folder = fixture.git_dir().join("refs/x");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("a.lock"), "").unwrap();
+        let repository = fixture.repository();
+        let new =
+            [changed("refs/x/a", Some(&fixture.commits[0])), changed("refs/x/b", Some(&fixture.commits[0]))];
+        let error = repository.git().prepare_refs(&new, "test").unwrap().commit(&[]).unwrap_err();
+        assert!(error.to_string().contains("a.lock"), "{error}");
+        assert_eq!(repository.refs(&["refs/x/"]).unwrap(), []);
+    }
 
     #[test]
     fn a_transaction_says_what_it_expects() {
