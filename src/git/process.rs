@@ -138,6 +138,13 @@ impl Git {
         Self { work_tree: Some(work_tree.to_owned()), ..self.clone() }
     }
 
+    /// The same repository with a setting over its own: `key=value`.
+    pub(super) fn with_setting(&self, setting: &str) -> Self {
+        let mut git = self.clone();
+        git.settings.push(setting.to_owned());
+        git
+    }
+
     /// The same repository with its objects elsewhere: what is written goes there.
     pub(super) fn with_objects_in(&self, objects: &Path, settings: Vec<String>) -> Self {
         let mut git = Self { settings, ..self.clone() };

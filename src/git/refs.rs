@@ -44,6 +44,25 @@ impl Repository {
         }
         self.git().refs(prefixes)
     }
+
+    /// Gets changes of refs ready, to happen once something else has turned out well: git checks them and locks the refs
+    /// meanwhile. `None` where there is nothing to do, or where git would lock all refs for it, as in a reftable.
+    ///
+    /// Nothing is deleted so: for a deletion git locks all packed refs, which others cannot wait for that long.
+    pub fn prepare_refs(
+        &self,
+        updates: &[RefUpdate],
+        reason: &str,
+    ) -> Result<Option<PreparedRefs>, GitError> {
+        if updates.is_empty() || !self.keeps_refs_in_files() {
+            return Ok(None);
+        }
+        let input = [b"start\0", &commands(updates)[..], b"prepare\0"].concat();
+        let mut running = self.git().update_ref(reason).input(input).start()?;
+        // Why git does not read on, it says at its end.
+        let _ = running.feed();
+        Ok(Some(PreparedRefs(Some(running))))
+    }
 }
 
 impl Git {
@@ -83,18 +102,6 @@ impl Git {
         }
         self.update_ref(reason).input(commands(updates)).run()?;
         Ok(())
-    }
-
-    /// Gets changes of refs ready, to happen once something else has turned out well: git checks them and locks the refs
-    /// meanwhile.
-    ///
-    /// Nothing is deleted so: for a deletion git locks all packed refs, which others cannot wait for that long.
-    pub fn prepare_refs(&self, updates: &[RefUpdate], reason: &str) -> Result<PreparedRefs, GitError> {
-        let input = [b"start\0", &commands(updates)[..], b"prepare\0"].concat();
-        let mut running = self.update_ref(reason).input(input).start()?;
-        // Why git does not read on, it says at its end.
-        let _ = running.feed();
-        Ok(PreparedRefs(Some(running)))
     }
 
     fn update_ref(&self, reason: &str) -> Invocation {
@@ -161,21 +168,30 @@ mod tests {
 
     #[test]
     fn what_is_prepared_happens_when_it_is_committed_and_not_otherwise() {
-        for init in ["--ref-format=files", "--ref-format=reftable"] {
-            let fixture = Fixture::new(&[init]);
-            let [first, second] = &fixture.commits;
-            fixture.git(&["update-ref", "refs/x/old", "HEAD"], "");
-            let repository = fixture.repository();
-            let there = || fixture.git(&["for-each-ref", "--format=%(refname) %(objectname)", "refs/x/"], "");
-            let before = there();
-            let new = [changed("refs/x/new", Some(first)), changed("refs/x/other", Some(second))];
-            drop(repository.git().prepare_refs(&new, "test").unwrap());
-            assert_eq!(there(), before);
-            let prepared = repository.git().prepare_refs(&new, "test").unwrap();
-            assert_eq!(there(), before);
-            prepared.commit(&[changed("refs/x/old", None)]).unwrap();
-            assert_eq!(there(), format!("refs/x/new {first}\nrefs/x/other {second}\n"), "{init}");
-        }
+        let fixture = Fixture::new(&["--ref-format=files"]);
+        let [first, second] = &fixture.commits;
+        fixture.git(&["update-ref", "refs/x/old", "HEAD"], "");
+        let repository = fixture.repository();
+        let there = || fixture.git(&["for-each-ref", "--format=%(refname) %(objectname)", "refs/x/"], "");
+        let before = there();
+        let new = [changed("refs/x/new", Some(first)), changed("refs/x/other", Some(second))];
+        drop(repository.prepare_refs(&new, "test").unwrap().unwrap());
+        assert_eq!(there(), before);
+        let prepared = repository.prepare_refs(&new, "test").unwrap().unwrap();
+        // Whoever changes or packs other refs need not wait.
+        fixture.git(&["update-ref", "refs/x/third", "HEAD"], "");
+        fixture.git(&["pack-refs", "--all"], "");
+        fixture.git(&["update-ref", "-d", "refs/x/third"], "");
+        assert_eq!(there(), before);
+        prepared.commit(&[changed("refs/x/old", None)]).unwrap();
+        assert_eq!(there(), format!("refs/x/new {first}\nrefs/x/other {second}\n"));
+    }
+
+    #[test]
+    fn nothing_is_prepared_where_it_would_lock_everything() {
+        let fixture = Fixture::new(&["--ref-format=reftable"]);
+        let new = [changed("refs/x/new", Some(&fixture.commits[0]))];
+        assert!(fixture.repository().prepare_refs(&new, "test").unwrap().is_none());
     }
 
     #[test]
@@ -187,7 +203,7 @@ mod tests {
         let repository = fixture.repository();
         let new =
             [changed("refs/x/a", Some(&fixture.commits[0])), changed("refs/x/b", Some(&fixture.commits[0]))];
-        let error = repository.git().prepare_refs(&new, "test").unwrap().commit(&[]).unwrap_err();
+        let error = repository.prepare_refs(&new, "test").unwrap().unwrap().commit(&[]).unwrap_err();
         assert!(error.to_string().contains("a.lock"), "{error}");
         assert_eq!(repository.refs(&["refs/x/"]).unwrap(), []);
     }

@@ -148,18 +148,17 @@ impl Ledger<'_> {
             return Ok(StepOutcome::Accepted);
         }
         let Some(remote) = self.reachable_remote() else { return self.carry_out_here(step, reason) };
-        let git = self.repository.git();
         let (changes, removals) = after_push(remote, step);
         let began = Instant::now();
         for attempt in 0.. {
             // What follows here once the remote has accepted is made ready while it decides.
-            let ready = (!changes.is_empty()).then(|| git.prepare_refs(&changes, reason)).transpose()?;
+            let ready = self.repository.prepare_refs(&changes, reason)?;
             match self.push_step(remote, step)? {
                 StepOutcome::Accepted => {
                     super::failpoint("pushed");
                     let mut removals = self.known_here(&removals)?;
                     removals.extend_from_slice(afterwards);
-                    follow(git, ready, &changes, &removals, reason)?;
+                    follow(self.repository.git(), ready, &changes, &removals, reason)?;
                     return Ok(StepOutcome::Accepted);
                 }
                 StepOutcome::Contended(reasons) if reasons.iter().all(|(_, reason)| is_transient(reason)) => {

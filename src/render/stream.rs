@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anstream::adapter::strip_str;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::Form;
@@ -178,7 +179,10 @@ impl Streams {
 }
 
 /// Writes log messages of this level and above to stderr, each through the guard.
-pub fn log(level: tracing_subscriber::filter::LevelFilter, guard: Guard) {
+pub fn log(level: LevelFilter, guard: Guard) {
+    if level == LevelFilter::OFF {
+        return;
+    }
     let writer = GuardedLog(guard);
     tracing_subscriber::fmt().with_writer(writer).with_max_level(level).with_target(false).init();
 }

@@ -148,6 +148,24 @@ fn what_is_written_reads_correctly_with_plain_git_commands() {
     checkout.git(&["fsck", "--strict"]);
 }
 
+/// Git then follows every push in the very refs that are made ready here meanwhile.
+#[test]
+fn refspecs_that_cover_the_ledger_are_in_nobodys_way() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    for refspec in ["+refs/tags/*:refs/tags/*", "+refs/atmos/*:refs/atmos-remotes/origin/*"] {
+        checkout.git(&["config", "--add", "remote.origin.fetch", refspec]);
+    }
+    // The locks are waited for by nobody, or this takes a quarter of an hour.
+    checkout.git(&["config", "core.filesRefLockTimeout", "60000"]);
+    for _ in 0..2 {
+        checkout.atmos("deployment rollout payment-service --target dev").succeeded();
+    }
+    let history = checkout.json("deployment history payment-service --target dev --offline");
+    assert_eq!(history["records"].as_array().map(Vec::len), Some(6));
+    assert_eq!(checkout.git(&["for-each-ref", "refs/atmos/pending", "refs/atmos-remotes/origin/locks"]), "");
+}
+
 #[test]
 fn a_note_that_somebody_wrote_with_plain_git_is_kept() {
     let environment = TestEnvironment::new();
