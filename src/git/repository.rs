@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::deployment::{CommitId, ObjectId};
 
 use super::objects::{ObjectError, ObjectStore};
-use super::process::{Git, GitError, Running};
+use super::process::{Git, GitError};
 
 /// Why a repository cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -61,36 +61,6 @@ struct Settings {
 pub struct Identity {
     pub name: String,
     pub email: String,
-}
-
-/// What is checked out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checkout {
-    pub commit: CommitId,
-    /// `None` when detached.
-    pub branch: Option<String>,
-    /// Whether tracked files differ from the commit. A bare repository has none.
-    pub dirty: bool,
-}
-
-/// A look at what is checked out, on its way.
-#[derive(Debug)]
-#[must_use]
-pub struct CheckoutLook<'r> {
-    repository: &'r Repository,
-    /// Absent in a bare repository.
-    status: Option<Running>,
-}
-
-impl CheckoutLook<'_> {
-    /// What was found.
-    pub fn finish(self) -> Result<Checkout, RepositoryError> {
-        let Some(status) = self.status else {
-            let (commit, branch) = (self.repository.head()?, self.repository.branch());
-            return Ok(Checkout { commit, branch, dirty: false });
-        };
-        parse_status(&String::from_utf8_lossy(&status.finish_well()?))
-    }
 }
 
 impl Repository {
@@ -176,19 +146,6 @@ impl Repository {
             return Err(RepositoryError::AmbiguousRevision { revision: revision.to_owned() });
         }
         Ok(None)
-    }
-
-    /// The commit and the branch that are checked out, and whether tracked files differ from them: one question for all,
-    /// which git answers while something else is done.
-    pub fn look_at_checkout(&self) -> Result<CheckoutLook<'_>, RepositoryError> {
-        let status = self.work_tree.as_ref().map(|_| {
-            self.git
-                .verb("status")
-                .args(["--porcelain=v2", "--branch", "--no-ahead-behind", "-z"])
-                .args(["--untracked-files=no", "--ignore-submodules=dirty"])
-                .start()
-        });
-        Ok(CheckoutLook { repository: self, status: status.transpose()? })
     }
 
     /// The remote that the ledger is kept on: the one that is asked for, else `origin`, else the only one.
@@ -332,22 +289,6 @@ impl Settings {
         Ok(settings)
     }
 }
-
-/// Reads `git status --porcelain=v2 --branch -z`: headers that start with `#`, then an entry for everything that differs.
-fn parse_status(output: &str) -> Result<Checkout, RepositoryError> {
-    let header = |name: &str| {
-        let mut lines = output.split('\0').map_while(|line| line.strip_prefix("# "));
-        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
-    };
-    let commit = match header("branch.oid") {
-        Some("(initial)") => return Err(RepositoryError::Unborn),
-        id => CommitId(parse_id("status", id.unwrap_or_default())?),
-    };
-    let branch = header("branch.head").filter(|branch| *branch != "(detached)").map(str::to_owned);
-    let dirty = output.split('\0').any(|line| !line.is_empty() && !line.starts_with("# "));
-    Ok(Checkout { commit, branch, dirty })
-}
-
 /// The id of an object that git printed.
 pub(super) fn parse_id(verb: &str, text: &str) -> Result<ObjectId, GitError> {
     text.trim()
@@ -358,22 +299,6 @@ pub(super) fn parse_id(verb: &str, text: &str) -> Result<ObjectId, GitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_status_is_commit_branch_and_what_differs() {
-        let id = "a".repeat(40);
-        let clean = format!("# branch.oid {id}\0# branch.head main\0# branch.upstream origin/main\0");
-        let checkout = parse_status(&clean).unwrap();
-        assert_eq!((checkout.commit.as_str(), checkout.branch.as_deref()), (id.as_str(), Some("main")));
-        assert!(!checkout.dirty);
-        let entry = format!("1 .M N... 100644 100644 100644 {id} {id} # a file");
-        let detached = format!("# branch.oid {id}\0# branch.head (detached)\0{entry}\0");
-        let checkout = parse_status(&detached).unwrap();
-        assert!(checkout.dirty && checkout.branch.is_none());
-        let unborn = parse_status("# branch.oid (initial)\0# branch.head main\0");
-        assert!(matches!(unborn, Err(RepositoryError::Unborn)), "{unborn:?}");
-        assert!(parse_status("").is_err());
-    }
 
     #[test]
     fn the_nearest_configuration_counts_and_an_odd_one_is_passed_over() {

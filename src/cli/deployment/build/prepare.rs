@@ -17,7 +17,7 @@ use crate::deployment::template::{Facts, Renderer};
 use crate::deployment::variables::merge;
 use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, Deployment, Target, TargetName};
 use crate::git::Repository;
-use crate::git::repository::Checkout;
+use crate::git::checkout::Checkout;
 use crate::ledger::Ledger;
 use crate::render::document::error::Hint;
 

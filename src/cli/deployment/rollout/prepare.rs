@@ -15,7 +15,7 @@ use crate::deployment::definition::Values;
 use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
 use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
-use crate::git::repository::{Checkout, CheckoutLook};
+use crate::git::checkout::{Checkout, CheckoutLook};
 use crate::ledger::Ledger;
 use crate::render::document::error::Hint;
 
