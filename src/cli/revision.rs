@@ -1,12 +1,14 @@
-//! Commits as people name them.
+//! Commits as people name them, and the one that is checked out.
 
 use crate::deployment::CommitId;
 use crate::git::Repository;
+use crate::git::checkout::{Checkout, CheckoutLook};
 use crate::git::repository::RepositoryError;
 use crate::ledger::Ledger;
+use crate::render::document::error::Hint;
 
 use super::context::Context;
-use super::error::CommandError;
+use super::error::{CommandError, exit};
 
 /// The fewest digits that git takes for the start of an id.
 const FEWEST_DIGITS: usize = 4;
@@ -55,4 +57,26 @@ fn deployed_commit(ledger: &Ledger<'_>, digits: &str) -> Result<Option<CommitId>
     let mut commits = ledger.commits_starting_with(digits)?.into_iter();
     let first = commits.next();
     Ok(first.filter(|_| commits.next().is_none()))
+}
+
+/// The commit that is checked out, and its branch. Changes that are in no commit are not `done` (built, deployed): in a CI, where
+/// nobody expects any, that is an error.
+pub(super) fn checked_out(
+    context: &Context,
+    look: CheckoutLook<'_>,
+    done: &str,
+    dry_run: bool,
+) -> Result<(CommitId, Option<String>), CommandError> {
+    let Checkout { commit, branch, dirty } = look.finish()?;
+    if dirty {
+        let message = format!("the checkout has changes that are not part of commit {}", commit.short());
+        if context.in_ci() && !dry_run {
+            let hint = format!("What is {done} is a commit; to see the changes");
+            return Err(
+                CommandError::new(exit::USAGE, "dirty", message).hint(Hint::command(hint, "git status"))
+            );
+        }
+        context.warn(&format!("{message}, and will not be {done}"));
+    }
+    Ok((commit, branch))
 }

@@ -10,14 +10,13 @@ use crate::cli::context::{Context, Project, chosen_target, known_component};
 use crate::cli::deployment::attach::reachable;
 use crate::cli::deployment::rollout::{Run, context_values, definition_at, run_of};
 use crate::cli::error::{CommandError, exit};
-use crate::cli::revision::resolve_commit;
+use crate::cli::revision::{checked_out, resolve_commit};
 use crate::component::Environment;
 use crate::deployment::definition::Values;
 use crate::deployment::template::{Facts, Renderer};
 use crate::deployment::variables::merge;
 use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, Deployment, Target, TargetName};
 use crate::git::Repository;
-use crate::git::checkout::Checkout;
 use crate::ledger::Ledger;
 use crate::render::document::error::Hint;
 
@@ -112,16 +111,7 @@ pub(in crate::cli::deployment) fn commit_of(
     if let Some(revision) = named {
         return Ok((resolve_commit(context, repository, ledger, revision)?, repository.branch()));
     }
-    let Checkout { commit, branch, dirty } = repository.look_at_checkout()?.finish()?;
-    if dirty {
-        let message = format!("the checkout has changes that are not part of commit {}", commit.short());
-        if context.in_ci() && !dry_run {
-            return Err(CommandError::new(exit::USAGE, "dirty", message)
-                .hint(Hint::command("What is built is a commit; to see the changes", "git status")));
-        }
-        context.warn(&format!("{message}, and will not be built"));
-    }
-    Ok((commit, branch))
+    checked_out(context, repository.look_at_checkout()?, "built", dry_run)
 }
 
 /// What the component itself says, what the target says of it, and the command line. The context that a target gives to

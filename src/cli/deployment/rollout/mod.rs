@@ -131,11 +131,6 @@ impl Args {
         }
     }
 
-    /// Whether the commit that is checked out is asked for.
-    fn is_of_checkout(&self) -> bool {
-        self.git_sha.is_none() && self.promote_from.is_none()
-    }
-
     /// The commit that is asked for, as it was typed.
     pub(super) fn revision(&self) -> Option<&str> {
         self.git_sha.as_deref()

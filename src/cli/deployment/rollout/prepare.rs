@@ -9,13 +9,13 @@ use crate::ci::Job;
 use crate::cli::args::KeyValue;
 use crate::cli::context::{CommitSource, Context, Project, chosen_target, known_component, known_target};
 use crate::cli::error::{CommandError, exit};
-use crate::cli::revision::resolve_commit;
+use crate::cli::revision::{checked_out, resolve_commit};
 use crate::config::load_deployment;
 use crate::deployment::definition::Values;
 use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
 use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
-use crate::git::checkout::{Checkout, CheckoutLook};
+use crate::git::checkout::CheckoutLook;
 use crate::ledger::Ledger;
 use crate::render::document::error::Hint;
 
@@ -55,8 +55,7 @@ pub(super) fn prepare<'r>(
     repository: &'r Repository,
     project: &'r Project<'r>,
 ) -> Result<Prepared<'r>, CommandError> {
-    // Git looks at it while the configuration is read.
-    let checkout = args.is_of_checkout().then(|| repository.look_at_checkout()).transpose()?;
+    let asked = Asked::of(args, repository)?;
     let policy = project.deployment(context, &args.deployment)?;
     let target = chosen_target(&policy, args.target.as_ref())?;
     let ledger = context.ledger(repository, &project.config)?;
@@ -64,9 +63,16 @@ pub(super) fn prepare<'r>(
         return Err(CommandError::usage("a rollout takes its locks on the remote, which --offline forbids")
             .hint(Hint::note("Leave out --offline, or add --plan")));
     }
-    let (source, branch) = match checkout {
-        Some(look) => source_of_checkout(args, context, look)?,
-        None => (source(args, context, repository, &ledger, &policy, &target)?, repository.branch()),
+    let (source, branch) = match asked {
+        Asked::Promotion(from) => (promotion_source(from, &policy, &target)?, repository.branch()),
+        Asked::Revision(revision) => {
+            let commit = resolve_commit(context, repository, &ledger, revision)?;
+            (RolloutSource::Commit(commit), repository.branch())
+        }
+        Asked::Checkout(look) => {
+            let (commit, branch) = checked_out(context, look, "deployed", args.plan)?;
+            (RolloutSource::Commit(commit), branch)
+        }
     };
     let at_commit = match &source {
         RolloutSource::Commit(commit) => {
@@ -106,38 +112,22 @@ pub(super) fn prepare<'r>(
     })
 }
 
-/// What is rolled out where the command line says it.
-fn source(
-    args: &Args,
-    context: &Context,
-    repository: &Repository,
-    ledger: &Ledger<'_>,
-    policy: &Deployment,
-    target: &TargetName,
-) -> Result<RolloutSource, CommandError> {
-    if let Some(from) = &args.promote_from {
-        return promotion_source(from, policy, target);
-    }
-    let revision = args.git_sha.as_deref().unwrap_or("HEAD");
-    Ok(RolloutSource::Commit(resolve_commit(context, repository, ledger, revision)?))
+/// What is rolled out, as the command line says it.
+enum Asked<'a> {
+    Promotion(&'a str),
+    Revision(&'a str),
+    /// What is checked out: git looks at it while the configuration is read.
+    Checkout(CheckoutLook<'a>),
 }
 
-/// The commit that is checked out, and its branch.
-fn source_of_checkout(
-    args: &Args,
-    context: &Context,
-    look: CheckoutLook<'_>,
-) -> Result<(RolloutSource, Option<String>), CommandError> {
-    let Checkout { commit, branch, dirty } = look.finish()?;
-    if dirty {
-        let message = format!("the checkout has changes that are not part of commit {}", commit.short());
-        if context.in_ci() && !args.plan {
-            return Err(CommandError::new(exit::USAGE, "dirty", message)
-                .hint(Hint::command("What is deployed is a commit; to see the changes", "git status")));
-        }
-        context.warn(&format!("{message}, and will not be deployed"));
+impl<'a> Asked<'a> {
+    fn of(args: &'a Args, repository: &'a Repository) -> Result<Self, CommandError> {
+        Ok(match (&args.promote_from, &args.git_sha) {
+            (Some(from), _) => Self::Promotion(from),
+            (None, Some(revision)) => Self::Revision(revision),
+            (None, None) => Self::Checkout(repository.look_at_checkout()?),
+        })
     }
-    Ok((RolloutSource::Commit(commit), branch))
 }
 
 fn promotion_source(
