@@ -1,6 +1,7 @@
 //! What the user types becomes a typed request; what comes back becomes an exit code.
 
 pub mod args;
+mod called;
 mod completion;
 mod context;
 mod deferred;
@@ -54,6 +55,9 @@ enum Command {
     Man,
 }
 
+/// The command whose verbs this program is about.
+const GROUP: &str = "deployment";
+
 /// The name under which the binary takes the verbs of `atmos deployment` directly.
 const VERBS_ONLY: &str = "atmos-deployment";
 
@@ -95,9 +99,11 @@ pub fn run(
 }
 
 fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
-    // Never taken apart again: the process ends before that would be of any use.
-    let command = Box::leak(Box::new(command()));
-    command.try_get_matches_from_mut(arguments).and_then(|matches| Cli::from_arg_matches(&matches))
+    let mut matches = match called::matches(arguments) {
+        Some(matches) => matches,
+        None => command().try_get_matches_from(arguments)?,
+    };
+    Cli::from_arg_matches_mut(&mut matches)
 }
 
 /// The command line's definition, for parsing: each command's options are set up when it is called.
@@ -116,10 +122,10 @@ fn whole_command() -> clap::Command {
 fn with_verb_prefix(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let name = arguments.first().map(Path::new).and_then(Path::file_stem);
     if name.is_some_and(|name| name == VERBS_ONLY) {
-        arguments.insert(1, "deployment".into());
+        arguments.insert(1, GROUP.into());
     } else if name.is_some_and(|name| name == CI_ONLY) {
         arguments.truncate(1);
-        arguments.extend(["deployment".into(), "ci".into()]);
+        arguments.extend([GROUP.into(), "ci".into()]);
     }
     arguments
 }

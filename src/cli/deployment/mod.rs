@@ -116,6 +116,12 @@ enum Verb {
     Ci(Deferred<ci::Args>),
 }
 
+/// The definition of one verb.
+pub(super) fn verb(name: &str) -> Option<clap::Command> {
+    let mut verbs = Verb::augment_subcommands(clap::Command::default());
+    verbs.find_subcommand_mut(name).map(std::mem::take)
+}
+
 pub(super) fn run(args: &DeploymentArgs, context: &Context) -> Result<ExitCode, CommandError> {
     run_verb(&args.verb, context)
 }
