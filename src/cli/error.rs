@@ -342,14 +342,14 @@ impl From<LedgerError> for CommandError {
             LedgerError::Moved { by, .. } => {
                 let shown = Self::new(exit::LOCKED, "moved", message);
                 let Some(by) = by else { return shown };
-                let record = by.record;
+                let record = &by.record;
                 shown.details([format!(
                     "{} by {} at {}, commit {}{}",
                     record.status,
                     record.deployed_by.as_deref().unwrap_or("somebody"),
                     record.timestamp,
                     record.commit.short(),
-                    record.run_id.map(|run| format!(", run {run}")).unwrap_or_default(),
+                    record.run_id.as_ref().map(|run| format!(", run {run}")).unwrap_or_default(),
                 )])
             }
             LedgerError::Deferred => Self::new(exit::FAILED, "deferred", message),

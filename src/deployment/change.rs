@@ -136,7 +136,7 @@ mod tests {
             since_deployed(Some(state), &commit("2222222"), &Footprint::WholeRepository, unasked)
         };
         assert_eq!(decide(&state), None);
-        state.newest = Some(record("dev", "api", "3333333", RecordStatus::Failed, AT));
+        state.newest = Some(record("dev", "api", "3333333", RecordStatus::Failed, AT).into());
         assert_eq!(decide(&state), Some(ChangeReason::Unfinished(RecordStatus::Failed)));
     }
 }

@@ -1,5 +1,7 @@
 //! Deployments and ledger states for tests, after the specification's `payment-service`.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
@@ -108,7 +110,7 @@ pub(crate) fn record(
 
 /// A component that runs what it was last deployed with.
 pub(crate) fn running(target: &str, component: &str, commit_short: &str, at: &str) -> ComponentState {
-    let newest = record(target, component, commit_short, RecordStatus::Success, at);
+    let newest = Arc::new(record(target, component, commit_short, RecordStatus::Success, at));
     ComponentState {
         commit: Some(commit(commit_short)),
         newest: Some(newest.clone()),

@@ -316,6 +316,8 @@ fn active_freeze(state: &TargetState, now: Timestamp) -> Option<Freeze> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::fixtures::{
         commit, component_name, deployment, lock, record, running, state, target_name, time,
     };
@@ -367,7 +369,8 @@ mod tests {
     #[test]
     fn a_component_whose_newest_record_is_no_success_blocks() {
         let mut dev = running("dev", "api", "abc123d", AT);
-        dev.newest = Some(record("dev", "api", "def456a", RecordStatus::Cancelled, "2025-01-22T13:00:00Z"));
+        dev.newest =
+            Some(record("dev", "api", "def456a", RecordStatus::Cancelled, "2025-01-22T13:00:00Z").into());
         let edge = edge_between(dev, at("prod", "abc123d"), Vec::new());
         assert_eq!(edge.state, EdgeState::Blocked);
         assert_eq!(edge.blockers[0].to_string(), "the newest record of api in dev is cancelled");
@@ -386,7 +389,7 @@ mod tests {
     #[test]
     fn a_rollback_in_the_target_holds_automatic_promotion() {
         let mut prod = running("prod", "api", "abc123d", AT);
-        prod.running.as_mut().unwrap().record.rollback_of = Some("def456a".to_owned());
+        Arc::make_mut(prod.running.as_mut().unwrap()).record.rollback_of = Some("def456a".to_owned());
         assert!(edge_between(at("dev", "def456a"), prod, Vec::new()).hold);
     }
 }

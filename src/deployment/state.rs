@@ -1,6 +1,7 @@
 //! What the ledger says of one deployment at one moment: the input of every decision and view.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::commit::CommitId;
 use super::lock::{HeldLock, LockScope};
@@ -12,6 +13,14 @@ use super::record::{LedgerRecord, RecordStatus};
 pub struct DeploymentState {
     pub deployment: DeploymentName,
     pub targets: BTreeMap<TargetName, TargetState>,
+}
+
+impl DeploymentState {
+    /// The state of a deployment that never ran.
+    #[must_use]
+    pub const fn empty(deployment: DeploymentName) -> Self {
+        Self { deployment, targets: BTreeMap::new() }
+    }
 }
 
 /// The ledger's state of one target.
@@ -27,9 +36,9 @@ pub struct ComponentState {
     /// The commit that runs: what the current-state ref points at.
     pub commit: Option<CommitId>,
     /// The newest record, of whatever status.
-    pub newest: Option<LedgerRecord>,
+    pub newest: Option<Arc<LedgerRecord>>,
     /// The record of what runs; the newest record unless that one failed.
-    pub running: Option<LedgerRecord>,
+    pub running: Option<Arc<LedgerRecord>>,
     /// Records that are kept here and have not reached the remote yet.
     pub unpublished: usize,
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Once;
 
+use git2::ConfigLevel;
 use memchr::memmem;
 
 use crate::deployment::rollout_plan::Ancestry;
@@ -57,7 +58,7 @@ impl std::fmt::Debug for ObjectStore {
 }
 
 /// Lets libgit2 open every repository whose objects it can read, and read them as git does, once for the process.
-#[allow(unsafe_code, reason = "libgit2 keeps these two settings in unguarded globals")]
+#[allow(unsafe_code, reason = "libgit2 keeps these settings in unguarded globals")]
 fn accept_all_repositories() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -66,10 +67,15 @@ fn accept_all_repositories() {
         // The refs of a reftable repository are unreadable to libgit2; only its objects are asked for here, and those
         // are as ever. The same goes for what a partial clone lacks: git fetches that.
         let extensions = ["refstorage", "partialclone", "relativeworktrees"];
-        // SAFETY: both write plain globals of libgit2. `Once` runs this before any repository has been opened
+        // What is configured for the user and the machine does not change what an object is.
+        let elsewhere = [ConfigLevel::System, ConfigLevel::XDG, ConfigLevel::Global];
+        // SAFETY: all of them write plain globals of libgit2. `Once` runs this before any repository has been opened
         // by this process, and nothing else in the crate sets them.
         let result = unsafe {
             git2::opts::set_extensions(&extensions)
+                .and_then(|()| {
+                    elsewhere.into_iter().try_for_each(|level| git2::opts::set_search_path(level, ""))
+                })
                 // CI containers run as another user than the checkout's owner. No hook and no configured command
                 // runs through libgit2, which is what the check protects against.
                 .and_then(|()| git2::opts::set_verify_owner_validation(false))

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::File;
-use std::io::{self, BufRead};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use memchr::memchr;
 
 use crate::deployment::ObjectId;
 
@@ -25,6 +27,12 @@ pub(super) struct PackedRefs {
     end: u64,
     /// What has been read, by its number.
     stretches: BTreeMap<u64, Vec<u8>>,
+}
+
+/// A line of the file that is a ref.
+struct Line<'l> {
+    id: &'l [u8],
+    name: &'l [u8],
 }
 
 impl PackedRefs {
@@ -54,10 +62,13 @@ impl PackedRefs {
     ) -> Result<(), Unusual> {
         let mut at = self.before(prefix)?;
         let mut line = Vec::new();
-        while let Some((id, name)) = self.next(&mut at, &mut line)? {
-            if is_asked_for(name, prefix) {
-                refs.insert(plain_name(name)?.to_owned(), plain_id(id)?);
-            } else if name > prefix && !name.starts_with(prefix) {
+        while let Some(Line { id, name }) = self.next(&mut at, &mut line)? {
+            if name.starts_with(prefix.as_bytes()) {
+                let name = std::str::from_utf8(name).map_err(|_| Unusual)?;
+                if is_asked_for(name, prefix) {
+                    refs.insert(plain_name(name)?.to_owned(), plain_id(id)?);
+                }
+            } else if name > prefix.as_bytes() {
                 break;
             }
         }
@@ -74,19 +85,15 @@ impl PackedRefs {
             let mut at = self.line(middle, &mut line)?;
             match self.next(&mut at, &mut line)? {
                 // Everything before the line after it sorts before the prefix as well.
-                Some((_, name)) if name < prefix => low = at,
+                Some(Line { name, .. }) if name < prefix.as_bytes() => low = at,
                 _ => high = middle,
             }
         }
         Ok(low)
     }
 
-    /// The next ref: its object's id and its name.
-    fn next<'l>(
-        &mut self,
-        at: &mut u64,
-        line: &'l mut Vec<u8>,
-    ) -> Result<Option<(&'l [u8], &'l str)>, Unusual> {
+    /// The next ref.
+    fn next<'l>(&mut self, at: &mut u64, line: &'l mut Vec<u8>) -> Result<Option<Line<'l>>, Unusual> {
         loop {
             *at = self.line(*at, line)?;
             if line.is_empty() {
@@ -98,9 +105,8 @@ impl PackedRefs {
             }
         }
         let line = line.strip_suffix(b"\n").ok_or(Unusual)?;
-        let space = line.iter().position(|byte| *byte == b' ').ok_or(Unusual)?;
-        let name = std::str::from_utf8(&line[space + 1..]).map_err(|_| Unusual)?;
-        Ok(Some((&line[..space], name)))
+        let space = memchr(b' ', line).ok_or(Unusual)?;
+        Ok(Some(Line { id: &line[..space], name: &line[space + 1..] }))
     }
 
     /// What stands from an offset to the end of its line, nothing at the end of the file. Returns where the next line starts.
@@ -108,12 +114,10 @@ impl PackedRefs {
         line.clear();
         while at < self.end && line.last() != Some(&b'\n') {
             let stretch = self.stretch(at / STRETCH)?;
-            let mut rest =
-                usize::try_from(at % STRETCH).ok().and_then(|at| stretch.get(at..)).unwrap_or_default();
-            let read = rest.read_until(b'\n', line)?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+            let rest = usize::try_from(at % STRETCH).ok().and_then(|at| stretch.get(at..));
+            let rest = rest.filter(|rest| !rest.is_empty()).ok_or(io::ErrorKind::UnexpectedEof)?;
+            let read = memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+            line.extend_from_slice(&rest[..read]);
             at += read as u64;
         }
         Ok(at)

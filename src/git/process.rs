@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::pipes::exchange;
@@ -80,6 +81,15 @@ const KEPT: [&str; 21] = [
 const KEPT_PREFIXES: [&str; 5] =
     ["GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", "GIT_PROXY_SSL_", "GIT_SSL_", "GIT_TRACE"];
 
+/// Whether git gets a variable of the caller's environment.
+fn is_kept(name: &OsStr) -> bool {
+    name.to_str().is_none_or(|name| {
+        !name.starts_with("GIT_")
+            || KEPT.contains(&name)
+            || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    })
+}
+
 /// Git's file, looked for on the `PATH` of this environment. Where there is none, starting it says so.
 fn executable(environment: &[(OsString, OsString)]) -> PathBuf {
     let is_program = |file: &PathBuf| {
@@ -102,7 +112,10 @@ pub struct Git {
     program: PathBuf,
     repository: PathBuf,
     work_tree: Option<PathBuf>,
-    environment: Vec<(OsString, OsString)>,
+    /// The caller's.
+    environment: Arc<[(OsString, OsString)]>,
+    /// What git finds in its environment besides.
+    variables: Vec<(OsString, OsString)>,
     /// Settings that hold over the repository's: `key=value`.
     settings: Vec<String>,
 }
@@ -114,21 +127,15 @@ impl Git {
     pub fn new(
         git_dir: &Path,
         work_tree: Option<&Path>,
-        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        environment: impl Into<Arc<[(OsString, OsString)]>>,
     ) -> Self {
-        let kept = |name: &OsStr| {
-            name.to_str().is_none_or(|name| {
-                !name.starts_with("GIT_")
-                    || KEPT.contains(&name)
-                    || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-            })
-        };
-        let environment: Vec<_> = environment.into_iter().filter(|(name, _)| kept(name)).collect();
+        let environment: Arc<[_]> = environment.into();
         Self {
             program: executable(&environment),
             repository: git_dir.to_owned(),
             work_tree: work_tree.map(Path::to_owned),
             environment,
+            variables: Vec::new(),
             settings: Vec::new(),
         }
     }
@@ -148,7 +155,7 @@ impl Git {
     /// The same repository with its objects elsewhere: what is written goes there.
     pub(super) fn with_objects_in(&self, objects: &Path, settings: Vec<String>) -> Self {
         let mut git = Self { settings, ..self.clone() };
-        git.environment.push(("GIT_OBJECT_DIRECTORY".into(), objects.into()));
+        git.variables.push(("GIT_OBJECT_DIRECTORY".into(), objects.into()));
         git
     }
 
@@ -158,10 +165,17 @@ impl Git {
         git.with_objects_in(objects, settings)
     }
 
-    /// The caller's environment as git gets it.
+    /// The caller's environment.
+    pub(super) const fn environment(&self) -> &Arc<[(OsString, OsString)]> {
+        &self.environment
+    }
+
+    /// Git, in the caller's environment without what would change the meaning of our commands.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let kept = self.environment.iter().filter(|(name, _)| is_kept(name));
+        let variables = kept.chain(&self.variables);
+        command.env_clear().envs(variables.map(|(name, value)| (name, value)));
         // Messages are parsed, so they are pinned; nobody is there to answer a prompt; reading must not
         // refresh the index of a checkout that may be read-only.
         command.envs([("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")]);
@@ -347,14 +361,17 @@ mod tests {
 
     #[test]
     fn variables_that_change_the_meaning_of_commands_are_dropped() {
-        let output = git(&[
+        let git = git(&[
             ("GIT_INDEX_FILE", "elsewhere"),
             ("GIT_DIR", "elsewhere"),
             ("GIT_SSH_COMMAND", "ssh -4"),
             ("GIT_CONFIG_KEY_0", "a.b"),
         ]);
-        let names: Vec<_> = output.environment.iter().map(|(name, _)| name.to_string_lossy()).collect();
-        assert_eq!(names, ["PATH", "GIT_SSH_COMMAND", "GIT_CONFIG_KEY_0"]);
+        let command = git.command();
+        let names: Vec<_> = command.get_envs().map(|(name, _)| name.to_string_lossy()).collect();
+        let ours = ["GIT_OPTIONAL_LOCKS", "GIT_TERMINAL_PROMPT", "LC_ALL"];
+        let theirs: Vec<_> = names.iter().filter(|name| !ours.contains(&&***name)).collect();
+        assert_eq!(theirs, ["GIT_CONFIG_KEY_0", "GIT_SSH_COMMAND", "PATH"]);
     }
 
     #[test]

@@ -111,9 +111,12 @@ fn read_entry(
 pub(super) fn plain_name(name: &str) -> Result<&str, Unusual> {
     // Of these characters no name is forbidden, and nearly all names are made of nothing else.
     let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'%');
-    let is_simple = name.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(is_harmless));
+    let is_simple = |name: &str| {
+        let mut segments = name.as_bytes().split(|byte| *byte == b'/');
+        segments.all(|segment| !segment.is_empty() && segment.iter().copied().all(is_harmless))
+    };
     Some(name)
-        .filter(|name| (is_simple && name.contains('/')) || git2::Reference::is_valid_name(name))
+        .filter(|name| (name.contains('/') && is_simple(name)) || git2::Reference::is_valid_name(name))
         .ok_or(Unusual)
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::deployment::{CommitId, ObjectId};
 
@@ -34,7 +34,6 @@ pub enum RepositoryError {
 #[derive(Debug)]
 pub struct Repository {
     git: Git,
-    environment: Vec<(OsString, OsString)>,
     git_dir: PathBuf,
     common_dir: PathBuf,
     work_tree: Option<PathBuf>,
@@ -84,8 +83,8 @@ impl Repository {
         let work_tree =
             start_absolute.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_owned);
         let environment: Vec<_> = environment.into_iter().collect();
-        let git = Git::new(&git_dir, work_tree.as_deref(), environment.iter().cloned());
-        Ok(Self { git, environment, git_dir, common_dir, work_tree, settings: OnceLock::new() })
+        let git = Git::new(&git_dir, work_tree.as_deref(), environment);
+        Ok(Self { git, git_dir, common_dir, work_tree, settings: OnceLock::new() })
     }
 
     /// The executable, bound to this repository.
@@ -96,7 +95,7 @@ impl Repository {
 
     /// The executable, bound to another repository, with the caller's environment.
     pub(super) fn other_git(&self, git_dir: &Path) -> Git {
-        Git::new(git_dir, None, self.environment.iter().cloned())
+        Git::new(git_dir, None, Arc::clone(self.git.environment()))
     }
 
     /// The folder that all worktrees of the repository share.
@@ -171,7 +170,7 @@ impl Repository {
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
         let variable = |name: &str| {
-            let (_, value) = self.environment.iter().find(|(variable, _)| variable == name)?;
+            let (_, value) = self.git.environment().iter().find(|(variable, _)| variable == name)?;
             value.to_str().filter(|value| !value.is_empty()).map(str::to_owned)
         };
         let configured = self.settings().ok();
@@ -197,7 +196,7 @@ impl Repository {
     /// Whether annotated tags are to be signed: `tag.gpgSign`, in a file or in the environment.
     #[must_use]
     pub fn signs_tags(&self) -> bool {
-        let in_environment = self.environment.iter().filter_map(|(name, key)| {
+        let in_environment = self.git.environment().iter().filter_map(|(name, key)| {
             let number = name.to_str()?.strip_prefix("GIT_CONFIG_KEY_")?;
             key.to_str()?.eq_ignore_ascii_case("tag.gpgsign").then_some(number)
         });
@@ -205,7 +204,7 @@ impl Repository {
         let last = in_environment.max_by_key(|number| number.parse::<u32>().unwrap_or_default());
         let value = last.map(|number| format!("GIT_CONFIG_VALUE_{number}"));
         let value = value.and_then(|value| {
-            let (_, value) = self.environment.iter().find(|(name, _)| *name == *value)?;
+            let (_, value) = self.git.environment().iter().find(|(name, _)| *name == *value)?;
             value.to_str().map(str::to_owned)
         });
         let in_file = || self.settings().ok()?.sign_tags.clone();
@@ -225,7 +224,7 @@ impl Repository {
     /// Git's configuration of this repository, with the caller's files.
     fn configuration(&self) -> Result<git2::Config, RepositoryError> {
         let variable = |name: &str| {
-            self.environment.iter().find(|(variable, _)| variable == name).map(|(_, value)| value)
+            self.git.environment().iter().find(|(variable, _)| variable == name).map(|(_, value)| value)
         };
         let mut configuration = git2::Config::new().map_err(ObjectError::from)?;
         let home = variable("HOME").map(PathBuf::from);

@@ -27,6 +27,7 @@ mod sync;
 mod yaml;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -69,7 +70,7 @@ pub enum LedgerError {
     Contended(String),
     /// Another run recorded the same component in the meantime.
     #[error("another run has moved {component} on {target}")]
-    Moved { target: TargetName, component: ComponentName, by: Option<Box<LedgerRecord>> },
+    Moved { target: TargetName, component: ComponentName, by: Option<Arc<LedgerRecord>> },
     /// The lock was taken away, by hand or because its lease had run out.
     #[error("the lock on {0} is not held any more")]
     LockLost(String),

@@ -1,6 +1,7 @@
 //! A run that holds its locks: records what it does, as it does it, and lets go.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deployment::count::count_are;
@@ -38,7 +39,7 @@ pub struct Session<'l, 'r> {
     lock_object: ObjectId,
     known: KnownRefs,
     /// The newest record of each component, which the next one follows.
-    newest: BTreeMap<ComponentName, LedgerRecord>,
+    newest: BTreeMap<ComponentName, Arc<LedgerRecord>>,
     /// Whether the run's own entry among the pending ones is there.
     marked: bool,
     locked: bool,
@@ -135,7 +136,7 @@ impl<'l, 'r> Session<'l, 'r> {
 
     fn write_as(&mut self, record: Record, sequence: u32) -> Result<LedgerRecord, LedgerError> {
         let record = self.ledger.write_record(record, sequence)?;
-        self.newest.insert(record.id.component.clone(), record.clone());
+        self.newest.insert(record.id.component.clone(), Arc::new(record.clone()));
         Ok(record)
     }
 
@@ -236,9 +237,7 @@ impl<'l, 'r> Session<'l, 'r> {
             })
         });
         match moved {
-            Some((component, by)) => {
-                LedgerError::Moved { target: target.clone(), component, by: Some(Box::new(by)) }
-            }
+            Some((component, by)) => LedgerError::Moved { target: target.clone(), component, by: Some(by) },
             None => LedgerError::Contended(format!("{deployment}/{target}")),
         }
     }

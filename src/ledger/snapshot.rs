@@ -1,6 +1,8 @@
 //! Reading the current state: O(components), however long the history is.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::deployment::lock::HeldLock;
 use crate::deployment::record::LedgerRecord;
@@ -33,11 +35,15 @@ pub struct Snapshot {
 impl Snapshot {
     /// The state of one deployment; empty where it never ran.
     #[must_use]
-    pub fn deployment(&self, name: &DeploymentName) -> DeploymentState {
-        self.deployments
-            .get(name)
-            .cloned()
-            .unwrap_or_else(|| DeploymentState { deployment: name.clone(), targets: BTreeMap::new() })
+    pub fn deployment(&self, name: &DeploymentName) -> Cow<'_, DeploymentState> {
+        let known = self.deployments.get(name).map(Cow::Borrowed);
+        known.unwrap_or_else(|| Cow::Owned(DeploymentState::empty(name.clone())))
+    }
+
+    /// Likewise, for whoever wants nothing else of the ledger.
+    #[must_use]
+    pub fn into_deployment(mut self, name: &DeploymentName) -> DeploymentState {
+        self.deployments.remove(name).unwrap_or_else(|| DeploymentState::empty(name.clone()))
     }
 }
 
@@ -103,7 +109,7 @@ impl Ledger<'_> {
                 match parse_latest_ref(name) {
                     Ok(address) => {
                         let newest = self.read_record(&address, object);
-                        components.entry(address).or_default().newest = newest;
+                        components.entry(address).or_default().newest = newest.map(Arc::new);
                     }
                     Err(error) => self.warn(format!("{name} is skipped: {error}")),
                 }
@@ -142,7 +148,7 @@ impl Ledger<'_> {
                     unknown.insert(address.clone());
                 }
                 (Some(newest), Some(commit)) => {
-                    state.running = self.follow_previous(address, newest, commit);
+                    state.running = self.follow_previous(address, newest, commit).map(Arc::new);
                     if state.running.is_none() {
                         unknown.insert(address.clone());
                     }
@@ -157,12 +163,14 @@ impl Ledger<'_> {
             return Ok(());
         }
         for (address, records) in self.component_histories(&unknown)? {
+            let records: Vec<_> = records.into_iter().map(Arc::new).collect();
             let Some(state) = components.get_mut(&address) else { continue };
             state.running = records
                 .iter()
                 .find(|record| state.commit.as_ref().is_some_and(|commit| runs(record, commit)))
                 .cloned();
-            state.newest = records.into_iter().chain(state.newest.take()).max_by(LedgerRecord::compare_age);
+            state.newest =
+                records.into_iter().chain(state.newest.take()).max_by(|one, other| one.compare_age(other));
         }
         Ok(())
     }
@@ -230,7 +238,7 @@ fn target_of<'a>(
 ) -> &'a mut TargetState {
     deployments
         .entry(deployment.clone())
-        .or_insert_with(|| DeploymentState { deployment: deployment.clone(), targets: BTreeMap::new() })
+        .or_insert_with(|| DeploymentState::empty(deployment.clone()))
         .targets
         .entry(target.clone())
         .or_default()

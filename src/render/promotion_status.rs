@@ -88,7 +88,7 @@ mod tests {
         );
         let mut broken = running("broken", "api", "abc123d", "2025-01-22T12:00:00Z");
         broken.newest =
-            Some(record("broken", "api", "def456a", RecordStatus::Failed, "2025-01-22T13:30:00Z"));
+            Some(record("broken", "api", "def456a", RecordStatus::Failed, "2025-01-22T13:30:00Z").into());
         let both = |target: &str, api, worker| {
             let at = "2025-01-22T12:00:00Z";
             vec![

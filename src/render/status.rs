@@ -248,6 +248,8 @@ fn below(lines: &[String]) -> String {
 #[cfg(test)]
 mod tests {
 
+    use std::sync::Arc;
+
     use super::super::fixtures::{json, now, pipe, plain, terminal};
     use super::*;
     use crate::deployment::fixtures::{
@@ -271,7 +273,7 @@ mod tests {
     fn recorded(name: &str, change: impl Fn(&mut Record)) -> ComponentState {
         let mut component = running("prod", name, "abc123d", AT);
         for record in [&mut component.newest, &mut component.running].into_iter().flatten() {
-            change(&mut record.record);
+            change(&mut Arc::make_mut(record).record);
         }
         component
     }
@@ -308,16 +310,13 @@ mod tests {
     #[test]
     fn a_failed_attempt_leaves_what_runs() {
         let mut api = promoted("api");
-        api.newest = Some(record("prod", "api", "def456a", RecordStatus::Failed, "2025-01-22T13:30:00Z"));
+        api.newest =
+            Some(record("prod", "api", "def456a", RecordStatus::Failed, "2025-01-22T13:30:00Z").into());
         api.unpublished = 1;
         let never = ComponentState {
-            newest: Some(record(
-                "prod",
-                "ecs/new",
-                "def456a",
-                RecordStatus::Cancelled,
-                "2025-01-22T13:30:00Z",
-            )),
+            newest: Some(
+                record("prod", "ecs/new", "def456a", RecordStatus::Cancelled, "2025-01-22T13:30:00Z").into(),
+            ),
             ..ComponentState::default()
         };
         let mut state = state(vec![("prod", vec![("api", api), ("ecs/new", never)])]);

@@ -66,7 +66,7 @@ pub struct Rollout {
     /// The builds that these images come from.
     pub build_ids: BTreeMap<ComponentName, String>,
     /// Components whose commit this run has recorded as successful already.
-    pub done: BTreeMap<ComponentName, LedgerRecord>,
+    pub done: BTreeMap<ComponentName, Arc<LedgerRecord>>,
     pub environment: Environment,
     /// The variables that templates may read.
     pub template_environment: BTreeMap<String, String>,

@@ -112,7 +112,7 @@ fn targets(
 ) -> Result<ExitCode, CommandError> {
     let ledger = context.ledger(repository, &project.config)?;
     let scope = Scope::Deployment(deployment.name.clone());
-    let state = context.snapshot_with_observations(&ledger, &scope)?.deployment(&deployment.name);
+    let state = context.snapshot_with_observations(&ledger, &scope)?.into_deployment(&deployment.name);
     let mut list = TargetList::new(deployment, Some(&state), context.now());
     list.observe(&ledger.observations(&state)?);
     list.targets.retain(|item| holds_all(labels, &[&deployment.labels, &item.labels]));
@@ -145,7 +145,7 @@ fn components(
     known_target(deployment, target)?;
     let ledger = context.ledger(repository, &project.config)?;
     let scope = Scope::Targets(deployment.name.clone(), vec![target.clone()]);
-    let state = context.snapshot_with_observations(&ledger, &scope)?.deployment(&deployment.name);
+    let state = context.snapshot_with_observations(&ledger, &scope)?.into_deployment(&deployment.name);
     let nothing = TargetState::default();
     let on_target = state.targets.get(target).unwrap_or(&nothing);
     let mut list = ComponentList::new(deployment, Some((target, on_target)));

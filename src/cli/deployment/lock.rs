@@ -115,7 +115,7 @@ fn take(context: &Context, ledger: &Ledger<'_>, request: &LockRequest) -> Result
     let locks = taken.map(|held| item(&held)).collect();
     // A rollout that started at the same moment sees the freeze and gives way, or is seen here.
     ledger.refresh_or_fail(&scope)?;
-    let target = ledger.read(&scope)?.deployment(&request.deployment).targets.remove(&request.target);
+    let target = ledger.read(&scope)?.into_deployment(&request.deployment).targets.remove(&request.target);
     let still_running = target
         .iter()
         .flat_map(|target| &target.locks)

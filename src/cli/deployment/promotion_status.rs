@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let deployment = project.deployment(context, &args.deployment)?;
     let ledger = context.ledger(&repository, &project.config)?;
     let scope = Scope::Deployment(args.deployment.clone());
-    let state = context.snapshot(&ledger, &scope)?.deployment(&args.deployment);
+    let state = context.snapshot(&ledger, &scope)?.into_deployment(&args.deployment);
     let view = promotion_status(&deployment, &state, &BTreeMap::new(), context.now());
     context.print(&PromotionStatus::from(&view), render::promotion_status::text)?;
     context.say_warnings(&ledger);

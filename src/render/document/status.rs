@@ -203,7 +203,7 @@ impl ComponentStatus {
             record: running.map(|running| running.id.tag_name()),
             last_attempt: newest
                 .filter(|newest| running.is_none_or(|running| running.id != newest.id))
-                .map(Attempt::new),
+                .map(|newest| Attempt::new(newest)),
             unpublished: state.unpublished,
             lock: None,
             health: None,

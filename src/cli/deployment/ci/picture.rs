@@ -65,7 +65,7 @@ impl Picture {
         let ledger = context.ledger(&repository, &project.config)?;
         let scope = Scope::Deployment(deployment.name.clone());
         ledger.refresh(&scope);
-        let state = ledger.read(&scope)?.deployment(&deployment.name);
+        let state = ledger.read(&scope)?.into_deployment(&deployment.name);
         // They have been said by the verb.
         drop(ledger.take_warnings());
         let view =

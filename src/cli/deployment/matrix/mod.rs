@@ -76,7 +76,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let mut chosen = chosen(args, &deployment)?;
     if args.changed {
         let scope = Scope::Targets(args.deployment.clone(), vec![target.clone()]);
-        let state = context.snapshot(&ledger, &scope)?.deployment(&args.deployment);
+        let state = context.snapshot(&ledger, &scope)?.into_deployment(&args.deployment);
         let place = Place {
             repository: &repository,
             config: &project.config,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::inputs::distinct_commits;
@@ -298,7 +299,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
 }
 
 /// The components that this very run has recorded before it was interrupted.
-fn recorded_by(run_id: &str, plan: &RolloutPlan, fresh: &Snapshot) -> BTreeMap<ComponentName, LedgerRecord> {
+fn recorded_by(run_id: &str, plan: &RolloutPlan, fresh: &Snapshot) -> BTreeMap<ComponentName, Arc<LedgerRecord>> {
     let state = fresh.deployment(&plan.deployment);
     plan.components
         .iter()

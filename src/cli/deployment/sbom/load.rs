@@ -51,7 +51,7 @@ pub(in crate::cli) fn subject_of_target(
     target: &TargetName,
 ) -> Result<Subject, CommandError> {
     let scope = Scope::Targets(deployment.name.clone(), vec![target.clone()]);
-    let state = context.snapshot(ledger, &scope)?.deployment(&deployment.name);
+    let state = context.snapshot(ledger, &scope)?.into_deployment(&deployment.name);
     let mut components: BTreeMap<CommitId, Option<BTreeSet<ComponentName>>> = BTreeMap::new();
     let running = state.targets.get(target).into_iter().flat_map(|target| &target.components);
     for (name, state) in running {
