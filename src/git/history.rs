@@ -99,10 +99,10 @@ impl Git {
     /// Writes all files of a commit into an existing empty folder, with the filters that git is configured with.
     /// `index` is a file that does not exist yet, for git's bookkeeping; the caller removes it.
     pub fn materialise(&self, commit: &CommitId, folder: &Path, index: &Path) -> Result<(), GitError> {
-        let git = self.with_work_tree(folder);
-        git.verb("read-tree").arg(commit.as_str()).env("GIT_INDEX_FILE", index).run()?;
-        git.verb("checkout-index").args(["--all", "--force"]).env("GIT_INDEX_FILE", index).run()?;
-        Ok(())
+        let read = self.with_work_tree(folder).verb("read-tree").env("GIT_INDEX_FILE", index);
+        // All of it, whatever of it the repository's own work tree shows.
+        let whole = read.args(["--reset", "-u", "--no-sparse-checkout", "--no-recurse-submodules"]);
+        whole.arg(commit.as_str()).run().map(drop)
     }
 }
 

@@ -171,8 +171,8 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         Ok(run_id.unwrap_or_else(|| self.prepared.run.id.clone()))
     }
 
-    /// Takes the locks of the plan's components and reads the ledger as it is under them. While the remote is asked, the
-    /// plan's commits are checked out: they hardly ever are other ones afterwards.
+    /// Takes the locks of the plan's components and reads the ledger as it is under them. Meanwhile the plan's commits are
+    /// checked out: they hardly ever are other ones afterwards.
     fn lock(
         &self,
         plan: &RolloutPlan,
@@ -181,10 +181,29 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         run_id: &str,
         approval: Option<&Approval>,
     ) -> Result<Locked<'u, 'r>, CommandError> {
+        self.not_cancelled()?;
+        let (checkouts, (session, fresh)) = self.check_out_during(plan, definitions, || {
+            let mut session = self.acquire(plan, snapshot, run_id, approval)?;
+            let (ledger, scope) = (&self.prepared.ledger, self.prepared.scope());
+            session.refresh(&scope)?;
+            let fresh = ledger.read(&scope)?;
+            session.begin_from(&fresh);
+            Ok((session, fresh))
+        })?;
+        Ok(Locked { session, fresh, checkouts })
+    }
+
+    /// Takes the locks of the plan's components.
+    fn acquire(
+        &self,
+        plan: &RolloutPlan,
+        snapshot: &Snapshot,
+        run_id: &str,
+        approval: Option<&Approval>,
+    ) -> Result<Session<'u, 'r>, CommandError> {
         let ledger = &self.prepared.ledger;
         let request = self.lock_request(plan, run_id);
         let commits: Vec<_> = distinct_commits(plan).into_iter().cloned().collect();
-        self.not_cancelled()?;
         if let Some(commit) = commits.first() {
             ledger.check_signing(commit)?;
         }
@@ -217,14 +236,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         crate::ledger::failpoint("locked");
         (self.events)(RolloutEvent::LockAcquired);
         // From here on the session lets go of the locks, whatever happens.
-        let mut session = Session::new(ledger, request, acquired);
-        let scope = self.prepared.scope();
-        let (checkouts, fresh) = self.check_out_during(plan, definitions, || {
-            session.refresh(&scope)?;
-            Ok(ledger.read(&scope)?)
-        })?;
-        session.begin_from(&fresh);
-        Ok(Locked { session, fresh, checkouts })
+        Ok(Session::new(ledger, request, acquired))
     }
 
     /// Ends a rollout that somebody has cancelled while it did not hold its locks yet.
@@ -299,7 +311,11 @@ impl<'u, 'r> Undertaking<'u, 'r> {
 }
 
 /// The components that this very run has recorded before it was interrupted.
-fn recorded_by(run_id: &str, plan: &RolloutPlan, fresh: &Snapshot) -> BTreeMap<ComponentName, Arc<LedgerRecord>> {
+fn recorded_by(
+    run_id: &str,
+    plan: &RolloutPlan,
+    fresh: &Snapshot,
+) -> BTreeMap<ComponentName, Arc<LedgerRecord>> {
     let state = fresh.deployment(&plan.deployment);
     plan.components
         .iter()

@@ -12,7 +12,7 @@ use crate::cli::error::{CommandError, exit};
 use crate::component::{Environment, HelmfileSettings, Mode, TerraformSettings};
 use crate::deployment::approval::Approval;
 use crate::deployment::health::Probe;
-use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, dependencies};
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutSource, dependencies};
 use crate::deployment::{CommitId, ComponentKind, Deployment};
 use crate::ledger::Snapshot;
 use crate::rollout::{Checkouts, Rollout};
@@ -23,9 +23,15 @@ impl Undertaking<'_, '_> {
         &self,
         plan: &RolloutPlan,
     ) -> Result<BTreeMap<CommitId, Deployment>, CommandError> {
-        let Prepared { repository, project, ledger, .. } = self.prepared;
+        let Prepared { repository, project, ledger, at_commit, request, .. } = self.prepared;
         let mut definitions = BTreeMap::new();
         for commit in distinct_commits(plan) {
+            if let (RolloutSource::Commit(asked), Some(known)) = (&request.source, at_commit)
+                && asked == commit
+            {
+                definitions.insert(commit.clone(), known.clone());
+                continue;
+            }
             if !repository.objects()?.contains(&commit.0) {
                 ledger.fetch_commit(commit)?;
             }
