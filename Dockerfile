@@ -7,6 +7,7 @@ FROM rust:1.95-slim-bookworm AS build
 WORKDIR /source
 COPY Cargo.lock Cargo.toml build.rs ./
 COPY benches benches
+COPY image/build image/
 COPY schema schema
 COPY src src
 COPY templates templates
@@ -16,8 +17,7 @@ ARG LTO=true
 ARG CODEGEN_UNITS=1
 RUN --mount=type=cache,target=/source/target \
     CARGO_PROFILE_RELEASE_LTO=$LTO CARGO_PROFILE_RELEASE_CODEGEN_UNITS=$CODEGEN_UNITS \
-    cargo build --locked --release --bin atmos && \
-    cp target/release/atmos /usr/local/bin/atmos
+    cp "$(image/build --release)" /usr/local/bin/atmos
 
 FROM debian:bookworm-slim AS system
 # Versions are those of the base image's release of Debian.

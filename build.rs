@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         leave_out_descriptions(&mut schema);
         fs::write(folder.join(name).with_extension("rs"), source(&mut schema))?;
     }
-    link_the_unwinder();
+    link();
     Ok(())
 }
 
@@ -48,15 +48,26 @@ fn source(schema: &mut Value) -> String {
     format!("Published {{ schema: {:?}, definitions: &{definitions:?} }}", schema.to_string())
 }
 
+/// Has the linker build in what would otherwise be looked for at every start, or not be there at all.
+fn link() {
+    let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|found| found == value);
+    if !is("CARGO_CFG_TARGET_OS", "linux") || !is("CARGO_CFG_TARGET_ENV", "gnu") {
+        return;
+    }
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    if features.split(',').any(|feature| feature == "crt-static") {
+        // The standard library takes this where it is there, to start a program in a folder without copying this process
+        // first. Of a library that is built in, there is what somebody insists on.
+        println!("cargo::rustc-link-arg-bins=-Wl,--undefined=posix_spawn_file_actions_addchdir_np");
+    } else if env::var("HOST") == env::var("TARGET") {
+        link_the_unwinder();
+    }
+}
+
 /// Builds in the library that unwinds the stack, as any other, where the compiler has it in that form: finding and loading it
 /// takes longer at every start than most of what the program does then. Whole, since the linker has met the shared one by
 /// the time it reads this.
 fn link_the_unwinder() {
-    let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|found| found == value);
-    let is_cross = env::var("HOST") != env::var("TARGET");
-    if is_cross || !is("CARGO_CFG_TARGET_OS", "linux") || !is("CARGO_CFG_TARGET_ENV", "gnu") {
-        return;
-    }
     // Of a file that it does not have, the compiler prints the bare name.
     let found = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
     if found.is_ok_and(|found| Path::new(String::from_utf8_lossy(&found.stdout).trim()).is_absolute()) {

@@ -104,12 +104,13 @@ fn pair(shell: &Shell, folder: &Path, sync: Sync) -> Result<PathBuf> {
     Ok(repository)
 }
 
-/// Packs the refs of a repository and its remote, as git's maintenance does now and then: git looks into every loose ref
-/// of a folder in which it makes another one, so that each round would take longer than the one before.
+/// Packs the refs and the objects of a repository and its remote, as git's maintenance does now and then: git looks into every
+/// loose ref of a folder in which it makes another one, and into every pack for an object that is new, so that each round would
+/// take longer than the one before.
 fn pack(shell: &Shell, repository: &Path) -> Result<()> {
     for folder in [repository, &repository.with_file_name("remote.git")] {
         output(&mut shell.git(folder, ["pack-refs", "--all"]))?;
-        output(&mut shell.git(folder, ["repack", "--quiet", "-d"]))?;
+        output(&mut shell.git(folder, ["repack", "--quiet", "-a", "-d"]))?;
     }
     Ok(())
 }
