@@ -32,7 +32,7 @@ struct Plan {
 
 impl Plan {
     fn full() -> Self {
-        Self { sizes: vec![1_000, 100_000, 1_000_000], commits: 20_000, rounds: 60, slow_rounds: 3 }
+        Self { sizes: vec![1_000, 100_000, 1_000_000], commits: 20_000, rounds: 60, slow_rounds: 9 }
     }
 
     fn quick() -> Self {

@@ -99,7 +99,10 @@ impl Git {
     /// Writes all files of a commit into an existing empty folder, with the filters that git is configured with.
     /// `index` is a file that does not exist yet, for git's bookkeeping; the caller removes it.
     pub fn materialise(&self, commit: &CommitId, folder: &Path, index: &Path) -> Result<(), GitError> {
-        let read = self.with_work_tree(folder).verb("read-tree").env("GIT_INDEX_FILE", index);
+        let git = self.with_work_tree(folder);
+        // Nobody looks at this index again: nothing of it is shared, and nothing watches the files for it.
+        let git = git.with_setting("core.splitIndex=false").with_setting("core.fsmonitor=false");
+        let read = git.verb("read-tree").env("GIT_INDEX_FILE", index);
         // All of it, whatever of it the repository's own work tree shows.
         let whole = read.args(["--reset", "-u", "--no-sparse-checkout", "--no-recurse-submodules"]);
         whole.arg(commit.as_str()).run().map(drop)
@@ -139,7 +142,41 @@ fn parse_divergence(output: &[u8], limit: usize) -> Result<Divergence, GitError>
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use super::super::testing::Fixture;
     use super::*;
+
+    #[test]
+    fn all_of_a_commit_is_written_and_nothing_else_touched() {
+        let fixture = Fixture::new(&[]);
+        let root = fixture.folder.path();
+        for file in ["shown/a", "hidden/b"] {
+            fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+            fs::write(root.join(file), file).unwrap();
+        }
+        fixture.git(&["add", "shown", "hidden"], "");
+        fixture.git(&["commit", "--quiet", "--message", "x"], "");
+        fixture.git(&["sparse-checkout", "set", "shown"], "");
+        fixture.git(&["config", "core.splitIndex", "true"], "");
+        let look = || {
+            let entries = fs::read_dir(fixture.git_dir()).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            (names, fixture.git(&["ls-files", "-t"], ""))
+        };
+        let before = look();
+        let commit = fixture.git(&["rev-parse", "HEAD"], "").trim().parse().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let folder = elsewhere.path().join("checkout");
+        fs::create_dir(&folder).unwrap();
+        let git = fixture.repository();
+        git.git().materialise(&commit, &folder, &elsewhere.path().join("index")).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("shown/a")).unwrap(), "shown/a");
+        assert_eq!(fs::read_to_string(folder.join("hidden/b")).unwrap(), "hidden/b");
+        assert_eq!(look(), before);
+        assert!(!root.join("hidden").exists());
+    }
 
     #[test]
     fn every_commit_is_counted_and_the_newest_are_named() {

@@ -67,7 +67,8 @@ fn accept_all_repositories() {
         // The refs of a reftable repository are unreadable to libgit2; only its objects are asked for here, and those
         // are as ever. The same goes for what a partial clone lacks: git fetches that.
         let extensions = ["refstorage", "partialclone", "relativeworktrees"];
-        // What is configured for the user and the machine does not change what an object is.
+        // What is configured for the user and the machine does not change what an object is. (How one is written depends
+        // on `core.fsyncObjectFiles`, which git has given up and libgit2 still reads from the repository's own file.)
         let elsewhere = [ConfigLevel::System, ConfigLevel::XDG, ConfigLevel::Global];
         // SAFETY: all of them write plain globals of libgit2. `Once` runs this before any repository has been opened
         // by this process, and nothing else in the crate sets them.

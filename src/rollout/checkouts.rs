@@ -37,15 +37,19 @@ impl Checkouts {
                 continue;
             }
             let id = uuid::Uuid::now_v7().simple().to_string();
-            let folder = root.join(format!("{name}-{}-{id}", commit.short()));
+            let place = format!("{name}-{}-{id}", commit.short());
+            let folder = root.join(&place);
             let files = |source| CheckoutError::Files { path: folder.clone(), source };
             fs::create_dir_all(&folder).map_err(files)?;
             ignore(root).map_err(files)?;
             checkouts.folders.insert(commit.clone(), folder.clone());
-            let index = folder.with_extension("index");
+            let index = root.join(format!("{place}.index"));
             let result = repository.git().materialise(commit, &folder, &index);
-            // Git's bookkeeping of a checkout that is never changed.
-            let _ = fs::remove_file(&index);
+            // Git's bookkeeping of a checkout that is never changed, and what is left of it where git was killed.
+            let lock = root.join(format!("{place}.index.lock"));
+            for left in [index, lock] {
+                let _ = fs::remove_file(left);
+            }
             result.map_err(|source| CheckoutError::Git { commit: commit.clone(), source })?;
         }
         Ok(checkouts)

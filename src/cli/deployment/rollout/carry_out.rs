@@ -171,8 +171,8 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         Ok(run_id.unwrap_or_else(|| self.prepared.run.id.clone()))
     }
 
-    /// Takes the locks of the plan's components and reads the ledger as it is under them. Meanwhile the plan's commits are
-    /// checked out: they hardly ever are other ones afterwards.
+    /// Takes the locks of the plan's components and reads the ledger as it is under them. While the remote is asked, the
+    /// plan's commits are checked out: they hardly ever are other ones afterwards.
     fn lock(
         &self,
         plan: &RolloutPlan,
@@ -182,8 +182,8 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         approval: Option<&Approval>,
     ) -> Result<Locked<'u, 'r>, CommandError> {
         self.not_cancelled()?;
-        let (checkouts, (session, fresh)) = self.check_out_during(plan, definitions, || {
-            let mut session = self.acquire(plan, snapshot, run_id, approval)?;
+        let (checkouts, (session, fresh)) = self.check_out_during(plan, definitions, |begin| {
+            let mut session = self.acquire(plan, snapshot, run_id, approval, begin)?;
             let (ledger, scope) = (&self.prepared.ledger, self.prepared.scope());
             session.refresh(&scope)?;
             let fresh = ledger.read(&scope)?;
@@ -193,13 +193,14 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         Ok(Locked { session, fresh, checkouts })
     }
 
-    /// Takes the locks of the plan's components.
+    /// Takes the locks of the plan's components. `free` is told when nobody is seen to hold them.
     fn acquire(
         &self,
         plan: &RolloutPlan,
         snapshot: &Snapshot,
         run_id: &str,
         approval: Option<&Approval>,
+        free: &mut dyn FnMut(),
     ) -> Result<Session<'u, 'r>, CommandError> {
         let ledger = &self.prepared.ledger;
         let request = self.lock_request(plan, run_id);
@@ -212,6 +213,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             &request,
             snapshot,
             &mut |ledger| {
+                free();
                 approval
                     .map(|approval| ledger.approval_update(&plan.deployment, approval, &commits))
                     .transpose()

@@ -15,7 +15,7 @@ use crate::deployment::health::Probe;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutSource, dependencies};
 use crate::deployment::{CommitId, ComponentKind, Deployment};
 use crate::ledger::Snapshot;
-use crate::rollout::{Checkouts, Rollout};
+use crate::rollout::{CheckoutError, Checkouts, Rollout};
 
 impl Undertaking<'_, '_> {
     /// The deployment as every commit of the plan declares it. Commits that are not here are fetched.
@@ -48,30 +48,37 @@ impl Undertaking<'_, '_> {
         plan: &RolloutPlan,
         definitions: &BTreeMap<CommitId, Deployment>,
     ) -> Result<Checkouts, CommandError> {
-        self.check_out_during(plan, definitions, || Ok(())).map(|(checkouts, ())| checkouts)
+        self.check_out_during(plan, definitions, |_| Ok(())).map(|(checkouts, ())| checkouts)
     }
 
-    /// Checks out the commits of a plan while something else is done. What that says comes first.
+    /// Checks out the commits of a plan while something else is done, from when that says so or has been done well. What it
+    /// says of itself comes first.
     pub(super) fn check_out_during<T>(
         &self,
         plan: &RolloutPlan,
         definitions: &BTreeMap<CommitId, Deployment>,
-        other: impl FnOnce() -> Result<T, CommandError>,
+        other: impl FnOnce(&mut dyn FnMut()) -> Result<T, CommandError>,
     ) -> Result<(Checkouts, T), CommandError> {
         let root = self.private_folder().join("workdir");
         let repository = self.prepared.repository;
         let name = format!("{}-{}", plan.deployment, plan.target);
-        let (checkouts, other) = thread::scope(|scope| {
+        let check_out = || {
             let commits = commits_with_files(plan, definitions);
-            let checkouts = scope.spawn(|| Checkouts::create(repository, &root, &name, commits));
-            let other = other();
-            (checkouts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
+            Checkouts::create(repository, &root, &name, commits)
+        };
+        let (checkouts, other) = thread::scope(|scope| {
+            let mut begun = None;
+            let other = other(&mut || {
+                begun.get_or_insert_with(|| scope.spawn(check_out));
+            });
+            let checkouts =
+                begun.map(|running| running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            (checkouts, other)
         });
         let other = other?;
-        Ok((
-            checkouts.map_err(|error| CommandError::new(exit::FAILED, "checkout", error.to_string()))?,
-            other,
-        ))
+        let checkouts = checkouts.unwrap_or_else(check_out);
+        let failed = |error: CheckoutError| CommandError::new(exit::FAILED, "checkout", error.to_string());
+        Ok((checkouts.map_err(failed)?, other))
     }
 
     /// `.atmos` in the checkout; in a bare repository, beside its objects.
