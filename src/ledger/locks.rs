@@ -63,6 +63,8 @@ impl Ledger<'_> {
         let deadline = began + request.wait;
         let scope = Scope::Targets(request.deployment.clone(), vec![request.target.clone()]);
         let mut known = snapshot.known.clone();
+        // What is known here of others' locks may be long past: only the remote says that one is held.
+        let mut asked = self.reachable_remote().is_none();
         for attempt in 0.. {
             let (mut step, lock, object, held, taken_over) = self.lock_step(request, &known)?;
             if held.is_empty() {
@@ -79,6 +81,8 @@ impl Ledger<'_> {
                         return Err(LedgerError::Contended(target_of(request)).into());
                     }
                 }
+            } else if !asked {
+                // It is asked right away.
             } else if Instant::now() < deadline && waiting(&held).is_continue() {
                 let left = deadline.saturating_duration_since(Instant::now());
                 std::thread::sleep((backoff(attempt) + Duration::from_millis(200)).min(left));
@@ -87,6 +91,7 @@ impl Ledger<'_> {
             }
             self.refresh_or_fail(&scope)?;
             known = self.read_refs(&scope)?;
+            asked = true;
         }
         Err(LedgerError::Contended(target_of(request)).into())
     }

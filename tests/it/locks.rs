@@ -59,6 +59,29 @@ fn a_lock_of_a_component_is_about_that_component() {
 }
 
 #[test]
+fn what_was_seen_of_a_lock_is_not_believed_for_longer_than_it_is_true() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    // Tells of every file that is checked out.
+    let checked_out = environment.path("checked-out");
+    other.write(".git/info/attributes", "* filter=tell\n");
+    let tell = format!("echo >> '{}'; cat", checked_out.display());
+    other.git(&["config", "filter.tell.smudge", &tell]);
+    let component = "payment-service --target dev --component worker";
+    checkout.atmos(&format!("deployment lock {component} --reason migration")).succeeded();
+    other.atmos("deployment locks").succeeded().shows("migration");
+
+    other.atmos(ROLLOUT).refused(4, "worker");
+    assert!(!checked_out.exists(), "there is no need of files where nothing can run");
+
+    checkout.atmos(&format!("deployment unlock {component}")).succeeded();
+    other.atmos(ROLLOUT).succeeded();
+    assert!(checked_out.exists());
+    assert_eq!(remote.locks(), [""; 0]);
+}
+
+#[test]
 fn what_is_locked_cannot_be_locked_again_nor_unlocked_twice() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
