@@ -10,7 +10,7 @@ mod rollout;
 mod shell;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -76,10 +76,8 @@ impl Arguments {
 /// Builds the program as it is released. The one that comes with a benchmark has features of its dependencies that only tests
 /// ask for, is a tenth larger and needs libraries of the system.
 fn as_released() -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().context("a target directory")?;
-    let mut build = Command::new(root.join("image/build"));
-    build.args(["--quiet", "--profile", "bench"]).env("CARGO_TARGET_DIR", target);
+    let mut build = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/image/build"));
+    build.args(["--quiet", "--profile", "bench"]);
     let output = build.stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "{build:?} failed");
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim_end()))
