@@ -1,6 +1,6 @@
 //! Finding the repository, and what is fixed about it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -169,10 +169,8 @@ impl Repository {
     /// The committer, where one is configured.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
-        let variable = |name: &str| {
-            let (_, value) = self.git.environment().iter().find(|(variable, _)| variable == name)?;
-            value.to_str().filter(|value| !value.is_empty()).map(str::to_owned)
-        };
+        let variable =
+            |name: &str| self.variable(name)?.to_str().filter(|value| !value.is_empty()).map(str::to_owned);
         let configured = self.settings().ok();
         let user_name = || configured?.user_name.clone();
         let user_email = || configured?.user_email.clone();
@@ -203,13 +201,16 @@ impl Repository {
         // The last one counts, as in git.
         let last = in_environment.max_by_key(|number| number.parse::<u32>().unwrap_or_default());
         let value = last.map(|number| format!("GIT_CONFIG_VALUE_{number}"));
-        let value = value.and_then(|value| {
-            let (_, value) = self.git.environment().iter().find(|(name, _)| *name == *value)?;
-            value.to_str().map(str::to_owned)
-        });
+        let value = value.and_then(|name| self.variable(&name)?.to_str().map(str::to_owned));
         let in_file = || self.settings().ok()?.sign_tags.clone();
         let value = value.or_else(in_file).unwrap_or_default().to_ascii_lowercase();
         ["true", "yes", "on", "1"].contains(&value.as_str())
+    }
+
+    /// A variable of the caller's environment.
+    fn variable(&self, name: &str) -> Option<&OsStr> {
+        let (_, value) = self.git.environment().iter().find(|(variable, _)| variable == name)?;
+        Some(value)
     }
 
     /// What git is configured with.
@@ -223,15 +224,13 @@ impl Repository {
 
     /// Git's configuration of this repository, with the caller's files.
     fn configuration(&self) -> Result<git2::Config, RepositoryError> {
-        let variable = |name: &str| {
-            self.git.environment().iter().find(|(variable, _)| variable == name).map(|(_, value)| value)
-        };
         let mut configuration = git2::Config::new().map_err(ObjectError::from)?;
-        let home = variable("HOME").map(PathBuf::from);
-        let global = variable("GIT_CONFIG_GLOBAL").map(PathBuf::from);
-        let no_system = variable("GIT_CONFIG_NOSYSTEM").is_some_and(|value| value != "0" && value != "false");
+        let home = self.variable("HOME").map(PathBuf::from);
+        let global = self.variable("GIT_CONFIG_GLOBAL").map(PathBuf::from);
+        let no_system =
+            self.variable("GIT_CONFIG_NOSYSTEM").is_some_and(|value| value != "0" && value != "false");
         let system =
-            variable("GIT_CONFIG_SYSTEM").map_or_else(|| PathBuf::from("/etc/gitconfig"), PathBuf::from);
+            self.variable("GIT_CONFIG_SYSTEM").map_or_else(|| PathBuf::from("/etc/gitconfig"), PathBuf::from);
         let files = [
             (git2::ConfigLevel::System, Some(system).filter(|_| !no_system)),
             (git2::ConfigLevel::XDG, home.as_ref().map(|home| home.join(".config/git/config"))),
