@@ -12,7 +12,7 @@ use super::definition::{
 use super::health::{Health, HealthStatus};
 use super::lock::{HeldLock, Lock, LockScope};
 use super::observation::{Observation, Observations};
-use super::record::{LedgerRecord, Record, RecordId, RecordStatus};
+use super::record::{LedgerRecord, Record, RecordDetails, RecordId, RecordStatus};
 use super::state::{ComponentState, DeploymentState, TargetState};
 use super::{CommitId, ComponentKind, ComponentName, ObjectId, TargetName};
 
@@ -102,7 +102,10 @@ pub(crate) fn record(
             previous: None,
             run_id: None,
             artifacts: std::collections::BTreeMap::new(),
+            sources: std::collections::BTreeMap::new(),
+            context_overrides: std::collections::BTreeMap::new(),
             metadata: std::collections::BTreeMap::new(),
+            details: RecordDetails::default(),
             unknown: Values::new(),
         },
     }

@@ -95,10 +95,55 @@ pub struct Record {
     pub run_id: Option<String>,
     /// What was deployed, by digest: component to `registry/name@sha256:…`.
     pub artifacts: BTreeMap<String, String>,
+    /// What the deployed commit does not hold itself, by content digest: vendored sources, lock files.
+    pub sources: BTreeMap<String, String>,
+    /// `--context`, by dotted key and as it was typed; sensitive values as a salted hash.
+    pub context_overrides: BTreeMap<String, String>,
     /// Free strings: `pr`, `jira`, `approver`, …
     pub metadata: BTreeMap<String, String>,
+    /// The rest of the fields, most of which most records lack.
+    pub details: RecordDetails,
     /// Fields that this version does not know, kept as they are.
     pub unknown: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The fields of a record that say how it came about (`docs/ledger.md` has the table of all fields).
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RecordDetails {
+    /// Counts a component's records on a target from 1; absent in records that others wrote.
+    pub number: Option<u64>,
+    /// Why it failed, in one line, without values.
+    pub error: Option<String>,
+    pub duration_seconds: Option<u64>,
+    pub run_url: Option<String>,
+    /// The component's digest: `v1:sha256:…`.
+    pub digest: Option<String>,
+    /// Whose promotion rules it obeyed: a commit, `uncommitted`, or `stale <commit>`.
+    pub rules: Option<String>,
+    /// The approvals that allowed it, by the SHA-256 of their canonical lines.
+    pub approvals: Vec<String>,
+    /// Whether these were given to the plan that ran: `seen` or `unseen`.
+    pub approvals_of: Option<String>,
+    /// Why a gate was overridden.
+    pub gate_override: Option<String>,
+    /// Why it was rolled out, or approved.
+    pub reason: Option<String>,
+    pub workspace: Option<String>,
+    pub stack: Option<String>,
+    /// Reserved: the record that this one publishes late.
+    pub late_of: Option<String>,
+    /// Reserved: who published it late.
+    pub published_by: Option<String>,
+    /// Reserved: the bytes of the tag that it publishes late.
+    pub original: Option<String>,
+    /// Reserved: the component was retired.
+    pub retired: Option<String>,
+    /// Reserved: the component's former name.
+    pub renamed_from: Option<String>,
+    /// Reserved: the ledger that it was taken over from.
+    pub imported_from: Option<String>,
+    /// Reserved: the repository of the deployed commit, where that is not the ledger's own.
+    pub repository: Option<String>,
 }
 
 /// A record together with where the ledger keeps it.

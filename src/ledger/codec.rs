@@ -8,7 +8,7 @@ use memchr::{memchr, memmem};
 use serde::Deserialize;
 
 use crate::deployment::lock::Lock;
-use crate::deployment::record::{Record, RecordStatus};
+use crate::deployment::record::{Record, RecordDetails, RecordStatus};
 use crate::deployment::{
     BuildRecord, CommitId, ComponentKind, ComponentName, DeploymentName, ObjectId, TargetName,
 };
@@ -306,7 +306,10 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
         previous: fields.previous.and_then(|id| id.parse().ok()),
         run_id: fields.run_id,
         artifacts: fields.artifacts,
+        sources: BTreeMap::new(),
+        context_overrides: BTreeMap::new(),
         metadata: fields.metadata,
+        details: RecordDetails::default(),
         unknown: rest.as_deref().map(unknown_fields).unwrap_or_default(),
     })
 }

@@ -11,7 +11,7 @@ use crate::cancellation::Cancellation;
 use crate::component::{self, ComponentResult as Done, Mode, Notice, Stream};
 use crate::deployment::definition::Values;
 use crate::deployment::health::HealthStatus;
-use crate::deployment::record::{Record, RecordStatus};
+use crate::deployment::record::{Record, RecordDetails, RecordStatus};
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::rollout_report::{ComponentReport, ComponentResult, RolloutEvent, RolloutKind};
 use crate::deployment::{CommitId, ComponentName};
@@ -263,7 +263,10 @@ impl Shared {
             previous: None,
             run_id: Some(rollout.run_id.clone()),
             artifacts: done.map(|done| done.artifacts.clone()).unwrap_or_default(),
+            sources: BTreeMap::new(),
+            context_overrides: BTreeMap::new(),
             metadata,
+            details: RecordDetails::default(),
             unknown: serde_json::Map::new(),
         }
     }
