@@ -5,21 +5,25 @@
 //! there, which a test holds.
 
 use std::borrow::Cow;
+use std::iter::Peekable;
 
 use memchr::memchr;
 
-use super::yaml::is_canonical;
+use super::yaml::{is_block, is_canonical};
 
 /// What a key leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry<'t> {
     Text(Cow<'t, str>),
+    Number(u64),
+    /// At least one scalar.
+    List(Vec<Cow<'t, str>>),
     /// Names and values, each name once.
     Map(Vec<(&'t str, Cow<'t, str>)>),
 }
 
-/// Reads a mapping of strings, and of mappings of strings, by key in the order of the text; `None` where it is anything
-/// but the form that we write.
+/// Reads a mapping of strings, whole numbers, lists of strings and mappings of strings, by key in
+/// the order of the text; `None` where it is anything but the form that we write.
 pub(super) fn read(text: &str) -> Option<Vec<(&str, Entry<'_>)>> {
     let mut entries: Vec<(&str, Entry<'_>)> = Vec::new();
     // What follows the last line end is nothing: text without one is not ours.
@@ -29,23 +33,61 @@ pub(super) fn read(text: &str) -> Option<Vec<(&str, Entry<'_>)>> {
         if entries.iter().any(|(known, _)| *known == key) {
             return None;
         }
-        let entry = if let Some(value) = value {
-            Entry::Text(scalar(value)?)
-        } else {
-            let mut map: Vec<(&str, Cow<'_, str>)> = Vec::new();
-            while let Some(line) = lines.next_if(|line| line.starts_with("  ")) {
-                let (name, value) = split(&line[2..])?;
-                if map.iter().any(|(known, _)| *known == name) {
-                    return None;
-                }
-                map.push((name, scalar(value?)?));
-            }
-            // Without entries it is no mapping but nothing.
-            Entry::Map(Some(map).filter(|map| !map.is_empty())?)
+        let entry = match value {
+            Some("|") => Entry::Text(block(&mut lines)?),
+            Some(value) => match number(value) {
+                Some(number) => Entry::Number(number),
+                None => Entry::Text(scalar(value)?),
+            },
+            None if lines.peek().is_some_and(|line| line.starts_with(ITEM)) => Entry::List(list(&mut lines)?),
+            None => Entry::Map(map(&mut lines)?),
         };
         entries.push((key, entry));
     }
     Some(entries)
+}
+
+/// How an item of a list starts.
+const ITEM: &str = "  - ";
+
+/// The items of a list.
+fn list<'t>(lines: &mut Peekable<impl Iterator<Item = &'t str>>) -> Option<Vec<Cow<'t, str>>> {
+    let mut list = Vec::new();
+    while let Some(line) = lines.next_if(|line| line.starts_with(' ')) {
+        list.push(scalar(line.strip_prefix(ITEM)?)?);
+    }
+    Some(list)
+}
+
+/// The entries of a mapping. Without any it is no mapping but nothing.
+fn map<'t>(lines: &mut Peekable<impl Iterator<Item = &'t str>>) -> Option<Vec<(&'t str, Cow<'t, str>)>> {
+    let mut map: Vec<(&str, Cow<'_, str>)> = Vec::new();
+    while let Some(line) = lines.next_if(|line| line.starts_with("  ")) {
+        let (name, value) = split(&line[2..])?;
+        if map.iter().any(|(known, _)| *known == name) {
+            return None;
+        }
+        map.push((name, scalar(value?)?));
+    }
+    Some(map).filter(|map| !map.is_empty())
+}
+
+/// The text of a literal block.
+fn block<'t>(lines: &mut Peekable<impl Iterator<Item = &'t str>>) -> Option<Cow<'t, str>> {
+    let mut text = String::new();
+    while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with("  ")) {
+        text.push_str(line.get(2..).unwrap_or_default());
+        text.push('\n');
+    }
+    is_block(&text).then(|| text.into())
+}
+
+/// A whole number as we write it. Longer ones are left to the parser.
+fn number(written: &str) -> Option<u64> {
+    let plain = matches!(written.len(), 1..=18)
+        && written.bytes().all(|byte| byte.is_ascii_digit())
+        && (written.len() == 1 || !written.starts_with('0'));
+    plain.then(|| written.parse().ok()).flatten()
 }
 
 /// The lines of a text, like `text.split('\n')`, which is slower.
@@ -109,6 +151,8 @@ mod tests {
         let text = |text: Cow<'_, str>| Value::from(text.into_owned());
         let value = |entry| match entry {
             Entry::Text(value) => text(value),
+            Entry::Number(number) => number.into(),
+            Entry::List(list) => list.into_iter().map(text).collect(),
             Entry::Map(map) => map.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect(),
         };
         entries.into_iter().map(|(key, entry)| (key.to_owned(), value(entry))).collect()
@@ -119,7 +163,28 @@ mod tests {
         for text in [
             "",
             "a: 1",
-            "a: 1\n",
+            "a: 01\n",
+            "a: +1\n",
+            "a: -1\n",
+            "a: 1.0\n",
+            "a: 1_000\n",
+            "a: 0x1\n",
+            "a: 1234567890123456789\n",
+            "a:\n- x\n",
+            "a:\n  - x\n    - y\n",
+            "a:\n  - x\n  b: y\n",
+            "a:\n  - b: x\n",
+            "a:\n  - - x\n",
+            "a:\n  - 1\n",
+            "a:\n  -\n",
+            "a:\n  -  x\n",
+            "a:\n  b: 1\n",
+            "a: |\n",
+            "a: |-\n  x\n",
+            "a: |\n   x\n",
+            "a: |\n\n  x\n",
+            "a: |\n  x\n\n",
+            "a: |\n  x\n   \n",
             "a: x\n\n",
             "a: x\na: y\n",
             "a:\n",
@@ -128,7 +193,6 @@ mod tests {
             "a: null\n",
             "a: x # y\n",
             "a: 'x'\n",
-            "a: |\n  x\n",
             "a:  x\n",
             "a: \"\\ud83d\\ude00\"\n",
             "a: \"x\"\n",
@@ -154,11 +218,17 @@ mod tests {
             key in "[a-z_]{1,12}",
             value in ".*",
             map in prop::collection::btree_map(unquoted_name(), ".*", 1..4),
+            number in 0..1_000_000_000_000_000_000_u64,
+            list in prop::collection::vec(".*", 1..4),
+            block in "(?s)([ -~é]{0,8}\n){1,4}|.*",
         ) {
             let time = "2025-01-22T12:00:00Z".parse().ok();
             let written = Mapping::after(String::new())
                 .text(&format!("x{key}"), Some(&value))
                 .time("time", time)
+                .number("number", Some(number))
+                .list("list", &list)
+                .block("block", Some(&block))
                 .map("map", &map)
                 .finish();
             let entries = read(&written);
@@ -167,10 +237,21 @@ mod tests {
             prop_assert_eq!(entries.map(as_values), Some(parsed));
         }
 
-        /// Whatever somebody else wrote: read here, it reads the same there.
+        /// Whatever the text is: read here, it reads the same with the parser.
         #[test]
         fn what_is_read_reads_the_same_with_the_parser(
-            text in "(( {0,3}[a-z0-9:\"']{1,4}:( {1,2}(\"[^\"]{0,5}\"|[ -~]{0,8}|true|no|~|[0-9.e+:TZ-]{1,20}|[éx\u{7f}\u{85}]{1,2}))?\n){1,4})",
+            text in "(( {0,3}(- {1,2})?[a-z0-9:\"']{1,4}:?( {1,2}(\"[^\"]{0,5}\"|[ -~]{0,8}|true|no|~|\\||[0-9]{1,22}|[0-9.e+:TZ-]{1,20}|[éx\u{7f}\u{85}]{1,2}))?\n|\n){1,5})",
+        ) {
+            if let Some(entries) = read(&text) {
+                let parsed = parse::<BTreeMap<String, Value>>(&text);
+                prop_assert_eq!(Ok(as_values(entries)), parsed, "{:?}", text);
+            }
+        }
+
+        /// Likewise, for texts that are nearly of our form.
+        #[test]
+        fn what_is_nearly_ours_reads_the_same_with_the_parser(
+            text in "((a|b|c|d): (\"[^\"]{0,3}\"|[0-9]{1,20}|[a-z]{1,3})\n|(a|b|c|d):\n( {1,3}- {1,2}[ -~]{1,4}\n){1,3}|(a|b|c|d): \\|\n( {0,3}[ -~]{0,4}\n){1,3}){1,3}",
         ) {
             if let Some(entries) = read(&text) {
                 let parsed = parse::<BTreeMap<String, Value>>(&text);

@@ -46,6 +46,32 @@ impl Mapping {
         map.iter().fold(self, |mapping, (name, value)| mapping.entry("  ", name, Some(scalar(value))))
     }
 
+    /// Adds a list of strings.
+    pub(super) fn list(mut self, key: &str, list: &[String]) -> Self {
+        if list.is_empty() {
+            return self;
+        }
+        self = self.entry("", key, Some(String::new()));
+        for item in list {
+            // Writing to a string cannot fail.
+            let _ = writeln!(self.0, "  - {}", scalar(item));
+        }
+        self
+    }
+
+    /// Adds a text of several lines: as it is, indented, where that reads back byte for byte, else
+    /// as a string.
+    pub(super) fn block(mut self, key: &str, value: Option<&str>) -> Self {
+        let Some(text) = value.filter(|text| is_block(text)) else { return self.text(key, value) };
+        self = self.entry("", key, Some("|".to_owned()));
+        for line in text.lines() {
+            self.0.push_str(if line.is_empty() { "" } else { "  " });
+            self.0.push_str(line);
+            self.0.push('\n');
+        }
+        self
+    }
+
     /// The text.
     pub(super) fn finish(self) -> String {
         self.0
@@ -71,17 +97,32 @@ pub(super) fn is_canonical(text: &str, written: &str) -> bool {
     if is_plain(text) { text == written } else { quoted(text) == written }
 }
 
+/// Whether a text can be written as a literal block: lines that end in one line end, none of which
+/// hides its indentation or an unprintable character.
+pub(super) fn is_block(text: &str) -> bool {
+    let unprintable = |c: char| is_escaped(c) || (c.is_control() && c != '\n' && c != '\t');
+    text.ends_with('\n')
+        && !text.ends_with("\n\n")
+        && !text.starts_with([' ', '\t', '\n'])
+        && text.lines().all(|line| line.is_empty() || !line.trim().is_empty())
+        && !text.contains(unprintable)
+}
+
+/// Whether YAML counts a character as unprintable or as a line end, where JSON does not.
+const fn is_escaped(c: char) -> bool {
+    matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
 /// A JSON string, which YAML reads too, once what YAML counts as unprintable is escaped.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     // Text is always JSON.
     for c in serde_json::to_string(text).unwrap_or_default().chars() {
-        match c {
-            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-                // Writing to a string cannot fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            _ => out.push(c),
+        if is_escaped(c) {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
         }
     }
     out
@@ -161,6 +202,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_text_of_several_lines_is_a_block() {
+        let text = "object 1a2b\ntype commit\n\n  atmos\n-----BEGIN SSH SIGNATURE-----\n";
+        assert_eq!(
+            Mapping::after(String::new()).block("original", Some(text)).finish(),
+            "original: |\n  object 1a2b\n  type commit\n\n    atmos\n  -----BEGIN SSH SIGNATURE-----\n"
+        );
+        for text in ["", "x", "x\n\n", "\nx\n", " x\n", "x\r\n", "x\n  \ny\n", "\u{85}\n", "x\u{1b}\n"] {
+            assert!(!is_block(text), "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_a_reader_could_misread_is_quoted() {
         for quoted in [
             "",
@@ -194,13 +247,28 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        fn a_block_reads_back_as_it_was(text in "(?s)([ -~é\t]{0,8}\n){1,4}|.*") {
+            let out = Mapping::after(String::new()).block("a", Some(&text)).text("b", Some("x")).finish();
+            let read: BTreeMap<String, serde_json::Value> = parse(&out).unwrap();
+            proptest::prop_assert_eq!(read["a"].as_str(), Some(text.as_str()));
+            let other: serde_yaml::Value = serde_yaml::from_str(&out).unwrap();
+            proptest::prop_assert_eq!(other["a"].as_str(), Some(text.as_str()));
+        }
+
+        #[test]
         fn every_string_reads_back_as_itself(value in ".*", key in "[a-zA-Z0-9 #:_-]{1,20}") {
             let map = BTreeMap::from([(key.clone(), value.clone())]);
-            let out = Mapping::after(String::new()).text(&key, Some(&value)).map("nested map", &map).finish();
+            let out = Mapping::after(String::new())
+                .text(&key, Some(&value))
+                .map("nested map", &map)
+                .list("some list", &[value.clone(), value.clone()])
+                .finish();
             let read: BTreeMap<String, serde_json::Value> = parse(&out).unwrap();
             proptest::prop_assert_eq!(read[&key].as_str(), Some(value.as_str()));
             proptest::prop_assert_eq!(read["nested map"][&key].as_str(), Some(value.as_str()));
+            proptest::prop_assert_eq!(&read["some list"], &serde_json::json!([value, value]));
             let other: serde_yaml::Value = serde_yaml::from_str(&out).unwrap();
+            proptest::prop_assert_eq!(other["some list"][1].as_str(), Some(value.as_str()));
             proptest::prop_assert_eq!(other[key.as_str()].as_str(), Some(value.as_str()));
         }
     }

@@ -1,0 +1,66 @@
+//! Messages of locks.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::deployment::lock::Lock;
+
+use super::{CodecError, HasKind, message, read, time};
+
+/// The fields of a lock.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct LockFields {
+    kind: Option<String>,
+    holder: Option<String>,
+    run_id: Option<String>,
+    run_url: Option<String>,
+    reason: Option<String>,
+    acquired_at: Option<String>,
+    expires_at: Option<String>,
+    host: Option<String>,
+    process: Option<u32>,
+    process_started: Option<u64>,
+    request: Option<String>,
+}
+
+impl HasKind for LockFields {
+    fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+}
+
+/// Writes a lock. `nonce` makes its object unique: a push of an object that the remote already has would succeed.
+#[must_use]
+pub fn encode_lock(lock: &Lock, nonce: &str) -> String {
+    message("Lock")
+        .text("holder", Some(&lock.holder))
+        .text("run_id", Some(&lock.run_id))
+        .text("run_url", lock.run_url.as_deref())
+        .text("reason", lock.reason.as_deref())
+        .time("acquired_at", Some(lock.acquired_at))
+        .time("expires_at", lock.expires_at)
+        .text("host", lock.host.as_deref())
+        .number("process", lock.process.map(u64::from))
+        .number("process_started", lock.process_started)
+        .text("request", lock.request.as_deref())
+        .text("nonce", Some(nonce))
+        .finish()
+}
+
+/// Reads a lock.
+pub fn decode_lock(message: &[u8]) -> Result<Lock, CodecError> {
+    let (fields, _) = read::<LockFields>(message, "Lock")?;
+    Ok(Lock {
+        holder: fields.holder.unwrap_or_else(|| "somebody".to_owned()),
+        run_id: fields.run_id.unwrap_or_default(),
+        run_url: fields.run_url,
+        reason: fields.reason,
+        acquired_at: time("acquired_at", fields.acquired_at.as_deref())?.unwrap_or(Timestamp::UNIX_EPOCH),
+        expires_at: time("expires_at", fields.expires_at.as_deref())?,
+        host: fields.host,
+        process: fields.process,
+        process_started: fields.process_started,
+        request: fields.request,
+    })
+}
