@@ -28,6 +28,7 @@ pub mod observation;
 pub mod promotion;
 pub mod promotion_status;
 pub mod record;
+pub mod record_order;
 pub mod ref_names;
 pub mod resolution;
 pub mod rollout_plan;
