@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::deployment::record::LedgerRecord;
+use crate::deployment::record_order::newest_first_of_all;
 use crate::deployment::ref_names::{
     ComponentAddress, RECORD_TAG_PREFIX, TAGS_PREFIX, component_segment, record_tag_prefix,
 };
@@ -33,7 +34,7 @@ pub struct HistoryQuery {
 /// The records that were asked for.
 #[derive(Debug)]
 pub struct History {
-    /// Newest first.
+    /// Newest first by time, those of one component in its own order.
     pub records: Vec<LedgerRecord>,
     /// How many there are within the dates, shown or not.
     pub total: usize,
@@ -42,6 +43,12 @@ pub struct History {
 }
 
 impl HistoryQuery {
+    /// Whether a record's name lies within the dates.
+    fn dates(&self, id: &RecordId) -> bool {
+        self.since.is_none_or(|since| id.timestamp >= since)
+            && self.until.is_none_or(|until| id.timestamp < until)
+    }
+
     /// The paths below the tags' namespace, each ending in `/`.
     fn prefixes(&self) -> Vec<String> {
         let target = format!("{}/{}/", self.deployment, self.target);
@@ -78,20 +85,48 @@ impl Ledger<'_> {
             .into_iter()
             .partition(|found: &Ref| found.name.starts_with(PENDING_PREFIX));
         let pending = self.pending_runs(&KnownRefs::sort(pending, self.remote()));
-        let mut tags = self.record_tags(tags);
-        tags.retain(|(id, _)| {
-            query.since.is_none_or(|since| id.timestamp >= since)
-                && query.until.is_none_or(|until| id.timestamp < until)
-        });
-        tags.sort_by(|(left, _), (right, _)| right.cmp_age(left));
-        let total = tags.len();
-        let mut records: Vec<_> = tags
-            .into_iter()
-            .filter_map(|(id, object)| self.read_named(id, &object))
-            .take(query.limit.unwrap_or(usize::MAX))
-            .collect();
-        records.sort_by(|left, right| right.compare_age(left));
+        let tags = self.record_tags(tags);
+        let total = tags.iter().filter(|(id, _)| query.dates(id)).count();
+        let limit = query.limit.unwrap_or(usize::MAX);
+        let records = self.newest_records(query, tags, limit);
+        for record in &records {
+            self.warn_of_future(record);
+        }
         Ok(History { records, total, pending })
+    }
+
+    /// The newest records within the dates of a query. Only these are read, as far as names tell which
+    /// they are: a component that has a name in the future is read in whole, since only its numbers tell
+    /// where that record belongs.
+    fn newest_records(
+        &self,
+        query: &HistoryQuery,
+        tags: Vec<(RecordId, ObjectId)>,
+        limit: usize,
+    ) -> Vec<LedgerRecord> {
+        let skewed: BTreeSet<_> = tags
+            .iter()
+            .filter(|(id, _)| self.is_future(id.timestamp))
+            .map(|(id, _)| id.component.clone())
+            .collect();
+        let (whole, mut dated): (Vec<_>, Vec<_>) =
+            tags.into_iter().partition(|(id, _)| skewed.contains(&id.component));
+        dated.retain(|(id, _)| query.dates(id));
+        dated.sort_by(|(left, _), (right, _)| right.cmp_age(left));
+        let read = |(id, object): (RecordId, ObjectId)| self.read_named(id, &object);
+        let dated: Vec<_> = dated.into_iter().filter_map(read).take(limit).collect();
+        let whole: Vec<_> = whole.into_iter().filter_map(read).collect();
+        let mut components: BTreeMap<ComponentName, Vec<LedgerRecord>> = BTreeMap::new();
+        for record in dated.into_iter().chain(whole) {
+            components.entry(record.id.component.clone()).or_default().push(record);
+        }
+        for records in components.values() {
+            self.warn_of_numbers(records);
+        }
+        let mut records = newest_first_of_all(components.into_values().flatten().collect());
+        records.retain(|record| query.dates(&record.id));
+        records.truncate(limit);
+        records
     }
 
     /// The record tags among refs. Other tags that somebody keeps there are passed over with a warning.
@@ -127,10 +162,7 @@ impl Ledger<'_> {
                 histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
             }
         }
-        for records in histories.values_mut() {
-            records.sort_by(|left, right| right.compare_age(left));
-        }
-        Ok(histories)
+        Ok(histories.into_iter().map(|(address, records)| (address, self.ordered(records))).collect())
     }
 
     /// The records in which a commit succeeded on a target, by component: for rollbacks, which may return to what has

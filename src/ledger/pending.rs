@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::deployment::lock::Lock;
 use crate::deployment::record::LedgerRecord;
+use crate::deployment::record_order::newest_first_of_all;
 use crate::deployment::ref_names::{RECORD_TAG_PREFIX, TAGS_PREFIX, latest_ref, state_ref};
 use crate::deployment::{DeploymentName, ObjectId, RecordId, RecordStatus, TargetName};
 use crate::git::refs::{Expected, RefUpdate};
@@ -112,7 +113,8 @@ impl Ledger<'_> {
             if let Some(lock) = &run.lock {
                 run.run_id.clone_from(&lock.run_id);
             }
-            run.records.sort_by(LedgerRecord::compare_age);
+            run.records = newest_first_of_all(std::mem::take(&mut run.records));
+            run.records.reverse();
         }
         runs
     }

@@ -2,7 +2,10 @@
 
 use std::fmt::Display;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::deployment::record::LedgerRecord;
+use crate::deployment::record_order::{misnumbered, newest_first};
 use crate::deployment::ref_names::ComponentAddress;
 use crate::deployment::{CommitId, ObjectId, RecordId};
 use crate::git::ObjectStore;
@@ -10,6 +13,9 @@ use crate::git::objects::TagObject;
 
 use super::Ledger;
 use super::codec::{Found, decode_record};
+
+/// How far the clocks of two machines may differ without a warning.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Why a record is passed over.
 type Skipped = String;
@@ -42,6 +48,37 @@ impl Ledger<'_> {
     /// Reads a record that this checkout keeps; whose it is, its tag says.
     pub(super) fn read_own_record(&self, object: &ObjectId) -> Option<LedgerRecord> {
         self.or_warn(read_unnamed(&self.objects, object, || format!("the kept record {object}")))
+    }
+
+    /// The records of one component, newest first. Numbers that do not count are warnings.
+    pub(super) fn ordered(&self, records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
+        self.warn_of_numbers(&records);
+        newest_first(records)
+    }
+
+    /// Warns of the records of one component whose number does not follow its predecessor's.
+    pub(super) fn warn_of_numbers(&self, records: &[LedgerRecord]) {
+        for LedgerRecord { id, record, .. } in misnumbered(records) {
+            let number = record.details.number.unwrap_or_default();
+            let name = id.tag_name();
+            self.warn(format!(
+                "the number {number} of {name} does not follow its previous record's: ignored"
+            ));
+        }
+    }
+
+    /// Whether a time is further in the future than clocks may differ.
+    pub(super) fn is_future(&self, time: Timestamp) -> bool {
+        time.duration_since(self.now()) > CLOCK_TOLERANCE
+    }
+
+    /// Warns of a record that is dated in the future. Its order does not depend on that.
+    pub(super) fn warn_of_future(&self, LedgerRecord { id, record, .. }: &LedgerRecord) {
+        let time = record.timestamp.max(id.timestamp);
+        if self.is_future(time) {
+            let name = id.tag_name();
+            self.warn(format!("{name} is dated {time}, in the future: the clock of its machine was wrong"));
+        }
     }
 
     fn or_warn(&self, record: Result<LedgerRecord, Skipped>) -> Option<LedgerRecord> {

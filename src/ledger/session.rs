@@ -1,13 +1,15 @@
 //! A run that holds its locks: records what it does, as it does it, and lets go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::deployment::count::count_are;
 use crate::deployment::lock::{Lock, LockScope};
 use crate::deployment::record::LedgerRecord;
-use crate::deployment::ref_names::{TAGS_PREFIX, latest_ref, lock_ref, state_ref};
+use crate::deployment::ref_names::{ComponentAddress, TAGS_PREFIX, latest_ref, lock_ref, state_ref};
 use crate::deployment::{ComponentName, ObjectId, Record, RecordId, RecordStatus};
 use crate::git::refs::{Expected, Ref, RefUpdate};
 
@@ -40,6 +42,8 @@ pub struct Session<'l, 'r> {
     known: KnownRefs,
     /// The newest record of each component, which the next one follows.
     newest: BTreeMap<ComponentName, Arc<LedgerRecord>>,
+    /// The last number that is taken, of each component whose newest record has none.
+    taken: BTreeMap<ComponentName, u64>,
     /// Whether the run's own entry among the pending ones is there.
     marked: bool,
     locked: bool,
@@ -70,6 +74,7 @@ impl<'l, 'r> Session<'l, 'r> {
             lock_object: acquired.object,
             known: KnownRefs::default(),
             newest: BTreeMap::new(),
+            taken: BTreeMap::new(),
             marked: false,
             locked: true,
             taken_over: acquired.taken_over,
@@ -95,6 +100,49 @@ impl<'l, 'r> Session<'l, 'r> {
             .filter_map(|(name, state)| Some((name.clone(), state.newest.clone()?)))
             .collect();
         self.known = snapshot.known.clone();
+        self.taken = self.count_unnumbered();
+    }
+
+    /// The last number that is taken, of each component of this run whose newest record has none: that
+    /// of its records. Only then the history is listed.
+    fn count_unnumbered(&self) -> BTreeMap<ComponentName, u64> {
+        let LockRequest { deployment, target, scopes, .. } = &self.request;
+        let unnumbered: BTreeSet<_> = scopes
+            .iter()
+            .filter_map(|scope| match scope {
+                LockScope::Component(component) => Some(component),
+                LockScope::Target => None,
+            })
+            .filter(|component| {
+                self.newest.get(*component).is_some_and(|newest| newest.record.details.number.is_none())
+            })
+            .map(|component| ComponentAddress {
+                deployment: deployment.clone(),
+                target: target.clone(),
+                component: component.clone(),
+            })
+            .collect();
+        if unnumbered.is_empty() {
+            return BTreeMap::new();
+        }
+        let histories = match self.ledger.component_histories(&unnumbered) {
+            Ok(histories) => histories,
+            Err(error) => {
+                self.ledger.warn(format!("records are written without a number: {error}"));
+                return BTreeMap::new();
+            }
+        };
+        let taken = |address: ComponentAddress| {
+            let records = histories.get(&address).map_or(&[][..], Vec::as_slice);
+            let newest = self.newest.get(&address.component);
+            let untagged =
+                newest.filter(|newest| records.iter().all(|record| record.object != newest.object));
+            let count = records.len() + usize::from(untagged.is_some());
+            let numbers = records.iter().filter_map(|record| record.record.details.number);
+            // A number can be greater than the count where older records were removed.
+            (address.component, numbers.fold(u64::try_from(count).unwrap_or(u64::MAX), u64::max))
+        };
+        unnumbered.into_iter().map(taken).collect()
     }
 
     /// The lock of a dead or overdue run that was in the way, if there was one.
@@ -120,18 +168,29 @@ impl<'l, 'r> Session<'l, 'r> {
         }
     }
 
-    /// Writes a component's record, for nobody to see yet. The time and the predecessor are set here.
+    /// Writes a component's record; no ref leads to it yet. Sets the time, the number and the
+    /// predecessor.
+    ///
+    /// The time is that of this machine, even where the predecessor's is later: a clock that was wrong
+    /// once must not date all records that follow.
     pub fn write(&mut self, mut record: Record) -> Result<LedgerRecord, LedgerError> {
         let now = self.ledger.now();
+        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let head = self.newest.get(&record.component);
-        // Never before its predecessor, whatever the clocks of two machines say.
-        record.timestamp = head.map_or(now, |head| now.max(head.record.timestamp));
-        record.promoted_at = record.promoted_from.is_some().then_some(record.timestamp);
-        record.previous = head.map(|head| head.object.clone());
-        let second = jiff::Timestamp::from_second(record.timestamp.as_second()).unwrap_or(record.timestamp);
-        let sequence = head.filter(|head| head.id.timestamp == second).map_or(1, |head| head.id.sequence + 1);
         record.timestamp = second;
+        record.promoted_at = record.promoted_from.is_some().then_some(second);
+        record.previous = head.map(|head| head.object.clone());
+        record.details.number = self.next_number(&record.component);
+        // An older record can have the name as well, after a clock went back: then the push renames it.
+        let sequence = head.filter(|head| head.id.timestamp == second).map_or(1, |head| head.id.sequence + 1);
         self.write_as(record, sequence)
+    }
+
+    /// The number of a component's next record.
+    fn next_number(&self, component: &ComponentName) -> Option<u64> {
+        let Some(head) = self.newest.get(component) else { return Some(1) };
+        let last = head.record.details.number.or_else(|| self.taken.get(component).copied());
+        last.and_then(|last| last.checked_add(1))
     }
 
     fn write_as(&mut self, record: Record, sequence: u32) -> Result<LedgerRecord, LedgerError> {

@@ -116,6 +116,11 @@ impl Ledger<'_> {
             }
         }
         self.complete_from_history(&mut components)?;
+        for state in components.values() {
+            for record in state.newest.iter().chain(&state.running) {
+                self.warn_of_future(record);
+            }
+        }
         for run in pending {
             for record in &run.records {
                 components.entry(ComponentAddress::of(&record.id)).or_default().unpublished += 1;
@@ -162,15 +167,20 @@ impl Ledger<'_> {
         if unknown.is_empty() {
             return Ok(());
         }
-        for (address, records) in self.component_histories(&unknown)? {
-            let records: Vec<_> = records.into_iter().map(Arc::new).collect();
+        for (address, mut records) in self.component_histories(&unknown)? {
             let Some(state) = components.get_mut(&address) else { continue };
+            if let Some(latest) = state.newest.as_deref()
+                && records.iter().all(|record| record.object != latest.object)
+            {
+                records.push(latest.clone());
+                records = self.ordered(records);
+            }
+            let records: Vec<_> = records.into_iter().map(Arc::new).collect();
             state.running = records
                 .iter()
                 .find(|record| state.commit.as_ref().is_some_and(|commit| runs(record, commit)))
                 .cloned();
-            state.newest =
-                records.into_iter().chain(state.newest.take()).max_by(|one, other| one.compare_age(other));
+            state.newest = records.into_iter().next();
         }
         Ok(())
     }
