@@ -43,19 +43,29 @@ fn is_rollback(record: &HistoryRecord) -> bool {
     record.rollback_of.is_some() && record.status == crate::deployment::RecordStatus::Success
 }
 
-/// What the record says besides: where it came from, and what people wrote down.
+/// Where the record came from, who approved it and why, and what its metadata say.
 fn details(record: &HistoryRecord) -> String {
     let promoted = record.promoted_from.as_ref().map(|from| format!("Promoted from {from}"));
     let rollback = record.rollback_of.as_ref().map(|commit| format!("Rollback of {}", short(commit)));
+    let late = record.late_of.as_ref().map(|_| "late".to_owned());
+    let approver = record.metadata.get("approver").map(|approver| format!("approved by {approver}"));
+    let overrides: Vec<_> =
+        record.context_overrides.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let overrides = (!overrides.is_empty()).then(|| format!("with {}", overrides.join(" ")));
     let metadata = record.metadata.iter().filter_map(|(key, value)| match key.as_str() {
         "pr" => Some(format!("PR {value}")),
-        "approver" => Some(format!("approved by {value}")),
-        // Beside the approver it says little; the documents have it.
-        "approval_timestamp" => None,
+        // Shown above; the time says little beside the approver and is in the documents.
+        "approver" | "approval_timestamp" => None,
+        "reason" if record.reason.as_ref() == Some(value) => None,
         "jira" | "incident" | "issue" | "reason" => Some(value.clone()),
         _ => Some(format!("{key}: {value}")),
     });
-    promoted.into_iter().chain(rollback).chain(metadata).collect::<Vec<_>>().join(", ")
+    [promoted, rollback, late, approver, record.reason.clone(), overrides]
+        .into_iter()
+        .flatten()
+        .chain(metadata)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A commit that others may have abbreviated, as short as every other commit.
@@ -75,6 +85,7 @@ mod tests {
     use super::*;
     use crate::deployment::RecordStatus;
     use crate::deployment::fixtures::{record, target_name};
+    use crate::deployment::record::RecordDetails;
 
     fn history() -> DeploymentHistory {
         let mut promoted =
@@ -88,10 +99,40 @@ mod tests {
         failed.record.deployed_by = None;
         failed.record.rollback_of = Some("old".to_owned());
         failed.record.unknown.insert("record".to_owned(), "from the future".into());
+        let mut late = record("prod", "api", "cafe123", RecordStatus::Success, "2025-01-16T08:00:00Z");
+        let map = |entries: &[(&str, &str)]| {
+            entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let text = |text: &str| Some(text.to_owned());
+        late.record.metadata =
+            map(&[("approver", "grace@example.com"), ("reason", "hotfix"), ("pr", "#481")]);
+        late.record.context_overrides = map(&[("cpu", "2"), ("tags.team", "payments")]);
+        late.record.sources = map(&[("vendor/vpc", "sha256:02")]);
+        late.record.details = RecordDetails {
+            number: Some(3),
+            error: text("Error: cannot apply"),
+            duration_seconds: Some(75),
+            run_url: text("https://ci.example.com/runs/1"),
+            digest: text("v1:sha256:03"),
+            rules: text("uncommitted"),
+            approvals: vec!["sha256:05".to_owned()],
+            approvals_of: text("seen"),
+            gate_override: text("incident 42"),
+            reason: text("hotfix"),
+            workspace: text("prod-eu"),
+            stack: text("prod"),
+            late_of: text("0bec7"),
+            published_by: text("ada@example.com"),
+            original: text("object 08\n"),
+            retired: text("true"),
+            renamed_from: text("worker"),
+            imported_from: text("elsewhere"),
+            repository: text("https://example.com/payments.git"),
+        };
         DeploymentHistory {
             deployment: "payment-service".parse().unwrap(),
             target: target_name("prod"),
-            records: [promoted, rollback, failed].map(HistoryRecord::from).to_vec(),
+            records: [promoted, rollback, failed, late].map(HistoryRecord::from).to_vec(),
             truncated: true,
         }
     }

@@ -16,6 +16,7 @@ mod ci_faults;
 mod ci_files;
 mod ci_inputs;
 mod ci_reports;
+mod clocks;
 mod concurrency;
 mod contracts;
 mod deployment_stacks;
