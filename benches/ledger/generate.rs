@@ -228,10 +228,12 @@ fn message(
     Ok(format!(
         "atmos.tools/v1alpha1\nkind: Deployment\n---\ndeployment: {deployment}\ntarget: {target}\n\
          component: {component}\ncomponent_type: command\ndeployed_by: ci@example.com\ngit_sha: {commit}\n\
-         timestamp: {timestamp}\nstatus: success\npromoted_from: staging\npromoted_at: {timestamp}\n{previous}\
-         run_id: github:{run}/1\nartifacts:\n  {component}: registry.example.com/{component}@sha256:{digest}\n\
+         timestamp: {timestamp}\nnumber: {number}\nstatus: success\npromoted_from: staging\n\
+         promoted_at: {timestamp}\n{previous}run_id: github:{run}/1\n\
+         artifacts:\n  {component}: registry.example.com/{component}@sha256:{digest}\n\
          metadata:\n  approval_timestamp: \"{approved}\"\n  approver: alice@example.com\n  jira: PROJ-{record}\n  \
          pr: \"#{record}\"\n",
+        number = record + 1,
         run = 12_345_678 + record,
         digest = format_args!("{commit}{}", &commit[..24]),
     ))

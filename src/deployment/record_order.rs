@@ -1,7 +1,7 @@
 //! The order of records: by number within a component, by time where they have none.
 //!
-//! A clock that was wrong once must not change the order of the records around it, so that times decide
-//! only where numbers and predecessors do not.
+//! A clock that was wrong once must not change the order of the records around it, so that times
+//! decide only where numbers and predecessors do not.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,9 +14,9 @@ use super::ref_names::ComponentAddress;
 
 /// The records of one component, newest first.
 ///
-/// Numbered records are in the order of their numbers, ties in that of their object ids. The others are
-/// merged in by time, except that a record which a numbered one names as its predecessor, and every
-/// unnumbered one older than that, is older than the numbered one. Numbers that are not their
+/// Numbered records are in the order of their numbers, ties in that of their object ids. The others
+/// are merged in by time, except that a record which a numbered one names as its predecessor, and
+/// every unnumbered one older than that, is older than the numbered one. Numbers that are not their
 /// predecessor's plus one ([`misnumbered`]) do not count.
 #[must_use]
 pub fn newest_first(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
@@ -51,8 +51,8 @@ pub fn newest_first(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     ordered
 }
 
-/// The records of one component whose number is not that of their predecessor plus one, or not 1 where
-/// they name none. A predecessor that is not among the records, or has no number, proves nothing.
+/// The records of one component whose number is not that of their predecessor plus one, or not 1
+/// where they name none. A predecessor that is not among the records, or has no number, proves nothing.
 #[must_use]
 pub fn misnumbered(records: &[LedgerRecord]) -> Vec<&LedgerRecord> {
     if records.iter().all(|record| number(record).is_none()) {

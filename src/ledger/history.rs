@@ -95,9 +95,9 @@ impl Ledger<'_> {
         Ok(History { records, total, pending })
     }
 
-    /// The newest records within the dates of a query. Only these are read, as far as names tell which
-    /// they are: a component that has a name in the future is read in whole, since only its numbers tell
-    /// where that record belongs.
+    /// The newest records within the dates of a query. Only these are read, as far as names tell
+    /// which they are: a component that has a name in the future is read in whole, since only its
+    /// numbers tell where that record belongs.
     fn newest_records(
         &self,
         query: &HistoryQuery,

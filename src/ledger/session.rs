@@ -103,8 +103,8 @@ impl<'l, 'r> Session<'l, 'r> {
         self.taken = self.count_unnumbered();
     }
 
-    /// The last number that is taken, of each component of this run whose newest record has none: that
-    /// of its records. Only then the history is listed.
+    /// The last number that is taken, of each component of this run whose newest record has none: the
+    /// count of its records. Lists the history only then.
     fn count_unnumbered(&self) -> BTreeMap<ComponentName, u64> {
         let LockRequest { deployment, target, scopes, .. } = &self.request;
         let unnumbered: BTreeSet<_> = scopes
@@ -171,8 +171,8 @@ impl<'l, 'r> Session<'l, 'r> {
     /// Writes a component's record; no ref leads to it yet. Sets the time, the number and the
     /// predecessor.
     ///
-    /// The time is that of this machine, even where the predecessor's is later: a clock that was wrong
-    /// once must not date all records that follow.
+    /// The time is that of this machine, even where the predecessor's is later: a clock that was
+    /// wrong once must not date all records that follow.
     pub fn write(&mut self, mut record: Record) -> Result<LedgerRecord, LedgerError> {
         let now = self.ledger.now();
         let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
