@@ -73,6 +73,7 @@ struct Side {
 #[derive(Debug, Deserialize)]
 struct Repository {
     full_name: String,
+    default_branch: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,6 +92,12 @@ impl Payload {
     /// What can be read of a text; nothing of what is no payload.
     pub(super) fn read(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_default()
+    }
+
+    /// The default branch of the repository that the event is of.
+    pub(super) fn default_branch(&self) -> Option<String> {
+        let branch = self.repository.as_ref()?.default_branch.clone();
+        branch.filter(|branch| !branch.is_empty())
     }
 
     pub(super) fn change_request(&self) -> Option<ChangeRequest> {

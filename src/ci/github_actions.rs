@@ -3,8 +3,8 @@
 use super::change_request::Payload;
 use super::{ChangeRequest, Job, Push, System};
 
-/// The events that a person triggers for this very run.
-const BY_HAND: [&str; 2] = ["workflow_dispatch", "deployment"];
+/// The events by which a person asks for this very run. All others are automatic.
+const BY_HAND: [&str; 3] = ["workflow_dispatch", "deployment", "issue_comment"];
 
 pub(super) fn detect<'v>(
     variable: &impl Fn(&str) -> Option<&'v str>,
@@ -13,6 +13,7 @@ pub(super) fn detect<'v>(
     variable("GITHUB_ACTIONS")?;
     let id = variable("GITHUB_RUN_ID")?;
     let attempt = variable("GITHUB_RUN_ATTEMPT").unwrap_or("1");
+    let number_of_attempt = attempt.parse().unwrap_or(1);
     let project = match (variable("GITHUB_SERVER_URL"), variable("GITHUB_REPOSITORY")) {
         (Some(server), Some(repository)) => Some(format!("{}/{repository}", server.trim_end_matches('/'))),
         _ => None,
@@ -23,12 +24,16 @@ pub(super) fn detect<'v>(
     Some(Job {
         system: System::GitHubActions,
         run_id: format!("github:{id}/{attempt}"),
+        attempt: number_of_attempt,
         url: project.as_ref().map(|project| format!("{project}/actions/runs/{id}/attempts/{attempt}")),
-        automatic: !event.is_empty() && !BY_HAND.contains(&event),
+        // An old run that is started again brings its old commit, whatever event it was for.
+        automatic: number_of_attempt > 1 || (!event.is_empty() && !BY_HAND.contains(&event)),
+        environment_job: false,
         actor: variable("GITHUB_ACTOR").map(str::to_owned),
         name: format!("{} #{number}", variable("GITHUB_WORKFLOW").unwrap_or("Run")),
         commit: variable("GITHUB_SHA").and_then(|commit| commit.parse().ok()),
         reference: variable("GITHUB_HEAD_REF").or_else(|| variable("GITHUB_REF_NAME")).map(str::to_owned),
+        default_branch: payload.default_branch(),
         commit_address: project.map(|project| format!("{project}/commit/")),
         change_request: change_request(variable, &payload),
         push: push(variable, event),
@@ -84,12 +89,57 @@ mod tests {
             job.url.as_deref(),
             Some("https://github.example.com/acme/shop/actions/runs/123/attempts/2")
         );
-        assert!(job.automatic);
+        assert_eq!((job.run(), job.attempt), ("github:123", 2));
+        assert!(job.automatic && !job.environment_job);
         assert_eq!(
             job.address_of_run("github:7/1").as_deref(),
             Some("https://github.example.com/acme/shop/actions/runs/7/attempts/1")
         );
         assert_eq!(job.address_of_run("local:7"), None);
+    }
+
+    #[test]
+    fn automatic_is_what_no_person_asked_for() {
+        let cases = [
+            ("workflow_dispatch", "1", false),
+            ("deployment", "1", false),
+            ("issue_comment", "1", false),
+            ("", "1", false),
+            ("push", "1", true),
+            ("pull_request", "1", true),
+            ("schedule", "1", true),
+            ("merge_group", "1", true),
+            ("workflow_run", "1", true),
+            ("repository_dispatch", "1", true),
+            ("pull_request_review", "1", true),
+            ("workflow_dispatch", "2", true),
+            ("issue_comment", "3", true),
+            ("push", "2", true),
+        ];
+        for (event, attempt, automatic) in cases {
+            let variable = |name: &str| match name {
+                "GITHUB_ACTIONS" => Some("true"),
+                "GITHUB_RUN_ID" => Some("123"),
+                "GITHUB_RUN_ATTEMPT" => Some(attempt),
+                "GITHUB_EVENT_NAME" => Some(event).filter(|event| !event.is_empty()),
+                _ => None,
+            };
+            assert_eq!(detect(&variable, || None).unwrap().automatic, automatic, "{event} {attempt}");
+        }
+    }
+
+    #[test]
+    fn the_event_names_the_default_branch() {
+        let variable = |name: &str| match name {
+            "GITHUB_ACTIONS" => Some("true"),
+            "GITHUB_RUN_ID" => Some("123"),
+            _ => None,
+        };
+        let of = |event: Option<&str>| detect(&variable, || event.map(str::to_owned)).unwrap().default_branch;
+        let event = r#"{"repository": {"full_name": "acme/shop", "default_branch": "trunk"}}"#;
+        assert_eq!(of(Some(event)).as_deref(), Some("trunk"));
+        assert_eq!(of(Some(r#"{"repository": {"full_name": "acme/shop"}}"#)), None);
+        assert_eq!(of(None), None);
     }
 
     #[test]

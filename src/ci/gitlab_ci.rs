@@ -13,13 +13,16 @@ pub(super) fn detect<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<
     Some(Job {
         system: System::GitLabCi,
         run_id: format!("gitlab:{pipeline}/{job}"),
+        attempt: 1,
         url: variable("CI_JOB_URL").map(str::to_owned),
         automatic: !manual_job
             && variable("CI_PIPELINE_SOURCE").is_some_and(|source| !BY_HAND.contains(&source)),
+        environment_job: manual_job || variable("CI_ENVIRONMENT_NAME").is_some(),
         actor: variable("GITLAB_USER_EMAIL").or_else(|| variable("GITLAB_USER_LOGIN")).map(str::to_owned),
         name: format!("{} #{job}", variable("CI_JOB_NAME").unwrap_or("Job")),
         commit: variable("CI_COMMIT_SHA").and_then(|commit| commit.parse().ok()),
         reference: variable("CI_COMMIT_REF_NAME").map(str::to_owned),
+        default_branch: variable("CI_DEFAULT_BRANCH").map(str::to_owned),
         commit_address: project.map(|project| format!("{project}/-/commit/")),
         change_request: change_request(variable),
         push: push(variable),
@@ -70,8 +73,10 @@ mod tests {
 
     #[test]
     fn a_job_that_somebody_started_is_not_automatic() {
-        let job = |manual: Option<&'static str>| {
+        let job = |manual: Option<&'static str>, environment: Option<&'static str>| {
             detect(&move |name: &str| match name {
+                "CI_ENVIRONMENT_NAME" => environment,
+                "CI_DEFAULT_BRANCH" => Some("trunk"),
                 "GITLAB_CI" => Some("true"),
                 "CI_PIPELINE_ID" => Some("7"),
                 "CI_JOB_ID" => Some("9"),
@@ -81,9 +86,14 @@ mod tests {
             })
             .unwrap()
         };
-        assert_eq!(job(None).run_id, "gitlab:7/9");
-        assert!(job(None).automatic);
-        assert!(!job(Some("true")).automatic);
+        let pushed = job(None, None);
+        assert_eq!((pushed.run_id.as_str(), pushed.run(), pushed.attempt), ("gitlab:7/9", "gitlab:7", 1));
+        assert_eq!(pushed.default_branch.as_deref(), Some("trunk"));
+        assert!(pushed.automatic && !pushed.environment_job);
+        let manual = job(Some("true"), None);
+        assert!(!manual.automatic && manual.environment_job);
+        let of_an_environment = job(None, Some("prod"));
+        assert!(of_an_environment.automatic && of_an_environment.environment_job);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod summary;
 pub use change_request::{ChangeRequest, ForeignHead, Push};
 
 use crate::deployment::CommitId;
+use crate::deployment::run::run_without_attempt;
 
 /// A CI system that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,10 +29,16 @@ pub struct Job {
     pub system: System,
     /// Identifies this attempt of this run: what it has recorded is not recorded again.
     pub run_id: String,
+    /// Which attempt of the run it is, from 1. GitLab gives a retried job a new id, and has no attempts.
+    pub attempt: u32,
     /// Where to look at it.
     pub url: Option<String>,
-    /// Nobody started this very run: a push, a schedule or another pipeline did.
+    /// Whether no person asked for this very run: a push, a schedule or another pipeline started it,
+    /// or it is started again.
     pub automatic: bool,
+    /// Whether it is a manual job or one of an environment, on GitLab. Its interface rolls an
+    /// environment back by a retry of such a job.
+    pub environment_job: bool,
     /// Who started it.
     pub actor: Option<String>,
     /// What people call it: `Deploy #128`.
@@ -40,6 +47,8 @@ pub struct Job {
     pub commit: Option<CommitId>,
     /// The branch or tag that it runs on.
     pub reference: Option<String>,
+    /// The repository's default branch, where the system tells it.
+    pub default_branch: Option<String>,
     /// What a commit's id is appended to for its address: `https://github.com/acme/shop/commit/`.
     pub commit_address: Option<String>,
     /// The pull or merge request that it is about.
@@ -60,6 +69,12 @@ impl Job {
         event: impl FnOnce() -> Option<String>,
     ) -> Option<Self> {
         github_actions::detect(&variable, event).or_else(|| gitlab_ci::detect(&variable))
+    }
+
+    /// The run without its attempt or job: the same for all jobs of it, also for those run again.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        run_without_attempt(&self.run_id)
     }
 
     /// The address of the run that a record names by its id, if it is one of this project.

@@ -33,6 +33,7 @@ pub mod ref_names;
 pub mod resolution;
 pub mod rollout_plan;
 pub mod rollout_report;
+pub mod run;
 pub mod stack_layer;
 pub mod state;
 pub mod template;

@@ -1,0 +1,43 @@
+//! Ids of CI runs, as records keep them.
+
+/// The systems whose run ids end in an attempt or a job: `github:123/2`, `gitlab:7/9`.
+const SYSTEMS: [&str; 2] = ["github:", "gitlab:"];
+
+/// The id of a run without its attempt (GitHub) or job (GitLab): what stays the same when a part of
+/// it is run again. Any other id is returned unchanged.
+#[must_use]
+pub fn run_without_attempt(run_id: &str) -> &str {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = SYSTEMS.iter().find_map(|system| run_id.strip_prefix(system));
+    match (number.and_then(|rest| rest.split_once('/')), run_id.rsplit_once('/')) {
+        (Some((run, attempt)), Some((id, _))) if is_number(run) && is_number(attempt) => id,
+        _ => run_id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ids_of_the_two_forms_lose_their_end() {
+        let cases = [
+            ("github:123/2", "github:123"),
+            ("gitlab:7/9", "gitlab:7"),
+            ("github:123", "github:123"),
+            ("github:123/", "github:123/"),
+            ("github:/2", "github:/2"),
+            ("github:123/2/3", "github:123/2/3"),
+            ("github:123/two", "github:123/two"),
+            ("github:acme/2", "github:acme/2"),
+            ("gitlab:group/9", "gitlab:group/9"),
+            ("local:0197-ab/1", "local:0197-ab/1"),
+            ("jenkins/deploy/41", "jenkins/deploy/41"),
+            ("x-github:123/2", "x-github:123/2"),
+            ("", ""),
+        ];
+        for (id, run) in cases {
+            assert_eq!(run_without_attempt(id), run, "{id}");
+        }
+    }
+}
