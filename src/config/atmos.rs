@@ -138,12 +138,29 @@ pub struct DeploymentsConfig {
     pub remote: Option<String>,
     /// The environment variables that templates in deployments may read. Default: none.
     pub template_env: Vec<String>,
+    /// The branch whose promotion rules bind. Absent: the default branch of the code's remote.
+    pub rules_from: Option<String>,
+    pub ledger: LedgerConfig,
 }
 
 impl Default for DeploymentsConfig {
     fn default() -> Self {
-        Self { base_path: "deployments".to_owned(), remote: None, template_env: Vec::new() }
+        Self {
+            base_path: "deployments".to_owned(),
+            remote: None,
+            template_env: Vec::new(),
+            rules_from: None,
+            ledger: LedgerConfig::default(),
+        }
     }
+}
+
+/// What the ledger keeps of a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+pub struct LedgerConfig {
+    /// Variables whose overrides by `--context` are kept as a salted hash. Default: none.
+    #[serde(default)]
+    pub redact: Vec<String>,
 }
 
 /// What becomes of two lists under one key when stacks are merged.
@@ -360,6 +377,8 @@ struct DeploymentsSection {
     base_path: Option<String>,
     remote: Option<String>,
     template_env: Option<Vec<String>>,
+    rules_from: Option<String>,
+    ledger: Option<LedgerConfig>,
 }
 
 /// The JSON schema of what is read here of the file: the types and nothing but the types.
@@ -431,6 +450,8 @@ impl DeploymentsSection {
             base_path: not_empty(self.base_path).unwrap_or(default.base_path),
             remote: not_empty(self.remote),
             template_env: self.template_env.unwrap_or_default(),
+            rules_from: not_empty(self.rules_from),
+            ledger: self.ledger.unwrap_or_default(),
         }
     }
 }
@@ -480,7 +501,7 @@ stacks:
   name_template: "{{ .vars.stage }}"
 settings: {list_merge_strategy: append, region: !env REGION}
 integrations: {atlantis: {path: atlantis.yaml}, github: {gitops: {matrix: {sort-by: .stack_slug}}}}
-deployments: {base_path: apps, remote: upstream}
+deployments: {base_path: apps, remote: upstream, rules_from: trunk, ledger: {redact: [token]}}
 ci: {comment_template: comment.md.hbs, environment: "{{ deployment }}/{{ target }}"}
 logs: {file: "/dev/stderr", level: Info}
 templates: {settings: {enabled: false, evaluations: 2, env: {A: b}, gomplate: {timeout: 10, datasources: {}}}}
@@ -513,6 +534,8 @@ templates: {settings: {enabled: false, evaluations: 2, env: {A: b}, gomplate: {t
         assert_eq!(config.list_merge_strategy, ListMergeStrategy::Append);
         assert_eq!(config.github_integration["gitops"]["matrix"]["sort-by"], ".stack_slug");
         assert_eq!(config.deployments.remote.as_deref(), Some("upstream"));
+        assert_eq!(config.deployments.rules_from.as_deref(), Some("trunk"));
+        assert_eq!(config.deployments.ledger.redact, ["token"]);
         assert_eq!(config.ci.comment_template.as_deref(), Some("comment.md.hbs"));
         assert_eq!(config.ci.environment.as_deref(), Some("{{ deployment }}/{{ target }}"));
         assert_eq!(
