@@ -46,6 +46,8 @@ pub enum Ancestry {
     Descendant,
     /// Neither, as far as the history that is here goes.
     Unrelated,
+    /// Cannot be read: a commit or the history between them is not here and cannot be had.
+    Unknown,
 }
 
 /// What must be known of the past for the decision.
@@ -211,7 +213,9 @@ fn is_rollback(
     match (running, past.ancestry.get(component)) {
         (None, _) | (_, Some(Ancestry::Same | Ancestry::Descendant)) => false,
         (Some(_), Some(Ancestry::Ancestor)) => true,
-        (Some(running), Some(Ancestry::Unrelated) | None) => running != commit && deployed_before(),
+        (Some(running), Some(Ancestry::Unrelated | Ancestry::Unknown) | None) => {
+            running != commit && deployed_before()
+        }
     }
 }
 

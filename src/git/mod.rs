@@ -5,6 +5,7 @@
 //! large repository, cannot read refs of a reftable repository, and pushes neither atomically nor with leases; but it
 //! reads and writes single objects without starting a process.
 
+pub mod ancestry;
 pub mod checkout;
 mod file_changes;
 pub mod history;

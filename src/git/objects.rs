@@ -96,7 +96,8 @@ impl ObjectStore {
         Ok(Self { repository })
     }
 
-    fn oid(&self, id: &ObjectId) -> Result<git2::Oid, ObjectError> {
+    /// The id as libgit2 has it.
+    pub(super) fn oid(&self, id: &ObjectId) -> Result<git2::Oid, ObjectError> {
         Ok(git2::Oid::from_str_ext(id.as_str(), self.repository.object_format())?)
     }
 
