@@ -15,6 +15,8 @@ pub struct FetchOptions {
     pub prune: bool,
     /// Fetch only so many commits of each history.
     pub depth: Option<u32>,
+    /// Fetch so many commits more of each history that was fetched in part.
+    pub deepen: Option<u32>,
     /// Fetch the whole history of what was fetched in part.
     pub unshallow: bool,
     /// Give up after this time.
@@ -54,6 +56,9 @@ impl Git {
         }
         if let Some(depth) = options.depth {
             invocation = invocation.arg(format!("--depth={depth}"));
+        }
+        if let Some(commits) = options.deepen {
+            invocation = invocation.arg(format!("--deepen={commits}"));
         }
         if options.unshallow {
             invocation = invocation.arg("--unshallow");

@@ -4,6 +4,7 @@
 //! what the remote has, as `refs/remotes` does for branches, and is what pushes are compared with. Nothing that exists
 //! only here is ever pruned.
 
+mod ancestry;
 mod approvals;
 mod batch;
 mod build_records;
@@ -24,6 +25,8 @@ mod session;
 mod snapshot;
 mod step;
 mod sync;
+#[cfg(test)]
+mod testing;
 mod yaml;
 
 use std::cell::RefCell;

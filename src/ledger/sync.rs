@@ -169,8 +169,14 @@ impl Ledger<'_> {
     }
 
     /// Fetches, and leaves a shallow checkout the history that it has.
-    fn fetch(&self, remote: &str, refspecs: &[String], options: &FetchOptions) -> Result<(), GitError> {
-        let ends = options.depth.map(|_| self.repository.shallow_commits());
+    pub(super) fn fetch(
+        &self,
+        remote: &str,
+        refspecs: &[String],
+        options: &FetchOptions,
+    ) -> Result<(), GitError> {
+        let moves_ends = options.depth.is_some() || options.deepen.is_some() || options.unshallow;
+        let ends = moves_ends.then(|| self.repository.shallow_commits());
         let result = self.repository.git().fetch(remote, refspecs, options);
         if let Some(Err(error)) = ends.map(|ends| self.repository.restore_history(&ends)) {
             self.warn(format!("this shallow checkout has lost some of its history: {error}"));
@@ -179,7 +185,7 @@ impl Ledger<'_> {
     }
 
     /// What a CI checkout has of history is what it keeps: one commit deep where it is shallow.
-    fn fetch_options(&self) -> FetchOptions {
+    pub(super) fn fetch_options(&self) -> FetchOptions {
         FetchOptions { depth: self.repository.is_shallow().then_some(1), ..FetchOptions::default() }
     }
 
