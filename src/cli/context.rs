@@ -283,8 +283,17 @@ impl Context {
             || ("atmos".to_owned(), self.actor(repository)),
             |identity| (identity.name, identity.email),
         );
-        let options =
-            LedgerOptions { remote, offline: self.global.offline, writer, write_limit: WRITE_LIMIT, now };
+        // Where git's own choice of a remote is not clear, the ledger's stands for the code's as well.
+        let code_remote = wanted.and_then(|_| repository.remote(None).ok().flatten());
+        let options = LedgerOptions {
+            remote,
+            code_remote,
+            default_branch: self.job().and_then(|job| job.default_branch),
+            offline: self.global.offline,
+            writer,
+            write_limit: WRITE_LIMIT,
+            now,
+        };
         Ok(Ledger::open(repository, options)?)
     }
 

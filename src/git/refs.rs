@@ -34,6 +34,12 @@ pub enum Expected {
     Object(ObjectId),
 }
 
+/// Whether git takes a text for the name of a branch. What it does not, a refspec could take for more.
+#[must_use]
+pub fn is_branch_name(name: &str) -> bool {
+    git2::Branch::name_is_valid(name).unwrap_or(false)
+}
+
 impl Repository {
     /// Every ref under the given prefixes (which end in `/`) or of exactly the given names, by name.
     pub fn refs<S: AsRef<str>>(&self, prefixes: &[S]) -> Result<Vec<Ref>, GitError> {

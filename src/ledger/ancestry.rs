@@ -87,15 +87,37 @@ impl Ledger<'_> {
         commits.filter(|commit| !self.objects.contains(commit)).cloned().collect()
     }
 
-    /// Fetches commits by their ids, all in one fetch. Those that a remote does not have are left out.
+    /// Fetches commits by their ids, all in one fetch: from the ledger's remote, and what that does not
+    /// have from the code's, if it is another.
     fn obtain(
         &self,
         mut wanted: BTreeSet<ObjectId>,
         options: &FetchOptions,
         deadline: Instant,
     ) -> Result<Arrival, LedgerError> {
+        let ledger = self.reachable_remote();
+        let code = self.reachable_code_remote().filter(|code| Some(*code) != ledger);
         let mut arrival = Arrival::Nothing;
-        let Some(remote) = self.reachable_remote() else { return Ok(arrival) };
+        for remote in ledger.into_iter().chain(code) {
+            let (arrived, absent) = self.obtain_from(remote, wanted, options, deadline)?;
+            if arrival != Arrival::Some {
+                arrival = arrived;
+            }
+            wanted = absent;
+        }
+        Ok(arrival)
+    }
+
+    /// Fetches commits by their ids from one remote, and returns those that it does not give as well.
+    fn obtain_from(
+        &self,
+        remote: &str,
+        mut wanted: BTreeSet<ObjectId>,
+        options: &FetchOptions,
+        deadline: Instant,
+    ) -> Result<(Arrival, BTreeSet<ObjectId>), LedgerError> {
+        let mut absent = BTreeSet::new();
+        let mut arrival = Arrival::Nothing;
         while !wanted.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left == Duration::ZERO {
@@ -104,26 +126,26 @@ impl Ledger<'_> {
             let refspecs: Vec<_> = wanted.iter().map(ToString::to_string).collect();
             let options = FetchOptions { limit: Some(left), ..options.clone() };
             match self.fetch(remote, &refspecs, &options) {
-                Ok(()) => {
-                    arrival = Arrival::Some;
-                    break;
-                }
+                Ok(()) => return Ok((Arrival::Some, absent)),
                 Err(GitError::Failed { stderr, .. }) => {
                     if stderr.contains("does not support") {
                         arrival = Arrival::Unsupported;
                     }
-                    let before = wanted.len();
                     // Servers name the object that they do not have or do not give.
-                    wanted.retain(|id| !stderr.contains(id.as_str()));
-                    if wanted.len() == before {
+                    let refused: BTreeSet<_> =
+                        wanted.iter().filter(|id| stderr.contains(id.as_str())).cloned().collect();
+                    if refused.is_empty() {
                         break;
                     }
+                    wanted.retain(|id| !refused.contains(id));
+                    absent.extend(refused);
                 }
                 Err(GitError::TimedOut { .. }) => break,
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(arrival)
+        absent.append(&mut wanted);
+        Ok((arrival, absent))
     }
 }
 
@@ -279,5 +301,19 @@ mod tests {
         let ledger = open(&repository, |_| ());
         let others = ["main~0", "main~100", "orphan~0"].map(|name| (own.clone(), workspace.commit(name)));
         assert_eq!(ledger.ancestry(&others).unwrap(), [Descendant, Descendant, Unrelated]);
+    }
+
+    #[test]
+    fn what_the_ledger_s_remote_lacks_comes_from_the_code_s() {
+        let workspace = Workspace::new();
+        let checkout = workspace.clone("--depth=1 --single-branch");
+        let records = workspace.empty("records.git");
+        checkout.git(&["remote", "add", "records", &records.url()]);
+        let repository = checkout.repository();
+        let ledger = open(&repository, |options| {
+            options.remote = Some("records".to_owned());
+            options.code_remote = Some("origin".to_owned());
+        });
+        assert_eq!(ledger.ancestry(&pairs(&workspace, &TRUTH)).unwrap(), expected(&TRUTH));
     }
 }

@@ -89,7 +89,7 @@ impl Ledger<'_> {
             } else {
                 return Err(AcquireError::Held(held));
             }
-            self.refresh_or_fail(&scope)?;
+            self.refresh_states_or_fail(&scope)?;
             known = self.read_refs(&scope)?;
             asked = true;
         }

@@ -21,6 +21,7 @@ mod pending;
 mod publication;
 mod records;
 mod refs;
+mod rules;
 mod session;
 mod snapshot;
 mod step;
@@ -29,7 +30,7 @@ mod sync;
 mod testing;
 mod yaml;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,7 @@ pub use locks::{AcquireError, Acquired, LockRequest, abandoned};
 pub use observations::Observed;
 pub use pending::PendingRun;
 pub use publication::{NoteEdit, Publication, Unite};
+pub use rules::RulesCommit;
 pub use session::{Session, Unpublished};
 pub use snapshot::Snapshot;
 pub use sync::Freshness;
@@ -127,6 +129,10 @@ impl Scope {
 pub struct LedgerOptions {
     /// The remote that holds the ledger; `None` keeps it here alone.
     pub remote: Option<String>,
+    /// The remote that holds the code, and with it the rules that bind; that of the ledger where absent.
+    pub code_remote: Option<String>,
+    /// The default branch of the code's remote, where the caller knows it better than the remote's `HEAD`.
+    pub default_branch: Option<String>,
     /// Never use the network.
     pub offline: bool,
     /// Name and mail of whoever writes tags and notes.
@@ -145,12 +151,15 @@ pub struct Ledger<'r> {
     options: LedgerOptions,
     /// What went wrong without being fatal, for the caller to say.
     warnings: RefCell<Vec<String>>,
+    /// What this process has found out about the branch of the rules.
+    rules: Cell<rules::Progress>,
 }
 
 impl<'r> Ledger<'r> {
     /// Opens the ledger of a repository.
     pub fn open(repository: &'r Repository, options: LedgerOptions) -> Result<Self, LedgerError> {
-        Ok(Self { objects: repository.objects()?, repository, options, warnings: RefCell::default() })
+        let objects = repository.objects()?;
+        Ok(Self { objects, repository, options, warnings: RefCell::default(), rules: Cell::default() })
     }
 
     /// The remote that commands write to: none where there is none or the network is not to be used.

@@ -167,7 +167,7 @@ impl Ledger<'_> {
         scope: &Scope,
     ) -> Result<(), LedgerError> {
         for _ in 0..ATTEMPTS {
-            self.refresh_or_fail(scope)?;
+            self.refresh_states_or_fail(scope)?;
             let known = self.read_refs(scope)?;
             let mut step = publication(records, &known);
             for (name, object) in self.locks_of(&known, &run.run_id) {

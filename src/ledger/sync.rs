@@ -31,21 +31,37 @@ pub enum Freshness {
     Stale { since: Option<Timestamp>, reason: String },
 }
 
+/// What is asked of the remote beside states, newest records and locks.
+struct Wanted<'w> {
+    scope: &'w Scope,
+    /// The namespaces of notes.
+    notes: &'w [&'w str],
+    /// The refs that need not be told.
+    known: &'w [String],
+    /// Whether the commit whose rules bind is fetched as well.
+    rules: bool,
+}
+
 impl Ledger<'_> {
     /// Asks the remote for states, newest records and locks. A remote that does not answer is not an error: what
     /// is here is then as old as the answer says.
     pub fn refresh(&self, scope: &Scope) -> Freshness {
-        self.refresh_and(scope, &[])
+        self.refresh_and(scope, &[], false)
+    }
+
+    /// Likewise, and for the commit whose promotion rules bind: [`Ledger::rules_commit`].
+    pub fn refresh_with_rules(&self, scope: &Scope) -> Freshness {
+        self.refresh_and(scope, &[], true)
     }
 
     /// Likewise, and for what was observed of what runs.
     pub fn refresh_with_observations(&self, scope: &Scope) -> Freshness {
-        self.refresh_and(scope, &NAMESPACES)
+        self.refresh_and(scope, &NAMESPACES, false)
     }
 
-    fn refresh_and(&self, scope: &Scope, notes: &[&str]) -> Freshness {
+    fn refresh_and(&self, scope: &Scope, notes: &[&str], rules: bool) -> Freshness {
         let Some(remote) = self.reachable_remote() else { return self.refresh_nothing() };
-        match self.fetch_states(remote, scope, notes, &[], self.patience()) {
+        match self.fetch_states(remote, &Wanted { scope, notes, known: &[], rules }, self.patience()) {
             Ok(()) => Freshness::Current,
             Err(error) => self.stale(&error),
         }
@@ -69,27 +85,31 @@ impl Ledger<'_> {
         if self.last_refresh().is_some() { PATIENCE_WITH_A_COPY } else { PATIENCE_WITHOUT }
     }
 
-    /// Asks the remote for states, newest records and locks, and insists on an answer.
+    /// Asks the remote for states, newest records, locks and the commit whose rules bind, and insists on
+    /// an answer of the ledger's remote. Where the code has another one, [`Ledger::rules_commit`] tells.
     pub fn refresh_or_fail(&self, scope: &Scope) -> Result<(), LedgerError> {
         self.refresh_without(scope, &[])
     }
 
-    /// Likewise, leaving these refs as they are here: who has just written them need not be told.
+    /// Likewise, without the commit whose rules bind.
+    pub fn refresh_states_or_fail(&self, scope: &Scope) -> Result<(), LedgerError> {
+        self.insist_on(&Wanted { scope, notes: &[], known: &[], rules: false })
+    }
+
+    /// As [`Self::refresh_or_fail`], leaving these refs as they are here: who has just written them need not be told.
     pub(super) fn refresh_without(&self, scope: &Scope, known: &[String]) -> Result<(), LedgerError> {
+        self.insist_on(&Wanted { scope, notes: &[], known, rules: true })
+    }
+
+    fn insist_on(&self, wanted: &Wanted<'_>) -> Result<(), LedgerError> {
         match self.reachable_remote() {
-            Some(remote) => Ok(self.fetch_states(remote, scope, &[], known, self.options.write_limit)?),
+            Some(remote) => Ok(self.fetch_states(remote, wanted, self.options.write_limit)?),
             None => Ok(()),
         }
     }
 
-    fn fetch_states(
-        &self,
-        remote: &str,
-        scope: &Scope,
-        notes: &[&str],
-        known: &[String],
-        limit: Duration,
-    ) -> Result<(), GitError> {
+    fn fetch_states(&self, remote: &str, wanted: &Wanted<'_>, limit: Duration) -> Result<(), GitError> {
+        let &Wanted { scope, notes, known, rules } = wanted;
         let mut refspecs: Vec<_> = known.iter().map(|name| format!("^{name}")).collect();
         for namespace in notes {
             let name = match scope.deployment() {
@@ -105,8 +125,16 @@ impl Ledger<'_> {
                 refspecs.push(format!("+{name}:{}", mirror_of(remote, &name)));
             }
         }
-        let options = FetchOptions { prune: true, limit: Some(limit), ..self.fetch_options() };
-        self.fetch(remote, &refspecs, &options)?;
+        let options = FetchOptions { limit: Some(limit), ..self.fetch_options() };
+        let pruning = FetchOptions { prune: true, ..options.clone() };
+        if rules && self.reachable_code_remote() == Some(remote) {
+            self.fetch_with_rules(remote, &refspecs, &pruning)?;
+        } else {
+            self.fetch(remote, &refspecs, &pruning)?;
+            if rules {
+                self.fetch_rules_apart(&options);
+            }
+        }
         self.note_refresh();
         Ok(())
     }

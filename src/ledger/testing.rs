@@ -55,6 +55,12 @@ impl Workspace {
         Checkout { path: self.folder.path().join("remote.git") }
     }
 
+    /// An empty bare repository.
+    pub(super) fn empty(&self, name: &str) -> Checkout {
+        git(self.folder.path(), &["init", "--quiet", "--bare", "-b", "main", name], "");
+        Checkout { path: self.folder.path().join(name) }
+    }
+
     /// A new clone, by git's options for one.
     pub(super) fn clone(&self, options: &str) -> Checkout {
         let path = tempfile::Builder::new().tempdir_in(self.folder.path()).unwrap().keep();
@@ -107,6 +113,8 @@ impl Checkout {
 pub(super) fn open(repository: &Repository, set: impl FnOnce(&mut LedgerOptions)) -> Ledger<'_> {
     let mut options = LedgerOptions {
         remote: Some("origin".to_owned()),
+        code_remote: None,
+        default_branch: None,
         offline: false,
         writer: ("Ada".to_owned(), "ada@example.com".to_owned()),
         write_limit: Duration::from_mins(2),

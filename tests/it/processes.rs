@@ -56,6 +56,29 @@ fn their_number_does_not_grow_with_the_history() {
 }
 
 #[test]
+fn the_commit_of_the_rules_comes_with_the_ledger_and_only_where_it_is_needed() {
+    let mut environment = TestEnvironment::new();
+    count_git(&mut environment);
+    let environment = environment;
+    let (checkout, _remote) = environment.with_remote();
+    let fetches = |line: &str| {
+        processes(&checkout, line);
+        let log = std::fs::read_to_string(environment.path("git-processes")).unwrap();
+        log.lines().filter(|line| line.contains(" fetch ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let of_rollout = fetches("deployment rollout payment-service --target dev");
+    let with_rules: Vec<_> = of_rollout.iter().filter(|fetch| fetch.contains("+HEAD:")).collect();
+    assert!(!with_rules.is_empty(), "{of_rollout:#?}");
+    assert!(with_rules.iter().all(|fetch| fetch.contains("refs/atmos/deployments/")), "{of_rollout:#?}");
+    assert_eq!(checkout.git(&["rev-parse", "refs/atmos-rules/origin/default"]), checkout.head());
+    for line in ["deployment status", "deployment history payment-service --target dev"] {
+        let of_reading = fetches(line);
+        assert!(!of_reading.is_empty(), "{line}");
+        assert!(!of_reading.iter().any(|fetch| fetch.contains("atmos-rules")), "{of_reading:#?}");
+    }
+}
+
+#[test]
 fn signing_costs_one_process_a_record_and_one_before() {
     let mut environment = TestEnvironment::new();
     count_git(&mut environment);

@@ -93,7 +93,7 @@ pub(super) fn reachable(context: &Context, ledger: &Ledger<'_>) -> Result<(), Co
 /// Takes the locks, and looks who works there all the same.
 fn take(context: &Context, ledger: &Ledger<'_>, request: &LockRequest) -> Result<LockResult, CommandError> {
     let scope = Scope::Targets(request.deployment.clone(), vec![request.target.clone()]);
-    ledger.refresh_or_fail(&scope)?;
+    ledger.refresh_states_or_fail(&scope)?;
     let snapshot = ledger.read(&scope)?;
     let acquired =
         ledger.acquire(request, &snapshot, &mut |_| Ok(Vec::new()), &mut |_| ControlFlow::Continue(()));
@@ -114,7 +114,7 @@ fn take(context: &Context, ledger: &Ledger<'_>, request: &LockRequest) -> Result
     });
     let locks = taken.map(|held| item(&held)).collect();
     // A rollout that started at the same moment sees the freeze and gives way, or is seen here.
-    ledger.refresh_or_fail(&scope)?;
+    ledger.refresh_states_or_fail(&scope)?;
     let target = ledger.read(&scope)?.into_deployment(&request.deployment).targets.remove(&request.target);
     let still_running = target
         .iter()

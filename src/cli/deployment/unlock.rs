@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let ledger = context.ledger(&repository, &project.config)?;
     reachable(context, &ledger)?;
     let scope = Scope::Targets(args.deployment.clone(), vec![args.target.clone()]);
-    ledger.refresh_or_fail(&scope)?;
+    ledger.refresh_states_or_fail(&scope)?;
     let state = ledger.read(&scope)?.into_deployment(&args.deployment).targets.remove(&args.target);
     let held = state.unwrap_or_default().locks;
     if held.is_empty() {
