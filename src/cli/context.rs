@@ -283,7 +283,8 @@ impl Context {
             || ("atmos".to_owned(), self.actor(repository)),
             |identity| (identity.name, identity.email),
         );
-        // Where git's own choice of a remote is not clear, the ledger's stands for the code's as well.
+        // Where git's own choice of a remote is not clear, the ledger's stands for the code's as
+        // well.
         let code_remote = wanted.and_then(|_| repository.remote(None).ok().flatten());
         let options = LedgerOptions {
             remote,

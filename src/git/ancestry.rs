@@ -1,7 +1,8 @@
 //! How commits relate, as far as the history that is here tells.
 //!
-//! The walk reads commit objects and nothing else: neither a commit-graph file nor the list of shallow
-//! commits changes what the parents of a commit are. A missing parent is an end, never an answer.
+//! The walk reads commit objects and nothing else: neither a commit-graph file nor the list of
+//! shallow commits changes what the parents of a commit are. A missing parent is an end, never an
+//! answer.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
@@ -75,8 +76,8 @@ impl<'o> Histories<'o> {
     ///
     /// # Errors
     ///
-    /// Fails where an id has another format than those of the repository, or an object is damaged. One
-    /// that is missing is no error.
+    /// Fails where an id has another format than those of the repository, or an object is damaged.
+    /// One that is missing is no error.
     pub fn relate(&mut self, first: &CommitId, second: &CommitId) -> Result<Related, ObjectError> {
         if first == second {
             return Ok(Related::Known(Ancestry::Same));
@@ -121,8 +122,8 @@ impl<'o> Histories<'o> {
         if !ends.is_empty() {
             return Ok(Related::Open { ends });
         }
-        // What is left over of other fetches has led the walk past the shallow commits, which are where
-        // a remote goes on.
+        // What is left over of other fetches has led the walk past the shallow commits, which are
+        // where a remote goes on.
         Ok(Related::Open { ends: shallow(walk.one_sided())? })
     }
 
@@ -168,7 +169,8 @@ impl Walk {
 
     /// The next commit and its flags; `None` once nothing that is left can change the answer.
     fn next(&mut self) -> Option<(git2::Oid, u8)> {
-        // Where something is missing, only the end of the walk tells whether both commits lead there.
+        // Where something is missing, only the end of the walk tells whether both commits lead
+        // there.
         if self.undecided == 0 && self.missing.is_empty() {
             return None;
         }

@@ -34,7 +34,8 @@ pub enum Expected {
     Object(ObjectId),
 }
 
-/// Whether git takes a text for the name of a branch. What it does not, a refspec could take for more.
+/// Whether git takes a text for the name of a branch. What it does not, a refspec could take for
+/// more.
 #[must_use]
 pub fn is_branch_name(name: &str) -> bool {
     git2::Branch::name_is_valid(name).unwrap_or(false)

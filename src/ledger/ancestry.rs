@@ -34,9 +34,9 @@ enum Arrival {
 impl Ledger<'_> {
     /// How the first commit of each pair relates to the second.
     ///
-    /// A checkout that has both commits and their history starts no process. Otherwise missing commits
-    /// are fetched, and a shallow history is deepened until the answers are known, within the limit for
-    /// writing. What cannot be fetched is [`Ancestry::Unknown`].
+    /// A checkout that has both commits and their history starts no process. Otherwise missing
+    /// commits are fetched, and a shallow history is deepened until the answers are known, within
+    /// the limit for writing. What cannot be fetched is [`Ancestry::Unknown`].
     ///
     /// # Errors
     ///
@@ -87,8 +87,8 @@ impl Ledger<'_> {
         commits.filter(|commit| !self.objects.contains(commit)).cloned().collect()
     }
 
-    /// Fetches commits by their ids, all in one fetch: from the ledger's remote, and what that does not
-    /// have from the code's, if it is another.
+    /// Fetches commits by their ids, all in one fetch: from the ledger's remote, and what that does
+    /// not have from the code's, if it is another.
     fn obtain(
         &self,
         mut wanted: BTreeSet<ObjectId>,
@@ -108,7 +108,8 @@ impl Ledger<'_> {
         Ok(arrival)
     }
 
-    /// Fetches commits by their ids from one remote, and returns those that it does not give as well.
+    /// Fetches commits by their ids from one remote, and returns those that it does not give as
+    /// well.
     fn obtain_from(
         &self,
         remote: &str,

@@ -129,9 +129,11 @@ impl Scope {
 pub struct LedgerOptions {
     /// The remote that holds the ledger; `None` keeps it here alone.
     pub remote: Option<String>,
-    /// The remote that holds the code, and with it the rules that bind; that of the ledger where absent.
+    /// The remote that holds the code, and with it the rules that bind; that of the ledger where
+    /// absent.
     pub code_remote: Option<String>,
-    /// The default branch of the code's remote, where the caller knows it better than the remote's `HEAD`.
+    /// The default branch of the code's remote, where the caller knows it better than the remote's
+    /// `HEAD`.
     pub default_branch: Option<String>,
     /// Never use the network.
     pub offline: bool,

@@ -54,8 +54,8 @@ impl Ledger<'_> {
         })
     }
 
-    /// The tip of a branch of the code's remote, which is asked; `None` where it has no such branch.
-    /// Where no remote is to be asked, as [`Ledger::last_seen_branch_tip`].
+    /// The tip of a branch of the code's remote, which is asked; `None` where it has no such
+    /// branch. Where no remote is to be asked, as [`Ledger::last_seen_branch_tip`].
     ///
     /// # Errors
     ///
@@ -75,7 +75,8 @@ impl Ledger<'_> {
         }
     }
 
-    /// The tip of a branch of the code's remote when it was fetched last; `None` where it never was.
+    /// The tip of a branch of the code's remote when it was fetched last; `None` where it never
+    /// was.
     ///
     /// # Errors
     ///
@@ -118,8 +119,8 @@ impl Ledger<'_> {
         if refspecs.is_empty() { Ok(()) } else { self.fetch(remote, refspecs, options) }
     }
 
-    /// Fetches the commit whose rules bind where the code has another remote than the ledger. One that
-    /// does not answer leaves it as it was seen last, and the caller to decide about that.
+    /// Fetches the commit whose rules bind where the code has another remote than the ledger. One
+    /// that does not answer leaves it as it was seen last, and the caller to decide about that.
     pub(super) fn fetch_rules_apart(&self, options: &FetchOptions) {
         let Some(remote) = self.reachable_code_remote() else { return };
         if let Err(error) = self.fetch_with_rules(remote, &[], options) {
@@ -160,8 +161,8 @@ fn default_ref(remote: &str) -> String {
     format!("{RULES}{remote}/default")
 }
 
-/// Where the tip of a branch is kept: in one segment, because branches come and go, and git cannot hold
-/// both `a` and `a/b`.
+/// Where the tip of a branch is kept: in one segment, because branches come and go, and git cannot
+/// hold both `a` and `a/b`.
 fn branch_ref(remote: &str, branch: &str) -> String {
     format!("{RULES}{remote}/heads/{}", branch.replace('%', "%25").replace('/', "%2F"))
 }

@@ -85,8 +85,9 @@ impl Ledger<'_> {
         if self.last_refresh().is_some() { PATIENCE_WITH_A_COPY } else { PATIENCE_WITHOUT }
     }
 
-    /// Asks the remote for states, newest records, locks and the commit whose rules bind, and insists on
-    /// an answer of the ledger's remote. Where the code has another one, [`Ledger::rules_commit`] tells.
+    /// Asks the remote for states, newest records, locks and the commit whose rules bind, and
+    /// insists on an answer of the ledger's remote. Where the code has another one,
+    /// [`Ledger::rules_commit`] tells.
     pub fn refresh_or_fail(&self, scope: &Scope) -> Result<(), LedgerError> {
         self.refresh_without(scope, &[])
     }
@@ -96,7 +97,8 @@ impl Ledger<'_> {
         self.insist_on(&Wanted { scope, notes: &[], known: &[], rules: false })
     }
 
-    /// As [`Self::refresh_or_fail`], leaving these refs as they are here: who has just written them need not be told.
+    /// As [`Self::refresh_or_fail`], leaving these refs as they are here: who has just written them
+    /// need not be told.
     pub(super) fn refresh_without(&self, scope: &Scope, known: &[String]) -> Result<(), LedgerError> {
         self.insist_on(&Wanted { scope, notes: &[], known, rules: true })
     }
