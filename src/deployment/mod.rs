@@ -14,6 +14,7 @@ pub mod count;
 pub mod definition;
 pub mod dependencies;
 pub mod diff;
+pub mod digest;
 pub mod fan_out;
 #[cfg(test)]
 pub(crate) mod fixtures;
