@@ -134,8 +134,13 @@ fn canonical_text(input: &DigestInput) -> String {
             document["promoted_from"] = from.as_str().into();
         }
     }
+    canonical_json(&document)
+}
+
+/// A value as RFC 8785 writes it.
+pub(super) fn canonical_json(value: &Value) -> String {
     // It fails only for numbers and keys that a `Value` cannot hold.
-    serde_json_canonicalizer::to_string(&document).unwrap_or_else(|_| document.to_string())
+    serde_json_canonicalizer::to_string(value).unwrap_or_else(|_| value.to_string())
 }
 
 /// A value that keeps its meaning where all numbers are doubles: whole numbers beyond 2^53 − 1 as
@@ -159,7 +164,7 @@ fn exact(value: &Value) -> Value {
 }
 
 /// The SHA-256 of bytes as hexadecimal digits.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
+fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
 }
 

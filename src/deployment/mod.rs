@@ -26,6 +26,7 @@ pub mod lock;
 pub mod names;
 pub mod note;
 pub mod observation;
+pub mod overrides;
 pub mod promotion;
 pub mod promotion_status;
 pub mod record;
