@@ -40,7 +40,10 @@ pub use helmfile::HelmfileSettings;
 pub use log::{LogSink, Masks, Stream};
 pub use preflight::{MissingTool, preflight, preflight_health};
 pub use process::ProcessError;
-pub use terraform::{ModuleError, TerraformSettings, TerraformStack, TooOld, local_modules};
+pub use terraform::{
+    ModuleError, TerraformSettings, TerraformStack, TooOld, is_module_file, local_modules,
+    sensitive_variables,
+};
 
 /// Whether anything is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -35,8 +35,15 @@ pub struct OverriddenComponent<'a> {
 pub struct Sensitive<'a> {
     /// Whether the project redacts this name. It is asked for the whole key and for its first part.
     pub redacted: &'a dyn Fn(&str) -> bool,
-    /// The variables that the component's module declares sensitive.
-    pub variables: &'a BTreeSet<String>,
+    pub variables: &'a SensitiveVariables,
+}
+
+/// The variables that the module of a component declares sensitive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SensitiveVariables {
+    Named(BTreeSet<String>),
+    /// The module cannot be read, so that any variable may be.
+    Any,
 }
 
 impl ContextOverrides {
@@ -117,7 +124,22 @@ impl Sensitive<'_> {
     #[must_use]
     pub fn covers(&self, key: &str) -> bool {
         let first = key.split('.').next().unwrap_or_default();
-        (self.redacted)(key) || (self.redacted)(first) || self.variables.contains(first)
+        (self.redacted)(key) || (self.redacted)(first) || self.variables.covers(first)
+    }
+}
+
+impl SensitiveVariables {
+    /// No variable: of components that have no module.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self::Named(BTreeSet::new())
+    }
+
+    fn covers(&self, name: &str) -> bool {
+        match self {
+            Self::Named(names) => names.contains(name),
+            Self::Any => true,
+        }
     }
 }
 
@@ -285,8 +307,8 @@ mod tests {
                 .into_iter()
                 .collect();
         let (deployment, target, commit) = ("api".parse().unwrap(), target_name("dev"), commit("a1"));
-        let variables = ["db".to_owned()].into();
-        let recorded = |component: &str| {
+        let variables = SensitiveVariables::Named(["db".to_owned()].into());
+        let recorded_with = |component: &str, variables: &SensitiveVariables| {
             let component = component_name(component);
             overrides.recorded(
                 OverriddenComponent {
@@ -295,9 +317,10 @@ mod tests {
                     component: &component,
                     commit: &commit,
                 },
-                Sensitive { redacted: &|name| ["token", "smtp.user"].contains(&name), variables: &variables },
+                Sensitive { redacted: &|name| ["token", "smtp.user"].contains(&name), variables },
             )
         };
+        let recorded = |component: &str| recorded_with(component, &variables);
         let (api, worker) = (recorded("api"), recorded("worker"));
         assert_eq!(api, recorded("api"));
         assert_eq!(api["tag"], "1.10");
@@ -307,6 +330,10 @@ mod tests {
             assert_ne!(api[key], worker[key], "{key}");
         }
         assert_ne!(api["db.password"], api["token"]);
+        let all = recorded_with("api", &SensitiveVariables::Any);
+        assert!(all.values().all(|text| text.starts_with("sha256:")));
+        let redacted = recorded_with("api", &SensitiveVariables::none());
+        assert_eq!((redacted["db.password"].as_str(), &redacted["token"]), ("s3", &api["token"]));
         // Pinned: with another hash, no record would agree with the digest of an earlier version's plan.
         let line = format!(
             r#"["atmos context override v1","api","dev","api","{}","token","s3"]"#,

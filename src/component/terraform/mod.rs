@@ -4,6 +4,7 @@ mod answers;
 mod local_modules;
 mod module;
 mod plugin_cache;
+mod sensitive;
 mod version;
 mod workspace;
 
@@ -23,6 +24,7 @@ use tempfile::TempDir;
 
 pub use local_modules::local_modules;
 pub use module::ModuleError;
+pub use sensitive::{is_module_file, sensitive_variables};
 pub use version::TooOld;
 
 /// `components.terraform` of `atmos.yaml`.

@@ -11,6 +11,8 @@ mod refusal;
 mod registry;
 mod report;
 mod required_sboms;
+#[expect(dead_code, reason = "the digest of a rollout will be its user")]
+mod sensitive;
 mod signals;
 mod stacks;
 mod surroundings;
