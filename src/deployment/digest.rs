@@ -2,6 +2,9 @@
 //!
 //! `docs/digest.md` is the contract; `tests/vectors/digest-v1.json` holds vectors of it.
 
+mod artifacts;
+mod configuration;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +15,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::commit::CommitId;
 use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
+
+pub use artifacts::artifacts;
+pub use configuration::Configuration;
 
 /// The version that this program writes and accepts.
 const VERSION: u32 = 1;
