@@ -7,6 +7,7 @@
 
 pub mod ancestry;
 pub mod checkout;
+mod commit_tree;
 mod file_changes;
 pub mod history;
 mod new_refs;
@@ -26,6 +27,7 @@ mod testing;
 pub mod transport;
 pub mod tree;
 
+pub use commit_tree::CommitTree;
 pub use objects::ObjectStore;
 pub use process::{Git, GitError};
 pub use repository::Repository;

@@ -1,0 +1,99 @@
+//! The files of one commit, as far as git can get them.
+
+use std::time::Duration;
+
+use crate::deployment::CommitId;
+
+use super::objects::{EntryKind, ObjectError, ObjectStore};
+use super::repository::Repository;
+
+/// How long git may take to fetch what is not here.
+const FETCH_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The files in the tree of a commit. What a partial clone lacks of them, git fetches.
+#[derive(Debug)]
+pub struct CommitTree<'r> {
+    repository: &'r Repository,
+    objects: ObjectStore,
+    commit: &'r CommitId,
+}
+
+impl<'r> CommitTree<'r> {
+    /// The files of a commit of a repository.
+    ///
+    /// # Errors
+    ///
+    /// The repository's objects cannot be opened.
+    pub fn new(repository: &'r Repository, commit: &'r CommitId) -> Result<Self, ObjectError> {
+        Ok(Self { repository, objects: repository.objects()?, commit })
+    }
+
+    /// Reads a file; `None` where there is nothing of that name.
+    ///
+    /// # Errors
+    ///
+    /// It is no file, or neither here nor on the remote.
+    pub fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>, ObjectError> {
+        self.fetching(path, || self.objects.read_file(self.commit, path))
+    }
+
+    /// Lists a directory; `None` where there is no such directory.
+    ///
+    /// # Errors
+    ///
+    /// It is neither here nor on the remote.
+    pub fn list_directory(&self, path: &str) -> Result<Option<Vec<(String, EntryKind)>>, ObjectError> {
+        self.fetching(path, || self.objects.list_directory(self.commit, path))
+    }
+
+    /// Reads once more what libgit2 does not find, once git has read it: git fetches what a partial clone lacks.
+    fn fetching<T>(&self, path: &str, read: impl Fn() -> Result<T, ObjectError>) -> Result<T, ObjectError> {
+        let missing = match read() {
+            Err(missing @ ObjectError::Git(_)) => missing,
+            done => return done,
+        };
+        let object = format!("{}:{path}", self.commit);
+        let fetched =
+            self.repository.git().verb("cat-file").args(["-p", &object]).limit(Some(FETCH_TIMEOUT)).run();
+        match fetched {
+            Ok(_) => read(),
+            Err(error) => {
+                tracing::debug!(%error, object, "git does not have it either");
+                Err(missing)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fixture;
+    use super::*;
+
+    #[test]
+    fn what_a_partial_clone_lacks_is_fetched() {
+        let origin = Fixture::new(&[]);
+        origin.git(&["config", "uploadpack.allowFilter", "true"], "");
+        std::fs::create_dir_all(origin.folder.path().join("a/b")).unwrap();
+        std::fs::write(origin.folder.path().join("a/b/file"), "text").unwrap();
+        origin.git(&["add", "a"], "");
+        origin.git(&["commit", "--quiet", "--message", "x"], "");
+        let commit: CommitId = origin.git(&["rev-parse", "HEAD"], "").trim().parse().unwrap();
+        let url = format!("file://{}", origin.folder.path().display());
+        for filter in ["tree:0", "blob:none"] {
+            let clone = Fixture::new(&[]);
+            clone.git(&["remote", "add", "origin", &url], "");
+            let fetch = ["fetch", "--quiet", &format!("--filter={filter}"), "origin", "HEAD"];
+            clone.git(&fetch, "");
+            let repository = clone.repository();
+            let objects = repository.objects().unwrap();
+            assert!(objects.read_file(&commit, "a/b/file").is_err(), "{filter}: it is here");
+            let tree = CommitTree::new(&repository, &commit).unwrap();
+            let listed = tree.list_directory("a/b").unwrap().unwrap();
+            assert_eq!(listed, [("file".to_owned(), EntryKind::File)], "{filter}");
+            assert_eq!(tree.read_file("a/b/file").unwrap().as_deref(), Some(&b"text"[..]), "{filter}");
+            assert_eq!(tree.read_file("a/nothing").unwrap(), None, "{filter}");
+            assert_eq!(tree.list_directory("nowhere").unwrap(), None, "{filter}");
+        }
+    }
+}
