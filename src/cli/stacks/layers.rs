@@ -50,13 +50,14 @@ impl ImportedStacks {
         &self,
         request: &StackRequest<'_>,
         functions: &dyn Functions,
+        processing: Processing,
     ) -> Result<StackComponent, StackError> {
         let (deployment, component) = (request.deployment, request.component);
         let imports: Vec<_> = deployment.stacks.iter().map(import_request).collect();
         let file = deployment.stacks.first().map(|stack| stack.file.as_str()).unwrap_or_default();
         let reader = StackReader::with_cache(&*self.files, &self.settings, Arc::clone(&self.cache));
         let stack = reader.compose(&stack_name(request), file, &imports, &manifest(request))?;
-        let describer = Describer::new(&reader, functions, Processing::STRICT);
+        let describer = Describer::new(&reader, functions, processing);
         describer.component(&stack, Some(component.kind.as_str()), component.name.as_str())
     }
 
@@ -97,8 +98,13 @@ impl ImportedStacks {
     }
 }
 
-impl StackLayers for ImportedStacks {
-    fn layer(&self, request: &StackRequest<'_>) -> Result<Option<StackLayer>, StackRefusal> {
+impl ImportedStacks {
+    /// What the stacks say of a component, with as much computed as `processing` says.
+    pub(super) fn processed(
+        &self,
+        request: &StackRequest<'_>,
+        processing: Processing,
+    ) -> Result<Option<StackLayer>, StackRefusal> {
         if request.deployment.stacks.is_empty() {
             return Ok(None);
         }
@@ -108,7 +114,7 @@ impl StackLayers for ImportedStacks {
             read: Mutex::default(),
             lacking: Mutex::default(),
         };
-        let described = self.component(request, &functions).map_err(|error| {
+        let described = self.component(request, &functions, processing).map_err(|error| {
             let message = crate::cli::error::chain(&error);
             match functions.lacking.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 Some(Lacking::Outputs(component)) => StackRefusal::OutputsNeeded(component),
@@ -121,6 +127,12 @@ impl StackLayers for ImportedStacks {
         })?;
         let from_environment = functions.read.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Some(StackLayer { from_environment, ..self.layer_of(request, described) }))
+    }
+}
+
+impl StackLayers for ImportedStacks {
+    fn layer(&self, request: &StackRequest<'_>) -> Result<Option<StackLayer>, StackRefusal> {
+        self.processed(request, Processing::STRICT)
     }
 }
 

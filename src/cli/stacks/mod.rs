@@ -1,6 +1,7 @@
 //! Stacks as commands use them: where their files are, the settings that they follow, and what a deployment's imports
 //! say of its components.
 
+mod by_reference;
 mod files;
 mod layers;
 mod world;
@@ -15,6 +16,7 @@ use crate::stacks::{
 
 use super::error::{CommandError, chain, exit};
 
+pub use by_reference::StacksByReference;
 pub use files::CommitFiles;
 pub use layers::ImportedStacks;
 pub use world::{World, environment_of};
