@@ -1,4 +1,5 @@
-//! The digest of a rollout, version 1: what each component is given, and nothing of where it was asked from.
+//! The digest of a rollout, version 1: what each component is given, and nothing of where it was
+//! asked from.
 //!
 //! `docs/digest.md` is the contract; `tests/vectors/digest-v1.json` holds vectors of it.
 
@@ -31,10 +32,12 @@ const LARGEST_EXACT: u64 = (1 << 53) - 1;
 /// The key of a whole number that a double cannot hold.
 const NUMBER: &str = "$number";
 
-/// The artifact of an image that is not built yet. A plan with one cannot be approved or run by its digest.
+/// The artifact of an image that is not built yet. A plan with one cannot be approved or run by its
+/// digest.
 pub const UNBUILT: &str = "unbuilt";
 
-/// The artifact of an image that is never pushed (`nixpack.publish: false`): no registry has a digest of it.
+/// The artifact of an image that is never pushed (`nixpack.publish: false`): no registry has a
+/// digest of it.
 pub const UNPUBLISHED: &str = "unpublished";
 
 /// A digest of this version: `v1:sha256:` and 64 hexadecimal digits in lower case.
@@ -56,8 +59,8 @@ pub enum DigestError {
     NotADigest,
 }
 
-/// The digest that `--digest` insists on. An empty one is an error, never "none": a script whose plan has
-/// failed must not run without the check.
+/// The digest that `--digest` insists on. An empty one is an error, never "none": a script whose
+/// plan has failed must not run without the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedDigest(Digest);
 
@@ -70,7 +73,8 @@ pub struct DigestInput {
     pub kind: ComponentKind,
     pub action: DigestAction,
     pub commit: CommitId,
-    /// Images by the component that builds them: `registry/name@sha256:…`, [`UNBUILT`] or [`UNPUBLISHED`].
+    /// Images by the component that builds them: `registry/name@sha256:…`, [`UNBUILT`] or
+    /// [`UNPUBLISHED`].
     pub artifacts: BTreeMap<String, String>,
     /// What the commit does not hold itself, by path: `sha256:…` of lock files.
     pub sources: BTreeMap<String, String>,
@@ -150,7 +154,8 @@ pub(super) fn canonical_json(value: &Value) -> String {
 }
 
 /// A value that keeps its meaning where all numbers are doubles: whole numbers beyond 2^53 − 1 as
-/// `{"$number": "<digits>"}`. A key that begins with `$` gets a second one, so that no two values become one.
+/// `{"$number": "<digits>"}`. A key that begins with `$` gets a second one, so that no two values
+/// become one.
 fn exact(value: &Value) -> Value {
     match value {
         Value::Number(number) => {

@@ -16,8 +16,8 @@ const PURPOSE: &str = "atmos context override v1";
 
 /// The overrides of a rollout: dotted key → text, in the order of the command line.
 ///
-/// Of keys that set the same value the last counts: `a=1` after `a.b=2` leaves nothing of `a.b`, and the other
-/// way round. So the order of what is left means nothing.
+/// Of keys that set the same value the last counts: `a=1` after `a.b=2` leaves nothing of `a.b`,
+/// and the other way round. So the order of what is left means nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ContextOverrides(IndexMap<String, String>);
 
@@ -69,10 +69,11 @@ impl ContextOverrides {
 
     /// The overrides as values, dotted keys nested: `image.tag=1.2` is `{image: {tag: "1.2"}}`.
     ///
-    /// `declared` are the values that are overridden, the nearest first: the target's context, then the component's
-    /// variables. A text stays a text where a text is overridden. Elsewhere it is a number or a truth value if it is
-    /// written as JSON writes that very value, and a text if not: `512` is a number; `0787849`, `1.10` and `1e3`,
-    /// which would come out as something else, are texts.
+    /// `declared` are the values that are overridden, the nearest first: the target's context, then
+    /// the component's variables. A text stays a text where a text is overridden. Elsewhere it is a
+    /// number or a truth value if it is written as JSON writes that very value, and a text if not:
+    /// `512` is a number; `0787849`, `1.10` and `1e3`, which would come out as something else, are
+    /// texts.
     #[must_use]
     pub fn values(&self, declared: &[&Values]) -> Values {
         let mut values = Values::new();
@@ -89,12 +90,14 @@ impl ContextOverrides {
         values
     }
 
-    /// What record and digest hold: each text as it was typed, a sensitive one as `sha256:<digits>`.
+    /// What record and digest hold: each text as it was typed, a sensitive one as
+    /// `sha256:<digits>`.
     ///
-    /// The hash is salted with deployment, target, component, commit and key, and with nothing else: a plan and the
-    /// gated run of it, in two jobs that share no secret, must come to the same digest. It keeps a value from
-    /// standing in the ledger, and equal values of two keys, components or commits from being seen to be equal. It
-    /// does not keep anyone from trying values: a short one can be guessed.
+    /// The hash is salted with deployment, target, component, commit and key, and with nothing
+    /// else: a plan and the gated run of it, in two jobs that share no secret, must come to the
+    /// same digest. It keeps a value from standing in the ledger, and equal values of two keys,
+    /// components or commits from being seen to be equal. It does not keep anyone from trying
+    /// values: a short one can be guessed.
     #[must_use]
     pub fn recorded(
         &self,
@@ -174,8 +177,8 @@ fn typed(text: &str, overridden: Option<&Value>) -> Value {
     if keeps { value } else { text.into() }
 }
 
-/// Whether the value is printed as it was typed. With an exponent it is not, as others print it: `1e300` is `1e+300` to
-/// Terraform.
+/// Whether the value is printed as it was typed. With an exponent it is not, as others print it:
+/// `1e300` is `1e+300` to Terraform.
 fn is_written_so(text: &str, value: &Value) -> bool {
     let has_exponent = value.is_number() && text.contains(['e', 'E']);
     let written = value.to_string();
@@ -334,7 +337,8 @@ mod tests {
         assert!(all.values().all(|text| text.starts_with("sha256:")));
         let redacted = recorded_with("api", &SensitiveVariables::none());
         assert_eq!((redacted["db.password"].as_str(), &redacted["token"]), ("s3", &api["token"]));
-        // Pinned: with another hash, no record would agree with the digest of an earlier version's plan.
+        // Pinned: with another hash, no record would agree with the digest of an earlier version's
+        // plan.
         let line = format!(
             r#"["atmos context override v1","api","dev","api","{}","token","s3"]"#,
             "a1".to_owned() + &"0".repeat(38)

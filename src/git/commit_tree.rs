@@ -46,7 +46,7 @@ impl<'r> CommitTree<'r> {
         self.fetching(path, || self.objects.list_directory(self.commit, path))
     }
 
-    /// Reads once more what libgit2 does not find, once git has read it: git fetches what a partial clone lacks.
+    /// Retries a failed read after git has read the object, which fetches what a partial clone lacks.
     fn fetching<T>(&self, path: &str, read: impl Fn() -> Result<T, ObjectError>) -> Result<T, ObjectError> {
         let missing = match read() {
             Err(missing @ ObjectError::Git(_)) => missing,

@@ -12,12 +12,13 @@ const AS_WRITTEN: Processing = Processing { templates: false, functions: false, 
 /// What stands for the repository's folder.
 const REPOSITORY_ROOT: &str = "!repo-root";
 
-/// The stacks of one tree of files, in which everything stays as it is written that comes from the environment, the
-/// run, the clock or another system.
+/// The stacks of one tree of files, in which everything stays as it is written that comes from the
+/// environment, the run, the clock or another system.
 ///
-/// `!env`, `!repo-root`, outputs and `{{ env }}` stand for themselves, and what is made of them is made of these texts. Where
-/// that is no use (`{{ env "PORT" | int }}`), or a function is not supported (`!exec`, `!store`, random texts, the clock),
-/// the whole component is left as it is written: merged, but nothing of it computed.
+/// `!env`, `!repo-root`, outputs and `{{ env }}` stand for themselves, and what is made of them is
+/// made of these texts. Where that is no use (`{{ env "PORT" | int }}`), or a function is not
+/// supported (`!exec`, `!store`, random texts, the clock), the whole component is left as it is
+/// written: merged, but nothing of it computed.
 pub struct StacksByReference(ImportedStacks);
 
 impl StacksByReference {

@@ -17,8 +17,8 @@ pub fn is_module_file(name: &str) -> bool {
     !is_left_behind && endings.iter().any(|ending| name.ends_with(ending))
 }
 
-/// The variables that a file of a module declares with `sensitive = true`. `None` where the file cannot be read as
-/// Terraform would. `name` is the file's name, which tells its syntax.
+/// The variables that a file of a module declares with `sensitive = true`. `None` where the file
+/// cannot be read as Terraform would. `name` is the file's name, which tells its syntax.
 #[must_use]
 pub fn sensitive_variables(name: &str, text: &str) -> Option<BTreeSet<String>> {
     if name.ends_with(".json") { from_json(text) } else { from_hcl(text) }
@@ -33,7 +33,8 @@ fn from_hcl(text: &str) -> Option<BTreeSet<String>> {
     Some(sensitive.filter_map(|block| Some(block.labels.first()?.as_str().to_owned())).collect())
 }
 
-/// Terraform takes a truth value, or one in a text. Anything else is its error, and counts as sensitive here.
+/// Terraform takes a truth value, or one in a text. Anything else is its error, and counts as
+/// sensitive here.
 fn may_be_true(value: &Expression) -> bool {
     match value {
         Expression::Bool(sensitive) => *sensitive.value(),
@@ -42,7 +43,8 @@ fn may_be_true(value: &Expression) -> bool {
     }
 }
 
-/// JSON syntax: `{"variable": {"name": {"sensitive": true}}}`, with a list of objects wherever there is an object.
+/// JSON syntax: `{"variable": {"name": {"sensitive": true}}}`, with a list of objects wherever
+/// there is an object.
 fn from_json(text: &str) -> Option<BTreeSet<String>> {
     let document: Value = serde_json::from_str(text).ok()?;
     let variables = objects(&document).filter_map(|root| root.get("variable")).flat_map(objects).flatten();

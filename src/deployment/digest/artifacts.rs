@@ -12,12 +12,12 @@ use super::{UNBUILT, UNPUBLISHED};
 /// What templates name images by.
 const IMAGES: &str = "nixpack";
 
-/// The images that a component can use, each by the component that builds it: `registry/name@sha256:…`, [`UNBUILT`] or
-/// [`UNPUBLISHED`].
+/// The images that a component can use, each by the component that builds it:
+/// `registry/name@sha256:…`, [`UNBUILT`] or [`UNPUBLISHED`].
 ///
-/// These are its own for a component that builds one; for any other those that are bound to it, and those that a template in
-/// `values` names. A command finds every image in its environment: those that are known count too. Which components are
-/// rolled out together with it makes no difference.
+/// These are its own for a component that builds one; for any other those that are bound to it, and
+/// those that a template in `values` names. A command finds every image in its environment: those
+/// that are known count too. Which components are rolled out together with it makes no difference.
 #[must_use]
 pub fn artifacts(
     deployment: &Deployment,
@@ -71,7 +71,7 @@ enum Named<'t> {
     Any,
 }
 
-/// The images that a text names as a template: `{{ nixpack.api.image }}`, `{{ nixpack.[ecs/api].digest }}`.
+/// The images that a template names: `{{ nixpack.api.image }}`, `{{ nixpack.[ecs/api].digest }}`.
 fn named_images(text: &str) -> Vec<Named<'_>> {
     if !text.contains("{{") {
         return Vec::new();
@@ -111,7 +111,8 @@ mod tests {
     use super::super::super::fixtures::deployment;
     use super::*;
 
-    /// `api`, `worker` and `tool` are built, the last not published; `consumer` uses what is bound to it.
+    /// `api`, `worker` and `tool` are built, the last not published; `consumer` uses what is bound
+    /// to it.
     fn example(kind: ComponentKind, consumer: &str) -> Deployment {
         let mut deployment = deployment(&["api", "worker", "tool", "consumer"], &[]);
         deployment.components[2].settings.nixpack = Some(NixpackSettings {

@@ -11,7 +11,8 @@ use super::super::definition::{
 use super::super::health::HealthCheck;
 use super::super::stack_layer::{Deployable, StackLayer};
 
-/// The configuration of a component on a target, everything that its surroundings decide by reference.
+/// The configuration of a component on a target, everything that its surroundings decide by
+/// reference.
 #[derive(Debug, Clone, Copy)]
 pub struct Configuration<'a> {
     pub component: &'a Component,
@@ -26,8 +27,8 @@ pub struct Configuration<'a> {
 }
 
 impl Configuration<'_> {
-    /// The configuration as JSON. What has no value is absent, so that a setting of a later version changes no digest
-    /// of a component that does not use it.
+    /// The configuration as JSON. What has no value is absent, so that a setting of a later version
+    /// changes no digest of a component that does not use it.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut json = Object::default();

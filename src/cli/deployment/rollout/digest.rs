@@ -51,8 +51,8 @@ pub(super) struct DigestBasis<'a> {
 pub(super) struct Digests {
     pub(super) components: BTreeMap<ComponentName, ComponentDigest>,
     pub(super) plan: Digest,
-    /// The components whose images are still to be built. Where there is one, the plan can be neither approved nor run
-    /// by its digest.
+    /// The components whose images are still to be built. Where there is one, the plan can be
+    /// neither approved nor run by its digest.
     pub(super) unbuilt: Vec<ComponentName>,
     /// The terraform components whose providers no lock file fixes.
     pub(super) without_lock_file: Vec<ComponentName>,
@@ -70,7 +70,8 @@ pub(super) struct ComponentDigest {
 }
 
 impl DigestBasis<'_> {
-    /// Computes the digests. Nothing of the environment, the checkout, the clock or another system goes into them.
+    /// Computes the digests. Nothing of the environment, the checkout, the clock or another system
+    /// goes into them.
     pub(super) fn digests(&self) -> Result<Digests, CommandError> {
         let stacks = self.stacks()?;
         let mut digests = BTreeMap::new();
@@ -182,8 +183,8 @@ impl Subject<'_> {
         })
     }
 
-    /// The component with everything that its surroundings decide left as it is written, and without overrides and images,
-    /// which the digest has apart.
+    /// The component with everything that its surroundings decide left as it is written, and
+    /// without overrides and images, which the digest has apart.
     fn resolved(&self, stacks: &dyn StackLayers) -> Result<Resolved, CommandError> {
         let resolution = Resolution {
             deployment: self.deployment,
@@ -239,8 +240,9 @@ impl Subject<'_> {
     }
 }
 
-/// The lock files of a component with the digests of their contents: `.terraform.lock.hcl` in the folder of a terraform
-/// component; `helmfile.lock` and those of charts in and below that of a helmfile component.
+/// The lock files of a component with the digests of their contents: `.terraform.lock.hcl` in the
+/// folder of a terraform component; `helmfile.lock` and those of charts in and below that of a
+/// helmfile component.
 fn lock_files(
     files: &CommitTree<'_>,
     folder: &str,

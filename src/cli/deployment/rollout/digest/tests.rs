@@ -332,7 +332,8 @@ fn sensitive_overrides_are_kept_as_hashes() {
     assert_eq!(changed(&digests, &other), ALL);
 }
 
-/// The digest's inputs of one commit are compared with those of another, so that the commit itself is left out.
+/// The digest's inputs of one commit are compared with those of another, so that the commit itself
+/// is left out.
 fn configuration_changes(change: impl Fn(&Fixture)) -> Vec<String> {
     let configurations = |fixture: &Fixture| {
         let asked = fixture.asked();
