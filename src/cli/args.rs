@@ -174,6 +174,14 @@ impl std::str::FromStr for KeyValue {
     }
 }
 
+/// A text that says something. A variable that is not set must not pass for one.
+pub fn not_blank(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty; is a variable not set?".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// A moment as people write one: a date, or an RFC 3339 time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {

@@ -254,7 +254,7 @@ impl Context {
     }
 
     /// The working directory, relative to the checkout.
-    fn start(&self, repository: &Repository) -> String {
+    pub(super) fn start(&self, repository: &Repository) -> String {
         let directory = self.directory.canonicalize().unwrap_or_else(|_| self.directory.clone());
         repository
             .work_tree()
@@ -323,6 +323,11 @@ impl Context {
         scope: &Scope,
     ) -> Result<Snapshot, CommandError> {
         self.snapshot_as_of(ledger, scope, &ledger.refresh_with_observations(scope))
+    }
+
+    /// Likewise, with what was observed of what runs, and the rules of the default branch.
+    pub fn snapshot_with_rules(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
+        self.snapshot_as_of(ledger, scope, &ledger.refresh_with_rules(scope))
     }
 
     fn snapshot_as_of(

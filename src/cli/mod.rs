@@ -13,9 +13,11 @@ mod platform;
 #[cfg(test)]
 mod reference;
 mod revision;
+mod rules;
 mod runtime;
 mod secrets;
 mod stacks;
+mod standing;
 mod usage;
 
 use std::ffi::OsString;

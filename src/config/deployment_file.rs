@@ -376,7 +376,7 @@ pub struct TargetSection {
     pub labels: Option<IndexMap<String, String>>,
     /// Variables of every component in this target. They override the components' own.
     pub context: Option<Values>,
-    /// Where this target may be promoted from. Absent: an entry point, which accepts any commit.
+    /// The rules for rollouts to this target. Absent: an entry point without any rule.
     pub promotion: Option<PromotionSection>,
     /// What this target changes about single components.
     pub components: Option<IndexMap<String, Option<OverrideSection>>>,
@@ -386,7 +386,8 @@ pub struct TargetSection {
     pub shorthand: Values,
 }
 
-/// Where a target may be promoted from, and who must agree.
+/// Where a target may be promoted from, and who must agree. Without `from` and `allowed_from` it is an entry point, which
+/// accepts any commit.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename = "Promotion")]
 pub struct PromotionSection {
@@ -399,6 +400,14 @@ pub struct PromotionSection {
     pub requires_approval: Option<bool>,
     /// Who is asked for the approval. Default: `ci`.
     pub approval_method: Option<ApprovalMethod>,
+    /// How long an approval counts. Default: 24h.
+    #[schemars(example = "8h")]
+    pub approval_expires: Option<String>,
+    /// Whether only an approval of a plan that was seen counts, by its digest. Default: false.
+    pub require_digest: Option<bool>,
+    /// Whether pushes, schedules and re-runs wait for a person after a rollback. Default: promotions do; direct rollouts
+    /// do where `from` or `allowed_from` is set.
+    pub hold: Option<bool>,
 }
 
 /// What a target changes about a component.

@@ -1,22 +1,31 @@
-//! Approvals: who agreed to exactly what.
+//! Approvals: who agreed to exactly what, and for how long that counts.
+//!
+//! An approval is a line of JSON in the note of the approved commits (`target-promotion.md`, "Approval recorded as Git
+//! note"). It covers components by their digests, each on top of what ran when it was given: once the target has moved
+//! on, it is used up. That needs no clock; only the expiry does.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::str::FromStr;
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde_json::Value;
 
-use super::commit::CommitId;
+use super::commit::{CommitId, ObjectId};
+use super::digest::{Digest, canonical_json, content_digest};
 use super::names::{ComponentName, DeploymentName, TargetName};
+use super::state::TargetState;
 
-/// An approval as it is noted on the approved commits (`target-promotion.md`, "Approval recorded as Git note").
+/// An approval as it is noted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
     pub approved_by: String,
     pub approved_at: Timestamp,
+    /// What the approver is to the approval service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver_role: Option<String>,
     /// How it was given: `manual`, `ci`, `pro`.
+    #[serde(default)]
     pub method: String,
     pub deployment: DeploymentName,
     pub target: TargetName,
@@ -24,94 +33,418 @@ pub struct Approval {
     pub promoted_from: Option<TargetName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The digest of what was approved: see [`digest`].
-    pub digest: String,
+    /// The digest of the plan that was approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// What it covers. Lines of other writers cover nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Covered>,
+    /// Whether the plan was seen when it was approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<ApprovalOf>,
+    /// From then on it counts no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// The run that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+}
+
+/// One component that an approval covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Covered {
+    pub component: ComponentName,
+    pub commit: CommitId,
+    pub digest: Digest,
+    /// The record of what ran when it was given; absent where nothing did. The approval counts while that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<ObjectId>,
+}
+
+/// What the approver had before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ApprovalOf {
+    /// The plan that ran, by its digest.
+    Seen,
+    /// A run, whose plan nobody need have looked at.
+    Unseen,
+}
+
+impl ApprovalOf {
+    /// The word in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Seen => "seen",
+            Self::Unseen => "unseen",
+        }
+    }
+}
+
+/// A revocation, a line in the same notes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// The approval, by [`Approval::id`].
+    pub revokes: String,
+    pub revoked_by: String,
+    pub revoked_at: Timestamp,
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A line of the approvals' notes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApprovalLine {
+    Approval { id: String, approval: Box<Approval> },
+    Revocation(Revocation),
+}
+
+impl ApprovalLine {
+    /// Reads a line; `None` where it is neither, as people may note anything with plain git.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(line).ok()?;
+        if value.get("revokes").is_some() {
+            return serde_json::from_value(value).ok().map(Self::Revocation);
+        }
+        let id = id_of(&value);
+        let approval = serde_json::from_value(value).ok()?;
+        Some(Self::Approval { id, approval: Box::new(approval) })
+    }
+}
+
+/// The identity of a line: the SHA-256 of it as RFC 8785 writes it, without a signature.
+fn id_of(line: &Value) -> String {
+    let mut unsigned = line.clone();
+    if let Some(fields) = unsigned.as_object_mut() {
+        fields.remove("signature");
+    }
+    content_digest(canonical_json(&unsigned).as_bytes())
 }
 
 impl Approval {
+    /// What records name the approval by.
+    #[must_use]
+    pub fn id(&self) -> String {
+        // A struct of strings and times always serialises.
+        id_of(&serde_json::to_value(self).unwrap_or_default())
+    }
+
     /// The approval as one line of JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // A struct of strings and times always serialises.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    fn covers(&self, wanted: &Covered) -> bool {
+        self.components.iter().any(|covered| covered == wanted)
+    }
+}
+
+impl Revocation {
+    /// The revocation as one line of JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// The digest of exactly what is rolled out: the deployment, the target, and each component at its commit. An approval
-/// holds for nothing else.
-#[must_use]
-pub fn digest(
-    deployment: &DeploymentName,
-    target: &TargetName,
-    components: &BTreeMap<ComponentName, CommitId>,
-) -> String {
-    let mut hasher = Sha256::new();
-    let mut line = |text: &str| {
-        hasher.update(text.as_bytes());
-        // No name holds a line end, so that no two plans are written alike.
-        hasher.update(b"\n");
-    };
-    line(deployment.as_str());
-    line(target.as_str());
-    for (component, commit) in components {
-        line(component.as_str());
-        line(commit.as_str());
-    }
-    hasher.finalize().iter().fold("sha256:".to_owned(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Not a digest as [`digest`] writes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected sha256: and 64 hexadecimal digits in lower case, as a plan shows it")]
-pub struct DigestError;
-
-/// The digest of what somebody insists on.
+/// How an approval stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExpectedDigest(String);
+pub enum Standing {
+    /// It counts for these components, and no more for those that have moved on since.
+    Valid {
+        left: Vec<ComponentName>,
+        used: Vec<ComponentName>,
+    },
+    /// What it covers has moved on since: it was used, or overtaken.
+    Used,
+    Expired {
+        at: Timestamp,
+    },
+    Revoked {
+        by: String,
+        at: Timestamp,
+        reason: Option<String>,
+    },
+    /// It covers nothing: another version or another program wrote it.
+    CoversNothing,
+}
 
-impl ExpectedDigest {
-    /// The digest as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Valid { used, .. } if used.is_empty() => "valid",
+            Self::Valid { .. } => "partly used",
+            Self::Used => "used",
+            Self::Expired { .. } => "expired",
+            Self::Revoked { .. } => "revoked",
+            Self::CoversNothing => "covers nothing",
+        })
     }
 }
 
-impl FromStr for ExpectedDigest {
-    type Err = DigestError;
+/// The approvals of one target of a deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Approvals {
+    /// By identity, each once however many commits it is noted on.
+    approvals: BTreeMap<String, Approval>,
+    revocations: BTreeMap<String, Revocation>,
+}
 
-    fn from_str(text: &str) -> Result<Self, DigestError> {
-        let digits = text.strip_prefix("sha256:").ok_or(DigestError)?;
-        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        let is_digest = digits.len() == 64 && digits.bytes().all(is_digit);
-        is_digest.then(|| Self(text.to_owned())).ok_or(DigestError)
+impl Approvals {
+    /// Those for a target among the lines of a deployment's notes.
+    pub fn of_target<'l>(
+        lines: impl IntoIterator<Item = &'l str>,
+        deployment: &DeploymentName,
+        target: &TargetName,
+    ) -> Self {
+        let mut all = Self::default();
+        for line in lines.into_iter().filter_map(ApprovalLine::parse) {
+            match line {
+                ApprovalLine::Approval { id, approval } => {
+                    if approval.deployment == *deployment && approval.target == *target {
+                        all.approvals.insert(id, *approval);
+                    }
+                }
+                ApprovalLine::Revocation(revocation) => {
+                    if revocation.deployment == *deployment && revocation.target == *target {
+                        all.revocations.insert(revocation.revokes.clone(), revocation);
+                    }
+                }
+            }
+        }
+        all
     }
+
+    /// The approvals with their identities, newest first.
+    #[must_use]
+    pub fn newest_first(&self) -> Vec<(&str, &Approval)> {
+        let mut all: Vec<_> = self.approvals.iter().map(|(id, approval)| (id.as_str(), approval)).collect();
+        all.sort_by(|(one_id, one), (other_id, other)| {
+            (other.approved_at, *other_id).cmp(&(one.approved_at, *one_id))
+        });
+        all
+    }
+
+    /// How an approval stands where this runs on its target.
+    #[must_use]
+    pub fn standing(
+        &self,
+        id: &str,
+        approval: &Approval,
+        state: Option<&TargetState>,
+        now: Timestamp,
+    ) -> Standing {
+        if let Some(Revocation { revoked_by, revoked_at, reason, .. }) = self.revocations.get(id) {
+            return Standing::Revoked { by: revoked_by.clone(), at: *revoked_at, reason: reason.clone() };
+        }
+        if approval.components.is_empty() {
+            return Standing::CoversNothing;
+        }
+        let runs = |component: &ComponentName| {
+            let running = state.and_then(|state| state.components.get(component)?.running.as_ref());
+            running.map(|running| running.object.clone())
+        };
+        let (left, used): (Vec<_>, Vec<_>) =
+            approval.components.iter().partition(|covered| covered.replaces == runs(&covered.component));
+        let names = |covered: Vec<&Covered>| covered.iter().map(|one| one.component.clone()).collect();
+        if left.is_empty() {
+            return Standing::Used;
+        }
+        match approval.expires_at.filter(|expiry| *expiry <= now) {
+            Some(at) => Standing::Expired { at },
+            None => Standing::Valid { left: names(left), used: names(used) },
+        }
+    }
+
+    /// The approval that covers all that is wanted, which says what runs now, by one of these methods.
+    #[must_use]
+    pub fn covering(&self, wanted: &[Covered], method: &str, need: Need) -> Option<(&str, &Approval)> {
+        self.newest_first().into_iter().find(|(id, approval)| {
+            approval.method == method
+                && approval.expires_at.is_none_or(|expiry| expiry > need.now)
+                && !self.revocations.contains_key(*id)
+                && (!need.seen || approval.of == Some(ApprovalOf::Seen))
+                && wanted.iter().all(|wanted| approval.covers(wanted))
+        })
+    }
+}
+
+/// What an approval has to be, besides covering what is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Need {
+    pub now: Timestamp,
+    /// Given to a plan that was seen (`require_digest`).
+    pub seen: bool,
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::fixtures::{commit, component_name, running, time};
     use super::*;
 
-    #[test]
-    fn the_digest_is_of_the_components_and_their_commits() {
-        let (deployment, target) = ("api".parse().unwrap(), "prod".parse().unwrap());
-        let commit = |digit: &str| digit.repeat(40).parse::<CommitId>().unwrap();
-        let of = |pairs: &[(&str, &str)]| {
-            let components =
-                pairs.iter().map(|(name, digit)| (name.parse().unwrap(), commit(digit))).collect();
-            digest(&deployment, &target, &components)
-        };
-        assert_eq!(of(&[("a", "1"), ("b", "2")]), of(&[("b", "2"), ("a", "1")]));
-        assert_ne!(of(&[("a", "1"), ("b", "2")]), of(&[("a", "2"), ("b", "1")]));
-        assert_ne!(of(&[("a", "1")]), of(&[("a", "1"), ("b", "2")]));
-        let written = of(&[("a", "1")]);
-        assert_eq!(written.parse::<ExpectedDigest>().unwrap().as_str(), written);
-        for wrong in ["", "sha256:", "sha256:abc", &written.to_uppercase(), &written[7..]] {
-            assert!(wrong.parse::<ExpectedDigest>().is_err(), "{wrong}");
+    const NOW: &str = "2025-01-22T14:00:00Z";
+
+    fn digest(digit: &str) -> Digest {
+        format!("v1:sha256:{}", digit.repeat(64)).parse().unwrap()
+    }
+
+    fn covered(name: &str, digit: &str, replaces: Option<&str>) -> Covered {
+        Covered {
+            component: component_name(name),
+            commit: commit("abc123d"),
+            digest: digest(digit),
+            replaces: replaces.map(|object| commit(object).0),
         }
+    }
+
+    fn approval(components: Vec<Covered>) -> Approval {
+        Approval {
+            approved_by: "alice@example.com".to_owned(),
+            approved_at: time("2025-01-22T12:00:00Z"),
+            approver_role: None,
+            method: "manual".to_owned(),
+            deployment: "payment-service".parse().unwrap(),
+            target: "prod".parse().unwrap(),
+            promoted_from: None,
+            reason: Some("looked at it".to_owned()),
+            digest: Some(digest("f").to_string()),
+            components,
+            of: Some(ApprovalOf::Seen),
+            expires_at: Some(time("2025-01-23T12:00:00Z")),
+            run_id: None,
+        }
+    }
+
+    fn approvals(lines: &[String]) -> Approvals {
+        let lines = lines.iter().map(String::as_str);
+        Approvals::of_target(lines, &"payment-service".parse().unwrap(), &"prod".parse().unwrap())
+    }
+
+    /// A target where `api` runs by this record.
+    fn target(object: &str) -> TargetState {
+        let mut api = running("prod", "api", "abc123d", "2025-01-22T11:00:00Z");
+        Arc::make_mut(api.running.as_mut().unwrap()).object = commit(object).0;
+        TargetState { components: [(component_name("api"), api)].into(), locks: Vec::new() }
+    }
+
+    fn covers(given: &Approval, wanted: &[Covered], need: Need) -> bool {
+        approvals(&[given.to_json()]).covering(wanted, "manual", need).is_some()
+    }
+
+    fn now() -> Need {
+        Need { now: time(NOW), seen: false }
+    }
+
+    #[test]
+    fn it_covers_its_digests_on_top_of_what_ran_and_any_part_of_them() {
+        let given = approval(vec![covered("api", "1", Some("0a")), covered("worker", "2", None)]);
+        for (wanted, is_covered) in [
+            (vec![covered("api", "1", Some("0a"))], true),
+            (vec![covered("worker", "2", None)], true),
+            (vec![covered("api", "1", Some("0a")), covered("worker", "2", None)], true),
+            (vec![covered("api", "2", Some("0a"))], false),
+            (vec![covered("worker", "1", None)], false),
+            (vec![covered("api", "1", Some("0b"))], false),
+            (vec![covered("api", "1", None)], false),
+            (vec![covered("worker", "2", Some("0a"))], false),
+            (vec![covered("api", "1", Some("0a")), covered("database", "3", None)], false),
+        ] {
+            assert_eq!(covers(&given, &wanted, now()), is_covered, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn it_counts_until_it_expires_or_is_revoked_and_by_its_method() {
+        let wanted = [covered("api", "1", None)];
+        let given = approval(wanted.to_vec());
+        assert!(covers(&given, &wanted, Need { now: time("2025-01-23T11:59:59Z"), seen: true }));
+        assert!(!covers(&given, &wanted, Need { now: time("2025-01-23T12:00:00Z"), seen: false }));
+        let unseen = Approval { of: Some(ApprovalOf::Unseen), ..given.clone() };
+        assert!(covers(&unseen, &wanted, now()));
+        assert!(!covers(&unseen, &wanted, Need { seen: true, ..now() }));
+        assert!(approvals(&[given.to_json()]).covering(&wanted, "ci", now()).is_none());
+        let revoked = Revocation {
+            revokes: given.id(),
+            revoked_by: "bob@example.com".to_owned(),
+            revoked_at: time("2025-01-22T13:00:00Z"),
+            deployment: given.deployment.clone(),
+            target: given.target.clone(),
+            reason: None,
+        };
+        assert!(
+            approvals(&[given.to_json(), revoked.to_json()]).covering(&wanted, "manual", now()).is_none()
+        );
+        let elsewhere = Revocation { target: "dev".parse().unwrap(), ..revoked };
+        assert!(
+            approvals(&[given.to_json(), elsewhere.to_json()]).covering(&wanted, "manual", now()).is_some()
+        );
+    }
+
+    #[test]
+    fn it_is_of_one_target_and_one_deployment() {
+        let wanted = [covered("api", "1", None)];
+        for other in [
+            Approval { target: "dev".parse().unwrap(), ..approval(wanted.to_vec()) },
+            Approval { deployment: "other".parse().unwrap(), ..approval(wanted.to_vec()) },
+        ] {
+            assert!(!covers(&other, &wanted, now()));
+        }
+    }
+
+    #[test]
+    fn it_is_used_once_the_target_has_moved_on() {
+        let given = approval(vec![covered("api", "1", Some("0a")), covered("worker", "2", None)]);
+        let all = approvals(&[given.to_json()]);
+        let standing = |object, at| all.standing(&given.id(), &given, Some(&target(object)), time(at));
+        let both = vec![component_name("api"), component_name("worker")];
+        assert_eq!(standing("0a", NOW), Standing::Valid { left: both, used: Vec::new() });
+        let partly =
+            Standing::Valid { left: vec![component_name("worker")], used: vec![component_name("api")] };
+        assert_eq!(standing("0b", NOW), partly);
+        let at = time("2025-01-23T12:00:00Z");
+        assert_eq!(standing("0a", "2025-01-24T12:00:00Z"), Standing::Expired { at });
+        let only = approval(vec![covered("api", "1", Some("0a"))]);
+        let all = approvals(&[only.to_json()]);
+        assert_eq!(all.standing(&only.id(), &only, Some(&target("0b")), time(NOW)), Standing::Used);
+    }
+
+    #[test]
+    fn the_identity_is_that_of_the_line_however_it_is_written() {
+        let given = approval(vec![covered("api", "1", None)]);
+        let value: Value = serde_json::from_str(&given.to_json()).unwrap();
+        let pretty = serde_json::to_string_pretty(&value).unwrap();
+        let mut signed = value;
+        signed["signature"] = "-----BEGIN SSH SIGNATURE-----".into();
+        for line in [given.to_json(), pretty, signed.to_string()] {
+            let Some(ApprovalLine::Approval { id, .. }) = ApprovalLine::parse(&line) else {
+                panic!("{line}")
+            };
+            assert_eq!(id, given.id());
+        }
+    }
+
+    #[test]
+    fn lines_of_others_are_read_and_cover_nothing() {
+        let example = r#"{"approved_by": "alice@example.com", "approved_at": "2025-01-22T12:30:00Z",
+            "approver_role": "ops-lead", "target": "prod", "deployment": "payment-service",
+            "promoted_from": "staging"}"#
+            .to_owned();
+        let former = r#"{"approved_by":"bob","approved_at":"2025-01-22T12:30:00Z","method":"manual",
+            "deployment":"payment-service","target":"prod","digest":"sha256:00"}"#
+            .to_owned();
+        let all = approvals(&[example, former, "{}".to_owned(), "looks good".to_owned()]);
+        let found = all.newest_first();
+        assert_eq!(found.len(), 2);
+        for (id, approval) in found {
+            assert_eq!(all.standing(id, approval, None, time(NOW)), Standing::CoversNothing);
+        }
+        assert!(all.covering(&[covered("api", "1", None)], "manual", now()).is_none());
     }
 }

@@ -98,10 +98,18 @@ pub fn of_target(
         let mut flat = Flat::new();
         add_labels(&mut flat, &target.labels);
         if let Some(rule) = &target.promotion {
-            flat.insert("promotion.from".to_owned(), json!(rule.sources));
+            if rule.is_guarded() {
+                flat.insert("promotion.from".to_owned(), json!(rule.sources));
+            }
             flat.insert("promotion.requires_approval".to_owned(), json!(rule.requires_approval));
             if rule.requires_approval {
                 flat.insert("promotion.approval_method".to_owned(), json!(rule.approval_method));
+                let hours = rule.approval_expires.as_secs_f64() / 3600.0;
+                flat.insert("promotion.approval_expires_hours".to_owned(), json!(hours));
+                flat.insert("promotion.require_digest".to_owned(), json!(rule.require_digest));
+            }
+            if let Some(hold) = rule.hold {
+                flat.insert("promotion.hold".to_owned(), json!(hold));
             }
         }
         Some(flat)
@@ -385,7 +393,12 @@ mod tests {
         );
         assert_eq!(
             told(&of_target(Some(&before), Some(&after), &prod)),
-            ["promotion.requires_approval changed", "promotion.approval_method removed"]
+            [
+                "promotion.requires_approval changed",
+                "promotion.approval_method removed",
+                "promotion.approval_expires_hours removed",
+                "promotion.require_digest removed"
+            ]
         );
         let worker = ComponentSides {
             component: &component_name("worker"),

@@ -147,7 +147,7 @@ pub struct Target {
     pub name: TargetName,
     pub labels: Labels,
     pub context: Values,
-    /// Absent: an entry point, which accepts any commit.
+    /// Absent: an entry point without any rule.
     pub promotion: Option<PromotionRule>,
     /// Per-component overrides.
     pub components: IndexMap<ComponentName, ComponentOverride>,
@@ -162,10 +162,41 @@ pub struct ComponentOverride {
 /// Where a target may be promoted from, and who must agree (`target-promotion.md`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromotionRule {
-    /// At least one; one for `from`, any number for `allowed_from`.
+    /// One for `from`, any number for `allowed_from`; empty for an entry point, which accepts any commit.
     pub sources: Vec<TargetName>,
     pub requires_approval: bool,
     pub approval_method: ApprovalMethod,
+    /// How long an approval counts.
+    pub approval_expires: Duration,
+    /// Only an approval of a plan that was seen counts: an approved digest, or `--digest`.
+    pub require_digest: bool,
+    /// Whether automatic rollouts wait for a person after a rollback. Absent: promotions do, and everything does
+    /// where `sources` are named.
+    pub hold: Option<bool>,
+}
+
+impl PromotionRule {
+    /// How long an approval counts where nothing else is said.
+    pub const APPROVAL_EXPIRES: Duration = Duration::from_hours(24);
+
+    /// Whether commits come here by promotion only.
+    #[must_use]
+    pub const fn is_guarded(&self) -> bool {
+        !self.sources.is_empty()
+    }
+}
+
+impl Default for PromotionRule {
+    fn default() -> Self {
+        Self {
+            sources: Vec::new(),
+            requires_approval: false,
+            approval_method: ApprovalMethod::default(),
+            approval_expires: Self::APPROVAL_EXPIRES,
+            require_digest: false,
+            hold: None,
+        }
+    }
 }
 
 /// Who is asked when a promotion requires an approval.
@@ -190,6 +221,12 @@ impl ApprovalMethod {
             Self::Manual => "manual",
             Self::Pro => "pro",
         }
+    }
+
+    /// The method of this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Ci, Self::Manual, Self::Pro].into_iter().find(|method| method.as_str() == text)
     }
 }
 

@@ -6,8 +6,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use super::definition::{
-    ApprovalMethod, Component, ComponentSettings, Deployment, DeploymentContext, Labels, PromotionRule,
-    Target, Values,
+    Component, ComponentSettings, Deployment, DeploymentContext, Labels, PromotionRule, Target, Values,
 };
 use super::health::{Health, HealthStatus};
 use super::lock::{HeldLock, Lock, LockScope};
@@ -42,7 +41,7 @@ pub(crate) fn deployment(components: &[&str], targets: &[(&str, &[&str])]) -> De
         promotion: (!sources.is_empty()).then(|| PromotionRule {
             sources: sources.iter().copied().map(target_name).collect(),
             requires_approval: name == "prod",
-            approval_method: ApprovalMethod::Ci,
+            ..PromotionRule::default()
         }),
         components: IndexMap::new(),
     };

@@ -17,12 +17,12 @@ pub struct PathRefusal {
     pub path: Option<Vec<TargetName>>,
 }
 
-/// Whether `to` may be promoted from `from`. Targets without a rule accept any source.
+/// Whether `to` may be promoted from `from`. Entry points accept any source.
 pub fn check_path(deployment: &Deployment, from: &TargetName, to: &TargetName) -> Result<(), PathRefusal> {
     let Some(rule) = deployment.targets.get(to).and_then(|target| target.promotion.as_ref()) else {
         return Ok(());
     };
-    if rule.sources.contains(from) {
+    if !rule.is_guarded() || rule.sources.contains(from) {
         return Ok(());
     }
     Err(PathRefusal {

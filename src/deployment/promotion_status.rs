@@ -1,6 +1,6 @@
 //! What can be promoted now: each edge of the promotion graph with its state and the reason for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -9,8 +9,10 @@ use super::commit::CommitId;
 use super::definition::{ApprovalMethod, Component, Deployment, Target};
 use super::lock::HeldLock;
 use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
+use super::promotable::{Exceptions, LeftOut, promotable};
 use super::promotion;
 use super::record::RecordStatus;
+use super::rules::RulesConflict;
 use super::state::{ComponentState, DeploymentState, TargetState};
 
 /// The promotion graph of a deployment and how its targets stand to each other.
@@ -63,6 +65,8 @@ pub struct PromotionEdge {
     pub blockers: Vec<Blocker>,
     /// What runs in `to` is a rollback, so that only a person promotes onto it.
     pub hold: bool,
+    /// Part of what runs in `from` would stay behind, which a promotion refuses unless it is asked to go on.
+    pub partial: bool,
     /// The components that have been deployed to `from`, in the order of the file.
     pub components: Vec<ComponentPromotion>,
 }
@@ -99,8 +103,10 @@ impl EdgeState {
 /// What is in the way of a promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blocker {
-    /// The newest record of a component in the source is not a success.
-    Unsuccessful { component: ComponentName, target: TargetName, status: RecordStatus },
+    /// A component would stay behind, and the promotion be partial.
+    LeftOut(LeftOut),
+    /// The default branch and the checkout have rules that cannot be obeyed together.
+    Rules(RulesConflict),
     /// The target is frozen.
     Frozen { target: TargetName, freeze: Freeze },
     /// A run is working on a component of the target.
@@ -110,9 +116,8 @@ pub enum Blocker {
 impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsuccessful { component, target, status } => {
-                write!(f, "the newest record of {component} in {target} is {status}")
-            }
+            Self::LeftOut(LeftOut { component, reason }) => write!(f, "{component} stays behind: {reason}"),
+            Self::Rules(conflict) => conflict.fmt(f),
             Self::Frozen { target, freeze } => {
                 write!(f, "{target} is frozen by {}", freeze.holder)?;
                 freeze.reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
@@ -151,31 +156,45 @@ pub enum ComponentEdgeState {
     Blocked,
 }
 
-/// How the targets of a deployment stand to each other.
-///
-/// `commits_behind` is how many commits each target lacks of its sources, for those that the caller
-/// counted. Locks that have expired at `now` are in nobody's way.
+/// What is known of the targets besides the ledger's state.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StandingFacts {
+    /// How many commits each target lacks of its sources, for those that the caller counted.
+    pub commits_behind: BTreeMap<TargetName, usize>,
+    /// The components whose hold was lifted, by target.
+    pub lifted: BTreeSet<(TargetName, ComponentName)>,
+    /// The components that their stacks disable, by target.
+    pub disabled: BTreeMap<TargetName, BTreeSet<ComponentName>>,
+    /// Commits that run somewhere and do not declare a target, by target.
+    pub undeclared: BTreeMap<TargetName, BTreeSet<CommitId>>,
+    /// The targets whose rules cannot be obeyed.
+    pub conflicts: BTreeMap<TargetName, RulesConflict>,
+}
+
+/// How the targets of a deployment, with the rules that hold, stand to each other. Locks that have expired at `now` are
+/// in the way of nothing.
 #[must_use]
 pub fn promotion_status(
     deployment: &Deployment,
     state: &DeploymentState,
-    commits_behind: &BTreeMap<TargetName, usize>,
+    facts: &StandingFacts,
     now: Timestamp,
 ) -> PromotionView {
     let empty = TargetState::default();
     let of = |target: &TargetName| state.targets.get(target).unwrap_or(&empty);
+    let edges = Edges { deployment, facts, now };
     PromotionView {
         deployment: deployment.name.clone(),
         targets: deployment
             .targets
             .values()
             .map(|target| {
-                let behind = commits_behind.get(&target.name).copied();
+                let behind = facts.commits_behind.get(&target.name).copied();
                 standing(deployment, target, of(&target.name), behind, now)
             })
             .collect(),
         edges: promotion::edges(&deployment.targets)
-            .map(|(from, to)| edge(deployment, (from, of(from)), (to, of(&to.name)), now))
+            .map(|(from, to)| edges.edge((from, of(from)), (to, of(&to.name))))
             .collect(),
     }
 }
@@ -207,55 +226,66 @@ fn standing(
     }
 }
 
-fn edge(
-    deployment: &Deployment,
-    (from, source): (&TargetName, &TargetState),
-    (to, target): (&Target, &TargetState),
+/// What edges are judged by.
+struct Edges<'a> {
+    deployment: &'a Deployment,
+    facts: &'a StandingFacts,
     now: Timestamp,
-) -> PromotionEdge {
-    let components: Vec<_> = deployment
-        .components
-        .iter()
-        .filter_map(|component| component_promotion(component, source, target))
-        .collect();
-    let mut blockers: Vec<_> = components
-        .iter()
-        .filter(|component| component.state == ComponentEdgeState::Blocked)
-        .filter_map(|component| {
-            Some(Blocker::Unsuccessful {
-                component: component.component.clone(),
-                target: from.clone(),
-                status: component.status?,
-            })
-        })
-        .collect();
-    if components.iter().any(|component| component.state == ComponentEdgeState::Ready) {
-        // Locks are in the way of something only where there is something to promote.
-        let freeze = active_freeze(target, now);
-        blockers.extend(freeze.map(|freeze| Blocker::Frozen { target: to.name.clone(), freeze }));
-        blockers.extend(components.iter().filter_map(|component| {
-            let held = target.lock(&component.component).filter(|held| !held.lock.expired(now))?;
-            Some(Blocker::Locked {
-                component: component.component.clone(),
-                target: to.name.clone(),
-                holder: held.lock.holder.clone(),
-            })
-        }));
+}
+
+impl Edges<'_> {
+    fn edge(
+        &self,
+        (from, source): (&TargetName, &TargetState),
+        (to, target): (&Target, &TargetState),
+    ) -> PromotionEdge {
+        let (no_names, no_commits) = (BTreeSet::new(), BTreeSet::new());
+        let exceptions = Exceptions {
+            disabled: self.facts.disabled.get(&to.name).unwrap_or(&no_names),
+            undeclared: self.facts.undeclared.get(&to.name).unwrap_or(&no_commits),
+        };
+        let all = &self.deployment.components;
+        let found = promotable(all, (from, Some(source)), (&to.name, Some(target)), exceptions);
+        let stays = |name: &ComponentName| found.left_out.iter().any(|left_out| left_out.component == *name);
+        let components: Vec<_> = all
+            .iter()
+            .filter_map(|component| component_promotion(component, source, target, stays(&component.name)))
+            .collect();
+        let partial = found.is_partial();
+        let left_out = found.left_out.into_iter().filter(|left_out| left_out.reason.makes_partial());
+        let mut blockers: Vec<_> = left_out.map(Blocker::LeftOut).collect();
+        blockers.extend(self.facts.conflicts.get(&to.name).cloned().map(Blocker::Rules));
+        if components.iter().any(|component| component.state == ComponentEdgeState::Ready) {
+            // Locks are in the way of something only where there is something to promote.
+            let freeze = active_freeze(target, self.now);
+            blockers.extend(freeze.map(|freeze| Blocker::Frozen { target: to.name.clone(), freeze }));
+            blockers.extend(components.iter().filter_map(|component| {
+                let held = target.lock(&component.component).filter(|held| !held.lock.expired(self.now))?;
+                Some(Blocker::Locked {
+                    component: component.component.clone(),
+                    target: to.name.clone(),
+                    holder: held.lock.holder.clone(),
+                })
+            }));
+        }
+        let approval = to.promotion.as_ref().filter(|rule| rule.requires_approval);
+        PromotionEdge {
+            from: from.clone(),
+            to: to.name.clone(),
+            approval: approval.map(|rule| rule.approval_method),
+            state: edge_state(&components, &blockers),
+            blockers,
+            hold: self.hold(to, target),
+            partial,
+            components,
+        }
     }
-    PromotionEdge {
-        from: from.clone(),
-        to: to.name.clone(),
-        approval: to
-            .promotion
-            .as_ref()
-            .filter(|rule| rule.requires_approval)
-            .map(|rule| rule.approval_method),
-        state: edge_state(&components, &blockers),
-        blockers,
-        hold: target.components.values().any(|component| {
-            component.running.as_ref().is_some_and(|running| running.record.rollback_of.is_some())
-        }),
-        components,
+
+    /// Whether only a person promotes onto a target.
+    fn hold(&self, to: &Target, target: &TargetState) -> bool {
+        let is_on = to.promotion.as_ref().and_then(|rule| rule.hold).unwrap_or(true);
+        let mut held = target.components.iter().filter(|(_, state)| state.runs_a_rollback());
+        is_on && held.any(|(name, _)| !self.facts.lifted.contains(&(to.name.clone(), name.clone())))
     }
 }
 
@@ -276,13 +306,14 @@ fn component_promotion(
     component: &Component,
     source: &TargetState,
     target: &TargetState,
+    stays: bool,
 ) -> Option<ComponentPromotion> {
     let here = source.components.get(&component.name)?;
     if here.commit.is_none() && here.newest.is_none() {
         return None;
     }
     let target_commit = target.components.get(&component.name).and_then(|there| there.commit.clone());
-    let state = if !here.promotable() {
+    let state = if stays {
         ComponentEdgeState::Blocked
     } else if here.commit == target_commit {
         ComponentEdgeState::UpToDate
@@ -337,7 +368,8 @@ mod tests {
             |state: Option<ComponentState>| state.map(|state| ("api", state)).into_iter().collect();
         let mut state = state(vec![("dev", components(dev.into())), ("prod", components(prod.into()))]);
         state.targets.get_mut(&target_name("prod")).unwrap().locks = locks;
-        let view = promotion_status(&deployment, &state, &BTreeMap::new(), time("2025-01-22T14:00:00Z"));
+        let facts = StandingFacts::default();
+        let view = promotion_status(&deployment, &state, &facts, time("2025-01-22T14:00:00Z"));
         view.edges.into_iter().next().unwrap()
     }
 
@@ -372,8 +404,11 @@ mod tests {
         dev.newest =
             Some(record("dev", "api", "def456a", RecordStatus::Cancelled, "2025-01-22T13:00:00Z").into());
         let edge = edge_between(dev, at("prod", "abc123d"), Vec::new());
-        assert_eq!(edge.state, EdgeState::Blocked);
-        assert_eq!(edge.blockers[0].to_string(), "the newest record of api in dev is cancelled");
+        assert_eq!((edge.state, edge.partial), (EdgeState::Blocked, true));
+        assert_eq!(
+            edge.blockers[0].to_string(),
+            "api stays behind: its last rollout to dev, of def456a, was cancelled"
+        );
     }
 
     #[test]
@@ -390,6 +425,23 @@ mod tests {
     fn a_rollback_in_the_target_holds_automatic_promotion() {
         let mut prod = running("prod", "api", "abc123d", AT);
         Arc::make_mut(prod.running.as_mut().unwrap()).record.rollback_of = Some("def456a".to_owned());
-        assert!(edge_between(at("dev", "def456a"), prod, Vec::new()).hold);
+        assert!(edge_between(at("dev", "def456a"), prod.clone(), Vec::new()).hold);
+        let deployment = deployment(&["api"], &[("dev", &[]), ("prod", &["dev"])]);
+        let state = state(vec![("dev", vec![("api", at("dev", "def456a"))]), ("prod", vec![("api", prod)])]);
+        let lifted = BTreeSet::from([(target_name("prod"), component_name("api"))]);
+        let facts = StandingFacts { lifted, ..StandingFacts::default() };
+        let view = promotion_status(&deployment, &state, &facts, time("2025-01-22T14:00:00Z"));
+        assert!(!view.edges[0].hold);
+    }
+
+    #[test]
+    fn rules_that_conflict_block() {
+        let deployment = deployment(&["api"], &[("dev", &[]), ("prod", &["dev"])]);
+        let state = state(vec![("dev", vec![("api", at("dev", "def456a"))])]);
+        let prod = target_name("prod");
+        let conflict = RulesConflict::Undeclared { target: prod.clone() };
+        let facts = StandingFacts { conflicts: [(prod, conflict)].into(), ..StandingFacts::default() };
+        let view = promotion_status(&deployment, &state, &facts, time("2025-01-22T14:00:00Z"));
+        assert_eq!(view.edges[0].state, EdgeState::Blocked);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::approval::ApprovalOf;
 use super::commit::CommitId;
 use super::definition::ApprovalMethod;
 use super::health::Health;
@@ -31,8 +32,10 @@ pub struct PlannedRollout {
     pub dry_run: bool,
     /// Who must agree, where the target requires an approval.
     pub approval: Option<ApprovalMethod>,
-    /// Of exactly what is rolled out: see [`digest`](super::approval::digest).
+    /// Of exactly what is rolled out: see [`digest`](super::digest).
     pub digest: String,
+    /// Part of what runs on the source stays behind.
+    pub partial: bool,
     /// In the order in which they are deployed.
     pub components: Vec<PlannedComponent>,
 }
@@ -45,6 +48,8 @@ pub struct PlannedComponent {
     /// What runs now; absent where nothing does.
     pub previous_commit: Option<CommitId>,
     pub commit: CommitId,
+    /// Whether that is older than what runs.
+    pub goes_back: bool,
     /// When the commit was deployed to the target that it is promoted from.
     pub deployed_at: Option<Timestamp>,
     /// The components of this rollout that come first.
@@ -57,6 +62,9 @@ pub struct Approval {
     pub method: ApprovalMethod,
     pub approved_by: String,
     pub approved_at: Timestamp,
+    pub reason: Option<String>,
+    /// Whether the plan that runs was seen.
+    pub of: Option<ApprovalOf>,
 }
 
 /// A rollout when it has ended.
@@ -68,8 +76,10 @@ pub struct RolloutReport {
     pub dry_run: bool,
     pub result: RolloutResult,
     pub approval: Option<Approval>,
-    /// Of exactly what was, or would be, rolled out: see [`digest`](super::approval::digest).
+    /// Of exactly what was, or would be, rolled out: see [`digest`](super::digest).
     pub digest: String,
+    /// Part of what runs on the source stays behind.
+    pub partial: bool,
     /// In the order in which they are deployed.
     pub components: Vec<ComponentReport>,
     pub duration: Duration,
@@ -98,6 +108,8 @@ pub struct ComponentReport {
     /// What ran before; absent where nothing did.
     pub previous_commit: Option<CommitId>,
     pub commit: CommitId,
+    /// The commit that is left, where this goes back.
+    pub rollback_of: Option<String>,
     pub status: ComponentResult,
     /// Absent where nothing was recorded: a dry run, a component that was never started.
     pub record: Option<RecordId>,

@@ -44,12 +44,10 @@ pub struct ComponentState {
 }
 
 impl ComponentState {
-    /// Whether this component may be promoted from here: its newest record is a success, or, in a
-    /// ledger of plain refs, it runs and has no record at all.
+    /// Whether what runs is a rollback, which holds automatic rollouts.
     #[must_use]
-    pub fn promotable(&self) -> bool {
-        self.commit.is_some()
-            && self.newest.as_ref().is_none_or(|newest| newest.record.status == RecordStatus::Success)
+    pub fn runs_a_rollback(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.record.rollback_of.is_some())
     }
 }
 

@@ -1,19 +1,24 @@
 //! Approvals as notes on the approved commits: `refs/notes/atmos/<deployment>/approvals`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::deployment::approval::Approval;
+use crate::deployment::approval::{Approval, Revocation};
+use crate::deployment::ref_names::notes_ref;
 use crate::deployment::{CommitId, DeploymentName};
 use crate::git::transport::PushUpdate;
 
 use super::notes::united;
-use super::{Ledger, LedgerError};
+use super::{Freshness, Ledger, LedgerError};
 
 const NAMESPACE: &str = "approvals";
 
 impl Ledger<'_> {
     /// The change that notes an approval on every commit that it covers. It is pushed with the locks, so that nothing is
     /// applied whose approval is not on record.
+    ///
+    /// # Errors
+    ///
+    /// Where the notes cannot be fetched or written.
     pub fn approval_update(
         &self,
         deployment: &DeploymentName,
@@ -25,4 +30,84 @@ impl Ledger<'_> {
             commits.iter().map(|commit| (commit.clone(), vec![line.clone()])).collect();
         self.note_update(deployment, NAMESPACE, &entries, united)
     }
+
+    /// Notes an approval that is given ahead of its rollout.
+    ///
+    /// # Errors
+    ///
+    /// Where the notes cannot be fetched or pushed.
+    pub fn note_approval(&self, approval: &Approval) -> Result<(), LedgerError> {
+        let commits: BTreeSet<_> = approval.components.iter().map(|covered| covered.commit.clone()).collect();
+        let line = approval.to_json();
+        let entries = commits.into_iter().map(|commit| (commit, vec![line.clone()])).collect();
+        self.add_notes(&approval.deployment, NAMESPACE, &entries, united)
+    }
+
+    /// Notes that an approval is revoked, beside it.
+    ///
+    /// # Errors
+    ///
+    /// Where the notes cannot be fetched or pushed.
+    pub fn note_revocations(
+        &self,
+        deployment: &DeploymentName,
+        revocations: &[(&Approval, Revocation)],
+    ) -> Result<(), LedgerError> {
+        let mut entries: BTreeMap<CommitId, Vec<String>> = BTreeMap::new();
+        for (approval, revocation) in revocations {
+            let commits: BTreeSet<_> = approval.components.iter().map(|covered| &covered.commit).collect();
+            for commit in commits {
+                entries.entry(commit.clone()).or_default().push(revocation.to_json());
+            }
+        }
+        self.add_notes(deployment, NAMESPACE, &entries, united)
+    }
+
+    /// The lines of the approvals' notes on these commits, as the remote has them now.
+    ///
+    /// # Errors
+    ///
+    /// Where the remote does not answer: an approval that may have been revoked does not count.
+    pub fn approval_lines(
+        &self,
+        deployment: &DeploymentName,
+        commits: &[CommitId],
+    ) -> Result<Vec<String>, LedgerError> {
+        self.fetch_notes(deployment, NAMESPACE)?;
+        let name = notes_ref(deployment, NAMESPACE);
+        let known = self.read_note_refs(&[&name])?;
+        let texts = self.note_texts(&known, &name, commits)?;
+        Ok(texts.iter().flat_map(|text| lines(text)).collect())
+    }
+
+    /// The lines of all approvals' notes of a deployment, and how fresh they are.
+    ///
+    /// # Errors
+    ///
+    /// Where the notes that are here cannot be read.
+    pub fn all_approval_lines(
+        &self,
+        deployment: &DeploymentName,
+    ) -> Result<(Vec<String>, Freshness), LedgerError> {
+        let freshness = match self.reachable_remote() {
+            None => self.refresh_nothing(),
+            Some(_) => match self.fetch_notes(deployment, NAMESPACE) {
+                Ok(()) => Freshness::Current,
+                Err(error) => self.stale(&error),
+            },
+        };
+        let name = notes_ref(deployment, NAMESPACE);
+        let known = self.read_note_refs(&[&name])?;
+        let Some(tip) = known.remote.get(&name).or_else(|| known.local.get(&name)) else {
+            return Ok((Vec::new(), freshness));
+        };
+        let notes = self.objects.notes(tip)?;
+        let all = notes.iter().flat_map(|(_, content)| lines(&String::from_utf8_lossy(content))).collect();
+        Ok((all, freshness))
+    }
+}
+
+/// The entries of a note, one a line, however they were written.
+fn lines(note: &str) -> Vec<String> {
+    united("", note).lines().map(str::to_owned).collect()
 }

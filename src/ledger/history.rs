@@ -9,7 +9,7 @@ use crate::deployment::record_order::newest_first_of_all;
 use crate::deployment::ref_names::{
     ComponentAddress, RECORD_TAG_PREFIX, TAGS_PREFIX, component_segment, record_tag_prefix,
 };
-use crate::deployment::{CommitId, ComponentName, DeploymentName, ObjectId, RecordId, TargetName};
+use crate::deployment::{ComponentName, DeploymentName, ObjectId, RecordId, TargetName};
 use crate::git::refs::Ref;
 
 use super::pending::{PENDING_PREFIX, PendingRun};
@@ -165,14 +165,17 @@ impl Ledger<'_> {
         Ok(histories.into_iter().map(|(address, records)| (address, self.ordered(records))).collect())
     }
 
-    /// The records in which a commit succeeded on a target, by component: for rollbacks, which may return to what has
-    /// run there before.
-    pub fn succeeded_commits(
+    /// The whole histories of components on a target, newest first.
+    ///
+    /// # Errors
+    ///
+    /// Where the history that is here cannot be read.
+    pub fn histories(
         &self,
         deployment: &DeploymentName,
         target: &TargetName,
         components: &[ComponentName],
-    ) -> Result<BTreeMap<ComponentName, BTreeSet<CommitId>>, LedgerError> {
+    ) -> Result<BTreeMap<ComponentName, Vec<LedgerRecord>>, LedgerError> {
         let addresses = components
             .iter()
             .map(|component| ComponentAddress {
@@ -182,16 +185,6 @@ impl Ledger<'_> {
             })
             .collect();
         let histories = self.component_histories(&addresses)?;
-        Ok(histories
-            .into_iter()
-            .map(|(address, records)| {
-                let commits = records
-                    .into_iter()
-                    .filter(|record| record.record.status == crate::deployment::RecordStatus::Success)
-                    .map(|record| record.record.commit)
-                    .collect();
-                (address.component, commits)
-            })
-            .collect())
+        Ok(histories.into_iter().map(|(address, records)| (address.component, records)).collect())
     }
 }

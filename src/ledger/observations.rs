@@ -21,8 +21,8 @@ use super::{Ledger, LedgerError};
 
 const HEALTH: &str = "health";
 const DRIFT: &str = "drift";
-/// The namespaces of observations.
-pub(super) const NAMESPACES: [&str; 2] = [HEALTH, DRIFT];
+/// The namespaces of what views show besides records: observations and lifted holds.
+pub(super) const NAMESPACES: [&str; 3] = [HEALTH, DRIFT, super::holds::NAMESPACE];
 
 /// Observations to be noted, each with the commit that ran.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -58,7 +58,9 @@ mod tests {
     fn refusal(targets: &[(&str, &[&str])]) -> Error {
         let deployment = deployment(&["api"], targets);
         let refusal = check_path(&deployment, &target_name("dev"), &target_name("prod")).unwrap_err();
-        Error::promotion_path(&deployment.name, &refusal, 3)
+        let line = |rest: &str| format!("atmos deployment rollout {} --target {rest}", deployment.name);
+        let promote = |from: &str, to: &str| line(&format!("{to} --promote-from {from}"));
+        Error::promotion_path(&refusal, &promote, line("prod --skip-promotion-check"), 3)
     }
 
     #[test]

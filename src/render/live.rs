@@ -127,6 +127,7 @@ mod tests {
 
     fn ended(name: &str, status: ComponentResult) -> ComponentReport {
         ComponentReport {
+            rollback_of: None,
             component: component_name(name),
             kind: ComponentKind::Command,
             previous_commit: None,

@@ -54,6 +54,11 @@ pub fn unlocked(result: &UnlockResult, presentation: &Presentation) -> String {
     for item in &result.unlocked {
         push!(text, "{} Unlocked {}\n", styled("✓", GOOD), place(item));
     }
+    for component in &result.holds_lifted {
+        let (deployment, target) = (&result.deployment, &result.target);
+        let component = escape(component.as_str());
+        push!(text, "{} Hold lifted {deployment} → {target}: {component}\n", styled("✓", GOOD));
+    }
     for item in &result.still_locked {
         text.push_str(&line("Still locked", item, presentation));
     }
@@ -129,6 +134,7 @@ mod tests {
             target: target_name("prod"),
             unlocked: vec![api()],
             still_locked: vec![item(LockScope::Target, None)],
+            holds_lifted: Vec::new(),
         };
         insta::assert_snapshot!("unlock_result", plain(&unlocked(&away, &terminal())));
         away.unlocked.clear();

@@ -12,6 +12,7 @@ macro_rules! push {
     }};
 }
 
+pub mod approval;
 pub mod attach;
 pub mod build;
 pub mod describe;

@@ -33,6 +33,9 @@ fn state(edge: &Edge) -> String {
         EdgeState::UpToDate | EdgeState::NothingToPromote => DETAIL,
     };
     let mut words = styled(edge.state.as_words(), style);
+    if edge.partial {
+        words.push_str(", partial");
+    }
     if let Some(reason) = &edge.reason {
         push!(words, ": {}", escape(reason));
     }
@@ -71,7 +74,7 @@ mod tests {
     use crate::deployment::RecordStatus;
     use crate::deployment::fixtures::{deployment, lock, record, running, state, target_name};
     use crate::deployment::lock::LockScope;
-    use crate::deployment::promotion_status::promotion_status;
+    use crate::deployment::promotion_status::{StandingFacts, promotion_status};
 
     #[test]
     fn every_state_of_an_edge() {
@@ -103,7 +106,7 @@ mod tests {
             ("broken", vec![("api", broken)]),
         ]);
         state.targets.get_mut(&target_name("frozen")).unwrap().locks = vec![lock(LockScope::Target, None)];
-        let view = promotion_status(&deployment, &state, &std::collections::BTreeMap::new(), now());
+        let view = promotion_status(&deployment, &state, &StandingFacts::default(), now());
         let document = PromotionStatus::from(&view);
         insta::assert_snapshot!("promotion_status", plain(&text(&document, &terminal())));
         insta::assert_snapshot!("promotion_status_json", json(&document));

@@ -146,6 +146,14 @@ fn record_facts(components: &[ComponentStatus], presentation: &Presentation) -> 
         fact("Rollback of", components, |component| {
             component.rollback_of.as_deref().map(super::history::short)
         }),
+        fact("Held", components, |component| {
+            component.hold.then(|| "only a person moves it forwards".to_owned())
+        }),
+        fact("Context", components, |component| {
+            let overrides = component.context_overrides.iter();
+            let overrides: Vec<_> = overrides.map(|(key, value)| format!("{key}={value}")).collect();
+            (!overrides.is_empty()).then(|| format!("--context {}", overrides.join(" ")))
+        }),
         fact("Build ID", components, |component| component.build_id.clone()),
         fact("PR", components, |component| component.metadata.get("pr").cloned()),
     ]

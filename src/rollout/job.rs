@@ -128,9 +128,11 @@ impl<'a> Job<'a> {
     /// their state.
     pub(super) async fn prepare(&self) -> Result<Prepared, RunError> {
         let mut known = BTreeMap::new();
+        let command_line = self.overrides_of(self.component);
         loop {
             let renderer = self.renderer(&known);
-            let resolution = self.resolution(self.component, KnownOutputs::Of(&known), Some(&renderer));
+            let outputs = KnownOutputs::Of(&known);
+            let resolution = self.resolution(self.component, &command_line, outputs, Some(&renderer));
             let error = match resolution.resolve() {
                 Ok(resolved) => return Ok(self.prepared(self.component, resolved)),
                 Err(error) => error,
@@ -181,7 +183,7 @@ impl<'a> Job<'a> {
     fn renderer(&self, outputs: &BTreeMap<ComponentName, Values>) -> Renderer {
         let rollout = &self.shared.rollout;
         let mut context = self.target.context.clone();
-        merge(&mut context, &rollout.context);
+        merge(&mut context, &self.overrides_of(self.component));
         Renderer::new(Facts {
             commit: &self.plan.commit,
             branch: rollout.branch.as_deref(),
@@ -273,13 +275,15 @@ impl<'a> Job<'a> {
     }
 
     fn as_written(&self, component: &Component) -> Result<Prepared, RunError> {
-        let resolved = self.resolution(component, KnownOutputs::AsWritten, None).resolve()?;
+        let command_line = self.overrides_of(component);
+        let resolved = self.resolution(component, &command_line, KnownOutputs::AsWritten, None).resolve()?;
         Ok(self.prepared(component, resolved))
     }
 
     fn resolution<'r>(
         &'r self,
         component: &'r Component,
+        command_line: &'r Values,
         outputs: KnownOutputs<'r>,
         templates: Option<&'r Renderer>,
     ) -> Resolution<'r> {
@@ -289,13 +293,21 @@ impl<'a> Job<'a> {
             deployment: self.deployment,
             component,
             target: self.target,
-            command_line: &rollout.context,
+            command_line,
             stacks: stacks.unwrap_or(&NoStacks),
             outputs,
             images: &rollout.images,
             repository_root: self.checkout.to_str(),
             templates,
         }
+    }
+
+    /// `--context` as it is for a component: typed like what it overrides.
+    fn overrides_of(&self, component: &Component) -> Values {
+        let overrides = self.shared.rollout.overrides.get(&component.name);
+        overrides
+            .map(|overrides| overrides.values(&[&self.target.context, &component.vars]))
+            .unwrap_or_default()
     }
 
     fn prepared(&self, component: &Component, resolved: Resolved) -> Prepared {

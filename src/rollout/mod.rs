@@ -20,13 +20,12 @@ use std::time::{Duration, Instant};
 use crate::cancellation::Cancellation;
 use crate::component::{Environment, HelmfileSettings, Masks, Mode, TerraformSettings};
 use crate::deployment::approval::Approval;
-use crate::deployment::definition::Values;
 use crate::deployment::graph::Graph;
-use crate::deployment::record::LedgerRecord;
+use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::{ComponentReport, ComponentResult, RolloutEvent};
 use crate::deployment::stack_layer::StackLayers;
-use crate::deployment::{CommitId, ComponentName, Deployment};
+use crate::deployment::{CommitId, ComponentName, Deployment, RecordId};
 use crate::git::GitError;
 use crate::ledger::{Session, Unpublished};
 use crate::scheduler::{Completion, Event, Limits, Outcome, Scheduler, SkipReason};
@@ -57,16 +56,18 @@ pub struct Rollout {
     pub deployed_by: String,
     /// `--metadata`, and what the rollout itself has to say.
     pub metadata: BTreeMap<String, String>,
-    pub approval: Option<Approval>,
-    /// `--context`.
-    pub context: Values,
+    pub provenance: Provenance,
+    /// What the records keep of each component besides.
+    pub recorded: BTreeMap<ComponentName, RecordedInputs>,
+    /// `--context` of each component: of what is rolled out, or of what runs where that is looked at.
+    pub overrides: BTreeMap<ComponentName, ContextOverrides>,
     pub branch: Option<String>,
     /// The images of the components, by digest: component to `registry/name@sha256:…`.
     pub images: BTreeMap<String, String>,
     /// The builds that these images come from.
     pub build_ids: BTreeMap<ComponentName, String>,
-    /// Components whose commit this run has recorded as successful already.
-    pub done: BTreeMap<ComponentName, Arc<LedgerRecord>>,
+    /// Components that this run has recorded as successful already, just so.
+    pub done: BTreeMap<ComponentName, AlreadyDone>,
     pub environment: Environment,
     /// The variables that templates may read.
     pub template_environment: BTreeMap<String, String>,
@@ -82,6 +83,35 @@ pub struct Rollout {
     pub fail_fast: bool,
     /// Whether the checkouts stay although everything has gone well.
     pub keep_checkouts: bool,
+}
+
+/// How a rollout came about, for the records.
+#[derive(Debug, Clone, Default)]
+pub struct Provenance {
+    pub run_url: Option<String>,
+    /// Whose promotion rules it obeys.
+    pub rules: Option<String>,
+    /// Why, in the words of the request.
+    pub reason: Option<String>,
+    /// The approval that allows it, with its identity.
+    pub approval: Option<(String, Approval)>,
+}
+
+/// What a component is given, as its record keeps it.
+#[derive(Debug, Clone, Default)]
+pub struct RecordedInputs {
+    pub digest: Option<String>,
+    pub sources: BTreeMap<String, String>,
+    pub context_overrides: BTreeMap<String, String>,
+    pub workspace: Option<String>,
+    pub stack: Option<String>,
+}
+
+/// A component that is not run again.
+#[derive(Debug, Clone)]
+pub struct AlreadyDone {
+    pub id: RecordId,
+    pub notice: String,
 }
 
 /// How a rollout went.
@@ -210,9 +240,10 @@ fn reports_in_advance(rollout: &Rollout) -> BTreeMap<ComponentName, ComponentRep
             let notice = Some("disabled by its stacks (metadata.enabled: false)".to_owned());
             ComponentReport { notice, ..report(planned, ComponentResult::Skipped) }
         } else {
+            let done = rollout.done.get(name)?;
             ComponentReport {
-                record: Some(rollout.done.get(name)?.id.clone()),
-                notice: Some("already deployed by this run".to_owned()),
+                record: Some(done.id.clone()),
+                notice: Some(done.notice.clone()),
                 ..report(planned, ComponentResult::Success)
             }
         };
@@ -250,6 +281,7 @@ fn report(planned: &ComponentPlan, status: ComponentResult) -> ComponentReport {
         kind: planned.kind,
         previous_commit: planned.previous_commit.clone(),
         commit: planned.commit.clone(),
+        rollback_of: planned.rollback_of.clone().filter(|_| planned.goes_back()),
         status,
         record: None,
         duration: Duration::ZERO,

@@ -197,6 +197,7 @@ impl Shared {
             kind: plan.kind,
             previous_commit: plan.previous_commit.clone(),
             commit: plan.commit.clone(),
+            rollback_of: plan.rollback_of.clone().filter(|_| plan.goes_back()),
             status,
             record: None,
             duration: std::time::Duration::ZERO,
@@ -224,7 +225,7 @@ impl Shared {
             ComponentResult::Cancelled => RecordStatus::Cancelled,
             _ => RecordStatus::Failed,
         };
-        let record = self.record(plan, status, result.as_ref().ok());
+        let record = self.record(plan, status, report, result.as_ref().ok());
         let awaited = status == RecordStatus::Success && self.awaited.contains(&plan.component);
         let (sender, receiver) = oneshot::channel();
         let message = Message { record, published: awaited.then_some(sender) };
@@ -234,18 +235,39 @@ impl Shared {
         if awaited { receiver.await.unwrap_or(false) } else { true }
     }
 
-    fn record(&self, plan: &ComponentPlan, status: RecordStatus, done: Option<&Done>) -> Record {
+    fn record(
+        &self,
+        plan: &ComponentPlan,
+        status: RecordStatus,
+        report: &ComponentReport,
+        done: Option<&Done>,
+    ) -> Record {
         let rollout = &self.rollout;
         let promoted_from = match &rollout.plan.kind {
             RolloutKind::Promotion { from } => Some(from.clone()),
             RolloutKind::Deploy | RolloutKind::Rollback { .. } => None,
         };
+        let given = rollout.recorded.get(&plan.component).cloned().unwrap_or_default();
         let mut metadata = rollout.metadata.clone();
-        if let Some(approval) = &rollout.approval {
+        let mut details = RecordDetails {
+            duration_seconds: Some(report.duration.as_secs()),
+            run_url: rollout.provenance.run_url.clone(),
+            digest: given.digest,
+            rules: rollout.provenance.rules.clone(),
+            reason: rollout.provenance.reason.clone(),
+            workspace: given.workspace,
+            stack: given.stack,
+            ..RecordDetails::default()
+        };
+        if let Some((id, approval)) = &rollout.provenance.approval
+            && approval.components.iter().any(|covered| covered.component == plan.component)
+        {
             metadata.insert("approver".to_owned(), approval.approved_by.clone());
             metadata.insert("approval_timestamp".to_owned(), approval.approved_at.to_string());
+            details.approvals = vec![id.clone()];
+            details.approvals_of = approval.of.map(|of| of.as_str().to_owned());
+            details.reason = details.reason.or_else(|| approval.reason.clone());
         }
-        let rollback_of = plan.previous_commit.as_ref().filter(|_| plan.rollback && promoted_from.is_none());
         Record {
             deployment: rollout.plan.deployment.clone(),
             target: rollout.plan.target.clone(),
@@ -254,19 +276,19 @@ impl Shared {
             deployed_by: Some(rollout.deployed_by.clone()),
             build_id: rollout.build_ids.get(&plan.component).or(plan.build_id.as_ref()).cloned(),
             commit: plan.commit.clone(),
-            // The session sets the time and the predecessor when it writes the record.
+            // The session sets the time, the number and the predecessor when it writes the record.
             timestamp: jiff::Timestamp::UNIX_EPOCH,
             status,
             promoted_from,
             promoted_at: None,
-            rollback_of: rollback_of.map(ToString::to_string),
+            rollback_of: plan.rollback_of.clone(),
             previous: None,
             run_id: Some(rollout.run_id.clone()),
             artifacts: done.map(|done| done.artifacts.clone()).unwrap_or_default(),
-            sources: BTreeMap::new(),
-            context_overrides: BTreeMap::new(),
+            sources: given.sources,
+            context_overrides: given.context_overrides,
             metadata,
-            details: RecordDetails::default(),
+            details,
             unknown: serde_json::Map::new(),
         }
     }

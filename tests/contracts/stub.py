@@ -17,10 +17,18 @@ import argparse
 import json
 import re
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 TIME = "2025-01-23T15:30:00Z"
+
+
+def now():
+    """The time of an approval that is given now: an old one would have expired."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 WEB = "https://github.example.com"
 
 
@@ -399,7 +407,7 @@ def list_gitlab_deployments(state, request, project):
         approval = (state.approvals or [{"environment": "production", "by": "alice"}])[0]
         own = gitlab_deployment(state, request, approval["environment"], "0" * 40, "running")
         own["deployable"] = {"id": 6, "status": "running", "stage": "deploy", "name": "deploy", "ref": "main", "tag": False}
-        own["approvals"] = [{"user": {**member(request), "username": approval["by"]}, "status": "approved", "created_at": TIME, "comment": "Ship it!"}]
+        own["approvals"] = [{"user": {**member(request), "username": approval["by"]}, "status": "approved", "created_at": approval.get("at") or now(), "comment": "Ship it!"}]
         state.gitlab_deployments.append(own)
     chosen = [d for d in reversed(state.gitlab_deployments) if d["environment"]["name"] == environment]
     without = ("pending_approval_count", "approvals")
@@ -528,6 +536,10 @@ class Handler(BaseHTTPRequestHandler):
             return 200, state.written()
         if path == "/__fault":
             state.fault = self.json
+            return 204, None
+        if path == "/__approvals" and self.command == "DELETE":
+            state.approvals.clear()
+            state.gitlab_deployments.clear()
             return 204, None
         if path == "/__approvals":
             state.approvals.append(self.json)

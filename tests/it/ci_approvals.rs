@@ -1,5 +1,7 @@
 //! `approval_method: ci`: the platform's environment holds the job, and its approval is the rollout's.
 
+use serde_json::json;
+
 use crate::support::{Checkout, CiJob, Platform, TestEnvironment};
 
 /// Makes prod ask the platform, and brings the commit to staging.
@@ -77,6 +79,13 @@ fn gitlab_tells_who_approved_the_job_s_deployment() {
     let elsewhere = CiJob::gitlab(&checkout).rollout("prod").input("promote-from", "staging").unreported();
     let elsewhere = elsewhere.with("CI_API_V4_URL", &platform.gitlab()).with("CI_JOB_ID", "7");
     elsewhere.run().refused(3, "nobody has approved this run for the environment prod");
+    let approved_at = "2025-01-23T15:30:00Z";
+    let old = json!({ "environment": "prod", "by": "carol", "at": approved_at });
+    platform.control("DELETE", "/__approvals", &json!({}));
+    platform.control("POST", "/__approvals", &old);
+    job.run().refused(3, "the one that this run has is too old");
+    platform.control("DELETE", "/__approvals", &json!({}));
+    platform.approve("prod", "carol");
     job.run().succeeded().says("Approval received from carol");
 }
 

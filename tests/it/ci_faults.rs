@@ -139,6 +139,8 @@ fn what_others_write_is_harmless_in_every_report() {
     );
     checkout.write("deployments/shop.yaml", &file.replace("note: \"", "note: \"old "));
     checkout.commit("Before");
+    // The rules for prod are those of the default branch.
+    checkout.git(&["push", "--quiet", "origin", "HEAD:main"]);
     let run = |id: &str, input: &[(&str, &str)]| {
         let job = job(&checkout, "acme/shop", platform.github())
             .input("deployment", "shop")
@@ -151,9 +153,9 @@ fn what_others_write_is_harmless_in_every_report() {
     run("1", &[]).1.exited(1);
     checkout.write("deployments/shop.yaml", &file);
     checkout.commit(&format!("::error::x\n::set-env name=A::{HOSTILE}\n\n/close\n@acme/all"));
-    for (id, input) in
-        [("2", &[][..]), ("3", &[("plan", "true")]), ("4", &[("target", "prod"), ("promote-from", "dev")])]
-    {
+    let partial = format!("--allow-partial --metadata 'pr={HOSTILE}'");
+    let promotion = [("target", "prod"), ("promote-from", "dev"), ("args", partial.as_str())];
+    for (id, input) in [("2", &[][..]), ("3", &[("plan", "true")]), ("4", &promotion)] {
         let (job, run) = run(id, input);
         // The log: no command but ours.
         for line in run.stderr.lines().chain(run.stdout.lines()) {

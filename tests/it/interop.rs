@@ -51,16 +51,16 @@ fn a_ledger_of_plain_git_commands_reads_correctly() {
 fn a_state_without_any_record_is_still_a_state() {
     let environment = TestEnvironment::new();
     let checkout = environment.payment_service("checkout");
-    checkout.git(&["update-ref", "refs/atmos/deployments/payment-service/dev/api", "HEAD"]);
+    checkout.git(&["update-ref", "refs/atmos/deployments/payment-service/dev/worker", "HEAD"]);
     let status = checkout.json("deployment status payment-service --target dev");
     let component = &status["deployments"][0]["targets"][0]["components"][0];
     assert_eq!(component["commit"], checkout.head().as_str());
     assert!(component.get("deployed_at").is_none());
     // And it can be promoted.
     checkout
-        .atmos("deployment rollout payment-service --target staging --promote-from dev --component api")
+        .atmos("deployment rollout payment-service --target staging --promote-from dev --component worker")
         .succeeded();
-    assert_eq!(checkout.state("payment-service", "staging", "api"), checkout.head());
+    assert_eq!(checkout.state("payment-service", "staging", "worker"), checkout.head());
 }
 
 #[test]

@@ -85,6 +85,9 @@ fn signing_costs_one_process_a_record_and_one_before() {
     let environment = environment;
     let (checkout, _remote) = environment.with_remote();
     let line = "deployment rollout payment-service --target dev";
+    // Once before, so that both are of a checkout that has asked before.
+    checkout.atmos(line).succeeded();
+    checkout.commit_version("1");
     let unsigned = processes(&checkout, line);
     // A signature that nobody could verify, of a program that everybody has.
     let program = Checkout::new(&environment, environment.path("signer"));

@@ -58,16 +58,16 @@ fn a_component_is_promoted_alone() {
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
     environment.forget_applied();
     checkout
-        .atmos("deployment rollout payment-service --target staging --promote-from dev --component api")
+        .atmos("deployment rollout payment-service --target staging --promote-from dev --component database")
         .succeeded();
-    assert_eq!(environment.applied(), [format!("staging api {} 1", checkout.head())]);
+    assert_eq!(environment.applied(), [format!("staging database {} 1", checkout.head())]);
     assert_eq!(
         remote.refs("refs/atmos/deployments/payment-service/staging/"),
-        ["refs/atmos/deployments/payment-service/staging/api"]
+        ["refs/atmos/deployments/payment-service/staging/database"]
     );
     // A reference may carry its kind, and there may be several.
     checkout
-        .atmos("deployment rollout payment-service --target staging --promote-from dev --component command/worker --component database")
+        .atmos("deployment rollout payment-service --target staging --promote-from dev --component command/worker --component api")
         .succeeded();
     assert_eq!(remote.refs("refs/atmos/deployments/payment-service/staging/").len(), 3);
 }
@@ -82,7 +82,12 @@ fn what_failed_stays_behind() {
     let line = "deployment rollout payment-service --target dev";
     checkout.atmos_with(line, &[("TEST_DO", fail)]).exited(1);
     let promote = "deployment rollout payment-service --target staging --promote-from dev";
-    checkout.atmos(promote).succeeded().says("worker");
+    checkout
+        .atmos(promote)
+        .refused(3, "The promotion from dev would be partial")
+        .says("worker: its last rollout");
+    let rest = checkout.atmos(&format!("{promote} --allow-partial")).succeeded();
+    rest.says("worker is left out").says("the promotion is partial");
     assert_eq!(remote.state(DEPLOYMENT, "staging", "worker"), "", "its newest record on dev is no success");
     assert_eq!(remote.state(DEPLOYMENT, "staging", "api"), checkout.head());
     // Asked for by name, it is refused.

@@ -10,7 +10,7 @@ use crate::support::{Checkout, TestEnvironment};
 
 /// Where a line stands in the specification, the line, and the exit code that it ends with. They run in this order, in
 /// one repository.
-const LINES: [(&str, &str, i32); 49] = [
+const LINES: [(&str, &str, i32); 50] = [
     ("cli-integration.md, validate", "atmos deployment validate payment-service", 0),
     ("cli-integration.md, validate", "atmos deployment validate --all", 0),
     ("cli-integration.md, validate", "atmos deployment validate payment-service --check-promotions", 0),
@@ -107,14 +107,20 @@ const LINES: [(&str, &str, i32); 49] = [
         "atmos deployment promotion-graph payment-service --show-status",
         0,
     ),
+    // It runs there already; deploying it once more is no rollback, and nobody is there to approve.
     (
         "definitions.md, Rollout",
         "atmos deployment rollout payment-service --target prod --git-sha abc123def",
-        0,
+        3,
     ),
     (
         "git-tracking.md, Rollback",
         "atmos deployment rollout payment-service --target prod --git-sha def456",
+        0,
+    ),
+    (
+        "forwards again, which wants an approval",
+        "atmos deployment rollout payment-service --target prod --promote-from staging --approve yes",
         0,
     ),
     (
@@ -201,6 +207,7 @@ fn every_command_line_of_the_specification_runs_as_written() {
     let (checkout, _remote) = environment.with_remote();
     deployments(&checkout);
     let older = checkout.commit("All deployments");
+    checkout.git(&["push", "--quiet", "origin", "HEAD:main"]);
     // What prod can be rolled back to has to have run there.
     for line in ["dev", "staging --promote-from dev", "prod --promote-from staging --approve first"] {
         for deployment in ["payment-service", "api"] {
@@ -221,6 +228,7 @@ fn every_command_line_about_images_runs_as_written() {
     checkout.write("deployments/payment-service.yaml", &file);
     checkout.write("deployments/api.yaml", &file.replace("name: payment-service\n", "name: api\n"));
     let commit = checkout.commit("Two deployments");
+    checkout.git(&["push", "--quiet", "origin", "HEAD:main"]);
     run_as_written(&checkout, &IMAGE_LINES, &commit, &commit);
 }
 

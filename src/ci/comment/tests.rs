@@ -9,7 +9,7 @@ use super::*;
 use crate::deployment::ComponentKind;
 use crate::deployment::diff::{CommitSummary, ConfigurationDifference, DiffSide, Drift, SideName};
 use crate::deployment::fixtures::{self, commit, component_name, target_name, time};
-use crate::deployment::promotion_status::promotion_status;
+use crate::deployment::promotion_status::{StandingFacts, promotion_status};
 use crate::deployment::rollout_report::{
     Changes, ComponentReport, ComponentResult, RolloutKind, RolloutResult,
 };
@@ -44,7 +44,12 @@ impl Story {
             ("prod", on("prod", "abc123d", "2025-01-20T09:15:00Z")),
         ]);
         let behind = BTreeMap::from([(target_name("prod"), 3)]);
-        let standing = promotion_status(&deployment, &state, &behind, time("2025-01-23T16:00:00Z"));
+        let standing = promotion_status(
+            &deployment,
+            &state,
+            &StandingFacts { commits_behind: behind, ..StandingFacts::default() },
+            time("2025-01-23T16:00:00Z"),
+        );
         let summaries = [summary, "Increase the check interval to 30 s", "Update dependencies"];
         let commits = summaries.iter().enumerate().map(|(number, summary)| CommitSummary {
             commit: commit(&format!("c0ffee{number}")),
@@ -153,6 +158,7 @@ impl Story {
 
 fn report(target: &str, components: &[&str], status: ComponentResult) -> RolloutReport {
     let component = |(number, name): (usize, &&str)| ComponentReport {
+        rollback_of: None,
         component: component_name(name),
         kind: ComponentKind::Terraform,
         previous_commit: Some(commit("abc123d")),
@@ -166,6 +172,7 @@ fn report(target: &str, components: &[&str], status: ComponentResult) -> Rollout
         notice: None,
     };
     RolloutReport {
+        partial: false,
         deployment: "payment-service".parse().unwrap(),
         target: target_name(target),
         kind: RolloutKind::Promotion { from: target_name(if target == "prod" { "staging" } else { "dev" }) },

@@ -1,5 +1,7 @@
 //! `atmos deployment <verb>`: one file per verb.
 
+mod approvals;
+mod approve;
 mod attach;
 mod build;
 mod ci;
@@ -96,6 +98,13 @@ enum Verb {
     Unlock(Deferred<unlock::Args>),
     /// Show which locks are held: by rollouts, and to freeze targets
     Locks(Deferred<locks::Args>),
+    /// Approve a rollout ahead of it, or take an approval back
+    ///
+    /// The plan is made as the rollout would make it, and its components are approved by their digests, for one rollout. It
+    /// counts for the targets whose approval method is manual, until it expires or what runs there changes.
+    Approve(Deferred<approve::Args>),
+    /// Show who approved what, and whether that still counts
+    Approvals(Deferred<approvals::Args>),
     /// Print a rollout as jobs for the CI, one for each component
     ///
     /// For GitHub, the matrix of a job: `{"include":[{component,type,wave,depends_on}]}`, at most 256 jobs. For GitLab, a child
@@ -145,6 +154,8 @@ fn run_verb(verb: &Verb, context: &Context) -> Result<ExitCode, CommandError> {
         Verb::Lock(args) => lock::run(args, context),
         Verb::Unlock(args) => unlock::run(args, context),
         Verb::Locks(args) => locks::run(args, context),
+        Verb::Approve(args) => approve::run(args, context),
+        Verb::Approvals(args) => approvals::run(args, context),
         Verb::Matrix(args) => matrix::run(args, context),
         Verb::Protect(args) => protect::run(args, context),
         Verb::Ci(_) => Ok(ci::run(context)),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::deployment::promotion_status::promotion_status;
+use crate::cli::standing::standing;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName, promotion};
 use crate::git::Repository;
@@ -32,15 +32,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let ledger = context.ledger(&repository, &project.config)?;
     let scope = Scope::Deployment(args.deployment.clone());
     let show_status = args.show_status;
-    let snapshot = if show_status {
-        context.snapshot_with_observations(&ledger, &scope)?
-    } else {
-        context.snapshot(&ledger, &scope)?
-    };
+    let snapshot = context.snapshot_with_rules(&ledger, &scope)?;
     let state = snapshot.deployment(&args.deployment);
     let behind =
         if show_status { commits_behind(&repository, &deployment, &state)? } else { BTreeMap::new() };
-    let mut graph = PromotionGraph::from(&promotion_status(&deployment, &state, &behind, context.now()));
+    let view = standing(context, &repository, &project, &ledger, &deployment, &state, behind)?;
+    let mut graph = PromotionGraph::from(&view);
     if show_status {
         graph.observe(&ledger.observations(&state)?);
     }

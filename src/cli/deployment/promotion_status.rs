@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::standing::standing;
 use crate::deployment::DeploymentName;
-use crate::deployment::promotion_status::promotion_status;
 use crate::ledger::Scope;
 use crate::render;
 use crate::render::document::promotion::PromotionStatus;
@@ -25,8 +25,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let deployment = project.deployment(context, &args.deployment)?;
     let ledger = context.ledger(&repository, &project.config)?;
     let scope = Scope::Deployment(args.deployment.clone());
-    let state = context.snapshot(&ledger, &scope)?.into_deployment(&args.deployment);
-    let view = promotion_status(&deployment, &state, &BTreeMap::new(), context.now());
+    let state = context.snapshot_with_rules(&ledger, &scope)?.into_deployment(&args.deployment);
+    let view = standing(context, &repository, &project, &ledger, &deployment, &state, BTreeMap::new())?;
     context.print(&PromotionStatus::from(&view), render::promotion_status::text)?;
     context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)

@@ -65,6 +65,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         let state = snapshot.deployment(name);
         let mut entry = DeploymentEntry::new(declared, &state, now);
         entry.observe(&ledger.observations(&state)?);
+        if let Some(declared) = declared {
+            entry.mark_holds(declared, &state, &ledger.lifted_holds(&state)?);
+        }
         Ok::<_, LedgerError>(entry)
     };
     let deployments = if let Some(name) = &args.deployment {

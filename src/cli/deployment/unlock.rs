@@ -2,12 +2,15 @@
 
 use std::process::ExitCode;
 
+use crate::cli::args::not_blank;
 use crate::cli::context::{Context, known_component, known_target};
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::lock::{HeldLock, LockScope};
 use crate::deployment::names::ComponentReference;
+use crate::deployment::state::DeploymentState;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
-use crate::ledger::{Scope, abandoned};
+use crate::git::Repository;
+use crate::ledger::{Ledger, LiftedHold, Scope, abandoned};
 use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::document::locks::{LockItem, UnlockResult};
@@ -18,7 +21,8 @@ use super::lock::reachable;
 #[command(after_help = "Examples:
   atmos deployment unlock payment-service --target prod
   atmos deployment unlock payment-service --target prod --component api
-  atmos deployment unlock payment-service --target prod --component api --force")]
+  atmos deployment unlock payment-service --target prod --component api --force
+  atmos deployment unlock payment-service --target prod --hold --reason 'fixed in abc123d'")]
 pub struct Args {
     /// The deployment
     deployment: DeploymentName,
@@ -29,8 +33,14 @@ pub struct Args {
     #[arg(long, value_name = "COMPONENT")]
     component: Vec<ComponentReference>,
     /// Take the lock away from a rollout that may still be running
-    #[arg(long)]
+    #[arg(long, conflicts_with = "hold")]
     force: bool,
+    /// Lift the hold after a rollback instead, so that pipelines may move the target forwards again
+    #[arg(long, requires = "reason")]
+    hold: bool,
+    /// Why the hold is lifted
+    #[arg(long, value_name = "TEXT", requires = "hold", value_parser = not_blank)]
+    reason: Option<String>,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
@@ -41,8 +51,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     reachable(context, &ledger)?;
     let scope = Scope::Targets(args.deployment.clone(), vec![args.target.clone()]);
     ledger.refresh_states_or_fail(&scope)?;
-    let state = ledger.read(&scope)?.into_deployment(&args.deployment).targets.remove(&args.target);
-    let held = state.unwrap_or_default().locks;
+    let state = ledger.read(&scope)?.into_deployment(&args.deployment);
+    if let (true, Some(reason)) = (args.hold, &args.reason) {
+        return lift_hold(args, reason, context, &repository, &deployment, &ledger, &state);
+    }
+    let mut targets = state.targets;
+    let held = targets.remove(&args.target).unwrap_or_default().locks;
     if held.is_empty() {
         // What is not declared any more may still be locked.
         known_target(&deployment, &args.target)?;
@@ -63,12 +77,66 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         target: args.target.clone(),
         unlocked: chosen.iter().map(item).collect(),
         still_locked: others.iter().map(item).collect(),
+        holds_lifted: Vec::new(),
     };
     if document.unlocked.is_empty() {
         context.streams().note(&format!("{} → {} is not locked\n", args.deployment, args.target));
     }
     context.print(&document, render::locks::unlocked)?;
     context.say_warnings(&ledger);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lifts the hold of what runs as a rollback.
+fn lift_hold(
+    args: &Args,
+    reason: &str,
+    context: &Context,
+    repository: &Repository,
+    deployment: &Deployment,
+    ledger: &Ledger<'_>,
+    state: &DeploymentState,
+) -> Result<ExitCode, CommandError> {
+    known_target(deployment, &args.target)?;
+    let only: Vec<_> = args
+        .component
+        .iter()
+        .map(|reference| known_component(deployment, reference).map(|component| component.name.clone()))
+        .collect::<Result<_, _>>()?;
+    let already = ledger.lifted_holds_now(state)?;
+    let components = state.targets.get(&args.target).into_iter().flat_map(|target| &target.components);
+    let lifted: Vec<_> = components
+        .filter(|(name, component)| {
+            component.runs_a_rollback()
+                && (only.is_empty() || only.contains(name))
+                && !already.contains(&(args.target.clone(), (*name).clone()))
+        })
+        .filter_map(|(name, component)| {
+            let lifted = LiftedHold {
+                target: args.target.clone(),
+                component: name.clone(),
+                record: component.running.as_ref()?.object.clone(),
+                lifted_by: context.actor(repository),
+                lifted_at: context.now(),
+                reason: reason.to_owned(),
+            };
+            Some((component.commit.clone()?, lifted))
+        })
+        .collect();
+    if lifted.is_empty() {
+        context.streams().note(&format!("{} → {} is not held\n", args.deployment, args.target));
+    } else {
+        ledger.lift_holds(&args.deployment, &lifted)?;
+    }
+    let document = UnlockResult {
+        deployment: args.deployment.clone(),
+        target: args.target.clone(),
+        unlocked: Vec::new(),
+        still_locked: Vec::new(),
+        holds_lifted: lifted.into_iter().map(|(_, lifted)| lifted.component).collect(),
+    };
+    context.print(&document, render::locks::unlocked)?;
+    context.say_warnings(ledger);
     Ok(ExitCode::SUCCESS)
 }
 

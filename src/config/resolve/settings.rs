@@ -15,7 +15,7 @@ use super::super::deployment_file::{
     HelmfileComponentSettings, HelmfileSection, NixpackComponentSettings, NixpackSection, SbomFormat,
     TerraformComponentSettings, TerraformSection,
 };
-use super::super::problem::Problems;
+use super::super::problem::{Problems, Span};
 use super::Places;
 use super::components::check_inside;
 
@@ -160,15 +160,20 @@ impl SettingsAt<'_, '_, '_> {
 
     fn duration(&mut self, text: Option<&String>, inside: &[&str]) -> Option<Duration> {
         let text = text?;
-        let duration = SpanParser::new().parse_unsigned_duration(text);
-        let duration = duration.ok().filter(|duration| !duration.is_zero());
-        if duration.is_none() {
-            let hint = "write hours, minutes and seconds: `10m`, `90s`, `1h30m`".to_owned();
-            let place = self.places.value(&self.at(inside));
-            self.problems.error(place, format!("`{text}` is not a duration above zero"), Some(hint));
-        }
-        duration
+        let span = self.places.value(&self.at(inside));
+        duration(text, span, self.problems)
     }
+}
+
+/// A duration above zero; anything else is a problem.
+pub(super) fn duration(text: &str, span: Span, problems: &mut Problems<'_>) -> Option<Duration> {
+    let duration = SpanParser::new().parse_unsigned_duration(text);
+    let duration = duration.ok().filter(|duration| !duration.is_zero());
+    if duration.is_none() {
+        let hint = "write hours, minutes and seconds: `10m`, `90s`, `1h30m`".to_owned();
+        problems.error(span, format!("`{text}` is not a duration above zero"), Some(hint));
+    }
+    duration
 }
 
 fn kubernetes(kubernetes: HealthKubernetes) -> Option<Probe> {

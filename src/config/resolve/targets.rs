@@ -10,7 +10,7 @@ use crate::deployment::{ComponentName, Deployment, PromotionRule, Target, Target
 use super::super::deployment_file::{OverrideSection, PromotionSection, TargetSection};
 use super::super::nearest;
 use super::super::problem::{Problems, Span};
-use super::{Places, arrows};
+use super::{Places, arrows, settings};
 
 /// Adds the file's targets to the deployment, whose components are already there.
 pub(super) fn resolve(
@@ -84,11 +84,20 @@ fn rule(
 ) -> Option<PromotionRule> {
     let path = |key| ["targets", target.as_str(), "promotion", key];
     let requires_approval = section.requires_approval.unwrap_or(false);
-    if section.approval_method.is_some() && !requires_approval {
+    let about_approvals = [
+        ("approval_method", section.approval_method.is_some()),
+        ("approval_expires", section.approval_expires.is_some()),
+        ("require_digest", section.require_digest.is_some()),
+    ];
+    for (key, _) in about_approvals.into_iter().filter(|(_, is_there)| *is_there && !requires_approval) {
         let hint = "add `requires_approval: true`, or remove it".to_owned();
-        let message = "`approval_method` has no effect without `requires_approval: true`";
-        problems.warning(places.key(&path("approval_method")), message, Some(hint));
+        let message = format!("`{key}` has no effect without `requires_approval: true`");
+        problems.warning(places.key(&path(key)), message, Some(hint));
     }
+    let approval_expires = section.approval_expires.as_deref();
+    let approval_expires = approval_expires
+        .and_then(|text| settings::duration(text, places.value(&path("approval_expires")), problems));
+    let is_entry_point = requires_approval || section.hold.is_some();
     let written: Vec<(String, Span)> = match (section.from, section.allowed_from) {
         (from, Some(allowed)) => {
             if from.is_some() {
@@ -104,15 +113,19 @@ fn rule(
         }
         (Some(from), None) => vec![(from, places.value(&path("from")))],
         (None, None) => {
-            let hint = "an entry point has no `promotion` at all".to_owned();
             // What is there but wrong has been reported by itself.
             let is_wrong = ["from", "allowed_from"].into_iter().any(|key| places.has(&path(key)));
-            if !is_wrong {
+            if !is_wrong && !is_entry_point {
+                let hint =
+                    "an entry point has no `promotion`, or one with `requires_approval: true`".to_owned();
                 let message =
                     format!("the promotion of target `{target}` has neither `from` nor `allowed_from`");
                 problems.error(places.key(&["targets", target.as_str(), "promotion"]), message, Some(hint));
             }
-            return None;
+            if is_wrong || !is_entry_point {
+                return None;
+            }
+            Vec::new()
         }
     };
     let mut sources: Vec<TargetName> = Vec::new();
@@ -131,6 +144,9 @@ fn rule(
         sources,
         requires_approval,
         approval_method: section.approval_method.unwrap_or_default(),
+        approval_expires: approval_expires.unwrap_or(PromotionRule::APPROVAL_EXPIRES),
+        require_digest: section.require_digest.unwrap_or(false),
+        hold: section.hold,
     })
 }
 

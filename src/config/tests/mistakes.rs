@@ -141,12 +141,16 @@ const MISTAKES: &[(&str, &str)] = &[
         "4:55: error: `allowed_from` must not be empty",
     ),
     (
-        "  targets: {dev: {}, prod: {promotion: {requires_approval: true}}}\n",
-        "4:29: error: the promotion of target `prod` has neither `from` nor `allowed_from` (an entry point has no `promotion` at all)",
+        "  targets: {dev: {}, prod: {promotion: {requires_approval: false}}}\n",
+        "4:29: error: the promotion of target `prod` has neither `from` nor `allowed_from` (an entry point has no `promotion`, or one with `requires_approval: true`)",
+    ),
+    (
+        "  targets: {dev: {}, prod: {promotion: {requires_approval: true, approval_expires: never}}}\n",
+        "4:84: error: `never` is not a duration above zero (write hours, minutes and seconds: `10m`, `90s`, `1h30m`)",
     ),
     (
         "  targets: {dev: {}, prod: {promotion: }}\n",
-        "4:29: error: the promotion of target `prod` has neither `from` nor `allowed_from` (an entry point has no `promotion` at all)",
+        "4:29: error: the promotion of target `prod` has neither `from` nor `allowed_from` (an entry point has no `promotion`, or one with `requires_approval: true`)",
     ),
     (
         "  targets: {a: {promotion: {from: c}}, b: {promotion: {from: a}}, c: {promotion: {from: b}}}\n",

@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Document;
-use crate::deployment::DeploymentName;
 use crate::deployment::promotion::PathRefusal;
 
 /// An error of any verb.
@@ -78,14 +77,16 @@ impl Hint {
 
 impl Error {
     /// A promotion that the paths do not allow, in the words of the specification (`cli-integration.md`,
-    /// "Error Messages"). `exit_code` is the one for refusals.
+    /// "Error Messages"). `promote` gives the command from one target to another; `skip` is the command that goes off
+    /// the path all the same.
     #[must_use]
-    pub fn promotion_path(deployment: &DeploymentName, refusal: &PathRefusal, exit_code: u8) -> Self {
+    pub fn promotion_path(
+        refusal: &PathRefusal,
+        promote: &dyn Fn(&str, &str) -> String,
+        skip: String,
+        exit_code: u8,
+    ) -> Self {
         let PathRefusal { from, to, allowed, path } = refusal;
-        let command = |target: &str, rest: &str| {
-            format!("atmos deployment rollout {deployment} --target {target} {rest}")
-        };
-        let promote = |from: &str, to: &str| command(to, &format!("--promote-from {from}"));
         let mut hints = Vec::new();
         let details = if let Some(path) = path {
             let steps = path.windows(2).enumerate().filter_map(|(at, pair)| {
@@ -104,10 +105,7 @@ impl Error {
             }));
             vec![format!("{to} may be promoted from: {}", names.join(", "))]
         };
-        hints.push(Hint::command(
-            "Or skip promotion validation (not recommended)",
-            command(to.as_str(), "--skip-promotion-check"),
-        ));
+        hints.push(Hint::command("Or skip promotion validation (not recommended)", skip));
         Self {
             code: "promotion_path".to_owned(),
             message: format!("Cannot promote directly from {from} to {to}"),

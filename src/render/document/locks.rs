@@ -41,6 +41,9 @@ pub struct UnlockResult {
     /// The target's other locks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub still_locked: Vec<LockItem>,
+    /// The components whose hold after a rollback was lifted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holds_lifted: Vec<ComponentName>,
 }
 
 impl Document for UnlockResult {

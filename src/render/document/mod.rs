@@ -3,6 +3,7 @@
 //! Keys are `snake_case` and absent rather than null, object ids are in full, times are RFC 3339 in UTC.
 //! Changes are additive only. The schemas in `schema/` are generated from these types.
 
+pub mod approval;
 pub mod attach;
 pub mod build;
 pub mod describe;
@@ -200,6 +201,8 @@ mod tests {
         check::<list::TargetList>();
         check::<locks::LockList>();
         check::<locks::LockResult>();
+        check::<approval::ApprovalList>();
+        check::<approval::ApprovalResult>();
         check::<locks::UnlockResult>();
         check::<promotion::PromotionGraph>();
         check::<promotion::PromotionStatus>();

@@ -86,6 +86,9 @@ pub struct Edge {
     /// What runs in `to` is a rollback, so that only a person promotes onto it.
     #[serde(skip_serializing_if = "is_false")]
     pub hold: bool,
+    /// Part of what runs in `from` would stay behind, which a promotion refuses unless it is asked to go on.
+    #[serde(skip_serializing_if = "is_false")]
+    pub partial: bool,
     pub components: Vec<EdgeComponent>,
 }
 
@@ -175,6 +178,7 @@ impl From<&PromotionEdge> for Edge {
             state: edge.state,
             reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
             hold: edge.hold,
+            partial: edge.partial,
             components: edge.components.iter().map(EdgeComponent::from).collect(),
         }
     }

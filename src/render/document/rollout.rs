@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Document, is_zero};
+use super::{Document, is_false, is_zero};
+use crate::deployment::approval::ApprovalOf;
 use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::health::Health;
 use crate::deployment::ref_names;
@@ -30,6 +31,9 @@ pub struct RolloutResult {
     pub approval: Option<Approval>,
     /// Of exactly what was, or would be, rolled out: what approvals are bound to, and `--digest` insists on.
     pub digest: String,
+    /// Part of what runs on the source stays behind.
+    #[serde(skip_serializing_if = "is_false")]
+    pub partial: bool,
     pub components: Vec<RolloutComponent>,
     pub duration_seconds: f64,
     /// Records that have not reached the remote yet.
@@ -47,6 +51,11 @@ pub struct Approval {
     pub method: ApprovalMethod,
     pub approved_by: String,
     pub approved_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether the plan that ran was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<ApprovalOf>,
 }
 
 /// What a rollout did to one component.
@@ -58,6 +67,9 @@ pub struct RolloutComponent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_commit: Option<CommitId>,
     pub commit: CommitId,
+    /// The commit that is left, where this goes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback_of: Option<String>,
     pub status: ComponentResult,
     /// The record's tag.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,8 +107,11 @@ impl From<&RolloutReport> for RolloutResult {
                 method: approval.method,
                 approved_by: approval.approved_by.clone(),
                 approved_at: approval.approved_at,
+                reason: approval.reason.clone(),
+                of: approval.of,
             }),
             digest: report.digest.clone(),
+            partial: report.partial,
             components: report
                 .components
                 .iter()
@@ -116,6 +131,7 @@ impl RolloutComponent {
             kind: component.kind,
             previous_commit: component.previous_commit.clone(),
             commit: component.commit.clone(),
+            rollback_of: component.rollback_of.clone(),
             status: component.status,
             record: component.record.as_ref().map(crate::deployment::RecordId::tag_name),
             state_ref: moved

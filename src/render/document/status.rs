@@ -1,13 +1,13 @@
 //! `status`: what runs where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::locks::LockEntry;
-use super::{Document, is_zero};
+use super::{Document, is_false, is_zero};
 use crate::deployment::diff::Drift;
 use crate::deployment::observation::Observations;
 use crate::deployment::record::LedgerRecord;
@@ -74,6 +74,15 @@ pub struct ComponentStatus {
     /// The commit that was replaced, where what runs is a rollback.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollback_of: Option<String>,
+    /// What runs is a rollback, so that only a person moves it forwards.
+    #[serde(skip_serializing_if = "is_false")]
+    pub hold: bool,
+    /// `--context` that it runs with; sensitive values as hashes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub context_overrides: BTreeMap<String, String>,
+    /// The digest of what runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// The tag of the record of what runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
@@ -141,6 +150,27 @@ impl DeploymentEntry {
     }
 }
 
+impl DeploymentEntry {
+    /// Marks the components that a rollback holds: a rule of their target wants it, and it was not lifted.
+    pub fn mark_holds(
+        &mut self,
+        policy: &Deployment,
+        state: &DeploymentState,
+        lifted: &BTreeSet<(TargetName, ComponentName)>,
+    ) {
+        for target in &mut self.targets {
+            let rule = policy.targets.get(&target.target).and_then(|target| target.promotion.as_ref());
+            let is_on = rule.is_some_and(|rule| rule.hold.unwrap_or_else(|| rule.is_guarded()));
+            for component in &mut target.components {
+                let place = (target.target.clone(), component.component.clone());
+                let found = state.component(&target.target, &component.component);
+                component.hold =
+                    is_on && found.is_some_and(ComponentState::runs_a_rollback) && !lifted.contains(&place);
+            }
+        }
+    }
+}
+
 impl TargetEntry {
     fn new(deployment: Option<&Deployment>, name: &TargetName, state: &TargetState, now: Timestamp) -> Self {
         let declared = deployment
@@ -200,6 +230,9 @@ impl ComponentStatus {
             approved_by: metadata.get("approver").cloned(),
             approved_at: metadata.get("approval_timestamp").and_then(|time| time.parse().ok()),
             rollback_of: record.and_then(|record| record.rollback_of.clone()),
+            hold: false,
+            context_overrides: record.map(|record| record.context_overrides.clone()).unwrap_or_default(),
+            digest: record.and_then(|record| record.details.digest.clone()),
             record: running.map(|running| running.id.tag_name()),
             last_attempt: newest
                 .filter(|newest| running.is_none_or(|running| running.id != newest.id))

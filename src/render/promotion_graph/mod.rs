@@ -213,7 +213,7 @@ mod tests {
     use super::*;
     use crate::deployment::fixtures::{deployment, observed, running, state, target_name};
     use crate::deployment::health::HealthStatus;
-    use crate::deployment::promotion_status::promotion_status;
+    use crate::deployment::promotion_status::{StandingFacts, promotion_status};
 
     fn graph(targets: &[(&str, &[&str])], running_on: &[(&str, &str, &str)]) -> PromotionGraph {
         let deployment = deployment(&["api"], targets);
@@ -224,7 +224,12 @@ mod tests {
                 .collect(),
         );
         let behind = BTreeMap::from([(target_name("staging"), 3)]);
-        PromotionGraph::from(&promotion_status(&deployment, &state, &behind, now()))
+        PromotionGraph::from(&promotion_status(
+            &deployment,
+            &state,
+            &StandingFacts { commits_behind: behind, ..StandingFacts::default() },
+            now(),
+        ))
     }
 
     fn shown(targets: &[(&str, &[&str])]) -> String {

@@ -88,11 +88,13 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
     for component in &result.components {
         text.push_str(&outcome(component, result));
     }
-    if result.rolled_back_to.is_some() && result.result == rollout_report::RolloutResult::Success {
-        let previous =
-            distinct(result.components.iter().filter_map(|component| component.previous_commit.as_ref()));
-        if !previous.is_empty() && !result.dry_run {
-            push!(text, "    → rollback_of: {}\n", previous.join(", "));
+    if result.result == rollout_report::RolloutResult::Success && !result.dry_run {
+        let mut left: Vec<_> =
+            result.components.iter().filter_map(|component| component.rollback_of.as_deref()).collect();
+        left.dedup();
+        if !left.is_empty() {
+            let left: Vec<_> = left.into_iter().map(super::history::short).collect();
+            push!(text, "    → rollback_of: {}\n", left.join(", "));
         }
     }
     if result.dry_run && result.result == rollout_report::RolloutResult::Success {
@@ -149,15 +151,18 @@ mod tests {
     };
 
     fn plan(kind: RolloutKind) -> PlannedRollout {
+        let goes_back = matches!(kind, RolloutKind::Rollback { .. });
         PlannedRollout {
+            partial: false,
             deployment: "api".parse().unwrap(),
             target: target_name("prod"),
             approval: matches!(kind, RolloutKind::Promotion { .. }).then_some(ApprovalMethod::Ci),
             kind,
             dry_run: false,
-            digest: format!("sha256:{}", "0c".repeat(32)),
+            digest: format!("v1:sha256:{}", "0c".repeat(32)),
             components: ["ecr/api", "ecs/service-api"]
                 .map(|name| PlannedComponent {
+                    goes_back,
                     component: component_name(name),
                     kind: ComponentKind::Terraform,
                     previous_commit: Some(commit("abc123d")),
@@ -172,6 +177,7 @@ mod tests {
     fn component(name: &str, status: ComponentResult) -> ComponentReport {
         let recorded = status == ComponentResult::Success || status == ComponentResult::Failed;
         ComponentReport {
+            rollback_of: None,
             component: component_name(name),
             kind: ComponentKind::Terraform,
             previous_commit: Some(commit("abc123d")),
@@ -201,13 +207,14 @@ mod tests {
 
     fn report(kind: RolloutKind, components: Vec<ComponentReport>) -> RolloutReport {
         RolloutReport {
+            partial: false,
             deployment: "api".parse().unwrap(),
             target: target_name("prod"),
             kind,
             dry_run: false,
             result: rollout_report::RolloutResult::Success,
             approval: None,
-            digest: format!("sha256:{}", "0c".repeat(32)),
+            digest: format!("v1:sha256:{}", "0c".repeat(32)),
             components,
             duration: Duration::from_millis(4_100),
             unpublished: 0,
@@ -240,6 +247,8 @@ mod tests {
                 method: ApprovalMethod::Ci,
                 approved_by: "alice@example.com".to_owned(),
                 approved_at: now(),
+                reason: Some("CHG-42".to_owned()),
+                of: Some(crate::deployment::approval::ApprovalOf::Seen),
             }),
             started("ecr/api"),
             RolloutEvent::ComponentFinished(unchanged.clone()),
@@ -255,7 +264,8 @@ mod tests {
     #[test]
     fn a_rollback_names_what_it_replaces() {
         let kind = || RolloutKind::Rollback { to: commit("def456a") };
-        let done = component("api", ComponentResult::Success);
+        let left = Some(commit("abc123d").to_string());
+        let done = ComponentReport { rollback_of: left, ..component("api", ComponentResult::Success) };
         let events = [RolloutEvent::Planned(plan(kind())), RolloutEvent::ComponentFinished(done.clone())];
         insta::assert_snapshot!("rollout_rollback", progress(Progress::new(Form::Terminal, false), &events));
         insta::assert_snapshot!("rollout_rollback_result", result(&report(kind(), vec![done])));

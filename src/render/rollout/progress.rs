@@ -6,10 +6,10 @@ use super::super::escape::escape;
 use super::super::style::{BAD, DETAIL, GOOD, WARN};
 use super::super::{Clock, Form, count, styled, time};
 use super::{commits, distinct, planned_changes, qualified};
-use crate::deployment::ComponentName;
 use crate::deployment::rollout_report::{
     Changes, ComponentReport, ComponentResult, PlannedRollout, RolloutEvent, RolloutKind,
 };
+use crate::deployment::{CommitId, ComponentName};
 
 /// How many lines of a failed component's output are shown.
 const OUTPUT_LINES: usize = 20;
@@ -170,6 +170,12 @@ fn steps(plan: &PlannedRollout, clock: &Clock) -> String {
             let deployed = newest.map(|at| format!(" (deployed {})", clock.relative(at))).unwrap_or_default();
             let commits = distinct(plan.components.iter().map(|component| &component.commit));
             steps.push(format!("{done} Loading {from} deployment... {}{deployed}", commits.join(", ")));
+            let back = plan.components.iter().filter(|component| component.goes_back);
+            for component in back {
+                let (name, commit) = (escape(component.component.as_str()), component.commit.short());
+                let previous = component.previous_commit.as_ref().map_or("-", CommitId::short);
+                steps.push(format!("{note} Goes back: {name} {previous} → {commit}"));
+            }
         }
         RolloutKind::Rollback { to } => {
             let previous =

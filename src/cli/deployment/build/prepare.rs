@@ -8,11 +8,12 @@ use super::Args;
 use crate::build::{BuildSettings, Engine, EngineError, ImageName, SettingsError, SigningKey};
 use crate::cli::context::{Context, Project, chosen_target, known_component};
 use crate::cli::deployment::attach::reachable;
-use crate::cli::deployment::rollout::{Run, context_values, definition_at, run_of};
+use crate::cli::deployment::rollout::{Run, definition_at, run_of};
 use crate::cli::error::{CommandError, exit};
 use crate::cli::revision::{checked_out, resolve_commit};
 use crate::component::Environment;
 use crate::deployment::definition::Values;
+use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::template::{Facts, Renderer};
 use crate::deployment::variables::merge;
 use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, Deployment, Target, TargetName};
@@ -81,11 +82,12 @@ pub(super) fn prepare<'r>(
         wanted.push(component.name.clone());
     }
     let run = run_of(context, repository, context.job());
-    let overrides = context_values(&args.context);
+    let overrides: ContextOverrides = args.context.iter().map(|pair| (&pair.key, &pair.value)).collect();
     let mut jobs = Vec::new();
     if let Some(at) = deployment.targets.get(&target) {
         let built = deployment.components.iter().filter(|component| component.kind == ComponentKind::Nixpack);
         for component in built.filter(|built| wanted.is_empty() || wanted.contains(&built.name)) {
+            let overrides = overrides.values(&[&at.context, &component.vars]);
             let variables =
                 variables(context, project, component, at, &overrides, &commit, branch.as_deref())?;
             let job =

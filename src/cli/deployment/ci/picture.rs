@@ -13,9 +13,10 @@ use crate::ci::comment::{
 use crate::cli::context::{Context, Project};
 use crate::cli::deployment::diff::{Step, of_step};
 use crate::cli::error::CommandError;
+use crate::cli::standing::standing;
 use crate::config::load_deployment;
 use crate::deployment::diff::DiffView;
-use crate::deployment::promotion_status::{EdgeState, PromotionEdge, PromotionView, promotion_status};
+use crate::deployment::promotion_status::{EdgeState, PromotionEdge, PromotionView};
 use crate::deployment::rollout_plan::Ancestry;
 use crate::deployment::rollout_report::{ComponentResult, RolloutReport};
 use crate::deployment::state::DeploymentState;
@@ -64,13 +65,14 @@ impl Picture {
         let deployment = load_deployment(&*project.source, &project.config, deployment)?.deployment;
         let ledger = context.ledger(&repository, &project.config)?;
         let scope = Scope::Deployment(deployment.name.clone());
-        ledger.refresh(&scope);
+        ledger.refresh_with_rules(&scope);
         let state = ledger.read(&scope)?.into_deployment(&deployment.name);
         // They have been said by the verb.
         drop(ledger.take_warnings());
         let view =
             View { repository: &repository, project: &project, ledger: &ledger, deployment: &deployment };
-        let mut standing = promotion_status(&deployment, &state, &BTreeMap::new(), context.now());
+        let mut standing =
+            standing(context, &repository, &project, &ledger, &deployment, &state, BTreeMap::new())?;
         let report = outcome.rollout.report.clone();
         let (done, previews) = view.changes(report.as_ref(), &standing)?;
         for (edge, changes) in standing.edges.iter().zip(&previews) {

@@ -1,187 +1,308 @@
 //! Getting an approval. Every method that cannot be carried out here fails closed.
 
-use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use super::Args;
+use jiff::{SignedDuration, Timestamp};
+
 use super::carry_out::Undertaking;
+use super::decide::Decided;
+use super::gather::Gathered;
 use crate::cli::error::{CommandError, exit};
 use crate::cli::platform::{self, Platform};
-use crate::deployment::approval::{Approval, digest};
+use crate::deployment::approval::{Approval, ApprovalOf, Approvals, Covered, Need};
 use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutKind;
+use crate::deployment::run::run_without_attempt;
+use crate::deployment::{CommitId, ComponentName, RecordStatus};
+use crate::ledger::Snapshot;
 use crate::provider::{PlatformApproval, ProviderSettings};
 use crate::render::document::error::Hint;
 
-/// Asks whoever has to agree; `None` where nobody has to.
-pub(super) fn obtain(
-    run: &Undertaking<'_, '_>,
-    plan: &RolloutPlan,
-) -> Result<Option<Approval>, CommandError> {
-    let Some(method) = plan.approval else {
-        if run.args.approve.is_some() {
-            run.context.warn(&format!("{} needs no approval; --approve is not recorded", plan.target));
-        }
-        return Ok(None);
-    };
-    match method {
-        ApprovalMethod::Manual => manual(run, plan).map(Some),
-        ApprovalMethod::Ci => of_this_run(run, plan).map(Some),
-        ApprovalMethod::Pro => {
-            let error = approval_needed(plan, "by Atmos Pro, which cannot be asked from here");
-            Err(error.hint(at_a_terminal(plan)))
-        }
+/// How often the person at the terminal is asked for a reason.
+const QUESTIONS: usize = 3;
+
+/// An approval that a rollout has.
+#[derive(Debug, Clone)]
+pub(super) struct Granted {
+    pub(super) approval: Approval,
+    pub(super) id: String,
+    /// It was given just now, and is to be noted with the locks; else it stands in the notes.
+    pub(super) is_new: bool,
+}
+
+impl Granted {
+    fn new(approval: Approval) -> Self {
+        Self { id: approval.id(), approval, is_new: true }
+    }
+
+    /// Whether it covers all of this.
+    pub(super) fn covers(&self, wanted: &[Covered]) -> bool {
+        wanted.iter().all(|wanted| self.approval.components.contains(wanted))
     }
 }
 
-/// Refuses a plan that is not the one that `--digest` names.
-pub(super) fn insist_on_digest(args: &Args, plan: &RolloutPlan) -> Result<(), CommandError> {
-    let Some(expected) = &args.digest else { return Ok(()) };
-    let found = digest_of(plan);
-    if expected.as_str() == found {
-        return Ok(());
-    }
-    let components = plan
-        .components
-        .iter()
-        .map(|component| format!("  {} {}", component.component, component.commit.short()));
-    let message = format!("What would be rolled out to {} is not what was planned", plan.target);
-    let details = [format!("Planned was  {}", expected.as_str()), format!("Now it is    {found}:")];
-    Err(CommandError::new(exit::REFUSED, "digest", message)
-        .details(details.into_iter().chain(components))
-        .hint(Hint::command(
-            "Look at the new plan, and approve that",
-            format!("{} --plan", command_line(plan)),
-        )))
+/// An approval that is to be got.
+pub(super) struct Asking<'a, 'u, 'r> {
+    pub(super) run: &'a Undertaking<'u, 'r>,
+    pub(super) decided: &'a Decided,
+    pub(super) gathered: &'a Gathered,
+    pub(super) snapshot: &'a Snapshot,
+    /// What it has to cover.
+    pub(super) wanted: Vec<Covered>,
+    pub(super) method: ApprovalMethod,
+    /// What to do where there is no terminal to ask at.
+    pub(super) elsewhere: Hint,
 }
 
-/// The digest of exactly what is approved.
-pub(super) fn digest_of(plan: &RolloutPlan) -> String {
-    let components: BTreeMap<_, _> = plan
-        .components
-        .iter()
-        .map(|component| (component.component.clone(), component.commit.clone()))
-        .collect();
-    digest(&plan.deployment, &plan.target, &components)
-}
-
-/// The person at the terminal agrees, or the command line says that somebody did.
-fn manual(run: &Undertaking<'_, '_>, plan: &RolloutPlan) -> Result<Approval, CommandError> {
-    let question = format!("  Approve deployment of {} to {}? [y/N]: ", plan.deployment, plan.target);
-    let approved = match &run.args.approve {
-        Some(_) => true,
-        None => match run.context.streams().ask(&question) {
-            Some(answer) => matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"),
-            None => {
-                return Err(approval_needed(plan, "and there is no terminal to ask at").hint(Hint::command(
-                    "To approve on the command line",
-                    format!("{} --approve \"why\"", command_line(plan)),
-                )));
+impl Asking<'_, '_, '_> {
+    /// Gets the approval: one that was given before, else by the target's method.
+    pub(super) fn obtain(&self) -> Result<Granted, CommandError> {
+        let run = self.run;
+        if run.args.approve.is_none()
+            && let Some(granted) = self.given_before()?
+        {
+            return Ok(granted);
+        }
+        match self.method {
+            ApprovalMethod::Manual => self.manual(),
+            ApprovalMethod::Ci => self.of_this_run(),
+            ApprovalMethod::Pro => {
+                let error = self.needed("by Atmos Pro, which cannot be asked from here");
+                Err(error.hint(self.at_a_terminal()))
             }
-        },
-    };
-    if !approved {
-        return Err(CommandError::new(
+        }
+        .map(Granted::new)
+    }
+
+    /// The approval in the notes of the commits that covers everything.
+    pub(super) fn given_before(&self) -> Result<Option<Granted>, CommandError> {
+        let plan = &self.decided.plan;
+        let ledger = &self.run.prepared.ledger;
+        let commits: Vec<CommitId> = self.wanted.iter().map(|wanted| wanted.commit.clone()).collect();
+        let lines = ledger.approval_lines(&plan.deployment, &commits)?;
+        let approvals =
+            Approvals::of_target(lines.iter().map(String::as_str), &plan.deployment, &plan.target);
+        let need = Need { now: ledger.now(), seen: self.requires_digest() };
+        let found = approvals.covering(&self.wanted, self.method.as_str(), need);
+        Ok(found.map(|(id, approval)| Granted {
+            approval: approval.clone(),
+            id: id.to_owned(),
+            is_new: false,
+        }))
+    }
+
+    fn requires_digest(&self) -> bool {
+        self.decided.rule().is_some_and(|rule| rule.require_digest)
+    }
+
+    /// The person at the terminal agrees, or the command line says that a person did.
+    pub(super) fn manual(&self) -> Result<Approval, CommandError> {
+        let run = self.run;
+        let (reason, of) = match &run.args.approve {
+            Some(reason) => (reason.clone(), self.of_expected()),
+            None => (self.ask()?, ApprovalOf::Seen),
+        };
+        if self.requires_digest() && of == ApprovalOf::Unseen {
+            return Err(self.unseen());
+        }
+        Ok(Approval {
+            approved_by: run.prepared.run.actor.clone(),
+            reason: Some(reason),
+            of: Some(of),
+            ..self.unsigned(run.prepared.ledger.now())
+        })
+    }
+
+    /// Shows the plan and asks; the answer is the reason.
+    fn ask(&self) -> Result<String, CommandError> {
+        let plan = &self.decided.plan;
+        let streams = self.run.context.streams();
+        let Some(answer) = streams.ask(&self.question()) else {
+            let error = self.needed("and there is no terminal to ask at");
+            return Err(error.hint(self.elsewhere.clone()));
+        };
+        let not_approved = || {
+            let message = format!("the rollout to {} was not approved", plan.target);
+            CommandError::new(exit::REFUSED, "not_approved", message)
+        };
+        if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+            return Err(not_approved());
+        }
+        for _ in 0..QUESTIONS {
+            let reason = streams.ask("  Why? ").ok_or_else(not_approved)?;
+            if !reason.trim().is_empty() {
+                return Ok(reason.trim().to_owned());
+            }
+            if reason.is_empty() {
+                break;
+            }
+        }
+        Err(not_approved().details(["An approval needs a reason".to_owned()]))
+    }
+
+    /// What is approved, and the question.
+    fn question(&self) -> String {
+        let plan = &self.decided.plan;
+        let mut text = format!("  → Manual approval required for {} deployment\n", plan.target);
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  → Deploying {} to {}", plan.deployment, plan.target);
+        let mut commits: Vec<_> = plan.components.iter().map(|planned| planned.commit.as_str()).collect();
+        commits.dedup();
+        let _ = writeln!(text, "  → Git SHA: {}", commits.join(", "));
+        let names: Vec<_> = plan.components.iter().map(|planned| planned.component.as_str()).collect();
+        let _ = writeln!(text, "  → Components: {}", names.join(", "));
+        for planned in &plan.components {
+            let from = planned.previous_commit.as_ref().map_or("new", |commit| commit.short());
+            let back = if planned.goes_back() { " (goes back)" } else { "" };
+            let _ = writeln!(
+                text,
+                "      {}: {from} → {}{back}",
+                planned.component.as_str().escape_debug(),
+                planned.commit.short()
+            );
+        }
+        for (key, value) in self.run.prepared.overrides.iter() {
+            let _ = writeln!(text, "      --context {}={}", key.escape_debug(), value.escape_debug());
+        }
+        let _ = writeln!(text, "  → Digest: {}", self.gathered.digests.plan);
+        text + "  → Approve deployment? [y/N]: "
+    }
+
+    /// The approver let this run go on to the target's environment. What was seen of it is the plan: `--digest` makes
+    /// sure that it is that.
+    fn of_this_run(&self) -> Result<Approval, CommandError> {
+        let (run, plan) = (self.run, &self.decided.plan);
+        if self.requires_digest() && run.prepared.expected.is_none() {
+            return Err(self.unseen());
+        }
+        let settings = platform::settings(run.context, run.token.clone());
+        let settings =
+            settings.map_err(|error| self.needed("by the CI platform").details([error.to_string()]))?;
+        if matches!(settings, ProviderSettings::None) {
+            let error = self.needed("by the CI platform, which cannot be asked from here");
+            return Err(error
+                .hint(Hint::note(
+                    "Run it in a job on GitHub Actions or GitLab CI, behind the environment's approval",
+                ))
+                .hint(self.at_a_terminal()));
+        }
+        let environment =
+            platform::environment(&run.prepared.project.config.ci, &self.decided.policy, &plan.target)?;
+        let platform = Platform::new(settings)?;
+        let approvals = platform.approvals(&environment.name).map_err(|error| {
+            self.needed("and the platform does not tell who approved this run").details([error.to_string()])
+        })?;
+        if approvals.is_empty() {
+            let how = format!("and nobody has approved this run for the environment {}", environment.name);
+            let setting = platform.approval_setting(&environment.name);
+            return Err(setting
+                .into_iter()
+                .fold(self.needed(&how), |error, setting| error.hint(Hint::note(setting))));
+        }
+        self.check_unused(approvals.len())?;
+        let given_at = approvals.iter().filter_map(|approval| approval.approved_at).max();
+        let approval = self.unsigned(given_at.unwrap_or_else(|| run.prepared.ledger.now()));
+        if approval.expires_at.is_some_and(|expiry| expiry <= run.prepared.ledger.now()) {
+            return Err(self.needed("and the one that this run has is too old"));
+        }
+        if run.prepared.expected.is_none() {
+            run.context
+                .warn("the approval is of this run, not of a plan: --digest binds it to what was looked at");
+        }
+        let joined = |of: fn(&PlatformApproval) -> Option<&str>| {
+            let mut texts: Vec<_> = approvals.iter().filter_map(of).collect();
+            texts.dedup();
+            texts.join(", ")
+        };
+        Ok(Approval {
+            approved_by: joined(|approval| Some(approval.approved_by.as_str())),
+            reason: Some(joined(|approval| approval.comment.as_deref())).filter(|reason| !reason.is_empty()),
+            of: Some(self.of_expected()),
+            ..approval
+        })
+    }
+
+    /// Refuses approvals of the run that it has used already. The platform tells neither when nor for which job they
+    /// were given, so they are counted: each allows every component once.
+    fn check_unused(&self, given: usize) -> Result<(), CommandError> {
+        let prepared = self.run.prepared;
+        let state = self.snapshot.deployment(&self.decided.plan.deployment);
+        let names: Vec<ComponentName> = self.wanted.iter().map(|wanted| wanted.component.clone()).collect();
+        let own = &prepared.run.id;
+        // GitHub lists the approvals of all attempts of a run; GitLab, of the job's deployment.
+        let is_own = |id: &str| match own.starts_with("github:") {
+            true => run_without_attempt(id) == run_without_attempt(own),
+            false => id == own,
+        };
+        for (component, records) in prepared.histories(&state, &names)? {
+            let used = records
+                .iter()
+                .map(|found| &found.record)
+                .filter(|record| record.status == RecordStatus::Success)
+                .filter(|record| !record.details.approvals.is_empty())
+                .filter(|record| record.run_id.as_deref().is_some_and(is_own))
+                .count();
+            if used >= given {
+                let how = format!("and this run has used the one that it had for {component}");
+                return Err(self
+                    .needed(&how)
+                    .hint(Hint::note("Start the run again, and have that approved")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the approver has seen the plan: only `--digest` says so.
+    fn of_expected(&self) -> ApprovalOf {
+        if self.run.prepared.expected.is_some() { ApprovalOf::Seen } else { ApprovalOf::Unseen }
+    }
+
+    /// An approval of the plan that nobody has given yet.
+    fn unsigned(&self, approved_at: Timestamp) -> Approval {
+        let plan = &self.decided.plan;
+        let lasts = self.decided.rule().map(|rule| rule.approval_expires);
+        let lasts = lasts.and_then(|lasts| SignedDuration::try_from(lasts).ok());
+        Approval {
+            approved_by: String::new(),
+            approved_at,
+            approver_role: None,
+            method: self.method.as_str().to_owned(),
+            deployment: plan.deployment.clone(),
+            target: plan.target.clone(),
+            promoted_from: match &plan.kind {
+                RolloutKind::Promotion { from } => Some(from.clone()),
+                RolloutKind::Deploy | RolloutKind::Rollback { .. } => None,
+            },
+            reason: None,
+            digest: Some(self.gathered.digests.plan.to_string()),
+            components: self.wanted.clone(),
+            of: None,
+            expires_at: lasts.and_then(|lasts| approved_at.checked_add(lasts).ok()),
+            run_id: Some(self.run.prepared.run.id.clone()),
+        }
+    }
+
+    fn at_a_terminal(&self) -> Hint {
+        let RolloutPlan { target, deployment, .. } = &self.decided.plan;
+        Hint::note(format!(
+            "For approvals at a terminal, set approval_method: manual on {target} in deployments/{deployment}.yaml"
+        ))
+    }
+
+    fn unseen(&self) -> CommandError {
+        let mut command = self.run.prepared.typed.clone();
+        command.plan();
+        self.needed("of a plan that was seen (promotion.require_digest)")
+            .hint(Hint::command("To see the plan; pass its digest with --digest", command.to_string()))
+    }
+
+    fn needed(&self, how: &str) -> CommandError {
+        CommandError::new(
             exit::REFUSED,
-            "not_approved",
-            format!("the rollout to {} was not approved", plan.target),
-        ));
+            "approval_required",
+            format!("The rollout to {} requires an approval, {how}", self.decided.plan.target),
+        )
+        .details([format!("Approved would be {}", self.gathered.digests.plan)])
     }
-    Ok(Approval {
-        approved_by: run.prepared.run.actor.clone(),
-        approved_at: run.context.now(),
-        reason: run.args.approve.clone().filter(|reason| !reason.is_empty()),
-        ..unsigned(plan, ApprovalMethod::Manual, run)
-    })
-}
-
-/// Whoever let this run go on to the target's environment has agreed. What they have seen of it is the plan: `--digest`
-/// makes sure that it is that.
-fn of_this_run(run: &Undertaking<'_, '_>, plan: &RolloutPlan) -> Result<Approval, CommandError> {
-    let settings = platform::settings(run.context, run.token.clone());
-    let settings =
-        settings.map_err(|error| approval_needed(plan, "by the CI platform").details([error.to_string()]))?;
-    if matches!(settings, ProviderSettings::None) {
-        let error = approval_needed(plan, "by the CI platform, which cannot be asked from here");
-        return Err(error
-            .hint(Hint::note(
-                "Run it in a job on GitHub Actions or GitLab CI, behind the environment's approval",
-            ))
-            .hint(at_a_terminal(plan)));
-    }
-    let environment =
-        platform::environment(&run.prepared.project.config.ci, &run.prepared.policy, &plan.target)?;
-    let platform = Platform::new(settings)?;
-    let approvals = platform.approvals(&environment.name).map_err(|error| {
-        approval_needed(plan, "and the platform does not tell who approved this run")
-            .details([error.to_string()])
-    })?;
-    if approvals.is_empty() {
-        let how = format!("and nobody has approved this run for the environment {}", environment.name);
-        let setting = platform.approval_setting(&environment.name);
-        return Err(setting
-            .into_iter()
-            .fold(approval_needed(plan, &how), |error, setting| error.hint(Hint::note(setting))));
-    }
-    if run.args.digest.is_none() {
-        run.context
-            .warn("the approval is of this run, not of a plan: --digest binds it to what was looked at");
-    }
-    let joined = |of: fn(&PlatformApproval) -> Option<&str>| {
-        let mut texts: Vec<_> = approvals.iter().filter_map(of).collect();
-        texts.dedup();
-        texts.join(", ")
-    };
-    Ok(Approval {
-        approved_by: joined(|approval| Some(approval.approved_by.as_str())),
-        approved_at: approvals
-            .iter()
-            .filter_map(|approval| approval.approved_at)
-            .max()
-            .unwrap_or(run.context.now()),
-        reason: Some(joined(|approval| approval.comment.as_deref())).filter(|reason| !reason.is_empty()),
-        ..unsigned(plan, ApprovalMethod::Ci, run)
-    })
-}
-
-/// An approval of a plan that nobody has given yet.
-fn unsigned(plan: &RolloutPlan, method: ApprovalMethod, run: &Undertaking<'_, '_>) -> Approval {
-    Approval {
-        approved_by: String::new(),
-        approved_at: run.context.now(),
-        method: method.as_str().to_owned(),
-        deployment: plan.deployment.clone(),
-        target: plan.target.clone(),
-        promoted_from: match &plan.kind {
-            RolloutKind::Promotion { from } => Some(from.clone()),
-            RolloutKind::Deploy | RolloutKind::Rollback { .. } => None,
-        },
-        reason: None,
-        digest: digest_of(plan),
-    }
-}
-
-fn at_a_terminal(plan: &RolloutPlan) -> Hint {
-    Hint::note(format!(
-        "For approvals at a terminal, set approval_method: manual on {} in deployments/{}.yaml",
-        plan.target, plan.deployment
-    ))
-}
-
-fn approval_needed(plan: &RolloutPlan, how: &str) -> CommandError {
-    CommandError::new(
-        exit::REFUSED,
-        "approval_required",
-        format!("The rollout to {} requires an approval, {how}", plan.target),
-    )
-    .details([format!("Approved would be {}", digest_of(plan))])
-}
-
-fn command_line(plan: &RolloutPlan) -> String {
-    let rest = match &plan.kind {
-        RolloutKind::Promotion { from } => format!(" --promote-from {from}"),
-        RolloutKind::Rollback { to } => format!(" --git-sha {to}"),
-        RolloutKind::Deploy => String::new(),
-    };
-    format!("atmos deployment rollout {} --target {}{rest}", plan.deployment, plan.target)
 }

@@ -1,27 +1,31 @@
 //! From the request to the result: decide, agree, lock, decide again on what is true now, act, record.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::approve::{Asking, Granted};
+use super::decide::Decided;
+use super::gather::Gathered;
 use super::inputs::distinct_commits;
 use super::prepare::Prepared;
 use super::refusal::not_acquired;
 use super::report::shown;
-use super::{Args, Surroundings, approve};
+use super::{Args, Surroundings};
 use crate::cancellation::Cancellation;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::rules::Certainty;
 use crate::component::Mode;
-use crate::deployment::approval::Approval;
+use crate::deployment::approval::Covered;
 use crate::deployment::count::count;
+use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
-use crate::deployment::record::{LedgerRecord, RecordStatus};
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutEvent;
-use crate::deployment::{CommitId, ComponentName, Deployment};
+use crate::deployment::{CommitId, Deployment};
 use crate::ledger::{Holder, LedgerError, LockRequest, Session, Snapshot};
 use crate::provider::Token;
 use crate::render::document::error::Hint;
@@ -39,7 +43,7 @@ pub(super) fn carry_out(
     surroundings: Surroundings,
 ) -> Result<ExitCode, CommandError> {
     let Surroundings { events, cancellation, token } = surroundings;
-    let run = Undertaking { args, context, prepared, events, cancellation, token };
+    let run = Undertaking::new(args, context, prepared, events, cancellation, token);
     let result = if args.plan { run.dry_run() } else { run.for_real() };
     context.say_warnings(&prepared.ledger);
     result
@@ -54,6 +58,8 @@ pub(super) struct Undertaking<'u, 'r> {
     pub(super) cancellation: Cancellation,
     /// The token that the platform is asked with.
     pub(super) token: Option<Token>,
+    /// The plan that was announced last.
+    pub(super) announced: RefCell<Option<RolloutPlan>>,
 }
 
 /// Locks that are held, and what was found under them.
@@ -64,23 +70,53 @@ struct Locked<'u, 'r> {
     checkouts: Checkouts,
 }
 
+/// A plan that is about to be locked.
+struct Ready {
+    decided: Decided,
+    definitions: BTreeMap<CommitId, Deployment>,
+    /// Gathered already where an approval or a digest binds the rollout to it.
+    granted: Option<Granted>,
+}
+
 impl<'u, 'r> Undertaking<'u, 'r> {
+    pub(super) fn new(
+        args: &'u Args,
+        context: &'u Context,
+        prepared: &'u Prepared<'r>,
+        events: EventSink,
+        cancellation: Cancellation,
+        token: Option<Token>,
+    ) -> Self {
+        Self { args, context, prepared, events, cancellation, token, announced: RefCell::default() }
+    }
+
     /// Shows what would be done. Nothing is locked, applied or recorded.
     fn dry_run(&self) -> Result<ExitCode, CommandError> {
         let scope = self.prepared.scope();
-        let freshness = self.prepared.ledger.refresh(&scope);
+        let freshness = self.prepared.ledger.refresh_with_rules(&scope);
         self.context.say_freshness(&self.prepared.ledger, &freshness);
         let snapshot = self.prepared.ledger.read(&scope)?;
-        let plan = self.allowed(&snapshot)?;
-        approve::insist_on_digest(self.args, &plan)?;
-        let definitions = self.definitions(&plan)?;
-        self.check_tools(&plan, &definitions)?;
-        self.announce(&plan, true);
-        let checkouts = self.check_out(&plan, &definitions)?;
-        let rollout = self.rollout(&plan, definitions, &snapshot, Mode::Plan, &self.prepared.run.id, None)?;
-        self.check_artifacts(&plan, &rollout)?;
+        let decided = self.decide(&snapshot, Certainty::Binding)?;
+        for obstacle in &decided.plan.obstacles {
+            let refusal = self.prepared.refusal(obstacle, self.context);
+            let message = refusal.shown().map(|error| error.message.as_str()).unwrap_or_default();
+            self.context.warn(&format!("a rollout would be refused now: {message}"));
+        }
+        let plan = &decided.plan;
+        let definitions = self.definitions(plan)?;
+        self.check_tools(plan, &definitions)?;
+        let run_id = &self.prepared.run.id;
+        let gathered = self.gather(&decided, definitions, &snapshot, run_id)?;
+        self.insist_on_digest(plan, &gathered.digests)?;
+        self.announce(&decided, &gathered, &snapshot, true);
+        let checkouts = self.check_out(plan, &gathered.definitions)?;
+        let digest = gathered.digests.plan.clone();
+        // A plan is no rollout, of which a second one would be idle.
+        let gathered = Gathered { done: BTreeMap::new(), ..gathered };
+        let rollout = self.rollout(&decided, gathered, Mode::Plan, run_id, None)?;
+        self.check_artifacts(plan, &rollout)?;
         let outcome = rollout::run(rollout, checkouts, None, &self.cancellation, &self.events)?;
-        self.finish(&plan, None, outcome)
+        self.finish(plan, &digest, None, outcome)
     }
 
     fn for_real(&self) -> Result<ExitCode, CommandError> {
@@ -90,60 +126,131 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let run_id = self.take_up_dead_runs(&mut snapshot)?;
         // A decision on what is here saves a question to the remote where it is allowed anyway: once the locks are held,
         // the ledger is read again, and only that decides.
-        let mut plan = match self.prepared.decide(&snapshot)? {
-            Ok(plan) if plan.approval.is_none() => plan,
+        let first = self.prepared.decide(self.context, &snapshot, Certainty::Provisional)?;
+        let mut decided = match first {
+            Ok(decided) if !self.is_bound(&decided) && decided.plan.obstacles.is_empty() => decided,
             _ => {
                 ledger.refresh_or_fail(&scope)?;
                 snapshot = ledger.read(&scope)?;
                 self.allowed(&snapshot)?
             }
         };
-        approve::insist_on_digest(self.args, &plan)?;
-        let mut definitions = self.definitions(&plan)?;
-        self.check_tools(&plan, &definitions)?;
-        self.announce(&plan, false);
-        let approval = approve::obtain(self, &plan)?;
-        if let Some(approval) = &approval {
-            (self.events)(RolloutEvent::Approved(shown(&plan, approval)));
-        }
         for _ in 0..DECISIONS {
-            let Locked { mut session, fresh, mut checkouts } =
-                self.lock(&plan, &definitions, &snapshot, &run_id, approval.as_ref())?;
-            let decided = self.prepared.decide(&fresh)?;
-            let same = matches!(&decided, Ok(decided) if same_work(decided, &plan));
-            let is_bound = approval.is_some() || self.args.digest.is_some();
-            if same || (!is_bound && decided.as_ref().is_ok_and(|decided| covered(decided, &plan))) {
-                if let Ok(decided) = decided {
-                    plan = decided;
+            let ready = self.make_ready(decided, &snapshot, &run_id)?;
+            let locked = self.lock(&ready, &snapshot, &run_id)?;
+            let fresh = self.allowed(&locked.fresh)?;
+            match self.settle(ready, fresh, locked, &run_id)? {
+                Settled::Ended(code) => return Ok(code),
+                Settled::Moved { now, fresh } => {
+                    decided = *now;
+                    snapshot = fresh;
                 }
-                if !same {
-                    definitions = self.definitions(&plan)?;
-                    checkouts = self.check_out(&plan, &definitions)?;
-                }
-                let locked = Locked { session, fresh, checkouts };
-                return self.act(&plan, definitions, locked, &run_id, approval.as_ref());
             }
-            // The ledger has moved since: let go, and decide on what is true now.
-            session.release()?;
-            plan = decided.map_err(|refusal| self.prepared.refusal(&refusal, self.context))?;
-            approve::insist_on_digest(self.args, &plan)?;
-            if approval.is_some() {
-                return Err(CommandError::new(
-                    exit::REFUSED,
-                    "approval_outdated",
-                    "What was approved is no longer what would be rolled out",
-                )
-                .hint(Hint::note("Look at the new plan with --plan, and approve that")));
-            }
-            definitions = self.definitions(&plan)?;
-            snapshot = fresh;
         }
-        Err(LedgerError::Contended(format!("{}/{}", plan.deployment, plan.target)).into())
+        let (deployment, target) = (&self.prepared.checkout.name, &self.prepared.request.target);
+        Err(LedgerError::Contended(format!("{deployment}/{target}")).into())
     }
 
-    /// The plan, or the refusal as an error.
-    fn allowed(&self, snapshot: &Snapshot) -> Result<RolloutPlan, CommandError> {
-        self.prepared.decide(snapshot)?.map_err(|refusal| self.prepared.refusal(&refusal, self.context))
+    /// Whether a rollout is bound to exactly one plan: by an approval, or by `--digest`.
+    fn is_bound(&self, decided: &Decided) -> bool {
+        decided.plan.approval.is_some() || self.prepared.expected.is_some()
+    }
+
+    /// Does what comes before the locks. Who approves has to see what the remote has: then that was asked before.
+    fn make_ready(&self, decided: Decided, snapshot: &Snapshot, run_id: &str) -> Result<Ready, CommandError> {
+        let definitions = self.definitions(&decided.plan)?;
+        self.check_tools(&decided.plan, &definitions)?;
+        let mut granted = None;
+        if self.is_bound(&decided) {
+            let gathered = self.gather(&decided, definitions.clone(), snapshot, run_id)?;
+            self.insist_on_digest(&decided.plan, &gathered.digests)?;
+            let wanted = gathered.to_be_approved(&decided.plan);
+            if let Some(method) = decided.plan.approval.filter(|_| !wanted.is_empty()) {
+                self.check_built(&decided.plan, &gathered.digests)?;
+                self.announce(&decided, &gathered, snapshot, false);
+                let given = self.asking(&decided, &gathered, snapshot, wanted, method).obtain()?;
+                (self.events)(RolloutEvent::Approved(shown(&given.approval)));
+                granted = Some(given);
+            }
+        }
+        Ok(Ready { decided, definitions, granted })
+    }
+
+    fn asking<'a>(
+        &'a self,
+        decided: &'a Decided,
+        gathered: &'a Gathered,
+        snapshot: &'a Snapshot,
+        wanted: Vec<Covered>,
+        method: ApprovalMethod,
+    ) -> Asking<'a, 'u, 'r> {
+        let mut command = self.prepared.typed.clone();
+        command.set("digest", gathered.digests.plan.as_str()).set("approve", "why");
+        let elsewhere = Hint::command("To approve this plan on the command line", command.to_string());
+        Asking { run: self, decided, gathered, snapshot, wanted, method, elsewhere }
+    }
+
+    /// Acts under the locks, if what was decided still holds there; else lets go of them.
+    fn settle(
+        &self,
+        ready: Ready,
+        now: Decided,
+        locked: Locked<'_, '_>,
+        run_id: &str,
+    ) -> Result<Settled, CommandError> {
+        let Locked { mut session, fresh, mut checkouts } = locked;
+        let Ready { decided, mut definitions, granted } = ready;
+        let same = same_work(&now.plan, &decided.plan);
+        if !same && !covered(&now.plan, &decided.plan) {
+            session.release()?;
+            return match granted {
+                Some(_) => Err(outdated()),
+                None => Ok(Settled::Moved { now: Box::new(now), fresh }),
+            };
+        }
+        if !same {
+            definitions = self.definitions(&now.plan)?;
+            checkouts = self.check_out(&now.plan, &definitions)?;
+        }
+        let gathered = self.gather(&now, definitions, &fresh, run_id)?;
+        self.insist_on_digest(&now.plan, &gathered.digests)?;
+        let wanted = gathered.to_be_approved(&now.plan);
+        if let Some(method) = now.plan.approval.filter(|_| !wanted.is_empty()) {
+            let Some(granted) = &granted else {
+                // It needs an approval only since the ledger or the rules were read again.
+                session.release()?;
+                return Ok(Settled::Moved { now: Box::new(now), fresh });
+            };
+            let asking = self.asking(&now, &gathered, &fresh, wanted, method);
+            // It may have been revoked, or have expired, while the lock was waited for.
+            let counts = granted.covers(&asking.wanted)
+                && (granted.is_new || asking.given_before()?.is_some_and(|found| found.id == granted.id));
+            if !counts {
+                return Err(outdated());
+            }
+        } else if granted.is_none() && self.args.approve.is_some() {
+            let target = &now.plan.target;
+            self.context.warn(&format!("{target} needs no approval; --approve is not recorded"));
+        }
+        self.announce(&now, &gathered, &fresh, false);
+        (self.events)(RolloutEvent::LockAcquired);
+        self.act(&now, gathered, Locked { session, fresh, checkouts }, run_id, granted.as_ref())
+            .map(Settled::Ended)
+    }
+
+    /// The decision, or the refusal as an error. What is in the way for now is part of it.
+    pub(super) fn decide(&self, snapshot: &Snapshot, certainty: Certainty) -> Result<Decided, CommandError> {
+        let decided = self.prepared.decide(self.context, snapshot, certainty)?;
+        decided.map_err(|refusal| self.prepared.refusal(&refusal, self.context))
+    }
+
+    /// Likewise, where nothing may be in the way.
+    fn allowed(&self, snapshot: &Snapshot) -> Result<Decided, CommandError> {
+        let decided = self.decide(snapshot, Certainty::Binding)?;
+        match decided.plan.obstacles.first() {
+            Some(obstacle) => Err(self.prepared.refusal(obstacle, self.context)),
+            None => Ok(decided),
+        }
     }
 
     /// Publishes what dead runs of this checkout have left behind. One that was asked for the same as this one is gone
@@ -173,17 +280,11 @@ impl<'u, 'r> Undertaking<'u, 'r> {
 
     /// Takes the locks of the plan's components and reads the ledger as it is under them. While the remote is asked, the
     /// plan's commits are checked out: they hardly ever are other ones afterwards.
-    fn lock(
-        &self,
-        plan: &RolloutPlan,
-        definitions: &BTreeMap<CommitId, Deployment>,
-        snapshot: &Snapshot,
-        run_id: &str,
-        approval: Option<&Approval>,
-    ) -> Result<Locked<'u, 'r>, CommandError> {
+    fn lock(&self, ready: &Ready, snapshot: &Snapshot, run_id: &str) -> Result<Locked<'u, 'r>, CommandError> {
         self.not_cancelled()?;
-        let (checkouts, (session, fresh)) = self.check_out_during(plan, definitions, |begin| {
-            let mut session = self.acquire(plan, snapshot, run_id, approval, begin)?;
+        let plan = &ready.decided.plan;
+        let (checkouts, (session, fresh)) = self.check_out_during(plan, &ready.definitions, |begin| {
+            let mut session = self.acquire(ready, snapshot, run_id, begin)?;
             let (ledger, scope) = (&self.prepared.ledger, self.prepared.scope());
             session.refresh(&scope)?;
             let fresh = ledger.read(&scope)?;
@@ -196,13 +297,15 @@ impl<'u, 'r> Undertaking<'u, 'r> {
     /// Takes the locks of the plan's components. `free` is told when nobody is seen to hold them.
     fn acquire(
         &self,
-        plan: &RolloutPlan,
+        ready: &Ready,
         snapshot: &Snapshot,
         run_id: &str,
-        approval: Option<&Approval>,
         free: &mut dyn FnMut(),
     ) -> Result<Session<'u, 'r>, CommandError> {
         let ledger = &self.prepared.ledger;
+        let plan = &ready.decided.plan;
+        let approval = ready.granted.as_ref().filter(|granted| granted.is_new);
+        let approval = approval.map(|granted| &granted.approval);
         let request = self.lock_request(plan, run_id);
         let commits: Vec<_> = distinct_commits(plan).into_iter().cloned().collect();
         if let Some(commit) = commits.first() {
@@ -221,7 +324,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             },
             &mut |held| {
                 if !std::mem::replace(&mut told, true) {
-                    self.tell_waiting(held);
+                    self.tell_waiting(held, run_id);
                 }
                 if self.cancellation.is_cancelled() {
                     ControlFlow::Break(())
@@ -236,7 +339,6 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let acquired = acquired
             .map_err(|error| not_acquired(&plan.deployment, &plan.target, error, &self.context.clock()))?;
         crate::ledger::failpoint("locked");
-        (self.events)(RolloutEvent::LockAcquired);
         // From here on the session lets go of the locks, whatever happens.
         Ok(Session::new(ledger, request, acquired))
     }
@@ -250,7 +352,20 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         Err(CommandError::new(exit::INTERRUPTED, "cancelled", message))
     }
 
-    fn tell_waiting(&self, held: &[HeldLock]) {
+    /// Says who is waited for, and for what: the remote has just been asked.
+    fn tell_waiting(&self, held: &[HeldLock], run_id: &str) {
+        let announced = self.prepared.ledger.read(&self.prepared.scope()).map_err(CommandError::from);
+        let announced = announced.and_then(|snapshot| {
+            let decided = self.decide(&snapshot, Certainty::Provisional)?;
+            let definitions = self.definitions(&decided.plan)?;
+            let gathered = self.gather(&decided, definitions, &snapshot, run_id)?;
+            self.announce(&decided, &gathered, &snapshot, false);
+            Ok(())
+        });
+        if announced.is_err() {
+            // What is wrong is said when the locks are held: only then it counts.
+            tracing::debug!("what is waited for cannot be told");
+        }
         if let Some(held) = held.first() {
             (self.events)(RolloutEvent::LockWaiting {
                 holder: held.lock.holder.clone(),
@@ -293,42 +408,41 @@ impl<'u, 'r> Undertaking<'u, 'r> {
     /// Runs the components under the locks.
     fn act(
         &self,
-        plan: &RolloutPlan,
-        definitions: BTreeMap<CommitId, Deployment>,
+        decided: &Decided,
+        gathered: Gathered,
         locked: Locked<'_, '_>,
         run_id: &str,
-        approval: Option<&Approval>,
+        granted: Option<&Granted>,
     ) -> Result<ExitCode, CommandError> {
-        let Locked { session, fresh, checkouts } = locked;
-        let mut rollout = self.rollout(plan, definitions, &fresh, Mode::Apply, run_id, approval)?;
+        let Locked { session, checkouts, .. } = locked;
+        let plan = &decided.plan;
+        let digest = gathered.digests.plan.clone();
+        let mut rollout = self.rollout(decided, gathered, Mode::Apply, run_id, granted)?;
         self.check_artifacts(plan, &rollout)?;
-        rollout.done = recorded_by(run_id, plan, &fresh);
         if let Some(lock) = session.taken_over() {
             rollout.metadata.insert("lock_taken_over_from".to_owned(), lock.run_id.clone());
         }
         let outcome = rollout::run(rollout, checkouts, Some(session), &self.cancellation, &self.events)?;
         self.note_health(plan, &outcome);
-        self.finish(plan, approval, outcome)
+        self.finish(plan, &digest, granted.map(|granted| &granted.approval), outcome)
     }
 }
 
-/// The components that this very run has recorded before it was interrupted.
-fn recorded_by(
-    run_id: &str,
-    plan: &RolloutPlan,
-    fresh: &Snapshot,
-) -> BTreeMap<ComponentName, Arc<LedgerRecord>> {
-    let state = fresh.deployment(&plan.deployment);
-    plan.components
-        .iter()
-        .filter_map(|component| {
-            let newest = state.component(&plan.target, &component.component)?.newest.clone()?;
-            let own = newest.record.run_id.as_deref() == Some(run_id)
-                && newest.record.commit == component.commit
-                && newest.record.status == RecordStatus::Success;
-            own.then(|| (component.component.clone(), newest))
-        })
-        .collect()
+/// What became of a plan under its locks.
+enum Settled {
+    Ended(ExitCode),
+    /// The ledger or the rules have moved since it was made: what is decided now, and on what.
+    Moved {
+        now: Box<Decided>,
+        fresh: Snapshot,
+    },
+}
+
+/// An approval does not go over to another plan.
+fn outdated() -> CommandError {
+    let message = "What was approved is no longer what would be rolled out";
+    CommandError::new(exit::REFUSED, "approval_outdated", message)
+        .hint(Hint::note("Look at the new plan with --plan, and approve that"))
 }
 
 /// Whether two plans do the same: the same components at the same commits, on top of the same.

@@ -1,18 +1,46 @@
 //! The facts of a decision, read where they are needed, and the decision itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use super::prepare::Prepared;
+use super::prepare::{Prepared, declared_at};
 use super::refusal::refused;
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::rules::{Certainty, TrustedRules};
+use crate::deployment::chain::Chain;
+use crate::deployment::record::LedgerRecord;
 use crate::deployment::rollout_plan::{
     Ancestry, PastFacts, Refusal, RolloutBasis, RolloutPlan, RolloutSource, plan,
 };
-use crate::deployment::state::DeploymentState;
-use crate::deployment::{CommitId, Component, ComponentName};
+use crate::deployment::rules::RulesOrigin;
+use crate::deployment::run::run_without_attempt;
+use crate::deployment::state::{ComponentState, DeploymentState};
+use crate::deployment::{CommitId, Component, ComponentName, Deployment, ObjectId, PromotionRule};
 use crate::ledger::{Scope, Snapshot};
+
+/// A plan, and the rules that it was made by.
+#[derive(Debug, Clone)]
+pub(super) struct Decided {
+    pub(super) plan: RolloutPlan,
+    /// The checkout's deployment with the rules that hold.
+    pub(super) policy: Deployment,
+    pub(super) rules: RulesOrigin,
+}
+
+impl Decided {
+    /// The target's rule.
+    pub(super) fn rule(&self) -> Option<&PromotionRule> {
+        self.policy.targets.get(&self.plan.target)?.promotion.as_ref()
+    }
+}
+
+/// Deployments as commits declare them, as far as they were read.
+pub(super) type Definitions = BTreeMap<CommitId, Option<Rc<Deployment>>>;
+
+/// Histories that were read, each with the newest record that was known then: it changes when they do.
+pub(super) type Histories = BTreeMap<ComponentName, (ObjectId, Rc<[LedgerRecord]>)>;
 
 impl Prepared<'_> {
     /// The part of the ledger that the rollout reads: its target, and where it is promoted from.
@@ -21,73 +49,188 @@ impl Prepared<'_> {
         if let RolloutSource::Promotion { from } = &self.request.source {
             targets.push(from.clone());
         }
-        Scope::Targets(self.policy.name.clone(), targets)
+        Scope::Targets(self.checkout.name.clone(), targets)
     }
 
     /// The components that can be rolled out.
     pub(super) fn components(&self) -> &[Component] {
-        &self.at_commit.as_ref().unwrap_or(&self.policy).components
+        &self.at_commit.as_ref().unwrap_or(&self.checkout).components
     }
 
     /// Decides on what was read.
-    pub(super) fn decide(&self, snapshot: &Snapshot) -> Result<Result<RolloutPlan, Refusal>, CommandError> {
-        let state = snapshot.deployment(&self.policy.name);
-        let past = self.past(&state)?;
+    pub(super) fn decide(
+        &self,
+        context: &Context,
+        snapshot: &Snapshot,
+        certainty: Certainty,
+    ) -> Result<Result<Decided, Refusal>, CommandError> {
+        let target = &self.request.target;
+        let trusted = TrustedRules::read(
+            context,
+            self.repository,
+            self.project,
+            &self.ledger,
+            &self.checkout,
+            certainty,
+        )?;
+        let policy = match trusted.policy(&self.checkout, target) {
+            Ok(policy) => policy,
+            Err(conflict) => return Ok(Err(Refusal::Rules(conflict))),
+        };
+        let state = snapshot.deployment(&self.checkout.name);
+        let past = self.past(&policy, &state)?;
         let basis = RolloutBasis {
-            policy: &self.policy,
+            policy: &policy,
             components: self.components(),
             state: &state,
             past: &past,
             now: self.ledger.now(),
         };
-        Ok(plan(basis, &self.request))
+        let decided = plan(basis, &self.request);
+        Ok(decided.map(|plan| Decided { plan, policy, rules: trusted.origin }))
     }
 
-    /// What the decision has to know of the past. Only a commit is compared with it: a promotion goes where its source is.
-    fn past(&self, state: &DeploymentState) -> Result<PastFacts, CommandError> {
-        let RolloutSource::Commit(commit) = &self.request.source else { return Ok(PastFacts::default()) };
+    /// What the decision has to know of the past.
+    fn past(&self, policy: &Deployment, state: &DeploymentState) -> Result<PastFacts, CommandError> {
+        let mut facts = PastFacts { undeclared: self.undeclared(state)?, ..PastFacts::default() };
+        let moves = self.moves(state);
+        let pairs: BTreeSet<_> =
+            moves.iter().map(|(_, commit, running)| (commit.clone(), running.clone())).collect();
+        let pairs: Vec<_> = pairs.into_iter().collect();
+        let known: BTreeMap<_, _> = pairs.iter().zip(self.ledger.ancestry(&pairs)?).collect();
+        for (component, commit, running) in &moves {
+            let ancestry = known.get(&(commit.clone(), running.clone())).copied();
+            facts.ancestry.insert(component.clone(), ancestry.unwrap_or(Ancestry::Unknown));
+        }
         let target = &self.request.target;
-        let running: BTreeMap<ComponentName, CommitId> = self
-            .components()
+        let rule = policy.targets.get(target).and_then(|target| target.promotion.as_ref());
+        let is_ruled = rule.is_some_and(|rule| rule.is_guarded() || rule.requires_approval);
+        let may_be_retry = self.run.id.starts_with("gitlab:");
+        let wanted: Vec<_> = moves
             .iter()
-            .filter_map(|component| {
-                let commit = state.component(target, &component.name)?.commit.clone()?;
-                Some((component.name.clone(), commit))
+            .filter(|(component, ..)| {
+                let ancestry = facts.ancestry.get(component);
+                let is_held = state.component(target, component).is_some_and(ComponentState::runs_a_rollback);
+                is_ruled
+                    || ancestry == Some(&Ancestry::Unrelated)
+                    || (may_be_retry && (is_held || ancestry == Some(&Ancestry::Ancestor)))
             })
+            .map(|(component, ..)| component.clone())
             .collect();
-        let mut facts = PastFacts::default();
-        let objects = self.repository.objects().map_err(CommandError::from)?;
-        let mut known: BTreeMap<&CommitId, Ancestry> = BTreeMap::new();
-        let mut unclear = Vec::new();
-        for (component, running) in &running {
-            let ancestry = match known.get(running) {
-                Some(ancestry) => *ancestry,
-                None => objects.ancestry(commit, running)?,
-            };
-            known.insert(running, ancestry);
-            facts.ancestry.insert(component.clone(), ancestry);
-            // Where history ends early, a newer commit is taken for what it most likely is: the next one.
-            let newer = || objects.commit_time(commit) > objects.commit_time(running);
-            if ancestry == Ancestry::Unrelated && !(self.repository.is_shallow() && newer()) {
-                unclear.push(component.clone());
+        for (component, records) in self.histories(state, &wanted)? {
+            let chain = Chain::new(&*records);
+            let commit = moves.iter().find(|(name, ..)| *name == component).map(|(_, commit, _)| commit);
+            if may_be_retry && commit.is_some_and(|commit| self.was_deployed_by_this_pipeline(&chain, commit))
+            {
+                facts.retried.insert(component.clone());
             }
+            facts.chains.insert(component, chain);
         }
-        let guarded = self.policy.targets.get(target).is_some_and(|target| target.promotion.is_some());
-        if guarded {
-            unclear = running
-                .iter()
-                .filter(|(_, running)| *running != commit)
-                .map(|(component, _)| component.clone())
-                .collect();
-        }
-        if !unclear.is_empty() {
-            facts.succeeded = self.ledger.succeeded_commits(&self.policy.name, target, &unclear)?;
+        if (self.request.automatic || !facts.retried.is_empty()) && self.is_held(state) {
+            let lifted = self.ledger.lifted_holds_now(state)?.into_iter();
+            facts.lifted = lifted.filter(|(at, _)| at == target).map(|(_, component)| component).collect();
         }
         Ok(facts)
     }
 
+    /// The commits of the source that do not declare the target.
+    fn undeclared(&self, state: &DeploymentState) -> Result<BTreeSet<CommitId>, CommandError> {
+        let mut undeclared = BTreeSet::new();
+        let RolloutSource::Promotion { from } = &self.request.source else { return Ok(undeclared) };
+        let only = &self.request.components;
+        let chosen = self.components().iter().map(|component| &component.name);
+        let chosen = chosen.filter(|name| only.is_empty() || only.contains(name));
+        for commit in chosen.filter_map(|name| state.component(from, name)?.commit.as_ref()) {
+            if !undeclared.contains(commit) {
+                let declared = self.definition_at(commit)?;
+                let declares =
+                    |deployment: &Deployment| deployment.targets.contains_key(&self.request.target);
+                if !declared.is_some_and(|deployment| declares(&deployment)) {
+                    undeclared.insert(commit.clone());
+                }
+            }
+        }
+        Ok(undeclared)
+    }
+
+    /// The deployment as a commit declares it, once; `None` where it does not. A commit that is not here is fetched.
+    pub(super) fn definition_at(&self, commit: &CommitId) -> Result<Option<Rc<Deployment>>, CommandError> {
+        if let Some(known) = self.known_definitions.borrow().get(commit) {
+            return Ok(known.clone());
+        }
+        if !self.repository.objects()?.contains(&commit.0) {
+            self.ledger.fetch_commit(commit)?;
+        }
+        let declared = declared_at(self.repository, self.project, &self.checkout.name, commit)?;
+        let declared = declared.map(Rc::new);
+        self.known_definitions.borrow_mut().insert(commit.clone(), declared.clone());
+        Ok(declared)
+    }
+
+    /// The components that run already: what they would run, what they run.
+    fn moves(&self, state: &DeploymentState) -> Vec<(ComponentName, CommitId, CommitId)> {
+        let wanted = |name: &ComponentName| match &self.request.source {
+            RolloutSource::Commit(commit) => Some(commit.clone()),
+            RolloutSource::Promotion { from } => state.component(from, name)?.commit.clone(),
+        };
+        let only = &self.request.components;
+        self.components()
+            .iter()
+            .map(|component| &component.name)
+            .filter(|name| only.is_empty() || only.contains(name))
+            .filter_map(|name| {
+                let running = state.component(&self.request.target, name)?.commit.clone()?;
+                Some((name.clone(), wanted(name)?, running))
+            })
+            .collect()
+    }
+
+    fn is_held(&self, state: &DeploymentState) -> bool {
+        let target = state.targets.get(&self.request.target);
+        target.is_some_and(|target| target.components.values().any(ComponentState::runs_a_rollback))
+    }
+
+    /// Whether another job of this pipeline has deployed a commit before: GitLab gives a retried job a new id.
+    fn was_deployed_by_this_pipeline(&self, chain: &Chain, commit: &CommitId) -> bool {
+        let pipeline = run_without_attempt(&self.run.id);
+        chain.successes().iter().any(|success| {
+            success.commit == *commit
+                && success
+                    .run_id
+                    .as_deref()
+                    .is_some_and(|run| run != self.run.id && run_without_attempt(run) == pipeline)
+        })
+    }
+
+    /// The histories of components on the target, newest first. What was read before is read again only where another
+    /// record has come.
+    pub(super) fn histories(
+        &self,
+        state: &DeploymentState,
+        wanted: &[ComponentName],
+    ) -> Result<BTreeMap<ComponentName, Rc<[LedgerRecord]>>, CommandError> {
+        let target = &self.request.target;
+        let newest = |name: &ComponentName| {
+            let newest = state.component(target, name)?.newest.as_ref()?;
+            Some(newest.object.clone())
+        };
+        let mut known = self.known_histories.borrow_mut();
+        let is_known = |name: &&ComponentName| {
+            known.get(*name).is_some_and(|(object, _)| Some(object) == newest(name).as_ref())
+        };
+        let unknown: Vec<_> = wanted.iter().filter(|name| !is_known(name)).cloned().collect();
+        if !unknown.is_empty() {
+            for (name, records) in self.ledger.histories(&self.checkout.name, target, &unknown)? {
+                if let Some(newest) = records.first().map(|record| record.object.clone()) {
+                    known.insert(name, (newest, records.into()));
+                }
+            }
+        }
+        Ok(wanted.iter().filter_map(|name| Some((name.clone(), Rc::clone(&known.get(name)?.1)))).collect())
+    }
+
     /// The error for a refusal.
     pub(super) fn refusal(&self, refusal: &Refusal, context: &Context) -> CommandError {
-        refused(&self.policy.name, refusal, &context.clock())
+        refused(refusal, &self.checkout, &self.typed, &context.clock())
     }
 }

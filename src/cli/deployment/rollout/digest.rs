@@ -69,6 +69,15 @@ pub(super) struct ComponentDigest {
     pub(super) stack: Option<String>,
 }
 
+impl Digests {
+    /// The digests of nothing.
+    pub(super) fn none() -> Self {
+        let components = BTreeMap::new();
+        let plan = plan_digest(&BTreeMap::new());
+        Self { components, plan, unbuilt: Vec::new(), without_lock_file: Vec::new() }
+    }
+}
+
 impl DigestBasis<'_> {
     /// Computes the digests. Nothing of the environment, the checkout, the clock or another system
     /// goes into them.

@@ -76,7 +76,7 @@ impl Undertaking<'_, '_> {
                 images.by_component.insert(component.to_string(), image);
             }
         }
-        let by_tag = self.prepared.policy.context.promote_by == PromoteBy::Tag;
+        let by_tag = self.prepared.checkout.context.promote_by == PromoteBy::Tag;
         if by_tag && matches!(plan.kind, RolloutKind::Promotion { .. }) {
             self.use_tags(plan, definitions, stacks, &mut images)?;
         }
@@ -113,11 +113,11 @@ impl Undertaking<'_, '_> {
         definitions: &BTreeMap<CommitId, Deployment>,
         stacks: &Stacks,
     ) -> Result<Option<String>, CommandError> {
-        let Some(resolution) = self.resolution_of(plan, planned, definitions, stacks) else {
-            return Ok(None);
-        };
+        let command_line = self.command_line_values(plan, planned, definitions);
+        let resolution = self.resolution_of(plan, planned, definitions, stacks, &command_line);
+        let Some(resolution) = resolution else { return Ok(None) };
         let mut context = resolution.target.context.clone();
-        crate::deployment::variables::merge(&mut context, &self.prepared.context);
+        crate::deployment::variables::merge(&mut context, &command_line);
         let (images, outputs) = (BTreeMap::new(), BTreeMap::new());
         let templates = Renderer::new(Facts {
             commit: &planned.commit,

@@ -5,17 +5,18 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
+use super::approve::Granted;
 use super::carry_out::Undertaking;
+use super::decide::Decided;
+use super::gather::Gathered;
 use super::prepare::{Prepared, definition_at};
 use crate::cli::deployment::build;
 use crate::cli::error::{CommandError, exit};
 use crate::component::{Environment, HelmfileSettings, Mode, TerraformSettings};
-use crate::deployment::approval::Approval;
 use crate::deployment::health::Probe;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutSource, dependencies};
 use crate::deployment::{CommitId, ComponentKind, Deployment};
-use crate::ledger::Snapshot;
-use crate::rollout::{CheckoutError, Checkouts, Rollout};
+use crate::rollout::{CheckoutError, Checkouts, Provenance, Rollout};
 
 impl Undertaking<'_, '_> {
     /// The deployment as every commit of the plan declares it. Commits that are not here are fetched.
@@ -23,20 +24,20 @@ impl Undertaking<'_, '_> {
         &self,
         plan: &RolloutPlan,
     ) -> Result<BTreeMap<CommitId, Deployment>, CommandError> {
-        let Prepared { repository, project, ledger, at_commit, request, .. } = self.prepared;
+        let Prepared { repository, project, at_commit, request, .. } = self.prepared;
         let mut definitions = BTreeMap::new();
         for commit in distinct_commits(plan) {
-            if let (RolloutSource::Commit(asked), Some(known)) = (&request.source, at_commit)
-                && asked == commit
-            {
-                definitions.insert(commit.clone(), known.clone());
-                continue;
-            }
-            if !repository.objects()?.contains(&commit.0) {
-                ledger.fetch_commit(commit)?;
-            }
-            let definition =
-                definition_at(self.context, repository, project, &plan.deployment, commit, &plan.target)?;
+            let definition = match (&request.source, at_commit) {
+                (RolloutSource::Commit(asked), Some(known)) if asked == commit => known.clone(),
+                // Those of a promotion were read for the decision.
+                _ => match self.prepared.definition_at(commit)? {
+                    Some(known) if known.targets.contains_key(&plan.target) => (*known).clone(),
+                    _ => {
+                        let (name, target) = (&plan.deployment, &plan.target);
+                        definition_at(self.context, repository, project, name, commit, target)?
+                    }
+                },
+            };
             definitions.insert(commit.clone(), definition);
         }
         Ok(definitions)
@@ -113,20 +114,27 @@ impl Undertaking<'_, '_> {
     /// Everything that the act needs.
     pub(super) fn rollout(
         &self,
-        plan: &RolloutPlan,
-        definitions: BTreeMap<CommitId, Deployment>,
-        snapshot: &Snapshot,
+        decided: &Decided,
+        gathered: Gathered,
         mode: Mode,
         run_id: &str,
-        approval: Option<&Approval>,
+        granted: Option<&Granted>,
     ) -> Result<Rollout, CommandError> {
-        let stacks = self.stacks(&definitions)?;
-        let images = self.images(plan, &definitions, &stacks, snapshot)?;
+        let plan = &decided.plan;
+        let Gathered { definitions, stacks, images, digests, done } = gathered;
         let disabled = self.disabled(plan, &definitions, &stacks)?;
         let mut metadata = self.prepared.metadata.clone();
         if plan.promotion_check_skipped {
             metadata.insert("promotion_check".to_owned(), "skipped".to_owned());
         }
+        let provenance = Provenance {
+            run_url: self.prepared.run.url.clone(),
+            rules: Some(decided.rules.to_string()),
+            reason: self.args.reason.clone(),
+            approval: granted.map(|granted| (granted.id.clone(), granted.approval.clone())),
+        };
+        let overrides = plan.components.iter().map(|planned| planned.component.clone());
+        let overrides = overrides.map(|name| (name, self.prepared.overrides.clone())).collect();
         Ok(Rollout {
             dependencies: dependencies(self.prepared.components(), &plan.components),
             plan: plan.clone(),
@@ -137,12 +145,13 @@ impl Undertaking<'_, '_> {
             run_id: run_id.to_owned(),
             deployed_by: self.prepared.run.actor.clone(),
             metadata,
-            approval: approval.cloned(),
-            context: self.prepared.context.clone(),
+            provenance,
+            recorded: digests.components.into_iter().map(|(name, digest)| (name, digest.into())).collect(),
+            overrides,
             branch: self.prepared.branch.clone(),
             images: images.by_component,
             build_ids: images.build_ids,
-            done: BTreeMap::new(),
+            done,
             environment: self.environment(),
             template_environment: self.template_environment(),
             masks: self.context.masks().clone(),

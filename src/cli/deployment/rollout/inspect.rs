@@ -1,22 +1,27 @@
 //! Looking at what runs on a target, by what a rollout of it would be: the same commits, configuration and tools.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::Args;
 use super::carry_out::Undertaking;
+use super::decide::Decided;
+use super::digest::Digests;
+use super::gather::Gathered;
 use super::prepare::{Prepared, Run};
 use super::signals;
 use super::tools::missing;
 use crate::cli::context::{Context, Project};
 use crate::cli::error::{CommandError, exit};
 use crate::component::{Mode, knows_drift, preflight_health};
-use crate::deployment::definition::Values;
 use crate::deployment::diff::Drift;
 use crate::deployment::health::HealthStatus;
 use crate::deployment::observation::Observation;
+use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutRequest, RolloutSource};
 use crate::deployment::rollout_report::RolloutKind;
-use crate::deployment::{CommitId, ComponentKind, Deployment, TargetName};
+use crate::deployment::rules::RulesOrigin;
+use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment, TargetName};
 use crate::git::Repository;
 use crate::ledger::{Observed, Snapshot};
 use crate::rollout::{self, EventSink, Inspected, Looks};
@@ -48,26 +53,34 @@ pub(in crate::cli::deployment) fn inspect(
         repository,
         project,
         ledger: context.ledger(repository, &project.config)?,
-        policy: policy.clone(),
+        checkout: policy.clone(),
         request: RolloutRequest {
             target: target.clone(),
             source: RolloutSource::Promotion { from: target.clone() },
             components: Vec::new(),
             skip_promotion_check: false,
             require_uniform: false,
+            allow_partial: false,
             automatic: false,
+            commit_named: false,
+            allow_rollback: false,
+            retry_is_meant: false,
+            overridden: false,
         },
         at_commit: None,
-        context: Values::new(),
+        overrides: ContextOverrides::default(),
+        expected: None,
         metadata: BTreeMap::new(),
         run: Run { id: String::new(), url: None, actor: context.actor(repository) },
         branch: repository.branch(),
         digest: String::new(),
+        typed: args.command_line(),
+        known_histories: RefCell::default(),
+        known_definitions: RefCell::default(),
     };
     let events: EventSink = std::sync::Arc::new(|_| {});
     let cancellation = signals::cancellation(context);
-    let undertaking =
-        Undertaking { args: &args, context, prepared: &prepared, events, cancellation, token: None };
+    let undertaking = Undertaking::new(&args, context, &prepared, events, cancellation, None);
     undertaking.inspect(target, snapshot, looks)
 }
 
@@ -103,8 +116,16 @@ impl Undertaking<'_, '_> {
             drifting.components.retain(|planned| knows_drift(planned.kind));
             self.check_tools(&drifting, &definitions)?;
         }
+        let overrides = self.running_overrides(target, snapshot, &mut plan)?;
         let checkouts = self.check_out(&plan, &definitions)?;
-        let rollout = self.rollout(&plan, definitions, snapshot, Mode::Plan, "", None)?;
+        let stacks = self.stacks(&definitions)?;
+        let images = self.images(&plan, &definitions, &stacks, snapshot)?;
+        let (digests, done) = (Digests::none(), BTreeMap::new());
+        let gathered = Gathered { definitions, stacks, images, digests, done };
+        let rules = RulesOrigin::Uncommitted;
+        let decided = Decided { plan, policy: self.prepared.checkout.clone(), rules };
+        let mut rollout = self.rollout(&decided, gathered, Mode::Plan, "", None)?;
+        rollout.overrides = overrides;
         let inspected = rollout::inspect(rollout, &checkouts, looks, &self.cancellation)?;
         if self.cancellation.is_cancelled() {
             return Err(CommandError::new(exit::INTERRUPTED, "cancelled", "the look was cancelled"));
@@ -114,7 +135,7 @@ impl Undertaking<'_, '_> {
 
     /// What runs, as the plan of deploying it again.
     fn running(&self, target: &TargetName, snapshot: &Snapshot) -> RolloutPlan {
-        let deployment = &self.prepared.policy.name;
+        let deployment = &self.prepared.checkout.name;
         let state = snapshot.deployment(deployment);
         let components = state.targets.get(target).into_iter().flat_map(|target| &target.components);
         let planned = |(component, commit, artifacts): (_, &CommitId, _)| ComponentPlan {
@@ -123,7 +144,9 @@ impl Undertaking<'_, '_> {
             kind: ComponentKind::Command,
             commit: commit.clone(),
             previous_commit: Some(commit.clone()),
-            rollback: false,
+            replaces: None,
+            rollback_of: None,
+            needs_approval: false,
             source_deployed_at: None,
             artifacts,
             build_id: None,
@@ -140,9 +163,30 @@ impl Undertaking<'_, '_> {
                 .map(planned)
                 .collect(),
             left_out: Vec::new(),
+            partial: false,
             approval: None,
             promotion_check_skipped: false,
+            obstacles: Vec::new(),
         }
+    }
+
+    /// What runs with `--context` is looked at with the same. A component whose overrides are recorded as hashes cannot be
+    /// looked at for what a plan would say.
+    fn running_overrides(
+        &self,
+        target: &TargetName,
+        snapshot: &Snapshot,
+        plan: &mut RolloutPlan,
+    ) -> Result<BTreeMap<ComponentName, ContextOverrides>, CommandError> {
+        let state = snapshot.deployment(&self.prepared.checkout.name);
+        let mut overrides = BTreeMap::new();
+        for planned in &plan.components {
+            let running = state.component(target, &planned.component);
+            let Some(running) = running.and_then(|state| state.running.as_ref()) else { continue };
+            let recorded = &running.record.context_overrides;
+            overrides.insert(planned.component.clone(), recorded.iter().collect::<ContextOverrides>());
+        }
+        Ok(overrides)
     }
 
     fn findings(&self, target: &TargetName, inspected: Vec<Inspected>) -> Findings {

@@ -1,10 +1,13 @@
 //! `atmos deployment rollout`: deploy, promote, roll back.
 
 mod approve;
+mod approve_ahead;
 mod carry_out;
+mod command_line;
 mod decide;
-#[cfg_attr(not(test), expect(dead_code, reason = "rollouts do not record their digest yet"))]
 mod digest;
+mod done;
+mod gather;
 mod images;
 mod inputs;
 mod inspect;
@@ -19,8 +22,9 @@ mod stacks;
 mod surroundings;
 mod tools;
 
+pub(super) use approve_ahead::approve_ahead;
 pub(super) use inspect::{Findings, inspect};
-pub(super) use prepare::{Run, context_values, definition_at, run_of};
+pub(super) use prepare::{Run, definition_at, run_of};
 pub(super) use signals::cancellation;
 pub(super) use surroundings::Surroundings;
 
@@ -28,10 +32,10 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::cli::args::{KeyValue, duration};
+use crate::cli::args::{KeyValue, duration, not_blank};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::deployment::approval::ExpectedDigest;
+use crate::deployment::digest::{DigestError, ExpectedDigest};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
 
@@ -48,22 +52,22 @@ pub struct Args {
     deployment: DeploymentName,
     /// Where to; the deployment's default target where it has one
     #[arg(long, value_name = "TARGET")]
-    target: Option<TargetName>,
+    pub(super) target: Option<TargetName>,
     /// Deploy this commit instead of the one that is checked out; an older one is a rollback
-    #[arg(long, value_name = "COMMIT", conflicts_with = "promote_from")]
-    git_sha: Option<String>,
+    #[arg(long, value_name = "COMMIT", conflicts_with = "promote_from", value_parser = not_blank)]
+    pub(super) git_sha: Option<String>,
     /// Deploy what runs on this target, each component at its own commit
-    #[arg(long, value_name = "TARGET")]
-    promote_from: Option<String>,
+    #[arg(long, value_name = "TARGET", value_parser = not_blank)]
+    pub(super) promote_from: Option<String>,
     /// Only this component; may be given several times
     #[arg(long, value_name = "COMPONENT")]
-    component: Vec<ComponentReference>,
+    pub(super) component: Vec<ComponentReference>,
     /// Show what would be done and change nothing
     #[arg(long, visible_alias = "dry-run")]
     plan: bool,
-    /// Override a value of the target's context
+    /// Override a value of the target's context, for this rollout alone; the records keep it
     #[arg(long, value_name = "KEY=VALUE")]
-    context: Vec<KeyValue>,
+    pub(super) context: Vec<KeyValue>,
     /// Add a string to the records, such as pr=#482 or jira=PROJ-123
     #[arg(long, value_name = "KEY=VALUE")]
     metadata: Vec<KeyValue>,
@@ -73,6 +77,12 @@ pub struct Args {
     /// Refuse to promote components that sit at different commits
     #[arg(long, requires = "promote_from")]
     require_uniform: bool,
+    /// Promote what can be promoted although part of what runs on the source stays behind
+    #[arg(long, requires = "promote_from")]
+    allow_partial: bool,
+    /// Go back to an older commit although no person started this very run
+    #[arg(long)]
+    allow_rollback: bool,
     /// How many components run at the same time; by default one a core
     #[arg(long, value_name = "NUMBER")]
     parallelism: Option<NonZeroUsize>,
@@ -80,17 +90,28 @@ pub struct Args {
     #[arg(long)]
     fail_fast: bool,
     /// Approve the rollout where the target's approval method is manual, and say why
-    #[arg(long, value_name = "REASON")]
-    approve: Option<String>,
+    #[arg(long, value_name = "REASON", value_parser = not_blank)]
+    pub(super) approve: Option<String>,
+    /// Say why, for the records
+    #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+    reason: Option<String>,
     /// Roll out exactly what a plan has shown this digest of, and refuse anything else
-    #[arg(long, value_name = "DIGEST")]
-    digest: Option<ExpectedDigest>,
+    #[arg(long, value_name = "DIGEST", value_parser = plan_digest)]
+    pub(super) digest: Option<String>,
     /// How long to wait for locks that others hold
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     lock_timeout: Duration,
     /// Keep the checkouts of the deployed commits
     #[arg(long)]
     keep_workdir: bool,
+}
+
+/// A digest as a plan shows it. One of another version is no mistake in the command: it is refused later, with what to do.
+pub(super) fn plan_digest(text: &str) -> Result<String, String> {
+    match text.parse::<ExpectedDigest>() {
+        Ok(_) | Err(DigestError::OtherVersion) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// What a rollout is about, as far as the command line says.
@@ -113,7 +134,7 @@ impl Args {
     }
 
     /// The flags of somebody who gave none.
-    fn of_nothing(deployment: DeploymentName) -> Self {
+    pub(super) fn of_nothing(deployment: DeploymentName) -> Self {
         Self {
             deployment,
             target: None,
@@ -125,9 +146,12 @@ impl Args {
             metadata: Vec::new(),
             skip_promotion_check: false,
             require_uniform: false,
+            allow_partial: false,
+            allow_rollback: false,
             parallelism: None,
             fail_fast: false,
             approve: None,
+            reason: None,
             digest: None,
             lock_timeout: Duration::ZERO,
             keep_workdir: false,

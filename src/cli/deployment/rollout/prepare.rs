@@ -1,17 +1,21 @@
 //! From what was typed to a typed request: names that exist, commits that are here, a run that has an id.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::Args;
+use super::command_line::CommandLine;
+use super::decide::{Definitions, Histories};
 use crate::ci::Job;
 use crate::cli::args::KeyValue;
 use crate::cli::context::{CommitSource, Context, Project, chosen_target, known_component, known_target};
 use crate::cli::error::{CommandError, exit};
 use crate::cli::revision::{checked_out, resolve_commit};
-use crate::config::load_deployment;
-use crate::deployment::definition::Values;
+use crate::config::{ConfigError, load_deployment};
+use crate::deployment::digest::{Digest, DigestError, ExpectedDigest};
+use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
 use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
@@ -24,13 +28,15 @@ pub(super) struct Prepared<'r> {
     pub(super) repository: &'r Repository,
     pub(super) project: &'r Project<'r>,
     pub(super) ledger: Ledger<'r>,
-    /// The deployment as the checkout declares it: its rules hold.
-    pub(super) policy: Deployment,
+    /// The deployment as the checkout declares it.
+    pub(super) checkout: Deployment,
     pub(super) request: RolloutRequest,
     /// The deployment as the commit declares it, where one commit is deployed.
     pub(super) at_commit: Option<Deployment>,
     /// `--context`.
-    pub(super) context: Values,
+    pub(super) overrides: ContextOverrides,
+    /// The digest that the rollout must have.
+    pub(super) expected: Option<Digest>,
     /// `--metadata`.
     pub(super) metadata: BTreeMap<String, String>,
     pub(super) run: Run,
@@ -38,6 +44,11 @@ pub(super) struct Prepared<'r> {
     pub(super) branch: Option<String>,
     /// The digest of the request, by which a dead run of the same is known.
     pub(super) digest: String,
+    /// The command, for hints.
+    pub(super) typed: CommandLine,
+    /// What was read of the target's history.
+    pub(super) known_histories: RefCell<Histories>,
+    pub(super) known_definitions: RefCell<Definitions>,
 }
 
 /// The run that this process is.
@@ -55,16 +66,18 @@ pub(super) fn prepare<'r>(
     repository: &'r Repository,
     project: &'r Project<'r>,
 ) -> Result<Prepared<'r>, CommandError> {
+    let expected = expected_digest(args)?;
+    let metadata = metadata(&args.metadata)?;
     let asked = Asked::of(args, repository)?;
-    let policy = project.deployment(context, &args.deployment)?;
-    let target = chosen_target(&policy, args.target.as_ref())?;
+    let checkout = project.deployment(context, &args.deployment)?;
+    let target = chosen_target(&checkout, args.target.as_ref())?;
     let ledger = context.ledger(repository, &project.config)?;
     if context.global().offline && ledger.remote().is_some() && !args.plan {
         return Err(CommandError::usage("a rollout takes its locks on the remote, which --offline forbids")
             .hint(Hint::note("Leave out --offline, or add --plan")));
     }
     let (source, branch) = match asked {
-        Asked::Promotion(from) => (promotion_source(from, &policy, &target)?, repository.branch()),
+        Asked::Promotion(from) => (promotion_source(from, &checkout, &target)?, repository.branch()),
         Asked::Revision(revision) => {
             let commit = resolve_commit(context, repository, &ledger, revision)?;
             (RolloutSource::Commit(commit), repository.branch())
@@ -80,36 +93,75 @@ pub(super) fn prepare<'r>(
         }
         RolloutSource::Promotion { .. } => None,
     };
-    let universe = at_commit.as_ref().unwrap_or(&policy);
+    let universe = at_commit.as_ref().unwrap_or(&checkout);
     let components = args
         .component
         .iter()
         .map(|reference| known_component(universe, reference).map(|component| component.name.clone()))
         .collect::<Result<_, _>>()?;
     let job = context.job();
+    let overrides: ContextOverrides = args.context.iter().map(|pair| (&pair.key, &pair.value)).collect();
     let request = RolloutRequest {
         target,
         source,
         components,
         skip_promotion_check: args.skip_promotion_check,
         require_uniform: args.require_uniform,
+        allow_partial: args.allow_partial,
         automatic: job.as_ref().is_some_and(|job| job.automatic),
+        commit_named: args.git_sha.is_some(),
+        allow_rollback: args.allow_rollback,
+        retry_is_meant: job.as_ref().is_some_and(|job| job.environment_job),
+        overridden: !overrides.is_empty(),
     };
-    let overrides = context_values(&args.context);
-    let digest = digest(&policy.name, &request, &overrides);
+    let digest = digest(&checkout.name, &request, &overrides);
     Ok(Prepared {
         run: run_of(context, repository, job),
-        metadata: args.metadata.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect(),
-        context: overrides,
+        metadata,
+        overrides,
+        expected,
         repository,
         project,
         ledger,
-        policy,
+        checkout,
         request,
         at_commit,
         branch,
         digest,
+        typed: args.command_line(),
+        known_histories: RefCell::default(),
+        known_definitions: RefCell::default(),
     })
+}
+
+/// The digest that is insisted on. One of another version is no mistake in the command, but a plan that has to be made
+/// again.
+fn expected_digest(args: &Args) -> Result<Option<Digest>, CommandError> {
+    let Some(text) = &args.digest else { return Ok(None) };
+    match text.parse::<ExpectedDigest>() {
+        Ok(expected) => Ok(Some(expected.digest().clone())),
+        Err(error @ DigestError::OtherVersion) => {
+            let message = format!("--digest {text}: {error}");
+            let mut command = args.command_line();
+            command.plan();
+            Err(CommandError::new(exit::REFUSED, "digest_version", message)
+                .hint(Hint::command("To see the new plan, and its digest", command.to_string())))
+        }
+        Err(error) => Err(CommandError::usage(format!("--digest: {error}"))),
+    }
+}
+
+/// The keys that only the program sets, because audits rely on them.
+const RESERVED: [&str; 4] = ["approver", "approval_timestamp", "promotion_check", "lock_taken_over_from"];
+
+/// `--metadata`. What the records say of approvals and checks is not for the command line to say.
+fn metadata(pairs: &[KeyValue]) -> Result<BTreeMap<String, String>, CommandError> {
+    if let Some(pair) = pairs.iter().find(|pair| RESERVED.contains(&pair.key.as_str())) {
+        let message = format!("--metadata {}: this key is set by the program alone", pair.key);
+        return Err(CommandError::new(exit::USAGE, "reserved_metadata", message)
+            .hint(Hint::note(format!("Choose another key; reserved are {}", RESERVED.join(", ")))));
+    }
+    Ok(pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect())
 }
 
 /// What is rolled out, as the command line says it.
@@ -161,9 +213,8 @@ pub(in crate::cli::deployment) fn definition_at(
     target: &TargetName,
 ) -> Result<Deployment, CommandError> {
     let source = CommitSource::new(repository, commit.clone())?;
-    let deployment = load_deployment(&source, &project.config, name)
-        .map_err(|error| CommandError::from(error).details([format!("in commit {}", commit.short())]))?
-        .deployment;
+    let deployment =
+        load_deployment(&source, &project.config, name).map_err(|error| in_commit(error, commit))?.deployment;
     if !deployment.targets.contains_key(target) {
         let message = format!("{name} has no target called {target} in commit {}", commit.short());
         let error = CommandError::new(exit::USAGE, "unknown_target", message);
@@ -177,24 +228,23 @@ pub(in crate::cli::deployment) fn definition_at(
     Ok(deployment)
 }
 
-/// `--context` as values: numbers and booleans as such, `a.b=1` as a nested value.
-pub(in crate::cli::deployment) fn context_values(pairs: &[KeyValue]) -> Values {
-    let mut values = Values::new();
-    for pair in pairs {
-        let value = serde_json::from_str::<serde_json::Value>(&pair.value)
-            .ok()
-            .filter(|value| value.is_number() || value.is_boolean())
-            .unwrap_or_else(|| pair.value.clone().into());
-        let nested = pair.key.rsplit('.').fold(value, |value, key| {
-            let mut map = Values::new();
-            map.insert(key.to_owned(), value);
-            serde_json::Value::Object(map)
-        });
-        if let serde_json::Value::Object(nested) = nested {
-            crate::deployment::variables::merge(&mut values, &nested);
-        }
+/// Likewise, whichever targets it has; `None` where the commit does not declare the deployment.
+pub(super) fn declared_at(
+    repository: &Repository,
+    project: &Project<'_>,
+    name: &DeploymentName,
+    commit: &CommitId,
+) -> Result<Option<Deployment>, CommandError> {
+    let source = CommitSource::new(repository, commit.clone())?;
+    match load_deployment(&source, &project.config, name) {
+        Ok(loaded) => Ok(Some(loaded.deployment)),
+        Err(ConfigError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(in_commit(error, commit)),
     }
-    values
+}
+
+fn in_commit(error: ConfigError, commit: &CommitId) -> CommandError {
+    CommandError::from(error).details([format!("in commit {}", commit.short())])
 }
 
 /// The run that this process is: by its environment, else by the CI job, else one of its own.
@@ -220,14 +270,20 @@ pub(in crate::cli::deployment) fn run_of(
 }
 
 /// What is asked for, as a digest. Two runs with the same one do the same work.
-fn digest(deployment: &DeploymentName, request: &RolloutRequest, context: &Values) -> String {
+fn digest(deployment: &DeploymentName, request: &RolloutRequest, overrides: &ContextOverrides) -> String {
     let source = match &request.source {
         RolloutSource::Commit(commit) => format!("commit {commit}"),
         RolloutSource::Promotion { from } => format!("promotion {from}"),
     };
     let components: Vec<_> = request.components.iter().map(AsRef::as_ref).collect();
-    let context = serde_json::to_string(context).unwrap_or_default();
-    let lines = [deployment.as_str(), request.target.as_str(), &source, &components.join("\n"), &context];
+    let overrides: Vec<_> = overrides.iter().map(|(key, text)| format!("{key}={text:?}")).collect();
+    let lines = [
+        deployment.as_str(),
+        request.target.as_str(),
+        &source,
+        &components.join("\n"),
+        &overrides.join("\n"),
+    ];
     let digest = Sha256::digest(lines.join("\n\n"));
     digest.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

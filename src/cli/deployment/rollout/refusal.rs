@@ -1,41 +1,57 @@
 //! Refusals in the words of the specification, each with the way out.
 
+use super::command_line::CommandLine;
 use crate::cli::error::{CommandError, exit};
-use crate::deployment::DeploymentName;
+use crate::deployment::promotable::{LeftOut, LeftOutReason};
+use crate::deployment::promotion::PathRefusal;
 use crate::deployment::rollout_plan::Refusal;
+use crate::deployment::rules::RulesConflict;
+use crate::deployment::{ComponentName, Deployment, DeploymentName, PromotionRule, TargetName};
 use crate::ledger::AcquireError;
 use crate::render::Clock;
 use crate::render::document::error::{Error, Hint};
 
-/// The error for a refusal of a rollout of this deployment.
-pub(super) fn refused(deployment: &DeploymentName, refusal: &Refusal, clock: &Clock) -> CommandError {
-    let rollout = |rest: String| format!("atmos deployment rollout {deployment} {rest}");
-    let status = |target| {
-        Hint::command("To see what runs", format!("atmos deployment status {deployment} --target {target}"))
-    };
-    let listed = |reasons: &[(crate::deployment::ComponentName, String)]| -> Vec<String> {
-        reasons.iter().map(|(component, reason)| format!("{component}: {reason}")).collect()
+/// The error for a refusal of the rollout that was asked for like this.
+pub(super) fn refused(
+    refusal: &Refusal,
+    checkout: &Deployment,
+    typed: &CommandLine,
+    clock: &Clock,
+) -> CommandError {
+    let refused = |code: &str, message: String| CommandError::new(exit::REFUSED, code, message);
+    let name = &checkout.name;
+    let with = |change: &dyn Fn(&mut CommandLine)| {
+        let mut line = typed.clone();
+        change(&mut line);
+        line.to_string()
     };
     match refusal {
-        Refusal::Path(path) => Error::promotion_path(deployment, path, exit::REFUSED).into(),
-        Refusal::NotPromoted { target, sources, components } => {
-            let names: Vec<_> = components.iter().map(AsRef::as_ref).collect();
-            let error = CommandError::new(
-                exit::REFUSED,
+        Refusal::Rules(conflict) => of_rules(conflict),
+        Refusal::Path(path) => off_the_path(path, typed),
+        Refusal::NotPromoted { target, sources, components, overridden } => {
+            let error = refused(
                 "not_promoted",
                 format!("Cannot roll out directly to {target}: this commit has not run there before"),
             )
-            .details([format!("Components: {}", names.join(", "))]);
+            .details([format!("Components: {}", listed(components))]);
+            if *overridden {
+                let command = with(&|line| {
+                    line.without("context");
+                });
+                let text = "With --context it is no rollback to what ran there; to roll back as it was";
+                return error.hint(Hint::command(text, command));
+            }
             let error = sources.iter().fold(error, |error, source| {
-                error.hint(Hint::command(
-                    format!("To promote what runs on {source}"),
-                    rollout(format!("--target {target} --promote-from {source}")),
-                ))
+                let command = with(&|line| {
+                    line.without("git-sha").without("context").set("target", target.as_str());
+                    line.set("promote-from", source.as_str());
+                });
+                error.hint(Hint::command(format!("To promote what runs on {source}"), command))
             });
-            error.hint(Hint::command(
-                "Or skip promotion validation (not recommended)",
-                rollout(format!("--target {target} --skip-promotion-check")),
-            ))
+            let skip = with(&|line| {
+                line.flag("skip-promotion-check");
+            });
+            error.hint(Hint::command("Or skip promotion validation (not recommended)", skip))
         }
         Refusal::Frozen { target, lock } => {
             let reason = lock.lock.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -44,59 +60,144 @@ pub(super) fn refused(deployment: &DeploymentName, refusal: &Refusal, clock: &Cl
                 .expires_at
                 .map(|expiry| format!(", until {}", clock.exact(expiry)))
                 .unwrap_or_default();
-            CommandError::new(
-                exit::REFUSED,
-                "frozen",
-                format!("{target} is frozen by {}{reason}", lock.lock.holder),
-            )
-            .details([format!("Since {}{until}", clock.relative_and_exact(lock.lock.acquired_at))])
-            .hint(Hint::command(
-                "To lift the freeze",
-                format!("atmos deployment unlock {deployment} --target {target}"),
-            ))
+            refused("frozen", format!("{target} is frozen by {}{reason}", lock.lock.holder))
+                .details([format!("Since {}{until}", clock.relative_and_exact(lock.lock.acquired_at))])
+                .hint(Hint::command(
+                    "To lift the freeze",
+                    format!("atmos deployment unlock {name} --target {target}"),
+                ))
         }
-        Refusal::NothingToPromote { from, reasons } => CommandError::new(
-            exit::REFUSED,
-            "nothing_to_promote",
-            format!("There is nothing to promote from {from}"),
-        )
-        .details(listed(reasons))
-        .hint(Hint::command("To deploy to it first", rollout(format!("--target {from}")))),
-        Refusal::NotPromotable { from, component, reason } => CommandError::new(
-            exit::REFUSED,
-            "not_promotable",
-            format!("Cannot promote {component} from {from}: {reason}"),
-        )
-        .hint(status(from)),
-        Refusal::Mixed { from, commits } => CommandError::new(
-            exit::REFUSED,
-            "mixed_commits",
-            format!("The components on {from} sit at {} different commits", commits.len()),
-        )
-        .details(commits.iter().map(|(commit, components)| {
-            let names: Vec<_> = components.iter().map(AsRef::as_ref).collect();
-            format!("{}: {}", commit.short(), names.join(", "))
-        }))
-        .hint(Hint::note("Leave out --require-uniform to promote each component at its own commit")),
-        Refusal::OnHold { target, components } => {
-            let names: Vec<_> = components.iter().map(AsRef::as_ref).collect();
-            CommandError::new(
-                exit::REFUSED,
-                "hold",
-                format!("{target} was rolled back; the next promotion to it is made by a person"),
+        Refusal::NothingToPromote { from, left_out } => {
+            let error = refused("nothing_to_promote", format!("There is nothing to promote from {from}"))
+                .details(reasons(left_out));
+            error.hint(deploy_first(checkout, from))
+        }
+        Refusal::NotPromotable { from, component, reason } => {
+            let error =
+                refused("not_promotable", format!("Cannot promote {component} from {from}: {reason}"));
+            match reason {
+                LeftOutReason::Needs { dependency, .. } => {
+                    let both = with(&|line| {
+                        line.add("component", dependency.as_str());
+                    });
+                    error.hint(Hint::command(format!("To promote {dependency} as well"), both))
+                }
+                LeftOutReason::Undeclared { .. } => error.hint(deploy_first(checkout, from)),
+                LeftOutReason::NotDeployed { .. } | LeftOutReason::Unsuccessful { .. } => {
+                    error.hint(status_of(name, from))
+                }
+            }
+        }
+        Refusal::Partial { from, left_out } => {
+            let rest = with(&|line| {
+                line.flag("allow-partial");
+            });
+            refused("partial", format!("The promotion from {from} would be partial"))
+                .details(reasons(left_out))
+                .hint(status_of(name, from))
+                .hint(Hint::command("To promote the rest all the same", rest))
+        }
+        Refusal::Mixed { from, commits } => {
+            let each = with(&|line| {
+                line.without("require-uniform");
+            });
+            refused(
+                "mixed_commits",
+                format!("The components on {from} sit at {} different commits", commits.len()),
             )
-            .details([format!("Components: {}", names.join(", "))])
-            .hint(Hint::note(
-                "Start the promotion by hand: workflow_dispatch, a manual job, or from a terminal",
-            ))
+            .details(
+                commits
+                    .iter()
+                    .map(|(commit, components)| format!("{}: {}", commit.short(), listed(components))),
+            )
+            .hint(Hint::command("To promote each component at its own commit", each))
+        }
+        Refusal::OnHold { target, components } => refused(
+            "hold",
+            format!("{target} was rolled back; the next step forwards is started by a person"),
+        )
+        .details([format!("Components: {}", listed(components))])
+        .hint(Hint::note("Start it by hand: workflow_dispatch, a manual job, or from a terminal"))
+        .hint(Hint::command(
+            "Or lift the hold, for pipelines as well",
+            format!("atmos deployment unlock {name} --target {target} --hold --reason 'why'"),
+        )),
+        Refusal::Backwards { target, components } => {
+            let back = with(&|line| {
+                line.flag("allow-rollback");
+            });
+            refused("backwards", format!("{target} runs newer commits than this run would deploy"))
+                .details(components.iter().map(|step| {
+                    let (running, commit) = (step.running.short(), step.commit.short());
+                    format!("{}: {running} runs, and {commit} is an ancestor of it", step.component)
+                }))
+                .hint(Hint::note(
+                    "No person asked for this run to go back. To roll back in a job: the inputs git-sha, or \
+                     allow-rollback: true",
+                ))
+                .hint(Hint::command("To go back all the same", back))
         }
     }
+}
+
+/// How something that can be promoted comes to a target.
+fn deploy_first(checkout: &Deployment, from: &TargetName) -> Hint {
+    let rule = checkout.targets.get(from).and_then(|target| target.promotion.as_ref());
+    if rule.is_some_and(PromotionRule::is_guarded) {
+        let command = format!("atmos deployment promotion-status {}", checkout.name);
+        return Hint::command("To see what can be promoted", command);
+    }
+    let mut line = CommandLine::of_rollout(checkout.name.as_str());
+    line.set("target", from.as_str());
+    Hint::command("To deploy to it first", line.to_string())
+}
+
+fn listed(components: &[ComponentName]) -> String {
+    components.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
+}
+
+fn reasons(left_out: &[LeftOut]) -> Vec<String> {
+    left_out.iter().map(|LeftOut { component, reason }| format!("{component}: {reason}")).collect()
+}
+
+fn status_of(deployment: &DeploymentName, target: &TargetName) -> Hint {
+    Hint::command("To see what runs", format!("atmos deployment status {deployment} --target {target}"))
+}
+
+/// Rules of the default branch and of the checkout that cannot be obeyed together.
+fn of_rules(conflict: &RulesConflict) -> CommandError {
+    let (message, hint) = match conflict {
+        RulesConflict::Sources { target, .. } => (
+            format!("The rules for {target} contradict each other: {conflict}"),
+            "A rollout obeys both: check out what the default branch says, or merge this first",
+        ),
+        RulesConflict::Undeclared { target } => (
+            format!("The rules for {target} are not known to the default branch"),
+            "Merge the target into the default branch first: until then it can have no rules",
+        ),
+    };
+    CommandError::new(exit::REFUSED, "rules", message).hint(Hint::note(hint))
+}
+
+/// A promotion off the path, in the words of the specification, for the components that were asked for.
+fn off_the_path(path: &PathRefusal, typed: &CommandLine) -> CommandError {
+    let promote = |from: &str, to: &str| {
+        let mut line = typed.clone();
+        for option in ["context", "metadata", "reason", "git-sha", "require-uniform", "allow-partial"] {
+            line.without(option);
+        }
+        line.without("promote-from").set("target", to).set("promote-from", from);
+        line.to_string()
+    };
+    let mut skip = typed.clone();
+    skip.without("promote-from").flag("skip-promotion-check");
+    Error::promotion_path(path, &promote, skip.to_string(), exit::REFUSED).into()
 }
 
 /// The error for locks that others hold.
 pub(super) fn not_acquired(
     deployment: &DeploymentName,
-    target: &crate::deployment::TargetName,
+    target: &TargetName,
     error: AcquireError,
     clock: &Clock,
 ) -> CommandError {

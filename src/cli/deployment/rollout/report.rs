@@ -4,20 +4,26 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::approve::digest_of;
 use super::carry_out::Undertaking;
+use super::decide::Decided;
+use super::digest::Digests;
+use super::gather::Gathered;
 use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::deployment::ComponentName;
 use crate::deployment::approval::Approval;
 use crate::deployment::count::count_are;
+use crate::deployment::definition::ApprovalMethod;
+use crate::deployment::digest::Digest;
 use crate::deployment::observation::Observation;
+use crate::deployment::promotable::LeftOut;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, dependencies};
 use crate::deployment::rollout_report::{
     self, ComponentReport, ComponentResult, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport,
     RolloutResult,
 };
-use crate::ledger::{Observed, Unpublished};
+use crate::ledger::{Observed, Snapshot, Unpublished};
 use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::document::rollout_event;
@@ -56,12 +62,30 @@ pub(super) fn event_sink(context: &Context) -> EventSink {
 }
 
 impl Undertaking<'_, '_> {
-    pub(super) fn announce(&self, plan: &RolloutPlan, dry_run: bool) {
-        for (component, reason) in &plan.left_out {
+    /// Says what is about to be done, once.
+    pub(super) fn announce(
+        &self,
+        decided: &Decided,
+        gathered: &Gathered,
+        snapshot: &Snapshot,
+        dry_run: bool,
+    ) {
+        let plan = &decided.plan;
+        if self.announced.replace(Some(plan.clone())).as_ref() == Some(plan) {
+            return;
+        }
+        for LeftOut { component, reason } in &plan.left_out {
             self.context.warn(&format!("{component} is left out: {reason}"));
+        }
+        if plan.partial {
+            self.context.warn("the promotion is partial: part of what runs on the source stays behind");
         }
         if plan.promotion_check_skipped {
             self.context.warn("the promotion path does not allow this; --skip-promotion-check is recorded");
+        }
+        self.say_overrides(plan, gathered, snapshot);
+        if dry_run {
+            self.say_what_is_not_fixed(gathered);
         }
         let graph = dependencies(self.prepared.components(), &plan.components);
         let component = |plan: &ComponentPlan| PlannedComponent {
@@ -69,6 +93,7 @@ impl Undertaking<'_, '_> {
             kind: plan.kind,
             previous_commit: plan.previous_commit.clone(),
             commit: plan.commit.clone(),
+            goes_back: plan.goes_back(),
             deployed_at: plan.source_deployed_at,
             waits_for: graph.needs(&plan.component).cloned().collect(),
         };
@@ -78,9 +103,47 @@ impl Undertaking<'_, '_> {
             kind: plan.kind.clone(),
             dry_run,
             approval: plan.approval,
-            digest: digest_of(plan),
+            digest: gathered.digests.plan.to_string(),
+            partial: plan.partial,
             components: plan.components.iter().map(component).collect(),
         }));
+    }
+
+    /// Overrides never travel: what runs with some, and what is about to run without them, is said.
+    fn say_overrides(&self, plan: &RolloutPlan, gathered: &Gathered, snapshot: &Snapshot) {
+        let state = snapshot.deployment(&plan.deployment);
+        for planned in &plan.components {
+            let running = state.component(&plan.target, &planned.component);
+            let Some(running) = running.and_then(|state| state.running.as_ref()) else { continue };
+            let stays = gathered.digests.components.get(&planned.component);
+            let stays = |key: &str, value: &String| {
+                stays.is_some_and(|digest| digest.context_overrides.get(key) == Some(value))
+            };
+            let gone = running.record.context_overrides.iter().filter(|(key, value)| !stays(key, value));
+            let gone: Vec<_> = gone.map(|(key, value)| format!("{key}={value}")).collect();
+            if !gone.is_empty() {
+                let (component, gone) = (&planned.component, gone.join(", "));
+                self.context.warn(&format!("{component} runs with --context {gone}, which goes away"));
+            }
+        }
+    }
+
+    /// What the digest of a plan cannot hold it to.
+    fn say_what_is_not_fixed(&self, gathered: &Gathered) {
+        let list = |names: &[ComponentName]| names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+        let Digests { unbuilt, without_lock_file, .. } = &gathered.digests;
+        if !unbuilt.is_empty() {
+            self.context.warn(&format!(
+                "images are not built yet, so this plan can be neither approved nor passed as --digest: {}",
+                list(unbuilt)
+            ));
+        }
+        if !without_lock_file.is_empty() {
+            self.context.streams().note(&format!(
+                "  Without a lock file in the commit, the versions of providers are not part of the digest: {}\n",
+                list(without_lock_file)
+            ));
+        }
     }
 
     /// Notes how healthy what was rolled out is. That it cannot be noted is no reason for a rollout to fail.
@@ -104,6 +167,7 @@ impl Undertaking<'_, '_> {
     pub(super) fn finish(
         &self,
         plan: &RolloutPlan,
+        digest: &Digest,
         approval: Option<&Approval>,
         outcome: RolloutOutcome,
     ) -> Result<ExitCode, CommandError> {
@@ -119,8 +183,9 @@ impl Undertaking<'_, '_> {
             kind: plan.kind.clone(),
             dry_run: self.args.plan,
             result,
-            approval: approval.map(|approval| shown(plan, approval)),
-            digest: digest_of(plan),
+            approval: approval.map(shown),
+            digest: digest.to_string(),
+            partial: plan.partial,
             components: outcome.components,
             duration: outcome.duration,
             unpublished: outcome.unpublished.as_ref().map_or(0, |unpublished| unpublished.kept),
@@ -161,10 +226,12 @@ impl Undertaking<'_, '_> {
 }
 
 /// An approval as it is shown.
-pub(super) fn shown(plan: &RolloutPlan, approval: &Approval) -> rollout_report::Approval {
+pub(super) fn shown(approval: &Approval) -> rollout_report::Approval {
     rollout_report::Approval {
-        method: plan.approval.unwrap_or_default(),
+        method: ApprovalMethod::parse(&approval.method).unwrap_or_default(),
         approved_by: approval.approved_by.clone(),
         approved_at: approval.approved_at,
+        reason: approval.reason.clone(),
+        of: approval.of,
     }
 }

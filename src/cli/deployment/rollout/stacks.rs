@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::carry_out::Undertaking;
 use crate::cli::error::{CommandError, exit};
 use crate::cli::stacks::{CommitFiles, ImportedStacks, environment_of};
+use crate::deployment::definition::Values;
 use crate::deployment::resolution::Resolution;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::stack_layer::{Deployable, KnownOutputs, NoStacks, StackLayer, StackLayers};
@@ -95,7 +96,9 @@ impl Undertaking<'_, '_> {
             if !stacks.contains_key(&planned.commit) {
                 continue;
             }
-            let Some(resolution) = self.resolution_of(plan, planned, definitions, stacks) else { continue };
+            let command_line = self.command_line_values(plan, planned, definitions);
+            let resolution = self.resolution_of(plan, planned, definitions, stacks, &command_line);
+            let Some(resolution) = resolution else { continue };
             let resolved = resolution.resolve().map_err(|error| {
                 CommandError::from(error).details([format!("in commit {}", planned.commit.short())])
             })?;
@@ -104,13 +107,28 @@ impl Undertaking<'_, '_> {
         Ok(layers)
     }
 
+    /// `--context` as it is for a component of the plan.
+    pub(super) fn command_line_values(
+        &self,
+        plan: &RolloutPlan,
+        planned: &ComponentPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
+    ) -> Values {
+        let deployment = definitions.get(&planned.commit);
+        let component = deployment.and_then(|deployment| deployment.component(&planned.component));
+        let target = deployment.and_then(|deployment| deployment.targets.get(&plan.target));
+        let declared = target.map(|target| &target.context).into_iter().chain(component.map(|it| &it.vars));
+        self.prepared.overrides.values(&declared.collect::<Vec<_>>())
+    }
+
     /// How a component of the plan is resolved before anything is known that only a rollout finds out.
     pub(super) fn resolution_of<'a>(
-        &'a self,
+        &self,
         plan: &RolloutPlan,
         planned: &ComponentPlan,
         definitions: &'a BTreeMap<CommitId, Deployment>,
         stacks: &'a Stacks,
+        command_line: &'a Values,
     ) -> Option<Resolution<'a>> {
         const NO_IMAGES: &BTreeMap<String, String> = &BTreeMap::new();
         let deployment = definitions.get(&planned.commit)?;
@@ -119,7 +137,7 @@ impl Undertaking<'_, '_> {
             deployment,
             component: deployment.component(&planned.component)?,
             target: deployment.targets.get(&plan.target)?,
-            command_line: &self.prepared.context,
+            command_line,
             stacks: stacks.unwrap_or(&NoStacks),
             outputs: KnownOutputs::AsWritten,
             images: NO_IMAGES,

@@ -1,0 +1,146 @@
+//! `atmos deployment approve`: agrees to a rollout ahead of it, or takes that back.
+
+use std::process::ExitCode;
+
+use super::lock::reachable;
+use super::rollout;
+use crate::cli::args::{KeyValue, not_blank};
+use crate::cli::context::{Context, known_target};
+use crate::cli::error::{CommandError, exit};
+use crate::deployment::approval::{Approvals, Revocation, Standing};
+use crate::deployment::names::ComponentReference;
+use crate::deployment::{DeploymentName, TargetName};
+use crate::ledger::Scope;
+use crate::render;
+use crate::render::document::approval::{ApprovalItem, ApprovalResult};
+use crate::render::document::error::Hint;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  atmos deployment approve payment-service --target prod --promote-from staging --reason 'CHG-42'
+  atmos deployment approve payment-service --target prod --promote-from staging --digest v1:sha256:… --reason 'CHG-42'
+  atmos deployment approve payment-service --target prod --revoke --reason 'found a bug'")]
+pub struct Args {
+    /// The deployment
+    deployment: DeploymentName,
+    /// The target
+    #[arg(long, value_name = "TARGET")]
+    target: TargetName,
+    /// Approve the rollout of this commit instead of the one that is checked out
+    #[arg(long, value_name = "COMMIT", conflicts_with = "promote_from", value_parser = not_blank)]
+    git_sha: Option<String>,
+    /// Approve the promotion of what runs on this target
+    #[arg(long, value_name = "TARGET", value_parser = not_blank)]
+    promote_from: Option<String>,
+    /// Only this component; may be given several times
+    #[arg(long, value_name = "COMPONENT")]
+    component: Vec<ComponentReference>,
+    /// Approve it with this override of the target's context
+    #[arg(long, value_name = "KEY=VALUE")]
+    context: Vec<KeyValue>,
+    /// Approve nothing but the plan that has this digest
+    #[arg(long, value_name = "DIGEST", value_parser = rollout::plan_digest)]
+    digest: Option<String>,
+    /// Why; asked for on a terminal, where the plan is shown
+    #[arg(long, value_name = "TEXT", value_parser = not_blank)]
+    reason: Option<String>,
+    /// Take approvals of the target back: the one whose id starts so, or all that still count
+    #[arg(
+        long,
+        value_name = "ID",
+        num_args = 0..=1,
+        default_missing_value = "",
+        conflicts_with_all = ["git_sha", "promote_from", "component", "context", "digest"]
+    )]
+    revoke: Option<String>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    if let Some(id) = &args.revoke {
+        return revoke(args, id, context);
+    }
+    let mut plan = rollout::Args::of_nothing(args.deployment.clone());
+    plan.target = Some(args.target.clone());
+    plan.git_sha.clone_from(&args.git_sha);
+    plan.promote_from.clone_from(&args.promote_from);
+    plan.component.clone_from(&args.component);
+    plan.context.clone_from(&args.context);
+    plan.digest.clone_from(&args.digest);
+    plan.approve.clone_from(&args.reason);
+    let approved = rollout::approve_ahead(&plan, context)?;
+    if approved.is_none() {
+        context.streams().note(&format!("{} → {} needs no approval\n", args.deployment, args.target));
+    }
+    let approved = approved.map(|approval| {
+        let names = approval.components.iter().map(|covered| covered.component.clone());
+        let standing = Standing::Valid { left: names.collect(), used: Vec::new() };
+        ApprovalItem::new(&approval.id(), &approval, &standing)
+    });
+    print(args, context, approved, Vec::new())
+}
+
+/// Takes approvals back that have not been used up.
+fn revoke(args: &Args, wanted: &str, context: &Context) -> Result<ExitCode, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let deployment = project.deployment(context, &args.deployment)?;
+    known_target(&deployment, &args.target)?;
+    let ledger = context.ledger(&repository, &project.config)?;
+    reachable(context, &ledger)?;
+    let scope = Scope::Targets(args.deployment.clone(), vec![args.target.clone()]);
+    ledger.refresh_or_fail(&scope)?;
+    let state = ledger.read(&scope)?.into_deployment(&args.deployment);
+    let (lines, _) = ledger.all_approval_lines(&args.deployment)?;
+    let approvals = Approvals::of_target(lines.iter().map(String::as_str), &args.deployment, &args.target);
+    let wanted = wanted.strip_prefix("sha256:").unwrap_or(wanted);
+    let named = |id: &str| id.strip_prefix("sha256:").unwrap_or(id).starts_with(wanted);
+    let counts = |standing: &Standing| matches!(standing, Standing::Valid { .. });
+    let chosen: Vec<_> = approvals
+        .newest_first()
+        .into_iter()
+        .map(|(id, approval)| {
+            let state = state.targets.get(&args.target);
+            (id, approval, approvals.standing(id, approval, state, context.now()))
+        })
+        .filter(|(id, _, standing)| named(id) && (counts(standing) || !wanted.is_empty()))
+        .collect();
+    if chosen.is_empty() {
+        let what = if wanted.is_empty() { "that still counts" } else { "of this id" };
+        let message = format!("{} → {} has no approval {what}", args.deployment, args.target);
+        let command = format!("atmos deployment approvals {} --target {}", args.deployment, args.target);
+        return Err(CommandError::new(exit::USAGE, "no_approval", message)
+            .hint(Hint::command("To see the approvals", command)));
+    }
+    let by = context.actor(&repository);
+    let revocation = |id: &str| Revocation {
+        revokes: id.to_owned(),
+        revoked_by: by.clone(),
+        revoked_at: context.now(),
+        deployment: args.deployment.clone(),
+        target: args.target.clone(),
+        reason: args.reason.clone(),
+    };
+    let revocations: Vec<_> = chosen.iter().map(|(id, approval, _)| (*approval, revocation(id))).collect();
+    ledger.note_revocations(&args.deployment, &revocations)?;
+    let standing = Standing::Revoked { by: by.clone(), at: context.now(), reason: args.reason.clone() };
+    let items = chosen.iter().map(|(id, approval, _)| ApprovalItem::new(id, approval, &standing)).collect();
+    let code = print(args, context, None, items)?;
+    context.say_warnings(&ledger);
+    Ok(code)
+}
+
+fn print(
+    args: &Args,
+    context: &Context,
+    approved: Option<ApprovalItem>,
+    revoked: Vec<ApprovalItem>,
+) -> Result<ExitCode, CommandError> {
+    let document = ApprovalResult {
+        deployment: args.deployment.clone(),
+        target: args.target.clone(),
+        approved,
+        revoked,
+    };
+    context.print(&document, render::approval::result)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,61 @@
+//! An approval that is given ahead of its rollout (`atmos deployment approve`).
+
+use super::approve::Asking;
+use super::carry_out::Undertaking;
+use super::prepare::prepare;
+use super::{Args, Surroundings};
+use crate::cli::context::Context;
+use crate::cli::error::{CommandError, exit};
+use crate::cli::rules::Certainty;
+use crate::deployment::approval::Approval;
+use crate::deployment::definition::ApprovalMethod;
+use crate::render::document::error::Hint;
+
+/// Notes an approval of the rollout that these arguments ask for; `None` where it needs none.
+///
+/// # Errors
+///
+/// Where the rollout would be refused for good, is not the one that the digest names, or is not approved like this.
+pub(in crate::cli::deployment) fn approve_ahead(
+    args: &Args,
+    context: &Context,
+) -> Result<Option<Approval>, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let prepared = prepare(args, context, &repository, &project)?;
+    let Surroundings { events, cancellation, token } = Surroundings::of_a_command_line(context);
+    let run = Undertaking::new(args, context, &prepared, events, cancellation, token);
+    let approved = run.approve_ahead();
+    context.say_warnings(&prepared.ledger);
+    approved
+}
+
+impl Undertaking<'_, '_> {
+    fn approve_ahead(&self) -> Result<Option<Approval>, CommandError> {
+        let ledger = &self.prepared.ledger;
+        let scope = self.prepared.scope();
+        ledger.refresh_or_fail(&scope)?;
+        let snapshot = ledger.read(&scope)?;
+        let decided = self.decide(&snapshot, Certainty::Binding)?;
+        let definitions = self.definitions(&decided.plan)?;
+        let gathered = self.gather(&decided, definitions, &snapshot, &self.prepared.run.id)?;
+        self.insist_on_digest(&decided.plan, &gathered.digests)?;
+        let wanted = gathered.to_be_approved(&decided.plan);
+        let Some(method) = decided.plan.approval.filter(|_| !wanted.is_empty()) else { return Ok(None) };
+        self.check_built(&decided.plan, &gathered.digests)?;
+        if method != ApprovalMethod::Manual {
+            let target = &decided.plan.target;
+            let message =
+                format!("Rollouts to {target} are approved by {}, not by this command", method.as_str());
+            return Err(CommandError::new(exit::REFUSED, "approval_method", message).hint(Hint::note(
+                "With approval_method: ci, reviewers of the CI's environment approve the job that rolls out",
+            )));
+        }
+        let (decided, gathered, snapshot) = (&decided, &gathered, &snapshot);
+        let elsewhere = Hint::note("Say why with --reason");
+        let asking = Asking { run: self, decided, gathered, snapshot, wanted, method, elsewhere };
+        let approval = asking.manual()?;
+        ledger.note_approval(&approval)?;
+        Ok(Some(approval))
+    }
+}

@@ -1,0 +1,248 @@
+//! What a promotion takes along and what it leaves out: one answer for rollouts, `promotion-status`, the graph and the
+//! comment.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::commit::CommitId;
+use super::definition::Component;
+use super::names::{ComponentName, TargetName};
+use super::record::RecordStatus;
+use super::state::{ComponentState, TargetState};
+
+/// What a promotion does with the components that were chosen.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Promotable<'c> {
+    /// Each at the commit that runs in the source.
+    pub promoted: Vec<(&'c Component, CommitId)>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A component that a promotion leaves as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    pub component: ComponentName,
+    pub reason: LeftOutReason,
+}
+
+/// Why a component is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftOutReason {
+    /// It was never deployed to the source.
+    NotDeployed { from: TargetName },
+    /// Its newest record in the source is no success.
+    Unsuccessful { from: TargetName, status: RecordStatus, commit: CommitId },
+    /// The commit that runs in the source does not declare the target: it has no configuration for it.
+    Undeclared { from: TargetName, to: TargetName, commit: CommitId },
+    /// What it depends on is neither promoted nor on the target already.
+    Needs { dependency: ComponentName, to: TargetName },
+}
+
+impl LeftOutReason {
+    /// Whether a promotion without it is partial: part of what runs in the source stays behind.
+    #[must_use]
+    pub const fn makes_partial(&self) -> bool {
+        !matches!(self, Self::NotDeployed { .. })
+    }
+}
+
+impl fmt::Display for LeftOutReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotDeployed { from } => write!(f, "it is not deployed to {from}"),
+            Self::Unsuccessful { from, status: RecordStatus::Cancelled, commit } => {
+                write!(f, "its last rollout to {from}, of {}, was cancelled", commit.short())
+            }
+            Self::Unsuccessful { from, commit, .. } => {
+                write!(f, "its last rollout to {from}, of {}, failed", commit.short())
+            }
+            Self::Undeclared { from, to, commit } => {
+                write!(f, "commit {}, which runs on {from}, does not declare {to}", commit.short())
+            }
+            Self::Needs { dependency, to } => {
+                write!(f, "it depends on {dependency}, which is neither promoted nor on {to}")
+            }
+        }
+    }
+}
+
+impl Promotable<'_> {
+    /// Whether part of what runs in the source stays behind.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.left_out.iter().any(|left_out| left_out.reason.makes_partial())
+    }
+}
+
+/// What makes components special on the way to a target.
+#[derive(Debug, Clone, Copy)]
+pub struct Exceptions<'a> {
+    /// Dependencies that stacks disable on the target: they are not waited for.
+    pub disabled: &'a BTreeSet<ComponentName>,
+    /// Commits that do not declare the target.
+    pub undeclared: &'a BTreeSet<CommitId>,
+}
+
+/// Sorts the chosen components into those that a promotion takes along and those that it leaves out.
+#[must_use]
+pub fn promotable<'c>(
+    chosen: impl IntoIterator<Item = &'c Component>,
+    (from, source): (&TargetName, Option<&TargetState>),
+    (to, target): (&TargetName, Option<&TargetState>),
+    exceptions: Exceptions<'_>,
+) -> Promotable<'c> {
+    let mut outcome = Promotable::default();
+    for component in chosen {
+        let state = source.and_then(|source| source.components.get(&component.name));
+        let undeclared = |commit: CommitId| match exceptions.undeclared.contains(&commit) {
+            true => Err(LeftOutReason::Undeclared { from: from.clone(), to: to.clone(), commit }),
+            false => Ok(commit),
+        };
+        match commit_of(state, from).and_then(undeclared) {
+            Ok(commit) => outcome.promoted.push((component, commit)),
+            Err(reason) => {
+                outcome.left_out.push(LeftOut { component: component.name.clone(), reason });
+            }
+        }
+    }
+    let is_on_target = |name: &ComponentName| {
+        let state = target.and_then(|target| target.components.get(name));
+        state.is_some_and(|state| state.commit.is_some())
+    };
+    // What is left out can be what the next one needs, so this is repeated until nothing changes.
+    loop {
+        let taken: BTreeSet<_> =
+            outcome.promoted.iter().map(|(component, _)| component.name.clone()).collect();
+        let lacks = |component: &Component| {
+            component
+                .depends_on
+                .iter()
+                .find(|need| {
+                    !taken.contains(*need) && !is_on_target(need) && !exceptions.disabled.contains(*need)
+                })
+                .cloned()
+        };
+        let lacking = outcome.promoted.iter().enumerate();
+        let Some((at, dependency)) =
+            lacking.filter_map(|(at, (component, _))| Some((at, lacks(component)?))).next()
+        else {
+            return outcome;
+        };
+        let (component, _) = outcome.promoted.remove(at);
+        let reason = LeftOutReason::Needs { dependency, to: to.clone() };
+        outcome.left_out.push(LeftOut { component: component.name.clone(), reason });
+    }
+}
+
+/// The commit of a component that may be promoted, or why none may. In a ledger of plain refs what runs has no record.
+fn commit_of(state: Option<&ComponentState>, from: &TargetName) -> Result<CommitId, LeftOutReason> {
+    let newest = state.and_then(|state| state.newest.as_ref()).map(|newest| &newest.record);
+    if let Some(record) = newest.filter(|record| record.status != RecordStatus::Success) {
+        let (from, status, commit) = (from.clone(), record.status, record.commit.clone());
+        return Err(LeftOutReason::Unsuccessful { from, status, commit });
+    }
+    let commit = state.and_then(|state| state.commit.clone());
+    commit.ok_or_else(|| LeftOutReason::NotDeployed { from: from.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{commit, component_name, deployment, record, running, target_name};
+    use super::*;
+
+    const AT: &str = "2025-01-22T12:00:00Z";
+
+    /// A component that runs `abc123d` where its last attempt ended so.
+    fn attempted(name: &str, status: RecordStatus) -> ComponentState {
+        let mut state = running("dev", name, "abc123d", AT);
+        state.newest = Some(record("dev", name, "def456a", status, "2025-01-22T13:00:00Z").into());
+        state
+    }
+
+    /// What becomes of `api → worker → database` (each depends on the next): promoted, left out, partial.
+    fn outcome(source: Vec<(&str, ComponentState)>, target: &[&str], disabled: &[&str]) -> String {
+        let mut deployment = deployment(&["api", "worker", "database"], &[]);
+        deployment.components[0].depends_on.push(component_name("worker"));
+        deployment.components[1].depends_on.push(component_name("database"));
+        let components = source.into_iter().map(|(name, state)| (component_name(name), state)).collect();
+        let source = TargetState { components, locks: Vec::new() };
+        let there = |name: &&str| (component_name(name), running("prod", name, "0123456", AT));
+        let target = TargetState { components: target.iter().map(there).collect(), locks: Vec::new() };
+        let (dev, prod) = (target_name("dev"), target_name("prod"));
+        let disabled = disabled.iter().map(|name| component_name(name)).collect();
+        let undeclared = [commit("01d0000")].into();
+        let exceptions = Exceptions { disabled: &disabled, undeclared: &undeclared };
+        let (source, target) = ((&dev, Some(&source)), (&prod, Some(&target)));
+        let found = promotable(&deployment.components, source, target, exceptions);
+        let names = |names: Vec<&str>| names.join("+");
+        let promoted = found.promoted.iter().map(|(component, _)| component.name.as_str()).collect();
+        let left_out = found.left_out.iter().map(|left_out| left_out.component.as_str()).collect();
+        let partial = if found.is_partial() { " partial" } else { "" };
+        format!("{} | {}{partial}", names(promoted), names(left_out))
+    }
+
+    fn well(name: &'static str) -> (&'static str, ComponentState) {
+        (name, running("dev", name, "abc123d", AT))
+    }
+
+    #[test]
+    fn what_failed_stays_behind_and_so_does_what_needs_it_and_lacks_it() {
+        use RecordStatus::{Cancelled, Failed};
+        let failed = |name| (name, attempted(name, Failed));
+        let all = || vec![well("api"), well("worker"), well("database")];
+        assert_eq!(outcome(all(), &[], &[]), "api+worker+database | ");
+        assert_eq!(
+            outcome(vec![well("api"), well("worker"), failed("database")], &[], &[]),
+            " | database+worker+api partial"
+        );
+        let one_there = outcome(vec![well("api"), well("worker"), failed("database")], &["database"], &[]);
+        assert_eq!(one_there, "api+worker | database partial");
+        let in_the_middle = outcome(vec![well("api"), failed("worker"), well("database")], &[], &[]);
+        assert_eq!(in_the_middle, "database | worker+api partial");
+        let cancelled = vec![well("api"), ("worker", attempted("worker", Cancelled)), well("database")];
+        assert_eq!(outcome(cancelled, &["worker"], &[]), "api+database | worker partial");
+    }
+
+    #[test]
+    fn what_was_never_deployed_makes_nothing_partial_unless_it_is_needed() {
+        let without_database = || vec![well("api"), well("worker")];
+        assert_eq!(outcome(without_database(), &["database"], &[]), "api+worker | database");
+        assert_eq!(outcome(without_database(), &[], &[]), " | database+worker+api partial");
+        assert_eq!(outcome(without_database(), &[], &["database"]), "api+worker | database");
+        assert_eq!(outcome(vec![well("database")], &[], &[]), "database | api+worker");
+    }
+
+    #[test]
+    fn a_commit_that_does_not_declare_the_target_stays_behind() {
+        let old = ("worker", running("dev", "worker", "01d0000", AT));
+        assert_eq!(
+            outcome(vec![well("api"), old, well("database")], &[], &[]),
+            "database | worker+api partial"
+        );
+    }
+
+    #[test]
+    fn a_ledger_of_plain_refs_can_be_promoted() {
+        let plain = ComponentState { commit: Some(commit("def456a")), ..ComponentState::default() };
+        assert_eq!(outcome(vec![("database", plain)], &[], &[]), "database | api+worker");
+    }
+
+    #[test]
+    fn a_subset_is_not_promoted_ahead_of_what_it_depends_on() {
+        let mut deployment = deployment(&["api", "database"], &[]);
+        deployment.components[0].depends_on.push(component_name("database"));
+        let states =
+            ["api", "database"].map(|name| (component_name(name), running("dev", name, "abc123d", AT)));
+        let source = TargetState { components: states.into_iter().collect(), locks: Vec::new() };
+        let (dev, prod) = (target_name("dev"), target_name("prod"));
+        let api = deployment.components.iter().take(1);
+        let (disabled, undeclared) = (BTreeSet::new(), BTreeSet::new());
+        let exceptions = Exceptions { disabled: &disabled, undeclared: &undeclared };
+        let found = promotable(api, (&dev, Some(&source)), (&prod, None), exceptions);
+        assert!(found.promoted.is_empty());
+        assert_eq!(
+            found.left_out[0].reason.to_string(),
+            "it depends on database, which is neither promoted nor on prod"
+        );
+    }
+}

@@ -1,0 +1,278 @@
+//! The rules of a rollout, applied to facts.
+
+use std::collections::BTreeMap;
+
+use super::super::commit::CommitId;
+use super::super::definition::{Component, PromotionRule};
+use super::super::names::{ComponentName, TargetName};
+use super::super::promotable::{Exceptions, LeftOut, promotable};
+use super::super::promotion::check_path;
+use super::super::rollout_report::RolloutKind;
+use super::super::state::ComponentState;
+use super::refusal::StepBack;
+use super::{
+    Ancestry, ComponentPlan, Refusal, RolloutBasis, RolloutPlan, RolloutRequest, RolloutSource, dependencies,
+};
+
+/// Decides a rollout.
+///
+/// # Errors
+///
+/// The first rule that forbids it. What is only in the way for now is part of the plan: see
+/// [`RolloutPlan::obstacles`].
+pub fn plan(basis: RolloutBasis<'_>, request: &RolloutRequest) -> Result<RolloutPlan, Refusal> {
+    Decision { basis, request }.plan()
+}
+
+/// What a decision is made from.
+#[derive(Clone, Copy)]
+struct Decision<'a> {
+    basis: RolloutBasis<'a>,
+    request: &'a RolloutRequest,
+}
+
+/// The components of a rollout, those that stay behind, and whether the path was skipped.
+struct Chosen {
+    planned: Vec<ComponentPlan>,
+    left_out: Vec<LeftOut>,
+    partial: bool,
+    promotion_check_skipped: bool,
+}
+
+impl Decision<'_> {
+    fn plan(self) -> Result<RolloutPlan, Refusal> {
+        let Self { basis, request } = self;
+        let chosen = match &request.source {
+            RolloutSource::Commit(commit) => self.deployed(commit)?,
+            RolloutSource::Promotion { from } => self.promoted(from)?,
+        };
+        let kind = match &request.source {
+            RolloutSource::Promotion { from } => RolloutKind::Promotion { from: from.clone() },
+            RolloutSource::Commit(to) if chosen.planned.iter().any(ComponentPlan::goes_back) => {
+                RolloutKind::Rollback { to: to.clone() }
+            }
+            RolloutSource::Commit(_) => RolloutKind::Deploy,
+        };
+        let needs_approval = chosen.planned.iter().any(|planned| planned.needs_approval);
+        let rule = self.rule().filter(|rule| rule.requires_approval && needs_approval);
+        Ok(RolloutPlan {
+            deployment: basis.policy.name.clone(),
+            target: request.target.clone(),
+            kind,
+            left_out: chosen.left_out,
+            partial: chosen.partial,
+            approval: rule.map(|rule| rule.approval_method),
+            promotion_check_skipped: chosen.promotion_check_skipped,
+            obstacles: self.obstacles(&chosen.planned),
+            components: in_order(basis.components, chosen.planned),
+        })
+    }
+
+    /// The target's rule.
+    fn rule(&self) -> Option<&PromotionRule> {
+        self.basis.policy.targets.get(&self.request.target)?.promotion.as_ref()
+    }
+
+    fn state(&self, component: &ComponentName) -> Option<&ComponentState> {
+        self.basis.state.component(&self.request.target, component)
+    }
+
+    fn selected(&self) -> impl Iterator<Item = &Component> {
+        let wanted = &self.request.components;
+        self.basis.components.iter().filter(|component| wanted.is_empty() || wanted.contains(&component.name))
+    }
+
+    /// The components at one commit. A guarded target takes it only where it runs already, or returns to it.
+    fn deployed(&self, commit: &CommitId) -> Result<Chosen, Refusal> {
+        let planned: Vec<_> = self.selected().map(|component| self.component(component, commit)).collect();
+        let left_out = Vec::new();
+        let mut chosen = Chosen { planned, left_out, partial: false, promotion_check_skipped: false };
+        let Some(rule) = self.rule().filter(|rule| rule.is_guarded()) else { return Ok(chosen) };
+        let is_new = |planned: &&ComponentPlan| {
+            planned.previous_commit.as_ref() != Some(commit) && planned.needs_approval
+        };
+        let new: Vec<_> = chosen.planned.iter().filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(chosen);
+        }
+        if self.request.skip_promotion_check {
+            chosen.promotion_check_skipped = true;
+            return Ok(chosen);
+        }
+        Err(Refusal::NotPromoted {
+            target: self.request.target.clone(),
+            sources: rule.sources.clone(),
+            overridden: self.request.overridden
+                && new.iter().all(|planned| self.returns(&planned.component, commit)),
+            components: new.into_iter().map(|planned| planned.component.clone()).collect(),
+        })
+    }
+
+    /// The components of a promotion, each at its own commit.
+    fn promoted(&self, from: &TargetName) -> Result<Chosen, Refusal> {
+        let Self { basis, request } = self;
+        let target = &request.target;
+        let path = check_path(basis.policy, from, target);
+        let promotion_check_skipped = path.is_err() && request.skip_promotion_check;
+        if !promotion_check_skipped {
+            path.map_err(Refusal::Path)?;
+        }
+        let state = |name| (name, basis.state.targets.get(name));
+        let exceptions = Exceptions { disabled: &basis.past.disabled, undeclared: &basis.past.undeclared };
+        let found = promotable(self.selected(), state(from), state(target), exceptions);
+        let is_named = |left_out: &&LeftOut| request.components.contains(&left_out.component);
+        if let Some(left_out) = found.left_out.iter().find(is_named).filter(|_| !request.allow_partial) {
+            let LeftOut { component, reason } = left_out.clone();
+            return Err(Refusal::NotPromotable { from: from.clone(), component, reason });
+        }
+        let partial = found.is_partial();
+        let left_out = found.left_out;
+        if found.promoted.is_empty() {
+            return Err(Refusal::NothingToPromote { from: from.clone(), left_out });
+        }
+        if partial && !request.allow_partial {
+            let left_out = left_out.into_iter().filter(|left_out| left_out.reason.makes_partial());
+            return Err(Refusal::Partial { from: from.clone(), left_out: left_out.collect() });
+        }
+        let planned: Vec<_> = found
+            .promoted
+            .iter()
+            .map(|(component, commit)| {
+                let source = basis.state.component(from, &component.name);
+                let record = source.and_then(|state| state.running.as_ref()).map(|running| &running.record);
+                ComponentPlan {
+                    source_deployed_at: record.map(|record| record.timestamp),
+                    artifacts: record.map(|record| record.artifacts.clone()).unwrap_or_default(),
+                    build_id: record.and_then(|record| record.build_id.clone()),
+                    ..self.component(component, commit)
+                }
+            })
+            .collect();
+        if request.require_uniform {
+            let mut commits: BTreeMap<CommitId, Vec<ComponentName>> = BTreeMap::new();
+            for component in &planned {
+                commits.entry(component.commit.clone()).or_default().push(component.component.clone());
+            }
+            if commits.len() > 1 {
+                return Err(Refusal::Mixed { from: from.clone(), commits });
+            }
+        }
+        Ok(Chosen { planned, left_out, partial, promotion_check_skipped })
+    }
+
+    /// One component at a commit.
+    fn component(&self, component: &Component, commit: &CommitId) -> ComponentPlan {
+        let state = self.state(&component.name);
+        let running = state.and_then(|state| state.running.as_ref());
+        ComponentPlan {
+            component: component.name.clone(),
+            kind: component.kind,
+            commit: commit.clone(),
+            previous_commit: state.and_then(|state| state.commit.clone()),
+            replaces: running.map(|running| running.object.clone()),
+            rollback_of: self.rollback_of(&component.name, commit),
+            needs_approval: self.request.overridden || !self.returns(&component.name, commit),
+            source_deployed_at: None,
+            artifacts: BTreeMap::new(),
+            build_id: None,
+        }
+    }
+
+    /// What a record of this commit would be a rollback of: what runs, where the commit is older.
+    fn rollback_of(&self, component: &ComponentName, commit: &CommitId) -> Option<String> {
+        let state = self.state(component)?;
+        let running = state.commit.as_ref()?;
+        if running == commit {
+            // A run that nobody started leaves what runs what it was: a rollback, with its hold.
+            let record = &state.running.as_ref()?.record;
+            return record.rollback_of.clone().filter(|_| self.request.automatic);
+        }
+        let goes_back = match self.basis.past.ancestry.get(component) {
+            Some(Ancestry::Ancestor) => true,
+            Some(Ancestry::Unrelated) => self.ran_before(component, commit, running),
+            Some(Ancestry::Same | Ancestry::Descendant | Ancestry::Unknown) | None => false,
+        };
+        goes_back.then(|| running.to_string())
+    }
+
+    /// Whether a component returns to a commit that is known to be good: the rollback that needs no approval. Running it
+    /// once more where it came by such a rollback is the same.
+    fn returns(&self, component: &ComponentName, commit: &CommitId) -> bool {
+        let running = self.state(component).and_then(|state| state.commit.as_ref());
+        let is_not_newer = matches!(
+            self.basis.past.ancestry.get(component),
+            Some(Ancestry::Same | Ancestry::Ancestor | Ancestry::Unrelated)
+        );
+        is_not_newer && running.is_some_and(|running| self.ran_before(component, commit, running))
+    }
+
+    fn ran_before(&self, component: &ComponentName, commit: &CommitId, running: &CommitId) -> bool {
+        let chain = self.basis.past.chains.get(component);
+        chain.is_some_and(|chain| chain.returns_to(commit, running))
+    }
+
+    /// What is in the way of these components for now.
+    fn obstacles(&self, planned: &[ComponentPlan]) -> Vec<Refusal> {
+        [self.freeze(), self.hold(planned), self.backwards(planned)].into_iter().flatten().collect()
+    }
+
+    fn freeze(&self) -> Option<Refusal> {
+        let target = &self.request.target;
+        let freeze = self.basis.state.targets.get(target)?.freeze()?;
+        let holds = !freeze.lock.expired(self.basis.now);
+        holds.then(|| Refusal::Frozen { target: target.clone(), lock: Box::new(freeze.clone()) })
+    }
+
+    /// After a rollback, a pipeline does not bring back by itself what a person has just taken away.
+    fn hold(&self, planned: &[ComponentPlan]) -> Option<Refusal> {
+        let rule = self.rule();
+        let is_promotion = matches!(self.request.source, RolloutSource::Promotion { .. });
+        let by_default = is_promotion || rule.is_some_and(PromotionRule::is_guarded);
+        if !rule.and_then(|rule| rule.hold).unwrap_or(by_default) {
+            return None;
+        }
+        let past = self.basis.past;
+        let held: Vec<_> = planned
+            .iter()
+            .filter(|planned| self.request.automatic || past.retried.contains(&planned.component))
+            .filter(|planned| {
+                let moves = planned.previous_commit.as_ref() != Some(&planned.commit);
+                moves && !planned.goes_back() && !past.lifted.contains(&planned.component)
+            })
+            .filter(|planned| self.state(&planned.component).is_some_and(ComponentState::runs_a_rollback))
+            .map(|planned| planned.component.clone())
+            .collect();
+        let target = self.request.target.clone();
+        (!held.is_empty()).then_some(Refusal::OnHold { target, components: held })
+    }
+
+    /// An old pipeline that is started again, or comes late, does not undo what newer ones did.
+    fn backwards(&self, planned: &[ComponentPlan]) -> Option<Refusal> {
+        let RolloutRequest { automatic, commit_named, allow_rollback, retry_is_meant, .. } = self.request;
+        if !automatic || *commit_named || *allow_rollback {
+            return None;
+        }
+        let past = self.basis.past;
+        let back: Vec<_> = planned
+            .iter()
+            .filter(|planned| past.ancestry.get(&planned.component) == Some(&Ancestry::Ancestor))
+            .filter(|planned| !(*retry_is_meant && past.retried.contains(&planned.component)))
+            .filter_map(|planned| {
+                let running = planned.previous_commit.clone()?;
+                let (component, commit) = (planned.component.clone(), planned.commit.clone());
+                Some(StepBack { component, running, commit })
+            })
+            .collect();
+        let target = self.request.target.clone();
+        (!back.is_empty()).then_some(Refusal::Backwards { target, components: back })
+    }
+}
+
+/// The planned components so that each comes after what it depends on. Cycles were refused with the configuration.
+fn in_order(components: &[Component], planned: Vec<ComponentPlan>) -> Vec<ComponentPlan> {
+    let graph = dependencies(components, &planned);
+    let Ok(order) = graph.order() else { return planned };
+    let mut by_name: BTreeMap<_, _> =
+        planned.into_iter().map(|plan| (plan.component.clone(), plan)).collect();
+    order.iter().filter_map(|name| by_name.remove(name)).collect()
+}

@@ -1,0 +1,155 @@
+//! The decision of a rollout: what it will do, or why it is refused. Pure: facts and a request in, a plan out.
+
+mod decision;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::chain::Chain;
+use super::commit::{CommitId, ObjectId};
+use super::definition::{ApprovalMethod, Component, Deployment};
+use super::dependencies::among;
+use super::graph::Graph;
+use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
+use super::promotable::LeftOut;
+use super::rollout_report::RolloutKind;
+use super::state::DeploymentState;
+
+pub use decision::plan;
+pub use refusal::Refusal;
+
+/// What a rollout is asked to do.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
+pub struct RolloutRequest {
+    pub target: TargetName,
+    pub source: RolloutSource,
+    /// Only these components; all where empty.
+    pub components: Vec<ComponentName>,
+    pub skip_promotion_check: bool,
+    /// Refuse a promotion whose components sit at different commits.
+    pub require_uniform: bool,
+    /// Promote although part of what runs in the source stays behind.
+    pub allow_partial: bool,
+    /// No person asked for this very rollout: a push, a schedule, or a run that is run again.
+    pub automatic: bool,
+    /// The commit was named (`--git-sha`), not taken from the checkout.
+    pub commit_named: bool,
+    /// An automatic rollout may go back.
+    pub allow_rollback: bool,
+    /// A job whose retry is how the platform rolls back (GitLab's environment jobs).
+    pub retry_is_meant: bool,
+    /// Values of the target's context are overridden (`--context`).
+    pub overridden: bool,
+}
+
+/// Where the commits of a rollout come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RolloutSource {
+    /// One commit for all components.
+    Commit(CommitId),
+    /// Each component's own commit on another target.
+    Promotion { from: TargetName },
+}
+
+/// How a commit relates to another in history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ancestry {
+    Same,
+    /// The first is reachable from the second.
+    Ancestor,
+    /// The second is reachable from the first.
+    Descendant,
+    /// Neither is reachable from the other.
+    Unrelated,
+    /// Cannot be read: a commit or the history between them is not here and cannot be had.
+    Unknown,
+}
+
+/// What must be known of the past for the decision.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PastFacts {
+    /// How the commit to deploy relates to what runs, for components that run.
+    pub ancestry: BTreeMap<ComponentName, Ancestry>,
+    /// The successes on the target, of components for which they decide something.
+    pub chains: BTreeMap<ComponentName, Chain>,
+    /// Components whose hold was lifted (`unlock --hold`).
+    pub lifted: BTreeSet<ComponentName>,
+    /// Components that an earlier job of the same pipeline has deployed at the same commit: this job is a retry.
+    pub retried: BTreeSet<ComponentName>,
+    /// Components that their stacks disable on the target: nothing waits for them.
+    pub disabled: BTreeSet<ComponentName>,
+    /// Commits of the source that do not declare the target.
+    pub undeclared: BTreeSet<CommitId>,
+}
+
+/// What a rollout will do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolloutPlan {
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    pub kind: RolloutKind,
+    /// In dependency order.
+    pub components: Vec<ComponentPlan>,
+    /// Components that stay as they are, and why.
+    pub left_out: Vec<LeftOut>,
+    /// Part of what runs in the source stays behind.
+    pub partial: bool,
+    /// How an approval is given, where one is needed first.
+    pub approval: Option<ApprovalMethod>,
+    /// The promotion path does not allow this, and the request insisted.
+    pub promotion_check_skipped: bool,
+    /// What is in the way for now: a freeze, a hold, a step back that was not asked for. A dry run shows the plan all
+    /// the same.
+    pub obstacles: Vec<Refusal>,
+}
+
+/// What a rollout will do with one component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComponentPlan {
+    pub component: ComponentName,
+    pub kind: ComponentKind,
+    pub commit: CommitId,
+    /// What runs now.
+    pub previous_commit: Option<CommitId>,
+    /// The record of what runs now.
+    pub replaces: Option<ObjectId>,
+    /// What the record's `rollback_of` will say: the commit that is left, where this goes back.
+    pub rollback_of: Option<String>,
+    /// An approval has to cover it, where the target's rule asks for one.
+    pub needs_approval: bool,
+    /// When the commit was deployed on the target that it is promoted from.
+    pub source_deployed_at: Option<jiff::Timestamp>,
+    /// The images that were recorded with it on the target that it is promoted from.
+    pub artifacts: BTreeMap<String, String>,
+    pub build_id: Option<String>,
+}
+
+impl ComponentPlan {
+    /// Whether this goes back to something older than what runs.
+    #[must_use]
+    pub fn goes_back(&self) -> bool {
+        self.rollback_of.is_some() && self.previous_commit.as_ref() != Some(&self.commit)
+    }
+}
+
+/// What a rollout is decided from.
+#[derive(Debug, Clone, Copy)]
+pub struct RolloutBasis<'a> {
+    /// The deployment as the checkout declares it, with the rules that hold: see [`super::rules`].
+    pub policy: &'a Deployment,
+    /// The components that can be rolled out: of the commit that is deployed, or of the checkout for a promotion.
+    pub components: &'a [Component],
+    pub state: &'a DeploymentState,
+    pub past: &'a PastFacts,
+    /// A freeze that has ended by then is none.
+    pub now: jiff::Timestamp,
+}
+
+/// What each planned component needs of the others, also through components that are not part of the plan.
+#[must_use]
+pub fn dependencies(components: &[Component], planned: &[ComponentPlan]) -> Graph<ComponentName> {
+    among(components, &planned.iter().map(|plan| plan.component.clone()).collect())
+}

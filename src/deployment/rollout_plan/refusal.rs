@@ -1,0 +1,48 @@
+//! Why a rollout is refused.
+
+use std::collections::BTreeMap;
+
+use super::super::commit::CommitId;
+use super::super::lock::HeldLock;
+use super::super::names::{ComponentName, TargetName};
+use super::super::promotable::{LeftOut, LeftOutReason};
+use super::super::promotion::PathRefusal;
+use super::super::rules::RulesConflict;
+
+/// Why a rollout is refused.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refusal {
+    /// The rules of the default branch and of the checkout cannot be obeyed together.
+    Rules(RulesConflict),
+    /// The promotion path does not allow it.
+    Path(PathRefusal),
+    /// A commit may only come to this target by promotion. `overridden`: without `--context` it would be a rollback.
+    NotPromoted {
+        target: TargetName,
+        sources: Vec<TargetName>,
+        components: Vec<ComponentName>,
+        overridden: bool,
+    },
+    /// The target is frozen.
+    Frozen { target: TargetName, lock: Box<HeldLock> },
+    /// Nothing on the source target can be promoted; each component with the reason.
+    NothingToPromote { from: TargetName, left_out: Vec<LeftOut> },
+    /// A component that was asked for cannot be promoted.
+    NotPromotable { from: TargetName, component: ComponentName, reason: LeftOutReason },
+    /// Part of what runs on the source target would stay behind.
+    Partial { from: TargetName, left_out: Vec<LeftOut> },
+    /// The components sit at different commits.
+    Mixed { from: TargetName, commits: BTreeMap<CommitId, Vec<ComponentName>> },
+    /// What runs is a rollback, and only a person may move the target forwards again.
+    OnHold { target: TargetName, components: Vec<ComponentName> },
+    /// An automatic rollout would replace what runs by an ancestor of it.
+    Backwards { target: TargetName, components: Vec<StepBack> },
+}
+
+/// A component that would go back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepBack {
+    pub component: ComponentName,
+    pub running: CommitId,
+    pub commit: CommitId,
+}
