@@ -7,6 +7,7 @@ mod context;
 mod deferred;
 pub mod deployment;
 mod describe;
+mod disabled;
 mod error;
 mod man;
 mod platform;

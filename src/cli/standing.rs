@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::load_deployment;
-use crate::deployment::promotion_status::{PromotionView, StandingFacts, promotion_status};
+use crate::deployment::promotion_status::{Blocker, PromotionView, StandingFacts, promotion_status};
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, Deployment, TargetName};
 use crate::git::Repository;
 use crate::ledger::Ledger;
 
 use super::context::{CommitSource, Context, Project};
+use super::disabled::disabled_on_target;
 use super::error::CommandError;
 use super::rules::{Certainty, TrustedRules};
 
@@ -32,8 +33,23 @@ pub fn standing(
     let (policy, conflicts) = trusted.everywhere(checkout);
     let lifted = ledger.lifted_holds(state)?;
     let undeclared = undeclared(repository, project, checkout, state)?;
-    let facts = StandingFacts { commits_behind, lifted, disabled: BTreeMap::new(), undeclared, conflicts };
-    Ok(promotion_status(&policy, state, &facts, context.now()))
+    let mut facts =
+        StandingFacts { commits_behind, lifted, disabled: BTreeMap::new(), undeclared, conflicts };
+    loop {
+        let view = promotion_status(&policy, state, &facts, context.now());
+        // One disabled component can be what the next one is missed for.
+        let mut is_new = false;
+        for edge in &view.edges {
+            let missing = edge.blockers.iter().filter_map(Blocker::missing_dependency).cloned().collect();
+            let disabled = disabled_on_target(repository, project, checkout, &edge.to, missing)?;
+            let known = facts.disabled.entry(edge.to.clone()).or_default();
+            is_new |= !disabled.is_subset(known);
+            known.extend(disabled);
+        }
+        if !is_new {
+            return Ok(view);
+        }
+    }
 }
 
 /// The commits that run somewhere and do not declare a target that promotions lead to. Of a commit that is not here, or

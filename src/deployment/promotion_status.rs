@@ -9,7 +9,7 @@ use super::commit::CommitId;
 use super::definition::{ApprovalMethod, Component, Deployment, Target};
 use super::lock::HeldLock;
 use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
-use super::promotable::{Exceptions, LeftOut, promotable};
+use super::promotable::{Exceptions, LeftOut, LeftOutReason, promotable};
 use super::promotion;
 use super::record::RecordStatus;
 use super::rules::RulesConflict;
@@ -111,6 +111,19 @@ pub enum Blocker {
     Frozen { target: TargetName, freeze: Freeze },
     /// A run is working on a component of the target.
     Locked { component: ComponentName, target: TargetName, holder: String },
+}
+
+impl Blocker {
+    /// The dependency for whose sake a component stays behind.
+    #[must_use]
+    pub const fn missing_dependency(&self) -> Option<&ComponentName> {
+        match self {
+            Self::LeftOut(LeftOut { reason: LeftOutReason::Needs { dependency, .. }, .. }) => {
+                Some(dependency)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Blocker {

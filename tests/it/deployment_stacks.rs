@@ -170,6 +170,32 @@ fn what_a_stack_disables_is_left_out() {
     assert_eq!(checkout.state("worker", "dev", "queue"), "");
 }
 
+#[test]
+fn what_a_stack_disables_is_not_waited_for_by_a_promotion() {
+    let environment = TestEnvironment::new();
+    let checkout = environment.empty_repository("checkout", &[]);
+    checkout.write("atmos.yaml", "stacks: { base_path: stacks }\n");
+    checkout.write(
+        "stacks/team.yaml",
+        "components: { command: { queue: { metadata: { enabled: false } }, api: {} } }\n",
+    );
+    let apply = "{ command: { apply: [\"true\"] } }";
+    checkout.write(
+        "deployments/shop.yaml",
+        &format!(
+            "deployment:\n  name: shop\n  stacks: [team]\n  components:\n    command:\n      queue: {{ settings: {apply} }}\n      \
+             api: {{ metadata: {{ depends_on: [queue] }}, settings: {apply} }}\n  \
+             targets: {{ dev: {{}}, prod: {{ promotion: {{ from: dev }} }} }}\n"
+        ),
+    );
+    checkout.commit("Add the shop");
+    checkout.atmos("deployment rollout shop --target dev").succeeded();
+    let status = checkout.json("deployment promotion-status shop");
+    assert_eq!(status["edges"][0]["state"], "ready", "{status:#}");
+    checkout.atmos("deployment rollout shop --target prod --promote-from dev").succeeded();
+    assert_eq!(checkout.state("shop", "prod", "api"), checkout.head());
+}
+
 /// Stands for terraform: notes where it runs, what it is asked for, and the files and variables that it finds.
 const TERRAFORM: &str = r#"#!/bin/sh
 set -eu

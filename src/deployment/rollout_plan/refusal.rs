@@ -1,6 +1,6 @@
 //! Why a rollout is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::commit::CommitId;
 use super::super::lock::HeldLock;
@@ -37,6 +37,24 @@ pub enum Refusal {
     OnHold { target: TargetName, components: Vec<ComponentName> },
     /// An automatic rollout would replace what runs by an ancestor of it.
     Backwards { target: TargetName, components: Vec<StepBack> },
+}
+
+impl Refusal {
+    /// The dependencies for whose sake components were left out.
+    #[must_use]
+    pub fn missing_dependencies(&self) -> BTreeSet<ComponentName> {
+        let dependency = |reason: &LeftOutReason| match reason {
+            LeftOutReason::Needs { dependency, .. } => Some(dependency.clone()),
+            _ => None,
+        };
+        match self {
+            Self::NotPromotable { reason, .. } => dependency(reason).into_iter().collect(),
+            Self::NothingToPromote { left_out, .. } | Self::Partial { left_out, .. } => {
+                left_out.iter().filter_map(|left_out| dependency(&left_out.reason)).collect()
+            }
+            _ => BTreeSet::new(),
+        }
+    }
 }
 
 /// A component that would go back.

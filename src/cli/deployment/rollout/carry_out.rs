@@ -2,16 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use super::approve::{Asking, Granted};
 use super::decide::Decided;
 use super::gather::Gathered;
-use super::inputs::distinct_commits;
+use super::locking::Locked;
 use super::prepare::Prepared;
-use super::refusal::not_acquired;
 use super::report::shown;
 use super::{Args, Surroundings};
 use crate::cancellation::Cancellation;
@@ -22,17 +19,15 @@ use crate::component::Mode;
 use crate::deployment::approval::Covered;
 use crate::deployment::count::count;
 use crate::deployment::definition::ApprovalMethod;
-use crate::deployment::lock::{HeldLock, Lock, LockScope};
+use crate::deployment::lock::Lock;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutEvent;
 use crate::deployment::{CommitId, Deployment};
-use crate::ledger::{Holder, LedgerError, LockRequest, Session, Snapshot};
+use crate::ledger::{LedgerError, Snapshot};
 use crate::provider::Token;
 use crate::render::document::error::Hint;
-use crate::rollout::{self, Checkouts, EventSink};
+use crate::rollout::{self, EventSink};
 
-/// How long a lock lives without being renewed.
-const LEASE: Duration = Duration::from_mins(5);
 /// How often a plan is made anew because the ledger moved between deciding and locking.
 const DECISIONS: usize = 5;
 
@@ -62,20 +57,12 @@ pub(super) struct Undertaking<'u, 'r> {
     pub(super) announced: RefCell<Option<RolloutPlan>>,
 }
 
-/// Locks that are held, and what was found under them.
-struct Locked<'u, 'r> {
-    session: Session<'u, 'r>,
-    fresh: Snapshot,
-    /// Of the commits of the plan that the locks were taken for.
-    checkouts: Checkouts,
-}
-
 /// A plan that is about to be locked.
-struct Ready {
-    decided: Decided,
-    definitions: BTreeMap<CommitId, Deployment>,
-    /// Gathered already where an approval or a digest binds the rollout to it.
-    granted: Option<Granted>,
+pub(super) struct Ready {
+    pub(super) decided: Decided,
+    pub(super) definitions: BTreeMap<CommitId, Deployment>,
+    /// The approval, where the plan needs one.
+    pub(super) granted: Option<Granted>,
 }
 
 impl<'u, 'r> Undertaking<'u, 'r> {
@@ -276,133 +263,6 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             self.context.streams().note(&format!("  Going on with run {run}, which was interrupted\n"));
         }
         Ok(run_id.unwrap_or_else(|| self.prepared.run.id.clone()))
-    }
-
-    /// Takes the locks of the plan's components and reads the ledger as it is under them. While the remote is asked, the
-    /// plan's commits are checked out: they hardly ever are other ones afterwards.
-    fn lock(&self, ready: &Ready, snapshot: &Snapshot, run_id: &str) -> Result<Locked<'u, 'r>, CommandError> {
-        self.not_cancelled()?;
-        let plan = &ready.decided.plan;
-        let (checkouts, (session, fresh)) = self.check_out_during(plan, &ready.definitions, |begin| {
-            let mut session = self.acquire(ready, snapshot, run_id, begin)?;
-            let (ledger, scope) = (&self.prepared.ledger, self.prepared.scope());
-            session.refresh(&scope)?;
-            let fresh = ledger.read(&scope)?;
-            session.begin_from(&fresh);
-            Ok((session, fresh))
-        })?;
-        Ok(Locked { session, fresh, checkouts })
-    }
-
-    /// Takes the locks of the plan's components. `free` is told when nobody is seen to hold them.
-    fn acquire(
-        &self,
-        ready: &Ready,
-        snapshot: &Snapshot,
-        run_id: &str,
-        free: &mut dyn FnMut(),
-    ) -> Result<Session<'u, 'r>, CommandError> {
-        let ledger = &self.prepared.ledger;
-        let plan = &ready.decided.plan;
-        let approval = ready.granted.as_ref().filter(|granted| granted.is_new);
-        let approval = approval.map(|granted| &granted.approval);
-        let request = self.lock_request(plan, run_id);
-        let commits: Vec<_> = distinct_commits(plan).into_iter().cloned().collect();
-        if let Some(commit) = commits.first() {
-            ledger.check_signing(commit)?;
-        }
-        let mut told = false;
-        let acquired = ledger.acquire(
-            &request,
-            snapshot,
-            &mut |ledger| {
-                free();
-                approval
-                    .map(|approval| ledger.approval_update(&plan.deployment, approval, &commits))
-                    .transpose()
-                    .map(|update| update.into_iter().collect())
-            },
-            &mut |held| {
-                if !std::mem::replace(&mut told, true) {
-                    self.tell_waiting(held, run_id);
-                }
-                if self.cancellation.is_cancelled() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            },
-        );
-        if acquired.is_err() {
-            self.not_cancelled()?;
-        }
-        let acquired = acquired
-            .map_err(|error| not_acquired(&plan.deployment, &plan.target, error, &self.context.clock()))?;
-        crate::ledger::failpoint("locked");
-        // From here on the session lets go of the locks, whatever happens.
-        Ok(Session::new(ledger, request, acquired))
-    }
-
-    /// Ends a rollout that somebody has cancelled while it did not hold its locks yet.
-    fn not_cancelled(&self) -> Result<(), CommandError> {
-        if !self.cancellation.is_cancelled() {
-            return Ok(());
-        }
-        let message = "The rollout was cancelled before anything was applied";
-        Err(CommandError::new(exit::INTERRUPTED, "cancelled", message))
-    }
-
-    /// Says who is waited for, and for what: the remote has just been asked.
-    fn tell_waiting(&self, held: &[HeldLock], run_id: &str) {
-        let announced = self.prepared.ledger.read(&self.prepared.scope()).map_err(CommandError::from);
-        let announced = announced.and_then(|snapshot| {
-            let decided = self.decide(&snapshot, Certainty::Provisional)?;
-            let definitions = self.definitions(&decided.plan)?;
-            let gathered = self.gather(&decided, definitions, &snapshot, run_id)?;
-            self.announce(&decided, &gathered, &snapshot, false);
-            Ok(())
-        });
-        if announced.is_err() {
-            // What is wrong is said when the locks are held: only then it counts.
-            tracing::debug!("what is waited for cannot be told");
-        }
-        if let Some(held) = held.first() {
-            (self.events)(RolloutEvent::LockWaiting {
-                holder: held.lock.holder.clone(),
-                run_id: held.lock.run_id.clone(),
-                since: held.lock.acquired_at,
-            });
-        }
-    }
-
-    fn lock_request(&self, plan: &RolloutPlan, run_id: &str) -> LockRequest {
-        let holder = Holder::current();
-        let run = &self.prepared.run;
-        let lease = self.context.variable("ATMOS_LOCK_LEASE").and_then(|seconds| seconds.parse().ok());
-        LockRequest {
-            deployment: plan.deployment.clone(),
-            target: plan.target.clone(),
-            scopes: plan
-                .components
-                .iter()
-                .map(|component| LockScope::Component(component.component.clone()))
-                .collect(),
-            lock: Lock {
-                holder: run.actor.clone(),
-                run_id: run_id.to_owned(),
-                run_url: run.url.clone(),
-                host: holder.host,
-                process: Some(holder.process),
-                process_started: holder.started,
-                request: Some(self.prepared.digest.clone()),
-                reason: None,
-                // Set when it is taken.
-                acquired_at: self.context.now(),
-                expires_at: None,
-            },
-            lease: Some(lease.map_or(LEASE, Duration::from_secs)),
-            wait: self.args.lock_timeout,
-        }
     }
 
     /// Runs the components under the locks.

@@ -7,6 +7,7 @@ use super::prepare::{Prepared, declared_at};
 use super::refusal::refused;
 
 use crate::cli::context::Context;
+use crate::cli::disabled::disabled_on_target;
 use crate::cli::error::CommandError;
 use crate::cli::rules::{Certainty, TrustedRules};
 use crate::deployment::chain::Chain;
@@ -78,15 +79,23 @@ impl Prepared<'_> {
             Err(conflict) => return Ok(Err(Refusal::Rules(conflict))),
         };
         let state = snapshot.deployment(&self.checkout.name);
-        let past = self.past(&policy, &state)?;
-        let basis = RolloutBasis {
-            policy: &policy,
-            components: self.components(),
-            state: &state,
-            past: &past,
-            now: self.ledger.now(),
+        let mut past = self.past(&policy, &state)?;
+        let decide = |past: &PastFacts| {
+            let (policy, components, state) = (&policy, self.components(), &*state);
+            plan(RolloutBasis { policy, components, state, past, now: self.ledger.now() }, &self.request)
         };
-        let decided = plan(basis, &self.request);
+        let mut decided = decide(&past);
+        // One disabled component can be what the next one is missed for.
+        while let Err(refusal) = &decided {
+            let missing = refusal.missing_dependencies();
+            let disabled =
+                disabled_on_target(self.repository, self.project, &self.checkout, target, missing)?;
+            if disabled.is_subset(&past.disabled) {
+                break;
+            }
+            past.disabled.extend(disabled);
+            decided = decide(&past);
+        }
         Ok(decided.map(|plan| Decided { plan, policy, rules: trusted.origin }))
     }
 

@@ -11,6 +11,7 @@ mod gather;
 mod images;
 mod inputs;
 mod inspect;
+mod locking;
 mod prepare;
 mod refusal;
 mod registry;
