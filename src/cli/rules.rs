@@ -28,6 +28,8 @@ pub struct TrustedRules {
     /// rules than the commit that is checked out, as that commit does.
     sides: Vec<Option<Deployment>>,
     pub origin: RulesOrigin,
+    /// Why nothing but the checkout bounds them, where there is a remote.
+    pub alone: Option<String>,
 }
 
 impl TrustedRules {
@@ -66,6 +68,12 @@ impl TrustedRules {
                 CommandError::new(exit::USAGE, "rules_from", message)
             })?);
         }
+        let remote = ledger.remote().filter(|_| commit.is_none());
+        let alone = remote.map(|remote| {
+            format!(
+                "{remote} has no default branch that is known here: the rules of this checkout alone hold"
+            )
+        });
         let mut sides = Vec::new();
         let mut origin = match &commit {
             Some(commit) => {
@@ -79,10 +87,16 @@ impl TrustedRules {
             None => RulesOrigin::Commit(repository.head()?),
         };
         if let Some(committed) = reader.differing(checkout)? {
+            if context.in_ci() && certainty == Certainty::Binding {
+                let message = "the promotion rules of the checkout differ from those of its commit";
+                let hint =
+                    Hint::command("A pipeline obeys what is committed; to see the changes", "git status");
+                return Err(CommandError::new(exit::USAGE, "dirty", message).hint(hint));
+            }
             sides.extend(committed.map(Some));
             origin = RulesOrigin::Uncommitted;
         }
-        Ok(Self { sides, origin })
+        Ok(Self { sides, origin, alone })
     }
 
     fn sides(&self) -> Vec<Option<&Deployment>> {

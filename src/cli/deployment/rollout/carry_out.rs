@@ -83,7 +83,8 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let freshness = self.prepared.ledger.refresh_with_rules(&scope);
         self.context.say_freshness(&self.prepared.ledger, &freshness);
         let snapshot = self.prepared.ledger.read(&scope)?;
-        let decided = self.decide(&snapshot, Certainty::Binding)?;
+        // Nothing is done by it, so that what is here will do; how old that is has been said.
+        let decided = self.decide(&snapshot, Certainty::Provisional)?;
         for obstacle in &decided.plan.obstacles {
             let refusal = self.prepared.refusal(obstacle, self.context);
             let message = refusal.shown().map(|error| error.message.as_str()).unwrap_or_default();

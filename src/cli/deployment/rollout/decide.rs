@@ -28,6 +28,8 @@ pub(super) struct Decided {
     /// The checkout's deployment with the rules that hold.
     pub(super) policy: Deployment,
     pub(super) rules: RulesOrigin,
+    /// Why nothing but the checkout's rules hold, where there is a remote.
+    pub(super) alone: Option<String>,
 }
 
 impl Decided {
@@ -96,7 +98,8 @@ impl Prepared<'_> {
             past.disabled.extend(disabled);
             decided = decide(&past);
         }
-        Ok(decided.map(|plan| Decided { plan, policy, rules: trusted.origin }))
+        let TrustedRules { origin: rules, alone, .. } = trusted;
+        Ok(decided.map(|plan| Decided { plan, policy, rules, alone }))
     }
 
     /// What the decision has to know of the past.

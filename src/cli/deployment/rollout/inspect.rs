@@ -123,7 +123,8 @@ impl Undertaking<'_, '_> {
         let (digests, done) = (Digests::none(), BTreeMap::new());
         let gathered = Gathered { definitions, stacks, images, digests, done };
         let rules = RulesOrigin::Uncommitted;
-        let decided = Decided { plan, policy: self.prepared.checkout.clone(), rules };
+        let policy = self.prepared.checkout.clone();
+        let decided = Decided { plan, policy, rules, alone: None };
         let mut rollout = self.rollout(&decided, gathered, Mode::Plan, "", None)?;
         rollout.overrides = overrides;
         let inspected = rollout::inspect(rollout, &checkouts, looks, &self.cancellation)?;

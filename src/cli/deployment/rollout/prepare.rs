@@ -101,18 +101,23 @@ pub(super) fn prepare<'r>(
         .collect::<Result<_, _>>()?;
     let job = context.job();
     let overrides: ContextOverrides = args.context.iter().map(|pair| (&pair.key, &pair.value)).collect();
+    let own_commit = job.as_ref().and_then(|job| job.commit.clone());
     let request = RolloutRequest {
         target,
-        source,
         components,
         skip_promotion_check: args.skip_promotion_check,
         require_uniform: args.require_uniform,
         allow_partial: args.allow_partial,
         automatic: job.as_ref().is_some_and(|job| job.automatic),
-        commit_named: args.git_sha.is_some(),
+        // The commit of the job itself says no more than the checkout does.
+        commit_named: match (&args.git_sha, &source) {
+            (Some(_), RolloutSource::Commit(named)) => own_commit.as_ref() != Some(named),
+            _ => false,
+        },
         allow_rollback: args.allow_rollback,
         retry_is_meant: job.as_ref().is_some_and(|job| job.environment_job),
         overridden: !overrides.is_empty(),
+        source,
     };
     let digest = digest(&checkout.name, &request, &overrides);
     Ok(Prepared {

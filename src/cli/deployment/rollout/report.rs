@@ -74,6 +74,9 @@ impl Undertaking<'_, '_> {
         if self.announced.replace(Some(plan.clone())).as_ref() == Some(plan) {
             return;
         }
+        if let Some(alone) = &decided.alone {
+            self.context.warn(alone);
+        }
         for LeftOut { component, reason } in &plan.left_out {
             self.context.warn(&format!("{component} is left out: {reason}"));
         }
