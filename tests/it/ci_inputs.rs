@@ -98,6 +98,12 @@ fn what_is_wrong_with_an_input_is_said_by_its_name() {
         (job().input("command", "rolout"), "input `command`: there is no command called `rolout`"),
         (job().input("promote-form", "dev"), "there is no input called `promote-form`"),
         (job().input("plan", "maybe"), "input `plan` must be true or false, not `maybe`"),
+        (job().input("allow-rollback", "1"), "input `allow-rollback` must be true or false, not `1`"),
+        (job().input("allow-partial", "true"), "input `promote-from` is missing"),
+        (
+            job().input("command", "status").input("allow-partial", "true"),
+            "input `allow-partial` does not apply to command `status`",
+        ),
         (job().input("parallelism", "0"), "input `parallelism`: `0` is not valid"),
         (job().input("args", "--note 'x"), "input `args` cannot be split into words"),
         (
@@ -112,6 +118,49 @@ fn what_is_wrong_with_an_input_is_said_by_its_name() {
         assert!(job.output("json").contains("\"kind\":\"Error\""));
     }
     assert_eq!(remote.snapshot(), before);
+}
+
+#[test]
+fn a_job_goes_back_where_its_inputs_say_so_and_says_why() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let old = checkout.head();
+    let new = checkout.commit_version("2");
+    let job =
+        |run: &str| CiJob::github(&checkout, "push").rollout("dev").unreported().with("GITHUB_RUN_ID", run);
+    job("100").run().succeeded();
+    checkout.git(&["checkout", "--quiet", &old]);
+    for empty_or_false in ["", "false"] {
+        let late = job("101").input("allow-rollback", empty_or_false).input("reason", "");
+        late.run().refused(3, "dev runs newer commits than this run would deploy");
+    }
+    assert_eq!(remote.state("payment-service", "dev", "api"), new);
+    let back = job("102").input("allow-rollback", "true").input("reason", "--plan, as was said in INC-7");
+    back.run().succeeded();
+    assert_eq!(remote.state("payment-service", "dev", "api"), old);
+    let history = checkout.atmos("deployment history payment-service --target dev --limit 1 --format json");
+    let history = history.succeeded().json();
+    let record = &history["records"][0];
+    assert_eq!(record["reason"], "--plan, as was said in INC-7");
+    assert_eq!(record["rollback_of"], new.as_str());
+}
+
+#[test]
+fn a_job_promotes_a_part_where_its_inputs_say_so() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    checkout.atmos("deployment rollout payment-service --target dev").succeeded();
+    let fail = [("TEST_DO", "false")];
+    checkout
+        .atmos_with("deployment rollout payment-service --target dev --component worker", &fail)
+        .exited(1);
+    let job = || {
+        let job = CiJob::github(&checkout, "workflow_dispatch").rollout("staging").unreported();
+        job.input("promote-from", "dev")
+    };
+    job().run().refused(3, "The promotion from dev would be partial");
+    job().input("allow-partial", "true").run().succeeded();
+    assert_eq!(remote.state("payment-service", "staging", "api"), checkout.head());
 }
 
 #[test]

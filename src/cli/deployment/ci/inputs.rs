@@ -7,7 +7,9 @@ use crate::cli::error::{CommandError, did_you_mean};
 use crate::render::document::error::Hint;
 
 /// Every input there is. Public interface of the action and of the template.
-pub(super) const NAMES: [&str; 18] = [
+pub(super) const NAMES: [&str; 21] = [
+    "allow-partial",
+    "allow-rollback",
     "args",
     "command",
     "comment",
@@ -23,6 +25,7 @@ pub(super) const NAMES: [&str; 18] = [
     "parallelism",
     "plan",
     "promote-from",
+    "reason",
     "target",
     "token",
     "working-directory",

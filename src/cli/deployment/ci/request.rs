@@ -9,8 +9,19 @@ use crate::cli::{Cli, Command};
 use crate::render::document::error::Hint;
 
 /// The inputs that are flags of the same name, where the verb has one.
-const FLAGS: [&str; 8] =
-    ["component", "context", "digest", "git-sha", "parallelism", "plan", "promote-from", "target"];
+const FLAGS: [&str; 11] = [
+    "allow-partial",
+    "allow-rollback",
+    "component",
+    "context",
+    "digest",
+    "git-sha",
+    "parallelism",
+    "plan",
+    "promote-from",
+    "reason",
+    "target",
+];
 
 /// How long a rollout of a job waits for those before it.
 const LOCK_TIMEOUT: &str = "10m";
@@ -125,8 +136,8 @@ fn flag(
 ) -> Result<Vec<String>, CommandError> {
     let is_there = || if has_flag(command, name) { Ok(()) } else { Err(does_not_apply(command, verb, name)) };
     match name {
-        "plan" => match inputs.flag(name)? {
-            Some(true) => is_there().map(|()| vec!["--plan".to_owned()]),
+        "allow-partial" | "allow-rollback" | "plan" => match inputs.flag(name)? {
+            Some(true) => is_there().map(|()| vec![format!("--{name}")]),
             Some(false) | None => Ok(Vec::new()),
         },
         // The value is joined, so that none is read as another flag.
@@ -204,6 +215,9 @@ mod tests {
             ("component", "a, b\nc"),
             ("context", "cpu=1\n\nquery=a,b"),
             ("plan", "true"),
+            ("allow-partial", "True"),
+            ("allow-rollback", "false"),
+            ("reason", "--plan, and more"),
             ("comment", "false"),
             ("args", "--metadata 'note=two words' --fail-fast"),
         ]);
@@ -213,6 +227,9 @@ mod tests {
             "ComponentReference(\"b\"), ComponentReference(\"c\")",
             "value: \"a,b\"",
             "plan: true",
+            "allow_partial: true",
+            "allow_rollback: false",
+            "reason: Some(\"--plan, and more\")",
             "value: \"two words\"",
             "fail_fast: true",
             "lock_timeout: 600s",
@@ -243,9 +260,22 @@ mod tests {
                 refusal(&[("command", "list"), ("deployment", "api")]),
                 "`deployment` does not apply to command `list`",
             ),
+            (
+                refusal(&[("command", "status"), ("allow-rollback", "true")]),
+                "input `allow-rollback` does not apply to command `status`",
+            ),
+            (
+                refusal(&[("command", "status"), ("reason", "why not")]),
+                "input `reason` does not apply to command `status`",
+            ),
             (refusal(&[("command", "rollout"), ("deployment", "--help")]), "is not the name of a deployment"),
             (rollout(&[("parallelism", "many")]), "input `parallelism`: `many` is not valid: invalid digit"),
             (rollout(&[("plan", "1")]), "input `plan` must be true or false, not `1`"),
+            (
+                rollout(&[("allow-rollback", "yes")]),
+                "input `allow-rollback` must be true or false, not `yes`",
+            ),
+            (rollout(&[("allow-partial", "true")]), "input `promote-from` is missing"),
             (
                 rollout(&[("args", "'x")]),
                 "input `args` cannot be split into words: a ' is opened and never closed",
