@@ -4,8 +4,8 @@ use super::document::promotion::{Edge, EdgeComponent, PromotionStatus};
 use super::escape::escape;
 use super::style::{BAD, DETAIL, GOOD, HEADING};
 use super::{Presentation, styled};
-use crate::deployment::CommitId;
 use crate::deployment::promotion_status::{ComponentEdgeState, EdgeState};
+use crate::deployment::{CommitId, RecordStatus};
 
 /// What can be promoted now, way by way.
 #[must_use]
@@ -57,7 +57,7 @@ fn component_line(edge: &Edge, component: &EdgeComponent, presentation: &Present
         .map(|at| format!(" (deployed {})", presentation.clock.relative(at)))
         .unwrap_or_default();
     let state = match (component.state, component.status) {
-        (ComponentEdgeState::Blocked, Some(status)) => {
+        (ComponentEdgeState::Blocked, Some(status)) if status != RecordStatus::Success => {
             format!(", {}", styled(&format!("newest record: {status}"), BAD))
         }
         (ComponentEdgeState::UpToDate, _) if edge.state != EdgeState::UpToDate => ", up to date".to_owned(),
@@ -71,14 +71,15 @@ mod tests {
 
     use super::super::fixtures::{json, now, plain, terminal};
     use super::*;
-    use crate::deployment::RecordStatus;
-    use crate::deployment::fixtures::{deployment, lock, record, running, state, target_name};
+    use crate::deployment::fixtures::{
+        component_name, deployment, lock, record, running, state, target_name,
+    };
     use crate::deployment::lock::LockScope;
     use crate::deployment::promotion_status::{StandingFacts, promotion_status};
 
     #[test]
     fn every_state_of_an_edge() {
-        let deployment = deployment(
+        let mut deployment = deployment(
             &["api", "ecs/worker"],
             &[
                 ("dev", &[]),
@@ -89,6 +90,7 @@ mod tests {
                 ("late", &["broken", "prod"]),
             ],
         );
+        deployment.components[1].depends_on.push(component_name("api"));
         let mut broken = running("broken", "api", "abc123d", "2025-01-22T12:00:00Z");
         broken.newest =
             Some(record("broken", "api", "def456a", RecordStatus::Failed, "2025-01-22T13:30:00Z").into());
@@ -103,7 +105,13 @@ mod tests {
             ("dev", both("dev", "def456a", "abc123d")),
             ("staging", both("staging", "abc123d", "abc123d")),
             ("frozen", Vec::new()),
-            ("broken", vec![("api", broken)]),
+            (
+                "broken",
+                vec![
+                    ("api", broken),
+                    ("ecs/worker", running("broken", "ecs/worker", "abc123d", "2025-01-22T12:00:00Z")),
+                ],
+            ),
         ]);
         state.targets.get_mut(&target_name("frozen")).unwrap().locks = vec![lock(LockScope::Target, None)];
         let view = promotion_status(&deployment, &state, &StandingFacts::default(), now());
