@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::TestEnvironment;
 
 /// A command, the kind of its document, and the exit code.
-const DOCUMENTS: [(&str, &str, i32); 17] = [
+const DOCUMENTS: [(&str, &str, i32); 22] = [
     ("deployment rollout payment-service --target dev --plan", "RolloutResult", 0),
     ("deployment rollout payment-service --target dev", "RolloutResult", 0),
     ("deployment rollout payment-service --target prod --promote-from dev", "Error", 3),
@@ -22,6 +22,15 @@ const DOCUMENTS: [(&str, &str, i32); 17] = [
     ("deployment promotion-graph payment-service", "PromotionGraph", 0),
     ("deployment promotion-status payment-service", "PromotionStatus", 0),
     ("deployment diff payment-service --from-sha HEAD --to-sha HEAD --show-files", "DeploymentDiff", 0),
+    ("deployment rollout payment-service --target staging --promote-from dev", "RolloutResult", 0),
+    (
+        "deployment approve payment-service --target prod --promote-from staging --reason why",
+        "ApprovalResult",
+        0,
+    ),
+    ("deployment approvals payment-service", "ApprovalList", 0),
+    ("deployment approve payment-service --target prod --revoke --reason why", "ApprovalResult", 0),
+    ("deployment approvals payment-service --target prod", "ApprovalList", 0),
     ("deployment lock payment-service --target staging --reason why --expires 2h", "LockResult", 0),
     ("deployment locks", "LockList", 0),
     ("deployment unlock payment-service --target staging", "UnlockResult", 0),
