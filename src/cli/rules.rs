@@ -86,15 +86,21 @@ impl TrustedRules {
             }
             None => RulesOrigin::Commit(repository.head()?),
         };
-        if let Some(committed) = reader.differing(checkout)? {
-            if context.in_ci() && certainty == Certainty::Binding {
+        match reader.committed(checkout)? {
+            Committed::Same => {}
+            Committed::Differs(_) | Committed::Unusable
+                if context.in_ci() && certainty == Certainty::Binding =>
+            {
                 let message = "the promotion rules of the checkout differ from those of its commit";
                 let hint =
                     Hint::command("A pipeline obeys what is committed; to see the changes", "git status");
                 return Err(CommandError::new(exit::USAGE, "dirty", message).hint(hint));
             }
-            sides.extend(committed.map(Some));
-            origin = RulesOrigin::Uncommitted;
+            Committed::Differs(committed) => {
+                sides.push(Some(*committed));
+                origin = RulesOrigin::Uncommitted;
+            }
+            Committed::Unusable => origin = RulesOrigin::Uncommitted,
         }
         Ok(Self { sides, origin, alone })
     }
@@ -156,26 +162,35 @@ impl Reader<'_> {
         Ok(None)
     }
 
-    /// The deployment as the checked-out commit declares it, where the working tree has other rules; `Some(None)` where
-    /// that commit has no usable declaration.
-    fn differing(&self, checkout: &Deployment) -> Result<Option<Option<Deployment>>, CommandError> {
+    /// How the rules of the working tree stand to those of the commit that is checked out.
+    fn committed(&self, checkout: &Deployment) -> Result<Committed, CommandError> {
         if self.repository.work_tree().is_none() {
-            return Ok(None);
+            return Ok(Committed::Same);
         }
-        let Ok(head) = self.repository.head() else { return Ok(Some(None)) };
+        let Ok(head) = self.repository.head() else { return Ok(Committed::Unusable) };
         let source = CommitSource::new(self.repository, head)?;
         let Ok(committed) = load_deployment(&source, &self.project.config, self.name) else {
-            return Ok(Some(None));
+            return Ok(Committed::Unusable);
         };
         let rules = |deployment: &Deployment| {
-            let rule = |(name, target): (&TargetName, &crate::deployment::Target)| {
-                (name.clone(), target.promotion.clone())
-            };
-            deployment.targets.iter().map(rule).collect::<BTreeMap<_, _>>()
+            let targets = deployment.targets.iter();
+            targets.map(|(name, target)| (name.clone(), target.promotion.clone())).collect::<BTreeMap<_, _>>()
         };
-        let same = rules(&committed.deployment) == rules(checkout);
-        Ok((!same).then_some(Some(committed.deployment)))
+        if rules(&committed.deployment) == rules(checkout) {
+            return Ok(Committed::Same);
+        }
+        Ok(Committed::Differs(Box::new(committed.deployment)))
     }
+}
+
+/// The rules of the commit that is checked out.
+enum Committed {
+    /// Those of the working tree.
+    Same,
+    /// Others: the deployment as the commit declares it.
+    Differs(Box<Deployment>),
+    /// The commit has no usable declaration of the deployment.
+    Unusable,
 }
 
 fn of_commit(error: CommandError, commit: &CommitId) -> CommandError {

@@ -60,7 +60,7 @@ impl Chain {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::commit;
+    use super::super::fixtures::{commit, hexadecimal};
     use super::*;
 
     /// `good`, or `good<bad` for a rollback from `bad` to `good`, oldest first.
@@ -78,8 +78,7 @@ mod tests {
     }
 
     fn id(name: &str) -> CommitId {
-        let digits: String = name.bytes().map(|byte| format!("{byte:x}")).collect();
-        commit(&format!("{digits:0<7}"))
+        commit(&hexadecimal(name))
     }
 
     #[test]

@@ -20,6 +20,12 @@ pub(crate) fn commit(short: &str) -> CommitId {
     format!("{short:0<40}").parse().unwrap()
 }
 
+/// A name as the digits of an id, at least seven.
+pub(crate) fn hexadecimal(name: &str) -> String {
+    let digits = name.bytes().fold(String::new(), |digits, byte| digits + &format!("{byte:x}"));
+    format!("{digits:0<7}")
+}
+
 pub(crate) fn target_name(name: &str) -> TargetName {
     name.parse().unwrap()
 }

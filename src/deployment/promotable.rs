@@ -94,9 +94,11 @@ pub fn promotable<'c>(
     let mut outcome = Promotable::default();
     for component in chosen {
         let state = source.and_then(|source| source.components.get(&component.name));
-        let undeclared = |commit: CommitId| match exceptions.undeclared.contains(&commit) {
-            true => Err(LeftOutReason::Undeclared { from: from.clone(), to: to.clone(), commit }),
-            false => Ok(commit),
+        let undeclared = |commit: CommitId| {
+            if exceptions.undeclared.contains(&commit) {
+                return Err(LeftOutReason::Undeclared { from: from.clone(), to: to.clone(), commit });
+            }
+            Ok(commit)
         };
         match commit_of(state, from).and_then(undeclared) {
             Ok(commit) => outcome.promoted.push((component, commit)),
@@ -122,10 +124,9 @@ pub fn promotable<'c>(
                 })
                 .cloned()
         };
-        let lacking = outcome.promoted.iter().enumerate();
-        let Some((at, dependency)) =
-            lacking.filter_map(|(at, (component, _))| Some((at, lacks(component)?))).next()
-        else {
+        let mut lacking = outcome.promoted.iter().enumerate();
+        let found = lacking.find_map(|(at, (component, _))| Some((at, lacks(component)?)));
+        let Some((at, dependency)) = found else {
             return outcome;
         };
         let (component, _) = outcome.promoted.remove(at);

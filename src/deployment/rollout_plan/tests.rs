@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::super::chain::Chain;
 use super::super::definition::PromotionRule;
-use super::super::fixtures::{commit, component_name, deployment, lock, record, state, target_name, time};
+use super::super::fixtures::{
+    commit, component_name, deployment, hexadecimal, lock, record, state, target_name, time,
+};
 use super::super::lock::LockScope;
 use super::super::record::{LedgerRecord, RecordStatus};
 use super::super::state::ComponentState;
@@ -14,8 +16,7 @@ use super::*;
 const NOW: &str = "2025-01-22T14:00:00Z";
 
 fn id(letter: &str) -> CommitId {
-    let digits: String = letter.bytes().map(|byte| format!("{byte:x}")).collect();
-    commit(&format!("{digits:0<7}"))
+    commit(&hexadecimal(letter))
 }
 
 /// How the first commit relates to the second.
@@ -154,11 +155,8 @@ fn told(decided: Result<RolloutPlan, Refusal>) -> String {
     words.extend(plan.approval.map(|_| "approval"));
     words.extend(plan.components[0].rollback_of.as_ref().map(|_| "rollback_of"));
     words.extend(plan.promotion_check_skipped.then_some("skipped"));
-    let mut words = words.join(" ");
-    for obstacle in &plan.obstacles {
-        words.push_str(&format!("; {}", name(obstacle)));
-    }
-    words
+    let obstacles = plan.obstacles.iter().map(name);
+    std::iter::once(words.join(" ").as_str()).chain(obstacles).collect::<Vec<_>>().join("; ")
 }
 
 /// Rule, story, what is asked for, flags, decision.

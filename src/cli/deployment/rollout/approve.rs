@@ -231,9 +231,8 @@ impl Asking<'_, '_, '_> {
         let names: Vec<ComponentName> = self.wanted.iter().map(|wanted| wanted.component.clone()).collect();
         let own = &prepared.run.id;
         // GitHub lists the approvals of all attempts of a run; GitLab, of the job's deployment.
-        let is_own = |id: &str| match own.starts_with("github:") {
-            true => run_without_attempt(id) == run_without_attempt(own),
-            false => id == own,
+        let is_own = |id: &str| {
+            id == own || (own.starts_with("github:") && run_without_attempt(id) == run_without_attempt(own))
         };
         for (component, records) in prepared.histories(&state, &names)? {
             let used = records

@@ -2,6 +2,7 @@
 
 use super::approve::Asking;
 use super::carry_out::Undertaking;
+use super::gather::check_built;
 use super::prepare::prepare;
 use super::{Args, Surroundings};
 use crate::cli::context::Context;
@@ -42,7 +43,7 @@ impl Undertaking<'_, '_> {
         self.insist_on_digest(&decided.plan, &gathered.digests)?;
         let wanted = gathered.to_be_approved(&decided.plan);
         let Some(method) = decided.plan.approval.filter(|_| !wanted.is_empty()) else { return Ok(None) };
-        self.check_built(&decided.plan, &gathered.digests)?;
+        check_built(&decided.plan, &gathered.digests)?;
         if method != ApprovalMethod::Manual {
             let target = &decided.plan.target;
             let message =

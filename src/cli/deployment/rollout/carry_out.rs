@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::approve::{Asking, Granted};
 use super::decide::Decided;
-use super::gather::Gathered;
+use super::gather::{Gathered, check_built};
 use super::locking::Locked;
 use super::prepare::Prepared;
 use super::report::shown;
@@ -154,7 +154,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             self.insist_on_digest(&decided.plan, &gathered.digests)?;
             let wanted = gathered.to_be_approved(&decided.plan);
             if let Some(method) = decided.plan.approval.filter(|_| !wanted.is_empty()) {
-                self.check_built(&decided.plan, &gathered.digests)?;
+                check_built(&decided.plan, &gathered.digests)?;
                 self.announce(&decided, &gathered, snapshot, false);
                 let given = self.asking(&decided, &gathered, snapshot, wanted, method).obtain()?;
                 (self.events)(RolloutEvent::Approved(shown(&given.approval)));

@@ -154,10 +154,9 @@ impl Prepared<'_> {
         let chosen = chosen.filter(|name| only.is_empty() || only.contains(name));
         for commit in chosen.filter_map(|name| state.component(from, name)?.commit.as_ref()) {
             if !undeclared.contains(commit) {
-                let declared = self.definition_at(commit)?;
-                let declares =
-                    |deployment: &Deployment| deployment.targets.contains_key(&self.request.target);
-                if !declared.is_some_and(|deployment| declares(&deployment)) {
+                let definition = self.definition_at(commit)?;
+                let targets = definition.as_ref().map(|deployment| &deployment.targets);
+                if !targets.is_some_and(|targets| targets.contains_key(&self.request.target)) {
                     undeclared.insert(commit.clone());
                 }
             }

@@ -107,7 +107,7 @@ impl Undertaking<'_, '_> {
     /// Refuses a plan that is not the one that `--digest` names.
     pub(super) fn insist_on_digest(&self, plan: &RolloutPlan, digests: &Digests) -> Result<(), CommandError> {
         let Some(expected) = &self.prepared.expected else { return Ok(()) };
-        self.check_built(plan, digests)?;
+        check_built(plan, digests)?;
         if *expected == digests.plan {
             return Ok(());
         }
@@ -123,23 +123,21 @@ impl Undertaking<'_, '_> {
             .details(details.into_iter().chain(components))
             .hint(Hint::command("Look at the new plan, and approve that", command.to_string())))
     }
+}
 
-    /// Refuses to bind anything to a plan whose images are not built: its digest does not say what would run.
-    pub(super) fn check_built(&self, plan: &RolloutPlan, digests: &Digests) -> Result<(), CommandError> {
-        if digests.unbuilt.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<_> = digests.unbuilt.iter().map(AsRef::as_ref).collect();
-        let message = format!(
-            "The plan for {} cannot be approved or insisted on: images are not built yet",
-            plan.target
-        );
-        let (deployment, target) = (&plan.deployment, &plan.target);
-        Err(CommandError::new(exit::REFUSED, "unbuilt", message)
-            .details([format!("Not built: {}", names.join(", "))])
-            .hint(Hint::command(
-                "To build what is checked out",
-                format!("atmos deployment build {deployment} --target {target}"),
-            )))
+/// Refuses to bind anything to a plan whose images are not built: its digest does not say what would run.
+pub(super) fn check_built(plan: &RolloutPlan, digests: &Digests) -> Result<(), CommandError> {
+    if digests.unbuilt.is_empty() {
+        return Ok(());
     }
+    let names: Vec<_> = digests.unbuilt.iter().map(AsRef::as_ref).collect();
+    let message =
+        format!("The plan for {} cannot be approved or insisted on: images are not built yet", plan.target);
+    let (deployment, target) = (&plan.deployment, &plan.target);
+    Err(CommandError::new(exit::REFUSED, "unbuilt", message)
+        .details([format!("Not built: {}", names.join(", "))])
+        .hint(Hint::command(
+            "To build what is checked out",
+            format!("atmos deployment build {deployment} --target {target}"),
+        )))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::carry_out::Undertaking;
-use super::stacks::Stacks;
+use super::stacks::{Stacks, resolution_of};
 use crate::cli::error::CommandError;
 use crate::deployment::definition::PromoteBy;
 use crate::deployment::image_binding::tagged_image;
@@ -114,7 +114,7 @@ impl Undertaking<'_, '_> {
         stacks: &Stacks,
     ) -> Result<Option<String>, CommandError> {
         let command_line = self.command_line_values(plan, planned, definitions);
-        let resolution = self.resolution_of(plan, planned, definitions, stacks, &command_line);
+        let resolution = resolution_of(plan, planned, definitions, stacks, &command_line);
         let Some(resolution) = resolution else { return Ok(None) };
         let mut context = resolution.target.context.clone();
         crate::deployment::variables::merge(&mut context, &command_line);

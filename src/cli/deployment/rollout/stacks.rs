@@ -97,7 +97,7 @@ impl Undertaking<'_, '_> {
                 continue;
             }
             let command_line = self.command_line_values(plan, planned, definitions);
-            let resolution = self.resolution_of(plan, planned, definitions, stacks, &command_line);
+            let resolution = resolution_of(plan, planned, definitions, stacks, &command_line);
             let Some(resolution) = resolution else { continue };
             let resolved = resolution.resolve().map_err(|error| {
                 CommandError::from(error).details([format!("in commit {}", planned.commit.short())])
@@ -120,29 +120,28 @@ impl Undertaking<'_, '_> {
         let declared = target.map(|target| &target.context).into_iter().chain(component.map(|it| &it.vars));
         self.prepared.overrides.values(&declared.collect::<Vec<_>>())
     }
+}
 
-    /// How a component of the plan is resolved before anything is known that only a rollout finds out.
-    pub(super) fn resolution_of<'a>(
-        &self,
-        plan: &RolloutPlan,
-        planned: &ComponentPlan,
-        definitions: &'a BTreeMap<CommitId, Deployment>,
-        stacks: &'a Stacks,
-        command_line: &'a Values,
-    ) -> Option<Resolution<'a>> {
-        const NO_IMAGES: &BTreeMap<String, String> = &BTreeMap::new();
-        let deployment = definitions.get(&planned.commit)?;
-        let stacks = stacks.get(&planned.commit).map(|stacks| &**stacks as &dyn StackLayers);
-        Some(Resolution {
-            deployment,
-            component: deployment.component(&planned.component)?,
-            target: deployment.targets.get(&plan.target)?,
-            command_line,
-            stacks: stacks.unwrap_or(&NoStacks),
-            outputs: KnownOutputs::AsWritten,
-            images: NO_IMAGES,
-            repository_root: None,
-            templates: None,
-        })
-    }
+/// How a component of the plan is resolved before anything is known that only a rollout finds out.
+pub(super) fn resolution_of<'a>(
+    plan: &RolloutPlan,
+    planned: &ComponentPlan,
+    definitions: &'a BTreeMap<CommitId, Deployment>,
+    stacks: &'a Stacks,
+    command_line: &'a Values,
+) -> Option<Resolution<'a>> {
+    const NO_IMAGES: &BTreeMap<String, String> = &BTreeMap::new();
+    let deployment = definitions.get(&planned.commit)?;
+    let stacks = stacks.get(&planned.commit).map(|stacks| &**stacks as &dyn StackLayers);
+    Some(Resolution {
+        deployment,
+        component: deployment.component(&planned.component)?,
+        target: deployment.targets.get(&plan.target)?,
+        command_line,
+        stacks: stacks.unwrap_or(&NoStacks),
+        outputs: KnownOutputs::AsWritten,
+        images: NO_IMAGES,
+        repository_root: None,
+        templates: None,
+    })
 }
