@@ -120,6 +120,8 @@ pub struct ComponentReport {
     pub health: Option<Health>,
     /// Why it failed or was skipped, in one line.
     pub error: Option<String>,
+    /// It was not run: this run has deployed it before.
+    pub already_deployed: bool,
     /// Something worth knowing about a component that did not fail.
     pub notice: Option<String>,
 }

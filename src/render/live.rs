@@ -138,6 +138,7 @@ mod tests {
             changes: None,
             health: None,
             error: None,
+            already_deployed: false,
             notice: None,
         }
     }

@@ -244,6 +244,8 @@ fn reports_in_advance(rollout: &Rollout) -> BTreeMap<ComponentName, ComponentRep
             ComponentReport {
                 record: Some(done.id.clone()),
                 notice: Some(done.notice.clone()),
+                already_deployed: true,
+                rollback_of: None,
                 ..report(planned, ComponentResult::Success)
             }
         };
@@ -288,6 +290,7 @@ fn report(planned: &ComponentPlan, status: ComponentResult) -> ComponentReport {
         changes: None,
         health: None,
         error: None,
+        already_deployed: false,
         notice: None,
     }
 }

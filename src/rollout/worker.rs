@@ -208,6 +208,7 @@ impl Shared {
                 Err(_) => None,
             },
             error: result.as_ref().err().map(describe),
+            already_deployed: false,
             notice: (!notices.is_empty()).then(|| notices.join("; ")),
         }
     }

@@ -169,6 +169,7 @@ fn report(target: &str, components: &[&str], status: ComponentResult) -> Rollout
         changes: Some(Changes { add: number as u64, change: 1, destroy: u64::from(number == 2) }),
         health: None,
         error: None,
+        already_deployed: false,
         notice: None,
     };
     RolloutReport {

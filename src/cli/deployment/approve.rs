@@ -102,10 +102,10 @@ fn revoke(args: &Args, wanted: &str, context: &Context) -> Result<ExitCode, Comm
             let state = state.targets.get(&args.target);
             (id, approval, approvals.standing(id, approval, state, context.now()))
         })
-        .filter(|(id, _, standing)| named(id) && (counts(standing) || !wanted.is_empty()))
+        .filter(|(id, _, standing)| named(id) && counts(standing))
         .collect();
     if chosen.is_empty() {
-        let what = if wanted.is_empty() { "that still counts" } else { "of this id" };
+        let what = if wanted.is_empty() { "that still counts" } else { "of this id that still counts" };
         let message = format!("{} → {} has no approval {what}", args.deployment, args.target);
         let command = format!("atmos deployment approvals {} --target {}", args.deployment, args.target);
         return Err(CommandError::new(exit::USAGE, "no_approval", message)

@@ -9,7 +9,7 @@ use super::super::promotable::{Exceptions, LeftOut, promotable};
 use super::super::promotion::check_path;
 use super::super::rollout_report::RolloutKind;
 use super::super::state::ComponentState;
-use super::refusal::StepBack;
+use super::refusal::{NotPromotedReason, StepBack};
 use super::{
     Ancestry, ComponentPlan, Refusal, RolloutBasis, RolloutPlan, RolloutRequest, RolloutSource, dependencies,
 };
@@ -102,10 +102,24 @@ impl Decision<'_> {
         Err(Refusal::NotPromoted {
             target: self.request.target.clone(),
             sources: rule.sources.clone(),
-            overridden: self.request.overridden
-                && new.iter().all(|planned| self.returns(&planned.component, commit)),
+            why: self.why_not(&new, commit),
             components: new.into_iter().map(|planned| planned.component.clone()).collect(),
         })
+    }
+
+    /// Why a commit that would be new to a guarded target is.
+    fn why_not(&self, new: &[&ComponentPlan], commit: &CommitId) -> NotPromotedReason {
+        let has_run = |planned: &&ComponentPlan| {
+            let chain = self.basis.past.chains.get(&planned.component);
+            chain.is_some_and(|chain| chain.successes().iter().any(|success| success.commit == *commit))
+        };
+        if self.request.overridden && new.iter().all(|planned| self.returns(&planned.component, commit)) {
+            NotPromotedReason::Overridden
+        } else if new.iter().all(has_run) {
+            NotPromotedReason::Left
+        } else {
+            NotPromotedReason::New
+        }
     }
 
     /// The components of a promotion, each at its own commit.
@@ -240,6 +254,8 @@ impl Decision<'_> {
                 moves && !planned.goes_back() && !past.lifted.contains(&planned.component)
             })
             .filter(|planned| self.state(&planned.component).is_some_and(ComponentState::runs_a_rollback))
+            // A person approves it, after the rollback: approvals of before are used up.
+            .filter(|planned| !(planned.needs_approval && rule.is_some_and(|rule| rule.requires_approval)))
             .map(|planned| planned.component.clone())
             .collect();
         let target = self.request.target.clone();

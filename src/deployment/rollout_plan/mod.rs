@@ -18,7 +18,7 @@ use super::rollout_report::RolloutKind;
 use super::state::DeploymentState;
 
 pub use decision::plan;
-pub use refusal::Refusal;
+pub use refusal::{NotPromotedReason, Refusal};
 
 /// What a rollout is asked to do.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,12 +16,12 @@ pub enum Refusal {
     Rules(RulesConflict),
     /// The promotion path does not allow it.
     Path(PathRefusal),
-    /// A commit may only come to this target by promotion. `overridden`: without `--context` it would be a rollback.
+    /// A commit may only come to this target by promotion.
     NotPromoted {
         target: TargetName,
         sources: Vec<TargetName>,
         components: Vec<ComponentName>,
-        overridden: bool,
+        why: NotPromotedReason,
     },
     /// The target is frozen.
     Frozen { target: TargetName, lock: Box<HeldLock> },
@@ -37,6 +37,17 @@ pub enum Refusal {
     OnHold { target: TargetName, components: Vec<ComponentName> },
     /// An automatic rollout would replace what runs by an ancestor of it.
     Backwards { target: TargetName, components: Vec<StepBack> },
+}
+
+/// Why a commit is new to a guarded target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotPromotedReason {
+    /// It has not succeeded there.
+    New,
+    /// It has, and what runs is newer, or a rollback has left it since: going there is a step forwards.
+    Left,
+    /// Without `--context` it would be a rollback.
+    Overridden,
 }
 
 impl Refusal {

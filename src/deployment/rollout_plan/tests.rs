@@ -133,7 +133,8 @@ fn told(decided: Result<RolloutPlan, Refusal>) -> String {
     let name = |refusal: &Refusal| match refusal {
         Refusal::Rules(_) => "rules",
         Refusal::Path(_) => "path",
-        Refusal::NotPromoted { overridden: true, .. } => "not-promoted-overridden",
+        Refusal::NotPromoted { why: NotPromotedReason::Overridden, .. } => "not-promoted-overridden",
+        Refusal::NotPromoted { why: NotPromotedReason::Left, .. } => "not-promoted-left",
         Refusal::NotPromoted { .. } => "not-promoted",
         Refusal::Frozen { .. } => "frozen",
         Refusal::NothingToPromote { .. } => "nothing",
@@ -160,7 +161,7 @@ fn told(decided: Result<RolloutPlan, Refusal>) -> String {
 }
 
 /// Rule, story, what is asked for, flags, decision.
-const TABLE: [(&str, &str, &str, &str, &str); 91] = [
+const TABLE: [(&str, &str, &str, &str, &str); 93] = [
     // An entry point takes any commit, and says what it is.
     ("", "", "a", "", "deploy"),
     ("", "a", "a", "", "deploy"),
@@ -182,9 +183,9 @@ const TABLE: [(&str, &str, &str, &str, &str); 91] = [
     ("guarded", "b", "a", "", "refused: not-promoted"),
     ("guarded", "!a b", "a", "", "refused: not-promoted"),
     ("guarded", "~a b", "a", "", "refused: not-promoted"),
-    ("guarded", "a b a<b", "b", "", "refused: not-promoted"),
+    ("guarded", "a b a<b", "b", "", "refused: not-promoted-left"),
     ("guarded", "a b c b<c", "a", "", "rollback rollback_of"),
-    ("guarded", "a b", "a", "unknown", "refused: not-promoted"),
+    ("guarded", "a b", "a", "unknown", "refused: not-promoted-left"),
     ("guarded", "X a", "X", "", "rollback rollback_of"),
     ("guarded", "a", "X", "", "refused: not-promoted"),
     ("guarded", "a b", "a", "overridden", "refused: not-promoted-overridden"),
@@ -209,7 +210,7 @@ const TABLE: [(&str, &str, &str, &str, &str); 91] = [
     ("guarded approval", "a", "b", "skip", "deploy approval skipped"),
     ("guarded approval", "a", "a", "", "deploy approval"),
     ("guarded approval", "a b", "a", "named", "rollback rollback_of"),
-    ("guarded approval", "a b a<b", "b", "named auto", "refused: not-promoted"),
+    ("guarded approval", "a b a<b", "b", "named auto", "refused: not-promoted-left"),
     ("guarded approval", "a", "dev:b", "", "promotion approval"),
     ("guarded approval", "a b", "dev:a", "", "promotion rollback_of"),
     ("guarded approval", "b", "dev:a", "", "promotion approval rollback_of"),
@@ -235,6 +236,8 @@ const TABLE: [(&str, &str, &str, &str, &str); 91] = [
     ("guarded", "a b a<b", "dev:b", "auto lifted", "promotion"),
     ("guarded", "a b a<b b", "dev:c", "auto", "promotion"),
     ("guarded", "a b a<b !b", "dev:b", "auto", "promotion; hold"),
+    ("guarded approval", "a b a<b", "dev:b", "auto", "promotion approval"),
+    ("hold approval", "a b a<b", "b", "auto", "deploy approval"),
     ("guarded no-hold", "a b a<b", "dev:b", "auto", "promotion"),
     ("", "a b a<b", "dev:b", "auto", "promotion; hold"),
     ("", "a b a<b", "b", "auto", "deploy"),

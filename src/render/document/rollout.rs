@@ -85,6 +85,9 @@ pub struct RolloutComponent {
     pub health: Option<Health>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// It was not run: this run has deployed it before.
+    #[serde(skip_serializing_if = "is_false")]
+    pub already_deployed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
 }
@@ -140,6 +143,7 @@ impl RolloutComponent {
             changes: component.changes,
             health: component.health.clone(),
             error: component.error.clone(),
+            already_deployed: component.already_deployed,
             notice: component.notice.clone(),
         }
     }

@@ -58,6 +58,11 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
         rollout_report::RolloutResult::Success if result.dry_run => {
             (styled("Planned; nothing was changed.", GOOD), "Planned in")
         }
+        rollout_report::RolloutResult::Success
+            if !result.components.is_empty() && result.components.iter().all(|it| it.already_deployed) =>
+        {
+            (styled("Nothing was applied: this run has deployed it already.", GOOD), "Checked in")
+        }
         rollout_report::RolloutResult::Success => {
             let ending = match (&result.promoted_from, &result.rolled_back_to) {
                 (Some(_), _) => "Promoted in",
@@ -194,6 +199,7 @@ mod tests {
             changes: None,
             health: None,
             error: None,
+            already_deployed: false,
             notice: None,
         }
     }

@@ -47,11 +47,21 @@ impl Undertaking<'_, '_> {
             let planned = plan.components.iter().find(|planned| planned.component == component);
             if let (Some(own), Some(planned)) = (own, planned)
                 && is_same(own, planned, digests)
+                // To go back to it is what is asked for.
+                && !(planned.goes_back() && self.goes_back_on_purpose())
             {
                 done.insert(component, already_done(own, records.first()));
             }
         }
         Ok(done)
+    }
+}
+
+impl Undertaking<'_, '_> {
+    /// Whether the request is to go back: a commit was named, or an automatic rollout may go back.
+    fn goes_back_on_purpose(&self) -> bool {
+        let request = &self.prepared.request;
+        request.commit_named || request.allow_rollback || request.retry_is_meant
     }
 }
 

@@ -4,7 +4,7 @@ use super::command_line::CommandLine;
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::promotable::{LeftOut, LeftOutReason};
 use crate::deployment::promotion::PathRefusal;
-use crate::deployment::rollout_plan::Refusal;
+use crate::deployment::rollout_plan::{NotPromotedReason, Refusal};
 use crate::deployment::rules::RulesConflict;
 use crate::deployment::{ComponentName, Deployment, DeploymentName, PromotionRule, TargetName};
 use crate::ledger::AcquireError;
@@ -28,13 +28,15 @@ pub(super) fn refused(
     match refusal {
         Refusal::Rules(conflict) => of_rules(conflict),
         Refusal::Path(path) => off_the_path(path, typed),
-        Refusal::NotPromoted { target, sources, components, overridden } => {
-            let error = refused(
-                "not_promoted",
-                format!("Cannot roll out directly to {target}: this commit has not run there before"),
-            )
-            .details([format!("Components: {}", listed(components))]);
-            if *overridden {
+        Refusal::NotPromoted { target, sources, components, why } => {
+            let reason = match why {
+                NotPromotedReason::New => "this commit has not run there before",
+                NotPromotedReason::Left => "this commit has run there, and going to it now is no rollback",
+                NotPromotedReason::Overridden => "with --context, a commit that has run there is another one",
+            };
+            let error = refused("not_promoted", format!("Cannot roll out directly to {target}: {reason}"))
+                .details([format!("Components: {}", listed(components))]);
+            if *why == NotPromotedReason::Overridden {
                 let command = with(&|line| {
                     line.without("context");
                 });
