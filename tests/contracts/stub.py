@@ -403,11 +403,17 @@ def gitlab_deployment(state, request, environment, commit, status):
 def list_gitlab_deployments(state, request, project):
     environment = request.query.get("environment")
     if not any("deployable" in deployment for deployment in state.gitlab_deployments):
-        # The one of the job that asks, which somebody has approved.
-        approval = (state.approvals or [{"environment": "production", "by": "alice"}])[0]
-        own = gitlab_deployment(state, request, approval["environment"], "0" * 40, "running")
+        # The one of the job that asks, with everything that was approved of it.
+        given = state.approvals or [{"environment": "production", "by": "alice"}]
+        own = gitlab_deployment(state, request, given[0]["environment"], "0" * 40, "running")
         own["deployable"] = {"id": 6, "status": "running", "stage": "deploy", "name": "deploy", "ref": "main", "tag": False}
-        own["approvals"] = [{"user": {**member(request), "username": approval["by"]}, "status": "approved", "created_at": approval.get("at") or now(), "comment": "Ship it!"}]
+        own["approvals"] = [
+            {
+                "user": {**member(request), "username": approval["by"]}, "status": "approved",
+                "created_at": approval.get("at") or now(), "comment": "Ship it!",
+            }
+            for approval in given
+        ]
         state.gitlab_deployments.append(own)
     chosen = [d for d in reversed(state.gitlab_deployments) if d["environment"]["name"] == environment]
     without = ("pending_approval_count", "approvals")
@@ -537,12 +543,13 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/__fault":
             state.fault = self.json
             return 204, None
-        if path == "/__approvals" and self.command == "DELETE":
-            state.approvals.clear()
-            state.gitlab_deployments.clear()
-            return 204, None
         if path == "/__approvals":
-            state.approvals.append(self.json)
+            if self.command == "DELETE":
+                state.approvals.clear()
+            else:
+                state.approvals.append(self.json)
+            # GitLab has them with the deployment of the job, which is made anew.
+            state.gitlab_deployments[:] = [d for d in state.gitlab_deployments if "deployable" not in d]
             return 204, None
         if path == "/__merges":
             state.merges.append(self.json)

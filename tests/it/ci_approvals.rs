@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Checkout, CiJob, Platform, TestEnvironment};
+use crate::support::{Checkout, CiJob, Platform, Remote, TestEnvironment};
 
 /// Makes prod ask the platform, and brings the commit to staging.
 fn ready_for_prod(checkout: &Checkout<'_>) {
@@ -13,6 +13,11 @@ fn ready_for_prod(checkout: &Checkout<'_>) {
     checkout.git(&["push", "--quiet"]);
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
     checkout.atmos("deployment rollout payment-service --target staging --promote-from dev").succeeded();
+}
+
+/// What the newest record of a component on prod says of its approval.
+fn record(remote: &Remote<'_>, component: &str) -> String {
+    remote.git(&["cat-file", "-p", &format!("refs/atmos/latest/payment-service/prod/{component}")])
 }
 
 fn promotion<'c, 'e>(checkout: &'c Checkout<'e>) -> CiJob<'c, 'e> {
@@ -44,8 +49,10 @@ fn whoever_approved_the_run_approved_exactly_what_was_planned() {
     let note: serde_json::Value = serde_json::from_str(&note).unwrap();
     assert_eq!((&note["approved_by"], &note["method"]), (&"alice".into(), &"ci".into()));
     assert_eq!((&note["digest"], &note["reason"]), (&digest.as_str().into(), &"Ship it!".into()));
-    let tag = remote.records("payment-service", "prod", "api").pop().unwrap();
-    assert!(remote.git(&["cat-file", "-p", &tag]).contains("approver: alice"));
+    let record = record(&remote, "api");
+    for line in ["approver: alice", "approvals_of: seen", "reason: \"Ship it!\""] {
+        assert!(record.contains(line), "no {line:?} in\n{record}");
+    }
     assert!(approved.summary().contains("approved by `alice`"), "{}", approved.summary());
 }
 
@@ -103,4 +110,89 @@ fn where_the_platform_cannot_be_asked_nothing_runs() {
     let run = without.run().refused(3, "requires an approval, by the CI platform");
     assert!(run.stderr.contains("give the job GITHUB_TOKEN: ${{ github.token }}"), "{}", run.report());
     assert_eq!(remote.snapshot(), before);
+}
+
+#[test]
+fn the_specification_s_gated_job_needs_no_digest_and_what_it_approved_counts_as_unseen() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    ready_for_prod(&checkout);
+    platform.approve("prod", "alice");
+    // `ci-cd.md`: the job of the environment just runs the rollout.
+    let job = promotion(&checkout).with("GITHUB_API_URL", platform.github());
+    job.run().succeeded().says("the approval is of this run, not of a plan");
+    let record = record(&remote, "api");
+    assert!(record.contains("approver: alice") && record.contains("approvals_of: unseen"), "{record}");
+}
+
+#[test]
+fn where_a_digest_is_required_the_gated_job_has_to_name_one() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let file = "deployments/payment-service.yaml";
+    let text = std::fs::read_to_string(checkout.path.join(file)).unwrap();
+    checkout.write(
+        file,
+        &text.replace("requires_approval: true,", "requires_approval: true, require_digest: true,"),
+    );
+    ready_for_prod(&checkout);
+    platform.approve("prod", "alice");
+    let job = || promotion(&checkout).with("GITHUB_API_URL", platform.github()).unreported();
+    let plan = job().input("plan", "true");
+    plan.run().succeeded();
+    let digest = plan.output("digest");
+    let before = remote.snapshot();
+    job().run().refused(3, "of a plan that was seen (promotion.require_digest)");
+    // What a job without outputs passes on is no digest either.
+    job().input("digest", "").run().refused(3, "of a plan that was seen (promotion.require_digest)");
+    assert_eq!(remote.snapshot(), before);
+    job().input("digest", &digest).run().succeeded();
+}
+
+#[test]
+fn an_approval_of_a_run_allows_each_component_once() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    ready_for_prod(&checkout);
+    platform.approve("prod", "alice");
+    let job = || promotion(&checkout).with("GITHUB_API_URL", platform.github()).unreported();
+    // The jobs of a matrix use it together.
+    for component in ["database", "worker"] {
+        job().input("component", component).run().succeeded().says("Approval received from alice");
+    }
+    let before = remote.snapshot();
+    let other = || job().input("component", "worker").input("context", "cpu=4096");
+    other().run().refused(3, "this run has used the one that it had for worker");
+    let next_attempt = other().with("GITHUB_RUN_ATTEMPT", "2");
+    next_attempt.run().refused(3, "this run has used the one that it had for worker");
+    assert_eq!(remote.snapshot(), before);
+    job().run().succeeded().says("already deployed by this run");
+    // Another approval, of another run, is another matter; and so is a second one of this run.
+    other().with("GITHUB_RUN_ID", "100").run().succeeded();
+    platform.approve("prod", "bob");
+    job().input("component", "worker").input("context", "cpu=8192").run().succeeded();
+    assert!(record(&remote, "worker").contains("8192"), "{}", record(&remote, "worker"));
+}
+
+#[test]
+fn the_time_of_an_approval_is_the_reviewer_s() {
+    let Some(platform) = Platform::start() else { return };
+    let mut environment = TestEnvironment::new();
+    environment.set_clock("2025-01-23T16:45:00Z");
+    let (checkout, remote) = environment.with_remote();
+    ready_for_prod(&checkout);
+    for (by, at) in [("carol", "2025-01-23T15:15:00Z"), ("dave", "2025-01-23T15:30:00Z")] {
+        platform.control("POST", "/__approvals", &json!({ "environment": "prod", "by": by, "at": at }));
+    }
+    let job = CiJob::gitlab(&checkout).rollout("prod").input("promote-from", "staging").unreported();
+    let job = job.with("CI_API_V4_URL", &platform.gitlab()).with("CI_PIPELINE_SOURCE", "web");
+    job.run().succeeded().says("Approval received from carol, dave");
+    let record = record(&remote, "api");
+    assert!(record.contains("approval_timestamp: \"2025-01-23T15:30:00Z\""), "{record}");
+    let list = checkout.json("deployment approvals payment-service");
+    assert_eq!(list["approvals"][0]["approved_at"], "2025-01-23T15:30:00Z");
+    assert_eq!(list["approvals"][0]["expires_at"], "2025-01-24T15:30:00Z", "it lasts from then on");
 }

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and says on stderr why it was skipped"
 )]
 
+mod approvals;
 mod attach;
 mod bad_input;
 mod build;
@@ -22,6 +23,7 @@ mod contracts;
 mod deployment_stacks;
 mod describe;
 mod diff;
+mod digests;
 mod docs;
 mod documents;
 mod execution;
@@ -32,14 +34,17 @@ mod interop;
 mod layers;
 mod locks;
 mod matrix;
+mod moved_ledger;
 mod names;
 mod processes;
 mod promotion;
 mod protect;
+mod reruns;
 mod shallow;
 mod signing;
 mod spec_commands;
 mod stacks_conformance;
 mod story;
 mod support;
+mod terminal;
 mod terraform;

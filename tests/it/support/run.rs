@@ -1,13 +1,15 @@
 //! A finished or running process, and what a test asks of it.
 
+use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::PATIENCE;
+use super::{PATIENCE, wait_until};
 
 /// What a finished process left.
 pub(crate) struct Run {
@@ -102,17 +104,38 @@ pub(crate) struct Running {
     command: String,
     process: u32,
     output: Receiver<Output>,
+    /// What it has said on stderr so far.
+    said: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Running {
     /// Starts a process and reads what it prints, so that it never waits for a reader.
     pub(crate) fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let process = child.id();
+        let said = Arc::<Mutex<Vec<u8>>>::default();
+        let (heard, mut stderr) = (Arc::clone(&said), child.stderr.take().unwrap());
+        let listener = std::thread::spawn(move || {
+            let mut part = [0; 4096];
+            while let Ok(length @ 1..) = stderr.read(&mut part) {
+                heard.lock().unwrap().extend(&part[..length]);
+            }
+        });
         let (sender, output) = mpsc::channel();
-        std::thread::spawn(move || sender.send(child.wait_with_output().unwrap()));
-        Self { command: format!("{command:?}"), process, output }
+        let all = Arc::clone(&said);
+        std::thread::spawn(move || {
+            let output = child.wait_with_output().unwrap();
+            listener.join().unwrap();
+            sender.send(Output { stderr: all.lock().unwrap().clone(), ..output })
+        });
+        Self { command: format!("{command:?}"), process, output, said }
+    }
+
+    /// Waits until it has said this on stderr.
+    pub(crate) fn until_it_says(&self, text: &str) {
+        let said = || String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned();
+        wait_until(&format!("{} says {text:?}", self.command), || said().contains(text));
     }
 
     /// Sends a signal.

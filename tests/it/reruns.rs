@@ -1,0 +1,83 @@
+//! What a run has done already, it does not do again; anything else it is asked for, it does.
+
+use crate::support::{Checkout, Clone, TestEnvironment};
+
+const DEV: &str = "deployment rollout payment-service --target dev";
+const DONE: &str = "already deployed by this run";
+
+/// The variables of an attempt of a run on GitHub that a person started.
+fn run<'v>(id: &'v str, attempt: &'v str) -> [(&'static str, &'v str); 5] {
+    [
+        ("CI", "true"),
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_EVENT_NAME", "workflow_dispatch"),
+        ("GITHUB_RUN_ID", id),
+        ("GITHUB_RUN_ATTEMPT", attempt),
+    ]
+}
+
+/// How many components were applied since this was asked for the last time.
+fn applied(checkout: &Checkout<'_>) -> usize {
+    let applied = checkout.environment.applied().len();
+    checkout.environment.forget_applied();
+    applied
+}
+
+#[test]
+fn a_run_does_the_same_only_once_and_says_so() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let done = |line: &str, id, attempt| {
+        let run = checkout.atmos_with(line, &run(id, attempt)).succeeded();
+        (applied(&checkout), run.stderr.matches(DONE).count())
+    };
+    assert_eq!(done(DEV, "7", "1"), (3, 0));
+    assert_eq!(done(DEV, "7", "1"), (0, 3));
+    assert_eq!(done(DEV, "7", "2"), (0, 3), "another attempt of it is the same run");
+    assert_eq!(remote.verify_chain("payment-service", "dev", "api"), 1);
+    // Something else is done, by the same run too.
+    let overridden = format!("{DEV} --context cpu=512");
+    assert_eq!(done(&overridden, "7", "2"), (3, 0));
+    assert_eq!(done(&overridden, "7", "3"), (0, 3));
+    assert_eq!(done(DEV, "7", "3"), (3, 0), "without the override it runs no more");
+    assert_eq!(done(DEV, "8", "1"), (3, 0), "another run does it again");
+    let document = checkout.atmos_with(&format!("{DEV} --format json"), &run("8", "2")).succeeded().json();
+    assert_eq!(document["components"][0]["notice"], DONE, "{document}");
+    assert_eq!(remote.verify_chain("payment-service", "dev", "api"), 4);
+}
+
+#[test]
+fn a_run_that_goes_back_and_forth_is_obeyed_each_time() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let (first, second) = (checkout.head(), checkout.commit_version("2"));
+    for commit in [&first, &second, &first, &second] {
+        let line = format!("{DEV} --git-sha {commit} --allow-rollback");
+        checkout.atmos_with(&line, &run("7", "1")).succeeded();
+        assert_eq!(applied(&checkout), 3, "{commit}");
+        assert_eq!(remote.state("payment-service", "dev", "api"), *commit);
+    }
+    assert_eq!(remote.verify_chain("payment-service", "dev", "worker"), 4);
+}
+
+#[test]
+fn what_a_run_has_done_stays_done_where_another_run_came_after_it() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let fail = ("TEST_DO", "[ $ATMOS_COMPONENT != worker ]");
+    let old = environment.clone(&remote.url(), "old", Clone::default());
+    let variables = [&run("7", "1")[..], &[fail]].concat();
+    old.atmos_with(DEV, &variables).exited(1);
+    let newer = checkout.commit_version("2");
+    checkout.git(&["push", "--quiet"]);
+    checkout.atmos_with(DEV, &run("8", "1")).succeeded();
+    applied(&checkout);
+    // The old run again, meant so: what it had done is replaced by now, and stays replaced.
+    let again = format!("{DEV} --allow-rollback");
+    let again = old.atmos_with(&again, &run("7", "2")).succeeded();
+    let replaced = format!("{DONE}, since replaced by {} (run github:8/1)", &newer[..7]);
+    assert_eq!(again.stderr.matches(&replaced).count(), 2, "{}", again.report());
+    assert_eq!(environment.applied(), [format!("dev worker {} 1", old.head())]);
+    assert_eq!(remote.state("payment-service", "dev", "api"), newer);
+    assert_eq!(remote.state("payment-service", "dev", "worker"), old.head());
+}
