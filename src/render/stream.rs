@@ -7,6 +7,8 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anstream::adapter::strip_str;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -138,13 +140,19 @@ impl Streams {
         self.stderr.terminal
     }
 
-    /// Asks the person at the terminal; `None` where there is none to ask.
-    pub fn ask(&self, question: &str) -> Option<String> {
+    /// Asks the person at the terminal; `None` where there is none to ask, or the question is withdrawn meanwhile.
+    pub fn ask(&self, question: &str, is_withdrawn: impl Fn() -> bool) -> Option<String> {
         let stdin = io::stdin();
         if !stdin.is_terminal() || !self.stderr.terminal {
             return None;
         }
         self.stderr.write(question).ok()?;
+        // Signals do not end the reading of a line.
+        while !is_answered(&stdin) {
+            if is_withdrawn() {
+                return None;
+            }
+        }
         let mut answer = String::new();
         stdin.read_line(&mut answer).ok()?;
         Some(answer)
@@ -221,6 +229,12 @@ impl Drop for GuardedMessage<'_> {
         // A log that nobody reads stops nothing.
         let _ = io::stderr().write_all(message.as_bytes());
     }
+}
+
+/// Waits a moment for a line of a terminal, and says whether there is one, or an end.
+fn is_answered(stdin: &io::Stdin) -> bool {
+    let moment = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    !matches!(poll(&mut [PollFd::new(stdin, PollFlags::IN)], Some(&moment)), Ok(0) | Err(Errno::INTR))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod payment_service;
 mod platform;
 mod program;
 mod run;
+mod terminal;
 
 pub(crate) use checkout::{ATMOS, Checkout, Remote};
 pub(crate) use ci_job::{Job as CiJob, TOKEN};
@@ -19,6 +20,7 @@ pub(crate) use payment_service::independent_components;
 pub(crate) use platform::{Platform, control};
 pub(crate) use program::copy_program;
 pub(crate) use run::{Run, Running};
+pub(crate) use terminal::Terminal;
 
 use std::time::{Duration, Instant};
 

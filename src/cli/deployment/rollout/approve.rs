@@ -118,7 +118,11 @@ impl Asking<'_, '_, '_> {
     fn ask(&self) -> Result<String, CommandError> {
         let plan = &self.decided.plan;
         let streams = self.run.context.streams();
-        let Some(answer) = streams.ask(&self.question()) else {
+        let ask = |question: &str| {
+            let answer = streams.ask(question, || self.run.cancellation.is_cancelled());
+            self.run.not_cancelled().map(|()| answer)
+        };
+        let Some(answer) = ask(&self.question())? else {
             let error = self.needed("and there is no terminal to ask at");
             return Err(error.hint(self.elsewhere.clone()));
         };
@@ -130,7 +134,7 @@ impl Asking<'_, '_, '_> {
             return Err(not_approved());
         }
         for _ in 0..QUESTIONS {
-            let reason = streams.ask("  Why? ").ok_or_else(not_approved)?;
+            let reason = ask("  Why? ")?.ok_or_else(not_approved)?;
             if !reason.trim().is_empty() {
                 return Ok(reason.trim().to_owned());
             }

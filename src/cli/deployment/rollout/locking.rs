@@ -97,7 +97,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
     }
 
     /// Ends a rollout that somebody has cancelled while it did not hold its locks yet.
-    fn not_cancelled(&self) -> Result<(), CommandError> {
+    pub(super) fn not_cancelled(&self) -> Result<(), CommandError> {
         if !self.cancellation.is_cancelled() {
             return Ok(());
         }
