@@ -34,11 +34,21 @@ pub(super) fn detect<'v>(
         commit: variable("GITHUB_SHA").and_then(|commit| commit.parse().ok()),
         reference: variable("GITHUB_HEAD_REF").or_else(|| variable("GITHUB_REF_NAME")).map(str::to_owned),
         default_branch: payload.default_branch(),
+        branch: variable("GITHUB_HEAD_REF").or_else(|| branch(variable)).map(str::to_owned),
         commit_address: project.map(|project| format!("{project}/commit/")),
         change_request: change_request(variable, &payload),
         push: push(variable, event),
         foreign_head: payload.foreign_head(event),
     })
+}
+
+/// The branch of the reference; a tag is none, nor is the trial merge of a pull request.
+fn branch<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<&'v str> {
+    let is_a_branch = match (variable("GITHUB_REF"), variable("GITHUB_REF_TYPE")) {
+        (Some(reference), _) => reference.starts_with("refs/heads/"),
+        (None, kind) => kind == Some("branch"),
+    };
+    variable("GITHUB_REF_NAME").filter(|_| is_a_branch)
 }
 
 fn push<'v>(variable: &impl Fn(&str) -> Option<&'v str>, event: &str) -> Option<Push> {

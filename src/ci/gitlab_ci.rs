@@ -23,6 +23,9 @@ pub(super) fn detect<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<
         commit: variable("CI_COMMIT_SHA").and_then(|commit| commit.parse().ok()),
         reference: variable("CI_COMMIT_REF_NAME").map(str::to_owned),
         default_branch: variable("CI_DEFAULT_BRANCH").map(str::to_owned),
+        branch: variable("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")
+            .or_else(|| variable("CI_COMMIT_BRANCH"))
+            .map(str::to_owned),
         commit_address: project.map(|project| format!("{project}/-/commit/")),
         change_request: change_request(variable),
         push: push(variable),

@@ -49,6 +49,8 @@ pub struct Job {
     pub reference: Option<String>,
     /// The repository's default branch, where the system tells it.
     pub default_branch: Option<String>,
+    /// The branch that it runs on; of a pull or merge request, its own.
+    pub branch: Option<String>,
     /// What a commit's id is appended to for its address: `https://github.com/acme/shop/commit/`.
     pub commit_address: Option<String>,
     /// The pull or merge request that it is about.

@@ -122,6 +122,8 @@ pub enum Notice {
     Retried { attempts: u32 },
     /// A dry run of a component that uses outputs of another one, which has not put them out yet.
     NotPlannedBefore { component: ComponentName },
+    /// A dry run of a component that uses what only the job that rolls out has.
+    NotPlannedHere { reason: String },
 }
 
 impl Notice {
@@ -129,7 +131,7 @@ impl Notice {
     #[must_use]
     pub const fn is_warning(&self) -> bool {
         match self {
-            Self::NoPlanCommand | Self::NotPlannedBefore { .. } => false,
+            Self::NoPlanCommand | Self::NotPlannedBefore { .. } | Self::NotPlannedHere { .. } => false,
             Self::NoBuildRecord { .. }
             | Self::LocalStateInCi
             | Self::Undeclared { .. }
@@ -155,6 +157,7 @@ impl std::fmt::Display for Notice {
             Self::NotPlannedBefore { component } => {
                 write!(f, "cannot be planned before {component} is deployed, whose outputs it needs")
             }
+            Self::NotPlannedHere { reason } => write!(f, "cannot be planned here: {reason}"),
             Self::LocalStateInCi => f.write_str(
                 "the module configures no remote backend: its state is kept in a file on this machine \
                  and is lost with the CI job unless the job keeps it",

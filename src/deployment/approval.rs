@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::commit::{CommitId, ObjectId};
 use super::digest::{Digest, canonical_json, content_digest};
 use super::names::{ComponentName, DeploymentName, TargetName};
+use super::run::run_without_attempt;
 use super::state::TargetState;
 
 /// An approval as it is noted.
@@ -263,12 +264,13 @@ impl Approvals {
 
     /// The approval that covers all that is wanted, which says what runs now, by one of these methods.
     #[must_use]
-    pub fn covering(&self, wanted: &[Covered], method: &str, need: Need) -> Option<(&str, &Approval)> {
+    pub fn covering(&self, wanted: &[Covered], method: &str, need: Need<'_>) -> Option<(&str, &Approval)> {
         self.newest_first().into_iter().find(|(id, approval)| {
             approval.method == method
                 && approval.expires_at.is_none_or(|expiry| expiry > need.now)
                 && !self.revocations.contains_key(*id)
                 && (!need.seen || approval.of == Some(ApprovalOf::Seen))
+                && need.run.is_none_or(|run| approval.run_id.as_deref().map(run_without_attempt) == Some(run))
                 && wanted.iter().all(|wanted| approval.covers(wanted))
         })
     }
@@ -276,10 +278,12 @@ impl Approvals {
 
 /// What an approval has to be, besides covering what is wanted.
 #[derive(Debug, Clone, Copy)]
-pub struct Need {
+pub struct Need<'r> {
     pub now: Timestamp,
     /// Given to a plan that was seen (`require_digest`).
     pub seen: bool,
+    /// Given to this run, whichever attempt of it.
+    pub run: Option<&'r str>,
 }
 
 #[cfg(test)]
@@ -334,12 +338,12 @@ mod tests {
         TargetState { components: [(component_name("api"), api)].into(), locks: Vec::new() }
     }
 
-    fn covers(given: &Approval, wanted: &[Covered], need: Need) -> bool {
+    fn covers(given: &Approval, wanted: &[Covered], need: Need<'_>) -> bool {
         approvals(&[given.to_json()]).covering(wanted, "manual", need).is_some()
     }
 
-    fn now() -> Need {
-        Need { now: time(NOW), seen: false }
+    fn now() -> Need<'static> {
+        Need { now: time(NOW), seen: false, run: None }
     }
 
     #[test]
@@ -364,8 +368,8 @@ mod tests {
     fn it_counts_until_it_expires_or_is_revoked_and_by_its_method() {
         let wanted = [covered("api", "1", None)];
         let given = approval(wanted.to_vec());
-        assert!(covers(&given, &wanted, Need { now: time("2025-01-23T11:59:59Z"), seen: true }));
-        assert!(!covers(&given, &wanted, Need { now: time("2025-01-23T12:00:00Z"), seen: false }));
+        assert!(covers(&given, &wanted, Need { now: time("2025-01-23T11:59:59Z"), seen: true, run: None }));
+        assert!(!covers(&given, &wanted, Need { now: time("2025-01-23T12:00:00Z"), ..now() }));
         let unseen = Approval { of: Some(ApprovalOf::Unseen), ..given.clone() };
         assert!(covers(&unseen, &wanted, now()));
         assert!(!covers(&unseen, &wanted, Need { seen: true, ..now() }));
@@ -385,6 +389,17 @@ mod tests {
         assert!(
             approvals(&[given.to_json(), elsewhere.to_json()]).covering(&wanted, "manual", now()).is_some()
         );
+    }
+
+    #[test]
+    fn one_that_was_given_to_a_run_counts_for_its_other_attempts_and_no_other_run() {
+        let wanted = [covered("api", "1", None)];
+        let given = Approval { run_id: Some("github:99/1".to_owned()), ..approval(wanted.to_vec()) };
+        for (run, counts) in [(Some("github:99"), true), (Some("github:100"), false), (None, true)] {
+            assert_eq!(covers(&given, &wanted, Need { run, ..now() }), counts, "{run:?}");
+        }
+        let without_a_run = approval(wanted.to_vec());
+        assert!(!covers(&without_a_run, &wanted, Need { run: Some("github:99"), ..now() }));
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct TemplateError {
     pub message: String,
     /// The component whose outputs it names, where these are what is not known.
     pub lacks_outputs_of: Option<ComponentName>,
+    /// It names what only the job that rolls out has: a variable of its environment, its branch.
+    pub lacks_surroundings: bool,
 }
 
 /// Renders templates against one set of facts.
@@ -101,7 +103,7 @@ impl Renderer {
     fn text(&self, path: &str, text: &str) -> Result<Value, TemplateError> {
         let error = |line, column, message| {
             let path = path.to_owned();
-            TemplateError { path, line, column, message, lacks_outputs_of: None }
+            TemplateError { path, line, column, message, lacks_outputs_of: None, lacks_surroundings: false }
         };
         let template = Template::compile(text).map_err(|refused| {
             let (line, column) = refused.pos().unwrap_or((1, 1));
@@ -126,7 +128,8 @@ impl Renderer {
         .map_err(|refused| {
             let (line, column) = (refused.line_no.unwrap_or(1), refused.column_no.unwrap_or(1));
             let lacks_outputs_of = output_references::lacking(&template, self.facts.data());
-            TemplateError { lacks_outputs_of, ..error(line, column, explain(&refused)) }
+            let lacks_surroundings = lacks_surroundings(&refused);
+            TemplateError { lacks_outputs_of, lacks_surroundings, ..error(line, column, explain(&refused)) }
         })?;
         rendered.into_string().map(Value::String).map_err(|broken| error(1, 1, broken.to_string()))
     }
@@ -173,9 +176,24 @@ impl Facts<'_> {
 fn explain(error: &RenderError) -> String {
     match error.reason() {
         RenderErrorReason::MissingVariable(Some(name)) => format!("{name} is not known here"),
+        RenderErrorReason::NestedError(error) => error.to_string(),
         reason => reason.to_string(),
     }
 }
+
+/// Whether the job that rolls out may know what is missing here.
+fn lacks_surroundings(error: &RenderError) -> bool {
+    match error.reason() {
+        RenderErrorReason::MissingVariable(Some(name)) => name == "git.branch",
+        RenderErrorReason::NestedError(error) => error.is::<UnsetVariable>(),
+        _ => false,
+    }
+}
+
+/// A variable that is not set, or that templates may not read.
+#[derive(Debug, thiserror::Error)]
+#[error("the environment variable {0} is not set, or templates may not read it")]
+struct UnsetVariable(String);
 
 /// `{{ env "NAME" }}`: a variable of the allowed ones.
 struct Env(BTreeMap<String, String>);
@@ -191,11 +209,10 @@ impl HelperDef for Env {
         let name = helper.param(0).and_then(|name| name.value().as_str()).ok_or_else(|| {
             RenderErrorReason::Other("env needs the name of a variable: {{ env \"NAME\" }}".to_owned())
         })?;
-        let value = self.0.get(name).ok_or_else(|| {
-            RenderErrorReason::Other(format!(
-                "the environment variable {name} is not set, or templates may not read it"
-            ))
-        })?;
+        let value = self
+            .0
+            .get(name)
+            .ok_or_else(|| RenderErrorReason::NestedError(Box::new(UnsetVariable(name.to_owned()))))?;
         Ok(ScopedJson::Derived(value.as_str().into()))
     }
 }
@@ -279,5 +296,6 @@ mod tests {
         assert!(render(&json!({"broken": "{{ context.cpu"})).is_err());
         let error = render(&json!({"secret": "{{ env \"AWS_SECRET\" }}"})).unwrap_err();
         assert!(error.message.contains("AWS_SECRET is not set, or templates may not read it"), "{error}");
+        assert!(error.lacks_surroundings);
     }
 }

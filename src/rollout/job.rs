@@ -63,6 +63,11 @@ impl RunError {
             _ => None,
         }
     }
+
+    /// Whether only the job that rolls out may know what is missing.
+    pub(super) const fn lacks_surroundings(&self) -> bool {
+        matches!(self, Self::Resolution(ResolutionError::Template(error)) if error.lacks_surroundings)
+    }
 }
 
 /// A component that is about to run.

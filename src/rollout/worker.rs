@@ -142,16 +142,24 @@ impl Shared {
             Ok(prepared) => prepared,
             Err(error) => {
                 let not_yet = error.lacks_outputs_of().filter(|component| self.is_planned(component));
-                let Some(component) = not_yet.filter(|_| self.rollout.mode == Mode::Plan) else {
-                    return Err(error);
+                let notice = match not_yet {
+                    _ if self.rollout.mode != Mode::Plan => return Err(error),
+                    Some(component) => Notice::NotPlannedBefore { component: component.clone() },
+                    None if error.lacks_surroundings() => Notice::NotPlannedHere { reason: describe(&error) },
+                    None => return Err(error),
                 };
-                let notices = vec![Notice::NotPlannedBefore { component: component.clone() }];
+                let notices = vec![notice];
                 return Ok(Done { notices, ..Done::default() });
             }
         };
         // A mistake in it is better known before anything is applied.
         let mut check = match job.health_check(OwnOutputs::NotYet).await {
-            Err(error) if self.rollout.mode == Mode::Plan && error.lacks_outputs_of().is_some() => None,
+            Err(error)
+                if self.rollout.mode == Mode::Plan
+                    && (error.lacks_outputs_of().is_some() || error.lacks_surroundings()) =>
+            {
+                None
+            }
             check => check?,
         };
         let run = job.component_run(&prepared);

@@ -64,20 +64,38 @@ fn a_run_that_goes_back_and_forth_is_obeyed_each_time() {
 fn what_a_run_has_done_stays_done_where_another_run_came_after_it() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
+    let (older, newer) = (checkout.head(), checkout.commit_version("2"));
+    checkout.git(&["push", "--quiet"]);
     let fail = ("TEST_DO", "[ $ATMOS_COMPONENT != worker ]");
-    let old = environment.clone(&remote.url(), "old", Clone::default());
     let variables = [&run("7", "1")[..], &[fail]].concat();
-    old.atmos_with(DEV, &variables).exited(1);
+    checkout.atmos_with(DEV, &variables).exited(1);
+    let back = format!("{DEV} --git-sha {older} --allow-rollback");
+    checkout.atmos_with(&back, &run("8", "1")).succeeded();
+    environment.forget_applied();
+    // The old run again: what it had done was taken back since, and stays so.
+    let again = checkout.atmos_with(DEV, &run("7", "2")).succeeded();
+    let replaced = format!("{DONE}, since replaced by {} (run github:8/1)", &older[..7]);
+    assert_eq!(again.stderr.matches(&replaced).count(), 2, "{}", again.report());
+    assert_eq!(environment.applied(), [format!("dev worker {newer} 2")]);
+    assert_eq!(remote.state("payment-service", "dev", "api"), older);
+    assert_eq!(remote.state("payment-service", "dev", "worker"), newer);
+}
+
+#[test]
+fn a_run_that_is_run_again_to_go_back_goes_back() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let older = checkout.head();
+    let old = environment.clone(&remote.url(), "old", Clone::default());
+    old.atmos_with(DEV, &run("7", "1")).succeeded();
     let newer = checkout.commit_version("2");
     checkout.git(&["push", "--quiet"]);
     checkout.atmos_with(DEV, &run("8", "1")).succeeded();
-    applied(&checkout);
-    // The old run again, meant so: what it had done is replaced by now, and stays replaced.
-    let again = format!("{DEV} --allow-rollback");
-    let again = old.atmos_with(&again, &run("7", "2")).succeeded();
-    let replaced = format!("{DONE}, since replaced by {} (run github:8/1)", &newer[..7]);
-    assert_eq!(again.stderr.matches(&replaced).count(), 2, "{}", again.report());
-    assert_eq!(environment.applied(), [format!("dev worker {} 1", old.head())]);
+    environment.forget_applied();
+    old.atmos_with(DEV, &run("7", "2")).exited(3);
     assert_eq!(remote.state("payment-service", "dev", "api"), newer);
-    assert_eq!(remote.state("payment-service", "dev", "worker"), old.head());
+    let on_purpose = format!("{DEV} --allow-rollback");
+    old.atmos_with(&on_purpose, &run("7", "3")).succeeded();
+    assert_eq!(applied(&old), 3);
+    assert_eq!(remote.state("payment-service", "dev", "api"), older);
 }

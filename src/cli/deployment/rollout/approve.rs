@@ -83,7 +83,9 @@ impl Asking<'_, '_, '_> {
         let lines = ledger.approval_lines(&plan.deployment, &commits)?;
         let approvals =
             Approvals::of_target(lines.iter().map(String::as_str), &plan.deployment, &plan.target);
-        let need = Need { now: ledger.now(), seen: self.requires_digest() };
+        // Reviewers of a CI's environment approve a run: what they gave to another one is not for this one.
+        let run = (self.method == ApprovalMethod::Ci).then(|| run_without_attempt(&self.run.prepared.run.id));
+        let need = Need { now: ledger.now(), seen: self.requires_digest(), run };
         let found = approvals.covering(&self.wanted, self.method.as_str(), need);
         Ok(found.map(|(id, approval)| Granted {
             approval: approval.clone(),
@@ -264,6 +266,8 @@ impl Asking<'_, '_, '_> {
     /// An approval of the plan that nobody has given yet.
     fn unsigned(&self, approved_at: Timestamp) -> Approval {
         let plan = &self.decided.plan;
+        // In whole seconds, as every time in the ledger.
+        let approved_at = Timestamp::from_second(approved_at.as_second()).unwrap_or(approved_at);
         let lasts = self.decided.rule().map(|rule| rule.approval_expires);
         let lasts = lasts.and_then(|lasts| SignedDuration::try_from(lasts).ok());
         Approval {

@@ -55,9 +55,7 @@ impl Undertaking<'_, '_> {
         }
         Ok(done)
     }
-}
 
-impl Undertaking<'_, '_> {
     /// Whether the request is to go back: a commit was named, or an automatic rollout may go back.
     fn goes_back_on_purpose(&self) -> bool {
         let request = &self.prepared.request;

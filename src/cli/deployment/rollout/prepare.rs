@@ -100,6 +100,8 @@ pub(super) fn prepare<'r>(
         .map(|reference| known_component(universe, reference).map(|component| component.name.clone()))
         .collect::<Result<_, _>>()?;
     let job = context.job();
+    // A job checks out a commit, on no branch: the CI knows which one it is about.
+    let branch = branch.or_else(|| job.as_ref().and_then(|job| job.branch.clone()));
     let overrides: ContextOverrides = args.context.iter().map(|pair| (&pair.key, &pair.value)).collect();
     let own_commit = job.as_ref().and_then(|job| job.commit.clone());
     let request = RolloutRequest {
