@@ -24,6 +24,8 @@ pub enum ChangeReason {
     Configuration {
         since: CommitId,
     },
+    /// It runs with these keys of `--context`, and a commit says nothing of them.
+    Overridden(Vec<String>),
     /// It cannot be told, and why.
     Unknown(String),
 }
@@ -51,6 +53,11 @@ pub fn since_deployed<'a>(
     let newest = state.newest.as_ref().map(|newest| newest.record.status);
     if let Some(status) = newest.filter(|status| *status != RecordStatus::Success) {
         return Some(ChangeReason::Unfinished(status));
+    }
+    let overrides = state.running.iter().flat_map(|running| running.record.context_overrides.keys());
+    let overrides: Vec<_> = overrides.cloned().collect();
+    if !overrides.is_empty() {
+        return Some(ChangeReason::Overridden(overrides));
     }
     if runs == commit {
         return None;
@@ -81,6 +88,7 @@ impl fmt::Display for ChangeReason {
                 write!(f, "{first} and {others} more changed since {}", since.short())
             }
             Self::Configuration { since } => write!(f, "its configuration changed since {}", since.short()),
+            Self::Overridden(keys) => write!(f, "it runs with --context {}", keys.join(", ")),
             Self::Unknown(why) => write!(f, "taken as changed: {why}"),
         }
     }
@@ -126,6 +134,14 @@ mod tests {
         let footprint = Footprint::WholeRepository;
         let lost = since_deployed(Some(&state), &commit("2222222"), &footprint, |_| Err("gone".to_owned()));
         assert_eq!(lost, Some(ChangeReason::Unknown("gone".to_owned())));
+    }
+
+    #[test]
+    fn what_runs_with_overrides_is_not_what_the_commit_says() {
+        let mut state = running("dev", "api", "2222222", AT);
+        let record = std::sync::Arc::make_mut(state.running.as_mut().unwrap());
+        record.record.context_overrides = [("cpu".to_owned(), "2".to_owned())].into();
+        assert_eq!(reason(Some(&state), &[], Ok(false)), "it runs with --context cpu");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::definition::{
     CommandSettings, Component, Deployment, HelmfileOptions, Labels, NixpackSettings, RunLimits,
     TerraformOptions, Values,
 };
-use super::diff::{Change, ConfigurationDifference};
+use super::diff::{Change, ConfigurationDifference, SideName};
 use super::health::HealthCheck;
 use super::names::{ComponentName, TargetName};
 
@@ -21,6 +21,8 @@ pub struct ConfigurationSide<'a> {
     pub target: &'a TargetName,
     /// The component's resolved variables.
     pub vars: Values,
+    /// The keys of `--context` that it runs with.
+    pub overridden: Vec<String>,
 }
 
 /// Both sides of one component. A side is absent where the component does not run, or where its commit has no such
@@ -35,6 +37,9 @@ pub struct ComponentSides<'a> {
 /// A value on either side.
 type Pair = (Option<Value>, Option<Value>);
 
+/// A value of one component on either side, with the sides where it comes from the command line.
+type OfComponent<'a> = (&'a ComponentName, Pair, Vec<SideName>);
+
 /// Values by their paths.
 type Flat = IndexMap<String, Value>;
 
@@ -44,26 +49,30 @@ type Flat = IndexMap<String, Value>;
 /// else for each component, as `api.context.cpu`. Everything else stands with its component: `api.vars.source`.
 #[must_use]
 pub fn of_components(components: &[ComponentSides<'_>], merge: bool) -> Vec<ConfigurationDifference> {
-    let mut context: IndexMap<String, Vec<(&ComponentName, Pair)>> = IndexMap::new();
+    let mut context: IndexMap<String, Vec<OfComponent<'_>>> = IndexMap::new();
     let mut others = Vec::new();
     for sides in components {
         for (path, pair) in component_pairs(sides) {
+            let overridden = sides.overridden(&path);
             if path.starts_with("context.") {
-                context.entry(path).or_default().push((sides.component, pair));
+                context.entry(path).or_default().push((sides.component, pair, overridden));
             } else {
-                others.push(difference(format!("{}.{path}", sides.component), pair));
+                others.push(difference(format!("{}.{path}", sides.component), pair, overridden));
             }
         }
     }
     let mut differences = Vec::new();
     for (path, mut by_component) in context {
         let agree = by_component.len() == components.len()
-            && by_component.windows(2).all(|pair| pair[0].1 == pair[1].1);
+            && by_component.windows(2).all(|two| (&two[0].1, &two[0].2) == (&two[1].1, &two[1].2));
         if agree && merge {
-            differences.extend(by_component.pop().map(|(_, pair)| difference(path, pair)));
+            differences
+                .extend(by_component.pop().map(|(_, pair, overridden)| difference(path, pair, overridden)));
         } else {
             let each = by_component.into_iter();
-            differences.extend(each.map(|(name, pair)| difference(format!("{name}.{path}"), pair)));
+            differences.extend(
+                each.map(|(name, pair, overridden)| difference(format!("{name}.{path}"), pair, overridden)),
+            );
         }
     }
     differences.extend(others.into_iter().filter(differs));
@@ -140,9 +149,30 @@ pub fn across_targets(
     told
 }
 
+impl ComponentSides<'_> {
+    /// The sides that have a variable from `--context`, in whole or in part.
+    fn overridden(&self, path: &str) -> Vec<SideName> {
+        let Some(variable) = ["context.", "vars."].iter().find_map(|section| path.strip_prefix(section))
+        else {
+            return Vec::new();
+        };
+        let within = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let is_overridden = |side: &ConfigurationSide<'_>| {
+            side.overridden.iter().any(|key| within(variable, key) || within(key, variable))
+        };
+        [(SideName::From, &self.from), (SideName::To, &self.to)]
+            .into_iter()
+            .filter(|(_, side)| side.as_ref().is_some_and(is_overridden))
+            .map(|(name, _)| name)
+            .collect()
+    }
+}
+
 fn differing(from: Option<Flat>, to: Option<Flat>) -> Vec<ConfigurationDifference> {
     let pairs = pairs(from.unwrap_or_default(), to.unwrap_or_default()).into_iter();
-    pairs.map(|(path, pair)| difference(path, pair)).filter(differs).collect()
+    pairs.map(|(path, pair)| difference(path, pair, Vec::new())).filter(differs).collect()
 }
 
 fn component_pairs(sides: &ComponentSides<'_>) -> Vec<(String, Pair)> {
@@ -258,8 +288,8 @@ fn flatten(flat: &mut Flat, path: String, value: Value) {
     }
 }
 
-fn difference(path: String, (from, to): Pair) -> ConfigurationDifference {
-    ConfigurationDifference { path, from, to }
+fn difference(path: String, (from, to): Pair, overridden: Vec<SideName>) -> ConfigurationDifference {
+    ConfigurationDifference { path, from, to, overridden }
 }
 
 fn differs(difference: &ConfigurationDifference) -> bool {
@@ -293,7 +323,7 @@ mod tests {
             templates: None,
         };
         let vars = resolution.resolve().unwrap().variables.values;
-        ConfigurationSide { deployment, target, vars }
+        ConfigurationSide { deployment, target, vars, overridden: Vec::new() }
     }
 
     fn values(value: &Value) -> Values {
@@ -353,6 +383,26 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_the_command_line_is_told_as_one() {
+        let deployment = example();
+        let names = [target_name("staging"), target_name("prod")];
+        let mut sides = sides(&deployment, &names);
+        let worker = sides[1].to.as_mut().unwrap();
+        worker.overridden = ["level", "scale.max"].map(str::to_owned).to_vec();
+        worker.vars.insert("level".to_owned(), json!("debug"));
+        let differences = of_components(&sides, true);
+        let overridden = |path: &str| {
+            let found = differences.iter().find(|difference| difference.path == path);
+            found.map(|difference| difference.overridden.clone())
+        };
+        assert_eq!(overridden("worker.context.level"), Some(vec![SideName::To]));
+        assert_eq!(overridden("api.context.level"), Some(Vec::new()));
+        // The same value on both components, of which only one has it from the command line.
+        assert_eq!(overridden("worker.context.scale.max"), Some(vec![SideName::To]));
+        assert_eq!(overridden("context.scale.min"), Some(Vec::new()));
+    }
+
+    #[test]
     fn a_component_that_one_side_lacks_was_added() {
         let deployment = example();
         let names = [target_name("staging"), target_name("prod")];
@@ -365,7 +415,7 @@ mod tests {
     #[test]
     fn what_differs_alike_on_all_targets_is_told_once() {
         let value = |path: &str, from: i32, to: i32| {
-            difference(path.to_owned(), (Some(json!(from)), Some(json!(to))))
+            difference(path.to_owned(), (Some(json!(from)), Some(json!(to))), Vec::new())
         };
         let (dev, prod) = (target_name("dev"), target_name("prod"));
         let all = across_targets(&[

@@ -74,6 +74,8 @@ pub struct ConfigurationDifference {
     pub path: String,
     pub from: Option<Value>,
     pub to: Option<Value>,
+    /// The sides whose value is one of `--context`: the deployment's files say something else, or nothing.
+    pub overridden: Vec<SideName>,
 }
 
 /// How something differs between two sides.
@@ -230,7 +232,8 @@ mod tests {
     use super::*;
 
     fn change(from: Option<Value>, to: Option<Value>) -> Change {
-        ConfigurationDifference { path: "context.cpu".to_owned(), from, to }.change()
+        let overridden = Vec::new();
+        ConfigurationDifference { path: "context.cpu".to_owned(), from, to, overridden }.change()
     }
 
     #[test]

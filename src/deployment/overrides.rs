@@ -146,6 +146,15 @@ impl SensitiveVariables {
     }
 }
 
+/// Whether a recorded text stands for a value that only its hash is kept of.
+#[must_use]
+pub fn is_hash(recorded: &str) -> bool {
+    const DIGITS: usize = 64;
+    recorded.strip_prefix("sha256:").is_some_and(|digits| {
+        digits.len() == DIGITS && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
 fn salted(component: OverriddenComponent<'_>, key: &str, text: &str) -> String {
     let OverriddenComponent { deployment, target, component, commit } = component;
     let parts = json!([PURPOSE, deployment, target, component, commit, key, text]);
@@ -327,9 +336,11 @@ mod tests {
         let (api, worker) = (recorded("api"), recorded("worker"));
         assert_eq!(api, recorded("api"));
         assert_eq!(api["tag"], "1.10");
+        assert!(!is_hash(&api["tag"]) && !is_hash("sha256:0123"));
         for key in ["db.password", "token", "smtp.user"] {
             let digits = api[key].strip_prefix("sha256:").unwrap();
             assert!(digits.len() == 64 && !api[key].contains("s3"), "{key}");
+            assert!(is_hash(&api[key]), "{key}");
             assert_ne!(api[key], worker[key], "{key}");
         }
         assert_ne!(api["db.password"], api["token"]);

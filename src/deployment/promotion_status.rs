@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::commit::CommitId;
-use super::definition::{ApprovalMethod, Component, Deployment, Target};
+use super::definition::{ApprovalMethod, Component, Deployment, PromotionRule, Target};
 use super::lock::HeldLock;
 use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
 use super::promotable::{Exceptions, LeftOut, LeftOutReason, promotable};
@@ -41,6 +41,10 @@ pub struct TargetStanding {
     pub status: Option<RecordStatus>,
     /// Why nothing may be rolled out there now.
     pub freeze: Option<Freeze>,
+    /// What runs there is a rollback, so that only a person moves it forwards.
+    pub hold: bool,
+    /// The keys of `--context` that something there runs with.
+    pub overridden: BTreeSet<String>,
     /// How many commits of its sources it lacks, where somebody counted. This is lag, not drift.
     pub commits_behind: Option<usize>,
 }
@@ -202,8 +206,13 @@ pub fn promotion_status(
             .targets
             .values()
             .map(|target| {
-                let behind = facts.commits_behind.get(&target.name).copied();
-                standing(deployment, target, of(&target.name), behind, now)
+                let guarded = target.promotion.as_ref().is_some_and(PromotionRule::is_guarded);
+                let state = of(&target.name);
+                TargetStanding {
+                    hold: edges.hold(target, state, guarded),
+                    commits_behind: facts.commits_behind.get(&target.name).copied(),
+                    ..standing(deployment, target, state, now)
+                }
             })
             .collect(),
         edges: promotion::edges(&deployment.targets)
@@ -212,13 +221,7 @@ pub fn promotion_status(
     }
 }
 
-fn standing(
-    deployment: &Deployment,
-    target: &Target,
-    state: &TargetState,
-    commits_behind: Option<usize>,
-    now: Timestamp,
-) -> TargetStanding {
+fn standing(deployment: &Deployment, target: &Target, state: &TargetState, now: Timestamp) -> TargetStanding {
     let components =
         || deployment.components.iter().filter_map(|component| state.components.get(&component.name));
     let mut commits: Vec<CommitId> = Vec::new();
@@ -235,7 +238,9 @@ fn standing(
         deployed_at: components().filter_map(deployed_at).max(),
         status: state.status(),
         freeze: active_freeze(state, now),
-        commits_behind,
+        hold: false,
+        overridden: state.overrides().into_values().flat_map(BTreeMap::into_keys).collect(),
+        commits_behind: None,
     }
 }
 
@@ -288,15 +293,15 @@ impl Edges<'_> {
             approval: approval.map(|rule| rule.approval_method),
             state: edge_state(&components, &blockers),
             blockers,
-            hold: self.hold(to, target),
+            hold: self.hold(to, target, true),
             partial,
             components,
         }
     }
 
-    /// Whether only a person promotes onto a target.
-    fn hold(&self, to: &Target, target: &TargetState) -> bool {
-        let is_on = to.promotion.as_ref().and_then(|rule| rule.hold).unwrap_or(true);
+    /// Whether only a person moves a target forwards.
+    fn hold(&self, to: &Target, target: &TargetState, by_default: bool) -> bool {
+        let is_on = to.promotion.as_ref().and_then(|rule| rule.hold).unwrap_or(by_default);
         let mut held = target.components.iter().filter(|(_, state)| state.runs_a_rollback());
         is_on && held.any(|(name, _)| !self.facts.lifted.contains(&(to.name.clone(), name.clone())))
     }
@@ -444,7 +449,10 @@ mod tests {
         let lifted = BTreeSet::from([(target_name("prod"), component_name("api"))]);
         let facts = StandingFacts { lifted, ..StandingFacts::default() };
         let view = promotion_status(&deployment, &state, &facts, time("2025-01-22T14:00:00Z"));
-        assert!(!view.edges[0].hold);
+        assert!(!view.edges[0].hold && !view.targets[1].hold);
+        let view =
+            promotion_status(&deployment, &state, &StandingFacts::default(), time("2025-01-22T14:00:00Z"));
+        assert!(view.targets[1].hold && !view.targets[0].hold);
     }
 
     #[test]

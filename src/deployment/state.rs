@@ -52,6 +52,16 @@ impl ComponentState {
 }
 
 impl TargetState {
+    /// `--context` that components run with, of those that do.
+    #[must_use]
+    pub fn overrides(&self) -> BTreeMap<ComponentName, BTreeMap<String, String>> {
+        let of = |state: &ComponentState| {
+            state.running.as_ref().map(|found| found.record.context_overrides.clone())
+        };
+        let all = self.components.iter().filter_map(|(name, state)| Some((name.clone(), of(state)?)));
+        all.filter(|(_, overrides)| !overrides.is_empty()).collect()
+    }
+
     /// The worst of the components' newest records; `None` where there is no record.
     #[must_use]
     pub fn status(&self) -> Option<RecordStatus> {

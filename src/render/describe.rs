@@ -132,6 +132,7 @@ mod tests {
                 depends_on: vec![component_name("ecr/api")],
                 vars: values(&vars),
                 sources: Some(sources.into_iter().collect()),
+                context_overrides: [("autoscale.max".to_owned(), "32".to_owned())].into(),
             }],
         };
         insta::assert_snapshot!("describe", plain(&text(&description, &terminal())));

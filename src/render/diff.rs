@@ -91,7 +91,12 @@ fn component_lines(diff: &DeploymentDiff) -> Vec<String> {
 
 fn configuration_lines(diff: &DeploymentDiff) -> Vec<String> {
     let rows = diff.configuration.iter().map(|value| {
-        let change = format!("{} → {}", shown(value.from.as_ref()), shown(value.to.as_ref()));
+        let side = |side, found: Option<&Value>| {
+            let overridden = if value.overridden.contains(&side) { " (--context)" } else { "" };
+            shown(found) + overridden
+        };
+        let from = side(SideName::From, value.from.as_ref());
+        let change = format!("{from} → {}", side(SideName::To, value.to.as_ref()));
         (escape(&value.path).into_owned(), change, value.change)
     });
     change_lines(rows.collect())
@@ -203,7 +208,12 @@ mod tests {
             from: from.map(commit),
             to: to.map(commit),
         };
-        let value = |path: &str, from, to| ConfigurationDifference { path: path.to_owned(), from, to };
+        let value = |path: &str, from, to| ConfigurationDifference {
+            path: path.to_owned(),
+            from,
+            to,
+            overridden: if path.ends_with("level") { vec![SideName::To] } else { Vec::new() },
+        };
         DiffView {
             deployment: "payment-service".parse().unwrap(),
             from: side("prod", "abc123d", "2025-01-22T12:00:00Z"),

@@ -1,5 +1,6 @@
 //! Looking at what runs, without changing it: whether it is healthy, whether it has drifted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -35,11 +36,13 @@ pub struct Inspected {
     pub drift: Option<Result<DriftFinding, String>>,
 }
 
-/// Looks at the components of a plan, several at a time. The rollout's mode is a dry run's.
+/// Looks at the components of a plan, several at a time. The rollout's mode is a dry run's. Of the components in
+/// `unplannable` no plan can be made, for the reason that is given.
 pub fn inspect(
     rollout: Rollout,
     checkouts: &Checkouts,
     looks: Looks,
+    unplannable: &BTreeMap<ComponentName, String>,
     cancellation: &Cancellation,
 ) -> Result<Vec<Inspected>, GitError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -52,10 +55,16 @@ pub fn inspect(
         for (at, plan) in plans.into_iter().enumerate() {
             let (shared, slots) = (Arc::clone(&shared), Arc::clone(&slots));
             let cancellation = cancellation.clone();
+            let unplannable = unplannable.get(&plan.component).cloned();
             tasks.spawn(async move {
                 // The semaphore is never closed.
                 let _slot = slots.acquire_owned().await;
-                (at, look(&shared, &plan, looks, &cancellation).await)
+                let here = Looks { drift: looks.drift && unplannable.is_none(), ..looks };
+                let mut inspected = look(&shared, &plan, here, &cancellation).await;
+                if looks.drift && component::knows_drift(plan.kind) {
+                    inspected.drift = unplannable.map(Err).or(inspected.drift);
+                }
+                (at, inspected)
             });
         }
         tasks.join_all().await

@@ -36,6 +36,7 @@ mod locks;
 mod matrix;
 mod moved_ledger;
 mod names;
+mod overrides;
 mod processes;
 mod promotion;
 mod protect;

@@ -140,6 +140,8 @@ impl Builder<'_> {
                 status: standing.status.map(RecordStatus::as_str),
                 requires_approval: standing.requires_approval,
                 frozen: standing.freeze.as_ref().map(frozen),
+                hold: standing.hold,
+                context: overridden(standing),
                 commits_behind: standing.commits_behind.filter(|behind| *behind > 0),
             }
         };
@@ -287,6 +289,7 @@ impl Builder<'_> {
             },
             requires_approval: edge.approval.is_some(),
             hold: edge.hold && edge.state == EdgeState::Ready,
+            partial: edge.partial,
             blockers: edge
                 .blockers
                 .iter()
@@ -327,6 +330,12 @@ impl Builder<'_> {
     }
 }
 
+/// The keys of `--context` that something on a target runs with. Their values are for the differences.
+fn overridden(standing: &TargetStanding) -> Option<String> {
+    let keys: Vec<_> = standing.overridden.iter().map(String::as_str).collect();
+    (!keys.is_empty()).then(|| text(&keys.join(", ")))
+}
+
 fn dependency(change: &DependencyChange) -> DependencyView {
     let versions = |versions: &[String]| (!versions.is_empty()).then(|| text(&versions.join(", ")));
     DependencyView {
@@ -350,7 +359,9 @@ fn configured(difference: &ConfigurationDifference) -> ConfigurationView {
     ConfigurationView {
         path: text(&difference.path),
         from: difference.from.as_ref().map(value),
+        from_overridden: difference.overridden.contains(&SideName::From),
         to: difference.to.as_ref().map(value),
+        to_overridden: difference.overridden.contains(&SideName::To),
         change: difference.change().as_words(),
     }
 }

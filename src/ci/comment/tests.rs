@@ -79,16 +79,19 @@ impl Story {
                         path: "context.cpu".to_owned(),
                         from: Some(json!(1024)),
                         to: Some(json!(2048)),
+                        overridden: vec![SideName::From],
                     },
                     ConfigurationDifference {
                         path: "context.log_level".to_owned(),
                         from: None,
                         to: Some(json!(summary)),
+                        overridden: Vec::new(),
                     },
                     ConfigurationDifference {
                         path: "context.memory".to_owned(),
                         from: Some(json!(512)),
                         to: Some(json!(512)),
+                        overridden: Vec::new(),
                     },
                 ],
                 files: None,
@@ -298,6 +301,9 @@ fn what_others_write_is_text() {
     story.rollout.components[0].error = Some(hostile.to_owned());
     story.approvals[0].by = hostile.to_owned();
     story.run.name = hostile.to_owned();
+    let rolled_back = &mut story.standing.targets[2];
+    rolled_back.hold = true;
+    rolled_back.overridden = [hostile.to_owned(), "cpu".to_owned()].into();
     story.standing.targets[1].freeze = Some(crate::deployment::promotion_status::Freeze {
         holder: "@ops".to_owned(),
         reason: Some(hostile.to_owned()),

@@ -59,6 +59,10 @@ pub struct TargetView {
     pub requires_approval: bool,
     /// By whom it is frozen, and why.
     pub frozen: Option<String>,
+    /// A rollback runs there: only a person moves it forwards.
+    pub hold: bool,
+    /// The keys of `--context` that something there runs with: `cpu, image.tag`.
+    pub context: Option<String>,
     pub commits_behind: Option<usize>,
 }
 
@@ -155,6 +159,8 @@ pub struct PromotionPreviewView {
     pub requires_approval: bool,
     /// A rollback runs on the target: only a person promotes onto it.
     pub hold: bool,
+    /// Part of what runs on the source would stay behind.
+    pub partial: bool,
     pub blockers: Vec<String>,
     /// `3 commits, 2 of 12 components, 3 configuration values, 1 dependency`; null where nothing changes.
     pub changes: Option<String>,
@@ -183,7 +189,10 @@ pub struct CommitView {
 pub struct ConfigurationView {
     pub path: String,
     pub from: Option<String>,
+    /// It is of `--context` that runs there.
+    pub from_overridden: bool,
     pub to: Option<String>,
+    pub to_overridden: bool,
     /// `added`, `increased`, …
     pub change: &'static str,
 }

@@ -5,13 +5,17 @@ use std::process::ExitCode;
 
 use indexmap::IndexMap;
 
-use crate::cli::context::{Context, known_target};
+use crate::cli::context::{Context, Project, known_target};
 use crate::cli::error::CommandError;
-use crate::deployment::definition::Values;
+use crate::deployment::definition::Target;
+use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::resolution::{Resolution, Resolved};
 use crate::deployment::stack_layer::KnownOutputs;
+use crate::deployment::state::TargetState;
 use crate::deployment::variables::ValueSource;
-use crate::deployment::{Component, DeploymentName, TargetName};
+use crate::deployment::{Component, ComponentName, DeploymentName, TargetName};
+use crate::git::Repository;
+use crate::ledger::Scope;
 use crate::render;
 use crate::render::document::describe::{DeploymentDescription, DescribedComponent};
 
@@ -41,12 +45,19 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let target = args.target.as_ref().and_then(|target| deployment.targets.get(target));
     let stacks = project.stacks(&repository)?;
     let root = repository.work_tree().map(|root| root.to_string_lossy().into_owned());
-    let resolve = |component, target| {
+    let running = match &args.target {
+        Some(target) => running_overrides(context, &repository, &project, &args.deployment, target)?,
+        None => BTreeMap::new(),
+    };
+    let overrides_of = |component: &Component| running.get(&component.name).cloned().unwrap_or_default();
+    let resolve = |component: &Component, target: &Target| {
+        let overrides: ContextOverrides = overrides_of(component).into_iter().collect();
         let resolution = Resolution {
             deployment: &deployment,
             component,
             target,
-            command_line: &Values::new(),
+            // A value that only its hash is kept of is shown as that.
+            command_line: &overrides.values(&[&target.context, &component.vars]),
             stacks: &stacks,
             outputs: KnownOutputs::AsWritten,
             images: &BTreeMap::new(),
@@ -59,8 +70,20 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let components = deployment
         .components
         .iter()
-        .map(|component| Ok(described(component, resolved(component)?, args.sources)))
-        .collect::<Result<_, CommandError>>()?;
+        .map(|component| {
+            let context_overrides = overrides_of(component);
+            let described = described(component, resolved(component)?, args.sources);
+            Ok(DescribedComponent { context_overrides, ..described })
+        })
+        .collect::<Result<Vec<_>, CommandError>>()?;
+    for component in components.iter().filter(|component| !component.context_overrides.is_empty()) {
+        let keys: Vec<_> = component.context_overrides.keys().map(String::as_str).collect();
+        context.streams().note(&format!(
+            "{} runs with --context {}; that is what is shown\n",
+            component.component,
+            keys.join(", ")
+        ));
+    }
     let description = DeploymentDescription {
         deployment: deployment.name.clone(),
         description: deployment.description.clone(),
@@ -75,6 +98,21 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(ExitCode::SUCCESS)
 }
 
+/// `--context` that components run with on a target, as far as that is known here.
+fn running_overrides(
+    context: &Context,
+    repository: &Repository,
+    project: &Project<'_>,
+    deployment: &DeploymentName,
+    target: &TargetName,
+) -> Result<BTreeMap<ComponentName, BTreeMap<String, String>>, CommandError> {
+    let ledger = context.ledger(repository, &project.config)?;
+    let scope = Scope::Targets(deployment.clone(), vec![target.clone()]);
+    let state = context.snapshot(&ledger, &scope)?.into_deployment(deployment);
+    context.say_warnings(&ledger);
+    Ok(state.targets.get(target).map(TargetState::overrides).unwrap_or_default())
+}
+
 fn described(component: &Component, resolved: Option<Resolved>, with_sources: bool) -> DescribedComponent {
     let sources = resolved.as_ref().filter(|_| with_sources).map(sources);
     let folder = resolved.as_ref().and_then(|resolved| resolved.stack.as_ref()).map(|stack| &stack.folder);
@@ -87,6 +125,7 @@ fn described(component: &Component, resolved: Option<Resolved>, with_sources: bo
         depends_on: component.depends_on.clone(),
         vars: resolved.map_or_else(|| component.vars.clone(), |resolved| resolved.variables.values),
         sources,
+        context_overrides: BTreeMap::new(),
     }
 }
 
@@ -95,7 +134,10 @@ fn sources(resolved: &Resolved) -> IndexMap<String, String> {
     let files = resolved.stack.as_ref().map(|stack| &stack.files);
     let words = |(name, source): (&String, &ValueSource)| {
         let file = files.filter(|_| *source == ValueSource::Stacks).and_then(|files| files.get(name));
-        let words = source.as_words();
+        let words = match source {
+            ValueSource::CommandLine => "--context of what runs",
+            source => source.as_words(),
+        };
         (name.clone(), file.map_or_else(|| words.to_owned(), |file| format!("{words}: {file}")))
     };
     resolved.variables.sources.iter().map(words).collect()

@@ -1,5 +1,7 @@
 //! `describe`: the resolved configuration of a deployment or of one target.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -48,4 +50,7 @@ pub struct DescribedComponent {
     /// Where each variable came from, by its path; only with `--sources`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sources: Option<IndexMap<String, String>>,
+    /// `--context` that it runs with on the target; sensitive values as hashes. `vars` has these values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub context_overrides: BTreeMap<String, String>,
 }

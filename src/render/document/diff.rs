@@ -81,6 +81,9 @@ pub struct ConfigurationChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Value>,
     pub change: Change,
+    /// The sides whose value is one of `--context` that runs there, and not of the files. A sensitive one is its hash.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overridden: Vec<SideName>,
 }
 
 /// One file that differs.
@@ -145,6 +148,7 @@ impl From<&ConfigurationDifference> for ConfigurationChange {
             from: difference.from.clone(),
             to: difference.to.clone(),
             change: difference.change(),
+            overridden: difference.overridden.clone(),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::ci::comment::{
     PromotionPreview, Rendered, RolloutOfRun, RunLink,
 };
 use crate::cli::context::{Context, Project};
-use crate::cli::deployment::diff::{Step, of_step};
+use crate::cli::deployment::diff::{RecordedOverrides, Step, of_step};
 use crate::cli::error::CommandError;
 use crate::cli::standing::standing;
 use crate::config::load_deployment;
@@ -19,7 +19,7 @@ use crate::deployment::diff::DiffView;
 use crate::deployment::promotion_status::{EdgeState, PromotionEdge, PromotionView};
 use crate::deployment::rollout_plan::Ancestry;
 use crate::deployment::rollout_report::{ComponentResult, RolloutReport};
-use crate::deployment::state::DeploymentState;
+use crate::deployment::state::{DeploymentState, TargetState};
 use crate::deployment::{CommitId, Deployment, DeploymentName, RecordStatus, TargetName};
 use crate::git::{ObjectStore, Repository};
 use crate::ledger::{Ledger, Scope};
@@ -74,7 +74,7 @@ impl Picture {
         let mut standing =
             standing(context, &repository, &project, &ledger, &deployment, &state, BTreeMap::new())?;
         let report = outcome.rollout.report.clone();
-        let (done, previews) = view.changes(report.as_ref(), &standing)?;
+        let (done, previews) = view.changes(report.as_ref(), &standing, &state)?;
         for (edge, changes) in standing.edges.iter().zip(&previews) {
             let target = standing.targets.iter_mut().find(|target| target.target == edge.to);
             if let (Some(target), Some(diff)) = (target, &changes.diff) {
@@ -158,8 +158,9 @@ impl View<'_, '_> {
         &self,
         report: Option<&RolloutReport>,
         standing: &PromotionView,
+        state: &DeploymentState,
     ) -> Result<(Changes, Vec<Changes>), CommandError> {
-        let done = report.map(done);
+        let done = report.map(|report| done(report, state));
         let mut left = MOST_PREVIEWS;
         let ahead: Vec<_> = standing
             .edges
@@ -168,7 +169,7 @@ impl View<'_, '_> {
                 let moves = matches!(edge.state, EdgeState::Ready | EdgeState::Blocked);
                 let looked_at = moves && left > 0;
                 left -= usize::from(looked_at);
-                looked_at.then(|| ahead(edge))
+                looked_at.then(|| ahead(edge, state))
             })
             .collect();
         let boms = Boms::of(self.ledger, &self.deployment.name, done.iter().chain(ahead.iter().flatten()));
@@ -183,24 +184,35 @@ impl View<'_, '_> {
 }
 
 /// What a promotion would change.
-fn ahead(edge: &PromotionEdge) -> Step<'_> {
+fn ahead<'e>(edge: &'e PromotionEdge, state: &DeploymentState) -> Step<'e> {
     let components = || edge.components.iter();
     Step {
         target: &edge.to,
         from: components().filter_map(|c| Some((c.component.clone(), c.target_commit.clone()?))).collect(),
         to: components().filter_map(|c| Some((c.component.clone(), c.commit.clone()?))).collect(),
+        // A promotion takes none of them along.
+        overrides: (overrides(state, &edge.to), RecordedOverrides::new()),
     }
 }
 
 /// What a run has changed, or would.
-fn done(report: &RolloutReport) -> Step<'_> {
+fn done<'r>(report: &'r RolloutReport, state: &DeploymentState) -> Step<'r> {
     let moved = |status| matches!(status, ComponentResult::Success | ComponentResult::Planned);
     let components = || report.components.iter().filter(|component| moved(component.status));
     Step {
         target: &report.target,
         from: components().filter_map(|c| Some((c.component.clone(), c.previous_commit.clone()?))).collect(),
         to: components().map(|c| (c.component.clone(), c.commit.clone())).collect(),
+        overrides: match (report.dry_run, overrides(state, &report.target)) {
+            (true, running) => (running, RecordedOverrides::new()),
+            (false, running) => (RecordedOverrides::new(), running),
+        },
     }
+}
+
+/// `--context` that runs on a target.
+fn overrides(state: &DeploymentState, target: &TargetName) -> RecordedOverrides {
+    state.targets.get(target).map(TargetState::overrides).unwrap_or_default()
 }
 
 /// The commits that stand for the change that the run is about: a pull request's, else what was rolled out.

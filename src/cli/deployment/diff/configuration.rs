@@ -12,8 +12,8 @@ use crate::config::{AtmosConfig, ConfigError, load_deployment};
 use crate::deployment::configuration_diff::{
     ComponentSides, ConfigurationSide, across_targets, of_components, of_deployment, of_target,
 };
-use crate::deployment::definition::Values;
 use crate::deployment::diff::ConfigurationDifference;
+use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::resolution::Resolution;
 use crate::deployment::stack_layer::{KnownOutputs, NoStacks};
 use crate::deployment::{CommitId, ComponentName, Deployment, DeploymentName, TargetName};
@@ -118,11 +118,15 @@ impl Configurations {
     ) -> Option<ConfigurationSide<'a>> {
         let commit = side.commits.get(component)?;
         let (deployment, stacks) = self.by_commit.get(commit)?;
+        let (declared, on) = (deployment.component(component)?, deployment.targets.get(target)?);
+        // A value that only its hash is kept of is shown as that.
+        let overrides: ContextOverrides = side.overrides.get(component).into_iter().flatten().collect();
+        let command_line = overrides.values(&[&on.context, &declared.vars]);
         let resolution = Resolution {
             deployment,
-            component: deployment.component(component)?,
-            target: deployment.targets.get(target)?,
-            command_line: &Values::new(),
+            component: declared,
+            target: on,
+            command_line: &command_line,
             stacks,
             outputs: KnownOutputs::AsWritten,
             images: &BTreeMap::new(),
@@ -134,6 +138,8 @@ impl Configurations {
             problems.borrow_mut().insert(format!("the stacks of {component} in commit {at}: {error}"));
             Resolution { stacks: &NoStacks, ..resolution }.resolve()
         });
-        Some(ConfigurationSide { deployment, target, vars: resolved.ok()?.variables.values })
+        let vars = resolved.ok()?.variables.values;
+        let overridden = overrides.iter().map(|(key, _)| key.to_owned()).collect();
+        Some(ConfigurationSide { deployment, target, vars, overridden })
     }
 }

@@ -4,6 +4,7 @@ mod configuration;
 mod side;
 mod step;
 
+pub(super) use side::RecordedOverrides;
 pub(super) use step::{Step, of_step};
 
 use std::process::ExitCode;
@@ -90,12 +91,17 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let freshness = (!targets.is_empty()).then(|| ledger.refresh(&scope));
     let snapshot = ledger.read(&scope)?;
     let state = snapshot.deployment(&args.deployment);
-    let mut drift = Drift::NotChecked;
+    let (mut drift, mut incomplete) = (Drift::NotChecked, false);
     for target in targets.iter().filter(|_| args.check_drift) {
         let looks = Looks { health: false, drift: true };
         let found = inspect(context, &repository, &project, &deployment, &snapshot, target, looks)?;
         note(context, &ledger, &args.deployment, &found);
         drift = drift.and(found.drift);
+        incomplete |= found.incomplete;
+    }
+    if incomplete && drift == Drift::None {
+        // What could be looked at has not drifted; that is not to say that nothing has.
+        drift = Drift::NotChecked;
     }
     let resolve = |text: &String| resolve_commit(context, &repository, &ledger, text);
     let shas = [args.from_sha.as_ref(), args.to_sha.as_ref()];

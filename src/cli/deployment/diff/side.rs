@@ -6,12 +6,15 @@ use jiff::Timestamp;
 
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::diff::DiffSide;
-use crate::deployment::state::DeploymentState;
+use crate::deployment::state::{DeploymentState, TargetState};
 use crate::deployment::{CommitId, ComponentName, TargetName};
 use crate::git::Repository;
 use crate::render::document::error::Hint;
 
 use super::configuration::Configurations;
+
+/// `--context` that components run with, as their records keep it.
+pub(in crate::cli::deployment) type RecordedOverrides = BTreeMap<ComponentName, BTreeMap<String, String>>;
 
 /// One side of a diff.
 pub(super) struct Side {
@@ -20,6 +23,8 @@ pub(super) struct Side {
     /// The commit that commits and files are compared at: of several, the newest.
     pub(super) commit: CommitId,
     pub(super) commits: BTreeMap<ComponentName, CommitId>,
+    /// Empty for a commit.
+    pub(super) overrides: RecordedOverrides,
     deployed_at: Option<Timestamp>,
     /// How many commits the components are at.
     distinct: usize,
@@ -53,6 +58,7 @@ impl Side {
             target: Some(target.clone()),
             commit,
             commits: running.iter().map(|(name, commit, _)| ((*name).clone(), (*commit).clone())).collect(),
+            overrides: state.targets.get(target).map(TargetState::overrides).unwrap_or_default(),
             deployed_at,
             distinct: distinct.len(),
         })
@@ -63,13 +69,14 @@ impl Side {
         repository: &Repository,
         target: Option<TargetName>,
         commits: BTreeMap<ComponentName, CommitId>,
+        overrides: RecordedOverrides,
     ) -> Result<Option<Self>, CommandError> {
         let mut distinct: Vec<CommitId> = commits.values().cloned().collect();
         distinct.sort();
         distinct.dedup();
         let commit = newest(repository, &distinct)?;
         let distinct = distinct.len();
-        Ok(commit.map(|commit| Self { target, commit, commits, deployed_at: None, distinct }))
+        Ok(commit.map(|commit| Self { target, commit, commits, overrides, deployed_at: None, distinct }))
     }
 
     /// The components that are declared in a commit.
@@ -82,7 +89,8 @@ impl Side {
             configurations.at(&commit).is_some_and(|deployment| deployment.component(name).is_some())
         };
         let commits = chosen.iter().filter(declared).map(|name| (name.clone(), commit.clone())).collect();
-        Self { target: None, commit, commits, deployed_at: None, distinct: 1 }
+        let overrides = RecordedOverrides::new();
+        Self { target: None, commit, commits, overrides, deployed_at: None, distinct: 1 }
     }
 
     /// What to know of a side whose components are at several commits.

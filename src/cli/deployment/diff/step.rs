@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::configuration::Configurations;
-use super::side::Side;
+use super::side::{RecordedOverrides, Side};
 use super::{divergence_of, summaries};
 use crate::cli::context::Project;
 use crate::cli::error::CommandError;
@@ -17,6 +17,8 @@ pub(in crate::cli::deployment) struct Step<'s> {
     pub(in crate::cli::deployment) target: &'s TargetName,
     pub(in crate::cli::deployment) from: BTreeMap<ComponentName, CommitId>,
     pub(in crate::cli::deployment) to: BTreeMap<ComponentName, CommitId>,
+    /// `--context` of either side.
+    pub(in crate::cli::deployment) overrides: (RecordedOverrides, RecordedOverrides),
 }
 
 /// What a step changes. `None` where there is nothing to compare with. Both sides are looked at as they are on the
@@ -28,15 +30,15 @@ pub(in crate::cli::deployment) fn of_step(
     deployment: &Deployment,
     step: Step<'_>,
 ) -> Result<Option<DiffView>, CommandError> {
-    let Step { target, from, to } = step;
+    let Step { target, from, to, overrides } = step;
     let commits: Vec<_> = from.values().chain(to.values()).cloned().collect();
     // Where history ends early, fewer commits are listed.
     if let Err(error) = ledger.complete_history(&commits) {
         tracing::warn!(%error, "history ends early");
     }
     let sides = (
-        Side::of_components(repository, Some(target.clone()), from)?,
-        Side::of_components(repository, None, to)?,
+        Side::of_components(repository, Some(target.clone()), from, overrides.0)?,
+        Side::of_components(repository, None, to, overrides.1)?,
     );
     let (Some(from), Some(to)) = sides else { return Ok(None) };
     let (configurations, _) = Configurations::load(repository, &project.config, &deployment.name, &commits)?;

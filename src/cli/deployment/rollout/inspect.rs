@@ -17,7 +17,7 @@ use crate::component::{Mode, knows_drift, preflight_health};
 use crate::deployment::diff::Drift;
 use crate::deployment::health::HealthStatus;
 use crate::deployment::observation::Observation;
-use crate::deployment::overrides::ContextOverrides;
+use crate::deployment::overrides::{ContextOverrides, is_hash};
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutRequest, RolloutSource};
 use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::rules::RulesOrigin;
@@ -25,6 +25,12 @@ use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment, Targ
 use crate::git::Repository;
 use crate::ledger::{Observed, Snapshot};
 use crate::rollout::{self, EventSink, Inspected, Looks};
+
+/// `--context` that components run with, as far as the values are known.
+type Overrides = BTreeMap<ComponentName, ContextOverrides>;
+
+/// Components of which no plan can be made, and why.
+type Unplannable = BTreeMap<ComponentName, String>;
 
 /// What was found out.
 #[derive(Debug, Default)]
@@ -116,7 +122,7 @@ impl Undertaking<'_, '_> {
             drifting.components.retain(|planned| knows_drift(planned.kind));
             self.check_tools(&drifting, &definitions)?;
         }
-        let overrides = self.running_overrides(target, snapshot, &mut plan)?;
+        let (overrides, unplannable) = Self::running_overrides(&plan, snapshot);
         let checkouts = self.check_out(&plan, &definitions)?;
         let stacks = self.stacks(&definitions)?;
         let images = self.images(&plan, &definitions, &stacks, snapshot)?;
@@ -127,7 +133,7 @@ impl Undertaking<'_, '_> {
         let decided = Decided { plan, policy, rules, alone: None };
         let mut rollout = self.rollout(&decided, gathered, Mode::Plan, "", None)?;
         rollout.overrides = overrides;
-        let inspected = rollout::inspect(rollout, &checkouts, looks, &self.cancellation)?;
+        let inspected = rollout::inspect(rollout, &checkouts, looks, &unplannable, &self.cancellation)?;
         if self.cancellation.is_cancelled() {
             return Err(CommandError::new(exit::INTERRUPTED, "cancelled", "the look was cancelled"));
         }
@@ -171,23 +177,25 @@ impl Undertaking<'_, '_> {
         }
     }
 
-    /// What runs with `--context` is looked at with the same. A component whose overrides are recorded as hashes cannot be
-    /// looked at for what a plan would say.
-    fn running_overrides(
-        &self,
-        target: &TargetName,
-        snapshot: &Snapshot,
-        plan: &mut RolloutPlan,
-    ) -> Result<BTreeMap<ComponentName, ContextOverrides>, CommandError> {
-        let state = snapshot.deployment(&self.prepared.checkout.name);
-        let mut overrides = BTreeMap::new();
+    /// What runs with `--context` is looked at with the same. Of a component with a value that only its hash is kept of,
+    /// no plan can be made: it is told why. Whether it is healthy can be asked all the same.
+    fn running_overrides(plan: &RolloutPlan, snapshot: &Snapshot) -> (Overrides, Unplannable) {
+        let state = snapshot.deployment(&plan.deployment);
+        let (mut overrides, mut unplannable) = (Overrides::new(), Unplannable::new());
         for planned in &plan.components {
-            let running = state.component(target, &planned.component);
+            let running = state.component(&plan.target, &planned.component);
             let Some(running) = running.and_then(|state| state.running.as_ref()) else { continue };
-            let recorded = &running.record.context_overrides;
-            overrides.insert(planned.component.clone(), recorded.iter().collect::<ContextOverrides>());
+            let recorded = running.record.context_overrides.iter();
+            let (hidden, known): (Vec<_>, Vec<_>) = recorded.partition(|(_, text)| is_hash(text));
+            overrides.insert(planned.component.clone(), known.into_iter().collect());
+            let keys: Vec<_> = hidden.into_iter().map(|(key, _)| key.as_str()).collect();
+            if !keys.is_empty() {
+                let keys = keys.join(", ");
+                let reason = format!("it runs with --context {keys}, of which only a hash is recorded");
+                unplannable.insert(planned.component.clone(), reason);
+            }
         }
-        Ok(overrides)
+        (overrides, unplannable)
     }
 
     fn findings(&self, target: &TargetName, inspected: Vec<Inspected>) -> Findings {
