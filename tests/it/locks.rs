@@ -134,7 +134,7 @@ fn the_lock_of_a_run_that_lives_is_taken_away_only_by_force() {
 }
 
 /// Writes a lock with plain git, as another machine would have.
-fn lock_of_elsewhere(checkout: &Checkout<'_>, remote: &Remote<'_>, scope: &str, expires_at: &str) {
+pub(crate) fn lock_of_elsewhere(checkout: &Checkout<'_>, remote: &Remote<'_>, scope: &str, expires_at: &str) {
     let message = format!(
         "atmos.tools/v1alpha1\nkind: Lock\n---\nholder: bob@example.com\nrun_id: github:9/1\n\
          acquired_at: 2025-01-01T00:00:00Z\nexpires_at: {expires_at}\nhost: elsewhere\nprocess: 1\nprocess_started: 1\n"

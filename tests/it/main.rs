@@ -29,6 +29,7 @@ mod documents;
 mod execution;
 mod faults;
 mod health;
+mod hints;
 mod images;
 mod interop;
 mod layers;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::commit::CommitId;
 use super::super::definition::{Component, PromotionRule};
 use super::super::names::{ComponentName, TargetName};
-use super::super::promotable::{Exceptions, LeftOut, promotable};
+use super::super::promotable::{Exceptions, LeftOut, LeftOutReason, promotable};
 use super::super::promotion::check_path;
 use super::super::rollout_report::RolloutKind;
 use super::super::state::ComponentState;
@@ -136,8 +136,8 @@ impl Decision<'_> {
         let found = promotable(self.selected(), state(from), state(target), exceptions);
         let is_named = |left_out: &&LeftOut| request.components.contains(&left_out.component);
         if let Some(left_out) = found.left_out.iter().find(is_named).filter(|_| !request.allow_partial) {
-            let LeftOut { component, reason } = left_out.clone();
-            return Err(Refusal::NotPromotable { from: from.clone(), component, reason });
+            let (left_out, together) = (Box::new(left_out.clone()), self.together(from));
+            return Err(Refusal::NotPromotable { from: from.clone(), left_out, together });
         }
         let partial = found.is_partial();
         let left_out = found.left_out;
@@ -172,6 +172,34 @@ impl Decision<'_> {
             }
         }
         Ok(Chosen { planned, left_out, partial, promotion_check_skipped })
+    }
+
+    /// The components that were asked for with all that they need and the target lacks, where that can be promoted.
+    fn together(&self, from: &TargetName) -> Vec<ComponentName> {
+        let Self { basis, request } = self;
+        let target = &request.target;
+        let state = |name| (name, basis.state.targets.get(name));
+        let exceptions = Exceptions { disabled: &basis.past.disabled, undeclared: &basis.past.undeclared };
+        let mut names = request.components.clone();
+        loop {
+            let chosen = basis.components.iter().filter(|component| names.contains(&component.name));
+            let found = promotable(chosen, state(from), state(target), exceptions);
+            let mut missing = Vec::new();
+            for left_out in found.left_out {
+                match left_out.reason {
+                    LeftOutReason::Needs { dependency, .. } => missing.push(dependency),
+                    _ => return Vec::new(),
+                }
+            }
+            if missing.is_empty() {
+                return names;
+            }
+            missing.retain(|dependency| !names.contains(dependency));
+            if missing.is_empty() {
+                return Vec::new();
+            }
+            names.extend(missing);
+        }
     }
 
     /// One component at a commit.

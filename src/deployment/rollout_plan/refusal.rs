@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::commit::CommitId;
 use super::super::lock::HeldLock;
 use super::super::names::{ComponentName, TargetName};
-use super::super::promotable::{LeftOut, LeftOutReason};
+use super::super::promotable::LeftOut;
 use super::super::promotion::PathRefusal;
 use super::super::rules::RulesConflict;
 
@@ -27,8 +27,9 @@ pub enum Refusal {
     Frozen { target: TargetName, lock: Box<HeldLock> },
     /// Nothing on the source target can be promoted; each component with the reason.
     NothingToPromote { from: TargetName, left_out: Vec<LeftOut> },
-    /// A component that was asked for cannot be promoted.
-    NotPromotable { from: TargetName, component: ComponentName, reason: LeftOutReason },
+    /// A component that was asked for cannot be promoted. `together`: the components that could be, where it could be
+    /// among them.
+    NotPromotable { from: TargetName, left_out: Box<LeftOut>, together: Vec<ComponentName> },
     /// Part of what runs on the source target would stay behind.
     Partial { from: TargetName, left_out: Vec<LeftOut> },
     /// The components sit at different commits.

@@ -62,6 +62,15 @@ impl TestEnvironment {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// A variable of every process.
+    pub(crate) fn variable(&self, name: &str) -> &str {
+        self.variables
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .unwrap_or_default()
+    }
+
     /// Stops the clock of every `atmos` to come.
     pub(crate) fn set_clock(&mut self, time: &str) {
         self.set("ATMOS_NOW", time);

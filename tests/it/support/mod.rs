@@ -4,6 +4,7 @@ mod checkout;
 mod ci_job;
 mod environment;
 mod git_daemon;
+mod hints;
 mod http_server;
 mod payment_service;
 mod platform;

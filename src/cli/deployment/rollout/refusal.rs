@@ -72,22 +72,27 @@ pub(super) fn refused(
         Refusal::NothingToPromote { from, left_out } => {
             let error = refused("nothing_to_promote", format!("There is nothing to promote from {from}"))
                 .details(reasons(left_out));
-            error.hint(deploy_first(checkout, from))
+            error.hint(deploy_first(checkout, from, typed))
         }
-        Refusal::NotPromotable { from, component, reason } => {
+        Refusal::NotPromotable { from, left_out, together } => {
+            let LeftOut { component, reason } = &**left_out;
             let error =
                 refused("not_promotable", format!("Cannot promote {component} from {from}: {reason}"));
             match reason {
-                LeftOutReason::Needs { dependency, .. } => {
-                    let both = with(&|line| {
-                        line.add("component", dependency.as_str());
+                LeftOutReason::Needs { .. } if !together.is_empty() => {
+                    let all = with(&|line| {
+                        line.without("component");
+                        for component in together {
+                            line.add("component", component.as_str());
+                        }
                     });
-                    error.hint(Hint::command(format!("To promote {dependency} as well"), both))
+                    let what = listed(together);
+                    error.hint(Hint::command(format!("To promote what it needs as well: {what}"), all))
                 }
-                LeftOutReason::Undeclared { .. } => error.hint(deploy_first(checkout, from)),
-                LeftOutReason::NotDeployed { .. } | LeftOutReason::Unsuccessful { .. } => {
-                    error.hint(status_of(name, from))
-                }
+                LeftOutReason::Undeclared { .. } => error.hint(deploy_first(checkout, from, typed)),
+                LeftOutReason::Needs { .. }
+                | LeftOutReason::NotDeployed { .. }
+                | LeftOutReason::Unsuccessful { .. } => error.hint(status_of(name, from)),
             }
         }
         Refusal::Partial { from, left_out } => {
@@ -143,13 +148,16 @@ pub(super) fn refused(
 }
 
 /// How something that can be promoted comes to a target.
-fn deploy_first(checkout: &Deployment, from: &TargetName) -> Hint {
+fn deploy_first(checkout: &Deployment, from: &TargetName, typed: &CommandLine) -> Hint {
     let rule = checkout.targets.get(from).and_then(|target| target.promotion.as_ref());
     if rule.is_some_and(PromotionRule::is_guarded) {
         let command = format!("atmos deployment promotion-status {}", checkout.name);
         return Hint::command("To see what can be promoted", command);
     }
-    let mut line = CommandLine::of_rollout(checkout.name.as_str());
+    let mut line = typed.clone();
+    for option in OF_A_PROMOTION.into_iter().chain(["promote-from", "skip-promotion-check"]) {
+        line.without(option);
+    }
     line.set("target", from.as_str());
     Hint::command("To deploy to it first", line.to_string())
 }
@@ -181,18 +189,22 @@ fn of_rules(conflict: &RulesConflict) -> CommandError {
     CommandError::new(exit::REFUSED, "rules", message).hint(Hint::note(hint))
 }
 
+/// What is said of a promotion and of no other rollout, or of one rollout alone.
+const OF_A_PROMOTION: [&str; 5] = ["context", "metadata", "reason", "require-uniform", "allow-partial"];
+
 /// A promotion off the path, in the words of the specification, for the components that were asked for.
 fn off_the_path(path: &PathRefusal, typed: &CommandLine) -> CommandError {
     let promote = |from: &str, to: &str| {
         let mut line = typed.clone();
-        for option in ["context", "metadata", "reason", "git-sha", "require-uniform", "allow-partial"] {
+        for option in OF_A_PROMOTION {
             line.without(option);
         }
         line.without("promote-from").set("target", to).set("promote-from", from);
         line.to_string()
     };
     let mut skip = typed.clone();
-    skip.without("promote-from").flag("skip-promotion-check");
+    skip.without("promote-from").without("require-uniform").without("allow-partial");
+    skip.flag("skip-promotion-check");
     Error::promotion_path(path, &promote, skip.to_string(), exit::REFUSED).into()
 }
 
@@ -215,10 +227,11 @@ pub(super) fn not_acquired(
         LockScope::Component(component) => component.to_string(),
         LockScope::Target => target.to_string(),
     };
-    let component = match &first.scope {
-        LockScope::Component(component) => format!(" --component {component}"),
-        LockScope::Target => String::new(),
-    };
+    let components = held.iter().filter_map(|held| match &held.scope {
+        LockScope::Component(component) => Some(format!(" --component {component}")),
+        LockScope::Target => None,
+    });
+    let components = components.collect::<String>();
     let names: Vec<_> = held.iter().map(|held| name(&held.scope)).collect();
     CommandError::new(
         exit::LOCKED,
@@ -238,6 +251,6 @@ pub(super) fn not_acquired(
     .hint(Hint::note("Wait for it with --lock-timeout 10m"))
     .hint(Hint::command(
         "If nothing runs there any more",
-        format!("atmos deployment unlock {deployment} --target {target}{component} --force"),
+        format!("atmos deployment unlock {deployment} --target {target}{components} --force"),
     ))
 }
