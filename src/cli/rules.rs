@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{AtmosConfig, ConfigError, load_deployment};
 use crate::deployment::rules::{RulesConflict, RulesOrigin, stricter, stricter_everywhere};
-use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
+use crate::deployment::{CommitId, Deployment, DeploymentName, PromotionRule, TargetName};
 use crate::git::Repository;
 use crate::ledger::{Ledger, RulesCommit};
 use crate::render::document::error::Hint;
@@ -59,7 +59,7 @@ impl TrustedRules {
             return Err(unreachable(ledger));
         }
         if let Some(default) = &commit
-            && let Some(branch) = reader.config_at(default)?.deployments.rules_from
+            && let Some(branch) = reader.config_at(default, "")?.deployments.rules_from
         {
             let tip = ledger.fetch_branch_tip(&branch)?;
             commit = Some(tip.ok_or_else(|| {
@@ -86,22 +86,17 @@ impl TrustedRules {
             }
             None => RulesOrigin::Commit(repository.head()?),
         };
-        match reader.committed(checkout)? {
-            Committed::Same => {}
-            Committed::Differs(_) | Committed::Unusable
-                if context.in_ci() && certainty == Certainty::Binding =>
-            {
+        let committed = reader.committed(checkout);
+        if committed.differs {
+            if context.in_ci() && certainty == Certainty::Binding {
                 let message = "the promotion rules of the checkout differ from those of its commit";
                 let hint =
                     Hint::command("A pipeline obeys what is committed; to see the changes", "git status");
                 return Err(CommandError::new(exit::USAGE, "dirty", message).hint(hint));
             }
-            Committed::Differs(committed) => {
-                sides.push(Some(*committed));
-                origin = RulesOrigin::Uncommitted;
-            }
-            Committed::Unusable => origin = RulesOrigin::Uncommitted,
+            origin = RulesOrigin::Uncommitted;
         }
+        sides.extend(committed.declared.map(Some));
         Ok(Self { sides, origin, alone })
     }
 
@@ -126,7 +121,7 @@ impl TrustedRules {
 
 /// The rules of the checkout alone would be what an attacker loosens.
 fn unreachable(ledger: &Ledger<'_>) -> CommandError {
-    let remote = ledger.remote().unwrap_or("the remote");
+    let remote = ledger.code_remote().unwrap_or("the remote");
     let message = format!("The promotion rules of {remote}'s default branch cannot be read");
     CommandError::new(exit::FAILED, "rules_unreachable", message)
         .hint(Hint::note(format!("A rollout obeys them: try again when {remote} can be reached")))
@@ -141,18 +136,20 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn config_at(&self, commit: &CommitId) -> Result<AtmosConfig, CommandError> {
+    fn config_at(&self, commit: &CommitId, start: &str) -> Result<AtmosConfig, CommandError> {
         let source = CommitSource::new(self.repository, commit.clone())?;
-        let start = self.context.start(self.repository);
-        crate::config::atmos::load(&source, &start).map_err(|error| of_commit(error.into(), commit))
+        crate::config::atmos::load(&source, start).map_err(|error| of_commit(error.into(), commit))
     }
 
-    /// The deployment as a commit declares it: where the commit's own configuration keeps deployments, else where this
-    /// command looks for them. Flags and variables alone cannot lead away from what the commit declares.
+    /// The deployment as a commit declares it: where the commit's own configuration keeps deployments, at the root
+    /// before where this command was started, else where this command looks for them. Folders, flags and variables
+    /// alone cannot lead away from what the commit declares.
     fn declared_at(&self, commit: &CommitId) -> Result<Option<Deployment>, CommandError> {
         let source = CommitSource::new(self.repository, commit.clone())?;
-        let own = self.config_at(commit)?;
-        for config in [&own, &self.project.config] {
+        let own = self.config_at(commit, "")?;
+        let start = self.context.start(self.repository);
+        let nearest = if start.is_empty() { None } else { Some(self.config_at(commit, &start)?) };
+        for config in [Some(&own), nearest.as_ref(), Some(&self.project.config)].into_iter().flatten() {
             match load_deployment(&source, config, self.name) {
                 Ok(loaded) => return Ok(Some(loaded.deployment)),
                 Err(ConfigError::NotFound { .. }) => {}
@@ -162,35 +159,34 @@ impl Reader<'_> {
         Ok(None)
     }
 
-    /// How the rules of the working tree stand to those of the commit that is checked out.
-    fn committed(&self, checkout: &Deployment) -> Result<Committed, CommandError> {
+    /// What the checked-out commit says, where the working tree may say something else.
+    fn committed(&self, checkout: &Deployment) -> Committed {
         if self.repository.work_tree().is_none() {
-            return Ok(Committed::Same);
+            return Committed { differs: false, declared: None };
         }
-        let Ok(head) = self.repository.head() else { return Ok(Committed::Unusable) };
-        let source = CommitSource::new(self.repository, head)?;
-        let Ok(committed) = load_deployment(&source, &self.project.config, self.name) else {
-            return Ok(Committed::Unusable);
+        let same_place = self.repository.head().ok().and_then(|head| {
+            let source = CommitSource::new(self.repository, head.clone()).ok()?;
+            let here = load_deployment(&source, &self.project.config, self.name).ok()?;
+            Some((head, rules(&here.deployment) == rules(checkout)))
+        });
+        let Some((head, is_same)) = same_place else {
+            return Committed { differs: true, declared: None };
         };
-        let rules = |deployment: &Deployment| {
-            let targets = deployment.targets.iter();
-            targets.map(|(name, target)| (name.clone(), target.promotion.clone())).collect::<BTreeMap<_, _>>()
-        };
-        if rules(&committed.deployment) == rules(checkout) {
-            return Ok(Committed::Same);
-        }
-        Ok(Committed::Differs(Box::new(committed.deployment)))
+        let declared = self.declared_at(&head).ok().flatten();
+        Committed { differs: !is_same, declared }
     }
 }
 
 /// The rules of the commit that is checked out.
-enum Committed {
-    /// Those of the working tree.
-    Same,
-    /// Others: the deployment as the commit declares it.
-    Differs(Box<Deployment>),
-    /// The commit has no usable declaration of the deployment.
-    Unusable,
+struct Committed {
+    /// Whether the working tree has others, or the commit no usable declaration of the deployment.
+    differs: bool,
+    /// The deployment as the commit declares it.
+    declared: Option<Deployment>,
+}
+
+fn rules(deployment: &Deployment) -> BTreeMap<&TargetName, Option<&PromotionRule>> {
+    deployment.targets.iter().map(|(name, target)| (name, target.promotion.as_ref())).collect()
 }
 
 fn of_commit(error: CommandError, commit: &CommitId) -> CommandError {

@@ -136,7 +136,8 @@ impl Ledger<'_> {
     }
 
     /// The remote of the code; that of the ledger where no other is named.
-    fn code_remote(&self) -> Option<&str> {
+    #[must_use]
+    pub fn code_remote(&self) -> Option<&str> {
         self.options.code_remote.as_deref().or(self.remote())
     }
 

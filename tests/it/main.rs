@@ -42,6 +42,7 @@ mod processes;
 mod promotion;
 mod protect;
 mod reruns;
+mod rules;
 mod shallow;
 mod signing;
 mod spec_commands;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::commit::CommitId;
 use super::super::lock::HeldLock;
 use super::super::names::{ComponentName, TargetName};
-use super::super::promotable::LeftOut;
+use super::super::promotable::{LeftOut, LeftOutReason};
 use super::super::promotion::PathRefusal;
 use super::super::rules::RulesConflict;
 
@@ -55,14 +55,14 @@ impl Refusal {
     /// The dependencies for whose sake components were left out.
     #[must_use]
     pub fn missing_dependencies(&self) -> BTreeSet<ComponentName> {
-        let dependency = |reason: &LeftOutReason| match reason {
+        let dependency = |left_out: &LeftOut| match &left_out.reason {
             LeftOutReason::Needs { dependency, .. } => Some(dependency.clone()),
             _ => None,
         };
         match self {
-            Self::NotPromotable { reason, .. } => dependency(reason).into_iter().collect(),
+            Self::NotPromotable { left_out, .. } => dependency(left_out).into_iter().collect(),
             Self::NothingToPromote { left_out, .. } | Self::Partial { left_out, .. } => {
-                left_out.iter().filter_map(|left_out| dependency(&left_out.reason)).collect()
+                left_out.iter().filter_map(dependency).collect()
             }
             _ => BTreeSet::new(),
         }

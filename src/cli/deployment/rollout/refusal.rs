@@ -12,6 +12,7 @@ use crate::render::Clock;
 use crate::render::document::error::{Error, Hint};
 
 /// The error for a refusal of the rollout that was asked for like this.
+#[expect(clippy::too_many_lines, reason = "one arm for each refusal, each of them plain")]
 pub(super) fn refused(
     refusal: &Refusal,
     checkout: &Deployment,
@@ -221,7 +222,7 @@ pub(super) fn not_acquired(
         AcquireError::Held(held) => held,
     };
     let Some(first) = held.first() else {
-        return CommandError::new(exit::LOCKED, "locked", "somebody holds a lock");
+        return CommandError::new(exit::LOCKED, "locked", "another run holds a lock");
     };
     let name = |scope: &LockScope| match scope {
         LockScope::Component(component) => component.to_string(),
