@@ -30,6 +30,7 @@ mod execution;
 mod faults;
 mod health;
 mod hints;
+mod holds;
 mod images;
 mod interop;
 mod layers;
