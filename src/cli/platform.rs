@@ -9,7 +9,7 @@ use crate::cli::runtime;
 use crate::config::atmos::CiConfig;
 use crate::deployment::{Deployment, TargetName};
 use crate::provider::{
-    PlatformApproval, Provider, ProviderError, ProviderSettings, RetryPolicy, Token, connect,
+    PlatformApprovals, Provider, ProviderError, ProviderSettings, RetryPolicy, Token, connect,
 };
 use crate::render::document::error::Hint;
 
@@ -31,8 +31,8 @@ impl Platform {
         Ok(Self { runtime: runtime::on_this_thread()?, provider })
     }
 
-    /// Who let this run go on to an environment.
-    pub fn approvals(&self, environment: &str) -> Result<Vec<PlatformApproval>, ProviderError> {
+    /// Who let this job go on to an environment.
+    pub fn approvals(&self, environment: &str) -> Result<PlatformApprovals, ProviderError> {
         self.runtime.block_on(self.provider.approvals(environment))
     }
 

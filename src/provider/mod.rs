@@ -31,7 +31,7 @@ pub use error::ProviderError;
 pub use protection::{Protection, ProtectionRule, RuleState};
 pub use record::{DeploymentPhase, DeploymentUpdate, NewDeployment, PlatformDeployment};
 pub use retry::RetryPolicy;
-pub use run::{Dispatch, PlatformApproval};
+pub use run::{Dispatch, PlatformApproval, PlatformApprovals};
 pub use settings::{ProviderSettings, TokenKind};
 pub use status::{CommitStatus, CommitStatusState};
 pub use token::{Token, TokenError};
@@ -77,6 +77,7 @@ pub enum Capability {
     Protection,
     Dispatch,
     Approvals,
+    Waiting,
 }
 
 impl fmt::Display for Capability {
@@ -88,6 +89,7 @@ impl fmt::Display for Capability {
             Self::Protection => "protect the ledger",
             Self::Dispatch => "start the pipeline",
             Self::Approvals => "tell who approved this run",
+            Self::Waiting => "tell what this job waited for",
         })
     }
 }
@@ -161,8 +163,9 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::Dispatch))
     }
 
-    /// Who approved that this run deploys to an environment of the platform. Empty where nobody did or had to.
-    async fn approvals(&self, environment: &str) -> Result<Vec<PlatformApproval>, ProviderError> {
+    /// Who approved that this job deploys to an environment of the platform. Empty where there was no approval, needed
+    /// or not.
+    async fn approvals(&self, environment: &str) -> Result<PlatformApprovals, ProviderError> {
         let _ = environment;
         Err(self.unsupported(Capability::Approvals))
     }

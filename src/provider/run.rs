@@ -15,7 +15,24 @@ pub struct Dispatch {
     pub inputs: BTreeMap<String, String>,
 }
 
-/// Somebody let this run deploy to an environment.
+/// Who let this job deploy to an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PlatformApprovals {
+    /// Empty where there are none that count for this job.
+    pub approvals: Vec<PlatformApproval>,
+    /// The run has approvals for the environment, and this job did not wait for them.
+    pub of_other_jobs: bool,
+    /// Why it could not be checked whether this job waited for them, where it could not.
+    pub unchecked: Option<String>,
+}
+
+impl From<Vec<PlatformApproval>> for PlatformApprovals {
+    fn from(approvals: Vec<PlatformApproval>) -> Self {
+        Self { approvals, ..Self::default() }
+    }
+}
+
+/// That a person let this run deploy to an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlatformApproval {
     /// The login.

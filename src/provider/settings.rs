@@ -20,6 +20,11 @@ pub struct GitHubSettings {
     pub(super) owner: String,
     pub(super) repository: String,
     pub(super) run_id: Option<u64>,
+    pub(super) run_attempt: Option<u64>,
+    /// The runner that has the job: among those of a run that are under way, its name tells which one this is.
+    pub(super) runner_name: Option<String>,
+    /// The commit that the run is about.
+    pub(super) commit: Option<CommitId>,
     pub(super) token: Token,
 }
 
@@ -127,6 +132,9 @@ fn github<'v>(
         owner: owner.to_owned(),
         repository: repository.to_owned(),
         run_id: variable("GITHUB_RUN_ID").and_then(|id| id.parse().ok()),
+        run_attempt: variable("GITHUB_RUN_ATTEMPT").and_then(|attempt| attempt.parse().ok()),
+        runner_name: variable("RUNNER_NAME").map(str::to_owned),
+        commit: variable("GITHUB_SHA").and_then(|commit| commit.parse().ok()),
         token,
     })
 }

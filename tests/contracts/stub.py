@@ -10,7 +10,8 @@ an app or a job. The address is printed to stdout.
 "POST", "path": "/statuses/", "headers": {}, "message": ""}` lets the next matching requests fail after they were carried
 out, with `"before": true` instead of it. `POST /__comments {"number": 5000}` writes so many comments, `DELETE
 /__comments` removes all of them. `POST /__merges {"number": 7, "branch": "main", "commit": "…"}` merges a request. `POST /__approvals {"environment": "prod", "by": "alice"}` approves the runs of an
-environment.
+environment. `POST /__jobs {"run": 99, "attempt": 1, "runner": "r1", "commit": "…", "environment": "prod"}` starts a job of a
+run on a runner, without a deployment where there is no environment; `DELETE /__jobs` forgets all of them.
 """
 
 import argparse
@@ -50,7 +51,7 @@ class State:
         self.comments, self.statuses, self.deployments = [], [], []
         self.deployment_statuses, self.rulesets, self.dispatches = [], [], []
         self.notes, self.gitlab_statuses, self.gitlab_deployments = [], [], []
-        self.environments, self.protected_tags, self.pipelines = [], [], []
+        self.environments, self.protected_tags, self.pipelines, self.jobs = [], [], [], []
         # The environments of GitHub that every run is approved for.
         self.approved = ["production"]
         self.requests, self.approvals, self.merges = [], [], []
@@ -230,9 +231,14 @@ def list_deployments(state, request, repository):
 
 
 def create_deployment(state, request, repository):
-    number, body = state.id(), request.json
+    made = deployment(state, request, repository, request.json)
+    return 201, made
+
+
+def deployment(state, request, repository, body):
+    number = state.id()
     api = f"{WEB}/api/v3/repos/{repository}"
-    deployment = {
+    made = {
         "id": number,
         "node_id": f"DE_{number}",
         "url": f"{api}/deployments/{number}",
@@ -248,13 +254,22 @@ def create_deployment(state, request, repository):
         "statuses_url": f"{api}/deployments/{number}/statuses",
         "repository_url": api,
     }
-    state.deployments.append(deployment)
-    return 201, deployment
+    state.deployments.append(made)
+    return made
 
 
 def create_deployment_status(state, request, repository, number):
-    deployment = find(state.deployments, id=int(number))
-    body, own = request.json, state.id()
+    return 201, deployment_status(state, request, repository, find(state.deployments, id=int(number)), request.json)
+
+
+def list_deployment_statuses(state, request, repository, number):
+    address = find(state.deployments, id=int(number))["url"]
+    chosen = [status for status in reversed(state.deployment_statuses) if status["deployment_url"] == address]
+    return 200, page(chosen, request.query)
+
+
+def deployment_status(state, request, repository, deployment, body):
+    own = state.id()
     status = {
         "id": own,
         "node_id": f"DES_{own}",
@@ -271,7 +286,31 @@ def create_deployment_status(state, request, repository, number):
         "repository_url": deployment["repository_url"],
     }
     state.deployment_statuses.append(status)
-    return 201, status
+    return status
+
+
+def start_job(state, request, repository, told):
+    """A job that a runner has, and, where it has an environment, the deployment that the platform makes of it."""
+    number, run, attempt = state.id(), told["run"], told.get("attempt", 1)
+    api = f"{WEB}/api/v3/repos/{repository}"
+    log = f"{WEB}/{repository}/actions/runs/{run}/job/{number}"
+    state.jobs.append({
+        "id": number, "node_id": f"CR_{number}", "run_id": run, "run_attempt": attempt, "url": f"{api}/actions/jobs/{number}",
+        "run_url": f"{api}/actions/runs/{run}", "html_url": log, "head_sha": told["commit"], "head_branch": "main",
+        "workflow_name": "Deploy", "name": "deploy", "status": told.get("status", "in_progress"), "conclusion": None,
+        "created_at": TIME, "started_at": TIME, "completed_at": None, "steps": [], "labels": ["ubuntu-latest"],
+        "check_run_url": f"{api}/check-runs/{number}", "runner_id": number, "runner_name": told["runner"],
+        "runner_group_id": 1, "runner_group_name": "GitHub Actions",
+    })
+    if told.get("environment"):
+        of_job = deployment(state, request, repository, {"ref": told["commit"], "environment": told["environment"]})
+        for at in ("queued", "in_progress"):
+            deployment_status(state, request, repository, of_job, {"state": at, "log_url": log})
+
+
+def list_jobs(state, request, repository, run, attempt):
+    chosen = [job for job in state.jobs if (job["run_id"], job["run_attempt"]) == (int(run), int(attempt))]
+    return 200, {"total_count": len(chosen), "jobs": page(chosen, request.query)}
 
 
 def ruleset(number, repository, body):
@@ -481,12 +520,14 @@ ROUTES = [
         ("GET", REPOSITORY + "/deployments", list_deployments),
         ("POST", REPOSITORY + "/deployments", create_deployment),
         ("POST", REPOSITORY + r"/deployments/(\d+)/statuses", create_deployment_status),
+        ("GET", REPOSITORY + r"/deployments/(\d+)/statuses", list_deployment_statuses),
         ("GET", REPOSITORY + "/rulesets", list_rulesets),
         ("POST", REPOSITORY + "/rulesets", create_ruleset),
         ("GET", REPOSITORY + r"/rulesets/(\d+)", read_ruleset),
         ("PUT", REPOSITORY + r"/rulesets/(\d+)", replace_ruleset),
         ("POST", REPOSITORY + r"/actions/workflows/([^/]+)/dispatches", dispatch_workflow),
         ("GET", REPOSITORY + r"/actions/runs/(\d+)/approvals", list_approvals),
+        ("GET", REPOSITORY + r"/actions/runs/(\d+)/attempts/(\d+)/jobs", list_jobs),
         ("GET", "/api/v4/user", gitlab_user),
         ("GET", PROJECT + r"/repository/commits/([0-9a-f]+)/merge_requests", list_merge_requests_of_commit),
         ("GET", PROJECT + r"/merge_requests/(\d+)/notes", list_notes),
@@ -550,6 +591,13 @@ class Handler(BaseHTTPRequestHandler):
                 state.approvals.append(self.json)
             # GitLab has them with the deployment of the job, which is made anew.
             state.gitlab_deployments[:] = [d for d in state.gitlab_deployments if "deployable" not in d]
+            return 204, None
+        if path == "/__jobs" and self.command == "DELETE":
+            state.jobs.clear()
+            state.deployments.clear()
+            return 204, None
+        if path == "/__jobs":
+            start_job(state, self, "acme/shop", self.json)
             return 204, None
         if path == "/__merges":
             state.merges.append(self.json)

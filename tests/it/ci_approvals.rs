@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Checkout, CiJob, Platform, Remote, TestEnvironment};
+use crate::support::{Checkout, CiJob, Platform, RUNNER, Remote, TestEnvironment};
 
 /// Makes prod ask the platform, and brings the commit to staging.
 fn ready_for_prod(checkout: &Checkout<'_>) {
@@ -42,8 +42,10 @@ fn whoever_approved_the_run_approved_exactly_what_was_planned() {
     assert!(refused.stderr.contains(&digest), "{}", refused.report());
 
     platform.approve("prod", "alice");
+    platform.job(RUNNER, Some("prod"), &checkout.head());
     let approved = job().input("digest", &digest);
-    approved.run().succeeded().says("Approval received from alice");
+    let run = approved.run().succeeded().says("Approval received from alice");
+    assert!(!run.stderr.contains("could not be checked"), "{}", run.report());
     let notes = "refs/notes/atmos/payment-service/approvals";
     let note = remote.git(&["notes", "--ref", notes, "show", &checkout.head()]);
     let note: serde_json::Value = serde_json::from_str(&note).unwrap();
@@ -57,6 +59,49 @@ fn whoever_approved_the_run_approved_exactly_what_was_planned() {
 }
 
 #[test]
+fn an_approval_is_of_the_job_that_waited_for_it_and_of_no_other_job_of_the_run() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    ready_for_prod(&checkout);
+    platform.approve("prod", "alice");
+    platform.job(RUNNER, None, &checkout.head());
+    platform.job("GitHub Actions 2", Some("prod"), &checkout.head());
+    let job = || promotion(&checkout).unreported().with("GITHUB_API_URL", platform.github());
+    let before = remote.snapshot();
+    let refused = job().run().refused(3, "this job has no `environment: prod`");
+    assert!(refused.stderr.contains("what was approved are other jobs of this run"), "{}", refused.report());
+    // What an earlier attempt waited for is not this attempt's.
+    platform.forget_jobs();
+    platform.job(RUNNER, Some("prod"), &checkout.head());
+    let again = json!({ "run": 99, "attempt": 2, "runner": RUNNER, "commit": checkout.head() });
+    platform.control("POST", "/__jobs", &again);
+    job().with("GITHUB_RUN_ATTEMPT", "2").run().refused(3, "this job has no `environment: prod`");
+    assert_eq!(remote.snapshot(), before);
+    let run = job().run().succeeded().says("Approval received from alice");
+    assert!(!run.stderr.contains("could not be checked"), "{}", run.report());
+}
+
+#[test]
+fn where_the_job_cannot_be_told_the_approvals_of_the_run_count_with_a_warning() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    ready_for_prod(&checkout);
+    platform.approve("prod", "alice");
+    platform.job(RUNNER, Some("prod"), &checkout.head());
+    platform.refuse(403, 1, "/deployments", &json!({ "message": "Resource not accessible by integration" }));
+    let job = promotion(&checkout).unreported().with("GITHUB_API_URL", platform.github());
+    let warning =
+        "Warning: it could not be checked whether this job waited for the approval of the environment prod";
+    job.run()
+        .succeeded()
+        .says("Approval received from alice")
+        .says(warning)
+        .says("The job needs `actions: read` and `deployments: read`");
+}
+
+#[test]
 fn another_environment_may_stand_for_the_target() {
     let Some(platform) = Platform::start() else { return };
     let environment = TestEnvironment::new();
@@ -67,6 +112,7 @@ fn another_environment_may_stand_for_the_target() {
     let job = || promotion(&checkout).with("GITHUB_API_URL", platform.github());
     job().run().refused(3, "nobody has approved this run for the environment payment-service/prod");
     platform.approve("payment-service/prod", "alice");
+    platform.job(RUNNER, Some("payment-service/prod"), &checkout.head());
     job()
         .run()
         .succeeded()
@@ -119,6 +165,7 @@ fn the_specification_s_gated_job_needs_no_digest_and_what_it_approved_counts_as_
     let (checkout, remote) = environment.with_remote();
     ready_for_prod(&checkout);
     platform.approve("prod", "alice");
+    platform.job(RUNNER, Some("prod"), &checkout.head());
     // `ci-cd.md`: the job of the environment just runs the rollout.
     let job = promotion(&checkout).with("GITHUB_API_URL", platform.github());
     job.run().succeeded().says("the approval is of this run, not of a plan");
@@ -139,14 +186,16 @@ fn where_a_digest_is_required_the_gated_job_has_to_name_one() {
     );
     ready_for_prod(&checkout);
     platform.approve("prod", "alice");
+    platform.job(RUNNER, Some("prod"), &checkout.head());
     let job = || promotion(&checkout).with("GITHUB_API_URL", platform.github()).unreported();
     let plan = job().input("plan", "true");
     plan.run().succeeded();
     let digest = plan.output("digest");
     let before = remote.snapshot();
     job().run().refused(3, "of a plan that was seen (promotion.require_digest)");
-    // What a job without outputs passes on is no digest either.
-    job().input("digest", "").run().refused(3, "of a plan that was seen (promotion.require_digest)");
+    job().input("digest", "none").run().refused(3, "of a plan that was seen (promotion.require_digest)");
+    // What a job without outputs passes on is none either.
+    job().input("digest", "").run().refused(2, "the output of the plan job is probably missing");
     assert_eq!(remote.snapshot(), before);
     job().input("digest", &digest).run().succeeded();
 }
@@ -158,6 +207,7 @@ fn an_approval_of_a_run_allows_each_component_once() {
     let (checkout, remote) = environment.with_remote();
     ready_for_prod(&checkout);
     platform.approve("prod", "alice");
+    platform.job(RUNNER, Some("prod"), &checkout.head());
     let job = || promotion(&checkout).with("GITHUB_API_URL", platform.github()).unreported();
     // The jobs of a matrix use it together.
     for component in ["database", "worker"] {

@@ -11,7 +11,7 @@
 //! | deployments | `GET POST /repos/…/deployments`, `POST …/deployments/{id}/statuses` | `GET POST …/deployments`, `PUT …/deployments/{id}`, `GET POST …/environments` | `a_rollout_is_recorded_once` |
 //! | protection | `GET POST /repos/…/rulesets`, `GET PUT …/rulesets/{id}` | `GET POST …/protected_tags` | `the_ledger_is_protected` |
 //! | dispatch | `POST …/actions/workflows/{file}/dispatches` | `POST …/pipeline`, `POST …/trigger/pipeline` | `a_pipeline_is_started` |
-//! | approvals | `GET …/actions/runs/{id}/approvals` | `GET …/deployments`, `GET …/deployments/{id}` | `the_approver_of_a_run_is_read` |
+//! | approvals | `GET …/actions/runs/{id}/approvals`, `GET …/actions/runs/{id}/attempts/{n}/jobs`, `GET /repos/…/deployments`, `GET …/deployments/{id}/statuses` | `GET …/deployments`, `GET …/deployments/{id}` | `the_approver_of_a_run_is_read` |
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,9 +20,9 @@ use std::time::Duration;
 use atmos_deployments::deployment::{CommitId, DeploymentName, TargetName};
 use atmos_deployments::provider::{
     CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment, Platform,
-    Posted, Provider, ProviderSettings, RetryPolicy, RuleState, StickyComment, connect,
+    PlatformApprovals, Posted, Provider, ProviderSettings, RetryPolicy, RuleState, StickyComment, connect,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::control;
 
@@ -62,6 +62,8 @@ impl Platforms {
             ("GITHUB_REPOSITORY", "acme/shop"),
             ("GITHUB_TOKEN", token),
             ("GITHUB_RUN_ID", "99"),
+            ("GITHUB_RUN_ATTEMPT", "1"),
+            ("RUNNER_NAME", "GitHub Actions 1"),
         ])
     }
 
@@ -255,9 +257,22 @@ async fn a_pipeline_is_started() {
 #[tokio::test]
 async fn the_approver_of_a_run_is_read() {
     let Some(platforms) = Platforms::there() else { return };
+    let job = |runner: &str, environment: Option<&str>| {
+        let job = json!({ "run": 99, "runner": runner, "commit": commit("b"), "environment": environment });
+        platforms.control("POST", "/__jobs", &job.to_string());
+    };
+    platforms.control("DELETE", "/__jobs", "");
+    job("GitHub Actions 1", None);
+    job("GitHub Actions 2", Some("production"));
+    let refused = platforms.github("ghs_app").approvals("production").await.unwrap();
+    assert!(refused.approvals.is_empty() && refused.of_other_jobs, "{refused:?}");
+    platforms.control("DELETE", "/__jobs", "");
+    job("GitHub Actions 1", Some("production"));
+    job("GitHub Actions 2", Some("production"));
     for provider in platforms.both() {
-        let approvals = provider.approvals("production").await.unwrap();
+        let PlatformApprovals { approvals, unchecked, .. } = provider.approvals("production").await.unwrap();
         assert_eq!((approvals.len(), approvals[0].approved_by.as_str()), (1, "alice"));
+        assert_eq!(unchecked, None);
         assert_eq!(approvals[0].comment.as_deref(), Some("Ship it!"));
         assert_eq!(approvals[0].approved_at.is_some(), provider.platform() == Platform::GitLab);
     }

@@ -72,6 +72,42 @@ pub(super) struct DeploymentAnswer {
 }
 
 #[derive(Deserialize)]
+pub(super) struct DeploymentStatusAnswer {
+    #[serde(default)]
+    log_url: Option<String>,
+    /// The former name of the same.
+    #[serde(default)]
+    target_url: Option<String>,
+}
+
+impl DeploymentStatusAnswer {
+    /// The run and the job whose log it points to, if it is one: `…/actions/runs/<run>/job/<job>`.
+    pub(super) fn job(&self) -> Option<(u64, u64)> {
+        let address = self.log_url.as_deref().filter(|address| !address.is_empty());
+        let address = address.or(self.target_url.as_deref())?;
+        let address = address.split(['?', '#']).next()?.trim_end_matches('/');
+        let (run, job) = address.rsplit_once("/actions/runs/")?.1.split_once("/job/")?;
+        Some((run.parse().ok()?, job.parse().ok()?))
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Jobs {
+    pub(super) jobs: Vec<Job>,
+}
+
+/// A job of one attempt of a run.
+#[derive(Deserialize)]
+pub(super) struct Job {
+    pub(super) id: u64,
+    pub(super) status: String,
+    pub(super) head_sha: String,
+    /// Absent until a runner has taken it.
+    #[serde(default)]
+    pub(super) runner_name: Option<String>,
+}
+
+#[derive(Deserialize)]
 pub(super) struct RulesetSummary {
     pub(super) id: u64,
     pub(super) name: String,

@@ -2,6 +2,7 @@
 
 mod answers;
 mod connection;
+mod waiting;
 
 use async_trait::async_trait;
 use http::Method;
@@ -11,6 +12,7 @@ use self::answers::{
     CommentAnswer, Created, DeploymentAnswer, PullRequest, Review, Ruleset, RulesetSummary, User,
 };
 use self::connection::Connection;
+use self::waiting::Waited;
 use super::comment::{self, Author, Comment, CommentPage, Comments};
 use super::http::{PAGE_SIZE, Request, segment};
 use super::protection::refs_that_nothing_guards;
@@ -19,8 +21,8 @@ use super::settings::GitHubSettings;
 use super::status::cut;
 use super::{
     Capability, CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment,
-    Platform, PlatformApproval, PlatformDeployment, PostedComment, Protection, ProtectionRule, Provider,
-    ProviderError, RetryPolicy, RuleState, StickyComment,
+    Platform, PlatformApproval, PlatformApprovals, PlatformDeployment, PostedComment, Protection,
+    ProtectionRule, Provider, ProviderError, RetryPolicy, RuleState, StickyComment,
 };
 use crate::deployment::CommitId;
 
@@ -39,6 +41,9 @@ pub(super) struct GitHub {
     /// `/repos/<owner>/<repository>`.
     root: String,
     run_id: Option<u64>,
+    run_attempt: Option<u64>,
+    runner_name: Option<String>,
+    commit: Option<CommitId>,
     pause: std::time::Duration,
 }
 
@@ -54,6 +59,9 @@ impl GitHub {
         Self {
             root: format!("/repos/{}/{}", segment(&settings.owner), segment(&settings.repository)),
             run_id: settings.run_id,
+            run_attempt: settings.run_attempt,
+            runner_name: settings.runner_name,
+            commit: settings.commit,
             pause: policy.first_pause,
             client: Client {
                 platform: Platform::GitHub,
@@ -234,7 +242,7 @@ impl Provider for GitHub {
         self.client.call(&Request::create(Capability::Dispatch, path, body)).await.map(drop)
     }
 
-    async fn approvals(&self, environment: &str) -> Result<Vec<PlatformApproval>, ProviderError> {
+    async fn approvals(&self, environment: &str) -> Result<PlatformApprovals, ProviderError> {
         let run = self.run_id.ok_or_else(|| ProviderError::Unconfigured {
             platform: Platform::GitHub,
             problem: "GITHUB_RUN_ID is not set".to_owned(),
@@ -244,7 +252,7 @@ impl Provider for GitHub {
         let ours = |review: &Review| {
             review.state == "approved" && review.environments.iter().any(|listed| listed.name == environment)
         };
-        Ok(reviews
+        let approvals: Vec<_> = reviews
             .into_iter()
             .filter(ours)
             .map(|review| PlatformApproval {
@@ -253,7 +261,15 @@ impl Provider for GitHub {
                 comment: Some(review.comment).filter(|comment| !comment.is_empty()),
                 approved_at: None,
             })
-            .collect())
+            .collect();
+        if approvals.is_empty() {
+            return Ok(PlatformApprovals::default());
+        }
+        Ok(match self.waited(run, environment).await? {
+            Waited::Yes => approvals.into(),
+            Waited::No => PlatformApprovals { of_other_jobs: true, ..PlatformApprovals::default() },
+            Waited::Unknown(why) => PlatformApprovals { unchecked: Some(why), ..approvals.into() },
+        })
     }
 
     fn approval_setting(&self, environment: &str) -> Option<String> {
@@ -317,6 +333,7 @@ fn advice(capability: Capability, status: u16) -> Option<String> {
         Capability::Deployments => "deployments: write",
         Capability::Dispatch => "actions: write",
         Capability::Approvals => "actions: read",
+        Capability::Waiting => "actions: read` and `deployments: read",
         Capability::Protection => {
             return matches!(status, 401 | 403 | 404).then(|| {
                 "Rulesets need a token with `administration: write`, which the job's own cannot have: set \

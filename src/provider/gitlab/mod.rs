@@ -16,8 +16,8 @@ use super::retry::Client;
 use super::settings::GitLabSettings;
 use super::{
     Capability, CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment,
-    Platform, PlatformApproval, PlatformDeployment, PostedComment, Protection, ProtectionRule, Provider,
-    ProviderError, RetryPolicy, RuleState, StickyComment, TokenKind,
+    Platform, PlatformApproval, PlatformApprovals, PlatformDeployment, PostedComment, Protection,
+    ProtectionRule, Provider, ProviderError, RetryPolicy, RuleState, StickyComment, TokenKind,
 };
 use crate::deployment::CommitId;
 
@@ -263,7 +263,7 @@ impl Provider for GitLab {
         self.client.call(&request).await.map(drop)
     }
 
-    async fn approvals(&self, environment: &str) -> Result<Vec<PlatformApproval>, ProviderError> {
+    async fn approvals(&self, environment: &str) -> Result<PlatformApprovals, ProviderError> {
         let job = self.job_id.ok_or_else(|| ProviderError::Unconfigured {
             platform: Platform::GitLab,
             problem: "CI_JOB_ID is not set".to_owned(),
@@ -271,10 +271,12 @@ impl Provider for GitLab {
         let listed = self.deployments(Capability::Approvals, environment).await?;
         let is_ours =
             |listed: &Deployment| listed.deployable.as_ref().is_some_and(|deployable| deployable.id == job);
-        let Some(Deployment { id, .. }) = listed.into_iter().find(is_ours) else { return Ok(Vec::new()) };
+        let Some(Deployment { id, .. }) = listed.into_iter().find(is_ours) else {
+            return Ok(PlatformApprovals::default());
+        };
         let path = self.path(&format!("/deployments/{id}"));
         let deployment: Deployment = self.client.read(&Request::get(Capability::Approvals, path)).await?;
-        Ok(deployment
+        let approvals: Vec<_> = deployment
             .approvals
             .into_iter()
             .filter(|approval| approval.status == "approved")
@@ -284,7 +286,8 @@ impl Provider for GitLab {
                 comment: approval.comment.filter(|comment| !comment.is_empty()),
                 approved_at: approval.created_at,
             })
-            .collect())
+            .collect();
+        Ok(approvals.into())
     }
 
     fn approval_setting(&self, environment: &str) -> Option<String> {

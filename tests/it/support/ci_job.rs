@@ -8,6 +8,9 @@ use super::run::{Run, Running};
 /// The id of GitHub's run and of GitLab's pipeline in these tests.
 const RUN: &str = "99";
 
+/// The runner that has GitHub's job.
+pub(crate) const RUNNER: &str = "GitHub Actions 1";
+
 /// A token that must not be shown anywhere.
 pub(crate) const TOKEN: &str = "ghs_averysecrettoken0123456789";
 
@@ -34,6 +37,7 @@ impl<'c, 'e> Job<'c, 'e> {
             ("GITHUB_API_URL", "http://127.0.0.1:9"),
             ("GITHUB_RUN_ID", RUN),
             ("GITHUB_RUN_ATTEMPT", "1"),
+            ("RUNNER_NAME", RUNNER),
             ("GITHUB_RUN_NUMBER", "128"),
             ("GITHUB_WORKFLOW", "Deploy"),
             ("GITHUB_ACTOR", "ada"),
@@ -43,6 +47,11 @@ impl<'c, 'e> Job<'c, 'e> {
             ("INPUT_TOKEN", TOKEN),
         ] {
             job = job.with(name, value);
+        }
+        for (name, default) in inputs_of_the_action() {
+            if name != "TOKEN" {
+                job = job.with(&format!("INPUT_{name}"), &default);
+            }
         }
         for name in ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_EVENT_PATH"] {
             let file = job.file(name);
@@ -170,4 +179,13 @@ impl<'c, 'e> Job<'c, 'e> {
     fn file(&self, name: &str) -> PathBuf {
         self.checkout.environment.path(name)
     }
+}
+
+/// The action's inputs and their defaults, as the runner sets them: one that was left out and has no default is empty.
+fn inputs_of_the_action() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/action.yml")).unwrap();
+    let action: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+    let inputs = action["inputs"].as_object().unwrap();
+    let default = |input: &serde_json::Value| input["default"].as_str().unwrap_or_default().to_owned();
+    inputs.iter().map(|(name, input)| (name.to_uppercase(), default(input))).collect()
 }

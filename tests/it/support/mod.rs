@@ -13,7 +13,7 @@ mod run;
 mod terminal;
 
 pub(crate) use checkout::{ATMOS, Checkout, Remote};
-pub(crate) use ci_job::{Job as CiJob, TOKEN};
+pub(crate) use ci_job::{Job as CiJob, RUNNER, TOKEN};
 pub(crate) use environment::{Clone, TestEnvironment};
 pub(crate) use git_daemon::GitDaemon;
 pub(crate) use http_server::{Fault, HttpServer};

@@ -66,7 +66,18 @@ impl Platform {
         self.control("POST", "/__fault", &fault);
     }
 
-    /// Somebody approves this run for an environment.
+    /// Starts a job of GitHub's run on a runner. Where it has an environment, the platform makes a deployment of it.
+    pub(crate) fn job(&self, runner: &str, environment: Option<&str>, commit: &str) {
+        let job = json!({ "run": 99, "runner": runner, "commit": commit, "environment": environment });
+        self.control("POST", "/__jobs", &job);
+    }
+
+    /// Forgets all jobs, and the deployments.
+    pub(crate) fn forget_jobs(&self) {
+        self.control("DELETE", "/__jobs", &json!({}));
+    }
+
+    /// Approves this run for an environment.
     pub(crate) fn approve(&self, environment: &str, by: &str) {
         self.control("POST", "/__approvals", &json!({ "environment": environment, "by": by }));
     }

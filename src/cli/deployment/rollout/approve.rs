@@ -16,7 +16,7 @@ use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::run::run_without_attempt;
 use crate::deployment::{CommitId, ComponentName, RecordStatus};
 use crate::ledger::Snapshot;
-use crate::provider::{PlatformApproval, ProviderSettings};
+use crate::provider::{PlatformApproval, PlatformApprovals, ProviderSettings};
 use crate::render::document::error::Hint;
 
 /// How often the person at the terminal is asked for a reason.
@@ -196,15 +196,30 @@ impl Asking<'_, '_, '_> {
         let environment =
             platform::environment(&run.prepared.project.config.ci, &self.decided.policy, &plan.target)?;
         let platform = Platform::new(settings)?;
-        let approvals = platform.approvals(&environment.name).map_err(|error| {
+        let answer = platform.approvals(&environment.name).map_err(|error| {
             self.needed("and the platform does not tell who approved this run").details([error.to_string()])
         })?;
+        let PlatformApprovals { approvals, of_other_jobs, unchecked } = answer;
         if approvals.is_empty() {
-            let how = format!("and nobody has approved this run for the environment {}", environment.name);
+            let name = &environment.name;
+            let how = if of_other_jobs {
+                format!(
+                    "and this job has no `environment: {name}`: what was approved are other jobs of this run"
+                )
+            } else {
+                format!("and nobody has approved this run for the environment {name}")
+            };
             let setting = platform.approval_setting(&environment.name);
             return Err(setting
                 .into_iter()
                 .fold(self.needed(&how), |error, setting| error.hint(Hint::note(setting))));
+        }
+        if let Some(why) = unchecked {
+            run.context.warn(&format!(
+                "it could not be checked whether this job waited for the approval of the environment {}, or another one \
+                 of this run: {why}",
+                environment.name
+            ));
         }
         self.check_unused(approvals.len())?;
         let given_at = approvals.iter().filter_map(|approval| approval.approved_at).max();
