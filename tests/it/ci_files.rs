@@ -56,6 +56,13 @@ fn the_template_has_them_too_and_hands_all_of_them_on() {
     assert_eq!(handed_on, known);
 }
 
+/// Neither platform tells an input that was left out from an empty one.
+#[test]
+fn a_digest_that_was_left_out_is_none_and_not_empty() {
+    assert_eq!(documents("action.yml")[0]["inputs"]["digest"]["default"], "none");
+    assert_eq!(documents("gitlab-ci-template.yml")[0]["spec"]["inputs"]["digest"]["default"], "none");
+}
+
 #[test]
 fn the_template_puts_nothing_into_a_shell() {
     let template = documents("gitlab-ci-template.yml");

@@ -111,6 +111,10 @@ fn what_is_wrong_with_an_input_is_said_by_its_name() {
             "input `working-directory`: nowhere is not a directory",
         ),
         (job().input("token", "a b"), "input `token`: the token is empty or has characters"),
+        (
+            job().input("digest", ""),
+            "input `digest` is empty: the output of the plan job is probably missing",
+        ),
         (job().input("digest", "sha256:x"), "input `digest`: `sha256:x` is not valid: expected v1:sha256:"),
     ] {
         job.run().refused(2, message);

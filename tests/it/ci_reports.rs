@@ -169,14 +169,15 @@ fn a_plan_shows_its_digest_and_leaves_the_status_of_what_runs_alone() {
     assert_eq!(platform.told("deployments").len(), 1, "a plan deploys nothing");
     assert_eq!(platform.told("comments").len(), 1);
     // Exactly this runs, and nothing else does.
+    let planned = digest(&plan);
     checkout.commit_version("3");
-    let job = |digest: &str| {
-        let job = CiJob::github(&checkout, "push").rollout("dev").input("digest", digest);
+    let job = || {
+        let job = CiJob::github(&checkout, "push").rollout("dev").input("digest", &planned);
         job.with("GITHUB_API_URL", platform.github()).with("GITHUB_RUN_ID", "101")
     };
-    job(&digest(&plan)).run().refused(3, "What would be rolled out to dev is not what was planned");
+    job().run().refused(3, "What would be rolled out to dev is not what was planned");
     assert_eq!(remote.snapshot(), before);
-    job(&digest(&plan)).input("git-sha", &head).run().succeeded();
+    job().input("git-sha", &head).run().succeeded();
 }
 
 #[test]

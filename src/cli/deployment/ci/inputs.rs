@@ -39,7 +39,13 @@ const GITHUB: &str = "INPUT_";
 /// How it is named everywhere else: `ATMOS_INPUT_PROMOTE_FROM`.
 const ELSEWHERE: &str = "ATMOS_INPUT_";
 
-/// The inputs that were given; an empty one was not.
+/// The input that is not to be lost on its way: without it, something else than what was looked at might run.
+const DIGEST: &str = "digest";
+/// What it says where there is none. On GitHub an input that was left out cannot be told from an empty one, so this is
+/// the default of the action, and of the template.
+const NO_DIGEST: &str = "none";
+
+/// The inputs that were given; an empty one was not, and an empty digest is an error.
 #[derive(Default)]
 pub(super) struct Inputs(BTreeMap<&'static str, String>);
 
@@ -66,8 +72,12 @@ impl Inputs {
                 .to_str()
                 .ok_or_else(|| CommandError::usage(format!("input `{known}` is not text")))?
                 .trim();
-            if !value.is_empty() {
-                inputs.insert(known, value.to_owned());
+            match (known, value) {
+                (DIGEST, "") => return Err(empty_digest()),
+                (DIGEST, NO_DIGEST) | (_, "") => {}
+                (known, value) => {
+                    inputs.insert(known, value.to_owned());
+                }
             }
         }
         Ok(Self(inputs))
@@ -94,6 +104,15 @@ impl Inputs {
     }
 }
 
+/// A digest that was lost on its way from the job that has made the plan.
+fn empty_digest() -> CommandError {
+    CommandError::usage("input `digest` is empty: the output of the plan job is probably missing")
+        .hint(Hint::note(
+            "Does the plan job hand its output `digest` on, and does this job have the plan job among its `needs`?",
+        ))
+        .hint(Hint::note("To roll out whatever there is to roll out, leave the input away, or write `digest: none`"))
+}
+
 /// The name of the input that a variable carries.
 fn input_of(variable: &str, on_github: bool) -> Option<String> {
     if let Some(name) = variable.strip_prefix(ELSEWHERE) {
@@ -111,6 +130,7 @@ pub(super) fn is_input(variable: &OsString) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::error::exit;
 
     fn read(pairs: &[(&str, &str)], on_github: bool) -> Result<Inputs, CommandError> {
         let environment: Vec<_> = pairs.iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -132,6 +152,25 @@ mod tests {
         assert_eq!(error.message, "there is no input called `promote-form`");
         assert_eq!(error.hints[0].text, "Did you mean promote-from?");
         assert!(read(&[("INPUT_ENTRYPOINT", "/bin/sh")], true).is_ok());
+    }
+
+    #[test]
+    fn an_empty_digest_is_an_error_and_no_digest_is_none() {
+        for empty in ["", " \n"] {
+            let error = read(&[("INPUT_DIGEST", empty)], true).err().unwrap();
+            let CommandError::Shown(error) = error else { panic!("{error:?}") };
+            let said = "input `digest` is empty: the output of the plan job is probably missing";
+            assert_eq!((error.message.as_str(), error.exit_code), (said, exit::USAGE));
+            assert!(read(&[("ATMOS_INPUT_DIGEST", empty)], false).is_err());
+        }
+        assert_eq!(read(&[("INPUT_DIGEST", "none")], true).unwrap().get("digest"), None);
+        assert_eq!(read(&[("INPUT_TARGET", "dev")], true).unwrap().get("digest"), None);
+        // The action's default does not hide the variable of the job.
+        for order in [[0, 1], [1, 0]] {
+            let both = [("INPUT_DIGEST", "none"), ("ATMOS_INPUT_DIGEST", "v1:sha256:0")];
+            let inputs = read(&order.map(|at| both[at]), true).unwrap();
+            assert_eq!(inputs.get("digest"), Some("v1:sha256:0"));
+        }
     }
 
     #[test]
