@@ -15,6 +15,7 @@ mod platform;
 mod reference;
 mod revision;
 mod rules;
+mod run;
 mod runtime;
 mod secrets;
 mod stacks;

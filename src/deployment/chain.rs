@@ -11,6 +11,7 @@ pub struct PastSuccess {
     /// The commit that it replaced, where it was a rollback. Other writers may have abbreviated it.
     pub rollback_of: Option<String>,
     pub run_id: Option<String>,
+    pub run_url: Option<String>,
 }
 
 impl PastSuccess {
@@ -37,6 +38,7 @@ impl Chain {
             commit: found.record.commit.clone(),
             rollback_of: found.record.rollback_of.clone(),
             run_id: found.record.run_id.clone(),
+            run_url: found.record.details.run_url.clone(),
         };
         Self(successes.map(success).collect())
     }
@@ -72,6 +74,7 @@ mod tests {
                 commit: id(to),
                 rollback_of: left.map(|left| id(left).to_string()),
                 run_id: None,
+                run_url: None,
             }
         };
         Chain(story.split_whitespace().rev().map(success).collect())

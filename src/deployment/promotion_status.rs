@@ -41,7 +41,7 @@ pub struct TargetStanding {
     pub status: Option<RecordStatus>,
     /// Why nothing may be rolled out there now.
     pub freeze: Option<Freeze>,
-    /// What runs there is a rollback, so that only a person moves it forwards.
+    /// What runs there is a rollback, so that no pipeline alone moves it forwards.
     pub hold: bool,
     /// The keys of `--context` that something there runs with.
     pub overridden: BTreeSet<String>,

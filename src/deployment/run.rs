@@ -15,6 +15,12 @@ pub fn run_without_attempt(run_id: &str) -> &str {
     }
 }
 
+/// The address of a run on GitHub without its attempt (`…/actions/runs/6/attempts/2`); any other one unchanged.
+#[must_use]
+pub fn address_without_attempt(address: &str) -> &str {
+    address.split_once("/attempts/").map_or(address, |(run, _)| run)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

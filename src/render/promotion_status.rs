@@ -44,7 +44,7 @@ fn state(edge: &Edge) -> String {
             words.push_str(", requires approval");
         }
         if edge.hold {
-            words.push_str(", after a rollback: by hand only");
+            words.push_str(", after a rollback: by no pipeline alone");
         }
     }
     words

@@ -147,7 +147,7 @@ fn record_facts(components: &[ComponentStatus], presentation: &Presentation) -> 
             component.rollback_of.as_deref().map(super::history::short)
         }),
         fact("Held", components, |component| {
-            component.hold.then(|| "only a person moves it forwards".to_owned())
+            component.hold.then(|| "no pipeline alone moves it forwards".to_owned())
         }),
         fact("Context", components, |component| {
             let overrides = component.context_overrides.iter();

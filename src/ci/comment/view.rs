@@ -59,7 +59,7 @@ pub struct TargetView {
     pub requires_approval: bool,
     /// By whom it is frozen, and why.
     pub frozen: Option<String>,
-    /// A rollback runs there: only a person moves it forwards.
+    /// A rollback runs there: no pipeline alone moves it forwards.
     pub hold: bool,
     /// The keys of `--context` that something there runs with: `cpu, image.tag`.
     pub context: Option<String>,

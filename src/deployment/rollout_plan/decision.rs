@@ -7,6 +7,7 @@ use super::super::definition::{Component, PromotionRule};
 use super::super::names::{ComponentName, TargetName};
 use super::super::promotable::{Exceptions, LeftOut, LeftOutReason, promotable};
 use super::super::promotion::check_path;
+use super::super::record::Record;
 use super::super::rollout_report::RolloutKind;
 use super::super::state::ComponentState;
 use super::refusal::{NotPromotedReason, StepBack};
@@ -42,7 +43,7 @@ struct Chosen {
 impl Decision<'_> {
     fn plan(self) -> Result<RolloutPlan, Refusal> {
         let Self { basis, request } = self;
-        let chosen = match &request.source {
+        let mut chosen = match &request.source {
             RolloutSource::Commit(commit) => self.deployed(commit)?,
             RolloutSource::Promotion { from } => self.promoted(from)?,
         };
@@ -53,6 +54,7 @@ impl Decision<'_> {
             }
             RolloutSource::Commit(_) => RolloutKind::Deploy,
         };
+        self.keep_no_rollback_waiting(&mut chosen.planned);
         let needs_approval = chosen.planned.iter().any(|planned| planned.needs_approval);
         let rule = self.rule().filter(|rule| rule.requires_approval && needs_approval);
         Ok(RolloutPlan {
@@ -237,15 +239,36 @@ impl Decision<'_> {
         goes_back.then(|| running.to_string())
     }
 
+    /// What stays as it is while others return to a known good, such as what a promotion that failed half-way did not
+    /// reach, needs no approval: going back must not wait.
+    fn keep_no_rollback_waiting(&self, planned: &mut [ComponentPlan]) {
+        if planned.iter().any(|planned| planned.goes_back() && !planned.needs_approval) {
+            for planned in planned {
+                planned.needs_approval &= !self.stays(planned);
+            }
+        }
+    }
+
+    /// Whether a component is what it is already, commit and configuration.
+    fn stays(&self, planned: &ComponentPlan) -> bool {
+        let running = self.state(&planned.component).and_then(|state| state.running.as_ref());
+        let is_same = |record: &Record| {
+            record.commit == planned.commit && record.context_overrides.is_empty() && !self.request.overridden
+        };
+        running.is_some_and(|running| is_same(&running.record))
+    }
+
     /// Whether a component returns to a commit that is known to be good: the rollback that needs no approval. Running it
     /// once more where it came by such a rollback is the same.
     fn returns(&self, component: &ComponentName, commit: &CommitId) -> bool {
-        let running = self.state(component).and_then(|state| state.commit.as_ref());
-        let is_not_newer = matches!(
-            self.basis.past.ancestry.get(component),
-            Some(Ancestry::Same | Ancestry::Ancestor | Ancestry::Unrelated)
-        );
-        is_not_newer && running.is_some_and(|running| self.ran_before(component, commit, running))
+        let Some(state) = self.state(component) else { return false };
+        let Some(running) = &state.commit else { return false };
+        let is_older = match self.basis.past.ancestry.get(component) {
+            Some(Ancestry::Ancestor | Ancestry::Unrelated) => true,
+            Some(Ancestry::Same) => state.runs_a_rollback(),
+            Some(Ancestry::Descendant | Ancestry::Unknown) | None => false,
+        };
+        is_older && self.ran_before(component, commit, running)
     }
 
     fn ran_before(&self, component: &ComponentName, commit: &CommitId, running: &CommitId) -> bool {
@@ -274,6 +297,7 @@ impl Decision<'_> {
             return None;
         }
         let past = self.basis.past;
+        let is_gated = rule.is_some_and(|rule| rule.requires_approval);
         let held: Vec<_> = planned
             .iter()
             .filter(|planned| self.request.automatic || past.retried.contains(&planned.component))
@@ -282,8 +306,8 @@ impl Decision<'_> {
                 moves && !planned.goes_back() && !past.lifted.contains(&planned.component)
             })
             .filter(|planned| self.state(&planned.component).is_some_and(ComponentState::runs_a_rollback))
-            // A person approves it, after the rollback: approvals of before are used up.
-            .filter(|planned| !(planned.needs_approval && rule.is_some_and(|rule| rule.requires_approval)))
+            // A person approves it, after the rollback: approvals of before are used up. A pipeline's own is none.
+            .filter(|planned| self.request.approves || !(planned.needs_approval && is_gated))
             .map(|planned| planned.component.clone())
             .collect();
         let target = self.request.target.clone();

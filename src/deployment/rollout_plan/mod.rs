@@ -41,6 +41,8 @@ pub struct RolloutRequest {
     pub allow_rollback: bool,
     /// A job whose retry is how the platform rolls back (GitLab's environment jobs).
     pub retry_is_meant: bool,
+    /// The request brings its own approval (`--approve`).
+    pub approves: bool,
     /// Values of the target's context are overridden (`--context`).
     pub overridden: bool,
 }
@@ -77,7 +79,7 @@ pub struct PastFacts {
     pub chains: BTreeMap<ComponentName, Chain>,
     /// Components whose hold was lifted (`unlock --hold`).
     pub lifted: BTreeSet<ComponentName>,
-    /// Components that an earlier job of the same pipeline has deployed at the same commit: this job is a retry.
+    /// Components that an earlier job of the same pipeline has deployed: this job is a retry.
     pub retried: BTreeSet<ComponentName>,
     /// Components that their stacks disable on the target: nothing waits for them.
     pub disabled: BTreeSet<ComponentName>,

@@ -116,6 +116,7 @@ fn decide(rule: &str, story: &str, ask: &str, flags: &str) -> String {
         commit_named: is("named"),
         allow_rollback: is("allow-rollback"),
         retry_is_meant: is("retry-meant"),
+        approves: is("approves"),
         overridden: is("overridden"),
     };
     let basis = RolloutBasis {
@@ -161,7 +162,7 @@ fn told(decided: Result<RolloutPlan, Refusal>) -> String {
 }
 
 /// Rule, story, what is asked for, flags, decision.
-const TABLE: [(&str, &str, &str, &str, &str); 93] = [
+const TABLE: [(&str, &str, &str, &str, &str); 95] = [
     // An entry point takes any commit, and says what it is.
     ("", "", "a", "", "deploy"),
     ("", "a", "a", "", "deploy"),
@@ -200,7 +201,8 @@ const TABLE: [(&str, &str, &str, &str, &str); 93] = [
     ("approval", "a b", "a", "", "rollback rollback_of"),
     ("approval", "a b a<b", "a", "", "deploy"),
     ("approval", "a b a<b", "a", "overridden", "deploy approval"),
-    ("approval", "a a", "a", "", "deploy"),
+    ("approval", "a a", "a", "", "deploy approval"),
+    ("approval", "a b a<b", "a", "auto", "deploy rollback_of"),
     ("approval", "a b a<b b", "b", "", "deploy approval"),
     ("approval", "b", "a", "", "rollback approval rollback_of"),
     ("approval", "a b", "a", "overridden", "rollback approval rollback_of"),
@@ -238,6 +240,7 @@ const TABLE: [(&str, &str, &str, &str, &str); 93] = [
     ("guarded", "a b a<b !b", "dev:b", "auto", "promotion; hold"),
     ("guarded approval", "a b a<b", "dev:b", "auto", "promotion approval"),
     ("hold approval", "a b a<b", "b", "auto", "deploy approval"),
+    ("hold approval", "a b a<b", "b", "auto approves", "deploy approval; hold"),
     ("guarded no-hold", "a b a<b", "dev:b", "auto", "promotion"),
     ("", "a b a<b", "dev:b", "auto", "promotion; hold"),
     ("", "a b a<b", "b", "auto", "deploy"),
@@ -305,6 +308,7 @@ fn request(target: &str, source: RolloutSource) -> RolloutRequest {
         commit_named: false,
         allow_rollback: false,
         retry_is_meant: false,
+        approves: false,
         overridden: false,
     }
 }
@@ -386,6 +390,43 @@ fn a_promotion_keeps_to_the_path() {
     assert_eq!(told(plan(basis, &request)), "refused: path");
     request.skip_promotion_check = true;
     assert_eq!(told(plan(basis, &request)), "promotion approval skipped");
+}
+
+/// A promotion to b failed half-way, and all go back to a: what is at a already keeps nothing waiting.
+#[test]
+fn a_rollback_of_half_a_promotion_needs_no_approval() {
+    let mut policy = deployment(&["api", "worker"], &[("prod", &[])]);
+    let rule = PromotionRule { requires_approval: true, ..PromotionRule::default() };
+    policy.targets.get_mut(&target_name("prod")).unwrap().promotion = Some(rule);
+    let approval = |api: &str, worker: &str, overrides: bool| {
+        let mut components = Vec::new();
+        let mut past = PastFacts::default();
+        for (name, story) in [("api", api), ("worker", worker)] {
+            let mut state = component("prod", story).unwrap();
+            let running = state.commit.clone().unwrap();
+            let found = Arc::make_mut(state.running.as_mut().unwrap());
+            if overrides {
+                found.record.context_overrides.insert("cpu".to_owned(), "2".to_owned());
+            }
+            let related = if running == id("a") { Ancestry::Same } else { Ancestry::Ancestor };
+            past.ancestry.insert(component_name(name), related);
+            past.chains.insert(component_name(name), Chain::new(&records("prod", story)));
+            components.push((name, state));
+        }
+        let state = state(vec![("prod", components)]);
+        let basis = RolloutBasis {
+            policy: &policy,
+            components: &policy.components,
+            state: &state,
+            past: &past,
+            now: time(NOW),
+        };
+        plan(basis, &request("prod", RolloutSource::Commit(id("a")))).unwrap().approval.is_some()
+    };
+    assert!(!approval("a b", "a", false));
+    assert!(approval("a b", "a", true), "it loses its override: that is a change");
+    assert!(approval("a", "a", false), "nothing goes back");
+    assert!(approval("b", "a", false), "a never ran where b runs: no known good to go back to");
 }
 
 /// A rollback stays one, whatever failed since: the record says what was left.

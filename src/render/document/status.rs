@@ -74,7 +74,7 @@ pub struct ComponentStatus {
     /// The commit that was replaced, where what runs is a rollback.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollback_of: Option<String>,
-    /// What runs is a rollback, so that only a person moves it forwards.
+    /// What runs is a rollback, so that no pipeline alone moves it forwards.
     #[serde(skip_serializing_if = "is_false")]
     pub hold: bool,
     /// `--context` that it runs with; sensitive values as hashes.

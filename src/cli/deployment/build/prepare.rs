@@ -8,9 +8,10 @@ use super::Args;
 use crate::build::{BuildSettings, Engine, EngineError, ImageName, SettingsError, SigningKey};
 use crate::cli::context::{Context, Project, chosen_target, known_component};
 use crate::cli::deployment::attach::reachable;
-use crate::cli::deployment::rollout::{Run, definition_at, run_of};
+use crate::cli::deployment::rollout::definition_at;
 use crate::cli::error::{CommandError, exit};
 use crate::cli::revision::{checked_out, resolve_commit};
+use crate::cli::run::Run;
 use crate::component::Environment;
 use crate::deployment::definition::Values;
 use crate::deployment::overrides::ContextOverrides;
@@ -81,7 +82,7 @@ pub(super) fn prepare<'r>(
         }
         wanted.push(component.name.clone());
     }
-    let run = run_of(context, repository, context.job());
+    let run = Run::of(context, repository, context.job());
     let overrides: ContextOverrides = args.context.iter().map(|pair| (&pair.key, &pair.value)).collect();
     let mut jobs = Vec::new();
     if let Some(at) = deployment.targets.get(&target) {

@@ -84,7 +84,7 @@ impl Asking<'_, '_, '_> {
         let approvals =
             Approvals::of_target(lines.iter().map(String::as_str), &plan.deployment, &plan.target);
         // Reviewers of a CI's environment approve a run: what they gave to another one is not for this one.
-        let run = (self.method == ApprovalMethod::Ci).then(|| run_without_attempt(&self.run.prepared.run.id));
+        let run = (self.method == ApprovalMethod::Ci).then(|| run_without_attempt(self.run_id()));
         let need = Need { now: ledger.now(), seen: self.requires_digest(), run };
         let found = approvals.covering(&self.wanted, self.method.as_str(), need);
         Ok(found.map(|(id, approval)| Granted {
@@ -92,6 +92,12 @@ impl Asking<'_, '_, '_> {
             id: id.to_owned(),
             is_new: false,
         }))
+    }
+
+    /// The run that an approval is given to: reviewers see the platform's, and `ATMOS_RUN_ID` makes no other one of it.
+    fn run_id(&self) -> &str {
+        let run = &self.run.prepared.run;
+        if self.method == ApprovalMethod::Ci { &run.platform_id } else { &run.id }
     }
 
     fn requires_digest(&self) -> bool {
@@ -250,18 +256,13 @@ impl Asking<'_, '_, '_> {
         let prepared = self.run.prepared;
         let state = self.snapshot.deployment(&self.decided.plan.deployment);
         let names: Vec<ComponentName> = self.wanted.iter().map(|wanted| wanted.component.clone()).collect();
-        let own = &prepared.run.id;
-        // GitHub lists the approvals of all attempts of a run; GitLab, of the job's deployment.
-        let is_own = |id: &str| {
-            id == own || (own.starts_with("github:") && run_without_attempt(id) == run_without_attempt(own))
-        };
         for (component, records) in prepared.histories(&state, &names)? {
             let used = records
                 .iter()
                 .map(|found| &found.record)
                 .filter(|record| record.status == RecordStatus::Success)
                 .filter(|record| !record.details.approvals.is_empty())
-                .filter(|record| record.run_id.as_deref().is_some_and(is_own))
+                .filter(|record| prepared.run.shares_approvals_with(record))
                 .count();
             if used >= given {
                 let how = format!("and this run has used the one that it had for {component}");
@@ -301,7 +302,7 @@ impl Asking<'_, '_, '_> {
             components: self.wanted.clone(),
             of: None,
             expires_at: lasts.and_then(|lasts| approved_at.checked_add(lasts).ok()),
-            run_id: Some(self.run.prepared.run.id.clone()),
+            run_id: Some(self.run_id().to_owned()),
         }
     }
 

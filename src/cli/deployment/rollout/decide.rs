@@ -16,7 +16,6 @@ use crate::deployment::rollout_plan::{
     Ancestry, PastFacts, Refusal, RolloutBasis, RolloutPlan, RolloutSource, plan,
 };
 use crate::deployment::rules::RulesOrigin;
-use crate::deployment::run::run_without_attempt;
 use crate::deployment::state::{ComponentState, DeploymentState};
 use crate::deployment::{CommitId, Component, ComponentName, Deployment, ObjectId, PromotionRule};
 use crate::ledger::{Scope, Snapshot};
@@ -117,7 +116,7 @@ impl Prepared<'_> {
         let target = &self.request.target;
         let rule = policy.targets.get(target).and_then(|target| target.promotion.as_ref());
         let is_ruled = rule.is_some_and(|rule| rule.is_guarded() || rule.requires_approval);
-        let may_be_retry = self.run.id.starts_with("gitlab:");
+        let may_be_retry = self.run.platform_id.starts_with("gitlab:");
         let wanted: Vec<_> = moves
             .iter()
             .filter(|(component, ..)| {
@@ -131,9 +130,9 @@ impl Prepared<'_> {
             .collect();
         for (component, records) in self.histories(state, &wanted)? {
             let chain = Chain::new(&*records);
-            let commit = moves.iter().find(|(name, ..)| *name == component).map(|(_, commit, _)| commit);
-            if may_be_retry && commit.is_some_and(|commit| self.was_deployed_by_this_pipeline(&chain, commit))
-            {
+            // The commit may be another one: a promotion takes what runs on the source by now.
+            let is_of_it = |success| self.run.is_another_job_of_the_pipeline_of(success);
+            if may_be_retry && chain.successes().iter().any(is_of_it) {
                 facts.retried.insert(component.clone());
             }
             facts.chains.insert(component, chain);
@@ -199,18 +198,6 @@ impl Prepared<'_> {
     fn is_held(&self, state: &DeploymentState) -> bool {
         let target = state.targets.get(&self.request.target);
         target.is_some_and(|target| target.components.values().any(ComponentState::runs_a_rollback))
-    }
-
-    /// Whether another job of this pipeline has deployed a commit before: GitLab gives a retried job a new id.
-    fn was_deployed_by_this_pipeline(&self, chain: &Chain, commit: &CommitId) -> bool {
-        let pipeline = run_without_attempt(&self.run.id);
-        chain.successes().iter().any(|success| {
-            success.commit == *commit
-                && success
-                    .run_id
-                    .as_deref()
-                    .is_some_and(|run| run != self.run.id && run_without_attempt(run) == pipeline)
-        })
     }
 
     /// The histories of components on the target, newest first. What was read before is read again only where another

@@ -29,16 +29,13 @@ impl Undertaking<'_, '_> {
         let is_own = |found: &LedgerRecord| {
             found.record.run_id.as_deref().is_some_and(|id| run_without_attempt(id) == run)
         };
-        // Where it is meant that this run goes back, what it deployed before others did is to be deployed again.
-        let request = &self.prepared.request;
-        let goes_back = request.allow_rollback || request.retry_is_meant;
         let mut done = BTreeMap::new();
         let mut behind_others = Vec::new();
         for planned in &plan.components {
             let newest = state.component(&plan.target, &planned.component);
             let Some(newest) = newest.and_then(|state| state.newest.as_ref()) else { continue };
             if !is_own(newest) {
-                if !goes_back && may_have_run_before(run_id, newest) {
+                if may_have_run_before(run_id, newest) {
                     behind_others.push(planned.component.clone());
                 }
             } else if is_same(newest, planned, digests) {

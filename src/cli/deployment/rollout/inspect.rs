@@ -8,11 +8,12 @@ use super::carry_out::Undertaking;
 use super::decide::Decided;
 use super::digest::Digests;
 use super::gather::Gathered;
-use super::prepare::{Prepared, Run};
+use super::prepare::Prepared;
 use super::signals;
 use super::tools::missing;
 use crate::cli::context::{Context, Project};
 use crate::cli::error::{CommandError, exit};
+use crate::cli::run::Run;
 use crate::component::{Mode, knows_drift, preflight_health};
 use crate::deployment::diff::Drift;
 use crate::deployment::health::HealthStatus;
@@ -71,13 +72,14 @@ pub(in crate::cli::deployment) fn inspect(
             commit_named: false,
             allow_rollback: false,
             retry_is_meant: false,
+            approves: false,
             overridden: false,
         },
         at_commit: None,
         overrides: ContextOverrides::default(),
         expected: None,
         metadata: BTreeMap::new(),
-        run: Run { id: String::new(), url: None, actor: context.actor(repository) },
+        run: Run::unnamed(context.actor(repository)),
         branch: repository.branch(),
         digest: String::new(),
         typed: args.command_line(),

@@ -25,7 +25,7 @@ mod tools;
 
 pub(super) use approve_ahead::approve_ahead;
 pub(super) use inspect::{Findings, inspect};
-pub(super) use prepare::{Run, definition_at, run_of};
+pub(super) use prepare::definition_at;
 pub(super) use signals::cancellation;
 pub(super) use surroundings::Surroundings;
 

@@ -8,11 +8,11 @@ use sha2::{Digest as _, Sha256};
 use super::Args;
 use super::command_line::CommandLine;
 use super::decide::{Definitions, Histories};
-use crate::ci::Job;
 use crate::cli::args::KeyValue;
 use crate::cli::context::{CommitSource, Context, Project, chosen_target, known_component, known_target};
 use crate::cli::error::{CommandError, exit};
 use crate::cli::revision::{checked_out, resolve_commit};
+use crate::cli::run::Run;
 use crate::config::{ConfigError, load_deployment};
 use crate::deployment::digest::{Digest, DigestError, ExpectedDigest};
 use crate::deployment::overrides::ContextOverrides;
@@ -49,14 +49,6 @@ pub(super) struct Prepared<'r> {
     /// What was read of the target's history.
     pub(super) known_histories: RefCell<Histories>,
     pub(super) known_definitions: RefCell<Definitions>,
-}
-
-/// The run that this process is.
-#[derive(Debug, Clone)]
-pub(in crate::cli::deployment) struct Run {
-    pub(in crate::cli::deployment) id: String,
-    pub(in crate::cli::deployment) url: Option<String>,
-    pub(in crate::cli::deployment) actor: String,
 }
 
 /// Resolves the arguments against the repository and the configuration.
@@ -118,12 +110,13 @@ pub(super) fn prepare<'r>(
         },
         allow_rollback: args.allow_rollback,
         retry_is_meant: job.as_ref().is_some_and(|job| job.environment_job),
+        approves: args.approve.is_some(),
         overridden: !overrides.is_empty(),
         source,
     };
     let digest = digest(&checkout.name, &request, &overrides);
     Ok(Prepared {
-        run: run_of(context, repository, job),
+        run: Run::of(context, repository, job),
         metadata,
         overrides,
         expected,
@@ -252,28 +245,6 @@ pub(super) fn declared_at(
 
 fn in_commit(error: ConfigError, commit: &CommitId) -> CommandError {
     CommandError::from(error).details([format!("in commit {}", commit.short())])
-}
-
-/// The run that this process is: by its environment, else by the CI job, else one of its own.
-pub(in crate::cli::deployment) fn run_of(
-    context: &Context,
-    repository: &Repository,
-    job: Option<Job>,
-) -> Run {
-    let id = context
-        .variable("ATMOS_RUN_ID")
-        .map(str::to_owned)
-        .or_else(|| job.as_ref().map(|job| job.run_id.clone()))
-        .unwrap_or_else(|| format!("local:{}", uuid::Uuid::now_v7().simple()));
-    let actor = job.as_ref().and_then(|job| job.actor.clone());
-    Run {
-        id,
-        url: job.and_then(|job| job.url),
-        actor: match (repository.identity(), actor) {
-            (None, Some(actor)) => actor,
-            _ => context.actor(repository),
-        },
-    }
 }
 
 /// What is asked for, as a digest. Two runs with the same one do the same work.
