@@ -36,6 +36,8 @@ pub struct PlannedRollout {
     pub digest: String,
     /// Part of what runs on the source stays behind.
     pub partial: bool,
+    /// Of a dry run: what would refuse the rollout now, such as a freeze.
+    pub would_be_refused: Vec<WouldBeRefused>,
     /// In the order in which they are deployed.
     pub components: Vec<PlannedComponent>,
 }
@@ -80,11 +82,21 @@ pub struct RolloutReport {
     pub digest: String,
     /// Part of what runs on the source stays behind.
     pub partial: bool,
+    /// Of a dry run: what would refuse the rollout now, such as a freeze.
+    pub would_be_refused: Vec<WouldBeRefused>,
     /// In the order in which they are deployed.
     pub components: Vec<ComponentReport>,
     pub duration: Duration,
     /// Records that are kept locally because the remote could not be reached.
     pub unpublished: usize,
+}
+
+/// Something that is in the way of a planned rollout for now.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct WouldBeRefused {
+    /// The code of the error that a rollout would end with: `frozen`, `hold`, `backwards`.
+    pub code: String,
+    pub message: String,
 }
 
 /// How a rollout ended.

@@ -33,7 +33,11 @@ fn whoever_approved_the_run_approved_exactly_what_was_planned() {
     let job = || promotion(&checkout).with("GITHUB_API_URL", platform.github());
     let plan = job().input("plan", "true");
     plan.run().succeeded();
-    assert!(plan.summary().contains("**Next:** approve the job for **prod**"), "{}", plan.summary());
+    assert!(
+        plan.summary().contains("**Next:** roll this out to **prod**, which needs an approval"),
+        "{}",
+        plan.summary()
+    );
     let digest = plan.output("digest");
 
     let refused = job().run().refused(3, "nobody has approved this run for the environment prod");

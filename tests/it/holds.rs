@@ -334,7 +334,9 @@ fn a_freeze_lets_plans_through_and_changes_nothing() {
     let before = remote.snapshot();
     let plan = checkout.atmos(&format!("{STAGING} --plan --format json")).succeeded();
     let plan = plan.says("a rollout would be refused now: staging is frozen by");
-    assert_eq!(plan.json()["components"].as_array().unwrap().len(), 3);
+    let document = plan.json();
+    assert_eq!(document["components"].as_array().unwrap().len(), 3);
+    assert_eq!(document["would_be_refused"][0]["code"], "frozen", "{document}");
     checkout.atmos(STAGING).refused(3, "end of year");
     assert_eq!((remote.snapshot(), environment.applied().len()), (before, 0));
 }

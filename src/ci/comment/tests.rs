@@ -177,6 +177,7 @@ fn report(target: &str, components: &[&str], status: ComponentResult) -> Rollout
     };
     RolloutReport {
         partial: false,
+        would_be_refused: Vec::new(),
         deployment: "payment-service".parse().unwrap(),
         target: target_name(target),
         kind: RolloutKind::Promotion { from: target_name(if target == "prod" { "staging" } else { "dev" }) },

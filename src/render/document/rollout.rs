@@ -34,6 +34,9 @@ pub struct RolloutResult {
     /// Part of what runs on the source stays behind.
     #[serde(skip_serializing_if = "is_false")]
     pub partial: bool,
+    /// Of a dry run: what would refuse the rollout now, such as a freeze.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub would_be_refused: Vec<rollout_report::WouldBeRefused>,
     pub components: Vec<RolloutComponent>,
     pub duration_seconds: f64,
     /// Records that have not reached the remote yet.
@@ -115,6 +118,7 @@ impl From<&RolloutReport> for RolloutResult {
             }),
             digest: report.digest.clone(),
             partial: report.partial,
+            would_be_refused: report.would_be_refused.clone(),
             components: report
                 .components
                 .iter()

@@ -159,6 +159,7 @@ mod tests {
         let goes_back = matches!(kind, RolloutKind::Rollback { .. });
         PlannedRollout {
             partial: false,
+            would_be_refused: Vec::new(),
             deployment: "api".parse().unwrap(),
             target: target_name("prod"),
             approval: matches!(kind, RolloutKind::Promotion { .. }).then_some(ApprovalMethod::Ci),
@@ -214,6 +215,7 @@ mod tests {
     fn report(kind: RolloutKind, components: Vec<ComponentReport>) -> RolloutReport {
         RolloutReport {
             partial: false,
+            would_be_refused: Vec::new(),
             deployment: "api".parse().unwrap(),
             target: target_name("prod"),
             kind,

@@ -21,7 +21,7 @@ use crate::deployment::count::count;
 use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::lock::Lock;
 use crate::deployment::rollout_plan::RolloutPlan;
-use crate::deployment::rollout_report::RolloutEvent;
+use crate::deployment::rollout_report::{RolloutEvent, WouldBeRefused};
 use crate::deployment::{CommitId, Deployment};
 use crate::ledger::{LedgerError, Snapshot};
 use crate::provider::Token;
@@ -85,9 +85,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let snapshot = self.prepared.ledger.read(&scope)?;
         // Nothing is done by it, so that what is here will do; how old that is has been said.
         let decided = self.decide(&snapshot, Certainty::Provisional)?;
-        for obstacle in &decided.plan.obstacles {
-            let refusal = self.prepared.refusal(obstacle, self.context);
-            let message = refusal.shown().map(|error| error.message.as_str()).unwrap_or_default();
+        for WouldBeRefused { message, .. } in self.would_be_refused(&decided.plan) {
             self.context.warn(&format!("a rollout would be refused now: {message}"));
         }
         let plan = &decided.plan;

@@ -21,7 +21,7 @@ use crate::deployment::promotable::LeftOut;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, dependencies};
 use crate::deployment::rollout_report::{
     self, ComponentReport, ComponentResult, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport,
-    RolloutResult,
+    RolloutResult, WouldBeRefused,
 };
 use crate::ledger::{Observed, Snapshot, Unpublished};
 use crate::render;
@@ -108,6 +108,7 @@ impl Undertaking<'_, '_> {
             approval: plan.approval,
             digest: gathered.digests.plan.to_string(),
             partial: plan.partial,
+            would_be_refused: if self.args.plan { self.would_be_refused(plan) } else { Vec::new() },
             components: plan.components.iter().map(component).collect(),
         }));
     }
@@ -166,6 +167,16 @@ impl Undertaking<'_, '_> {
         }
     }
 
+    /// What is in the way of a plan for now.
+    pub(super) fn would_be_refused(&self, plan: &RolloutPlan) -> Vec<WouldBeRefused> {
+        let refused = |obstacle| {
+            let refusal = self.prepared.refusal(obstacle, self.context);
+            let error = refusal.shown()?;
+            Some(WouldBeRefused { code: error.code.clone(), message: error.message.clone() })
+        };
+        plan.obstacles.iter().filter_map(refused).collect()
+    }
+
     /// Prints the result, and turns it into an exit code.
     pub(super) fn finish(
         &self,
@@ -189,6 +200,7 @@ impl Undertaking<'_, '_> {
             approval: approval.map(shown),
             digest: digest.to_string(),
             partial: plan.partial,
+            would_be_refused: if self.args.plan { self.would_be_refused(plan) } else { Vec::new() },
             components: outcome.components,
             duration: outcome.duration,
             unpublished: outcome.unpublished.as_ref().map_or(0, |unpublished| unpublished.kept),
