@@ -327,7 +327,7 @@ impl Context {
 
     /// Likewise, with what was observed of what runs, and the rules of the default branch.
     pub fn snapshot_with_rules(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
-        self.snapshot_as_of(ledger, scope, &ledger.refresh_with_rules(scope))
+        self.snapshot_as_of(ledger, scope, &ledger.refresh_for_reports(scope))
     }
 
     fn snapshot_as_of(

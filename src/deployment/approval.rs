@@ -14,7 +14,6 @@ use serde_json::Value;
 use super::commit::{CommitId, ObjectId};
 use super::digest::{Digest, canonical_json, content_digest};
 use super::names::{ComponentName, DeploymentName, TargetName};
-use super::run::run_without_attempt;
 use super::state::TargetState;
 
 /// An approval as it is noted.
@@ -37,8 +36,8 @@ pub struct Approval {
     /// The digest of the plan that was approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// What it covers. Lines of other writers cover nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// What it covers. Lines of other writers, and digests of other versions, cover nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "covered")]
     pub components: Vec<Covered>,
     /// Whether the plan was seen when it was approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,6 +48,12 @@ pub struct Approval {
     /// The run that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
+}
+
+/// Reads the components whose digests are of this version: approvals of another one are shown, and cover nothing.
+fn covered<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Covered>, D::Error> {
+    let components = Vec::<Value>::deserialize(deserializer)?;
+    Ok(components.into_iter().filter_map(|one| serde_json::from_value(one).ok()).collect())
 }
 
 /// One component that an approval covers.
@@ -262,15 +267,14 @@ impl Approvals {
         }
     }
 
-    /// The approval that covers all that is wanted, which says what runs now, by one of these methods.
+    /// The approval that covers all that is wanted, which says what runs now, by this method.
     #[must_use]
-    pub fn covering(&self, wanted: &[Covered], method: &str, need: Need<'_>) -> Option<(&str, &Approval)> {
+    pub fn covering(&self, wanted: &[Covered], method: &str, need: Need) -> Option<(&str, &Approval)> {
         self.newest_first().into_iter().find(|(id, approval)| {
             approval.method == method
                 && approval.expires_at.is_none_or(|expiry| expiry > need.now)
                 && !self.revocations.contains_key(*id)
                 && (!need.seen || approval.of == Some(ApprovalOf::Seen))
-                && need.run.is_none_or(|run| approval.run_id.as_deref().map(run_without_attempt) == Some(run))
                 && wanted.iter().all(|wanted| approval.covers(wanted))
         })
     }
@@ -278,12 +282,10 @@ impl Approvals {
 
 /// What an approval has to be, besides covering what is wanted.
 #[derive(Debug, Clone, Copy)]
-pub struct Need<'r> {
+pub struct Need {
     pub now: Timestamp,
     /// Given to a plan that was seen (`require_digest`).
     pub seen: bool,
-    /// Given to this run, whichever attempt of it.
-    pub run: Option<&'r str>,
 }
 
 #[cfg(test)]
@@ -338,12 +340,12 @@ mod tests {
         TargetState { components: [(component_name("api"), api)].into(), locks: Vec::new() }
     }
 
-    fn covers(given: &Approval, wanted: &[Covered], need: Need<'_>) -> bool {
+    fn covers(given: &Approval, wanted: &[Covered], need: Need) -> bool {
         approvals(&[given.to_json()]).covering(wanted, "manual", need).is_some()
     }
 
-    fn now() -> Need<'static> {
-        Need { now: time(NOW), seen: false, run: None }
+    fn now() -> Need {
+        Need { now: time(NOW), seen: false }
     }
 
     #[test]
@@ -368,7 +370,7 @@ mod tests {
     fn it_counts_until_it_expires_or_is_revoked_and_by_its_method() {
         let wanted = [covered("api", "1", None)];
         let given = approval(wanted.to_vec());
-        assert!(covers(&given, &wanted, Need { now: time("2025-01-23T11:59:59Z"), seen: true, run: None }));
+        assert!(covers(&given, &wanted, Need { now: time("2025-01-23T11:59:59Z"), seen: true }));
         assert!(!covers(&given, &wanted, Need { now: time("2025-01-23T12:00:00Z"), ..now() }));
         let unseen = Approval { of: Some(ApprovalOf::Unseen), ..given.clone() };
         assert!(covers(&unseen, &wanted, now()));
@@ -392,14 +394,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_given_to_a_run_counts_for_its_other_attempts_and_no_other_run() {
+    fn digests_of_another_version_are_shown_and_cover_nothing() {
         let wanted = [covered("api", "1", None)];
-        let given = Approval { run_id: Some("github:99/1".to_owned()), ..approval(wanted.to_vec()) };
-        for (run, counts) in [(Some("github:99"), true), (Some("github:100"), false), (None, true)] {
-            assert_eq!(covers(&given, &wanted, Need { run, ..now() }), counts, "{run:?}");
-        }
-        let without_a_run = approval(wanted.to_vec());
-        assert!(!covers(&without_a_run, &wanted, Need { run: Some("github:99"), ..now() }));
+        let line = approval(wanted.to_vec()).to_json().replace("v1:sha256", "v2:sha256");
+        let Some(ApprovalLine::Approval { approval, .. }) = ApprovalLine::parse(&line) else {
+            panic!("it is an approval all the same: {line}");
+        };
+        assert_eq!(approval.components, []);
+        assert!(!covers(&approval, &wanted, now()));
     }
 
     #[test]

@@ -33,7 +33,8 @@ pub struct OverriddenComponent<'a> {
 /// Which overrides are recorded as hashes only.
 #[derive(Clone, Copy)]
 pub struct Sensitive<'a> {
-    /// Whether the project redacts this name. It is asked for the whole key and for its first part.
+    /// Whether the project redacts this name. It is asked for the whole key and for what that is part of: `db` and
+    /// `db.password` of `db.password.value`.
     pub redacted: &'a dyn Fn(&str) -> bool,
     pub variables: &'a SensitiveVariables,
 }
@@ -127,7 +128,8 @@ impl Sensitive<'_> {
     #[must_use]
     pub fn covers(&self, key: &str) -> bool {
         let first = key.split('.').next().unwrap_or_default();
-        (self.redacted)(key) || (self.redacted)(first) || self.variables.covers(first)
+        let parents = key.match_indices('.').map(|(at, _)| &key[..at]);
+        parents.chain([key]).any(|key| (self.redacted)(key)) || self.variables.covers(first)
     }
 }
 

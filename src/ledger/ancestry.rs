@@ -22,13 +22,13 @@ struct Comparison<'p> {
     ends: BTreeSet<ObjectId>,
 }
 
-/// What became of a fetch of objects.
-#[derive(Debug, PartialEq, Eq)]
+/// What became of a fetch of objects, the best answer last.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Arrival {
-    Some,
     Nothing,
     /// The server cannot deepen by a number of commits.
     Unsupported,
+    Some,
 }
 
 impl Ledger<'_> {
@@ -100,9 +100,7 @@ impl Ledger<'_> {
         let mut arrival = Arrival::Nothing;
         for remote in ledger.into_iter().chain(code) {
             let (arrived, absent) = self.obtain_from(remote, wanted, options, deadline)?;
-            if arrival != Arrival::Some {
-                arrival = arrived;
-            }
+            arrival = arrival.max(arrived);
             wanted = absent;
         }
         Ok(arrival)

@@ -59,6 +59,11 @@ impl Ledger<'_> {
         self.refresh_and(scope, &NAMESPACES, false)
     }
 
+    /// Asks the remote for everything that reports read: states, observations and holds, and the commit whose rules bind.
+    pub fn refresh_for_reports(&self, scope: &Scope) -> Freshness {
+        self.refresh_and(scope, &NAMESPACES, true)
+    }
+
     fn refresh_and(&self, scope: &Scope, notes: &[&str], rules: bool) -> Freshness {
         let Some(remote) = self.reachable_remote() else { return self.refresh_nothing() };
         match self.fetch_states(remote, &Wanted { scope, notes, known: &[], rules }, self.patience()) {

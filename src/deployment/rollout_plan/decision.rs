@@ -317,14 +317,15 @@ impl Decision<'_> {
     /// An old pipeline that is started again, or comes late, does not undo what newer ones did.
     fn backwards(&self, planned: &[ComponentPlan]) -> Option<Refusal> {
         let RolloutRequest { automatic, commit_named, allow_rollback, retry_is_meant, .. } = self.request;
-        if !automatic || *commit_named || *allow_rollback {
+        if *commit_named || *allow_rollback {
             return None;
         }
         let past = self.basis.past;
+        let is_retried = |planned: &ComponentPlan| past.retried.contains(&planned.component);
         let back: Vec<_> = planned
             .iter()
             .filter(|planned| past.ancestry.get(&planned.component) == Some(&Ancestry::Ancestor))
-            .filter(|planned| !(*retry_is_meant && past.retried.contains(&planned.component)))
+            .filter(|planned| if is_retried(planned) { !retry_is_meant } else { *automatic })
             .filter_map(|planned| {
                 let running = planned.previous_commit.clone()?;
                 let (component, commit) = (planned.component.clone(), planned.commit.clone());

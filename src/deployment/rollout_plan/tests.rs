@@ -162,7 +162,7 @@ fn told(decided: Result<RolloutPlan, Refusal>) -> String {
 }
 
 /// Rule, story, what is asked for, flags, decision.
-const TABLE: [(&str, &str, &str, &str, &str); 95] = [
+const TABLE: [(&str, &str, &str, &str, &str); 97] = [
     // An entry point takes any commit, and says what it is.
     ("", "", "a", "", "deploy"),
     ("", "a", "a", "", "deploy"),
@@ -257,6 +257,8 @@ const TABLE: [(&str, &str, &str, &str, &str); 95] = [
     ("", "a b", "a", "auto named", "rollback rollback_of"),
     ("", "a b", "a", "auto allow-rollback", "rollback rollback_of"),
     ("", "a b", "a", "auto retried", "rollback rollback_of; backwards"),
+    ("", "a b", "a", "retried", "rollback rollback_of; backwards"),
+    ("", "a b", "a", "retried retry-meant", "rollback rollback_of"),
     ("", "a b", "a", "auto retry-meant", "rollback rollback_of; backwards"),
     ("", "a b", "a", "auto retry-meant retried", "rollback rollback_of"),
     ("", "X Y", "X", "auto", "rollback rollback_of"),

@@ -65,7 +65,7 @@ impl Picture {
         let deployment = load_deployment(&*project.source, &project.config, deployment)?.deployment;
         let ledger = context.ledger(&repository, &project.config)?;
         let scope = Scope::Deployment(deployment.name.clone());
-        ledger.refresh_with_rules(&scope);
+        ledger.refresh_for_reports(&scope);
         let state = ledger.read(&scope)?.into_deployment(&deployment.name);
         // They have been said by the verb.
         drop(ledger.take_warnings());

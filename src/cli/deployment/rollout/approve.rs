@@ -13,7 +13,6 @@ use crate::deployment::approval::{Approval, ApprovalOf, Approvals, Covered, Need
 use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutKind;
-use crate::deployment::run::run_without_attempt;
 use crate::deployment::{CommitId, ComponentName, RecordStatus};
 use crate::ledger::Snapshot;
 use crate::provider::{PlatformApproval, PlatformApprovals, ProviderSettings};
@@ -59,7 +58,10 @@ impl Asking<'_, '_, '_> {
     /// Gets the approval: one that was given before, else by the target's method.
     pub(super) fn obtain(&self) -> Result<Granted, CommandError> {
         let run = self.run;
-        if run.args.approve.is_none()
+        // Reviewers of a CI's environment are asked for each time: a note could be anybody's.
+        let may_be_noted = self.method != ApprovalMethod::Ci;
+        if may_be_noted
+            && run.args.approve.is_none()
             && let Some(granted) = self.given_before()?
         {
             return Ok(granted);
@@ -83,9 +85,7 @@ impl Asking<'_, '_, '_> {
         let lines = ledger.approval_lines(&plan.deployment, &commits)?;
         let approvals =
             Approvals::of_target(lines.iter().map(String::as_str), &plan.deployment, &plan.target);
-        // Reviewers of a CI's environment approve a run: what they gave to another one is not for this one.
-        let run = (self.method == ApprovalMethod::Ci).then(|| run_without_attempt(self.run_id()));
-        let need = Need { now: ledger.now(), seen: self.requires_digest(), run };
+        let need = Need { now: ledger.now(), seen: self.requires_digest() };
         let found = approvals.covering(&self.wanted, self.method.as_str(), need);
         Ok(found.map(|(id, approval)| Granted {
             approval: approval.clone(),

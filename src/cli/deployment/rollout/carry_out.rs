@@ -210,6 +210,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             let asking = self.asking(&now, &gathered, &fresh, wanted, method);
             // It may have been revoked, or have expired, while the lock was waited for.
             let counts = granted.covers(&asking.wanted)
+                && granted.approval.expires_at.is_none_or(|expiry| expiry > self.prepared.ledger.now())
                 && (granted.is_new || asking.given_before()?.is_some_and(|found| found.id == granted.id));
             if !counts {
                 return Err(outdated());

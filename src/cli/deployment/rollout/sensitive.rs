@@ -7,17 +7,23 @@ use crate::deployment::overrides::SensitiveVariables;
 use crate::git::CommitTree;
 use crate::git::objects::{EntryKind, ObjectError};
 
-/// Reads the module in a folder of a commit. A folder that is not there declares nothing.
+/// Reads the module in a folder of a commit. Where it cannot be read there, behind a symbolic link for one, every
+/// variable may be sensitive.
 pub(super) fn declared_sensitive(
     files: &CommitTree<'_>,
     folder: &str,
 ) -> Result<SensitiveVariables, ObjectError> {
     let mut names = BTreeSet::new();
-    for (name, kind) in files.list_directory(folder)?.into_iter().flatten() {
-        if kind != EntryKind::File || !is_module_file(&name) {
+    let Some(entries) = files.list_directory(folder)? else { return Ok(SensitiveVariables::Any) };
+    for (name, kind) in entries {
+        if !is_module_file(&name) {
             continue;
         }
-        let content = files.read_file(&format!("{folder}/{name}"))?.unwrap_or_default();
+        let content = match kind {
+            EntryKind::File => files.read_file(&format!("{folder}/{name}"))?,
+            EntryKind::Directory => continue,
+        };
+        let Some(content) = content else { return Ok(SensitiveVariables::Any) };
         match sensitive_variables(&name, &String::from_utf8_lossy(&content)) {
             Some(declared) => names.extend(declared),
             None => return Ok(SensitiveVariables::Any),
