@@ -102,7 +102,8 @@ pub fn stricter(
 ) -> Result<Deployment, RulesConflict> {
     let mut policy = checkout.clone();
     let Some(own) = policy.targets.get_mut(target) else { return Ok(policy) };
-    for side in trusted {
+    // The later of two sides wins where only one can: the default branch comes last.
+    for side in trusted.iter().rev() {
         let declared = side.and_then(|side| side.targets.get(target));
         own.promotion = merged(target, own.promotion.take(), declared)?;
     }
@@ -244,6 +245,34 @@ mod tests {
         assert_eq!(both(Some(held(Some(true))), Some(held(Some(false)))), Ok(Some(held(Some(true)))));
         let seen = |require_digest| PromotionRule { require_digest, ..approved() };
         assert_eq!(both(Some(seen(true)), Some(seen(false))), Ok(Some(seen(true))));
+    }
+
+    #[test]
+    fn the_default_branch_s_method_wins_over_those_of_all_other_sides() {
+        use ApprovalMethod::{Ci, Manual, Pro};
+        let by = |method: Option<ApprovalMethod>| {
+            let rule = |approval_method| PromotionRule {
+                requires_approval: true,
+                approval_method,
+                ..from(&["dev"])
+            };
+            declared(Some(method.map_or_else(|| from(&["dev"]), rule)))
+        };
+        let prod = target_name("prod");
+        for (default, committed, checkout, wins) in [
+            (Some(Ci), Some(Manual), Some(Manual), Ci),
+            (Some(Ci), Some(Manual), Some(Pro), Ci),
+            (Some(Ci), Some(Ci), Some(Manual), Ci),
+            (Some(Ci), None, Some(Manual), Ci),
+            (Some(Ci), Some(Manual), None, Ci),
+            (None, Some(Ci), Some(Manual), Ci),
+            (None, None, Some(Manual), Manual),
+        ] {
+            let (default, committed) = (by(default), by(committed));
+            let merged = stricter(&by(checkout), &[Some(&default), Some(&committed)], &prod).unwrap();
+            let rule = merged.targets[&prod].promotion.as_ref().unwrap();
+            assert_eq!((rule.requires_approval, rule.approval_method), (true, wins));
+        }
     }
 
     #[test]
