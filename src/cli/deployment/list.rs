@@ -7,6 +7,7 @@ use clap::Subcommand;
 use crate::cli::args::KeyValue;
 use crate::cli::context::{Context, Project, known_target};
 use crate::cli::error::CommandError;
+use crate::cli::rules::{Certainty, TrustedRules};
 use crate::config::{ConfigError, LoadedAll, Problem, Severity, load_all};
 use crate::deployment::definition::Labels;
 use crate::deployment::state::TargetState;
@@ -112,8 +113,13 @@ fn targets(
 ) -> Result<ExitCode, CommandError> {
     let ledger = context.ledger(repository, &project.config)?;
     let scope = Scope::Deployment(deployment.name.clone());
-    let state = context.snapshot_with_observations(&ledger, &scope)?.into_deployment(&deployment.name);
-    let mut list = TargetList::new(deployment, Some(&state), context.now());
+    let snapshot = context.snapshot_with_rules(&ledger, &scope)?;
+    let state = snapshot.into_deployment(&deployment.name);
+    // Rollouts obey the default branch's rules, too: they are what is shown.
+    let trusted =
+        TrustedRules::read(context, repository, project, &ledger, deployment, Certainty::Provisional)?;
+    let (policy, _) = trusted.everywhere(deployment);
+    let mut list = TargetList::new(&policy, Some(&state), context.now());
     list.observe(&ledger.observations(&state)?);
     list.targets.retain(|item| holds_all(labels, &[&deployment.labels, &item.labels]));
     context.print(&list, render::list::targets)?;
