@@ -11,32 +11,50 @@ use crate::git::Repository;
 
 use super::context::Project;
 use super::error::CommandError;
+use super::stacks::{CommitFiles, ImportedStacks};
 
-/// Those of the components that the checkout's stacks disable on a target. A component whose stacks cannot be resolved is
-/// not disabled, as far as is known.
+/// Those of the components that the stacks disable on a target: those of the checkout and, where `committed` is what the
+/// commit that is checked out declares, those of that as well. A component whose stacks cannot be resolved is not
+/// disabled, as far as is known.
 ///
 /// # Errors
 ///
-/// Where the files of the checkout cannot be read.
+/// Where the files of the checkout, or of its commit, cannot be read.
 pub fn disabled_on_target(
     repository: &Repository,
     project: &Project<'_>,
     checkout: &Deployment,
+    committed: Option<&Deployment>,
     target: &TargetName,
     components: BTreeSet<ComponentName>,
 ) -> Result<BTreeSet<ComponentName>, CommandError> {
-    let Some(target) = checkout.targets.get(target) else { return Ok(BTreeSet::new()) };
     if components.is_empty() || checkout.stacks.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let stacks = project.stacks(repository)?;
+    let disabled = disabled_by(&project.stacks(repository)?, checkout, target, components);
+    match committed {
+        Some(committed) if !disabled.is_empty() => {
+            let files = CommitFiles::new(repository, repository.head()?)?;
+            Ok(disabled_by(&ImportedStacks::new(files, &project.config), committed, target, disabled))
+        }
+        _ => Ok(disabled),
+    }
+}
+
+fn disabled_by(
+    stacks: &ImportedStacks,
+    deployment: &Deployment,
+    target: &TargetName,
+    components: BTreeSet<ComponentName>,
+) -> BTreeSet<ComponentName> {
+    let Some(target) = deployment.targets.get(target) else { return BTreeSet::new() };
     let is_disabled = |name: &ComponentName| {
         let resolution = Resolution {
-            deployment: checkout,
-            component: checkout.component(name)?,
+            deployment,
+            component: deployment.component(name)?,
             target,
             command_line: &Values::new(),
-            stacks: &stacks,
+            stacks,
             outputs: KnownOutputs::AsWritten,
             images: &BTreeMap::new(),
             repository_root: None,
@@ -44,5 +62,5 @@ pub fn disabled_on_target(
         };
         Some(resolution.resolve().ok()?.stack?.deployable == Deployable::Disabled)
     };
-    Ok(components.into_iter().filter(|name| is_disabled(name) == Some(true)).collect())
+    components.into_iter().filter(|name| is_disabled(name) == Some(true)).collect()
 }

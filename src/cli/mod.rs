@@ -4,6 +4,7 @@ pub mod args;
 mod called;
 mod completion;
 mod context;
+mod declared;
 mod deferred;
 pub mod deployment;
 mod describe;

@@ -1,15 +1,19 @@
 //! The promotion rules that hold, read from the default branch and from the checkout (`deployment::rules`).
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use crate::config::{AtmosConfig, ConfigError, load_deployment};
+use crate::config::load_deployment;
+use crate::deployment::declarations::{Declarations, Definitions};
+use crate::deployment::definition::Labels;
 use crate::deployment::rules::{RulesConflict, RulesOrigin, stricter, stricter_everywhere};
-use crate::deployment::{CommitId, Deployment, DeploymentName, PromotionRule, TargetName};
+use crate::deployment::{CommitId, ComponentName, Deployment, PromotionRule, TargetName};
 use crate::git::Repository;
 use crate::ledger::{Ledger, RulesCommit};
 use crate::render::document::error::Hint;
 
 use super::context::{CommitSource, Context, Project};
+use super::declared::{CommitReader, Declared};
 use super::error::{CommandError, exit};
 
 /// How sure the rules have to be.
@@ -24,9 +28,12 @@ pub enum Certainty {
 /// What bounds the rules of the checkout.
 #[derive(Debug, Clone)]
 pub struct TrustedRules {
-    /// The deployment as the default branch declares it, `None` where it does not; and, where the working tree has other
-    /// rules than the commit that is checked out, as that commit does.
-    sides: Vec<Option<Deployment>>,
+    /// What the default branch says, where there is one.
+    default_branch: Option<Side>,
+    /// What the commit that is checked out says, where there is a working tree that may say something else.
+    committed: Option<Side>,
+    /// The working tree differs from its commit in what decides a promotion.
+    is_dirty: bool,
     pub origin: RulesOrigin,
     /// Why nothing but the checkout bounds them, where there is a remote.
     pub alone: Option<String>,
@@ -46,7 +53,7 @@ impl TrustedRules {
         checkout: &Deployment,
         certainty: Certainty,
     ) -> Result<Self, CommandError> {
-        let reader = Reader { context, repository, project, name: &checkout.name };
+        let reader = CommitReader::new(context, repository, project, &checkout.name);
         let (mut commit, is_stale) = match ledger.rules_commit()? {
             RulesCommit::Fetched(commit) => (Some(commit), false),
             RulesCommit::LastSeen(commit) => (Some(commit), true),
@@ -59,7 +66,8 @@ impl TrustedRules {
             return Err(unreachable(ledger));
         }
         if let Some(default) = &commit
-            && let Some(branch) = reader.config_at(default, "")?.deployments.rules_from
+            && let Some(branch) =
+                reader.config(default).map_err(|error| of_rules(error, default))?.deployments.rules_from
         {
             let tip = ledger.fetch_branch_tip(&branch)?;
             commit = Some(tip.ok_or_else(|| {
@@ -74,10 +82,11 @@ impl TrustedRules {
                 "{remote} has no default branch that is known here: the rules of this checkout alone hold"
             )
         });
-        let mut sides = Vec::new();
+        let mut default_branch = None;
         let mut origin = match &commit {
             Some(commit) => {
-                sides.push(reader.declared_at(commit)?);
+                let declared = reader.declared(commit).map_err(|error| of_rules(error, commit))?;
+                default_branch = Some(Side::from(declared));
                 if is_stale {
                     RulesOrigin::Stale(commit.clone())
                 } else {
@@ -86,22 +95,49 @@ impl TrustedRules {
             }
             None => RulesOrigin::Commit(repository.head()?),
         };
-        let committed = reader.committed(checkout);
-        if committed.differs {
+        let committed = Committed::read(repository, project, &reader, checkout);
+        if committed.rules_differ {
             if context.in_ci() && certainty == Certainty::Binding {
-                let message = "the promotion rules of the checkout differ from those of its commit";
-                let hint =
-                    Hint::command("A pipeline obeys what is committed; to see the changes", "git status");
-                return Err(CommandError::new(exit::USAGE, "dirty", message).hint(hint));
+                return Err(dirty("the promotion rules of the checkout differ from those of its commit"));
             }
             origin = RulesOrigin::Uncommitted;
         }
-        sides.extend(committed.declared.map(Some));
-        Ok(Self { sides, origin, alone })
+        let Committed { declared, differs: is_dirty, .. } = committed;
+        Ok(Self { default_branch, committed: declared.map(Side::Declared), is_dirty, origin, alone })
     }
 
-    fn sides(&self) -> Vec<Option<&Deployment>> {
-        self.sides.iter().map(Option::as_ref).collect()
+    /// The rules of what obeys none, because it changes nothing.
+    pub const fn of_nothing(origin: RulesOrigin) -> Self {
+        Self { default_branch: None, committed: None, is_dirty: false, origin, alone: None }
+    }
+
+    fn sides(&self) -> impl Iterator<Item = &Side> {
+        self.default_branch.iter().chain(&self.committed)
+    }
+
+    /// Refuses a promotion where the working tree differs from its commit in what decides one: in a CI, that is what a
+    /// step before this one has written.
+    ///
+    /// # Errors
+    ///
+    /// Where it differs.
+    pub fn refuse_uncommitted(&self) -> Result<(), CommandError> {
+        if self.is_dirty {
+            return Err(dirty(
+                "the components or the targets of the checkout differ from those of its commit",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What is declared besides in the checkout, with what these commits declare.
+    pub fn declarations(&self, commits: Definitions) -> Declarations {
+        let deployment = |side: &Option<Side>| side.as_ref().and_then(Side::shared);
+        Declarations {
+            committed: deployment(&self.committed),
+            default_branch: deployment(&self.default_branch),
+            commits,
+        }
     }
 
     /// The checkout's deployment with the rule that holds on a target.
@@ -110,12 +146,16 @@ impl TrustedRules {
     ///
     /// Rules that cannot be obeyed together.
     pub fn policy(&self, checkout: &Deployment, target: &TargetName) -> Result<Deployment, RulesConflict> {
-        stricter(checkout, &self.sides(), target)
+        stricter(checkout, &self.deployments(), target)
     }
 
     /// Likewise with the rules of every target, and those that cannot be obeyed.
     pub fn everywhere(&self, checkout: &Deployment) -> (Deployment, BTreeMap<TargetName, RulesConflict>) {
-        stricter_everywhere(checkout, &self.sides())
+        stricter_everywhere(checkout, &self.deployments())
+    }
+
+    fn deployments(&self) -> Vec<Option<&Deployment>> {
+        self.sides().map(|side| side.declared().map(|declared| &*declared.deployment)).collect()
     }
 }
 
@@ -127,68 +167,86 @@ fn unreachable(ledger: &Ledger<'_>) -> CommandError {
         .hint(Hint::note(format!("A rollout obeys them: try again when {remote} can be reached")))
 }
 
-/// Reads a deployment in commits.
-struct Reader<'a> {
-    context: &'a Context,
-    repository: &'a Repository,
-    project: &'a Project<'a>,
-    name: &'a DeploymentName,
+/// What a commit says of the deployment.
+#[derive(Debug, Clone)]
+enum Side {
+    Declared(Declared),
+    /// It does not declare it.
+    Undeclared,
 }
 
-impl Reader<'_> {
-    fn config_at(&self, commit: &CommitId, start: &str) -> Result<AtmosConfig, CommandError> {
-        let source = CommitSource::new(self.repository, commit.clone())?;
-        crate::config::atmos::load(&source, start).map_err(|error| of_commit(error.into(), commit))
-    }
-
-    /// The deployment as a commit declares it: where the commit's own configuration keeps deployments, at the root
-    /// before where this command was started, else where this command looks for them. Folders, flags and variables
-    /// alone cannot lead away from what the commit declares.
-    fn declared_at(&self, commit: &CommitId) -> Result<Option<Deployment>, CommandError> {
-        let source = CommitSource::new(self.repository, commit.clone())?;
-        let own = self.config_at(commit, "")?;
-        let start = self.context.start(self.repository);
-        let nearest = if start.is_empty() { None } else { Some(self.config_at(commit, &start)?) };
-        for config in [Some(&own), nearest.as_ref(), Some(&self.project.config)].into_iter().flatten() {
-            match load_deployment(&source, config, self.name) {
-                Ok(loaded) => return Ok(Some(loaded.deployment)),
-                Err(ConfigError::NotFound { .. }) => {}
-                Err(error) => return Err(of_commit(error.into(), commit)),
-            }
-        }
-        Ok(None)
-    }
-
-    /// What the checked-out commit says, where the working tree may say something else.
-    fn committed(&self, checkout: &Deployment) -> Committed {
-        if self.repository.work_tree().is_none() {
-            return Committed { differs: false, declared: None };
-        }
-        let same_place = self.repository.head().ok().and_then(|head| {
-            let source = CommitSource::new(self.repository, head.clone()).ok()?;
-            let here = load_deployment(&source, &self.project.config, self.name).ok()?;
-            Some((head, rules(&here.deployment) == rules(checkout)))
-        });
-        let Some((head, is_same)) = same_place else {
-            return Committed { differs: true, declared: None };
-        };
-        let declared = self.declared_at(&head).ok().flatten();
-        Committed { differs: !is_same, declared }
+impl From<Option<Declared>> for Side {
+    fn from(declared: Option<Declared>) -> Self {
+        declared.map_or(Self::Undeclared, Self::Declared)
     }
 }
 
-/// The rules of the commit that is checked out.
+impl Side {
+    const fn declared(&self) -> Option<&Declared> {
+        match self {
+            Self::Declared(declared) => Some(declared),
+            Self::Undeclared => None,
+        }
+    }
+
+    fn shared(&self) -> Option<Rc<Deployment>> {
+        self.declared().map(|declared| Rc::clone(&declared.deployment))
+    }
+}
+
+/// The commit that is checked out, beside the working tree.
 struct Committed {
-    /// Whether the working tree has others, or the commit no usable declaration of the deployment.
+    /// Whether the working tree has other rules, or the commit no usable declaration of the deployment.
+    rules_differ: bool,
+    /// Whether it differs in anything that decides a promotion.
     differs: bool,
-    /// The deployment as the commit declares it.
-    declared: Option<Deployment>,
+    /// What the commit declares.
+    declared: Option<Declared>,
+}
+
+impl Committed {
+    /// Reads what the checked-out commit says, where the working tree may say something else.
+    fn read(
+        repository: &Repository,
+        project: &Project<'_>,
+        reader: &CommitReader<'_>,
+        checkout: &Deployment,
+    ) -> Self {
+        if repository.work_tree().is_none() {
+            return Self { rules_differ: false, differs: false, declared: None };
+        }
+        let Ok(head) = repository.head() else {
+            return Self { rules_differ: true, differs: true, declared: None };
+        };
+        let here = CommitSource::new(repository, head.clone()).ok();
+        let here = here.and_then(|source| load_deployment(&source, &project.config, &checkout.name).ok());
+        let here = here.as_ref().map(|loaded| &loaded.deployment);
+        let rules_differ = here.is_none_or(|here| rules(here) != rules(checkout));
+        let differs = rules_differ || here.is_none_or(|here| deciding(here) != deciding(checkout));
+        Self { rules_differ, differs, declared: reader.declared(&head).ok().flatten() }
+    }
 }
 
 fn rules(deployment: &Deployment) -> BTreeMap<&TargetName, Option<&PromotionRule>> {
     deployment.targets.iter().map(|(name, target)| (name, target.promotion.as_ref())).collect()
 }
 
-fn of_commit(error: CommandError, commit: &CommitId) -> CommandError {
+/// What else decides a promotion: which components there are, what each needs, and what targets are called on a platform.
+type Deciding<'a> = (BTreeMap<&'a ComponentName, &'a [ComponentName]>, BTreeMap<&'a TargetName, &'a Labels>);
+
+fn deciding(deployment: &Deployment) -> Deciding<'_> {
+    let components = deployment.components.iter();
+    (
+        components.map(|component| (&component.name, component.depends_on.as_slice())).collect(),
+        deployment.targets.iter().map(|(name, target)| (name, &target.labels)).collect(),
+    )
+}
+
+fn dirty(message: &str) -> CommandError {
+    let hint = Hint::command("A pipeline obeys what is committed; to see the changes", "git status");
+    CommandError::new(exit::USAGE, "dirty", message).hint(hint)
+}
+
+fn of_rules(error: CommandError, commit: &CommitId) -> CommandError {
     error.details([format!("in commit {} of the default branch, whose rules hold", commit.short())])
 }

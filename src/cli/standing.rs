@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::load_deployment;
+use crate::deployment::declarations::Definitions;
 use crate::deployment::promotion_status::{Blocker, PromotionView, StandingFacts, promotion_status};
 use crate::deployment::state::DeploymentState;
-use crate::deployment::{CommitId, Deployment, TargetName};
+use crate::deployment::{Deployment, TargetName};
 use crate::git::Repository;
 use crate::ledger::Ledger;
 
-use super::context::{CommitSource, Context, Project};
+use super::context::{Context, Project};
+use super::declared::CommitReader;
 use super::disabled::disabled_on_target;
 use super::error::CommandError;
 use super::rules::{Certainty, TrustedRules};
@@ -32,16 +33,18 @@ pub fn standing(
     let trusted = TrustedRules::read(context, repository, project, ledger, checkout, Certainty::Provisional)?;
     let (policy, conflicts) = trusted.everywhere(checkout);
     let lifted = ledger.lifted_holds(state)?;
-    let undeclared = undeclared(repository, project, checkout, state)?;
+    let reader = CommitReader::new(context, repository, project, &checkout.name);
+    let declarations = trusted.declarations(definitions(repository, &reader, state)?);
     let mut facts =
-        StandingFacts { commits_behind, lifted, disabled: BTreeMap::new(), undeclared, conflicts };
+        StandingFacts { commits_behind, lifted, disabled: BTreeMap::new(), declarations, conflicts };
     loop {
         let view = promotion_status(&policy, state, &facts, context.now());
         // One disabled component can be what the next one is missed for.
         let mut is_new = false;
         for edge in &view.edges {
+            let committed = facts.declarations.committed.as_deref();
             let missing = edge.blockers.iter().filter_map(Blocker::missing_dependency).cloned().collect();
-            let disabled = disabled_on_target(repository, project, checkout, &edge.to, missing)?;
+            let disabled = disabled_on_target(repository, project, checkout, committed, &edge.to, missing)?;
             let known = facts.disabled.entry(edge.to.clone()).or_default();
             is_new |= !disabled.is_subset(known);
             known.extend(disabled);
@@ -52,25 +55,21 @@ pub fn standing(
     }
 }
 
-/// The commits that run somewhere and do not declare a target that promotions lead to. Of a commit that is not here, or
-/// whose configuration cannot be read, nothing is known: its promotion says so.
-fn undeclared(
+/// What the commits that run somewhere declare. Of a commit that is not here, or whose configuration cannot be read,
+/// nothing is known: its promotion says so.
+fn definitions(
     repository: &Repository,
-    project: &Project<'_>,
-    checkout: &Deployment,
+    reader: &CommitReader<'_>,
     state: &DeploymentState,
-) -> Result<BTreeMap<TargetName, BTreeSet<CommitId>>, CommandError> {
+) -> Result<Definitions, CommandError> {
     let objects = repository.objects()?;
     let components = state.targets.values().flat_map(|target| target.components.values());
     let commits: BTreeSet<_> = components.filter_map(|component| component.commit.as_ref()).collect();
-    let mut undeclared: BTreeMap<TargetName, BTreeSet<CommitId>> = BTreeMap::new();
-    for commit in commits.into_iter().filter(|commit| objects.contains(&commit.0)) {
-        let source = CommitSource::new(repository, commit.clone())?;
-        let Ok(loaded) = load_deployment(&source, &project.config, &checkout.name) else { continue };
-        let targets = checkout.targets.keys();
-        for target in targets.filter(|target| !loaded.deployment.targets.contains_key(*target)) {
-            undeclared.entry(target.clone()).or_default().insert(commit.clone());
-        }
-    }
-    Ok(undeclared)
+    let here = commits.into_iter().filter(|commit| objects.contains(&commit.0));
+    Ok(here
+        .filter_map(|commit| {
+            let declared = reader.declared(commit).ok()?;
+            Some((commit.clone(), declared.map(|declared| declared.deployment)))
+        })
+        .collect())
 }

@@ -12,6 +12,7 @@ pub mod change;
 pub mod commit;
 pub mod configuration_diff;
 pub mod count;
+pub mod declarations;
 pub mod definition;
 pub mod dependencies;
 pub mod diff;

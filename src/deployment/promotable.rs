@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::commit::CommitId;
+use super::declarations::Declarations;
 use super::definition::Component;
 use super::names::{ComponentName, TargetName};
 use super::record::RecordStatus;
@@ -34,6 +35,10 @@ pub enum LeftOutReason {
     Unsuccessful { from: TargetName, status: RecordStatus, commit: CommitId },
     /// The commit that runs in the source does not declare the target: it has no configuration for it.
     Undeclared { from: TargetName, to: TargetName, commit: CommitId },
+    /// It runs in the source and belongs to the deployment, and this checkout does not declare it.
+    Unlisted { from: TargetName },
+    /// It runs in the source, and neither this checkout nor what is promoted declares it any more.
+    Removed { from: TargetName },
     /// What it depends on is neither promoted nor on the target already.
     Needs { dependency: ComponentName, to: TargetName },
 }
@@ -42,7 +47,7 @@ impl LeftOutReason {
     /// Whether a promotion without it is partial: part of what runs in the source stays behind.
     #[must_use]
     pub const fn makes_partial(&self) -> bool {
-        !matches!(self, Self::NotDeployed { .. })
+        !matches!(self, Self::NotDeployed { .. } | Self::Removed { .. })
     }
 }
 
@@ -58,6 +63,10 @@ impl fmt::Display for LeftOutReason {
             }
             Self::Undeclared { from, to, commit } => {
                 write!(f, "commit {}, which runs on {from}, does not declare {to}", commit.short())
+            }
+            Self::Unlisted { from } => write!(f, "it runs on {from}, and this checkout does not declare it"),
+            Self::Removed { from } => {
+                write!(f, "it still runs on {from}, and is not part of the deployment any more")
             }
             Self::Needs { dependency, to } => {
                 write!(f, "it depends on {dependency}, which is neither promoted nor on {to}")
@@ -79,8 +88,10 @@ impl Promotable<'_> {
 pub struct Exceptions<'a> {
     /// Dependencies that stacks disable on the target: they are not waited for.
     pub disabled: &'a BTreeSet<ComponentName>,
-    /// Commits that do not declare the target.
-    pub undeclared: &'a BTreeSet<CommitId>,
+    /// What the commits of the source declare, and those that bound the checkout.
+    pub declarations: &'a Declarations,
+    /// All components of the deployment are chosen, so that what runs in the source besides stays behind.
+    pub all: bool,
 }
 
 /// Sorts the chosen components into those that a promotion takes along and those that it leaves out.
@@ -92,10 +103,12 @@ pub fn promotable<'c>(
     exceptions: Exceptions<'_>,
 ) -> Promotable<'c> {
     let mut outcome = Promotable::default();
+    let mut listed = BTreeSet::new();
     for component in chosen {
+        listed.insert(&component.name);
         let state = source.and_then(|source| source.components.get(&component.name));
         let undeclared = |commit: CommitId| {
-            if exceptions.undeclared.contains(&commit) {
+            if exceptions.declarations.lacks(&commit, to) {
                 return Err(LeftOutReason::Undeclared { from: from.clone(), to: to.clone(), commit });
             }
             Ok(commit)
@@ -107,6 +120,20 @@ pub fn promotable<'c>(
             }
         }
     }
+    if exceptions.all {
+        let others = source.into_iter().flat_map(|source| &source.components);
+        let others = others.filter(|(name, state)| state.commit.is_some() && !listed.contains(name));
+        for (component, _) in others {
+            let from = from.clone();
+            let promoted = outcome.promoted.iter().map(|(_, commit)| commit);
+            let reason = if exceptions.declarations.has(component, promoted) {
+                LeftOutReason::Unlisted { from }
+            } else {
+                LeftOutReason::Removed { from }
+            };
+            outcome.left_out.push(LeftOut { component: component.clone(), reason });
+        }
+    }
     let is_on_target = |name: &ComponentName| {
         let state = target.and_then(|target| target.components.get(name));
         state.is_some_and(|state| state.commit.is_some())
@@ -115,17 +142,16 @@ pub fn promotable<'c>(
     loop {
         let taken: BTreeSet<_> =
             outcome.promoted.iter().map(|(component, _)| component.name.clone()).collect();
-        let lacks = |component: &Component| {
-            component
-                .depends_on
-                .iter()
+        let lacks = |component: &Component, commit: &CommitId| {
+            let mut needs = exceptions.declarations.needs(component, commit).into_iter();
+            needs
                 .find(|need| {
                     !taken.contains(*need) && !is_on_target(need) && !exceptions.disabled.contains(*need)
                 })
                 .cloned()
         };
         let mut lacking = outcome.promoted.iter().enumerate();
-        let found = lacking.find_map(|(at, (component, _))| Some((at, lacks(component)?)));
+        let found = lacking.find_map(|(at, (component, commit))| Some((at, lacks(component, commit)?)));
         let Some((at, dependency)) = found else {
             return outcome;
         };
@@ -148,6 +174,9 @@ fn commit_of(state: Option<&ComponentState>, from: &TargetName) -> Result<Commit
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
+    use super::super::definition::Deployment;
     use super::super::fixtures::{commit, component_name, deployment, record, running, target_name};
     use super::*;
 
@@ -171,8 +200,9 @@ mod tests {
         let target = TargetState { components: target.iter().map(there).collect(), locks: Vec::new() };
         let (dev, prod) = (target_name("dev"), target_name("prod"));
         let disabled = disabled.iter().map(|name| component_name(name)).collect();
-        let undeclared = [commit("01d0000")].into();
-        let exceptions = Exceptions { disabled: &disabled, undeclared: &undeclared };
+        let declarations =
+            Declarations { commits: [(commit("01d0000"), None)].into(), ..Declarations::default() };
+        let exceptions = Exceptions { disabled: &disabled, declarations: &declarations, all: true };
         let (source, target) = ((&dev, Some(&source)), (&prod, Some(&target)));
         let found = promotable(&deployment.components, source, target, exceptions);
         let names = |names: Vec<&str>| names.join("+");
@@ -222,6 +252,43 @@ mod tests {
         );
     }
 
+    /// What becomes of `api` and `worker` on dev, of which the checkout declares the `api` alone.
+    fn without_worker(declarations: &Declarations, all: bool) -> (Vec<LeftOutReason>, bool) {
+        let states =
+            ["api", "worker"].map(|name| (component_name(name), running("dev", name, "abc123d", AT)));
+        let source = TargetState { components: states.into_iter().collect(), locks: Vec::new() };
+        let (dev, prod) = (target_name("dev"), target_name("prod"));
+        let disabled = BTreeSet::new();
+        let exceptions = Exceptions { disabled: &disabled, declarations, all };
+        let checkout = deployment(&["api"], &[("prod", &[])]);
+        let found = promotable(&checkout.components, (&dev, Some(&source)), (&prod, None), exceptions);
+        assert_eq!(found.promoted.len(), 1);
+        let partial = found.is_partial();
+        (found.left_out.into_iter().map(|left_out| left_out.reason).collect(), partial)
+    }
+
+    #[test]
+    fn what_belongs_to_the_deployment_elsewhere_makes_a_promotion_without_it_partial() {
+        let declared = |names: &[&str]| Some(Rc::new(deployment(names, &[("prod", &[])])));
+        let with = || declared(&["api", "worker"]);
+        let of = |commits: [Option<Rc<Deployment>>; 1]| Declarations {
+            commits: commits.into_iter().map(|declared| (commit("abc123d"), declared)).collect(),
+            ..Declarations::default()
+        };
+        let from = target_name("dev");
+        let unlisted = (vec![LeftOutReason::Unlisted { from: from.clone() }], true);
+        for declarations in [
+            Declarations { default_branch: with(), ..of([declared(&["api"])]) },
+            Declarations { committed: with(), ..of([declared(&["api"])]) },
+            of([with()]),
+        ] {
+            assert_eq!(without_worker(&declarations, true), unlisted, "{declarations:?}");
+            assert_eq!(without_worker(&declarations, false), (Vec::new(), false));
+        }
+        let removed = (vec![LeftOutReason::Removed { from }], false);
+        assert_eq!(without_worker(&of([declared(&["api"])]), true), removed);
+    }
+
     #[test]
     fn a_ledger_of_plain_refs_can_be_promoted() {
         let plain = ComponentState { commit: Some(commit("def456a")), ..ComponentState::default() };
@@ -237,8 +304,8 @@ mod tests {
         let source = TargetState { components: states.into_iter().collect(), locks: Vec::new() };
         let (dev, prod) = (target_name("dev"), target_name("prod"));
         let api = deployment.components.iter().take(1);
-        let (disabled, undeclared) = (BTreeSet::new(), BTreeSet::new());
-        let exceptions = Exceptions { disabled: &disabled, undeclared: &undeclared };
+        let (disabled, declarations) = (BTreeSet::new(), Declarations::default());
+        let exceptions = Exceptions { disabled: &disabled, declarations: &declarations, all: false };
         let found = promotable(api, (&dev, Some(&source)), (&prod, None), exceptions);
         assert!(found.promoted.is_empty());
         assert_eq!(

@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::commit::CommitId;
+use super::declarations::Declarations;
 use super::definition::{ApprovalMethod, Component, Deployment, PromotionRule, Target};
 use super::lock::HeldLock;
 use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
@@ -182,8 +183,8 @@ pub struct StandingFacts {
     pub lifted: BTreeSet<(TargetName, ComponentName)>,
     /// The components that their stacks disable, by target.
     pub disabled: BTreeMap<TargetName, BTreeSet<ComponentName>>,
-    /// Commits that run somewhere and do not declare a target, by target.
-    pub undeclared: BTreeMap<TargetName, BTreeSet<CommitId>>,
+    /// What the commits that run somewhere declare, and those that bound the checkout.
+    pub declarations: Declarations,
     /// The targets whose rules cannot be obeyed.
     pub conflicts: BTreeMap<TargetName, RulesConflict>,
 }
@@ -257,10 +258,11 @@ impl Edges<'_> {
         (from, source): (&TargetName, &TargetState),
         (to, target): (&Target, &TargetState),
     ) -> PromotionEdge {
-        let (no_names, no_commits) = (BTreeSet::new(), BTreeSet::new());
+        let no_names = BTreeSet::new();
         let exceptions = Exceptions {
             disabled: self.facts.disabled.get(&to.name).unwrap_or(&no_names),
-            undeclared: self.facts.undeclared.get(&to.name).unwrap_or(&no_commits),
+            declarations: &self.facts.declarations,
+            all: true,
         };
         let all = &self.deployment.components;
         let found = promotable(all, (from, Some(source)), (&to.name, Some(target)), exceptions);

@@ -20,6 +20,7 @@ mod ci_reports;
 mod clocks;
 mod concurrency;
 mod contracts;
+mod declarations;
 mod deployment_stacks;
 mod describe;
 mod diff;

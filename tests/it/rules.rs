@@ -51,6 +51,21 @@ fn rules_that_are_loosened_in_the_work_tree_stay_as_they_are() {
 }
 
 #[test]
+fn the_default_branch_says_how_an_approval_is_given_whatever_else_the_checkout_changes() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    edit(&checkout, GUARDED, &APPROVED.replace("manual", "ci"));
+    push(&checkout, "Let the platform ask");
+    checkout.atmos(DEV).succeeded();
+    let promotion = format!("{STAGING} --promote-from dev --approve \"looked at it\"");
+    edit(&checkout, "approval_method: ci", "approval_method: manual");
+    checkout.commit("Ask by hand");
+    checkout.atmos(&promotion).refused(3, "requires an approval, by the CI platform");
+    edit(&checkout, "approval_method: manual", "approval_expires: 12h, approval_method: manual");
+    checkout.atmos(&promotion).refused(3, "requires an approval, by the CI platform");
+}
+
+#[test]
 fn without_a_remote_the_commit_that_is_checked_out_bounds_the_work_tree() {
     let environment = TestEnvironment::new();
     let checkout = environment.payment_service("alone");
@@ -112,6 +127,20 @@ fn the_record_names_the_commit_of_the_default_branch_and_an_old_checkout_obeys_i
 }
 
 #[test]
+fn the_list_of_targets_shows_the_rules_that_hold() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let old = checkout.head();
+    edit(&checkout, GUARDED, APPROVED);
+    push(&checkout, "Approve what comes to staging");
+    checkout.git(&["checkout", "--quiet", "--detach", &old]);
+    let list = checkout.json("deployment list targets payment-service");
+    let staging =
+        list["targets"].as_array().unwrap().iter().find(|target| target["target"] == "staging").unwrap();
+    assert_eq!(staging["requires_approval"], true, "{list:#}");
+}
+
+#[test]
 fn a_target_that_the_default_branch_does_not_declare_has_no_rules() {
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
@@ -162,16 +191,15 @@ fn no_other_place_for_deployments_leads_to_other_rules() {
         checkout.commit("Not on dev");
         loose_at(&checkout, "loose");
         let refused = |run: Run| run.refused(3, "Cannot roll out directly to staging");
-        // What no commit has cannot be deployed.
-        let unknown = |run: Run| run.refused(2, "there is no deployment called payment-service");
         let line = format!("{STAGING} --git-sha HEAD");
-        for (folder, outcome) in [("examples/shop", &refused as &dyn Fn(Run) -> Run), ("loose", &unknown)] {
-            outcome(checkout.atmos(&format!("--base-path {folder} {line}")));
-            outcome(checkout.atmos_with(&line, &[("ATMOS_BASE_PATH", folder)]));
+        // What no commit has is not deployed either: a commit is read where it keeps its deployments.
+        for folder in ["examples/shop", "loose"] {
+            refused(checkout.atmos(&format!("--base-path {folder} {line}")));
+            refused(checkout.atmos_with(&line, &[("ATMOS_BASE_PATH", folder)]));
             checkout.write("other.yaml", &format!("base_path: {folder}\n"));
-            outcome(checkout.atmos(&format!("--config other.yaml {line}")));
+            refused(checkout.atmos(&format!("--config other.yaml {line}")));
             checkout.write("atmos.yaml", &format!("deployments: {{ base_path: {folder}/deployments }}\n"));
-            outcome(checkout.atmos(&line));
+            refused(checkout.atmos(&line));
             std::fs::remove_file(checkout.path.join("atmos.yaml")).unwrap();
         }
         refused(checkout.atmos(&format!("-C examples/shop {line}")));

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::super::commit::CommitId;
+use super::super::declarations::Declarations;
 use super::super::definition::{Component, PromotionRule};
+use super::super::graph::Graph;
 use super::super::names::{ComponentName, TargetName};
 use super::super::promotable::{Exceptions, LeftOut, LeftOutReason, promotable};
 use super::super::promotion::check_path;
@@ -55,6 +57,7 @@ impl Decision<'_> {
             RolloutSource::Commit(_) => RolloutKind::Deploy,
         };
         self.keep_no_rollback_waiting(&mut chosen.planned);
+        let needs = self.needs(&chosen.planned);
         let needs_approval = chosen.planned.iter().any(|planned| planned.needs_approval);
         let rule = self.rule().filter(|rule| rule.requires_approval && needs_approval);
         Ok(RolloutPlan {
@@ -66,8 +69,20 @@ impl Decision<'_> {
             approval: rule.map(|rule| rule.approval_method),
             promotion_check_skipped: chosen.promotion_check_skipped,
             obstacles: self.obstacles(&chosen.planned),
-            components: in_order(basis.components, chosen.planned),
+            components: in_order(&needs, chosen.planned),
+            needs,
         })
+    }
+
+    /// What each planned component needs of the others. One commit for all components is deployed by its own
+    /// declaration alone.
+    fn needs(&self, planned: &[ComponentPlan]) -> Graph<ComponentName> {
+        let none = Declarations::default();
+        let declarations = match self.request.source {
+            RolloutSource::Commit(_) => &none,
+            RolloutSource::Promotion { .. } => &self.basis.past.declarations,
+        };
+        dependencies(self.basis.components, planned, declarations)
     }
 
     /// The target's rule.
@@ -134,7 +149,11 @@ impl Decision<'_> {
             path.map_err(Refusal::Path)?;
         }
         let state = |name| (name, basis.state.targets.get(name));
-        let exceptions = Exceptions { disabled: &basis.past.disabled, undeclared: &basis.past.undeclared };
+        let exceptions = Exceptions {
+            disabled: &basis.past.disabled,
+            declarations: &basis.past.declarations,
+            all: request.components.is_empty(),
+        };
         let found = promotable(self.selected(), state(from), state(target), exceptions);
         let is_named = |left_out: &&LeftOut| request.components.contains(&left_out.component);
         if let Some(left_out) = found.left_out.iter().find(is_named).filter(|_| !request.allow_partial) {
@@ -181,7 +200,8 @@ impl Decision<'_> {
         let Self { basis, request } = self;
         let target = &request.target;
         let state = |name| (name, basis.state.targets.get(name));
-        let exceptions = Exceptions { disabled: &basis.past.disabled, undeclared: &basis.past.undeclared };
+        let (disabled, declarations) = (&basis.past.disabled, &basis.past.declarations);
+        let exceptions = Exceptions { disabled, declarations, all: false };
         let mut names = request.components.clone();
         loop {
             let chosen = basis.components.iter().filter(|component| names.contains(&component.name));
@@ -338,9 +358,8 @@ impl Decision<'_> {
 }
 
 /// The planned components so that each comes after what it depends on. Cycles were refused with the configuration.
-fn in_order(components: &[Component], planned: Vec<ComponentPlan>) -> Vec<ComponentPlan> {
-    let graph = dependencies(components, &planned);
-    let Ok(order) = graph.order() else { return planned };
+fn in_order(needs: &Graph<ComponentName>, planned: Vec<ComponentPlan>) -> Vec<ComponentPlan> {
+    let Ok(order) = needs.order() else { return planned };
     let mut by_name: BTreeMap<_, _> =
         planned.into_iter().map(|plan| (plan.component.clone(), plan)).collect();
     order.iter().filter_map(|name| by_name.remove(name)).collect()

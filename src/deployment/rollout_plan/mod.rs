@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::Chain;
 use super::commit::{CommitId, ObjectId};
+use super::declarations::Declarations;
 use super::definition::{ApprovalMethod, Component, Deployment};
 use super::dependencies::among;
 use super::graph::Graph;
@@ -71,7 +72,7 @@ pub enum Ancestry {
 }
 
 /// What must be known of the past for the decision.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PastFacts {
     /// How the commit to deploy relates to what runs, for components that run.
     pub ancestry: BTreeMap<ComponentName, Ancestry>,
@@ -83,8 +84,8 @@ pub struct PastFacts {
     pub retried: BTreeSet<ComponentName>,
     /// Components that their stacks disable on the target: nothing waits for them.
     pub disabled: BTreeSet<ComponentName>,
-    /// Commits of the source that do not declare the target.
-    pub undeclared: BTreeSet<CommitId>,
+    /// What commits declare: those that are promoted, and those that bound the checkout.
+    pub declarations: Declarations,
 }
 
 /// What a rollout will do.
@@ -106,6 +107,8 @@ pub struct RolloutPlan {
     /// What is in the way for now: a freeze, a hold, a step back that was not asked for. A dry run shows the plan all
     /// the same.
     pub obstacles: Vec<Refusal>,
+    /// What each component needs of the others.
+    pub needs: Graph<ComponentName>,
 }
 
 /// What a rollout will do with one component.
@@ -150,8 +153,23 @@ pub struct RolloutBasis<'a> {
     pub now: jiff::Timestamp,
 }
 
-/// What each planned component needs of the others, also through components that are not part of the plan.
-#[must_use]
-pub fn dependencies(components: &[Component], planned: &[ComponentPlan]) -> Graph<ComponentName> {
-    among(components, &planned.iter().map(|plan| plan.component.clone()).collect())
+/// What each planned component needs of the others, also through components that are not part of the plan: by all that
+/// decided, or by the components as they are listed where the declarations contradict each other.
+fn dependencies(
+    components: &[Component],
+    planned: &[ComponentPlan],
+    declarations: &Declarations,
+) -> Graph<ComponentName> {
+    let chosen = planned.iter().map(|plan| plan.component.clone()).collect();
+    let commits: BTreeMap<_, _> = planned.iter().map(|plan| (&plan.component, &plan.commit)).collect();
+    let united = |component: &Component| {
+        let mut united = component.clone();
+        if let Some(commit) = commits.get(&component.name) {
+            united.depends_on = declarations.needs(component, commit).into_iter().cloned().collect();
+        }
+        united
+    };
+    let united: Vec<_> = components.iter().map(united).collect();
+    let graph = among(&united, &chosen);
+    if graph.order().is_ok() { graph } else { among(components, &chosen) }
 }

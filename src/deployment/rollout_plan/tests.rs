@@ -100,7 +100,7 @@ fn decide(rule: &str, story: &str, ask: &str, flags: &str) -> String {
         lifted: flagged("lifted"),
         retried: flagged("retried"),
         disabled: BTreeSet::new(),
-        undeclared: BTreeSet::new(),
+        declarations: Declarations::default(),
     };
     let request = RolloutRequest {
         target: prod,

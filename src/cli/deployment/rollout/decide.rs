@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::prepare::{Prepared, declared_at};
+use super::prepare::{Prepared, in_commit};
 use super::refusal::refused;
 
 use crate::cli::context::Context;
@@ -11,11 +11,11 @@ use crate::cli::disabled::disabled_on_target;
 use crate::cli::error::CommandError;
 use crate::cli::rules::{Certainty, TrustedRules};
 use crate::deployment::chain::Chain;
+use crate::deployment::declarations::Definitions;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::rollout_plan::{
     Ancestry, PastFacts, Refusal, RolloutBasis, RolloutPlan, RolloutSource, plan,
 };
-use crate::deployment::rules::RulesOrigin;
 use crate::deployment::state::{ComponentState, DeploymentState};
 use crate::deployment::{CommitId, Component, ComponentName, Deployment, ObjectId, PromotionRule};
 use crate::ledger::{Scope, Snapshot};
@@ -26,9 +26,7 @@ pub(super) struct Decided {
     pub(super) plan: RolloutPlan,
     /// The checkout's deployment with the rules that hold.
     pub(super) policy: Deployment,
-    pub(super) rules: RulesOrigin,
-    /// Why nothing but the checkout's rules hold, where there is a remote.
-    pub(super) alone: Option<String>,
+    pub(super) trusted: TrustedRules,
 }
 
 impl Decided {
@@ -37,9 +35,6 @@ impl Decided {
         self.policy.targets.get(&self.plan.target)?.promotion.as_ref()
     }
 }
-
-/// Deployments as commits declare them, as far as they were read.
-pub(super) type Definitions = BTreeMap<CommitId, Option<Rc<Deployment>>>;
 
 /// Histories that were read, each with the newest record that was known then: it changes when they do.
 pub(super) type Histories = BTreeMap<ComponentName, (ObjectId, Rc<[LedgerRecord]>)>;
@@ -75,12 +70,16 @@ impl Prepared<'_> {
             &self.checkout,
             certainty,
         )?;
+        let is_promotion = matches!(self.request.source, RolloutSource::Promotion { .. });
+        if is_promotion && certainty == Certainty::Binding && context.in_ci() {
+            trusted.refuse_uncommitted()?;
+        }
         let policy = match trusted.policy(&self.checkout, target) {
             Ok(policy) => policy,
             Err(conflict) => return Ok(Err(Refusal::Rules(conflict))),
         };
         let state = snapshot.deployment(&self.checkout.name);
-        let mut past = self.past(&policy, &state)?;
+        let mut past = self.past(&policy, &state, &trusted)?;
         let decide = |past: &PastFacts| {
             let (policy, components, state) = (&policy, self.components(), &*state);
             plan(RolloutBasis { policy, components, state, past, now: self.ledger.now() }, &self.request)
@@ -89,21 +88,27 @@ impl Prepared<'_> {
         // One disabled component can be what the next one is missed for.
         while let Err(refusal) = &decided {
             let missing = refusal.missing_dependencies();
+            let (checkout, committed) = (&self.checkout, past.declarations.committed.as_deref());
             let disabled =
-                disabled_on_target(self.repository, self.project, &self.checkout, target, missing)?;
+                disabled_on_target(self.repository, self.project, checkout, committed, target, missing)?;
             if disabled.is_subset(&past.disabled) {
                 break;
             }
             past.disabled.extend(disabled);
             decided = decide(&past);
         }
-        let TrustedRules { origin: rules, alone, .. } = trusted;
-        Ok(decided.map(|plan| Decided { plan, policy, rules, alone }))
+        Ok(decided.map(|plan| Decided { plan, policy, trusted }))
     }
 
     /// What the decision has to know of the past.
-    fn past(&self, policy: &Deployment, state: &DeploymentState) -> Result<PastFacts, CommandError> {
-        let mut facts = PastFacts { undeclared: self.undeclared(state)?, ..PastFacts::default() };
+    fn past(
+        &self,
+        policy: &Deployment,
+        state: &DeploymentState,
+        trusted: &TrustedRules,
+    ) -> Result<PastFacts, CommandError> {
+        let declarations = trusted.declarations(self.promoted_definitions(state)?);
+        let mut facts = PastFacts { declarations, ..PastFacts::default() };
         let moves = self.moves(state);
         let pairs: BTreeSet<_> =
             moves.iter().map(|(_, commit, running)| (commit.clone(), running.clone())).collect();
@@ -144,23 +149,19 @@ impl Prepared<'_> {
         Ok(facts)
     }
 
-    /// The commits of the source that do not declare the target.
-    fn undeclared(&self, state: &DeploymentState) -> Result<BTreeSet<CommitId>, CommandError> {
-        let mut undeclared = BTreeSet::new();
-        let RolloutSource::Promotion { from } = &self.request.source else { return Ok(undeclared) };
+    /// What the commits of the source declare.
+    fn promoted_definitions(&self, state: &DeploymentState) -> Result<Definitions, CommandError> {
+        let mut definitions = Definitions::new();
+        let RolloutSource::Promotion { from } = &self.request.source else { return Ok(definitions) };
         let only = &self.request.components;
         let chosen = self.components().iter().map(|component| &component.name);
         let chosen = chosen.filter(|name| only.is_empty() || only.contains(name));
         for commit in chosen.filter_map(|name| state.component(from, name)?.commit.as_ref()) {
-            if !undeclared.contains(commit) {
-                let definition = self.definition_at(commit)?;
-                let targets = definition.as_ref().map(|deployment| &deployment.targets);
-                if !targets.is_some_and(|targets| targets.contains_key(&self.request.target)) {
-                    undeclared.insert(commit.clone());
-                }
+            if !definitions.contains_key(commit) {
+                definitions.insert(commit.clone(), self.definition_at(commit)?);
             }
         }
-        Ok(undeclared)
+        Ok(definitions)
     }
 
     /// The deployment as a commit declares it, once; `None` where it does not. A commit that is not here is fetched.
@@ -171,8 +172,8 @@ impl Prepared<'_> {
         if !self.repository.objects()?.contains(&commit.0) {
             self.ledger.fetch_commit(commit)?;
         }
-        let declared = declared_at(self.repository, self.project, &self.checkout.name, commit)?;
-        let declared = declared.map(Rc::new);
+        let declared = self.reader.declared(commit).map_err(|error| in_commit(error, commit))?;
+        let declared = declared.map(|declared| declared.deployment);
         self.known_definitions.borrow_mut().insert(commit.clone(), declared.clone());
         Ok(declared)
     }

@@ -14,7 +14,7 @@ use crate::cli::deployment::build;
 use crate::cli::error::{CommandError, exit};
 use crate::component::{Environment, HelmfileSettings, Mode, TerraformSettings};
 use crate::deployment::health::Probe;
-use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutSource, dependencies};
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutSource};
 use crate::deployment::{CommitId, ComponentKind, Deployment};
 use crate::rollout::{CheckoutError, Checkouts, Provenance, Rollout};
 
@@ -129,14 +129,14 @@ impl Undertaking<'_, '_> {
         }
         let provenance = Provenance {
             run_url: self.prepared.run.url.clone(),
-            rules: Some(decided.rules.to_string()),
+            rules: Some(decided.trusted.origin.to_string()),
             reason: self.args.reason.clone(),
             approval: granted.map(|granted| (granted.id.clone(), granted.approval.clone())),
         };
         let overrides = plan.components.iter().map(|planned| planned.component.clone());
         let overrides = overrides.map(|name| (name, self.prepared.overrides.clone())).collect();
         Ok(Rollout {
-            dependencies: dependencies(self.prepared.components(), &plan.components),
+            dependencies: plan.needs.clone(),
             plan: plan.clone(),
             definitions,
             stacks,

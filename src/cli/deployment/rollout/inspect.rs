@@ -12,10 +12,14 @@ use super::prepare::Prepared;
 use super::signals;
 use super::tools::missing;
 use crate::cli::context::{Context, Project};
+use crate::cli::declared::CommitReader;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::rules::TrustedRules;
 use crate::cli::run::Run;
 use crate::component::{Mode, knows_drift, preflight_health};
+use crate::deployment::dependencies::among;
 use crate::deployment::diff::Drift;
+use crate::deployment::graph::Graph;
 use crate::deployment::health::HealthStatus;
 use crate::deployment::observation::Observation;
 use crate::deployment::overrides::{ContextOverrides, is_hash};
@@ -85,6 +89,7 @@ pub(in crate::cli::deployment) fn inspect(
         typed: args.command_line(),
         known_histories: RefCell::default(),
         known_definitions: RefCell::default(),
+        reader: CommitReader::new(context, repository, project, &policy.name),
     };
     let events: EventSink = std::sync::Arc::new(|_| {});
     let cancellation = signals::cancellation(context);
@@ -132,7 +137,10 @@ impl Undertaking<'_, '_> {
         let gathered = Gathered { definitions, stacks, images, digests, done };
         let rules = RulesOrigin::Uncommitted;
         let policy = self.prepared.checkout.clone();
-        let decided = Decided { plan, policy, rules, alone: None };
+        let chosen = plan.components.iter().map(|planned| planned.component.clone()).collect();
+        plan.needs = among(self.prepared.components(), &chosen);
+        let trusted = TrustedRules::of_nothing(rules);
+        let decided = Decided { plan, policy, trusted };
         let mut rollout = self.rollout(&decided, gathered, Mode::Plan, "", None)?;
         rollout.overrides = overrides;
         let inspected = rollout::inspect(rollout, &checkouts, looks, &unplannable, &self.cancellation)?;
@@ -176,6 +184,7 @@ impl Undertaking<'_, '_> {
             approval: None,
             promotion_check_skipped: false,
             obstacles: Vec::new(),
+            needs: Graph::default(),
         }
     }
 

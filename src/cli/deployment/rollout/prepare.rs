@@ -2,18 +2,20 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
 use super::Args;
 use super::command_line::CommandLine;
-use super::decide::{Definitions, Histories};
+use super::decide::Histories;
 use crate::cli::args::KeyValue;
-use crate::cli::context::{CommitSource, Context, Project, chosen_target, known_component, known_target};
+use crate::cli::context::{Context, Project, chosen_target, known_component, known_target};
+use crate::cli::declared::CommitReader;
 use crate::cli::error::{CommandError, exit};
 use crate::cli::revision::{checked_out, resolve_commit};
 use crate::cli::run::Run;
-use crate::config::{ConfigError, load_deployment};
+use crate::deployment::declarations::Definitions;
 use crate::deployment::digest::{Digest, DigestError, ExpectedDigest};
 use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
@@ -49,6 +51,7 @@ pub(super) struct Prepared<'r> {
     /// What was read of the target's history.
     pub(super) known_histories: RefCell<Histories>,
     pub(super) known_definitions: RefCell<Definitions>,
+    pub(super) reader: CommitReader<'r>,
 }
 
 /// Resolves the arguments against the repository and the configuration.
@@ -116,6 +119,7 @@ pub(super) fn prepare<'r>(
     };
     let digest = digest(&checkout.name, &request, &overrides);
     Ok(Prepared {
+        reader: CommitReader::new(context, repository, project, &checkout.name),
         run: Run::of(context, repository, job),
         metadata,
         overrides,
@@ -212,9 +216,8 @@ pub(in crate::cli::deployment) fn definition_at(
     commit: &CommitId,
     target: &TargetName,
 ) -> Result<Deployment, CommandError> {
-    let source = CommitSource::new(repository, commit.clone())?;
-    let deployment =
-        load_deployment(&source, &project.config, name).map_err(|error| in_commit(error, commit))?.deployment;
+    let reader = CommitReader::new(context, repository, project, name);
+    let deployment = reader.existing(commit).map_err(|error| in_commit(error, commit))?;
     if !deployment.targets.contains_key(target) {
         let message = format!("{name} has no target called {target} in commit {}", commit.short());
         let error = CommandError::new(exit::USAGE, "unknown_target", message);
@@ -225,26 +228,11 @@ pub(in crate::cli::deployment) fn definition_at(
     if deployment.components.is_empty() {
         context.warn(&format!("{name} has no components to roll out to {target}"));
     }
-    Ok(deployment)
+    Ok(Rc::unwrap_or_clone(deployment))
 }
 
-/// Likewise, whichever targets it has; `None` where the commit does not declare the deployment.
-pub(super) fn declared_at(
-    repository: &Repository,
-    project: &Project<'_>,
-    name: &DeploymentName,
-    commit: &CommitId,
-) -> Result<Option<Deployment>, CommandError> {
-    let source = CommitSource::new(repository, commit.clone())?;
-    match load_deployment(&source, &project.config, name) {
-        Ok(loaded) => Ok(Some(loaded.deployment)),
-        Err(ConfigError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(in_commit(error, commit)),
-    }
-}
-
-fn in_commit(error: ConfigError, commit: &CommitId) -> CommandError {
-    CommandError::from(error).details([format!("in commit {}", commit.short())])
+pub(super) fn in_commit(error: CommandError, commit: &CommitId) -> CommandError {
+    error.details([format!("in commit {}", commit.short())])
 }
 
 /// What is asked for, as a digest. Two runs with the same one do the same work.

@@ -93,6 +93,8 @@ pub(super) fn refused(
                 LeftOutReason::Undeclared { .. } => error.hint(deploy_first(checkout, from, typed)),
                 LeftOutReason::Needs { .. }
                 | LeftOutReason::NotDeployed { .. }
+                | LeftOutReason::Unlisted { .. }
+                | LeftOutReason::Removed { .. }
                 | LeftOutReason::Unsuccessful { .. } => error.hint(status_of(name, from)),
             }
         }

@@ -18,7 +18,7 @@ use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::digest::Digest;
 use crate::deployment::observation::Observation;
 use crate::deployment::promotable::LeftOut;
-use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, dependencies};
+use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::{
     self, ComponentReport, ComponentResult, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport,
     RolloutResult, WouldBeRefused,
@@ -74,7 +74,7 @@ impl Undertaking<'_, '_> {
         if self.announced.replace(Some(plan.clone())).as_ref() == Some(plan) {
             return;
         }
-        if let Some(alone) = &decided.alone {
+        if let Some(alone) = &decided.trusted.alone {
             self.context.warn(alone);
         }
         for LeftOut { component, reason } in &plan.left_out {
@@ -90,7 +90,6 @@ impl Undertaking<'_, '_> {
         if dry_run {
             self.say_what_is_not_fixed(gathered);
         }
-        let graph = dependencies(self.prepared.components(), &plan.components);
         let component = |plan: &ComponentPlan| PlannedComponent {
             component: plan.component.clone(),
             kind: plan.kind,
@@ -98,7 +97,7 @@ impl Undertaking<'_, '_> {
             commit: plan.commit.clone(),
             goes_back: plan.goes_back(),
             deployed_at: plan.source_deployed_at,
-            waits_for: graph.needs(&plan.component).cloned().collect(),
+            waits_for: decided.plan.needs.needs(&plan.component).cloned().collect(),
         };
         (self.events)(RolloutEvent::Planned(PlannedRollout {
             deployment: plan.deployment.clone(),

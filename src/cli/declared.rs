@@ -1,0 +1,98 @@
+//! Deployments as commits declare them: each is looked for by the commit's own configuration.
+
+use std::rc::Rc;
+
+use crate::config::atmos::CiConfig;
+use crate::config::{AtmosConfig, ConfigError, Source, load_deployment};
+use crate::deployment::{CommitId, Deployment, DeploymentName};
+use crate::git::Repository;
+
+use super::context::{CommitSource, Context, Project};
+use super::error::CommandError;
+
+/// Reads one deployment in commits.
+pub struct CommitReader<'a> {
+    repository: &'a Repository,
+    project: &'a Project<'a>,
+    name: DeploymentName,
+    /// Where this command was started, relative to the checkout.
+    start: String,
+}
+
+/// What a commit declares.
+#[derive(Debug, Clone)]
+pub struct Declared {
+    pub deployment: Rc<Deployment>,
+    /// What the commit calls the targets on a platform.
+    pub ci: CiConfig,
+}
+
+impl<'a> CommitReader<'a> {
+    pub fn new(
+        context: &Context,
+        repository: &'a Repository,
+        project: &'a Project<'a>,
+        name: &DeploymentName,
+    ) -> Self {
+        Self { repository, project, name: name.clone(), start: context.start(repository) }
+    }
+
+    /// The configuration at the root of a commit.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read.
+    pub fn config(&self, commit: &CommitId) -> Result<AtmosConfig, CommandError> {
+        Ok(crate::config::atmos::load(&CommitSource::new(self.repository, commit.clone())?, "")?)
+    }
+
+    /// The deployment as a commit declares it; `None` where it does not.
+    ///
+    /// # Errors
+    ///
+    /// Where the commit, its configuration or its declaration cannot be read.
+    pub fn declared(&self, commit: &CommitId) -> Result<Option<Declared>, CommandError> {
+        match self.find(&CommitSource::new(self.repository, commit.clone())?) {
+            Ok(declared) => Ok(Some(declared)),
+            Err(ConfigError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The deployment as a commit has to declare it.
+    ///
+    /// # Errors
+    ///
+    /// Likewise, and where the commit does not declare it.
+    pub fn existing(&self, commit: &CommitId) -> Result<Rc<Deployment>, CommandError> {
+        Ok(self.find(&CommitSource::new(self.repository, commit.clone())?)?.deployment)
+    }
+
+    /// Looks where the commit's own configuration keeps deployments, at the root before where this command was started,
+    /// else where this command looks for them. Folders, flags and variables alone cannot lead away from what the commit
+    /// declares, and deployments may move from commit to commit.
+    fn find(&self, source: &dyn Source) -> Result<Declared, ConfigError> {
+        let root = crate::config::atmos::load(source, "")?;
+        let nearest =
+            if self.start.is_empty() { None } else { Some(crate::config::atmos::load(source, &self.start)?) };
+        let own = nearest.as_ref().unwrap_or(&root);
+        // The configuration of this command is not the commit's: where it leads, the commit's own names the environments.
+        let places = [(&root, &root), (own, own), (&self.project.config, own)];
+        let mut outcome = None;
+        for (config, naming) in places {
+            match load_deployment(source, config, &self.name) {
+                Ok(loaded) => {
+                    let ci = naming.ci.clone();
+                    return Ok(Declared { deployment: Rc::new(loaded.deployment), ci });
+                }
+                Err(error @ ConfigError::NotFound { .. }) => outcome = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(outcome.unwrap_or_else(|| ConfigError::NotFound {
+            name: self.name.clone(),
+            nearest: None,
+            available: Vec::new(),
+        }))
+    }
+}
