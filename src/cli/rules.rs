@@ -15,6 +15,7 @@ use crate::render::document::error::Hint;
 use super::context::{CommitSource, Context, Project};
 use super::declared::{CommitReader, Declared};
 use super::error::{CommandError, exit};
+use super::platform;
 
 /// How sure the rules have to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +139,23 @@ impl TrustedRules {
             default_branch: deployment(&self.default_branch),
             commits,
         }
+    }
+
+    /// What a target is called on the platform, and by which side.
+    ///
+    /// # Errors
+    ///
+    /// A template that cannot be rendered.
+    pub fn environments(&self, target: &TargetName) -> Result<Vec<(&'static str, String)>, CommandError> {
+        let sides = [("the default branch", &self.default_branch), ("its commit", &self.committed)];
+        sides
+            .into_iter()
+            .filter_map(|(whose, side)| Some((whose, side.as_ref()?.declared()?)))
+            .filter(|(_, declared)| declared.deployment.targets.contains_key(target))
+            .map(|(whose, declared)| {
+                Ok((whose, platform::environment(&declared.ci, &declared.deployment, target)?.name))
+            })
+            .collect()
     }
 
     /// The checkout's deployment with the rule that holds on a target.

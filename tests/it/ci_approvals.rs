@@ -125,6 +125,46 @@ fn another_environment_may_stand_for_the_target() {
 }
 
 #[test]
+fn a_branch_does_not_choose_the_environment_whose_reviewers_approve() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    checkout.write("atmos.yaml", "ci: { environment: \"{{ labels.environment }}\" }\n");
+    ready_for_prod(&checkout);
+    platform.approve("qa", "mallory");
+    let github = || promotion(&checkout).with("GITHUB_API_URL", platform.github());
+    let gitlab = || {
+        let job = CiJob::gitlab(&checkout).rollout("prod").input("promote-from", "staging").unreported();
+        job.with("CI_API_V4_URL", &platform.gitlab()).with("CI_PIPELINE_SOURCE", "web")
+    };
+    let before = remote.snapshot();
+    let file = "deployments/payment-service.yaml";
+    let text = std::fs::read_to_string(checkout.path.join(file)).unwrap();
+    let labels = "      labels: { environment: prod }\n      context: { cpu: 2048";
+    assert!(text.contains(labels));
+    let relabelled = text.replace(labels, &labels.replace("prod", "qa"));
+    for (file, content) in [("atmos.yaml", "ci: { environment: qa }\n"), (file, &relabelled)] {
+        checkout.git(&["checkout", "--quiet", "-B", "branch", "main"]);
+        checkout.write(file, content);
+        // Not committed, then committed.
+        for _ in 0..2 {
+            for run in [github().unreported().run(), gitlab().run()] {
+                assert!(matches!(run.code, Some(2 | 3)), "{}", run.report());
+            }
+            checkout.commit("Ask others");
+        }
+        let contradiction = "the default branch calls its environment prod, this checkout qa";
+        github().run().refused(3, contradiction);
+        gitlab().run().refused(3, contradiction);
+    }
+    assert_eq!(remote.snapshot(), before);
+    checkout.git(&["checkout", "--quiet", "main"]);
+    platform.approve("prod", "alice");
+    platform.job(RUNNER, Some("prod"), &checkout.head());
+    github().run().succeeded().says("Approval received from alice");
+}
+
+#[test]
 fn gitlab_tells_who_approved_the_job_s_deployment() {
     let Some(platform) = Platform::start() else { return };
     let environment = TestEnvironment::new();

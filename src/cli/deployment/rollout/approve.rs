@@ -201,6 +201,7 @@ impl Asking<'_, '_, '_> {
         }
         let environment =
             platform::environment(&run.prepared.project.config.ci, &self.decided.policy, &plan.target)?;
+        self.same_environment(&environment.name)?;
         let platform = Platform::new(settings)?;
         let answer = platform.approvals(&environment.name).map_err(|error| {
             self.needed("and the platform does not tell who approved this run").details([error.to_string()])
@@ -248,6 +249,20 @@ impl Asking<'_, '_, '_> {
             of: Some(self.of_expected()),
             ..approval
         })
+    }
+
+    /// Refuses to ask for another environment than the one that the default branch and the checked-out commit name: whose
+    /// reviewers count is part of the rules.
+    fn same_environment(&self, name: &str) -> Result<(), CommandError> {
+        let target = &self.decided.plan.target;
+        let others = self.decided.trusted.environments(target)?;
+        let Some((whose, other)) = others.iter().find(|(_, other)| other != name) else { return Ok(()) };
+        let message = format!(
+            "The rules for {target} contradict each other: {whose} calls its environment {other}, this checkout {name}"
+        );
+        let hint = "Whose reviewers approve is part of the rules: merge `ci.environment` and the target's labels into the \
+                    default branch first";
+        Err(CommandError::new(exit::REFUSED, "rules", message).hint(Hint::note(hint)))
     }
 
     /// Refuses approvals of the run that it has used already. The platform tells neither when nor for which job they
