@@ -121,7 +121,7 @@ fn what_an_old_checkout_does_not_declare_makes_a_promotion_partial() {
         let run = checkout.atmos(STAGING).refused(3, "The promotion from dev would be partial");
         run.says(&format!("worker: {why}"));
     }
-    // Whoever names components promotes these.
+    // Components that are named are promoted by themselves.
     checkout.atmos(&format!("{STAGING} --component database")).succeeded();
     let run = checkout.atmos(&format!("{STAGING} --allow-partial")).succeeded();
     run.says("worker is left out").says("the promotion is partial");
