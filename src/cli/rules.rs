@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::config::load_deployment;
 use crate::deployment::declarations::{Declarations, Definitions};
 use crate::deployment::definition::Labels;
-use crate::deployment::rules::{RulesConflict, RulesOrigin, stricter, stricter_everywhere};
+use crate::deployment::rules::{RulesConflict, RulesOrigin, TrustedSide, stricter, stricter_everywhere};
 use crate::deployment::{CommitId, ComponentName, Deployment, PromotionRule, TargetName};
 use crate::git::Repository;
 use crate::ledger::{Ledger, RulesCommit};
@@ -70,12 +70,21 @@ impl TrustedRules {
             && let Some(branch) =
                 reader.config(default).map_err(|error| of_rules(error, default))?.deployments.rules_from
         {
-            let tip = ledger.fetch_branch_tip(&branch)?;
-            commit = Some(tip.ok_or_else(|| {
-                let message =
-                    format!("`deployments.rules_from` names the branch {branch}, which does not exist");
-                CommandError::new(exit::USAGE, "rules_from", message)
-            })?);
+            let tip = if is_stale {
+                ledger.last_seen_branch_tip(&branch)?
+            } else {
+                ledger.fetch_branch_tip(&branch)?
+            };
+            commit = match tip {
+                // The remote does not answer, so that it is unknown whether there is one.
+                None if is_stale && certainty == Certainty::Binding => return Err(unreachable(ledger)),
+                None if is_stale => None,
+                tip => Some(tip.ok_or_else(|| {
+                    let message =
+                        format!("`deployments.rules_from` names the branch {branch}, which does not exist");
+                    CommandError::new(exit::USAGE, "rules_from", message)
+                })?),
+            };
         }
         let remote = ledger.remote().filter(|_| commit.is_none());
         let alone = remote.map(|remote| {
@@ -110,10 +119,6 @@ impl TrustedRules {
     /// The rules of what obeys none, because it changes nothing.
     pub const fn of_nothing(origin: RulesOrigin) -> Self {
         Self { default_branch: None, committed: None, is_dirty: false, origin, alone: None }
-    }
-
-    fn sides(&self) -> impl Iterator<Item = &Side> {
-        self.default_branch.iter().chain(&self.committed)
     }
 
     /// Refuses a promotion where the working tree differs from its commit in what decides one: in a CI, that is what a
@@ -164,16 +169,19 @@ impl TrustedRules {
     ///
     /// Rules that cannot be obeyed together.
     pub fn policy(&self, checkout: &Deployment, target: &TargetName) -> Result<Deployment, RulesConflict> {
-        stricter(checkout, &self.deployments(), target)
+        stricter(checkout, &self.trusted(), target)
     }
 
     /// Likewise with the rules of every target, and those that cannot be obeyed.
     pub fn everywhere(&self, checkout: &Deployment) -> (Deployment, BTreeMap<TargetName, RulesConflict>) {
-        stricter_everywhere(checkout, &self.deployments())
+        stricter_everywhere(checkout, &self.trusted())
     }
 
-    fn deployments(&self) -> Vec<Option<&Deployment>> {
-        self.sides().map(|side| side.declared().map(|declared| &*declared.deployment)).collect()
+    fn trusted(&self) -> Vec<TrustedSide<'_>> {
+        let default_branch =
+            self.default_branch.iter().map(|side| TrustedSide::DefaultBranch(side.deployment()));
+        let committed = self.committed.iter().filter_map(Side::deployment).map(TrustedSide::Commit);
+        default_branch.chain(committed).collect()
     }
 }
 
@@ -200,6 +208,10 @@ impl From<Option<Declared>> for Side {
 }
 
 impl Side {
+    fn deployment(&self) -> Option<&Deployment> {
+        self.declared().map(|declared| &*declared.deployment)
+    }
+
     const fn declared(&self) -> Option<&Declared> {
         match self {
             Self::Declared(declared) => Some(declared),

@@ -87,9 +87,16 @@ pub fn rule_digest(rule: Option<&PromotionRule>) -> String {
     content_digest(canonical_json(&document.into()).as_bytes())
 }
 
-/// The checkout's deployment with the rule of `target` as strict as each of `trusted` demands: the default branch's
-/// declaration, and, where the working tree differs, the checked-out commit's. `None` in `trusted` is a side that does
-/// not declare the deployment.
+/// A declaration that bounds the working tree's.
+#[derive(Debug, Clone, Copy)]
+pub enum TrustedSide<'d> {
+    /// The default branch's; `None` where it does not declare the deployment.
+    DefaultBranch(Option<&'d Deployment>),
+    /// The checked-out commit's.
+    Commit(&'d Deployment),
+}
+
+/// The checkout's deployment with the rule of `target` as strict as each of `trusted` demands.
 ///
 /// # Errors
 ///
@@ -97,14 +104,19 @@ pub fn rule_digest(rule: Option<&PromotionRule>) -> String {
 /// `trusted`) and has rules all the same.
 pub fn stricter(
     checkout: &Deployment,
-    trusted: &[Option<&Deployment>],
+    trusted: &[TrustedSide<'_>],
     target: &TargetName,
 ) -> Result<Deployment, RulesConflict> {
     let mut policy = checkout.clone();
     let Some(own) = policy.targets.get_mut(target) else { return Ok(policy) };
     // The later of two sides wins where only one can: the default branch comes last.
     for side in trusted.iter().rev() {
-        let declared = side.and_then(|side| side.targets.get(target));
+        let declared = match side {
+            TrustedSide::DefaultBranch(declared) => declared.and_then(|side| side.targets.get(target)),
+            // A target that is not committed yet.
+            TrustedSide::Commit(declared) if !declared.targets.contains_key(target) => continue,
+            TrustedSide::Commit(declared) => declared.targets.get(target),
+        };
         own.promotion = merged(target, own.promotion.take(), declared)?;
     }
     Ok(policy)
@@ -114,7 +126,7 @@ pub fn stricter(
 #[must_use]
 pub fn stricter_everywhere(
     checkout: &Deployment,
-    trusted: &[Option<&Deployment>],
+    trusted: &[TrustedSide<'_>],
 ) -> (Deployment, BTreeMap<TargetName, RulesConflict>) {
     let mut policy = checkout.clone();
     let mut conflicts = BTreeMap::new();
@@ -215,7 +227,8 @@ mod tests {
     ) -> Result<Option<PromotionRule>, RulesConflict> {
         let (trusted, checkout) = (declared(trusted), declared(checkout));
         let prod = target_name("prod");
-        stricter(&checkout, &[Some(&trusted)], &prod).map(|policy| policy.targets[&prod].promotion.clone())
+        stricter(&checkout, &[TrustedSide::DefaultBranch(Some(&trusted))], &prod)
+            .map(|policy| policy.targets[&prod].promotion.clone())
     }
 
     #[test]
@@ -269,10 +282,24 @@ mod tests {
             (None, None, Some(Manual), Manual),
         ] {
             let (default, committed) = (by(default), by(committed));
-            let merged = stricter(&by(checkout), &[Some(&default), Some(&committed)], &prod).unwrap();
+            let merged = stricter(
+                &by(checkout),
+                &[TrustedSide::DefaultBranch(Some(&default)), TrustedSide::Commit(&committed)],
+                &prod,
+            )
+            .unwrap();
             let rule = merged.targets[&prod].promotion.as_ref().unwrap();
             assert_eq!((rule.requires_approval, rule.approval_method), (true, wins));
         }
+    }
+
+    #[test]
+    fn a_target_that_is_not_committed_yet_may_have_rules() {
+        let (prod, checkout) = (target_name("prod"), declared(Some(from(&["dev"]))));
+        let mut committed = declared(None);
+        committed.targets.shift_remove(&prod);
+        let merged = stricter(&checkout, &[TrustedSide::Commit(&committed)], &prod).unwrap();
+        assert_eq!(merged.targets[&prod].promotion, Some(from(&["dev"])));
     }
 
     #[test]
@@ -287,9 +314,11 @@ mod tests {
         let mut trusted = declared(None);
         trusted.targets.shift_remove(&prod);
         for side in [Some(&trusted), None] {
-            let open = stricter(&declared(None), &[side], &prod).unwrap();
+            let open = stricter(&declared(None), &[TrustedSide::DefaultBranch(side)], &prod).unwrap();
             assert_eq!(open.targets[&prod].promotion, None);
-            let refused = stricter(&declared(Some(from(&["dev"]))), &[side], &prod).unwrap_err();
+            let refused =
+                stricter(&declared(Some(from(&["dev"]))), &[TrustedSide::DefaultBranch(side)], &prod)
+                    .unwrap_err();
             assert_eq!(refused, RulesConflict::Undeclared { target: prod.clone() });
         }
     }
