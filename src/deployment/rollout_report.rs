@@ -134,6 +134,8 @@ pub struct ComponentReport {
     pub error: Option<String>,
     /// It was not run: this run has deployed it before.
     pub already_deployed: bool,
+    /// The keys of the context that are overridden for it.
+    pub overridden: Vec<String>,
     /// Something worth knowing about a component that did not fail.
     pub notice: Option<String>,
 }

@@ -139,6 +139,7 @@ mod tests {
             health: None,
             error: None,
             already_deployed: false,
+            overridden: Vec::new(),
             notice: None,
         }
     }

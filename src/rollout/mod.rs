@@ -291,6 +291,7 @@ fn report(planned: &ComponentPlan, status: ComponentResult) -> ComponentReport {
         health: None,
         error: None,
         already_deployed: false,
+        overridden: Vec::new(),
         notice: None,
     }
 }

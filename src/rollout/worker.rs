@@ -217,6 +217,12 @@ impl Shared {
             },
             error: result.as_ref().err().map(describe),
             already_deployed: false,
+            overridden: self
+                .rollout
+                .overrides
+                .get(&plan.component)
+                .map(|overrides| overrides.iter().map(|(key, _)| key.to_owned()).collect())
+                .unwrap_or_default(),
             notice: (!notices.is_empty()).then(|| notices.join("; ")),
         }
     }

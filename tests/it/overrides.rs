@@ -54,6 +54,20 @@ fn status_shows_what_a_component_runs_with() {
 }
 
 #[test]
+fn a_plan_says_which_overrides_stay_behind() {
+    let environment = TestEnvironment::new();
+    let (checkout, _) = overridden(&environment);
+    let run = checkout.atmos("deployment rollout payment-service --target staging --promote-from dev --plan");
+    run.succeeded()
+        .says("api runs with --context cpu=9999, password=sha256:")
+        .says("on dev, which does not travel");
+    let line = "deployment rollout payment-service --target dev --component api --context cpu=128 --plan";
+    let run = checkout.atmos(line).succeeded();
+    let run = run.says(", with --context cpu");
+    assert!(!run.stderr.contains("no change") && !run.stdout.contains("no change"), "{}", run.report());
+}
+
+#[test]
 fn a_diff_compares_what_runs_and_says_what_is_of_the_command_line() {
     let environment = TestEnvironment::new();
     let (checkout, _) = overridden(&environment);

@@ -173,6 +173,7 @@ fn report(target: &str, components: &[&str], status: ComponentResult) -> Rollout
         health: None,
         error: None,
         already_deployed: false,
+        overridden: Vec::new(),
         notice: None,
     };
     RolloutReport {

@@ -91,6 +91,9 @@ pub struct RolloutComponent {
     /// It was not run: this run has deployed it before.
     #[serde(skip_serializing_if = "is_false")]
     pub already_deployed: bool,
+    /// The keys of the context that are overridden for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overridden: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
 }
@@ -148,6 +151,7 @@ impl RolloutComponent {
             health: component.health.clone(),
             error: component.error.clone(),
             already_deployed: component.already_deployed,
+            overridden: component.overridden.clone(),
             notice: component.notice.clone(),
         }
     }

@@ -27,6 +27,18 @@ fn qualified(kind: ComponentKind, component: &ComponentName) -> String {
     escape(&format!("{kind}/{component}")).into_owned()
 }
 
+/// What becomes of a component by a plan, with the keys that are overridden for it.
+fn planned_step(previous: Option<&CommitId>, commit: &CommitId, overridden: &[String]) -> String {
+    if overridden.is_empty() {
+        return commits(previous, commit);
+    }
+    let step = match previous {
+        Some(previous) if previous == commit => commit.short().to_owned(),
+        previous => commits(previous, commit),
+    };
+    format!("{step}, with --context {}", escape(&overridden.join(", ")))
+}
+
 fn commits(previous: Option<&CommitId>, commit: &CommitId) -> String {
     match previous {
         Some(previous) if previous == commit => format!("{}, no change", commit.short()),
@@ -134,7 +146,8 @@ fn outcome(component: &RolloutComponent, result: &RolloutResult) -> String {
             format!("    {} {name} (skipped){reason}{}\n", styled("-", DETAIL), notice.unwrap_or_default())
         }
         ComponentResult::Planned if result.dry_run => {
-            let change = commits(component.previous_commit.as_ref(), &component.commit);
+            let change =
+                planned_step(component.previous_commit.as_ref(), &component.commit, &component.overridden);
             let changes = component.changes.map(|changes| format!(", {}", planned_changes(changes)));
             format!("    {name}: {change}{}\n", changes.unwrap_or_default())
         }
@@ -201,6 +214,7 @@ mod tests {
             health: None,
             error: None,
             already_deployed: false,
+            overridden: Vec::new(),
             notice: None,
         }
     }
@@ -277,6 +291,20 @@ mod tests {
         let events = [RolloutEvent::Planned(plan(kind())), RolloutEvent::ComponentFinished(done.clone())];
         insta::assert_snapshot!("rollout_rollback", progress(Progress::new(Form::Terminal, false), &events));
         insta::assert_snapshot!("rollout_rollback_result", result(&report(kind(), vec![done])));
+    }
+
+    #[test]
+    fn what_goes_forwards_in_a_rollback_is_not_rolled_back() {
+        let mut planned = plan(RolloutKind::Rollback { to: commit("def456a") });
+        planned.components[1].goes_back = false;
+        planned.components[1].previous_commit = Some(commit("0dd1e57"));
+        let events = [
+            RolloutEvent::Planned(planned),
+            RolloutEvent::ComponentFinished(component("ecs/service-api", ComponentResult::Success)),
+        ];
+        let shown = progress(Progress::new(Form::Terminal, false), &events);
+        assert!(shown.contains("Rollback: abc123d → def456a"), "{shown}");
+        assert!(!shown.contains("rolled back") && !shown.contains("0dd1e57 →"), "{shown}");
     }
 
     #[test]

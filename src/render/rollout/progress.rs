@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::super::escape::escape;
 use super::super::style::{BAD, DETAIL, GOOD, WARN};
 use super::super::{Clock, Form, count, styled, time};
-use super::{commits, distinct, planned_changes, qualified};
+use super::{distinct, planned_changes, planned_step, qualified};
 use crate::deployment::rollout_report::{
     Changes, ComponentReport, ComponentResult, PlannedRollout, RolloutEvent, RolloutKind,
 };
@@ -84,7 +84,7 @@ impl Progress {
             }
             RolloutEvent::ComponentFinished(report) => {
                 let announcement = self.announcement();
-                format!("{announcement}{}{}", finished(report, &self.kind), self.tail(report))
+                format!("{announcement}{}{}", finished(report), self.tail(report))
             }
             RolloutEvent::LockAcquired | RolloutEvent::Published { .. } | RolloutEvent::Finished(_) => {
                 String::new()
@@ -178,8 +178,8 @@ fn steps(plan: &PlannedRollout, clock: &Clock) -> String {
             }
         }
         RolloutKind::Rollback { to } => {
-            let previous =
-                distinct(plan.components.iter().filter_map(|component| component.previous_commit.as_ref()));
+            let back = plan.components.iter().filter(|component| component.goes_back);
+            let previous = distinct(back.filter_map(|component| component.previous_commit.as_ref()));
             steps.push(format!("{note} Rollback: {} → {}", previous.join(", "), to.short()));
         }
     }
@@ -190,17 +190,18 @@ fn steps(plan: &PlannedRollout, clock: &Clock) -> String {
 }
 
 /// `✓ terraform/ecr/api (0.4s, no changes)`.
-fn finished(report: &ComponentReport, kind: &RolloutKind) -> String {
+fn finished(report: &ComponentReport) -> String {
     let name = qualified(report.kind, &report.component);
     let took = time::duration(report.duration);
     let reason = report.error.as_ref().map(|error| format!(": {}", escape(error))).unwrap_or_default();
     match report.status {
         ComponentResult::Success => {
             let mut details = vec![took];
-            match (report.changes, kind) {
-                (Some(changes), _) => details.push(done_changes(changes)),
-                (None, RolloutKind::Rollback { .. }) => details.push("rolled back".to_owned()),
-                (None, _) => {}
+            match report.changes {
+                Some(changes) => details.push(done_changes(changes)),
+                // Of a rollback, too, some components may go forwards.
+                None if report.rollback_of.is_some() => details.push("rolled back".to_owned()),
+                None => {}
             }
             details.extend(report.health.as_ref().map(|health| escape(&health.to_string()).into_owned()));
             details.extend(report.notice.as_ref().map(|notice| escape(notice).into_owned()));
@@ -215,7 +216,8 @@ fn finished(report: &ComponentReport, kind: &RolloutKind) -> String {
             format!("    {} {name} (skipped){reason}{}\n", styled("-", DETAIL), notice.unwrap_or_default())
         }
         ComponentResult::Planned => {
-            let mut details = vec![commits(report.previous_commit.as_ref(), &report.commit)];
+            let mut details =
+                vec![planned_step(report.previous_commit.as_ref(), &report.commit, &report.overridden)];
             details.extend(report.changes.map(planned_changes));
             details.extend(report.notice.as_ref().map(|notice| escape(notice).into_owned()));
             format!("    {} {name} ({})\n", styled("○", DETAIL), details.join(", "))

@@ -19,6 +19,7 @@ use crate::deployment::digest::Digest;
 use crate::deployment::observation::Observation;
 use crate::deployment::promotable::LeftOut;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
+use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::rollout_report::{
     self, ComponentReport, ComponentResult, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport,
     RolloutResult, WouldBeRefused,
@@ -115,8 +116,13 @@ impl Undertaking<'_, '_> {
     /// Overrides never travel: what runs with some, and what is about to run without them, is said.
     fn say_overrides(&self, plan: &RolloutPlan, gathered: &Gathered, snapshot: &Snapshot) {
         let state = snapshot.deployment(&plan.deployment);
-        for planned in &plan.components {
-            let running = state.component(&plan.target, &planned.component);
+        let source = match &plan.kind {
+            RolloutKind::Promotion { from } => Some(from),
+            RolloutKind::Deploy | RolloutKind::Rollback { .. } => None,
+        };
+        let sides = || source.into_iter().chain([&plan.target]);
+        for (planned, at) in plan.components.iter().flat_map(|planned| sides().map(move |at| (planned, at))) {
+            let running = state.component(at, &planned.component);
             let Some(running) = running.and_then(|state| state.running.as_ref()) else { continue };
             let stays = gathered.digests.components.get(&planned.component);
             let stays = |key: &str, value: &String| {
@@ -126,7 +132,11 @@ impl Undertaking<'_, '_> {
             let gone: Vec<_> = gone.map(|(key, value)| format!("{key}={value}")).collect();
             if !gone.is_empty() {
                 let (component, gone) = (&planned.component, gone.join(", "));
-                self.context.warn(&format!("{component} runs with --context {gone}, which goes away"));
+                self.context.warn(&if *at == plan.target {
+                    format!("{component} runs with --context {gone}, which goes away")
+                } else {
+                    format!("{component} runs with --context {gone} on {at}, which does not travel")
+                });
             }
         }
     }
