@@ -8,9 +8,11 @@ use crate::deployment::{CommitId, DeploymentName};
 use crate::git::transport::PushUpdate;
 
 use super::notes::united;
+use super::refs::KnownRefs;
 use super::{Freshness, Ledger, LedgerError};
 
-const NAMESPACE: &str = "approvals";
+/// The namespace of the notes.
+pub(super) const NAMESPACE: &str = "approvals";
 
 impl Ledger<'_> {
     /// The change that notes an approval on every commit that it covers. It is pushed with the locks, so that nothing is
@@ -75,7 +77,7 @@ impl Ledger<'_> {
     ) -> Result<Vec<String>, LedgerError> {
         self.fetch_notes(deployment, NAMESPACE)?;
         let name = notes_ref(deployment, NAMESPACE);
-        let known = self.read_note_refs(&[&name])?;
+        let known = self.counting(self.read_note_refs(&[&name])?);
         let texts = self.note_texts(&known, &name, commits)?;
         Ok(texts.iter().flat_map(|text| lines(text)).collect())
     }
@@ -97,13 +99,22 @@ impl Ledger<'_> {
             },
         };
         let name = notes_ref(deployment, NAMESPACE);
-        let known = self.read_note_refs(&[&name])?;
+        let known = self.counting(self.read_note_refs(&[&name])?);
         let Some(tip) = known.remote.get(&name).or_else(|| known.local.get(&name)) else {
             return Ok((Vec::new(), freshness));
         };
         let notes = self.objects.notes(tip)?;
         let all = notes.iter().flat_map(|(_, content)| lines(&String::from_utf8_lossy(content))).collect();
         Ok((all, freshness))
+    }
+
+    /// The notes that count: where there is a remote, only what the remote has. A note that this clone alone has may have
+    /// been written by hand, and no other clone could look it up.
+    fn counting(&self, mut known: KnownRefs) -> KnownRefs {
+        if self.remote().is_some() {
+            known.local.clear();
+        }
+        known
     }
 }
 

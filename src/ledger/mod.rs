@@ -53,7 +53,7 @@ pub use holder::Holder;
 pub use holds::LiftedHold;
 pub use locks::{AcquireError, Acquired, LockRequest, abandoned};
 pub use observations::Observed;
-pub use pending::PendingRun;
+pub use pending::{LONGEST_RUN_ID, PendingRun, run_id_fits};
 pub use publication::{NoteEdit, Publication, Unite};
 pub use rules::RulesCommit;
 pub use session::{Session, Unpublished};

@@ -7,6 +7,7 @@ use crate::deployment::ref_names::notes_ref;
 use crate::deployment::{CommitId, DeploymentName, ObjectId};
 use crate::git::transport::PushUpdate;
 
+use super::approvals::NAMESPACE as APPROVALS;
 use super::refs::{KnownRefs, mirror_of};
 use super::step::{PERSISTENCE, Step, StepOutcome, backoff};
 use super::{Ledger, LedgerError};
@@ -40,8 +41,10 @@ impl Ledger<'_> {
             notes.insert(commit, merge(&existing, &text));
             Ok(())
         };
-        // What was noted here and never pushed goes along.
-        let only_here = here.filter(|here| Some(*here) != base);
+        // What was noted here and never pushed goes along. Approvals do not: what no remote had does not count, and must not
+        // come to count with the next one.
+        let stays = namespace == APPROVALS && self.remote().is_some();
+        let only_here = here.filter(|here| !stays && Some(*here) != base);
         if let Some(here) = only_here {
             for (commit, content) in self.objects.notes(here)? {
                 add(commit, String::from_utf8_lossy(&content).into_owned())?;

@@ -65,10 +65,22 @@ pub(super) fn run_ref(run: &str) -> String {
     format!("{}{RUN_ENTRY}", run_prefix(run))
 }
 
+/// The longest run id, in bytes as a ref has it.
+pub const LONGEST_RUN_ID: usize = 200;
+
+/// Whether a run of this id can keep what it has done: the id becomes part of a ref, and with it of a file's name.
+#[must_use]
+pub fn run_id_fits(run: &str) -> bool {
+    run_segment(run).len() <= LONGEST_RUN_ID
+}
+
 fn run_prefix(run: &str) -> String {
+    format!("{PENDING_PREFIX}{}/", run_segment(run))
+}
+
+fn run_segment(run: &str) -> String {
     // Run ids hold colons and slashes; the escaping of components serves them as well.
-    let segment: String = run
-        .chars()
+    run.chars()
         .map(|c| {
             if c.is_ascii_alphanumeric() || c == '-' {
                 c.to_string()
@@ -76,8 +88,7 @@ fn run_prefix(run: &str) -> String {
                 format!("%{:02X}", u32::from(c))
             }
         })
-        .collect();
-    format!("{PENDING_PREFIX}{segment}/")
+        .collect()
 }
 
 impl Ledger<'_> {

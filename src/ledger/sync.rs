@@ -173,7 +173,9 @@ impl Ledger<'_> {
         let name = notes_ref(deployment, namespace);
         // With a star, because a namespace that does not exist yet is not an error.
         let refspec = format!("+{name}*:{}*", mirror_of(remote, &name));
-        let options = FetchOptions { limit: Some(self.options.write_limit), ..FetchOptions::default() };
+        // What the remote does not have is not kept as something that it has.
+        let limit = Some(self.options.write_limit);
+        let options = FetchOptions { prune: true, limit, ..FetchOptions::default() };
         self.fetch(remote, &[refspec], &options)
     }
 
