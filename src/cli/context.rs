@@ -313,7 +313,7 @@ impl Context {
     /// The ledger as it is on the remote, or as it is here where the remote does not answer; says how old that is. What
     /// interrupted runs of this checkout have not published is published on the way.
     pub fn snapshot(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
-        self.snapshot_as_of(ledger, scope, &ledger.refresh(scope))
+        self.snapshot_of(ledger, scope, &ledger.refresh(scope))
     }
 
     /// Likewise, with what was observed of what runs.
@@ -322,15 +322,16 @@ impl Context {
         ledger: &Ledger<'_>,
         scope: &Scope,
     ) -> Result<Snapshot, CommandError> {
-        self.snapshot_as_of(ledger, scope, &ledger.refresh_with_observations(scope))
+        self.snapshot_of(ledger, scope, &ledger.refresh_with_observations(scope))
     }
 
     /// Likewise, with what was observed of what runs, and the rules of the default branch.
     pub fn snapshot_with_rules(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
-        self.snapshot_as_of(ledger, scope, &ledger.refresh_for_reports(scope))
+        self.snapshot_of(ledger, scope, &ledger.refresh_for_reports(scope))
     }
 
-    fn snapshot_as_of(
+    /// The ledger as it was read just now.
+    pub fn snapshot_of(
         &self,
         ledger: &Ledger<'_>,
         scope: &Scope,
@@ -520,6 +521,9 @@ pub fn known_component<'d>(
             "unknown_component",
             format!("{} has no component called {reference}", deployment.name),
         );
+        if let Some(repeated) = repeated(deployment, reference) {
+            return error.hint(Hint::note(format!("One name each; repeat the option: {repeated}")));
+        }
         let names: Vec<_> = deployment.components.iter().map(|component| component.name.as_str()).collect();
         let listed = format!("Its components are {}", names.join(", "));
         match did_you_mean(&reference.0, names) {
@@ -527,4 +531,12 @@ pub fn known_component<'d>(
             None => error.hint(Hint::note(listed)),
         }
     })
+}
+
+/// The options that name the components of a list, where every one of them is known.
+fn repeated(deployment: &Deployment, reference: &ComponentReference) -> Option<String> {
+    let names: Vec<_> = reference.0.split([',', ' ']).filter(|name| !name.is_empty()).collect();
+    let known = |name: &&str| deployment.find(&ComponentReference((*name).to_owned())).is_some();
+    let options = names.iter().map(|name| format!("--component {name}")).collect::<Vec<_>>().join(" ");
+    (names.len() > 1 && names.iter().all(known)).then_some(options)
 }

@@ -24,6 +24,9 @@ pub fn result(result: &ApprovalResult, presentation: &Presentation) -> String {
             until.unwrap_or_default(),
             short(&item.id)
         );
+        if item.of == Some(crate::deployment::approval::ApprovalOf::Unseen) {
+            text.push_str("    Given without the plan having been shown\n");
+        }
         for covered in &item.components {
             let name = escape(covered.component.as_str());
             push!(text, "    {name}: {} {}\n", styled(covered.commit.short(), ID), covered.digest);
@@ -40,7 +43,8 @@ pub fn result(result: &ApprovalResult, presentation: &Presentation) -> String {
 /// The approvals of a deployment, newest first.
 #[must_use]
 pub fn list(list: &ApprovalList, presentation: &Presentation) -> String {
-    let mut table = Table::new(["Approved", "Target", "By", "Method", "Components", "State", "Reason", "ID"]);
+    let mut table =
+        Table::new(["Approved", "Target", "By", "Method", "Components", "State", "Until", "Reason", "ID"]);
     for item in &list.approvals {
         let components = item.components.iter();
         let components: Vec<_> =
@@ -52,7 +56,8 @@ pub fn list(list: &ApprovalList, presentation: &Presentation) -> String {
             method(item).into(),
             components.join(", ").into(),
             state(item.state),
-            item.reason.as_deref().unwrap_or_default().into(),
+            item.expires_at.map(|at| presentation.clock.minute(at)).unwrap_or_default().into(),
+            reasons(item).into(),
             short(&item.id).into(),
         ]);
     }
@@ -69,6 +74,15 @@ pub fn list(list: &ApprovalList, presentation: &Presentation) -> String {
 fn method(item: &ApprovalItem) -> String {
     let unseen = item.of == Some(crate::deployment::approval::ApprovalOf::Unseen);
     format!("{}{}", item.method, if unseen { ", unseen" } else { "" })
+}
+
+/// Why it was given and, after that, why it was taken back.
+fn reasons(item: &ApprovalItem) -> String {
+    let given = item.reason.clone().unwrap_or_default();
+    match &item.revocation_reason {
+        Some(revoked) => format!("{given}; revoked: {revoked}"),
+        None => given,
+    }
 }
 
 fn state(state: ApprovalState) -> Cell {
@@ -121,8 +135,11 @@ mod tests {
     #[test]
     fn approvals_and_how_they_stand() {
         let valid = Standing::Valid { left: vec![component_name("ecs/api")], used: Vec::new() };
-        let revoked =
-            Standing::Revoked { by: "bob".to_owned(), at: time("2025-01-22T13:00:00Z"), reason: None };
+        let revoked = Standing::Revoked {
+            by: "bob".to_owned(),
+            at: time("2025-01-22T13:00:00Z"),
+            reason: Some("found a bug".to_owned()),
+        };
         let all = ApprovalList {
             deployment: "payment-service".parse().unwrap(),
             approvals: vec![

@@ -6,7 +6,7 @@ use crate::cli::context::{Context, known_target};
 use crate::cli::error::CommandError;
 use crate::deployment::approval::Approvals;
 use crate::deployment::{DeploymentName, TargetName};
-use crate::ledger::Scope;
+use crate::ledger::{Freshness, Scope};
 use crate::render;
 use crate::render::document::approval::{ApprovalItem, ApprovalList};
 
@@ -31,9 +31,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     }
     let ledger = context.ledger(&repository, &project.config)?;
     let scope = Scope::Deployment(args.deployment.clone());
-    let state = context.snapshot(&ledger, &scope)?.into_deployment(&args.deployment);
+    // How old the notes are is said where it is not said of the ledger: mostly both are as old.
+    let read = ledger.refresh(&scope);
+    let state = context.snapshot_of(&ledger, &scope, &read)?.into_deployment(&args.deployment);
     let (lines, freshness) = ledger.all_approval_lines(&args.deployment)?;
-    context.say_freshness(&ledger, &freshness);
+    if read == Freshness::Current {
+        context.say_freshness(&ledger, &freshness);
+    }
     let mut items = Vec::new();
     let only = args.target.as_ref();
     for target in deployment.targets.keys().filter(|target| only.is_none_or(|only| only == *target)) {

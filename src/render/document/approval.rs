@@ -64,6 +64,9 @@ pub struct ApprovalItem {
     pub revoked_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
+    /// Why it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation_reason: Option<String>,
     pub components: Vec<ApprovedComponent>,
 }
 
@@ -108,9 +111,9 @@ impl ApprovalItem {
     /// An approval as it stands.
     #[must_use]
     pub fn new(id: &str, approval: &Approval, standing: &Standing) -> Self {
-        let (revoked_by, revoked_at) = match standing {
-            Standing::Revoked { by, at, .. } => (Some(by.clone()), Some(*at)),
-            _ => (None, None),
+        let (revoked_by, revoked_at, revocation_reason) = match standing {
+            Standing::Revoked { by, at, reason } => (Some(by.clone()), Some(*at), reason.clone()),
+            _ => (None, None, None),
         };
         Self {
             id: id.to_owned(),
@@ -134,6 +137,7 @@ impl ApprovalItem {
             run_id: approval.run_id.clone(),
             revoked_by,
             revoked_at,
+            revocation_reason,
             components: approval
                 .components
                 .iter()
