@@ -65,6 +65,20 @@ impl GlobalArgs {
             timezone: if self.timezone == TimeZone::UTC { outer.timezone.clone() } else { self.timezone },
         }
     }
+
+    /// The options that say which project a command is about, each in front of a space; empty where there are none.
+    pub(super) fn locating(&self) -> String {
+        let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+        [
+            ("-C", self.chdir.as_ref().map(path)),
+            ("--base-path", self.base_path.clone()),
+            ("--config", self.config.as_ref().map(path)),
+        ]
+        .into_iter()
+        .filter_map(|(option, value)| Some(format!(" {option} {}", quoted(&value?))))
+        .collect()
+    }
+
     /// The format of a document, where one was asked for.
     pub(super) fn document_format(&self) -> Option<Format> {
         Some(self.format).filter(|format| *format != Format::Table)
@@ -166,12 +180,47 @@ impl std::str::FromStr for KeyValue {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
+            Some((_, LEFT_OUT)) => {
+                Err(format!("{LEFT_OUT} stands for a value that hints leave out: fill it in"))
+            }
             Some((key, value)) if !key.trim().is_empty() => {
                 Ok(Self { key: key.trim().to_owned(), value: value.to_owned() })
             }
             _ => Err("expected key=value".to_owned()),
         }
     }
+}
+
+/// The deepest key of an override: deeper values would be nested further than they can be walked through.
+const DEEPEST: usize = 64;
+
+/// What stands for a value that a hint leaves out, because it may be secret.
+pub const LEFT_OUT: &str = "…";
+
+/// An override of the context: `key=value`, with dots in the key between the names of nested values.
+pub fn context_override(text: &str) -> Result<KeyValue, String> {
+    let pair: KeyValue = text.parse()?;
+    let mut depth = 0;
+    for name in pair.key.split('.') {
+        depth += 1;
+        if name.trim().is_empty() {
+            return Err("a dot of its key has no name on both sides".to_owned());
+        }
+    }
+    if depth > DEEPEST {
+        return Err(format!("its key is nested {depth} deep; {DEEPEST} is the most"));
+    }
+    Ok(pair)
+}
+
+/// A word as a shell reads it back.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._/=@:,+-%".contains(&byte);
+    let plain = word.strip_suffix(LEFT_OUT).unwrap_or(word);
+    if !word.is_empty() && !word.starts_with("--") && plain.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// A text that says something. A variable that is not set must not pass for one.
@@ -235,9 +284,33 @@ pub fn duration(text: &str) -> Result<std::time::Duration, String> {
     std::time::Duration::try_from(parsed).map_err(|_| "a duration cannot be negative".to_owned())
 }
 
+/// Likewise, of some length.
+pub fn positive_duration(text: &str) -> Result<std::time::Duration, String> {
+    duration(text).and_then(|length| {
+        if length.is_zero() { Err("it would be over at once".to_owned()) } else { Ok(length) }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_part_of_an_override_has_a_name_and_there_are_not_too_many() {
+        for text in [".=x", "a..b=x", ".a=x", "a.=x", "a. .b=x", &format!("{}z=1", "a.".repeat(4000)), "a=…"]
+        {
+            assert!(context_override(text).is_err(), "{text}");
+        }
+        for text in ["a=", "image.tag=1.2", &format!("{}z=1", "a.".repeat(63))] {
+            assert!(context_override(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lock_lasts() {
+        assert!(positive_duration("0s").is_err());
+        assert_eq!(positive_duration("1s").unwrap().as_secs(), 1);
+    }
 
     #[test]
     fn a_day_ends_where_the_next_begins() {

@@ -31,6 +31,9 @@ pub mod exit {
     pub const INTERRUPTED: u8 = 130;
 }
 
+/// What a command that only reads can do without its remote.
+const OFFLINE_ANSWERS: &str = "--offline answers from what is here";
+
 /// Why a command ends without having done what it was asked.
 #[derive(Debug)]
 pub enum CommandError {
@@ -83,6 +86,19 @@ impl CommandError {
         self
     }
 
+    /// Takes the way out of the hints that a command which writes does not go: it refuses `--offline`.
+    #[must_use]
+    pub(super) fn needs_the_remote(mut self) -> Self {
+        if let Self::Shown(error) | Self::AfterDocument(error) = &mut self {
+            for hint in &mut error.hints {
+                if let Some(rest) = hint.text.strip_suffix(OFFLINE_ANSWERS) {
+                    hint.text = rest.trim_end_matches([';', ' ']).to_owned();
+                }
+            }
+        }
+        self
+    }
+
     /// Adds lines that say more.
     #[must_use]
     pub fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
@@ -102,6 +118,19 @@ impl CommandError {
                 column: problem.column,
                 message: problem.message.clone(),
             }));
+        }
+        self
+    }
+
+    /// Adds the options that say which project this is about to the commands of its hints, so that they act on the same one
+    /// wherever they are pasted.
+    #[must_use]
+    pub(super) fn located(mut self, options: &str) -> Self {
+        let (Self::Shown(error) | Self::AfterDocument(error)) = &mut self else { return self };
+        for step in error.hints.iter_mut().flat_map(|hint| &mut hint.steps) {
+            if let Some(rest) = step.command.strip_prefix("atmos ").filter(|rest| !rest.starts_with('-')) {
+                step.command = format!("atmos{options} {rest}");
+            }
         }
         self
     }
@@ -175,8 +204,9 @@ impl From<GitError> for CommandError {
         let shown = Self::new(exit::FAILED, "git", error.to_string());
         match error {
             GitError::Missing => shown.hint(Hint::note("Install git 2.39 or newer")),
-            GitError::TimedOut { .. } => shown
-                .hint(Hint::note("Is the remote reachable from here? --offline answers from what is here")),
+            GitError::TimedOut { .. } => {
+                shown.hint(Hint::note(format!("Is the remote reachable from here? {OFFLINE_ANSWERS}")))
+            }
             GitError::Failed { stderr, .. } => {
                 let said: Vec<_> =
                     stderr.lines().map(str::to_owned).filter(|line| !line.is_empty()).collect();
@@ -217,7 +247,7 @@ fn remote_hint(stderr: &str) -> Option<Hint> {
         "does not appear to be a git repository",
         "unable to connect",
     ]) {
-        Some(Hint::note("Check the remote's address and the network; --offline answers from what is here"))
+        Some(Hint::note(format!("Check the remote's address and the network; {OFFLINE_ANSWERS}")))
     } else {
         None
     }
@@ -244,11 +274,7 @@ impl From<RepositoryError> for CommandError {
                 "What is deployed is a commit; make one first",
                 "git add --all && git commit -m 'First commit'",
             )),
-            RepositoryError::UnknownRevision { .. } => Self::new(exit::USAGE, "unknown_commit", message)
-                .hint(Hint::command(
-                    "If this is a shallow clone, get the whole history",
-                    "git fetch --unshallow",
-                )),
+            RepositoryError::UnknownRevision { .. } => Self::new(exit::USAGE, "unknown_commit", message),
             RepositoryError::AmbiguousRevision { .. } => Self::new(exit::USAGE, "ambiguous_commit", message)
                 .hint(Hint::note("Write more digits of the commit's id")),
             RepositoryError::AmbiguousRemote(remotes) => {

@@ -91,6 +91,7 @@ pub fn run(
             return error.report(&streams, format);
         }
     };
+    let located = context.global().locating();
     let result = match cli.command {
         Command::Deployment(args) => deployment::run(&args, &context),
         Command::Describe(args) => describe::run(&args, &context),
@@ -99,7 +100,7 @@ pub fn run(
     };
     match result {
         Ok(code) => code,
-        Err(error) => error.report(context.streams(), format),
+        Err(error) => error.located(&located).report(context.streams(), format),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn resolve_commit(
         Ok(id) => Some(id),
         Err(_) => deployed_commit(ledger, text)?,
     };
-    let Some(wanted) = wanted else { return Err(unclear.into()) };
+    let Some(wanted) = wanted else { return Err(unknown(unclear, repository)) };
     if let Some(commit) = repository.resolve(wanted.as_str())? {
         return Ok(commit);
     }
@@ -40,13 +40,27 @@ pub(super) fn resolve_commit(
     if let Some(commit) = repository.resolve(wanted.as_str())? {
         return Ok(commit);
     }
-    let error = CommandError::from(unclear);
+    let error = unknown(unclear, repository);
     let Some(remote) = ledger.remote() else { return Err(error) };
     Err(match fetched {
         Err(refusal) => error.details([format!("{remote} was asked for it: {refusal}")]),
         Ok(()) if context.global().offline => error.details([format!("{remote} was not asked: --offline")]),
         Ok(()) => error,
     })
+}
+
+/// The error for a revision that is not known here.
+fn unknown(error: RepositoryError, repository: &Repository) -> CommandError {
+    let is_unknown = matches!(error, RepositoryError::UnknownRevision { .. });
+    let error = CommandError::from(error);
+    match (is_unknown, repository.is_shallow()) {
+        (false, _) => error,
+        (true, true) => error.hint(Hint::command(
+            "This is a shallow clone; to get the whole history",
+            "git fetch --unshallow",
+        )),
+        (true, false) => error.hint(Hint::command("To see the newest commits", "git log --oneline -10")),
+    }
 }
 
 /// The one commit of the ledger whose id starts with these digits.

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::ref_names::escape_segment;
+
 /// A name that cannot be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} name {name:?} {reason}")]
@@ -19,6 +21,9 @@ pub struct NameError {
 
 /// The longest name: its ref must fit into a file name together with `.lock`.
 const MAX_LENGTH: usize = 128;
+
+/// The longest name as a ref has it: a file name holds 255 bytes, of which git needs some.
+const MAX_SEGMENT: usize = 240;
 
 /// The rule for deployment and target names, which become path segments of refs as they are.
 fn check_plain(what: &'static str, name: &str) -> Result<(), NameError> {
@@ -49,6 +54,8 @@ fn check_component(what: &'static str, name: &str) -> Result<(), NameError> {
         fail("is empty")
     } else if name.len() > MAX_LENGTH {
         fail("is longer than 128 bytes")
+    } else if escape_segment(name).len() > MAX_SEGMENT {
+        fail("is longer than 240 bytes where a ref has it, with '/' and the like as three bytes each")
     } else if name.chars().any(char::is_control) {
         fail("contains a control character")
     } else if name.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
@@ -191,9 +198,12 @@ impl fmt::Display for ComponentReference {
 }
 
 impl FromStr for ComponentReference {
-    type Err = std::convert::Infallible;
+    type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim().is_empty() {
+            return Err("it is empty; is a variable not set?");
+        }
         Ok(Self(text.to_owned()))
     }
 }

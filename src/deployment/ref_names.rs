@@ -236,7 +236,7 @@ fn parse_timestamp(text: &str) -> Option<(Timestamp, u32)> {
 }
 
 /// Escapes everything that `git check-ref-format` refuses in a path segment, and `%` and `/`.
-fn escape_segment(text: &str) -> String {
+pub(super) fn escape_segment(text: &str) -> String {
     let mut segment = String::with_capacity(text.len());
     let mut previous = None;
     for (at, character) in text.char_indices() {

@@ -150,6 +150,35 @@ fn wrong_usage_says_what_is_right() {
 }
 
 #[test]
+fn values_that_nothing_could_be_done_with_are_refused_before_anything_is_applied() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let before = (checkout.snapshot(), remote.snapshot());
+    let dev = "deployment rollout payment-service --target dev";
+    let deep = format!("{dev} --context {}z=1", "a.".repeat(4000));
+    for (line, message) in [
+        (format!("{dev} --component \"\""), "is a variable not set?"),
+        ("deployment lock payment-service --target dev --reason \"\"".to_owned(), "is a variable not set?"),
+        ("deployment lock payment-service --target dev --expires 0s".to_owned(), "over at once"),
+        (deep, "64 is the most"),
+        (format!("{dev} --context .=x"), "has no name on both sides"),
+        (format!("{dev} --context a..b=x"), "has no name on both sides"),
+        ("deployment build payment-service --context .a=x".to_owned(), "has no name on both sides"),
+    ] {
+        checkout.atmos(&line).refused(2, message);
+    }
+    let run = checkout.atmos(&format!("{dev} --component api,worker")).refused(2, "no component called");
+    run.says("repeat the option: --component api --component worker");
+    for id in ["x".repeat(260), ":".repeat(70)] {
+        checkout.atmos_with(dev, &[("ATMOS_RUN_ID", &id)]).refused(2, "ATMOS_RUN_ID is too long");
+    }
+    assert_eq!((checkout.snapshot(), remote.snapshot()), before);
+    assert_eq!(environment.applied(), [""; 0]);
+    // The longest that is taken is recorded.
+    checkout.atmos_with(dev, &[("ATMOS_RUN_ID", &"x".repeat(200))]).succeeded();
+}
+
+#[test]
 fn a_commit_that_does_not_exist_is_refused() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::cli::args::duration;
+use crate::cli::args::{not_blank, positive_duration};
 use crate::cli::context::{Context, known_component, known_target};
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
@@ -30,10 +30,10 @@ pub struct Args {
     #[arg(long, value_name = "COMPONENT")]
     component: Vec<ComponentReference>,
     /// Why, for those who find the lock
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = not_blank)]
     reason: Option<String>,
     /// Unlock by itself after this time: 30m, 2h, 1d. Without it, the lock stays until it is removed
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     expires: Option<Duration>,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         scopes.push(LockScope::Target);
     }
     let ledger = context.ledger(&repository, &project.config)?;
-    reachable(context, &ledger)?;
+    reachable(context, &ledger, "locks")?;
     let request = LockRequest {
         deployment: args.deployment.clone(),
         target: args.target.clone(),
@@ -80,12 +80,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// A lock that only this checkout knows of would keep nobody away.
-pub(super) fn reachable(context: &Context, ledger: &Ledger<'_>) -> Result<(), CommandError> {
+/// Refuses `--offline` where there is a remote. A lock, a hold or an approval that only this checkout knows of would bind no
+/// other one.
+pub(super) fn reachable(context: &Context, ledger: &Ledger<'_>, what: &str) -> Result<(), CommandError> {
     match ledger.remote() {
         Some(remote) if context.global().offline => Err(CommandError::usage(format!(
-            "locks are kept on {remote}, which --offline does not let this command reach"
-        ))),
+            "{what} are kept on {remote}, which --offline does not let this command reach"
+        ))
+        .hint(Hint::note("Leave out --offline"))),
         _ => Ok(()),
     }
 }

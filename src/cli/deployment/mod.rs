@@ -132,7 +132,12 @@ pub(super) fn verb(name: &str) -> Option<clap::Command> {
 }
 
 pub(super) fn run(args: &DeploymentArgs, context: &Context) -> Result<ExitCode, CommandError> {
-    run_verb(&args.verb, context)
+    let writes = match &args.verb {
+        Verb::Rollout(args) => !args.subject().dry_run,
+        Verb::Lock(_) | Verb::Unlock(_) | Verb::Approve(_) | Verb::Attach(_) => true,
+        _ => false,
+    };
+    run_verb(&args.verb, context).map_err(|error| if writes { error.needs_the_remote() } else { error })
 }
 
 fn run_verb(verb: &Verb, context: &Context) -> Result<ExitCode, CommandError> {

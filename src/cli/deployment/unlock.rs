@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let project = context.project(&repository)?;
     let deployment = project.deployment(context, &args.deployment)?;
     let ledger = context.ledger(&repository, &project.config)?;
-    reachable(context, &ledger)?;
+    reachable(context, &ledger, if args.hold { "holds" } else { "locks" })?;
     let scope = Scope::Targets(args.deployment.clone(), vec![args.target.clone()]);
     ledger.refresh_states_or_fail(&scope)?;
     let state = ledger.read(&scope)?.into_deployment(&args.deployment);

@@ -8,7 +8,7 @@ mod report;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
-use crate::cli::args::KeyValue;
+use crate::cli::args::{KeyValue, context_override};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::deployment::names::ComponentReference;
@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "COMMIT")]
     git_sha: Option<String>,
     /// Override a value of the context; what the component does not know becomes an argument of the build
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = context_override)]
     context: Vec<KeyValue>,
     /// The tag of the images, instead of vars.image.tag
     #[arg(long, value_name = "TAG")]
