@@ -186,7 +186,7 @@ fn an_approval_that_was_taken_back_allows_nothing() {
     checkout.atmos(line).refused(3, NEEDED);
     assert_eq!(standings(&checkout, "fleet")[0].1, "revoked");
     checkout.atmos(&format!("{approve} --revoke")).refused(2, "no approval that still counts");
-    checkout.atmos(&format!("{approve} --revoke 0000")).refused(2, "no approval of this id");
+    checkout.atmos(&format!("{approve} --revoke 0000")).refused(2, "no approval 0000 that still counts");
 
     // One that is taken back while the rollout waits does not count either.
     approved(&checkout, &format!("{approve} --reason CHG-2"));
@@ -324,6 +324,100 @@ fn without_the_remote_nothing_is_approved() {
     assert_eq!(remote.refs("refs/notes/atmos/"), [""; 0]);
     approved(&checkout, approve);
     assert_eq!(standings(&checkout, "fleet").len(), 1);
+}
+
+#[test]
+fn an_approval_that_only_one_clone_has_does_not_count() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    fleet(&checkout, "fleet", &["c1"], ENTRY_POINT);
+    let (line, approve) =
+        ("deployment rollout fleet --target prod", "deployment approve fleet --target prod --reason CHG-1");
+    for (line, what) in [
+        (approve, "approvals are kept on origin"),
+        ("deployment approve fleet --target prod --revoke", "approvals are kept on origin"),
+        ("deployment unlock fleet --target prod --hold --reason why", "holds are kept on origin"),
+        ("deployment lock fleet --target prod", "locks are kept on origin"),
+    ] {
+        checkout.atmos(&format!("{line} --offline")).refused(2, what);
+    }
+    assert_eq!(checkout.git(&["for-each-ref", "refs/notes/"]), "");
+
+    // By hand, in both places where a clone might look.
+    let id = approved(&checkout, approve)["id"].clone();
+    let notes = "refs/notes/atmos/fleet/approvals";
+    remote.git(&["update-ref", "-d", notes]);
+    assert_ne!(checkout.git(&["for-each-ref", notes]), "");
+    assert_eq!(standings(&checkout, "fleet"), []);
+    checkout.atmos(line).refused(3, NEEDED);
+    // The next one does not make it count.
+    let other = approved(&checkout, &approve.replace("CHG-1", "CHG-2"))["id"].clone();
+    assert_ne!(id, other);
+    assert_eq!(standings(&checkout, "fleet"), [(other.as_str().unwrap().to_owned(), "valid".to_owned())]);
+    checkout.atmos(line).succeeded();
+}
+
+#[test]
+fn a_variable_that_is_not_set_takes_no_approval_back() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    fleet(&checkout, "fleet", &["c1"], ENTRY_POINT);
+    let approve = "deployment approve fleet --target prod";
+    // Without a reason there is nothing to ask at.
+    checkout.atmos(approve).refused(2, "--reason is required where there is no terminal");
+    let id = approved(&checkout, &format!("{approve} --reason CHG-1"))["id"].as_str().unwrap().to_owned();
+    let before = remote.snapshot();
+    for empty in ["--revoke \"\"", "--revoke=", "--revoke \" \""] {
+        checkout.atmos(&format!("{approve} {empty}")).refused(2, "--revoke");
+    }
+    assert_eq!(remote.snapshot(), before);
+    let start = &id["sha256:".len()..][..8];
+    let revoke = format!("{approve} --revoke {start} --reason \"found a bug\"");
+    checkout.atmos(&revoke).succeeded();
+    let list = checkout.json("deployment approvals fleet");
+    assert_eq!(list["approvals"][0]["revocation_reason"], "found a bug", "{list}");
+    let run = checkout.atmos(&revoke).refused(2, &format!("no approval {start} that still counts"));
+    run.says("has been revoked already, by ada@example.com");
+}
+
+#[test]
+fn how_old_a_list_is_is_said_once() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    checkout.atmos("deployment status").succeeded();
+    let line = "deployment approvals payment-service";
+    let run = checkout.atmos(&format!("{line} --offline")).succeeded();
+    assert_eq!(run.stderr.matches("Offline: ").count(), 1, "{}", run.report());
+    std::fs::rename(&remote.path, environment.path("away.git")).unwrap();
+    let run = checkout.atmos(line).succeeded();
+    assert_eq!(run.stderr.matches("did not answer").count(), 1, "{}", run.report());
+    // What writes needs the remote.
+    for line in [
+        "deployment lock payment-service --target dev",
+        "deployment unlock payment-service --target dev",
+        "deployment approve payment-service --target prod --revoke",
+        "deployment rollout payment-service --target dev",
+    ] {
+        let run = checkout.atmos(line).exited(1);
+        assert!(!run.stderr.contains("--offline"), "{}", run.report());
+    }
+}
+
+#[test]
+fn a_jump_can_be_approved_ahead() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    checkout.atmos("deployment rollout payment-service --target dev").succeeded();
+    let approve = "deployment approve payment-service --target prod --reason CHG-1";
+    let run = checkout.atmos(&format!("{approve} --format json")).exited(3);
+    let hints = run.hints();
+    let (_, skip) = hints.last().unwrap();
+    assert_eq!(
+        skip[0],
+        format!("{approve} --skip-promotion-check").replace("deployment", "atmos deployment")
+    );
+    checkout.shell(&skip[0], &[]).succeeded();
+    checkout.atmos("deployment rollout payment-service --target prod --skip-promotion-check").succeeded();
 }
 
 #[test]

@@ -434,10 +434,16 @@ fn an_approval_is_given_on_the_command_line() {
         state: on_staging,
         line: "deployment rollout payment-service --target prod --promote-from staging --component worker",
         code: "approval_required",
-        ways: &[("To approve this plan on the command line", |checkout, _| {
-            assert_eq!(applied(checkout), ["prod worker 1"]);
-            assert!(record(checkout, "prod", "worker")["approved_by"].is_string());
-        })],
+        ways: &[
+            ("To approve this plan on the command line", |checkout, _| {
+                assert_eq!(applied(checkout), ["prod worker 1"]);
+                assert!(record(checkout, "prod", "worker")["approved_by"].is_string());
+            }),
+            ("Or a person who may approve it does so ahead of it", |checkout, _| {
+                assert_eq!(applied(checkout), [""; 0]);
+                deploy(checkout, "--target prod --promote-from staging --component worker");
+            }),
+        ],
         ..REFUSED
     });
     check(&Refused {
@@ -448,6 +454,49 @@ fn an_approval_is_given_on_the_command_line() {
         ways: &[("To see the approvals", |_, _| ())],
         ..REFUSED
     });
+}
+
+#[test]
+fn hints_keep_secrets_to_themselves() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    checkout.write("atmos.yaml", "deployments: { ledger: { redact: [password] } }\n");
+    checkout.commit("Keep the password out");
+    checkout.git(&["push", "--quiet", "origin", "main"]);
+    on_staging(&checkout);
+    let given = "--context password=hunter2 --context cpu=7 --context db.x=hunter2";
+    for (target, source) in [("prod", "dev"), ("prod", "staging")] {
+        let line =
+            format!("deployment rollout payment-service --target {target} --promote-from {source} {given}");
+        let run = checkout.atmos(&format!("{line} --metadata password=hunter2")).exited(3);
+        assert!(run.stderr.contains("--context password=… --context cpu=7"), "{}", run.report());
+        assert_eq!(run.stderr.matches("password=hunter2").count(), 0, "{}", run.report());
+        // In a job nobody knows yet what the module calls sensitive.
+        let run = checkout.atmos_with(&line, &PUSH).exited(3);
+        assert!(!run.stderr.contains("hunter2"), "{}", run.report());
+    }
+    let run = checkout
+        .atmos(&format!("deployment rollout payment-service --target dev {}", "--context password=…"));
+    run.refused(2, "fill it in");
+}
+
+#[test]
+fn hints_act_on_the_project_that_they_are_about() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let there = checkout.path.display();
+    let line = format!("-C {there} --config atmos.yaml deployment rollout payment-service --target staging");
+    checkout.write("atmos.yaml", "{}\n");
+    checkout.commit("Have a project");
+    checkout.git(&["push", "--quiet", "origin", "main"]);
+    deploy(&checkout, "--target dev");
+    let run = checkout.atmos(&format!("{line} --format json")).exited(3);
+    for (_, commands) in run.hints() {
+        for command in commands {
+            let start = format!("atmos -C {there} --config atmos.yaml deployment ");
+            assert!(command.starts_with(&start), "{command}");
+        }
+    }
 }
 
 /// The digest of a plan, and the promotion of exactly that with an approval.

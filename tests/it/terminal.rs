@@ -33,6 +33,7 @@ fn whoever_does_not_say_yes_has_not_approved() {
         assert_eq!(code, Some(3), "{answer:?}\n{shown}");
         assert!(shown.contains("the rollout to prod was not approved"), "{answer:?}\n{shown}");
         assert!(!shown.contains("Why?"), "{shown}");
+        assert!(!shown.contains(&format!("{QUESTION}Error")), "{answer:?}\n{shown}");
     }
     assert_eq!((remote.snapshot(), environment.applied()), (before, Vec::new()));
 }
@@ -57,6 +58,7 @@ fn whoever_says_yes_says_why() {
     terminal.types("Y\r");
     terminal.until_it_shows("Why? ");
     terminal.types("\r");
+    terminal.until_it_shows("An approval needs a reason");
     terminal.types("  CHG-42 is due  \r");
     let (code, shown) = terminal.wait();
     assert_eq!(code, Some(0), "{shown}");
@@ -90,7 +92,7 @@ fn the_question_shows_what_is_approved() {
         first.clone(),
         second.clone(),
         format!("api: {old} → {new}"),
-        format!("worker: {old} → {old}"),
+        format!("worker: {old}, with other values"),
         "--context cpu=4096".to_owned(),
         format!("Digest: {}", plan["digest"].as_str().unwrap()),
     ] {
@@ -125,13 +127,18 @@ fn an_interruption_at_the_question_leaves_nothing_behind() {
 fn an_approval_ahead_is_asked_for_in_the_same_way() {
     let environment = TestEnvironment::new();
     let (checkout, _remote) = ready(&environment);
-    let mut terminal =
-        asked(&checkout, "deployment approve payment-service --target prod --promote-from staging");
+    let line = "deployment approve payment-service --target prod --promote-from staging";
+    let mut terminal = Terminal::start(checkout.atmos_command(line));
+    terminal.until_it_shows("Approve payment-service → prod? [y/N]: ");
     terminal.types("y\r");
     terminal.until_it_shows("Why? ");
     terminal.types("CHG-42\r");
     let (code, shown) = terminal.wait();
     assert_eq!(code, Some(0), "{shown}");
+    for text in ["Promoted from staging", "It counts for 24 hours", "api: new → "] {
+        assert!(shown.contains(text), "no {text:?} in\n{shown}");
+    }
+    assert!(!shown.contains("Deploying"), "{shown}");
     let list = checkout.json("deployment approvals payment-service");
     let approval = &list["approvals"][0];
     assert_eq!((&approval["reason"], &approval["of"]), (&"CHG-42".into(), &"seen".into()), "{list}");

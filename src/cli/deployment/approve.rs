@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::lock::reachable;
 use super::rollout;
-use crate::cli::args::{KeyValue, not_blank};
+use crate::cli::args::{KeyValue, context_override, not_blank};
 use crate::cli::context::{Context, known_target};
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::approval::{Approvals, Revocation, Standing};
@@ -36,28 +36,34 @@ pub struct Args {
     #[arg(long, value_name = "COMPONENT")]
     component: Vec<ComponentReference>,
     /// Approve it with this override of the target's context
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = context_override)]
     context: Vec<KeyValue>,
+    /// Approve a rollout that the promotion path does not allow, with the same flag
+    #[arg(long)]
+    skip_promotion_check: bool,
+    /// Approve a promotion although part of what runs on the source stays behind
+    #[arg(long, requires = "promote_from")]
+    allow_partial: bool,
     /// Approve nothing but the plan that has this digest
     #[arg(long, value_name = "DIGEST", value_parser = rollout::plan_digest)]
     digest: Option<String>,
-    /// Why; asked for on a terminal, where the plan is shown
+    /// Why. Without it, a terminal shows the plan and asks; with it, nothing is shown, and the approval counts as given
+    /// unseen unless --digest names the plan
     #[arg(long, value_name = "TEXT", value_parser = not_blank)]
     reason: Option<String>,
     /// Take approvals of the target back: the one whose id starts so, or all that still count
     #[arg(
         long,
         value_name = "ID",
-        num_args = 0..=1,
-        default_missing_value = "",
-        conflicts_with_all = ["git_sha", "promote_from", "component", "context", "digest"]
+        value_parser = not_blank,
+        conflicts_with_all = ["git_sha", "promote_from", "component", "context", "digest", "skip_promotion_check", "allow_partial"]
     )]
-    revoke: Option<String>,
+    revoke: Option<Option<String>>,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
     if let Some(id) = &args.revoke {
-        return revoke(args, id, context);
+        return revoke(args, id.as_deref(), context);
     }
     let mut plan = rollout::Args::of_nothing(args.deployment.clone());
     plan.target = Some(args.target.clone());
@@ -65,8 +71,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     plan.promote_from.clone_from(&args.promote_from);
     plan.component.clone_from(&args.component);
     plan.context.clone_from(&args.context);
+    plan.skip_promotion_check = args.skip_promotion_check;
+    plan.allow_partial = args.allow_partial;
     plan.digest.clone_from(&args.digest);
     plan.approve.clone_from(&args.reason);
+    plan.is_approval = true;
     let approved = rollout::approve_ahead(&plan, context)?;
     if approved.is_none() {
         context.streams().note(&format!("{} → {} needs no approval\n", args.deployment, args.target));
@@ -80,35 +89,48 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
 }
 
 /// Takes approvals back that have not been used up.
-fn revoke(args: &Args, wanted: &str, context: &Context) -> Result<ExitCode, CommandError> {
+fn revoke(args: &Args, wanted: Option<&str>, context: &Context) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
     let deployment = project.deployment(context, &args.deployment)?;
     known_target(&deployment, &args.target)?;
     let ledger = context.ledger(&repository, &project.config)?;
-    reachable(context, &ledger)?;
+    reachable(context, &ledger, "approvals")?;
     let scope = Scope::Targets(args.deployment.clone(), vec![args.target.clone()]);
     ledger.refresh_or_fail(&scope)?;
     let state = ledger.read(&scope)?.into_deployment(&args.deployment);
     let (lines, _) = ledger.all_approval_lines(&args.deployment)?;
     let approvals = Approvals::of_target(lines.iter().map(String::as_str), &args.deployment, &args.target);
-    let wanted = wanted.strip_prefix("sha256:").unwrap_or(wanted);
-    let named = |id: &str| id.strip_prefix("sha256:").unwrap_or(id).starts_with(wanted);
+    let digits = |id: &str| id.strip_prefix("sha256:").unwrap_or(id).to_owned();
+    let named = |id: &str| wanted.is_none_or(|wanted| digits(id).starts_with(&digits(wanted)));
     let counts = |standing: &Standing| matches!(standing, Standing::Valid { .. });
-    let chosen: Vec<_> = approvals
+    let all: Vec<_> = approvals
         .newest_first()
         .into_iter()
         .map(|(id, approval)| {
             let state = state.targets.get(&args.target);
             (id, approval, approvals.standing(id, approval, state, context.now()))
         })
-        .filter(|(id, _, standing)| named(id) && counts(standing))
         .collect();
+    let chosen: Vec<_> = all.iter().filter(|(id, _, standing)| named(id) && counts(standing)).collect();
     if chosen.is_empty() {
-        let what = if wanted.is_empty() { "that still counts" } else { "of this id that still counts" };
-        let message = format!("{} → {} has no approval {what}", args.deployment, args.target);
+        let message = match wanted {
+            None => format!("{} → {} has no approval that still counts", args.deployment, args.target),
+            Some(id) => {
+                format!("{} → {} has no approval {id} that still counts", args.deployment, args.target)
+            }
+        };
         let command = format!("atmos deployment approvals {} --target {}", args.deployment, args.target);
+        let gone = wanted.into_iter().flat_map(|_| &all).filter(|(id, ..)| named(id));
+        let gone = gone.map(|(id, _, standing)| {
+            let id: String = digits(id).chars().take(12).collect();
+            match standing {
+                Standing::Revoked { by, .. } => format!("{id} has been revoked already, by {by}"),
+                standing => format!("{id} is there, and does not count: {}", state_of(standing)),
+            }
+        });
         return Err(CommandError::new(exit::USAGE, "no_approval", message)
+            .details(gone)
             .hint(Hint::command("To see the approvals", command)));
     }
     let by = context.actor(&repository);
@@ -127,6 +149,17 @@ fn revoke(args: &Args, wanted: &str, context: &Context) -> Result<ExitCode, Comm
     let code = print(args, context, None, items)?;
     context.say_warnings(&ledger);
     Ok(code)
+}
+
+/// How an approval stands, in words.
+fn state_of(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::Valid { .. } => "valid",
+        Standing::Used => "used",
+        Standing::Expired { .. } => "expired",
+        Standing::Revoked { .. } => "revoked",
+        Standing::CoversNothing => "covers nothing",
+    }
 }
 
 fn print(

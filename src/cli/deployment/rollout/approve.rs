@@ -1,7 +1,5 @@
 //! Getting an approval. Every method that cannot be carried out here fails closed.
 
-use std::fmt::Write as _;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::carry_out::Undertaking;
@@ -51,7 +49,7 @@ pub(super) struct Asking<'a, 'u, 'r> {
     pub(super) wanted: Vec<Covered>,
     pub(super) method: ApprovalMethod,
     /// What to do where there is no terminal to ask at.
-    pub(super) elsewhere: Hint,
+    pub(super) elsewhere: Vec<Hint>,
 }
 
 impl Asking<'_, '_, '_> {
@@ -125,15 +123,25 @@ impl Asking<'_, '_, '_> {
     /// Shows the plan and asks; the answer is the reason.
     fn ask(&self) -> Result<String, CommandError> {
         let plan = &self.decided.plan;
+        let is_ahead = self.run.args.is_approval;
         let streams = self.run.context.streams();
         let ask = |question: &str| {
             let answer = streams.ask(question, || self.run.cancellation.is_cancelled());
             self.run.not_cancelled().map(|()| answer)
         };
         let Some(answer) = ask(&self.question())? else {
-            let error = self.needed("and there is no terminal to ask at");
-            return Err(error.hint(self.elsewhere.clone()));
+            let error = if is_ahead {
+                CommandError::usage("--reason is required where there is no terminal")
+            } else {
+                self.needed("and there is no terminal to ask at")
+            };
+            return Err(self.elsewhere.iter().cloned().fold(error, CommandError::hint));
         };
+        let is_end = |answer: &str| !answer.ends_with(['\n', '\r']);
+        if is_end(&answer) {
+            // The end of the input leaves the cursor behind the question.
+            streams.warn("\n");
+        }
         let not_approved = || {
             let message = format!("the rollout to {} was not approved", plan.target);
             CommandError::new(exit::REFUSED, "not_approved", message)
@@ -146,39 +154,13 @@ impl Asking<'_, '_, '_> {
             if !reason.trim().is_empty() {
                 return Ok(reason.trim().to_owned());
             }
-            if reason.is_empty() {
+            if is_end(&reason) {
+                streams.warn("\n");
                 break;
             }
+            streams.warn("  An approval needs a reason\n");
         }
         Err(not_approved().details(["An approval needs a reason".to_owned()]))
-    }
-
-    /// What is approved, and the question.
-    fn question(&self) -> String {
-        let plan = &self.decided.plan;
-        let mut text = format!("  → Manual approval required for {} deployment\n", plan.target);
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "  → Deploying {} to {}", plan.deployment, plan.target);
-        let mut commits: Vec<_> = plan.components.iter().map(|planned| planned.commit.as_str()).collect();
-        commits.dedup();
-        let _ = writeln!(text, "  → Git SHA: {}", commits.join(", "));
-        let names: Vec<_> = plan.components.iter().map(|planned| planned.component.as_str()).collect();
-        let _ = writeln!(text, "  → Components: {}", names.join(", "));
-        for planned in &plan.components {
-            let from = planned.previous_commit.as_ref().map_or("new", |commit| commit.short());
-            let back = if planned.goes_back() { " (goes back)" } else { "" };
-            let _ = writeln!(
-                text,
-                "      {}: {from} → {}{back}",
-                planned.component.as_str().escape_debug(),
-                planned.commit.short()
-            );
-        }
-        for (key, value) in self.run.prepared.overrides.iter() {
-            let _ = writeln!(text, "      --context {}={}", key.escape_debug(), value.escape_debug());
-        }
-        let _ = writeln!(text, "  → Digest: {}", self.gathered.digests.plan);
-        text + "  → Approve deployment? [y/N]: "
     }
 
     /// The approver let this run go on to the target's environment. What was seen of it is the plan: `--digest` makes

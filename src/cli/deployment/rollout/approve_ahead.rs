@@ -6,6 +6,7 @@ use super::gather::check_built;
 use super::prepare::prepare;
 use super::{Args, Surroundings};
 use crate::cli::context::Context;
+use crate::cli::deployment::lock::reachable;
 use crate::cli::error::{CommandError, exit};
 use crate::cli::rules::Certainty;
 use crate::deployment::approval::Approval;
@@ -24,6 +25,7 @@ pub(in crate::cli::deployment) fn approve_ahead(
     let repository = context.repository()?;
     let project = context.project(&repository)?;
     let prepared = prepare(args, context, &repository, &project)?;
+    reachable(context, &prepared.ledger, "approvals")?;
     let Surroundings { events, cancellation, token } = Surroundings::of_a_command_line(context);
     let run = Undertaking::new(args, context, &prepared, events, cancellation, token);
     let approved = run.approve_ahead();
@@ -53,7 +55,8 @@ impl Undertaking<'_, '_> {
             )));
         }
         let (decided, gathered, snapshot) = (&decided, &gathered, &snapshot);
-        let elsewhere = Hint::note("Say why with --reason");
+        let elsewhere = self.prepared.typed.clone().set("reason", "why").to_string();
+        let elsewhere = vec![Hint::command("To approve it without a look at the plan", elsewhere)];
         let asking = Asking { run: self, decided, gathered, snapshot, wanted, method, elsewhere };
         let approval = asking.manual()?;
         ledger.note_approval(&approval)?;

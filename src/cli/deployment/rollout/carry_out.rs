@@ -173,7 +173,13 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let mut command = self.prepared.typed.clone();
         command.set("digest", gathered.digests.plan.as_str()).set("approve", "why");
         let elsewhere = Hint::command("To approve this plan on the command line", command.to_string());
-        Asking { run: self, decided, gathered, snapshot, wanted, method, elsewhere }
+        let mut ahead = self.prepared.typed.clone();
+        ahead.approve().set("digest", gathered.digests.plan.as_str());
+        let ahead = Hint::command(
+            "Or a person who may approve it does so ahead of it",
+            format!("{ahead} --reason 'why'"),
+        );
+        Asking { run: self, decided, gathered, snapshot, wanted, method, elsewhere: vec![elsewhere, ahead] }
     }
 
     /// Acts under the locks, if what was decided still holds there; else lets go of them.

@@ -3,17 +3,26 @@
 use std::fmt;
 
 use super::Args;
+use crate::cli::args::{LEFT_OUT, quoted};
+use crate::cli::context::Context;
+use crate::config::AtmosConfig;
 
-/// A `rollout` command.
+/// A `rollout` command, or the `approve` command of one.
 #[derive(Debug, Clone)]
 pub(super) struct CommandLine {
+    verb: &'static str,
     words: Vec<String>,
 }
 
+const ROLLOUT: &str = "rollout";
+const APPROVE: &str = "approve";
+
 impl Args {
-    /// The command that asks for this rollout.
-    pub(super) fn command_line(&self) -> CommandLine {
-        let mut line = CommandLine::of_rollout(self.deployment.as_str());
+    /// The command that asks for this rollout. Of options and keys that are `hidden`, the values are left out: hints are kept in logs and
+    /// comments.
+    pub(super) fn command_line(&self, hidden: &dyn Fn(&str, &str) -> bool) -> CommandLine {
+        let verb = if self.is_approval { APPROVE } else { ROLLOUT };
+        let mut line = CommandLine::of(verb, self.deployment.as_str());
         let mut option = |name: &str, value: Option<&str>| {
             line.words.extend(value.into_iter().flat_map(|value| [format!("--{name}"), quoted(value)]));
         };
@@ -25,10 +34,11 @@ impl Args {
         }
         for (name, pairs) in [("context", &self.context), ("metadata", &self.metadata)] {
             for pair in pairs {
-                option(name, Some(&format!("{}={}", pair.key, pair.value)));
+                let value = if hidden(name, &pair.key) { LEFT_OUT } else { &pair.value };
+                option(name, Some(&format!("{}={value}", pair.key)));
             }
         }
-        option("reason", self.reason.as_deref());
+        option("reason", if self.is_approval { &self.approve } else { &self.reason }.as_deref());
         for (name, is_set) in [
             ("skip-promotion-check", self.skip_promotion_check),
             ("require-uniform", self.require_uniform),
@@ -42,9 +52,39 @@ impl Args {
 }
 
 impl CommandLine {
-    /// A rollout of a deployment, of which nothing else is said yet.
-    pub(super) fn of_rollout(deployment: &str) -> Self {
-        Self { words: vec![format!("atmos deployment rollout {}", quoted(deployment))] }
+    /// A rollout of a deployment, or its approval, of which nothing else is said yet.
+    fn of(verb: &'static str, deployment: &str) -> Self {
+        let words = vec![format!("atmos deployment {verb} {}", quoted(deployment))];
+        Self { verb, words }
+    }
+
+    /// Whether it approves a rollout instead of carrying it out.
+    pub(super) fn is_approval(&self) -> bool {
+        self.verb == APPROVE
+    }
+
+    /// Approves the rollout ahead of it: without what only a rollout can be told.
+    pub(super) fn approve(&mut self) -> &mut Self {
+        for option in ["metadata", "reason", "require-uniform", "allow-rollback", "approve"] {
+            self.without(option);
+        }
+        if let Some(command) = self.words.first_mut() {
+            *command = command.replacen(ROLLOUT, APPROVE, 1);
+        }
+        self.verb = APPROVE;
+        self
+    }
+
+    /// Carries the rollout out that an approval is asked for.
+    pub(super) fn roll_out(&mut self) -> &mut Self {
+        if self.is_approval() {
+            self.without("reason");
+            if let Some(command) = self.words.first_mut() {
+                *command = command.replacen(APPROVE, ROLLOUT, 1);
+            }
+            self.verb = ROLLOUT;
+        }
+        self
     }
 
     /// Adds a flag, unless it is there.
@@ -81,7 +121,7 @@ impl CommandLine {
 
     /// Only shows what it would do.
     pub(super) fn plan(&mut self) -> &mut Self {
-        self.flag("plan")
+        self.roll_out().flag("plan")
     }
 }
 
@@ -91,13 +131,12 @@ impl fmt::Display for CommandLine {
     }
 }
 
-/// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._/=@:,+-%".contains(&byte);
-    if !word.is_empty() && !word.starts_with("--") && word.bytes().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+/// Whether the value of this key may be secret, as far as the project says. In a job, that of every override may be: which
+/// variables a module declares sensitive is not known before its commit is read, and what a job prints is kept.
+pub(super) fn may_be_secret(context: &Context, config: &AtmosConfig, option: &str, key: &str) -> bool {
+    let first = key.split('.').next().unwrap_or_default();
+    let is_redacted = config.deployments.ledger.redact.iter().any(|name| name == key || name == first);
+    is_redacted || (option == "context" && context.in_ci())
 }
 
 #[cfg(test)]
@@ -112,7 +151,7 @@ mod tests {
         let crate::cli::deployment::Verb::Rollout(args) = arguments.into_inner().verb else {
             panic!("{words}")
         };
-        args.command_line()
+        args.command_line(&|_, key| key == "password")
     }
 
     #[test]
@@ -126,6 +165,12 @@ mod tests {
             line.to_string(),
             "atmos deployment rollout api --target prod --context x=1 --metadata pr=2 --allow-rollback --git-sha def"
         );
+    }
+
+    #[test]
+    fn a_hint_leaves_secrets_out() {
+        let line = typed("api --target prod --context password=s3 --context x=1").to_string();
+        assert_eq!(line, "atmos deployment rollout api --target prod --context password=… --context x=1");
     }
 
     #[test]

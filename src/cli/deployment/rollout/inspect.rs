@@ -86,7 +86,7 @@ pub(in crate::cli::deployment) fn inspect(
         run: Run::unnamed(context.actor(repository)),
         branch: repository.branch(),
         digest: String::new(),
-        typed: args.command_line(),
+        typed: args.command_line(&|_, _| true),
         known_histories: RefCell::default(),
         known_definitions: RefCell::default(),
         reader: CommitReader::new(context, repository, project, &policy.name),

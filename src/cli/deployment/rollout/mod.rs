@@ -2,6 +2,7 @@
 
 mod approve;
 mod approve_ahead;
+mod approve_question;
 mod carry_out;
 mod command_line;
 mod decide;
@@ -25,7 +26,7 @@ mod tools;
 
 pub(super) use approve_ahead::approve_ahead;
 pub(super) use inspect::{Findings, inspect};
-pub(super) use prepare::definition_at;
+pub(super) use prepare::{check_run_id, definition_at};
 pub(super) use signals::cancellation;
 pub(super) use surroundings::Surroundings;
 
@@ -33,7 +34,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::cli::args::{KeyValue, duration, not_blank};
+use crate::cli::args::{KeyValue, context_override, duration, not_blank};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::deployment::digest::{DigestError, ExpectedDigest};
@@ -67,20 +68,20 @@ pub struct Args {
     #[arg(long, visible_alias = "dry-run")]
     plan: bool,
     /// Override a value of the target's context, for this rollout alone; the records keep it
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = context_override)]
     pub(super) context: Vec<KeyValue>,
     /// Add a string to the records, such as pr=#482 or jira=PROJ-123
     #[arg(long, value_name = "KEY=VALUE")]
     metadata: Vec<KeyValue>,
     /// Roll out although the promotion path does not allow it; the records keep that
     #[arg(long)]
-    skip_promotion_check: bool,
+    pub(super) skip_promotion_check: bool,
     /// Refuse to promote components that sit at different commits
     #[arg(long, requires = "promote_from")]
     require_uniform: bool,
     /// Promote what can be promoted although part of what runs on the source stays behind
     #[arg(long, requires = "promote_from")]
-    allow_partial: bool,
+    pub(super) allow_partial: bool,
     /// Go back to an older commit although no person started this very run
     #[arg(long)]
     allow_rollback: bool,
@@ -105,6 +106,9 @@ pub struct Args {
     /// Keep the checkouts of the deployed commits
     #[arg(long)]
     keep_workdir: bool,
+    /// These are the arguments of `approve`, which asks for the same and rolls nothing out.
+    #[arg(skip)]
+    pub(super) is_approval: bool,
 }
 
 /// A digest as a plan shows it. One of another version is no mistake in the command: it is refused later, with what to do.
@@ -156,6 +160,7 @@ impl Args {
             digest: None,
             lock_timeout: Duration::ZERO,
             keep_workdir: false,
+            is_approval: false,
         }
     }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use sha2::{Digest as _, Sha256};
 
 use super::Args;
-use super::command_line::CommandLine;
+use super::command_line::{CommandLine, may_be_secret};
 use super::decide::Histories;
 use crate::cli::args::KeyValue;
 use crate::cli::context::{Context, Project, chosen_target, known_component, known_target};
@@ -22,7 +22,7 @@ use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
 use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
 use crate::git::checkout::CheckoutLook;
-use crate::ledger::Ledger;
+use crate::ledger::{LONGEST_RUN_ID, Ledger, run_id_fits};
 use crate::render::document::error::Hint;
 
 /// A rollout that knows what it is asked for.
@@ -61,6 +61,7 @@ pub(super) fn prepare<'r>(
     repository: &'r Repository,
     project: &'r Project<'r>,
 ) -> Result<Prepared<'r>, CommandError> {
+    check_run_id(context)?;
     let expected = expected_digest(args)?;
     let metadata = metadata(&args.metadata)?;
     let asked = Asked::of(args, repository)?;
@@ -132,7 +133,7 @@ pub(super) fn prepare<'r>(
         at_commit,
         branch,
         digest,
-        typed: args.command_line(),
+        typed: args.command_line(&|option, key| may_be_secret(context, &project.config, option, key)),
         known_histories: RefCell::default(),
         known_definitions: RefCell::default(),
     })
@@ -146,7 +147,8 @@ fn expected_digest(args: &Args) -> Result<Option<Digest>, CommandError> {
         Ok(expected) => Ok(Some(expected.digest().clone())),
         Err(error @ DigestError::OtherVersion) => {
             let message = format!("--digest {text}: {error}");
-            let mut command = args.command_line();
+            // The project has not been asked which names it redacts.
+            let mut command = args.command_line(&|_, _| true);
             command.plan();
             Err(CommandError::new(exit::REFUSED, "digest_version", message)
                 .hint(Hint::command("To see the new plan, and its digest", command.to_string())))
@@ -233,6 +235,20 @@ pub(in crate::cli::deployment) fn definition_at(
 
 pub(super) fn in_commit(error: CommandError, commit: &CommitId) -> CommandError {
     error.details([format!("in commit {}", commit.short())])
+}
+
+/// Refuses a run id that the name of no ref could hold: what is applied under it could not be recorded.
+pub(in crate::cli::deployment) fn check_run_id(context: &Context) -> Result<(), CommandError> {
+    match context.variable("ATMOS_RUN_ID") {
+        Some(id) if !run_id_fits(id) => {
+            let message = "ATMOS_RUN_ID is too long";
+            Err(CommandError::usage(message).hint(Hint::note(format!(
+                "It becomes part of a ref's name: at most {LONGEST_RUN_ID} bytes, of which every one but letters, digits \
+                 and '-' counts three times"
+            ))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is asked for, as a digest. Two runs with the same one do the same work.

@@ -134,7 +134,7 @@ pub(super) fn refused(
         )),
         Refusal::Backwards { target, components } => {
             let back = with(&|line| {
-                line.flag("allow-rollback");
+                line.roll_out().flag("allow-rollback");
             });
             refused("backwards", format!("{target} runs newer commits than this run would deploy"))
                 .details(components.iter().map(|step| {
@@ -161,7 +161,7 @@ fn deploy_first(checkout: &Deployment, from: &TargetName, typed: &CommandLine) -
     for option in OF_A_PROMOTION.into_iter().chain(["promote-from", "skip-promotion-check"]) {
         line.without(option);
     }
-    line.set("target", from.as_str());
+    line.roll_out().set("target", from.as_str());
     Hint::command("To deploy to it first", line.to_string())
 }
 
@@ -201,6 +201,9 @@ fn off_the_path(path: &PathRefusal, typed: &CommandLine) -> CommandError {
         let mut line = typed.clone();
         for option in OF_A_PROMOTION {
             line.without(option);
+        }
+        if to != path.to.as_str() {
+            line.roll_out();
         }
         line.without("promote-from").set("target", to).set("promote-from", from);
         line.to_string()

@@ -1,0 +1,81 @@
+//! The question before an approval at a terminal: what is approved, and whether.
+
+use std::fmt::Write as _;
+
+use super::approve::Asking;
+use crate::cli::args::LEFT_OUT;
+use crate::deployment::rollout_plan::ComponentPlan;
+use crate::deployment::rollout_report::RolloutKind;
+
+impl Asking<'_, '_, '_> {
+    /// What is approved, and the question.
+    pub(super) fn question(&self) -> String {
+        let plan = &self.decided.plan;
+        let is_ahead = self.run.args.is_approval;
+        // Writing to a string cannot fail.
+        let mut text = String::new();
+        if is_ahead {
+            let _ = writeln!(text, "  → Approval of a rollout of {} to {}", plan.deployment, plan.target);
+        } else {
+            let _ = writeln!(text, "  → Manual approval required for {} deployment", plan.target);
+            let _ = writeln!(text, "  → Deploying {} to {}", plan.deployment, plan.target);
+        }
+        if let RolloutKind::Promotion { from } = &plan.kind {
+            let _ = writeln!(text, "  → Promoted from {from}");
+        }
+        let mut commits: Vec<_> = plan.components.iter().map(|planned| planned.commit.as_str()).collect();
+        commits.dedup();
+        let _ = writeln!(text, "  → Git SHA: {}", commits.join(", "));
+        let names: Vec<_> = plan.components.iter().map(|planned| planned.component.as_str()).collect();
+        let _ = writeln!(text, "  → Components: {}", names.join(", "));
+        for planned in &plan.components {
+            let name = planned.component.as_str().escape_debug();
+            let _ = writeln!(text, "      {name}: {}", self.step(planned));
+        }
+        for (key, value) in self.run.prepared.overrides.iter() {
+            let value = if self.is_recorded(key, value) { value } else { LEFT_OUT };
+            let _ = writeln!(text, "      --context {}={}", key.escape_debug(), value.escape_debug());
+        }
+        let _ = writeln!(text, "  → Digest: {}", self.gathered.digests.plan);
+        if let Some(lasts) = self.decided.rule().map(|rule| rule.approval_expires).filter(|_| is_ahead) {
+            let _ = writeln!(text, "  → It counts for {}", lasting(lasts));
+        }
+        if is_ahead {
+            let _ = write!(text, "  → Approve {} → {}? [y/N]: ", plan.deployment, plan.target);
+            return text;
+        }
+        text + "  → Approve deployment? [y/N]: "
+    }
+
+    /// What becomes of a component.
+    fn step(&self, planned: &ComponentPlan) -> String {
+        let to = planned.commit.short();
+        match &planned.previous_commit {
+            None => format!("new → {to}"),
+            Some(from) if *from == planned.commit && self.run.prepared.overrides.is_empty() => {
+                format!("no change ({to})")
+            }
+            Some(from) if *from == planned.commit => format!("{to}, with other values"),
+            Some(from) => {
+                let back = if planned.goes_back() { " (goes back)" } else { "" };
+                format!("{} → {to}{back}", from.short())
+            }
+        }
+    }
+
+    /// Whether an override will be recorded as it was typed: of a sensitive one only a hash is.
+    fn is_recorded(&self, key: &str, value: &str) -> bool {
+        let mut digests = self.gathered.digests.components.values();
+        digests.all(|digest| digest.context_overrides.get(key).is_none_or(|recorded| recorded == value))
+    }
+}
+
+/// A length of time as a configuration has it.
+fn lasting(length: std::time::Duration) -> String {
+    let minutes = length.as_secs() / 60;
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{minutes} minutes"),
+        (hours, 0) => format!("{hours} hours"),
+        (hours, minutes) => format!("{hours} hours and {minutes} minutes"),
+    }
+}
