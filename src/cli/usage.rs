@@ -1,12 +1,13 @@
 //! What is wrong with a command line, in the form of every other error.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use clap::error::ErrorKind;
 
-use super::args::Format;
+use super::args::{Format, LEFT_OUT};
 use super::error::{CommandError, exit};
 use crate::render::document::error::Hint;
 use crate::render::stream::{ColorChoice, Streams};
@@ -35,6 +36,7 @@ pub(super) fn report(
 
 /// Takes the parser's text apart: the message after `error:`, tips, and what the usage is.
 pub(super) fn described(text: &str) -> CommandError {
+    let text = without_values(text);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let message = lines.next().unwrap_or_default();
     let message = message.strip_prefix("error: ").unwrap_or(message).trim_end_matches(':');
@@ -43,6 +45,19 @@ pub(super) fn described(text: &str) -> CommandError {
         None if line.starts_with("For more information") => error.hint(Hint::note(line)),
         None => error.details([line.to_owned()]),
     })
+}
+
+/// The parser's text without the value of an override or of metadata that it did not take: it may be secret.
+fn without_values(text: &str) -> Cow<'_, str> {
+    const LONGEST_KEY: usize = 80;
+    let pair = ["context", "metadata"].iter().find_map(|option| {
+        let (start, rest) = text.split_once("invalid value '")?;
+        let (pair, rest) = rest.split_once(&format!("' for '--{option} <"))?;
+        Some((start, pair, format!("for '--{option} <{rest}")))
+    });
+    let Some((start, pair, rest)) = pair else { return Cow::Borrowed(text) };
+    let key: String = pair.split_once('=').map_or("", |(key, _)| key).chars().take(LONGEST_KEY).collect();
+    Cow::Owned(format!("{start}invalid value '{key}={LEFT_OUT}' {rest}"))
 }
 
 /// The format that was asked for, as far as a command line that cannot be parsed tells.
@@ -62,6 +77,22 @@ fn wanted_format(arguments: &[OsString], environment: &[(OsString, OsString)]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_that_may_be_secret_is_not_repeated() {
+        for (words, expected) in [
+            ("--context db..password=hunter2", "'db..password=…' for '--context <KEY=VALUE>'"),
+            ("--context hunter2", "'=…' for '--context <KEY=VALUE>'"),
+            ("--metadata hunter2\nhunter2", "'=…' for '--metadata <KEY=VALUE>'"),
+        ] {
+            let line = ["atmos", "deployment", "rollout", "api"].into_iter().chain(words.splitn(2, ' '));
+            let line: Vec<_> = line.map(OsString::from).collect();
+            let error = crate::cli::parse(&line).unwrap_err();
+            let error = described(&error.render().to_string());
+            let text = crate::render::error::text(error.shown().unwrap());
+            assert!(text.contains(expected) && !text.contains("hunter2"), "{text}");
+        }
+    }
 
     #[test]
     fn the_format_is_known_even_where_the_rest_is_not() {

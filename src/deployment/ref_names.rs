@@ -282,6 +282,14 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_component_that_no_ref_could_hold_is_refused() {
+        let fits = ["abcd"; 25].join("/");
+        assert_eq!(component_from_segment(&component_segment(&component(&fits))).unwrap(), component(&fits));
+        let escaped = ["a"; 64].join("/");
+        assert!(escaped.len() < 128 && escaped.parse::<ComponentName>().is_err());
+    }
+
     fn component(name: &str) -> ComponentName {
         name.parse().unwrap()
     }

@@ -101,6 +101,22 @@ fn the_question_shows_what_is_approved() {
 }
 
 #[test]
+fn the_question_keeps_secrets_to_itself() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = ready(&environment);
+    checkout.write("atmos.yaml", "deployments: { ledger: { redact: [password] } }\n");
+    checkout.commit("Keep the password out");
+    checkout.git(&["push", "--quiet", "origin", "main"]);
+    let mut terminal = asked(&checkout, &format!("{PROMOTE} --context password=hunter2 --context cpu=4096"));
+    terminal.types("n\r");
+    let (_, shown) = terminal.wait();
+    for text in ["--context password=…", "--context cpu=4096"] {
+        assert!(shown.contains(text), "no {text:?} in\n{shown}");
+    }
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
 fn an_interruption_at_the_question_leaves_nothing_behind() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = ready(&environment);

@@ -105,7 +105,14 @@ pub(super) fn refused(
             refused("partial", format!("The promotion from {from} would be partial"))
                 .details(reasons(left_out))
                 .hint(status_of(name, from))
-                .hint(Hint::command("To promote the rest all the same", rest))
+                .hint(Hint::command(
+                    if typed.is_approval() {
+                        "To approve the promotion of the rest"
+                    } else {
+                        "To promote the rest all the same"
+                    },
+                    rest,
+                ))
         }
         Refusal::Mixed { from, commits } => {
             let each = with(&|line| {
