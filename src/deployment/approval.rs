@@ -39,6 +39,9 @@ pub struct Approval {
     /// What it covers. Lines of other writers, and digests of other versions, cover nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "covered")]
     pub components: Vec<Covered>,
+    /// What `--context` overrides in what it covers, as records keep it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub context_overrides: BTreeMap<String, String>,
     /// Whether the plan was seen when it was approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<ApprovalOf>,
@@ -322,6 +325,7 @@ mod tests {
             reason: Some("looked at it".to_owned()),
             digest: Some(digest("f").to_string()),
             components,
+            context_overrides: BTreeMap::new(),
             of: Some(ApprovalOf::Seen),
             expires_at: Some(time("2025-01-23T12:00:00Z")),
             run_id: None,

@@ -54,7 +54,7 @@ pub fn list(list: &ApprovalList, presentation: &Presentation) -> String {
             item.target.as_str().into(),
             item.approved_by.as_str().into(),
             method(item).into(),
-            components.join(", ").into(),
+            format!("{}{}", components.join(", "), overrides(item)).into(),
             state(item.state),
             item.expires_at.map(|at| presentation.clock.minute(at)).unwrap_or_default().into(),
             reasons(item).into(),
@@ -74,6 +74,12 @@ pub fn list(list: &ApprovalList, presentation: &Presentation) -> String {
 fn method(item: &ApprovalItem) -> String {
     let unseen = item.of == Some(crate::deployment::approval::ApprovalOf::Unseen);
     format!("{}{}", item.method, if unseen { ", unseen" } else { "" })
+}
+
+/// What is overridden in what it covers.
+fn overrides(item: &ApprovalItem) -> String {
+    let each = item.context_overrides.iter();
+    each.fold(String::new(), |text, (key, value)| text + " --context " + key + "=" + value)
 }
 
 /// Why it was given and, after that, why it was taken back.
@@ -125,6 +131,7 @@ mod tests {
                 digest,
                 replaces: None,
             }],
+            context_overrides: [("cpu".to_owned(), "4096".to_owned())].into(),
             of: Some(of),
             expires_at: Some(time("2025-01-23T12:00:00Z")),
             run_id: None,

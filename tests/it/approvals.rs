@@ -243,6 +243,23 @@ fn what_is_overridden_is_approved_with_that_and_no_other_override() {
 }
 
 #[test]
+fn what_an_approval_overrides_is_shown_and_secrets_are_not() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    fleet(&checkout, "fleet", &["c1"], ENTRY_POINT);
+    checkout.write("atmos.yaml", "deployments: { ledger: { redact: [password] } }\n");
+    checkout.commit("Keep the password out");
+    checkout.git(&["push", "--quiet", "origin", "main"]);
+    let given = "--context cpu=9 --context password=hunter2";
+    approved(&checkout, &format!("deployment approve fleet --target prod {given} --reason why"));
+    let list = checkout.json("deployment approvals fleet");
+    assert_eq!(list["approvals"][0]["context_overrides"]["cpu"], "9", "{list}");
+    assert!(list.to_string().contains("sha256:") && !list.to_string().contains("hunter2"), "{list}");
+    checkout.atmos("deployment approvals fleet").succeeded().shows("--context cpu=9");
+    checkout.atmos(&format!("deployment rollout fleet --target prod {given}")).succeeded();
+}
+
+#[test]
 fn an_approval_is_of_one_target_of_one_deployment() {
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();

@@ -16,6 +16,7 @@ use crate::render::document::approval::{ApprovalItem, ApprovalResult};
 use crate::render::document::error::Hint;
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::option_option, reason = "revoking comes with an id, without one, or not at all")]
 #[command(after_help = "Examples:
   atmos deployment approve payment-service --target prod --promote-from staging --reason 'CHG-42'
   atmos deployment approve payment-service --target prod --promote-from staging --digest v1:sha256:… --reason 'CHG-42'
@@ -126,7 +127,7 @@ fn revoke(args: &Args, wanted: Option<&str>, context: &Context) -> Result<ExitCo
             let id: String = digits(id).chars().take(12).collect();
             match standing {
                 Standing::Revoked { by, .. } => format!("{id} has been revoked already, by {by}"),
-                standing => format!("{id} is there, and does not count: {}", state_of(standing)),
+                standing => format!("{id} is there, and does not count: {standing}"),
             }
         });
         return Err(CommandError::new(exit::USAGE, "no_approval", message)
@@ -149,17 +150,6 @@ fn revoke(args: &Args, wanted: Option<&str>, context: &Context) -> Result<ExitCo
     let code = print(args, context, None, items)?;
     context.say_warnings(&ledger);
     Ok(code)
-}
-
-/// How an approval stands, in words.
-fn state_of(standing: &Standing) -> &'static str {
-    match standing {
-        Standing::Valid { .. } => "valid",
-        Standing::Used => "used",
-        Standing::Expired { .. } => "expired",
-        Standing::Revoked { .. } => "revoked",
-        Standing::CoversNothing => "covers nothing",
-    }
 }
 
 fn print(

@@ -1,5 +1,7 @@
 //! `approve` and `approvals`: who agreed to what, and whether that still counts.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -50,6 +52,9 @@ pub struct ApprovalItem {
     pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promoted_from: Option<TargetName>,
+    /// What `--context` overrides in what it covers, as records keep it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub context_overrides: BTreeMap<String, String>,
     /// The digest of the plan that was approved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -131,6 +136,7 @@ impl ApprovalItem {
             method: approval.method.clone(),
             reason: approval.reason.clone(),
             promoted_from: approval.promoted_from.clone(),
+            context_overrides: approval.context_overrides.clone(),
             digest: approval.digest.clone(),
             of: approval.of,
             expires_at: approval.expires_at,

@@ -297,6 +297,7 @@ impl Asking<'_, '_, '_> {
             reason: None,
             digest: Some(self.gathered.digests.plan.to_string()),
             components: self.wanted.clone(),
+            context_overrides: self.recorded_overrides(),
             of: None,
             expires_at: lasts.and_then(|lasts| approved_at.checked_add(lasts).ok()),
             run_id: Some(self.run_id().to_owned()),

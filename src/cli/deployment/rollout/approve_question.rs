@@ -1,9 +1,11 @@
 //! The question before an approval at a terminal: what is approved, and whether.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::approve::Asking;
 use crate::cli::args::LEFT_OUT;
+use crate::deployment::overrides::is_hash;
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::rollout_report::RolloutKind;
 
@@ -32,8 +34,8 @@ impl Asking<'_, '_, '_> {
             let name = planned.component.as_str().escape_debug();
             let _ = writeln!(text, "      {name}: {}", self.step(planned));
         }
-        for (key, value) in self.run.prepared.overrides.iter() {
-            let value = if self.is_recorded(key, value) { value } else { LEFT_OUT };
+        for (key, value) in self.recorded_overrides() {
+            let value = if is_hash(&value) { LEFT_OUT } else { &value };
             let _ = writeln!(text, "      --context {}={}", key.escape_debug(), value.escape_debug());
         }
         let _ = writeln!(text, "  → Digest: {}", self.gathered.digests.plan);
@@ -63,10 +65,17 @@ impl Asking<'_, '_, '_> {
         }
     }
 
-    /// Whether an override will be recorded as it was typed: of a sensitive one only a hash is.
-    fn is_recorded(&self, key: &str, value: &str) -> bool {
-        let mut digests = self.gathered.digests.components.values();
-        digests.all(|digest| digest.context_overrides.get(key).is_none_or(|recorded| recorded == value))
+    /// The overrides as they will be recorded: of a sensitive one, a hash.
+    pub(super) fn recorded_overrides(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        let digests = self.gathered.digests.components.values();
+        for (key, value) in digests.flat_map(|digest| &digest.context_overrides) {
+            // What is sensitive for one component is not shown for another one.
+            if is_hash(value) || !all.contains_key(key) {
+                all.insert(key.clone(), value.clone());
+            }
+        }
+        all
     }
 }
 
