@@ -10,6 +10,8 @@ use jiff::{Timestamp, Zoned};
 
 use crate::render::stream::ColorChoice;
 
+use super::shell::{LEFT_OUT, quoted};
+
 /// Flags of every command. A flag beats its `ATMOS_*` variable, which beats `atmos.yaml`.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
@@ -194,9 +196,6 @@ impl std::str::FromStr for KeyValue {
 /// The deepest key of an override: deeper values would be nested further than they can be walked through.
 const DEEPEST: usize = 64;
 
-/// What stands for a value that a hint leaves out, because it may be secret.
-pub const LEFT_OUT: &str = "…";
-
 /// An override of the context: `key=value`, with dots in the key between the names of nested values.
 pub fn context_override(text: &str) -> Result<KeyValue, String> {
     let pair: KeyValue = text.parse()?;
@@ -211,16 +210,6 @@ pub fn context_override(text: &str) -> Result<KeyValue, String> {
         return Err(format!("its key is nested {depth} deep; {DEEPEST} is the most"));
     }
     Ok(pair)
-}
-
-/// A word as a shell reads it back.
-pub fn quoted(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._/=@:,+-%".contains(&byte);
-    let plain = word.strip_suffix(LEFT_OUT).unwrap_or(word);
-    if !word.is_empty() && !word.starts_with("--") && plain.bytes().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// A text that says something. A variable that is not set must not pass for one.

@@ -19,6 +19,7 @@ mod rules;
 mod run;
 mod runtime;
 mod secrets;
+mod shell;
 mod stacks;
 mod standing;
 mod usage;

@@ -1,11 +1,14 @@
 //! The run that records and locks name: the CI system's, or one of this machine.
 
 use super::context::Context;
+use super::error::CommandError;
 use crate::ci::Job;
 use crate::deployment::chain::PastSuccess;
 use crate::deployment::record::Record;
 use crate::deployment::run::{address_without_attempt, run_without_attempt};
 use crate::git::Repository;
+use crate::ledger::{LONGEST_RUN_ID, run_id_fits};
+use crate::render::document::error::Hint;
 
 /// The run that this process is.
 #[derive(Debug, Clone)]
@@ -19,14 +22,28 @@ pub(super) struct Run {
 
 impl Run {
     /// The run that this process is: by its environment, else by the CI job, else one of its own.
-    pub(super) fn of(context: &Context, repository: &Repository, job: Option<Job>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// An id that the name of no ref could hold: what is applied under it could not be recorded.
+    pub(super) fn of(
+        context: &Context,
+        repository: &Repository,
+        job: Option<Job>,
+    ) -> Result<Self, CommandError> {
         let id = context
             .variable("ATMOS_RUN_ID")
             .map(str::to_owned)
             .or_else(|| job.as_ref().map(|job| job.run_id.clone()))
             .unwrap_or_else(|| format!("local:{}", uuid::Uuid::now_v7().simple()));
+        if !run_id_fits(&id) {
+            return Err(CommandError::usage("ATMOS_RUN_ID is too long").hint(Hint::note(format!(
+                "It becomes part of a ref's name: at most {LONGEST_RUN_ID} bytes, of which every one but letters, digits \
+                 and '-' counts three times"
+            ))));
+        }
         let actor = job.as_ref().and_then(|job| job.actor.clone());
-        Self {
+        Ok(Self {
             platform_id: job.as_ref().map_or_else(|| id.clone(), |job| job.run_id.clone()),
             id,
             url: job.and_then(|job| job.url),
@@ -34,7 +51,7 @@ impl Run {
                 (None, Some(actor)) => actor,
                 _ => context.actor(repository),
             },
-        }
+        })
     }
 
     /// A run that records nothing.

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use clap::error::ErrorKind;
 
-use super::args::{Format, LEFT_OUT};
+use super::args::Format;
 use super::error::{CommandError, exit};
+use super::shell::LEFT_OUT;
 use crate::render::document::error::Hint;
 use crate::render::stream::{ColorChoice, Streams};
 

@@ -471,7 +471,7 @@ fn hints_keep_secrets_to_themselves() {
         let run = checkout.atmos(&format!("{line} --metadata password=hunter2")).exited(3);
         assert!(run.stderr.contains("--context password=… --context cpu=7"), "{}", run.report());
         assert_eq!(run.stderr.matches("password=hunter2").count(), 0, "{}", run.report());
-        // In a job nobody knows yet what the module calls sensitive.
+        // In a job it is not known yet what the module calls sensitive.
         let run = checkout.atmos_with(&line, &PUSH).exited(3);
         assert!(!run.stderr.contains("hunter2"), "{}", run.report());
     }

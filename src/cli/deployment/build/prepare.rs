@@ -8,7 +8,7 @@ use super::Args;
 use crate::build::{BuildSettings, Engine, EngineError, ImageName, SettingsError, SigningKey};
 use crate::cli::context::{Context, Project, chosen_target, known_component};
 use crate::cli::deployment::attach::reachable;
-use crate::cli::deployment::rollout::{check_run_id, definition_at};
+use crate::cli::deployment::rollout::definition_at;
 use crate::cli::error::{CommandError, exit};
 use crate::cli::revision::{checked_out, resolve_commit};
 use crate::cli::run::Run;
@@ -82,8 +82,7 @@ pub(super) fn prepare<'r>(
         }
         wanted.push(component.name.clone());
     }
-    check_run_id(context)?;
-    let run = Run::of(context, repository, context.job());
+    let run = Run::of(context, repository, context.job())?;
     let overrides: ContextOverrides = args.context.iter().map(|pair| (&pair.key, &pair.value)).collect();
     let mut jobs = Vec::new();
     if let Some(at) = deployment.targets.get(&target) {

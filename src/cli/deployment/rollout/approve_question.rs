@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::approve::Asking;
-use crate::cli::args::LEFT_OUT;
+use crate::cli::shell::LEFT_OUT;
 use crate::deployment::overrides::is_hash;
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::rollout_report::RolloutKind;

@@ -26,7 +26,7 @@ mod tools;
 
 pub(super) use approve_ahead::approve_ahead;
 pub(super) use inspect::{Findings, inspect};
-pub(super) use prepare::{check_run_id, definition_at};
+pub(super) use prepare::definition_at;
 pub(super) use signals::cancellation;
 pub(super) use surroundings::Surroundings;
 

@@ -22,7 +22,7 @@ use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
 use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
 use crate::git::checkout::CheckoutLook;
-use crate::ledger::{LONGEST_RUN_ID, Ledger, run_id_fits};
+use crate::ledger::Ledger;
 use crate::render::document::error::Hint;
 
 /// A rollout that knows what it is asked for.
@@ -61,7 +61,6 @@ pub(super) fn prepare<'r>(
     repository: &'r Repository,
     project: &'r Project<'r>,
 ) -> Result<Prepared<'r>, CommandError> {
-    check_run_id(context)?;
     let expected = expected_digest(args)?;
     let metadata = metadata(&args.metadata)?;
     let asked = Asked::of(args, repository)?;
@@ -121,7 +120,7 @@ pub(super) fn prepare<'r>(
     let digest = digest(&checkout.name, &request, &overrides);
     Ok(Prepared {
         reader: CommitReader::new(context, repository, project, &checkout.name),
-        run: Run::of(context, repository, job),
+        run: Run::of(context, repository, job)?,
         metadata,
         overrides,
         expected,
@@ -235,20 +234,6 @@ pub(in crate::cli::deployment) fn definition_at(
 
 pub(super) fn in_commit(error: CommandError, commit: &CommitId) -> CommandError {
     error.details([format!("in commit {}", commit.short())])
-}
-
-/// Refuses a run id that the name of no ref could hold: what is applied under it could not be recorded.
-pub(in crate::cli::deployment) fn check_run_id(context: &Context) -> Result<(), CommandError> {
-    match context.variable("ATMOS_RUN_ID") {
-        Some(id) if !run_id_fits(id) => {
-            let message = "ATMOS_RUN_ID is too long";
-            Err(CommandError::usage(message).hint(Hint::note(format!(
-                "It becomes part of a ref's name: at most {LONGEST_RUN_ID} bytes, of which every one but letters, digits \
-                 and '-' counts three times"
-            ))))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// What is asked for, as a digest. Two runs with the same one do the same work.

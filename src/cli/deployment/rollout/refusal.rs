@@ -26,6 +26,7 @@ pub(super) fn refused(
         change(&mut line);
         line.to_string()
     };
+    let to_promote = if typed.is_approval() { "To approve the promotion of" } else { "To promote" };
     match refusal {
         Refusal::Rules(conflict) => of_rules(conflict),
         Refusal::Path(path) => off_the_path(path, typed),
@@ -49,7 +50,7 @@ pub(super) fn refused(
                     line.without("git-sha").without("context").set("target", target.as_str());
                     line.set("promote-from", source.as_str());
                 });
-                error.hint(Hint::command(format!("To promote what runs on {source}"), command))
+                error.hint(Hint::command(format!("{to_promote} what runs on {source}"), command))
             });
             let skip = with(&|line| {
                 line.flag("skip-promotion-check");
@@ -88,7 +89,7 @@ pub(super) fn refused(
                         }
                     });
                     let what = listed(together);
-                    error.hint(Hint::command(format!("To promote what it needs as well: {what}"), all))
+                    error.hint(Hint::command(format!("{to_promote} what it needs as well: {what}"), all))
                 }
                 LeftOutReason::Undeclared { .. } => error.hint(deploy_first(checkout, from, typed)),
                 LeftOutReason::Needs { .. }
@@ -105,14 +106,7 @@ pub(super) fn refused(
             refused("partial", format!("The promotion from {from} would be partial"))
                 .details(reasons(left_out))
                 .hint(status_of(name, from))
-                .hint(Hint::command(
-                    if typed.is_approval() {
-                        "To approve the promotion of the rest"
-                    } else {
-                        "To promote the rest all the same"
-                    },
-                    rest,
-                ))
+                .hint(Hint::command(format!("{to_promote} the rest all the same"), rest))
         }
         Refusal::Mixed { from, commits } => {
             let each = with(&|line| {
