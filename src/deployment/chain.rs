@@ -1,6 +1,6 @@
 //! The successes of a component on a target, as decisions look back on them.
 
-use super::commit::{CommitId, ObjectId};
+use super::commit::{CommitId, ObjectId, is_abbreviated_id};
 use super::record::{LedgerRecord, RecordStatus};
 
 /// One success.
@@ -17,11 +17,8 @@ pub struct PastSuccess {
 impl PastSuccess {
     /// Whether this was a rollback that took `commit` away.
     fn left(&self, commit: &CommitId) -> bool {
-        /// As many digits as git abbreviates an id to at least.
-        const FEWEST_DIGITS: usize = 4;
-        self.rollback_of
-            .as_deref()
-            .is_some_and(|left| left.len() >= FEWEST_DIGITS && commit.as_str().starts_with(left))
+        let left = self.rollback_of.as_deref().filter(|left| is_abbreviated_id(left));
+        left.is_some_and(|left| commit.as_str().starts_with(left))
     }
 }
 

@@ -32,6 +32,12 @@ impl ObjectId {
     }
 }
 
+/// Whether a text can be an object id, in full or as git abbreviates it: at least four hexadecimal digits.
+#[must_use]
+pub fn is_abbreviated_id(text: &str) -> bool {
+    (4..=64).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
 impl FromStr for ObjectId {
     type Err = ObjectIdError;
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::deployment::commit::is_abbreviated_id;
 use crate::deployment::record::{Record, RecordDetails, RecordStatus};
 use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName, ObjectId, TargetName};
 
@@ -365,10 +366,15 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
         status,
         promoted_from: fields
             .promoted_from
+            // A script that had nothing to put there.
+            .filter(|name| !name.is_empty())
             .map(|name| name.parse().map_err(|_| field("promoted_from", &name)))
             .transpose()?,
         promoted_at: time("promoted_at", fields.promoted_at.as_deref())?,
-        rollback_of: fields.rollback_of,
+        rollback_of: fields
+            .rollback_of
+            .filter(|left| is_abbreviated_id(left))
+            .map(|left| left.to_ascii_lowercase()),
         previous: fields.previous.and_then(|id| id.parse().ok()),
         run_id: fields.run_id,
         artifacts: fields.artifacts,

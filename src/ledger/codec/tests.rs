@@ -219,15 +219,16 @@ fn any_record() -> impl Strategy<Value = Record> {
     let texts = prop::collection::vec(prop::option::of("(?s).*"), 20);
     let maps = prop::collection::vec(prop::collection::btree_map("[a-z_.%#\": ]{1,12}", "(?s).*", 0..4), 4);
     let numbers = prop::collection::vec(prop::option::of(any::<u64>()), 2);
-    (status, texts, maps, numbers, prop::collection::vec(".*", 0..4), any::<bool>()).prop_map(
-        |(status, texts, maps, numbers, approvals, promoted)| {
+    let left = prop::option::of("[0-9a-f]{4,40}");
+    (status, texts, maps, numbers, prop::collection::vec(".*", 0..4), any::<bool>(), left).prop_map(
+        |(status, texts, maps, numbers, approvals, promoted, left)| {
             let mut record = full();
             let mut texts = texts.into_iter();
             let mut text = || texts.next().flatten();
             record.status = status;
             record.deployed_by = text();
             record.build_id = text();
-            record.rollback_of = text();
+            record.rollback_of = left;
             record.run_id = text();
             record.details = RecordDetails {
                 number: numbers[0],
