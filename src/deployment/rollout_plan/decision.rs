@@ -247,9 +247,10 @@ impl Decision<'_> {
         let state = self.state(component)?;
         let running = state.commit.as_ref()?;
         if running == commit {
-            // A run that nobody started leaves what runs what it was: a rollback, with its hold.
+            // A run that nobody started leaves what runs what it was: a rollback, with its hold unless that was lifted.
             let record = &state.running.as_ref()?.record;
-            return record.rollback_of.clone().filter(|_| self.request.automatic);
+            let is_held = self.request.automatic && !self.basis.past.lifted.contains(component);
+            return record.rollback_of.clone().filter(|_| is_held);
         }
         let goes_back = match self.basis.past.ancestry.get(component) {
             Some(Ancestry::Ancestor) => true,
