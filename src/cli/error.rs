@@ -363,6 +363,14 @@ impl From<LedgerError> for CommandError {
             LedgerError::Objects(error) => error.into(),
             LedgerError::Refused { .. } => Self::new(exit::FAILED, "remote_refused", message)
                 .hint(Hint::note("Whoever runs this needs permission to push refs/atmos/* and tags atmos/*")),
+            LedgerError::OtherHistory { remote, tag, .. } => {
+                Self::new(exit::FAILED, "other_history", message)
+                    .details([format!("What has run cannot be told apart from what {remote} does not know")])
+                    .hint(Hint::command(
+                        format!("To take {remote}'s, where the tag here is not the right one"),
+                        format!("git tag -d {tag}"),
+                    ))
+            }
             LedgerError::Contended(_) => Self::new(exit::LOCKED, "contended", message)
                 .hint(Hint::note("Others write to the same ledger; run the command again")),
             LedgerError::Moved { by, .. } => {

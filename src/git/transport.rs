@@ -1,10 +1,11 @@
 //! Fetching and pushing, through the executable, with whatever credentials git is configured with.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::deployment::ObjectId;
 
-use super::process::{Git, GitError};
+use super::process::{Git, GitError, Output};
 use super::refs::Ref;
 use super::repository::parse_id;
 
@@ -21,6 +22,15 @@ pub struct FetchOptions {
     pub unshallow: bool,
     /// Give up after this time.
     pub limit: Option<Duration>,
+}
+
+/// What a fetch says of the refs that it asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FetchReport {
+    /// Tags that are here as the remote has them, without `refs/tags/`.
+    pub agreed: BTreeSet<String>,
+    /// Tags that are other objects here than on the remote.
+    pub differing: BTreeSet<String>,
 }
 
 /// One ref to push.
@@ -47,9 +57,45 @@ pub enum PushOutcome {
 impl Git {
     /// Fetches exactly these refspecs: no tags besides, nothing written to `FETCH_HEAD`, no maintenance.
     pub fn fetch(&self, remote: &str, refspecs: &[String], options: &FetchOptions) -> Result<(), GitError> {
+        let output = self.run_fetch("--quiet", remote, refspecs, options)?;
+        if fetched(&output, options) {
+            return Ok(());
+        }
+        Err(fetch_failed(output.status.code(), output.stderr))
+    }
+
+    /// Likewise, of tags that are never overwritten; says which of them the remote has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::fetch`]. A tag that differs is none: the report names it.
+    pub fn fetch_tags(
+        &self,
+        remote: &str,
+        refspecs: &[String],
+        options: &FetchOptions,
+    ) -> Result<FetchReport, GitError> {
+        // In full: names that are the same on both sides would be written once otherwise.
+        let git = self.with_setting("fetch.output=full");
+        let output = git.run_fetch("--verbose", remote, refspecs, options)?;
+        let report = fetch_report(&output.stderr);
+        if fetched(&output, options) || (!complains(&output.stderr) && !report.differing.is_empty()) {
+            return Ok(report);
+        }
+        let said = output.stderr.lines().filter(|line| reported(line).is_none());
+        Err(fetch_failed(output.status.code(), said.collect::<Vec<_>>().join("\n")))
+    }
+
+    fn run_fetch(
+        &self,
+        verbosity: &str,
+        remote: &str,
+        refspecs: &[String],
+        options: &FetchOptions,
+    ) -> Result<Output, GitError> {
         let mut invocation = self
             .verb("fetch")
-            .args(["--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"])
+            .args([verbosity, "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"])
             .args(["--no-recurse-submodules", "--refmap="]);
         if options.prune {
             invocation = invocation.arg("--prune");
@@ -63,15 +109,7 @@ impl Git {
         if options.unshallow {
             invocation = invocation.arg("--unshallow");
         }
-        let output = invocation.limit(options.limit).arg("--").arg(remote).args(refspecs).output()?;
-        // With a depth, git calls it a failure, without a word, that no ref matched. What it traces is no word.
-        let complains =
-            || output.stderr.lines().any(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
-        if output.status.success() || (options.depth.is_some() && !complains()) {
-            return Ok(());
-        }
-        let (verb, code) = ("fetch".to_owned(), output.status.code());
-        Err(GitError::Failed { verb, code, stderr: output.stderr })
+        invocation.limit(options.limit).arg("--").arg(remote).args(refspecs).output()
     }
 
     /// What a remote has under exactly these names.
@@ -157,6 +195,43 @@ impl Git {
     }
 }
 
+/// Whether a fetch has worked. With a depth, git calls it a failure, without a word, that no ref matched. What it traces
+/// is no word.
+fn fetched(output: &Output, options: &FetchOptions) -> bool {
+    output.status.success()
+        || (options.depth.is_some()
+            && !complains(&output.stderr)
+            && fetch_report(&output.stderr).differing.is_empty())
+}
+
+fn complains(stderr: &str) -> bool {
+    stderr.lines().any(|line| line.starts_with("fatal: ") || line.starts_with("error: "))
+}
+
+fn fetch_failed(code: Option<i32>, stderr: String) -> GitError {
+    GitError::Failed { verb: "fetch".to_owned(), code, stderr }
+}
+
+/// What `git fetch --verbose` says of its refs.
+fn fetch_report(stderr: &str) -> FetchReport {
+    let mut report = FetchReport::default();
+    for (flag, name) in stderr.lines().filter_map(reported) {
+        let names = if flag == '!' { &mut report.differing } else { &mut report.agreed };
+        names.insert(name.to_owned());
+    }
+    report
+}
+
+/// A line of `git fetch --verbose`: a blank, a flag, a blank, what was done, the ref there, `->`, the ref here, and why
+/// not in brackets.
+fn reported(line: &str) -> Option<(char, &str)> {
+    let (done, here) = line.split_once(" -> ")?;
+    let mut done = done.strip_prefix(' ')?.chars();
+    let flag = done.next().filter(|flag| "=*!+t ".contains(*flag))?;
+    (done.next() == Some(' ')).then_some(())?;
+    Some((flag, here.split_whitespace().next()?))
+}
+
 /// The refused refs of `git push --porcelain`: lines of `!`, tab, `from:to`, tab, `[rejected] (reason)`.
 fn rejections(stdout: &str) -> Vec<(String, String)> {
     stdout
@@ -200,6 +275,17 @@ mod tests {
                 ("refs/atmos/locks/b".to_owned(), "pre-receive hook declined".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn a_verbose_fetch_tells_what_agrees_and_what_differs() {
+        let stderr = "From file:///remote\n = [up to date]      atmos/a/1 -> atmos/a/1\n\
+            \u{20}* [new tag]         atmos/a/2                 -> atmos/a/2\n\
+            \u{20}! [rejected]        atmos/a/3 -> atmos/a/3  (would clobber existing tag)\nwarning: x -> y\n";
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let expected =
+            FetchReport { agreed: names(&["atmos/a/1", "atmos/a/2"]), differing: names(&["atmos/a/3"]) };
+        assert_eq!(fetch_report(stderr), expected);
     }
 
     #[test]

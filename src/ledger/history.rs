@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::deployment::count::count_are;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::record_order::newest_first_of_all;
 use crate::deployment::ref_names::{
@@ -11,11 +12,12 @@ use crate::deployment::ref_names::{
 };
 use crate::deployment::{ComponentName, DeploymentName, ObjectId, RecordId, TargetName};
 use crate::git::refs::Ref;
+use crate::git::transport::FetchReport;
 
 use super::pending::{PENDING_PREFIX, PendingRun};
 use super::refs::KnownRefs;
 use super::sync::Freshness;
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, and_more};
 
 /// Which records to read.
 #[derive(Debug, Clone)]
@@ -66,7 +68,10 @@ impl Ledger<'_> {
             return self.refresh_nothing();
         }
         match self.fetch_tags(&query.prefixes()) {
-            Ok(()) => Freshness::Current,
+            Ok(told) => {
+                self.tags_told.replace(told);
+                Freshness::Current
+            }
             Err(error) => self.stale(&error),
         }
     }
@@ -86,6 +91,7 @@ impl Ledger<'_> {
             .partition(|found: &Ref| found.name.starts_with(PENDING_PREFIX));
         let pending = self.pending_runs(&KnownRefs::sort(pending, self.remote()));
         let tags = self.record_tags(tags);
+        self.warn_of_own_tags(&tags);
         let total = tags.iter().filter(|(id, _)| query.dates(id)).count();
         let limit = query.limit.unwrap_or(usize::MAX);
         let records = self.newest_records(query, tags, limit);
@@ -141,6 +147,50 @@ impl Ledger<'_> {
         tags
     }
 
+    /// Warns of the tags of a history that the remote, as it has just said, does not have so.
+    fn warn_of_own_tags(&self, tags: &[(RecordId, ObjectId)]) {
+        let (Some(told), Some(remote)) = (self.tags_told.take(), self.remote()) else { return };
+        if let Some(error) = other_history(remote, &told) {
+            self.warn(error.to_string());
+        }
+        let here = tags.iter().map(|(id, _)| id.tag_name());
+        let own: Vec<_> =
+            here.filter(|name| !told.agreed.contains(name) && !told.differing.contains(name)).collect();
+        if let Some(first) = own.first() {
+            let (records, more) = (count_are(own.len(), "record"), and_more(own.len() - 1));
+            self.warn(format!(
+                "{records} only in this checkout, not on {remote}: not counted: {first}{more}"
+            ));
+        }
+    }
+
+    /// Fetches tags, and returns what the remote says of them; `None` where it does not have to be asked.
+    ///
+    /// # Errors
+    ///
+    /// Where something is decided on them, and the remote does not tell, or tells of others than are here.
+    fn told_tags(&self, prefixes: &[String]) -> Result<Option<FetchReport>, LedgerError> {
+        let is_binding = self.binding.get();
+        match self.fetch_tags(prefixes) {
+            Ok(told) => {
+                let other =
+                    told.as_ref().zip(self.remote()).and_then(|(told, remote)| other_history(remote, told));
+                match other {
+                    Some(error) if is_binding => Err(error),
+                    other => {
+                        other.into_iter().for_each(|error| self.warn(error.to_string()));
+                        Ok(told)
+                    }
+                }
+            }
+            Err(error) if is_binding => Err(error.into()),
+            Err(error) => {
+                self.warn(format!("the history could not be refreshed: {error}"));
+                Ok(None)
+            }
+        }
+    }
+
     /// The whole histories of some components, newest first, for when the newest records do not tell what runs.
     pub(super) fn component_histories(
         &self,
@@ -152,13 +202,14 @@ impl Ledger<'_> {
             .collect();
         let below: Vec<_> =
             prefixes.iter().map(|prefix| prefix[RECORD_TAG_PREFIX.len()..].to_owned()).collect();
-        if let Err(error) = self.fetch_tags(&below) {
-            self.warn(format!("the history could not be refreshed: {error}"));
-        }
+        let told = self.told_tags(&below)?;
+        let counts = |id: &RecordId| told.as_ref().is_none_or(|told| told.agreed.contains(&id.tag_name()));
         let full: Vec<_> = prefixes.iter().map(|prefix| format!("{TAGS_PREFIX}{prefix}")).collect();
         let mut histories: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
         for (id, object) in self.record_tags(self.repository.refs(&full)?) {
-            if let Some(record) = self.read_named(id, &object) {
+            if counts(&id)
+                && let Some(record) = self.read_named(id, &object)
+            {
                 histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
             }
         }
@@ -169,7 +220,8 @@ impl Ledger<'_> {
     ///
     /// # Errors
     ///
-    /// Where the history that is here cannot be read.
+    /// Where the history that is here cannot be read; where something is decided on it, also where the remote does not
+    /// tell its own.
     pub fn histories(
         &self,
         deployment: &DeploymentName,
@@ -187,4 +239,10 @@ impl Ledger<'_> {
         let histories = self.component_histories(&addresses)?;
         Ok(histories.into_iter().map(|(address, records)| (address.component, records)).collect())
     }
+}
+
+/// The error for tags that are other objects here than on the remote.
+fn other_history(remote: &str, told: &FetchReport) -> Option<LedgerError> {
+    let (remote, tag) = (remote.to_owned(), told.differing.first()?.clone());
+    Some(LedgerError::OtherHistory { remote, tag, more: told.differing.len() - 1 })
 }

@@ -2,7 +2,7 @@
 //!
 //! `refs/atmos/…` holds what is true here and is what plain git commands read; `refs/atmos-remotes/<remote>/…` mirrors
 //! what the remote has, as `refs/remotes` does for branches, and is what pushes are compared with. Nothing that exists
-//! only here is ever pruned.
+//! only here is ever pruned, and nothing of it counts where there is a remote: it may be of another one, or made by hand.
 
 mod ancestry;
 mod approvals;
@@ -44,6 +44,7 @@ use crate::deployment::{
 use crate::git::objects::ObjectError;
 use crate::git::repository::{Repository, RepositoryError};
 use crate::git::signing::NewTag;
+use crate::git::transport::FetchReport;
 use crate::git::{GitError, ObjectStore};
 
 pub use codec::BuildImage;
@@ -72,6 +73,9 @@ pub enum LedgerError {
     /// The remote did not take a push, and trying again would not help.
     #[error("{remote} refused {name}: {reason}")]
     Refused { remote: String, name: String, reason: String },
+    /// Record tags are other objects here than on the remote, so that what is here is not its history.
+    #[error("{tag} is another object here than on {remote}{}", and_more(*.more))]
+    OtherHistory { remote: String, tag: String, more: usize },
     /// Others kept changing the same refs for as long as was tried.
     #[error("{0} kept changing while it was being written")]
     Contended(String),
@@ -92,6 +96,10 @@ pub enum LedgerError {
     /// What is noted there already cannot be united with what is to be added, and is never overwritten.
     #[error("the {namespace} note of commit {} cannot be added to: {reason}", commit.short())]
     NoteUnreadable { namespace: NoteNamespace, commit: CommitId, reason: String },
+}
+
+fn and_more(more: usize) -> String {
+    if more == 0 { String::new() } else { format!(" (and {more} more)") }
 }
 
 /// What the ledger is about: which part of it a command reads.
@@ -155,6 +163,12 @@ pub struct Ledger<'r> {
     options: LedgerOptions,
     /// What went wrong without being fatal, for the caller to say.
     warnings: RefCell<Vec<String>>,
+    /// Whether the remote has told its states and newest records to this process.
+    answered: Cell<bool>,
+    /// Whether what is read is decided on: then the remote has to tell its history as well.
+    binding: Cell<bool>,
+    /// What the remote has said of the tags of a history that is to be read.
+    tags_told: RefCell<Option<FetchReport>>,
     /// What this process has found out about the branch of the rules.
     rules: Cell<rules::Progress>,
 }
@@ -163,7 +177,16 @@ impl<'r> Ledger<'r> {
     /// Opens the ledger of a repository.
     pub fn open(repository: &'r Repository, options: LedgerOptions) -> Result<Self, LedgerError> {
         let objects = repository.objects()?;
-        Ok(Self { objects, repository, options, warnings: RefCell::default(), rules: Cell::default() })
+        Ok(Self {
+            objects,
+            repository,
+            options,
+            warnings: RefCell::default(),
+            answered: Cell::default(),
+            binding: Cell::default(),
+            tags_told: RefCell::default(),
+            rules: Cell::default(),
+        })
     }
 
     /// The remote that commands write to: none where there is none or the network is not to be used.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::deployment::count::count_are;
 use crate::deployment::lock::HeldLock;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::ref_names::{
@@ -17,7 +18,7 @@ use crate::git::refs::{Expected, RefUpdate};
 use super::codec::decode_lock;
 use super::pending::{PENDING_PREFIX, PendingRun};
 use super::refs::{KnownRefs, mirror_of};
-use super::{Ledger, LedgerError, Scope};
+use super::{Ledger, LedgerError, Scope, and_more};
 
 /// How far back what runs is looked for behind failed attempts before the history is read.
 const ATTEMPTS_FOLLOWED: usize = 32;
@@ -70,7 +71,8 @@ impl Ledger<'_> {
         Ok(KnownRefs::sort(self.repository.refs(&prefixes)?, self.remote()))
     }
 
-    /// Takes over what the remote has. What exists only here stays: it may have been made by hand.
+    /// Takes over what the remote has. What exists only here stays in the checkout and does not count: it may be of
+    /// another remote, or made by hand.
     fn adopt_mirror(&self, known: &mut KnownRefs) {
         let mut updates = Vec::new();
         for (name, object) in &known.remote {
@@ -88,6 +90,29 @@ impl Ledger<'_> {
         if let Err(error) = self.repository.git().update_refs(&updates, "atmos: refresh") {
             // A checkout that cannot be written to can still be read.
             self.warn(format!("cannot keep what {} has: {error}", self.remote().unwrap_or("the remote")));
+        }
+        self.leave_out_own(known);
+    }
+
+    /// Leaves out the states and newest records that the remote does not have. A checkout that has never heard of the
+    /// remote's has nothing else to show.
+    fn leave_out_own(&self, known: &mut KnownRefs) {
+        let is_state = |name: &str| name.starts_with(STATE_PREFIX) || name.starts_with(LATEST_PREFIX);
+        let Some(remote) = self.remote() else { return };
+        if !self.answered.get() && !known.remote.keys().any(|name| is_state(name)) {
+            return;
+        }
+        let mut own = Vec::new();
+        known.local.retain(|name, _| {
+            let is_own = is_state(name) && !known.remote.contains_key(name);
+            if is_own {
+                own.push(name.clone());
+            }
+            !is_own
+        });
+        if let Some(first) = own.first() {
+            let (refs, more) = (count_are(own.len(), "ref"), and_more(own.len() - 1));
+            self.warn(format!("{refs} only in this checkout, not on {remote}: not counted: {first}{more}"));
         }
     }
 

@@ -9,16 +9,20 @@ use crate::deployment::ref_names::{
 };
 use crate::deployment::{CommitId, DeploymentName};
 use crate::git::GitError;
-use crate::git::transport::FetchOptions;
+use crate::git::transport::{FetchOptions, FetchReport};
 
 use super::observations::NAMESPACES;
 use super::refs::mirror_of;
+use super::step::backoff;
 use super::{Ledger, LedgerError, Scope};
 
 /// How long a question may wait for the remote when there is a copy here to answer from.
 const PATIENCE_WITH_A_COPY: Duration = Duration::from_secs(5);
 /// And when there is none.
 const PATIENCE_WITHOUT: Duration = Duration::from_mins(2);
+
+/// How often tags are fetched again that another process has locked.
+const FETCHES: u32 = 4;
 
 /// How far what was read can be trusted to be what the remote has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,7 @@ impl Ledger<'_> {
     }
 
     fn refresh_and(&self, scope: &Scope, notes: &[&str], rules: bool) -> Freshness {
+        self.binding.set(false);
         let Some(remote) = self.reachable_remote() else { return self.refresh_nothing() };
         match self.fetch_states(remote, &Wanted { scope, notes, known: &[], rules }, self.patience()) {
             Ok(()) => Freshness::Current,
@@ -91,8 +96,8 @@ impl Ledger<'_> {
     }
 
     /// Asks the remote for states, newest records, locks and the commit whose rules bind, and
-    /// insists on an answer of the ledger's remote. Where the code has another one,
-    /// [`Ledger::rules_commit`] tells.
+    /// insists on an answer of the ledger's remote: also where the history is read later, until the
+    /// next [`Self::refresh`]. Where the code has another one, [`Ledger::rules_commit`] tells.
     pub fn refresh_or_fail(&self, scope: &Scope) -> Result<(), LedgerError> {
         self.refresh_without(scope, &[])
     }
@@ -105,6 +110,7 @@ impl Ledger<'_> {
     /// As [`Self::refresh_or_fail`], leaving these refs as they are here: who has just written them
     /// need not be told.
     pub(super) fn refresh_without(&self, scope: &Scope, known: &[String]) -> Result<(), LedgerError> {
+        self.binding.set(true);
         self.insist_on(&Wanted { scope, notes: &[], known, rules: true })
     }
 
@@ -142,14 +148,15 @@ impl Ledger<'_> {
                 self.fetch_rules_apart(&options);
             }
         }
+        self.answered.set(true);
         self.note_refresh();
         Ok(())
     }
 
-    /// Fetches the history tags below these prefixes (`<deployment>/<target>/…/`). Tags are never overwritten: one that
-    /// differs from the remote's is worth a warning.
-    pub(super) fn fetch_tags(&self, prefixes: &[String]) -> Result<(), GitError> {
-        let Some(remote) = self.reachable_remote() else { return Ok(()) };
+    /// Fetches the history tags below these prefixes (`<deployment>/<target>/…/`), and says which of them the remote has;
+    /// `None` where no remote is asked. Tags are never overwritten.
+    pub(super) fn fetch_tags(&self, prefixes: &[String]) -> Result<Option<FetchReport>, GitError> {
+        let Some(remote) = self.reachable_remote() else { return Ok(None) };
         let refspecs: Vec<_> = prefixes
             .iter()
             .map(|prefix| {
@@ -157,14 +164,20 @@ impl Ledger<'_> {
                 format!("{name}:{name}")
             })
             .collect();
-        let options = FetchOptions { limit: Some(self.patience()), ..self.fetch_options() };
-        match self.fetch(remote, &refspecs, &options) {
-            Err(GitError::Failed { stderr, .. }) if stderr.contains("would clobber existing tag") => {
-                self.warn(format!("{remote} has other history tags than this checkout for the same names"));
-                Ok(())
+        let limit = if self.binding.get() { self.options.write_limit } else { self.patience() };
+        let options = FetchOptions { limit: Some(limit), ..self.fetch_options() };
+        for attempt in 0.. {
+            match self.repository.git().fetch_tags(remote, &refspecs, &options) {
+                // Another process of this checkout is fetching the same.
+                Err(GitError::Failed { stderr, .. })
+                    if attempt < FETCHES && stderr.contains("cannot lock ref") =>
+                {
+                    std::thread::sleep(backoff(attempt));
+                }
+                result => return result.map(Some),
             }
-            result => result,
         }
+        Ok(None)
     }
 
     /// Fetches one namespace of a deployment's notes into the mirror.
