@@ -77,7 +77,7 @@ impl Ledger<'_> {
     ) -> Result<Vec<String>, LedgerError> {
         self.fetch_notes(deployment, NAMESPACE)?;
         let name = notes_ref(deployment, NAMESPACE);
-        let known = self.counting(self.read_note_refs(&[&name])?);
+        let known = self.read_note_refs(&[&name])?;
         let texts = self.note_texts(&known, &name, commits)?;
         Ok(texts.iter().flat_map(|text| lines(text)).collect())
     }
@@ -99,22 +99,13 @@ impl Ledger<'_> {
             },
         };
         let name = notes_ref(deployment, NAMESPACE);
-        let known = self.counting(self.read_note_refs(&[&name])?);
-        let Some(tip) = known.remote.get(&name).or_else(|| known.local.get(&name)) else {
+        let known = self.read_note_refs(&[&name])?;
+        let Some(tip) = self.notes_that_count(&known, &name) else {
             return Ok((Vec::new(), freshness));
         };
         let notes = self.objects.notes(tip)?;
         let all = notes.iter().flat_map(|(_, content)| lines(&String::from_utf8_lossy(content))).collect();
         Ok((all, freshness))
-    }
-
-    /// The notes that count: where there is a remote, only what the remote has. A note that this clone alone has may have
-    /// been written by hand, and no other clone could look it up.
-    fn counting(&self, mut known: KnownRefs) -> KnownRefs {
-        if self.remote().is_some() {
-            known.local.clear();
-        }
-        known
     }
 }
 

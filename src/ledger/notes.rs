@@ -96,8 +96,14 @@ impl Ledger<'_> {
         name: &str,
         commits: impl IntoIterator<Item = &'c CommitId>,
     ) -> Result<Vec<String>, LedgerError> {
-        let notes = known.remote.get(name).or_else(|| known.local.get(name));
+        let notes = self.notes_that_count(known, name);
         commits.into_iter().map(|commit| self.note_text(notes, commit)).collect()
+    }
+
+    /// The notes of the remote; those that are here where none can be asked.
+    pub(super) fn notes_that_count<'k>(&self, known: &'k KnownRefs, name: &str) -> Option<&'k ObjectId> {
+        let here = || known.local.get(name).filter(|_| self.reachable_remote().is_none());
+        known.remote.get(name).or_else(here)
     }
 
     fn note_text(&self, notes: Option<&ObjectId>, commit: &CommitId) -> Result<String, LedgerError> {

@@ -110,8 +110,14 @@ impl Ledger<'_> {
     /// As [`Self::refresh_or_fail`], leaving these refs as they are here: who has just written them
     /// need not be told.
     pub(super) fn refresh_without(&self, scope: &Scope, known: &[String]) -> Result<(), LedgerError> {
-        self.binding.set(true);
+        self.insist_on_history();
         self.insist_on(&Wanted { scope, notes: &[], known, rules: true })
+    }
+
+    /// Says that what is read from now on is decided on: where the history is read, the remote has to tell it.
+    /// [`Self::refresh`] takes that back.
+    pub fn insist_on_history(&self) {
+        self.binding.set(true);
     }
 
     fn insist_on(&self, wanted: &Wanted<'_>) -> Result<(), LedgerError> {
@@ -166,8 +172,9 @@ impl Ledger<'_> {
             .collect();
         let limit = if self.binding.get() { self.options.write_limit } else { self.patience() };
         let options = FetchOptions { limit: Some(limit), ..self.fetch_options() };
+        let git = self.repository.git();
         for attempt in 0.. {
-            match self.repository.git().fetch_tags(remote, &refspecs, &options) {
+            match self.keeping_history(&options, || git.fetch_tags(remote, &refspecs, &options)) {
                 // Another process of this checkout is fetching the same.
                 Err(GitError::Failed { stderr, .. })
                     if attempt < FETCHES && stderr.contains("cannot lock ref") =>
@@ -225,9 +232,14 @@ impl Ledger<'_> {
         refspecs: &[String],
         options: &FetchOptions,
     ) -> Result<(), GitError> {
+        self.keeping_history(options, || self.repository.git().fetch(remote, refspecs, options))
+    }
+
+    /// Leaves a shallow checkout the history that it has before a fetch with these options.
+    fn keeping_history<T>(&self, options: &FetchOptions, fetch: impl FnOnce() -> T) -> T {
         let moves_ends = options.depth.is_some() || options.deepen.is_some() || options.unshallow;
         let ends = moves_ends.then(|| self.repository.shallow_commits());
-        let result = self.repository.git().fetch(remote, refspecs, options);
+        let result = fetch();
         if let Some(Err(error)) = ends.map(|ends| self.repository.restore_history(&ends)) {
             self.warn(format!("this shallow checkout has lost some of its history: {error}"));
         }

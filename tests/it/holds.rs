@@ -176,6 +176,19 @@ fn a_hold_is_lifted_for_a_reason_and_comes_with_the_next_rollback() {
 }
 
 #[test]
+fn a_lifted_hold_stays_lifted_when_a_pipeline_deploys_the_same_again() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let [first, _] = rolled_back(&checkout);
+    let unlock = "deployment unlock payment-service --target staging --hold --reason fixed";
+    checkout.atmos(unlock).succeeded();
+    let again = format!("deployment rollout payment-service --target staging --git-sha {first}");
+    run(&checkout, &again, &github("schedule", "1", "1")).succeeded();
+    assert!(!held(&checkout));
+    run(&checkout, STAGING, &github("push", "2", "1")).succeeded();
+}
+
+#[test]
 fn rules_say_where_there_is_a_hold() {
     for (target, rules, is_held) in [
         ("dev", None, false),

@@ -53,3 +53,4 @@ mod story;
 mod support;
 mod terminal;
 mod terraform;
+mod trusted_ledger;

@@ -63,6 +63,25 @@ fn numbers_that_are_not_meant_as_numbers_stay_text() {
 }
 
 #[test]
+fn a_rollback_of_what_is_no_object_id_is_no_rollback() {
+    for (written, read) in [
+        ("\"\"", None),
+        ("null", None),
+        ("012", None),
+        ("v1.2.3", None),
+        ("0123456 ", Some("0123456")),
+        ("ABCDEF0", Some("abcdef0")),
+    ] {
+        let message = format!(
+            "atmos.tools/v1alpha1\nkind: Deployment\n---\nrollback_of: {written}\npromoted_from: \"\"\n"
+        );
+        let record = decode(&message).unwrap();
+        assert_eq!(record.rollback_of.as_deref(), read, "{written}");
+        assert_eq!(record.promoted_from, None);
+    }
+}
+
+#[test]
 fn unknown_fields_are_kept() {
     let record =
         decode("atmos.tools/v1alpha1\nkind: Deployment\n---\nstatus: success\nregion: [eu, us]\n").unwrap();

@@ -108,6 +108,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
     fn for_real(&self) -> Result<ExitCode, CommandError> {
         let ledger = &self.prepared.ledger;
         let scope = self.prepared.scope();
+        ledger.insist_on_history();
         let mut snapshot = ledger.read(&scope)?;
         let run_id = self.take_up_dead_runs(&mut snapshot)?;
         // A decision on what is here saves a question to the remote where it is allowed anyway: once the locks are held,
