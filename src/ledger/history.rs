@@ -177,10 +177,11 @@ impl Ledger<'_> {
                     told.as_ref().zip(self.remote()).and_then(|(told, remote)| other_history(remote, told));
                 match other {
                     Some(error) if is_binding => Err(error),
-                    other => {
-                        other.into_iter().for_each(|error| self.warn(error.to_string()));
+                    Some(error) => {
+                        self.warn(error.to_string());
                         Ok(told)
                     }
+                    None => Ok(told),
                 }
             }
             Err(error) if is_binding => Err(error.into()),
