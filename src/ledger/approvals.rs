@@ -8,7 +8,6 @@ use crate::deployment::{CommitId, DeploymentName};
 use crate::git::transport::PushUpdate;
 
 use super::notes::united;
-use super::refs::KnownRefs;
 use super::{Freshness, Ledger, LedgerError};
 
 /// The namespace of the notes.
