@@ -24,11 +24,10 @@ pub(super) fn detect<'v>(
     Some(Job {
         system: System::GitHubActions,
         run_id: format!("github:{id}/{attempt}"),
-        attempt: number_of_attempt,
         url: project.as_ref().map(|project| format!("{project}/actions/runs/{id}/attempts/{attempt}")),
         // An old run that is started again brings its old commit, whatever event it was for.
         automatic: number_of_attempt > 1 || (!event.is_empty() && !BY_HAND.contains(&event)),
-        environment_job: false,
+        retry_is_meant: false,
         actor: variable("GITHUB_ACTOR").map(str::to_owned),
         name: format!("{} #{number}", variable("GITHUB_WORKFLOW").unwrap_or("Run")),
         commit: variable("GITHUB_SHA").and_then(|commit| commit.parse().ok()),
@@ -99,8 +98,7 @@ mod tests {
             job.url.as_deref(),
             Some("https://github.example.com/acme/shop/actions/runs/123/attempts/2")
         );
-        assert_eq!((job.run(), job.attempt), ("github:123", 2));
-        assert!(job.automatic && !job.environment_job);
+        assert!(job.automatic && !job.retry_is_meant);
         assert_eq!(
             job.address_of_run("github:7/1").as_deref(),
             Some("https://github.example.com/acme/shop/actions/runs/7/attempts/1")

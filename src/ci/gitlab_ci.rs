@@ -13,11 +13,10 @@ pub(super) fn detect<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<
     Some(Job {
         system: System::GitLabCi,
         run_id: format!("gitlab:{pipeline}/{job}"),
-        attempt: 1,
         url: variable("CI_JOB_URL").map(str::to_owned),
         automatic: !manual_job
             && variable("CI_PIPELINE_SOURCE").is_some_and(|source| !BY_HAND.contains(&source)),
-        environment_job: manual_job || variable("CI_ENVIRONMENT_NAME").is_some(),
+        retry_is_meant: manual_job || variable("CI_ENVIRONMENT_NAME").is_some(),
         actor: variable("GITLAB_USER_EMAIL").or_else(|| variable("GITLAB_USER_LOGIN")).map(str::to_owned),
         name: format!("{} #{job}", variable("CI_JOB_NAME").unwrap_or("Job")),
         commit: variable("CI_COMMIT_SHA").and_then(|commit| commit.parse().ok()),
@@ -90,13 +89,13 @@ mod tests {
             .unwrap()
         };
         let pushed = job(None, None);
-        assert_eq!((pushed.run_id.as_str(), pushed.run(), pushed.attempt), ("gitlab:7/9", "gitlab:7", 1));
+        assert_eq!(pushed.run_id, "gitlab:7/9");
         assert_eq!(pushed.default_branch.as_deref(), Some("trunk"));
-        assert!(pushed.automatic && !pushed.environment_job);
+        assert!(pushed.automatic && !pushed.retry_is_meant);
         let manual = job(Some("true"), None);
-        assert!(!manual.automatic && manual.environment_job);
+        assert!(!manual.automatic && manual.retry_is_meant);
         let of_an_environment = job(None, Some("prod"));
-        assert!(of_an_environment.automatic && of_an_environment.environment_job);
+        assert!(of_an_environment.automatic && of_an_environment.retry_is_meant);
     }
 
     #[test]

@@ -14,7 +14,6 @@ pub mod summary;
 pub use change_request::{ChangeRequest, ForeignHead, Push};
 
 use crate::deployment::CommitId;
-use crate::deployment::run::run_without_attempt;
 
 /// A CI system that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,8 +28,6 @@ pub struct Job {
     pub system: System,
     /// Identifies this attempt of this run: what it has recorded is not recorded again.
     pub run_id: String,
-    /// Which attempt of the run it is, from 1. GitLab gives a retried job a new id, and has no attempts.
-    pub attempt: u32,
     /// Where to look at it.
     pub url: Option<String>,
     /// Whether no person asked for this very run: a push, a schedule or another pipeline started it,
@@ -38,7 +35,7 @@ pub struct Job {
     pub automatic: bool,
     /// Whether it is a manual job or one of an environment, on GitLab. Its interface rolls an
     /// environment back by a retry of such a job.
-    pub environment_job: bool,
+    pub retry_is_meant: bool,
     /// Who started it.
     pub actor: Option<String>,
     /// What people call it: `Deploy #128`.
@@ -71,12 +68,6 @@ impl Job {
         event: impl FnOnce() -> Option<String>,
     ) -> Option<Self> {
         github_actions::detect(&variable, event).or_else(|| gitlab_ci::detect(&variable))
-    }
-
-    /// The run without its attempt or job: the same for all jobs of it, also for those run again.
-    #[must_use]
-    pub fn run(&self) -> &str {
-        run_without_attempt(&self.run_id)
     }
 
     /// The address of the run that a record names by its id, if it is one of this project.

@@ -59,11 +59,6 @@ pub enum DigestError {
     NotADigest,
 }
 
-/// The digest that `--digest` insists on. An empty one is an error, never "none": a script whose
-/// plan has failed must not run without the check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExpectedDigest(Digest);
-
 /// What the digest of one component is computed from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DigestInput {
@@ -202,6 +197,7 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
         if text.trim().is_empty() {
+            // Never "none": a script whose plan has failed must not run without the check.
             return Err(DigestError::Empty);
         }
         match text.strip_prefix(PREFIX) {
@@ -229,22 +225,6 @@ impl From<Digest> for String {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
-    }
-}
-
-impl ExpectedDigest {
-    /// The digest that the plan must have.
-    #[must_use]
-    pub fn digest(&self) -> &Digest {
-        &self.0
-    }
-}
-
-impl FromStr for ExpectedDigest {
-    type Err = DigestError;
-
-    fn from_str(text: &str) -> Result<Self, DigestError> {
-        text.parse().map(Self)
     }
 }
 

@@ -33,6 +33,12 @@ impl RecordId {
     }
 }
 
+/// A time as the ledger keeps it: in whole seconds.
+#[must_use]
+pub fn in_whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
 /// How a component's rollout ended. `rollback` is not a status; see [`Record::rollback_of`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]

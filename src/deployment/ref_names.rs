@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::lock::LockScope;
 use super::names::{ComponentName, DeploymentName, NameError, TargetName};
-use super::record::RecordId;
+use super::record::{RecordId, in_whole_seconds};
 
 /// Current states: `refs/atmos/deployments/<deployment>/<target>/<component>`.
 pub const STATE_PREFIX: &str = "refs/atmos/deployments/";
@@ -214,8 +214,7 @@ fn segments<'a, const N: usize>(
 
 /// A time in whole seconds, as the last segment of a record tag has it: `2025-01-22T12-00-00Z`.
 fn timestamp_segment(time: Timestamp) -> String {
-    let second = Timestamp::from_second(time.as_second()).unwrap_or(time);
-    second.to_string().replace(':', "-")
+    in_whole_seconds(time).to_string().replace(':', "-")
 }
 
 /// A record tag's last segment: the time, and the place among the records of that second.

@@ -84,6 +84,9 @@ pub fn rule_digest(rule: Option<&PromotionRule>) -> String {
         set("require_digest", rule.require_digest, json!(true));
         set("hold", rule.hold.is_some(), json!(rule.hold));
     }
+    if document.is_empty() {
+        return String::new();
+    }
     content_digest(canonical_json(&document.into()).as_bytes())
 }
 
@@ -344,7 +347,17 @@ mod tests {
             all.iter().map(|rule| rule_digest(rule.as_ref())).collect();
         assert_eq!(digests.len(), all.len());
         assert_eq!(rule_digest(Some(&from(&["qa", "dev"]))), rule_digest(Some(&from(&["dev", "qa"]))));
-        assert_eq!(rule_digest(None), rule_digest(Some(&PromotionRule::default())));
+        for none in [None, Some(PromotionRule::default())] {
+            assert_eq!(rule_digest(none.as_ref()), "");
+        }
+        // As docs/digest.md shows it.
+        let documented = r#"{"approval_method":"manual","requires_approval":true,"sources":["staging"]}"#;
+        let rule = PromotionRule {
+            requires_approval: true,
+            approval_method: ApprovalMethod::Manual,
+            ..from(&["staging"])
+        };
+        assert_eq!(rule_digest(Some(&rule)), content_digest(documented.as_bytes()));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
+use crate::deployment::record::in_whole_seconds;
 use crate::deployment::ref_names::{LOCK_PREFIX, lock_ref};
 use crate::deployment::{DeploymentName, ObjectId, TargetName};
 use crate::git::transport::PushUpdate;
@@ -120,8 +121,7 @@ impl Ledger<'_> {
             }
             in_the_way.push((name, object.cloned()));
         }
-        // Locks are written in whole seconds.
-        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let second = in_whole_seconds(now);
         let lock =
             Lock { acquired_at: second, expires_at: expiry(second, request.lease), ..request.lock.clone() };
         let object = self.write_lock(request, &lock)?;

@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::deployment::count::count_are;
 use crate::deployment::lock::{Lock, LockScope};
-use crate::deployment::record::LedgerRecord;
+use crate::deployment::record::{LedgerRecord, in_whole_seconds};
 use crate::deployment::ref_names::{ComponentAddress, TAGS_PREFIX, latest_ref, lock_ref, state_ref};
 use crate::deployment::{ComponentName, ObjectId, Record, RecordId, RecordStatus};
 use crate::git::refs::{Expected, Ref, RefUpdate};
@@ -175,7 +173,7 @@ impl<'l, 'r> Session<'l, 'r> {
     /// wrong once must not date all records that follow.
     pub fn write(&mut self, mut record: Record) -> Result<LedgerRecord, LedgerError> {
         let now = self.ledger.now();
-        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let second = in_whole_seconds(now);
         let head = self.newest.get(&record.component);
         record.timestamp = second;
         record.promoted_at = record.promoted_from.is_some().then_some(second);

@@ -99,7 +99,7 @@ fn a_digest_is_insisted_on_although_the_ledger_moves() {
 }
 
 #[test]
-fn whoever_insists_on_nothing_gets_what_is_there_under_the_lock() {
+fn without_a_digest_what_is_there_under_the_lock_is_done() {
     let environment = TestEnvironment::new();
     let (checkout, other, remote) = locked(&environment);
     without_approval(&other);

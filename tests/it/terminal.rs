@@ -22,7 +22,7 @@ fn asked(checkout: &Checkout<'_>, line: &str) -> Terminal {
 }
 
 #[test]
-fn whoever_does_not_say_yes_has_not_approved() {
+fn an_answer_other_than_yes_is_no_approval() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = ready(&environment);
     let before = remote.snapshot();
@@ -39,7 +39,7 @@ fn whoever_does_not_say_yes_has_not_approved() {
 }
 
 #[test]
-fn whoever_says_yes_says_why() {
+fn a_yes_comes_with_a_reason() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = ready(&environment);
     let before = remote.snapshot();

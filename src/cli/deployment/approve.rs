@@ -9,6 +9,7 @@ use crate::cli::context::{Context, known_target};
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::approval::{Approvals, Revocation, Standing};
 use crate::deployment::names::ComponentReference;
+use crate::deployment::record::in_whole_seconds;
 use crate::deployment::{DeploymentName, TargetName};
 use crate::ledger::Scope;
 use crate::render;
@@ -138,7 +139,7 @@ fn revoke(args: &Args, wanted: Option<&str>, context: &Context) -> Result<ExitCo
     let revocation = |id: &str| Revocation {
         revokes: id.to_owned(),
         revoked_by: by.clone(),
-        revoked_at: context.now(),
+        revoked_at: in_whole_seconds(context.now()),
         deployment: args.deployment.clone(),
         target: args.target.clone(),
         reason: args.reason.clone(),

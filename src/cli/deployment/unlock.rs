@@ -7,6 +7,7 @@ use crate::cli::context::{Context, known_component, known_target};
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::lock::{HeldLock, LockScope};
 use crate::deployment::names::ComponentReference;
+use crate::deployment::record::in_whole_seconds;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
@@ -117,7 +118,7 @@ fn lift_hold(
                 component: name.clone(),
                 record: component.running.as_ref()?.object.clone(),
                 lifted_by: context.actor(repository),
-                lifted_at: context.now(),
+                lifted_at: in_whole_seconds(context.now()),
                 reason: reason.to_owned(),
             };
             Some((component.commit.clone()?, lifted))

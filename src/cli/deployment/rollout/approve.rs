@@ -9,6 +9,7 @@ use crate::cli::error::{CommandError, exit};
 use crate::cli::platform::{self, Platform};
 use crate::deployment::approval::{Approval, ApprovalOf, Approvals, Covered, Need};
 use crate::deployment::definition::ApprovalMethod;
+use crate::deployment::record::in_whole_seconds;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::{CommitId, ComponentName, RecordStatus};
@@ -279,8 +280,7 @@ impl Asking<'_, '_, '_> {
     /// An approval of the plan that nobody has given yet.
     fn unsigned(&self, approved_at: Timestamp) -> Approval {
         let plan = &self.decided.plan;
-        // In whole seconds, as every time in the ledger.
-        let approved_at = Timestamp::from_second(approved_at.as_second()).unwrap_or(approved_at);
+        let approved_at = in_whole_seconds(approved_at);
         let lasts = self.decided.rule().map(|rule| rule.approval_expires);
         let lasts = lasts.and_then(|lasts| SignedDuration::try_from(lasts).ok());
         Approval {

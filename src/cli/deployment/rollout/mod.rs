@@ -37,7 +37,7 @@ use std::time::Duration;
 use crate::cli::args::{KeyValue, context_override, duration, not_blank};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::deployment::digest::{DigestError, ExpectedDigest};
+use crate::deployment::digest::{Digest, DigestError};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
 
@@ -113,7 +113,7 @@ pub struct Args {
 
 /// A digest as a plan shows it. One of another version is no mistake in the command: it is refused later, with what to do.
 pub(super) fn plan_digest(text: &str) -> Result<String, String> {
-    match text.parse::<ExpectedDigest>() {
+    match text.parse::<Digest>() {
         Ok(_) | Err(DigestError::OtherVersion) => Ok(text.to_owned()),
         Err(error) => Err(error.to_string()),
     }

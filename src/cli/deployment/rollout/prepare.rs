@@ -16,7 +16,7 @@ use crate::cli::error::{CommandError, exit};
 use crate::cli::revision::{checked_out, resolve_commit};
 use crate::cli::run::Run;
 use crate::deployment::declarations::Definitions;
-use crate::deployment::digest::{Digest, DigestError, ExpectedDigest};
+use crate::deployment::digest::{Digest, DigestError};
 use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
 use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
@@ -112,7 +112,7 @@ pub(super) fn prepare<'r>(
             _ => false,
         },
         allow_rollback: args.allow_rollback,
-        retry_is_meant: job.as_ref().is_some_and(|job| job.environment_job),
+        retry_is_meant: job.as_ref().is_some_and(|job| job.retry_is_meant),
         approves: args.approve.is_some(),
         overridden: !overrides.is_empty(),
         source,
@@ -142,8 +142,8 @@ pub(super) fn prepare<'r>(
 /// again.
 fn expected_digest(args: &Args) -> Result<Option<Digest>, CommandError> {
     let Some(text) = &args.digest else { return Ok(None) };
-    match text.parse::<ExpectedDigest>() {
-        Ok(expected) => Ok(Some(expected.digest().clone())),
+    match text.parse::<Digest>() {
+        Ok(expected) => Ok(Some(expected)),
         Err(error @ DigestError::OtherVersion) => {
             let message = format!("--digest {text}: {error}");
             // The project has not been asked which names it redacts.

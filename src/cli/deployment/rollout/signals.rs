@@ -33,7 +33,7 @@ async fn listen(canceller: Canceller, quiet: bool) {
             _ = terminate.recv() => {}
         }
         if level == CancellationLevel::Graceful {
-            streams.note("\n  Cancelling: components are told to stop. Once more stops them at once.\n");
+            streams.note("\n  Cancelling: what runs is told to stop. Once more stops it at once.\n");
         }
         canceller.raise(level);
     }
