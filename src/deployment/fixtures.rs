@@ -11,7 +11,7 @@ use super::definition::{
 use super::health::{Health, HealthStatus};
 use super::lock::{HeldLock, Lock, LockScope};
 use super::observation::{Observation, Observations};
-use super::record::{LedgerRecord, Record, RecordDetails, RecordId, RecordStatus};
+use super::record::{LedgerRecord, Record, RecordId, RecordStatus};
 use super::state::{ComponentState, DeploymentState, TargetState};
 use super::{CommitId, ComponentKind, ComponentName, ObjectId, TargetName};
 
@@ -110,7 +110,7 @@ pub(crate) fn record(
             sources: std::collections::BTreeMap::new(),
             context_overrides: std::collections::BTreeMap::new(),
             metadata: std::collections::BTreeMap::new(),
-            details: RecordDetails::default(),
+            details: Box::default(),
             unknown: Values::new(),
         },
     }

@@ -108,7 +108,8 @@ pub struct Record {
     /// Free strings: `pr`, `jira`, `approver`, …
     pub metadata: BTreeMap<String, String>,
     /// The rest of the fields, most of which most records lack.
-    pub details: RecordDetails,
+    /// Apart, since records are moved when they are put in order.
+    pub details: Box<RecordDetails>,
     /// Fields that this version does not know, kept as they are.
     pub unknown: serde_json::Map<String, serde_json::Value>,
 }

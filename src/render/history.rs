@@ -108,7 +108,7 @@ mod tests {
             map(&[("approver", "grace@example.com"), ("reason", "hotfix"), ("pr", "#481")]);
         late.record.context_overrides = map(&[("cpu", "2"), ("tags.team", "payments")]);
         late.record.sources = map(&[("vendor/vpc", "sha256:02")]);
-        late.record.details = RecordDetails {
+        late.record.details = Box::new(RecordDetails {
             number: Some(3),
             error: text("Error: cannot apply"),
             duration_seconds: Some(75),
@@ -128,7 +128,7 @@ mod tests {
             renamed_from: text("worker"),
             imported_from: text("elsewhere"),
             repository: text("https://example.com/payments.git"),
-        };
+        });
         DeploymentHistory {
             deployment: "payment-service".parse().unwrap(),
             target: target_name("prod"),

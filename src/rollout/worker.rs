@@ -264,7 +264,7 @@ impl Shared {
         };
         let given = rollout.recorded.get(&plan.component).cloned().unwrap_or_default();
         let mut metadata = rollout.metadata.clone();
-        let mut details = RecordDetails {
+        let mut details = Box::new(RecordDetails {
             duration_seconds: Some(report.duration.as_secs()),
             run_url: rollout.provenance.run_url.clone(),
             digest: given.digest,
@@ -273,7 +273,7 @@ impl Shared {
             workspace: given.workspace,
             stack: given.stack,
             ..RecordDetails::default()
-        };
+        });
         if let Some((id, approval)) = &rollout.provenance.approval
             && approval.components.iter().any(|covered| covered.component == plan.component)
         {

@@ -381,7 +381,7 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
         sources: fields.sources,
         context_overrides: fields.context_overrides,
         metadata: fields.metadata,
-        details: RecordDetails {
+        details: Box::new(RecordDetails {
             number: fields.number,
             error: fields.error,
             duration_seconds: fields.duration_seconds,
@@ -401,7 +401,7 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
             renamed_from: fields.renamed_from,
             imported_from: fields.imported_from,
             repository: fields.repository,
-        },
+        }),
         unknown: rest.as_deref().map(unknown_fields).unwrap_or_default(),
     })
 }
