@@ -80,15 +80,21 @@ pub fn newest_first_of_all(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     for record in records {
         components.entry(ComponentAddress::of(&record.id)).or_default().push(record);
     }
+    merged_newest_first(components.into_values())
+}
+
+/// As [`newest_first_of_all`], of records that are sorted by component already.
+pub fn merged_newest_first(components: impl IntoIterator<Item = Vec<LedgerRecord>>) -> Vec<LedgerRecord> {
     let mut placed = Vec::new();
-    for (component, records) in components.into_values().enumerate() {
+    for (component, records) in components.into_iter().enumerate() {
         let mut place = (Timestamp::MAX, u32::MAX);
         for (at, record) in newest_first(records).into_iter().enumerate() {
             place = place.min((record.record.timestamp, record.id.sequence));
             placed.push(((Reverse(place), component, at), record));
         }
     }
-    placed.sort_by_key(|(place, _)| *place);
+    // Records are large: each is moved once.
+    placed.sort_by_cached_key(|(place, _)| *place);
     placed.into_iter().map(|(_, record)| record).collect()
 }
 

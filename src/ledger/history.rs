@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::deployment::count::count_are;
 use crate::deployment::record::LedgerRecord;
-use crate::deployment::record_order::newest_first_of_all;
+use crate::deployment::record_order::merged_newest_first;
 use crate::deployment::ref_names::{
     ComponentAddress, RECORD_TAG_PREFIX, TAGS_PREFIX, component_segment, record_tag_prefix,
 };
@@ -124,12 +124,17 @@ impl Ledger<'_> {
         let whole: Vec<_> = whole.into_iter().filter_map(read).collect();
         let mut components: BTreeMap<ComponentName, Vec<LedgerRecord>> = BTreeMap::new();
         for record in dated.into_iter().chain(whole) {
-            components.entry(record.id.component.clone()).or_default().push(record);
+            match components.get_mut(&record.id.component) {
+                Some(records) => records.push(record),
+                None => {
+                    components.insert(record.id.component.clone(), vec![record]);
+                }
+            }
         }
         for records in components.values() {
             self.warn_of_numbers(records);
         }
-        let mut records = newest_first_of_all(components.into_values().flatten().collect());
+        let mut records = merged_newest_first(components.into_values());
         records.retain(|record| query.dates(&record.id));
         records.truncate(limit);
         records
