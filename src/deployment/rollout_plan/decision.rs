@@ -95,8 +95,7 @@ impl Decision<'_> {
     }
 
     fn selected(&self) -> impl Iterator<Item = &Component> {
-        let wanted = &self.request.components;
-        self.basis.components.iter().filter(|component| wanted.is_empty() || wanted.contains(&component.name))
+        self.basis.components.iter().filter(|component| self.request.includes(&component.name))
     }
 
     /// The components at one commit. A guarded target takes it only where it runs already, or returns to it.
@@ -247,7 +246,7 @@ impl Decision<'_> {
         let state = self.state(component)?;
         let running = state.commit.as_ref()?;
         if running == commit {
-            // A run that nobody started leaves what runs what it was: a rollback, with its hold unless that was lifted.
+            // An automatic run leaves what runs what it was: a rollback, with its hold unless that was lifted.
             let record = &state.running.as_ref()?.record;
             let is_held = self.request.automatic && !self.basis.past.lifted.contains(component);
             return record.rollback_of.clone().filter(|_| is_held);

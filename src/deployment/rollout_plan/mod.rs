@@ -48,6 +48,33 @@ pub struct RolloutRequest {
     pub overridden: bool,
 }
 
+impl RolloutRequest {
+    /// The plain request: all components, by a person, with nothing allowed or insisted on.
+    #[must_use]
+    pub const fn new(target: TargetName, source: RolloutSource) -> Self {
+        Self {
+            target,
+            source,
+            components: Vec::new(),
+            skip_promotion_check: false,
+            require_uniform: false,
+            allow_partial: false,
+            automatic: false,
+            commit_named: false,
+            allow_rollback: false,
+            retry_is_meant: false,
+            approves: false,
+            overridden: false,
+        }
+    }
+
+    /// Whether a component is asked for: by its name, or with all of them.
+    #[must_use]
+    pub fn includes(&self, component: &ComponentName) -> bool {
+        self.components.is_empty() || self.components.contains(component)
+    }
+}
+
 /// Where the commits of a rollout come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutSource {

@@ -119,13 +119,7 @@ fn decide(rule: &str, story: &str, ask: &str, flags: &str) -> String {
         approves: is("approves"),
         overridden: is("overridden"),
     };
-    let basis = RolloutBasis {
-        policy: &policy,
-        components: &policy.components,
-        state: &state,
-        past: &past,
-        now: time(NOW),
-    };
+    let basis = basis(&policy, &state, &past);
     told(plan(basis, &request))
 }
 
@@ -229,7 +223,7 @@ const TABLE: [(&str, &str, &str, &str, &str); 97] = [
     ("guarded", "", "dev:a ~b", "", "refused: nothing"),
     ("guarded", "", "dev:a ~b", "only", "refused: not-promotable"),
     ("guarded", "", "dev:!b a", "", "promotion"),
-    // A hold: what runs is a rollback, and nobody moved it forwards since.
+    // A hold: what runs is a rollback, and no person has moved it forwards since.
     ("guarded", "a b a<b", "dev:b", "auto", "promotion; hold"),
     ("guarded", "a b a<b", "dev:b", "", "promotion"),
     ("guarded", "a b a<b", "dev:c", "auto", "promotion; hold"),
@@ -288,31 +282,17 @@ fn an_expired_freeze_is_none() {
     let mut state = state(vec![("prod", Vec::new())]);
     state.targets.get_mut(&target_name("prod")).unwrap().locks.push(lock(LockScope::Target, Some(NOW)));
     let past = PastFacts::default();
-    let basis = RolloutBasis {
-        policy: &policy,
-        components: &policy.components,
-        state: &state,
-        past: &past,
-        now: time(NOW),
-    };
+    let basis = basis(&policy, &state, &past);
     assert_eq!(plan(basis, &request("prod", RolloutSource::Commit(id("a")))).unwrap().obstacles, []);
 }
 
 fn request(target: &str, source: RolloutSource) -> RolloutRequest {
-    RolloutRequest {
-        target: target_name(target),
-        source,
-        components: Vec::new(),
-        skip_promotion_check: false,
-        require_uniform: false,
-        allow_partial: false,
-        automatic: false,
-        commit_named: false,
-        allow_rollback: false,
-        retry_is_meant: false,
-        approves: false,
-        overridden: false,
-    }
+    RolloutRequest::new(target_name(target), source)
+}
+
+/// Of the components that the policy declares, decided at [`NOW`].
+fn basis<'a>(policy: &'a Deployment, state: &'a DeploymentState, past: &'a PastFacts) -> RolloutBasis<'a> {
+    RolloutBasis { policy, components: &policy.components, state, past, now: time(NOW) }
 }
 
 /// `api`, `worker` and `database` promoted from dev to prod, each at a commit, or `!` where its last attempt failed.
@@ -328,13 +308,7 @@ fn promote(dev: &[(&str, &str)], change: impl FnOnce(&mut RolloutRequest)) -> St
     });
     let state = state(vec![("dev", components.collect()), ("prod", Vec::new())]);
     let past = PastFacts::default();
-    let basis = RolloutBasis {
-        policy: &policy,
-        components: &policy.components,
-        state: &state,
-        past: &past,
-        now: time(NOW),
-    };
+    let basis = basis(&policy, &state, &past);
     let mut request = request("prod", RolloutSource::Promotion { from: target_name("dev") });
     change(&mut request);
     match plan(basis, &request) {
@@ -381,13 +355,7 @@ fn a_promotion_keeps_to_the_path() {
     let dev = vec![("api", component("dev", "a").unwrap())];
     let state = state(vec![("dev", dev), ("prod", Vec::new())]);
     let past = PastFacts::default();
-    let basis = RolloutBasis {
-        policy: &policy,
-        components: &policy.components,
-        state: &state,
-        past: &past,
-        now: time(NOW),
-    };
+    let basis = basis(&policy, &state, &past);
     let mut request = request("prod", RolloutSource::Promotion { from: target_name("dev") });
     assert_eq!(told(plan(basis, &request)), "refused: path");
     request.skip_promotion_check = true;
@@ -416,13 +384,7 @@ fn a_rollback_of_half_a_promotion_needs_no_approval() {
             components.push((name, state));
         }
         let state = state(vec![("prod", components)]);
-        let basis = RolloutBasis {
-            policy: &policy,
-            components: &policy.components,
-            state: &state,
-            past: &past,
-            now: time(NOW),
-        };
+        let basis = basis(&policy, &state, &past);
         plan(basis, &request("prod", RolloutSource::Commit(id("a")))).unwrap().approval.is_some()
     };
     assert!(!approval("a b", "a", false));
@@ -441,13 +403,7 @@ fn the_record_names_the_commit_that_is_left() {
         chains: [(component_name("api"), Chain::new(&records("prod", "a b !c")))].into(),
         ..PastFacts::default()
     };
-    let basis = RolloutBasis {
-        policy: &policy,
-        components: &policy.components,
-        state: &state,
-        past: &past,
-        now: time(NOW),
-    };
+    let basis = basis(&policy, &state, &past);
     let decided = plan(basis, &request("prod", RolloutSource::Commit(id("a")))).unwrap();
     assert_eq!(decided.components[0].rollback_of.as_deref(), Some(id("b").as_str()));
     assert_eq!(

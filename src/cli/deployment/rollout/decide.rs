@@ -153,9 +153,8 @@ impl Prepared<'_> {
     fn promoted_definitions(&self, state: &DeploymentState) -> Result<Definitions, CommandError> {
         let mut definitions = Definitions::new();
         let RolloutSource::Promotion { from } = &self.request.source else { return Ok(definitions) };
-        let only = &self.request.components;
         let chosen = self.components().iter().map(|component| &component.name);
-        let chosen = chosen.filter(|name| only.is_empty() || only.contains(name));
+        let chosen = chosen.filter(|name| self.request.includes(name));
         for commit in chosen.filter_map(|name| state.component(from, name)?.commit.as_ref()) {
             if !definitions.contains_key(commit) {
                 definitions.insert(commit.clone(), self.definition_at(commit)?);
@@ -184,11 +183,10 @@ impl Prepared<'_> {
             RolloutSource::Commit(commit) => Some(commit.clone()),
             RolloutSource::Promotion { from } => state.component(from, name)?.commit.clone(),
         };
-        let only = &self.request.components;
         self.components()
             .iter()
             .map(|component| &component.name)
-            .filter(|name| only.is_empty() || only.contains(name))
+            .filter(|name| self.request.includes(name))
             .filter_map(|name| {
                 let running = state.component(&self.request.target, name)?.commit.clone()?;
                 Some((name.clone(), wanted(name)?, running))
