@@ -63,7 +63,7 @@ impl<'a> CommitReader<'a> {
     ///
     /// # Errors
     ///
-    /// Likewise, and where the commit does not declare it.
+    /// A configuration that cannot be read, or a commit that does not declare the deployment.
     pub fn existing(&self, commit: &CommitId) -> Result<Rc<Deployment>, CommandError> {
         Ok(self.find(&CommitSource::new(self.repository, commit.clone())?)?.deployment)
     }

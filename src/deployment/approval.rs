@@ -76,7 +76,7 @@ pub struct Covered {
 pub enum ApprovalOf {
     /// The plan that ran, by its digest.
     Seen,
-    /// A run, whose plan nobody need have looked at.
+    /// A run, whose plan the approver need not have looked at.
     Unseen,
 }
 

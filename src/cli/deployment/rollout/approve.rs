@@ -57,7 +57,7 @@ impl Asking<'_, '_, '_> {
     /// Gets the approval: one that was given before, else by the target's method.
     pub(super) fn obtain(&self) -> Result<Granted, CommandError> {
         let run = self.run;
-        // Reviewers of a CI's environment are asked for each time: a note could be anybody's.
+        // Reviewers of a CI's environment are asked for each time: anyone who may push can write a note.
         let may_be_noted = self.method != ApprovalMethod::Ci;
         if may_be_noted
             && run.args.approve.is_none()
@@ -277,7 +277,7 @@ impl Asking<'_, '_, '_> {
         if self.run.prepared.expected.is_some() { ApprovalOf::Seen } else { ApprovalOf::Unseen }
     }
 
-    /// An approval of the plan that nobody has given yet.
+    /// An approval of the plan, without an approver yet.
     fn unsigned(&self, approved_at: Timestamp) -> Approval {
         let plan = &self.decided.plan;
         let approved_at = in_whole_seconds(approved_at);

@@ -238,7 +238,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         decided.map_err(|refusal| self.prepared.refusal(&refusal, self.context))
     }
 
-    /// Likewise, where nothing may be in the way.
+    /// The decision, where nothing may be in the way.
     fn allowed(&self, snapshot: &Snapshot) -> Result<Decided, CommandError> {
         let decided = self.decide(snapshot, Certainty::Binding)?;
         match decided.plan.obstacles.first() {

@@ -47,7 +47,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         Ok(Locked { session, fresh, checkouts })
     }
 
-    /// Takes the locks of the plan's components. `free` is told when nobody is seen to hold them.
+    /// Takes the locks of the plan's components. `free` is told when no run is seen to hold them.
     fn acquire(
         &self,
         ready: &Ready,
@@ -96,7 +96,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         Ok(Session::new(ledger, request, acquired))
     }
 
-    /// Ends a rollout that somebody has cancelled while it did not hold its locks yet.
+    /// Ends a rollout that was cancelled while it did not hold its locks yet.
     pub(super) fn not_cancelled(&self) -> Result<(), CommandError> {
         if !self.cancellation.is_cancelled() {
             return Ok(());
