@@ -19,6 +19,7 @@ pub mod process;
 pub mod redact;
 mod ref_files;
 pub mod refs;
+pub mod rejection;
 pub mod repository;
 pub mod shallow;
 pub mod signing;

@@ -7,6 +7,7 @@ use crate::deployment::ObjectId;
 
 use super::process::{Git, GitError, Output};
 use super::refs::Ref;
+use super::rejection::{Rejection, rejections};
 use super::repository::parse_id;
 
 /// How to fetch.
@@ -48,8 +49,8 @@ pub struct PushUpdate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PushOutcome {
     Accepted,
-    /// The remote did not take some refs: each with the reason that it gave.
-    Rejected(Vec<(String, String)>),
+    /// The remote did not take some refs: each with why.
+    Rejected(Vec<(String, Rejection)>),
     /// The server cannot push atomically; nothing was changed.
     AtomicUnsupported,
 }
@@ -171,7 +172,7 @@ impl Git {
         if output.stderr.contains("does not support --atomic") {
             return Ok(PushOutcome::AtomicUnsupported);
         }
-        let rejected = rejections(&String::from_utf8_lossy(&output.stdout));
+        let rejected = rejections(&String::from_utf8_lossy(&output.stdout), &output.stderr);
         if rejected.is_empty() {
             return Err(GitError::Failed {
                 verb: "push".to_owned(),
@@ -179,19 +180,7 @@ impl Git {
                 stderr: output.stderr,
             });
         }
-        Ok(PushOutcome::Rejected(
-            rejected
-                .into_iter()
-                .map(|(name, reason)| {
-                    // What a hook on the server printed is the only explanation that there is.
-                    let reason = match hook_message(&output.stderr) {
-                        Some(message) if reason.contains("hook") => format!("{reason}: {message}"),
-                        _ => reason,
-                    };
-                    (name, reason)
-                })
-                .collect(),
-        ))
+        Ok(PushOutcome::Rejected(rejected))
     }
 }
 
@@ -232,50 +221,9 @@ fn reported(line: &str) -> Option<(char, &str)> {
     Some((flag, here.split_whitespace().next()?))
 }
 
-/// The refused refs of `git push --porcelain`: lines of `!`, tab, `from:to`, tab, `[rejected] (reason)`.
-fn rejections(stdout: &str) -> Vec<(String, String)> {
-    stdout
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.strip_prefix("!\t")?.split('\t');
-            let (_, name) = fields.next()?.rsplit_once(':')?;
-            let summary = fields.next().unwrap_or_default();
-            let reason = summary.split_once('(').map_or(summary, |(_, reason)| reason.trim_end_matches(')'));
-            Some((name.to_owned(), reason.to_owned()))
-        })
-        .collect()
-}
-
-/// What the server's hooks printed, as one line.
-fn hook_message(stderr: &str) -> Option<String> {
-    let lines: Vec<_> = stderr
-        .lines()
-        .filter_map(|line| line.strip_prefix("remote:"))
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .take(5)
-        .collect();
-    (!lines.is_empty()).then(|| lines.join(" "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn porcelain_names_each_refused_ref_and_the_reason() {
-        let stdout = "To /tmp/remote\n\
-            !\tabc:refs/atmos/locks/a\t[rejected] (stale info)\n\
-            !\t:refs/atmos/locks/b\t[remote rejected] (pre-receive hook declined)\n\
-            *\tdef:refs/x\t[new reference]\nDone\n";
-        assert_eq!(
-            rejections(stdout),
-            [
-                ("refs/atmos/locks/a".to_owned(), "stale info".to_owned()),
-                ("refs/atmos/locks/b".to_owned(), "pre-receive hook declined".to_owned()),
-            ]
-        );
-    }
 
     #[test]
     fn a_verbose_fetch_tells_what_agrees_and_what_differs() {
@@ -286,11 +234,5 @@ mod tests {
         let expected =
             FetchReport { agreed: names(&["atmos/a/1", "atmos/a/2"]), differing: names(&["atmos/a/3"]) };
         assert_eq!(fetch_report(stderr), expected);
-    }
-
-    #[test]
-    fn what_a_hook_says_is_kept() {
-        assert_eq!(hook_message("remote: no \nremote:\nremote: way\nTo x\n").as_deref(), Some("no way"));
-        assert_eq!(hook_message("error: failed\n"), None);
     }
 }

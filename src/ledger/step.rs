@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::deployment::ObjectId;
 use crate::deployment::ref_names::{LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX, STATE_PREFIX};
 use crate::git::refs::{Expected, PreparedRefs, RefUpdate};
+use crate::git::rejection::Rejection;
 use crate::git::transport::{PushOutcome, PushUpdate};
 use crate::git::{Git, GitError};
 
@@ -28,8 +29,8 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) enum StepOutcome {
     Accepted,
-    /// These refs are not as they were expected to be; each with what the remote said.
-    Contended(Vec<(String, String)>),
+    /// These refs are not as they were expected to be, or busy.
+    Contended(Vec<(String, Rejection)>),
 }
 
 impl Step {
@@ -114,7 +115,7 @@ impl Ledger<'_> {
     }
 
     /// Without atomic pushes, locks of which only some were taken are given back: all of them or none.
-    fn take_back(&self, remote: &str, part: &[PushUpdate], rejected: &[(String, String)]) {
+    fn take_back(&self, remote: &str, part: &[PushUpdate], rejected: &[(String, Rejection)]) {
         let taken: Vec<_> = part
             .iter()
             .filter(|update| update.name.starts_with(LOCK_PREFIX))
@@ -161,7 +162,7 @@ impl Ledger<'_> {
                     follow(self.repository.git(), ready, &changes, &removals, reason)?;
                     return Ok(StepOutcome::Accepted);
                 }
-                StepOutcome::Contended(reasons) if reasons.iter().all(|(_, reason)| is_transient(reason)) => {
+                StepOutcome::Contended(rejected) if rejected.iter().all(|(_, why)| why.is_transient()) => {
                     if began.elapsed() > PERSISTENCE {
                         break;
                     }
@@ -202,7 +203,7 @@ impl Ledger<'_> {
                 let named =
                     step.updates.iter().filter(|update| stderr.contains(&format!("'{}'", update.name)));
                 Ok(StepOutcome::Contended(
-                    named.map(|update| (update.name.clone(), "stale info".to_owned())).collect(),
+                    named.map(|update| (update.name.clone(), Rejection::Stale)).collect(),
                 ))
             }
             Err(error) => Err(error.into()),
@@ -251,38 +252,15 @@ fn after_push(remote: &str, step: &Step) -> (Vec<RefUpdate>, Vec<RefUpdate>) {
     updates.into_iter().partition(|update| update.new.is_some())
 }
 
-/// Sorts what a remote said into what another attempt may change and what it never will.
-fn classify(remote: &str, reasons: Vec<(String, String)>) -> Result<StepOutcome, LedgerError> {
-    let is_final = |reason: &str| {
-        [
-            "hook",
-            "denied",
-            "protected",
-            "permission",
-            "not allowed",
-            "prohibited",
-            "shallow update",
-            "hidden ref",
-        ]
-        .iter()
-        .any(|word| reason.contains(word))
-    };
-    if let Some((name, reason)) = reasons.iter().find(|(_, reason)| is_final(reason)) {
-        let (name, reason) = (name.clone(), reason.clone());
+/// Sorts rejections into contention, which another look may resolve, and refusals, which are errors.
+fn classify(remote: &str, rejected: Vec<(String, Rejection)>) -> Result<StepOutcome, LedgerError> {
+    if let Some((name, rejection)) = rejected.iter().find(|(_, rejection)| rejection.is_final()) {
+        let (name, reason) = (name.clone(), rejection.to_string());
         return Err(LedgerError::Refused { remote: remote.to_owned(), name, reason });
     }
-    // Refs that failed only because another one did say nothing.
-    let (because, guilty): (Vec<_>, Vec<_>) =
-        reasons.into_iter().partition(|(_, reason)| reason.starts_with("atomic"));
-    Ok(StepOutcome::Contended(if guilty.is_empty() { because } else { guilty }))
-}
-
-/// Whether a ref was refused for the moment only, such as when two pushes lock the same file. A lease that does not hold
-/// is final for this step: the caller has to look again.
-fn is_transient(reason: &str) -> bool {
-    !["stale info", "already exists", "fetch first", "non-fast-forward", "incorrect old value"]
-        .iter()
-        .any(|word| reason.contains(word))
+    let (bystanders, guilty): (Vec<_>, Vec<_>) =
+        rejected.into_iter().partition(|(_, rejection)| *rejection == Rejection::Bystander);
+    Ok(StepOutcome::Contended(if guilty.is_empty() { bystanders } else { guilty }))
 }
 
 /// How long to wait before trying again: doubling, half of it by chance, so that many runners do not march in step.

@@ -1,0 +1,342 @@
+//! Why a remote did not take a pushed ref: git's texts end here, as values that the ledger decides on.
+//!
+//! The texts are those of stock git (`send-pack`, `receive-pack`, the ref backends) and of the servers that were met.
+//! A text that is not known is final and shown as it is: a retry could not be justified by it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Why a remote did not take one ref of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    /// The ref is not at the object that the lease expects.
+    Stale,
+    /// The ref should have been created, and is there already.
+    Exists,
+    /// Another push was faster or holds the ref, or the server is overloaded: the same push has to be sent again.
+    ///
+    /// The ref was as expected when the push began. The push that won may be an earlier one of this very run, which the
+    /// next attempt finds out: git compares it with what the remote advertises by then.
+    Busy(String),
+    /// Nothing is wrong with this ref: the push was atomic, and another ref was rejected.
+    Bystander,
+    /// A hook or a rule of the server declined it, with what that printed.
+    Hook(String),
+    /// The server's configuration or the account's rights exclude it.
+    Forbidden(String),
+    /// A reason that is not known.
+    Other(String),
+}
+
+/// Texts of a lease that does not hold, as the client finds it in what the remote advertises.
+const STALE: [&str; 4] =
+    ["stale info", "fetch first", "non-fast-forward", "remote ref updated since checkout"];
+/// Texts of a hook's or a rule's reason.
+const HOOK: [&str; 3] = ["hook", "push declined", "rule violations"];
+/// Texts of two pushes that meet at one ref, and of a server that lost a process.
+const BUSY: [&str; 12] = [
+    "but expected",
+    "already exists",
+    "incorrect old value",
+    "unable to resolve reference",
+    "file exists",
+    "failed to lock",
+    "failed to update ref",
+    "failed to write",
+    "transaction",
+    "internal server error",
+    "timeout",
+    "timed out",
+];
+/// Texts of rights and of the server's configuration.
+const FORBIDDEN: [&str; 9] = [
+    "permission",
+    "denied",
+    "deny",
+    "not allowed",
+    "not permitted",
+    "prohibited",
+    "protected",
+    "forbidden",
+    "read-only",
+];
+
+impl Rejection {
+    /// Whether the same push may succeed a moment later.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy(_) | Self::Bystander)
+    }
+
+    /// Whether no other push of this writer will succeed either, whatever it reads before.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Hook(_) | Self::Forbidden(_) | Self::Other(_))
+    }
+
+    /// Sorts what the client found before it sent anything: `[rejected]`.
+    fn from_client(reason: String) -> Self {
+        if contains_any(&reason, &STALE) {
+            Self::Stale
+        } else if contains_any(&reason, &["already exists"]) {
+            Self::Exists
+        } else if contains_any(&reason, &["atomic push fail"]) {
+            Self::Bystander
+        } else {
+            Self::Other(reason)
+        }
+    }
+
+    /// Sorts what the server answered, without the names in it: `[remote rejected]`.
+    fn from_server(reason: String) -> Self {
+        if contains_any(&reason, &HOOK) {
+            Self::Hook(reason)
+        } else if contains_any(&reason, &["atomic push fail"]) {
+            Self::Bystander
+        } else if contains_any(&reason, &BUSY) {
+            Self::Busy(reason)
+        } else if contains_any(&reason, &FORBIDDEN) {
+            Self::Forbidden(reason)
+        } else {
+            Self::Other(reason)
+        }
+    }
+}
+
+fn contains_any(reason: &str, texts: &[&str]) -> bool {
+    let reason = reason.to_lowercase();
+    texts.iter().any(|text| reason.contains(text))
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stale => "it has changed since it was read",
+            Self::Exists => "it exists already",
+            Self::Bystander => "another ref of the same push was rejected",
+            Self::Busy(reason) | Self::Hook(reason) | Self::Forbidden(reason) | Self::Other(reason) => reason,
+        })
+    }
+}
+
+/// The rejected refs of `git push --porcelain`, from what it printed to stdout and stderr.
+pub(super) fn rejections(stdout: &str, stderr: &str) -> Vec<(String, Rejection)> {
+    let causes = causes(stderr);
+    let said_by_a_hook = hook_message(stderr);
+    let rejected = stdout.lines().filter_map(rejected_ref);
+    rejected
+        .map(|(name, by_server, reason)| {
+            let rejection = match causes.get(name) {
+                _ if !by_server => Rejection::from_client(reason.to_owned()),
+                Some(cause) if is_vague(reason) => Rejection::from_server(cause.clone()),
+                // Of an atomic transaction, git rejects every ref and explains the one that failed.
+                None if !causes.is_empty() && reason == ATOMIC => Rejection::Bystander,
+                _ => Rejection::from_server(without_names(reason)),
+            };
+            match (rejection, &said_by_a_hook) {
+                (Rejection::Hook(reason), Some(said)) => {
+                    (name.to_owned(), Rejection::Hook(format!("{reason}: {said}")))
+                }
+                (rejection, _) => (name.to_owned(), rejection),
+            }
+        })
+        .collect()
+}
+
+/// A line of `!`, tab, `from:to`, tab, `[rejected] (reason)` or `[remote rejected] (reason)`: the ref, whether the server
+/// rejected it, and the reason without brackets.
+fn rejected_ref(line: &str) -> Option<(&str, bool, &str)> {
+    let mut fields = line.strip_prefix("!\t")?.split('\t');
+    let (_, name) = fields.next()?.rsplit_once(':')?;
+    let summary = fields.next().unwrap_or_default();
+    let reason = summary.split_once('(').map_or(summary, |(_, reason)| reason.trim_end_matches(')'));
+    Some((name, summary.starts_with("[remote "), reason))
+}
+
+/// The reason of every ref of an atomic push of which one could not be changed.
+const ATOMIC: &str = "atomic transaction failed";
+
+/// Whether a reason stands for one that the server has printed beside it.
+fn is_vague(reason: &str) -> bool {
+    reason == "failed to update ref" || reason == ATOMIC
+}
+
+/// Why the server could not change a ref, by the ref's name: `remote: error: cannot lock ref '<name>': <cause>`.
+fn causes(stderr: &str) -> BTreeMap<&str, String> {
+    let cause = |line| {
+        let line: &str = line;
+        let (_, named) = line.strip_prefix("remote: ")?.trim_end().split_once("cannot lock ref '")?;
+        let (name, cause) = named.split_once("': ")?;
+        Some((name, format!("cannot lock ref: {}", without_names(cause))))
+    };
+    stderr.lines().filter_map(cause).collect()
+}
+
+/// The text without what is in quotes: names of refs and files may contain any word that is looked for.
+fn without_names(text: &str) -> String {
+    let unquoted: Vec<_> = text.split('\'').step_by(2).map(str::trim).collect();
+    unquoted.join(" ").trim().replace(" : ", ": ").replace(" ;", ";")
+}
+
+/// What the server's hooks printed, as one line.
+fn hook_message(stderr: &str) -> Option<String> {
+    let lines: Vec<_> = stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("remote:"))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take(5)
+        .collect();
+    (!lines.is_empty()).then(|| lines.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ref whose name has the words that are looked for.
+    const NAME: &str = "refs/atmos/deployments/webhook-denied/protected/stale-info";
+
+    /// The rejection of a push of that one ref.
+    fn of(summary: &str, stderr: &str) -> Rejection {
+        let found = rejections(&format!("To x\n!\tabc:{NAME}\t{summary}\nDone\n"), stderr);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, NAME);
+        found[0].1.clone()
+    }
+
+    fn busy(text: &str) -> Rejection {
+        Rejection::Busy(text.to_owned())
+    }
+
+    fn hook(text: &str) -> Rejection {
+        Rejection::Hook(text.to_owned())
+    }
+
+    fn forbidden(text: &str) -> Rejection {
+        Rejection::Forbidden(text.to_owned())
+    }
+
+    fn other(text: &str) -> Rejection {
+        Rejection::Other(text.to_owned())
+    }
+
+    #[test]
+    fn reasons_of_git_and_of_the_servers() {
+        let table = [
+            ("[rejected] (stale info)", Rejection::Stale),
+            ("[rejected] (fetch first)", Rejection::Stale),
+            ("[rejected] (non-fast-forward)", Rejection::Stale),
+            ("[rejected] (already exists)", Rejection::Exists),
+            ("[rejected] (atomic push failed)", Rejection::Bystander),
+            ("[remote rejected] (atomic push failure)", Rejection::Bystander),
+            ("[remote rejected] (incorrect old value provided)", busy("incorrect old value provided")),
+            ("[remote rejected] (reference already exists)", busy("reference already exists")),
+            ("[remote rejected] (failed to update ref)", busy("failed to update ref")),
+            ("[remote rejected] (hook declined)", hook("hook declined")),
+            ("[remote rejected] (deny updating a hidden ref)", forbidden("deny updating a hidden ref")),
+            ("[remote rejected] (shallow update not allowed)", forbidden("shallow update not allowed")),
+            ("[remote rejected] (deletion prohibited)", forbidden("deletion prohibited")),
+            ("[remote rejected] (missing necessary objects)", other("missing necessary objects")),
+            ("[remote rejected] (unpacker error)", other("unpacker error")),
+            ("[remote rejected]", other("[remote rejected]")),
+            // GitHub names the ref in the reason.
+            (
+                "[remote rejected] (cannot lock ref 'refs/x/hook': is at a but expected b)",
+                busy("cannot lock ref: is at a but expected b"),
+            ),
+            (
+                "[remote rejected] (cannot lock ref 'refs/x/hook': reference already exists)",
+                busy("cannot lock ref: reference already exists"),
+            ),
+            ("[remote rejected] (Internal Server Error)", busy("Internal Server Error")),
+            ("[remote rejected] (protected branch hook declined)", hook("protected branch hook declined")),
+            // Gitea and Forgejo
+            (
+                "[remote rejected] (User permission denied for writing.)",
+                forbidden("User permission denied for writing."),
+            ),
+        ];
+        for (summary, expected) in table {
+            assert_eq!(of(summary, ""), expected, "{summary}");
+        }
+    }
+
+    #[test]
+    fn the_server_s_own_line_explains_a_vague_reason() {
+        let table = [
+            ("is at aaa but expected bbb", busy("cannot lock ref: is at aaa but expected bbb")),
+            ("reference already exists", busy("cannot lock ref: reference already exists")),
+            (
+                "Unable to create '/srv/hook.git/refs/x.lock': File exists.",
+                busy("cannot lock ref: Unable to create: File exists."),
+            ),
+            (
+                "Unable to create '/srv/x.git/refs/x.lock': File name too long",
+                other("cannot lock ref: Unable to create: File name too long"),
+            ),
+            (
+                "'refs/x/a' exists; cannot create 'refs/x/a/b'",
+                other("cannot lock ref: exists; cannot create"),
+            ),
+        ];
+        for (cause, expected) in table {
+            let line = format!("remote: error: cannot lock ref '{NAME}': {cause}        \n");
+            for reason in ["failed to update ref", "atomic transaction failed"] {
+                assert_eq!(of(&format!("[remote rejected] ({reason})"), &line), expected, "{cause}");
+            }
+        }
+        let of_another = "remote: error: cannot lock ref 'refs/another': is at aaa but expected bbb";
+        assert_eq!(of("[remote rejected] (atomic transaction failed)", of_another), Rejection::Bystander);
+    }
+
+    #[test]
+    fn a_hook_s_own_words_follow_the_reason() {
+        let gitlab = "remote: GitLab: You are not allowed to create this tag as it is protected.";
+        assert_eq!(
+            of("[remote rejected] (pre-receive hook declined)", gitlab),
+            hook(
+                "pre-receive hook declined: GitLab: You are not allowed to create this tag as it is protected."
+            )
+        );
+        let github = "remote: error: GH013: Repository rule violations found for refs/tags/atmos/x.";
+        assert_eq!(
+            of("[remote rejected] (push declined due to repository rule violations)", github),
+            hook(
+                "push declined due to repository rule violations: error: GH013: Repository rule violations found for \
+                 refs/tags/atmos/x."
+            )
+        );
+    }
+
+    #[test]
+    fn every_rejected_ref_is_named_and_no_other() {
+        let stdout = "To /tmp/remote\n\
+            !\tabc:refs/atmos/locks/a\t[rejected] (stale info)\n\
+            !\t:refs/atmos/locks/b\t[rejected] (atomic push failed)\n\
+            *\tdef:refs/x\t[new reference]\nDone\n";
+        assert_eq!(
+            rejections(stdout, ""),
+            [
+                ("refs/atmos/locks/a".to_owned(), Rejection::Stale),
+                ("refs/atmos/locks/b".to_owned(), Rejection::Bystander),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_rejection_is_transient_or_final_or_needs_another_look() {
+        let text = String::new;
+        let needs_another_look = [Rejection::Stale, Rejection::Exists];
+        assert!(needs_another_look.iter().all(|one| !one.is_transient() && !one.is_final()));
+        assert!([Rejection::Busy(text()), Rejection::Bystander].iter().all(Rejection::is_transient));
+        let last = [Rejection::Hook(text()), Rejection::Forbidden(text()), Rejection::Other(text())];
+        assert!(last.iter().all(|one| one.is_final() && !one.is_transient()));
+    }
+
+    #[test]
+    fn a_hook_s_words_are_kept() {
+        assert_eq!(hook_message("remote: no \nremote:\nremote: way\nTo x\n").as_deref(), Some("no way"));
+        assert_eq!(hook_message("error: failed\n"), None);
+    }
+}
