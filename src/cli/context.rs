@@ -18,7 +18,7 @@ use crate::deployment::{CommitId, Component, Deployment, DeploymentName, TargetN
 use crate::git::objects::EntryKind;
 use crate::git::repository::RepositoryError;
 use crate::git::{ObjectStore, Repository};
-use crate::ledger::{Freshness, Ledger, LedgerOptions, PendingRun, Scope, Snapshot};
+use crate::ledger::{Freshness, Ledger, LedgerError, LedgerOptions, PendingRun, Published, Scope, Snapshot};
 use crate::render::document::error::Hint;
 use crate::render::document::{self, Document};
 use crate::render::stream::{Copied, Streams};
@@ -359,16 +359,36 @@ impl Context {
         }
         match ledger.publish_pending(pending) {
             Ok(published) => {
-                self.streams.note(&format!(
-                    "Published {} that an earlier run had kept\n",
-                    count(published, "record")
-                ));
-                true
+                self.say_published(&published);
+                published.records > 0
+            }
+            // A token that may only read is no fault of a command that only reads.
+            Err(error @ LedgerError::Refused { .. }) => {
+                tracing::debug!(%error, "records of an earlier run are not published");
+                false
             }
             Err(error) => {
                 self.warn(&format!("records of an earlier run are not published: {error}"));
                 false
             }
+        }
+    }
+
+    fn say_published(&self, published: &Published) {
+        let Published { records, late, waiting_for } = published;
+        if *records > 0 {
+            let of_earlier_runs = count(*records, "record");
+            let late = if *late > 0 {
+                format!(", {late} of them late: other records of the same components had come first")
+            } else {
+                String::new()
+            };
+            self.streams.note(&format!("Published {of_earlier_runs} that an earlier run had kept{late}\n"));
+        }
+        if let Some(holder) = waiting_for.first() {
+            self.streams.note(&format!(
+                "Records that an earlier run had kept are published when {holder} has let go of the lock\n"
+            ));
         }
     }
 

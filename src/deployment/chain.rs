@@ -27,9 +27,11 @@ impl PastSuccess {
 pub struct Chain(Vec<PastSuccess>);
 
 impl Chain {
-    /// The successes among records, which are newest first.
+    /// The successes among records, which are newest first. Late records decide nothing.
     pub fn new<'r>(records: impl IntoIterator<Item = &'r LedgerRecord>) -> Self {
-        let successes = records.into_iter().filter(|found| found.record.status == RecordStatus::Success);
+        let is_success =
+            |found: &&LedgerRecord| found.record.status == RecordStatus::Success && !found.is_late();
+        let successes = records.into_iter().filter(is_success);
         let success = |found: &LedgerRecord| PastSuccess {
             object: found.object.clone(),
             commit: found.record.commit.clone(),

@@ -168,7 +168,6 @@ pub(crate) fn lock(scope: LockScope, expires_at: Option<&str>) -> HeldLock {
             host: None,
             process: None,
             process_started: None,
-            request: None,
         },
     }
 }

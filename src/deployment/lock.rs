@@ -32,8 +32,6 @@ pub struct Lock {
     pub process: Option<u32>,
     /// When that process started, in the kernel's ticks, against reused process ids.
     pub process_started: Option<u64>,
-    /// The digest of what the run set out to do, so that the same command can take up a dead run.
-    pub request: Option<String>,
 }
 
 /// A lock together with the object that stands for it.
@@ -58,7 +56,6 @@ impl Lock {
             host: None,
             process: None,
             process_started: None,
-            request: None,
         }
     }
 

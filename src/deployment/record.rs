@@ -137,11 +137,11 @@ pub struct RecordDetails {
     pub reason: Option<String>,
     pub workspace: Option<String>,
     pub stack: Option<String>,
-    /// Reserved: the record that this one publishes late.
+    /// The object id of the record that this one publishes late, after others of its component.
     pub late_of: Option<String>,
-    /// Reserved: who published it late.
+    /// Who published it late.
     pub published_by: Option<String>,
-    /// Reserved: the bytes of the tag that it publishes late.
+    /// The bytes of the tag that it publishes late, so that its signature stays checkable.
     pub original: Option<String>,
     /// Reserved: the component was retired.
     pub retired: Option<String>,
@@ -163,6 +163,13 @@ pub struct LedgerRecord {
 }
 
 impl LedgerRecord {
+    /// Whether it was published after others of its component. It extends the chain and nothing else: it is not the newest
+    /// record, is not what runs, and is not promoted (`ledger.md`, "Late records").
+    #[must_use]
+    pub const fn is_late(&self) -> bool {
+        self.record.details.late_of.is_some()
+    }
+
     /// Older before newer: by the record's own time, then by the sequence in its name.
     #[must_use]
     pub fn compare_age(&self, other: &Self) -> Ordering {

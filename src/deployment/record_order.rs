@@ -17,12 +17,15 @@ use super::ref_names::ComponentAddress;
 /// Numbered records are in the order of their numbers, ties in that of their object ids. The others
 /// are merged in by time, except that a record which a numbered one names as its predecessor, and
 /// every unnumbered one older than that, is older than the numbered one. Numbers that are not their
-/// predecessor's plus one ([`misnumbered`]) do not count.
+/// predecessor's plus one ([`misnumbered`]) do not count, nor does that of a late record, which tells
+/// when it was published.
 #[must_use]
 pub fn newest_first(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     let ignored: BTreeSet<_> =
         misnumbered(&records).into_iter().map(|record| record.object.clone()).collect();
-    let is_numbered = |record: &LedgerRecord| number(record).is_some() && !ignored.contains(&record.object);
+    let is_numbered = |record: &LedgerRecord| {
+        number(record).is_some() && !record.is_late() && !ignored.contains(&record.object)
+    };
     let (mut numbered, mut others): (Vec<_>, Vec<_>) = records.into_iter().partition(is_numbered);
     let newer_first = |one: &LedgerRecord, other: &LedgerRecord| other.object.cmp(&one.object);
     numbered.sort_by(|one, other| number(other).cmp(&number(one)).then_with(|| newer_first(one, other)));
@@ -171,6 +174,23 @@ mod tests {
             of('c', 2098, None, None),
         ];
         assert_eq!(names(&newest_first(records)), "43bca");
+    }
+
+    #[test]
+    fn a_late_record_is_placed_at_its_own_time() {
+        let late = |name, year, number, previous| {
+            let mut record = of(name, year, Some(number), Some(previous));
+            record.record.details.late_of = Some("f".repeat(40));
+            record
+        };
+        let records = vec![
+            of('1', 2024, Some(1), None),
+            of('2', 2026, Some(2), Some('1')),
+            late('3', 2025, 3, '2'),
+            of('4', 2027, Some(4), Some('3')),
+        ];
+        assert!(misnumbered(&records).is_empty());
+        assert_eq!(names(&newest_first(records)), "4231");
     }
 
     #[test]

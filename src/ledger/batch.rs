@@ -24,21 +24,29 @@ pub(super) fn write<'o>(
     objects.write_blob(&content)
 }
 
-/// The records' tags, made anew where they are gone. A batch that is cut off ends where it does.
-pub(super) fn read(objects: &ObjectStore, batch: &ObjectId) -> Result<Vec<ObjectId>, ObjectError> {
+/// The records' tags, made anew where they are gone, and whether the batch is whole: one that is cut off ends where it does.
+pub(super) fn read(objects: &ObjectStore, batch: &ObjectId) -> Result<(Vec<ObjectId>, bool), ObjectError> {
     let content = objects.read_blob(batch)?;
-    tags(&content).map(|tag| objects.restore_tag(tag)).collect()
+    let (tags, rest) = tags(&content);
+    let restored = tags.into_iter().map(|tag| objects.restore_tag(tag)).collect::<Result<_, _>>()?;
+    Ok((restored, rest.is_empty()))
 }
 
-/// The tags of a batch.
-fn tags(mut content: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let end = content.iter().position(|byte| *byte == b'\n')?;
-        let length: usize = std::str::from_utf8(&content[..end]).ok()?.parse().ok()?;
-        let (tag, rest) = content.get(end + 1..)?.split_at_checked(length)?;
-        content = rest.strip_prefix(b"\n")?;
-        Some(tag)
-    })
+/// The tags of a batch, and what follows them that is none.
+fn tags(mut content: &[u8]) -> (Vec<&[u8]>, &[u8]) {
+    let mut tags = Vec::new();
+    while let Some((tag, rest)) = first_tag(content) {
+        tags.push(tag);
+        content = rest;
+    }
+    (tags, content)
+}
+
+fn first_tag(content: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = content.iter().position(|byte| *byte == b'\n')?;
+    let length: usize = std::str::from_utf8(&content[..end]).ok()?.parse().ok()?;
+    let (tag, rest) = content.get(end + 1..)?.split_at_checked(length)?;
+    Some((tag, rest.strip_prefix(b"\n")?))
 }
 
 #[cfg(test)]
@@ -47,10 +55,14 @@ mod tests {
 
     #[test]
     fn a_batch_splits_into_its_tags() {
-        let all: Vec<_> = tags(b"3\na\nb\n0\n\n1\n7\n").collect();
-        assert_eq!(all, [&b"a\nb"[..], b"", b"7"]);
-        for cut in [&b""[..], b"3", b"3\nab", b"3\nabcd\n", b"x\nabc\n", b"18446744073709551615\na\n"] {
-            assert_eq!(tags(cut).count(), 0, "{cut:?}");
+        assert_eq!(tags(b"3\na\nb\n0\n\n1\n7\n"), (vec![&b"a\nb"[..], b"", b"7"], &b""[..]));
+    }
+
+    #[test]
+    fn what_is_cut_off_is_noticed() {
+        for cut in [&b"3"[..], b"3\nab", b"3\nabcd\n", b"x\nabc\n", b"18446744073709551615\na\n"] {
+            assert_eq!(tags(cut), (vec![], cut), "{cut:?}");
         }
+        assert_eq!(tags(b"1\n7\n3\nab"), (vec![&b"7"[..]], &b"3\nab"[..]));
     }
 }

@@ -197,7 +197,7 @@ impl Ledger<'_> {
         }
     }
 
-    /// The whole histories of some components, newest first, for when the newest records do not tell what runs.
+    /// The whole histories of some components, newest first and with late records.
     pub(super) fn component_histories(
         &self,
         components: &BTreeSet<ComponentAddress>,
@@ -222,7 +222,7 @@ impl Ledger<'_> {
         Ok(histories.into_iter().map(|(address, records)| (address, self.ordered(records))).collect())
     }
 
-    /// The whole histories of components on a target, newest first.
+    /// The whole histories of components on a target, newest first and with late records.
     ///
     /// # Errors
     ///

@@ -17,6 +17,9 @@ use super::snapshot::Snapshot;
 use super::step::{PERSISTENCE, Step, StepOutcome, backoff};
 use super::{Ledger, LedgerError, Scope, codec};
 
+/// How long is waited at most between two looks at the lock of a publication.
+const LOOKS_AT_PUBLICATIONS: Duration = Duration::from_secs(1);
+
 /// Which locks a run wants.
 #[derive(Debug, Clone)]
 pub struct LockRequest {
@@ -27,9 +30,14 @@ pub struct LockRequest {
     pub lock: Lock,
     /// How long a lock lives without being renewed; `None` for a lock that stays until it is removed.
     pub lease: Option<Duration>,
-    /// How long to wait for somebody else's.
+    /// How long to wait for those of others.
     pub wait: Duration,
+    /// A run that is known to have ended: its locks are as good as free.
+    pub replaces: Option<String>,
 }
+
+/// The reason of the locks under which kept records are published. They are short, and waited out.
+pub(super) const PUBLISHING: &str = "publishing";
 
 /// Locks that were taken.
 #[derive(Debug, Clone)]
@@ -84,8 +92,10 @@ impl Ledger<'_> {
                 }
             } else if !asked {
                 // It is asked right away.
-            } else if Instant::now() < deadline && waiting(&held).is_continue() {
-                let left = deadline.saturating_duration_since(Instant::now());
+            } else if (Instant::now() < deadline || held.iter().all(is_publication))
+                && waiting(&held).is_continue()
+            {
+                let left = deadline.saturating_duration_since(Instant::now()).max(LOOKS_AT_PUBLICATIONS);
                 std::thread::sleep((backoff(attempt) + Duration::from_millis(200)).min(left));
             } else {
                 return Err(AcquireError::Held(held));
@@ -113,7 +123,8 @@ impl Ledger<'_> {
             let object = self.locks_known(known).get(&name);
             if let Some(object) = object {
                 let lock = self.read_lock(&name, object);
-                if abandoned(&lock, now) {
+                let has_ended = request.replaces.as_ref().is_some_and(|run| *run == lock.run_id);
+                if has_ended || abandoned(&lock, now) {
                     taken_over.push(lock);
                 } else {
                     held.push(HeldLock { scope: scope.clone(), object: object.clone(), lock });
@@ -164,17 +175,6 @@ impl Ledger<'_> {
         if self.remote().is_some() { &known.remote } else { &known.local }
     }
 
-    /// The run that asked for the same as `request`, died on this machine and left its locks.
-    #[must_use]
-    pub fn dead_run_of(&self, snapshot: &Snapshot, request: &str) -> Option<String> {
-        let locks = snapshot.deployments.values().flat_map(|state| state.targets.values());
-        locks
-            .flat_map(|target| &target.locks)
-            .map(|held| &held.lock)
-            .find(|lock| lock.request.as_deref() == Some(request) && Holder::liveness(lock) == Liveness::Dead)
-            .map(|lock| lock.run_id.clone())
-    }
-
     /// The names and objects of the locks for which `is_of_run` holds.
     pub(super) fn locks_of<'k>(
         &'k self,
@@ -187,6 +187,15 @@ impl Ledger<'_> {
             .filter(move |(name, object)| self.read_lock(name, object).run_id == run_id)
             .map(|(name, object)| (name.clone(), object.clone()))
     }
+}
+
+/// Whether records are being published under a lock. Such a lock ends by itself soon: one that pretends to be one does not
+/// count.
+fn is_publication(held: &HeldLock) -> bool {
+    let HeldLock { lock, .. } = held;
+    let lasts = lock.expires_at.map(|expires| expires.duration_since(lock.acquired_at));
+    lock.reason.as_deref() == Some(PUBLISHING)
+        && lasts.is_some_and(|lasts| lasts.unsigned_abs() <= super::pending::PUBLICATION_LEASE)
 }
 
 /// Whether nobody works under this lock any more, so that it may be taken over.

@@ -54,7 +54,7 @@ pub use holder::Holder;
 pub use holds::LiftedHold;
 pub use locks::{AcquireError, Acquired, LockRequest, abandoned};
 pub use observations::Observed;
-pub use pending::{LONGEST_RUN_ID, PendingRun, run_id_fits};
+pub use pending::{LONGEST_RUN_ID, PendingRun, Published, run_id_fits};
 pub use publication::{NoteEdit, Publication, Unite};
 pub use rules::RulesCommit;
 pub use session::{Session, Unpublished};

@@ -38,7 +38,7 @@ pub struct Session<'l, 'r> {
     lock: Lock,
     lock_object: ObjectId,
     known: KnownRefs,
-    /// The newest record of each component, which the next one follows.
+    /// The end of each component's chain, which the next record follows.
     newest: BTreeMap<ComponentName, Arc<LedgerRecord>>,
     /// The last number that is taken, of each component whose newest record has none.
     taken: BTreeMap<ComponentName, u64>,
@@ -97,6 +97,10 @@ impl<'l, 'r> Session<'l, 'r> {
             .flat_map(|target| &target.components)
             .filter_map(|(name, state)| Some((name.clone(), state.newest.clone()?)))
             .collect();
+        let late = snapshot.late_heads.iter().filter(|(address, _)| {
+            address.deployment == request.deployment && address.target == request.target
+        });
+        self.newest.extend(late.map(|(address, head)| (address.component.clone(), Arc::clone(head))));
         self.known = snapshot.known.clone();
         self.taken = self.count_unnumbered();
     }
@@ -251,9 +255,7 @@ impl<'l, 'r> Session<'l, 'r> {
             }
         }
         if release {
-            for name in self.lock_names() {
-                step.delete(name, self.lock_object.clone());
-            }
+            self.release_in(&mut step);
         }
         step
     }
@@ -343,6 +345,18 @@ impl<'l, 'r> Session<'l, 'r> {
         self.push(&mut [], true)
     }
 
+    /// Adds the release of the locks to what is pushed.
+    pub(super) fn release_in(&self, step: &mut Step) {
+        for name in self.lock_names() {
+            step.delete(name, self.lock_object.clone());
+        }
+    }
+
+    /// Takes note that such a push has arrived.
+    pub(super) const fn released(&mut self) {
+        self.locked = false;
+    }
+
     /// Makes the lease last longer. An error means that the lock is not held any more or the remote is away.
     pub fn renew(&mut self) -> Result<(), LedgerError> {
         let now = self.ledger.now();
@@ -378,15 +392,21 @@ impl<'l, 'r> Session<'l, 'r> {
 }
 
 impl Drop for Session<'_, '_> {
-    /// No lock is left behind, however the run ends. A remote that is away frees them by their lease.
+    /// No lock is left behind, however the run ends. A remote that is away frees them by their lease. What is kept is
+    /// free to be published by any command from here on.
     fn drop(&mut self) {
+        if self.marked {
+            let name = run_ref(&self.request.lock.run_id);
+            let ended = RefUpdate { name, new: None, expected: Expected::Anything };
+            if let Err(error) = self.ledger.repository.git().update_refs(&[ended], "atmos: ended") {
+                self.ledger.warn(format!("what is kept waits for the lease of this run: {error}"));
+            }
+        }
         if !self.locked || self.delivery == Delivery::Unreachable {
             return;
         }
         let mut step = Step::default();
-        for name in self.lock_names() {
-            step.delete(name, self.lock_object.clone());
-        }
+        self.release_in(&mut step);
         if let Err(error) = self.ledger.carry_out(&step, "atmos: unlock", &[]) {
             self.ledger.warn(format!("the locks of this run could not be given back: {error}"));
         }

@@ -20,7 +20,10 @@ use super::pending::{PENDING_PREFIX, PendingRun};
 use super::refs::{KnownRefs, mirror_of};
 use super::{Ledger, LedgerError, Scope, and_more};
 
-/// How far back what runs is looked for behind failed attempts before the history is read.
+/// The ends of chains, by component.
+type Heads = BTreeMap<ComponentAddress, Arc<LedgerRecord>>;
+
+/// How far back a record is looked for behind failed attempts and late records before the history is read.
 const ATTEMPTS_FOLLOWED: usize = 32;
 
 /// The ledger at one moment.
@@ -31,6 +34,8 @@ pub struct Snapshot {
     pub pending: Vec<PendingRun>,
     /// What pushes are compared with.
     pub(super) known: KnownRefs,
+    /// The ends of the chains whose end is a late record; of all others, the newest record is the end.
+    pub(super) late_heads: Heads,
 }
 
 impl Snapshot {
@@ -54,8 +59,8 @@ impl Ledger<'_> {
         let mut known = self.read_refs(scope)?;
         self.adopt_mirror(&mut known);
         let pending = self.pending_runs(&known);
-        let deployments = self.states(&known, &pending)?;
-        Ok(Snapshot { deployments, pending, known })
+        let (deployments, late_heads) = self.states(&known, &pending)?;
+        Ok(Snapshot { deployments, pending, known, late_heads })
     }
 
     /// One listing for everything: states, newest records, locks, what waits to be published, and the mirror of each.
@@ -120,7 +125,8 @@ impl Ledger<'_> {
         &self,
         known: &KnownRefs,
         pending: &[PendingRun],
-    ) -> Result<BTreeMap<DeploymentName, DeploymentState>, LedgerError> {
+    ) -> Result<(BTreeMap<DeploymentName, DeploymentState>, Heads), LedgerError> {
+        let mut late_heads = Heads::new();
         let mut components: BTreeMap<ComponentAddress, ComponentState> = BTreeMap::new();
         for (name, object) in &known.local {
             if name.starts_with(STATE_PREFIX) {
@@ -133,14 +139,18 @@ impl Ledger<'_> {
             } else if name.starts_with(LATEST_PREFIX) {
                 match parse_latest_ref(name) {
                     Ok(address) => {
-                        let newest = self.read_record(&address, object);
-                        components.entry(address).or_default().newest = newest.map(Arc::new);
+                        let mut newest = self.read_record(&address, object).map(Arc::new);
+                        if let Some(late) = newest.take_if(|record| record.is_late()) {
+                            newest = self.follow(&address, &late, |record| !record.is_late()).map(Arc::new);
+                            late_heads.insert(address.clone(), late);
+                        }
+                        components.entry(address).or_default().newest = newest;
                     }
                     Err(error) => self.warn(format!("{name} is skipped: {error}")),
                 }
             }
         }
-        self.complete_from_history(&mut components)?;
+        self.complete_from_history(&mut components, &late_heads)?;
         for state in components.values() {
             for record in state.newest.iter().chain(&state.running) {
                 self.warn_of_future(record);
@@ -160,14 +170,15 @@ impl Ledger<'_> {
         for (deployment, target, lock) in self.locks_in(known) {
             target_of(&mut deployments, &deployment, &target).locks.push(lock);
         }
-        Ok(deployments)
+        Ok((deployments, late_heads))
     }
 
     /// Finds the record of what runs where the newest one does not say it: in a ledger that plain git commands wrote,
-    /// or behind failed attempts.
+    /// behind failed attempts, or behind late records.
     fn complete_from_history(
         &self,
         components: &mut BTreeMap<ComponentAddress, ComponentState>,
+        late_heads: &Heads,
     ) -> Result<(), LedgerError> {
         let mut unknown = BTreeSet::new();
         for (address, state) in components.iter_mut() {
@@ -178,12 +189,15 @@ impl Ledger<'_> {
                     unknown.insert(address.clone());
                 }
                 (Some(newest), Some(commit)) => {
-                    state.running = self.follow_previous(address, newest, commit).map(Arc::new);
+                    state.running = self.follow(address, newest, |record| runs(record, commit)).map(Arc::new);
                     if state.running.is_none() {
                         unknown.insert(address.clone());
                     }
                 }
                 (None, Some(_)) => {
+                    unknown.insert(address.clone());
+                }
+                (None, None) if late_heads.contains_key(address) => {
                     unknown.insert(address.clone());
                 }
                 (_, None) => {}
@@ -200,7 +214,8 @@ impl Ledger<'_> {
                 records.push(latest.clone());
                 records = self.ordered(records);
             }
-            let records: Vec<_> = records.into_iter().map(Arc::new).collect();
+            let records: Vec<_> =
+                records.into_iter().filter(|record| !record.is_late()).map(Arc::new).collect();
             state.running = records
                 .iter()
                 .find(|record| state.commit.as_ref().is_some_and(|commit| runs(record, commit)))
@@ -210,21 +225,21 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// The record of what runs, behind attempts that did not succeed.
-    fn follow_previous(
+    /// The newest record before `from` that is wanted; `None` also where it is too far back, or its object is not here.
+    fn follow(
         &self,
         address: &ComponentAddress,
-        newest: &LedgerRecord,
-        commit: &CommitId,
+        from: &LedgerRecord,
+        is_wanted: impl Fn(&LedgerRecord) -> bool,
     ) -> Option<LedgerRecord> {
-        let mut previous = newest.record.previous.clone();
+        let mut previous = from.record.previous.clone();
         for _ in 0..ATTEMPTS_FOLLOWED {
             let object = previous?;
             if !self.objects.contains(&object) {
                 return None;
             }
             let record = self.read_record(address, &object)?;
-            if runs(&record, commit) {
+            if is_wanted(&record) {
                 return Some(record);
             }
             previous = record.record.previous;
@@ -263,7 +278,7 @@ impl Ledger<'_> {
 
 /// Whether this is the record of the commit that runs.
 fn runs(record: &LedgerRecord, commit: &CommitId) -> bool {
-    record.record.status == RecordStatus::Success && record.record.commit == *commit
+    record.record.status == RecordStatus::Success && record.record.commit == *commit && !record.is_late()
 }
 
 fn target_of<'a>(

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::deployment::ObjectId;
-use crate::deployment::ref_names::{LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX, STATE_PREFIX};
+use crate::deployment::ref_names::{LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX, STATE_PREFIX, TAGS_PREFIX};
 use crate::git::refs::{Expected, PreparedRefs, RefUpdate};
 use crate::git::rejection::Rejection;
 use crate::git::transport::{PushOutcome, PushUpdate};
@@ -64,14 +64,14 @@ impl Step {
         &self.updates
     }
 
-    /// For a server without atomic pushes: history first, then states, then locks, so that a push that is torn between
-    /// two of these never shows a state that has no record, nor frees what is not recorded.
+    /// For a server without atomic pushes: tags first and alone, then what leads to them, then locks. A push that is torn
+    /// between two of these never names a record that is not there, nor frees what is not recorded.
     fn in_safe_order(&self) -> [Vec<PushUpdate>; 3] {
         let rank = |update: &PushUpdate| {
             if update.name.starts_with(LOCK_PREFIX) {
                 2
             } else {
-                usize::from(update.name.starts_with(STATE_PREFIX))
+                usize::from(!update.name.starts_with(TAGS_PREFIX))
             }
         };
         let mut parts: [Vec<PushUpdate>; 3] = Default::default();

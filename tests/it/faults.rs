@@ -17,12 +17,33 @@ const ROLLOUT: &str = "deployment rollout payment-service --target dev";
 #[track_caller]
 fn is_whole(checkout: &Checkout<'_>, remote: &Remote<'_>, records: usize, when: &str) {
     for component in COMPONENTS {
-        assert_eq!(remote.state(DEPLOYMENT, "dev", component), checkout.head(), "{component}, {when}");
         assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", component), records, "{component}, {when}");
+    }
+    is_sound(checkout, remote, when);
+}
+
+/// Holds that every component runs, that no run has recorded one twice, and that nothing is left over.
+#[track_caller]
+fn is_sound(checkout: &Checkout<'_>, remote: &Remote<'_>, when: &str) {
+    for component in COMPONENTS {
+        assert_eq!(remote.state(DEPLOYMENT, "dev", component), checkout.head(), "{component}, {when}");
+        let records = remote.verify_chain(DEPLOYMENT, "dev", component);
+        let runs = runs(remote, component);
+        assert_eq!(runs.len(), records, "{component}, {when}: {runs:?}");
     }
     assert_eq!(remote.locks(), [""; 0], "{when}");
     assert_eq!(checkout.git(&["for-each-ref", "refs/atmos/pending"]), "", "{when}");
     remote.git(&["fsck", "--strict"]);
+}
+
+/// The runs that have recorded a component.
+fn runs(remote: &Remote<'_>, component: &str) -> BTreeSet<String> {
+    let tags = remote.records(DEPLOYMENT, "dev", component);
+    let run = |tag: &String| {
+        let record = remote.git(&["cat-file", "-p", tag]);
+        record.lines().find_map(|line| line.strip_prefix("run_id: ")).unwrap_or_default().to_owned()
+    };
+    tags.iter().map(run).collect()
 }
 
 /// Whether the message says that records wait here, and where.
@@ -66,7 +87,7 @@ fn a_rollout_that_is_killed_at_any_step_is_finished_by_the_same_command() {
             run.killed();
             reached += 1;
             checkout.atmos(ROLLOUT).succeeded();
-            is_whole(&checkout, &remote, 1, &when);
+            is_sound(&checkout, &remote, &when);
         }
         assert!(reached > 0, "{point} is never reached");
     }
@@ -82,7 +103,7 @@ fn a_promotion_that_is_killed_while_it_locks_is_finished_by_the_same_command() {
         checkout.atmos_with(line, &[("ATMOS_FAILPOINT", point)]).killed();
         checkout.atmos(line).succeeded();
         for component in COMPONENTS {
-            assert_eq!(remote.verify_chain(DEPLOYMENT, "prod", component), 1, "{point}");
+            assert!(remote.verify_chain(DEPLOYMENT, "prod", component) >= 1, "{point}");
         }
         assert_eq!(remote.locks(), [""; 0], "{point}");
     }
@@ -97,7 +118,7 @@ fn a_rollout_that_is_killed_while_a_component_works_is_finished_by_the_same_comm
         checkout.atmos_with(ROLLOUT, &[("TEST_DO", &kill)]).killed();
         assert!(!remote.locks().is_empty(), "whoever is killed cannot let go");
         checkout.atmos(ROLLOUT).succeeded();
-        is_whole(&checkout, &remote, 1, component);
+        is_sound(&checkout, &remote, component);
     }
 }
 
@@ -122,7 +143,7 @@ fn a_rollout_that_is_killed_while_git_pushes_is_finished_by_the_same_command() {
     std::fs::write(go, "").unwrap();
     again.wait().succeeded();
     wait_until("the push that was left behind has ended", || remote.locks().is_empty());
-    is_whole(&checkout, &remote, 1, "while git pushed");
+    is_sound(&checkout, &remote, "while git pushed");
 }
 
 #[test]

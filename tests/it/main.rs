@@ -34,6 +34,7 @@ mod hints;
 mod holds;
 mod images;
 mod interop;
+mod late_records;
 mod layers;
 mod locks;
 mod matrix;

@@ -69,10 +69,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
             host: None,
             process: None,
             process_started: None,
-            request: None,
         },
         lease: args.expires,
         wait: Duration::ZERO,
+        replaces: None,
     };
     let document = take(context, &ledger, &request)?;
     context.print(&document, render::locks::result)?;

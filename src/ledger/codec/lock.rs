@@ -21,7 +21,6 @@ struct LockFields {
     host: Option<String>,
     process: Option<u32>,
     process_started: Option<u64>,
-    request: Option<String>,
 }
 
 impl HasKind for LockFields {
@@ -43,7 +42,6 @@ pub fn encode_lock(lock: &Lock, nonce: &str) -> String {
         .text("host", lock.host.as_deref())
         .number("process", lock.process.map(u64::from))
         .number("process_started", lock.process_started)
-        .text("request", lock.request.as_deref())
         .text("nonce", Some(nonce))
         .finish()
 }
@@ -61,6 +59,5 @@ pub fn decode_lock(message: &[u8]) -> Result<Lock, CodecError> {
         host: fields.host,
         process: fields.process,
         process_started: fields.process_started,
-        request: fields.request,
     })
 }

@@ -17,13 +17,11 @@ use crate::cli::error::{CommandError, exit};
 use crate::cli::rules::Certainty;
 use crate::component::Mode;
 use crate::deployment::approval::Covered;
-use crate::deployment::count::count;
 use crate::deployment::definition::ApprovalMethod;
-use crate::deployment::lock::Lock;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::{RolloutEvent, WouldBeRefused};
 use crate::deployment::{CommitId, Deployment};
-use crate::ledger::{LedgerError, Snapshot};
+use crate::ledger::{Freshness, LedgerError, Snapshot};
 use crate::provider::Token;
 use crate::render::document::error::Hint;
 use crate::rollout::{self, EventSink};
@@ -110,7 +108,10 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let scope = self.prepared.scope();
         ledger.insist_on_history();
         let mut snapshot = ledger.read(&scope)?;
-        let run_id = self.take_up_dead_runs(&mut snapshot)?;
+        if self.context.publish_left_behind(ledger, &snapshot.pending, &Freshness::Current) {
+            snapshot = ledger.read(&scope)?;
+        }
+        let run_id = &self.prepared.run.id;
         // A decision on what is here saves a question to the remote where it is allowed anyway: once the locks are held,
         // the ledger is read again, and only that decides.
         let first = self.prepared.decide(self.context, &snapshot, Certainty::Provisional)?;
@@ -123,10 +124,10 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             }
         };
         for _ in 0..DECISIONS {
-            let ready = self.make_ready(decided, &snapshot, &run_id)?;
-            let locked = self.lock(&ready, &snapshot, &run_id)?;
+            let ready = self.make_ready(decided, &snapshot, run_id)?;
+            let locked = self.lock(&ready, &snapshot, run_id)?;
             let fresh = self.allowed(&locked.fresh)?;
-            match self.settle(ready, fresh, locked, &run_id)? {
+            match self.settle(ready, fresh, locked, run_id)? {
                 Settled::Ended(code) => return Ok(code),
                 Settled::Moved { now, fresh } => {
                     decided = *now;
@@ -245,31 +246,6 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             Some(obstacle) => Err(self.prepared.refusal(obstacle, self.context)),
             None => Ok(decided),
         }
-    }
-
-    /// Publishes what dead runs of this checkout have left behind. One that was asked for the same as this one is gone
-    /// on with: its run id, and so what it has recorded, becomes this one's.
-    fn take_up_dead_runs(&self, snapshot: &mut Snapshot) -> Result<String, CommandError> {
-        let now = self.context.now();
-        let dead = |run: &&crate::ledger::PendingRun| !run.may_be_alive(now);
-        let same = |lock: &Lock| lock.request.as_deref() == Some(self.prepared.digest.as_str());
-        let pending = snapshot.pending.iter().filter(dead).find(|run| run.lock.as_ref().is_some_and(same));
-        let mut run_id = pending.map(|run| run.run_id.clone());
-        if snapshot.pending.iter().any(|run| dead(&run)) {
-            let published = self.prepared.ledger.publish_pending(&snapshot.pending)?;
-            self.context.streams().note(&format!(
-                "  Published what earlier runs had left behind: {}\n",
-                count(published, "record")
-            ));
-            *snapshot = self.prepared.ledger.read(&self.prepared.scope())?;
-        }
-        if run_id.is_none() {
-            run_id = self.prepared.ledger.dead_run_of(snapshot, &self.prepared.digest);
-        }
-        if let Some(run) = &run_id {
-            self.context.streams().note(&format!("  Going on with run {run}, which was interrupted\n"));
-        }
-        Ok(run_id.unwrap_or_else(|| self.prepared.run.id.clone()))
     }
 
     /// Runs the components under the locks.

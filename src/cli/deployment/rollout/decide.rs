@@ -218,7 +218,8 @@ impl Prepared<'_> {
         let unknown: Vec<_> = wanted.iter().filter(|name| !is_known(name)).cloned().collect();
         if !unknown.is_empty() {
             for (name, records) in self.ledger.histories(&self.checkout.name, target, &unknown)? {
-                if let Some(newest) = records.first().map(|record| record.object.clone()) {
+                let newest = records.iter().find(|record| !record.is_late());
+                if let Some(newest) = newest.map(|record| record.object.clone()) {
                     known.insert(name, (newest, records.into()));
                 }
             }

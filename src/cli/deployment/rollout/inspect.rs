@@ -72,7 +72,6 @@ pub(in crate::cli::deployment) fn inspect(
         metadata: BTreeMap::new(),
         run: Run::unnamed(context.actor(repository)),
         branch: repository.branch(),
-        digest: String::new(),
         typed: args.command_line(&|_, _| true),
         known_histories: RefCell::default(),
         known_definitions: RefCell::default(),

@@ -147,7 +147,6 @@ impl<'u, 'r> Undertaking<'u, 'r> {
                 host: holder.host,
                 process: Some(holder.process),
                 process_started: holder.started,
-                request: Some(self.prepared.digest.clone()),
                 reason: None,
                 // Set when it is taken.
                 acquired_at: self.context.now(),
@@ -155,6 +154,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             },
             lease: Some(lease.map_or(LEASE, Duration::from_secs)),
             wait: self.args.lock_timeout,
+            replaces: None,
         }
     }
 }

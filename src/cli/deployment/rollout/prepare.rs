@@ -4,8 +4,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use sha2::{Digest as _, Sha256};
-
 use super::Args;
 use super::command_line::{CommandLine, may_be_secret};
 use super::decide::Histories;
@@ -44,8 +42,6 @@ pub(super) struct Prepared<'r> {
     pub(super) run: Run,
     /// The branch that is checked out.
     pub(super) branch: Option<String>,
-    /// The digest of the request, by which a dead run of the same is known.
-    pub(super) digest: String,
     /// The command, for hints.
     pub(super) typed: CommandLine,
     /// What was read of the target's history.
@@ -117,7 +113,6 @@ pub(super) fn prepare<'r>(
         overridden: !overrides.is_empty(),
         source,
     };
-    let digest = digest(&checkout.name, &request, &overrides);
     Ok(Prepared {
         reader: CommitReader::new(context, repository, project, &checkout.name),
         run: Run::of(context, repository, job)?,
@@ -131,7 +126,6 @@ pub(super) fn prepare<'r>(
         request,
         at_commit,
         branch,
-        digest,
         typed: args.command_line(&|option, key| may_be_secret(context, &project.config, option, key)),
         known_histories: RefCell::default(),
         known_definitions: RefCell::default(),
@@ -234,23 +228,4 @@ pub(in crate::cli::deployment) fn definition_at(
 
 pub(super) fn in_commit(error: CommandError, commit: &CommitId) -> CommandError {
     error.details([format!("in commit {}", commit.short())])
-}
-
-/// What is asked for, as a digest. Two runs with the same one do the same work.
-fn digest(deployment: &DeploymentName, request: &RolloutRequest, overrides: &ContextOverrides) -> String {
-    let source = match &request.source {
-        RolloutSource::Commit(commit) => format!("commit {commit}"),
-        RolloutSource::Promotion { from } => format!("promotion {from}"),
-    };
-    let components: Vec<_> = request.components.iter().map(AsRef::as_ref).collect();
-    let overrides: Vec<_> = overrides.iter().map(|(key, text)| format!("{key}={text:?}")).collect();
-    let lines = [
-        deployment.as_str(),
-        request.target.as_str(),
-        &source,
-        &components.join("\n"),
-        &overrides.join("\n"),
-    ];
-    let digest = Sha256::digest(lines.join("\n\n"));
-    digest.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -1,0 +1,165 @@
+//! Records that are kept here until the remote has them: `refs/atmos/pending/<run>/…`.
+//!
+//! A record is put here before it is pushed and taken away once it has arrived, so that neither a remote that has gone
+//! nor a killed process loses one. `<run>/%records-<id>` are records that were made together (a [`batch`]), `<run>/%run` is
+//! the run's lock, which tells whether the run still lives. Earlier versions kept each record by itself, in a ref that is
+//! named after its tag.
+//!
+//! A run that ends by itself removes its `%run` entry and leaves the rest: from then on any command publishes it, also one in
+//! the next container of the same job. A run that was killed keeps the entry, and is waited for as long as it may live.
+
+mod placement;
+mod publish;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::deployment::lock::Lock;
+use crate::deployment::record::LedgerRecord;
+use crate::deployment::record_order::newest_first_of_all;
+use crate::deployment::ref_names::RECORD_TAG_PREFIX;
+use crate::deployment::{ObjectId, RecordId};
+
+use super::codec::decode_lock;
+use super::holder::{Holder, Liveness};
+use super::refs::KnownRefs;
+use super::{Ledger, batch};
+
+pub(super) use publish::LEASE as PUBLICATION_LEASE;
+pub use publish::Published;
+
+pub(super) const PENDING_PREFIX: &str = "refs/atmos/pending/";
+/// The entry of a run that is its lock. No deployment can have this name.
+const RUN_ENTRY: &str = "%run";
+/// How an entry starts that is a batch of records; its id follows.
+const BATCH_ENTRY: &str = "%records-";
+
+/// A run of this checkout whose records have not all reached the remote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PendingRun {
+    pub run_id: String,
+    /// The lock that the run held; `None` where the run has ended by itself.
+    pub lock: Option<Lock>,
+    /// Oldest first.
+    pub records: Vec<LedgerRecord>,
+    /// The refs that keep all this.
+    pub(super) refs: Vec<(String, ObjectId)>,
+    /// Those of them that hold something that cannot be read here. They stay.
+    pub(super) unreadable: Vec<String>,
+}
+
+impl PendingRun {
+    /// Whether the process that is to publish these records may still be there to do so. Where its machine cannot tell,
+    /// its lease does.
+    #[must_use]
+    pub fn may_be_alive(&self, now: Timestamp) -> bool {
+        self.lock.as_ref().is_some_and(|lock| match Holder::liveness(lock) {
+            Liveness::Alive => true,
+            Liveness::Dead => false,
+            Liveness::Unknown => !lock.expired(now),
+        })
+    }
+}
+
+/// The ref that keeps a batch of a run's records.
+pub(super) fn batch_ref(run: &str, batch: &ObjectId) -> String {
+    format!("{}{BATCH_ENTRY}{batch}", run_prefix(run))
+}
+
+/// The ref that keeps a run's lock.
+pub(super) fn run_ref(run: &str) -> String {
+    format!("{}{RUN_ENTRY}", run_prefix(run))
+}
+
+/// The longest run id, in bytes as a ref has it.
+pub const LONGEST_RUN_ID: usize = 200;
+
+/// Whether a run of this id can keep what it has done: the id becomes part of a ref, and with it of a file's name.
+#[must_use]
+pub fn run_id_fits(run: &str) -> bool {
+    run_segment(run).len() <= LONGEST_RUN_ID
+}
+
+fn run_prefix(run: &str) -> String {
+    format!("{PENDING_PREFIX}{}/", run_segment(run))
+}
+
+fn run_segment(run: &str) -> String {
+    // Run ids hold colons and slashes; the escaping of components serves them as well.
+    run.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c.to_string()
+            } else {
+                format!("%{:02X}", u32::from(c))
+            }
+        })
+        .collect()
+}
+
+impl Ledger<'_> {
+    /// The pending runs among refs that were read.
+    pub(super) fn pending_runs(&self, known: &KnownRefs) -> Vec<PendingRun> {
+        let mut runs: BTreeMap<String, PendingRun> = BTreeMap::new();
+        let refs = known
+            .local
+            .range(PENDING_PREFIX.to_owned()..)
+            .take_while(|(name, _)| name.starts_with(PENDING_PREFIX));
+        for (name, object) in refs {
+            let Some((segment, entry)) = name[PENDING_PREFIX.len()..].split_once('/') else { continue };
+            let run = runs.entry(segment.to_owned()).or_insert_with(|| PendingRun {
+                run_id: segment.to_owned(),
+                lock: None,
+                records: Vec::new(),
+                refs: Vec::new(),
+                unreadable: Vec::new(),
+            });
+            run.refs.push((name.clone(), object.clone()));
+            if entry == RUN_ENTRY {
+                run.lock = self.objects.read_tag(object).ok().and_then(|tag| decode_lock(&tag.message).ok());
+            } else if entry.starts_with(BATCH_ENTRY) {
+                if !self.read_batch(name, object, &mut run.records) {
+                    run.unreadable.push(name.clone());
+                }
+            } else if RecordId::parse(&format!("{RECORD_TAG_PREFIX}{entry}")).is_ok() {
+                match self.read_own_record(object) {
+                    Some(record) => run.records.push(record),
+                    None => run.unreadable.push(name.clone()),
+                }
+            } else {
+                run.unreadable.push(name.clone());
+            }
+        }
+        let mut runs: Vec<_> = runs.into_values().collect();
+        for run in &mut runs {
+            let of_record = run.records.first().and_then(|record| record.record.run_id.clone());
+            if let Some(run_id) = run.lock.as_ref().map(|lock| lock.run_id.clone()).or(of_record) {
+                run.run_id = run_id;
+            }
+            run.records = newest_first_of_all(std::mem::take(&mut run.records));
+            run.records.reverse();
+        }
+        runs
+    }
+
+    /// Adds what a batch holds. Returns whether that is all of it: what is cut off, or written by a newer version, is named
+    /// and stays.
+    fn read_batch(&self, name: &str, object: &ObjectId, records: &mut Vec<LedgerRecord>) -> bool {
+        let read = batch::read(&self.objects, object);
+        let (tags, is_whole) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                self.warn(format!("{name} cannot be read, and stays: {error}"));
+                return false;
+            }
+        };
+        if !is_whole {
+            self.warn(format!("{name} is cut off, and stays"));
+        }
+        let found = tags.iter().filter_map(|tag| self.read_own_record(tag));
+        let before = records.len();
+        records.extend(found);
+        is_whole && records.len() - before == tags.len()
+    }
+}

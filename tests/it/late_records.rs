@@ -1,0 +1,227 @@
+//! Records that could not be published when they were made: any command publishes them later, under the locks, without
+//! taking anything back that has come since; what cannot be read stays.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::{Checkout, Clone, Remote, Run, TestEnvironment, wait_until};
+
+const DEPLOYMENT: &str = "payment-service";
+const ROLLOUT: &str = "deployment rollout payment-service --target dev --component worker";
+const STATUS: &str = "deployment status payment-service --target dev";
+const HISTORY: &str = "deployment history payment-service --target dev --component worker";
+
+/// A hook that refuses records and nothing else.
+const CLOSED: &str = "#!/bin/sh\nif grep -q refs/tags/atmos; then echo closed >&2; exit 1; fi\n";
+
+/// A rollout of one component whose record the remote refused. The remote takes everything again.
+fn kept<'e>(checkout: &Checkout<'e>, remote: &Remote<'e>) {
+    remote.hook("pre-receive", CLOSED);
+    checkout.atmos(ROLLOUT).exited(1);
+    std::fs::remove_file(remote.path.join("hooks/pre-receive")).unwrap();
+    assert_eq!(remote.records(DEPLOYMENT, "dev", "worker"), [""; 0]);
+    assert_eq!(pending(checkout).len(), 1, "a run that has ended leaves its records free to be published");
+}
+
+fn pending(checkout: &Checkout<'_>) -> Vec<String> {
+    let refs = checkout.git(&["for-each-ref", "--format=%(refname)", "refs/atmos/pending"]);
+    refs.lines().map(str::to_owned).collect()
+}
+
+/// The texts of the component's records.
+fn records(remote: &Remote<'_>) -> Vec<String> {
+    let tags = remote.records(DEPLOYMENT, "dev", "worker");
+    tags.iter().map(|tag| remote.git(&["cat-file", "-p", tag])).collect()
+}
+
+fn is_published(run: &Run) -> bool {
+    run.stderr.contains("Published")
+}
+
+#[test]
+fn what_was_kept_goes_up_as_it_was_where_nothing_has_come_since() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    kept(&checkout, &remote);
+    let run = checkout.atmos(STATUS).succeeded();
+    assert!(run.stderr.contains("Published 1 record that an earlier run had kept\n"), "{}", run.report());
+    assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 1);
+    assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), checkout.head());
+    assert!(!records(&remote)[0].contains("late_of"));
+    assert_eq!(remote.locks(), [""; 0]);
+    assert_eq!(pending(&checkout), [""; 0]);
+    assert!(!is_published(&checkout.atmos(STATUS).succeeded()), "there is nothing left");
+}
+
+#[test]
+fn what_has_come_since_stays_and_the_late_record_says_that_it_is_late() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    kept(&checkout, &remote);
+    let keeper = pending(&checkout).pop().unwrap();
+    let batch = checkout.git(&["rev-parse", &keeper]);
+
+    let newer = other.commit_version("2");
+    other.git(&["push", "--quiet"]);
+    other.atmos(ROLLOUT).succeeded();
+    checkout.atmos(STATUS).succeeded().says("1 of them late");
+    for again in [false, true] {
+        if again {
+            // As after a command that was killed before it could clean up.
+            checkout.git(&["update-ref", &keeper, batch.trim()]);
+            checkout.atmos(STATUS).succeeded();
+        }
+        assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 2, "one chain, each record once");
+        assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), newer);
+        assert_eq!(pending(&checkout), [""; 0]);
+    }
+    let all = records(&remote);
+    let late: Vec<_> = all.iter().filter(|record| record.contains("late_of: ")).collect();
+    let [late] = late[..] else { panic!("{all:#?}") };
+    assert!(late.contains("published_by: ada@example.com\n"), "{late}");
+    assert!(late.contains("original: |\n  object "), "{late}");
+
+    // Whoever reads sees what runs, and the late record at its own time.
+    for reader in [&checkout, &other, &environment.clone(&remote.url(), "fresh", Clone::SHALLOW)] {
+        let status = reader.json(STATUS);
+        let component = &status["deployments"][0]["targets"][0]["components"][0];
+        assert_eq!(component["commit"], Value::from(newer.as_str()), "{component:#}");
+        assert_eq!(component["status"], "success");
+        let history = reader.atmos(HISTORY).succeeded();
+        let lines: Vec<_> = history.stdout.lines().filter(|line| line.contains("worker")).collect();
+        assert!(lines[0].contains(&newer[..7]), "{}", history.report());
+        assert!(lines[1].contains("late"), "{}", history.report());
+    }
+    // The next record follows the late one, and what runs moves on.
+    let third = other.commit_version("3");
+    other.git(&["push", "--quiet"]);
+    other.atmos(ROLLOUT).succeeded();
+    assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 3);
+    assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), third);
+    assert!(records(&remote).iter().any(|record| record.contains("number: 3\n")));
+}
+
+#[test]
+fn what_is_kept_waits_for_the_lock_of_a_run_that_works() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    kept(&checkout, &remote);
+    let newer = other.commit_version("2");
+    other.git(&["push", "--quiet"]);
+    let (started, go) = (environment.path("started"), environment.path("go"));
+    let wait = format!(
+        "touch {}; for try in $(seq 1200); do [ -e {} ] && break; sleep 0.05; done",
+        started.display(),
+        go.display()
+    );
+    let working = other.start(ROLLOUT, &[("TEST_DO", &wait)]);
+    wait_until("the other run works", || started.exists());
+    let run = checkout.atmos(STATUS).succeeded();
+    assert!(run.stderr.contains("are published when ada@example.com has let go"), "{}", run.report());
+    assert_eq!(records(&remote).len(), 0);
+    std::fs::write(go, "").unwrap();
+    working.wait().succeeded();
+    checkout.atmos(STATUS).succeeded().says("late");
+    assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), newer);
+    assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 2);
+}
+
+#[test]
+fn a_freeze_does_not_stop_what_has_happened_from_being_published() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    kept(&checkout, &remote);
+    checkout.atmos("deployment lock payment-service --target dev --reason freeze").succeeded();
+    checkout.atmos(STATUS).succeeded();
+    assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 1);
+    assert_eq!(remote.locks(), ["refs/atmos/locks/payment-service/dev/%target"]);
+}
+
+#[test]
+fn what_cannot_be_read_stays_and_is_named() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let commit = checkout.head();
+    let tag = format!(
+        "object {commit}\ntype commit\ntag atmos/deployments/payment-service/dev/worker/2026-01-01T00-00-00Z\n\
+         tagger x <x@x> 1700000000 +0000\n\natmos.tools/v1beta1\nkind: Deployment\n---\nstatus: success\n"
+    );
+    let newer = format!("{}\n{tag}\n", tag.len());
+    for (content, why) in [
+        (newer.as_str(), "update atmos"),
+        (&newer[..newer.len() / 2], "is cut off, and stays"),
+        ("no batch at all", "is cut off, and stays"),
+    ] {
+        checkout.write("batch", content);
+        let object = checkout.git(&["hash-object", "-w", "batch"]);
+        let name = format!("refs/atmos/pending/newer/%records-{}", object.trim());
+        checkout.git(&["update-ref", &name, object.trim()]);
+        for _ in 0..2 {
+            let run = checkout.atmos(STATUS).succeeded().says(why);
+            assert!(!is_published(&run), "{}", run.report());
+            assert_eq!(pending(&checkout), [name.as_str()]);
+        }
+        checkout.git(&["update-ref", "-d", &name]);
+    }
+    assert_eq!(remote.refs("refs/tags/"), [""; 0]);
+}
+
+#[test]
+fn a_missing_object_is_no_reason_to_forget_what_it_held() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    kept(&checkout, &remote);
+    let [name] = &pending(&checkout)[..] else { panic!() };
+    let object = checkout.git(&["rev-parse", name]);
+    let file = checkout.path.join(".git/objects").join(&object[..2]).join(object[2..].trim());
+    let aside = environment.path("aside");
+    std::fs::rename(&file, &aside).unwrap();
+    checkout.atmos(STATUS).succeeded().says("cannot be read, and stays");
+    std::fs::rename(&aside, &file).unwrap();
+    checkout.atmos(STATUS).succeeded().says("Published 1 record");
+    assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 1);
+}
+
+#[test]
+fn without_atomic_pushes_a_record_that_arrived_by_half_is_completed() {
+    let environment = TestEnvironment::new();
+    for refused in ["refs/tags/*", "refs/atmos/latest/*", "refs/atmos/deployments/*"] {
+        let remote = environment.bare(&format!("{}.git", refused.len()), &[]);
+        let checkout = environment.payment_service(&format!("checkout-{}", refused.len()));
+        checkout.git(&["remote", "add", "origin", &remote.url()]);
+        checkout.git(&["push", "--quiet", "--set-upstream", "origin", "main"]);
+        remote.git(&["config", "receive.advertiseAtomic", "false"]);
+        remote.hook("update", &format!("#!/bin/sh\ncase $1 in {refused}) echo closed >&2; exit 1;; esac\n"));
+        checkout.atmos(ROLLOUT).exited(1);
+        std::fs::remove_file(remote.path.join("hooks/update")).unwrap();
+        checkout.atmos(STATUS).succeeded();
+        assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 1, "{refused}");
+        assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), checkout.head(), "{refused}");
+        assert_eq!(pending(&checkout), [""; 0], "{refused}");
+        assert_eq!(remote.locks(), [""; 0], "{refused}");
+    }
+}
+
+#[test]
+fn no_run_takes_another_ones_id() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    let started = environment.path("started");
+    let wait = format!("touch {}; sleep 600", started.display());
+    let first = checkout.start(ROLLOUT, &[("ATMOS_RUN_ID", "github:100/1"), ("TEST_DO", &wait)]);
+    wait_until("the first run works", || started.exists());
+    // It is seen at work, and is dead afterwards.
+    other.atmos_with(ROLLOUT, &[("ATMOS_RUN_ID", "github:200/1")]).exited(4);
+    first.signal(Signal::KILL);
+    first.wait().killed();
+    for (checkout, run) in [(&other, "github:201/1"), (&checkout, "github:202/1")] {
+        checkout.atmos_with(ROLLOUT, &[("ATMOS_RUN_ID", run)]).succeeded();
+        let newest = remote.records(DEPLOYMENT, "dev", "worker").pop().unwrap();
+        let record = remote.git(&["cat-file", "-p", &newest]);
+        assert!(record.contains(&format!("run_id: {run}\n")), "{record}");
+    }
+    assert_eq!(environment.applied().len(), 2, "each of them has applied it");
+}
