@@ -1,5 +1,6 @@
 //! Deployments and ledger states for tests, after the specification's `payment-service`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -106,10 +107,10 @@ pub(crate) fn record(
             rollback_of: None,
             previous: None,
             run_id: None,
-            artifacts: std::collections::BTreeMap::new(),
-            sources: std::collections::BTreeMap::new(),
-            context_overrides: std::collections::BTreeMap::new(),
-            metadata: std::collections::BTreeMap::new(),
+            artifacts: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            context_overrides: BTreeMap::new(),
+            metadata: BTreeMap::new(),
             details: Box::default(),
             unknown: Values::new(),
         },
@@ -168,6 +169,7 @@ pub(crate) fn lock(scope: LockScope, expires_at: Option<&str>) -> HeldLock {
             host: None,
             process: None,
             process_started: None,
+            intends: BTreeMap::new(),
         },
     }
 }

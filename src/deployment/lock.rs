@@ -1,8 +1,10 @@
 //! Locks: who is working on a component or has frozen a target.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
-use super::commit::ObjectId;
+use super::commit::{CommitId, ObjectId};
 use super::names::ComponentName;
 
 /// What a lock covers.
@@ -32,6 +34,8 @@ pub struct Lock {
     pub process: Option<u32>,
     /// When that process started, in the kernel's ticks, against reused process ids.
     pub process_started: Option<u64>,
+    /// The commits at which the run wants its components: what it may have applied where it dies.
+    pub intends: BTreeMap<ComponentName, CommitId>,
 }
 
 /// A lock together with the object that stands for it.
@@ -56,6 +60,7 @@ impl Lock {
             host: None,
             process: None,
             process_started: None,
+            intends: BTreeMap::new(),
         }
     }
 

@@ -43,8 +43,15 @@ pub fn newest_first(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     let mut at_least = 0;
     for other in others {
         at_least = at_least.max(newer.get(&other.object).copied().unwrap_or(0));
-        let is_newer =
-            |(at, record): &(usize, LedgerRecord)| *at < at_least || record.compare_age(&other).is_gt();
+        // Of one second, a late record comes before the others, whatever place was left for its name.
+        let is_younger = |record: &LedgerRecord| {
+            if other.is_late() {
+                record.record.timestamp >= other.record.timestamp
+            } else {
+                record.compare_age(&other).is_gt()
+            }
+        };
+        let is_newer = |(at, record): &(usize, LedgerRecord)| *at < at_least || is_younger(record);
         while let Some((_, record)) = numbered.next_if(is_newer) {
             ordered.push(record);
         }
@@ -191,6 +198,8 @@ mod tests {
         ];
         assert!(misnumbered(&records).is_empty());
         assert_eq!(names(&newest_first(records)), "4231");
+        let of_one_second = vec![of('1', 2024, Some(1), None), late('2', 2024, 2, '1')];
+        assert_eq!(names(&newest_first(of_one_second)), "12");
     }
 
     #[test]

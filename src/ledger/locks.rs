@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::record::in_whole_seconds;
-use crate::deployment::ref_names::{LOCK_PREFIX, lock_ref};
+use crate::deployment::ref_names::lock_ref;
 use crate::deployment::{DeploymentName, ObjectId, TargetName};
 use crate::git::transport::PushUpdate;
 
@@ -153,14 +153,17 @@ impl Ledger<'_> {
         Ok(self.objects.write_tag(&nothing, "blob", &name, &self.signature(), &message)?)
     }
 
-    /// Takes locks away, whoever holds them, if they still are the ones that were seen.
+    /// Takes locks away, whoever holds them, if they still are the ones that were seen. What a run may have applied under
+    /// them is recorded as interrupted.
     pub fn unlock(
         &self,
         deployment: &DeploymentName,
         target: &TargetName,
         locks: &[HeldLock],
+        snapshot: &Snapshot,
     ) -> Result<bool, LedgerError> {
         let mut step = Step::default();
+        self.add_interrupted(&mut step, deployment, target, locks, snapshot)?;
         for held in locks {
             step.delete(lock_ref(deployment, target, &held.scope), held.object.clone());
         }
@@ -173,19 +176,6 @@ impl Ledger<'_> {
         known: &'k KnownRefs,
     ) -> &'k std::collections::BTreeMap<String, ObjectId> {
         if self.remote().is_some() { &known.remote } else { &known.local }
-    }
-
-    /// The names and objects of the locks for which `is_of_run` holds.
-    pub(super) fn locks_of<'k>(
-        &'k self,
-        known: &'k KnownRefs,
-        run_id: &'k str,
-    ) -> impl Iterator<Item = (String, ObjectId)> + 'k {
-        self.locks_known(known)
-            .range(LOCK_PREFIX.to_owned()..)
-            .take_while(|(name, _)| name.starts_with(LOCK_PREFIX))
-            .filter(move |(name, object)| self.read_lock(name, object).run_id == run_id)
-            .map(|(name, object)| (name.clone(), object.clone()))
     }
 }
 

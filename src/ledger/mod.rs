@@ -15,6 +15,7 @@ mod failpoint;
 mod history;
 mod holder;
 mod holds;
+mod interrupted;
 mod locks;
 mod notes;
 mod observations;

@@ -11,6 +11,7 @@ use crate::deployment::ref_names::{ComponentAddress, TAGS_PREFIX, latest_ref, lo
 use crate::deployment::{ComponentName, ObjectId, Record, RecordId, RecordStatus};
 use crate::git::refs::{Expected, Ref, RefUpdate};
 
+use super::interrupted::intended;
 use super::locks::{Acquired, LockRequest, expiry};
 use super::pending::{batch_ref, run_ref};
 use super::refs::KnownRefs;
@@ -145,6 +146,41 @@ impl<'l, 'r> Session<'l, 'r> {
             (address.component, numbers.fold(u64::try_from(count).unwrap_or(u64::MAX), u64::max))
         };
         unnumbered.into_iter().map(taken).collect()
+    }
+
+    /// Records what the runs may have applied whose locks were taken over and that have recorded nothing of it. Returns whether
+    /// there was anything.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be recorded.
+    pub fn record_interrupted(&mut self) -> Result<bool, LedgerError> {
+        let LockRequest { deployment, target, scopes, .. } = &self.request;
+        let mut interrupted = Vec::new();
+        for (lock, component) in intended(&self.taken_over) {
+            if !scopes.contains(&LockScope::Component(component.clone())) {
+                continue;
+            }
+            let address = ComponentAddress {
+                deployment: deployment.clone(),
+                target: target.clone(),
+                component: component.clone(),
+            };
+            let newest = self.newest.get(component).map(AsRef::as_ref);
+            interrupted.extend(self.ledger.interrupted(lock, &address, newest)?);
+        }
+        let records: Vec<_> =
+            interrupted.into_iter().map(|record| self.write(record)).collect::<Result<_, _>>()?;
+        let any = !records.is_empty();
+        if any {
+            self.publish(records, false).map_err(|unpublished| unpublished.source)?;
+        }
+        Ok(any)
+    }
+
+    /// What the locks were taken for.
+    pub(super) const fn request(&self) -> &LockRequest {
+        &self.request
     }
 
     /// The lock of a dead or overdue run that was in the way, if there was one.
@@ -386,8 +422,12 @@ impl<'l, 'r> Session<'l, 'r> {
     }
 
     fn lock_names(&self) -> Vec<String> {
-        let name = |scope: &LockScope| lock_ref(&self.request.deployment, &self.request.target, scope);
-        self.request.scopes.iter().map(name).collect()
+        self.request.scopes.iter().map(|scope| self.lock_name(scope)).collect()
+    }
+
+    /// The name of a lock on the target.
+    pub(super) fn lock_name(&self, scope: &LockScope) -> String {
+        lock_ref(&self.request.deployment, &self.request.target, scope)
     }
 }
 

@@ -46,7 +46,28 @@ impl Snapshot {
         known.unwrap_or_else(|| Cow::Owned(DeploymentState::empty(name.clone())))
     }
 
-    /// Likewise, for whoever wants nothing else of the ledger.
+    /// The end of a component's chain, as far as it can be read: the newest record, or a late one after it.
+    pub(super) fn head(&self, address: &ComponentAddress) -> Option<&LedgerRecord> {
+        let newest = || {
+            let state = self.deployments.get(&address.deployment)?;
+            state.component(&address.target, &address.component)?.newest.as_ref()
+        };
+        self.late_heads.get(address).or_else(newest).map(AsRef::as_ref)
+    }
+
+    /// The locks of a run on a target.
+    pub(super) fn locks_of(
+        &self,
+        deployment: &DeploymentName,
+        target: &TargetName,
+        run_id: &str,
+    ) -> Vec<HeldLock> {
+        let target = self.deployments.get(deployment).and_then(|state| state.targets.get(target));
+        let locks = target.into_iter().flat_map(|target| &target.locks);
+        locks.filter(|held| held.lock.run_id == run_id).cloned().collect()
+    }
+
+    /// The state of one deployment alone.
     #[must_use]
     pub fn into_deployment(mut self, name: &DeploymentName) -> DeploymentState {
         self.deployments.remove(name).unwrap_or_else(|| DeploymentState::empty(name.clone()))

@@ -182,11 +182,16 @@ fn killed_before_pushing(environment: &TestEnvironment) -> (Checkout<'_>, Remote
     (checkout, remote, batch.clone(), tags)
 }
 
-/// Holds that the next command publishes these tags.
+/// Holds that the next command publishes these tags, and records the other components of the run as interrupted.
 #[track_caller]
 fn are_published(tags: &[String], checkout: &Checkout<'_>, remote: &Remote<'_>) {
     checkout.atmos("deployment status payment-service").succeeded();
-    assert_eq!(remote.refs("refs/tags/"), tags);
+    let all = remote.refs("refs/tags/");
+    assert_eq!(all.len(), COMPONENTS.len());
+    let is_interrupted = |tag: &&String| remote.git(&["cat-file", "-p", tag]).contains("error: interrupted");
+    let (interrupted, kept): (Vec<_>, Vec<_>) = all.iter().partition(is_interrupted);
+    assert_eq!(kept, tags.iter().collect::<Vec<_>>());
+    assert_eq!(interrupted.len(), COMPONENTS.len() - tags.len());
     assert_eq!(remote.locks(), [""; 0]);
     assert_eq!(pending(checkout), [""; 0]);
     remote.git(&["fsck", "--strict"]);
@@ -228,13 +233,13 @@ fn somebody_else_takes_the_lock_of_a_dead_run_over() {
     assert_eq!(remote.locks().len(), 3);
     other.commit_version("2");
     other.atmos(ROLLOUT).succeeded();
-    is_whole(&other, &remote, 1, "taken over");
+    is_whole(&other, &remote, 2, "taken over, and what the dead run may have applied is recorded");
     let tag = remote.records(DEPLOYMENT, "dev", "worker").pop().unwrap();
     let record = remote.git(&["cat-file", "-p", &tag]);
     assert!(record.contains("lock_taken_over_from"), "{record}");
     // The dead run's checkout finds its place taken, and says nothing untrue.
     checkout.atmos(ROLLOUT).succeeded();
-    assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 2);
+    assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 3);
 }
 
 #[test]
@@ -387,10 +392,11 @@ fn old_records_arrive(environment: &TestEnvironment) {
     let second = other.commit_version("2");
     other.atmos(&line).succeeded();
     checkout.atmos("deployment status payment-service").succeeded();
-    assert_eq!(remote.records(DEPLOYMENT, "dev", "worker").len(), 2, "the older record is not lost");
+    // That the other one found it interrupted is the third.
+    assert_eq!(remote.records(DEPLOYMENT, "dev", "worker").len(), 3, "the older record is not lost");
     assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), second, "and does not win");
     let history = other.json("deployment history payment-service --target dev");
-    assert_eq!(history["records"].as_array().unwrap().len(), 2);
+    assert_eq!(history["records"].as_array().unwrap().len(), 3);
     assert_eq!(remote.locks(), [""; 0]);
 }
 

@@ -225,3 +225,51 @@ fn no_run_takes_another_ones_id() {
     }
     assert_eq!(environment.applied().len(), 2, "each of them has applied it");
 }
+
+#[test]
+fn what_a_dead_run_may_have_applied_is_recorded_as_interrupted() {
+    for way in ["another rollout", "unlock", "a kept record"] {
+        let environment = TestEnvironment::new();
+        let (checkout, remote) = environment.with_remote();
+        let other = environment.clone(&remote.url(), "other", Clone::default());
+        let started = environment.path("started");
+        // The first component is recorded, or kept; the second one is killed with its run.
+        let wait =
+            format!("[ $ATMOS_COMPONENT = database ] || {{ touch {}; sleep 600; }}", started.display());
+        if way == "a kept record" {
+            remote.hook("pre-receive", CLOSED);
+        }
+        let run = checkout.start(
+            "deployment rollout payment-service --target dev",
+            &[("ATMOS_RUN_ID", "github:100/1"), ("TEST_DO", &wait)],
+        );
+        wait_until("the second component works", || started.exists());
+        let intended = checkout.head();
+        run.signal(Signal::KILL);
+        run.wait().killed();
+        let _ = std::fs::remove_file(remote.path.join("hooks/pre-receive"));
+        let newer = other.commit_version("2");
+        other.git(&["push", "--quiet"]);
+        match way {
+            "another rollout" => drop(other.atmos(ROLLOUT).succeeded()),
+            "unlock" => drop(
+                other
+                    .atmos("deployment unlock payment-service --target dev --component worker --force")
+                    .succeeded(),
+            ),
+            _ => drop(checkout.atmos(STATUS).succeeded()),
+        }
+        let records = records(&remote);
+        let interrupted = &records[0];
+        for line in ["run_id: github:100/1", "status: cancelled", "error: interrupted", "published_by: ada@"]
+        {
+            assert!(interrupted.contains(line), "{way}: {interrupted}");
+        }
+        assert!(interrupted.contains(&format!("git_sha: {intended}")), "{way}: {interrupted}");
+        let followed = way == "another rollout";
+        assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 1 + usize::from(followed), "{way}");
+        let running = if followed { newer } else { String::new() };
+        assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), running, "{way}: it does not count as running");
+        assert!(!remote.locks().iter().any(|lock| lock.ends_with("/worker")), "{way}");
+    }
+}

@@ -1,5 +1,6 @@
 //! `atmos deployment lock`: freezes a target, or keeps everybody from some of its components.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -69,6 +70,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
             host: None,
             process: None,
             process_started: None,
+            intends: BTreeMap::new(),
         },
         lease: args.expires,
         wait: Duration::ZERO,

@@ -52,7 +52,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     reachable(context, &ledger, if args.hold { "holds" } else { "locks" })?;
     let scope = Scope::Targets(args.deployment.clone(), vec![args.target.clone()]);
     ledger.refresh_states_or_fail(&scope)?;
-    let state = ledger.read(&scope)?.into_deployment(&args.deployment);
+    let snapshot = ledger.read(&scope)?;
+    let state = snapshot.deployment(&args.deployment).into_owned();
     if let (true, Some(reason)) = (args.hold, &args.reason) {
         return lift_hold(args, reason, context, &repository, &deployment, &ledger, &state);
     }
@@ -67,7 +68,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     if !args.force {
         refuse_running(args, context, &chosen)?;
     }
-    if !chosen.is_empty() && !ledger.unlock(&args.deployment, &args.target, &chosen)? {
+    if !chosen.is_empty() && !ledger.unlock(&args.deployment, &args.target, &chosen, &snapshot)? {
         let message = format!("the locks of {}/{} have just changed", args.deployment, args.target);
         let again = Hint::note("Look at them again, then run the command again");
         return Err(CommandError::new(exit::LOCKED, "contended", message).hint(again));

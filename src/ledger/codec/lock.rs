@@ -1,5 +1,7 @@
 //! Messages of locks.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -21,6 +23,7 @@ struct LockFields {
     host: Option<String>,
     process: Option<u32>,
     process_started: Option<u64>,
+    intends: BTreeMap<String, String>,
 }
 
 impl HasKind for LockFields {
@@ -42,6 +45,10 @@ pub fn encode_lock(lock: &Lock, nonce: &str) -> String {
         .text("host", lock.host.as_deref())
         .number("process", lock.process.map(u64::from))
         .number("process_started", lock.process_started)
+        .map(
+            "intends",
+            &lock.intends.iter().map(|(name, commit)| (name.to_string(), commit.to_string())).collect(),
+        )
         .text("nonce", Some(nonce))
         .finish()
 }
@@ -50,7 +57,7 @@ pub fn encode_lock(lock: &Lock, nonce: &str) -> String {
 pub fn decode_lock(message: &[u8]) -> Result<Lock, CodecError> {
     let (fields, _) = read::<LockFields>(message, "Lock")?;
     Ok(Lock {
-        holder: fields.holder.unwrap_or_else(|| "somebody".to_owned()),
+        holder: fields.holder.unwrap_or_else(|| "unknown".to_owned()),
         run_id: fields.run_id.unwrap_or_default(),
         run_url: fields.run_url,
         reason: fields.reason,
@@ -59,5 +66,11 @@ pub fn decode_lock(message: &[u8]) -> Result<Lock, CodecError> {
         host: fields.host,
         process: fields.process,
         process_started: fields.process_started,
+        // What cannot be read of it is no intent.
+        intends: fields
+            .intends
+            .iter()
+            .filter_map(|(name, commit)| Some((name.parse().ok()?, commit.parse().ok()?)))
+            .collect(),
     })
 }

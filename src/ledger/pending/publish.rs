@@ -119,8 +119,12 @@ impl Ledger<'_> {
             self.refresh_states_or_fail(&scope)?;
             let snapshot = self.read(&scope)?;
             let mut plan = self.plan_publication(&records, &late_sequences, &snapshot)?;
-            for (name, object) in self.locks_of(&snapshot.known, &run.run_id) {
-                plan.step.delete(name, object);
+            // What the run may have applied besides is recorded with the release of its other locks.
+            let LockRequest { deployment, target, .. } = session.request();
+            let others = snapshot.locks_of(deployment, target, &run.run_id);
+            self.add_interrupted(&mut plan.step, deployment, target, &others, &snapshot)?;
+            for held in others {
+                plan.step.delete(session.lock_name(&held.scope), held.object);
             }
             session.release_in(&mut plan.step);
             match self.carry_out(&plan.step, "atmos: publish", &[])? {
@@ -170,6 +174,7 @@ impl Ledger<'_> {
                 host: holder.host,
                 process: Some(holder.process),
                 process_started: holder.started,
+                intends: BTreeMap::new(),
             },
             lease: Some(LEASE),
             wait: Duration::ZERO,
@@ -317,11 +322,7 @@ struct Head {
 impl Head {
     fn of(address: &ComponentAddress, snapshot: &Snapshot) -> Self {
         let ComponentAddress { deployment, target, component } = address;
-        let newest = || {
-            let state = snapshot.deployments.get(deployment)?.component(target, component)?;
-            state.newest.as_ref()
-        };
-        match snapshot.late_heads.get(address).or_else(newest) {
+        match snapshot.head(address) {
             Some(record) => {
                 Self { object: Some(record.object.clone()), number: record.record.details.number }
             }

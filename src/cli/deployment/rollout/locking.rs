@@ -40,8 +40,13 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             let mut session = self.acquire(ready, snapshot, run_id, begin)?;
             let (ledger, scope) = (&self.prepared.ledger, self.prepared.scope());
             session.refresh(&scope)?;
-            let fresh = ledger.read(&scope)?;
+            let mut fresh = ledger.read(&scope)?;
             session.begin_from(&fresh);
+            if session.record_interrupted()? {
+                session.refresh(&scope)?;
+                fresh = ledger.read(&scope)?;
+                session.begin_from(&fresh);
+            }
             Ok((session, fresh))
         })?;
         Ok(Locked { session, fresh, checkouts })
@@ -147,6 +152,11 @@ impl<'u, 'r> Undertaking<'u, 'r> {
                 host: holder.host,
                 process: Some(holder.process),
                 process_started: holder.started,
+                intends: plan
+                    .components
+                    .iter()
+                    .map(|component| (component.component.clone(), component.commit.clone()))
+                    .collect(),
                 reason: None,
                 // Set when it is taken.
                 acquired_at: self.context.now(),
