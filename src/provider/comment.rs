@@ -62,9 +62,8 @@ pub(super) struct Comment {
     pub id: u64,
     pub body: String,
     pub url: Option<String>,
-    pub author: String,
-    /// Written by an app, not by a person.
-    pub by_app: bool,
+    /// Absent where the account was deleted.
+    pub author: Option<String>,
 }
 
 impl Comment {
@@ -79,14 +78,6 @@ pub(super) struct CommentPage {
     pub has_next: bool,
 }
 
-/// Who the token acts as.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Author {
-    User(String),
-    /// An app, which platforms do not tell its own name.
-    App,
-}
-
 /// A platform's comments on one change request.
 #[async_trait]
 pub(super) trait Comments: Sync {
@@ -94,7 +85,8 @@ pub(super) trait Comments: Sync {
     async fn create(&self, body: &str) -> Result<Comment, ProviderError>;
     async fn edit(&self, id: u64, body: &str) -> Result<Comment, ProviderError>;
     async fn delete(&self, id: u64) -> Result<(), ProviderError>;
-    async fn author(&self) -> Result<Author, ProviderError>;
+    /// The account that the token acts as.
+    async fn author(&self) -> Result<String, ProviderError>;
 }
 
 /// Edits the comment with the marker, or writes it. `pause` is how long a comment that was written without an answer may
@@ -104,18 +96,28 @@ pub(super) async fn put(
     comment: &StickyComment,
     pause: Duration,
 ) -> Result<PostedComment, ProviderError> {
+    let mut author = None;
     let mut round = 1;
     loop {
-        let (answer, posted) = match find(comments, &comment.marker).await? {
-            // Platforms trim what they keep.
-            Some(found) if found.body.trim_end() == comment.body.trim_end() => (Ok(found), Posted::Unchanged),
-            Some(found) => (comments.edit(found.id, &comment.body).await, Posted::Edited),
+        let (answer, posted) = match find(comments, &comment.marker, &mut author).await? {
+            Some(found) => {
+                found.take_back_seconds(comments).await;
+                match found.first {
+                    // Platforms trim what they keep.
+                    first if first.body.trim_end() == comment.body.trim_end() => {
+                        (Ok(first), Posted::Unchanged)
+                    }
+                    first => (comments.edit(first.id, &comment.body).await, Posted::Edited),
+                }
+            }
             None => (comments.create(&comment.body).await, Posted::Created),
         };
         let vanished = |error: &ProviderError| posted == Posted::Edited && error.is_not_found();
         match answer {
             Ok(written) if posted == Posted::Created && round < MOST_ROUNDS => {
-                if !is_second(comments, comment, &written).await {
+                // The answer tells for certain who writes.
+                author = written.author.clone().or(author);
+                if !is_second(comments, comment, &written, &mut author).await {
                     return Ok(written.posted(posted));
                 }
                 // The other one stays, and says what this one would have.
@@ -134,33 +136,62 @@ pub(super) async fn put(
 
 /// Whether another job has written the comment at the same time, and first: then the one just written is taken back. Both
 /// see the same order, so that one of them stays.
-async fn is_second(comments: &impl Comments, comment: &StickyComment, written: &Comment) -> bool {
-    match find(comments, &comment.marker).await {
-        Ok(Some(first)) if first.id != written.id => comments.delete(written.id).await.is_ok(),
+async fn is_second(
+    comments: &impl Comments,
+    comment: &StickyComment,
+    written: &Comment,
+    author: &mut Option<String>,
+) -> bool {
+    match find(comments, &comment.marker, author).await {
+        Ok(Some(found)) if found.first.id != written.id => is_gone(comments.delete(written.id).await),
         // What was written is there, which is what matters.
         Ok(_) | Err(_) => false,
     }
 }
 
-/// The comment that begins with the marker and is our own: whoever copies the marker into theirs keeps it.
-async fn find(comments: &impl Comments, marker: &str) -> Result<Option<Comment>, ProviderError> {
-    let mut author = None;
+/// Whether a comment is not there any more. The job that wrote the first one may have deleted it as well.
+fn is_gone(deleted: Result<(), ProviderError>) -> bool {
+    deleted.map_or_else(|error| error.is_not_found(), |()| true)
+}
+
+/// Our comments with the marker, on the page of the first.
+struct Found {
+    first: Comment,
+    /// Written because an answer was lost, or by two jobs at once.
+    seconds: Vec<u64>,
+}
+
+impl Found {
+    /// Deletes all but the first. One that stays is deleted by the next run.
+    async fn take_back_seconds(&self, comments: &impl Comments) {
+        for second in &self.seconds {
+            if let Err(error) = comments.delete(*second).await {
+                tracing::debug!(%error, second, "a second comment stays");
+            }
+        }
+    }
+}
+
+/// The comments that begin with the marker and are our own: one of another author, who has copied the marker, is neither
+/// edited nor deleted. `author` is who the token acts as, asked for where it is needed first.
+async fn find(
+    comments: &impl Comments,
+    marker: &str,
+    author: &mut Option<String>,
+) -> Result<Option<Found>, ProviderError> {
     let mut searched = 0;
     for number in 1..=MOST_PAGES {
         let CommentPage { comments: listed, has_next } = comments.page(number).await?;
         searched += listed.len();
-        for comment in listed.into_iter().filter(|comment| comment.body.starts_with(marker)) {
-            let author = match &author {
-                Some(author) => author,
-                None => author.insert(comments.author().await?),
-            };
-            let ours = match author {
-                Author::User(name) => *name == comment.author,
-                Author::App => comment.by_app,
-            };
-            if ours {
-                return Ok(Some(comment));
-            }
+        let candidates: Vec<_> =
+            listed.into_iter().filter(|comment| comment.body.starts_with(marker)).collect();
+        if !candidates.is_empty() && author.is_none() {
+            *author = Some(comments.author().await?);
+        }
+        let mut ours =
+            candidates.into_iter().filter(|comment| comment.author.is_some() && comment.author == *author);
+        if let Some(first) = ours.next() {
+            return Ok(Some(Found { first, seconds: ours.map(|second| second.id).collect() }));
         }
         if !has_next {
             return Ok(None);

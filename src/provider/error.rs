@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Capability, Platform};
 
 /// Why a platform did not do what it was asked.
@@ -26,8 +28,28 @@ pub enum ProviderError {
         advice: Option<String>,
     },
     /// The platform has had too many requests and wants a longer pause than a job should wait.
-    #[error("{platform} has had too many requests to {capability}{}", pause(*wait))]
-    RateLimited { platform: Platform, capability: Capability, wait: Option<Duration> },
+    #[error("{platform} has had too many requests to {capability}{}", pause(*wait, *until))]
+    RateLimited {
+        platform: Platform,
+        capability: Capability,
+        wait: Option<Duration>,
+        /// When the pause is over, by the platform's clock.
+        until: Option<Timestamp>,
+    },
+    /// The platform sends the request to another place, where it is not sent.
+    #[error("{platform} did not {capability}: it points to {to} ({status}). {advice}")]
+    Moved {
+        platform: Platform,
+        capability: Capability,
+        /// The HTTP status.
+        status: u16,
+        /// The new place, without what may be secret.
+        to: String,
+        advice: String,
+    },
+    /// The platform cannot be reached as this machine is set up: its certificate, or the address. Nothing was sent.
+    #[error("{platform} could not {capability}: {reason}")]
+    Unreachable { platform: Platform, capability: Capability, reason: String },
     /// The platform did not answer, or with an error of its own.
     #[error("{platform} could not {capability}: {reason}")]
     Unavailable {
@@ -58,6 +80,72 @@ impl ProviderError {
         matches!(self, Self::Refused { status: 401 | 403, .. })
     }
 
+    /// Whether it concerns whatever else this token would be used for, so that asking goes on in vain.
+    #[must_use]
+    pub fn concerns_everything(&self) -> bool {
+        match self {
+            Self::Unconfigured { .. }
+            | Self::RateLimited { .. }
+            | Self::Moved { .. }
+            | Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => *status == 401,
+            Self::Unsupported { .. }
+            | Self::Unavailable { .. }
+            | Self::UnexpectedAnswer { .. }
+            | Self::TooManyComments { .. } => false,
+        }
+    }
+
+    /// The same error, of something else that was asked for.
+    #[must_use]
+    pub fn of(mut self, asked: Capability) -> Self {
+        if let Some(capability) = self.capability_mut() {
+            *capability = asked;
+        }
+        self
+    }
+
+    /// Whether both come from one cause: they say the same of whatever was asked for.
+    #[must_use]
+    pub fn has_the_cause_of(&self, other: &Self) -> bool {
+        self.capability().is_some()
+            && self.said_of(&[Capability::Comments]) == other.said_of(&[Capability::Comments])
+    }
+
+    /// The error, of all that it prevented.
+    #[must_use]
+    pub fn said_of(&self, capabilities: &[Capability]) -> String {
+        let said = self.to_string();
+        let Some(capability) = self.capability() else { return said };
+        let names: Vec<_> = capabilities.iter().map(ToString::to_string).collect();
+        let all = match names.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, others)) => format!("{} and {last}", others.join(", ")),
+            None => return said,
+        };
+        // What was asked for stands before all that comes from elsewhere.
+        said.replacen(&capability.to_string(), &all, 1)
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn capability(&self) -> Option<Capability> {
+        self.clone().capability_mut().copied()
+    }
+
+    fn capability_mut(&mut self) -> Option<&mut Capability> {
+        match self {
+            Self::Unsupported { capability, .. }
+            | Self::Refused { capability, .. }
+            | Self::RateLimited { capability, .. }
+            | Self::Moved { capability, .. }
+            | Self::Unreachable { capability, .. }
+            | Self::Unavailable { capability, .. }
+            | Self::UnexpectedAnswer { capability, .. } => Some(capability),
+            Self::Unconfigured { .. } | Self::TooManyComments { .. } => None,
+        }
+    }
+
     /// Whether what was asked for may have happened although there was no good answer.
     pub(super) fn may_have_happened(&self) -> bool {
         matches!(self, Self::Unavailable { may_have_happened: true, .. } | Self::UnexpectedAnswer { .. })
@@ -68,8 +156,10 @@ fn after(advice: Option<&str>) -> String {
     advice.map(|advice| format!(". {advice}")).unwrap_or_default()
 }
 
-fn pause(wait: Option<Duration>) -> String {
-    wait.map(|wait| format!(" and wants a pause of {} s", wait.as_secs())).unwrap_or_default()
+fn pause(wait: Option<Duration>, until: Option<Timestamp>) -> String {
+    let Some(wait) = wait else { return String::new() };
+    let until = until.map(|until| format!(", until {until:.0}")).unwrap_or_default();
+    format!(" and wants a pause of {} s{until}", wait.as_secs())
 }
 
 /// A platform's message on one line, of a bearable length.
@@ -80,5 +170,34 @@ pub(super) fn shorten(message: &str) -> String {
     match line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(capability: Capability, status: u16, advice: &str) -> ProviderError {
+        let (platform, message) = (Platform::GitHub, "No".to_owned());
+        ProviderError::Refused { platform, capability, status, message, advice: Some(advice.to_owned()) }
+    }
+
+    #[test]
+    fn one_cause_is_said_once_of_all_that_it_prevented() {
+        let [comment, status] = [Capability::Comments, Capability::CommitStatuses];
+        let expired = refused(comment, 401, "The token is not valid");
+        assert!(expired.has_the_cause_of(&refused(status, 401, "The token is not valid")));
+        assert!(expired.concerns_everything());
+        assert!(!expired.has_the_cause_of(&refused(status, 403, "The token is not valid")));
+        // Each of two missing permissions is named.
+        let missing = refused(status, 403, "The job needs `statuses: write`");
+        assert!(!missing.has_the_cause_of(&refused(comment, 403, "The job needs `pull-requests: write`")));
+        assert!(!missing.concerns_everything());
+        assert_eq!(
+            expired.said_of(&[status, Capability::Deployments, comment]),
+            "GitHub refused to set the commit status, record the deployment and write the comment (401: No). The token \
+             is not valid"
+        );
+        assert_eq!(expired.said_of(&[status]), expired.clone().of(status).to_string());
     }
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::Capability;
+use super::{Capability, certificates};
 
 /// What the requests accept: GitHub's own media type, and plain JSON for what stands between.
 pub(super) const ACCEPT: &str = "application/vnd.github+json, application/json;q=0.9";
@@ -33,7 +33,7 @@ pub(super) struct Request {
     pub repeat: Repeat,
 }
 
-/// Whether a request may be sent again when nobody knows whether it was carried out.
+/// Whether a request may be sent again when it is not known whether it was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
     /// Doing it twice is as good as once.
@@ -81,6 +81,14 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Whether it is what an API answers: JSON, or nothing where there is nothing to say.
+    pub(super) fn is_of_an_api(&self) -> bool {
+        match self.body.trim() {
+            "" => matches!(self.status, 202 | 204),
+            body => serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok(),
+        }
+    }
+
     /// Whether the list goes on after this page of `items`.
     pub(super) fn has_next_page(&self, items: usize) -> bool {
         items >= PAGE_SIZE || self.header("link").is_some_and(|links| links.contains("rel=\"next\""))
@@ -106,26 +114,44 @@ impl Response {
     }
 }
 
-/// Why there was no answer.
+/// Why there was no answer, and so whether another attempt makes sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TransportError {
-    pub reason: String,
-    /// Whether the request may have arrived.
-    pub sent: bool,
+pub(super) enum TransportError {
+    /// The request did not leave.
+    NotSent(String),
+    /// It may have arrived.
+    PerhapsSent(String),
+    /// It did not leave, and no attempt would: a certificate, an address.
+    Hopeless(String),
 }
 
 impl TransportError {
     /// From an error of the crates that carry requests; both stand on reqwest, whose error is among the sources.
     pub(super) fn from_error(error: &(dyn std::error::Error + 'static)) -> Self {
-        let chain = || std::iter::successors(Some(error), |error| error.source());
-        let connected = !chain().any(|error| {
-            error
-                .downcast_ref::<reqwest::Error>()
-                .is_some_and(|error| error.is_connect() || error.is_builder())
-        });
+        let chain = || std::iter::successors(Some(error), |error| cause(*error));
+        let tls = chain().find_map(|error| error.downcast_ref::<rustls::Error>());
         // The innermost error says what happened; those around it say who was talking.
-        let reason = chain().last().map(ToString::to_string).unwrap_or_default();
-        Self { reason, sent: connected }
+        let reason = || chain().last().map(ToString::to_string).unwrap_or_default();
+        let of_reqwest = |is: fn(&reqwest::Error) -> bool| {
+            chain().any(|error| error.downcast_ref::<reqwest::Error>().is_some_and(is))
+        };
+        if of_reqwest(reqwest::Error::is_builder) {
+            Self::Hopeless(reason())
+        } else if !of_reqwest(reqwest::Error::is_connect) {
+            Self::PerhapsSent(reason())
+        } else if let Some(error) = tls {
+            Self::Hopeless(certificates::explain(error))
+        } else {
+            Self::NotSent(reason())
+        }
+    }
+}
+
+/// What an error comes from. An I/O error names as its source that of what it holds, and not that itself.
+fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a (dyn std::error::Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>() {
+        Some(error) => error.get_ref().map(|held| held as _),
+        None => error.source(),
     }
 }
 

@@ -6,6 +6,8 @@
 //! A provider belongs to the tokio runtime in which it is first asked.
 
 mod address;
+mod certificates;
+mod client;
 mod comment;
 mod error;
 mod github;
@@ -14,6 +16,7 @@ mod http;
 mod none;
 mod protection;
 mod record;
+mod redirect;
 mod retry;
 mod run;
 mod settings;

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use jiff::fmt::rfc2822;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::error::{ProviderError, shorten};
 use super::http::{Repeat, Request, Response, Transport, TransportError};
+use super::redirect::{Elsewhere, MOST_REDIRECTS, Redirect};
 use super::{Capability, Platform, Token};
 
 /// How patient the provider is.
@@ -19,6 +21,9 @@ pub struct RetryPolicy {
     pub first_pause: Duration,
     /// The longest pause. A platform that asks for a longer one is not asked again.
     pub longest_pause: Duration,
+    /// The first pause where the platform limits requests and does not say for how long. GitHub wants a minute at least,
+    /// and more each time.
+    pub limit_pause: Duration,
     /// How long one attempt may take.
     pub timeout: Duration,
 }
@@ -29,6 +34,7 @@ impl Default for RetryPolicy {
             attempts: 4,
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_mins(1),
+            limit_pause: Duration::from_mins(1),
             timeout: Duration::from_secs(30),
         }
     }
@@ -41,6 +47,8 @@ pub(super) type Advice = Box<dyn Fn(Capability, u16) -> Option<String> + Send + 
 pub(super) struct Client<T> {
     pub platform: Platform,
     pub transport: T,
+    /// The root of the API.
+    pub api_url: String,
     pub policy: RetryPolicy,
     pub token: Token,
     pub advice: Advice,
@@ -57,6 +65,8 @@ enum Again {
     No,
     /// After the pause that the platform asks for, or after our own.
     After(Option<Duration>),
+    /// After the pause of a limit that names none, which is longer each time.
+    AfterLimit,
 }
 
 impl<T: Transport> Client<T> {
@@ -67,13 +77,19 @@ impl<T: Transport> Client<T> {
             .with_max_delay(self.policy.longest_pause)
             .with_max_times(self.policy.attempts.saturating_sub(1))
             .with_jitter();
+        let mut limited = 0;
         (|| self.attempt(request))
             .retry(pauses)
             .sleep(tokio::time::sleep)
-            .when(|failure: &Failure| matches!(failure.again, Again::After(_)))
+            .when(|failure: &Failure| !matches!(failure.again, Again::No))
             .adjust(|failure: &Failure, pause| match (&failure.again, pause) {
                 // Only where another attempt is left.
                 (Again::After(Some(asked)), Some(pause)) => Some((*asked).max(pause)),
+                (Again::AfterLimit, Some(pause)) => {
+                    let wanted = self.policy.limit_pause * 2_u32.pow(limited);
+                    limited += 1;
+                    (wanted <= self.policy.longest_pause).then_some(wanted.max(pause))
+                }
                 (_, pause) => pause,
             })
             .notify(|failure, pause| {
@@ -102,23 +118,80 @@ impl<T: Transport> Client<T> {
         })
     }
 
+    /// Sends a request, and where redirects lead it.
     async fn attempt(&self, request: &Request) -> Result<Response, Failure> {
-        let answer = tokio::time::timeout(self.policy.timeout, self.transport.send(request)).await;
-        match answer {
-            Ok(Ok(response)) if (200..300).contains(&response.status) => Ok(response),
-            Ok(Ok(response)) => Err(self.not_successful(request, &response)),
-            Ok(Err(error)) => Err(self.unanswered(request, &error)),
-            Err(_) => {
-                let reason = format!("no answer within {} s", self.policy.timeout.as_secs());
-                Err(self.unanswered(request, &TransportError { reason, sent: true }))
-            }
+        let mut request = request.clone();
+        let mut followed = 0;
+        loop {
+            let response = self.exchange(&request).await?;
+            let refused = match Redirect::read(self.platform, &self.api_url, &request, &response) {
+                None => return self.judge(&request, response),
+                Some(Redirect::Followed(path)) if followed < MOST_REDIRECTS => {
+                    followed += 1;
+                    request.path = path;
+                    continue;
+                }
+                Some(Redirect::Followed(path)) => Redirect::endless(self.platform, &path),
+                Some(Redirect::Refused(elsewhere)) => elsewhere,
+            };
+            return Err(self.moved(&request, response.status, refused));
         }
     }
 
-    fn unanswered(&self, request: &Request, error: &TransportError) -> Failure {
-        let again =
-            if error.sent && request.repeat == Repeat::Harmful { Again::No } else { Again::After(None) };
-        Failure { error: self.unavailable(request.capability, &error.reason, error.sent), again }
+    /// Sends a request once.
+    async fn exchange(&self, request: &Request) -> Result<Response, Failure> {
+        let answer = tokio::time::timeout(self.policy.timeout, self.transport.send(request)).await;
+        let stalled =
+            || TransportError::PerhapsSent(format!("no answer within {} s", self.policy.timeout.as_secs()));
+        answer.unwrap_or_else(|_| Err(stalled())).map_err(|error| self.unanswered(request, error))
+    }
+
+    fn judge(&self, request: &Request, response: Response) -> Result<Response, Failure> {
+        if !(200..300).contains(&response.status) {
+            return Err(self.not_successful(request, &response));
+        }
+        if response.is_of_an_api() {
+            return Ok(response);
+        }
+        // A portal or a proxy in between: what was asked for has perhaps not been heard of.
+        let begin = shorten(&self.token.redact(&response.body)).chars().take(40).collect::<String>();
+        let reason =
+            if begin.is_empty() { "an empty answer".to_owned() } else { format!("no JSON: {begin}") };
+        let (platform, capability) = (self.platform, request.capability);
+        Err(Failure {
+            error: ProviderError::UnexpectedAnswer { platform, capability, reason },
+            again: Again::No,
+        })
+    }
+
+    fn moved(&self, request: &Request, status: u16, elsewhere: Elsewhere) -> Failure {
+        let (platform, capability) = (self.platform, request.capability);
+        let to = shorten(&self.token.redact(&elsewhere.to));
+        let error = ProviderError::Moved { platform, capability, status, to, advice: elsewhere.advice };
+        Failure { error, again: Again::No }
+    }
+
+    fn unanswered(&self, request: &Request, error: TransportError) -> Failure {
+        let (platform, capability) = (self.platform, request.capability);
+        match error {
+            TransportError::Hopeless(reason) => {
+                let reason = shorten(&self.token.redact(&reason));
+                Failure {
+                    error: ProviderError::Unreachable { platform, capability, reason },
+                    again: Again::No,
+                }
+            }
+            TransportError::NotSent(reason) => {
+                Failure { error: self.unavailable(capability, &reason, false), again: Again::After(None) }
+            }
+            TransportError::PerhapsSent(reason) => {
+                let again = match request.repeat {
+                    Repeat::Harmful => Again::No,
+                    Repeat::Harmless => Again::After(None),
+                };
+                Failure { error: self.unavailable(capability, &reason, true), again }
+            }
+        }
     }
 
     fn unavailable(&self, capability: Capability, reason: &str, may_have_happened: bool) -> ProviderError {
@@ -134,34 +207,55 @@ impl<T: Transport> Client<T> {
         let (platform, capability) = (self.platform, request.capability);
         let status = response.status;
         let message = shorten(&self.token.redact(&response.message()));
+        // What was turned away has not happened, so that anything may be sent again.
         if is_rate_limit(response, &message) {
-            // What was turned away has not happened, so that anything may be sent again.
-            let wait = requested_pause(response);
-            let too_long = wait.is_some_and(|wait| wait > self.policy.longest_pause);
-            let error = ProviderError::RateLimited { platform, capability, wait };
-            return Failure { error, again: if too_long { Again::No } else { Again::After(wait) } };
+            return self.limited(request, response);
         }
         if status >= 500 || status == 408 {
-            let again = if request.repeat == Repeat::Harmful {
-                Again::No
-            } else {
-                Again::After(requested_pause(response))
-            };
-            let again = match again {
-                Again::After(Some(wait)) if wait > self.policy.longest_pause => Again::No,
-                again => again,
+            let wait = requested_pause(response);
+            let again = match request.repeat {
+                Repeat::Harmful => Again::No,
+                Repeat::Harmless if wait.is_some_and(|wait| wait > self.policy.longest_pause) => Again::No,
+                Repeat::Harmless => Again::After(wait),
             };
             return Failure {
                 error: self.unavailable(capability, &format!("{status} {message}"), true),
                 again,
             };
         }
-        let advice = (self.advice)(capability, status);
+        let advice = single_sign_on(response).or_else(|| (self.advice)(capability, status));
         // GitLab's answer while another job writes the same status.
         let again =
             if status == 409 && request.repeat == Repeat::Harmless { Again::After(None) } else { Again::No };
         Failure { error: ProviderError::Refused { platform, capability, status, message, advice }, again }
     }
+
+    /// GitHub names no pause for its secondary limits: <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
+    fn limited(&self, request: &Request, response: &Response) -> Failure {
+        let asked = requested_pause(response);
+        let wait = asked.or((self.platform == Platform::GitHub).then_some(self.policy.limit_pause));
+        let until = wait
+            .and_then(|wait| SignedDuration::try_from(wait).ok())
+            .and_then(|wait| now(response).checked_add(wait).ok());
+        let again = match wait {
+            Some(wait) if wait > self.policy.longest_pause => Again::No,
+            Some(_) if asked.is_none() => Again::AfterLimit,
+            wait => Again::After(wait),
+        };
+        let (platform, capability) = (self.platform, request.capability);
+        Failure { error: ProviderError::RateLimited { platform, capability, wait, until }, again }
+    }
+}
+
+/// Where a token is to be authorized for the single sign-on of an organization of GitHub, where that is what is missing:
+/// `X-GitHub-SSO: required; url=https://…`.
+fn single_sign_on(response: &Response) -> Option<String> {
+    let (_, url) = response.header("x-github-sso")?.split_once("url=")?;
+    let url = url
+        .split(|c: char| c == ';' || c.is_whitespace())
+        .next()
+        .filter(|url| url.starts_with("https://"))?;
+    Some(format!("The organization has single sign-on: authorize the token at {url}"))
 }
 
 /// Whether an answer means "too often". GitHub says so with 403 as well:
@@ -177,25 +271,29 @@ fn is_rate_limit(response: &Response, message: &str) -> bool {
 /// The pause that an answer asks for, in `Retry-After` or in the reset of the rate limit.
 fn requested_pause(response: &Response) -> Option<Duration> {
     if let Some(after) = response.header("retry-after") {
-        return match after.parse() {
-            Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_) => Some(Duration::from_secs(date(after)?.saturating_sub(date(response.header("date")?)?))),
-        };
+        if let Ok(seconds) = after.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let left = date(after)?.duration_since(now(response));
+        return Some(Duration::try_from(left).unwrap_or_default());
     }
     let exhausted = ["x-ratelimit-remaining", "ratelimit-remaining"]
         .iter()
         .any(|name| response.header(name) == Some("0"));
     let reset = ["x-ratelimit-reset", "ratelimit-reset"].iter().find_map(|name| response.header(name))?;
-    // Against the platform's own clock: this machine's may be wrong.
-    let now = date(response.header("date")?)?;
     exhausted.then_some(())?;
+    let now = u64::try_from(now(response).as_second()).ok()?;
     Some(Duration::from_secs(reset.parse::<u64>().ok()?.saturating_sub(now)))
 }
 
-/// An HTTP date as seconds since 1970.
-fn date(text: &str) -> Option<u64> {
-    let zoned = rfc2822::parse(text).ok()?;
-    u64::try_from(zoned.timestamp().as_second()).ok()
+/// The time by the platform's own clock, since this machine's may be wrong; by this one's where the platform does not say.
+fn now(response: &Response) -> Timestamp {
+    response.header("date").and_then(date).unwrap_or_else(Timestamp::now)
+}
+
+/// An HTTP date.
+fn date(text: &str) -> Option<Timestamp> {
+    rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 
 #[cfg(test)]
@@ -210,6 +308,50 @@ mod tests {
             .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)))
             .collect();
         Response { status, headers, body: String::new() }
+    }
+
+    /// A transport that fails in one way.
+    struct Failing(TransportError);
+
+    #[async_trait::async_trait]
+    impl Transport for Failing {
+        async fn send(&self, _: &Request) -> Result<Response, TransportError> {
+            Err(self.0.clone())
+        }
+    }
+
+    #[tokio::test]
+    async fn no_error_of_the_transport_shows_the_token() {
+        let reason = || "cannot send `Bearer ghs_secret`".to_owned();
+        for error in [
+            TransportError::NotSent(reason()),
+            TransportError::PerhapsSent(reason()),
+            TransportError::Hopeless(reason()),
+        ] {
+            let client = Client {
+                platform: Platform::GitHub,
+                transport: Failing(error),
+                api_url: "https://api.github.com".to_owned(),
+                policy: RetryPolicy { attempts: 1, ..RetryPolicy::default() },
+                token: Token::new("ghs_secret").unwrap(),
+                advice: Box::new(|_, _| None),
+            };
+            let error =
+                client.call(&Request::get(Capability::Comments, "/user".to_owned())).await.unwrap_err();
+            assert_eq!(error.to_string(), "GitHub could not write the comment: cannot send `Bearer ***`");
+        }
+    }
+
+    #[test]
+    fn the_address_to_authorize_a_token_at_is_shown() {
+        let said = |value| single_sign_on(&response(403, &[("x-github-sso", value)]));
+        assert_eq!(
+            said("required; url=https://github.com/orgs/acme/sso?authorization_request=A1").unwrap(),
+            "The organization has single sign-on: authorize the token at \
+             https://github.com/orgs/acme/sso?authorization_request=A1"
+        );
+        assert_eq!(said("partial-results; organizations=1,2"), None);
+        assert_eq!(said("required; url=javascript:x"), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Which platform a job runs on and how to reach it, read from the job's environment.
 
+use std::path::PathBuf;
+
 use super::address::Address;
 use super::{Platform, ProviderError, Token};
 use crate::deployment::CommitId;
@@ -41,6 +43,8 @@ pub struct GitLabSettings {
     pub(super) job_id: Option<u64>,
     pub(super) token: Token,
     pub(super) token_kind: TokenKind,
+    /// The authorities of a server of one's own, where its runner names them.
+    pub(super) authority_file: Option<PathBuf>,
 }
 
 /// What kind of token a GitLab job has.
@@ -147,13 +151,17 @@ fn gitlab<'v>(
         platform: Platform::GitLab,
         problem: problem.to_owned(),
     };
-    let given = || ["ATMOS_GITLAB_TOKEN", "GITLAB_TOKEN"].into_iter().find_map(variable);
-    let (token, token_kind) = match (token, given(), variable("CI_JOB_TOKEN")) {
-        (Some(token), ..) => (Ok(token), TokenKind::Access),
-        (None, Some(token), _) => (Token::new(token), TokenKind::Access),
-        (None, None, Some(token)) => (Token::new(token), TokenKind::Job),
-        (None, None, None) => return Err(unconfigured("there is no token; set GITLAB_TOKEN")),
+    let job = variable("CI_JOB_TOKEN");
+    let given = || ["ATMOS_GITLAB_TOKEN", "GITLAB_TOKEN"].into_iter().find_map(variable).or(job);
+    let token = match token {
+        Some(token) => token,
+        None => given()
+            .map(Token::new)
+            .ok_or_else(|| unconfigured("there is no token; set GITLAB_TOKEN"))?
+            .map_err(|error| unconfigured(&error.to_string()))?,
     };
+    // Whichever way it came.
+    let token_kind = if job.is_some_and(|job| token.is(job)) { TokenKind::Job } else { TokenKind::Access };
     Ok(GitLabSettings {
         api_url: variable("CI_API_V4_URL").unwrap_or("https://gitlab.com/api/v4").to_owned(),
         project: variable("CI_PROJECT_ID")
@@ -163,8 +171,9 @@ fn gitlab<'v>(
         pipeline_id: variable("CI_PIPELINE_ID").and_then(|id| id.parse().ok()),
         commit: variable("CI_COMMIT_SHA").and_then(|commit| commit.parse().ok()),
         job_id: variable("CI_JOB_ID").and_then(|id| id.parse().ok()),
-        token: token.map_err(|error| unconfigured(&error.to_string()))?,
+        token,
         token_kind,
+        authority_file: variable("CI_SERVER_TLS_CA_FILE").map(PathBuf::from),
     })
 }
 
@@ -202,6 +211,15 @@ mod tests {
         };
         assert_eq!(kind(&job), TokenKind::Job);
         assert_eq!(kind(&[job[0], job[1], job[2], ("GITLAB_TOKEN", "glpat")]), TokenKind::Access);
+        // The job's own stays that, whichever way it is given.
+        assert_eq!(kind(&[job[0], job[1], job[2], ("GITLAB_TOKEN", "job")]), TokenKind::Job);
+        let given = Token::new("job\n").unwrap();
+        let settings = ProviderSettings::detect(
+            |name| job.iter().find(|(key, _)| *key == name).map(|(_, value)| *value),
+            Some(given),
+        );
+        let Ok(ProviderSettings::GitLab(settings)) = settings else { panic!("not GitLab") };
+        assert_eq!(settings.token_kind, TokenKind::Job);
     }
 
     #[test]

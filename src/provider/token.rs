@@ -32,7 +32,13 @@ impl Token {
         self.0.expose_secret()
     }
 
-    /// A text without the token, whoever put it there.
+    /// Whether it is the token of this text.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        self.expose() == text.trim()
+    }
+
+    /// A text without the token, wherever it comes from.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         text.replace(self.expose(), REDACTED)

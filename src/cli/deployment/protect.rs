@@ -69,6 +69,8 @@ fn shown(error: &ProviderError) -> CommandError {
         }
         ProviderError::Refused { .. } => CommandError::new(exit::FAILED, "platform_refused", message),
         ProviderError::RateLimited { .. }
+        | ProviderError::Moved { .. }
+        | ProviderError::Unreachable { .. }
         | ProviderError::Unavailable { .. }
         | ProviderError::UnexpectedAnswer { .. }
         | ProviderError::TooManyComments { .. } => {

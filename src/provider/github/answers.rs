@@ -21,14 +21,12 @@ pub(super) struct CommentAnswer {
 
 impl From<CommentAnswer> for Comment {
     fn from(answer: CommentAnswer) -> Self {
-        let by_app = answer.user.as_ref().is_some_and(|user| user.kind == "Bot");
         Self {
             id: answer.id,
             // GitHub may hand out the line ends that a browser has sent.
             body: answer.body.unwrap_or_default().replace("\r\n", "\n"),
             url: answer.html_url,
-            author: answer.user.map(|user| user.login).unwrap_or_default(),
-            by_app,
+            author: answer.user.map(|user| user.login),
         }
     }
 }
@@ -36,8 +34,6 @@ impl From<CommentAnswer> for Comment {
 #[derive(Deserialize)]
 pub(super) struct User {
     pub(super) login: String,
-    #[serde(rename = "type", default)]
-    pub(super) kind: String,
 }
 
 #[derive(Deserialize)]

@@ -1,37 +1,37 @@
-//! How requests reach GitHub: octocrab, over reqwest.
-
-use std::time::Duration;
+//! How requests reach GitHub: octocrab, over the client of both platforms.
 
 use async_trait::async_trait;
 use octocrab::Octocrab;
 use tokio::sync::OnceCell;
 
 use crate::provider::Token;
+use crate::provider::client::ClientSettings;
 use crate::provider::http::{ACCEPT, Request, Response, Transport, TransportError};
 
 /// The API behind octocrab.
 pub(super) struct Connection {
     api_url: String,
     token: Token,
-    connect_timeout: Duration,
+    client: ClientSettings,
     /// Made within the runtime, which it needs.
     octocrab: OnceCell<Octocrab>,
 }
 
 impl Connection {
-    pub(super) fn new(api_url: String, token: Token, connect_timeout: Duration) -> Self {
-        Self { api_url, token, connect_timeout, octocrab: OnceCell::new() }
+    pub(super) fn new(api_url: String, token: Token, client: ClientSettings) -> Self {
+        Self { api_url, token, client, octocrab: OnceCell::new() }
     }
 
-    fn connect(&self) -> Result<Octocrab, octocrab::Error> {
-        let client =
-            reqwest::Client::builder().connect_timeout(self.connect_timeout).build().map_err(|source| {
-                octocrab::Error::Reqwest { source, backtrace: std::backtrace::Backtrace::disabled() }
-            })?;
+    fn connect(&self) -> Result<Octocrab, TransportError> {
+        let unusable = |error: octocrab::Error| {
+            TransportError::Hopeless(format!("{} is not the address of an API: {error}", self.api_url))
+        };
         Octocrab::builder()
-            .base_uri(self.api_url.as_str())?
+            .base_uri(self.api_url.as_str())
+            .map_err(unusable)?
             .personal_token(self.token.expose())
-            .build_with_reqwest(client)
+            .build_with_reqwest(self.client.client()?)
+            .map_err(unusable)
     }
 }
 
@@ -39,7 +39,7 @@ impl Connection {
 impl Transport for Connection {
     async fn send(&self, request: &Request) -> Result<Response, TransportError> {
         let failed = |error: octocrab::Error| TransportError::from_error(&error);
-        let octocrab = self.octocrab.get_or_try_init(|| async { self.connect() }).await.map_err(failed)?;
+        let octocrab = self.octocrab.get_or_try_init(|| async { self.connect() }).await?;
         let head = http::Request::builder()
             .method(request.method.clone())
             .uri(&request.path)

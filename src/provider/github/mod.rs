@@ -13,7 +13,8 @@ use self::answers::{
 };
 use self::connection::Connection;
 use self::waiting::Waited;
-use super::comment::{self, Author, Comment, CommentPage, Comments};
+use super::client::ClientSettings;
+use super::comment::{self, Comment, CommentPage, Comments};
 use super::http::{PAGE_SIZE, Request, segment};
 use super::protection::refs_that_nothing_guards;
 use super::retry::Client;
@@ -35,6 +36,13 @@ const TAGS: &str = "refs/tags/atmos/**/*";
 /// What the ruleset forbids. Creating tags stays free: the job's own token could not be exempted.
 const FORBIDDEN: [&str; 2] = ["deletion", "update"];
 
+/// The author of what a job writes with its own token.
+const JOB_AUTHOR: &str = "github-actions[bot]";
+
+/// The GraphQL API, seen from the root of the REST API: beside it on an enterprise server (`/api/graphql`, `/api/v3`), and
+/// below it where the root has no path.
+const GRAPHQL: &str = "/../graphql";
+
 /// A repository on GitHub.
 pub(super) struct GitHub {
     client: Client<Connection>,
@@ -55,7 +63,8 @@ impl std::fmt::Debug for GitHub {
 
 impl GitHub {
     pub(super) fn new(settings: GitHubSettings, policy: RetryPolicy) -> Self {
-        let transport = Connection::new(settings.api_url, settings.token.clone(), policy.timeout);
+        let client = ClientSettings { connect_timeout: policy.timeout, authority_file: None };
+        let transport = Connection::new(settings.api_url.clone(), settings.token.clone(), client);
         Self {
             root: format!("/repos/{}/{}", segment(&settings.owner), segment(&settings.repository)),
             run_id: settings.run_id,
@@ -66,6 +75,7 @@ impl GitHub {
             client: Client {
                 platform: Platform::GitHub,
                 transport,
+                api_url: settings.api_url,
                 policy,
                 token: settings.token,
                 advice: Box::new(advice),
@@ -314,12 +324,34 @@ impl Comments for IssueComments<'_> {
         self.github.client.call(&Request::delete(Capability::Comments, path)).await.map(drop)
     }
 
-    async fn author(&self) -> Result<Author, ProviderError> {
+    async fn author(&self) -> Result<String, ProviderError> {
         let request = Request::get(Capability::Comments, "/user".to_owned());
         match self.github.client.read::<User>(&request).await {
-            Ok(user) => Ok(Author::User(user.login)),
-            // The token of a job acts as an app, and apps may not ask who they are.
-            Err(error) if error.is_forbidden() => Ok(Author::App),
+            Ok(user) => Ok(user.login),
+            // The token of a job acts as an app, and apps may not ask this.
+            Err(error) if error.is_forbidden() => self.viewer().await,
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl IssueComments<'_> {
+    /// The login that the token of an app acts under. Only the GraphQL API tells; where there is none, the job's own token
+    /// is meant.
+    async fn viewer(&self) -> Result<String, ProviderError> {
+        let request = Request::append(
+            Capability::Comments,
+            GRAPHQL.to_owned(),
+            json!({ "query": "query { viewer { login } }" }),
+        );
+        match self.github.client.read::<Value>(&request).await {
+            Ok(answer) => {
+                let login = answer.pointer("/data/viewer/login").and_then(Value::as_str);
+                Ok(login.unwrap_or(JOB_AUTHOR).to_owned())
+            }
+            Err(ProviderError::Refused { .. } | ProviderError::UnexpectedAnswer { .. }) => {
+                Ok(JOB_AUTHOR.to_owned())
+            }
             Err(error) => Err(error),
         }
     }

@@ -15,7 +15,7 @@ pub(super) struct Note {
 
 impl From<Note> for Comment {
     fn from(note: Note) -> Self {
-        Self { id: note.id, body: note.body, url: None, author: note.author.username, by_app: false }
+        Self { id: note.id, body: note.body, url: None, author: Some(note.author.username) }
     }
 }
 

@@ -1,53 +1,96 @@
-//! How requests reach GitLab: the crate of that name.
+//! How requests reach GitLab: the crate of that name, over the client of both platforms.
 
 use async_trait::async_trait;
-use gitlab::api::{AsyncClient, RestClient};
-use gitlab::{AsyncGitlab, GitlabBuilder};
+use bytes::Bytes;
+use gitlab::api::{ApiError, AsyncClient, RestClient};
 use http::HeaderValue;
+use reqwest::Url;
 use tokio::sync::OnceCell;
 
+use crate::provider::client::ClientSettings;
 use crate::provider::http::{ACCEPT, Request, Response, Transport, TransportError};
 use crate::provider::{Token, TokenKind};
 
-/// The API behind the crate.
+/// The API, and what is needed to reach it.
 pub(super) struct Connection {
     api_url: String,
     token: Token,
     token_kind: TokenKind,
-    gitlab: OnceCell<AsyncGitlab>,
+    client: ClientSettings,
+    /// Made within the runtime, which it needs.
+    api: OnceCell<Api>,
+}
+
+/// The API as the crate speaks to it.
+///
+/// The crate's own client follows redirects, asks `/user` or `/job` first, and keeps the token as plain text.
+struct Api {
+    client: reqwest::Client,
+    /// Ends with `/`.
+    root: Url,
 }
 
 impl Connection {
-    pub(super) fn new(api_url: String, token: Token, token_kind: TokenKind) -> Self {
-        Self { api_url, token, token_kind, gitlab: OnceCell::new() }
+    pub(super) fn new(api_url: String, token: Token, token_kind: TokenKind, client: ClientSettings) -> Self {
+        Self { api_url, token, token_kind, client, api: OnceCell::new() }
     }
 
-    /// The crate's client without its own authentication: that would ask `/user` or `/job` first, and keep the token
-    /// as plain text.
-    async fn connect(&self) -> Result<AsyncGitlab, TransportError> {
-        let unusable = || TransportError {
-            reason: format!("{} is not the address of a GitLab API", self.api_url),
-            sent: false,
-        };
-        let address = self.api_url.trim_end_matches('/').strip_suffix("/api/v4").ok_or_else(unusable)?;
-        let (scheme, host) = address.split_once("://").ok_or_else(unusable)?;
-        let mut builder = GitlabBuilder::new_unauthenticated(host);
-        if scheme == "http" {
-            builder.insecure();
+    fn connect(&self) -> Result<Api, TransportError> {
+        let unusable =
+            || TransportError::Hopeless(format!("{} is not the address of a GitLab API", self.api_url));
+        let address = self.api_url.trim_end_matches('/');
+        let root = Url::parse(&format!("{address}/")).map_err(|_| unusable())?;
+        if !address.ends_with("/api/v4") || !root.has_host() || !matches!(root.scheme(), "http" | "https") {
+            return Err(unusable());
         }
-        builder.build_async().await.map_err(|error| TransportError::from_error(&error))
+        Ok(Api { client: self.client.client()?, root })
+    }
+}
+
+/// Why a request was not carried. Not transparent: what stands below decides whether it was sent.
+#[derive(Debug, thiserror::Error)]
+enum CarryError {
+    #[error("the request cannot be made")]
+    Request(#[from] http::Error),
+    #[error("the request was not answered")]
+    Exchange(#[from] reqwest::Error),
+}
+
+impl RestClient for Api {
+    type Error = CarryError;
+
+    fn rest_endpoint(&self, endpoint: &str) -> Result<Url, ApiError<CarryError>> {
+        Ok(self.root.join(endpoint)?)
+    }
+}
+
+#[async_trait]
+impl AsyncClient for Api {
+    async fn rest_async(
+        &self,
+        request: http::request::Builder,
+        body: Vec<u8>,
+    ) -> Result<http::Response<Bytes>, ApiError<CarryError>> {
+        let exchange = async || {
+            let answer = self.client.execute(request.body(body)?.try_into()?).await?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let mut response = http::Response::new(answer.bytes().await?);
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            Ok(response)
+        };
+        exchange().await.map_err(ApiError::client)
     }
 }
 
 #[async_trait]
 impl Transport for Connection {
     async fn send(&self, request: &Request) -> Result<Response, TransportError> {
-        let gitlab = self.gitlab.get_or_try_init(|| self.connect()).await?;
-        let url = gitlab
+        let api = self.api.get_or_try_init(|| async { self.connect() }).await?;
+        let unusable = |error: &dyn std::fmt::Display| TransportError::Hopeless(error.to_string());
+        let url = api
             .rest_endpoint(request.path.trim_start_matches('/'))
             .map_err(|error| TransportError::from_error(&error))?;
-        let unusable =
-            |error: &dyn std::fmt::Display| TransportError { reason: error.to_string(), sent: false };
         let mut token = HeaderValue::from_str(self.token.expose()).map_err(|error| unusable(&error))?;
         token.set_sensitive(true);
         let header = match self.token_kind {
@@ -66,8 +109,7 @@ impl Transport for Connection {
             }
             None => Vec::new(),
         };
-        let answer =
-            gitlab.rest_async(head, body).await.map_err(|error| TransportError::from_error(&error))?;
+        let answer = api.rest_async(head, body).await.map_err(|error| TransportError::from_error(&error))?;
         Ok(Response {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use self::answers::{Deployment, MergeRequest, Note, User};
 use self::connection::Connection;
-use super::comment::{self, Author, Comment, CommentPage, Comments};
+use super::client::ClientSettings;
+use super::comment::{self, Comment, CommentPage, Comments};
 use super::http::{PAGE_SIZE, Request, segment};
 use super::protection::refs_that_nothing_guards;
 use super::retry::Client;
@@ -49,7 +50,9 @@ impl std::fmt::Debug for GitLab {
 impl GitLab {
     pub(super) fn new(settings: GitLabSettings, policy: RetryPolicy) -> Self {
         let token_kind = settings.token_kind;
-        let transport = Connection::new(settings.api_url, settings.token.clone(), token_kind);
+        let client =
+            ClientSettings { connect_timeout: policy.timeout, authority_file: settings.authority_file };
+        let transport = Connection::new(settings.api_url.clone(), settings.token.clone(), token_kind, client);
         Self {
             root: format!("/projects/{}", segment(&settings.project)),
             pipeline_id: settings.pipeline_id,
@@ -60,6 +63,7 @@ impl GitLab {
             client: Client {
                 platform: Platform::GitLab,
                 transport,
+                api_url: settings.api_url,
                 policy,
                 token: settings.token,
                 advice: Box::new(move |capability, status| advice(token_kind, capability, status)),
@@ -336,9 +340,9 @@ impl Comments for Notes<'_> {
         self.gitlab.client.call(&Request::delete(Capability::Comments, path)).await.map(drop)
     }
 
-    async fn author(&self) -> Result<Author, ProviderError> {
+    async fn author(&self) -> Result<String, ProviderError> {
         let request = Request::get(Capability::Comments, "/user".to_owned());
-        self.gitlab.client.read::<User>(&request).await.map(|user| Author::User(user.username))
+        self.gitlab.client.read::<User>(&request).await.map(|user| user.username)
     }
 }
 

@@ -21,6 +21,7 @@ const PATIENT: RetryPolicy = RetryPolicy {
     attempts: 4,
     first_pause: Duration::from_millis(500),
     longest_pause: Duration::from_secs(30),
+    limit_pause: Duration::from_mins(1),
     timeout: Duration::from_secs(10),
 };
 const IMPATIENT: RetryPolicy = RetryPolicy { attempts: 2, ..PATIENT };
