@@ -80,36 +80,18 @@ impl ProviderError {
         matches!(self, Self::Refused { status: 401 | 403, .. })
     }
 
-    /// Whether it concerns whatever else this token would be used for, so that asking goes on in vain.
-    #[must_use]
-    pub fn concerns_everything(&self) -> bool {
-        match self {
-            Self::Unconfigured { .. }
-            | Self::RateLimited { .. }
-            | Self::Moved { .. }
-            | Self::Unreachable { .. } => true,
-            Self::Refused { status, .. } => *status == 401,
-            Self::Unsupported { .. }
-            | Self::Unavailable { .. }
-            | Self::UnexpectedAnswer { .. }
-            | Self::TooManyComments { .. } => false,
-        }
-    }
-
-    /// The same error, of something else that was asked for.
-    #[must_use]
-    pub fn of(mut self, asked: Capability) -> Self {
-        if let Some(capability) = self.capability_mut() {
-            *capability = asked;
-        }
-        self
-    }
-
-    /// Whether both come from one cause: they say the same of whatever was asked for.
+    /// Whether both come from one cause: whatever was asked for, they say the same.
     #[must_use]
     pub fn has_the_cause_of(&self, other: &Self) -> bool {
-        self.capability().is_some()
-            && self.said_of(&[Capability::Comments]) == other.said_of(&[Capability::Comments])
+        let of_anything = |error: &Self| error.said_of(&[Capability::Comments]);
+        match (self, other) {
+            // Each request finds the limit at another time, and its own new place.
+            (Self::RateLimited { .. }, Self::RateLimited { .. }) => true,
+            (Self::Moved { status, advice, .. }, Self::Moved { status: other, advice: others, .. }) => {
+                status == other && advice == others
+            }
+            _ => of_anything(self) == of_anything(other),
+        }
     }
 
     /// The error, of all that it prevented.
@@ -127,13 +109,7 @@ impl ProviderError {
         said.replacen(&capability.to_string(), &all, 1)
     }
 
-    /// What was asked for.
-    #[must_use]
-    pub fn capability(&self) -> Option<Capability> {
-        self.clone().capability_mut().copied()
-    }
-
-    fn capability_mut(&mut self) -> Option<&mut Capability> {
+    fn capability(&self) -> Option<Capability> {
         match self {
             Self::Unsupported { capability, .. }
             | Self::Refused { capability, .. }
@@ -141,7 +117,7 @@ impl ProviderError {
             | Self::Moved { capability, .. }
             | Self::Unreachable { capability, .. }
             | Self::Unavailable { capability, .. }
-            | Self::UnexpectedAnswer { capability, .. } => Some(capability),
+            | Self::UnexpectedAnswer { capability, .. } => Some(*capability),
             Self::Unconfigured { .. } | Self::TooManyComments { .. } => None,
         }
     }
@@ -187,17 +163,15 @@ mod tests {
         let [comment, status] = [Capability::Comments, Capability::CommitStatuses];
         let expired = refused(comment, 401, "The token is not valid");
         assert!(expired.has_the_cause_of(&refused(status, 401, "The token is not valid")));
-        assert!(expired.concerns_everything());
         assert!(!expired.has_the_cause_of(&refused(status, 403, "The token is not valid")));
         // Each of two missing permissions is named.
         let missing = refused(status, 403, "The job needs `statuses: write`");
         assert!(!missing.has_the_cause_of(&refused(comment, 403, "The job needs `pull-requests: write`")));
-        assert!(!missing.concerns_everything());
         assert_eq!(
             expired.said_of(&[status, Capability::Deployments, comment]),
             "GitHub refused to set the commit status, record the deployment and write the comment (401: No). The token \
              is not valid"
         );
-        assert_eq!(expired.said_of(&[status]), expired.clone().of(status).to_string());
+        assert_eq!(expired.said_of(&[comment]), expired.to_string());
     }
 }

@@ -25,11 +25,10 @@ fn a_platform_that_is_down_changes_nothing() {
     assert_eq!(remote.state("payment-service", "dev", "api"), checkout.head());
     assert_eq!(job.output("result"), "success");
     let notices = notices(&run);
-    for what in ["set the commit status", "record the deployment", "write the comment"] {
-        let told =
-            notices.iter().filter(|notice| notice.contains(&format!("GitHub could not {what}: "))).count();
-        assert_eq!(told, 1, "{what}: {}", run.report());
-    }
+    // One cause, one notice.
+    assert_eq!(notices.len(), 1, "{}", run.report());
+    let all = "GitHub could not set the commit status, record the deployment and write the comment: ";
+    assert!(notices[0].starts_with(all), "{}", run.report());
     assert!(job.summary().contains("**✅ Rollout to dev succeeded**"));
 }
 
@@ -68,6 +67,30 @@ fn errors_are_retried_a_bounded_number_of_times_and_name_what_is_missing() {
         assert_eq!(platform.requests(statuses), asked, "{status}");
         // The rest is told all the same.
         assert_eq!((platform.told("comments").len(), platform.told("deployment_statuses").len()), (1, 2));
+    }
+}
+
+#[test]
+fn one_cause_is_one_notice_of_all_that_was_left_out() {
+    let all = "set the commit status, record the deployment and write the comment";
+    let moved = json!({ "headers": { "location": "https://git.example.com/x" } });
+    let sso = "https://github.com/orgs/acme/sso?authorization_request=A1";
+    let unauthorized = json!({ "headers": { "x-github-sso": format!("required; url={sso}") } });
+    let hour = json!({ "headers": { "retry-after": "3600" } });
+    for (status, more, said) in [
+        (401, json!({}), "The token is not valid, or not any more"),
+        (302, moved, "it points to https://git.example.com/x (302). Nothing is sent to another server"),
+        (429, hour, "wants a pause of 3600 s, until 20"),
+        (403, unauthorized, sso),
+    ] {
+        let Some(platform) = Platform::start() else { return };
+        let environment = TestEnvironment::new();
+        let (checkout, _remote) = environment.with_remote();
+        platform.refuse(status, 1000, "/repos/", &more);
+        let run = job(&checkout, "acme/shop", platform.github()).run().succeeded();
+        let notices = notices(&run);
+        assert_eq!(notices.len(), 1, "{status}: {}", run.report());
+        assert!(notices[0].contains(all) && notices[0].contains(said), "{status}: {}", run.report());
     }
 }
 

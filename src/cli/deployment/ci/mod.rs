@@ -16,6 +16,7 @@ mod reports;
 mod request;
 mod summary;
 mod trust;
+mod untold;
 mod usage;
 mod words;
 

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::notices::Notices;
+use super::untold::Untold;
 use crate::ci::Push;
 use crate::cli::runtime;
 use crate::deployment::CommitId;
@@ -70,7 +71,7 @@ pub(super) struct Post {
     reports: Mutex<Option<Sender<Report>>>,
     /// Ends when everything is said.
     done: Mutex<Receiver<()>>,
-    notices: Arc<Mutex<Notices>>,
+    untold: Arc<Mutex<Untold>>,
 }
 
 impl Post {
@@ -78,8 +79,8 @@ impl Post {
     pub(super) fn open(settings: ProviderSettings, from_fork: bool) -> Self {
         let (reports, inbox) = mpsc::channel();
         let (alive, done) = mpsc::channel();
-        let notices = Arc::<Mutex<Notices>>::default();
-        let shared = Arc::clone(&notices);
+        let untold = Arc::<Mutex<Untold>>::default();
+        let shared = Arc::clone(&untold);
         thread::spawn(move || {
             // Dropped at the end of the thread, however it ends.
             let _alive: Sender<()> = alive;
@@ -92,7 +93,7 @@ impl Post {
                         from_fork,
                         deployment: None,
                         given_up: HashSet::new(),
-                        notices: shared,
+                        untold: shared,
                     };
                     for report in inbox {
                         runtime.block_on(carrier.carry(report));
@@ -101,7 +102,7 @@ impl Post {
                 Err(error) => add(&shared, format!("nothing is reported to the platform: {error}")),
             }
         });
-        Self { reports: Mutex::new(Some(reports)), done: Mutex::new(done), notices }
+        Self { reports: Mutex::new(Some(reports)), done: Mutex::new(done), untold }
     }
 
     pub(super) fn send(&self, report: Report) {
@@ -117,14 +118,14 @@ impl Post {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if done.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
             let seconds = patience.as_secs();
-            add(&self.notices, format!("the platform has not taken every report within {seconds} s"));
+            add(&self.untold, format!("the platform has not taken every report within {seconds} s"));
         }
-        std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner)).into_notices()
     }
 }
 
-fn add(notices: &Mutex<Notices>, notice: String) {
-    notices.lock().unwrap_or_else(PoisonError::into_inner).add(notice);
+fn add(untold: &Mutex<Untold>, notice: String) {
+    untold.lock().unwrap_or_else(PoisonError::into_inner).add(notice);
 }
 
 /// What the thread knows.
@@ -137,7 +138,7 @@ struct Carrier {
     deployment: Option<PlatformDeployment>,
     /// What the platform has refused: to ask again would change nothing.
     given_up: HashSet<Capability>,
-    notices: Arc<Mutex<Notices>>,
+    untold: Arc<Mutex<Untold>>,
 }
 
 impl Carrier {
@@ -148,7 +149,8 @@ impl Carrier {
         }
         let may_be_refused = matches!(report, Report::Comment { on: CommentedOn::WhatWasMerged(_), .. });
         let told = self.tell(report).await;
-        self.answers = !matches!(told, Err(ProviderError::Unavailable { .. }));
+        self.answers =
+            !matches!(told, Err(ProviderError::Unavailable { .. } | ProviderError::Unreachable { .. }));
         match told {
             Err(ProviderError::Refused { .. }) if may_be_refused => {}
             Err(error) => self.not_told(capability, &error),
@@ -199,9 +201,9 @@ impl Carrier {
             self.given_up.extend([Capability::Comments, Capability::CommitStatuses, Capability::Deployments]);
             let skipped = "comment, commit status and deployment record are skipped: the change comes from a fork, \
                            whose jobs have a token that may only read";
-            add(&self.notices, skipped.to_owned());
+            add(&self.untold, skipped.to_owned());
             return;
         }
-        add(&self.notices, error.to_string());
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).prevented(capability, error);
     }
 }

@@ -1,0 +1,37 @@
+//! What the platform could not be told, said once for each cause: a platform that is down prevents every report.
+
+use super::notices::Notices;
+use crate::provider::{Capability, ProviderError};
+
+/// The failures so far.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    others: Notices,
+    /// Each cause, with all that it prevented.
+    causes: Vec<(ProviderError, Vec<Capability>)>,
+}
+
+impl Untold {
+    /// Adds what has another cause than the platform, as a sentence without its full stop.
+    pub(super) fn add(&mut self, notice: String) {
+        self.others.add(notice);
+    }
+
+    /// Adds what an error prevented.
+    pub(super) fn prevented(&mut self, capability: Capability, error: &ProviderError) {
+        match self.causes.iter_mut().find(|(cause, _)| error.has_the_cause_of(cause)) {
+            Some((_, capabilities)) if capabilities.contains(&capability) => {}
+            Some((_, capabilities)) => capabilities.push(capability),
+            None => self.causes.push((error.clone(), vec![capability])),
+        }
+    }
+
+    /// All of it, one notice a cause.
+    pub(super) fn into_notices(self) -> Notices {
+        let mut notices = self.others;
+        for (cause, capabilities) in self.causes {
+            notices.add(cause.said_of(&capabilities));
+        }
+        notices
+    }
+}
