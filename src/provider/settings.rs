@@ -28,6 +28,15 @@ pub struct GitHubSettings {
     /// The commit that the run is about.
     pub(super) commit: Option<CommitId>,
     pub(super) token: Token,
+    /// Present where the job has `id-token: write`.
+    pub(super) identity: Option<IdentitySettings>,
+}
+
+/// Where a job's identity is asked for, and with what.
+#[derive(Debug, Clone)]
+pub(super) struct IdentitySettings {
+    pub(super) url: String,
+    pub(super) token: Token,
 }
 
 /// How to reach GitLab.
@@ -140,7 +149,14 @@ fn github<'v>(
         runner_name: variable("RUNNER_NAME").map(str::to_owned),
         commit: variable("GITHUB_SHA").and_then(|commit| commit.parse().ok()),
         token,
+        identity: identity(variable),
     })
+}
+
+fn identity<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<IdentitySettings> {
+    let url = variable("ACTIONS_ID_TOKEN_REQUEST_URL")?.to_owned();
+    let token = Token::new(variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?).ok()?;
+    Some(IdentitySettings { url, token })
 }
 
 fn gitlab<'v>(

@@ -2,6 +2,7 @@
 
 mod answers;
 mod connection;
+mod identity;
 mod waiting;
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use self::answers::{
     CommentAnswer, Created, DeploymentAnswer, PullRequest, Review, Ruleset, RulesetSummary, User,
 };
 use self::connection::Connection;
+use self::identity::Identity;
 use self::waiting::Waited;
 use super::client::ClientSettings;
 use super::comment::{self, Comment, CommentPage, Comments};
@@ -52,6 +54,7 @@ pub(super) struct GitHub {
     run_attempt: Option<u64>,
     runner_name: Option<String>,
     commit: Option<CommitId>,
+    identity: Option<Identity>,
     pause: std::time::Duration,
 }
 
@@ -64,6 +67,7 @@ impl std::fmt::Debug for GitHub {
 impl GitHub {
     pub(super) fn new(settings: GitHubSettings, policy: RetryPolicy) -> Self {
         let client = ClientSettings { connect_timeout: policy.timeout, authority_file: None };
+        let identity = settings.identity.map(|identity| Identity::new(identity, client.clone(), policy));
         let transport = Connection::new(settings.api_url.clone(), settings.token.clone(), client);
         Self {
             root: format!("/repos/{}/{}", segment(&settings.owner), segment(&settings.repository)),
@@ -71,6 +75,7 @@ impl GitHub {
             run_attempt: settings.run_attempt,
             runner_name: settings.runner_name,
             commit: settings.commit,
+            identity,
             pause: policy.first_pause,
             client: Client {
                 platform: Platform::GitHub,

@@ -1,5 +1,6 @@
-//! Whether this very job waited for an environment. The approvals of a run have neither job nor attempt, but a job that
-//! names an environment has a deployment there, and its log is that of the job.
+//! Whether this very job waited for an environment. The approvals of a run have neither job nor attempt. The job's identity
+//! says it, where the job may ask for that; else a job that names an environment has a deployment there, unless the workflow
+//! says `deployment: false`, and its log is that of the job.
 
 use super::GitHub;
 use super::answers::{DeploymentAnswer, DeploymentStatusAnswer, Job, Jobs};
@@ -33,6 +34,12 @@ impl GitHub {
     /// Whether this job of the run waited for the environment. What the platform does not know, or does not tell this
     /// token, is no error.
     pub(super) async fn waited(&self, run: u64, environment: &str) -> Result<Waited, ProviderError> {
+        if let Some(identity) = &self.identity {
+            match identity.waited(run, environment).await {
+                Ok(waited) => return Ok(waited),
+                Err(error) => tracing::debug!(%error, "the job's deployments have to tell"),
+            }
+        }
         match self.own_deployment(run, environment).await {
             Err(error @ ProviderError::Refused { status: 403 | 404, .. }) => {
                 Ok(Waited::Unknown(error.to_string()))
@@ -75,7 +82,10 @@ impl GitHub {
         if others {
             return Ok(Waited::No);
         }
-        Ok(Waited::Unknown(format!("GitHub has no deployment of this run to {environment}")))
+        Ok(Waited::Unknown(format!(
+            "GitHub has no deployment of this run to {environment}, and without `id-token: write` it does not say which \
+             environment this job has"
+        )))
     }
 
     /// The job that runs here; nothing where none or several may be it.

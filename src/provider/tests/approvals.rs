@@ -1,7 +1,9 @@
 //! Who let a job go on, and whether this job waited for it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use wiremock::matchers::{method, path, query_param};
+use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
@@ -81,7 +83,8 @@ async fn an_approval_counts_for_the_jobs_that_waited_for_it() {
     assert_eq!(waited(this(), &[&earlier, &other_run]).await, (0, true, None));
 
     // What cannot be told.
-    let none = "GitHub has no deployment of this run to prod";
+    let none = "GitHub has no deployment of this run to prod, and without `id-token: write` it does not say which environment \
+                this job has";
     assert_eq!(waited(this(), &[&other_run, RUNS, ""]).await, (1, false, Some(none.to_owned())));
     assert_eq!(waited(this(), &[]).await, (1, false, Some(none.to_owned())));
     let unclear = "GitHub does not say which job of this run is on the runner \"GitHub Actions 1\"";
@@ -92,6 +95,47 @@ async fn an_approval_counts_for_the_jobs_that_waited_for_it() {
     let many = vec![earlier.as_str(); 31];
     let bounded = "none of the 30 newest deployments to prod is known to be this job's";
     assert_eq!(waited(this(), &many).await, (1, false, Some(bounded.to_owned())));
+}
+
+/// What GitHub answers when a job asks who it is.
+async fn identify(server: &MockServer, claims: Value) {
+    let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
+    Mock::given(method("GET"))
+        .and(path("/identity"))
+        .and(query_param("api-version", "2.0"))
+        .and(query_param("audience", "atmos-deployments"))
+        .and(header("authorization", "Bearer request-token"))
+        .respond_with(
+            ResponseTemplate::new(200).set_body_json(json!({ "value": format!("e30.{claims}.sig") })),
+        )
+        .mount(server)
+        .await;
+}
+
+#[tokio::test]
+async fn the_job_s_identity_says_which_environment_it_waited_for() {
+    let waited = async |claims: Option<Value>, logs: &[&str]| {
+        let server = approved_run(json!([job(7, "in_progress", "GitHub Actions 1")]), logs).await;
+        if let Some(claims) = claims {
+            identify(&server, claims).await;
+        }
+        let answer = github_with_identity(&server).approvals("prod").await.unwrap();
+        (answer.approvals.len(), answer.of_other_jobs, answer.unchecked)
+    };
+    let of = |run: &str, environment: &str| {
+        Some(json!({ "run_id": run, "environment": environment, "sub": "repo:acme/shop" }))
+    };
+    // No deployment was made of it.
+    assert_eq!(waited(of("99", "prod"), &[]).await, (1, false, None));
+    assert_eq!(waited(of("99", "Prod"), &[]).await, (1, false, None));
+    let own = "https://github.example.com/acme/shop/actions/runs/99/job/7";
+    assert_eq!(waited(of("99", "staging"), &[own]).await, (0, true, None));
+    assert_eq!(waited(Some(json!({ "run_id": "99" })), &[]).await, (0, true, None));
+    let other = "the job's identity is that of run 98";
+    assert_eq!(waited(of("98", "prod"), &[]).await, (1, false, Some(other.to_owned())));
+    // Where GitHub does not say it, its deployments do.
+    assert_eq!(waited(None, &[own]).await, (1, false, None));
+    assert_eq!(waited(Some(json!({ "run": 99 })), &[own]).await, (1, false, None));
 }
 
 #[tokio::test]

@@ -71,17 +71,30 @@ fn github(server: &MockServer) -> Box<dyn Provider> {
 
 fn patient_github(policy: RetryPolicy, server: &MockServer) -> Box<dyn Provider> {
     let address = format!("{}/api/v3", server.uri());
-    let variables = [
+    patient(policy, &github_job(&address, &"a".repeat(40)))
+}
+
+/// The same in a job that may ask for its identity.
+fn github_with_identity(server: &MockServer) -> Box<dyn Provider> {
+    let (address, commit) = (format!("{}/api/v3", server.uri()), "a".repeat(40));
+    let identity = format!("{}/identity?api-version=2.0", server.uri());
+    let mut variables = github_job(&address, &commit).to_vec();
+    variables.push(("ACTIONS_ID_TOKEN_REQUEST_URL", &identity));
+    variables.push(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "request-token"));
+    patient(POLICY, &variables)
+}
+
+fn github_job<'v>(api_url: &'v str, commit: &'v str) -> [(&'static str, &'v str); 8] {
+    [
         ("GITHUB_ACTIONS", "true"),
-        ("GITHUB_API_URL", address.as_str()),
+        ("GITHUB_API_URL", api_url),
         ("GITHUB_REPOSITORY", "acme/shop"),
         ("GITHUB_TOKEN", TOKEN),
         ("GITHUB_RUN_ID", "99"),
         ("GITHUB_RUN_ATTEMPT", "2"),
         ("RUNNER_NAME", "GitHub Actions 1"),
-        ("GITHUB_SHA", &"a".repeat(40)),
-    ];
-    patient(policy, &variables)
+        ("GITHUB_SHA", commit),
+    ]
 }
 
 fn gitlab(server: &MockServer, token: &str) -> Box<dyn Provider> {
