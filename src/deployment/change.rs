@@ -47,13 +47,13 @@ pub fn since_deployed<'a>(
     footprint: &Footprint,
     between: impl FnOnce(&CommitId) -> Result<Between<'a>, String>,
 ) -> Option<ChangeReason> {
-    let Some((state, runs)) = state.and_then(|state| Some((state, state.commit.as_ref()?))) else {
-        return Some(ChangeReason::NeverDeployed);
-    };
-    let newest = state.newest.as_ref().map(|newest| newest.record.status);
+    let newest = state.and_then(|state| state.newest.as_ref()).map(|newest| newest.record.status);
     if let Some(status) = newest.filter(|status| *status != RecordStatus::Success) {
         return Some(ChangeReason::Unfinished(status));
     }
+    let Some((state, runs)) = state.and_then(|state| Some((state, state.commit.as_ref()?))) else {
+        return Some(ChangeReason::NeverDeployed);
+    };
     let overrides = state.running.iter().flat_map(|running| running.record.context_overrides.keys());
     let overrides: Vec<_> = overrides.cloned().collect();
     if !overrides.is_empty() {
@@ -154,5 +154,8 @@ mod tests {
         assert_eq!(decide(&state), None);
         state.newest = Some(record("dev", "api", "3333333", RecordStatus::Failed, AT).into());
         assert_eq!(decide(&state), Some(ChangeReason::Unfinished(RecordStatus::Failed)));
+        // Also where nothing has run before.
+        let first = ComponentState { newest: state.newest, ..ComponentState::default() };
+        assert_eq!(decide(&first), Some(ChangeReason::Unfinished(RecordStatus::Failed)));
     }
 }
