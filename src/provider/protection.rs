@@ -36,8 +36,7 @@ impl Protection {
 /// What no platform can guard: rules are for branches and tags.
 pub(super) fn refs_that_nothing_guards() -> Vec<String> {
     vec![
-        "refs/atmos/* (the index of what runs where): anyone who may push may write them. The tags are the truth, and \
-         `atmos deployment verify` finds where the two differ."
+        "refs/atmos/* (the index of what runs where): anyone who may push may write them. The tags are the truth."
             .to_owned(),
         "refs/notes/atmos/* (approvals, SBOMs): anyone who may push may write them.".to_owned(),
     ]
