@@ -180,7 +180,8 @@ impl Context {
 
     /// The clock and the zone that times are shown in.
     pub fn clock(&self) -> Clock {
-        Clock { now: self.now(), zone: self.global.timezone.clone() }
+        // What a command says that is run for another one ends up in reports, which are kept.
+        Clock { now: self.now(), zone: self.global.timezone.clone(), kept: self.document.is_some() }
     }
 
     /// Prints what a command found out: as the document that was asked for, else as text.

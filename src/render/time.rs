@@ -10,18 +10,24 @@ use jiff::tz::TimeZone;
 pub struct Clock {
     pub now: Timestamp,
     pub zone: TimeZone,
+    /// What is written is kept and read later: every time is then exact, with its date, in UTC.
+    pub kept: bool,
 }
 
 impl Clock {
     /// A clock that shows UTC.
     #[must_use]
     pub const fn utc(now: Timestamp) -> Self {
-        Self { now, zone: TimeZone::UTC }
+        Self { now, zone: TimeZone::UTC, kept: false }
     }
 
-    /// `30m ago`, `2h ago`, `1d ago`; `in 5m` for what is still to come.
+    /// `30m ago`, `2h ago`, `1d ago`; `in 5m` for what is still to come. What is kept has the exact
+    /// time instead.
     #[must_use]
     pub fn relative(&self, time: Timestamp) -> String {
+        if self.kept {
+            return self.exact(time);
+        }
         let seconds = self.now.as_second() - time.as_second();
         match seconds {
             0 => "just now".to_owned(),
@@ -33,6 +39,9 @@ impl Clock {
     /// `12:00:00`, with the date in front where it is not today's.
     #[must_use]
     pub fn exact(&self, time: Timestamp) -> String {
+        if self.kept {
+            return time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        }
         let today = self.now.to_zoned(self.zone.clone()).date();
         let zoned = time.to_zoned(self.zone.clone());
         let format = if zoned.date() == today { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
@@ -42,12 +51,18 @@ impl Clock {
     /// `2h ago (12:00:00)`.
     #[must_use]
     pub fn relative_and_exact(&self, time: Timestamp) -> String {
+        if self.kept {
+            return self.exact(time);
+        }
         format!("{} ({})", self.relative(time), self.exact(time))
     }
 
     /// `2025-01-22 12:00`.
     #[must_use]
     pub fn minute(&self, time: Timestamp) -> String {
+        if self.kept {
+            return time.strftime("%Y-%m-%d %H:%M UTC").to_string();
+        }
         time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
     }
 }
@@ -85,7 +100,21 @@ mod tests {
     use super::*;
 
     fn clock(zone: &str) -> Clock {
-        Clock { now: "2025-01-22T14:00:00Z".parse().unwrap(), zone: TimeZone::get(zone).unwrap() }
+        Clock {
+            now: "2025-01-22T14:00:00Z".parse().unwrap(),
+            zone: TimeZone::get(zone).unwrap(),
+            kept: false,
+        }
+    }
+
+    #[test]
+    fn what_is_kept_says_nothing_that_becomes_untrue() {
+        let clock = Clock { kept: true, ..clock("Europe/Berlin") };
+        let time = at("2025-01-22T12:00:00Z");
+        for said in [clock.relative(time), clock.exact(time), clock.relative_and_exact(time)] {
+            assert_eq!(said, "2025-01-22 12:00:00 UTC");
+        }
+        assert_eq!(clock.minute(time), "2025-01-22 12:00 UTC");
     }
 
     fn at(time: &str) -> Timestamp {
