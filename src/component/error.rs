@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::checkout::FolderError;
 use super::command::outputs::OutputsError;
 use super::process::ProcessError;
+use super::reason::reason;
 use super::terraform::ModuleError;
 
 /// A component's run that failed or was cancelled.
@@ -79,6 +80,12 @@ impl ComponentError {
             Self::TimedOut { tail, .. } | Self::StalePlan { tail } => tail,
             _ => &[],
         }
+    }
+
+    /// The lines in which the child says why it failed, secrets masked.
+    #[must_use]
+    pub fn reason(&self) -> Vec<String> {
+        reason(self.tail())
     }
 
     /// Turns an I/O error into one that says what was being done: "write the variables file".

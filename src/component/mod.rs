@@ -15,6 +15,7 @@ mod log;
 mod nixpack;
 mod preflight;
 pub(crate) mod process;
+mod reason;
 mod terraform;
 
 use std::collections::BTreeMap;

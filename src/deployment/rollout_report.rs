@@ -132,6 +132,8 @@ pub struct ComponentReport {
     pub health: Option<Health>,
     /// Why it failed or was skipped, in one line.
     pub error: Option<String>,
+    /// What its tool said of that: a few lines, secrets masked.
+    pub reason: Vec<String>,
     /// It was not run: this run has deployed it before.
     pub already_deployed: bool,
     /// The keys of the context that are overridden for it.

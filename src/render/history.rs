@@ -60,7 +60,7 @@ fn details(record: &HistoryRecord) -> String {
         "jira" | "incident" | "issue" | "reason" => Some(value.clone()),
         _ => Some(format!("{key}: {value}")),
     });
-    [promoted, rollback, late, approver, record.reason.clone(), overrides]
+    [record.error.clone(), promoted, rollback, late, approver, record.reason.clone(), overrides]
         .into_iter()
         .flatten()
         .chain(metadata)

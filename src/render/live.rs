@@ -138,6 +138,7 @@ mod tests {
             changes: None,
             health: None,
             error: None,
+            reason: Vec::new(),
             already_deployed: false,
             overridden: Vec::new(),
             notice: None,

@@ -18,7 +18,7 @@ use crate::deployment::template::{Facts, Renderer, TemplateError};
 use crate::deployment::variables::{Variables, merge};
 use crate::deployment::{Component, ComponentKind, ComponentName, Deployment, Target, TargetName};
 
-use super::worker::Shared;
+use super::worker::{Shared, describe};
 
 /// The workspace that every terraform is in to begin with.
 const DEFAULT_WORKSPACE: &str = "default";
@@ -61,6 +61,19 @@ impl RunError {
             | Self::NoOutput { component, .. }
             | Self::NotKept { component, .. } => Some(component),
             _ => None,
+        }
+    }
+
+    /// What the record says of it: what became of the tool, and no values that the configuration may hold.
+    pub(super) fn recorded(&self) -> Option<String> {
+        matches!(self, Self::Component(_) | Self::Health(_)).then(|| describe(self))
+    }
+
+    /// The lines in which a tool says why it failed.
+    pub(super) fn reason(&self) -> Vec<String> {
+        match self {
+            Self::Component(error) | Self::Health(error) => error.reason(),
+            _ => Vec::new(),
         }
     }
 

@@ -290,6 +290,7 @@ fn report(planned: &ComponentPlan, status: ComponentResult) -> ComponentReport {
         changes: None,
         health: None,
         error: None,
+        reason: Vec::new(),
         already_deployed: false,
         overridden: Vec::new(),
         notice: None,

@@ -216,6 +216,7 @@ impl Shared {
                 Err(_) => None,
             },
             error: result.as_ref().err().map(describe),
+            reason: result.as_ref().err().map(RunError::reason).unwrap_or_default(),
             already_deployed: false,
             overridden: self
                 .rollout
@@ -240,7 +241,7 @@ impl Shared {
             ComponentResult::Cancelled => RecordStatus::Cancelled,
             _ => RecordStatus::Failed,
         };
-        let record = self.record(plan, status, report, result.as_ref().ok());
+        let record = self.record(plan, status, report, result);
         let awaited = status == RecordStatus::Success && self.awaited.contains(&plan.component);
         let (sender, receiver) = oneshot::channel();
         let message = Message { record, published: awaited.then_some(sender) };
@@ -255,8 +256,9 @@ impl Shared {
         plan: &ComponentPlan,
         status: RecordStatus,
         report: &ComponentReport,
-        done: Option<&Done>,
+        result: &Result<Done, RunError>,
     ) -> Record {
+        let done = result.as_ref().ok();
         let rollout = &self.rollout;
         let promoted_from = match &rollout.plan.kind {
             RolloutKind::Promotion { from } => Some(from.clone()),
@@ -265,6 +267,7 @@ impl Shared {
         let given = rollout.recorded.get(&plan.component).cloned().unwrap_or_default();
         let mut metadata = rollout.metadata.clone();
         let mut details = Box::new(RecordDetails {
+            error: result.as_ref().err().and_then(RunError::recorded),
             duration_seconds: Some(report.duration.as_secs()),
             run_url: rollout.provenance.run_url.clone(),
             digest: given.digest,

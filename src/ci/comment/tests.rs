@@ -172,6 +172,7 @@ fn report(target: &str, components: &[&str], status: ComponentResult) -> Rollout
         changes: Some(Changes { add: number as u64, change: 1, destroy: u64::from(number == 2) }),
         health: None,
         error: None,
+        reason: Vec::new(),
         already_deployed: false,
         overridden: Vec::new(),
         notice: None,
