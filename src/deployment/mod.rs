@@ -17,6 +17,7 @@ pub mod definition;
 pub mod dependencies;
 pub mod diff;
 pub mod digest;
+pub mod fan_in;
 pub mod fan_out;
 #[cfg(test)]
 pub(crate) mod fixtures;

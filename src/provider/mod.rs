@@ -130,7 +130,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::CommitStatuses))
     }
 
-    /// Starts the platform's own record of a rollout; the same run's record, if there is one already.
+    /// Starts the platform's own record of a rollout. A request whose answer is lost starts no
+    /// second one.
     async fn start_deployment(
         &self,
         deployment: &NewDeployment,

@@ -14,8 +14,10 @@ pub struct NewDeployment {
     pub environment: String,
     /// Where what is deployed can be visited.
     pub environment_url: Option<String>,
-    /// Identifies the run, so that it has one record only.
+    /// The run that it is part of.
     pub run_id: String,
+    /// Tells this rollout from all others, those of the same run too: each has a record of its own.
+    pub key: String,
     pub description: String,
 }
 

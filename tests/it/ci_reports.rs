@@ -16,7 +16,7 @@ pub(crate) fn pull_request(repository: &str, head: &str) -> Value {
 }
 
 /// The statuses that GitHub was told, as `context state description`.
-fn statuses(platform: &Platform) -> Vec<String> {
+pub(crate) fn statuses(platform: &Platform) -> Vec<String> {
     let text = |status: &Value, key: &str| status[key].as_str().unwrap().to_owned();
     let line = |status: &Value| {
         format!("{} {} {}", text(status, "context"), text(status, "state"), text(status, "description"))

@@ -8,7 +8,7 @@
 //! | comments | `GET POST /repos/…/issues/{n}/comments`, `PATCH DELETE /repos/…/issues/comments/{id}`, `GET /user` | `GET POST …/merge_requests/{n}/notes`, `PUT DELETE …/notes/{id}`, `GET /user` | `a_comment_is_written_edited_and_written_anew`, `of_jobs_that_write_the_first_comment_at_once_one_stays` |
 //! | merged requests | `GET /repos/…/commits/{sha}/pulls` | `GET …/repository/commits/{sha}/merge_requests` | `what_a_push_has_merged_is_found` |
 //! | commit statuses | `POST /repos/…/statuses/{sha}` | `POST …/statuses/{sha}` | `a_commit_gets_every_status` |
-//! | deployments | `GET POST /repos/…/deployments`, `POST …/deployments/{id}/statuses` | `GET POST …/deployments`, `PUT …/deployments/{id}`, `GET POST …/environments` | `a_rollout_is_recorded_once` |
+//! | deployments | `GET POST /repos/…/deployments`, `POST …/deployments/{id}/statuses` | `GET POST …/deployments`, `PUT …/deployments/{id}`, `GET POST …/environments` | `each_rollout_is_recorded` |
 //! | protection | `GET POST /repos/…/rulesets`, `GET PUT …/rulesets/{id}` | `GET POST …/protected_tags` | `the_ledger_is_protected` |
 //! | dispatch | `POST …/actions/workflows/{file}/dispatches` | `POST …/pipeline`, `POST …/trigger/pipeline` | `a_pipeline_is_started` |
 //! | approvals | `GET …/actions/runs/{id}/approvals`, `GET …/actions/runs/{id}/attempts/{n}/jobs`, `GET /repos/…/deployments`, `GET …/deployments/{id}/statuses` | `GET …/deployments`, `GET …/deployments/{id}` | `the_approver_of_a_run_is_read` |
@@ -193,7 +193,7 @@ async fn a_commit_gets_every_status() {
 }
 
 #[tokio::test]
-async fn a_rollout_is_recorded_once() {
+async fn each_rollout_is_recorded() {
     let Some(platforms) = Platforms::there() else { return };
     for provider in platforms.both() {
         let new = NewDeployment {
@@ -204,10 +204,15 @@ async fn a_rollout_is_recorded_once() {
             environment: "prod/eu".to_owned(),
             environment_url: Some("https://shop.example.com".to_owned()),
             run_id: "run:1".to_owned(),
+            key: "run:1 deploy".to_owned(),
             description: "3 components".to_owned(),
         };
         let started = provider.start_deployment(&new).await.unwrap();
-        assert_eq!(provider.start_deployment(&new).await.unwrap(), started);
+        let again = provider.start_deployment(&new).await.unwrap();
+        // GitLab keeps nothing by which it could be found again.
+        assert_eq!(again == started, provider.platform() == Platform::GitHub);
+        let other = NewDeployment { key: "run:1 other".to_owned(), ..new };
+        assert_ne!(provider.start_deployment(&other).await.unwrap(), started);
         for phase in [
             DeploymentPhase::InProgress,
             DeploymentPhase::Success,
@@ -223,7 +228,7 @@ async fn a_rollout_is_recorded_once() {
             provider.update_deployment(&started, &update).await.unwrap();
         }
     }
-    assert_eq!(platforms.state()["deployments"].as_array().unwrap().len(), 1);
+    assert_eq!(platforms.state()["deployments"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -35,6 +35,13 @@ pub struct Args {
     check_drift: bool,
 }
 
+impl Args {
+    /// The one target of one deployment that is asked about, where it is one.
+    pub(super) fn subject(&self) -> Option<(&DeploymentName, &TargetName)> {
+        Some((self.deployment.as_ref()?, self.target.as_ref()?))
+    }
+}
+
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;

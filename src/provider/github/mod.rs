@@ -93,7 +93,8 @@ impl GitHub {
         format!("{}{rest}", self.root)
     }
 
-    /// This run's record of a deployment, if it has one.
+    /// This rollout's record, if it has one. That of another job is another rollout's, also in the
+    /// same run.
     async fn deployment(&self, new: &NewDeployment) -> Result<Option<PlatformDeployment>, ProviderError> {
         let path = self.path(&format!(
             "/deployments?sha={}&environment={}&per_page={PAGE_SIZE}",
@@ -102,7 +103,7 @@ impl GitHub {
         ));
         let listed: Vec<DeploymentAnswer> =
             self.client.read(&Request::get(Capability::Deployments, path)).await?;
-        let ours = listed.into_iter().find(|listed| listed.payload.get("run_id") == Some(&json!(new.run_id)));
+        let ours = listed.into_iter().find(|listed| listed.payload.get("key") == Some(&json!(new.key)));
         Ok(ours.map(|ours| PlatformDeployment { id: ours.id }))
     }
 
@@ -189,7 +190,12 @@ impl Provider for GitHub {
             "auto_merge": false,
             // The rollout is under way: what it required has been checked.
             "required_contexts": [],
-            "payload": { "deployment": new.deployment, "target": new.target, "run_id": new.run_id },
+            "payload": {
+                "deployment": new.deployment,
+                "target": new.target,
+                "run_id": new.run_id,
+                "key": new.key,
+            },
             "environment": new.environment,
             "description": cut(&new.description),
         });

@@ -89,13 +89,23 @@ impl GitLab {
         self.client.read(&Request::get(capability, path)).await
     }
 
-    /// The record that an earlier attempt of this rollout has left running. Those of jobs are the jobs' own.
-    async fn running(&self, new: &NewDeployment) -> Result<Option<PlatformDeployment>, ProviderError> {
+    /// The record that was made of this rollout although the answer was lost: the only new one that
+    /// runs this commit and is no job's own. Where there are several, one of them is another
+    /// rollout's, and none is taken.
+    async fn made_after(
+        &self,
+        newest: Option<u64>,
+        new: &NewDeployment,
+    ) -> Result<Option<PlatformDeployment>, ProviderError> {
         let listed = self.deployments(Capability::Deployments, &new.environment).await?;
-        let ours = listed.into_iter().find(|listed| {
-            listed.deployable.is_none() && listed.sha == new.commit.as_str() && listed.status == "running"
+        let mut ours = listed.into_iter().filter(|listed| {
+            listed.deployable.is_none()
+                && listed.sha == new.commit.as_str()
+                && listed.status == "running"
+                && newest.is_none_or(|newest| listed.id > newest)
         });
-        Ok(ours.map(|ours| PlatformDeployment { id: ours.id }))
+        let first = ours.next().map(|ours| PlatformDeployment { id: ours.id });
+        Ok(first.filter(|_| ours.next().is_none()))
     }
 
     /// Makes an environment that has an address, unless it exists.
@@ -189,9 +199,10 @@ impl Provider for GitLab {
     }
 
     async fn start_deployment(&self, new: &NewDeployment) -> Result<PlatformDeployment, ProviderError> {
-        if let Some(deployment) = self.running(new).await? {
-            return Ok(deployment);
-        }
+        // GitLab keeps nothing that would tell one rollout from another: those that are there
+        // already are others'.
+        let listed = self.deployments(Capability::Deployments, &new.environment).await?;
+        let newest = listed.iter().map(|listed| listed.id).max();
         if let Some(url) = &new.environment_url {
             self.ensure_environment(&new.environment, url).await?;
         }
@@ -207,7 +218,7 @@ impl Provider for GitLab {
             Ok(created) => Ok(PlatformDeployment { id: created.id }),
             Err(error) if error.may_have_happened() => {
                 tokio::time::sleep(self.pause).await;
-                self.running(new).await?.ok_or(error)
+                self.made_after(newest, new).await?.ok_or(error)
             }
             Err(error) => Err(error),
         }

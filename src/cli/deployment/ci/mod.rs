@@ -2,15 +2,19 @@
 //! reported where people and later jobs look.
 
 mod annotate;
+mod asked;
 mod credentials;
 mod dependencies;
+mod described;
 mod failure;
+mod fan_in;
 mod inputs;
 mod log;
 mod notices;
 mod outcome;
 mod outputs;
 mod picture;
+mod platform_record;
 mod post;
 mod reports;
 mod request;
@@ -33,8 +37,8 @@ use self::picture::Picture;
 use self::post::Post;
 use self::reports::{Reports, Switches};
 use self::request::Request;
-use super::rollout::{self, Surroundings};
-use super::{DeploymentArgs, Verb};
+use super::rollout::{self, Subject, Surroundings};
+use super::{DeploymentArgs, Verb, status};
 use crate::cancellation::Cancellation;
 use crate::ci::{Job, System};
 use crate::cli::args::GlobalArgs;
@@ -89,6 +93,8 @@ struct Undertaking {
     job: Option<Arc<Job>>,
     verb: String,
     arguments: DeploymentArgs,
+    /// What is reported on, where something is.
+    subject: Option<Subject>,
     switches: Switches,
     /// The workflow to start when the rollout has succeeded.
     dispatch: Option<String>,
@@ -104,12 +110,7 @@ impl Undertaking {
         let Request { verb, global, arguments } = Request::new(&inputs)?;
         let token = inputs.get("token").map(Token::new).transpose();
         let token = token.map_err(|error| CommandError::usage(format!("input `token`: {error}")))?;
-        let wanted = |name| inputs.flag(name).map(|flag| flag.unwrap_or(true));
-        let switches = Switches {
-            comment: wanted("comment")?,
-            commit_status: wanted("commit-status")?,
-            deployment_record: wanted("deployment-record")?,
-        };
+        let switches = Switches::read(&inputs, &arguments.verb, &verb)?;
         let dispatch = inputs.get("dispatch").map(str::to_owned);
         if dispatch.is_some() && !matches!(arguments.verb, Verb::Rollout(_)) {
             let message =
@@ -126,6 +127,7 @@ impl Undertaking {
         });
         Ok(Self {
             home: outer.directory().to_owned(),
+            subject: subject(&arguments.verb, switches, context.global())?,
             context: Arc::new(context),
             job: job.map(Arc::new),
             verb,
@@ -143,26 +145,22 @@ impl Undertaking {
         let (outcome, reports) = match &self.arguments.verb {
             Verb::Rollout(args) => {
                 let cancellation = rollout::cancellation(&self.context);
-                let reports = self.reports(args, &mut notices);
-                (self.rollout(args, cancellation, reports.as_ref()), reports)
+                let reports = self.reports(&mut notices);
+                let outcome = self.rollout(args, cancellation, reports.as_ref());
+                if let Some(reports) = &reports {
+                    reports.ended(&outcome);
+                }
+                (outcome, reports)
             }
             verb => {
-                let trusted = self.check_trust(None);
-                (
-                    self.outcome(
-                        trusted.and_then(|()| super::run_verb(verb, &self.context)),
-                        Seen::default(),
-                    ),
-                    None,
-                )
+                let reports = self.reports(&mut notices);
+                (self.outcome(self.other(verb, reports.as_deref()), Seen::default()), reports)
             }
         };
         let code = outcome.show(&self.context);
-        if let Some(reports) = &reports {
-            reports.ended(&outcome);
-            if let (Some(workflow), Ending::Success) = (&self.dispatch, outcome.ending()) {
-                reports.start_next(workflow);
-            }
+        if let (Some(reports), Some(workflow), Ending::Success) = (&reports, &self.dispatch, outcome.ending())
+        {
+            reports.start_next(workflow);
         }
         let picture = self.picture(&outcome, &mut notices);
         if let Some(reports) = &reports {
@@ -188,6 +186,19 @@ impl Undertaking {
         let result = trusted.and_then(|()| rollout::run_within(args, &self.context, surroundings));
         let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.outcome(result, seen)
+    }
+
+    /// Runs a verb that is no rollout. Where it is to be reported how a target stands, the job ends
+    /// as that is.
+    fn other(&self, verb: &Verb, reports: Option<&Reports>) -> Result<ExitCode, CommandError> {
+        self.check_trust(None)?;
+        let shown = super::run_verb(verb, &self.context);
+        match &self.subject {
+            Some(Subject { deployment, target: Some(target), .. }) => {
+                fan_in::report(&self.context, reports, (deployment, target), shown)
+            }
+            _ => shown,
+        }
     }
 
     fn check_trust(&self, revision: Option<&str>) -> Result<(), CommandError> {
@@ -218,8 +229,9 @@ impl Undertaking {
         })
     }
 
-    /// What tells the platform of a rollout, where there is one and the job wants it.
-    fn reports(&self, args: &rollout::Args, notices: &mut Notices) -> Option<Arc<Reports>> {
+    /// What tells the platform, where there is one and the job wants it.
+    fn reports(&self, notices: &mut Notices) -> Option<Arc<Reports>> {
+        let subject = self.subject.clone()?;
         let Some(job) = &self.job else {
             if self.dispatch.is_some() {
                 notices.add(
@@ -228,15 +240,13 @@ impl Undertaking {
             }
             return None;
         };
-        let Switches { comment, commit_status, deployment_record } = self.switches;
-        if !(comment || commit_status || deployment_record || self.dispatch.is_some()) {
+        if !self.switches.any() && self.dispatch.is_none() {
             return None;
         }
         match platform::settings(&self.context, self.token.clone()) {
             Ok(settings) => {
                 let from_fork = job.change_request.as_ref().is_some_and(|change| change.from_fork);
                 let post = Post::open(settings, from_fork);
-                let subject = args.subject();
                 Some(Arc::new(Reports::new(
                     Arc::clone(&self.context),
                     Arc::clone(job),
@@ -254,11 +264,11 @@ impl Undertaking {
 
     /// How the deployment stands now. Not after a cancellation: there is no time for it.
     fn picture(&self, outcome: &Outcome, notices: &mut Notices) -> Option<Picture> {
-        let Verb::Rollout(args) = &self.arguments.verb else { return None };
+        let subject = self.subject.as_ref()?;
         if outcome.ending() == Ending::Cancelled {
             return None;
         }
-        let picture = Picture::take(&self.context, self.job.as_deref(), &args.subject().deployment, outcome);
+        let picture = Picture::take(&self.context, self.job.as_deref(), &subject.deployment, outcome);
         if let (Err(error), Ending::Success) = (&picture, outcome.ending()) {
             let reason = error.shown().map(|error| error.message.clone()).unwrap_or_default();
             notices.add(format!(
@@ -279,6 +289,15 @@ impl Undertaking {
             }
             Err(error) => notices.add(format!("there is no comment: {error}")),
         }
+    }
+}
+
+/// What is reported on: a rollout, or how one target stands where that is wanted.
+fn subject(verb: &Verb, switches: Switches, global: &GlobalArgs) -> Result<Option<Subject>, CommandError> {
+    match verb {
+        Verb::Rollout(args) => Ok(Some(args.subject())),
+        Verb::Status(args) => fan_in::subject(args, switches, global),
+        _ => Ok(None),
     }
 }
 

@@ -1,32 +1,35 @@
 //! What the platform is told of a rollout: pending, how it ended, and where it was deployed.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::inputs::Inputs;
 use super::notices::Notices;
 use super::outcome::{Ending, Outcome};
+use super::platform_record::most_common;
 use super::post::{CommentedOn, Post, Report};
+use super::{Subject, Verb, asked, described};
 use crate::ci::comment::Limit;
 use crate::ci::{Job, System};
 use crate::cli::context::Context;
-use crate::cli::deployment::rollout::Subject;
-use crate::cli::platform::{self, Environment};
-use crate::config::load_deployment;
-use crate::deployment::rollout_report::{ComponentResult, PlannedRollout, RolloutKind, RolloutReport};
+use crate::cli::error::CommandError;
+use crate::deployment::fan_in::FanIn;
+use crate::deployment::rollout_report::PlannedRollout;
 use crate::deployment::{CommitId, TargetName};
-use crate::provider::{
-    CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment, Platform,
-    StickyComment,
-};
+use crate::provider::{CommitStatus, CommitStatusState, DeploymentPhase, Dispatch, Platform, StickyComment};
+use crate::render::document::error::Hint;
 
 /// How long is waited for the platform at the end.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Likewise after a cancellation: the runner kills what is left within seconds.
+/// The same after a cancellation: the runner kills what is left within seconds.
 const PATIENCE_WHEN_CANCELLED: Duration = Duration::from_secs(6);
 
 /// What tells a pipeline on GitLab what it was started for.
 const DISPATCH_VARIABLE: &str = "ATMOS_DISPATCH";
+
+/// What is said of a plan that another one has taken the place of.
+const REPLACED: &str = "Planned anew: what runs has changed in the meantime";
 
 /// The most commits of one rollout that get a status.
 const MOST_COMMITS: usize = 20;
@@ -39,13 +42,45 @@ pub(super) struct Switches {
     pub(super) deployment_record: bool,
 }
 
-/// Tells the platform of one rollout.
+impl Switches {
+    /// A rollout is reported unless the job says otherwise; how a target stands only where the job
+    /// says so.
+    pub(super) fn read(inputs: &Inputs, verb: &Verb, words: &str) -> Result<Self, CommandError> {
+        let (by_default, may) = match verb {
+            Verb::Rollout(_) => (true, true),
+            Verb::Status(_) => (false, true),
+            _ => (false, false),
+        };
+        let wanted = |name| match inputs.flag(name)? {
+            Some(true) if !may => {
+                let message = format!("input `{name}` does not apply to command `{words}`");
+                let hint = "It applies to `rollout`, and to `status` of one target";
+                Err(CommandError::usage(message).hint(Hint::note(hint)))
+            }
+            given => Ok(given.unwrap_or(by_default)),
+        };
+        Ok(Self {
+            comment: wanted("comment")?,
+            commit_status: wanted("commit-status")?,
+            deployment_record: wanted("deployment-record")?,
+        })
+    }
+
+    /// Whether anything is to be reported.
+    pub(super) const fn any(self) -> bool {
+        self.comment || self.commit_status || self.deployment_record
+    }
+}
+
+/// Tells the platform of one rollout, or of how a target stands.
 pub(super) struct Reports {
-    context: Arc<Context>,
-    job: Arc<Job>,
-    subject: Subject,
-    switches: Switches,
-    post: Post,
+    pub(super) context: Arc<Context>,
+    pub(super) job: Arc<Job>,
+    pub(super) subject: Subject,
+    pub(super) switches: Switches,
+    pub(super) post: Post,
+    /// The newest plan that was reported.
+    announced: Mutex<Option<PlannedRollout>>,
 }
 
 impl Reports {
@@ -56,50 +91,74 @@ impl Reports {
         switches: Switches,
         post: Post,
     ) -> Self {
-        Self { context, job, subject, switches, post }
+        Self { context, job, subject, switches, post, announced: Mutex::default() }
     }
 
-    /// The rollout knows what it is going to do.
+    /// The rollout knows what it is going to do; anew where the ledger has moved in the meantime.
     pub(super) fn planned(&self, planned: &PlannedRollout) {
-        let number = planned.components.len();
-        let components = if number == 1 { "1 component".to_owned() } else { format!("{number} components") };
-        let description = match &planned.kind {
-            _ if planned.dry_run => format!("Planning {components}"),
-            RolloutKind::Deploy => format!("Rolling out {components}"),
-            RolloutKind::Promotion { from } => format!("Promoting {components} from {from}"),
-            RolloutKind::Rollback { to } => format!("Rolling back {components} to {}", to.short()),
-        };
-        self.status(&planned.target, &commits_of(planned), CommitStatusState::Pending, &description);
-        self.deployment_starts(planned, &description);
+        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = announced.replace(planned.clone());
+        let description = described::planned(planned);
+        let commits = commits_of(planned);
+        if let Some(before) = &before {
+            self.status(&planned.target, &left_out(before, &commits), CommitStatusState::Error, REPLACED);
+        }
+        self.status(&planned.target, &commits, CommitStatusState::Pending, &description);
+        let same_record = |before: &PlannedRollout| most_common(before) == most_common(planned);
+        if before.as_ref().is_some_and(same_record) {
+            return;
+        }
+        if let Some(before) = &before {
+            self.record_ends(before, DeploymentPhase::Error, REPLACED);
+        }
+        self.record_starts(planned, &description);
     }
 
     /// The rollout has ended, or was not begun.
     pub(super) fn ended(&self, outcome: &Outcome) {
-        let ending = outcome.ending();
-        let description = describe(outcome);
-        let (state, phase) = match ending {
+        let description = described::ended(outcome);
+        let (state, phase) = match outcome.ending() {
             Ending::Success | Ending::Findings => (CommitStatusState::Success, DeploymentPhase::Success),
             Ending::Failed => (CommitStatusState::Failure, DeploymentPhase::Failure),
             Ending::Refused | Ending::Locked | Ending::Cancelled => {
                 (CommitStatusState::Error, DeploymentPhase::Error)
             }
         };
-        match (&outcome.rollout.planned, &self.subject.target) {
-            (Some(planned), _) => self.status(&planned.target, &commits_of(planned), state, &description),
-            // It did not come to a plan: what the job is about is what people look at.
-            (None, Some(target)) => self.status(target, self.job.commit.as_slice(), state, &description),
-            (None, None) => {}
+        if let Some(planned) = &outcome.rollout.planned {
+            self.status(&planned.target, &commits_of(planned), state, &description);
+            self.record_ends(planned, phase, &description);
+        } else if let Some(target) = &self.subject.target {
+            self.status_without_a_plan(target, state, &description);
         }
-        let Some(planned) = outcome.rollout.planned.as_ref().filter(|planned| self.is_recorded(planned))
-        else {
-            return;
-        };
-        self.post.send(Report::DeploymentIs(DeploymentUpdate {
-            phase,
-            description,
-            log_url: self.job.url.clone(),
-            environment_url: self.environment(&planned.target).url,
-        }));
+    }
+
+    /// What the jobs of a fan-out have come to, told at once. Where that cannot be found out, it is
+    /// no success.
+    pub(super) fn fan_in(&self, target: &TargetName, found: &Result<FanIn, CommandError>) {
+        match found {
+            Ok(found) => {
+                let (state, phase) = if found.is_complete() {
+                    (CommitStatusState::Success, DeploymentPhase::Success)
+                } else {
+                    (CommitStatusState::Failure, DeploymentPhase::Failure)
+                };
+                let description = found.to_string();
+                self.status(target, std::slice::from_ref(&found.commit), state, &description);
+                self.record_of_fan_in(target, found.commit.clone(), phase, &description);
+            }
+            Err(error) => {
+                let message = error.shown().map(|error| error.message.as_str()).unwrap_or_default();
+                self.status_without_a_plan(target, CommitStatusState::Error, message);
+            }
+        }
+    }
+
+    /// It did not come to a plan: the status is of what was asked for, if there is such a thing.
+    fn status_without_a_plan(&self, target: &TargetName, state: CommitStatusState, description: &str) {
+        if self.switches.commit_status && asked::exists(&self.context, &self.subject, target) {
+            let commits = asked::commits(&self.context, &self.subject, self.job.commit.as_ref());
+            self.status(target, &commits, state, description);
+        }
     }
 
     /// Starts what comes after a rollout that has succeeded. A plan has nothing after it.
@@ -144,7 +203,7 @@ impl Reports {
     }
 
     fn status(&self, target: &TargetName, commits: &[CommitId], state: CommitStatusState, description: &str) {
-        if !self.switches.commit_status {
+        if !self.switches.commit_status || commits.is_empty() {
             return;
         }
         let Subject { deployment, components, dry_run, .. } = &self.subject;
@@ -152,7 +211,8 @@ impl Reports {
         let mut status = CommitStatus::new(deployment, target, state, &description, self.job.url.clone());
         // A part of a rollout says nothing of the others, and a plan nothing of what runs.
         if !components.is_empty() {
-            status = status.of_part(&components.join(","));
+            let names: Vec<_> = components.iter().map(ToString::to_string).collect();
+            status = status.of_part(&names.join(","));
         }
         if *dry_run {
             status = status.of_part("plan");
@@ -170,46 +230,11 @@ impl Reports {
             .and_then(|change| change.head.clone());
         head.unwrap_or_else(|| commit.clone())
     }
+}
 
-    /// Whether the platform has a record of a rollout: of a real one, unless GitLab keeps that of the job itself.
-    fn is_recorded(&self, planned: &PlannedRollout) -> bool {
-        let of_the_job =
-            self.job.system == System::GitLabCi && self.context.variable("CI_ENVIRONMENT_NAME").is_some();
-        self.switches.deployment_record && !planned.dry_run && !of_the_job
-    }
-
-    fn deployment_starts(&self, planned: &PlannedRollout, description: &str) {
-        let Some(commit) = most_common(planned).filter(|_| self.is_recorded(planned)) else { return };
-        let Environment { name, url } = self.environment(&planned.target);
-        let deployment = NewDeployment {
-            deployment: planned.deployment.clone(),
-            target: planned.target.clone(),
-            commit,
-            reference: self.job.reference.clone(),
-            environment: name,
-            environment_url: url.clone(),
-            run_id: self.job.run_id.clone(),
-            description: description.to_owned(),
-        };
-        let update = DeploymentUpdate {
-            phase: DeploymentPhase::InProgress,
-            description: description.to_owned(),
-            log_url: self.job.url.clone(),
-            environment_url: url,
-        };
-        self.post.send(Report::DeploymentStarts { deployment, update });
-    }
-
-    /// What the platform calls the target; the target's own name where the configuration cannot be used.
-    fn environment(&self, target: &TargetName) -> Environment {
-        let find = || {
-            let repository = self.context.repository()?;
-            let project = self.context.project(&repository)?;
-            let loaded = load_deployment(&*project.source, &project.config, &self.subject.deployment)?;
-            platform::environment(&project.config.ci, &loaded.deployment, target)
-        };
-        find().unwrap_or_else(|_| Environment { name: target.to_string(), url: None })
-    }
+/// The commits of an earlier plan that the new one, of these commits, has left out.
+fn left_out(before: &PlannedRollout, commits: &[CommitId]) -> Vec<CommitId> {
+    commits_of(before).into_iter().filter(|commit| !commits.contains(commit)).collect()
 }
 
 /// The commits of a rollout, each once.
@@ -220,42 +245,41 @@ fn commits_of(planned: &PlannedRollout) -> Vec<CommitId> {
     commits
 }
 
-/// The commit that most of the components get.
-fn most_common(planned: &PlannedRollout) -> Option<CommitId> {
-    let mut number: BTreeMap<&CommitId, usize> = BTreeMap::new();
-    for component in &planned.components {
-        *number.entry(&component.commit).or_default() += 1;
-    }
-    number.into_iter().max_by_key(|(_, number)| *number).map(|(commit, _)| commit.clone())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::ComponentKind;
+    use crate::deployment::fixtures::{commit, component_name, target_name};
+    use crate::deployment::rollout_report::{PlannedComponent, RolloutKind};
 
-/// How it ended, in one line.
-fn describe(outcome: &Outcome) -> String {
-    let report = outcome.rollout.report.as_ref();
-    match (outcome.error(), report) {
-        (Some(error), _) => error.message.clone(),
-        (None, Some(report)) => described(report),
-        (None, None) => "Ended without a result".to_owned(),
+    fn plan(components: &[(&str, &str)]) -> PlannedRollout {
+        let component = |(name, short): &(&str, &str)| PlannedComponent {
+            component: component_name(name),
+            kind: ComponentKind::Command,
+            previous_commit: None,
+            commit: commit(short),
+            goes_back: false,
+            deployed_at: None,
+            waits_for: Vec::new(),
+        };
+        PlannedRollout {
+            deployment: "api".parse().unwrap(),
+            target: target_name("prod"),
+            kind: RolloutKind::Promotion { from: target_name("dev") },
+            dry_run: false,
+            approval: None,
+            digest: String::new(),
+            partial: false,
+            would_be_refused: Vec::new(),
+            components: components.iter().map(component).collect(),
+        }
     }
-}
 
-fn described(report: &RolloutReport) -> String {
-    let of = |status| report.components.iter().filter(move |component| component.status == status);
-    let number = |status, word: &str| {
-        let number = of(status).count();
-        (number > 0).then(|| format!("{number} {word}"))
-    };
-    let counts: Vec<_> = [
-        number(ComponentResult::Failed, "failed"),
-        number(ComponentResult::Cancelled, "cancelled"),
-        number(ComponentResult::Skipped, "skipped"),
-        number(ComponentResult::Success, "deployed"),
-        number(ComponentResult::Planned, "planned"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let first = of(ComponentResult::Failed)
-        .find_map(|failed| failed.error.as_ref().map(|error| format!("; {}: {error}", failed.component)));
-    format!("{}{}", counts.join(", "), first.unwrap_or_default())
+    #[test]
+    fn a_commit_that_a_new_plan_leaves_out_is_not_left_pending() {
+        let before = plan(&[("api", "1111111"), ("web", "2222222"), ("db", "2222222")]);
+        let now = plan(&[("web", "2222222"), ("new", "3333333")]);
+        assert_eq!(left_out(&before, &commits_of(&now)), [commit("1111111")]);
+        assert_eq!(left_out(&now, &commits_of(&now)), []);
+    }
 }

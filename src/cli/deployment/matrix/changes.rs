@@ -19,16 +19,16 @@ use super::sources::footprint;
 
 /// Where it is read.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) repository: &'a Repository,
-    pub(super) config: &'a AtmosConfig,
-    pub(super) ledger: &'a Ledger<'a>,
-    pub(super) deployment: &'a DeploymentName,
-    pub(super) target: &'a TargetName,
+pub(in crate::cli::deployment) struct Place<'a> {
+    pub(in crate::cli::deployment) repository: &'a Repository,
+    pub(in crate::cli::deployment) config: &'a AtmosConfig,
+    pub(in crate::cli::deployment) ledger: &'a Ledger<'a>,
+    pub(in crate::cli::deployment) deployment: &'a DeploymentName,
+    pub(in crate::cli::deployment) target: &'a TargetName,
 }
 
 /// Compares the commit that would be rolled out with those that run.
-pub(super) struct Changes<'a> {
+pub(in crate::cli::deployment) struct Changes<'a> {
     place: Place<'a>,
     objects: ObjectStore,
     commit: CommitId,
@@ -52,7 +52,7 @@ struct Old {
 
 impl<'a> Changes<'a> {
     /// Of the commit that would be rolled out, and declares the deployment so.
-    pub(super) fn new(
+    pub(in crate::cli::deployment) fn new(
         place: Place<'a>,
         commit: &CommitId,
         deployment: &Deployment,
@@ -63,7 +63,7 @@ impl<'a> Changes<'a> {
     }
 
     /// Why a component has to be rolled out, where it has to.
-    pub(super) fn reason(
+    pub(in crate::cli::deployment) fn reason(
         &mut self,
         name: &ComponentName,
         state: Option<&ComponentState>,

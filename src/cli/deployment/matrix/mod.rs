@@ -19,7 +19,7 @@ use crate::deployment::{ComponentName, Deployment, DeploymentName, TargetName};
 use crate::ledger::Scope;
 use crate::render::document::error::Hint;
 
-use changes::{Changes, Place};
+pub(super) use changes::{Changes, Place};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

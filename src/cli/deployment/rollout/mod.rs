@@ -120,12 +120,17 @@ pub(super) fn plan_digest(text: &str) -> Result<String, String> {
 }
 
 /// What a rollout is about, as far as the command line says.
+#[derive(Debug, Clone)]
 pub(super) struct Subject {
     pub(super) deployment: DeploymentName,
     pub(super) target: Option<TargetName>,
     pub(super) dry_run: bool,
     /// The components that it is limited to.
-    pub(super) components: Vec<String>,
+    pub(super) components: Vec<ComponentReference>,
+    /// The commit that is asked for by name.
+    pub(super) revision: Option<String>,
+    /// What is rolled out is what runs on another target.
+    pub(super) is_promotion: bool,
 }
 
 impl Args {
@@ -134,7 +139,9 @@ impl Args {
             deployment: self.deployment.clone(),
             target: self.target.clone(),
             dry_run: self.plan,
-            components: self.component.iter().map(ToString::to_string).collect(),
+            components: self.component.clone(),
+            revision: self.git_sha.clone(),
+            is_promotion: self.promote_from.is_some(),
         }
     }
 

@@ -1,0 +1,48 @@
+//! What a rollout was asked for that did not come to a plan: whether there is such a thing, and at
+//! which commits.
+
+use super::Subject;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::config::{ConfigError, load_deployment};
+use crate::deployment::{CommitId, TargetName};
+use crate::ledger::Scope;
+
+/// Whether there is such a deployment with such a target and such components. A status of what does
+/// not exist could never be mended.
+pub(super) fn exists(context: &Context, subject: &Subject, target: &TargetName) -> bool {
+    let find = || -> Result<bool, CommandError> {
+        let repository = context.repository()?;
+        let project = context.project(&repository)?;
+        match load_deployment(&*project.source, &project.config, &subject.deployment) {
+            Ok(loaded) => {
+                let deployment = loaded.deployment;
+                let is_there = |reference| deployment.find(reference).is_some();
+                Ok(deployment.targets.contains_key(target) && subject.components.iter().all(is_there))
+            }
+            Err(ConfigError::NotFound { .. }) => Ok(false),
+            // The file is broken: what it declared once, the ledger has seen.
+            Err(_) => {
+                let ledger = context.ledger(&repository, &project.config)?;
+                let scope = Scope::Targets(subject.deployment.clone(), vec![target.clone()]);
+                ledger.refresh_for_reports(&scope);
+                let state = ledger.read(&scope)?.into_deployment(&subject.deployment);
+                drop(ledger.take_warnings());
+                Ok(state.targets.get(target).is_some_and(|target| !target.components.is_empty()))
+            }
+        }
+    };
+    find().unwrap_or(false)
+}
+
+/// The commit that was to be rolled out: the one that was named, else the one that is checked out.
+/// Of a promotion it is known only with a plan: then the job's own stands for it.
+pub(super) fn commits(context: &Context, subject: &Subject, of_job: Option<&CommitId>) -> Vec<CommitId> {
+    let repository = || context.repository().ok();
+    let commit = match &subject.revision {
+        Some(revision) => repository().and_then(|found| found.resolve(revision).ok().flatten()),
+        None if subject.is_promotion => of_job.cloned(),
+        None => repository().and_then(|found| found.head().ok()).or_else(|| of_job.cloned()),
+    };
+    commit.into_iter().collect()
+}

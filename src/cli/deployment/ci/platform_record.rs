@@ -1,0 +1,112 @@
+//! The platform's own record of a rollout: which rollouts have one, under which key, and where.
+
+use std::collections::BTreeMap;
+
+use super::post::Report;
+use super::reports::Reports;
+use crate::ci::System;
+use crate::cli::platform::{self, Environment};
+use crate::config::load_deployment;
+use crate::deployment::rollout_report::PlannedRollout;
+use crate::deployment::{CommitId, TargetName};
+use crate::provider::{DeploymentPhase, DeploymentUpdate, NewDeployment};
+
+impl Reports {
+    /// Whether the platform has a record of what this job does: it is wanted, and GitLab keeps none
+    /// of the job itself.
+    fn has_records(&self) -> bool {
+        let of_the_job =
+            self.job.system == System::GitLabCi && self.context.variable("CI_ENVIRONMENT_NAME").is_some();
+        self.switches.deployment_record && !of_the_job
+    }
+
+    /// Whether it has one of a rollout: of a real one, and of all components. One that is limited
+    /// to some says nothing of what runs in the environment.
+    pub(super) fn is_recorded(&self, planned: &PlannedRollout) -> bool {
+        self.has_records() && !planned.dry_run && self.subject.components.is_empty()
+    }
+
+    /// A rollout is under way.
+    pub(super) fn record_starts(&self, planned: &PlannedRollout, description: &str) {
+        if let Some(commit) = most_common(planned).filter(|_| self.is_recorded(planned)) {
+            self.start_record(&planned.target, commit, DeploymentPhase::InProgress, description);
+        }
+    }
+
+    /// A rollout has ended.
+    pub(super) fn record_ends(&self, planned: &PlannedRollout, phase: DeploymentPhase, description: &str) {
+        if most_common(planned).is_some() && self.is_recorded(planned) {
+            let environment_url = self.environment(&planned.target).url;
+            self.post.send(Report::DeploymentIs(self.update(phase, description, environment_url)));
+        }
+    }
+
+    /// What the jobs of a fan-out have come to.
+    pub(super) fn record_of_fan_in(
+        &self,
+        target: &TargetName,
+        commit: CommitId,
+        phase: DeploymentPhase,
+        description: &str,
+    ) {
+        if self.has_records() {
+            self.start_record(target, commit, phase, description);
+        }
+    }
+
+    fn start_record(&self, target: &TargetName, commit: CommitId, phase: DeploymentPhase, description: &str) {
+        let Environment { name, url } = self.environment(target);
+        let deployment = NewDeployment {
+            deployment: self.subject.deployment.clone(),
+            target: target.clone(),
+            commit,
+            reference: self.job.reference.clone(),
+            environment: name,
+            environment_url: url.clone(),
+            run_id: self.job.run_id.clone(),
+            key: self.key(),
+            description: self.context.masks().apply(description.to_owned()),
+        };
+        let update = self.update(phase, description, url);
+        self.post.send(Report::DeploymentStarts { deployment, update });
+    }
+
+    fn update(
+        &self,
+        phase: DeploymentPhase,
+        description: &str,
+        environment_url: Option<String>,
+    ) -> DeploymentUpdate {
+        let description = self.context.masks().apply(description.to_owned());
+        DeploymentUpdate { phase, description, log_url: self.job.url.clone(), environment_url }
+    }
+
+    /// Tells this rollout from all others. The jobs of a matrix share their name, and may share a
+    /// runner one after the other: then it is the moment that differs.
+    fn key(&self) -> String {
+        let variables = ["GITHUB_JOB", "RUNNER_NAME"].map(|name| self.context.variable(name).unwrap_or("-"));
+        let now = self.context.now();
+        format!("{} {} {now}", self.job.run_id, variables.join(" "))
+    }
+
+    /// What the platform calls the target; the target's own name where the configuration cannot be
+    /// used.
+    fn environment(&self, target: &TargetName) -> Environment {
+        let find = || {
+            let repository = self.context.repository()?;
+            let project = self.context.project(&repository)?;
+            let loaded = load_deployment(&*project.source, &project.config, &self.subject.deployment)?;
+            platform::environment(&project.config.ci, &loaded.deployment, target)
+        };
+        find().unwrap_or_else(|_| Environment { name: target.to_string(), url: None })
+    }
+}
+
+/// The commit that most of the components get.
+pub(super) fn most_common(planned: &PlannedRollout) -> Option<CommitId> {
+    let mut number: BTreeMap<&CommitId, usize> = BTreeMap::new();
+    for component in &planned.components {
+        *number.entry(&component.commit).or_default() += 1;
+    }
+    number.into_iter().max_by_key(|(_, number)| *number).map(|(commit, _)| commit.clone())
+}

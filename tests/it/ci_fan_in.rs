@@ -1,0 +1,185 @@
+//! The job after a fan-out: one status and one record for all of its jobs, by what the ledger says.
+
+use serde_json::{Value, json};
+
+use crate::ci_reports::statuses;
+use crate::support::{Checkout, CiJob, Platform, TestEnvironment};
+
+/// A job of the fan-out: it rolls one component out.
+fn rollout<'c, 'e>(checkout: &'c Checkout<'e>, platform: &Platform, component: &str) -> CiJob<'c, 'e> {
+    let job = CiJob::github(checkout, "push").rollout("dev").input("component", component);
+    job.with("GITHUB_API_URL", platform.github()).with("GITHUB_JOB", "wave-0")
+}
+
+/// The job after them.
+fn fan_in<'c, 'e>(checkout: &'c Checkout<'e>, platform: &Platform) -> CiJob<'c, 'e> {
+    let job = CiJob::github(checkout, "push").rollout("dev").input("command", "status");
+    let job = job.with("GITHUB_API_URL", platform.github()).with("GITHUB_JOB", "dev");
+    job.input("commit-status", "true").input("deployment-record", "true")
+}
+
+/// The platform's records, oldest first: the environment and every state.
+fn records(platform: &Platform) -> Vec<(String, Vec<String>)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let told = platform.told("deployment_statuses");
+    let states = |deployment: &Value| {
+        let ours = told.iter().filter(|status| status["deployment_url"] == deployment["url"]);
+        ours.map(|status| text(&status["state"])).collect()
+    };
+    let deployments = platform.told("deployments");
+    deployments.iter().map(|found| (text(&found["environment"]), states(found))).collect()
+}
+
+fn record(states: &[&str]) -> (String, Vec<String>) {
+    ("dev".to_owned(), states.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn jobs_of_a_run_come_to_one_status_and_one_record() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let head = checkout.head();
+    let last = || statuses(&platform).pop().unwrap();
+    rollout(&checkout, &platform, "database").run().succeeded();
+    rollout(&checkout, &platform, "worker").with("TEST_DO", "exit 7").run().exited(1);
+    rollout(&checkout, &platform, "api").run().succeeded();
+    assert_eq!(records(&platform), [], "one component says nothing of the whole");
+    let whole = "atmos/payment-service/dev ";
+    assert!(!statuses(&platform).iter().any(|status| status.starts_with(whole)), "{:?}", statuses(&platform));
+
+    let job = fan_in(&checkout, &platform);
+    job.run().exited(5).says(&format!("dev: 1 of 3 components not as in {}: worker failed", &head[..7]));
+    let not = format!("{whole}failure 1 of 3 components not as in {}: worker failed", &head[..7]);
+    assert_eq!(last(), not);
+    assert_eq!(platform.told("statuses").pop().unwrap()["sha"], head.as_str());
+    assert_eq!(records(&platform), [record(&["failure"])]);
+    assert_eq!(job.output("result"), "findings");
+    assert!(job.summary().contains("worker&#58; its newest rollout&#58; failed"), "{}", job.summary());
+
+    rollout(&checkout, &platform, "worker").run().succeeded();
+    fan_in(&checkout, &platform).run().succeeded();
+    let done = format!("{whole}success Nothing left to deploy: 3 components as in {}", &head[..7]);
+    assert_eq!(last(), done);
+    assert_eq!(records(&platform), [record(&["failure"]), record(&["success"])]);
+}
+
+#[test]
+fn where_nothing_has_changed_the_status_arrives_all_the_same() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let whole = CiJob::github(&checkout, "push").rollout("dev").unreported();
+    whole.run().succeeded();
+    checkout.write("README.md", "Nothing that is deployed\n");
+    let readme = checkout.commit("Describe it");
+    // A component without a working directory may use any file.
+    let deployment = std::fs::read_to_string(checkout.path.join("deployments/payment-service.yaml")).unwrap();
+    let last = || statuses(&platform).pop().unwrap();
+    fan_in(&checkout, &platform).run().exited(5);
+    assert!(last().contains("api differs, worker differs, database differs"), "{}", last());
+    let own_folder = deployment.replace("command: { plan", "command: { working_directory: services, plan");
+    checkout.write("deployments/payment-service.yaml", &own_folder.replace("./services/", "./"));
+    checkout.commit("Say what they use");
+    whole.with("GITHUB_RUN_ID", "100").run().succeeded();
+    checkout.write("README.md", "Nothing that is deployed, again\n");
+    let again = checkout.commit("Describe it again");
+    assert_ne!(readme, again);
+    fan_in(&checkout, &platform).run().succeeded();
+    assert!(last().contains("dev success Nothing left to deploy: 3 components as in"), "{}", last());
+    assert_eq!(platform.told("statuses").pop().unwrap()["sha"], again.as_str());
+}
+
+#[test]
+fn what_cannot_be_found_out_is_no_success() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    CiJob::github(&checkout, "push").rollout("dev").unreported().run().succeeded();
+    let last = || statuses(&platform).pop().unwrap();
+    let away = environment.path("away.git");
+    std::fs::rename(&remote.path, &away).unwrap();
+    fan_in(&checkout, &platform).run().exited(1);
+    assert!(last().starts_with("atmos/payment-service/dev error "), "{}", last());
+    assert_eq!(records(&platform), []);
+    std::fs::rename(&away, &remote.path).unwrap();
+
+    let told = platform.told("statuses").len();
+    for (input, value, message) in [
+        ("fetch", "false", "says what the remote knows: input `fetch: false` does not apply"),
+        ("target", "", "is of one target: inputs `deployment` and `target` are needed"),
+    ] {
+        fan_in(&checkout, &platform).input(input, value).run().refused(2, message);
+    }
+    let matrix = fan_in(&checkout, &platform).input("command", "matrix");
+    matrix.run().refused(2, "does not apply to command `matrix`");
+    let mistyped = fan_in(&checkout, &platform).input("target", "dve");
+    mistyped.run().refused(2, "payment-service has no target called dve");
+    // Without the inputs it only reads, as before.
+    let reads = CiJob::github(&checkout, "push").rollout("dev").input("command", "status");
+    reads.with("GITHUB_API_URL", platform.github()).run().succeeded();
+    assert_eq!(platform.told("statuses").len(), told);
+}
+
+#[test]
+fn on_gitlab_a_job_with_an_environment_has_its_own_record_already() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    CiJob::github(&checkout, "push").rollout("dev").unreported().run().succeeded();
+    let job = |environment: &str| {
+        let job = CiJob::gitlab(&checkout).rollout("dev").input("command", "status");
+        let job = job.input("commit-status", "true").input("deployment-record", "true");
+        let job = job.with("CI_API_V4_URL", &platform.gitlab()).with("GITLAB_TOKEN", "glpat-user-token");
+        job.with("CI_ENVIRONMENT_NAME", environment).run().succeeded();
+        let recorded = platform.told("gitlab_deployments");
+        let ours = recorded.iter().filter(|told| told.get("deployable").is_none());
+        ours.map(|told| told["status"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(job("dev"), [json!(null); 0]);
+    assert_eq!(job(""), [json!("success")]);
+    let told = platform.told("gitlab_statuses").pop().unwrap();
+    assert_eq!((&told["name"], &told["status"]), (&json!("atmos/payment-service/dev"), &json!("success")));
+}
+
+#[test]
+fn rollouts_of_one_run_do_not_share_a_record() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let job = |name: &str| {
+        let job = CiJob::github(&checkout, "push").rollout("dev").with("GITHUB_API_URL", platform.github());
+        job.with("GITHUB_JOB", name)
+    };
+    job("first").with("TEST_DO", "exit 7").run().exited(1);
+    job("second").run().succeeded();
+    let both = [record(&["in_progress", "failure"]), record(&["in_progress", "success"])];
+    assert_eq!(records(&platform), both);
+    // An attempt that starts the same job again is another rollout.
+    let head = checkout.commit_version("2");
+    job("second").with("GITHUB_SHA", &head).run().succeeded();
+    job("second").with("GITHUB_SHA", &head).with("GITHUB_RUN_ATTEMPT", "2").run().succeeded();
+    assert_eq!(records(&platform).len(), 4);
+}
+
+#[test]
+fn what_the_stacks_disable_is_not_waited_for() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let checkout = environment.empty_repository("checkout", &[]);
+    checkout
+        .write("stacks/team.yaml", "components: { command: { queue: { metadata: { enabled: false } } } }\n");
+    let component = "{ settings: { command: { apply: [\"true\"] } } }";
+    checkout.write(
+        "deployments/payment-service.yaml",
+        &format!(
+            "deployment:\n  name: payment-service\n  stacks: [team]\n  targets: {{ dev: {{}} }}\n  \
+             components: {{ command: {{ queue: {component}, api: {component} }} }}\n"
+        ),
+    );
+    let head = checkout.commit("Add it");
+    rollout(&checkout, &platform, "api").run().succeeded();
+    fan_in(&checkout, &platform).run().succeeded();
+    let last = statuses(&platform).pop().unwrap();
+    assert!(last.ends_with(&format!("Nothing left to deploy: 1 component as in {}", &head[..7])), "{last}");
+}
