@@ -222,21 +222,49 @@ pub fn promotion_status(
     }
 }
 
+/// What the ledger alone knows of a deployment whose file cannot be used: neither rules nor
+/// promotions.
+#[must_use]
+pub fn standing_of_ledger(state: &DeploymentState, now: Timestamp) -> PromotionView {
+    let targets = state.targets.iter().filter(|(_, target)| !target.components.is_empty());
+    PromotionView {
+        deployment: state.deployment.clone(),
+        targets: targets
+            .map(|(name, target)| runs_on(name, target, target.components.values(), now))
+            .collect(),
+        edges: Vec::new(),
+    }
+}
+
 fn standing(deployment: &Deployment, target: &Target, state: &TargetState, now: Timestamp) -> TargetStanding {
     let components =
-        || deployment.components.iter().filter_map(|component| state.components.get(&component.name));
+        deployment.components.iter().filter_map(|component| state.components.get(&component.name));
+    TargetStanding {
+        sources: promotion::sources(deployment, &target.name).to_vec(),
+        requires_approval: target.promotion.as_ref().is_some_and(|rule| rule.requires_approval),
+        ..runs_on(&target.name, state, components, now)
+    }
+}
+
+/// What runs on a target, by what the ledger says of these components.
+fn runs_on<'c>(
+    target: &TargetName,
+    state: &TargetState,
+    components: impl Iterator<Item = &'c ComponentState> + Clone,
+    now: Timestamp,
+) -> TargetStanding {
     let mut commits: Vec<CommitId> = Vec::new();
-    for commit in components().filter_map(|component| component.commit.as_ref()) {
+    for commit in components.clone().filter_map(|component| component.commit.as_ref()) {
         if !commits.contains(commit) {
             commits.push(commit.clone());
         }
     }
     TargetStanding {
-        target: target.name.clone(),
-        sources: promotion::sources(deployment, &target.name).to_vec(),
-        requires_approval: target.promotion.as_ref().is_some_and(|rule| rule.requires_approval),
+        target: target.clone(),
+        sources: Vec::new(),
+        requires_approval: false,
         commits,
-        deployed_at: components().filter_map(deployed_at).max(),
+        deployed_at: components.filter_map(deployed_at).max(),
         status: state.status(),
         freeze: active_freeze(state, now),
         hold: false,
@@ -455,6 +483,17 @@ mod tests {
         let view =
             promotion_status(&deployment, &state, &StandingFacts::default(), time("2025-01-22T14:00:00Z"));
         assert!(view.targets[1].hold && !view.targets[0].hold);
+    }
+
+    #[test]
+    fn the_ledger_alone_knows_what_runs_and_no_rules() {
+        let mut state = state(vec![("dev", vec![("api", at("dev", "def456a"))]), ("prod", Vec::new())]);
+        state.targets.get_mut(&target_name("dev")).unwrap().locks = vec![lock(LockScope::Target, None)];
+        let view = standing_of_ledger(&state, time("2025-01-22T14:00:00Z"));
+        let [dev] = &view.targets[..] else { panic!("{view:?}") };
+        assert_eq!((&dev.target, &dev.commits[..]), (&target_name("dev"), &[commit("def456a")][..]));
+        assert_eq!(dev.deployed_at, Some(time(AT)));
+        assert!(dev.freeze.is_some() && !dev.requires_approval && view.edges.is_empty());
     }
 
     #[test]

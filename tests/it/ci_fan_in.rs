@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::ci_reports::statuses;
+use crate::ci_reports::{pull_request, statuses};
 use crate::support::{Checkout, CiJob, Platform, TestEnvironment};
 
 /// A job of the fan-out: it rolls one component out.
@@ -62,6 +62,35 @@ fn jobs_of_a_run_come_to_one_status_and_one_record() {
     let done = format!("{whole}success Nothing left to deploy: 3 components as in {}", &head[..7]);
     assert_eq!(last(), done);
     assert_eq!(records(&platform), [record(&["failure"]), record(&["success"])]);
+}
+
+#[test]
+fn the_comment_may_wait_for_all_jobs() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let event = pull_request("acme/shop", &checkout.head());
+    let body = || platform.told("comments").pop().map(|told| told["body"].as_str().unwrap().to_owned());
+    let job = |job: CiJob<'_, '_>, code| {
+        job.with("GITHUB_EVENT_NAME", "pull_request").event(&event).run().exited(code);
+    };
+    job(rollout(&checkout, &platform, "database").input("comment", "false"), 0);
+    assert_eq!(body(), None);
+    let fan_in = fan_in(&checkout, &platform).input("comment", "true");
+    job(fan_in.clone(), 5);
+    let said = body().unwrap();
+    assert!(
+        said.contains("**❌ atmos deployment status ended with findings:** dev: 2 of 3 components"),
+        "{said}"
+    );
+    assert!(said.contains("1 of 3 components |"), "{said}");
+    for component in ["worker", "api"] {
+        job(rollout(&checkout, &platform, component).input("comment", "false"), 0);
+    }
+    job(fan_in, 0);
+    let said = body().unwrap();
+    assert!(said.contains("· dev ✅ · staging ➖"), "{said}");
+    assert!(!said.contains('❌'), "{said}");
 }
 
 #[test]

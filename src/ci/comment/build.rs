@@ -1,20 +1,24 @@
 //! From what the domain knows to what the comment's template sees.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::view::{
     ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, DependencyView, FailureView,
-    HintView, LinkView, List, NextView, PromotionPreviewView, RolloutView, TargetView,
+    HintView, LinkView, List, NextView, PromotionPreviewView, RolloutView, TargetView, UnfinishedView,
 };
-use super::words::{LONGEST_TEXT, changes, counts, frozen, plan, text, time, took, total, urgency};
-use super::{CommentInput, DependencyChange, Presence, PromotionPreview, RolloutOfRun};
+use super::words::{
+    LONGEST_TEXT, changes, counts, frozen, of_components, plan, text, time, took, total, urgency,
+};
+use super::{CommentInput, DependencyChange, Presence, PromotionPreview, RolloutOfRun, Unfinished};
 use crate::ci::markdown::cut;
 use crate::deployment::diff::{Change, ConfigurationDifference, DiffView, SideName};
 use crate::deployment::promotion_status::{
     ComponentEdgeState, ComponentPromotion, EdgeState, TargetStanding,
 };
 use crate::deployment::rollout_report::{ComponentReport, ComponentResult, RolloutKind, RolloutResult};
-use crate::deployment::{CommitId, RecordStatus};
+use crate::deployment::{CommitId, RecordStatus, TargetName};
 
 impl<T> List<T> {
     fn new(items: impl IntoIterator<Item = T>, most: usize) -> Self {
@@ -47,6 +51,9 @@ impl CommentView {
         let mut view = Self {
             deployment: deployment.to_owned(),
             targets: builder.targets(input),
+            change_known: input.presence.is_some(),
+            of_ledger_alone: input.of_ledger_alone,
+            unfinished: List::new(input.unfinished.iter().map(|one| builder.unfinished(one)), most),
             next: next(input, rollout.as_ref(), &promotions),
             rollout,
             failure: input.failure.map(|failure| builder.failure(failure)),
@@ -56,7 +63,7 @@ impl CommentView {
             updated_at: time(input.now),
             shortened: false,
         };
-        view.shortened = view.approvals.omitted > 0
+        view.shortened = view.approvals.omitted + view.unfinished.omitted > 0
             || view.rollout.as_ref().is_some_and(|rollout| {
                 let lists = rollout.components.omitted + rollout.commits.omitted;
                 lists + rollout.configuration.omitted + rollout.dependencies.omitted > 0
@@ -95,7 +102,11 @@ fn next(
             changes: None,
         });
     }
-    let ready = promotions.iter().find(|promotion| promotion.state == EdgeState::Ready.as_words())?;
+    // What has failed on a target comes before what could be promoted from there.
+    let is_finished = |from: &str| input.unfinished.iter().all(|one| one.target.as_str() != from);
+    let ready = promotions
+        .iter()
+        .find(|promotion| promotion.state == EdgeState::Ready.as_words() && is_finished(&promotion.from))?;
     Some(NextView {
         action: "promote",
         from: Some(ready.from.clone()),
@@ -120,12 +131,19 @@ impl Builder<'_> {
 
     fn targets(&self, input: &CommentInput<'_>) -> Vec<TargetView> {
         let view = |standing: &TargetStanding| {
-            let presence = input.presence.get(&standing.target).copied().unwrap_or(Presence::Absent);
-            let (symbol, presence) = match presence {
-                Presence::Deployed => ("✅", "deployed".to_owned()),
-                Presence::Partly { components, of } => ("🟡", format!("{components} of {of} components")),
-                Presence::Failed => ("❌", "failed".to_owned()),
-                Presence::Absent => ("➖", "not yet".to_owned()),
+            let of = |presence: &BTreeMap<TargetName, Presence>| {
+                presence.get(&standing.target).copied().unwrap_or(Presence::Absent)
+            };
+            let (symbol, presence) = match input.presence.map(of) {
+                Some(Presence::Deployed) => ("✅", Some("deployed".to_owned())),
+                Some(Presence::Partly { components, of }) => {
+                    ("🟡", Some(format!("{components} of {of} components")))
+                }
+                Some(Presence::Failed) => ("❌", Some("failed".to_owned())),
+                Some(Presence::Cancelled) => ("⏹️", Some("cancelled".to_owned())),
+                Some(Presence::Absent) => ("➖", Some("not yet".to_owned())),
+                Some(Presence::Unknown) => ("❔", Some("unknown".to_owned())),
+                None => ("", None),
             };
             TargetView {
                 name: standing.target.to_string(),
@@ -146,6 +164,19 @@ impl Builder<'_> {
             }
         };
         input.standing.targets.iter().map(view).collect()
+    }
+
+    fn unfinished(&self, unfinished: &Unfinished) -> UnfinishedView {
+        UnfinishedView {
+            target: unfinished.target.to_string(),
+            component: unfinished.component.to_string(),
+            symbol: if unfinished.status == RecordStatus::Cancelled { "⏹️" } else { "❌" },
+            status: unfinished.status.as_str(),
+            commit: self.commit(&unfinished.commit),
+            at: time(unfinished.at),
+            run: unfinished.run.clone(),
+            error: unfinished.error.as_deref().map(text),
+        }
     }
 
     fn failure(&self, failure: &FailureView) -> FailureView {
@@ -169,12 +200,16 @@ impl Builder<'_> {
     }
 
     fn rollout(&self, rollout: &RolloutOfRun<'_>) -> RolloutView {
-        let RolloutOfRun { report, diff, dependencies } = rollout;
+        let RolloutOfRun { report, diff, dependencies, only } = rollout;
         let target = &report.target;
+        let of = of_components(only);
         let what = match &report.kind {
-            RolloutKind::Deploy => format!("Rollout to {target}"),
-            RolloutKind::Promotion { from } => format!("Promotion from {from} to {target}"),
-            RolloutKind::Rollback { to } => format!("Rollback of {target} to {}", to.short()),
+            RolloutKind::Deploy => format!("Rollout{of} to {target}"),
+            RolloutKind::Promotion { from } => format!("Promotion{of} from {from} to {target}"),
+            RolloutKind::Rollback { to } if only.is_empty() => {
+                format!("Rollback of {target} to {}", to.short())
+            }
+            RolloutKind::Rollback { to } => format!("Rollback{of} on {target} to {}", to.short()),
         };
         let (symbol, ending) = match report.result {
             RolloutResult::Success if report.dry_run => ("📋", "planned"),
@@ -266,6 +301,13 @@ impl Builder<'_> {
             to: Some(self.commit(&component.commit)),
             plan: plan(component.changes),
             note: component.error.as_ref().or(component.notice.as_ref()).map(|note| text(note)),
+            // As much as a list has rows: the first lines name the error.
+            reason: component
+                .reason
+                .iter()
+                .take(self.most)
+                .map(|line| cut(line, 2 * LONGEST_TEXT).into_owned())
+                .collect(),
         }
     }
 
@@ -326,6 +368,7 @@ impl Builder<'_> {
                 .status
                 .filter(|_| blocked)
                 .map(|status| format!("stays behind: its last rollout is {status}")),
+            reason: Vec::new(),
         }
     }
 }

@@ -17,21 +17,27 @@ use jiff::Timestamp;
 pub use render::{CommentError, CommentTemplate, Limit, Rendered};
 pub use view::{
     ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, DependencyView, FailureView,
-    HintView, LinkView, List, NextView, PromotionPreviewView, RolloutView, TargetView,
+    HintView, LinkView, List, NextView, PromotionPreviewView, RolloutView, TargetView, UnfinishedView,
 };
+pub use words::of_components;
 
-use crate::deployment::TargetName;
 use crate::deployment::diff::DiffView;
 use crate::deployment::promotion_status::{PromotionEdge, PromotionView};
 use crate::deployment::rollout_report::RolloutReport;
+use crate::deployment::{CommitId, ComponentName, RecordStatus, TargetName};
 
 /// Everything that the comment of one deployment tells.
 #[derive(Debug, Clone, Copy)]
 pub struct CommentInput<'a> {
     /// The targets and how they stand to each other.
     pub standing: &'a PromotionView,
-    /// How much of the change runs on each target; a target that is missing has none of it.
-    pub presence: &'a BTreeMap<TargetName, Presence>,
+    /// How much of the change runs on each target; a target that is missing has none of it. Absent
+    /// where the commits of the change are not known: then nothing else stands in for them.
+    pub presence: Option<&'a BTreeMap<TargetName, Presence>>,
+    /// The newest attempts that did not succeed, of components that nothing has mended since.
+    pub unfinished: &'a [Unfinished],
+    /// The deployment file cannot be used, so that this is only what the ledger knows.
+    pub of_ledger_alone: bool,
     /// What this run did, or would do.
     pub rollout: Option<RolloutOfRun<'a>>,
     /// Why it did not come to that.
@@ -57,6 +63,22 @@ pub struct RolloutOfRun<'a> {
     pub diff: Option<&'a DiffView>,
     /// What its components are made of otherwise.
     pub dependencies: &'a [DependencyChange],
+    /// The components that it was limited to; empty where it was of all.
+    pub only: &'a [String],
+}
+
+/// A component's newest attempt that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    pub target: TargetName,
+    pub component: ComponentName,
+    pub status: RecordStatus,
+    pub commit: CommitId,
+    pub at: Timestamp,
+    /// The address of its run.
+    pub run: Option<String>,
+    /// Why, as the record says.
+    pub error: Option<String>,
 }
 
 /// A dependency of a component that comes, goes or changes its version.
@@ -90,7 +112,11 @@ pub enum Presence {
     },
     /// It was tried, and failed.
     Failed,
+    /// It was tried, and stopped.
+    Cancelled,
     Absent,
+    /// The history that would tell is not here.
+    Unknown,
 }
 
 /// What a promotion would do.

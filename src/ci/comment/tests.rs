@@ -17,7 +17,11 @@ use crate::deployment::rollout_report::{
 /// Everything that a [`CommentInput`] borrows.
 struct Story {
     standing: PromotionView,
-    presence: BTreeMap<TargetName, Presence>,
+    presence: Option<BTreeMap<TargetName, Presence>>,
+    unfinished: Vec<Unfinished>,
+    of_ledger_alone: bool,
+    /// The components that the rollout is limited to.
+    only: Vec<String>,
     rollout: RolloutReport,
     diff: DiffView,
     /// Of what `diff` is about.
@@ -61,10 +65,13 @@ impl Story {
         let side =
             |target: &str| DiffSide { target: Some(target_name(target)), commit: None, deployed_at: None };
         Self {
-            presence: BTreeMap::from([
+            presence: Some(BTreeMap::from([
                 (target_name("dev"), Presence::Deployed),
                 (target_name("staging"), Presence::Partly { components: 2, of: 3 }),
-            ]),
+            ])),
+            unfinished: Vec::new(),
+            of_ledger_alone: false,
+            only: Vec::new(),
             rollout: report("staging", components, ComponentResult::Success),
             diff: DiffView {
                 deployment: "payment-service".parse().unwrap(),
@@ -138,10 +145,13 @@ impl Story {
             report: &self.rollout,
             diff: diff_to(&self.rollout.target),
             dependencies: dependencies_to(&self.rollout.target),
+            only: &self.only,
         };
         let input = CommentInput {
             standing: &self.standing,
-            presence: &self.presence,
+            presence: self.presence.as_ref(),
+            unfinished: &self.unfinished,
+            of_ledger_alone: self.of_ledger_alone,
             rollout: self.failure.is_none().then_some(rollout),
             failure: self.failure.as_ref(),
             promotions: &promotions,
@@ -242,7 +252,11 @@ fn a_reviewer_sees_where_the_change_is_and_what_comes_next() {
     let mut story = Story::new(&["api", "worker", "database"], "Add connection pooling");
     let failed = &mut story.rollout.components[1];
     failed.status = ComponentResult::Failed;
-    failed.error = Some("terraform apply: exit status 1".to_owned());
+    failed.error = Some("terraform apply failed with exit status 1".to_owned());
+    failed.changes = None;
+    failed.reason = ["Error: Resource postcondition failed", "  on main.tf line 6:", "`too` <many> @subnets"]
+        .map(str::to_owned)
+        .to_vec();
     story.rollout.result = RolloutResult::Failed;
     let rendered = story.markdown(GITHUB);
     assert!(!rendered.shortened);
@@ -254,7 +268,7 @@ fn a_reviewer_sees_where_the_change_is_and_what_comes_next() {
 fn an_approver_sees_what_would_change_and_its_digest() {
     let mut story = Story::new(&["api", "worker", "database"], "Add connection pooling");
     story.rollout = report("prod", &["api", "worker", "database"], ComponentResult::Planned);
-    story.presence.insert(target_name("staging"), Presence::Deployed);
+    story.presence.as_mut().unwrap().insert(target_name("staging"), Presence::Deployed);
     let rendered = story.markdown(GITHUB);
     assert_sound(&rendered.markdown);
     insta::assert_snapshot!("plan_comment", rendered.markdown);
@@ -263,7 +277,7 @@ fn an_approver_sees_what_would_change_and_its_digest() {
 #[test]
 fn after_a_promotion_the_next_one_is_named() {
     let mut story = Story::new(&["api", "worker", "database"], "Add connection pooling");
-    story.presence.insert(target_name("staging"), Presence::Deployed);
+    story.presence.as_mut().unwrap().insert(target_name("staging"), Presence::Deployed);
     insta::assert_snapshot!("promoted_comment", story.markdown(GITHUB).markdown);
 }
 
@@ -286,9 +300,68 @@ fn a_refusal_says_why_and_what_to_do() {
 }
 
 #[test]
+fn what_failed_stays_shown_when_another_job_succeeds() {
+    let mut story = Story::new(&["api", "worker", "database"], "Add connection pooling");
+    story.rollout = report("staging", &["api"], ComponentResult::Success);
+    story.only = vec!["api".to_owned()];
+    let presence = story.presence.as_mut().unwrap();
+    presence.insert(target_name("staging"), Presence::Failed);
+    presence.insert(target_name("prod"), Presence::Unknown);
+    let unfinished = |component, status, run: Option<&str>| Unfinished {
+        target: target_name("staging"),
+        component: component_name(component),
+        status,
+        commit: commit("def456a"),
+        at: time("2025-01-23T15:50:00Z"),
+        run: run.map(str::to_owned),
+        error: run.map(|_| "terraform apply failed with exit status 1".to_owned()),
+    };
+    let address = "https://github.com/acme/shop/actions/runs/128/attempts/1";
+    story.unfinished = vec![
+        unfinished("worker", RecordStatus::Failed, Some(address)),
+        unfinished("database", RecordStatus::Cancelled, None),
+    ];
+    let rendered = story.markdown(GITHUB);
+    assert_sound(&rendered.markdown);
+    assert!(!rendered.markdown.contains("**Next:**"));
+    insta::assert_snapshot!("matrix_comment", rendered.markdown);
+}
+
+#[test]
+fn a_change_whose_commits_are_not_known_runs_nowhere_that_is_shown() {
+    let mut story = Story::new(&["api"], "Add connection pooling");
+    story.presence = None;
+    let rendered = story.markdown(GITHUB).markdown;
+    assert_sound(&rendered);
+    for claim in ["✅ |", "➖", "deployed |", "This change |"] {
+        assert!(!rendered.contains(claim), "{claim}: {rendered}");
+    }
+    assert!(rendered.contains("Which commits this change has is not known here"), "{rendered}");
+    assert!(rendered.contains("\n| Target | Runs | Since |\n|:--|:--|:--|\n| **dev** | "), "{rendered}");
+}
+
+#[test]
+fn a_deployment_file_that_is_broken_leaves_what_the_ledger_knows() {
+    let mut story = Story::new(&["api"], "Add connection pooling");
+    story.presence = None;
+    story.of_ledger_alone = true;
+    story.standing.edges.clear();
+    story.failure = Some(FailureView {
+        symbol: "❌",
+        title: "atmos deployment rollout failed".to_owned(),
+        message: "deployments/a.yaml:3:3: unknown field `targts`".to_owned(),
+        details: Vec::new(),
+        hints: Vec::new(),
+    });
+    let rendered = story.markdown(GITHUB);
+    assert_sound(&rendered.markdown);
+    insta::assert_snapshot!("broken_comment", rendered.markdown);
+}
+
+#[test]
 fn the_first_comment_of_a_deployment_has_little_to_say() {
     let mut story = Story::new(&[], "");
-    story.presence.clear();
+    story.presence = Some(BTreeMap::new());
     story.approvals.clear();
     story.diff.commits.clear();
     story.diff.configuration.clear();
@@ -302,6 +375,8 @@ fn what_others_write_is_text() {
                    </details> <!-- fixes #1 ```\n/close";
     let mut story = Story::new(&["a|b`@c", "</details>"], hostile);
     story.rollout.components[0].error = Some(hostile.to_owned());
+    story.rollout.components[0].reason = hostile.lines().map(str::to_owned).collect();
+    story.only = vec![hostile.to_owned()];
     story.approvals[0].by = hostile.to_owned();
     story.run.name = hostile.to_owned();
     let rolled_back = &mut story.standing.targets[2];
@@ -374,6 +449,8 @@ proptest! {
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let mut story = Story::new(&names, &hostile);
         story.rollout.components[0].error = Some(hostile.clone());
+        story.rollout.components[0].reason = hostile.lines().map(str::to_owned).collect();
+        story.only = vec![hostile.clone()];
         story.approvals[0].by.clone_from(&hostile);
         let rendered = story.markdown(limit);
         prop_assert!(rendered.markdown.encode_utf16().count() <= limit);

@@ -11,6 +11,12 @@ pub struct CommentView {
     pub deployment: String,
     /// In the order of the deployment file.
     pub targets: Vec<TargetView>,
+    /// The commits of the change are known; else no target says how much of it runs there.
+    pub change_known: bool,
+    /// The deployment file cannot be used: rules and promotions are not known.
+    pub of_ledger_alone: bool,
+    /// What failed or was stopped and has not been mended since, besides what this run did.
+    pub unfinished: List<UnfinishedView>,
     /// What this run did, or would do.
     pub rollout: Option<RolloutView>,
     /// Why it did not come to that.
@@ -47,9 +53,11 @@ pub struct LinkView {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TargetView {
     pub name: String,
+    /// Of `presence`; empty where that is null.
     pub symbol: &'static str,
-    /// How much of the change runs there: `deployed`, `2 of 3 components`, `failed`, `not yet`.
-    pub presence: String,
+    /// How much of the change runs there: `deployed`, `2 of 3 components`, `failed`, `cancelled`,
+    /// `not yet`, `unknown`; null where it is not known which commits the change has.
+    pub presence: Option<String>,
     pub commits: List<LinkView>,
     pub deployed_at: Option<String>,
     /// The address of the run that deployed it.
@@ -64,6 +72,22 @@ pub struct TargetView {
     /// The keys of `--context` that something there runs with: `cpu, image.tag`.
     pub context: Option<String>,
     pub commits_behind: Option<usize>,
+}
+
+/// A component whose newest attempt did not succeed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UnfinishedView {
+    pub target: String,
+    pub component: String,
+    pub symbol: &'static str,
+    /// `failed`, `cancelled`.
+    pub status: &'static str,
+    pub commit: LinkView,
+    pub at: String,
+    /// The address of its run.
+    pub run: Option<String>,
+    /// Why, in one line.
+    pub error: Option<String>,
 }
 
 /// Why a run did nothing.
@@ -104,7 +128,8 @@ pub struct NextView {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RolloutView {
     pub symbol: &'static str,
-    /// `Rolled out to dev`, `Plan for dev`, `Promotion from dev to staging failed`.
+    /// `Rollout to dev succeeded`, `Rollout of api to dev failed`, `Promotion from dev to staging
+    /// planned`.
     pub title: String,
     pub target: String,
     pub dry_run: bool,
@@ -146,6 +171,8 @@ pub struct ComponentView {
     pub plan: Option<String>,
     /// Why it failed, was skipped or stays behind.
     pub note: Option<String>,
+    /// What its tool said of that, line by line.
+    pub reason: Vec<String>,
 }
 
 /// A promotion.

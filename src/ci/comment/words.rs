@@ -96,6 +96,18 @@ pub(super) fn changes(
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
+/// ` of api, worker`: the components that a rollout is limited to; nothing where it is of all.
+#[must_use]
+pub fn of_components(only: &[String]) -> String {
+    /// More are counted.
+    const MOST_NAMES: usize = 3;
+    match only {
+        [] => String::new(),
+        few if few.len() <= MOST_NAMES => format!(" of {}", text(&few.join(", "))),
+        many => format!(" of {} components", many.len()),
+    }
+}
+
 /// `12 s`, `3 min`.
 pub(super) fn took(duration: Duration) -> String {
     match duration.as_secs() {

@@ -1,7 +1,7 @@
 //! Why a verb did not do what it was asked, as it is shown beside the run.
 
 use super::outcome::{Ending, Outcome};
-use crate::ci::comment::{FailureView, HintView};
+use crate::ci::comment::{FailureView, HintView, of_components};
 use crate::deployment::rollout_report::RolloutKind;
 
 /// The error of a verb; `None` where there is none to show.
@@ -11,7 +11,8 @@ pub(super) fn view(outcome: &Outcome) -> Option<FailureView> {
         Ending::Refused => ("⛔", "was refused"),
         Ending::Locked => ("🔒", "could not start"),
         Ending::Cancelled => ("⏹️", "was cancelled"),
-        Ending::Success | Ending::Failed | Ending::Findings => ("❌", "failed"),
+        Ending::Findings => ("❌", "ended with findings"),
+        Ending::Success | Ending::Failed => ("❌", "failed"),
     };
     let hints = error.hints.iter().map(|hint| HintView {
         text: hint.text.clone(),
@@ -34,10 +35,10 @@ fn subject(outcome: &Outcome) -> String {
             None => "The job".to_owned(),
         };
     };
-    let target = &planned.target;
+    let (target, of) = (&planned.target, of_components(&outcome.only));
     match &planned.kind {
-        RolloutKind::Deploy => format!("Rollout to {target}"),
-        RolloutKind::Promotion { from } => format!("Promotion from {from} to {target}"),
-        RolloutKind::Rollback { .. } => format!("Rollback of {target}"),
+        RolloutKind::Deploy => format!("Rollout{of} to {target}"),
+        RolloutKind::Promotion { from } => format!("Promotion{of} from {from} to {target}"),
+        RolloutKind::Rollback { .. } => format!("Rollback{of} on {target}"),
     }
 }

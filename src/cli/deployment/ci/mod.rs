@@ -16,8 +16,10 @@ mod outputs;
 mod picture;
 mod platform_record;
 mod post;
+mod presence;
 mod reports;
 mod request;
+mod steps;
 mod summary;
 mod trust;
 mod untold;
@@ -33,7 +35,7 @@ use self::inputs::{Inputs, is_input};
 use self::log::Log;
 use self::notices::Notices;
 use self::outcome::{Ending, Outcome, Seen};
-use self::picture::Picture;
+use self::picture::{Picture, PictureSource};
 use self::post::Post;
 use self::reports::{Reports, Switches};
 use self::request::Request;
@@ -213,6 +215,12 @@ impl Undertaking {
             stdout: self.copied.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             document: self.context.last_document(),
             rollout,
+            only: self
+                .subject
+                .iter()
+                .flat_map(|subject| &subject.components)
+                .map(ToString::to_string)
+                .collect(),
         }
     }
 
@@ -268,7 +276,8 @@ impl Undertaking {
         if outcome.ending() == Ending::Cancelled {
             return None;
         }
-        let picture = Picture::take(&self.context, self.job.as_deref(), &subject.deployment, outcome);
+        let source = PictureSource { context: &self.context, job: self.job.as_deref(), outcome };
+        let picture = source.picture(&subject.deployment);
         if let (Err(error), Ending::Success) = (&picture, outcome.ending()) {
             let reason = error.shown().map(|error| error.message.clone()).unwrap_or_default();
             notices.add(format!(

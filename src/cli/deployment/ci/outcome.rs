@@ -17,6 +17,8 @@ pub(super) struct Outcome {
     /// Its document as JSON.
     pub(super) document: Option<String>,
     pub(super) rollout: Seen,
+    /// The components that the rollout was limited to.
+    pub(super) only: Vec<String>,
 }
 
 /// What was seen of a rollout.
@@ -72,6 +74,7 @@ impl Outcome {
             stdout: String::new(),
             document: None,
             rollout: Seen::default(),
+            only: Vec::new(),
         }
     }
 

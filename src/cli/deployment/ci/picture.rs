@@ -2,36 +2,37 @@
 
 use std::collections::BTreeMap;
 
-use super::dependencies::Boms;
 use super::failure;
 use super::outcome::Outcome;
+use super::presence::{change, presence, unfinished};
+use super::steps::{Changes, View};
 use crate::ci::Job;
 use crate::ci::comment::{
-    Approved, CommentError, CommentInput, CommentTemplate, DependencyChange, FailureView, Limit, Presence,
-    PromotionPreview, Rendered, RolloutOfRun, RunLink,
+    Approved, CommentError, CommentInput, CommentTemplate, FailureView, Limit, Presence, Rendered,
+    RolloutOfRun, RunLink, Unfinished,
 };
 use crate::cli::context::{Context, Project};
-use crate::cli::deployment::diff::{RecordedOverrides, Step, of_step};
 use crate::cli::error::CommandError;
 use crate::cli::standing::standing;
-use crate::config::load_deployment;
-use crate::deployment::diff::DiffView;
-use crate::deployment::promotion_status::{EdgeState, PromotionEdge, PromotionView};
-use crate::deployment::rollout_plan::Ancestry;
-use crate::deployment::rollout_report::{ComponentResult, RolloutReport};
-use crate::deployment::state::{DeploymentState, TargetState};
-use crate::deployment::{CommitId, Deployment, DeploymentName, RecordStatus, TargetName};
-use crate::git::{ObjectStore, Repository};
+use crate::config::{AtmosConfig, ConfigError, load_deployment};
+use crate::deployment::promotion_status::{PromotionView, standing_of_ledger};
+use crate::deployment::rollout_report::RolloutReport;
+use crate::deployment::state::DeploymentState;
+use crate::deployment::{Deployment, DeploymentName, TargetName};
+use crate::git::Repository;
 use crate::ledger::{Ledger, Scope};
-
-/// The most promotions that are looked at closely: each costs a comparison.
-const MOST_PREVIEWS: usize = 8;
 
 /// Everything that is shown of a deployment.
 pub(super) struct Picture {
     standing: PromotionView,
-    presence: BTreeMap<TargetName, Presence>,
+    /// Absent where it is not known what the change is, or what the deployment is made of.
+    presence: Option<BTreeMap<TargetName, Presence>>,
+    unfinished: Vec<Unfinished>,
+    /// The deployment's file cannot be used.
+    of_ledger_alone: bool,
     report: Option<RolloutReport>,
+    /// The components that the rollout was limited to.
+    only: Vec<String>,
     done: Changes,
     failure: Option<FailureView>,
     /// What each edge of the standing would change, in its order.
@@ -45,58 +46,106 @@ pub(super) struct Picture {
     template: Option<Result<String, String>>,
 }
 
-/// What a step changes.
-#[derive(Default)]
-struct Changes {
-    diff: Option<DiffView>,
-    dependencies: Vec<DependencyChange>,
+/// What a picture is taken of.
+pub(super) struct PictureSource<'s> {
+    pub(super) context: &'s Context,
+    pub(super) job: Option<&'s Job>,
+    pub(super) outcome: &'s Outcome,
 }
 
-impl Picture {
-    /// Looks at the ledger as it is now.
-    pub(super) fn take(
-        context: &Context,
-        job: Option<&Job>,
-        deployment: &DeploymentName,
-        outcome: &Outcome,
-    ) -> Result<Self, CommandError> {
+impl PictureSource<'_> {
+    /// Looks at the ledger as it is now. Where the deployment's file cannot be used, what the
+    /// ledger knows is shown.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such deployment, or the ledger cannot be read.
+    pub(super) fn picture(self, name: &DeploymentName) -> Result<Picture, CommandError> {
+        let context = self.context;
         let repository = context.repository()?;
-        let project = context.project(&repository)?;
-        let deployment = load_deployment(&*project.source, &project.config, deployment)?.deployment;
+        let Ok(project) = context.project(&repository) else {
+            let ledger = context.ledger(&repository, &AtmosConfig::default())?;
+            let state = look(&ledger, name)?;
+            return Ok(self.of_ledger(&state, None));
+        };
         let ledger = context.ledger(&repository, &project.config)?;
-        let scope = Scope::Deployment(deployment.name.clone());
-        ledger.refresh_for_reports(&scope);
-        let state = ledger.read(&scope)?.into_deployment(&deployment.name);
-        // They have been said by the verb.
-        drop(ledger.take_warnings());
-        let view =
-            View { repository: &repository, project: &project, ledger: &ledger, deployment: &deployment };
+        match load_deployment(&*project.source, &project.config, name) {
+            Ok(loaded) => self.of_deployment(&repository, &project, &ledger, &loaded.deployment),
+            Err(error @ ConfigError::NotFound { .. }) => Err(error.into()),
+            Err(_) => {
+                let state = look(&ledger, name)?;
+                Ok(self.of_ledger(&state, template(&project)))
+            }
+        }
+    }
+
+    fn of_deployment(
+        self,
+        repository: &Repository,
+        project: &Project<'_>,
+        ledger: &Ledger<'_>,
+        deployment: &Deployment,
+    ) -> Result<Picture, CommandError> {
+        let state = look(ledger, &deployment.name)?;
+        let view = View { repository, project, ledger, deployment };
         let mut standing =
-            standing(context, &repository, &project, &ledger, &deployment, &state, BTreeMap::new())?;
-        let report = outcome.rollout.report.clone();
-        let (done, previews) = view.changes(report.as_ref(), &standing, &state)?;
+            standing(self.context, repository, project, ledger, deployment, &state, BTreeMap::new())?;
+        let report = self.outcome.rollout.report.as_ref();
+        let (done, previews) = view.changes(report, &standing, &state)?;
         for (edge, changes) in standing.edges.iter().zip(&previews) {
             let target = standing.targets.iter_mut().find(|target| target.target == edge.to);
             if let (Some(target), Some(diff)) = (target, &changes.diff) {
                 target.commits_behind = Some(diff.commits_behind);
             }
         }
-        Ok(Self {
-            presence: presence(&deployment, &state, &repository.objects()?, &change(job, report.as_ref())),
-            done,
-            failure: failure::view(outcome),
-            approvals: approvals(&state),
-            run: job.map(|job| RunLink { name: job.name.clone(), address: job.url.clone() }),
-            runs: job.map(|job| runs(job, &state)).unwrap_or_default(),
-            commit_address: job.and_then(|job| job.commit_address.clone()),
-            now: context.now(),
-            template: template(&project),
-            report,
-            previews,
-            standing,
-        })
+        let objects = repository.objects()?;
+        let presence =
+            change(self.job, report).map(|change| presence(deployment, &state, ledger, &objects, &change));
+        let unfinished = unfinished(Some(deployment), &state, self.job, report);
+        let template = template(project);
+        Ok(Picture { presence, unfinished, done, previews, template, ..self.plain(&state, standing) })
     }
 
+    fn of_ledger(self, state: &DeploymentState, template: Option<Result<String, String>>) -> Picture {
+        let unfinished = unfinished(None, state, self.job, self.outcome.rollout.report.as_ref());
+        let standing = standing_of_ledger(state, self.context.now());
+        Picture { unfinished, template, of_ledger_alone: true, ..self.plain(state, standing) }
+    }
+
+    /// What can be shown without the deployment's file.
+    fn plain(self, state: &DeploymentState, standing: PromotionView) -> Picture {
+        let Self { context, job, outcome } = self;
+        Picture {
+            standing,
+            presence: None,
+            unfinished: Vec::new(),
+            of_ledger_alone: false,
+            report: outcome.rollout.report.clone(),
+            only: outcome.only.clone(),
+            done: Changes::default(),
+            failure: failure::view(outcome),
+            previews: Vec::new(),
+            approvals: approvals(state),
+            run: job.map(|job| RunLink { name: job.name.clone(), address: job.url.clone() }),
+            runs: job.map(|job| runs(job, state)).unwrap_or_default(),
+            commit_address: job.and_then(|job| job.commit_address.clone()),
+            now: context.now(),
+            template: None,
+        }
+    }
+}
+
+/// The ledger's state of a deployment, as it is now.
+fn look(ledger: &Ledger<'_>, name: &DeploymentName) -> Result<DeploymentState, CommandError> {
+    let scope = Scope::Deployment(name.clone());
+    ledger.refresh_for_reports(&scope);
+    let state = ledger.read(&scope)?.into_deployment(name);
+    // They have been said by the verb.
+    drop(ledger.take_warnings());
+    Ok(state)
+}
+
+impl Picture {
     /// The comment, by the project's own template where that can be used; otherwise it is said why not.
     pub(super) fn comment(&self, limit: Limit) -> Result<(Rendered, Option<String>), CommentError> {
         let own = match &self.template {
@@ -119,14 +168,17 @@ impl Picture {
 
     fn render(&self, template: &CommentTemplate, limit: Limit) -> Result<Rendered, CommentError> {
         let edges = self.standing.edges.iter().zip(&self.previews);
-        let promotions: Vec<_> = edges.map(|(edge, changes)| preview(edge, changes)).collect();
+        let promotions: Vec<_> = edges.map(|(edge, changes)| changes.of(edge)).collect();
         let input = CommentInput {
             standing: &self.standing,
-            presence: &self.presence,
+            presence: self.presence.as_ref(),
+            unfinished: &self.unfinished,
+            of_ledger_alone: self.of_ledger_alone,
             rollout: self.report.as_ref().map(|report| RolloutOfRun {
                 report,
                 diff: self.done.diff.as_ref(),
                 dependencies: &self.done.dependencies,
+                only: &self.only,
             }),
             failure: self.failure.as_ref(),
             promotions: &promotions,
@@ -138,133 +190,6 @@ impl Picture {
         };
         template.render(&input, limit)
     }
-}
-
-fn preview<'p>(edge: &'p PromotionEdge, changes: &'p Changes) -> PromotionPreview<'p> {
-    PromotionPreview { edge, diff: changes.diff.as_ref(), dependencies: &changes.dependencies }
-}
-
-/// What is looked at.
-struct View<'v, 'r> {
-    repository: &'r Repository,
-    project: &'v Project<'r>,
-    ledger: &'v Ledger<'r>,
-    deployment: &'v Deployment,
-}
-
-impl View<'_, '_> {
-    /// What a run has changed, or would, and what each edge would.
-    fn changes(
-        &self,
-        report: Option<&RolloutReport>,
-        standing: &PromotionView,
-        state: &DeploymentState,
-    ) -> Result<(Changes, Vec<Changes>), CommandError> {
-        let done = report.map(|report| done(report, state));
-        let mut left = MOST_PREVIEWS;
-        let ahead: Vec<_> = standing
-            .edges
-            .iter()
-            .map(|edge| {
-                let moves = matches!(edge.state, EdgeState::Ready | EdgeState::Blocked);
-                let looked_at = moves && left > 0;
-                left -= usize::from(looked_at);
-                looked_at.then(|| ahead(edge, state))
-            })
-            .collect();
-        let boms = Boms::of(self.ledger, &self.deployment.name, done.iter().chain(ahead.iter().flatten()));
-        let of_step = |step: Option<Step<'_>>| -> Result<Changes, CommandError> {
-            let Some(step) = step else { return Ok(Changes::default()) };
-            let dependencies = boms.changes(&step);
-            let diff = of_step(self.repository, self.project, self.ledger, self.deployment, step)?;
-            Ok(Changes { diff, dependencies })
-        };
-        Ok((of_step(done)?, ahead.into_iter().map(of_step).collect::<Result<_, _>>()?))
-    }
-}
-
-/// What a promotion would change.
-fn ahead<'e>(edge: &'e PromotionEdge, state: &DeploymentState) -> Step<'e> {
-    let components = || edge.components.iter();
-    Step {
-        target: &edge.to,
-        from: components().filter_map(|c| Some((c.component.clone(), c.target_commit.clone()?))).collect(),
-        to: components().filter_map(|c| Some((c.component.clone(), c.commit.clone()?))).collect(),
-        // A promotion takes none of them along.
-        overrides: (overrides(state, &edge.to), RecordedOverrides::new()),
-    }
-}
-
-/// What a run has changed, or would.
-fn done<'r>(report: &'r RolloutReport, state: &DeploymentState) -> Step<'r> {
-    let moved = |status| matches!(status, ComponentResult::Success | ComponentResult::Planned);
-    let components = || report.components.iter().filter(|component| moved(component.status));
-    Step {
-        target: &report.target,
-        from: components().filter_map(|c| Some((c.component.clone(), c.previous_commit.clone()?))).collect(),
-        to: components().map(|c| (c.component.clone(), c.commit.clone())).collect(),
-        overrides: match (report.dry_run, overrides(state, &report.target)) {
-            (true, running) => (running, RecordedOverrides::new()),
-            (false, running) => (RecordedOverrides::new(), running),
-        },
-    }
-}
-
-/// `--context` that runs on a target.
-fn overrides(state: &DeploymentState, target: &TargetName) -> RecordedOverrides {
-    state.targets.get(target).map(TargetState::overrides).unwrap_or_default()
-}
-
-/// The commits that stand for the change that the run is about: a pull request's, else what was rolled out.
-fn change(job: Option<&Job>, report: Option<&RolloutReport>) -> Vec<CommitId> {
-    let of_request = job.and_then(|job| job.change_request.as_ref());
-    if let Some(change) = of_request {
-        let commits: Vec<_> = change.commits().cloned().collect();
-        if !commits.is_empty() {
-            return commits;
-        }
-    }
-    let rolled_out = report.into_iter().flat_map(|report| &report.components);
-    let mut commits: Vec<_> = rolled_out.map(|component| component.commit.clone()).collect();
-    commits.sort();
-    commits.dedup();
-    if commits.is_empty() { job.and_then(|job| job.commit.clone()).into_iter().collect() } else { commits }
-}
-
-/// How much of the change runs where.
-fn presence(
-    deployment: &Deployment,
-    state: &DeploymentState,
-    objects: &ObjectStore,
-    change: &[CommitId],
-) -> BTreeMap<TargetName, Presence> {
-    let mut known: BTreeMap<CommitId, bool> = BTreeMap::new();
-    let mut has = |commit: &CommitId| {
-        *known.entry(commit.clone()).or_insert_with(|| {
-            let reached = |part| objects.ancestry(part, commit).unwrap_or(Ancestry::Unrelated);
-            change.iter().any(|part| matches!(reached(part), Ancestry::Same | Ancestry::Ancestor))
-        })
-    };
-    let mut presence = BTreeMap::new();
-    for target in deployment.targets.keys() {
-        let components: Vec<_> =
-            deployment.components.iter().map(|component| state.component(target, &component.name)).collect();
-        let there = components.iter().flatten().filter_map(|state| state.commit.as_ref());
-        let there = there.filter(|commit| has(commit)).count();
-        let failed = components
-            .iter()
-            .flatten()
-            .filter_map(|state| state.newest.as_ref())
-            .any(|newest| newest.record.status == RecordStatus::Failed && has(&newest.record.commit));
-        let found = match there {
-            _ if failed => Presence::Failed,
-            0 => Presence::Absent,
-            all if all == components.len() => Presence::Deployed,
-            some => Presence::Partly { components: some, of: components.len() },
-        };
-        presence.insert(target.clone(), found);
-    }
-    presence
 }
 
 /// Who has approved what runs.

@@ -1,0 +1,102 @@
+//! What a run has changed, or would, and what each promotion that can come next would.
+
+use super::dependencies::Boms;
+use crate::ci::comment::{DependencyChange, PromotionPreview};
+use crate::cli::context::Project;
+use crate::cli::deployment::diff::{RecordedOverrides, Step, of_step};
+use crate::cli::error::CommandError;
+use crate::deployment::diff::DiffView;
+use crate::deployment::promotion_status::{EdgeState, PromotionEdge, PromotionView};
+use crate::deployment::rollout_report::{ComponentResult, RolloutReport};
+use crate::deployment::state::{DeploymentState, TargetState};
+use crate::deployment::{Deployment, TargetName};
+use crate::git::Repository;
+use crate::ledger::Ledger;
+
+/// The most promotions that are looked at closely: each costs a comparison.
+const MOST_PREVIEWS: usize = 8;
+
+/// What a step changes.
+#[derive(Default)]
+pub(super) struct Changes {
+    pub(super) diff: Option<DiffView>,
+    pub(super) dependencies: Vec<DependencyChange>,
+}
+
+impl Changes {
+    /// The preview of an edge that these are the changes of.
+    pub(super) fn of<'p>(&'p self, edge: &'p PromotionEdge) -> PromotionPreview<'p> {
+        PromotionPreview { edge, diff: self.diff.as_ref(), dependencies: &self.dependencies }
+    }
+}
+
+/// What is looked at.
+pub(super) struct View<'v, 'r> {
+    pub(super) repository: &'r Repository,
+    pub(super) project: &'v Project<'r>,
+    pub(super) ledger: &'v Ledger<'r>,
+    pub(super) deployment: &'v Deployment,
+}
+
+impl View<'_, '_> {
+    /// What a run has changed, or would, and what each edge would.
+    pub(super) fn changes(
+        &self,
+        report: Option<&RolloutReport>,
+        standing: &PromotionView,
+        state: &DeploymentState,
+    ) -> Result<(Changes, Vec<Changes>), CommandError> {
+        let done = report.map(|report| done(report, state));
+        let mut left = MOST_PREVIEWS;
+        let ahead: Vec<_> = standing
+            .edges
+            .iter()
+            .map(|edge| {
+                let moves = matches!(edge.state, EdgeState::Ready | EdgeState::Blocked);
+                let looked_at = moves && left > 0;
+                left -= usize::from(looked_at);
+                looked_at.then(|| ahead(edge, state))
+            })
+            .collect();
+        let boms = Boms::of(self.ledger, &self.deployment.name, done.iter().chain(ahead.iter().flatten()));
+        let of_step = |step: Option<Step<'_>>| -> Result<Changes, CommandError> {
+            let Some(step) = step else { return Ok(Changes::default()) };
+            let dependencies = boms.changes(&step);
+            let diff = of_step(self.repository, self.project, self.ledger, self.deployment, step)?;
+            Ok(Changes { diff, dependencies })
+        };
+        Ok((of_step(done)?, ahead.into_iter().map(of_step).collect::<Result<_, _>>()?))
+    }
+}
+
+/// What a promotion would change.
+fn ahead<'e>(edge: &'e PromotionEdge, state: &DeploymentState) -> Step<'e> {
+    let components = || edge.components.iter();
+    Step {
+        target: &edge.to,
+        from: components().filter_map(|c| Some((c.component.clone(), c.target_commit.clone()?))).collect(),
+        to: components().filter_map(|c| Some((c.component.clone(), c.commit.clone()?))).collect(),
+        // A promotion takes none of them along.
+        overrides: (overrides(state, &edge.to), RecordedOverrides::new()),
+    }
+}
+
+/// What a run has changed, or would.
+fn done<'r>(report: &'r RolloutReport, state: &DeploymentState) -> Step<'r> {
+    let moved = |status| matches!(status, ComponentResult::Success | ComponentResult::Planned);
+    let components = || report.components.iter().filter(|component| moved(component.status));
+    Step {
+        target: &report.target,
+        from: components().filter_map(|c| Some((c.component.clone(), c.previous_commit.clone()?))).collect(),
+        to: components().map(|c| (c.component.clone(), c.commit.clone())).collect(),
+        overrides: match (report.dry_run, overrides(state, &report.target)) {
+            (true, running) => (running, RecordedOverrides::new()),
+            (false, running) => (RecordedOverrides::new(), running),
+        },
+    }
+}
+
+/// `--context` that runs on a target.
+fn overrides(state: &DeploymentState, target: &TargetName) -> RecordedOverrides {
+    state.targets.get(target).map(TargetState::overrides).unwrap_or_default()
+}
