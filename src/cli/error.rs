@@ -237,7 +237,9 @@ fn remote_hint(stderr: &str) -> Option<Hint> {
         ))
     } else if says(&["403", "denied", "not permitted"]) {
         Some(Hint::note(
-            "The credentials may not push: in CI, grant the job write access to the repository's contents",
+            "The credentials may not push. A job of GitHub Actions needs `permissions: contents: write`; one of GitLab CI \
+             the input `token` with a project access token (scope `write_repository`), or \"Allow Git push requests to \
+             the repository\" (Settings → CI/CD → Job token permissions)",
         ))
     } else if says(&[
         "Could not resolve host",

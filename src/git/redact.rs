@@ -31,5 +31,9 @@ mod tests {
             "fatal: 'https://***@example.com/a@b.git' and ssh://***@host/r"
         );
         assert_eq!(redact_urls("To https://example.com/a b@c"), "To https://example.com/a b@c");
+        // A password may have the sign that ends it.
+        assert_eq!(redact_urls("fatal: https://user:p@ss@host/r"), "fatal: https://***@host/r");
+        assert_eq!(redact_urls("https://a:b@c:d@e@host"), "https://***@host");
+        assert_eq!(redact_urls("https://t@one/a https://u:v@w@two/b"), "https://***@one/a https://***@two/b");
     }
 }

@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use self::credentials::Source;
 use self::inputs::{Inputs, is_input};
 use self::log::Log;
 use self::notices::Notices;
@@ -347,10 +348,14 @@ fn git_environment(outer: &Context, inputs: &Inputs, system: Option<System>) -> 
         Some(System::GitLabCi) => &["ATMOS_GITLAB_TOKEN", "GITLAB_TOKEN"],
         None => &[],
     };
-    let of_environment = || variables.iter().find_map(|name| outer.variable(name));
-    match (system, inputs.get("token").or_else(of_environment)) {
-        (Some(system), Some(token)) => {
-            credentials::git_environment(system, token, |name| outer.variable(name))
+    let given = inputs.get("token").map(|token| (token, Source::Input));
+    let of_environment = || {
+        let token = variables.iter().find_map(|name| outer.variable(name))?;
+        Some((token, Source::Environment))
+    };
+    match (system, given.or_else(of_environment)) {
+        (Some(system), Some((token, source))) => {
+            credentials::git_environment(system, token, source, |name| outer.variable(name))
         }
         _ => Vec::new(),
     }
