@@ -173,11 +173,15 @@ impl Repository {
         }
     }
 
-    /// The address of a remote, which may hold a password.
+    /// The addresses of a remote, which may hold a password: as it is written, and where `url.*.insteadOf` leads git.
     #[must_use]
-    pub fn remote_url(&self, remote: &str) -> Option<String> {
-        let url = self.git.verb("remote").args(["get-url", "--", remote]).run().ok()?;
-        Some(String::from_utf8_lossy(&url).trim().to_owned())
+    pub fn remote_urls(&self, remote: &str) -> Vec<String> {
+        let written = self.git.verb("config").args(["--get-all", &format!("remote.{remote}.url")]).run();
+        let used = self.git.verb("remote").args(["get-url", "--", remote]).run();
+        let first = |lines: Vec<u8>| {
+            String::from_utf8_lossy(&lines).lines().next().map(|line| line.trim().to_owned())
+        };
+        [written, used].into_iter().flatten().filter_map(first).collect()
     }
 
     /// The committer, where one is configured.

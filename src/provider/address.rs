@@ -27,6 +27,19 @@ impl Address {
         is_whole.then(|| Self { host, path: path.to_owned() })
     }
 
+    /// The address of a remote on a platform, of those that it has: as it is written, and where `url.*.insteadOf` leads git.
+    ///
+    /// What is written counts, also where git is led to a mirror. An alias has to be followed; it is no full name of a host.
+    pub(super) fn of_remote(urls: &[String]) -> Option<Self> {
+        let mut known: Vec<_> = urls
+            .iter()
+            .filter_map(|url| Self::parse(url))
+            .filter(|address| address.platform() != Platform::None)
+            .collect();
+        known.sort_by_key(|address| !address.host.contains('.'));
+        known.into_iter().next()
+    }
+
     /// The platform, by the host's name.
     pub(super) fn platform(&self) -> Platform {
         let named = |name: &str| self.host.split('.').any(|part| part == name);
@@ -76,6 +89,24 @@ mod tests {
             Some((Platform::GitLab, "https://gitlab.example.com/api/v4".to_owned(), "a/b/shop".to_owned()))
         );
         assert_eq!(parsed("https://git.example.com/acme/shop.git").unwrap().0, Platform::None);
+    }
+
+    #[test]
+    fn a_remote_is_where_it_is_written_to_be_and_an_alias_is_followed() {
+        let of_remote = |written: &str, used: &str| {
+            let address = Address::of_remote(&[written.to_owned(), used.to_owned()])?;
+            Some((address.platform(), address.host))
+        };
+        let github = Some((Platform::GitHub, "github.com".to_owned()));
+        let mirror = "ssh://git@mirror.example.com/acme/shop.git";
+        assert_eq!(of_remote("https://github.com/acme/shop", mirror), github);
+        assert_eq!(of_remote("https://github.com/acme/shop", "https://gitlab.example.com/acme/shop"), github);
+        for alias in ["gh:acme/shop", "github:acme/shop", "gitlab:acme/shop"] {
+            assert_eq!(of_remote(alias, "https://github.com/acme/shop"), github, "{alias}");
+        }
+        let intranet = "https://gitlab/acme/shop";
+        assert_eq!(of_remote(intranet, intranet), Some((Platform::GitLab, "gitlab".to_owned())));
+        assert_eq!(of_remote(mirror, mirror), None);
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub struct ProtectionRule {
     /// What the rule says, as people would.
     pub description: String,
     pub state: RuleState,
+    /// What has to be done by hand, where the platform's API cannot correct the rule.
+    pub remedy: Option<String>,
 }
 
 /// How a rule on the platform stands to what it should be.

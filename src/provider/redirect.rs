@@ -65,9 +65,10 @@ impl Redirect {
         Some(Self::Refused(elsewhere(platform, shown(to), why)))
     }
 
-    /// The end of a chain of redirects that is too long.
-    pub(super) fn endless(platform: Platform, to: &str) -> Elsewhere {
-        elsewhere(platform, to.split('?').next().unwrap_or_default().to_owned(), Why::Endless)
+    /// The end of a chain of redirects that is too long, at a path below the API's root.
+    pub(super) fn endless(platform: Platform, api_url: &str, path: &str) -> Elsewhere {
+        let path = path.split('?').next().unwrap_or_default();
+        elsewhere(platform, format!("{}{path}", api_url.trim_end_matches('/')), Why::Endless)
     }
 }
 
@@ -91,8 +92,8 @@ fn elsewhere(platform: Platform, to: String, why: Why) -> Elsewhere {
              address"
         ),
         Why::OtherRequest => format!(
-            "Nothing has been changed. If the repository has moved or has a new name, update the address of the remote \
-             and {repository}"
+            "That is not followed: another request would arrive there. If the repository has moved or has a new name, \
+             update the address of the remote and {repository}"
         ),
         Why::Endless => format!("It was sent on {MOST_REDIRECTS} times. Is {api} the address of the API?"),
         Why::Unreadable => format!("That is no address. Is {api} the address of the API?"),

@@ -131,7 +131,7 @@ impl<T: Transport> Client<T> {
                     request.path = path;
                     continue;
                 }
-                Some(Redirect::Followed(path)) => Redirect::endless(self.platform, &path),
+                Some(Redirect::Followed(path)) => Redirect::endless(self.platform, &self.api_url, &path),
                 Some(Redirect::Refused(elsewhere)) => elsewhere,
             };
             return Err(self.moved(&request, response.status, refused));

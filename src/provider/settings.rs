@@ -83,14 +83,14 @@ impl ProviderSettings {
         }
     }
 
-    /// Likewise; outside of a job, the platform that the address of a git remote is on. Of the environment, the addresses
-    /// of the APIs still count.
+    /// As [`Self::detect`]; outside of a job, the platform that a git remote is on. Its addresses are given as it is
+    /// written and as git uses it. Of the environment, the addresses of the APIs still count.
     pub fn detect_or_of_remote<'v>(
         variable: impl Fn(&str) -> Option<&'v str>,
-        remote_url: Option<&str>,
+        remote_urls: &[String],
     ) -> Result<Self, ProviderError> {
         let detected = Self::detect(&variable, None)?;
-        let Some(address) = remote_url.and_then(Address::parse) else { return Ok(detected) };
+        let Some(address) = Address::of_remote(remote_urls) else { return Ok(detected) };
         if !matches!(detected, Self::None) {
             return Ok(detected);
         }
@@ -240,9 +240,10 @@ mod tests {
 
     #[test]
     fn outside_of_a_job_the_remote_tells_the_platform() {
-        let of_remote = |variables: &[(&'static str, &'static str)], url| {
+        let of_remote = |variables: &[(&'static str, &'static str)], url: Option<&str>| {
             let variables: std::collections::BTreeMap<_, _> = variables.iter().copied().collect();
-            ProviderSettings::detect_or_of_remote(|name| variables.get(name).copied(), url)
+            let urls: Vec<_> = url.into_iter().map(str::to_owned).collect();
+            ProviderSettings::detect_or_of_remote(|name| variables.get(name).copied(), &urls)
         };
         let github = of_remote(&[("GH_TOKEN", "t")], Some("git@github.com:acme/shop.git")).unwrap();
         let ProviderSettings::GitHub(github) = github else { panic!("not GitHub") };

@@ -2,7 +2,7 @@
 
 use super::document::protection::{ProtectionResult, RuleFound};
 use super::escape::escape;
-use super::style::{GOOD, WARN};
+use super::style::{BAD, GOOD, WARN};
 use super::{Presentation, styled};
 
 /// What was or would be done, and what stays unprotected.
@@ -11,6 +11,7 @@ pub fn text(result: &ProtectionResult, _: &Presentation) -> String {
     let mut text = String::new();
     for rule in &result.rules {
         let (mark, style, done) = match (rule.found, result.dry_run) {
+            _ if rule.remedy.is_some() => ("✗", BAD, "Differs"),
             (RuleFound::InPlace, _) => ("✓", GOOD, "In place"),
             (RuleFound::Missing, false) => ("✓", GOOD, "Created"),
             (RuleFound::Differs, false) => ("✓", GOOD, "Corrected"),
@@ -18,6 +19,9 @@ pub fn text(result: &ProtectionResult, _: &Presentation) -> String {
             (RuleFound::Differs, true) => ("~", WARN, "Would correct"),
         };
         push!(text, "{} {done}: {}\n", styled(mark, style), escape(&rule.description));
+        if let Some(remedy) = &rule.remedy {
+            push!(text, "  {}\n", escape(remedy));
+        }
     }
     if !result.unprotected.is_empty() {
         push!(text, "\n{}\n", styled(&format!("{} cannot protect:", result.platform), WARN));
@@ -36,13 +40,16 @@ mod tests {
 
     #[test]
     fn what_is_done_and_what_is_not_protected() {
-        let rule = |found| RuleItem { description: "protected tags atmos/*".to_owned(), found };
+        let description = || "protected tags atmos/*".to_owned();
+        let rule = |found| RuleItem { description: description(), found, remedy: None };
         let mut result = ProtectionResult {
             platform: "GitLab".to_owned(),
             dry_run: false,
             rules: [RuleFound::InPlace, RuleFound::Differs, RuleFound::Missing].map(rule).to_vec(),
             unprotected: vec!["refs/atmos/*: anyone who may push may write them.".to_owned()],
         };
+        let remedy = Some("Set it by hand".to_owned());
+        result.rules.push(RuleItem { description: description(), found: RuleFound::Differs, remedy });
         insta::assert_snapshot!("protect", plain(&text(&result, &terminal())));
         insta::assert_snapshot!("protect_json", json(&result));
         result.dry_run = true;

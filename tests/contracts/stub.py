@@ -121,6 +121,11 @@ def github_user(state, request):
     return 200, {**account("release-bot", "User"), **person}
 
 
+def github_viewer(state, request):
+    """The GraphQL API, as far as it tells an app its name."""
+    return 200, {"data": {"viewer": {"login": actor(request)["login"]}}}
+
+
 def list_comments(state, request, repository, issue):
     of_issue = [comment for comment in state.comments if comment["issue_url"].endswith(f"/issues/{issue}")]
     return 200, page(of_issue, request.query)
@@ -493,6 +498,10 @@ def read_protected_tag(state, request, project, name):
     return 200, find(state.protected_tags, name=name)
 
 
+def list_protected_tags(state, request, project):
+    return 200, page(state.protected_tags, request.query)
+
+
 def protect_tag(state, request, project):
     level = {"id": 1, "access_level": request.json["create_access_level"], "access_level_description": "Developers + Maintainers"}
     made = {"name": request.json["name"], "create_access_levels": [level]}
@@ -511,6 +520,7 @@ ROUTES = [
     (method, re.compile(pattern + "$"), handler)
     for method, pattern, handler in [
         ("GET", "/user", github_user),
+        ("POST", "/graphql", github_viewer),
         ("GET", REPOSITORY + r"/issues/(\d+)/comments", list_comments),
         ("POST", REPOSITORY + r"/issues/(\d+)/comments", create_comment),
         ("PATCH", REPOSITORY + r"/issues/comments/(\d+)", edit_comment),
@@ -541,6 +551,7 @@ ROUTES = [
         ("PUT", PROJECT + r"/deployments/(\d+)", update_gitlab_deployment),
         ("GET", PROJECT + "/environments", list_environments),
         ("POST", PROJECT + "/environments", create_environment),
+        ("GET", PROJECT + "/protected_tags", list_protected_tags),
         ("GET", PROJECT + "/protected_tags/([^/]+)", read_protected_tag),
         ("POST", PROJECT + "/protected_tags", protect_tag),
         ("POST", PROJECT + "/pipeline", start_pipeline),

@@ -5,11 +5,11 @@
 //!
 //! | capability | GitHub | GitLab | test |
 //! | --- | --- | --- | --- |
-//! | comments | `GET POST /repos/…/issues/{n}/comments`, `PATCH DELETE /repos/…/issues/comments/{id}`, `GET /user` | `GET POST …/merge_requests/{n}/notes`, `PUT DELETE …/notes/{id}`, `GET /user` | `a_comment_is_written_edited_and_written_anew`, `of_jobs_that_write_the_first_comment_at_once_one_stays` |
+//! | comments | `GET POST /repos/…/issues/{n}/comments`, `PATCH DELETE /repos/…/issues/comments/{id}`, `GET /user`, `POST /graphql` | `GET POST …/merge_requests/{n}/notes`, `PUT DELETE …/notes/{id}`, `GET /user` | `a_comment_is_written_edited_and_written_anew`, `of_jobs_that_write_the_first_comment_at_once_one_stays` |
 //! | merged requests | `GET /repos/…/commits/{sha}/pulls` | `GET …/repository/commits/{sha}/merge_requests` | `what_a_push_has_merged_is_found` |
 //! | commit statuses | `POST /repos/…/statuses/{sha}` | `POST …/statuses/{sha}` | `a_commit_gets_every_status` |
 //! | deployments | `GET POST /repos/…/deployments`, `POST …/deployments/{id}/statuses` | `GET POST …/deployments`, `PUT …/deployments/{id}`, `GET POST …/environments` | `each_rollout_is_recorded` |
-//! | protection | `GET POST /repos/…/rulesets`, `GET PUT …/rulesets/{id}` | `GET POST …/protected_tags` | `the_ledger_is_protected` |
+//! | protection | `GET POST /repos/…/rulesets`, `GET PUT …/rulesets/{id}` | `GET POST …/protected_tags`, `GET …/protected_tags/{name}` | `the_ledger_is_protected` |
 //! | dispatch | `POST …/actions/workflows/{file}/dispatches` | `POST …/pipeline`, `POST …/trigger/pipeline` | `a_pipeline_is_started` |
 //! | approvals | `GET …/actions/runs/{id}/approvals`, `GET …/actions/runs/{id}/attempts/{n}/jobs`, `GET /repos/…/deployments`, `GET …/deployments/{id}/statuses` | `GET …/deployments`, `GET …/deployments/{id}` | `the_approver_of_a_run_is_read` |
 

@@ -80,6 +80,8 @@ async fn gitlab_protects_the_tags() {
     let environment = TestEnvironment::new();
     let checkout = environment.payment_service("checkout");
     let server = MockServer::start().await;
+    let others = json!([{ "name": "v*", "create_access_levels": [{ "access_level": 40 }] }]);
+    answer(&server, "GET", PROTECTED_TAGS, 200, others).await;
     answer(&server, "POST", PROTECTED_TAGS, 201, json!({ "name": "atmos/*" })).await;
     let uri = format!("{}/api/v4", server.uri());
     let job = [
@@ -91,10 +93,29 @@ async fn gitlab_protects_the_tags() {
     let run = checkout.atmos_with("deployment protect", &job).succeeded();
     let run = run.shows("✓ Created: protected tags atmos/*").shows("GitLab cannot protect:");
     assert!(!run.stdout.contains(TOKEN));
-    assert_eq!(changes(&server).await[0].1["name"], "atmos/*");
+    let change = json!({ "name": "atmos/*", "create_access_level": 30 });
+    assert_eq!(changes(&server).await, [("POST".to_owned(), change)]);
 
-    answer(&server, "GET", &format!("{PROTECTED_TAGS}/atmos%2F%2A"), 200, json!({ "name": "atmos/*" })).await;
+    let level = |level: u32, name: &str| json!({ "access_level": level, "access_level_description": name });
+    let own = format!("{PROTECTED_TAGS}/atmos%2F%2A");
+    let made = json!({ "name": "atmos/*", "create_access_levels": [level(30, "Developers + Maintainers")] });
+    Mock::given(method("GET"))
+        .and(path(own.as_str()))
+        .respond_with(ResponseTemplate::new(200).set_body_json(made))
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
     checkout.atmos_with("deployment protect", &job).succeeded().shows("✓ In place");
+
+    // A rule that keeps every job from its records is named, and left to its owner.
+    let closed = json!({ "name": "atmos/*", "create_access_levels": [level(0, "No one")] });
+    answer(&server, "GET", &own, 200, closed).await;
+    for (arguments, code) in [("--dry-run", 0), ("", 1)] {
+        let run = checkout.atmos_with(&format!("deployment protect {arguments}"), &job);
+        assert_eq!(run.code, Some(code), "{}", run.report());
+        run.shows("✗ Differs: protected tags atmos/*: allowed to create: No one; jobs need Developers + Maintainers")
+            .shows("Settings → Repository → Protected tags → atmos/*");
+    }
     assert_eq!(changes(&server).await.len(), 1);
 
     let refused = MockServer::start().await;

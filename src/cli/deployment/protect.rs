@@ -29,16 +29,19 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         return Err(CommandError::usage("a platform cannot be asked with --offline"));
     }
     let remote = context.ledger(&repository, &project.config)?.remote().map(str::to_owned);
-    let url = remote.and_then(|remote| repository.remote_url(&remote));
-    let settings = ProviderSettings::detect_or_of_remote(|name| context.variable(name), url.as_deref())
+    let urls = remote.map(|remote| repository.remote_urls(&remote)).unwrap_or_default();
+    let settings = ProviderSettings::detect_or_of_remote(|name| context.variable(name), &urls)
         .map_err(|error| shown(&error))?;
     let provider = connect(settings, RetryPolicy::default());
     let runtime = runtime::on_this_thread()?;
     let found = runtime
         .block_on(async { if args.dry_run { provider.protection().await } else { provider.protect().await } })
         .map_err(|error| shown(&error))?;
-    context.print(&document(provider.platform(), args.dry_run, found), render::protection::text)?;
-    Ok(ExitCode::SUCCESS)
+    let document = document(provider.platform(), args.dry_run, found);
+    context.print(&document, render::protection::text)?;
+    // A dry run has said what it was asked for; else something is as it was.
+    let is_left = !args.dry_run && document.rules.iter().any(|rule| rule.remedy.is_some());
+    Ok(if is_left { ExitCode::from(exit::FAILED) } else { ExitCode::SUCCESS })
 }
 
 fn document(platform: Platform, dry_run: bool, found: Protection) -> ProtectionResult {
@@ -49,6 +52,7 @@ fn document(platform: Platform, dry_run: bool, found: Protection) -> ProtectionR
             RuleState::Differs => RuleFound::Differs,
             RuleState::Missing => RuleFound::Missing,
         },
+        remedy: rule.remedy,
     });
     ProtectionResult {
         platform: platform.to_string(),

@@ -131,8 +131,8 @@ fn protection(state: RuleState) -> Protection {
             .to_owned(),
     );
     let description =
-        format!("ruleset \"{RULESET}\" on {TAGS}: nobody may change or delete a tag of the ledger");
-    Protection { rules: vec![ProtectionRule { description, state }], unprotected }
+        format!("ruleset \"{RULESET}\" on {TAGS}: tags of the ledger can be neither changed nor deleted");
+    Protection { rules: vec![ProtectionRule { description, state, remedy: None }], unprotected }
 }
 
 #[async_trait]

@@ -1,7 +1,8 @@
-//! GitLab, hosted by whomever: <https://docs.gitlab.com/api/rest/>.
+//! GitLab, on whichever server: <https://docs.gitlab.com/api/rest/>.
 
 mod answers;
 mod connection;
+mod protection;
 
 use async_trait::async_trait;
 use http::Method;
@@ -12,21 +13,14 @@ use self::connection::Connection;
 use super::client::ClientSettings;
 use super::comment::{self, Comment, CommentPage, Comments};
 use super::http::{PAGE_SIZE, Request, segment};
-use super::protection::refs_that_nothing_guards;
 use super::retry::Client;
 use super::settings::GitLabSettings;
 use super::{
     Capability, CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment,
-    Platform, PlatformApproval, PlatformApprovals, PlatformDeployment, PostedComment, Protection,
-    ProtectionRule, Provider, ProviderError, RetryPolicy, RuleState, StickyComment, TokenKind,
+    Platform, PlatformApproval, PlatformApprovals, PlatformDeployment, PostedComment, Protection, Provider,
+    ProviderError, RetryPolicy, StickyComment, TokenKind,
 };
 use crate::deployment::CommitId;
-
-/// The tags of the ledger. Here `*` crosses `/`.
-const TAGS: &str = "atmos/*";
-
-/// Developers and those above them may create the protected tags, as jobs must.
-const DEVELOPER: u32 = 30;
 
 /// A project on GitLab.
 pub(super) struct GitLab {
@@ -119,27 +113,6 @@ impl GitLab {
         let request = Request::create(Capability::Deployments, self.path("/environments"), body);
         self.client.call(&request).await.map(drop)
     }
-
-    async fn tag_rule(&self) -> Result<RuleState, ProviderError> {
-        let path = self.path(&format!("/protected_tags/{}", segment(TAGS)));
-        match self.client.call(&Request::get(Capability::Protection, path)).await {
-            Ok(_) => Ok(RuleState::InPlace),
-            Err(error) if error.is_not_found() => Ok(RuleState::Missing),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// What the platform protects once the rule is in place, and what it does not.
-fn protection(state: RuleState) -> Protection {
-    let mut unprotected = refs_that_nothing_guards();
-    unprotected.push(
-        "Protected tags can still be deleted in the user interface and through the API by maintainers."
-            .to_owned(),
-    );
-    let description =
-        format!("protected tags {TAGS}: nobody may change or delete a tag of the ledger with git");
-    Protection { rules: vec![ProtectionRule { description, state }], unprotected }
 }
 
 #[async_trait]
@@ -241,17 +214,11 @@ impl Provider for GitLab {
     }
 
     async fn protection(&self) -> Result<Protection, ProviderError> {
-        self.tag_rule().await.map(protection)
+        self.tag_protection().await
     }
 
     async fn protect(&self) -> Result<Protection, ProviderError> {
-        let state = self.tag_rule().await?;
-        if state != RuleState::InPlace {
-            let body = json!({ "name": TAGS, "create_access_level": DEVELOPER });
-            let request = Request::create(Capability::Protection, self.path("/protected_tags"), body);
-            self.client.call(&request).await?;
-        }
-        Ok(protection(state))
+        self.protect_tags().await
     }
 
     async fn dispatch(&self, dispatch: &Dispatch) -> Result<(), ProviderError> {

@@ -85,7 +85,8 @@ async fn a_circle_of_redirects_comes_to_an_end() {
     let server = SocketServer::start(|_| Answer::http(307, &[("location", "/api/v4/again")], "{}")).await;
     for provider in [github_at(&server), gitlab_at(&server)] {
         let error = provider.set_commit_status(&commit(), &status()).await.unwrap_err();
-        assert!(error.to_string().contains("It was sent on 5 times"), "{error}");
+        let to = format!("it points to {}/api/v4/again (307). It was sent on 5 times", server.address);
+        assert!(error.to_string().contains(&to), "{error}");
     }
     assert_eq!(server.heard("POST").len(), 12);
 }

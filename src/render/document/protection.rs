@@ -28,6 +28,9 @@ pub struct RuleItem {
     pub description: String,
     /// How it was found.
     pub found: RuleFound,
+    /// What has to be done by hand: the platform's API cannot correct the rule, and nothing was changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
 }
 
 /// How a rule was found on the platform.
@@ -36,7 +39,7 @@ pub struct RuleItem {
 pub enum RuleFound {
     /// As it should be: nothing to do.
     InPlace,
-    /// It says something else, and is made what it should be.
+    /// It says something else, and is made what it should be, unless there is a remedy.
     Differs,
     /// It is made.
     Missing,

@@ -1,0 +1,216 @@
+//! Protected tags: which rule covers the ledger's, and who may create what it covers.
+//!
+//! A rule keeps everyone from changing or deleting a tag with git, and says who may create one. The API makes and removes
+//! rules and changes none, so that a rule that is wrong is named and left to its owner: without it, anyone who may push
+//! could rewrite the records in the meantime.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::GitLab;
+use crate::provider::http::{PAGE_SIZE, Request, segment};
+use crate::provider::protection::{Protection, ProtectionRule, RuleState, refs_that_nothing_guards};
+use crate::provider::{Capability, ProviderError};
+
+/// The tags of the ledger. Here `*` crosses `/`.
+const TAGS: &str = "atmos/*";
+
+/// Developers and those above them may create the protected tags, as jobs must.
+const DEVELOPER: u32 = 30;
+
+/// The pages of rules that are read.
+const MOST_PAGES: u32 = 20;
+
+#[derive(Debug, Deserialize)]
+struct ProtectedTag {
+    /// A name or a pattern.
+    name: String,
+    create_access_levels: Vec<Creator>,
+}
+
+/// Those who may create a tag that a rule covers: a role, or a user, a group or a deploy key.
+#[derive(Debug, Deserialize)]
+struct Creator {
+    #[serde(default)]
+    access_level: Option<u32>,
+    #[serde(default)]
+    access_level_description: Option<String>,
+    #[serde(default)]
+    user_id: Option<u64>,
+    #[serde(default)]
+    group_id: Option<u64>,
+    #[serde(default)]
+    deploy_key_id: Option<u64>,
+}
+
+impl Creator {
+    /// Whether everyone with the role Developer has it.
+    fn admits_developers(&self) -> bool {
+        let is_role = self.user_id.is_none() && self.group_id.is_none() && self.deploy_key_id.is_none();
+        is_role && self.access_level.is_some_and(|level| (1..=DEVELOPER).contains(&level))
+    }
+
+    fn name(&self) -> String {
+        match (&self.access_level_description, self.access_level) {
+            (Some(name), _) => name.clone(),
+            (None, Some(level)) => format!("level {level}"),
+            (None, None) => "someone".to_owned(),
+        }
+    }
+}
+
+impl ProtectedTag {
+    /// Whether the pattern matches every tag of the ledger.
+    fn covers_the_ledger(&self) -> bool {
+        let Some(pattern) = self.name.strip_suffix('*') else { return false };
+        let mut parts = pattern.split('*');
+        let begin = parts.next().unwrap_or_default();
+        let mut rest = TAGS.trim_end_matches('*').strip_prefix(begin);
+        for part in parts {
+            rest = rest.and_then(|rest| rest.find(part).map(|at| &rest[at + part.len()..]));
+        }
+        rest.is_some()
+    }
+}
+
+impl GitLab {
+    /// How the ledger's tags are protected.
+    pub(super) async fn tag_protection(&self) -> Result<Protection, ProviderError> {
+        let path = self.path(&format!("/protected_tags/{}", segment(TAGS)));
+        let rule = match self.client.read(&Request::get(Capability::Protection, path)).await {
+            Ok(own) => assess(&own),
+            Err(error) if error.is_not_found() => assess_others(&self.protected_tags().await?),
+            Err(error) => return Err(error),
+        };
+        let mut unprotected = refs_that_nothing_guards();
+        unprotected.push(
+            "Protected tags can still be deleted in the user interface and through the API by maintainers."
+                .to_owned(),
+        );
+        Ok(Protection { rules: vec![rule], unprotected })
+    }
+
+    /// All rules of the project.
+    async fn protected_tags(&self) -> Result<Vec<ProtectedTag>, ProviderError> {
+        let mut rules = Vec::new();
+        for page in 1..=MOST_PAGES {
+            let path = self.path(&format!("/protected_tags?per_page={PAGE_SIZE}&page={page}"));
+            let response = match self.client.call(&Request::get(Capability::Protection, path)).await {
+                // That there is no such project is for the request that makes the rule to say.
+                Err(error) if error.is_not_found() => break,
+                answer => answer?,
+            };
+            let listed: Vec<ProtectedTag> = self.client.parse(Capability::Protection, &response)?;
+            let has_next = response.has_next_page(listed.len());
+            rules.extend(listed);
+            if !has_next {
+                break;
+            }
+        }
+        Ok(rules)
+    }
+
+    /// Protects the ledger's tags, where no rule does.
+    pub(super) async fn protect_tags(&self) -> Result<Protection, ProviderError> {
+        let protection = self.tag_protection().await?;
+        if protection.rules.iter().any(|rule| rule.state == RuleState::Missing) {
+            let body = json!({ "name": TAGS, "create_access_level": DEVELOPER });
+            let request = Request::create(Capability::Protection, self.path("/protected_tags"), body);
+            self.client.call(&request).await?;
+        }
+        Ok(protection)
+    }
+}
+
+/// What a rule does, in words.
+const GUARDED: &str = "tags of the ledger can be neither changed nor deleted with git";
+
+/// How the ledger's own rule stands to what it should be.
+fn assess(own: &ProtectedTag) -> ProtectionRule {
+    if own.create_access_levels.iter().any(Creator::admits_developers) {
+        let description = format!("protected tags {TAGS}: {GUARDED}");
+        return ProtectionRule { description, state: RuleState::InPlace, remedy: None };
+    }
+    let has: Vec<_> = own.create_access_levels.iter().map(Creator::name).collect();
+    let has = if has.is_empty() { "No one".to_owned() } else { has.join(", ") };
+    ProtectionRule {
+        description: format!(
+            "protected tags {TAGS}: allowed to create: {has}; jobs need Developers + Maintainers"
+        ),
+        state: RuleState::Differs,
+        remedy: Some(format!(
+            "GitLab's API changes no such rule, and without it records could be rewritten: set \"Allowed to create\" \
+             to \"Developers + Maintainers\" by hand (Settings → Repository → Protected tags → {TAGS})"
+        )),
+    }
+}
+
+/// The same where there is no such rule: others may cover the ledger's tags as well. One that keeps jobs from creating them
+/// does not count, and is outdone by the ledger's own: where several rules match a tag, each of them may allow it.
+fn assess_others(rules: &[ProtectedTag]) -> ProtectionRule {
+    let covering = || rules.iter().filter(|rule| rule.covers_the_ledger());
+    let admitting = covering().find(|rule| rule.create_access_levels.iter().any(Creator::admits_developers));
+    let (description, state) = match (admitting, covering().next()) {
+        (Some(rule), _) => (format!("protected tags {}: {GUARDED}", rule.name), RuleState::InPlace),
+        (None, Some(rule)) => (
+            format!(
+                "protected tags {TAGS}: developers, and so jobs, may create what {} keeps from them",
+                rule.name
+            ),
+            RuleState::Missing,
+        ),
+        (None, None) => (format!("protected tags {TAGS}: {GUARDED}"), RuleState::Missing),
+    };
+    ProtectionRule { description, state, remedy: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(name: &str, levels: &serde_json::Value) -> ProtectedTag {
+        serde_json::from_value(json!({ "name": name, "create_access_levels": levels })).unwrap()
+    }
+
+    #[test]
+    fn a_pattern_covers_the_ledger_where_it_matches_all_of_it() {
+        for name in ["atmos/*", "*", "a*", "atmos*", "**", "at*s/*", "*/*", "atmos/**"] {
+            assert!(rule(name, &json!([])).covers_the_ledger(), "{name}");
+        }
+        for name in ["atmos/", "atmos/deployments/*", "v*", "*/prod/*", "*x*", "atmos", "*.1", "b*", ""] {
+            assert!(!rule(name, &json!([])).covers_the_ledger(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_rule_counts_by_who_may_create_what_it_covers() {
+        let developers =
+            json!([{ "access_level": 30, "access_level_description": "Developers + Maintainers" }]);
+        let maintainers = json!([{ "access_level": 40, "access_level_description": "Maintainers" }]);
+        let no_one = json!([{ "access_level": 0, "access_level_description": "No one" }]);
+        let key = json!([{ "access_level": 30, "access_level_description": "Key", "deploy_key_id": 1 }]);
+        for (levels, state, said) in [
+            (&developers, RuleState::InPlace, "protected tags atmos/*: tags of the ledger"),
+            (&maintainers, RuleState::Differs, "allowed to create: Maintainers; jobs need Developers"),
+            (&no_one, RuleState::Differs, "allowed to create: No one; jobs need Developers + Maintainers"),
+            (&json!([]), RuleState::Differs, "allowed to create: No one; jobs need"),
+            (&key, RuleState::Differs, "allowed to create: Key; jobs need"),
+        ] {
+            let assessed = assess(&rule(TAGS, levels));
+            assert_eq!(assessed.state, state, "{}", assessed.description);
+            assert!(assessed.description.contains(said), "{}", assessed.description);
+            assert_eq!(assessed.remedy.is_some(), state == RuleState::Differs);
+        }
+        for (rules, state, said) in [
+            (vec![], RuleState::Missing, "protected tags atmos/*: tags of the ledger"),
+            (vec![rule("v*", &developers)], RuleState::Missing, "atmos/*: tags of the ledger"),
+            (vec![rule("*", &developers)], RuleState::InPlace, "tags *: tags of the ledger"),
+            (vec![rule("*", &no_one)], RuleState::Missing, "may create what * keeps from them"),
+            (vec![rule("*", &no_one), rule("a*", &developers)], RuleState::InPlace, "tags a*: tags"),
+        ] {
+            let assessed = assess_others(&rules);
+            assert_eq!(assessed.state, state, "{}", assessed.description);
+            assert!(assessed.description.contains(said), "{}", assessed.description);
+        }
+    }
+}
