@@ -10,7 +10,7 @@ use crate::deployment::DeploymentName;
 /// How many pages of comments are searched.
 const MOST_PAGES: u32 = 300;
 
-/// How often the search starts anew, because a comment vanished or one was written that nobody answered for.
+/// How often the search starts anew, because a comment vanished or the answer for one was lost.
 const MOST_ROUNDS: u32 = 3;
 
 /// A comment of which there is one per deployment and change request.

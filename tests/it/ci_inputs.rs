@@ -192,3 +192,37 @@ fn the_token_of_the_job_is_git_s_last_resort_in_a_shallow_checkout_without_crede
     CiJob::github(&other, "push").input("command", "status").run().succeeded().shows("payment-service");
     assert_eq!(other.git(&["tag", "--list"]), "");
 }
+
+#[test]
+fn the_input_token_pushes_where_a_checkout_of_gitlab_has_a_token_that_may_only_read() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+    let address = server.url("remote.git").replace("://", "://gitlab-ci-token:job-token@");
+    checkout.git(&["remote", "set-url", "origin", &address]);
+    // A runner may have left a helper that knows the job's token instead.
+    let helper = "!f() { echo username=gitlab-ci-token; echo password=job-token; }; f";
+    let server_url = server.url("");
+    let job = || {
+        let job = CiJob::gitlab(&checkout).rollout("dev").unreported();
+        job.with("CI_SERVER_URL", server_url.trim_end_matches('/')).with("CI_JOB_TOKEN", "job-token")
+    };
+    let run = job().run().exited(1);
+    run.says("Allow Git push requests to the repository").says("the input `token`");
+    // A token of the environment is git's last resort.
+    let run = job().with("GITLAB_TOKEN", "secret-token").run().exited(1);
+    assert!(!run.stderr.contains("secret-token"), "{}", run.report());
+
+    let with_token = || job().input("token", "secret-token").with("GIT_TRACE", "1");
+    let run = with_token().run_with("--logs-level trace").succeeded();
+    assert_eq!(remote.state("payment-service", "dev", "api"), checkout.head());
+    assert!(!run.stderr.contains("secret-token") && !run.stderr.contains("job-token"), "{}", run.report());
+    assert_eq!(checkout.git(&["remote", "get-url", "origin"]), address);
+
+    checkout.git(&["remote", "set-url", "origin", &server.url("remote.git")]);
+    checkout.git(&["config", &format!("credential.{}.helper", server_url.trim_end_matches('/')), helper]);
+    checkout.git(&["commit", "--quiet", "--allow-empty", "--message", "Next"]);
+    job().run().exited(1);
+    with_token().run().succeeded();
+    assert_eq!(remote.state("payment-service", "dev", "api"), checkout.head());
+}

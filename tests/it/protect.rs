@@ -134,4 +134,14 @@ fn without_a_platform_there_is_nothing_to_ask() {
     // Outside of a job, the remote tells; what is missing then is the token.
     checkout.git(&["remote", "set-url", "origin", "git@github.com:acme/shop.git"]);
     checkout.atmos("deployment protect").refused(2, "there is no token");
+    // An address counts as it is written, wherever git is led; an alias is followed.
+    checkout.git(&["config", "url.ssh://git@mirror.example.com/.insteadOf", "https://github.com/"]);
+    checkout.git(&["config", "url.https://gitlab.com/.insteadOf", "github:"]);
+    for (address, platform) in
+        [("https://github.com/acme/shop.git", "GitHub"), ("github:acme/shop", "GitLab")]
+    {
+        checkout.git(&["remote", "set-url", "origin", address]);
+        let run = checkout.atmos("deployment protect").refused(2, "there is no token");
+        assert!(run.error_line().contains(platform), "{}", run.report());
+    }
 }

@@ -14,6 +14,12 @@ use super::has_tool;
 /// `x-access-token:secret-token`, as HTTP's basic authentication wants it.
 const TOKEN: &str = "eC1hY2Nlc3MtdG9rZW46c2VjcmV0LXRva2Vu";
 
+/// `oauth2:secret-token`, as GitLab takes an access token.
+const ACCESS_TOKEN: &str = "b2F1dGgyOnNlY3JldC10b2tlbg==";
+
+/// `gitlab-ci-token:job-token`, which may only read.
+const JOB_TOKEN: &str = "Z2l0bGFiLWNpLXRva2VuOmpvYi10b2tlbg==";
+
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Fault {
@@ -137,6 +143,12 @@ impl Shared {
                 }
                 Fault::DropPush if is_push => return,
                 Fault::Refuse => answer("503 Service Unavailable", &[], b"not now"),
+                _ if request.authorizations().count() > 1 => {
+                    answer("400 Bad Request", &[], b"Duplicate header: \"Authorization\"")
+                }
+                _ if request.pushes_without_permission() => {
+                    answer("403 Forbidden", &[], b"You are not allowed to upload code.")
+                }
                 _ if !request.is_authorised() => {
                     answer("401 Unauthorized", &["WWW-Authenticate: Basic realm=\"git\""], b"who are you?")
                 }
@@ -242,8 +254,18 @@ impl Request {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    fn authorizations(&self) -> impl Iterator<Item = &str> {
+        let all = self.headers.iter().filter(|(name, _)| name == "authorization");
+        all.map(|(_, value)| value.strip_prefix("Basic ").unwrap_or_default())
+    }
+
     fn is_authorised(&self) -> bool {
-        self.header("authorization").and_then(|value| value.strip_prefix("Basic ")) == Some(TOKEN)
+        self.authorizations().any(|given| [TOKEN, ACCESS_TOKEN, JOB_TOKEN].contains(&given))
+    }
+
+    fn pushes_without_permission(&self) -> bool {
+        let pushes = format!("{}?{}", self.path, self.query).contains("git-receive-pack");
+        pushes && self.authorizations().any(|given| given == JOB_TOKEN)
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// Starts the thread. `from_fork` is said where the platform refuses: then nobody has to change anything.
+    /// Starts the thread. `from_fork` is said where the platform refuses: then no permission is missing.
     pub(super) fn open(settings: ProviderSettings, from_fork: bool) -> Self {
         let (reports, inbox) = mpsc::channel();
         let (alive, done) = mpsc::channel();
