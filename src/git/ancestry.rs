@@ -5,7 +5,7 @@
 //! answer.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::deployment::rollout_plan::Ancestry;
@@ -27,6 +27,20 @@ pub enum Related {
     /// A commit, or history before the answer, is not here.
     Open {
         /// The shallow commits from which history has to go on; none where it cannot.
+        ends: BTreeSet<ObjectId>,
+    },
+}
+
+/// Whether history leads from some commits to another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    Yes,
+    No,
+    /// It does not as far as it is here.
+    Open {
+        /// The tips that are not here.
+        missing: BTreeSet<ObjectId>,
+        /// The shallow commits from which history has to go on.
         ends: BTreeSet<ObjectId>,
     },
 }
@@ -106,6 +120,58 @@ impl<'o> Histories<'o> {
             }
         }
         self.conclude(&walk)
+    }
+
+    /// Whether one of these tips leads to a commit, itself included.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::relate`].
+    pub fn reach(&mut self, tips: &BTreeSet<ObjectId>, commit: &CommitId) -> Result<Reach, ObjectError> {
+        let wanted = self.objects.oid(&commit.0)?;
+        let mut missing = BTreeSet::new();
+        let mut ends = BTreeSet::new();
+        let mut seen = HashSet::new();
+        let mut queue = BinaryHeap::new();
+        for tip in tips {
+            let id = self.objects.oid(tip)?;
+            match self.commit(id)? {
+                Some(found) => {
+                    if seen.insert(id) {
+                        queue.push((found.time, id));
+                    }
+                }
+                // A tag may point at something else than a commit.
+                None if self.objects.contains(tip) => {}
+                None => drop(missing.insert(tip.clone())),
+            }
+        }
+        while let Some((_, id)) = queue.pop() {
+            if id == wanted {
+                return Ok(Reach::Yes);
+            }
+            let Some(commit) = self.commit(id)? else { continue };
+            for parent in &commit.parents {
+                if *parent == wanted {
+                    return Ok(Reach::Yes);
+                }
+                match self.commit(*parent)? {
+                    Some(found) if seen.insert(*parent) => queue.push((found.time, *parent)),
+                    Some(_) => {}
+                    None => drop(ends.insert(from_oid(id)?)),
+                }
+            }
+        }
+        if missing.is_empty() && ends.is_empty() {
+            return Ok(Reach::No);
+        }
+        let mut ends: BTreeSet<_> = ends.intersection(&self.shallow).cloned().collect();
+        if ends.is_empty() {
+            // What is left over of other fetches has led past the shallow commits.
+            let seen: Result<BTreeSet<_>, _> = seen.into_iter().map(from_oid).collect();
+            ends = seen?.intersection(&self.shallow).cloned().collect();
+        }
+        Ok(Reach::Open { missing, ends })
     }
 
     /// The answer of a complete walk that has not led from either commit to the other.
@@ -257,6 +323,11 @@ mod tests {
             Histories::new(&objects, shallow).relate(&self.commits[first], &self.commits[second]).unwrap()
         }
 
+        /// The id of a commit, made or missing.
+        fn id(&self, name: &str) -> CommitId {
+            self.commits.get(name).cloned().unwrap_or_else(|| "e".repeat(40).parse().unwrap())
+        }
+
         fn open(&self, ends: &[&str]) -> Related {
             Related::Open { ends: ends.iter().map(|name| self.commits[name].0.clone()).collect() }
         }
@@ -320,5 +391,43 @@ mod tests {
         history.commits.insert("absent", "f".repeat(40).parse().unwrap());
         assert_eq!(history.relate("a", "absent", &[]), history.open(&[]));
         assert_eq!(history.relate("absent", "a", &[]), history.open(&[]));
+    }
+
+    #[test]
+    fn what_tips_lead_to_is_found_and_what_is_missing_is_named() {
+        let history = History::new(&[
+            ("a", &[], 1),
+            ("b", &["a"], 9),
+            ("c", &["b"], 3),
+            ("side", &["a"], 4),
+            ("merge", &["c", "side"], 2),
+            ("other", &["a"], 5),
+            ("end", &["absent"], 6),
+        ]);
+        let reach = |tips: &[&str], commit: &str, shallow: &[&str]| {
+            let ids = |names: &[&str]| names.iter().map(|name| history.id(name).0).collect();
+            let objects = history.fixture.repository().objects().unwrap();
+            Histories::new(&objects, ids(shallow)).reach(&ids(tips), &history.id(commit)).unwrap()
+        };
+        for (tips, commit, expected) in [
+            (&["merge"][..], "a", Reach::Yes),
+            (&["merge"], "merge", Reach::Yes),
+            (&["c", "side"], "side", Reach::Yes),
+            (&["c", "other"], "side", Reach::No),
+            (&["c"], "merge", Reach::No),
+            (&[], "a", Reach::No),
+            (&["end"], "absent", Reach::Yes),
+        ] {
+            assert_eq!(reach(tips, commit, &[]), expected, "{tips:?} {commit}");
+        }
+        let open = |missing: &[&str], ends: &[&str]| {
+            let ids = |names: &[&str]| names.iter().map(|name| history.id(name).0).collect();
+            Reach::Open { missing: ids(missing), ends: ids(ends) }
+        };
+        assert_eq!(reach(&["c", "absent"], "side", &[]), open(&["absent"], &[]));
+        assert_eq!(reach(&["end"], "side", &["end"]), open(&[], &["end"]));
+        assert_eq!(reach(&["end"], "side", &[]), open(&[], &[]));
+        // The shallow commit has its parent here by chance.
+        assert_eq!(reach(&["c", "end"], "side", &["c"]), open(&[], &["c"]));
     }
 }

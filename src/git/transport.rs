@@ -1,9 +1,10 @@
 //! Fetching and pushing, through the executable, with whatever credentials git is configured with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::deployment::ObjectId;
+use crate::deployment::ref_names::TAGS_PREFIX;
 
 use super::process::{Git, GitError, Output};
 use super::refs::Ref;
@@ -24,6 +25,16 @@ pub struct FetchOptions {
     /// Give up after this time.
     pub limit: Option<Duration>,
 }
+
+/// Which refs of a remote are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TipKind {
+    Branches,
+    Tags,
+}
+
+/// How the names of the ledger's tags start.
+const LEDGER: &str = "atmos/";
 
 /// What a fetch says of the refs that it asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,6 +140,37 @@ impl Git {
         wanted
             .map(|(object, name)| Ok(Ref { name: name.to_owned(), object: parse_id("ls-remote", object)? }))
             .collect()
+    }
+
+    /// What a remote's branches, or its tags, lead to: of an annotated tag, what it points at. The
+    /// ledger's tags are none of the repository's.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the remote does not answer.
+    pub fn remote_tips(
+        &self,
+        remote: &str,
+        kind: TipKind,
+        limit: Option<Duration>,
+    ) -> Result<BTreeSet<ObjectId>, GitError> {
+        // Servers of version 2 of the protocol send nothing else then.
+        let (option, prefix) = match kind {
+            TipKind::Branches => ("--heads", "refs/heads/"),
+            TipKind::Tags => ("--tags", TAGS_PREFIX),
+        };
+        let output = self.verb("ls-remote").args([option, "--", remote]).limit(limit).run()?;
+        let text = String::from_utf8_lossy(&output);
+        let lines = text.lines().filter_map(|line| line.split_once('\t'));
+        let mut tips = BTreeMap::new();
+        for (object, name) in lines {
+            let Some(own) = name.strip_prefix(prefix).filter(|name| !name.starts_with(LEDGER)) else {
+                continue;
+            };
+            // What a tag points at comes after it.
+            tips.insert(own.strip_suffix("^{}").unwrap_or(own), parse_id("ls-remote", object)?);
+        }
+        Ok(tips.into_values().collect())
     }
 
     /// Pushes with a lease on every ref; atomically, unless the caller gives that up.

@@ -12,7 +12,7 @@ use crate::git::transport::FetchOptions;
 use super::{Ledger, LedgerError};
 
 /// By how many commits a shallow history is deepened, step by step; at last, to its beginning.
-const STEPS: [Option<u32>; 3] = [Some(64), Some(1024), None];
+pub(super) const STEPS: [Option<u32>; 3] = [Some(64), Some(1024), None];
 
 /// Pairs of commits, with what is known of them so far.
 struct Comparison<'p> {
@@ -24,7 +24,7 @@ struct Comparison<'p> {
 
 /// What became of a fetch of objects, the best answer last.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Arrival {
+pub(super) enum Arrival {
     Nothing,
     /// The server cannot deepen by a number of commits.
     Unsupported,
@@ -89,7 +89,7 @@ impl Ledger<'_> {
 
     /// Fetches commits by their ids, all in one fetch: from the ledger's remote, and what that does
     /// not have from the code's, if it is another.
-    fn obtain(
+    pub(super) fn obtain(
         &self,
         mut wanted: BTreeSet<ObjectId>,
         options: &FetchOptions,
