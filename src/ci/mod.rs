@@ -1,7 +1,6 @@
 //! The CI job that this runs in, read from its environment, and what it leaves for people and for later jobs.
 
 pub mod annotations;
-mod change_request;
 pub mod comment;
 mod github_actions;
 mod gitlab_ci;
@@ -10,10 +9,14 @@ pub mod markdown;
 pub mod matrix;
 pub mod outputs;
 pub mod summary;
+#[cfg(test)]
+mod tests;
+mod trust;
 
-pub use change_request::{ChangeRequest, ForeignHead, Push};
+pub use trust::{Activity, Trust};
 
 use crate::deployment::CommitId;
+use crate::deployment::change_request::{ChangeRequest, RequestLookup};
 
 /// A CI system that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,12 +53,24 @@ pub struct Job {
     pub branch: Option<String>,
     /// What a commit's id is appended to for its address: `https://github.com/acme/shop/commit/`.
     pub commit_address: Option<String>,
-    /// The pull or merge request that it is about.
+    /// The pull or merge request that it is about, as far as the event describes it.
     pub change_request: Option<ChangeRequest>,
-    /// The push that started it.
-    pub push: Option<Push>,
-    /// Set where the job has the project's secrets on behalf of somebody else's fork.
-    pub foreign_head: Option<ForeignHead>,
+    /// What the platform is asked about that request, or for the request.
+    pub request_lookup: Option<RequestLookup>,
+    /// The branch or tag of this repository that what comes next runs on.
+    pub next_reference: Option<String>,
+    /// The platform's deployment that asks for it.
+    pub requested_deployment: Option<RequestedDeployment>,
+    /// Which commits it may run.
+    pub trust: Trust,
+}
+
+/// A deployment of the platform whose creation started a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestedDeployment {
+    pub id: u64,
+    pub environment: String,
+    pub commit: CommitId,
 }
 
 impl Job {
@@ -68,6 +83,15 @@ impl Job {
         event: impl FnOnce() -> Option<String>,
     ) -> Option<Self> {
         github_actions::detect(&variable, event).or_else(|| gitlab_ci::detect(&variable))
+    }
+
+    /// Where people see the status of a commit. A pipeline on GitLab belongs to the commit that it runs on.
+    #[must_use]
+    pub fn shown_at<'c>(&'c self, commit: &'c CommitId) -> &'c CommitId {
+        match (self.system, &self.change_request) {
+            (System::GitHubActions, Some(request)) => request.shown_at(commit),
+            _ => commit,
+        }
     }
 
     /// The address of the run that a record names by its id, if it is one of this project.

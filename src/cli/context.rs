@@ -280,10 +280,6 @@ impl Context {
     ) -> Result<Ledger<'r>, CommandError> {
         let wanted = self.variable("ATMOS_REMOTE").or(config.deployments.remote.as_deref());
         let remote = repository.remote(wanted)?;
-        let writer = repository.identity().map_or_else(
-            || ("atmos".to_owned(), self.actor(repository)),
-            |identity| (identity.name, identity.email),
-        );
         // Where git's own choice of a remote is not clear, the ledger's stands for the code's as
         // well.
         let code_remote = wanted.and_then(|_| repository.remote(None).ok().flatten());
@@ -291,12 +287,35 @@ impl Context {
             remote,
             code_remote,
             default_branch: self.job().and_then(|job| job.default_branch),
-            offline: self.global.offline,
-            writer,
-            write_limit: WRITE_LIMIT,
-            now,
+            ..self.ledger_options(repository, WRITE_LIMIT)
         };
         Ok(Ledger::open(repository, options)?)
+    }
+
+    /// What a remote has, whatever the configuration of the checkout calls the ledger's.
+    pub(super) fn ledger_of<'r>(
+        &self,
+        repository: &'r Repository,
+        remote: Option<String>,
+        limit: Duration,
+    ) -> Result<Ledger<'r>, CommandError> {
+        Ok(Ledger::open(repository, LedgerOptions { remote, ..self.ledger_options(repository, limit) })?)
+    }
+
+    fn ledger_options(&self, repository: &Repository, write_limit: Duration) -> LedgerOptions {
+        let writer = repository.identity().map_or_else(
+            || ("atmos".to_owned(), self.actor(repository)),
+            |identity| (identity.name, identity.email),
+        );
+        LedgerOptions {
+            remote: None,
+            code_remote: None,
+            default_branch: None,
+            offline: self.global.offline,
+            writer,
+            write_limit,
+            now,
+        }
     }
 
     /// Who does this: git's committer, else the CI's actor, else the user of this machine.

@@ -9,6 +9,7 @@ pub mod build_record;
 pub mod build_report;
 pub mod chain;
 pub mod change;
+pub mod change_request;
 pub mod commit;
 pub mod configuration_diff;
 pub mod count;

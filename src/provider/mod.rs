@@ -7,6 +7,7 @@
 
 mod address;
 mod certificates;
+mod change_requests;
 mod client;
 mod comment;
 mod error;
@@ -34,12 +35,13 @@ pub use error::ProviderError;
 pub use protection::{Protection, ProtectionRule, RuleState};
 pub use record::{DeploymentPhase, DeploymentUpdate, NewDeployment, PlatformDeployment};
 pub use retry::RetryPolicy;
-pub use run::{Dispatch, PlatformApproval, PlatformApprovals};
+pub use run::{Dispatch, PlatformApproval, PlatformApprovals, WorkflowInputs};
 pub use settings::{ProviderSettings, TokenKind};
 pub use status::{CommitStatus, CommitStatusState};
 pub use token::{Token, TokenError};
 
 use crate::deployment::CommitId;
+use crate::deployment::change_request::{ChangeRequest, RequestLookup};
 
 /// A hosting platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,6 +76,7 @@ impl fmt::Display for Platform {
 /// Something that a platform may be able to do, as the end of "cannot …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Capability {
+    ChangeRequests,
     Comments,
     CommitStatuses,
     Deployments,
@@ -81,11 +84,13 @@ pub enum Capability {
     Dispatch,
     Approvals,
     Waiting,
+    Workflows,
 }
 
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::ChangeRequests => "find the pull or merge request",
             Self::Comments => "write the comment",
             Self::CommitStatuses => "set the commit status",
             Self::Deployments => "record the deployment",
@@ -93,6 +98,7 @@ impl fmt::Display for Capability {
             Self::Dispatch => "start the pipeline",
             Self::Approvals => "tell who approved this run",
             Self::Waiting => "tell what this job waited for",
+            Self::Workflows => "read the workflow",
         })
     }
 }
@@ -114,14 +120,13 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::Comments))
     }
 
-    /// The pull or merge request that was merged into a branch and brought it this commit, if one did.
-    async fn merged_change_request(
+    /// The pull or merge request that is asked for; `None` where a commit belongs to none.
+    async fn find_change_request(
         &self,
-        branch: &str,
-        commit: &CommitId,
-    ) -> Result<Option<u64>, ProviderError> {
-        let _ = (branch, commit);
-        Err(self.unsupported(Capability::Comments))
+        lookup: &RequestLookup,
+    ) -> Result<Option<ChangeRequest>, ProviderError> {
+        let _ = lookup;
+        Err(self.unsupported(Capability::ChangeRequests))
     }
 
     /// Sets a status of a commit.
@@ -161,6 +166,16 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::Protection))
     }
 
+    /// The inputs that a workflow takes where it is started on a branch or tag.
+    async fn workflow_inputs(
+        &self,
+        workflow: &str,
+        reference: &str,
+    ) -> Result<WorkflowInputs, ProviderError> {
+        let _ = (workflow, reference);
+        Ok(WorkflowInputs::Any)
+    }
+
     /// Starts a workflow or pipeline.
     async fn dispatch(&self, dispatch: &Dispatch) -> Result<(), ProviderError> {
         let _ = dispatch;
@@ -184,6 +199,13 @@ pub trait Provider: Send + Sync + fmt::Debug {
     fn unsupported(&self, capability: Capability) -> ProviderError {
         ProviderError::Unsupported { platform: self.platform(), capability }
     }
+}
+
+/// The path of a repository in the address of a remote: `acme/shop` of `git@github.com:acme/shop.git`.
+/// What is no address of another machine has none.
+#[must_use]
+pub fn path_of_remote(address: &str) -> Option<String> {
+    address::Address::parse(address).map(|address| address.path)
 }
 
 /// The provider that the settings describe. Nothing is sent yet.

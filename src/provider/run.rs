@@ -1,6 +1,6 @@
 //! Runs of the platform's CI: starting one, and who let this one go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -13,6 +13,15 @@ pub struct Dispatch {
     pub reference: String,
     /// GitHub: inputs. GitLab: variables.
     pub inputs: BTreeMap<String, String>,
+}
+
+/// The inputs that a workflow or pipeline takes when it is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkflowInputs {
+    Any,
+    Declared(BTreeSet<String>),
+    /// What was read is no workflow.
+    Unreadable,
 }
 
 /// Who let this job deploy to an environment.

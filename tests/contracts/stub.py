@@ -15,6 +15,7 @@ run on a runner, without a deployment where there is no environment; `DELETE /__
 """
 
 import argparse
+import base64
 import json
 import re
 import threading
@@ -55,6 +56,7 @@ class State:
         # The environments of GitHub that every run is approved for.
         self.approved = ["production"]
         self.requests, self.approvals, self.merges = [], [], []
+        self.open_requests, self.files = [], []
         self.fault = None
 
     def id(self):
@@ -161,7 +163,43 @@ def delete_comment(state, request, repository, number):
 
 
 def list_pulls_of_commit(state, request, repository, commit):
-    return 200, [pull(repository, merge) for merge in state.merges if merge["commit"] == commit]
+    merged = [pull(repository, merge) for merge in state.merges if merge["commit"] == commit]
+    return 200, merged + [open_pull(repository, told) for told in state.open_requests if told["head"] == commit]
+
+
+def list_pulls(state, request, repository):
+    heads = {f"{told['repository'].split('/')[0]}:{told['branch']}": told for told in state.open_requests}
+    told = heads.get(request.query.get("head"))
+    return 200, [open_pull(repository, told)] if told else []
+
+
+def read_pull(state, request, repository, number):
+    return 200, {
+        **open_pull(repository, find(state.open_requests, number=int(number))),
+        **dict.fromkeys(["additions", "changed_files", "comments", "commits", "deletions", "review_comments"], 1),
+        "merged": False, "mergeable": True, "mergeable_state": "clean", "merged_by": None, "maintainer_can_modify": False,
+    }
+
+
+def open_pull(repository, told):
+    """An open pull request, as `/__requests` was told of it."""
+    whole = pull(repository, {"number": told["number"], "commit": told.get("merge"), "branch": told["base"]})
+    head = {**whole["head"], "sha": told["head"], "ref": told["branch"]}
+    if told["repository"] != repository:
+        head["repo"] = {**repository_object(told["repository"]), "id": 2}
+    return {**whole, "state": "open", "closed_at": None, "merged_at": None, "head": head}
+
+
+def read_file(state, request, repository, path):
+    """A file of a branch, as `/__files` was told of it."""
+    told = find(state.files, path=path, ref=request.query["ref"])
+    api = f"{WEB}/api/v3/repos/{repository}/contents/{path}"
+    content = base64.b64encode(told["content"].encode()).decode()
+    return 200, {
+        "type": "file", "encoding": "base64", "size": len(told["content"]), "name": path.split("/")[-1], "path": path,
+        "content": content + "\n", "sha": "0" * 40, "url": api, "git_url": api, "html_url": api, "download_url": api,
+        "_links": {"git": api, "html": api, "self": api},
+    }
 
 
 def repository_object(name):
@@ -394,6 +432,15 @@ def list_merge_requests_of_commit(state, request, project, commit):
     ]
 
 
+def read_merge_request(state, request, project, number):
+    told = find(state.open_requests, number=int(number))
+    return 200, {
+        "id": 1000 + told["number"], "iid": told["number"], "project_id": 42, "title": "Change", "state": "opened",
+        "target_branch": told["base"], "source_branch": told["branch"], "merged_at": None, "merge_commit_sha": None,
+        "squash_commit_sha": None, "sha": told["head"], "source_project_id": 42, "target_project_id": 42,
+    }
+
+
 def list_notes(state, request, project, merge_request):
     return 200, page([note for note in state.notes if note["noteable_iid"] == int(merge_request)], request.query)
 
@@ -526,6 +573,9 @@ ROUTES = [
         ("PATCH", REPOSITORY + r"/issues/comments/(\d+)", edit_comment),
         ("DELETE", REPOSITORY + r"/issues/comments/(\d+)", delete_comment),
         ("GET", REPOSITORY + r"/commits/([0-9a-f]+)/pulls", list_pulls_of_commit),
+        ("GET", REPOSITORY + "/pulls", list_pulls),
+        ("GET", REPOSITORY + r"/pulls/(\d+)", read_pull),
+        ("GET", REPOSITORY + "/contents/([^/]+)", read_file),
         ("POST", REPOSITORY + r"/statuses/([0-9a-f]+)", create_status),
         ("GET", REPOSITORY + "/deployments", list_deployments),
         ("POST", REPOSITORY + "/deployments", create_deployment),
@@ -540,6 +590,7 @@ ROUTES = [
         ("GET", REPOSITORY + r"/actions/runs/(\d+)/attempts/(\d+)/jobs", list_jobs),
         ("GET", "/api/v4/user", gitlab_user),
         ("GET", PROJECT + r"/repository/commits/([0-9a-f]+)/merge_requests", list_merge_requests_of_commit),
+        ("GET", PROJECT + r"/merge_requests/(\d+)", read_merge_request),
         ("GET", PROJECT + r"/merge_requests/(\d+)/notes", list_notes),
         ("POST", PROJECT + r"/merge_requests/(\d+)/notes", create_note),
         ("PUT", PROJECT + r"/merge_requests/(\d+)/notes/(\d+)", edit_note),
@@ -612,6 +663,12 @@ class Handler(BaseHTTPRequestHandler):
             return 204, None
         if path == "/__merges":
             state.merges.append(self.json)
+            return 204, None
+        if path == "/__requests":
+            state.open_requests.append(self.json)
+            return 204, None
+        if path == "/__files":
+            state.files.append(self.json)
             return 204, None
         if path == "/__comments" and self.command == "POST":
             for _ in range(self.json["number"]):

@@ -98,8 +98,9 @@ fn where_nothing_has_changed_the_status_arrives_all_the_same() {
     let Some(platform) = Platform::start() else { return };
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
-    let whole = CiJob::github(&checkout, "push").rollout("dev").unreported();
-    whole.run().succeeded();
+    // Each push is of the commit that is checked out then.
+    let whole = || CiJob::github(&checkout, "push").rollout("dev").unreported();
+    whole().run().succeeded();
     checkout.write("README.md", "Nothing that is deployed\n");
     let readme = checkout.commit("Describe it");
     // A component without a working directory may use any file.
@@ -110,7 +111,7 @@ fn where_nothing_has_changed_the_status_arrives_all_the_same() {
     let own_folder = deployment.replace("command: { plan", "command: { working_directory: services, plan");
     checkout.write("deployments/payment-service.yaml", &own_folder.replace("./services/", "./"));
     checkout.commit("Say what they use");
-    whole.with("GITHUB_RUN_ID", "100").run().succeeded();
+    whole().with("GITHUB_RUN_ID", "100").run().succeeded();
     checkout.write("README.md", "Nothing that is deployed, again\n");
     let again = checkout.commit("Describe it again");
     assert_ne!(readme, again);

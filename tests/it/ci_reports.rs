@@ -118,7 +118,7 @@ fn what_comes_next_is_started_when_the_rollout_has_succeeded() {
     job("dev", "99").input("plan", "true").run().succeeded();
     job("prod", "100").run().exited(3);
     assert_eq!(platform.told("dispatches"), [json!(null); 0]);
-    job("dev", "101").run().succeeded();
+    job("dev", "101").run().succeeded().says("what comes next is started without inputs: GitHub refused");
     let [dispatch] = &platform.told("dispatches")[..] else { panic!("one workflow is started") };
     assert_eq!((&dispatch["ref"], &dispatch["inputs"]), (&json!("main"), &json!({})));
     assert_eq!(platform.requests("POST /repos/acme/shop/actions/workflows/promote.yml/dispatches"), 1);
@@ -127,7 +127,9 @@ fn what_comes_next_is_started_when_the_rollout_has_succeeded() {
 
     let gitlab = CiJob::gitlab(&checkout).rollout("dev").with("CI_API_V4_URL", &platform.gitlab());
     gitlab.input("dispatch", "promote").unreported().run().succeeded();
-    assert_eq!(platform.told("pipelines")[0]["variables"], json!({ "ATMOS_DISPATCH": "promote" }));
+    let told = json!({ "ATMOS_DISPATCH": "promote", "ATMOS_DISPATCH_DEPLOYMENT": "payment-service",
+        "ATMOS_DISPATCH_TARGET": "dev", "ATMOS_DISPATCH_COMMIT": checkout.head() });
+    assert_eq!(platform.told("pipelines")[0]["variables"], told);
 
     CiJob::elsewhere(&checkout)
         .rollout("dev")

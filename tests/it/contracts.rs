@@ -6,21 +6,23 @@
 //! | capability | GitHub | GitLab | test |
 //! | --- | --- | --- | --- |
 //! | comments | `GET POST /repos/…/issues/{n}/comments`, `PATCH DELETE /repos/…/issues/comments/{id}`, `GET /user`, `POST /graphql` | `GET POST …/merge_requests/{n}/notes`, `PUT DELETE …/notes/{id}`, `GET /user` | `a_comment_is_written_edited_and_written_anew`, `of_jobs_that_write_the_first_comment_at_once_one_stays` |
-//! | merged requests | `GET /repos/…/commits/{sha}/pulls` | `GET …/repository/commits/{sha}/merge_requests` | `what_a_push_has_merged_is_found` |
+//! | change requests | `GET /repos/…/commits/{sha}/pulls`, `GET /repos/…/pulls`, `GET /repos/…/pulls/{n}` | `GET …/repository/commits/{sha}/merge_requests`, `GET …/merge_requests/{n}` | `what_a_push_has_merged_is_found`, `the_request_of_a_number_or_a_branch_is_found` |
 //! | commit statuses | `POST /repos/…/statuses/{sha}` | `POST …/statuses/{sha}` | `a_commit_gets_every_status` |
 //! | deployments | `GET POST /repos/…/deployments`, `POST …/deployments/{id}/statuses` | `GET POST …/deployments`, `PUT …/deployments/{id}`, `GET POST …/environments` | `each_rollout_is_recorded` |
 //! | protection | `GET POST /repos/…/rulesets`, `GET PUT …/rulesets/{id}` | `GET POST …/protected_tags`, `GET …/protected_tags/{name}` | `the_ledger_is_protected` |
-//! | dispatch | `POST …/actions/workflows/{file}/dispatches` | `POST …/pipeline`, `POST …/trigger/pipeline` | `a_pipeline_is_started` |
+//! | dispatch | `POST …/actions/workflows/{file}/dispatches`, `GET …/contents/{path}` | `POST …/pipeline`, `POST …/trigger/pipeline` | `a_pipeline_is_started` |
 //! | approvals | `GET …/actions/runs/{id}/approvals`, `GET …/actions/runs/{id}/attempts/{n}/jobs`, `GET /repos/…/deployments`, `GET …/deployments/{id}/statuses` | `GET …/deployments`, `GET …/deployments/{id}` | `the_approver_of_a_run_is_read` |
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use atmos_deployments::deployment::change_request::{RequestLookup, RequestOfCommit, RequestState};
 use atmos_deployments::deployment::{CommitId, DeploymentName, TargetName};
 use atmos_deployments::provider::{
     CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment, Platform,
-    PlatformApprovals, Posted, Provider, ProviderSettings, RetryPolicy, RuleState, StickyComment, connect,
+    PlatformApprovals, Posted, Provider, ProviderSettings, RetryPolicy, RuleState, StickyComment,
+    WorkflowInputs, connect,
 };
 use serde_json::{Value, json};
 
@@ -162,9 +164,39 @@ async fn what_a_push_has_merged_is_found() {
     let merge = serde_json::json!({ "number": 7, "branch": "main", "commit": commit("c").as_str() });
     platforms.control("POST", "/__merges", &merge.to_string());
     for provider in platforms.both() {
-        assert_eq!(provider.merged_change_request("main", &commit("c")).await.unwrap(), Some(7));
-        assert_eq!(provider.merged_change_request("main", &commit("d")).await.unwrap(), None);
+        let found = provider.find_change_request(&of_commit("c", "main", None)).await.unwrap();
+        assert_eq!(found.map(|request| (request.number, request.state)), Some((7, RequestState::Merged)));
+        assert_eq!(provider.find_change_request(&of_commit("d", "main", None)).await.unwrap(), None);
     }
+}
+
+fn of_commit(digit: &str, branch: &str, owner: Option<&str>) -> RequestLookup {
+    RequestLookup::Commit(RequestOfCommit {
+        commit: commit(digit),
+        branch: Some(branch.to_owned()),
+        owner: owner.map(str::to_owned),
+        merged: true,
+    })
+}
+
+#[tokio::test]
+async fn the_request_of_a_number_or_a_branch_is_found() {
+    let Some(platforms) = Platforms::there() else { return };
+    let told = json!({ "number": 11, "head": commit("e").as_str(), "branch": "fix", "base": "main",
+        "repository": "mallory/shop" });
+    platforms.control("POST", "/__requests", &told.to_string());
+    for provider in platforms.both() {
+        let found = provider.find_change_request(&RequestLookup::Number(11)).await.unwrap().unwrap();
+        assert_eq!((found.head, found.base.as_deref()), (Some(commit("e")), Some("main")));
+        assert_eq!(found.from_fork, provider.platform() == Platform::GitHub);
+    }
+    let github = platforms.github("ghp_user");
+    // By the commit, and by the branch that the listed one has moved on to.
+    for (digit, owner) in [("e", None), ("e", Some("mallory"))] {
+        let found = github.find_change_request(&of_commit(digit, "fix", owner)).await.unwrap();
+        assert_eq!(found.map(|request| request.number), Some(11));
+    }
+    assert_eq!(github.find_change_request(&of_commit("f", "fix", Some("mallory"))).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -249,6 +281,11 @@ async fn a_pipeline_is_started() {
         reference: "main".to_owned(),
         inputs: BTreeMap::from([("target".to_owned(), "prod".to_owned())]),
     };
+    let workflow = "on: { workflow_dispatch: { inputs: { target: {} } } }";
+    let file = json!({ "path": ".github/workflows/deploy.yml", "ref": "main", "content": workflow });
+    platforms.control("POST", "/__files", &file.to_string());
+    let declared = platforms.github("ghs_app").workflow_inputs("deploy.yml", "main").await.unwrap();
+    assert_eq!(declared, WorkflowInputs::Declared(["target".to_owned()].into()));
     let before = platforms.state();
     for provider in platforms.both() {
         provider.dispatch(&dispatch).await.unwrap();

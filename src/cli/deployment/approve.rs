@@ -30,7 +30,7 @@ pub struct Args {
     target: TargetName,
     /// Approve the rollout of this commit instead of the one that is checked out
     #[arg(long, value_name = "COMMIT", conflicts_with = "promote_from", value_parser = not_blank)]
-    git_sha: Option<String>,
+    pub(super) git_sha: Option<String>,
     /// Approve the promotion of what runs on this target
     #[arg(long, value_name = "TARGET", value_parser = not_blank)]
     promote_from: Option<String>,

@@ -42,7 +42,7 @@ pub struct Args {
     component: Option<ComponentReference>,
     /// The commit that the file is about, instead of the one that is checked out
     #[arg(long, value_name = "COMMIT")]
-    git_sha: Option<String>,
+    pub(super) git_sha: Option<String>,
 }
 
 /// What can be attached.

@@ -1,5 +1,6 @@
 //! `atmos deployment <verb>`: one file per verb.
 
+mod activity;
 mod approvals;
 mod approve;
 mod attach;

@@ -29,7 +29,7 @@ pub struct Args {
     component: Option<ComponentReference>,
     /// The commit that was scanned, instead of the one that is checked out
     #[arg(long, value_name = "COMMIT")]
-    git_sha: Option<String>,
+    pub(super) git_sha: Option<String>,
     /// End with exit code 5 where something at least so bad was found
     #[arg(long, value_enum, value_name = "SEVERITY")]
     fail_on: Option<FailOn>,

@@ -29,10 +29,10 @@ pub struct Args {
     target: Option<TargetName>,
     /// Find out whether what runs is healthy; end with exit code 5 where something is not
     #[arg(long, requires = "deployment")]
-    check_health: bool,
+    pub(super) check_health: bool,
     /// Find out whether what runs is still what was deployed, by a plan at its commit; end with exit code 5 where it is not
     #[arg(long, requires = "deployment")]
-    check_drift: bool,
+    pub(super) check_drift: bool,
 }
 
 impl Args {

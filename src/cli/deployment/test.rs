@@ -39,7 +39,7 @@ pub struct Args {
     component: Vec<ComponentReference>,
     /// Test this commit instead of the one that is checked out
     #[arg(long, value_name = "COMMIT")]
-    git_sha: Option<String>,
+    pub(super) git_sha: Option<String>,
     /// Run this instead of the components' own tests; blanks separate its arguments, no shell reads it
     #[arg(long, value_name = "COMMAND")]
     command: Option<String>,

@@ -1,6 +1,5 @@
 //! What GitHub answers, as far as it is read.
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -34,24 +33,6 @@ impl From<CommentAnswer> for Comment {
 #[derive(Deserialize)]
 pub(super) struct User {
     pub(super) login: String,
-}
-
-#[derive(Deserialize)]
-pub(super) struct PullRequest {
-    pub(super) number: u64,
-    /// Absent where it was not merged.
-    #[serde(default)]
-    pub(super) merged_at: Option<Timestamp>,
-    #[serde(default)]
-    pub(super) merge_commit_sha: Option<String>,
-    /// What it was, or is to be, merged into.
-    pub(super) base: Branch,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Branch {
-    #[serde(rename = "ref")]
-    pub(super) name: String,
 }
 
 #[derive(Deserialize)]

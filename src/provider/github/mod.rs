@@ -1,7 +1,9 @@
 //! GitHub and GitHub Enterprise: <https://docs.github.com/rest>.
 
 mod answers;
+mod change_requests;
 mod connection;
+mod dispatch;
 mod identity;
 mod waiting;
 
@@ -9,9 +11,7 @@ use async_trait::async_trait;
 use http::Method;
 use serde_json::{Value, json};
 
-use self::answers::{
-    CommentAnswer, Created, DeploymentAnswer, PullRequest, Review, Ruleset, RulesetSummary, User,
-};
+use self::answers::{CommentAnswer, Created, DeploymentAnswer, Review, Ruleset, RulesetSummary, User};
 use self::connection::Connection;
 use self::identity::Identity;
 use self::waiting::Waited;
@@ -25,9 +25,10 @@ use super::status::cut;
 use super::{
     Capability, CommitStatus, CommitStatusState, DeploymentPhase, DeploymentUpdate, Dispatch, NewDeployment,
     Platform, PlatformApproval, PlatformApprovals, PlatformDeployment, PostedComment, Protection,
-    ProtectionRule, Provider, ProviderError, RetryPolicy, RuleState, StickyComment,
+    ProtectionRule, Provider, ProviderError, RetryPolicy, RuleState, StickyComment, WorkflowInputs,
 };
 use crate::deployment::CommitId;
+use crate::deployment::change_request::{ChangeRequest, RequestLookup};
 
 /// The name of the ruleset that protects the ledger.
 const RULESET: &str = "atmos deployments";
@@ -149,19 +150,11 @@ impl Provider for GitHub {
         comment::put(&IssueComments { github: self, issue: change_request }, comment, self.pause).await
     }
 
-    async fn merged_change_request(
+    async fn find_change_request(
         &self,
-        branch: &str,
-        commit: &CommitId,
-    ) -> Result<Option<u64>, ProviderError> {
-        let path = self.path(&format!("/commits/{commit}/pulls?per_page={PAGE_SIZE}"));
-        let listed: Vec<PullRequest> = self.client.read(&Request::get(Capability::Comments, path)).await?;
-        let merged =
-            listed.into_iter().filter(|listed| listed.merged_at.is_some() && listed.base.name == branch);
-        // The newest, where a commit came by several; the one that made this very commit before all others.
-        let made_it = |listed: &PullRequest| listed.merge_commit_sha.as_deref() == Some(commit.as_str());
-        let newest = merged.max_by_key(|listed| (made_it(listed), listed.merged_at));
-        Ok(newest.map(|newest| newest.number))
+        lookup: &RequestLookup,
+    ) -> Result<Option<ChangeRequest>, ProviderError> {
+        self.change_request(lookup).await
     }
 
     async fn set_commit_status(&self, commit: &CommitId, status: &CommitStatus) -> Result<(), ProviderError> {
@@ -257,10 +250,16 @@ impl Provider for GitHub {
         Ok(protection(state))
     }
 
+    async fn workflow_inputs(
+        &self,
+        workflow: &str,
+        reference: &str,
+    ) -> Result<WorkflowInputs, ProviderError> {
+        self.declared_inputs(workflow, reference).await
+    }
+
     async fn dispatch(&self, dispatch: &Dispatch) -> Result<(), ProviderError> {
-        let path = self.path(&format!("/actions/workflows/{}/dispatches", segment(&dispatch.workflow)));
-        let body = json!({ "ref": dispatch.reference, "inputs": dispatch.inputs });
-        self.client.call(&Request::create(Capability::Dispatch, path, body)).await.map(drop)
+        self.start_workflow(dispatch).await
     }
 
     async fn approvals(&self, environment: &str) -> Result<PlatformApprovals, ProviderError> {
@@ -374,7 +373,9 @@ fn advice(capability: Capability, status: u16) -> Option<String> {
         Capability::Comments => "pull-requests: write",
         Capability::CommitStatuses => "statuses: write",
         Capability::Deployments => "deployments: write",
+        Capability::ChangeRequests => "pull-requests: read",
         Capability::Dispatch => "actions: write",
+        Capability::Workflows => "contents: read",
         Capability::Approvals => "actions: read",
         Capability::Waiting => "actions: read` and `deployments: read",
         Capability::Protection => {

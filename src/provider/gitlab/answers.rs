@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::deployment::CommitId;
 use crate::provider::comment::Comment;
 
 #[derive(Deserialize)]
@@ -16,29 +15,6 @@ pub(super) struct Note {
 impl From<Note> for Comment {
     fn from(note: Note) -> Self {
         Self { id: note.id, body: note.body, url: None, author: Some(note.author.username) }
-    }
-}
-
-#[derive(Deserialize)]
-pub(super) struct MergeRequest {
-    pub(super) iid: u64,
-    pub(super) state: String,
-    pub(super) target_branch: String,
-    #[serde(default)]
-    pub(super) merged_at: Option<Timestamp>,
-    #[serde(default)]
-    merge_commit_sha: Option<String>,
-    #[serde(default)]
-    squash_commit_sha: Option<String>,
-}
-
-impl MergeRequest {
-    /// Whether its merge made this commit.
-    pub(super) fn made(&self, commit: &CommitId) -> bool {
-        [&self.merge_commit_sha, &self.squash_commit_sha]
-            .into_iter()
-            .flatten()
-            .any(|made| made == commit.as_str())
     }
 }
 

@@ -1,14 +1,16 @@
 //! GitLab, on whichever server: <https://docs.gitlab.com/api/rest/>.
 
 mod answers;
+mod change_requests;
 mod connection;
+mod dispatch;
 mod protection;
 
 use async_trait::async_trait;
 use http::Method;
 use serde_json::{Value, json};
 
-use self::answers::{Deployment, MergeRequest, Note, User};
+use self::answers::{Deployment, Note, User};
 use self::connection::Connection;
 use super::client::ClientSettings;
 use super::comment::{self, Comment, CommentPage, Comments};
@@ -21,6 +23,7 @@ use super::{
     ProviderError, RetryPolicy, StickyComment, TokenKind,
 };
 use crate::deployment::CommitId;
+use crate::deployment::change_request::{ChangeRequest, RequestLookup};
 
 /// A project on GitLab.
 pub(super) struct GitLab {
@@ -129,19 +132,11 @@ impl Provider for GitLab {
         comment::put(&Notes { gitlab: self, merge_request: change_request }, comment, self.pause).await
     }
 
-    async fn merged_change_request(
+    async fn find_change_request(
         &self,
-        branch: &str,
-        commit: &CommitId,
-    ) -> Result<Option<u64>, ProviderError> {
-        let path = self
-            .path(&format!("/repository/commits/{commit}/merge_requests?state=merged&per_page={PAGE_SIZE}"));
-        let listed: Vec<MergeRequest> = self.client.read(&Request::get(Capability::Comments, path)).await?;
-        let merged =
-            listed.into_iter().filter(|listed| listed.state == "merged" && listed.target_branch == branch);
-        // The newest, where a commit came by several; the one that made this very commit before all others.
-        let newest = merged.max_by_key(|listed| (listed.made(commit), listed.merged_at));
-        Ok(newest.map(|newest| newest.iid))
+        lookup: &RequestLookup,
+    ) -> Result<Option<ChangeRequest>, ProviderError> {
+        self.change_request(lookup).await
     }
 
     async fn set_commit_status(&self, commit: &CommitId, status: &CommitStatus) -> Result<(), ProviderError> {
@@ -222,27 +217,7 @@ impl Provider for GitLab {
     }
 
     async fn dispatch(&self, dispatch: &Dispatch) -> Result<(), ProviderError> {
-        let request = match self.token_kind {
-            TokenKind::Access => {
-                let variables: Vec<_> = dispatch
-                    .inputs
-                    .iter()
-                    .map(|(key, value)| json!({ "key": key, "value": value }))
-                    .collect();
-                let body = json!({ "ref": dispatch.reference, "variables": variables });
-                Request::create(Capability::Dispatch, self.path("/pipeline"), body)
-            }
-            // A job's own token starts pipelines as a trigger does.
-            TokenKind::Job => {
-                let body = json!({
-                    "token": self.client.token.expose(),
-                    "ref": dispatch.reference,
-                    "variables": dispatch.inputs,
-                });
-                Request::create(Capability::Dispatch, self.path("/trigger/pipeline"), body)
-            }
-        };
-        self.client.call(&request).await.map(drop)
+        self.start_pipeline(dispatch).await
     }
 
     async fn approvals(&self, environment: &str) -> Result<PlatformApprovals, ProviderError> {

@@ -2,11 +2,12 @@
 
 mod approvals;
 mod certificates;
+mod change_requests;
 mod comments;
+mod dispatch;
 mod gitlab;
 mod limits;
 mod manners;
-mod merged;
 mod protection;
 mod records;
 mod redirects;

@@ -33,7 +33,7 @@ pub struct Args {
     component: Vec<ComponentReference>,
     /// Build this commit instead of the one that is checked out
     #[arg(long, value_name = "COMMIT")]
-    git_sha: Option<String>,
+    pub(super) git_sha: Option<String>,
     /// Override a value of the context; what the component does not know becomes an argument of the build
     #[arg(long, value_name = "KEY=VALUE", value_parser = context_override)]
     context: Vec<KeyValue>,
@@ -42,7 +42,7 @@ pub struct Args {
     tag: Option<String>,
     /// Show how the images would be built, and build nothing
     #[arg(long, visible_alias = "dry-run")]
-    plan: bool,
+    pub(super) plan: bool,
     /// Leave the images where they are built; nothing is recorded
     #[arg(long)]
     skip_push: bool,

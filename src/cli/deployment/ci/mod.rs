@@ -3,9 +3,11 @@
 
 mod annotate;
 mod asked;
+mod change_request;
 mod credentials;
 mod dependencies;
 mod described;
+mod dispatch;
 mod failure;
 mod fan_in;
 mod inputs;
@@ -40,6 +42,7 @@ use self::picture::{Picture, PictureSource};
 use self::post::Post;
 use self::reports::{Reports, Switches};
 use self::request::Request;
+use self::trust::Asked;
 use super::rollout::{self, Subject, Surroundings};
 use super::{DeploymentArgs, Verb, status};
 use crate::cancellation::Cancellation;
@@ -163,9 +166,9 @@ impl Undertaking {
         let code = outcome.show(&self.context);
         if let (Some(reports), Some(workflow), Ending::Success) = (&reports, &self.dispatch, outcome.ending())
         {
-            reports.start_next(workflow);
+            reports.start_next(workflow, &outcome);
         }
-        let picture = self.picture(&outcome, &mut notices);
+        let picture = self.picture(reports.as_deref(), &outcome, &mut notices);
         if let Some(reports) = &reports {
             if let Some(picture) = picture.as_ref().filter(|_| reports.wants_a_comment()) {
                 self.comment(reports, picture, &mut notices);
@@ -185,7 +188,7 @@ impl Undertaking {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let surroundings =
             Surroundings { events: self.events(&seen, reports), cancellation, token: self.token.clone() };
-        let trusted = self.check_trust(args.revision());
+        let trusted = self.check_trust();
         let result = trusted.and_then(|()| rollout::run_within(args, &self.context, surroundings));
         let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.outcome(result, seen)
@@ -194,7 +197,7 @@ impl Undertaking {
     /// Runs a verb that is no rollout. Where it is to be reported how a target stands, the job ends
     /// as that is.
     fn other(&self, verb: &Verb, reports: Option<&Reports>) -> Result<ExitCode, CommandError> {
-        self.check_trust(None)?;
+        self.check_trust()?;
         let shown = super::run_verb(verb, &self.context);
         match &self.subject {
             Some(Subject { deployment, target: Some(target), .. }) => {
@@ -204,9 +207,11 @@ impl Undertaking {
         }
     }
 
-    fn check_trust(&self, revision: Option<&str>) -> Result<(), CommandError> {
+    fn check_trust(&self) -> Result<(), CommandError> {
         let Some(job) = &self.job else { return Ok(()) };
-        trust::check(&self.context, job, &self.verb, revision)
+        let verb = &self.arguments.verb;
+        let asked = Asked { verb: &self.verb, activity: verb.activity(), revision: verb.revision() };
+        trust::check(&self.context, job, &asked)
     }
 
     fn outcome(&self, result: Result<ExitCode, CommandError>, rollout: Seen) -> Outcome {
@@ -254,13 +259,13 @@ impl Undertaking {
         }
         match platform::settings(&self.context, self.token.clone()) {
             Ok(settings) => {
-                let from_fork = job.change_request.as_ref().is_some_and(|change| change.from_fork);
-                let post = Post::open(settings, from_fork);
+                let post = Post::open(settings, job);
                 Some(Arc::new(Reports::new(
                     Arc::clone(&self.context),
                     Arc::clone(job),
                     subject,
                     self.switches,
+                    self.dispatch.is_some(),
                     post,
                 )))
             }
@@ -272,12 +277,19 @@ impl Undertaking {
     }
 
     /// How the deployment stands now. Not after a cancellation: there is no time for it.
-    fn picture(&self, outcome: &Outcome, notices: &mut Notices) -> Option<Picture> {
+    fn picture(
+        &self,
+        reports: Option<&Reports>,
+        outcome: &Outcome,
+        notices: &mut Notices,
+    ) -> Option<Picture> {
         let subject = self.subject.as_ref()?;
         if outcome.ending() == Ending::Cancelled {
             return None;
         }
-        let source = PictureSource { context: &self.context, job: self.job.as_deref(), outcome };
+        let job = reports.map(Reports::job);
+        let job = job.as_ref().or(self.job.as_deref());
+        let source = PictureSource { context: &self.context, job, outcome };
         let picture = source.picture(&subject.deployment);
         if let (Err(error), Ending::Success) = (&picture, outcome.ending()) {
             let reason = error.shown().map(|error| error.message.clone()).unwrap_or_default();

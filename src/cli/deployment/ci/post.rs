@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::change_request::Answer;
+use super::dispatch::{Next, Started};
 use super::notices::Notices;
 use super::untold::Untold;
-use crate::ci::Push;
+use crate::ci::{Job, RequestedDeployment};
 use crate::cli::runtime;
 use crate::deployment::CommitId;
+use crate::deployment::change_request::{ChangeRequest, RequestLookup};
 use crate::provider::{
-    Capability, CommitStatus, DeploymentUpdate, Dispatch, NewDeployment, PlatformDeployment, Provider,
-    ProviderError, ProviderSettings, RetryPolicy, StickyComment, connect,
+    Capability, CommitStatus, DeploymentUpdate, NewDeployment, PlatformDeployment, Provider, ProviderError,
+    ProviderSettings, RetryPolicy, StickyComment, connect,
 };
 
 /// How patient one request is, and how patient while the platform does not answer.
@@ -40,18 +43,14 @@ pub(super) enum Report {
     /// Of the deployment that has started.
     DeploymentIs(DeploymentUpdate),
     /// What comes next.
-    Dispatch(Dispatch),
-    Comment {
-        on: CommentedOn,
-        comment: StickyComment,
+    Dispatch(Next),
+    /// The change request that the reports after this one are about.
+    FindChangeRequest {
+        lookup: RequestLookup,
+        answer: Sender<Answer>,
     },
-}
-
-/// Where a comment belongs.
-pub(super) enum CommentedOn {
-    ChangeRequest(u64),
-    /// The change request whose merge was pushed, if it was one. To a job that may not know, nothing is missing.
-    WhatWasMerged(Push),
+    /// On the change request, if there is one.
+    Comment(StickyComment),
 }
 
 impl Report {
@@ -60,7 +59,8 @@ impl Report {
             Self::Status { .. } => Capability::CommitStatuses,
             Self::DeploymentStarts { .. } | Self::DeploymentIs(_) => Capability::Deployments,
             Self::Dispatch(_) => Capability::Dispatch,
-            Self::Comment { .. } => Capability::Comments,
+            Self::FindChangeRequest { .. } => Capability::ChangeRequests,
+            Self::Comment(_) => Capability::Comments,
         }
     }
 }
@@ -75,12 +75,13 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// Starts the thread. `from_fork` is said where the platform refuses: then no permission is missing.
-    pub(super) fn open(settings: ProviderSettings, from_fork: bool) -> Self {
+    /// Starts the thread. Where a request of a fork is refused, no permission is missing.
+    pub(super) fn open(settings: ProviderSettings, job: &Job) -> Self {
         let (reports, inbox) = mpsc::channel();
         let (alive, done) = mpsc::channel();
         let untold = Arc::<Mutex<Untold>>::default();
         let shared = Arc::clone(&untold);
+        let (change_request, requested) = (job.change_request.clone(), job.requested_deployment.clone());
         thread::spawn(move || {
             // Dropped at the end of the thread, however it ends.
             let _alive: Sender<()> = alive;
@@ -90,7 +91,8 @@ impl Post {
                         impatient: connect(settings.clone(), IMPATIENT),
                         patient: connect(settings, PATIENT),
                         answers: true,
-                        from_fork,
+                        change_request,
+                        requested,
                         deployment: None,
                         given_up: HashSet::new(),
                         untold: shared,
@@ -134,7 +136,9 @@ struct Carrier {
     impatient: Box<dyn Provider>,
     /// Whether the platform did, when it was asked last.
     answers: bool,
-    from_fork: bool,
+    change_request: Option<ChangeRequest>,
+    /// The platform's deployment that asks for this job.
+    requested: Option<RequestedDeployment>,
     deployment: Option<PlatformDeployment>,
     /// What the platform has refused: to ask again would change nothing.
     given_up: HashSet<Capability>,
@@ -147,7 +151,8 @@ impl Carrier {
         if self.given_up.contains(&capability) {
             return;
         }
-        let may_be_refused = matches!(report, Report::Comment { on: CommentedOn::WhatWasMerged(_), .. });
+        // To a job that may not know of which request it is, nothing is missing.
+        let may_be_refused = matches!(report, Report::FindChangeRequest { .. });
         let told = self.tell(report).await;
         self.answers =
             !matches!(told, Err(ProviderError::Unavailable { .. } | ProviderError::Unreachable { .. }));
@@ -168,7 +173,11 @@ impl Carrier {
                 Ok(())
             }
             Report::DeploymentStarts { deployment, update } => {
-                let started = provider.start_deployment(&deployment).await?;
+                let started = match self.requested.as_ref().filter(|requested| is_for(requested, &deployment))
+                {
+                    Some(requested) => PlatformDeployment { id: requested.id },
+                    None => provider.start_deployment(&deployment).await?,
+                };
                 let told = provider.update_deployment(&started, &update).await;
                 self.deployment = Some(started);
                 told
@@ -178,17 +187,31 @@ impl Carrier {
                 // That it did not start has been said.
                 None => Ok(()),
             },
-            Report::Dispatch(dispatch) => provider.dispatch(&dispatch).await,
-            Report::Comment { on, comment } => {
-                let change_request = match on {
-                    CommentedOn::ChangeRequest(number) => Some(number),
-                    CommentedOn::WhatWasMerged(Push { branch, commit }) => {
-                        provider.merged_change_request(&branch, &commit).await?
+            Report::Dispatch(next) => {
+                match next.start(&**provider, self.change_request.as_ref()).await? {
+                    Started::WithInputs => {}
+                    Started::WithoutInputs(reason) => {
+                        add(&self.untold, format!("what comes next is started without inputs: {reason}"));
                     }
-                };
-                let Some(change_request) = change_request else { return Ok(()) };
-                provider.put_comment(change_request, &comment).await.map(drop)
+                    Started::Nowhere => {
+                        let why = "this event names no branch of this repository";
+                        add(&self.untold, format!("what comes next is not started: {why}"));
+                    }
+                }
+                Ok(())
             }
+            Report::FindChangeRequest { lookup, answer } => {
+                if let Some(found) = provider.find_change_request(&lookup).await? {
+                    // Gone where the report could not wait any longer.
+                    let _ = answer.send(Some(found.clone()));
+                    self.change_request = Some(found);
+                }
+                Ok(())
+            }
+            Report::Comment(comment) => match &self.change_request {
+                Some(request) => provider.put_comment(request.number, &comment).await.map(drop),
+                None => Ok(()),
+            },
         }
     }
 
@@ -197,7 +220,7 @@ impl Carrier {
         if refused {
             self.given_up.insert(capability);
         }
-        if refused && self.from_fork {
+        if refused && self.change_request.as_ref().is_some_and(|request| request.from_fork) {
             self.given_up.extend([Capability::Comments, Capability::CommitStatuses, Capability::Deployments]);
             let skipped = "comment, commit status and deployment record are skipped: the change comes from a fork, \
                            whose jobs have a token that may only read";
@@ -206,4 +229,9 @@ impl Carrier {
         }
         self.untold.lock().unwrap_or_else(PoisonError::into_inner).prevented(capability, error);
     }
+}
+
+/// Whether the platform's deployment that started the job asks for this very rollout.
+fn is_for(requested: &RequestedDeployment, new: &NewDeployment) -> bool {
+    (&requested.environment, &requested.commit) == (&new.environment, &new.commit)
 }

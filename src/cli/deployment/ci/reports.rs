@@ -1,32 +1,31 @@
 //! What the platform is told of a rollout: pending, how it ended, and where it was deployed.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::change_request::Question;
+use super::dispatch::Next;
 use super::inputs::Inputs;
 use super::notices::Notices;
 use super::outcome::{Ending, Outcome};
 use super::platform_record::most_common;
-use super::post::{CommentedOn, Post, Report};
+use super::post::{Post, Report};
 use super::{Subject, Verb, asked, described};
 use crate::ci::comment::Limit;
 use crate::ci::{Job, System};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::deployment::change_request::RequestLookup;
 use crate::deployment::fan_in::FanIn;
 use crate::deployment::rollout_report::PlannedRollout;
 use crate::deployment::{CommitId, TargetName};
-use crate::provider::{CommitStatus, CommitStatusState, DeploymentPhase, Dispatch, Platform, StickyComment};
+use crate::provider::{CommitStatus, CommitStatusState, DeploymentPhase, Platform, StickyComment};
 use crate::render::document::error::Hint;
 
 /// How long is waited for the platform at the end.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// The same after a cancellation: the runner kills what is left within seconds.
 const PATIENCE_WHEN_CANCELLED: Duration = Duration::from_secs(6);
-
-/// What tells a pipeline on GitLab what it was started for.
-const DISPATCH_VARIABLE: &str = "ATMOS_DISPATCH";
 
 /// What is said of a plan that another one has taken the place of.
 const REPLACED: &str = "Planned anew: what runs has changed in the meantime";
@@ -81,17 +80,32 @@ pub(super) struct Reports {
     pub(super) post: Post,
     /// The newest plan that was reported.
     announced: Mutex<Option<PlannedRollout>>,
+    change_request: Question,
 }
 
 impl Reports {
+    /// `dispatches` says that something is started after the rollout.
     pub(super) fn new(
         context: Arc<Context>,
         job: Arc<Job>,
         subject: Subject,
         switches: Switches,
+        dispatches: bool,
         post: Post,
     ) -> Self {
-        Self { context, job, subject, switches, post, announced: Mutex::default() }
+        // A comment needs the request; what comes next runs on its base, which a number does not tell.
+        let is_needed = |lookup: &&RequestLookup| {
+            switches.comment || (dispatches && matches!(lookup, RequestLookup::Number(_)))
+        };
+        let change_request = match job.request_lookup.as_ref().filter(is_needed) {
+            Some(lookup) => {
+                let (question, answer) = Question::ask();
+                post.send(Report::FindChangeRequest { lookup: lookup.clone(), answer });
+                question
+            }
+            None => Question::default(),
+        };
+        Self { context, job, subject, switches, post, announced: Mutex::default(), change_request }
     }
 
     /// The rollout knows what it is going to do; anew where the ledger has moved in the meantime.
@@ -162,25 +176,25 @@ impl Reports {
     }
 
     /// Starts what comes after a rollout that has succeeded. A plan has nothing after it.
-    pub(super) fn start_next(&self, workflow: &str) {
-        let Some(reference) = self.job.reference.clone().filter(|_| !self.subject.dry_run) else { return };
-        let inputs = match self.job.system {
-            // It is told apart by its file.
-            System::GitHubActions => BTreeMap::new(),
-            System::GitLabCi => BTreeMap::from([(DISPATCH_VARIABLE.to_owned(), workflow.to_owned())]),
-        };
-        self.post.send(Report::Dispatch(Dispatch { workflow: workflow.to_owned(), reference, inputs }));
+    pub(super) fn start_next(&self, workflow: &str, outcome: &Outcome) {
+        if !self.subject.dry_run {
+            let next = Next::new(&self.job, workflow, outcome.rollout.report.as_ref());
+            self.post.send(Report::Dispatch(next));
+        }
     }
 
-    /// Shows the comment, if it is wanted and there is where to show it.
+    /// Shows the comment, if there is a change request to show it on.
     pub(super) fn comment(&self, markdown: &str) {
-        let on = match (&self.job.change_request, &self.job.push) {
-            (Some(change), _) => CommentedOn::ChangeRequest(change.number),
-            (None, Some(push)) => CommentedOn::WhatWasMerged(push.clone()),
-            (None, None) => return,
-        };
-        let comment = StickyComment::new(&self.subject.deployment, markdown);
-        self.post.send(Report::Comment { on, comment });
+        self.post.send(Report::Comment(StickyComment::new(&self.subject.deployment, markdown)));
+    }
+
+    /// The job with what the platform says of its change request.
+    pub(super) fn job(&self) -> Job {
+        let mut job = (*self.job).clone();
+        if let Some(found) = self.change_request.answer() {
+            job.change_request = Some(found);
+        }
+        job
     }
 
     /// How long the comment may be.
@@ -194,7 +208,7 @@ impl Reports {
 
     /// Whether a comment may be shown.
     pub(super) fn wants_a_comment(&self) -> bool {
-        self.switches.comment && (self.job.change_request.is_some() || self.job.push.is_some())
+        self.switches.comment && (self.job.change_request.is_some() || self.job.request_lookup.is_some())
     }
 
     /// Waits until the platform has taken everything.
@@ -217,18 +231,9 @@ impl Reports {
         if *dry_run {
             status = status.of_part("plan");
         }
-        let commits: Vec<_> = commits.iter().take(MOST_COMMITS).map(|commit| self.shown_at(commit)).collect();
+        let commits: Vec<_> =
+            commits.iter().take(MOST_COMMITS).map(|commit| self.job.shown_at(commit).clone()).collect();
         self.post.send(Report::Status { commits, status });
-    }
-
-    /// Where people see the status of a commit: that of a pull request's trial merge is nowhere to be seen, that of its
-    /// newest commit is. A pipeline on GitLab belongs to the commit that it runs on.
-    fn shown_at(&self, commit: &CommitId) -> CommitId {
-        let change = self.job.change_request.as_ref().filter(|_| self.job.system == System::GitHubActions);
-        let head = change
-            .filter(|change| change.merge.as_ref() == Some(commit))
-            .and_then(|change| change.head.clone());
-        head.unwrap_or_else(|| commit.clone())
     }
 }
 

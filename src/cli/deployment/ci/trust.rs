@@ -1,69 +1,134 @@
 //! Whose commits may run with the project's secrets.
 
-use crate::ci::{ForeignHead, Job};
+use std::time::Duration;
+
+use crate::ci::{Activity, Job, System, Trust};
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::revision::resolve_commit;
 use crate::deployment::CommitId;
-use crate::deployment::rollout_plan::Ancestry;
 use crate::git::Repository;
+use crate::ledger::{Ledger, Ownership};
+use crate::provider::path_of_remote;
 use crate::render::document::error::Hint;
 
-/// The verbs that run nothing of what is checked out and write nothing.
-const READING: [&str; 13] = [
-    "describe",
-    "diff",
-    "history",
-    "list",
-    "locks",
-    "matrix",
-    "promotion-graph",
-    "promotion-status",
-    "sbom",
-    "status",
-    "validate",
-    "verify",
-    "where",
-];
+/// How long one exchange with the remote may take.
+const LIMIT: Duration = Duration::from_mins(2);
 
-/// Refuses to run a fork's commit, or to follow its rules, where the job has the project's secrets. Trusted is what the
-/// event's own commit, which is the project's, leads to. `revision` is the commit that is asked for.
-pub(super) fn check(
-    context: &Context,
-    job: &Job,
-    verb: &str,
-    revision: Option<&str>,
-) -> Result<(), CommandError> {
-    let Some(foreign) = &job.foreign_head else { return Ok(()) };
-    let first = verb.split(' ').next().unwrap_or_default();
-    if READING.contains(&first) {
+/// What a verb is asked to do.
+pub(super) struct Asked<'a> {
+    pub(super) verb: &'a str,
+    pub(super) activity: Activity,
+    /// The commit that is asked for, beside what is checked out.
+    pub(super) revision: Option<&'a str>,
+}
+
+/// Refuses to run a commit that is not the repository's own, or to follow its rules, where the job
+/// may have the repository's secrets.
+pub(super) fn check(context: &Context, job: &Job, asked: &Asked<'_>) -> Result<(), CommandError> {
+    if !job.trust.needs_own_commits(asked.activity) {
         return Ok(());
     }
     let repository = context.repository()?;
-    let trusted = |commit: Option<&CommitId>| is_trusted(&repository, job, commit);
-    if !trusted(Some(&repository.head()?))? {
-        return Err(refusal(foreign, verb, "the checkout is"));
+    let head = repository.head()?;
+    // The usual job: it asks nothing of git and of the network.
+    if asked.revision.is_none() && job.trust.own.contains(&head) {
+        return Ok(());
     }
-    match revision {
-        Some(revision) if !trusted(repository.resolve(revision)?.as_ref())? => {
-            Err(refusal(foreign, verb, &format!("{revision} is")))
+    let history = History::open(context, &repository, &job.trust)?;
+    let check = |what: &str, commit: &CommitId| match history.ownership(commit)? {
+        Ownership::Own => Ok(()),
+        Ownership::Foreign => Err(foreign(job, asked, what, commit)),
+        Ownership::Unknown(reason) => Err(unknown(job, asked, what, reason)),
+    };
+    check("the checkout", &head)?;
+    match asked.revision {
+        Some(revision) => check(revision, &resolve_commit(context, &repository, &history.ledger, revision)?),
+        None => Ok(()),
+    }
+}
+
+/// The history of the repository that the job is of.
+struct History<'r> {
+    trust: &'r Trust,
+    ledger: Ledger<'r>,
+    /// Why the remote's branches prove nothing, where they do not.
+    distrust: Option<String>,
+}
+
+impl<'r> History<'r> {
+    /// The configuration of the checkout may be foreign: it has no say in which remote is asked.
+    fn open(context: &Context, repository: &'r Repository, trust: &'r Trust) -> Result<Self, CommandError> {
+        let remote = match repository.remote(None) {
+            Ok(remote) => remote,
+            Err(_) => repository.remote(context.variable("ATMOS_REMOTE"))?,
+        };
+        let distrust = remote.as_deref().and_then(|remote| {
+            // Where git is led, whatever the address is written as.
+            let address = repository.remote_urls(remote).pop()?;
+            is_of_another_repository(trust, &address)
+                .then(|| format!("{remote} is not the repository of this job: its branches prove nothing"))
+        });
+        Ok(Self { trust, ledger: context.ledger_of(repository, remote, LIMIT)?, distrust })
+    }
+
+    fn ownership(&self, commit: &CommitId) -> Result<Ownership, CommandError> {
+        let known = &self.trust.own;
+        if known.contains(commit) {
+            return Ok(Ownership::Own);
         }
-        _ => Ok(()),
+        match &self.distrust {
+            Some(reason) => Ok(Ownership::Unknown(reason.clone())),
+            None => Ok(self.ledger.ownership(commit, known)?),
+        }
     }
 }
 
-/// Whether a commit is part of the project's history; one that is not here, or whose history is not, may be anybody's.
-fn is_trusted(repository: &Repository, job: &Job, commit: Option<&CommitId>) -> Result<bool, CommandError> {
-    let (Some(commit), Some(own)) = (commit, &job.commit) else { return Ok(false) };
-    let ancestry = repository.objects()?.ancestry(commit, own)?;
-    Ok(matches!(ancestry, Ancestry::Same | Ancestry::Ancestor))
+/// Whether an address leads to another repository than the job's: a workflow can check out a fork
+/// as `origin`. A folder of this machine is what the workflow has put there.
+fn is_of_another_repository(trust: &Trust, address: &str) -> bool {
+    match path_of_remote(address) {
+        Some(path) => !trust.is_path_of_repository(&path),
+        None => address.contains("://") && !address.starts_with("file://"),
+    }
 }
 
-fn refusal(foreign: &ForeignHead, verb: &str, what: &str) -> CommandError {
-    let event = &foreign.event;
-    let whose = foreign.repository.as_deref().unwrap_or("a fork");
+fn foreign(job: &Job, asked: &Asked<'_>, what: &str, commit: &CommitId) -> CommandError {
+    let (verb, event) = (asked.verb, &job.trust.event);
     let message =
-        format!("Refused to {verb} under {event}: {what} not part of this repository's own history");
+        format!("Refused to {verb} under {event}: {what} is not part of this repository's own history");
+    let mut details = Vec::new();
+    if job.trust.without_secrets {
+        details.push(format!("a change from a fork can be planned under {event}, and nothing else"));
+    } else {
+        details.push(format!("a job under {event} has this repository's secrets"));
+    }
+    details.push(format!("commit {} is on none of the repository's branches and tags", commit.short()));
+    refusal(job, message, details)
+}
+
+fn unknown(job: &Job, asked: &Asked<'_>, what: &str, reason: String) -> CommandError {
+    let (verb, event) = (asked.verb, &job.trust.event);
+    let message = format!(
+        "Refused to {verb} under {event}: it is not known whether {what} is part of this repository's own history"
+    );
+    refusal(job, message, vec![reason])
+}
+
+fn refusal(job: &Job, message: String, mut details: Vec<String>) -> CommandError {
+    details.extend(job.trust.foreign.as_ref().map(|whose| format!("the change comes from {whose}")));
+    let (plan, base) = match job.system {
+        System::GitHubActions => (
+            "Plan changes from forks under `on: pull_request`, which has no secrets",
+            "To run the repository's own commit, check out without `ref` and `repository`",
+        ),
+        System::GitLabCi => (
+            "Plan changes from forks in the fork's own pipeline, which has none of this project's variables",
+            "To run the project's own commit, use a pipeline of one of its branches",
+        ),
+    };
     CommandError::new(exit::REFUSED, "foreign_head", message)
-        .details([format!("{event} has this repository's secrets, and the change comes from {whose}")])
-        .hint(Hint::note("Plan changes from forks under `on: pull_request`, which has no secrets"))
+        .details(details)
+        .hint(Hint::note(plan))
+        .hint(Hint::note(base))
 }

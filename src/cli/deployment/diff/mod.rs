@@ -71,7 +71,7 @@ pub struct Args {
     show_code: bool,
     /// Find out whether the targets still are what was deployed to them, by a plan at its commit
     #[arg(long)]
-    check_drift: bool,
+    pub(super) check_drift: bool,
     /// End with exit code 5 where the commits differ, of the whole or of a component
     #[arg(long)]
     exit_code: bool,

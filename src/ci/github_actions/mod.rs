@@ -1,7 +1,15 @@
 //! GitHub Actions: <https://docs.github.com/actions/reference/workflows-and-actions/variables>.
 
-use super::change_request::Payload;
-use super::{ChangeRequest, Job, Push, System};
+mod next;
+mod payload;
+mod reference;
+mod request;
+mod trust;
+
+use self::payload::{Payload, commit};
+use self::reference::Reference;
+use self::request::Run;
+use super::{Job, System};
 
 /// The events by which a person asks for this very run. All others are automatic.
 const BY_HAND: [&str; 3] = ["workflow_dispatch", "deployment", "issue_comment"];
@@ -21,6 +29,10 @@ pub(super) fn detect<'v>(
     let payload = event().map(|text| Payload::read(&text)).unwrap_or_default();
     let event = variable("GITHUB_EVENT_NAME").unwrap_or_default();
     let number = variable("GITHUB_RUN_NUMBER").unwrap_or(id);
+    let reference = Reference::read(variable);
+    let commit = commit(variable("GITHUB_SHA"));
+    let run = Run { event, payload: &payload, reference, commit: commit.as_ref() };
+    let (change_request, request_lookup) = (run.change_request(), run.lookup());
     Some(Job {
         system: System::GitHubActions,
         run_id: format!("github:{id}/{attempt}"),
@@ -30,51 +42,17 @@ pub(super) fn detect<'v>(
         retry_is_meant: false,
         actor: variable("GITHUB_ACTOR").map(str::to_owned),
         name: format!("{} #{number}", variable("GITHUB_WORKFLOW").unwrap_or("Run")),
-        commit: variable("GITHUB_SHA").and_then(|commit| commit.parse().ok()),
+        commit,
         reference: variable("GITHUB_HEAD_REF").or_else(|| variable("GITHUB_REF_NAME")).map(str::to_owned),
-        default_branch: payload.default_branch(),
-        branch: variable("GITHUB_HEAD_REF").or_else(|| branch(variable)).map(str::to_owned),
+        default_branch: payload.default_branch().map(str::to_owned),
+        branch: variable("GITHUB_HEAD_REF").or_else(|| reference.branch()).map(str::to_owned),
         commit_address: project.map(|project| format!("{project}/commit/")),
-        change_request: change_request(variable, &payload),
-        push: push(variable, event),
-        foreign_head: payload.foreign_head(event),
+        next_reference: next::reference(variable, &payload, reference, change_request.as_ref()),
+        requested_deployment: request::requested_deployment(event, &payload),
+        trust: trust::trust(variable, event, &payload, reference),
+        change_request,
+        request_lookup,
     })
-}
-
-/// The branch of the reference; a tag is none, nor is the trial merge of a pull request.
-fn branch<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<&'v str> {
-    let is_a_branch = match (variable("GITHUB_REF"), variable("GITHUB_REF_TYPE")) {
-        (Some(reference), _) => reference.starts_with("refs/heads/"),
-        (None, kind) => kind == Some("branch"),
-    };
-    variable("GITHUB_REF_NAME").filter(|_| is_a_branch)
-}
-
-fn push<'v>(variable: &impl Fn(&str) -> Option<&'v str>, event: &str) -> Option<Push> {
-    let is_a_branch = variable("GITHUB_REF_TYPE").is_none_or(|kind| kind == "branch");
-    if event != "push" || !is_a_branch {
-        return None;
-    }
-    Some(Push {
-        branch: variable("GITHUB_REF_NAME")?.to_owned(),
-        commit: variable("GITHUB_SHA")?.parse().ok()?,
-    })
-}
-
-/// The pull request of the event's payload, else of the reference that is checked out: `refs/pull/7/merge`, the trial
-/// merge of it.
-fn change_request<'v>(
-    variable: &impl Fn(&str) -> Option<&'v str>,
-    payload: &Payload,
-) -> Option<ChangeRequest> {
-    let reference = variable("GITHUB_REF").and_then(|reference| reference.strip_prefix("refs/pull/"));
-    let of_reference = || {
-        let number = reference?.split('/').next()?.parse().ok()?;
-        Some(ChangeRequest { number, head: None, merge: None, from_fork: false })
-    };
-    let change = payload.change_request().or_else(of_reference)?;
-    let trial = reference.and_then(|_| variable("GITHUB_SHA")?.parse().ok());
-    Some(ChangeRequest { merge: trial.or(change.merge), ..change })
 }
 
 #[cfg(test)]
@@ -148,22 +126,5 @@ mod tests {
         assert_eq!(of(Some(event)).as_deref(), Some("trunk"));
         assert_eq!(of(Some(r#"{"repository": {"full_name": "acme/shop"}}"#)), None);
         assert_eq!(of(None), None);
-    }
-
-    #[test]
-    fn a_push_is_to_a_branch() {
-        let of = |kind: &'static str, event: &str| {
-            let commit = "a".repeat(40);
-            let variable = |name: &str| match name {
-                "GITHUB_REF_TYPE" => Some(kind),
-                "GITHUB_REF_NAME" => Some("main"),
-                "GITHUB_SHA" => Some(commit.as_str()),
-                _ => None,
-            };
-            push(&variable, event).map(|push| push.branch)
-        };
-        assert_eq!(of("branch", "push").unwrap(), "main");
-        assert_eq!(of("tag", "push"), None);
-        assert_eq!(of("branch", "schedule"), None);
     }
 }

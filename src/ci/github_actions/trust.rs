@@ -1,0 +1,90 @@
+//! Whose commits a run may use.
+
+use super::payload::{Payload, PullRequest, Repository, commit};
+use super::reference::Reference;
+use crate::ci::Trust;
+use crate::deployment::CommitId;
+
+/// The one event by which a fork's change runs without the repository's secrets. GitHub has a
+/// setting that sends them all the same; it is the administrators' choice, and the change brings
+/// its own workflow, which no program in it can hold back.
+const WITHOUT_SECRETS: &str = "pull_request";
+
+/// The events whose commit is whatever the API was given, also where they name a ref.
+const OF_ANY_COMMIT: [&str; 2] = ["deployment", "deployment_status"];
+
+/// The events that run on the trial merge of a pull request.
+const OF_TRIAL_MERGES: [&str; 3] = ["pull_request", "pull_request_review", "pull_request_review_comment"];
+
+/// The events of runs whose commit is one of the branch that they name.
+const OF_BRANCHES: [&str; 4] = ["push", "schedule", "workflow_dispatch", "pull_request"];
+
+pub(super) fn trust<'v>(
+    variable: &impl Fn(&str) -> Option<&'v str>,
+    event: &str,
+    payload: &Payload,
+    reference: Reference<'_>,
+) -> Trust {
+    let request = payload.pull_request.as_ref();
+    let from_fork = request.is_some_and(PullRequest::is_from_fork);
+    let mut own: Vec<CommitId> = Vec::new();
+    own.extend(commit(variable("GITHUB_SHA")).filter(|_| {
+        let named = variable("GITHUB_REF").is_some();
+        match reference {
+            _ if OF_ANY_COMMIT.contains(&event) => false,
+            Reference::Branch(_) => named || !OF_TRIAL_MERGES.contains(&event),
+            // The ledger's tags point at whatever was deployed.
+            Reference::Tag(name) => !name.starts_with("atmos/"),
+            Reference::PullRequest(_) => request.is_some() && !from_fork,
+            Reference::Other => false,
+        }
+    }));
+    if let Some(request) = request {
+        own.extend(own_commits_of(request, from_fork));
+    }
+    own.extend(commit_of_run(payload));
+    own.dedup();
+    Trust {
+        event: if event.is_empty() { "this event" } else { event }.to_owned(),
+        own,
+        without_secrets: event == WITHOUT_SECRETS && from_fork,
+        foreign: foreign(payload),
+        repository: variable("GITHUB_REPOSITORY").map(str::to_owned).into_iter().collect(),
+    }
+}
+
+/// What of a pull request is on branches of the repository: what its merge has made, and all of it
+/// where it comes from a branch of the repository itself.
+fn own_commits_of(request: &PullRequest, from_fork: bool) -> impl Iterator<Item = CommitId> {
+    let was_merged = request.merged == Some(true);
+    let merge = request.merge_commit().filter(|_| was_merged || !from_fork);
+    let head = request.head_commit().filter(|_| !from_fork);
+    [merge, head].into_iter().flatten()
+}
+
+/// The commit of the run that this one follows, where it is known to be one of the repository's
+/// branches.
+fn commit_of_run(payload: &Payload) -> Option<CommitId> {
+    let run = payload.workflow_run.as_ref()?;
+    let of_branch = run.event.as_deref().is_some_and(|event| OF_BRANCHES.contains(&event));
+    let name = |repository: &Option<Repository>| repository.as_ref()?.full_name.clone();
+    let (head, own) = (name(&run.head_repository), name(&payload.repository));
+    commit(run.head_sha.as_deref()).filter(|_| of_branch && head.is_some() && head == own)
+}
+
+/// Whose the change is that the event is about, where it is not the repository's.
+fn foreign(payload: &Payload) -> Option<String> {
+    let head = match (&payload.pull_request, &payload.workflow_run) {
+        (Some(request), _) if request.is_from_fork() => request.head.as_ref()?.repo.as_ref(),
+        (None, Some(run)) => {
+            let name = |repository: &Option<Repository>| repository.as_ref()?.full_name.clone();
+            if name(&run.head_repository) == name(&payload.repository) {
+                return None;
+            }
+            run.head_repository.as_ref()
+        }
+        _ => return None,
+    };
+    let name = head.and_then(|repository| repository.full_name.clone());
+    Some(name.unwrap_or_else(|| "a fork".to_owned()))
+}

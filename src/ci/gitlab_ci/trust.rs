@@ -1,0 +1,75 @@
+//! Whose commits a pipeline may use. Every pipeline has the secrets of the project that it runs in.
+
+use crate::ci::Trust;
+use crate::deployment::CommitId;
+
+/// The sources of pipelines that run on a branch or tag of the project, also where no variable
+/// says which of them it is.
+const OF_REFS: [&str; 8] = ["api", "chat", "pipeline", "push", "schedule", "trigger", "web", "webide"];
+
+pub(super) fn trust<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Trust {
+    let commit = |name: &str| -> Option<CommitId> { variable(name)?.parse().ok() };
+    let source = variable("CI_PIPELINE_SOURCE").unwrap_or("this pipeline");
+    let origin = Origin::read(variable, source);
+    let mut own = Vec::new();
+    if origin == Origin::Project {
+        own.extend(commit("CI_COMMIT_SHA"));
+        own.extend(commit("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"));
+    }
+    let project = variable("CI_PROJECT_PATH").map(str::to_owned);
+    // An instance below a path has it in the addresses of its projects.
+    let below = || {
+        let (_, rest) = variable("CI_PROJECT_URL")?.split_once("://")?;
+        Some(rest.split_once('/')?.1.to_owned())
+    };
+    Trust {
+        event: source.to_owned(),
+        own,
+        without_secrets: false,
+        foreign: match origin {
+            Origin::Elsewhere(whose) => Some(whose),
+            Origin::Project | Origin::Unknown => None,
+        },
+        repository: project.into_iter().chain(below()).collect(),
+    }
+}
+
+/// Where the commit of a pipeline comes from.
+#[derive(Debug, PartialEq, Eq)]
+enum Origin {
+    Project,
+    Elsewhere(String),
+    Unknown,
+}
+
+impl Origin {
+    fn read<'v>(variable: &impl Fn(&str) -> Option<&'v str>, source: &str) -> Self {
+        let is_merge_request = variable("CI_MERGE_REQUEST_IID").is_some() || source == "merge_request_event";
+        if is_merge_request {
+            let project = variable("CI_PROJECT_ID").or_else(|| variable("CI_MERGE_REQUEST_PROJECT_ID"));
+            return match (variable("CI_MERGE_REQUEST_SOURCE_PROJECT_ID"), project) {
+                (Some(source), Some(project)) if source == project => Self::Project,
+                (Some(_), Some(_)) => {
+                    let path = variable("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH").unwrap_or("a fork");
+                    Self::Elsewhere(path.to_owned())
+                }
+                _ => Self::Unknown,
+            };
+        }
+        if source == "external_pull_request_event" || variable("CI_EXTERNAL_PULL_REQUEST_IID").is_some() {
+            let repository = |side: &str| variable(&format!("CI_EXTERNAL_PULL_REQUEST_{side}_REPOSITORY"));
+            return match (repository("SOURCE"), repository("TARGET")) {
+                (Some(source), Some(target)) if source == target => Self::Project,
+                (Some(source), Some(_)) => Self::Elsewhere(source.to_owned()),
+                _ => Self::Unknown,
+            };
+        }
+        let of_the_ledger = |tag: &str| tag.starts_with("atmos/");
+        match (variable("CI_COMMIT_BRANCH"), variable("CI_COMMIT_TAG")) {
+            (Some(_), _) => Self::Project,
+            (None, Some(tag)) if !of_the_ledger(tag) => Self::Project,
+            (None, None) if OF_REFS.contains(&source) => Self::Project,
+            _ => Self::Unknown,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The change request that the platform knows of, asked for beside the rollout.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::deployment::change_request::ChangeRequest;
+
+/// How long the picture of a deployment waits for the answer. Without it, nothing is said of the
+/// change's commits.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the thread that asks hands over: `None` where there is no such request, or no answer.
+pub(super) type Answer = Option<ChangeRequest>;
+
+/// The question, as the thread that reports sees it.
+#[derive(Default)]
+pub(super) struct Question(Mutex<State>);
+
+#[derive(Default)]
+enum State {
+    #[default]
+    NotAsked,
+    Asked(Receiver<Answer>),
+    Answered(Answer),
+}
+
+impl Question {
+    /// A question that is answered through the sender.
+    pub(super) fn ask() -> (Self, Sender<Answer>) {
+        let (sender, receiver) = mpsc::channel();
+        (Self(Mutex::new(State::Asked(receiver))), sender)
+    }
+
+    /// The answer; waits for it, once.
+    pub(super) fn answer(&self) -> Answer {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Asked(receiver) = &*state {
+            *state = State::Answered(receiver.recv_timeout(PATIENCE).ok().flatten());
+        }
+        match &*state {
+            State::Answered(answer) => answer.clone(),
+            State::NotAsked | State::Asked(_) => None,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What is started when a rollout has succeeded: where, and with which inputs.
+
+use std::collections::BTreeMap;
+
+use crate::ci::{Job, System};
+use crate::deployment::CommitId;
+use crate::deployment::change_request::{ChangeRequest, RequestLookup};
+use crate::deployment::rollout_report::RolloutReport;
+use crate::provider::{Dispatch, Provider, ProviderError, WorkflowInputs};
+
+/// What tells a pipeline on GitLab what it was started for. Inputs of the template would override
+/// those of its jobs.
+const VARIABLE: &str = "ATMOS_DISPATCH";
+
+/// A workflow or pipeline to start.
+pub(super) struct Next {
+    workflow: String,
+    /// The branch or tag to run it on, as the event tells it.
+    reference: Option<String>,
+    /// Only the change request that is looked up knows its base.
+    on_base_of_request: bool,
+    /// What it is told, where it takes that.
+    values: BTreeMap<String, String>,
+}
+
+/// What became of it.
+pub(super) enum Started {
+    WithInputs,
+    /// Why it got none.
+    WithoutInputs(String),
+    /// No branch is known to start it on.
+    Nowhere,
+}
+
+impl Next {
+    /// What follows a rollout that a job has carried out.
+    pub(super) fn new(job: &Job, workflow: &str, rollout: Option<&RolloutReport>) -> Self {
+        let names = |name: &str| match job.system {
+            System::GitHubActions => name.to_owned(),
+            System::GitLabCi => format!("{VARIABLE}_{}", name.to_uppercase()),
+        };
+        let mut values = BTreeMap::new();
+        if let Some(report) = rollout {
+            values.insert(names("deployment"), report.deployment.to_string());
+            values.insert(names("target"), report.target.to_string());
+            values.extend(only_commit(report).map(|commit| (names("commit"), commit.to_string())));
+        }
+        if job.system == System::GitLabCi {
+            values.insert(VARIABLE.to_owned(), workflow.to_owned());
+        }
+        Self {
+            workflow: workflow.to_owned(),
+            reference: job.next_reference.clone(),
+            on_base_of_request: matches!(job.request_lookup, Some(RequestLookup::Number(_))),
+            values,
+        }
+    }
+
+    /// Starts it with those of the values that it declares inputs for.
+    pub(super) async fn start(
+        self,
+        provider: &dyn Provider,
+        request: Option<&ChangeRequest>,
+    ) -> Result<Started, ProviderError> {
+        let base = request.filter(|_| self.on_base_of_request).and_then(|request| request.base.clone());
+        let Some(reference) = base.or(self.reference) else { return Ok(Started::Nowhere) };
+        let Self { workflow, values: mut inputs, .. } = self;
+        let mut started = Started::WithInputs;
+        match provider.workflow_inputs(&workflow, &reference).await {
+            Ok(WorkflowInputs::Any) => {}
+            Ok(WorkflowInputs::Declared(names)) => inputs.retain(|name, _| names.contains(name)),
+            Ok(WorkflowInputs::Unreadable) => {
+                inputs.clear();
+                started = Started::WithoutInputs("its file cannot be read".to_owned());
+            }
+            Err(error @ (ProviderError::Refused { .. } | ProviderError::UnexpectedAnswer { .. })) => {
+                inputs.clear();
+                started = Started::WithoutInputs(error.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+        provider.dispatch(&Dispatch { workflow, reference, inputs }).await?;
+        Ok(started)
+    }
+}
+
+/// The commit that all components run; none where they differ.
+fn only_commit(report: &RolloutReport) -> Option<&CommitId> {
+    let mut commits = report.components.iter().map(|component| &component.commit);
+    let first = commits.next()?;
+    commits.all(|commit| commit == first).then_some(first)
+}
