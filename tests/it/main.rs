@@ -19,6 +19,8 @@ mod ci_faults;
 mod ci_files;
 mod ci_inputs;
 mod ci_reports;
+mod ci_requests;
+mod ci_trust;
 mod clocks;
 mod concurrency;
 mod contracts;
