@@ -13,6 +13,7 @@ mod bad_input;
 mod build;
 mod checkouts;
 mod ci_approvals;
+mod ci_certificates;
 mod ci_comments;
 mod ci_fan_in;
 mod ci_faults;
