@@ -380,10 +380,10 @@ impl Context {
         match ledger.publish_pending(pending) {
             Ok(published) => {
                 self.say_published(&published);
-                published.records > 0
+                published.records > 0 || published.runs > 0
             }
             // A token that may only read is no fault of a command that only reads.
-            Err(error @ LedgerError::Refused { .. }) => {
+            Err(LedgerError::Git(error)) if error.is_forbidden() => {
                 tracing::debug!(%error, "records of an earlier run are not published");
                 false
             }
@@ -395,7 +395,7 @@ impl Context {
     }
 
     fn say_published(&self, published: &Published) {
-        let Published { records, late, waiting_for } = published;
+        let Published { records, late, waiting_for, .. } = published;
         if *records > 0 {
             let of_earlier_runs = count(*records, "record");
             let late = if *late > 0 {

@@ -169,7 +169,9 @@ pub(crate) fn lock(scope: LockScope, expires_at: Option<&str>) -> HeldLock {
             host: None,
             process: None,
             process_started: None,
+            session: None,
             intends: BTreeMap::new(),
+            follows: BTreeMap::new(),
         },
     }
 }

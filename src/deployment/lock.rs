@@ -34,8 +34,12 @@ pub struct Lock {
     pub process: Option<u32>,
     /// When that process started, in the kernel's ticks, against reused process ids.
     pub process_started: Option<u64>,
+    /// Identifies the taking of the lock, which renewals keep: the jobs of a run share its id.
+    pub session: Option<String>,
     /// The commits at which the run wants its components: what it may have applied where it dies.
     pub intends: BTreeMap<ComponentName, CommitId>,
+    /// The ends of these components' chains when the lock was taken: a record that is one of them is of an earlier rollout.
+    pub follows: BTreeMap<ComponentName, ObjectId>,
 }
 
 /// A lock together with the object that stands for it.
@@ -60,7 +64,9 @@ impl Lock {
             host: None,
             process: None,
             process_started: None,
+            session: None,
             intends: BTreeMap::new(),
+            follows: BTreeMap::new(),
         }
     }
 

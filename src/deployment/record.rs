@@ -139,7 +139,7 @@ pub struct RecordDetails {
     pub stack: Option<String>,
     /// The object id of the record that this one publishes late, after others of its component.
     pub late_of: Option<String>,
-    /// Who published it late.
+    /// Who published it in place of its run: late, or as interrupted.
     pub published_by: Option<String>,
     /// The bytes of the tag that it publishes late, so that its signature stays checkable.
     pub original: Option<String>,

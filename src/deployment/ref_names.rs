@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::lock::LockScope;
 use super::names::{ComponentName, DeploymentName, NameError, TargetName};
-use super::record::{RecordId, in_whole_seconds};
+use super::record::{Record, RecordId, in_whole_seconds};
 
 /// Current states: `refs/atmos/deployments/<deployment>/<target>/<component>`.
 pub const STATE_PREFIX: &str = "refs/atmos/deployments/";
@@ -51,7 +51,17 @@ pub struct ComponentAddress {
 }
 
 impl ComponentAddress {
-    /// Which component a record is of.
+    /// The component of a record that has no name yet.
+    #[must_use]
+    pub fn of_record(record: &Record) -> Self {
+        Self {
+            deployment: record.deployment.clone(),
+            target: record.target.clone(),
+            component: record.component.clone(),
+        }
+    }
+
+    /// The component of a record, by its name.
     #[must_use]
     pub fn of(record: &RecordId) -> Self {
         Self {

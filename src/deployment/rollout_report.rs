@@ -233,7 +233,7 @@ pub enum RolloutEvent {
     Published {
         records: usize,
     },
-    /// Records are kept locally until the remote can be reached.
+    /// Records are kept locally, because the remote did not take them.
     PublicationDeferred {
         records: usize,
         reason: String,

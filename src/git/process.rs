@@ -32,6 +32,15 @@ pub enum GitError {
     Io(#[from] std::io::Error),
 }
 
+impl GitError {
+    /// Whether the server knows who asks and does not let them: a token that may only read, say.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        let texts = ["returned error: 403", "Permission to ", "not allowed to push", "not permitted"];
+        matches!(self, Self::Failed { stderr, .. } if texts.iter().any(|text| stderr.contains(text)))
+    }
+}
+
 /// The line of git's stderr that says what went wrong: the first `fatal:` or `error:`, else the first at all.
 fn first_line(stderr: &str) -> &str {
     let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());

@@ -1,44 +1,141 @@
 //! Records of what dead runs had set out to do (`ledger.md`, "What crashes and refusals may not do").
 //!
 //! A run that dies while a component works may have applied it. Its lock says at which commits it wanted its components, so
-//! that a taker of the lock can say of each of them that it is not known how it ended.
+//! that a taker of the lock can record each of them as interrupted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::deployment::lock::{HeldLock, Lock, LockScope};
-use crate::deployment::record::{LedgerRecord, RecordDetails};
+use crate::deployment::lock::{HeldLock, LockScope};
+use crate::deployment::record::{LedgerRecord, RecordDetails, in_whole_seconds};
 use crate::deployment::ref_names::{ComponentAddress, TAGS_PREFIX, latest_ref};
-use crate::deployment::{ComponentName, DeploymentName, Record, RecordStatus, TargetName};
+use crate::deployment::{DeploymentName, ObjectId, Record, RecordStatus, TargetName};
 
+use super::chains::Chains;
 use super::snapshot::Snapshot;
-use super::step::Step;
-use super::{Ledger, LedgerError};
+use super::step::{Step, StepOutcome};
+use super::{Ledger, LedgerError, Scope};
 
 /// What stands in the error of such a record.
 const INTERRUPTED: &str = "interrupted";
 
 impl Ledger<'_> {
-    /// The record of a component that a dead run may have applied; `None` where its lock says nothing of the component, or
-    /// the run has recorded it: `newest` is the component's newest record.
+    /// The records of what the holders of these locks may have applied, each lock of its own component. None of a component
+    /// that the lock does not speak of, or that its holder has recorded.
+    ///
+    /// A commit that cannot be had is a warning: no record can be on it, and the lock has to go all the same.
+    pub(super) fn interrupted(
+        &self,
+        deployment: &DeploymentName,
+        target: &TargetName,
+        locks: &[HeldLock],
+        snapshot: &Snapshot,
+    ) -> Vec<Record> {
+        let address = |component| ComponentAddress {
+            deployment: deployment.clone(),
+            target: target.clone(),
+            component,
+        };
+        locks
+            .iter()
+            .filter_map(|held| match &held.scope {
+                LockScope::Component(component) => {
+                    self.interrupted_by(held, &address(component.clone()), snapshot)
+                }
+                LockScope::Target => None,
+            })
+            .collect()
+    }
+
+    /// Records what the holders of locks may have applied that a freeze has taken over.
     ///
     /// # Errors
     ///
-    /// Where the commit is not here and cannot be fetched.
-    pub(super) fn interrupted(
+    /// Where the remote cannot be read or refuses.
+    pub fn record_interrupted(
         &self,
-        lock: &Lock,
-        address: &ComponentAddress,
-        newest: Option<&LedgerRecord>,
-    ) -> Result<Option<Record>, LedgerError> {
-        let recorded = newest.and_then(|newest| newest.record.run_id.as_deref()) == Some(&lock.run_id);
-        let Some(commit) = lock.intends.get(&address.component).filter(|_| !recorded) else {
-            return Ok(None);
-        };
-        if !self.objects.contains(&commit.0) {
-            self.fetch_commit(commit)?;
+        deployment: &DeploymentName,
+        target: &TargetName,
+        taken_over: &[HeldLock],
+    ) -> Result<(), LedgerError> {
+        if taken_over.is_empty() {
+            return Ok(());
         }
-        let now = self.now();
-        Ok(Some(Record {
+        let scope = Scope::Targets(deployment.clone(), vec![target.clone()]);
+        self.refresh_states_or_fail(&scope)?;
+        let snapshot = self.read(&scope)?;
+        let mut step = Step::default();
+        self.add_interrupted(&mut step, deployment, target, taken_over, &snapshot)?;
+        match self.carry_out(&step, "atmos: interrupted", &[])? {
+            StepOutcome::Accepted => Ok(()),
+            StepOutcome::Contended(_) => Err(LedgerError::Contended(format!("{deployment}/{target}"))),
+        }
+    }
+
+    /// Adds what the holders of these locks may have applied to what is pushed.
+    pub(super) fn add_interrupted(
+        &self,
+        step: &mut Step,
+        deployment: &DeploymentName,
+        target: &TargetName,
+        locks: &[HeldLock],
+        snapshot: &Snapshot,
+    ) -> Result<(), LedgerError> {
+        let interrupted = self.interrupted(deployment, target, locks, snapshot);
+        let components: Vec<_> = interrupted.iter().map(ComponentAddress::of_record).collect();
+        let mut chains = Chains::of(self, snapshot, &components);
+        for record in interrupted {
+            self.append_to_step(step, &mut chains, record, snapshot.authoritative(self))?;
+        }
+        Ok(())
+    }
+
+    /// Adds a record on top of its chain to what is pushed.
+    pub(super) fn append_to_step(
+        &self,
+        step: &mut Step,
+        chains: &mut Chains,
+        record: Record,
+        refs: &BTreeMap<String, ObjectId>,
+    ) -> Result<(), LedgerError> {
+        let address = ComponentAddress::of_record(&record);
+        let sequence = chains.next_sequence(&address, record.timestamp);
+        let written = chains.append(self, record, sequence)?;
+        let latest = latest_ref(&address.deployment, &address.target, &address.component);
+        let lease = refs.get(&latest);
+        step.create(format!("{TAGS_PREFIX}{}", written.id.tag_name()), written.object.clone());
+        step.set(latest, written.object, lease);
+        Ok(())
+    }
+
+    fn interrupted_by(
+        &self,
+        held: &HeldLock,
+        address: &ComponentAddress,
+        snapshot: &Snapshot,
+    ) -> Option<Record> {
+        let lock = &held.lock;
+        let commit = lock.intends.get(&address.component)?;
+        let newest = snapshot.newest(address);
+        // The jobs of a run share its id, and a run may roll out twice.
+        let is_of_holder = |found: &Arc<LedgerRecord>| {
+            found.record.run_id.as_ref() == Some(&lock.run_id)
+                && found.record.timestamp >= lock.acquired_at
+                && lock.follows.get(&address.component) != Some(&found.object)
+        };
+        if newest.is_some_and(is_of_holder) {
+            return None;
+        }
+        if !self.objects.contains(&commit.0)
+            && let Err(error) = self.fetch_commit(commit)
+        {
+            self.warn(format!(
+                "run {} may have applied {} at commit {commit}, which cannot be recorded: {error}",
+                lock.run_id, address.component
+            ));
+            return None;
+        }
+        Some(Record {
             deployment: address.deployment.clone(),
             target: address.target.clone(),
             component: address.component.clone(),
@@ -46,7 +143,7 @@ impl Ledger<'_> {
             deployed_by: Some(lock.holder.clone()),
             build_id: None,
             commit: commit.clone(),
-            timestamp: crate::deployment::record::in_whole_seconds(now),
+            timestamp: in_whole_seconds(self.now()),
             status: RecordStatus::Cancelled,
             promoted_from: None,
             promoted_at: None,
@@ -64,48 +161,6 @@ impl Ledger<'_> {
                 ..RecordDetails::default()
             }),
             unknown: serde_json::Map::new(),
-        }))
+        })
     }
-
-    /// Adds to a step what is known of the runs whose locks it removes.
-    pub(super) fn add_interrupted(
-        &self,
-        step: &mut Step,
-        deployment: &DeploymentName,
-        target: &TargetName,
-        locks: &[HeldLock],
-        snapshot: &Snapshot,
-    ) -> Result<(), LedgerError> {
-        for HeldLock { scope, lock, .. } in locks {
-            let LockScope::Component(component) = scope else { continue };
-            let address = ComponentAddress {
-                deployment: deployment.clone(),
-                target: target.clone(),
-                component: component.clone(),
-            };
-            let head = snapshot.head(&address);
-            let Some(mut record) = self.interrupted(lock, &address, head)? else { continue };
-            record.previous = head.map(|head| head.object.clone());
-            record.details.number = match head {
-                Some(head) => head.record.details.number.and_then(|number| number.checked_add(1)),
-                None => Some(1),
-            };
-            let second = record.timestamp;
-            let sequence =
-                head.filter(|head| head.id.timestamp == second).map_or(1, |head| head.id.sequence + 1);
-            let written = self.write_record(record, sequence)?;
-            let latest = latest_ref(deployment, target, component);
-            let refs = if self.remote().is_some() { &snapshot.known.remote } else { &snapshot.known.local };
-            step.create(format!("{TAGS_PREFIX}{}", written.id.tag_name()), written.object.clone());
-            step.set(latest.clone(), written.object, refs.get(&latest));
-        }
-        Ok(())
-    }
-}
-
-/// The components of a lock, for those that take several at once.
-pub(super) fn intended(locks: &[Lock]) -> impl Iterator<Item = (&Lock, &ComponentName)> {
-    let mut seen = std::collections::BTreeSet::new();
-    let distinct = locks.iter().filter(move |lock| seen.insert(lock.run_id.clone()));
-    distinct.flat_map(|lock| lock.intends.keys().map(move |component| (lock, component)))
 }

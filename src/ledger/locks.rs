@@ -1,5 +1,6 @@
 //! Taking and giving back locks: all of a run's locks or none, in one create-only push.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -7,8 +8,8 @@ use jiff::Timestamp;
 
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::record::in_whole_seconds;
-use crate::deployment::ref_names::lock_ref;
-use crate::deployment::{DeploymentName, ObjectId, TargetName};
+use crate::deployment::ref_names::{latest_ref, lock_ref};
+use crate::deployment::{ComponentName, DeploymentName, ObjectId, TargetName};
 use crate::git::transport::PushUpdate;
 
 use super::holder::{Holder, Liveness};
@@ -16,6 +17,9 @@ use super::refs::KnownRefs;
 use super::snapshot::Snapshot;
 use super::step::{PERSISTENCE, Step, StepOutcome, backoff};
 use super::{Ledger, LedgerError, Scope, codec};
+
+/// How much longer than its lease a publication is waited for.
+const CLOCKS_APART: Duration = Duration::from_secs(10);
 
 /// How long is waited at most between two looks at the lock of a publication.
 const LOOKS_AT_PUBLICATIONS: Duration = Duration::from_secs(1);
@@ -32,8 +36,14 @@ pub struct LockRequest {
     pub lease: Option<Duration>,
     /// How long to wait for those of others.
     pub wait: Duration,
-    /// A run that is known to have ended: its locks are as good as free.
+    /// A taking of locks ([`Lock::session`]) whose holder is known to have ended: they are as good as free.
     pub replaces: Option<String>,
+}
+
+/// An id for the taking of locks.
+#[must_use]
+pub fn lock_session() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
 }
 
 /// The reason of the locks under which kept records are published. They are short, and waited out.
@@ -45,14 +55,14 @@ pub struct Acquired {
     pub object: ObjectId,
     pub lock: Lock,
     /// The locks of dead or overdue runs that were in the way.
-    pub taken_over: Vec<Lock>,
+    pub taken_over: Vec<HeldLock>,
 }
 
 /// Why locks were not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum AcquireError {
     /// Others hold them.
-    #[error("locked by {}", .0.first().map_or("somebody", |held| held.lock.holder.as_str()))]
+    #[error("locked by {}", .0.first().map_or("another run", |held| held.lock.holder.as_str()))]
     Held(Vec<HeldLock>),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -72,6 +82,7 @@ impl Ledger<'_> {
         let deadline = began + request.wait;
         let scope = Scope::Targets(request.deployment.clone(), vec![request.target.clone()]);
         let mut known = snapshot.known.clone();
+        let mut publications = None;
         // What is known here of others' locks may be long past: only the remote says that one is held.
         let mut asked = self.reachable_remote().is_none();
         for attempt in 0.. {
@@ -92,7 +103,7 @@ impl Ledger<'_> {
                 }
             } else if !asked {
                 // It is asked right away.
-            } else if (Instant::now() < deadline || held.iter().all(is_publication))
+            } else if (Instant::now() < deadline || is_brief(&held, &mut publications))
                 && waiting(&held).is_continue()
             {
                 let left = deadline.saturating_duration_since(Instant::now()).max(LOOKS_AT_PUBLICATIONS);
@@ -113,7 +124,7 @@ impl Ledger<'_> {
         &self,
         request: &LockRequest,
         known: &KnownRefs,
-    ) -> Result<(Step, Lock, ObjectId, Vec<HeldLock>, Vec<Lock>), LedgerError> {
+    ) -> Result<(Step, Lock, ObjectId, Vec<HeldLock>, Vec<HeldLock>), LedgerError> {
         let now = self.now();
         let mut held = Vec::new();
         let mut taken_over = Vec::new();
@@ -123,24 +134,36 @@ impl Ledger<'_> {
             let object = self.locks_known(known).get(&name);
             if let Some(object) = object {
                 let lock = self.read_lock(&name, object);
-                let has_ended = request.replaces.as_ref().is_some_and(|run| *run == lock.run_id);
-                if has_ended || abandoned(&lock, now) {
-                    taken_over.push(lock);
-                } else {
-                    held.push(HeldLock { scope: scope.clone(), object: object.clone(), lock });
-                }
+                let has_ended = request.replaces.is_some() && request.replaces == lock.session;
+                let is_free = has_ended || abandoned(&lock, now);
+                let found = HeldLock { scope: scope.clone(), object: object.clone(), lock };
+                if is_free { taken_over.push(found) } else { held.push(found) }
             }
             in_the_way.push((name, object.cloned()));
         }
         let second = in_whole_seconds(now);
-        let lock =
-            Lock { acquired_at: second, expires_at: expiry(second, request.lease), ..request.lock.clone() };
+        let lock = Lock {
+            acquired_at: second,
+            expires_at: expiry(second, request.lease),
+            follows: self.ends_of(request, known),
+            ..request.lock.clone()
+        };
         let object = self.write_lock(request, &lock)?;
         let mut step = Step::default();
         for (name, seen) in in_the_way {
             step.set(name, object.clone(), seen.as_ref());
         }
         Ok((step, lock, object, held, taken_over))
+    }
+
+    /// The ends of the chains of what a run intends, as far as they are known.
+    fn ends_of(&self, request: &LockRequest, known: &KnownRefs) -> BTreeMap<ComponentName, ObjectId> {
+        let refs = if self.remote().is_some() { &known.remote } else { &known.local };
+        let end = |component: &ComponentName| {
+            let latest = latest_ref(&request.deployment, &request.target, component);
+            Some((component.clone(), refs.get(&latest)?.clone()))
+        };
+        request.lock.intends.keys().filter_map(end).collect()
     }
 
     /// Writes a lock's object. It tags an empty file: a lock is not about any commit, and a commit might not be on the
@@ -153,7 +176,7 @@ impl Ledger<'_> {
         Ok(self.objects.write_tag(&nothing, "blob", &name, &self.signature(), &message)?)
     }
 
-    /// Takes locks away, whoever holds them, if they still are the ones that were seen. What a run may have applied under
+    /// Takes locks away from any holder, if they still are the ones that were seen. What a run may have applied under
     /// them is recorded as interrupted.
     pub fn unlock(
         &self,
@@ -171,21 +194,19 @@ impl Ledger<'_> {
     }
 
     /// The locks that count: the remote's, where there is one.
-    pub(super) fn locks_known<'k>(
-        &self,
-        known: &'k KnownRefs,
-    ) -> &'k std::collections::BTreeMap<String, ObjectId> {
+    pub(super) fn locks_known<'k>(&self, known: &'k KnownRefs) -> &'k BTreeMap<String, ObjectId> {
         if self.remote().is_some() { &known.remote } else { &known.local }
     }
 }
 
-/// Whether records are being published under a lock. Such a lock ends by itself soon: one that pretends to be one does not
-/// count.
-fn is_publication(held: &HeldLock) -> bool {
-    let HeldLock { lock, .. } = held;
-    let lasts = lock.expires_at.map(|expires| expires.duration_since(lock.acquired_at));
-    lock.reason.as_deref() == Some(PUBLISHING)
-        && lasts.is_some_and(|lasts| lasts.unsigned_abs() <= super::pending::PUBLICATION_LEASE)
+/// Whether kept records are being published under all of these locks, which does not take long: by this process's own clock,
+/// since such locks were first met. What a lock says of its end may be of another clock, or untrue.
+fn is_brief(held: &[HeldLock], since: &mut Option<Instant>) -> bool {
+    let is_publication = |held: &HeldLock| held.lock.reason.as_deref() == Some(PUBLISHING);
+    if !held.iter().all(is_publication) {
+        return false;
+    }
+    since.get_or_insert_with(Instant::now).elapsed() < super::pending::PUBLICATION_LEASE + CLOCKS_APART
 }
 
 /// Whether nobody works under this lock any more, so that it may be taken over.

@@ -1,17 +1,15 @@
 //! A run that holds its locks: records what it does, as it does it, and lets go.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deployment::count::count_are;
-use crate::deployment::lock::{Lock, LockScope};
+use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::record::{LedgerRecord, in_whole_seconds};
 use crate::deployment::ref_names::{ComponentAddress, TAGS_PREFIX, latest_ref, lock_ref, state_ref};
-use crate::deployment::{ComponentName, ObjectId, Record, RecordId, RecordStatus};
+use crate::deployment::{ObjectId, Record, RecordId, RecordStatus};
 use crate::git::refs::{Expected, Ref, RefUpdate};
 
-use super::interrupted::intended;
+use super::chains::Chains;
 use super::locks::{Acquired, LockRequest, expiry};
 use super::pending::{batch_ref, run_ref};
 use super::refs::KnownRefs;
@@ -39,15 +37,12 @@ pub struct Session<'l, 'r> {
     lock: Lock,
     lock_object: ObjectId,
     known: KnownRefs,
-    /// The end of each component's chain, which the next record follows.
-    newest: BTreeMap<ComponentName, Arc<LedgerRecord>>,
-    /// The last number that is taken, of each component whose newest record has none.
-    taken: BTreeMap<ComponentName, u64>,
+    chains: Chains,
     /// Whether the run's own entry among the pending ones is there.
     marked: bool,
     locked: bool,
     /// The locks of dead or overdue runs that were in the way.
-    taken_over: Vec<Lock>,
+    taken_over: Vec<HeldLock>,
     delivery: Delivery,
 }
 
@@ -72,8 +67,7 @@ impl<'l, 'r> Session<'l, 'r> {
             lock: acquired.lock,
             lock_object: acquired.object,
             known: KnownRefs::default(),
-            newest: BTreeMap::new(),
-            taken: BTreeMap::new(),
+            chains: Chains::default(),
             marked: false,
             locked: true,
             taken_over: acquired.taken_over,
@@ -89,104 +83,45 @@ impl<'l, 'r> Session<'l, 'r> {
 
     /// Takes over the state as it was read *after* the locks were taken: what is recorded goes on top of it.
     pub fn begin_from(&mut self, snapshot: &Snapshot) {
-        let request = &self.request;
-        self.newest = snapshot
-            .deployments
-            .get(&request.deployment)
-            .and_then(|deployment| deployment.targets.get(&request.target))
-            .into_iter()
-            .flat_map(|target| &target.components)
-            .filter_map(|(name, state)| Some((name.clone(), state.newest.clone()?)))
-            .collect();
-        let late = snapshot.late_heads.iter().filter(|(address, _)| {
-            address.deployment == request.deployment && address.target == request.target
-        });
-        self.newest.extend(late.map(|(address, head)| (address.component.clone(), Arc::clone(head))));
+        let components: Vec<_> = self.components().collect();
+        self.chains = Chains::of(self.ledger, snapshot, &components);
         self.known = snapshot.known.clone();
-        self.taken = self.count_unnumbered();
     }
 
-    /// The last number that is taken, of each component of this run whose newest record has none: the
-    /// count of its records. Lists the history only then.
-    fn count_unnumbered(&self) -> BTreeMap<ComponentName, u64> {
+    /// The components that are locked.
+    fn components(&self) -> impl Iterator<Item = ComponentAddress> {
         let LockRequest { deployment, target, scopes, .. } = &self.request;
-        let unnumbered: BTreeSet<_> = scopes
-            .iter()
-            .filter_map(|scope| match scope {
-                LockScope::Component(component) => Some(component),
-                LockScope::Target => None,
-            })
-            .filter(|component| {
-                self.newest.get(*component).is_some_and(|newest| newest.record.details.number.is_none())
-            })
-            .map(|component| ComponentAddress {
+        scopes.iter().filter_map(|scope| match scope {
+            LockScope::Component(component) => Some(ComponentAddress {
                 deployment: deployment.clone(),
                 target: target.clone(),
                 component: component.clone(),
-            })
-            .collect();
-        if unnumbered.is_empty() {
-            return BTreeMap::new();
-        }
-        let histories = match self.ledger.component_histories(&unnumbered) {
-            Ok(histories) => histories,
-            Err(error) => {
-                self.ledger.warn(format!("records are written without a number: {error}"));
-                return BTreeMap::new();
-            }
-        };
-        let taken = |address: ComponentAddress| {
-            let records = histories.get(&address).map_or(&[][..], Vec::as_slice);
-            let newest = self.newest.get(&address.component);
-            let untagged =
-                newest.filter(|newest| records.iter().all(|record| record.object != newest.object));
-            let count = records.len() + usize::from(untagged.is_some());
-            let numbers = records.iter().filter_map(|record| record.record.details.number);
-            // A number can be greater than the count where older records were removed.
-            (address.component, numbers.fold(u64::try_from(count).unwrap_or(u64::MAX), u64::max))
-        };
-        unnumbered.into_iter().map(taken).collect()
+            }),
+            LockScope::Target => None,
+        })
     }
 
-    /// Records what the runs may have applied whose locks were taken over and that have recorded nothing of it. Returns whether
-    /// there was anything.
+    /// Records what the runs may have applied whose locks were taken over and that have recorded nothing of it. Returns
+    /// whether there was anything.
     ///
     /// # Errors
     ///
     /// Where that cannot be recorded.
-    pub fn record_interrupted(&mut self) -> Result<bool, LedgerError> {
-        let LockRequest { deployment, target, scopes, .. } = &self.request;
-        let mut interrupted = Vec::new();
-        for (lock, component) in intended(&self.taken_over) {
-            if !scopes.contains(&LockScope::Component(component.clone())) {
-                continue;
-            }
-            let address = ComponentAddress {
-                deployment: deployment.clone(),
-                target: target.clone(),
-                component: component.clone(),
-            };
-            let newest = self.newest.get(component).map(AsRef::as_ref);
-            interrupted.extend(self.ledger.interrupted(lock, &address, newest)?);
+    pub fn record_interrupted(&mut self, snapshot: &Snapshot) -> Result<bool, LedgerError> {
+        let LockRequest { deployment, target, .. } = &self.request;
+        let interrupted = self.ledger.interrupted(deployment, target, &self.taken_over, snapshot);
+        if interrupted.is_empty() {
+            return Ok(false);
         }
-        let records: Vec<_> =
-            interrupted.into_iter().map(|record| self.write(record)).collect::<Result<_, _>>()?;
-        let any = !records.is_empty();
-        if any {
-            self.publish(records, false).map_err(|unpublished| unpublished.source)?;
-        }
-        Ok(any)
-    }
-
-    /// What the locks were taken for.
-    pub(super) const fn request(&self) -> &LockRequest {
-        &self.request
+        let records = interrupted.into_iter().map(|record| self.write(record)).collect::<Result<_, _>>()?;
+        self.publish(records, false).map_err(|unpublished| unpublished.source)?;
+        Ok(true)
     }
 
     /// The lock of a dead or overdue run that was in the way, if there was one.
     #[must_use]
     pub fn taken_over(&self) -> Option<&Lock> {
-        self.taken_over.first()
+        self.taken_over.first().map(|held| &held.lock)
     }
 
     /// Publishes records that were written with [`Self::write`], oldest first, and lets go of the locks in the same push where
@@ -212,29 +147,12 @@ impl<'l, 'r> Session<'l, 'r> {
     /// The time is that of this machine, even where the predecessor's is later: a clock that was
     /// wrong once must not date all records that follow.
     pub fn write(&mut self, mut record: Record) -> Result<LedgerRecord, LedgerError> {
-        let now = self.ledger.now();
-        let second = in_whole_seconds(now);
-        let head = self.newest.get(&record.component);
+        let second = in_whole_seconds(self.ledger.now());
         record.timestamp = second;
         record.promoted_at = record.promoted_from.is_some().then_some(second);
-        record.previous = head.map(|head| head.object.clone());
-        record.details.number = self.next_number(&record.component);
         // An older record can have the name as well, after a clock went back: then the push renames it.
-        let sequence = head.filter(|head| head.id.timestamp == second).map_or(1, |head| head.id.sequence + 1);
-        self.write_as(record, sequence)
-    }
-
-    /// The number of a component's next record.
-    fn next_number(&self, component: &ComponentName) -> Option<u64> {
-        let Some(head) = self.newest.get(component) else { return Some(1) };
-        let last = head.record.details.number.or_else(|| self.taken.get(component).copied());
-        last.and_then(|last| last.checked_add(1))
-    }
-
-    fn write_as(&mut self, record: Record, sequence: u32) -> Result<LedgerRecord, LedgerError> {
-        let record = self.ledger.write_record(record, sequence)?;
-        self.newest.insert(record.id.component.clone(), Arc::new(record.clone()));
-        Ok(record)
+        let sequence = self.chains.next_sequence(&ComponentAddress::of_record(&record), second);
+        self.chains.append(self.ledger, record, sequence)
     }
 
     fn push(&mut self, records: &mut [LedgerRecord], last: bool) -> Result<(), LedgerError> {
@@ -260,7 +178,8 @@ impl<'l, 'r> Session<'l, 'r> {
                     for record in records.iter_mut() {
                         let tag = format!("{TAGS_PREFIX}{}", record.id.tag_name());
                         if contended(&tag) && record.id.sequence < MAX_SEQUENCE {
-                            *record = self.write_as(record.record.clone(), record.id.sequence + 1)?;
+                            let sequence = record.id.sequence + 1;
+                            *record = self.chains.replace(ledger, record.record.clone(), sequence)?;
                             renamed = true;
                         }
                     }
@@ -347,11 +266,11 @@ impl<'l, 'r> Session<'l, 'r> {
         if self.ledger.remote().is_none() || records.is_empty() {
             return Ok(None);
         }
-        let run = &self.request.lock.run_id;
+        let run = &self.lock;
         let kept = batch::write(&self.ledger.objects, records.iter().map(|record| &record.object))?;
         let mut entries = vec![Ref { name: batch_ref(run, &kept), object: kept.clone() }];
         if !self.marked {
-            // It comes first: what nobody is known to be working on, the next command publishes.
+            // Must be written first: a batch without a run entry counts as left behind, and another command publishes it.
             entries.insert(0, Ref { name: run_ref(run), object: self.lock_object.clone() });
             self.marked = true;
         }
@@ -367,7 +286,7 @@ impl<'l, 'r> Session<'l, 'r> {
 
     /// What is no longer pending once these records have arrived.
     fn pending_removals(&self, kept: Option<&ObjectId>, last: bool) -> Vec<RefUpdate> {
-        let run = &self.request.lock.run_id;
+        let run = &self.lock;
         let entry = (last && self.marked).then(|| run_ref(run));
         kept.map(|kept| batch_ref(run, kept))
             .into_iter()
@@ -436,7 +355,7 @@ impl Drop for Session<'_, '_> {
     /// free to be published by any command from here on.
     fn drop(&mut self) {
         if self.marked {
-            let name = run_ref(&self.request.lock.run_id);
+            let name = run_ref(&self.lock);
             let ended = RefUpdate { name, new: None, expected: Expected::Anything };
             if let Err(error) = self.ledger.repository.git().update_refs(&[ended], "atmos: ended") {
                 self.ledger.warn(format!("what is kept waits for the lease of this run: {error}"));

@@ -46,25 +46,46 @@ impl Snapshot {
         known.unwrap_or_else(|| Cow::Owned(DeploymentState::empty(name.clone())))
     }
 
-    /// The end of a component's chain, as far as it can be read: the newest record, or a late one after it.
-    pub(super) fn head(&self, address: &ComponentAddress) -> Option<&LedgerRecord> {
-        let newest = || {
-            let state = self.deployments.get(&address.deployment)?;
-            state.component(&address.target, &address.component)?.newest.as_ref()
-        };
-        self.late_heads.get(address).or_else(newest).map(AsRef::as_ref)
+    /// A component's newest record, which no late record is.
+    pub(super) fn newest(&self, address: &ComponentAddress) -> Option<&Arc<LedgerRecord>> {
+        let state = self.deployments.get(&address.deployment)?;
+        state.component(&address.target, &address.component)?.newest.as_ref()
     }
 
-    /// The locks of a run on a target.
+    /// The ends of the chains, as far as they can be read: newest records, or late ones after them.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (ComponentAddress, &Arc<LedgerRecord>)> {
+        let targets = self.deployments.iter().flat_map(|(deployment, state)| {
+            state.targets.iter().map(move |(target, state)| (deployment, target, state))
+        });
+        let newest = targets.flat_map(|(deployment, target, state)| {
+            state.components.iter().filter_map(move |(component, state)| {
+                let address = ComponentAddress {
+                    deployment: deployment.clone(),
+                    target: target.clone(),
+                    component: component.clone(),
+                };
+                Some((address, state.newest.as_ref()?))
+            })
+        });
+        let is_last = |(address, _): &(ComponentAddress, _)| !self.late_heads.contains_key(address);
+        newest.filter(is_last).chain(self.late_heads.iter().map(|(address, head)| (address.clone(), head)))
+    }
+
+    /// The refs that pushes are compared with: the remote's, where there is one.
+    pub(super) fn authoritative(&self, ledger: &Ledger<'_>) -> &BTreeMap<String, ObjectId> {
+        if ledger.remote().is_some() { &self.known.remote } else { &self.known.local }
+    }
+
+    /// The locks of one taking on a target: [`Lock::session`](crate::deployment::lock::Lock::session).
     pub(super) fn locks_of(
         &self,
         deployment: &DeploymentName,
         target: &TargetName,
-        run_id: &str,
+        session: &str,
     ) -> Vec<HeldLock> {
         let target = self.deployments.get(deployment).and_then(|state| state.targets.get(target));
         let locks = target.into_iter().flat_map(|target| &target.locks);
-        locks.filter(|held| held.lock.run_id == run_id).cloned().collect()
+        locks.filter(|held| held.lock.session.as_deref() == Some(session)).cloned().collect()
     }
 
     /// The state of one deployment alone.

@@ -82,7 +82,7 @@ fn what_has_come_since_stays_and_the_late_record_says_that_it_is_late() {
     assert!(late.contains("published_by: ada@example.com\n"), "{late}");
     assert!(late.contains("original: |\n  object "), "{late}");
 
-    // Whoever reads sees what runs, and the late record at its own time.
+    // Every reader sees what runs, and the late record at its own time.
     for reader in [&checkout, &other, &environment.clone(&remote.url(), "fresh", Clone::SHALLOW)] {
         let status = reader.json(STATUS);
         let component = &status["deployments"][0]["targets"][0]["components"][0];
@@ -272,4 +272,167 @@ fn what_a_dead_run_may_have_applied_is_recorded_as_interrupted() {
         assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), running, "{way}: it does not count as running");
         assert!(!remote.locks().iter().any(|lock| lock.ends_with("/worker")), "{way}");
     }
+}
+
+/// A job of a run that has several: every one of them has the run's id.
+const OF_ONE_RUN: (&str, &str) = ("ATMOS_RUN_ID", "github:100/1");
+
+fn rollout_of(component: &str) -> String {
+    format!("deployment rollout payment-service --target dev --component {component}")
+}
+
+fn text(remote: &Remote<'_>, target: &str, component: &str) -> Vec<String> {
+    let tags = remote.records(DEPLOYMENT, target, component);
+    tags.iter().map(|tag| remote.git(&["cat-file", "-p", tag])).collect()
+}
+
+#[test]
+fn a_job_that_works_is_left_alone_by_what_another_job_of_its_run_has_kept() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    remote.hook("pre-receive", CLOSED);
+    checkout.atmos_with(&rollout_of("database"), &[OF_ONE_RUN]).exited(1);
+    std::fs::remove_file(remote.path.join("hooks/pre-receive")).unwrap();
+    let (started, go) = (environment.path("started"), environment.path("go"));
+    let wait = format!(
+        "touch {}; for try in $(seq 1200); do [ -e {} ] && break; sleep 0.05; done",
+        started.display(),
+        go.display()
+    );
+    let working = other.start(&rollout_of("worker"), &[OF_ONE_RUN, ("TEST_DO", &wait)]);
+    wait_until("the other job works", || started.exists());
+    checkout.atmos(STATUS).succeeded().says("Published 1 record");
+    assert_eq!(remote.locks(), ["refs/atmos/locks/payment-service/dev/worker"]);
+    std::fs::write(go, "").unwrap();
+    working.wait().succeeded();
+    let records = text(&remote, "dev", "worker");
+    assert_eq!(records.len(), 1, "{records:#?}");
+    assert!(records[0].contains("status: success"), "{records:#?}");
+}
+
+#[test]
+fn each_lock_of_dead_jobs_speaks_of_its_own_component_and_rollout() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let kill = "kill -9 $PPID; sleep 1";
+    // The same run has rolled database out before.
+    checkout.atmos_with(&rollout_of("database"), &[OF_ONE_RUN]).succeeded();
+    checkout.commit_version("2");
+    checkout.git(&["push", "--quiet"]);
+    for component in ["database", "worker"] {
+        checkout.atmos_with(&rollout_of(component), &[OF_ONE_RUN, ("TEST_DO", kill)]).killed();
+    }
+    // One at a time: what is taken over of the second one is left for it.
+    checkout.atmos(&rollout_of("database")).succeeded();
+    checkout.atmos("deployment rollout payment-service --target dev").succeeded();
+    for (component, statuses) in [
+        ("database", &["success", "cancelled", "success", "success"][..]),
+        ("worker", &["cancelled", "success"]),
+    ] {
+        let mut found: Vec<_> = text(&remote, "dev", component);
+        let number = |record: &String| {
+            let number = record.lines().find_map(|line| line.strip_prefix("number: "));
+            number.unwrap().parse::<u32>().unwrap()
+        };
+        found.sort_by_key(number);
+        let status = |record: &String| {
+            record.lines().find_map(|line| line.strip_prefix("status: ")).unwrap().to_owned()
+        };
+        assert_eq!(found.iter().map(status).collect::<Vec<_>>(), statuses, "{component}: {found:#?}");
+        assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", component), statuses.len());
+    }
+}
+
+#[test]
+fn a_publication_records_what_a_dead_run_may_have_applied_since() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    kept(&checkout, &remote);
+    let commit = other.commit_version("2");
+    other.git(&["push", "--quiet"]);
+    other.atmos_with(ROLLOUT, &[("TEST_DO", "kill -9 $PPID; sleep 1")]).killed();
+    checkout.atmos(STATUS).succeeded();
+    let records = records(&remote);
+    assert_eq!(records.len(), 2, "{records:#?}");
+    let interrupted = records.iter().find(|record| record.contains("error: interrupted")).unwrap();
+    assert!(interrupted.contains(&format!("git_sha: {commit}")), "{interrupted}");
+    assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 2);
+}
+
+#[test]
+fn a_lock_on_a_commit_that_is_gone_is_removed_all_the_same() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    let commit = checkout.commit_version("2");
+    checkout.atmos_with(ROLLOUT, &[("TEST_DO", "kill -9 $PPID; sleep 1")]).killed();
+    let unlock = "deployment unlock payment-service --target dev --component worker --force";
+    let run = other.atmos(unlock).succeeded();
+    assert!(run.stderr.contains(&format!("may have applied worker at commit {commit}")), "{}", run.report());
+    assert_eq!(remote.locks(), [""; 0]);
+    assert_eq!(remote.records(DEPLOYMENT, "dev", "worker"), [""; 0]);
+}
+
+#[test]
+fn what_is_kept_of_another_target_outlives_a_record_that_is_renamed() {
+    let mut environment = TestEnvironment::new();
+    environment.set_clock("2025-01-22T10:30:00Z");
+    let (checkout, remote) = environment.with_remote();
+    checkout.atmos("deployment rollout payment-service --target dev").succeeded();
+    remote.hook("pre-receive", CLOSED);
+    checkout.atmos_with(ROLLOUT, &[OF_ONE_RUN]).exited(1);
+    let promotion = "deployment rollout payment-service --target staging --promote-from dev --component worker \
+                     --skip-promotion-check";
+    checkout.atmos_with(promotion, &[OF_ONE_RUN]).exited(1);
+    std::fs::remove_file(remote.path.join("hooks/pre-receive")).unwrap();
+    // The name of the first is taken by a tag that is no part of the chain, and the second target is locked.
+    let newest = remote.records(DEPLOYMENT, "dev", "worker").pop().unwrap();
+    remote.git(&["update-ref", &format!("{newest}-2"), &newest]);
+    checkout.atmos("deployment lock payment-service --target staging --component worker").succeeded();
+    checkout.atmos("deployment status payment-service").succeeded();
+    assert_eq!(remote.records(DEPLOYMENT, "staging", "worker"), [""; 0], "it is locked");
+    checkout.atmos("deployment unlock payment-service --target staging --component worker").succeeded();
+    checkout.atmos("deployment status payment-service").succeeded();
+    assert_eq!(remote.records(DEPLOYMENT, "staging", "worker").len(), 1, "nothing kept is lost");
+    assert_eq!(pending(&checkout), [""; 0]);
+}
+
+#[test]
+fn a_chain_whose_end_cannot_be_read_is_not_cut() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    checkout.atmos(ROLLOUT).succeeded();
+    // A newer version has recorded it since.
+    let latest = "refs/atmos/latest/payment-service/dev/worker";
+    let message = remote.git(&["cat-file", "-p", latest]).replace("atmos.tools/v1alpha1", "atmos.tools/v2");
+    let newer = environment.path("newer");
+    std::fs::write(&newer, message.replacen("number: 1", "number: 2", 1)).unwrap();
+    let object = remote.git(&["hash-object", "-t", "tag", "-w", &newer.display().to_string()]);
+    let tag = "refs/tags/atmos/deployments/payment-service/dev/worker/2999-01-01T00-00-00Z";
+    for name in [latest, tag] {
+        remote.git(&["update-ref", name, object.trim()]);
+    }
+    checkout.atmos(ROLLOUT).succeeded();
+    let record = remote.git(&["cat-file", "-p", latest]);
+    assert!(record.contains(&format!("previous: {}", object.trim())), "{record}");
+    assert!(record.contains("number: 3\n"), "{record}");
+}
+
+#[test]
+fn a_lock_that_only_says_that_it_is_short_is_not_waited_for() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    kept(&checkout, &remote);
+    let publishing = "atmos.tools/v1alpha1\nkind: Lock\n---\nholder: eve@example.com\nrun_id: x\nreason: publishing\n\
+                      acquired_at: 2099-01-01T00:00:00Z\nexpires_at: 2099-01-01T00:01:00Z\n";
+    let blob = remote.git(&["hash-object", "-t", "blob", "-w", "/dev/null"]);
+    let file = environment.path("lock");
+    let tag = format!("object {}\ntype blob\ntag x\ntagger x <x> 0 +0000\n\n{publishing}", blob.trim());
+    std::fs::write(&file, tag).unwrap();
+    let object = remote.git(&["hash-object", "-t", "tag", "-w", &file.display().to_string()]);
+    remote.git(&["update-ref", "refs/atmos/locks/payment-service/dev/worker", object.trim()]);
+    // A command that reads does not wait for it at all.
+    checkout.atmos(STATUS).succeeded().says("when eve@example.com has let go");
 }

@@ -70,7 +70,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
             host: None,
             process: None,
             process_started: None,
+            session: None,
             intends: BTreeMap::new(),
+            follows: BTreeMap::new(),
         },
         lease: args.expires,
         wait: Duration::ZERO,
@@ -107,9 +109,10 @@ fn take(context: &Context, ledger: &Ledger<'_>, request: &LockRequest) -> Result
         Err(AcquireError::Ledger(error)) => return Err(error.into()),
     };
     let Acquired { object, lock, taken_over } = acquired;
-    for lock in taken_over {
-        context.warn(&format!("a lock of {} that nobody held any more was replaced", lock.holder));
+    for held in &taken_over {
+        context.warn(&format!("an abandoned lock of {} was replaced", held.lock.holder));
     }
+    ledger.record_interrupted(&request.deployment, &request.target, &taken_over)?;
     let item = |held: &HeldLock| LockItem::new(&request.deployment, &request.target, held, context.now());
     let taken = request.scopes.iter().map(|scope| HeldLock {
         scope: scope.clone(),

@@ -1,10 +1,12 @@
 //! Messages of locks.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::deployment::ComponentName;
 use crate::deployment::lock::Lock;
 
 use super::{CodecError, HasKind, message, read, time};
@@ -23,7 +25,9 @@ struct LockFields {
     host: Option<String>,
     process: Option<u32>,
     process_started: Option<u64>,
+    session: Option<String>,
     intends: BTreeMap<String, String>,
+    follows: BTreeMap<String, String>,
 }
 
 impl HasKind for LockFields {
@@ -45,10 +49,9 @@ pub fn encode_lock(lock: &Lock, nonce: &str) -> String {
         .text("host", lock.host.as_deref())
         .number("process", lock.process.map(u64::from))
         .number("process_started", lock.process_started)
-        .map(
-            "intends",
-            &lock.intends.iter().map(|(name, commit)| (name.to_string(), commit.to_string())).collect(),
-        )
+        .text("session", lock.session.as_deref())
+        .map("intends", &texts(&lock.intends))
+        .map("follows", &texts(&lock.follows))
         .text("nonce", Some(nonce))
         .finish()
 }
@@ -66,11 +69,17 @@ pub fn decode_lock(message: &[u8]) -> Result<Lock, CodecError> {
         host: fields.host,
         process: fields.process,
         process_started: fields.process_started,
-        // What cannot be read of it is no intent.
-        intends: fields
-            .intends
-            .iter()
-            .filter_map(|(name, commit)| Some((name.parse().ok()?, commit.parse().ok()?)))
-            .collect(),
+        session: fields.session,
+        intends: readable(&fields.intends),
+        follows: readable(&fields.follows),
     })
+}
+
+/// What can be read of a mapping of components.
+fn readable<V: FromStr>(map: &BTreeMap<String, String>) -> BTreeMap<ComponentName, V> {
+    map.iter().filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?))).collect()
+}
+
+fn texts<V: ToString>(map: &BTreeMap<ComponentName, V>) -> BTreeMap<String, String> {
+    map.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }

@@ -1,7 +1,7 @@
 //! Records that are kept here until the remote has them: `refs/atmos/pending/<run>/…`.
 //!
 //! A record is put here before it is pushed and taken away once it has arrived, so that neither a remote that has gone
-//! nor a killed process loses one. `<run>/%records-<id>` are records that were made together (a [`batch`]), `<run>/%run` is
+//! nor a killed process loses one. `<run>.<session>/%records-<id>` are records that were made together (a [`batch`]), `<run>.<session>/%run` is
 //! the run's lock, which tells whether the run still lives. Earlier versions kept each record by itself, in a ref that is
 //! named after its tag.
 //!
@@ -39,6 +39,8 @@ const BATCH_ENTRY: &str = "%records-";
 #[derive(Debug, Clone, PartialEq)]
 pub struct PendingRun {
     pub run_id: String,
+    /// Which taking of locks it was: [`Lock::session`]. Earlier versions did not say.
+    pub session: Option<String>,
     /// The lock that the run held; `None` where the run has ended by itself.
     pub lock: Option<Lock>,
     /// Oldest first.
@@ -50,6 +52,11 @@ pub struct PendingRun {
 }
 
 impl PendingRun {
+    /// The ref that keeps another batch of its records.
+    fn batch_ref(&self, batch: &ObjectId) -> String {
+        format!("{PENDING_PREFIX}{}/{BATCH_ENTRY}{batch}", segment(&self.run_id, self.session.as_deref()))
+    }
+
     /// Whether the process that is to publish these records may still be there to do so. Where its machine cannot tell,
     /// its lease does.
     #[must_use]
@@ -62,14 +69,14 @@ impl PendingRun {
     }
 }
 
-/// The ref that keeps a batch of a run's records.
-pub(super) fn batch_ref(run: &str, batch: &ObjectId) -> String {
-    format!("{}{BATCH_ENTRY}{batch}", run_prefix(run))
+/// The ref that keeps a batch of the records that were made under a lock.
+pub(super) fn batch_ref(lock: &Lock, batch: &ObjectId) -> String {
+    format!("{PENDING_PREFIX}{}/{BATCH_ENTRY}{batch}", segment(&lock.run_id, lock.session.as_deref()))
 }
 
-/// The ref that keeps a run's lock.
-pub(super) fn run_ref(run: &str) -> String {
-    format!("{}{RUN_ENTRY}", run_prefix(run))
+/// The ref that keeps the lock of a run that works.
+pub(super) fn run_ref(lock: &Lock) -> String {
+    format!("{PENDING_PREFIX}{}/{RUN_ENTRY}", segment(&lock.run_id, lock.session.as_deref()))
 }
 
 /// The longest run id, in bytes as a ref has it.
@@ -81,8 +88,10 @@ pub fn run_id_fits(run: &str) -> bool {
     run_segment(run).len() <= LONGEST_RUN_ID
 }
 
-fn run_prefix(run: &str) -> String {
-    format!("{PENDING_PREFIX}{}/", run_segment(run))
+/// A run and one of its takings of locks as one segment. Of a run id, no dot is left.
+fn segment(run: &str, session: Option<&str>) -> String {
+    let run = run_segment(run);
+    session.map_or_else(|| run.clone(), |session| format!("{run}.{session}"))
 }
 
 fn run_segment(run: &str) -> String {
@@ -110,6 +119,7 @@ impl Ledger<'_> {
             let Some((segment, entry)) = name[PENDING_PREFIX.len()..].split_once('/') else { continue };
             let run = runs.entry(segment.to_owned()).or_insert_with(|| PendingRun {
                 run_id: segment.to_owned(),
+                session: segment.split_once('.').map(|(_, session)| session.to_owned()),
                 lock: None,
                 records: Vec::new(),
                 refs: Vec::new(),

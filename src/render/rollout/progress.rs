@@ -90,9 +90,9 @@ impl Progress {
                 String::new()
             }
             RolloutEvent::PublicationDeferred { records, reason } => {
-                let kept = if *records == 1 { "is kept" } else { "are kept" };
+                let (kept, them) = if *records == 1 { ("is kept", "it") } else { ("are kept", "them") };
                 format!(
-                    "  {} {} {kept} here until the remote can be reached: {}\n",
+                    "  {} {} {kept} here, for the remote did not take {them}: {}\n",
                     styled("!", WARN),
                     count(*records, "record"),
                     escape(reason),

@@ -1,5 +1,6 @@
 //! Taking the locks of a rollout, and reading the ledger as it is under them.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::cli::rules::Certainty;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutEvent;
-use crate::ledger::{Holder, LockRequest, Session, Snapshot};
+use crate::ledger::{Holder, LockRequest, Session, Snapshot, lock_session};
 use crate::rollout::Checkouts;
 
 /// How long a lock lives without being renewed.
@@ -42,7 +43,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             session.refresh(&scope)?;
             let mut fresh = ledger.read(&scope)?;
             session.begin_from(&fresh);
-            if session.record_interrupted()? {
+            if session.record_interrupted(&fresh)? {
                 session.refresh(&scope)?;
                 fresh = ledger.read(&scope)?;
                 session.begin_from(&fresh);
@@ -152,11 +153,14 @@ impl<'u, 'r> Undertaking<'u, 'r> {
                 host: holder.host,
                 process: Some(holder.process),
                 process_started: holder.started,
+                session: Some(lock_session()),
                 intends: plan
                     .components
                     .iter()
                     .map(|component| (component.component.clone(), component.commit.clone()))
                     .collect(),
+                // Set when it is taken.
+                follows: BTreeMap::new(),
                 reason: None,
                 // Set when it is taken.
                 acquired_at: self.context.now(),

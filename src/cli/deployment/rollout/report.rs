@@ -229,7 +229,7 @@ impl Undertaking<'_, '_> {
         Ok(ExitCode::from(code))
     }
 
-    /// The components ran and the remote does not know: said in so many words.
+    /// The error for components that ran and that the remote does not know of.
     fn not_published(&self, plan: &RolloutPlan, unpublished: Unpublished) -> CommandError {
         let kept = unpublished.kept;
         let remote = self.prepared.ledger.remote().unwrap_or("the remote");
@@ -238,7 +238,7 @@ impl Undertaking<'_, '_> {
         CommandError::from(unpublished.source)
             .message(message)
             .details([format!(
-                "The components were applied. {records} kept in this repository under refs/atmos/pending and \
+                "What has run is recorded here alone: {records} kept in this repository under refs/atmos/pending and \
                  not on {remote} yet."
             )])
             .hint(Hint::command(

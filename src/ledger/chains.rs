@@ -1,0 +1,144 @@
+//! The ends of components' chains, and what follows them: predecessor, number and sequence of the next record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::deployment::record::LedgerRecord;
+use crate::deployment::ref_names::{ComponentAddress, LATEST_PREFIX, parse_latest_ref};
+use crate::deployment::{ObjectId, Record};
+
+use super::Ledger;
+use super::LedgerError;
+use super::snapshot::Snapshot;
+
+/// The last record of a chain. One that this version cannot read is the end all the same.
+#[derive(Debug, Clone)]
+struct ChainEnd {
+    object: ObjectId,
+    record: Option<Arc<LedgerRecord>>,
+}
+
+impl ChainEnd {
+    fn number(&self) -> Option<u64> {
+        self.record.as_ref()?.record.details.number
+    }
+}
+
+/// The ends of chains. Records that are written on top of them become the ends.
+#[derive(Debug, Default)]
+pub(super) struct Chains {
+    ends: BTreeMap<ComponentAddress, ChainEnd>,
+    /// The last numbers that are taken where the ends do not tell them.
+    counted: BTreeMap<ComponentAddress, u64>,
+}
+
+impl Chains {
+    /// The ends as a snapshot has them, of these components and of all others that it has. Where one of these has an end
+    /// without a number, its history is counted.
+    pub(super) fn of<'a>(
+        ledger: &Ledger<'_>,
+        snapshot: &Snapshot,
+        components: impl IntoIterator<Item = &'a ComponentAddress>,
+    ) -> Self {
+        let mut ends: BTreeMap<_, _> = snapshot
+            .heads()
+            .map(|(address, head)| {
+                (address, ChainEnd { object: head.object.clone(), record: Some(Arc::clone(head)) })
+            })
+            .collect();
+        for (name, object) in snapshot.authoritative(ledger) {
+            if name.starts_with(LATEST_PREFIX)
+                && let Ok(address) = parse_latest_ref(name)
+                && ends.get(&address).is_none_or(|end| end.object != *object)
+            {
+                ends.insert(address, ChainEnd { object: object.clone(), record: None });
+            }
+        }
+        let mut chains = Self { ends, counted: BTreeMap::new() };
+        let is_unnumbered =
+            |address: &&ComponentAddress| chains.ends.get(*address).is_some_and(|end| end.number().is_none());
+        let unnumbered: BTreeSet<_> = components.into_iter().filter(is_unnumbered).cloned().collect();
+        chains.counted = chains.count(ledger, unnumbered);
+        chains
+    }
+
+    /// The last numbers that are taken: the counts of the records, or greater ones that are written somewhere.
+    fn count(
+        &self,
+        ledger: &Ledger<'_>,
+        unnumbered: BTreeSet<ComponentAddress>,
+    ) -> BTreeMap<ComponentAddress, u64> {
+        if unnumbered.is_empty() {
+            return BTreeMap::new();
+        }
+        let histories = match ledger.component_histories(&unnumbered) {
+            Ok(histories) => histories,
+            Err(error) => {
+                ledger.warn(format!("records are written without a number: {error}"));
+                return BTreeMap::new();
+            }
+        };
+        let last = |address: ComponentAddress| {
+            let records = histories.get(&address).map_or(&[][..], Vec::as_slice);
+            let end = self.end(&address);
+            let untagged = end.is_some_and(|end| records.iter().all(|record| record.object != *end));
+            let numbers = records.iter().filter_map(|record| record.record.details.number);
+            let greatest = numbers.max().map(|number| number.saturating_add(u64::from(untagged)));
+            let count = u64::try_from(records.len()).unwrap_or(u64::MAX).saturating_add(u64::from(untagged));
+            // A number can be greater than the count where older records were removed.
+            (address, greatest.unwrap_or(0).max(count))
+        };
+        unnumbered.into_iter().map(last).collect()
+    }
+
+    /// The object at the end of a chain.
+    pub(super) fn end(&self, address: &ComponentAddress) -> Option<&ObjectId> {
+        self.ends.get(address).map(|end| &end.object)
+    }
+
+    /// The sequence of a record that follows, of a second: where the end is of the same one, the next.
+    pub(super) fn next_sequence(&self, address: &ComponentAddress, second: Timestamp) -> u32 {
+        let end = self.ends.get(address).and_then(|end| end.record.as_ref());
+        end.filter(|end| end.id.timestamp == second).map_or(1, |end| end.id.sequence + 1)
+    }
+
+    /// Writes a record on top of its chain; no ref leads to it yet. Sets the predecessor and the number.
+    pub(super) fn append(
+        &mut self,
+        ledger: &Ledger<'_>,
+        mut record: Record,
+        sequence: u32,
+    ) -> Result<LedgerRecord, LedgerError> {
+        let address = ComponentAddress::of_record(&record);
+        record.previous = self.end(&address).cloned();
+        record.details.number = match self.ends.get(&address) {
+            Some(end) => {
+                let last = end.number().or_else(|| self.counted.get(&address).copied());
+                last.and_then(|last| last.checked_add(1))
+            }
+            None => Some(1),
+        };
+        self.replace(ledger, record, sequence)
+    }
+
+    /// Writes a record anew, under another sequence, in place of the end that it was.
+    pub(super) fn replace(
+        &mut self,
+        ledger: &Ledger<'_>,
+        record: Record,
+        sequence: u32,
+    ) -> Result<LedgerRecord, LedgerError> {
+        let written = ledger.write_record(record, sequence)?;
+        self.put(written.clone());
+        Ok(written)
+    }
+
+    /// Makes a record that was written before the end of its chain.
+    pub(super) fn put(&mut self, record: LedgerRecord) {
+        let address = ComponentAddress::of(&record.id);
+        let object = record.object.clone();
+        self.ends.insert(address, ChainEnd { object, record: Some(Arc::new(record)) });
+    }
+}
