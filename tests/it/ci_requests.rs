@@ -197,3 +197,20 @@ fn a_deployment_event_is_answered_at_the_deployment_that_started_it() {
     assert_eq!(run("101", &event("prod", &head)), 2);
     assert_eq!(run("102", &event("dev", &"e".repeat(40))), 3);
 }
+
+#[test]
+fn a_deployment_whose_rollout_does_not_come_to_a_plan_does_not_stay_pending() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let head = checkout.head();
+    platform.job("a runner", Some("dev"), &head);
+    let id = platform.told("deployments")[0]["id"].clone();
+    let deployment = json!({ "id": id, "sha": head, "environment": "dev" });
+    let event = json!({ "deployment": deployment, "repository": { "full_name": "acme/shop" } });
+    checkout.atmos("deployment lock payment-service --target dev --reason freeze").succeeded();
+    job(&checkout, &platform, "deployment", &head).event(&event).run().exited(3);
+    let told = platform.told("deployment_statuses");
+    assert_eq!(told.last().unwrap()["state"], "error", "{told:#?}");
+    assert_eq!(platform.told("deployments").len(), 1);
+}

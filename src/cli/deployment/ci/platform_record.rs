@@ -41,6 +41,13 @@ impl Reports {
         }
     }
 
+    /// Ends the deployment that asked for a rollout which did not come to a plan: it would stay pending.
+    pub(super) fn request_ends(&self, phase: DeploymentPhase, description: &str) {
+        if self.has_records() && self.job.requested_deployment.is_some() {
+            self.post.send(Report::RequestIs(self.update(phase, description, None)));
+        }
+    }
+
     /// What the jobs of a fan-out have come to.
     pub(super) fn record_of_fan_in(
         &self,

@@ -42,6 +42,8 @@ pub(super) enum Report {
     },
     /// Of the deployment that has started.
     DeploymentIs(DeploymentUpdate),
+    /// Of the deployment that asked for a rollout.
+    RequestIs(DeploymentUpdate),
     /// What comes next.
     Dispatch(Next),
     /// The change request that the reports after this one are about.
@@ -57,7 +59,9 @@ impl Report {
     const fn capability(&self) -> Capability {
         match self {
             Self::Status { .. } => Capability::CommitStatuses,
-            Self::DeploymentStarts { .. } | Self::DeploymentIs(_) => Capability::Deployments,
+            Self::DeploymentStarts { .. } | Self::DeploymentIs(_) | Self::RequestIs(_) => {
+                Capability::Deployments
+            }
             Self::Dispatch(_) => Capability::Dispatch,
             Self::FindChangeRequest { .. } => Capability::ChangeRequests,
             Self::Comment(_) => Capability::Comments,
@@ -185,6 +189,12 @@ impl Carrier {
             Report::DeploymentIs(update) => match &self.deployment {
                 Some(deployment) => provider.update_deployment(deployment, &update).await,
                 // That it did not start has been said.
+                None => Ok(()),
+            },
+            Report::RequestIs(update) => match &self.requested {
+                Some(RequestedDeployment { id, .. }) => {
+                    provider.update_deployment(&PlatformDeployment { id: *id }, &update).await
+                }
                 None => Ok(()),
             },
             Report::Dispatch(next) => {

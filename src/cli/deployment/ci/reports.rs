@@ -144,6 +144,9 @@ impl Reports {
         } else if let Some(target) = &self.subject.target {
             self.status_without_a_plan(target, state, &description);
         }
+        if outcome.rollout.planned.is_none() && !self.subject.dry_run {
+            self.request_ends(phase, &description);
+        }
     }
 
     /// What the jobs of a fan-out have come to, told at once. Where that cannot be found out, it is
