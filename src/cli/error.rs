@@ -364,7 +364,9 @@ impl From<LedgerError> for CommandError {
             LedgerError::Repository(error) => error.into(),
             LedgerError::Objects(error) => error.into(),
             LedgerError::Refused { .. } => Self::new(exit::FAILED, "remote_refused", message)
-                .hint(Hint::note("Whoever runs this needs permission to push refs/atmos/* and tags atmos/*")),
+                .hint(Hint::note(
+                    "The server must be able to change refs/atmos/* and tags atmos/*, and the account allowed to push them",
+                )),
             LedgerError::OtherHistory { remote, tag, .. } => {
                 Self::new(exit::FAILED, "other_history", message)
                     .details([format!("What has run cannot be told apart from what {remote} does not know")])

@@ -1,22 +1,26 @@
-//! Why a remote did not take a pushed ref: git's texts end here, as values that the ledger decides on.
+//! Why a ref could not be changed, on a remote or here: git's texts end here, as values that the
+//! ledger decides on.
 //!
-//! The texts are those of stock git (`send-pack`, `receive-pack`, the ref backends) and of the servers that were met.
-//! A text that is not known is final and shown as it is: a retry could not be justified by it.
+//! The texts are those of stock git (`send-pack`, `receive-pack`, the ref backends) and of the
+//! servers that were met. A text that is not known is final and shown as it is: a retry could not
+//! be justified by it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Why a remote did not take one ref of a push.
+/// Why one ref was not changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
     /// The ref is not at the object that the lease expects.
     Stale,
     /// The ref should have been created, and is there already.
     Exists,
-    /// Another push was faster or holds the ref, or the server is overloaded: the same push has to be sent again.
+    /// Another push was faster or holds the ref, or the server is overloaded: the same push has to
+    /// be sent again.
     ///
-    /// The ref was as expected when the push began. The push that won may be an earlier one of this very run, which the
-    /// next attempt finds out: git compares it with what the remote advertises by then.
+    /// The ref was as expected when the push began. The push that won may be an earlier one of this
+    /// very run, which the next attempt finds out: git compares it with what the remote advertises
+    /// by then.
     Busy(String),
     /// Nothing is wrong with this ref: the push was atomic, and another ref was rejected.
     Bystander,
@@ -33,14 +37,15 @@ const STALE: [&str; 4] =
     ["stale info", "fetch first", "non-fast-forward", "remote ref updated since checkout"];
 /// Texts of a hook's or a rule's reason.
 const HOOK: [&str; 3] = ["hook", "push declined", "rule violations"];
-/// Texts of two pushes that meet at one ref, and of a server that lost a process.
-const BUSY: [&str; 12] = [
-    "but expected",
-    "already exists",
-    "incorrect old value",
-    "unable to resolve reference",
+/// Texts of a ref that is not at the expected object when it is locked. Of a server, they tell of
+/// two pushes that meet at one ref: what it advertised was as expected.
+const MOVED: [&str; 4] =
+    ["but expected", "already exists", "incorrect old value", "unable to resolve reference"];
+/// Texts of a ref that is locked, and of a server that lost a process.
+const BUSY: [&str; 9] = [
     "file exists",
     "failed to lock",
+    "cannot lock references",
     "failed to update ref",
     "failed to write",
     "transaction",
@@ -93,13 +98,18 @@ impl Rejection {
             Self::Hook(reason)
         } else if contains_any(&reason, &["atomic push fail"]) {
             Self::Bystander
-        } else if contains_any(&reason, &BUSY) {
+        } else if contains_any(&reason, &MOVED) || contains_any(&reason, &BUSY) {
             Self::Busy(reason)
         } else if contains_any(&reason, &FORBIDDEN) {
             Self::Forbidden(reason)
         } else {
             Self::Other(reason)
         }
+    }
+
+    /// Sorts why a ref of this repository could not be locked, without the names in it.
+    fn from_here(reason: String) -> Self {
+        if contains_any(&reason, &MOVED) { Self::Stale } else { Self::from_server(reason) }
     }
 }
 
@@ -123,14 +133,18 @@ impl fmt::Display for Rejection {
 pub(super) fn rejections(stdout: &str, stderr: &str) -> Vec<(String, Rejection)> {
     let causes = causes(stderr);
     let said_by_a_hook = hook_message(stderr);
-    let rejected = stdout.lines().filter_map(rejected_ref);
+    let rejected: Vec<_> = stdout.lines().filter_map(rejected_ref).collect();
+    let explains_one = rejected.iter().any(|(name, ..)| causes.contains_key(name));
+    // A server may explain the push by a ref that is no part of it.
+    let of_all = causes.values().next().filter(|_| !explains_one);
     rejected
+        .into_iter()
         .map(|(name, by_server, reason)| {
-            let rejection = match causes.get(name) {
+            let rejection = match causes.get(name).or(of_all) {
                 _ if !by_server => Rejection::from_client(reason.to_owned()),
                 Some(cause) if is_vague(reason) => Rejection::from_server(cause.clone()),
                 // Of an atomic transaction, git rejects every ref and explains the one that failed.
-                None if !causes.is_empty() && reason == ATOMIC => Rejection::Bystander,
+                None if explains_one && reason == ATOMIC => Rejection::Bystander,
                 _ => Rejection::from_server(without_names(reason)),
             };
             match (rejection, &said_by_a_hook) {
@@ -143,8 +157,18 @@ pub(super) fn rejections(stdout: &str, stderr: &str) -> Vec<(String, Rejection)>
         .collect()
 }
 
-/// A line of `!`, tab, `from:to`, tab, `[rejected] (reason)` or `[remote rejected] (reason)`: the ref, whether the server
-/// rejected it, and the reason without brackets.
+/// The ref that git could not lock in this repository, and why; `None` where it says nothing of a
+/// lock. Refs that are kept in tables are locked together, and none of them is named.
+pub(crate) fn rejection_here(stderr: &str) -> Option<(String, Rejection)> {
+    if let Some((name, cause)) = stderr.lines().find_map(cause) {
+        return Some((name.to_owned(), Rejection::from_here(cause)));
+    }
+    let line = stderr.lines().find(|line| line.contains("cannot lock references"))?;
+    Some(("refs".to_owned(), Rejection::Busy(line.trim_start_matches("fatal: ").to_owned())))
+}
+
+/// A line of `!`, tab, `from:to`, tab, `[rejected] (reason)` or `[remote rejected] (reason)`: the
+/// ref, whether the server rejected it, and the reason without brackets.
 fn rejected_ref(line: &str) -> Option<(&str, bool, &str)> {
     let mut fields = line.strip_prefix("!\t")?.split('\t');
     let (_, name) = fields.next()?.rsplit_once(':')?;
@@ -161,18 +185,20 @@ fn is_vague(reason: &str) -> bool {
     reason == "failed to update ref" || reason == ATOMIC
 }
 
-/// Why the server could not change a ref, by the ref's name: `remote: error: cannot lock ref '<name>': <cause>`.
+/// Why the server could not change a ref, by the ref's name.
 fn causes(stderr: &str) -> BTreeMap<&str, String> {
-    let cause = |line| {
-        let line: &str = line;
-        let (_, named) = line.strip_prefix("remote: ")?.trim_end().split_once("cannot lock ref '")?;
-        let (name, cause) = named.split_once("': ")?;
-        Some((name, format!("cannot lock ref: {}", without_names(cause))))
-    };
-    stderr.lines().filter_map(cause).collect()
+    stderr.lines().filter_map(|line| cause(line.strip_prefix("remote: ")?)).collect()
 }
 
-/// The text without what is in quotes: names of refs and files may contain any word that is looked for.
+/// A line of `error: cannot lock ref '<name>': <cause>`: the ref, and the cause without names.
+fn cause(line: &str) -> Option<(&str, String)> {
+    let (_, named) = line.trim_end().split_once("cannot lock ref '")?;
+    let (name, cause) = named.split_once("': ")?;
+    Some((name, format!("cannot lock ref: {}", without_names(cause))))
+}
+
+/// The text without what is in quotes: names of refs and files may contain any word that is looked
+/// for.
 fn without_names(text: &str) -> String {
     let unquoted: Vec<_> = text.split('\'').step_by(2).map(str::trim).collect();
     unquoted.join(" ").trim().replace(" : ", ": ").replace(" ;", ";")
@@ -286,8 +312,49 @@ mod tests {
                 assert_eq!(of(&format!("[remote rejected] ({reason})"), &line), expected, "{cause}");
             }
         }
-        let of_another = "remote: error: cannot lock ref 'refs/another': is at aaa but expected bbb";
-        assert_eq!(of("[remote rejected] (atomic transaction failed)", of_another), Rejection::Bystander);
+    }
+
+    #[test]
+    fn a_ref_is_a_bystander_only_where_another_ref_of_the_push_is_explained() {
+        let stdout = "To x\n!\ta:refs/a\t[remote rejected] (atomic transaction failed)\n\
+            !\tb:refs/b\t[remote rejected] (atomic transaction failed)\nDone\n";
+        let locked = "Unable to create '/srv/x.lock': File exists.";
+        let why = busy("cannot lock ref: Unable to create: File exists.");
+        let rejected =
+            |name| rejections(stdout, &format!("remote: error: cannot lock ref '{name}': {locked}\n"));
+        let named = |first: &Rejection, second: &Rejection| {
+            [("refs/a".to_owned(), first.clone()), ("refs/b".to_owned(), second.clone())]
+        };
+        assert_eq!(rejected("refs/b"), named(&Rejection::Bystander, &why));
+        assert_eq!(rejected("HEAD"), named(&why, &why));
+    }
+
+    #[test]
+    fn what_locks_a_ref_here_is_told_from_what_has_moved_it() {
+        let because =
+            |cause: &str| format!("fatal: cannot lock ref '{NAME}': {cause}\n\nAnother git process\n");
+        for (cause, expected) in [
+            ("is at aaa but expected bbb", Rejection::Stale),
+            ("reference already exists", Rejection::Stale),
+            ("unable to resolve reference 'refs/x'", Rejection::Stale),
+            (
+                "Unable to create '/x/stale-info.lock': File exists.",
+                busy("cannot lock ref: Unable to create: File exists."),
+            ),
+            (
+                "Unable to create '/x/a.lock': Permission denied",
+                forbidden("cannot lock ref: Unable to create: Permission denied"),
+            ),
+            (
+                "'refs/x/a' exists; cannot create 'refs/x/a/b'",
+                other("cannot lock ref: exists; cannot create"),
+            ),
+        ] {
+            assert_eq!(rejection_here(&because(cause)), Some((NAME.to_owned(), expected)), "{cause}");
+        }
+        let tables = rejection_here("fatal: cannot lock references\n");
+        assert_eq!(tables, Some(("refs".to_owned(), busy("cannot lock references"))));
+        assert_eq!(rejection_here("fatal: not a git repository\n"), None);
     }
 
     #[test]

@@ -175,6 +175,8 @@ pub struct Ledger<'r> {
     tags_told: RefCell<Option<FetchReport>>,
     /// What this process has found out about the branch of the rules.
     rules: Cell<rules::Progress>,
+    /// For how long a change is tried again while its refs are busy.
+    persistence: Duration,
 }
 
 impl<'r> Ledger<'r> {
@@ -190,6 +192,7 @@ impl<'r> Ledger<'r> {
             binding: Cell::default(),
             tags_told: RefCell::default(),
             rules: Cell::default(),
+            persistence: step::PERSISTENCE,
         })
     }
 

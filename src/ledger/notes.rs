@@ -9,7 +9,7 @@ use crate::git::transport::PushUpdate;
 
 use super::approvals::NAMESPACE as APPROVALS;
 use super::refs::{KnownRefs, mirror_of};
-use super::step::{PERSISTENCE, Step, StepOutcome, backoff};
+use super::step::{Step, StepOutcome, backoff};
 use super::{Ledger, LedgerError};
 
 /// From here on a note is worth a warning (`git-tracking.md`, "Size Limits").
@@ -80,7 +80,7 @@ impl Ledger<'_> {
             step.push(self.note_update(deployment, namespace, entries, merge)?);
             match self.carry_out(&step, "atmos: note", &[])? {
                 StepOutcome::Accepted => return Ok(()),
-                StepOutcome::Contended(_) if began.elapsed() < PERSISTENCE => {
+                StepOutcome::Contended(_) if began.elapsed() < self.persistence => {
                     std::thread::sleep(backoff(attempt));
                 }
                 StepOutcome::Contended(_) => break,

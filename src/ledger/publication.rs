@@ -13,7 +13,7 @@ use crate::git::partial::Partial;
 use crate::git::refs::{Expected, RefUpdate};
 use crate::git::transport::PushUpdate;
 
-use super::step::{PERSISTENCE, Step, StepOutcome, backoff};
+use super::step::{Step, StepOutcome, backoff, given_up};
 use super::{Freshness, Ledger, LedgerError, codec, notes};
 
 /// Makes one note of two. The second is the newer one. An error says what the first is instead of a note.
@@ -90,10 +90,12 @@ impl Ledger<'_> {
                 StepOutcome::Accepted => {
                     return self.after_publication(&partial, &names, tips, &step, &builds);
                 }
-                StepOutcome::Contended(_) if began.elapsed() < PERSISTENCE => {
+                StepOutcome::Contended(_) if began.elapsed() < self.persistence => {
                     std::thread::sleep(backoff(attempt.min(4)));
                 }
-                StepOutcome::Contended(_) => break,
+                StepOutcome::Contended(rejected) => {
+                    return Err(given_up(remote, rejected, format!("the notes of {deployment}")));
+                }
             }
         }
         Err(LedgerError::Contended(format!("the notes of {deployment}")))
@@ -114,7 +116,7 @@ impl Ledger<'_> {
             let step = notes.step(deployment, publication, builds)?;
             match self.carry_out_here(&step, "atmos: publish")? {
                 StepOutcome::Accepted => return Ok(()),
-                StepOutcome::Contended(_) if began.elapsed() < PERSISTENCE => {
+                StepOutcome::Contended(_) if began.elapsed() < self.persistence => {
                     std::thread::sleep(backoff(attempt.min(4)));
                 }
                 StepOutcome::Contended(_) => break,

@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 use crate::deployment::ObjectId;
 use crate::deployment::ref_names::{LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX, STATE_PREFIX, TAGS_PREFIX};
 use crate::git::refs::{Expected, PreparedRefs, RefUpdate};
-use crate::git::rejection::Rejection;
+use crate::git::rejection::{Rejection, rejection_here};
 use crate::git::transport::{PushOutcome, PushUpdate};
 use crate::git::{Git, GitError};
 
 use super::refs::mirror_of;
 use super::{Ledger, LedgerError};
 
-/// For how long a step that only meets contention is tried again. One of many writers gets through at a time, so that
-/// the last of them has to try as often as there are others.
+/// For how long a step that only meets contention is tried again. One of many writers gets through
+/// at a time, so that the last of them has to try as often as there are others.
 pub(super) const PERSISTENCE: Duration = Duration::from_mins(3);
+
+/// What refuses where there is no remote.
+const HERE: &str = "this repository";
 
 /// Refs that change together or not at all.
 #[derive(Debug, Clone, Default)]
@@ -64,8 +67,9 @@ impl Step {
         &self.updates
     }
 
-    /// For a server without atomic pushes: tags first and alone, then what leads to them, then locks. A push that is torn
-    /// between two of these never names a record that is not there, nor frees what is not recorded.
+    /// The changes for a server without atomic pushes: tags first and alone, then what leads to
+    /// them, then locks. A push that is torn between two of these never names a record that is not
+    /// there, nor frees what is not recorded.
     fn in_safe_order(&self) -> [Vec<PushUpdate>; 3] {
         let rank = |update: &PushUpdate| {
             if update.name.starts_with(LOCK_PREFIX) {
@@ -88,7 +92,7 @@ impl Ledger<'_> {
         self.push_step_with(self.repository.git(), remote, step)
     }
 
-    /// Likewise, with a git that finds the step's objects.
+    /// Pushes a step once, with a git that finds the step's objects.
     pub(super) fn push_step_with(
         &self,
         git: &Git,
@@ -134,8 +138,9 @@ impl Ledger<'_> {
         }
     }
 
-    /// Carries a step out, on the remote where there is one and then here; waits for its turn where others write to the
-    /// same repository at the same moment, and gives up where a ref is not as expected.
+    /// Carries a step out, on the remote where there is one and then here; waits for its turn where
+    /// others write to the same repository at the same moment, and gives up where a ref is not as
+    /// expected.
     ///
     /// `afterwards` is removed here at last.
     pub(super) fn carry_out(
@@ -150,29 +155,41 @@ impl Ledger<'_> {
         }
         let Some(remote) = self.reachable_remote() else { return self.carry_out_here(step, reason) };
         let (changes, removals) = after_push(remote, step);
-        let began = Instant::now();
-        for attempt in 0.. {
+        self.insist(remote, || {
             // What follows here once the remote has accepted is made ready while it decides.
             let ready = self.repository.prepare_refs(&changes, reason)?;
-            match self.push_step(remote, step)? {
-                StepOutcome::Accepted => {
-                    super::failpoint("pushed");
-                    let mut removals = self.known_here(&removals)?;
-                    removals.extend_from_slice(afterwards);
-                    follow(self.repository.git(), ready, &changes, &removals, reason)?;
-                    return Ok(StepOutcome::Accepted);
-                }
-                StepOutcome::Contended(rejected) if rejected.iter().all(|(_, why)| why.is_transient()) => {
-                    if began.elapsed() > PERSISTENCE {
-                        break;
-                    }
-                    drop(ready);
-                    std::thread::sleep(backoff(attempt));
-                }
-                contended @ StepOutcome::Contended(_) => return Ok(contended),
+            let outcome = self.push_step(remote, step)?;
+            if matches!(outcome, StepOutcome::Accepted) {
+                super::failpoint("pushed");
+                let mut removals = self.known_here(&removals)?;
+                removals.extend_from_slice(afterwards);
+                follow(self.repository.git(), ready, &changes, &removals, reason)?;
             }
+            Ok(outcome)
+        })
+    }
+
+    /// Tries again for as long as refs are only busy. What is still busy then has another reason
+    /// than other writers, as far as is known: it is told in the words of who refused.
+    fn insist(
+        &self,
+        place: &str,
+        mut attempt: impl FnMut() -> Result<StepOutcome, LedgerError>,
+    ) -> Result<StepOutcome, LedgerError> {
+        let began = Instant::now();
+        let mut attempts = 0;
+        loop {
+            match attempt()? {
+                StepOutcome::Contended(rejected) if rejected.iter().all(|(_, why)| why.is_transient()) => {
+                    if began.elapsed() >= self.persistence {
+                        return Err(given_up(place, rejected, place.to_owned()));
+                    }
+                }
+                outcome => return Ok(outcome),
+            }
+            std::thread::sleep(backoff(attempts));
+            attempts += 1;
         }
-        Err(LedgerError::Contended(remote.to_owned()))
     }
 
     /// The removals of refs that are here.
@@ -187,6 +204,11 @@ impl Ledger<'_> {
 
     /// Carries a step out in a repository without a remote.
     pub(super) fn carry_out_here(&self, step: &Step, reason: &str) -> Result<StepOutcome, LedgerError> {
+        self.insist(HERE, || self.update_step(step, reason))
+    }
+
+    /// Changes a step's refs here, once. A refusal that trying again cannot change is an error.
+    fn update_step(&self, step: &Step, reason: &str) -> Result<StepOutcome, LedgerError> {
         let updates: Vec<_> = step
             .updates
             .iter()
@@ -198,21 +220,19 @@ impl Ledger<'_> {
             .collect();
         match self.repository.git().update_refs(&updates, reason) {
             Ok(()) => Ok(StepOutcome::Accepted),
-            // The ref that git names is the one that is not as expected.
-            Err(GitError::Failed { stderr, .. }) if stderr.contains("cannot lock ref") => {
-                let named =
-                    step.updates.iter().filter(|update| stderr.contains(&format!("'{}'", update.name)));
-                Ok(StepOutcome::Contended(
-                    named.map(|update| (update.name.clone(), Rejection::Stale)).collect(),
-                ))
+            Err(error) => {
+                let GitError::Failed { stderr, .. } = &error else { return Err(error.into()) };
+                match rejection_here(stderr) {
+                    Some(rejected) => classify(HERE, vec![rejected]),
+                    None => Err(error.into()),
+                }
             }
-            Err(error) => Err(error.into()),
         }
     }
 }
 
-/// Changes here what the remote has accepted. Where it could not be made ready, it is tried once more: what was in the way
-/// may be gone.
+/// Changes here what the remote has accepted. Where it could not be made ready, it is tried once
+/// more: what was in the way may be gone.
 fn follow(
     git: &Git,
     ready: Option<PreparedRefs>,
@@ -226,9 +246,10 @@ fn follow(
     git.update_refs(&[changes, removals].concat(), reason)
 }
 
-/// What is set and what is removed here once the remote has accepted a step: of the mirror, and of the ledger itself. Locks are
-/// only mirrored, and those that were taken not before the look at the remote that whoever takes one has to take anyhow.
-/// What the remote had already was taken over when it was read.
+/// What is set and what is removed here once the remote has accepted a step: of the mirror, and of
+/// the ledger itself. Locks are only mirrored, and those that were taken not before the look at the
+/// remote that every taker of one has to take anyhow. What the remote had already was taken over
+/// when it was read.
 fn after_push(remote: &str, step: &Step) -> (Vec<RefUpdate>, Vec<RefUpdate>) {
     let change = |name: String, new: &Option<ObjectId>| RefUpdate {
         name,
@@ -263,9 +284,24 @@ fn classify(remote: &str, rejected: Vec<(String, Rejection)>) -> Result<StepOutc
     Ok(StepOutcome::Contended(if guilty.is_empty() { bystanders } else { guilty }))
 }
 
-/// How long to wait before trying again: doubling, half of it by chance, so that many runners do not march in step.
+/// Why it was given up, by the last rejections: refs that were busy are told in the words of who
+/// refused, and only refs that were not as expected tell that `what` kept changing.
+pub(super) fn given_up(place: &str, rejected: Vec<(String, Rejection)>, what: String) -> LedgerError {
+    match rejected.into_iter().find(|(_, rejection)| rejection.is_transient()) {
+        Some((name, rejection)) => {
+            LedgerError::Refused { remote: place.to_owned(), name, reason: rejection.to_string() }
+        }
+        None => LedgerError::Contended(what),
+    }
+}
+
+/// How long to wait before trying again: doubling, half of it by chance, so that many runners do
+/// not march in step.
 pub(super) fn backoff(attempt: u32) -> Duration {
     let ceiling = 40_u64 << attempt.min(6);
     let chance = u64::from(uuid::Uuid::now_v7().as_bytes()[15]);
     Duration::from_millis(ceiling / 2 + ceiling * chance / 512)
 }
+
+#[cfg(test)]
+mod tests;
