@@ -61,6 +61,8 @@ pub struct Job {
     pub next_reference: Option<String>,
     /// The platform's deployment that asks for it.
     pub requested_deployment: Option<RequestedDeployment>,
+    /// The token that its platform gives it may only read: it is of a fork's pull or merge request.
+    pub read_only_token: bool,
     /// Which commits it may run.
     pub trust: Trust,
 }

@@ -227,6 +227,7 @@ impl Case {
         [
             self.name.trim(),
             change,
+            if self.job.read_only_token { "reads" } else { "writes" },
             checkout.trim_start_matches('$'),
             self.decision(Activity::Plans, checkout),
             rollout,
@@ -264,8 +265,7 @@ impl Case {
 }
 
 fn table(cases: &[Case]) -> String {
-    let head =
-        "event | change | checkout | plan | rollout | status | request | statuses at | record | next on\n";
+    let head = "event | change | token | checkout | plan | rollout | status | request | statuses at | record | next on\n";
     let mut table = head.to_owned();
     for case in cases {
         for checkout in case.checkouts() {

@@ -14,8 +14,6 @@ pub struct ChangeRequest {
     pub merge: Option<CommitId>,
     /// The branch that it is merged into.
     pub base: Option<String>,
-    /// It comes from a fork, whose jobs get a token that may only read.
-    pub from_fork: bool,
 }
 
 /// Whether a change request is still under review.
@@ -54,7 +52,7 @@ impl ChangeRequest {
     /// A change request of which only the number is known.
     #[must_use]
     pub const fn numbered(number: u64) -> Self {
-        Self { number, state: RequestState::Unknown, head: None, merge: None, base: None, from_fork: false }
+        Self { number, state: RequestState::Unknown, head: None, merge: None, base: None }
     }
 
     /// The commits that stand for the change: where one of them runs, the change does.

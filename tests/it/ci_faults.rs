@@ -145,6 +145,42 @@ fn a_fork_s_plan_works_and_what_its_token_may_not_is_said_once() {
     assert!(job.summary().contains("**📋 Rollout to dev planned**"));
 }
 
+#[test]
+fn a_missing_permission_is_told_apart_from_a_fork_s_token() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    // A fork's pull request that the platform is asked for: the job has the repository's own token.
+    let request = json!({ "number": 7, "head": checkout.head(), "branch": "fix", "base": "main",
+        "repository": "mallory/shop" });
+    platform.control("POST", "/__requests", &request);
+    platform.refuse(
+        403,
+        1000,
+        "/shop/statuses/",
+        &json!({ "message": "Resource not accessible by integration" }),
+    );
+    let job =
+        CiJob::github(&checkout, "issue_comment").rollout("dev").with("GITHUB_API_URL", platform.github());
+    let job = job.event(&json!({ "issue": { "number": 7, "pull_request": {} } }));
+    let run = job.run().succeeded();
+    let [notice] = *notices(&run) else { panic!("{}", run.report()) };
+    assert!(notice.starts_with("GitHub refused to set the commit status (403: "), "{notice}");
+    assert_eq!((platform.told("comments").len(), platform.told("deployments").len()), (1, 1));
+}
+
+#[test]
+fn what_comes_next_is_refused_for_itself_also_to_a_fork() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let job = job(&checkout, "mallory/shop", platform.github()).unreported().input("dispatch", "promote.yml");
+    platform.refuse(403, 1000, "", &json!({ "message": "Resource not accessible by integration" }));
+    let run = job.run().succeeded();
+    let [notice] = *notices(&run) else { panic!("{}", run.report()) };
+    assert!(notice.starts_with("GitHub refused to start the pipeline (403: "), "{notice}");
+}
+
 /// What others write, on one line, as in the names of files and the values of YAML; and on several.
 const HOSTILE: &str = "%0A::set-output name=result::evil | **b** <img src=x onerror=alert(1)> @acme/all #1 `c` ${{ secrets.T }} ##[add-path]/evil </details>";
 

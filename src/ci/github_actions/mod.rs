@@ -49,6 +49,7 @@ pub(super) fn detect<'v>(
         commit_address: project.map(|project| format!("{project}/commit/")),
         next_reference: next::reference(variable, &payload, reference, change_request.as_ref()),
         requested_deployment: request::requested_deployment(event, &payload),
+        read_only_token: trust::has_read_only_token(event, &payload),
         trust: trust::trust(variable, event, &payload, reference),
         change_request,
         request_lookup,

@@ -121,7 +121,6 @@ impl PullRequest {
             head: self.head_commit(),
             merge: self.merge_commit(),
             base: self.base_branch().map(str::to_owned),
-            from_fork: self.is_from_fork(),
         })
     }
 }

@@ -10,6 +10,9 @@ use crate::deployment::CommitId;
 /// its own workflow, which no program in it can hold back.
 const WITHOUT_SECRETS: &str = "pull_request";
 
+/// The one event of pull requests that gives a fork's change a token that may write.
+const OF_THE_BASE: &str = "pull_request_target";
+
 /// The events whose commit is whatever the API was given, also where they name a ref.
 const OF_ANY_COMMIT: [&str; 2] = ["deployment", "deployment_status"];
 
@@ -51,6 +54,15 @@ pub(super) fn trust<'v>(
         foreign: foreign(payload),
         repository: variable("GITHUB_REPOSITORY").map(str::to_owned).into_iter().collect(),
     }
+}
+
+/// Whether GitHub takes the right to write from the token of the job: under the events of a fork's
+/// pull request, but for the one that runs on its base.
+///
+/// <https://docs.github.com/actions/reference/security/secure-use>
+pub(super) fn has_read_only_token(event: &str, payload: &Payload) -> bool {
+    let of_request = event.starts_with("pull_request") && event != OF_THE_BASE;
+    of_request && payload.pull_request.as_ref().is_some_and(PullRequest::is_from_fork)
 }
 
 /// What of a pull request is on branches of the repository: what its merge has made, and all of it

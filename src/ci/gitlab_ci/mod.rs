@@ -34,6 +34,7 @@ pub(super) fn detect<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<
         next_reference: request::next_reference(variable).map(str::to_owned),
         // A job with an environment has its record from GitLab itself.
         requested_deployment: None,
+        read_only_token: trust::has_read_only_token(variable),
         trust: trust::trust(variable),
     })
 }

@@ -18,8 +18,6 @@ pub(super) fn change_request<'v>(variable: &impl Fn(&str) -> Option<&'v str>) ->
             ..ChangeRequest::numbered(number)
         });
     };
-    let (source, target) =
-        (variable("CI_MERGE_REQUEST_SOURCE_PROJECT_ID"), variable("CI_MERGE_REQUEST_PROJECT_ID"));
     // Set where the pipeline runs on the merged result.
     let branch = commit("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA");
     Some(ChangeRequest {
@@ -28,7 +26,6 @@ pub(super) fn change_request<'v>(variable: &impl Fn(&str) -> Option<&'v str>) ->
         merge: branch.is_some().then(|| checked_out.clone()).flatten(),
         head: branch.or(checked_out),
         base: variable("CI_MERGE_REQUEST_TARGET_BRANCH_NAME").map(str::to_owned),
-        from_fork: source.is_some() && source != target,
     })
 }
 
@@ -79,11 +76,9 @@ mod tests {
             ("CI_MERGE_REQUEST_IID", "7"),
             ("CI_COMMIT_SHA", merged.as_str()),
             ("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", head.as_str()),
-            ("CI_MERGE_REQUEST_PROJECT_ID", "1"),
-            ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "2"),
         ];
         let found = request(&merged_result).unwrap();
-        assert_eq!((found.number, found.from_fork), (7, true));
+        assert_eq!(found.number, 7);
         assert_eq!(
             found.commits().map(|commit| commit.short().to_owned()).collect::<Vec<_>>(),
             ["aaaaaaa", "bbbbbbb"]

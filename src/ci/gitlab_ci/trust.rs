@@ -34,6 +34,13 @@ pub(super) fn trust<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Trust {
     }
 }
 
+/// Whether the job may not write to the project of its merge request: the pipeline is the fork's.
+pub(super) fn has_read_only_token<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> bool {
+    let target = variable("CI_MERGE_REQUEST_PROJECT_ID");
+    let source = variable("CI_MERGE_REQUEST_SOURCE_PROJECT_ID");
+    source.is_some() && source != target && variable("CI_PROJECT_ID") != target
+}
+
 /// Where the commit of a pipeline comes from.
 #[derive(Debug, PartialEq, Eq)]
 enum Origin {
@@ -71,5 +78,26 @@ impl Origin {
             (None, None) if OF_REFS.contains(&source) => Self::Project,
             _ => Self::Unknown,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_fork_s_own_pipeline_may_not_write_to_the_project_of_the_request() {
+        let read_only = |source: Option<&'static str>, project: &'static str| {
+            has_read_only_token(&|name: &str| match name {
+                "CI_MERGE_REQUEST_PROJECT_ID" => source.and(Some("42")),
+                "CI_MERGE_REQUEST_SOURCE_PROJECT_ID" => source,
+                "CI_PROJECT_ID" => Some(project),
+                _ => None,
+            })
+        };
+        assert!(read_only(Some("7"), "7"));
+        assert!(!read_only(Some("7"), "42"));
+        assert!(!read_only(Some("42"), "42"));
+        assert!(!read_only(None, "42"));
     }
 }

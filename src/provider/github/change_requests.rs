@@ -31,21 +31,11 @@ struct Side {
     branch: String,
     #[serde(default)]
     sha: Option<String>,
-    /// Absent where the fork was deleted.
-    #[serde(default)]
-    repo: Option<Repository>,
-}
-
-#[derive(Deserialize)]
-struct Repository {
-    id: u64,
 }
 
 impl From<PullRequest> for Listed {
     fn from(answer: PullRequest) -> Self {
         let commit = |text: Option<String>| -> Option<CommitId> { text?.parse().ok() };
-        let id = |side: &Side| side.repo.as_ref().map(|repository| repository.id);
-        let head_repository = answer.head.as_ref().and_then(id);
         let head_branch = answer.head.as_ref().map(|head| head.branch.clone());
         let request = ChangeRequest {
             number: answer.number,
@@ -55,7 +45,6 @@ impl From<PullRequest> for Listed {
                 (None, "closed") => RequestState::Closed,
                 (None, _) => RequestState::Unknown,
             },
-            from_fork: head_repository.is_none() || head_repository != id(&answer.base),
             head: commit(answer.head.and_then(|head| head.sha)),
             merge: commit(answer.merge_commit_sha),
             base: Some(answer.base.branch),

@@ -18,10 +18,6 @@ struct MergeRequest {
     #[serde(default)]
     source_branch: Option<String>,
     #[serde(default)]
-    source_project_id: Option<u64>,
-    #[serde(default)]
-    target_project_id: Option<u64>,
-    #[serde(default)]
     sha: Option<String>,
     #[serde(default)]
     merged_at: Option<Timestamp>,
@@ -34,7 +30,6 @@ struct MergeRequest {
 impl From<MergeRequest> for Listed {
     fn from(answer: MergeRequest) -> Self {
         let commit = |text: Option<String>| -> Option<CommitId> { text?.parse().ok() };
-        let source = answer.source_project_id;
         let request = ChangeRequest {
             number: answer.iid,
             state: match answer.state.as_str() {
@@ -46,7 +41,6 @@ impl From<MergeRequest> for Listed {
             head: commit(answer.sha),
             merge: commit(answer.merge_commit_sha),
             base: Some(answer.target_branch),
-            from_fork: source.is_some() && source != answer.target_project_id,
         };
         Self {
             request,

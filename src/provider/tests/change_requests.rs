@@ -67,15 +67,16 @@ async fn a_request_by_its_number_has_its_head_its_base_and_its_state() {
                 "base": { "ref": "main", "repo": { "id": 1 } } })
     };
     let at = "/api/v3/repos/acme/shop/pulls/7";
-    for (answer, state, from_fork) in [
-        (pull(Some(1), "open"), RequestState::Open, false),
-        (pull(Some(2), "open"), RequestState::Open, true),
-        (pull(None, "closed"), RequestState::Closed, true),
+    for (answer, state) in [
+        (pull(Some(1), "open"), RequestState::Open),
+        (pull(Some(2), "open"), RequestState::Open),
+        // The fork was deleted.
+        (pull(None, "closed"), RequestState::Closed),
     ] {
         server.reset().await;
         mount(&server, "GET", at, 200, answer).await;
         let found = github(&server).find_change_request(&RequestLookup::Number(7)).await.unwrap().unwrap();
-        assert_eq!((found.state, found.from_fork), (state, from_fork));
+        assert_eq!(found.state, state);
         assert_eq!((found.head, found.base.as_deref()), (Some(head.clone()), Some("main")));
     }
     let merge_request = json!({ "iid": 7, "state": "opened", "target_branch": "main", "source_branch": "feature",
@@ -83,7 +84,7 @@ async fn a_request_by_its_number_has_its_head_its_base_and_its_state() {
     mount(&server, "GET", "/gitlab/api/v4/projects/42/merge_requests/7", 200, merge_request).await;
     let gitlab = gitlab(&server, "GITLAB_TOKEN");
     let found = gitlab.find_change_request(&RequestLookup::Number(7)).await.unwrap().unwrap();
-    assert_eq!((found.head, found.state, found.from_fork), (Some(head), RequestState::Open, false));
+    assert_eq!((found.head, found.state), (Some(head), RequestState::Open));
 }
 
 #[tokio::test]

@@ -30,6 +30,10 @@ const PATIENT: RetryPolicy = RetryPolicy {
 };
 const IMPATIENT: RetryPolicy = RetryPolicy { attempts: 2, ..PATIENT };
 
+/// What a rollout is reported by.
+const OF_REPORTS: [Capability; 3] =
+    [Capability::Comments, Capability::CommitStatuses, Capability::Deployments];
+
 /// Something to tell the platform.
 pub(super) enum Report {
     Status {
@@ -79,13 +83,14 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// Starts the thread. Where a request of a fork is refused, no permission is missing.
+    /// Starts the thread.
     pub(super) fn open(settings: ProviderSettings, job: &Job) -> Self {
         let (reports, inbox) = mpsc::channel();
         let (alive, done) = mpsc::channel();
         let untold = Arc::<Mutex<Untold>>::default();
         let shared = Arc::clone(&untold);
         let (change_request, requested) = (job.change_request.clone(), job.requested_deployment.clone());
+        let read_only_token = job.read_only_token;
         thread::spawn(move || {
             // Dropped at the end of the thread, however it ends.
             let _alive: Sender<()> = alive;
@@ -97,6 +102,7 @@ impl Post {
                         answers: true,
                         change_request,
                         requested,
+                        read_only_token,
                         deployment: None,
                         given_up: HashSet::new(),
                         untold: shared,
@@ -143,6 +149,8 @@ struct Carrier {
     change_request: Option<ChangeRequest>,
     /// The platform's deployment that asks for this job.
     requested: Option<RequestedDeployment>,
+    /// Where what would be written is refused, no permission is missing.
+    read_only_token: bool,
     deployment: Option<PlatformDeployment>,
     /// What the platform has refused: to ask again would change nothing.
     given_up: HashSet<Capability>,
@@ -230,8 +238,8 @@ impl Carrier {
         if refused {
             self.given_up.insert(capability);
         }
-        if refused && self.change_request.as_ref().is_some_and(|request| request.from_fork) {
-            self.given_up.extend([Capability::Comments, Capability::CommitStatuses, Capability::Deployments]);
+        if refused && self.read_only_token && OF_REPORTS.contains(&capability) {
+            self.given_up.extend(OF_REPORTS);
             let skipped = "comment, commit status and deployment record are skipped: the change comes from a fork, \
                            whose jobs have a token that may only read";
             add(&self.untold, skipped.to_owned());
