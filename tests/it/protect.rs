@@ -116,6 +116,15 @@ async fn gitlab_protects_the_tags() {
         run.shows("✗ Differs: protected tags atmos/*: allowed to create: No one; jobs need Developers + Maintainers")
             .shows("Settings → Repository → Protected tags → atmos/*");
     }
+    // Where several rules match a tag, each of them may allow it.
+    let open = json!([{ "name": "*", "create_access_levels": [level(30, "Developers + Maintainers")] }]);
+    Mock::given(method("GET"))
+        .and(path(PROTECTED_TAGS))
+        .respond_with(ResponseTemplate::new(200).set_body_json(open))
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    checkout.atmos_with("deployment protect", &job).succeeded().shows("✓ In place: protected tags *: tags");
     assert_eq!(changes(&server).await.len(), 1);
 
     let refused = MockServer::start().await;

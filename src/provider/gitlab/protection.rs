@@ -1,8 +1,8 @@
 //! Protected tags: which rule covers the ledger's, and who may create what it covers.
 //!
-//! A rule keeps everyone from changing or deleting a tag with git, and says who may create one. The API makes and removes
-//! rules and changes none, so that a rule that is wrong is named and left to its owner: without it, anyone who may push
-//! could rewrite the records in the meantime.
+//! A rule keeps everyone from changing or deleting a tag with git, and says who may create one. The
+//! API makes and removes rules and changes none, so that a rule that is wrong is named and left to
+//! its owner: without it, anyone who may push could rewrite the records in the meantime.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -60,6 +60,11 @@ impl Creator {
 }
 
 impl ProtectedTag {
+    /// Whether developers, and so jobs, may create the tags that it matches.
+    fn admits_developers(&self) -> bool {
+        self.create_access_levels.iter().any(Creator::admits_developers)
+    }
+
     /// Whether the pattern matches every tag of the ledger.
     fn covers_the_ledger(&self) -> bool {
         let Some(pattern) = self.name.strip_suffix('*') else { return false };
@@ -77,11 +82,15 @@ impl GitLab {
     /// How the ledger's tags are protected.
     pub(super) async fn tag_protection(&self) -> Result<Protection, ProviderError> {
         let path = self.path(&format!("/protected_tags/{}", segment(TAGS)));
-        let rule = match self.client.read(&Request::get(Capability::Protection, path)).await {
-            Ok(own) => assess(&own),
-            Err(error) if error.is_not_found() => assess_others(&self.protected_tags().await?),
+        let rules = match self.client.read::<ProtectedTag>(&Request::get(Capability::Protection, path)).await
+        {
+            Ok(own) if own.admits_developers() => vec![own],
+            // Others may allow what this one does not.
+            Ok(own) => self.protected_tags().await?.into_iter().chain([own]).collect(),
+            Err(error) if error.is_not_found() => self.protected_tags().await?,
             Err(error) => return Err(error),
         };
+        let rule = assess(&rules);
         let mut unprotected = refs_that_nothing_guards();
         unprotected.push(
             "Protected tags can still be deleted in the user interface and through the API by maintainers."
@@ -125,12 +134,32 @@ impl GitLab {
 /// What a rule does, in words.
 const GUARDED: &str = "tags of the ledger can be neither changed nor deleted with git";
 
-/// How the ledger's own rule stands to what it should be.
-fn assess(own: &ProtectedTag) -> ProtectionRule {
-    if own.create_access_levels.iter().any(Creator::admits_developers) {
-        let description = format!("protected tags {TAGS}: {GUARDED}");
+/// How the rules of a project protect the ledger's tags. Where several match a tag, each of them may
+/// allow to create it: one that keeps jobs from that is outdone by another one.
+///
+/// <https://docs.gitlab.com/user/project/protected_tags/#wildcard-protected-tags>
+fn assess(rules: &[ProtectedTag]) -> ProtectionRule {
+    let mut covering: Vec<_> = rules.iter().filter(|rule| rule.covers_the_ledger()).collect();
+    covering.sort_by_key(|rule| rule.name != TAGS);
+    if let Some(rule) = covering.iter().find(|rule| rule.admits_developers()) {
+        let description = format!("protected tags {}: {GUARDED}", rule.name);
         return ProtectionRule { description, state: RuleState::InPlace, remedy: None };
     }
+    let description = match covering.first() {
+        Some(own) if own.name == TAGS => return differs(own),
+        Some(rule) => {
+            format!(
+                "protected tags {TAGS}: developers, and so jobs, may create what {} keeps from them",
+                rule.name
+            )
+        }
+        None => format!("protected tags {TAGS}: {GUARDED}"),
+    };
+    ProtectionRule { description, state: RuleState::Missing, remedy: None }
+}
+
+/// The ledger's own rule where it, and every other one, keeps jobs from creating the tags.
+fn differs(own: &ProtectedTag) -> ProtectionRule {
     let has: Vec<_> = own.create_access_levels.iter().map(Creator::name).collect();
     let has = if has.is_empty() { "No one".to_owned() } else { has.join(", ") };
     ProtectionRule {
@@ -143,25 +172,6 @@ fn assess(own: &ProtectedTag) -> ProtectionRule {
              to \"Developers + Maintainers\" by hand (Settings → Repository → Protected tags → {TAGS})"
         )),
     }
-}
-
-/// The same where there is no such rule: others may cover the ledger's tags as well. One that keeps jobs from creating them
-/// does not count, and is outdone by the ledger's own: where several rules match a tag, each of them may allow it.
-fn assess_others(rules: &[ProtectedTag]) -> ProtectionRule {
-    let covering = || rules.iter().filter(|rule| rule.covers_the_ledger());
-    let admitting = covering().find(|rule| rule.create_access_levels.iter().any(Creator::admits_developers));
-    let (description, state) = match (admitting, covering().next()) {
-        (Some(rule), _) => (format!("protected tags {}: {GUARDED}", rule.name), RuleState::InPlace),
-        (None, Some(rule)) => (
-            format!(
-                "protected tags {TAGS}: developers, and so jobs, may create what {} keeps from them",
-                rule.name
-            ),
-            RuleState::Missing,
-        ),
-        (None, None) => (format!("protected tags {TAGS}: {GUARDED}"), RuleState::Missing),
-    };
-    ProtectionRule { description, state, remedy: None }
 }
 
 #[cfg(test)]
@@ -196,7 +206,7 @@ mod tests {
             (&json!([]), RuleState::Differs, "allowed to create: No one; jobs need"),
             (&key, RuleState::Differs, "allowed to create: Key; jobs need"),
         ] {
-            let assessed = assess(&rule(TAGS, levels));
+            let assessed = assess(&[rule("*", &no_one), rule(TAGS, levels)]);
             assert_eq!(assessed.state, state, "{}", assessed.description);
             assert!(assessed.description.contains(said), "{}", assessed.description);
             assert_eq!(assessed.remedy.is_some(), state == RuleState::Differs);
@@ -207,8 +217,13 @@ mod tests {
             (vec![rule("*", &developers)], RuleState::InPlace, "tags *: tags of the ledger"),
             (vec![rule("*", &no_one)], RuleState::Missing, "may create what * keeps from them"),
             (vec![rule("*", &no_one), rule("a*", &developers)], RuleState::InPlace, "tags a*: tags"),
+            // Each of them may allow it.
+            (vec![rule(TAGS, &maintainers), rule("*", &developers)], RuleState::InPlace, "tags *: tags"),
+            (vec![rule("*", &developers), rule(TAGS, &no_one)], RuleState::InPlace, "tags *: tags"),
+            (vec![rule("v*", &developers), rule(TAGS, &no_one)], RuleState::Differs, "create: No one"),
+            (vec![rule("*", &developers), rule(TAGS, &developers)], RuleState::InPlace, "tags atmos/*: tags"),
         ] {
-            let assessed = assess_others(&rules);
+            let assessed = assess(&rules);
             assert_eq!(assessed.state, state, "{}", assessed.description);
             assert!(assessed.description.contains(said), "{}", assessed.description);
         }
