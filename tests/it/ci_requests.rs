@@ -126,10 +126,11 @@ fn after_a_merge_statuses_stand_at_what_was_deployed_and_the_base_goes_on() {
     request["pull_request"]["base"]["ref"] = json!("main");
     request["pull_request"]["head"]["ref"] = json!("feature");
     let job = job(&checkout, &platform, "pull_request", &merge).with("GITHUB_HEAD_REF", "feature");
-    job.event(&request).input("dispatch", "promote.yml").run().succeeded();
+    // Also by its path.
+    job.event(&request).input("dispatch", ".github/workflows/promote.yml").run().succeeded();
     assert_eq!(commits_of_statuses(&platform), [merge.clone(), merge.clone()]);
     let [dispatch] = &platform.told("dispatches")[..] else { panic!("one workflow is started") };
-    assert_eq!(dispatch["ref"], "main");
+    assert_eq!((&dispatch["workflow"], &dispatch["ref"]), (&json!("promote.yml"), &json!("main")));
     assert_eq!(dispatch["inputs"], json!({ "target": "dev", "commit": merge }));
 }
 

@@ -29,8 +29,7 @@ impl GitHub {
         workflow: &str,
         reference: &str,
     ) -> Result<WorkflowInputs, ProviderError> {
-        let file = workflow.strip_prefix(".github/workflows/").unwrap_or(workflow);
-        let file = format!(".github/workflows/{file}");
+        let file = format!(".github/workflows/{workflow}");
         let path = format!("/contents/{}?ref={}", segment(&file), segment(reference));
         let file: File = self.client.read(&Request::get(Capability::Workflows, self.path(&path))).await?;
         Ok(file.declared().map_or(WorkflowInputs::Unreadable, WorkflowInputs::Declared))
@@ -53,7 +52,8 @@ impl File {
     }
 }
 
-/// The names of the inputs under `on.workflow_dispatch.inputs`; `None` where the text is no workflow.
+/// The names of the inputs under `on.workflow_dispatch.inputs`; `None` where the text is no
+/// workflow.
 fn inputs_of(workflow: &str) -> Option<BTreeSet<String>> {
     let document: Value = serde_yaml::from_str(workflow).ok()?;
     // YAML 1.1 reads the key `on` as a truth value.

@@ -26,8 +26,6 @@ async fn the_inputs_of_a_workflow_are_those_that_it_declares_on_the_branch() {
     let declared = github.workflow_inputs("promote.yml", "release/1").await.unwrap();
     let names = ["commit", "target"].map(str::to_owned).into();
     assert_eq!(declared, WorkflowInputs::Declared(names));
-    let same = github.workflow_inputs(".github/workflows/promote.yml", "release/1").await.unwrap();
-    assert_eq!(same, declared);
     let error = github.workflow_inputs("promote.yml", "main").await.unwrap_err();
     assert!(error.is_not_found(), "{error}");
     let gitlab = gitlab(&server, "GITLAB_TOKEN");

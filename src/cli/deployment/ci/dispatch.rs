@@ -1,4 +1,4 @@
-//! What is started when a rollout has succeeded: where, and with which inputs.
+//! The next workflow or pipeline after a rollout that has succeeded: where it runs, and its inputs.
 
 use std::collections::BTreeMap;
 
@@ -48,6 +48,11 @@ impl Next {
         if job.system == System::GitLabCi {
             values.insert(VARIABLE.to_owned(), workflow.to_owned());
         }
+        // People know a workflow by its path, and GitHub's API by the file in this folder.
+        let workflow = match job.system {
+            System::GitHubActions => workflow.strip_prefix(".github/workflows/").unwrap_or(workflow),
+            System::GitLabCi => workflow,
+        };
         Self {
             workflow: workflow.to_owned(),
             reference: job.next_reference.clone(),
