@@ -142,8 +142,8 @@ impl Git {
             .collect()
     }
 
-    /// What a remote's branches, or its tags, lead to: of an annotated tag, what it points at. The
-    /// ledger's tags are none of the repository's.
+    /// What a remote's branches, or its tags, lead to, by their names: of an annotated tag, what it
+    /// points at. The ledger's tags are none of the repository's.
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl Git {
         remote: &str,
         kind: TipKind,
         limit: Option<Duration>,
-    ) -> Result<BTreeSet<ObjectId>, GitError> {
+    ) -> Result<BTreeMap<String, ObjectId>, GitError> {
         // Servers of version 2 of the protocol send nothing else then.
         let (option, prefix) = match kind {
             TipKind::Branches => ("--heads", "refs/heads/"),
@@ -168,9 +168,10 @@ impl Git {
                 continue;
             };
             // What a tag points at comes after it.
-            tips.insert(own.strip_suffix("^{}").unwrap_or(own), parse_id("ls-remote", object)?);
+            let name = own.strip_suffix("^{}").unwrap_or(own);
+            tips.insert(name.to_owned(), parse_id("ls-remote", object)?);
         }
-        Ok(tips.into_values().collect())
+        Ok(tips)
     }
 
     /// Pushes with a lease on every ref; atomically, unless the caller gives that up.
@@ -190,8 +191,8 @@ impl Git {
             .iter()
             .map(|update| format!("{}:{}", update.new.as_ref().map_or("", |id| id.as_str()), update.name));
         let output = self
-            // Where the checkout's own refspecs cover them, git sets refs here after a push, which it may find locked: by who
-            // pushes, to set them as well. Nobody need wait for that.
+            // Where the checkout's own refspecs cover them, git sets refs here after a push, which it
+            // may find locked: by who pushes, to set them as well. No push need wait for that.
             .with_setting("core.filesRefLockTimeout=0")
             .verb("push")
             .args([

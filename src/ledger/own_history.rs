@@ -12,16 +12,16 @@ use crate::git::transport::{FetchOptions, TipKind};
 use super::ancestry::{Arrival, STEPS};
 use super::{Ledger, LedgerError};
 
-/// How many branches and tags are fetched to look through their history.
+/// How many commits that branches and tags lead to are fetched to look through their history.
 const MOST_TIPS: usize = 256;
 
-/// Whose a commit is.
+/// The answer to whether a commit is the repository's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ownership {
     Own,
-    /// On no branch and no tag.
+    /// A commit on no branch and no tag.
     Foreign,
-    /// It cannot be told, and why.
+    /// The reason why it cannot be told.
     Unknown(String),
 }
 
@@ -50,12 +50,20 @@ impl Ledger<'_> {
                 }
                 Err(error) => return Err(error.into()),
             };
-            if listed.contains(&commit.0) || self.reach(&listed, commit)? == Reach::Yes {
+            let all: BTreeSet<_> = listed.values().cloned().collect();
+            if all.contains(&commit.0) || self.reach(&all, commit)? == Reach::Yes {
                 return Ok(Ownership::Own);
             }
-            let room = MOST_TIPS.saturating_sub(tips.len());
-            left_out += listed.len().saturating_sub(room);
-            tips.extend(listed.into_iter().take(room));
+            // Most commits that are asked for are on the default branch.
+            let default = self.options.default_branch.as_ref().filter(|_| kind == TipKind::Branches);
+            let first = default.and_then(|branch| listed.get(branch)).cloned();
+            for tip in first.into_iter().chain(all) {
+                if tips.len() < MOST_TIPS {
+                    tips.insert(tip);
+                } else if !tips.contains(&tip) {
+                    left_out += 1;
+                }
+            }
         }
         match self.search(&tips, commit, deadline)? {
             Reach::No if left_out > 0 => Ok(Ownership::Unknown(format!(
@@ -106,3 +114,6 @@ impl Ledger<'_> {
 fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1))
 }
+
+#[cfg(test)]
+mod tests;
