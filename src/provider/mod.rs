@@ -10,6 +10,7 @@ mod certificates;
 mod change_requests;
 mod client;
 mod comment;
+mod environment;
 mod error;
 mod github;
 mod gitlab;
@@ -31,6 +32,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use comment::{Posted, PostedComment, StickyComment};
+pub use environment::is_same_environment;
 pub use error::ProviderError;
 pub use protection::{Protection, ProtectionRule, RuleState};
 pub use record::{DeploymentPhase, DeploymentUpdate, NewDeployment, PlatformDeployment};

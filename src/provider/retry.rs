@@ -21,10 +21,10 @@ pub struct RetryPolicy {
     pub first_pause: Duration,
     /// The longest pause. A platform that asks for a longer one is not asked again.
     pub longest_pause: Duration,
-    /// The first pause where the platform limits requests and does not say for how long. GitHub wants a minute at least,
-    /// and more each time.
+    /// The first pause where the platform limits requests and does not say for how long. GitHub
+    /// wants a minute at least, and more each time.
     pub limit_pause: Duration,
-    /// How long one attempt may take.
+    /// How long one exchange of an attempt may take: each redirect that is followed is another one.
     pub timeout: Duration,
 }
 
@@ -230,7 +230,9 @@ impl<T: Transport> Client<T> {
         Failure { error: ProviderError::Refused { platform, capability, status, message, advice }, again }
     }
 
-    /// GitHub names no pause for its secondary limits: <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
+    /// The failure by a rate limit, with the pause after it. GitHub names none for its secondary
+    /// limits:
+    /// <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
     fn limited(&self, request: &Request, response: &Response) -> Failure {
         let asked = requested_pause(response);
         let wait = asked.or((self.platform == Platform::GitHub).then_some(self.policy.limit_pause));
@@ -247,8 +249,8 @@ impl<T: Transport> Client<T> {
     }
 }
 
-/// Where a token is to be authorized for the single sign-on of an organization of GitHub, where that is what is missing:
-/// `X-GitHub-SSO: required; url=https://…`.
+/// Where a token is to be authorized for the single sign-on of an organization of GitHub, where that
+/// is what is missing: `X-GitHub-SSO: required; url=https://…`.
 fn single_sign_on(response: &Response) -> Option<String> {
     let (_, url) = response.header("x-github-sso")?.split_once("url=")?;
     let url = url
@@ -286,7 +288,8 @@ fn requested_pause(response: &Response) -> Option<Duration> {
     Some(Duration::from_secs(reset.parse::<u64>().ok()?.saturating_sub(now)))
 }
 
-/// The time by the platform's own clock, since this machine's may be wrong; by this one's where the platform does not say.
+/// The time by the platform's own clock, since this machine's may be wrong; by this one's where the
+/// platform does not say.
 fn now(response: &Response) -> Timestamp {
     response.header("date").and_then(date).unwrap_or_else(Timestamp::now)
 }

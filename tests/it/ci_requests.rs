@@ -190,7 +190,7 @@ fn a_deployment_event_is_answered_at_the_deployment_that_started_it() {
             .succeeded();
         platform.told("deployments").len()
     };
-    assert_eq!(run("100", &event("dev", &head)), 1);
+    assert_eq!(run("100", &event("Dev", &head)), 1);
     let states: Vec<_> =
         platform.told("deployment_statuses")[before..].iter().map(|told| told["state"].clone()).collect();
     assert_eq!(states, ["in_progress", "success"]);

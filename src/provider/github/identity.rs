@@ -1,8 +1,9 @@
-//! The identity of this very job, as GitHub states it: an `OpenID Connect` token, which names the environment that the job
-//! waited for, also where no deployment was made of it (`environment: { deployment: false }`).
+//! The identity of this very job, as GitHub states it: an `OpenID Connect` token, which names the
+//! environment that the job waited for, also where no deployment was made of it (`environment: {
+//! deployment: false }`).
 //!
-//! <https://docs.github.com/actions/reference/security/oidc>. Its signature is not checked: it comes straight from the address
-//! that the runner gives the job, over a connection that is.
+//! <https://docs.github.com/actions/reference/security/oidc>. Its signature is not checked: it comes
+//! straight from the address that the runner gives the job, over a connection that is.
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -14,6 +15,7 @@ use tokio::sync::OnceCell;
 
 use super::waiting::Waited;
 use crate::provider::client::ClientSettings;
+use crate::provider::environment::is_same_environment;
 use crate::provider::http::{Request, Response, Transport, TransportError};
 use crate::provider::retry::Client;
 use crate::provider::settings::IdentitySettings;
@@ -79,8 +81,7 @@ impl Identity {
         if claims.run_id != run.to_string() {
             return Ok(Waited::Unknown(format!("the job's identity is that of run {}", claims.run_id)));
         }
-        // Names of environments have no case.
-        let is_it = claims.environment.is_some_and(|named| named.eq_ignore_ascii_case(environment));
+        let is_it = claims.environment.is_some_and(|named| is_same_environment(&named, environment));
         Ok(if is_it { Waited::Yes } else { Waited::No })
     }
 }

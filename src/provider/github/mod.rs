@@ -17,6 +17,7 @@ use self::identity::Identity;
 use self::waiting::Waited;
 use super::client::ClientSettings;
 use super::comment::{self, Comment, CommentPage, Comments};
+use super::environment::is_same_environment;
 use super::http::{PAGE_SIZE, Request, segment};
 use super::protection::refs_that_nothing_guards;
 use super::retry::Client;
@@ -270,7 +271,9 @@ impl Provider for GitHub {
         let path = self.path(&format!("/actions/runs/{run}/approvals"));
         let reviews: Vec<Review> = self.client.read(&Request::get(Capability::Approvals, path)).await?;
         let ours = |review: &Review| {
-            review.state == "approved" && review.environments.iter().any(|listed| listed.name == environment)
+            let mut environments = review.environments.iter();
+            review.state == "approved"
+                && environments.any(|listed| is_same_environment(&listed.name, environment))
         };
         let approvals: Vec<_> = reviews
             .into_iter()

@@ -15,7 +15,7 @@ async fn the_reviewers_of_this_environment_are_its_approvers() {
     let reviews = json!([
         review("approved", "staging", "bob"),
         review("rejected", "prod", "eve"),
-        review("approved", "prod", "alice")
+        review("approved", "Prod", "alice")
     ]);
     mount(&server, "GET", "/api/v3/repos/acme/shop/actions/runs/99/approvals", 200, reviews).await;
     let approvals = github(&server).approvals("prod").await.unwrap().approvals;

@@ -17,7 +17,7 @@ use crate::deployment::CommitId;
 use crate::deployment::change_request::{ChangeRequest, RequestLookup};
 use crate::provider::{
     Capability, CommitStatus, DeploymentUpdate, NewDeployment, PlatformDeployment, Provider, ProviderError,
-    ProviderSettings, RetryPolicy, StickyComment, connect,
+    ProviderSettings, RetryPolicy, StickyComment, connect, is_same_environment,
 };
 
 /// How patient one request is, and how patient while the platform does not answer.
@@ -251,5 +251,5 @@ impl Carrier {
 
 /// Whether the platform's deployment that started the job asks for this very rollout.
 fn is_for(requested: &RequestedDeployment, new: &NewDeployment) -> bool {
-    (&requested.environment, &requested.commit) == (&new.environment, &new.commit)
+    is_same_environment(&requested.environment, &new.environment) && requested.commit == new.commit
 }
