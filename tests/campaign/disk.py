@@ -1,0 +1,55 @@
+"""A disk that is full: a small file system for a checkout, or a limit on what its processes can write."""
+
+import contextlib
+import errno
+import os
+import resource
+import subprocess
+
+SIZE = "12m"
+
+
+def mount(folder):
+    """Mounts a small file system. Whether that is allowed here."""
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=700", "campaign", str(folder)]
+    try:
+        return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30).returncode == 0
+    except OSError:
+        return False
+
+
+def unmount(folder):
+    """Takes a small file system away, even where something still uses it."""
+    with contextlib.suppress(OSError):
+        command = ["umount", "--lazy", str(folder)]
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
+
+
+def fill(folder):
+    """Fills a small file system. Whether it is full."""
+    size = 1 << 16
+    with (folder / "filler").open("ab", buffering=0) as file:
+        while size >= 512:
+            try:
+                file.write(b"\0" * size)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                size //= 2
+    return os.statvfs(folder).f_bavail == 0
+
+
+def free(folder):
+    """Makes room again."""
+    (folder / "filler").unlink(missing_ok=True)
+
+
+def limit(process):
+    """Lets a process, and what it starts from now on, write nothing more: a stand-in for a disk that is full."""
+    try:
+        _, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (0, hard))
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

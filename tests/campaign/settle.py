@@ -1,0 +1,140 @@
+"""What follows a round: one read in every checkout, and the locks of dead runs, which must not be in the way for good."""
+
+import calendar
+import collections
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import ledger as ledgers
+import program
+import shell
+from invariants import Violation
+from journal import Outcome
+
+# The exit code of what is locked or lost a race.
+LOCKED = 4
+# For how long a lease of a machine that is not this one is waited for.
+PATIENCE = 8
+# For how long others may wait when such a lease is over.
+MARGIN = 120
+
+
+def settle(round_):
+    """Reads in every checkout, takes over what is locked, and rolls out once more where something was killed."""
+    found = []
+    _wait_for_leases(round_)
+    with ThreadPoolExecutor(4) as pool:
+        for violations in pool.map(lambda checkout: _read(round_, checkout), round_.world.checkouts):
+            found += violations
+    found += _take_over(round_)
+    found += _go_on(round_)
+    return found
+
+
+def here():
+    """This machine, as locks name it: its boot and the namespace of its processes."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+
+
+def _wait_for_leases(round_):
+    """Waits for the leases that end soon."""
+    ends = [_ends(lock) for lock in ledgers.read(round_.world.remote).locks.values()]
+    soon = [end for end in ends if 0 < end - time.time() < PATIENCE]
+    if soon:
+        time.sleep(max(soon) - time.time() + 0.5)
+
+
+def _ends(lock):
+    """When a lock's lease is over, by its own machine's clock."""
+    return calendar.timegm(time.strptime(lock.get("expires_at", "1970-01-01T00:00:00Z"), "%Y-%m-%dT%H:%M:%SZ"))
+
+
+def _read(round_, checkout):
+    """One read brings what is pending to the remote. Only what a run left that was killed elsewhere waits for its lease."""
+    arguments = ["deployment", "status", "billing"]
+    run = program.Run(arguments, checkout.path, round_.variables()).carry_out(round_.atmos)
+    if run.code != 0:
+        yield Violation("stuck", f"status in {checkout.name} ended with {run.code}: {_said(run)}")
+    pending = shell.git(checkout.path, "for-each-ref", "--format=%(refname)", "refs/atmos/pending").splitlines()
+    waits = _waits(round_, checkout)
+    left = [name for name in pending if name.split("/")[3] not in waits]
+    if left:
+        yield Violation("pending", f"{checkout.name} still keeps {', '.join(left)}: {_said(run)}")
+
+
+def _waits(round_, checkout):
+    """The runs that were killed on another machine whose lease is not over yet: nobody knows that they are dead."""
+    names = shell.git(checkout.path, "for-each-ref", "--format=%(refname) %(contents)", "refs/atmos/pending/*/%run")
+    killed = {outcome.rollout for outcome in round_.journal.read_outcomes() if outcome.code == -signal.SIGKILL}
+    ids = {outcome.run_id for outcome in round_.journal.read_outcomes() if outcome.rollout in killed}
+    ids |= {work.run_id for work in round_.journal.read_work() if work.rollout in killed}
+    found = set()
+    for text in ("\n" + names).split("\nrefs/atmos/pending/")[1:]:
+        lock = ledgers.fields_of(text)
+        if lock.get("run_id") in ids and lock.get("host") != here() and _ends(lock) + MARGIN > time.time():
+            found.add(text.split("/")[0])
+    return found
+
+
+def _take_over(round_):
+    """Everything has ended: whatever is still locked can be had, at once where the holder died on this machine."""
+    places = collections.defaultdict(dict)
+    for name, lock in ledgers.read(round_.world.remote).locks.items():
+        deployment, target, component = name.removeprefix(ledgers.LOCKS).split("/")
+        places[deployment, target][component] = lock
+    for (deployment, target), locks in sorted(places.items()):
+        runs = {lock.get("run_id") for lock in locks.values()}
+        what = f"{deployment}/{target} ({', '.join(locks)}), locked by {', '.join(map(str, runs))} that ended"
+        code, said = _roll_out(round_, f"takeover-{deployment}-{target}", deployment, target)
+        if code == LOCKED and any(lock.get("host") != here() for lock in locks.values()):
+            yield from _unlock(round_, deployment, target, locks)
+            code, said = _roll_out(round_, f"unlocked-{deployment}-{target}", deployment, target)
+        if code != 0:
+            yield Violation("takeover", f"{what}: a rollout ended with {code}: {said}")
+
+
+def _unlock(round_, deployment, target, locks):
+    arguments = ["deployment", "unlock", deployment, "--target", target, "--force"]
+    for component in locks:
+        arguments += ["--component", component]
+    run = program.Run(arguments, round_.shared["shared-0"].path, round_.variables()).carry_out(round_.atmos)
+    if run.code != 0:
+        yield Violation("takeover", f"{deployment}/{target} cannot be unlocked: {_said(run)}")
+
+
+def _go_on(round_):
+    """A checkout in which something was killed takes another rollout all the same."""
+    for at, checkout in enumerate(checkout for checkout in round_.world.checkouts if checkout.wounded):
+        if at >= 6:
+            return
+        code, said = _roll_out(round_, f"after-{checkout.name}", "billing", "dev", checkout)
+        if code != 0:
+            yield Violation("stuck", f"a rollout in {checkout.name} ended with {code}: {said}")
+
+
+def _roll_out(round_, rollout, deployment, target, checkout=None):
+    """Rolls a whole deployment out; to what is promoted to, what then runs where it comes from."""
+    if target == "prod":
+        code, said = _roll_out(round_, f"{rollout}-source", deployment, "dev", checkout)
+        if code != 0:
+            return code, said
+    checkout = checkout or round_.shared["shared-0"]
+    outcome = Outcome(rollout, None, deployment, target, checkout.name)
+    arguments = ["deployment", "rollout", deployment, "--target", target, "--format", "json"]
+    if target == "prod":
+        outcome.approval = f"reason-{rollout}"
+        arguments += ["--promote-from", "dev", "--approve", outcome.approval]
+    variables = round_.variables(CAMPAIGN_ROLLOUT=rollout)
+    run = program.Run(arguments, checkout.path, variables).carry_out(round_.atmos)
+    outcome.learn(run)
+    round_.journal.claims(outcome)
+    return run.code, _said(run)
+
+
+def _said(run):
+    lines = run.stderr.decode(errors="replace").splitlines()
+    return " | ".join(line for line in lines if line and not line.startswith("{"))[:600]
