@@ -1,6 +1,7 @@
 """A campaign: rounds in processes of their own until there are enough rollouts and enough faults of every kind."""
 
 import collections
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -21,7 +22,9 @@ import report
 import rounds
 import world
 
-ROLLOUTS_OF_A_ROUND = 24
+# How many a round plans, and how many they become with those that are tried again and those at the end.
+PLANNED_OF_A_ROUND = 24
+ROLLOUTS_OF_A_ROUND = 36
 # Rounds that are added for faults that had too little effect, as a share of those that were planned.
 MORE = 0.5
 # Where to find which faults, when too few were injected.
@@ -79,13 +82,18 @@ class Campaign:
         return report.tell(self, complete=only is None)
 
     def _add_what_is_missing(self, number):
-        """More rounds while there are too few rollouts, or too few faults of a kind."""
-        for at in range(max(2, int(number * MORE))):
-            missing = mix.missing(self.faults(), self.options.rollouts)
-            if self.rollouts() >= self.options.rollouts and not missing:
+        """More rounds, as many as run at once, while there are too few rollouts or too few faults of a kind."""
+        more = iter(range(number, number + max(2, int(number * MORE))))
+        while True:
+            missing = mix.missing(self.faults(), self.rollouts())
+            chosen = list(itertools.islice(more, self.options.jobs))
+            if not chosen or (self.rollouts() >= self.options.rollouts and not missing):
                 return
-            source = SOURCES.get(next(iter(missing), None), "file")
-            self._run([(kinds.Kind.parse(source), kinds.seed_of(self.options.seed, number + at))])
+            sources = [SOURCES.get(fault, "file") for fault in missing] or ["daemon-proxy"]
+            self._run([
+                (kinds.Kind.parse(source), kinds.seed_of(self.options.seed, at))
+                for source, at in zip(itertools.cycle(sources), chosen, strict=False)
+            ])
 
     def _run(self, planned):
         """Carries rounds out, some at once."""
@@ -111,7 +119,7 @@ class Campaign:
     def _round(self, kind, seed, pipe):
         """What the process of a round does."""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        plan = plans.make(kind, seed, ROLLOUTS_OF_A_ROUND)
+        plan = plans.make(kind, seed, PLANNED_OF_A_ROUND)
         # What servers say when they are cut off is no news.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:

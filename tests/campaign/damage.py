@@ -144,6 +144,14 @@ def wrong_run(copy):
     copy.rewrite_outcomes(change)
 
 
+def id_taken(copy):
+    """Two rollouts without an id of their own that worked under one."""
+    lines = [line.split() for line in copy.journal.components.read_text().splitlines()]
+    ids = list(dict.fromkeys(words[8] for words in lines if words[8].startswith("local:")))
+    text = copy.journal.components.read_text().replace(ids[1], ids[0])
+    copy.journal.components.write_text(text)
+
+
 def kept_and_lost(copy):
     def change(outcome):
         document = outcome["document"] or {}
@@ -189,7 +197,8 @@ ALL = [
     ("a success that was recorded twice", ("once",), success_twice),
     ("a number that was skipped", ("chain",), number_skipped),
     ("a late record that is marked", (), late_record),
-    ("a record under another run's id", ("acknowledged",), wrong_run),
+    ("a record under another run's id", ("acknowledged", "identity"), wrong_run),
+    ("an id that two runs have", ("acknowledged", "identity"), id_taken),
     ("a record that was kept and is lost", ("acknowledged",), kept_and_lost),
     ("two runs at once", ("one at a time",), overlap),
     ("approvals that were dropped", ("approvals",), approval_dropped),

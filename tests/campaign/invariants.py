@@ -26,6 +26,7 @@ def check(remote, journal):
     ledger = ledgers.read(remote)
     outcomes, works = journal.read_outcomes(), journal.read_work()
     found = [
+        *identity(outcomes, works),
         *acknowledged(ledger, outcomes, works),
         *once(ledger, outcomes),
         *chains(ledger),
@@ -35,6 +36,18 @@ def check(remote, journal):
         *whole(remote, ledger),
     ]
     return [Violation(invariant, text) for invariant, text in found]
+
+
+def identity(outcomes, works):
+    """A run works under the id that it was given, and no run takes another's."""
+    given = {outcome.rollout: outcome.run_id for outcome in outcomes if outcome.run_id}
+    owners = {run: rollout for rollout, run in given.items()}
+    for work in works:
+        owner = owners.setdefault(work.run_id, work.rollout)
+        if owner != work.rollout or given.get(work.rollout, work.run_id) != work.run_id:
+            owners[work.run_id] = work.rollout
+            own = f" (run {given[work.rollout]})" if work.rollout in given else ""
+            yield "identity", f"rollout {work.rollout}{own} worked as run {work.run_id}, which rollout {owner} is"
 
 
 def acknowledged(ledger, outcomes, works):

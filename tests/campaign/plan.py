@@ -11,7 +11,7 @@ DEPLOYMENTS = ("billing", "catalog", "orders", "search")
 # Each depends on the one before it.
 COMPONENTS = ("database", "api", "web")
 COMMITS = 6
-SPARES = 10
+SPARES = 14
 CLOCKS = (30, -30, 7 * 60, -7 * 60, 2 * 60 * 60)
 # When something happens, and after which of such events: (event, last nth, seconds).
 MOMENTS = (
@@ -161,6 +161,9 @@ def _number(chance, name, kind, steps):
 def _add_fault(chance, kind, step, name):
     event, last, longest = chance.choice(MOMENTS)
     nth, delay, detail = chance.randint(1, last), round(chance.uniform(0, longest), 4), None
+    if name == "kill-program" and event == "component_started" and chance.random() < 0.6:
+        # What the program leaves behind still works when another run takes over.
+        step.sleeps, step.again = (chance.choice(step.components or COMPONENTS), 1.2), True
     if name == "kill-component":
         step.sleeps = (chance.choice(step.components or COMPONENTS), 0.6)
         event, nth, detail = "component_started", 1, step.sleeps[0]

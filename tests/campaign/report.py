@@ -36,9 +36,9 @@ def tell(campaign, complete):
         print(f"NOT TRIED: {lack}")
     for failure in summary["failures"]:
         print(f"FAILED: {failure}")
-    missing = mix.missing(faults, campaign.options.rollouts) if complete else {}
+    missing = mix.missing(faults, summary["rollouts"]) if complete else {}
     for name, number in missing.items():
-        print(f"TOO FEW: {name}: {faults.get(name, 0)} of {number}")
+        print(f"TOO FEW: {name}: {faults.get(name, 0)}, at least {number} are part of so many rollouts")
     _tell_violations(summary)
     bad = summary["violations"] or summary["failures"] or missing
     return 1 if bad else 0

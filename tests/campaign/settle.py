@@ -136,5 +136,7 @@ def _roll_out(round_, rollout, deployment, target, checkout=None):
 
 
 def _said(run):
-    lines = run.stderr.decode(errors="replace").splitlines()
-    return " | ".join(line for line in lines if line and not line.startswith("{"))[:600]
+    """What it said, the error first."""
+    lines = [line for line in run.stderr.decode(errors="replace").splitlines() if line and not line.startswith("{")]
+    lines.sort(key=lambda line: line.startswith("Warning: "))
+    return " | ".join(lines)[:600]
