@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 
 import clocks
+import disk
 import kinds
 import mix
 import plan as plans
@@ -35,7 +36,7 @@ def main(options):
     """Runs a campaign or one round, and says what was found. Returns the exit code."""
     processes.adopt_orphans()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = Path(tempfile.mkdtemp(prefix="campaign-template-"))
+    folder = Path(tempfile.mkdtemp(prefix="campaign-"))
     try:
         clock, why_no_clock = clocks.build(folder)
         campaign = Campaign(options, folder, clock)
@@ -44,6 +45,7 @@ def main(options):
         return campaign.carry_out()
     finally:
         processes.end_all()
+        disk.unmount_below(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 

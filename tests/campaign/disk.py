@@ -5,6 +5,7 @@ import errno
 import os
 import resource
 import subprocess
+from pathlib import Path
 
 SIZE = "12m"
 
@@ -24,6 +25,14 @@ def unmount(folder):
     with contextlib.suppress(OSError):
         command = ["umount", "--lazy", str(folder)]
         subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
+
+
+def unmount_below(folder):
+    """Takes away what is still mounted below a folder."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        place = Path(line.split(" ")[1])
+        if folder in place.parents:
+            unmount(place)
 
 
 def fill(folder):

@@ -93,10 +93,12 @@ def make(kind, seed, rollouts):
     # Those who share a checkout share a machine, and a machine has one clock.
     clocks = [chance.choice((0, *CLOCKS)) if kind.has("clocks") else 0 for _ in range(WRITERS)]
     writers = tuple(_writer(chance, clocks, number) for number in range(WRITERS))
-    steps = tuple(_step(chance, at) for at in range(rollouts))
+    # Those whose clocks are wrong have to meet some that still work.
+    often = 3 if kind.has("clocks") else 1
+    steps = tuple(_step(chance, at, often) for at in range(rollouts))
     for step in steps:
         step.writer = step.number % WRITERS
-    spares = tuple(_spare(_step(chance, rollouts + at)) for at in range(SPARES))
+    spares = tuple(_spare(_step(chance, rollouts + at, 1)) for at in range(SPARES))
     lease = chance.choice((None, None, 6))
     if not kind.has("calm"):
         _add_faults(chance, kind, steps)
@@ -112,13 +114,15 @@ def _writer(chance, clocks, number):
     return Writer(number, checkout, chance.random() < 0.5, elsewhere, clock)
 
 
-def _step(chance, at):
+def _step(chance, at, often):
     promotes = chance.random() < 0.3
     some = chance.random() < 0.6
     components = tuple(chance.sample(COMPONENTS, chance.choice((1, 1, 2)))) if some else ()
-    sleeps = (chance.choice(COMPONENTS), round(chance.uniform(0.05, 0.6), 3)) if chance.random() < 0.3 else None
-    if chance.random() < 0.04:
-        sleeps = (chance.choice(COMPONENTS), round(chance.uniform(2, 7), 3))
+    sleeps = None
+    if chance.random() < 0.25 * often:
+        sleeps = (chance.choice(components or COMPONENTS), round(chance.uniform(0.05, 0.6 * often), 3))
+    if chance.random() < 0.04 * often:
+        sleeps = (chance.choice(components or COMPONENTS), round(chance.uniform(2, 7), 3))
     return Step(
         writer=0,
         number=at,
@@ -161,9 +165,11 @@ def _number(chance, name, kind, steps):
 def _add_fault(chance, kind, step, name):
     event, last, longest = chance.choice(MOMENTS)
     nth, delay, detail = chance.randint(1, last), round(chance.uniform(0, longest), 4), None
-    if name == "kill-program" and event == "component_started" and chance.random() < 0.6:
+    if name == "kill-program" and chance.random() < 0.4:
         # What the program leaves behind still works when another run takes over.
-        step.sleeps, step.again = (chance.choice(step.components or COMPONENTS), 1.2), True
+        event, nth, delay = "component_started", 1, delay / 4
+        first = next(component for component in COMPONENTS if component in (step.components or COMPONENTS))
+        step.sleeps, step.again = (first, 3.0), True
     if name == "kill-component":
         step.sleeps = (chance.choice(step.components or COMPONENTS), 0.6)
         event, nth, detail = "component_started", 1, step.sleeps[0]

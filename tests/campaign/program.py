@@ -3,6 +3,7 @@
 import json
 import os
 import selectors
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ import processes
 
 # The longest that a run may take: two pushes that the program gives up, and what it does besides.
 LIMIT = 330
+
+# How `unshare` ends when its child was killed: it cannot set what SIGKILL does for itself, and says so.
+UNSHARE_OF_A_KILLED = b"unshare: sigprocmask unblock failed"
 
 
 @dataclass
@@ -65,6 +69,8 @@ class Run:
                 self._process.kill()
             self.code = self._process.wait()
             self.ended = time.time()
+            if self.elsewhere and UNSHARE_OF_A_KILLED in self.stderr:
+                self.code = -signal.SIGKILL
             self._process.stdout.close()
             self._process.stderr.close()
         return self

@@ -138,7 +138,7 @@ class Round:
 def carry_out(atmos, plan, template, namespaces, keep=None):
     """Carries one round out in this process, which must be one of its own, and cleans up."""
     processes.adopt_orphans()
-    folder = Path(tempfile.mkdtemp(prefix="campaign-"))
+    folder = Path(tempfile.mkdtemp(prefix="round-", dir=template.remote.parent))
     began = time.monotonic()
     round_ = None
     try:
