@@ -1,4 +1,4 @@
-"""A campaign: rounds in processes of their own until there are enough rollouts and enough faults of every kind."""
+"""A campaign: rounds in processes of their own, until there is enough of everything."""
 
 import collections
 import itertools
@@ -23,10 +23,10 @@ import report
 import rounds
 import world
 
-# How many a round plans, and how many they become with those that are tried again and those at the end.
+# How many a round plans, and how many they become with second attempts and those at the end.
 PLANNED_OF_A_ROUND = 24
 ROLLOUTS_OF_A_ROUND = 36
-# Rounds that are added for faults that had too little effect, as a share of those that were planned.
+# Rounds that are added where faults had too little effect, as a share of those planned.
 MORE = 0.5
 # Where to find which faults, when too few were injected.
 SOURCES = {"clocks": "daemon-clocks", "nonatomic": "file-nonatomic", **dict.fromkeys(mix.NETWORK, "http-proxy")}
@@ -42,6 +42,8 @@ def main(options):
         campaign = Campaign(options, folder, clock)
         if why_no_clock:
             campaign.lacks.append(f"clocks that are wrong: {why_no_clock}")
+        if not disk.can_mount(folder / "disk"):
+            campaign.lacks.append("small file systems: full disks are limits on what processes write (RLIMIT_FSIZE)")
         return campaign.carry_out()
     finally:
         processes.end_all()
@@ -84,7 +86,7 @@ class Campaign:
         return report.tell(self, complete=only is None)
 
     def _add_what_is_missing(self, number):
-        """More rounds, as many as run at once, while there are too few rollouts or too few faults of a kind."""
+        """More rounds, while there are too few rollouts or too few faults of a kind."""
         more = iter(range(number, number + max(2, int(number * MORE))))
         while True:
             missing = mix.missing(self.faults(), self.rollouts())

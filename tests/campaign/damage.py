@@ -119,12 +119,13 @@ def success_twice(copy):
 
 def number_skipped(copy):
     component, chain = copy.component()
-    written = copy.write(chain[0], previous=chain[0].object, number=int(chain[0].get("number")) + 2, run_id="github:9/1")
+    number = int(chain[0].get("number")) + 2
+    written = copy.write(chain[0], previous=chain[0].object, number=number, run_id="github:9/1")
     copy.git("update-ref", ledgers.LATEST + component, written)
 
 
 def late_record(copy):
-    """A record of a component that came late, on top of the chain and marked: neither a fork nor what runs."""
+    """A record that came late, on top of the chain and marked: neither a fork nor what runs."""
     component, chain = copy.component()
     written = copy.write(
         chain[1], previous=chain[0].object, number=int(chain[0].get("number")) + 1, run_id="github:9/1",
@@ -177,7 +178,8 @@ def overlap(copy):
 
 
 def approval_dropped(copy):
-    copy.git("update-ref", "-d", copy.git("for-each-ref", "--format=%(refname)", "refs/notes/atmos/*/approvals").split()[0])
+    names = copy.git("for-each-ref", "--format=%(refname)", "refs/notes/atmos/*/approvals").split()
+    copy.git("update-ref", "-d", names[0])
 
 
 def object_lost(copy):

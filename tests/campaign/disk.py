@@ -1,4 +1,4 @@
-"""A disk that is full: a small file system for a checkout, or a limit on what its processes can write."""
+"""A disk that is full: a small file system for a checkout, or a limit on what processes write."""
 
 import contextlib
 import errno
@@ -18,6 +18,14 @@ def mount(folder):
         return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30).returncode == 0
     except OSError:
         return False
+
+
+def can_mount(folder):
+    """Whether checkouts can be on small file systems; those that are shared never are."""
+    mounted = mount(folder)
+    if mounted:
+        unmount(folder)
+    return mounted
 
 
 def unmount(folder):
@@ -55,7 +63,7 @@ def free(folder):
 
 
 def limit(process):
-    """Lets a process, and what it starts from now on, write nothing more: a stand-in for a disk that is full."""
+    """Lets a process and what it starts write nothing more: a stand-in for a full disk."""
     try:
         _, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
         resource.prlimit(process, resource.RLIMIT_FSIZE, (0, hard))

@@ -119,7 +119,9 @@ def _is_recorded(outcome, component, ledger, own):
 def _published(outcome, ledger, own):
     """The number of records that it said to have published while it ran."""
     place = f"{outcome.deployment}/{outcome.target}/"
-    there = [record for record in ledger.records if record.get("run_id") in own and record.component.startswith(place)]
+    there = [
+        record for record in ledger.records if record.get("run_id") in own and record.component.startswith(place)
+    ]
     if own and len(there) < outcome.published:
         yield "acknowledged", f"rollout {outcome.rollout} published {outcome.published} records; {len(there)} are there"
 
@@ -142,24 +144,31 @@ def once(ledger, outcomes):
 
 
 def chains(ledger):
-    """One chain of each component, that `latest` names and that misses no record; each number follows its predecessor's."""
+    """One chain of each component, which `latest` names and which has every record, numbered in turn."""
     for component in ledger.components():
-        records = {record.object: record for record in ledger.of(component)}
-        followers = collections.defaultdict(list)
-        for record in records.values():
-            if not record.is_late:
-                followers[record.get("previous")].append(record)
-        for previous, group in followers.items():
-            if len(group) > 1:
-                yield "chain", f"{component} forks after {previous}: {_list(group)}"
-        chain, problem = walk(ledger, component)
-        if problem:
-            yield "chain", f"{component}: {problem}"
-        inside = {record.object for record in chain}
-        outside = [record for record in records.values() if record.object not in inside and not record.is_late]
-        if outside:
-            yield "chain", f"{component} has records outside of its chain: {_list(outside)}"
-        yield from _numbers(component, chain)
+        chain, broken = walk(ledger, component)
+        problems = [*_forks(ledger, component), *_outside(ledger, component, chain), *_numbers(chain)]
+        if broken:
+            problems.append(broken)
+        if problems:
+            yield "chain", f"{component}: {'; '.join(problems)}"
+
+
+def _forks(ledger, component):
+    followers = collections.defaultdict(list)
+    for record in ledger.of(component):
+        if not record.is_late:
+            followers[record.get("previous")].append(record)
+    for previous, group in followers.items():
+        if len(group) > 1:
+            yield f"a fork after {previous}: {_list(group)}"
+
+
+def _outside(ledger, component, chain):
+    inside = {record.object for record in chain}
+    outside = [record for record in ledger.of(component) if record.object not in inside and not record.is_late]
+    if outside:
+        yield f"outside of the chain: {_list(outside)}"
 
 
 def walk(ledger, component):
@@ -177,22 +186,26 @@ def walk(ledger, component):
     return chain, None
 
 
-def _numbers(component, chain):
+def _numbers(chain):
     for newer, older in zip(chain, chain[1:], strict=False):
         if newer.get("number") != str(int(older.get("number") or 0) + 1):
             numbers = f"number {newer.get('number')} follows {older.get('number')}"
-            yield "chain", f"{component}: {numbers}: {_list([newer, older])}"
+            yield f"{numbers}: {_list([newer, older])}"
 
 
 def states(ledger):
     """The state is the newest success that is not late."""
     for component in ledger.components():
-        chain, _ = walk(ledger, component)
+        chain, broken = walk(ledger, component)
+        if broken:
+            # What the newest success is cannot be told.
+            continue
         counts = [record for record in chain if record.get("status") == "success" and not record.is_late]
         right = counts[0].commit if counts else None
         if ledger.states.get(component) != right:
             newest = _list(counts[:1]) or "nothing"
-            yield "state", f"{component} is {ledger.states.get(component)}, and the newest success is {newest} of {right}"
+            state = ledger.states.get(component)
+            yield "state", f"{component} is {state}, and the newest success is {newest} of {right}"
 
 
 def one_at_a_time(works):
@@ -213,7 +226,7 @@ def one_at_a_time(works):
 
 
 def approvals(ledger, outcomes):
-    """What is on a target that needs approvals names them, and every approval that a run acknowledged is noted."""
+    """What was promoted names its approvals, and every approval that a run acknowledged is noted."""
     known, reasons = ledger.approval_ids(), {line.get("reason") for line in ledger.approvals}
     for record in ledger.records:
         if "/prod/" not in record.component or record.get("status") != "success" or record.get("rollback_of"):

@@ -1,4 +1,4 @@
-"""The journal of a round, which lies outside of the ledger: what components were started with, and what each run claimed."""
+"""The journal of a round, outside of the ledger: what components did, and what runs claimed."""
 
 import json
 import threading
@@ -81,7 +81,7 @@ class Journal:
             file.write(json.dumps(asdict(outcome)) + "\n")
 
     def about_to_kill(self, rollout, component="*"):
-        """Writes down that a run's component, or all, still work now: they will not tell themselves when they end."""
+        """Writes down that a component, or all of a run, still work: they cannot say when they end."""
         with self._lock, self.components.open("a") as file:
             file.write(f"alive {rollout} 0 {uptime()} {component}\n")
 

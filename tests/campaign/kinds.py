@@ -1,4 +1,4 @@
-"""Kinds of rounds: what a round's remote and its surroundings are like. `KIND SEED` repeats a round."""
+"""Kinds of rounds: what the remote and its surroundings are. `KIND SEED` repeats a round."""
 
 import hashlib
 import random
@@ -34,9 +34,6 @@ class Kind:
 
     def has(self, option):
         return option in self.options
-
-    def without(self, option):
-        return Kind(self.transport, self.options - {option})
 
 
 def schedule(seed, rounds, only=None):

@@ -89,9 +89,9 @@ def approval_id(line):
 def read(remote):
     """Reads the ledger of a bare repository."""
     ledger = Ledger()
-    refs = [line.split(" ") for line in shell.git(
-        remote, "for-each-ref", "--format=%(refname) %(objectname)", "refs/atmos", "refs/tags/atmos", "refs/notes/atmos",
-    ).splitlines()]
+    prefixes = ("refs/atmos", "refs/tags/atmos", "refs/notes/atmos")
+    lines = shell.git(remote, "for-each-ref", "--format=%(refname) %(objectname)", *prefixes).splitlines()
+    refs = [line.split(" ") for line in lines]
     objects = contents(remote, [object_ for name, object_ in refs if name.startswith((TAGS, LOCKS))])
     for name, object_ in refs:
         if name.startswith(TAGS):
@@ -119,7 +119,7 @@ def _add_record(ledger, name, object_, content):
 
 
 def fields_of(message):
-    """The fields of a record, as far as they are plain values or lists. What is indented belongs to the field before."""
+    """The fields of a record that are plain values or lists; what is indented besides is skipped."""
     fields, last = {}, None
     for line in message.partition("\n---\n")[2].splitlines():
         if line.startswith("  - ") and isinstance(fields.get(last), list):

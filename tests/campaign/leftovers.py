@@ -1,4 +1,4 @@
-"""What a round may leave behind, and programs that do nothing about it: all of it has to be reported."""
+"""What a round may leave behind, and programs that do nothing about it: both are reported."""
 
 import types
 
@@ -34,7 +34,7 @@ def lock(copy, host):
 
 
 def found(copy, atmos):
-    """The invariants that are violated when this program is run after a round, in a checkout that keeps a record."""
+    """The invariants that are violated where this program follows a round that left something."""
     checkout = Checkout("shared-0", copy.folder / "checkout", wounded=True)
     shell.git(copy.folder, "clone", "--quiet", str(copy.remote), str(checkout.path))
     shell.git(checkout.path, "update-ref", "refs/atmos/pending/github%3A9%2F1/%run", "HEAD")

@@ -1,4 +1,4 @@
-"""The mix of faults: how many of each kind 1,000 rollouts meet at least, and where they can be injected."""
+"""The mix of faults: how many of each kind 1,000 rollouts meet at least, and where."""
 
 # Per 1,000 rollouts.
 AT_LEAST = {
@@ -26,8 +26,8 @@ UPKEEP = ("upkeep-here", "upkeep-there")
 PROCESS = ("kill-program", "kill-git", "kill-component", "sigint", "sigterm", "disk-full", *HOOKS)
 # The share of rounds behind the proxy.
 PROXIED = 5 / 8
-# What is planned for a round is for its own rollouts; attempts again, spare ones and those at the end come on top. And not
-# every fault meets what it is meant for, although it is tried again.
+# What is planned for a round is for its own rollouts; second attempts, spare ones and those at the
+# end come on top. And not every fault meets what it is meant for, although it is tried again.
 MORE = 1.9
 
 

@@ -24,7 +24,7 @@ UPKEEP = (("gc", "--quiet"), ("repack", "-A", "-d", "-q"), ("pack-refs", "--all"
 
 @dataclass(frozen=True, eq=False)
 class Fault:
-    """Something that goes wrong during a rollout: `delay` seconds after the `nth` event of its progress."""
+    """Something that goes wrong, `delay` seconds after the `nth` event of a rollout's progress."""
 
     name: str
     event: str
@@ -188,11 +188,11 @@ def _add_fault(chance, kind, step, name):
     elif name == "disk-full":
         event, nth = chance.choice(("planned", "component_started", "component_finished")), 1
     elif name in mix.NETWORK:
-        event, nth, delay, detail = _network(chance, name)
+        event, nth, delay, detail = _network(chance, name, kind.has("slow"))
     step.faults.append(Fault(name, event, nth, delay, detail))
 
 
-def _network(chance, name):
+def _network(chance, name, slow):
     """When a connection fails, and after how many bytes or for how many seconds."""
     pushes = ("start", "planned", "component_started", "component_finished")
     event = chance.choice(("start",) * 3 + pushes if name == "cut-receiving" else pushes)
@@ -201,7 +201,7 @@ def _network(chance, name):
         "cut-receiving": lambda: chance.choice((0, 0, 30, 200, 700)),
         "refused": lambda: round(chance.uniform(0.1, 0.6), 2),
         "answer-lost": lambda: None,
-        "stalled": lambda: (round(chance.uniform(1, 4), 2), chance.random() < 0.5),
+        "stalled": lambda: (20 if slow else round(chance.uniform(1, 4), 2), chance.random() < 0.5),
     }[name]()
     return event, 1, 0.0, detail
 

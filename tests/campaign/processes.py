@@ -10,7 +10,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans():
-    """Makes this process the parent of what its children leave behind, so that it finds all of it again."""
+    """Makes this process the parent of what its children leave behind."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -63,7 +63,7 @@ def kill(process, number=signal.SIGKILL):
 
 
 def wait_for_orphans(known, limit):
-    """Waits until nothing but what is known runs below this process. Returns what is left when the time is up."""
+    """Waits until nothing else runs below this process. Returns what is left after the limit."""
     deadline = time.monotonic() + limit
     while True:
         left = [process for process in descendants(os.getpid()) if process not in known and is_alive(process)]

@@ -13,7 +13,7 @@ import processes
 # The longest that a run may take: two pushes that the program gives up, and what it does besides.
 LIMIT = 330
 
-# How `unshare` ends when its child was killed: it cannot set what SIGKILL does for itself, and says so.
+# How `unshare` ends when its child was killed: it cannot set what SIGKILL does to itself.
 UNSHARE_OF_A_KILLED = b"unshare: sigprocmask unblock failed"
 
 

@@ -1,15 +1,15 @@
-"""What is deployed: four deployments of three components, whose scripts note in the journal what they were started with."""
+"""What is deployed: four deployments of three components, whose scripts write the journal."""
 
 from plan import COMMITS, COMPONENTS, DEPLOYMENTS
 
-# A start is noted after it, an end before it: what overlaps in the journal has overlapped. A child that works is
-# waited for in the background, because a shell answers a signal only between commands.
+# A start is noted after it, an end before it: what overlaps in the journal has overlapped. The
+# shell waits for a child in the background, since it answers a signal only between commands.
 SCRIPT = """\
 #!/bin/sh
 note() {
   read -r uptime rest < /proc/uptime
-  echo "$1 $CAMPAIGN_ROLLOUT $$ $uptime $ATMOS_DEPLOYMENT $ATMOS_TARGET $ATMOS_COMPONENT $ATMOS_GIT_SHA $ATMOS_RUN_ID" \\
-    >> "$CAMPAIGN_JOURNAL"
+  what="$ATMOS_DEPLOYMENT $ATMOS_TARGET $ATMOS_COMPONENT $ATMOS_GIT_SHA $ATMOS_RUN_ID"
+  echo "$1 $CAMPAIGN_ROLLOUT $$ $uptime $what" >> "$CAMPAIGN_JOURNAL"
 }
 ulimit -S -f unlimited
 trap 'note end; exit 143' TERM INT
@@ -38,7 +38,7 @@ def deployment_file(name):
 
 
 def create(path, git):
-    """A repository with some commits, each another version of everything. Returns their ids, oldest first."""
+    """A repository with some versions of everything. Returns their commits, oldest first."""
     git(path.parent, "init", "--quiet", "--initial-branch=main", str(path))
     (path / "deployments").mkdir()
     for name in DEPLOYMENTS:

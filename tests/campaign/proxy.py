@@ -1,4 +1,4 @@
-"""A proxy before a remote that cuts connections, stalls, refuses, and loses the answers of pushes that were accepted."""
+"""A proxy before a remote that cuts connections, stalls, refuses, and loses answers to pushes."""
 
 import asyncio
 import re
@@ -41,7 +41,7 @@ class Proxies:
 
 
 class Proxy:
-    """One listener. A fault is armed for the next connection that it fits, and gone when it has been injected."""
+    """One listener. A fault is armed for the next connection that it fits."""
 
     def __init__(self, proxies):
         self.proxies = proxies
@@ -70,7 +70,7 @@ class Proxy:
         return fault in self.injected
 
     async def _refuse(self, seconds):
-        """Nobody listens for some time."""
+        """Closes the listener for some time."""
         if self._server is None:
             return
         server, self._server = self._server, None

@@ -16,8 +16,9 @@ SHOWN = 40
 def tell_round(result):
     """One line for a round, and what was violated in it."""
     codes = " ".join(f"{code}:{number}" for code, number in sorted(result["exit_codes"].items()))
-    print(f"{result['kind']} {result['seed']}: {result['rollouts']} rollouts in {result['seconds']} s, exit codes {codes}, "
-          f"{sum(result['faults'].values())} faults, {len(result['violations'])} violations", flush=True)
+    faults, violations = sum(result["faults"].values()), len(result["violations"])
+    print(f"{result['kind']} {result['seed']}: {result['rollouts']} rollouts in {result['seconds']} s, "
+          f"exit codes {codes}, {faults} faults, {violations} violations", flush=True)
     for violation in result["violations"]:
         print(f"  VIOLATED {violation['invariant']}: {violation['text']}", flush=True)
 
@@ -28,7 +29,8 @@ def tell(campaign, complete):
     if campaign.options.json:
         campaign.options.json.write_text(json.dumps(summary, indent=2) + "\n")
     print(f"\nseed {summary['seed']}: {summary['rounds']} rounds, {summary['rollouts']} rollouts "
-          f"({summary['elsewhere']} in a pid namespace), {summary['components']} components run, in {summary['seconds']} s")
+          f"({summary['elsewhere']} in a pid namespace), {summary['components']} components run, "
+          f"in {summary['seconds']} s")
     faults = summary["faults"]
     for name in (*mix.AT_LEAST, *mix.OF_ROUNDS):
         print(f"  {faults.get(name, 0):6}  {name}")
@@ -83,4 +85,9 @@ def summarize(campaign):
 def machine():
     """Where it ran."""
     version = subprocess.run(["git", "version"], stdout=subprocess.PIPE, text=True).stdout.strip()
-    return {"system": platform.platform(), "processors": os.cpu_count(), "git": version, "python": platform.python_version()}
+    return {
+        "system": platform.platform(),
+        "processors": os.cpu_count(),
+        "git": version,
+        "python": platform.python_version(),
+    }

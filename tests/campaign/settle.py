@@ -1,4 +1,4 @@
-"""What follows a round: one read in every checkout, and the locks of dead runs, which must not be in the way for good."""
+"""What follows a round: a read in every checkout, and taking over the locks of dead runs."""
 
 import calendar
 import collections
@@ -23,7 +23,7 @@ MARGIN = 120
 
 
 def settle(round_):
-    """Reads in every checkout, takes over what is locked, and rolls out once more where something was killed."""
+    """Reads in every checkout, takes locks over, and rolls out where something was killed."""
     found = []
     _wait_for_leases(round_)
     with ThreadPoolExecutor(4) as pool:
@@ -54,7 +54,7 @@ def _ends(lock):
 
 
 def _read(round_, checkout):
-    """One read brings what is pending to the remote. Only what a run left that was killed elsewhere waits for its lease."""
+    """One read publishes what is pending, except of a run that was killed elsewhere."""
     arguments = ["deployment", "status", "billing"]
     run = program.Run(arguments, checkout.path, round_.variables()).carry_out(round_.atmos)
     if run.code != 0:
@@ -67,7 +67,7 @@ def _read(round_, checkout):
 
 
 def _waits(round_, checkout):
-    """The runs that were killed on another machine whose lease is not over yet: nobody knows that they are dead."""
+    """The runs that were killed on another machine and whose lease is not over yet."""
     names = shell.git(checkout.path, "for-each-ref", "--format=%(refname) %(contents)", "refs/atmos/pending/*/%run")
     killed = {outcome.rollout for outcome in round_.journal.read_outcomes() if outcome.code == -signal.SIGKILL}
     ids = {outcome.run_id for outcome in round_.journal.read_outcomes() if outcome.rollout in killed}
@@ -81,7 +81,7 @@ def _waits(round_, checkout):
 
 
 def _take_over(round_):
-    """Everything has ended: whatever is still locked can be had, at once where the holder died on this machine."""
+    """What is still locked can be had, at once where its holder died on this machine."""
     places = collections.defaultdict(dict)
     for name, lock in ledgers.read(round_.world.remote).locks.items():
         deployment, target, component = name.removeprefix(ledgers.LOCKS).split("/")

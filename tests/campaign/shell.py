@@ -7,7 +7,7 @@ LIMIT = 120
 
 
 def environment(home, **more):
-    """What every process sees: no configuration but its own, and nothing of a CI that runs the campaign."""
+    """What every process sees: no configuration but its own, and nothing of a CI around it."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),

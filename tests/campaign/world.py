@@ -51,9 +51,10 @@ def template(atmos, folder, clock):
     variables = {"CAMPAIGN_ROLLOUT": "first", "CAMPAIGN_JOURNAL": str(folder / "first-journal")}
     for name in project.DEPLOYMENTS:
         for target, *more in (("dev",), ("prod", "--promote-from", "dev", "--approve", "first")):
+            command = [str(atmos), "deployment", "rollout", name, "--target", target, *more]
             subprocess.run(
-                [str(atmos), "deployment", "rollout", name, "--target", target, *more], cwd=first, check=True, timeout=60,
-                env=shell.environment(folder, **variables), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                command, cwd=first, env=shell.environment(folder, **variables), check=True, timeout=60,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )
     return Template(remote, commits, clock)
 

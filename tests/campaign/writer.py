@@ -1,4 +1,4 @@
-"""A writer: rolls out what its steps say, one after the other, and claims in the journal what it was told."""
+"""A writer: carries its steps out in turn, and claims in the journal what it was told."""
 
 import itertools
 
