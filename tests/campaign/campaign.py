@@ -28,8 +28,13 @@ PLANNED_OF_A_ROUND = 24
 ROLLOUTS_OF_A_ROUND = 36
 # Rounds that are added where faults had too little effect, as a share of those planned.
 MORE = 0.5
-# Where to find which faults, when too few were injected.
-SOURCES = {"clocks": "daemon-clocks", "nonatomic": "file-nonatomic", **dict.fromkeys(mix.NETWORK, "http-proxy")}
+# The kinds of rounds that are added for faults that had too little effect, by the first that fits.
+SOURCES = (
+    (mix.NETWORK, ("http-proxy", "daemon-proxy")),
+    (("clocks",), ("daemon-clocks", "http-clocks")),
+    (("nonatomic",), ("file-nonatomic", "http-nonatomic")),
+    ((), ("file", "daemon")),
+)
 
 
 def main(options):
@@ -93,7 +98,7 @@ class Campaign:
             chosen = list(itertools.islice(more, self.options.jobs))
             if not chosen or (self.rollouts() >= self.options.rollouts and not missing):
                 return
-            sources = [SOURCES.get(fault, "file") for fault in missing] or ["daemon-proxy"]
+            sources = next(kinds_ for faults, kinds_ in SOURCES if not faults or set(faults) & set(missing))
             self._run([
                 (kinds.Kind.parse(source), kinds.seed_of(self.options.seed, at))
                 for source, at in zip(itertools.cycle(sources), chosen, strict=False)

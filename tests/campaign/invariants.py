@@ -42,12 +42,13 @@ def identity(outcomes, works):
     """A run works under the id that it was given, and no run takes another's."""
     given = {outcome.rollout: outcome.run_id for outcome in outcomes if outcome.run_id}
     owners = {run: rollout for rollout, run in given.items()}
-    for work in works:
-        owner = owners.setdefault(work.run_id, work.rollout)
-        if owner != work.rollout or given.get(work.rollout, work.run_id) != work.run_id:
-            owners[work.run_id] = work.rollout
-            own = f" (run {given[work.rollout]})" if work.rollout in given else ""
-            yield "identity", f"rollout {work.rollout}{own} worked as run {work.run_id}, which rollout {owner} is"
+    for rollout, run in dict.fromkeys((work.rollout, work.run_id) for work in works):
+        owner = owners.setdefault(run, rollout)
+        if owner != rollout:
+            own = f" (run {given[rollout]})" if rollout in given else ""
+            yield "identity", f"rollout {rollout}{own} worked as run {run}, which rollout {owner} is"
+        elif given.get(rollout, run) != run:
+            yield "identity", f"rollout {rollout} worked as run {run} instead of {given[rollout]}"
 
 
 def acknowledged(ledger, outcomes, works):

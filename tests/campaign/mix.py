@@ -25,16 +25,17 @@ HOOKS = ("hook-refuses", "hook-slow")
 UPKEEP = ("upkeep-here", "upkeep-there")
 PROCESS = ("kill-program", "kill-git", "kill-component", "sigint", "sigterm", "disk-full", *HOOKS)
 # The share of rounds behind the proxy.
-PROXIED = 5 / 8
+PROXIED = 3 / 4
 # What is planned for a round is for its own rollouts; second attempts, spare ones and those at the
 # end come on top. And not every fault meets what it is meant for, although it is tried again.
-MORE = 1.9
+MORE = {"kill-program": 2.4, "cut-sending": 2.6, "cut-receiving": 2.1}
+MOSTLY = 2.3
 
 
 def planned(fault):
     """How many of a fault are planned per 1,000 rollouts of a round that can have it."""
     share = PROXIED if fault in NETWORK else 1
-    return AT_LEAST[fault] / share * MORE
+    return AT_LEAST[fault] / share * MORE.get(fault, MOSTLY)
 
 
 def missing(counts, rollouts):
