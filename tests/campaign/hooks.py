@@ -29,7 +29,9 @@ PRE_RECEIVE = """\
 while read -r old new name; do
   case "$name" in refs/tags/atmos/deployments/*) rest=${{name#refs/tags/atmos/deployments/}};; esac
 done
-if [ -n "$rest" ] && read -r seconds < "{armed}/slow-${{rest%%/*}}"; then
+flag="{armed}/slow-${{rest%%/*}}"
+# Another run may take the flag away at any moment.
+if [ -n "$rest" ] && seconds=$(cat "$flag" 2> /dev/null); then
   echo "hook-slow ${{rest%%/*}} $PPID" >> '{log}'
   sleep "$seconds"
 fi

@@ -28,7 +28,7 @@ PROCESS = ("kill-program", "kill-git", "kill-component", "sigint", "sigterm", "d
 PROXIED = 3 / 4
 # What is planned for a round is for its own rollouts; second attempts, spare ones and those at the
 # end come on top. And not every fault meets what it is meant for, although it is tried again.
-MORE = {"kill-program": 2.4, "cut-sending": 2.6, "cut-receiving": 2.1}
+MORE = {"kill-program": 3.4, "cut-sending": 2.6, "cut-receiving": 2.1}
 MOSTLY = 2.3
 
 

@@ -12,7 +12,7 @@ DEPLOYMENTS = ("billing", "catalog", "orders", "search")
 # Each depends on the one before it.
 COMPONENTS = ("database", "api", "web")
 COMMITS = 6
-SPARES = 16
+SPARES = 20
 CLOCKS = (30, -30, 7 * 60, -7 * 60, 2 * 60 * 60)
 # When something happens, and after which of such events: (event, last nth, seconds).
 MOMENTS = (
