@@ -19,6 +19,7 @@ mod ci_fan_in;
 mod ci_faults;
 mod ci_files;
 mod ci_inputs;
+mod ci_remote_away;
 mod ci_reports;
 mod ci_requests;
 mod ci_trust;

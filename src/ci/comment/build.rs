@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::view::{
     ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, DependencyView, FailureView,
-    HintView, LinkView, List, NextView, PromotionPreviewView, RolloutView, TargetView, UnfinishedView,
+    HintView, LinkView, List, NextView, PromotionPreviewView, RolloutView, StaleView, TargetView,
+    UnfinishedView,
 };
 use super::words::{
     LONGEST_TEXT, changes, counts, frozen, of_components, plan, text, time, took, total, urgency,
@@ -53,6 +54,10 @@ impl CommentView {
             targets: builder.targets(input),
             change_known: input.presence.is_some(),
             of_ledger_alone: input.of_ledger_alone,
+            stale: input
+                .stale
+                .map(|stale| StaleView { text: text(&stale.to_string()), as_of: stale.as_of.map(time) }),
+            runs_known: input.stale.is_none_or(|stale| stale.as_of.is_some()),
             unfinished: List::new(input.unfinished.iter().map(|one| builder.unfinished(one)), most),
             next: next(input, rollout.as_ref(), &promotions),
             rollout,
@@ -82,7 +87,7 @@ fn next(
     rollout: Option<&RolloutView>,
     promotions: &[PromotionPreviewView],
 ) -> Option<NextView> {
-    if input.failure.is_some() {
+    if input.failure.is_some() || input.stale.is_some() {
         return None;
     }
     if let Some(rollout) = rollout.filter(|rollout| rollout.dry_run || !rollout.succeeded) {
@@ -132,6 +137,9 @@ impl Builder<'_> {
     fn targets(&self, input: &CommentInput<'_>) -> Vec<TargetView> {
         let view = |standing: &TargetStanding| {
             let of = |presence: &BTreeMap<TargetName, Presence>| {
+                if input.stale.is_some() {
+                    return Presence::Unknown;
+                }
                 presence.get(&standing.target).copied().unwrap_or(Presence::Absent)
             };
             let (symbol, presence) = match input.presence.map(of) {

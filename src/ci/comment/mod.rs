@@ -11,13 +11,15 @@ mod view;
 mod words;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 
 pub use render::{CommentError, CommentTemplate, Limit, Rendered};
 pub use view::{
     ApprovalView, CommentView, CommitView, ComponentView, ConfigurationView, DependencyView, FailureView,
-    HintView, LinkView, List, NextView, PromotionPreviewView, RolloutView, TargetView, UnfinishedView,
+    HintView, LinkView, List, NextView, PromotionPreviewView, RolloutView, StaleView, TargetView,
+    UnfinishedView,
 };
 pub use words::of_components;
 
@@ -38,6 +40,8 @@ pub struct CommentInput<'a> {
     pub unfinished: &'a [Unfinished],
     /// The deployment file cannot be used, so that this is only what the ledger knows.
     pub of_ledger_alone: bool,
+    /// What is known may not be what the ledger's remote has: then nothing of it is called current.
+    pub stale: Option<&'a Stale>,
     /// What this run did, or would do.
     pub rollout: Option<RolloutOfRun<'a>>,
     /// Why it did not come to that.
@@ -65,6 +69,27 @@ pub struct RolloutOfRun<'a> {
     pub dependencies: &'a [DependencyChange],
     /// The components that it was limited to; empty where it was of all.
     pub only: &'a [String],
+}
+
+/// How old what is known is, where the ledger's remote has not just told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    pub remote: String,
+    /// The remote was asked, and did not answer.
+    pub asked: bool,
+    /// When it answered last; absent where this checkout has never heard of it.
+    pub as_of: Option<Timestamp>,
+}
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let answer = if self.asked { "did not answer" } else { "was not asked" };
+        write!(f, "{} {answer}: ", self.remote)?;
+        match self.as_of {
+            Some(at) => write!(f, "as of {}", words::time(at)),
+            None => write!(f, "what runs where is not known here"),
+        }
+    }
 }
 
 /// A component's newest attempt that did not succeed.

@@ -20,6 +20,7 @@ struct Story {
     presence: Option<BTreeMap<TargetName, Presence>>,
     unfinished: Vec<Unfinished>,
     of_ledger_alone: bool,
+    stale: Option<Stale>,
     /// The components that the rollout is limited to.
     only: Vec<String>,
     rollout: RolloutReport,
@@ -71,6 +72,7 @@ impl Story {
             ])),
             unfinished: Vec::new(),
             of_ledger_alone: false,
+            stale: None,
             only: Vec::new(),
             rollout: report("staging", components, ComponentResult::Success),
             diff: DiffView {
@@ -152,6 +154,7 @@ impl Story {
             presence: self.presence.as_ref(),
             unfinished: &self.unfinished,
             of_ledger_alone: self.of_ledger_alone,
+            stale: self.stale.as_ref(),
             rollout: self.failure.is_none().then_some(rollout),
             failure: self.failure.as_ref(),
             promotions: &promotions,
@@ -456,5 +459,24 @@ proptest! {
         prop_assert!(rendered.markdown.encode_utf16().count() <= limit);
         assert_sound(&rendered.markdown);
         prop_assert!(rendered.markdown.contains("### `payment-service` · dev "));
+    }
+}
+
+#[test]
+fn what_the_remote_has_not_told_is_not_said_to_be_so() {
+    let mut story = Story::new(&["api", "worker", "database"], "Add connection pooling");
+    story.rollout = report("staging", &["api"], ComponentResult::Planned);
+    let stale = |as_of| Stale { remote: "origin".to_owned(), asked: true, as_of };
+    story.stale = Some(stale(Some(time("2025-01-23T15:30:00Z"))));
+    let known = story.markdown(GITHUB).markdown;
+    assert_sound(&known);
+    assert!(known.contains("⚠️ **origin did not answer: as of 2025-01-23 15:30 UTC**"), "{known}");
+    assert!(known.contains("| ❔ | **dev** | unknown |"), "{known}");
+    story.stale = Some(stale(None));
+    let unknown = story.markdown(GITHUB).markdown;
+    assert!(unknown.contains("⚠️ **origin did not answer: what runs where is not known here**"), "{unknown}");
+    assert!(!unknown.contains("| **dev** |"), "{unknown}");
+    for text in [known, unknown] {
+        assert!(!text.contains("**Next:**") && !text.contains("| deployed |"), "{text}");
     }
 }

@@ -15,6 +15,10 @@ pub struct CommentView {
     pub change_known: bool,
     /// The deployment file cannot be used: rules and promotions are not known.
     pub of_ledger_alone: bool,
+    /// The ledger's remote has not told this just now; null where it has, or where there is none.
+    pub stale: Option<StaleView>,
+    /// Something is known of what runs: false where the remote has never told this checkout.
+    pub runs_known: bool,
     /// What failed or was stopped and has not been mended since, besides what this run did.
     pub unfinished: List<UnfinishedView>,
     /// What this run did, or would do.
@@ -47,6 +51,15 @@ pub struct List<T> {
 pub struct LinkView {
     pub text: String,
     pub url: Option<String>,
+}
+
+/// How old all of this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StaleView {
+    /// `origin did not answer: as of 2025-01-23 15:30 UTC`.
+    pub text: String,
+    /// When the remote answered last; null where it never has.
+    pub as_of: Option<String>,
 }
 
 /// One target.

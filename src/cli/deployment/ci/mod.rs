@@ -21,6 +21,7 @@ mod post;
 mod presence;
 mod reports;
 mod request;
+mod staleness;
 mod steps;
 mod summary;
 mod trust;

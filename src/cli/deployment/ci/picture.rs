@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::failure;
 use super::outcome::Outcome;
 use super::presence::{change, presence, unfinished};
+use super::staleness::stale;
 use super::steps::{Changes, View};
 use crate::ci::Job;
 use crate::ci::comment::{
     Approved, CommentError, CommentInput, CommentTemplate, FailureView, Limit, Presence, Rendered,
-    RolloutOfRun, RunLink, Unfinished,
+    RolloutOfRun, RunLink, Stale, Unfinished,
 };
 use crate::cli::context::{Context, Project};
 use crate::cli::error::CommandError;
@@ -30,6 +31,8 @@ pub(super) struct Picture {
     unfinished: Vec<Unfinished>,
     /// The deployment's file cannot be used.
     of_ledger_alone: bool,
+    /// The ledger's remote has not told what is known.
+    stale: Option<Stale>,
     report: Option<RolloutReport>,
     /// The components that the rollout was limited to.
     only: Vec<String>,
@@ -65,17 +68,13 @@ impl PictureSource<'_> {
         let repository = context.repository()?;
         let Ok(project) = context.project(&repository) else {
             let ledger = context.ledger(&repository, &AtmosConfig::default())?;
-            let state = look(&ledger, name)?;
-            return Ok(self.of_ledger(&state, None));
+            return Ok(self.of_ledger(look(&ledger, name)?, None));
         };
         let ledger = context.ledger(&repository, &project.config)?;
         match load_deployment(&*project.source, &project.config, name) {
             Ok(loaded) => self.of_deployment(&repository, &project, &ledger, &loaded.deployment),
             Err(error @ ConfigError::NotFound { .. }) => Err(error.into()),
-            Err(_) => {
-                let state = look(&ledger, name)?;
-                Ok(self.of_ledger(&state, template(&project)))
-            }
+            Err(_) => Ok(self.of_ledger(look(&ledger, name)?, template(&project))),
         }
     }
 
@@ -86,10 +85,14 @@ impl PictureSource<'_> {
         ledger: &Ledger<'_>,
         deployment: &Deployment,
     ) -> Result<Picture, CommandError> {
-        let state = look(ledger, &deployment.name)?;
+        let Known { state, stale } = look(ledger, &deployment.name)?;
         let view = View { repository, project, ledger, deployment };
         let mut standing =
             standing(self.context, repository, project, ledger, deployment, &state, BTreeMap::new())?;
+        if stale.is_some() {
+            // What could be promoted next would be a guess.
+            standing.edges.clear();
+        }
         let report = self.outcome.rollout.report.as_ref();
         let (done, previews) = view.changes(report, &standing, &state)?;
         for (edge, changes) in standing.edges.iter().zip(&previews) {
@@ -103,13 +106,14 @@ impl PictureSource<'_> {
             change(self.job, report).map(|change| presence(deployment, &state, ledger, &objects, &change));
         let unfinished = unfinished(Some(deployment), &state, self.job, report);
         let template = template(project);
-        Ok(Picture { presence, unfinished, done, previews, template, ..self.plain(&state, standing) })
+        Ok(Picture { presence, unfinished, done, previews, template, stale, ..self.plain(&state, standing) })
     }
 
-    fn of_ledger(self, state: &DeploymentState, template: Option<Result<String, String>>) -> Picture {
-        let unfinished = unfinished(None, state, self.job, self.outcome.rollout.report.as_ref());
-        let standing = standing_of_ledger(state, self.context.now());
-        Picture { unfinished, template, of_ledger_alone: true, ..self.plain(state, standing) }
+    fn of_ledger(self, known: Known, template: Option<Result<String, String>>) -> Picture {
+        let Known { state, stale } = known;
+        let unfinished = unfinished(None, &state, self.job, self.outcome.rollout.report.as_ref());
+        let standing = standing_of_ledger(&state, self.context.now());
+        Picture { unfinished, template, stale, of_ledger_alone: true, ..self.plain(&state, standing) }
     }
 
     /// What can be shown without the deployment's file.
@@ -120,6 +124,7 @@ impl PictureSource<'_> {
             presence: None,
             unfinished: Vec::new(),
             of_ledger_alone: false,
+            stale: None,
             report: outcome.rollout.report.clone(),
             only: outcome.only.clone(),
             done: Changes::default(),
@@ -135,14 +140,20 @@ impl PictureSource<'_> {
     }
 }
 
-/// The ledger's state of a deployment, as it is now.
-fn look(ledger: &Ledger<'_>, name: &DeploymentName) -> Result<DeploymentState, CommandError> {
+/// What the ledger knows of a deployment, and whether its remote has just told it.
+struct Known {
+    state: DeploymentState,
+    stale: Option<Stale>,
+}
+
+/// The ledger's state of a deployment, as it is now where the remote tells it.
+fn look(ledger: &Ledger<'_>, name: &DeploymentName) -> Result<Known, CommandError> {
     let scope = Scope::Deployment(name.clone());
-    ledger.refresh_for_reports(&scope);
+    let stale = stale(ledger, &ledger.refresh_for_reports(&scope));
     let state = ledger.read(&scope)?.into_deployment(name);
     // They have been said by the verb.
     drop(ledger.take_warnings());
-    Ok(state)
+    Ok(Known { state, stale })
 }
 
 impl Picture {
@@ -174,6 +185,7 @@ impl Picture {
             presence: self.presence.as_ref(),
             unfinished: &self.unfinished,
             of_ledger_alone: self.of_ledger_alone,
+            stale: self.stale.as_ref(),
             rollout: self.report.as_ref().map(|report| RolloutOfRun {
                 report,
                 diff: self.done.diff.as_ref(),

@@ -10,7 +10,7 @@ use super::notices::Notices;
 use super::outcome::{Ending, Outcome};
 use super::platform_record::most_common;
 use super::post::{Post, Report};
-use super::{Subject, Verb, asked, described};
+use super::{Subject, Verb, asked, described, staleness};
 use crate::ci::comment::Limit;
 use crate::ci::{Job, System};
 use crate::cli::context::Context;
@@ -130,7 +130,11 @@ impl Reports {
 
     /// The rollout has ended, or was not begun.
     pub(super) fn ended(&self, outcome: &Outcome) {
-        let description = described::ended(outcome);
+        let mut description = described::ended(outcome);
+        // A plan that was made without the remote does not pass for one of what is there.
+        if let Some(stale) = staleness::offline(&self.context, &self.subject.deployment) {
+            description = format!("{description}; {stale}");
+        }
         let (state, phase) = match outcome.ending() {
             Ending::Success | Ending::Findings => (CommitStatusState::Success, DeploymentPhase::Success),
             Ending::Failed => (CommitStatusState::Failure, DeploymentPhase::Failure),

@@ -21,7 +21,7 @@ use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::{RolloutEvent, WouldBeRefused};
 use crate::deployment::{CommitId, Deployment};
-use crate::ledger::{Freshness, LedgerError, Snapshot};
+use crate::ledger::{Freshness, LedgerError, Scope, Snapshot};
 use crate::provider::Token;
 use crate::render::document::error::Hint;
 use crate::rollout::{self, EventSink};
@@ -78,7 +78,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
     /// Shows what would be done. Nothing is locked, applied or recorded.
     fn dry_run(&self) -> Result<ExitCode, CommandError> {
         let scope = self.prepared.scope();
-        let freshness = self.prepared.ledger.refresh_with_rules(&scope);
+        let freshness = self.look_at_the_remote(&scope)?;
         self.context.say_freshness(&self.prepared.ledger, &freshness);
         let snapshot = self.prepared.ledger.read(&scope)?;
         // Nothing is done by it, so that what is here will do; how old that is has been said.
@@ -101,6 +101,23 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         self.check_artifacts(plan, &rollout)?;
         let outcome = rollout::run(rollout, checkouts, None, &self.cancellation, &self.events)?;
         self.finish(plan, &digest, None, outcome)
+    }
+
+    /// Asks the remote for what a plan goes by. The plan of a job stands for what is there: where the
+    /// remote does not answer, it fails, unless the job is not to ask.
+    fn look_at_the_remote(&self, scope: &Scope) -> Result<Freshness, CommandError> {
+        let ledger = &self.prepared.ledger;
+        if self.context.job().is_none() || self.context.global().offline {
+            return Ok(ledger.refresh_with_rules(scope));
+        }
+        ledger.refresh_or_fail(scope).map_err(|error| {
+            CommandError::from(error)
+                .hint(Hint::note("A plan of a job says what the remote knows: try again when it answers"))
+                .hint(Hint::note(
+                    "`--offline` (input `fetch: false`) plans with what is checked out, and says so",
+                ))
+        })?;
+        Ok(Freshness::Current)
     }
 
     fn for_real(&self) -> Result<ExitCode, CommandError> {

@@ -1,0 +1,29 @@
+//! How old an answer is that the ledger's remote has not just given.
+
+use crate::ci::comment::Stale;
+use crate::cli::context::Context;
+use crate::cli::error::CommandError;
+use crate::deployment::DeploymentName;
+use crate::ledger::{Freshness, Ledger, Scope};
+
+/// What is said of an answer as fresh as this; `None` where the remote has given it, or where there
+/// is none.
+pub(super) fn stale(ledger: &Ledger<'_>, freshness: &Freshness) -> Option<Stale> {
+    let (asked, as_of) = match freshness {
+        Freshness::Current => return None,
+        Freshness::Offline { since } => (false, *since),
+        Freshness::Stale { since, .. } => (true, *since),
+    };
+    Some(Stale { remote: ledger.remote().unwrap_or("the remote").to_owned(), asked, as_of })
+}
+
+/// The same of what a job answers that is not to ask the remote.
+pub(super) fn offline(context: &Context, name: &DeploymentName) -> Option<Stale> {
+    let look = || -> Result<Option<Stale>, CommandError> {
+        let repository = context.repository()?;
+        let project = context.project(&repository)?;
+        let ledger = context.ledger(&repository, &project.config)?;
+        Ok(stale(&ledger, &ledger.refresh(&Scope::Deployment(name.clone()))))
+    };
+    context.global().offline.then(look)?.ok().flatten()
+}
