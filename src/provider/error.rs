@@ -134,7 +134,8 @@ fn after(advice: Option<&str>) -> String {
 
 fn pause(wait: Option<Duration>, until: Option<Timestamp>) -> String {
     let Some(wait) = wait else { return String::new() };
-    let until = until.map(|until| format!(", until {until:.0}")).unwrap_or_default();
+    let until =
+        until.map(|until| until.strftime(", until %Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default();
     format!(" and wants a pause of {} s{until}", wait.as_secs())
 }
 

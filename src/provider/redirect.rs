@@ -82,18 +82,19 @@ enum Why {
 }
 
 fn elsewhere(platform: Platform, to: String, why: Why) -> Elsewhere {
-    let (api, repository) = match platform {
-        Platform::GitLab => ("CI_API_V4_URL", "CI_PROJECT_ID"),
-        Platform::GitHub | Platform::None => ("GITHUB_API_URL", "GITHUB_REPOSITORY"),
+    // The platform sets these variables by itself; GitHub does not let a workflow write them.
+    let (api, job) = match platform {
+        Platform::GitLab => ("CI_API_V4_URL", "pipeline"),
+        Platform::GitHub | Platform::None => ("GITHUB_API_URL", "workflow"),
     };
     let advice = match why {
         Why::OtherServer => format!(
-            "Nothing is sent to another server, least of all the token. If the API has moved there, set {api} to its \
-             address"
+            "Nothing is sent to another server, least of all the token. If the API has moved there, {api} is what the \
+             platform's own administrators correct: its jobs get it from there"
         ),
         Why::OtherRequest => format!(
             "That is not followed: another request would arrive there. If the repository has moved or has a new name, \
-             update the address of the remote and {repository}"
+             update the remote, and what the {job} checks out; the platform tells new jobs the new name itself"
         ),
         Why::Endless => format!("It was sent on {MOST_REDIRECTS} times. Is {api} the address of the API?"),
         Why::Unreadable => format!("That is no address. Is {api} the address of the API?"),

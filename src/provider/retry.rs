@@ -182,6 +182,7 @@ impl<T: Transport> Client<T> {
                 }
             }
             TransportError::NotSent(reason) => {
+                let reason = format!("{}: {reason}", self.server());
                 Failure { error: self.unavailable(capability, &reason, false), again: Again::After(None) }
             }
             TransportError::PerhapsSent(reason) => {
@@ -192,6 +193,12 @@ impl<T: Transport> Client<T> {
                 Failure { error: self.unavailable(capability, &reason, true), again }
             }
         }
+    }
+
+    /// The server that is asked, as it may be printed.
+    fn server(&self) -> String {
+        let url = reqwest::Url::parse(&self.api_url);
+        url.map_or_else(|_| self.platform.to_string(), |url| url.origin().ascii_serialization())
     }
 
     fn unavailable(&self, capability: Capability, reason: &str, may_have_happened: bool) -> ProviderError {
@@ -326,22 +333,23 @@ mod tests {
     #[tokio::test]
     async fn no_error_of_the_transport_shows_the_token() {
         let reason = || "cannot send `Bearer ghs_secret`".to_owned();
-        for error in [
-            TransportError::NotSent(reason()),
-            TransportError::PerhapsSent(reason()),
-            TransportError::Hopeless(reason()),
+        for (error, server) in [
+            (TransportError::NotSent(reason()), "https://api.github.com: "),
+            (TransportError::PerhapsSent(reason()), ""),
+            (TransportError::Hopeless(reason()), ""),
         ] {
             let client = Client {
                 platform: Platform::GitHub,
                 transport: Failing(error),
-                api_url: "https://api.github.com".to_owned(),
+                api_url: "https://user:password@api.github.com/v3".to_owned(),
                 policy: RetryPolicy { attempts: 1, ..RetryPolicy::default() },
                 token: Token::new("ghs_secret").unwrap(),
                 advice: Box::new(|_, _| None),
             };
             let error =
                 client.call(&Request::get(Capability::Comments, "/user".to_owned())).await.unwrap_err();
-            assert_eq!(error.to_string(), "GitHub could not write the comment: cannot send `Bearer ***`");
+            let said = format!("GitHub could not write the comment: {server}cannot send `Bearer ***`");
+            assert_eq!(error.to_string(), said);
         }
     }
 

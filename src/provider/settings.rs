@@ -141,7 +141,8 @@ fn github<'v>(
             .map_err(|error| unconfigured(&error.to_string()))?,
     };
     Ok(GitHubSettings {
-        api_url: variable("GITHUB_API_URL").unwrap_or("https://api.github.com").to_owned(),
+        api_url: api_url(variable, "GITHUB_API_URL", "https://api.github.com")
+            .map_err(|error| unconfigured(&error))?,
         owner: owner.to_owned(),
         repository: repository.to_owned(),
         run_id: variable("GITHUB_RUN_ID").and_then(|id| id.parse().ok()),
@@ -151,6 +152,20 @@ fn github<'v>(
         token,
         identity: identity(variable),
     })
+}
+
+/// The address of the API, from the variable that has it.
+fn api_url<'v>(
+    variable: &impl Fn(&str) -> Option<&'v str>,
+    name: &str,
+    usual: &str,
+) -> Result<String, String> {
+    let address = variable(name).unwrap_or(usual);
+    match reqwest::Url::parse(address) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(address.to_owned()),
+        // What is no address may be anything, so that it is not shown.
+        _ => Err(format!("{name} is not an address that begins with https:// or http://")),
+    }
 }
 
 fn identity<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<IdentitySettings> {
@@ -179,7 +194,8 @@ fn gitlab<'v>(
     // Whichever way it came.
     let token_kind = if job.is_some_and(|job| token.is(job)) { TokenKind::Job } else { TokenKind::Access };
     Ok(GitLabSettings {
-        api_url: variable("CI_API_V4_URL").unwrap_or("https://gitlab.com/api/v4").to_owned(),
+        api_url: api_url(variable, "CI_API_V4_URL", "https://gitlab.com/api/v4")
+            .map_err(|error| unconfigured(&error))?,
         project: variable("CI_PROJECT_ID")
             .or_else(|| variable("CI_PROJECT_PATH"))
             .ok_or_else(|| unconfigured("CI_PROJECT_ID is not set"))?
@@ -216,6 +232,47 @@ mod tests {
         let ProviderSettings::GitHub(settings) = settings else { panic!("not GitHub") };
         assert_eq!(settings.api_url, "https://github.example.com/api/v3");
         assert_eq!((settings.owner.as_str(), settings.repository.as_str()), ("acme", "shop"));
+    }
+
+    #[test]
+    fn what_is_no_address_of_an_api_is_said_before_anything_is_sent() {
+        let said = |variables: &[(&'static str, &'static str)]| {
+            detect(variables).map(drop).map_err(|e| e.to_string())
+        };
+        for address in [
+            "github.example.com",
+            "localhost:8080",
+            "nonsense",
+            "ftp://example.com",
+            "https://",
+            "/api",
+            "a b",
+        ] {
+            let github = said(&[
+                ("GITHUB_ACTIONS", "true"),
+                ("GITHUB_REPOSITORY", "acme/shop"),
+                ("GITHUB_TOKEN", "t"),
+                ("GITHUB_API_URL", address),
+            ]);
+            let gitlab = said(&[
+                ("GITLAB_CI", "true"),
+                ("CI_PROJECT_ID", "7"),
+                ("CI_JOB_TOKEN", "t"),
+                ("CI_API_V4_URL", address),
+            ]);
+            for (said, expected) in [
+                (
+                    github,
+                    "GitHub cannot be asked: GITHUB_API_URL is not an address that begins with https:// or http://",
+                ),
+                (
+                    gitlab,
+                    "GitLab cannot be asked: CI_API_V4_URL is not an address that begins with https:// or http://",
+                ),
+            ] {
+                assert_eq!(said.unwrap_err(), expected, "{address}");
+            }
+        }
     }
 
     #[test]

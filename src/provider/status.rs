@@ -1,5 +1,7 @@
 //! Commit statuses: one line beside a commit that says how far it got on one target.
 
+use sha2::{Digest as _, Sha256};
+
 use crate::deployment::{DeploymentName, TargetName};
 
 /// GitHub's limit; GitLab's is wider.
@@ -46,11 +48,23 @@ impl CommitStatus {
     }
 
     /// The status of a part of it, which leaves that of the whole alone: `atmos/<deployment>/<target>/<part>`.
+    /// A name that is too long ends in a hash of all of it.
     #[must_use]
     pub fn of_part(mut self, part: &str) -> Self {
-        self.context = format!("{}/{part}", self.context).chars().take(LONGEST_CONTEXT).collect();
+        self.context = fitting(format!("{}/{part}", self.context));
         self
     }
+}
+
+/// A name within the platforms' limit; two that differ stay different.
+fn fitting(context: String) -> String {
+    if context.chars().count() <= LONGEST_CONTEXT {
+        return context;
+    }
+    let hash = Sha256::digest(context.as_bytes());
+    let hash = hash.iter().take(6).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let kept: String = context.chars().take(LONGEST_CONTEXT - 1 - hash.len()).collect();
+    format!("{kept}~{hash}")
 }
 
 /// The text on one line and within the platforms' limit.
@@ -68,6 +82,20 @@ pub(super) fn cut(description: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_with_long_names_do_not_share_a_status() {
+        let context = |part: &str| {
+            let (deployment, target) = ("shop".parse().unwrap(), "dev".parse().unwrap());
+            let status = CommitStatus::new(&deployment, &target, CommitStatusState::Success, "", None);
+            status.of_part(part).context
+        };
+        assert_eq!(context("api,web"), "atmos/shop/dev/api,web");
+        assert_eq!(context(&"a".repeat(240)).chars().count(), 255);
+        let [one, other] = ["one", "other"].map(|last| context(&format!("{},{last}", "ä".repeat(300))));
+        assert_ne!(one, other);
+        assert_eq!((one.chars().count(), one.starts_with("atmos/shop/dev/ä")), (255, true));
+    }
 
     #[test]
     fn a_description_is_one_line_of_140_characters_at_most() {

@@ -29,6 +29,7 @@ fn a_platform_that_is_down_changes_nothing() {
     assert_eq!(notices.len(), 1, "{}", run.report());
     let all = "GitHub could not set the commit status, record the deployment and write the comment: ";
     assert!(notices[0].starts_with(all), "{}", run.report());
+    assert!(notices[0].contains("http://127.0.0.1:9: Connection refused"), "{}", run.report());
     assert!(job.summary().contains("**✅ Rollout to dev succeeded**"));
 }
 
@@ -95,6 +96,46 @@ fn one_cause_is_one_notice_of_all_that_was_left_out() {
 }
 
 #[test]
+fn what_is_no_address_of_the_platform_is_one_notice_at_once() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    for address in ["github.example.com", "localhost:8080", "nonsense"] {
+        let run = job(&checkout, "acme/shop", address).run().succeeded();
+        let said =
+            "GitHub cannot be asked: GITHUB_API_URL is not an address that begins with https:// or http://";
+        assert_eq!(notices(&run), [said], "{address}: {}", run.report());
+        assert!(!run.stderr.contains("panicked"), "{}", run.report());
+    }
+}
+
+#[test]
+fn a_job_of_a_request_that_it_may_not_read_is_told_what_is_missing() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let comment = json!({
+        "issue": { "number": 7, "pull_request": {} }, "repository": { "full_name": "acme/shop" },
+    });
+    for (status, said) in [
+        (401, "The token is not valid, or not any more"),
+        (403, "The job needs `pull-requests: read` under `permissions:`"),
+        (404, "The job needs `pull-requests: read` under `permissions:`"),
+    ] {
+        platform.refuse(status, 1, "/pulls/7", &json!({}));
+        let job = CiJob::github(&checkout, "issue_comment").rollout("dev").input("plan", "true");
+        let run = job.with("GITHUB_API_URL", platform.github()).event(&comment).run().succeeded();
+        let [notice] = *notices(&run) else { panic!("{}", run.report()) };
+        assert!(notice.starts_with("GitHub refused to find the pull or merge request"), "{notice}");
+        assert!(notice.contains(said), "{status}: {notice}");
+    }
+    // A push need not be of one.
+    platform.refuse(403, 1, "/pulls", &json!({}));
+    let push = CiJob::github(&checkout, "push").rollout("dev").with("GITHUB_API_URL", platform.github());
+    let run = push.run().succeeded();
+    assert!(notices(&run).is_empty(), "{}", run.report());
+}
+
+#[test]
 fn a_pause_that_the_platform_asks_for_is_kept() {
     let Some(platform) = Platform::start() else { return };
     let environment = TestEnvironment::new();
@@ -138,9 +179,7 @@ fn a_fork_s_plan_works_and_what_its_token_may_not_is_said_once() {
     let job = job(&checkout, "mallory/shop", platform.github()).input("plan", "true");
     let run = job.run().succeeded();
     let [notice] = *notices(&run) else { panic!("{}", run.report()) };
-    assert!(notice.starts_with(
-        "comment, commit status and deployment record are skipped: the change comes from a fork"
-    ));
+    assert!(notice.starts_with("comment and commit status are skipped: the change comes from a fork"));
     assert_eq!(platform.told("requests").len(), 1);
     assert!(job.summary().contains("**📋 Rollout to dev planned**"));
 }

@@ -163,8 +163,10 @@ impl Carrier {
         if self.given_up.contains(&capability) {
             return;
         }
-        // To a job that may not know of which request it is, nothing is missing.
-        let may_be_refused = matches!(report, Report::FindChangeRequest { .. });
+        // To a push that may not know of which request it is, nothing is missing. A job that is about one
+        // does without what its comment is for.
+        let may_be_refused =
+            matches!(&report, Report::FindChangeRequest { lookup: RequestLookup::Commit(_), .. });
         let told = self.tell(report).await;
         self.answers =
             !matches!(told, Err(ProviderError::Unavailable { .. } | ProviderError::Unreachable { .. }));
@@ -240,7 +242,7 @@ impl Carrier {
         }
         if refused && self.read_only_token && OF_REPORTS.contains(&capability) {
             self.given_up.extend(OF_REPORTS);
-            let skipped = "comment, commit status and deployment record are skipped: the change comes from a fork, \
+            let skipped = "comment and commit status are skipped: the change comes from a fork, \
                            whose jobs have a token that may only read";
             add(&self.untold, skipped.to_owned());
             return;
