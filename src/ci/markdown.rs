@@ -44,6 +44,30 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
+/// A sentence as Markdown inline text: what it has between backticks is code.
+#[must_use]
+pub fn prose(text: &str) -> String {
+    let parts: Vec<_> = text.trim().split('`').collect();
+    if parts.len() % 2 == 0 {
+        return escape(text);
+    }
+    let blank = |is_there: bool| if is_there { " " } else { "" };
+    let between = |part: &str| match part.trim() {
+        "" => blank(!part.is_empty()).to_owned(),
+        // The blanks that set it apart from the code.
+        words => {
+            let (start, end) = (part.starts_with(char::is_whitespace), part.ends_with(char::is_whitespace));
+            format!("{}{}{}", blank(start), escape(words), blank(end))
+        }
+    };
+    let part = |(at, part): (usize, &&str)| match (at % 2, part.is_empty()) {
+        (0, _) => between(part),
+        (_, true) => escape("``"),
+        (_, false) => code(part),
+    };
+    parts.iter().enumerate().map(part).collect()
+}
+
 /// The text as code, on one line.
 #[must_use]
 pub fn code(text: &str) -> String {
@@ -134,6 +158,7 @@ mod tests {
     fn ordinary_text_reads_as_before() {
         assert_eq!(escape("Fix the 2nd retry, größer & besser"), "Fix the 2nd retry, größer &amp; besser");
         assert_eq!(code("ecs/service-api"), "`ecs/service-api`");
+        assert_eq!(prose("input `fetch: false` of a_b"), "input `fetch: false` of a\\_b");
     }
 
     #[test]
@@ -154,6 +179,9 @@ mod tests {
         assert_eq!(escape("1. item 2.0"), "1\\. item 2.0");
         assert_eq!(escape("a\u{202e}b\u{0}c"), "ab c");
         assert_eq!(code("a|b`</code>"), "<code>a&#124;b&#96;&#60;&#47;code&#62;</code>");
+        assert_eq!(prose("a `@team</code>` b"), "a <code>&#64;team&#60;&#47;code&#62;</code> b");
+        assert_eq!(prose("`` @a ` b"), "\\`\\` @&#8203;a \\` b");
+        assert_eq!(prose("`` **a**"), "\\`\\` \\*\\*a\\*\\*");
         assert_eq!(code("@team"), "<code>&#64;team</code>");
         assert_eq!(pre(&["  3 | a", "", "</pre>"]), "<pre>  3 &#124; a\n\n&#60;&#47;pre&#62;</pre>");
     }

@@ -51,7 +51,7 @@ pub struct Rendered {
 
 /// What turns a [`CommentView`] into Markdown.
 ///
-/// `{{value}}` escapes; `{{code value}}` shows code, `{{pre lines}}` shows a list of lines as they are, `{{link text url}}`
+/// `{{value}}` escapes; `{{prose value}}` escapes all but code between backticks; `{{code value}}` shows code, `{{pre lines}}` shows a list of lines as they are, `{{link text url}}`
 /// and `{{code_link text url}}` link where there is a web address.
 #[derive(Debug)]
 pub struct CommentTemplate {
@@ -73,6 +73,7 @@ impl CommentTemplate {
         registry.set_strict_mode(true);
         registry.register_escape_fn(markdown::escape);
         registry.register_helper("code", Box::new(code));
+        registry.register_helper("prose", Box::new(prose));
         registry.register_helper("link", Box::new(link));
         registry.register_helper("code_link", Box::new(code_link));
         registry.register_helper("pre", Box::new(pre));
@@ -118,6 +119,17 @@ fn code(
     out: &mut dyn Output,
 ) -> HelperResult {
     out.write(&markdown::code(parameter(helper, 0, "code")?.unwrap_or_default()))?;
+    Ok(())
+}
+
+fn prose(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    out.write(&markdown::prose(parameter(helper, 0, "prose")?.unwrap_or_default()))?;
     Ok(())
 }
 

@@ -68,14 +68,14 @@ fn plain(outcome: &Outcome) -> String {
     };
     let mut blocks = vec![format!("### {symbol} {}", markdown::code(&format!("atmos deployment {verb}")))];
     if let Some(failure) = failure::view(outcome) {
-        let (title, message) = (markdown::escape(&failure.title), markdown::escape(&failure.message));
+        let (title, message) = (markdown::escape(&failure.title), markdown::prose(&failure.message));
         blocks.push(format!("**{title}:** {message}"));
         let details: Vec<_> = failure.details.iter().take(MOST_DETAILS).map(String::as_str).collect();
         blocks.extend((!details.is_empty()).then(|| markdown::pre(&details)));
         blocks.extend(failure.hints.iter().map(|hint| {
             let commands: Vec<_> = hint.commands.iter().map(|command| markdown::code(command)).collect();
             let colon = if commands.is_empty() { "" } else { ": " };
-            format!("- {}{colon}{}", markdown::escape(&hint.text), commands.join(", then "))
+            format!("- {}{colon}{}", markdown::prose(&hint.text), commands.join(", then "))
         }));
     }
     let output = outcome.stdout.trim_matches('\n');
