@@ -17,7 +17,7 @@ use crate::render::document::protection::{ProtectionResult, RuleFound, RuleItem}
   atmos deployment protect --dry-run
   atmos deployment protect")]
 pub struct Args {
-    /// Show what would be done and change nothing
+    /// Show what would be done and change nothing; ends with exit code 0 whatever is found
     #[arg(long)]
     dry_run: bool,
 }

@@ -27,15 +27,17 @@ pub(super) fn ended(outcome: &Outcome) -> String {
 
 fn described(report: &RolloutReport) -> String {
     let of = |status| report.components.iter().filter(move |component| component.status == status);
-    let number = |status, word: &str| {
-        let number = of(status).count();
-        (number > 0).then(|| format!("{number} {word}"))
-    };
+    let said = |number: usize, word: &str| (number > 0).then(|| format!("{number} {word}"));
+    let number = |status, word: &str| said(of(status).count(), word);
+    // What an earlier attempt has deployed is not deployed again.
+    let already = of(ComponentResult::Success).filter(|component| component.already_deployed).count();
+    let deployed = of(ComponentResult::Success).count() - already;
     let counts: Vec<_> = [
         number(ComponentResult::Failed, "failed"),
         number(ComponentResult::Cancelled, "cancelled"),
         number(ComponentResult::Skipped, "skipped"),
-        number(ComponentResult::Success, "deployed"),
+        said(deployed, "deployed"),
+        said(already, "already deployed"),
         number(ComponentResult::Planned, "planned"),
     ]
     .into_iter()
