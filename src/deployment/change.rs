@@ -82,7 +82,7 @@ impl fmt::Display for ChangeReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NeverDeployed => write!(f, "never deployed"),
-            Self::Unfinished(status) => write!(f, "its newest rollout: {status}"),
+            Self::Unfinished(status) => write!(f, "its newest rollout {}", status.as_verb()),
             Self::Files { first, others: 0, since } => write!(f, "{first} changed since {}", since.short()),
             Self::Files { first, others, since } => {
                 write!(f, "{first} and {others} more changed since {}", since.short())

@@ -7,6 +7,7 @@ use super::commit::CommitId;
 use super::count::count;
 use super::names::ComponentName;
 use super::record::RecordStatus;
+use super::rollout_plan::Ancestry;
 
 /// How a target stands to a commit, by its enabled components.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +15,17 @@ pub struct FanIn {
     pub commit: CommitId,
     /// How many components there are.
     pub components: usize,
-    /// Those that do not run what the commit has, and why.
-    pub left: Vec<(ComponentName, ChangeReason)>,
+    /// Those that do not run what the commit has.
+    pub left: Vec<LeftComponent>,
+}
+
+/// A component that does not run what the commit has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftComponent {
+    pub component: ComponentName,
+    pub reason: ChangeReason,
+    /// What it runs, or what its newest rollout tried, and how the commit relates to that.
+    pub against: Option<(CommitId, Ancestry)>,
 }
 
 impl FanIn {
@@ -27,7 +37,64 @@ impl FanIn {
 
     /// What is left, one component a line.
     pub fn details(&self) -> impl Iterator<Item = String> {
-        self.left.iter().map(|(component, reason)| format!("{component}: {reason}"))
+        self.left.iter().map(|left| format!("{}: {left}", left.component))
+    }
+
+    /// The components that a rollout of the commit would bring forwards.
+    pub fn behind(&self) -> impl Iterator<Item = &ComponentName> {
+        self.left.iter().filter(|left| left.replaced_by().is_none()).map(|left| &left.component)
+    }
+}
+
+impl LeftComponent {
+    /// The newer commit that has taken the place of the commit's, where one has.
+    #[must_use]
+    pub fn replaced_by(&self) -> Option<&CommitId> {
+        match &self.against {
+            Some((newer, Ancestry::Ancestor)) => Some(newer),
+            _ => None,
+        }
+    }
+
+    /// Why, after the component's name.
+    fn in_short(&self) -> String {
+        let at = self.replaced_by().map(|newer| format!(" at {}", newer.short())).unwrap_or_default();
+        match (&self.reason, self.replaced_by()) {
+            (ChangeReason::Unfinished(status), _) => format!("{}{at}", status.as_verb()),
+            (_, Some(newer)) => format!("was replaced by {}", newer.short()),
+            (ChangeReason::NeverDeployed, None) => "was never deployed".to_owned(),
+            (ChangeReason::Files { .. } | ChangeReason::Configuration { .. }, None) => "differs".to_owned(),
+            (ChangeReason::Overridden(keys), None) => format!("runs with --context {}", keys.join(", ")),
+            (ChangeReason::Unknown(_), None) => "cannot be compared".to_owned(),
+        }
+    }
+}
+
+/// Why, in a sentence. What does not lead up to the commit has not changed since: it differs.
+impl fmt::Display for LeftComponent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(newer) = self.replaced_by() {
+            let newer = newer.short();
+            return match self.reason {
+                ChangeReason::Unfinished(status) => {
+                    write!(f, "a newer run of it {}: {newer}", status.as_verb())
+                }
+                _ => write!(f, "a newer run has replaced it: {newer}"),
+            };
+        }
+        match (&self.reason, &self.against) {
+            (reason, Some((_, Ancestry::Same | Ancestry::Descendant)) | None) => write!(f, "{reason}"),
+            (ChangeReason::Files { first, others: 0, since }, _) => {
+                write!(f, "{first} is not as in {}", since.short())
+            }
+            (ChangeReason::Files { first, others, since }, _) => {
+                write!(f, "{first} and {others} more are not as in {}", since.short())
+            }
+            (ChangeReason::Configuration { since }, _) => {
+                write!(f, "its configuration is not that of {}", since.short())
+            }
+            (reason, _) => write!(f, "{reason}"),
+        }
     }
 }
 
@@ -43,9 +110,9 @@ impl fmt::Display for FanIn {
             return write!(f, "Nothing left to deploy: {all} as in {commit}");
         }
         let mut left: Vec<_> = self.left.iter().collect();
-        left.sort_by_key(|(_, reason)| urgency(reason));
+        left.sort_by_key(|left| urgency(&left.reason));
         let left: Vec<_> =
-            left.into_iter().map(|(component, reason)| format!("{component} {}", short(reason))).collect();
+            left.into_iter().map(|left| format!("{} {}", left.component, left.in_short())).collect();
         write!(f, "{} of {all} not as in {commit}: {}", left.len(), left.join(", "))
     }
 }
@@ -58,25 +125,18 @@ const fn urgency(reason: &ChangeReason) -> u8 {
     }
 }
 
-/// Why a component is left, after its name.
-fn short(reason: &ChangeReason) -> String {
-    match reason {
-        ChangeReason::Unfinished(RecordStatus::Failed) => "failed".to_owned(),
-        ChangeReason::Unfinished(_) => "was cancelled".to_owned(),
-        ChangeReason::NeverDeployed => "was never deployed".to_owned(),
-        ChangeReason::Files { .. } | ChangeReason::Configuration { .. } => "differs".to_owned(),
-        ChangeReason::Overridden(keys) => format!("runs with --context {}", keys.join(", ")),
-        ChangeReason::Unknown(_) => "cannot be compared".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::{commit, component_name};
     use super::*;
 
     fn said(components: usize, left: &[(&str, ChangeReason)]) -> String {
-        let left = left.iter().map(|(name, reason)| (component_name(name), reason.clone())).collect();
+        let left = left.iter().map(|(name, reason)| LeftComponent {
+            component: component_name(name),
+            reason: reason.clone(),
+            against: None,
+        });
+        let left = left.collect();
         FanIn { commit: commit("abc123d"), components, left }.to_string()
     }
 
@@ -101,6 +161,30 @@ mod tests {
             ),
         ] {
             assert_eq!(said(components, left), expected);
+        }
+    }
+    #[test]
+    fn a_reason_has_the_direction_right() {
+        let failed = ChangeReason::Unfinished(RecordStatus::Failed);
+        let files = ChangeReason::Files { first: "a".to_owned(), others: 0, since: commit("def456a") };
+        let configuration = ChangeReason::Configuration { since: commit("def456a") };
+        for (reason, relation, sentence, line) in [
+            (&files, Ancestry::Descendant, "a changed since def456a", "differs"),
+            (&files, Ancestry::Ancestor, "a newer run has replaced it: def456a", "was replaced by def456a"),
+            (&files, Ancestry::Unrelated, "a is not as in def456a", "differs"),
+            (&files, Ancestry::Unknown, "a is not as in def456a", "differs"),
+            (&configuration, Ancestry::Unrelated, "its configuration is not that of def456a", "differs"),
+            (&failed, Ancestry::Same, "its newest rollout failed", "failed"),
+            (&failed, Ancestry::Ancestor, "a newer run of it failed: def456a", "failed at def456a"),
+        ] {
+            let left = LeftComponent {
+                component: component_name("api"),
+                reason: reason.clone(),
+                against: Some((commit("def456a"), relation)),
+            };
+            assert_eq!((left.to_string().as_str(), left.in_short().as_str()), (sentence, line));
+            let fan_in = FanIn { commit: commit("abc123d"), components: 1, left: vec![left] };
+            assert_eq!(fan_in.behind().count(), usize::from(relation != Ancestry::Ancestor));
         }
     }
 }

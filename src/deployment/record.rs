@@ -59,6 +59,16 @@ impl RecordStatus {
         }
     }
 
+    /// How it ended, after its subject.
+    #[must_use]
+    pub const fn as_verb(self) -> &'static str {
+        match self {
+            Self::Success => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "was cancelled",
+        }
+    }
+
     /// How bad it is, for the one status that stands for several.
     #[must_use]
     pub const fn severity(self) -> u8 {

@@ -274,7 +274,10 @@ mod tests {
             &["api", "worker", "database"],
             &[("dev", &[]), ("staging", &["dev"]), ("prod", &["staging"])],
         );
-        DeploymentStatus { deployments: vec![DeploymentEntry::new(Some(&deployment), state, now())] }
+        DeploymentStatus {
+            deployments: vec![DeploymentEntry::new(Some(&deployment), state, now())],
+            fan_in: None,
+        }
     }
 
     /// A component whose record of what runs was changed.
@@ -365,14 +368,14 @@ mod tests {
         let state = state(vec![("prod", vec![("api", promoted("api"))])]);
         let entry = DeploymentEntry::new(None, &state, now());
         let other = DeploymentEntry { deployment: "inventory".parse().unwrap(), targets: Vec::new() };
-        let document = DeploymentStatus { deployments: vec![entry, other] };
+        let document = DeploymentStatus { deployments: vec![entry, other], fan_in: None };
         insta::assert_snapshot!("status_all", plain(&text(&document, &terminal())));
         insta::assert_snapshot!("status_all_pipe", text(&document, &pipe()));
     }
 
     #[test]
     fn nothing_is_said_plainly() {
-        let none = DeploymentStatus { deployments: Vec::new() };
+        let none = DeploymentStatus { deployments: Vec::new(), fan_in: None };
         assert_eq!(text(&none, &terminal()), "No deployments.\n");
         assert_eq!(text(&none, &pipe()), "Deployment\tTarget\tComponent\tCommit\tDeployed\tBy\tStatus\n");
         let empty = document(&state(vec![("prod", Vec::new())]));

@@ -55,7 +55,7 @@ fn jobs_of_a_run_come_to_one_status_and_one_record() {
     assert_eq!(platform.told("statuses").pop().unwrap()["sha"], head.as_str());
     assert_eq!(records(&platform), [record(&["failure"])]);
     assert_eq!(job.output("result"), "findings");
-    assert!(job.summary().contains("worker&#58; its newest rollout&#58; failed"), "{}", job.summary());
+    assert!(job.summary().contains("worker&#58; its newest rollout failed"), "{}", job.summary());
 
     rollout(&checkout, &platform, "worker").run().succeeded();
     fan_in(&checkout, &platform).run().succeeded();
@@ -90,6 +90,7 @@ fn the_comment_may_wait_for_all_jobs() {
     job(fan_in, 0);
     let said = body().unwrap();
     assert!(said.contains("· dev ✅ · staging ➖"), "{said}");
+    assert!(said.contains("**✅ dev: Nothing left to deploy: 3 components as in "), "{said}");
     assert!(!said.contains('❌'), "{said}");
 }
 
@@ -136,7 +137,11 @@ fn what_cannot_be_found_out_is_no_success() {
 
     let told = platform.told("statuses").len();
     for (input, value, message) in [
-        ("fetch", "false", "says what the remote knows: input `fetch: false` does not apply"),
+        (
+            "fetch",
+            "false",
+            "says what the remote knows, which `fetch: false` and ATMOS_OFFLINE forbid to ask",
+        ),
         ("target", "", "is of one target: inputs `deployment` and `target` are needed"),
     ] {
         fan_in(&checkout, &platform).input(input, value).run().refused(2, message);
@@ -212,4 +217,93 @@ fn what_the_stacks_disable_is_not_waited_for() {
     fan_in(&checkout, &platform).run().succeeded();
     let last = statuses(&platform).pop().unwrap();
     assert!(last.ends_with(&format!("Nothing left to deploy: 1 component as in {}", &head[..7])), "{last}");
+}
+
+/// A service whose components use their own folders alone.
+fn with_folders(checkout: &Checkout<'_>) {
+    let file = "deployments/payment-service.yaml";
+    let deployment = std::fs::read_to_string(checkout.path.join(file)).unwrap();
+    let mut text = String::new();
+    let mut component = "";
+    for line in deployment.lines() {
+        component = match line.trim().trim_end_matches(':') {
+            known @ ("api" | "worker" | "database") => known,
+            _ => component,
+        };
+        let own = format!("command: {{ working_directory: services/{component}, plan");
+        text += &line.replace("command: { plan", &own).replace(&format!("./services/{component}/"), "./");
+        text.push('\n');
+    }
+    assert_ne!(text.trim(), deployment.trim());
+    checkout.write(file, &text);
+}
+
+#[test]
+fn a_component_that_need_not_change_counts_as_having_the_change() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    with_folders(&checkout);
+    checkout.commit("Say what they use");
+    CiJob::github(&checkout, "push").rollout("dev").unreported().run().succeeded();
+    checkout.write("services/api/version", "2\n");
+    checkout.commit("Change one of them");
+    let event = pull_request("acme/shop", &checkout.head());
+    let job = |job: CiJob<'_, '_>, code| {
+        job.with("GITHUB_EVENT_NAME", "pull_request").event(&event).run().exited(code);
+        platform.told("comments").pop().unwrap()["body"].as_str().unwrap().to_owned()
+    };
+    let fan_in = fan_in(&checkout, &platform).input("comment", "true").with("GITHUB_RUN_ID", "100");
+    let before = job(fan_in.clone(), 5);
+    assert!(before.contains("| 🟡 | **dev** | 2 of 3 components |"), "{before}");
+    rollout(&checkout, &platform, "api").with("GITHUB_RUN_ID", "100").unreported().run().succeeded();
+    let after = job(fan_in, 0);
+    assert!(after.contains("| ✅ | **dev** | deployed |"), "{after}");
+    assert!(after.contains("**✅ dev: Nothing left to deploy: 3 components"), "{after}");
+}
+
+#[test]
+fn what_a_newer_run_has_replaced_is_not_to_be_rolled_out_again() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    with_folders(&checkout);
+    let older = checkout.commit("Say what they use");
+    CiJob::github(&checkout, "push").rollout("dev").unreported().run().succeeded();
+    checkout.write("services/api/version", "2\n");
+    let newer = checkout.commit("Change one of them");
+    checkout.git(&["push", "--quiet", "origin", "HEAD"]);
+    let again = || CiJob::github(&checkout, "push").rollout("dev").unreported().with("GITHUB_RUN_ID", "100");
+    again().run().succeeded();
+    checkout.git(&["checkout", "--quiet", "--force", "--detach", &older]);
+    let job = fan_in(&checkout, &platform).with("ATMOS_FORMAT", "json");
+    let run = job.run().exited(5).says(&format!("api: a newer run has replaced it: {}", &newer[..7]));
+    assert!(!run.stderr.contains("atmos deployment rollout"), "{}", run.report());
+    let last = statuses(&platform).pop().unwrap();
+    assert!(last.contains(&format!("api was replaced by {}", &newer[..7])), "{last}");
+    let document: Value = serde_json::from_str(&job.output("json")).unwrap();
+    let left = json!([{
+        "component": "api",
+        "reason": format!("a newer run has replaced it: {}", &newer[..7]),
+        "replaced_by": newer,
+    }]);
+    assert_eq!(
+        document["fan_in"],
+        json!({ "target": "dev", "commit": older, "complete": false, "components": 3, "left": left })
+    );
+    // What another commit never brought is left all the same, and alone.
+    checkout.git(&["checkout", "--quiet", "--force", "--detach", &newer]);
+    checkout.write("services/worker/version", "3\n");
+    checkout.commit("Change another one");
+    let run = fan_in(&checkout, &platform).run().exited(5);
+    run.says("To roll out what is left").says("atmos deployment rollout payment-service --target dev");
+}
+
+#[test]
+fn what_is_left_where_commits_come_by_promotion_is_promoted() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let run = fan_in(&checkout, &platform).input("target", "staging").run().exited(5);
+    run.says("atmos deployment rollout payment-service --target staging --promote-from dev");
 }

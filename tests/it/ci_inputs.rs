@@ -21,7 +21,9 @@ fn a_fork_s_head_never_runs_with_the_project_s_secrets() {
     let before = remote.snapshot();
     for plan in ["true", "false"] {
         let refused = job(&head, plan);
-        refused.run().refused(3, "Refused to rollout under pull_request_target: the checkout is not part of");
+        refused
+            .run()
+            .refused(3, "Refused to run rollout under pull_request_target: the checkout is not part of");
         assert_eq!(refused.output("result"), "refused");
     }
     checkout.git(&["checkout", "--quiet", &base]);

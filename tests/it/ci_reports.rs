@@ -412,3 +412,48 @@ fn a_job_that_is_killed_while_it_waits_for_a_lock_ends_as_well() {
     assert_eq!(remote.locks(), locks);
     assert!(statuses(&platform).pop().unwrap().contains(" error "), "{:?}", statuses(&platform));
 }
+
+#[test]
+fn a_status_of_components_has_one_name_however_they_are_written() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    for components in ["api\nworker", "worker,api", "command/worker\napi\ncommand/api", "api,api,worker"] {
+        let told = platform.told("statuses").len();
+        let job = CiJob::github(&checkout, "push").rollout("dev").input("component", components);
+        let job = job.input("plan", "true").with("GITHUB_API_URL", platform.github());
+        job.run().succeeded();
+        let statuses = statuses(&platform);
+        let ours = &statuses[told..];
+        assert_eq!(ours.len(), 2, "{components}: {ours:?}");
+        assert!(
+            ours.iter().all(|status| status.starts_with("atmos/payment-service/dev/api,worker/plan ")),
+            "{components}: {ours:?}"
+        );
+    }
+}
+
+#[test]
+fn an_attempt_that_has_nothing_left_to_do_says_so() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let job = |attempt: &str| {
+        let job = CiJob::github(&checkout, "push").rollout("dev").with("GITHUB_RUN_ATTEMPT", attempt);
+        job.with("GITHUB_API_URL", platform.github()).run().succeeded();
+        statuses(&platform).pop().unwrap()
+    };
+    assert_eq!(job("1"), "atmos/payment-service/dev success 3 deployed");
+    assert_eq!(job("2"), "atmos/payment-service/dev success 3 already deployed");
+}
+
+#[test]
+fn a_report_that_is_asked_for_outside_of_any_ci_is_not_silently_left_out() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let job = || CiJob::elsewhere(&checkout).rollout("dev");
+    let said = "nothing is reported outside of GitHub Actions and GitLab CI";
+    job().input("commit-status", "true").run().succeeded().says(said);
+    let silent = job().run().succeeded();
+    assert!(!silent.stderr.contains(said), "{}", silent.report());
+}

@@ -137,7 +137,7 @@ fn a_fork_s_commit_runs_under_no_source_of_gitlab_and_prints_no_secret() {
             let job = job.with("GITLAB_TOKEN", "glpat-user").with("DEPLOY_SECRET", SECRET);
             let run = job.run();
             assert_eq!(run.code, Some(3), "{source}\n{}", run.report());
-            assert!(run.stderr.contains(&format!("Refused to rollout under {name}")), "{}", run.report());
+            assert!(run.stderr.contains(&format!("Refused to run rollout under {name}")), "{}", run.report());
             assert!(!left_behind(&run, &checkout, &[], &platform).contains(SECRET), "{}", run.report());
         }
     }
@@ -164,7 +164,7 @@ fn what_is_not_the_repository_s_is_refused_however_it_is_asked_for() {
     for (command, plan) in [("rollout", "true"), ("build", ""), ("test", "")] {
         let job = job().input("command", command).input("plan", plan);
         let job = if command == "rollout" { job.input("target", "dev") } else { job };
-        let message = format!("Refused to {command} under issue_comment: {} is not part of", fork.head);
+        let message = format!("Refused to run {command} under issue_comment: {} is not part of", fork.head);
         job.input("git-sha", &fork.head).run().refused(3, &message);
     }
     let by_words = job().input("command", "rollout").input("target", "dev");
@@ -273,4 +273,36 @@ fn only_a_job_that_may_be_of_any_commit_asks_the_remote_whose_it_is() {
             |line: &&str| line.contains("git ls-remote --heads") || line.contains("git ls-remote --tags");
         assert_eq!(text.lines().filter(lists).count(), asked, "{event}");
     }
+}
+
+#[test]
+fn a_fork_does_not_decide_what_is_reported_of_a_target() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    CiJob::github(&checkout, "push").rollout("dev").unreported().run().succeeded();
+    let base = checkout.head();
+    let file = "deployments/payment-service.yaml";
+    let deployment = std::fs::read_to_string(checkout.path.join(file)).unwrap();
+    // It leaves out what it has changed.
+    let worker = deployment.lines().position(|line| line == "      worker:").unwrap();
+    let others = deployment.lines().enumerate().filter(|(at, _)| ![worker, worker + 1].contains(at));
+    checkout.write(file, &others.map(|(_, line)| line).collect::<Vec<_>>().join("\n"));
+    let head = checkout.commit("A change from a fork");
+    checkout.git(&["push", "--quiet", "origin", "HEAD:refs/pull/7/head"]);
+    let event = pull_request("mallory/shop", &head);
+    for name in ["pull_request_target", "pull_request", "issue_comment"] {
+        let job = CiJob::github(&checkout, name).rollout("dev").input("command", "status");
+        let job = job.with("GITHUB_REF", "refs/heads/main").with("GITHUB_SHA", &base).event(&event);
+        let job = job.with("GITHUB_API_URL", platform.github());
+        job.run().succeeded();
+        for report in ["commit-status", "deployment-record", "comment"] {
+            let job = job.clone().input(report, "true");
+            job.run().refused(3, &format!("Refused to run status under {name}: the checkout is not part of"));
+            assert!(job.summary().contains("Refused to run status"), "{}", job.summary());
+        }
+    }
+    let told = platform.told("statuses");
+    assert!(!told.is_empty() && told.iter().all(|status| status["state"] == "error"), "{told:?}");
+    assert_eq!((platform.told("deployments").len(), platform.told("comments").len()), (0, 0));
 }

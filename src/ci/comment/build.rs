@@ -61,6 +61,7 @@ impl CommentView {
             unfinished: List::new(input.unfinished.iter().map(|one| builder.unfinished(one)), most),
             next: next(input, rollout.as_ref(), &promotions),
             rollout,
+            complete: input.complete.map(text),
             failure: input.failure.map(|failure| builder.failure(failure)),
             promotions,
             approvals: List::new(approvals, most),
@@ -375,7 +376,7 @@ impl Builder<'_> {
             note: component
                 .status
                 .filter(|_| blocked)
-                .map(|status| format!("stays behind: its last rollout is {status}")),
+                .map(|status| format!("stays behind: its last rollout {}", status.as_verb())),
             reason: Vec::new(),
         }
     }

@@ -44,6 +44,8 @@ pub struct CommentInput<'a> {
     pub stale: Option<&'a Stale>,
     /// What this run did, or would do.
     pub rollout: Option<RolloutOfRun<'a>>,
+    /// That nothing is left to roll out on a target, in words.
+    pub complete: Option<&'a str>,
     /// Why it did not come to that.
     pub failure: Option<&'a FailureView>,
     /// The promotions that can come next.

@@ -156,6 +156,7 @@ impl Story {
             of_ledger_alone: self.of_ledger_alone,
             stale: self.stale.as_ref(),
             rollout: self.failure.is_none().then_some(rollout),
+            complete: None,
             failure: self.failure.as_ref(),
             promotions: &promotions,
             approvals: &self.approvals,

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// The comment of one deployment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a value of its own")]
 pub struct CommentView {
     pub deployment: String,
     /// In the order of the deployment file.
@@ -23,6 +24,8 @@ pub struct CommentView {
     pub unfinished: List<UnfinishedView>,
     /// What this run did, or would do.
     pub rollout: Option<RolloutView>,
+    /// `dev: Nothing left to deploy: 3 components as in abc123d`; null where that was not asked, or is not so.
+    pub complete: Option<String>,
     /// Why it did not come to that.
     pub failure: Option<FailureView>,
     /// What to do now; null where nothing is left to do, or where `failure` says it.

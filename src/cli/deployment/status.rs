@@ -8,11 +8,12 @@ use crate::cli::context::{Context, Project, known_target};
 use crate::cli::error::{CommandError, exit};
 use crate::config::load_all;
 use crate::deployment::diff::Drift;
+use crate::deployment::fan_in::FanIn;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
 use crate::ledger::{Ledger, LedgerError, Scope, Snapshot};
 use crate::render;
-use crate::render::document::status::{DeploymentEntry, DeploymentStatus};
+use crate::render::document::status::{DeploymentEntry, DeploymentStatus, FanInEntry};
 use crate::rollout::Looks;
 
 #[derive(Debug, clap::Args)]
@@ -43,6 +44,15 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    run_with(args, context, None)
+}
+
+/// As [`run`], with what the jobs of a fan-out have come to on a target.
+pub(super) fn run_with(
+    args: &Args,
+    context: &Context,
+    fan_in: Option<(&TargetName, &FanIn)>,
+) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
     let declared = match &args.deployment {
@@ -94,7 +104,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     if deployments.is_empty() {
         project.say_there_are_none(context);
     }
-    context.print(&DeploymentStatus { deployments }, render::status::text)?;
+    let fan_in = fan_in.map(|(target, fan_in)| FanInEntry::new(target, fan_in));
+    context.print(&DeploymentStatus { deployments, fan_in }, render::status::text)?;
     context.say_warnings(&ledger);
     let found = findings.iter().any(|found| found.unhealthy || found.drift == Drift::Found);
     let incomplete = findings.iter().any(|found| found.incomplete);

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::locks::LockEntry;
 use super::{Document, is_false, is_zero};
 use crate::deployment::diff::Drift;
+use crate::deployment::fan_in::FanIn;
 use crate::deployment::observation::Observations;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::rollout_report::Changes;
@@ -21,6 +22,51 @@ use crate::deployment::{
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DeploymentStatus {
     pub deployments: Vec<DeploymentEntry>,
+    /// What the jobs of a fan-out have come to: where a job reports how a target stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fan_in: Option<FanInEntry>,
+}
+
+/// How a target stands to the commit of a job, by its enabled components.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct FanInEntry {
+    pub target: TargetName,
+    pub commit: CommitId,
+    /// Every component runs what the commit has.
+    pub complete: bool,
+    /// How many components there are.
+    pub components: usize,
+    /// Those that do not run what the commit has.
+    pub left: Vec<LeftEntry>,
+}
+
+/// A component that does not run what the commit has.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct LeftEntry {
+    pub component: ComponentName,
+    /// Why, in words.
+    pub reason: String,
+    /// The newer commit that has replaced it, where one has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<CommitId>,
+}
+
+impl FanInEntry {
+    #[must_use]
+    pub fn new(target: &TargetName, fan_in: &FanIn) -> Self {
+        let left = fan_in.left.iter().map(|left| LeftEntry {
+            component: left.component.clone(),
+            reason: left.to_string(),
+            replaced_by: left.replaced_by().cloned(),
+        });
+        Self {
+            target: target.clone(),
+            commit: fan_in.commit.clone(),
+            complete: fan_in.is_complete(),
+            components: fan_in.components,
+            left: left.collect(),
+        }
+    }
 }
 
 impl Document for DeploymentStatus {

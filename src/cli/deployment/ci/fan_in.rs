@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use super::outcome::Seen;
 use super::reports::{Reports, Switches};
 use super::{Subject, status};
 use crate::cli::args::GlobalArgs;
@@ -11,10 +12,14 @@ use crate::cli::context::{CommitSource, Context, known_target};
 use crate::cli::deployment::matrix::{Changes, Place};
 use crate::cli::disabled::disabled_on_target;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::shell::quoted;
 use crate::config::load_deployment;
-use crate::deployment::fan_in::FanIn;
-use crate::deployment::{DeploymentName, TargetName};
-use crate::ledger::Scope;
+use crate::deployment::change::ChangeReason;
+use crate::deployment::fan_in::{FanIn, LeftComponent};
+use crate::deployment::rollout_plan::Ancestry;
+use crate::deployment::state::ComponentState;
+use crate::deployment::{CommitId, ComponentName, DeploymentName, TargetName};
+use crate::ledger::{Ledger, Scope};
 use crate::render::document::error::Hint;
 
 /// The subject of a report on a target; `None` where nothing is to be reported.
@@ -37,7 +42,9 @@ pub(super) fn subject(
         return Err(CommandError::usage(message));
     };
     if global.offline {
-        let message = format!("{what} says what the remote knows: input `fetch: false` does not apply");
+        let message = format!(
+            "{what} says what the remote knows, which `fetch: false` and ATMOS_OFFLINE forbid to ask"
+        );
         return Err(CommandError::usage(message));
     }
     Ok(Some(Subject {
@@ -50,35 +57,88 @@ pub(super) fn subject(
     }))
 }
 
-/// Reports how a target stands, which has been shown before, and ends as that is.
-pub(super) fn report(
+/// Shows how a target stands, reports it, and ends as that is.
+pub(super) fn run(
+    args: &status::Args,
     context: &Context,
     reports: Option<&Reports>,
     (deployment, target): (&DeploymentName, &TargetName),
-    shown: Result<ExitCode, CommandError>,
+    seen: &mut Seen,
 ) -> Result<ExitCode, CommandError> {
-    let mut ending = ExitCode::SUCCESS;
-    let found = shown.and_then(|code| {
-        ending = code;
-        look(context, deployment, target).map_err(CommandError::after_document)
-    });
+    let found = look(context, deployment, target);
+    let shown = status::run_with(args, context, found.as_ref().ok().map(|found| (target, &found.fan_in)));
+    let found = shown.and_then(|code| Ok((code, found.map_err(CommandError::after_document)?)));
+    let (ending, found) = match found {
+        Ok(found) => found,
+        Err(error) => {
+            report_failure(reports, target, &error);
+            return Err(error);
+        }
+    };
+    let Found { fan_in, sources } = found;
     if let Some(reports) = reports {
-        reports.fan_in(target, &found);
+        reports.fan_in(target, &fan_in);
     }
-    let found = found?;
-    if found.is_complete() {
-        context.streams().note(&format!("{target}: {found}\n"));
+    let said = format!("{target}: {fan_in}");
+    let hints = hints(&fan_in, deployment, target, &sources);
+    let (is_complete, details) = (fan_in.is_complete(), fan_in.details().collect::<Vec<_>>());
+    seen.fan_in = Some((target.clone(), fan_in));
+    if is_complete {
+        context.streams().note(&format!("{said}\n"));
         return Ok(ending);
     }
-    let rollout = format!("atmos deployment rollout {deployment} --target {target}");
-    Err(CommandError::new(exit::FINDINGS, "incomplete", format!("{target}: {found}"))
-        .details(found.details())
-        .hint(Hint::command("To roll out what is left", rollout))
-        .after_document())
+    let error = CommandError::new(exit::FINDINGS, "incomplete", said).details(details);
+    Err(hints.into_iter().fold(error, CommandError::hint).after_document())
+}
+
+/// Reports that it cannot be found out.
+pub(super) fn report_failure(reports: Option<&Reports>, target: &TargetName, error: &CommandError) {
+    if let Some(reports) = reports {
+        reports.no_fan_in(target, error);
+    }
+}
+
+/// What rolls out what is left, where a rollout does: nothing goes back to an older commit by it.
+fn hints(
+    fan_in: &FanIn,
+    deployment: &DeploymentName,
+    target: &TargetName,
+    sources: &[TargetName],
+) -> Vec<Hint> {
+    let behind: Vec<_> = fan_in.behind().collect();
+    if behind.is_empty() {
+        return vec![Hint::note(
+            "Newer runs have replaced what this commit brought: they say how the target stands",
+        )];
+    }
+    let mut rollout = format!("atmos deployment rollout {deployment} --target {target}");
+    let named = |only: String, component: &&ComponentName| {
+        format!("{only} --component {}", quoted(component.as_str()))
+    };
+    let only = if behind.len() == fan_in.left.len() {
+        String::new()
+    } else {
+        behind.iter().fold(String::new(), named)
+    };
+    if sources.is_empty() {
+        rollout.push_str(&only);
+        return vec![Hint::command("To roll out what is left", rollout)];
+    }
+    let promotion = |source: &TargetName| {
+        let command = format!("{rollout} --promote-from {source}{only}");
+        Hint::command(format!("To promote what is left, where it runs on {source}"), command)
+    };
+    sources.iter().map(promotion).collect()
+}
+
+/// How a target stands, and where it is promoted from.
+struct Found {
+    fan_in: FanIn,
+    sources: Vec<TargetName>,
 }
 
 /// Compares what runs on a target, as the remote knows it now, with the commit that is checked out.
-fn look(context: &Context, name: &DeploymentName, target: &TargetName) -> Result<FanIn, CommandError> {
+fn look(context: &Context, name: &DeploymentName, target: &TargetName) -> Result<Found, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
     let ledger = context.ledger(&repository, &project.config)?;
@@ -86,6 +146,8 @@ fn look(context: &Context, name: &DeploymentName, target: &TargetName) -> Result
     let source = CommitSource::new(&repository, commit.clone())?;
     let deployment = load_deployment(&source, &project.config, name)?.deployment;
     known_target(&deployment, target)?;
+    let rules = deployment.targets.get(target).and_then(|target| target.promotion.as_ref());
+    let sources = rules.map(|rule| rule.sources.clone()).unwrap_or_default();
     let scope = Scope::Targets(name.clone(), vec![target.clone()]);
     ledger.refresh_or_fail(&scope)?;
     let state = ledger.read(&scope)?.into_deployment(name);
@@ -94,13 +156,37 @@ fn look(context: &Context, name: &DeploymentName, target: &TargetName) -> Result
     let place =
         Place { repository: &repository, config: &project.config, ledger: &ledger, deployment: name, target };
     let mut changes = Changes::new(place, &commit, &deployment)?;
-    let mut found = FanIn { commit, components: 0, left: Vec::new() };
+    let mut fan_in = FanIn { commit, components: 0, left: Vec::new() };
     for component in deployment.components.iter().filter(|component| !disabled.contains(&component.name)) {
-        found.components += 1;
-        if let Some(reason) = changes.reason(&component.name, state.component(target, &component.name))? {
-            found.left.push((component.name.clone(), reason));
+        fan_in.components += 1;
+        let state = state.component(target, &component.name);
+        if let Some(reason) = changes.reason(&component.name, state)? {
+            let against = state.and_then(|state| against(state, &reason)).cloned();
+            let against = against.map(|commit| (commit, Ancestry::Unknown));
+            fan_in.left.push(LeftComponent { component: component.name.clone(), reason, against });
         }
     }
+    relate(&ledger, &mut fan_in)?;
     drop(ledger.take_warnings());
-    Ok(found)
+    Ok(Found { fan_in, sources })
+}
+
+/// The commit that a reason speaks of.
+fn against<'s>(state: &'s ComponentState, reason: &ChangeReason) -> Option<&'s CommitId> {
+    match reason {
+        ChangeReason::Unfinished(_) => state.newest.as_ref().map(|newest| &newest.record.commit),
+        _ => state.commit.as_ref(),
+    }
+}
+
+/// Finds out what is newer than the commit and what is older.
+fn relate(ledger: &Ledger<'_>, fan_in: &mut FanIn) -> Result<(), CommandError> {
+    let against = || fan_in.left.iter().filter_map(|left| left.against.as_ref());
+    let pairs: Vec<_> = against().map(|(other, _)| (fan_in.commit.clone(), other.clone())).collect();
+    let relations = ledger.ancestry(&pairs)?;
+    let against = fan_in.left.iter_mut().filter_map(|left| left.against.as_mut());
+    for ((_, relation), found) in against.zip(relations) {
+        *relation = found;
+    }
+    Ok(())
 }

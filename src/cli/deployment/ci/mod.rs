@@ -15,6 +15,7 @@ mod log;
 mod notices;
 mod outcome;
 mod outputs;
+mod part_names;
 mod picture;
 mod platform_record;
 mod post;
@@ -47,7 +48,7 @@ use self::trust::Asked;
 use super::rollout::{self, Subject, Surroundings};
 use super::{DeploymentArgs, Verb, status};
 use crate::cancellation::Cancellation;
-use crate::ci::{Job, System};
+use crate::ci::{Activity, Job, System};
 use crate::cli::args::GlobalArgs;
 use crate::cli::context::{Context, Inner};
 use crate::cli::error::CommandError;
@@ -103,6 +104,8 @@ struct Undertaking {
     /// What is reported on, where something is.
     subject: Option<Subject>,
     switches: Switches,
+    /// The job asks for a report by name.
+    wants_reports: bool,
     /// The workflow to start when the rollout has succeeded.
     dispatch: Option<String>,
     token: Option<Token>,
@@ -140,6 +143,7 @@ impl Undertaking {
             verb,
             arguments,
             switches,
+            wants_reports: Switches::asked_for(&inputs)?,
             dispatch,
             token,
             copied,
@@ -161,7 +165,9 @@ impl Undertaking {
             }
             verb => {
                 let reports = self.reports(&mut notices);
-                (self.outcome(self.other(verb, reports.as_deref()), Seen::default()), reports)
+                let mut seen = Seen::default();
+                let result = self.other(verb, reports.as_deref(), &mut seen);
+                (self.outcome(result, seen), reports)
             }
         };
         let code = outcome.show(&self.context);
@@ -197,21 +203,32 @@ impl Undertaking {
 
     /// Runs a verb that is no rollout. Where it is to be reported how a target stands, the job ends
     /// as that is.
-    fn other(&self, verb: &Verb, reports: Option<&Reports>) -> Result<ExitCode, CommandError> {
-        self.check_trust()?;
-        let shown = super::run_verb(verb, &self.context);
-        match &self.subject {
-            Some(Subject { deployment, target: Some(target), .. }) => {
-                fan_in::report(&self.context, reports, (deployment, target), shown)
-            }
-            _ => shown,
+    fn other(
+        &self,
+        verb: &Verb,
+        reports: Option<&Reports>,
+        seen: &mut Seen,
+    ) -> Result<ExitCode, CommandError> {
+        let trusted = self.check_trust();
+        let (Verb::Status(args), Some(Subject { deployment, target: Some(target), .. })) =
+            (verb, &self.subject)
+        else {
+            return trusted.and_then(|()| super::run_verb(verb, &self.context));
+        };
+        if let Err(error) = trusted {
+            fan_in::report_failure(reports, target, &error);
+            return Err(error);
         }
+        fan_in::run(args, &self.context, reports, (deployment, target), seen)
     }
 
     fn check_trust(&self) -> Result<(), CommandError> {
         let Some(job) = &self.job else { return Ok(()) };
         let verb = &self.arguments.verb;
-        let asked = Asked { verb: &self.verb, activity: verb.activity(), revision: verb.revision() };
+        // What is reported of a target is decided by the commit's own declaration of it.
+        let reports = matches!(verb, Verb::Status(_)) && self.switches.any();
+        let activity = if reports { Activity::Acts } else { verb.activity() };
+        let asked = Asked { verb: &self.verb, activity, revision: verb.revision() };
         trust::check(&self.context, job, &asked)
     }
 
@@ -253,6 +270,11 @@ impl Undertaking {
                     "input `dispatch` starts nothing outside of GitHub Actions and GitLab CI".to_owned(),
                 );
             }
+            if self.wants_reports {
+                let nothing = "nothing is reported outside of GitHub Actions and GitLab CI: no comment, commit status or \
+                               deployment record";
+                notices.add(nothing.to_owned());
+            }
             return None;
         };
         if !self.switches.any() && self.dispatch.is_none() {
@@ -285,7 +307,9 @@ impl Undertaking {
         notices: &mut Notices,
     ) -> Option<Picture> {
         let subject = self.subject.as_ref()?;
-        if outcome.ending() == Ending::Cancelled {
+        // What is foreign does not say how a deployment looks either.
+        let is_foreign = outcome.error().is_some_and(|error| error.code == trust::FOREIGN);
+        if outcome.ending() == Ending::Cancelled || is_foreign {
             return None;
         }
         let job = reports.map(Reports::job);

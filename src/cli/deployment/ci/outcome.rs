@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::deployment::TargetName;
+use crate::deployment::fan_in::FanIn;
 use crate::deployment::rollout_report::{PlannedRollout, RolloutEvent, RolloutReport};
 use crate::render::document::error::Error;
 
@@ -21,13 +23,15 @@ pub(super) struct Outcome {
     pub(super) only: Vec<String>,
 }
 
-/// What was seen of a rollout.
+/// What was seen of a rollout, or of the jobs of a fan-out.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// Absent where it did not come to a plan.
     pub(super) planned: Option<PlannedRollout>,
     /// Absent where it did not come to an end.
     pub(super) report: Option<RolloutReport>,
+    /// What the jobs of a fan-out have come to on a target, where that was asked for.
+    pub(super) fan_in: Option<(TargetName, FanIn)>,
 }
 
 /// How a verb ended, in one word: the output `result`.
@@ -55,6 +59,12 @@ impl Ending {
 }
 
 impl Seen {
+    /// That nothing is left to roll out on a target, in words.
+    pub(super) fn complete(&self) -> Option<String> {
+        let (target, fan_in) = self.fan_in.as_ref()?;
+        fan_in.is_complete().then(|| format!("{target}: {fan_in}"))
+    }
+
     /// Keeps what is reported on.
     pub(super) fn take(&mut self, event: RolloutEvent) {
         match event {

@@ -34,6 +34,8 @@ pub(super) struct Picture {
     /// The ledger's remote has not told what is known.
     stale: Option<Stale>,
     report: Option<RolloutReport>,
+    /// That nothing is left to roll out on a target, in words.
+    complete: Option<String>,
     /// The components that the rollout was limited to.
     only: Vec<String>,
     done: Changes,
@@ -102,18 +104,20 @@ impl PictureSource<'_> {
             }
         }
         let objects = repository.objects()?;
-        let presence =
-            change(self.job, report).map(|change| presence(deployment, &state, ledger, &objects, &change));
+        let presence = change(self.job, report).map(|change| {
+            let fan_in = self.outcome.rollout.fan_in.as_ref();
+            presence(deployment, &state, ledger, &objects, &change, fan_in)
+        });
         let unfinished = unfinished(Some(deployment), &state, self.job, report);
         let template = template(project);
-        Ok(Picture { presence, unfinished, done, previews, template, stale, ..self.plain(&state, standing) })
+        Ok(Picture { presence, unfinished, stale, done, previews, template, ..self.plain(&state, standing) })
     }
 
     fn of_ledger(self, known: Known, template: Option<Result<String, String>>) -> Picture {
         let Known { state, stale } = known;
         let unfinished = unfinished(None, &state, self.job, self.outcome.rollout.report.as_ref());
         let standing = standing_of_ledger(&state, self.context.now());
-        Picture { unfinished, template, stale, of_ledger_alone: true, ..self.plain(&state, standing) }
+        Picture { unfinished, of_ledger_alone: true, stale, template, ..self.plain(&state, standing) }
     }
 
     /// What can be shown without the deployment's file.
@@ -126,6 +130,7 @@ impl PictureSource<'_> {
             of_ledger_alone: false,
             stale: None,
             report: outcome.rollout.report.clone(),
+            complete: outcome.rollout.complete(),
             only: outcome.only.clone(),
             done: Changes::default(),
             failure: failure::view(outcome),
@@ -149,11 +154,11 @@ struct Known {
 /// The ledger's state of a deployment, as it is now where the remote tells it.
 fn look(ledger: &Ledger<'_>, name: &DeploymentName) -> Result<Known, CommandError> {
     let scope = Scope::Deployment(name.clone());
-    let stale = stale(ledger, &ledger.refresh_for_reports(&scope));
+    let freshness = ledger.refresh_for_reports(&scope);
     let state = ledger.read(&scope)?.into_deployment(name);
     // They have been said by the verb.
     drop(ledger.take_warnings());
-    Ok(Known { state, stale })
+    Ok(Known { state, stale: stale(ledger, &freshness) })
 }
 
 impl Picture {
@@ -192,6 +197,7 @@ impl Picture {
                 dependencies: &self.done.dependencies,
                 only: &self.only,
             }),
+            complete: self.complete.as_deref(),
             failure: self.failure.as_ref(),
             promotions: &promotions,
             approvals: &self.approvals,

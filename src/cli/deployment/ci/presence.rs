@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ci::Job;
 use crate::ci::comment::{Presence, Unfinished};
+use crate::deployment::fan_in::FanIn;
 use crate::deployment::rollout_plan::Ancestry;
 use crate::deployment::rollout_report::RolloutReport;
 use crate::deployment::state::{ComponentState, DeploymentState};
@@ -35,13 +36,35 @@ pub(super) fn presence(
     ledger: &Ledger<'_>,
     objects: &ObjectStore,
     change: &[CommitId],
+    fan_in: Option<&(TargetName, FanIn)>,
 ) -> BTreeMap<TargetName, Presence> {
     let mut holders = Holders { ledger, objects, change, known: BTreeMap::new() };
+    let compared = fan_in.filter(|(_, fan_in)| holders.has(&fan_in.commit) == Some(true));
     let on = |target: &TargetName| {
         let components = deployment.components.iter();
         components.map(|component| state.component(target, &component.name)).collect::<Vec<_>>()
     };
-    deployment.targets.keys().map(|target| (target.clone(), holders.presence(&on(target)))).collect()
+    let mut presence: BTreeMap<_, _> =
+        deployment.targets.keys().map(|target| (target.clone(), holders.presence(&on(target)))).collect();
+    if let Some((target, fan_in)) = compared
+        && let Some(presence) = presence.get_mut(target)
+    {
+        *presence = by_content(*presence, fan_in);
+    }
+    presence
+}
+
+/// How much of the change runs where the commit that has it was compared with what runs: what it
+/// does not change needs no rollout.
+fn by_content(by_history: Presence, fan_in: &FanIn) -> Presence {
+    let FanIn { components, left, .. } = fan_in;
+    match components - left.len() {
+        _ if matches!(by_history, Presence::Failed | Presence::Cancelled) && !left.is_empty() => by_history,
+        _ if *components == 0 => by_history,
+        0 => Presence::Absent,
+        _ if left.is_empty() => Presence::Deployed,
+        some => Presence::Partly { components: some, of: *components },
+    }
 }
 
 /// The commits that have the change.

@@ -8,8 +8,10 @@ use super::dispatch::Next;
 use super::inputs::Inputs;
 use super::notices::Notices;
 use super::outcome::{Ending, Outcome};
+use super::part_names::part_names;
 use super::platform_record::most_common;
 use super::post::{Post, Report};
+use super::request::REPORTS;
 use super::{Subject, Verb, asked, described, staleness};
 use crate::ci::comment::Limit;
 use crate::ci::{Job, System};
@@ -65,6 +67,16 @@ impl Switches {
         })
     }
 
+    /// Whether the inputs ask for a report by name.
+    pub(super) fn asked_for(inputs: &Inputs) -> Result<bool, CommandError> {
+        for name in REPORTS {
+            if inputs.flag(name)? == Some(true) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether anything is to be reported.
     pub(super) const fn any(self) -> bool {
         self.comment || self.commit_status || self.deployment_record
@@ -78,6 +90,8 @@ pub(super) struct Reports {
     pub(super) subject: Subject,
     pub(super) switches: Switches,
     pub(super) post: Post,
+    /// The components that the rollout is limited to, by their names.
+    components: String,
     /// The newest plan that was reported.
     announced: Mutex<Option<PlannedRollout>>,
     change_request: Question,
@@ -105,7 +119,17 @@ impl Reports {
             }
             None => Question::default(),
         };
-        Self { context, job, subject, switches, post, announced: Mutex::default(), change_request }
+        let components = part_names(&context, &subject).join(",");
+        Self {
+            context,
+            job,
+            subject,
+            switches,
+            post,
+            components,
+            announced: Mutex::default(),
+            change_request,
+        }
     }
 
     /// The rollout knows what it is going to do; anew where the ledger has moved in the meantime.
@@ -153,25 +177,22 @@ impl Reports {
         }
     }
 
-    /// What the jobs of a fan-out have come to, told at once. Where that cannot be found out, it is
-    /// no success.
-    pub(super) fn fan_in(&self, target: &TargetName, found: &Result<FanIn, CommandError>) {
-        match found {
-            Ok(found) => {
-                let (state, phase) = if found.is_complete() {
-                    (CommitStatusState::Success, DeploymentPhase::Success)
-                } else {
-                    (CommitStatusState::Failure, DeploymentPhase::Failure)
-                };
-                let description = found.to_string();
-                self.status(target, std::slice::from_ref(&found.commit), state, &description);
-                self.record_of_fan_in(target, found.commit.clone(), phase, &description);
-            }
-            Err(error) => {
-                let message = error.shown().map(|error| error.message.as_str()).unwrap_or_default();
-                self.status_without_a_plan(target, CommitStatusState::Error, message);
-            }
-        }
+    /// What the jobs of a fan-out have come to, told at once.
+    pub(super) fn fan_in(&self, target: &TargetName, found: &FanIn) {
+        let (state, phase) = if found.is_complete() {
+            (CommitStatusState::Success, DeploymentPhase::Success)
+        } else {
+            (CommitStatusState::Failure, DeploymentPhase::Failure)
+        };
+        let description = found.to_string();
+        self.status(target, std::slice::from_ref(&found.commit), state, &description);
+        self.record_of_fan_in(target, found.commit.clone(), phase, &description);
+    }
+
+    /// It cannot be found out what they have come to: that is no success.
+    pub(super) fn no_fan_in(&self, target: &TargetName, error: &CommandError) {
+        let message = error.shown().map(|error| error.message.as_str()).unwrap_or_default();
+        self.status_without_a_plan(target, CommitStatusState::Error, message);
     }
 
     /// It did not come to a plan: the status is of what was asked for, if there is such a thing.
@@ -232,8 +253,7 @@ impl Reports {
         let mut status = CommitStatus::new(deployment, target, state, &description, self.job.url.clone());
         // A part of a rollout says nothing of the others, and a plan nothing of what runs.
         if !components.is_empty() {
-            let names: Vec<_> = components.iter().map(ToString::to_string).collect();
-            status = status.of_part(&names.join(","));
+            status = status.of_part(&self.components);
         }
         if *dry_run {
             status = status.of_part("plan");

@@ -23,6 +23,10 @@ const FLAGS: [&str; 11] = [
     "target",
 ];
 
+/// The inputs that say what is reported, and the verbs that have them.
+pub(super) const REPORTS: [&str; 3] = ["comment", "commit-status", "deployment-record"];
+const REPORTING: [&str; 2] = ["rollout", "status"];
+
 /// How long a rollout of a job waits for those before it.
 const LOCK_TIMEOUT: &str = "10m";
 
@@ -167,11 +171,15 @@ fn does_not_apply(command: &clap::Command, verb: &str, name: &str) -> CommandErr
     if command.get_positionals().any(|argument| argument.get_id() == "deployment") {
         applying.insert(0, "deployment");
     }
+    if REPORTING.contains(&verb) {
+        applying.extend(REPORTS);
+    }
     let error = CommandError::usage(format!("input `{name}` does not apply to command `{verb}`"));
     if applying.is_empty() {
         return error;
     }
-    error.hint(Hint::note(format!("Those that do are {}; others go to `args`", applying.join(", "))))
+    let other = format!("other flags of `{verb}` go to `args`");
+    error.hint(Hint::note(format!("Those that do are {}; {other}", applying.join(", "))))
 }
 
 #[cfg(test)]
@@ -254,7 +262,8 @@ mod tests {
             (refusal(&[("command", "rollout")]), "input `deployment` is missing"),
             (
                 refusal(&[("command", "status"), ("git-sha", "abc")]),
-                "input `git-sha` does not apply to command `status` / Those that do are deployment, ",
+                "input `git-sha` does not apply to command `status` / Those that do are deployment, target, comment, \
+                 commit-status, deployment-record; other flags of `status` go to `args`",
             ),
             (
                 refusal(&[("command", "list"), ("deployment", "api")]),

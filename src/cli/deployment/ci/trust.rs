@@ -15,6 +15,9 @@ use crate::render::document::error::Hint;
 /// How long one exchange with the remote may take.
 const LIMIT: Duration = Duration::from_mins(2);
 
+/// The code of the refusal.
+pub(super) const FOREIGN: &str = "foreign_head";
+
 /// What a verb is asked to do.
 pub(super) struct Asked<'a> {
     pub(super) verb: &'a str,
@@ -96,7 +99,7 @@ fn is_of_another_repository(trust: &Trust, address: &str) -> bool {
 fn foreign(job: &Job, asked: &Asked<'_>, what: &str, commit: &CommitId) -> CommandError {
     let (verb, event) = (asked.verb, &job.trust.event);
     let message =
-        format!("Refused to {verb} under {event}: {what} is not part of this repository's own history");
+        format!("Refused to run {verb} under {event}: {what} is not part of this repository's own history");
     let mut details = Vec::new();
     if job.trust.without_secrets {
         details.push(format!("a change from a fork can be planned under {event}, and nothing else"));
@@ -110,9 +113,9 @@ fn foreign(job: &Job, asked: &Asked<'_>, what: &str, commit: &CommitId) -> Comma
 fn unknown(job: &Job, asked: &Asked<'_>, what: &str, reason: String) -> CommandError {
     let (verb, event) = (asked.verb, &job.trust.event);
     let message = format!(
-        "Refused to {verb} under {event}: it is not known whether {what} is part of this repository's own history"
+        "Refused to run {verb} under {event}: it is not known whether {what} is part of this repository's own history"
     );
-    refusal(job, message, vec![reason])
+    refusal(job, message, vec![reason]).hint(Hint::note("Where the remote did not answer, try again"))
 }
 
 fn refusal(job: &Job, message: String, mut details: Vec<String>) -> CommandError {
@@ -127,7 +130,7 @@ fn refusal(job: &Job, message: String, mut details: Vec<String>) -> CommandError
             "To run the project's own commit, use a pipeline of one of its branches",
         ),
     };
-    CommandError::new(exit::REFUSED, "foreign_head", message)
+    CommandError::new(exit::REFUSED, FOREIGN, message)
         .details(details)
         .hint(Hint::note(plan))
         .hint(Hint::note(base))

@@ -1,0 +1,40 @@
+//! The names of the components that a rollout is limited to, whichever way they were written.
+
+use super::Subject;
+use crate::cli::context::{CommitSource, Context};
+use crate::cli::error::CommandError;
+use crate::config::load_deployment;
+use crate::deployment::Deployment;
+
+/// Each once, in the order of the deployment file. One that is not declared stays as it was written.
+pub(super) fn part_names(context: &Context, subject: &Subject) -> Vec<String> {
+    if subject.components.is_empty() {
+        return Vec::new();
+    }
+    let declared = declared(context, subject).ok();
+    let found = |reference| declared.as_ref().and_then(|deployment| deployment.find(reference));
+    let place = |name: &String| {
+        let mut components = declared.iter().flat_map(|deployment| &deployment.components);
+        components.position(|component| component.name.as_str() == name).unwrap_or(usize::MAX)
+    };
+    let name = |reference| found(reference).map_or_else(|| reference.to_string(), |it| it.name.to_string());
+    let mut names: Vec<_> = subject.components.iter().map(name).collect();
+    names.sort_by_key(|name| (place(name), name.clone()));
+    names.dedup();
+    names
+}
+
+/// The deployment as the commit declares it that is asked for, else as the checkout does.
+fn declared(context: &Context, subject: &Subject) -> Result<Deployment, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let named = subject.revision.as_deref().and_then(|revision| repository.resolve(revision).ok().flatten());
+    let loaded = match named {
+        Some(commit) => {
+            let source = CommitSource::new(&repository, commit)?;
+            load_deployment(&source, &project.config, &subject.deployment)?
+        }
+        None => load_deployment(&*project.source, &project.config, &subject.deployment)?,
+    };
+    Ok(loaded.deployment)
+}
