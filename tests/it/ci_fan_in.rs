@@ -130,7 +130,10 @@ fn what_cannot_be_found_out_is_no_success() {
     let last = || statuses(&platform).pop().unwrap();
     let away = environment.path("away.git");
     std::fs::rename(&remote.path, &away).unwrap();
-    fan_in(&checkout, &platform).run().exited(1);
+    let job = fan_in(&checkout, &platform);
+    job.run().exited(1);
+    let document: Value = serde_json::from_str(&job.output("json")).unwrap();
+    assert_eq!((&document["kind"], &document["code"]), (&json!("Error"), &json!("git")));
     assert!(last().starts_with("atmos/payment-service/dev error "), "{}", last());
     assert_eq!(records(&platform), []);
     std::fs::rename(&away, &remote.path).unwrap();

@@ -65,9 +65,11 @@ pub(super) fn run(
     (deployment, target): (&DeploymentName, &TargetName),
     seen: &mut Seen,
 ) -> Result<ExitCode, CommandError> {
-    let found = look(context, deployment, target);
-    let shown = status::run_with(args, context, found.as_ref().ok().map(|found| (target, &found.fan_in)));
-    let found = shown.and_then(|code| Ok((code, found.map_err(CommandError::after_document)?)));
+    // Where it cannot be found out, what is here is not shown in its place.
+    let found = look(context, deployment, target).and_then(|found| {
+        let code = status::run_with(args, context, Some((target, &found.fan_in)))?;
+        Ok((code, found))
+    });
     let (ending, found) = match found {
         Ok(found) => found,
         Err(error) => {

@@ -111,11 +111,10 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             return Ok(ledger.refresh_with_rules(scope));
         }
         ledger.refresh_or_fail(scope).map_err(|error| {
-            CommandError::from(error)
-                .hint(Hint::note("A plan of a job says what the remote knows: try again when it answers"))
-                .hint(Hint::note(
-                    "`--offline` (input `fetch: false`) plans with what is checked out, and says so",
-                ))
+            CommandError::from(error).hint(Hint::note(
+                "A plan of a job says what the remote knows: try again when it answers. Input `fetch: false` plans with \
+                 what is checked out, and says so",
+            ))
         })?;
         Ok(Freshness::Current)
     }
