@@ -3,6 +3,7 @@
 //! The way through: `cli` turns what was typed into a typed request, reads a snapshot of configuration and
 //! ledger, lets `deployment` decide, acts through the adapters, and renders what happened.
 
+pub mod boundary;
 pub mod build;
 pub mod cancellation;
 pub mod ci;

@@ -3,6 +3,8 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::boundary::Boundary;
+
 use super::path;
 
 /// The largest configuration file that is read, in bytes.
@@ -50,13 +52,15 @@ pub enum SourceError {
 #[derive(Debug, Clone)]
 pub struct DirectorySource {
     root: PathBuf,
+    boundary: Boundary,
 }
 
 impl DirectorySource {
     /// The directory whose content the paths are relative to.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        Self { boundary: Boundary::new(&root), root }
     }
 
     /// The directory whose content the paths are relative to.
@@ -78,14 +82,7 @@ impl Source for DirectorySource {
     fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
         let fail = |source| SourceError::Io { path: path.to_owned(), source };
         let resolved = self.resolve(path)?;
-        // Looked at before opening: opening a pipe would wait for its writer.
-        match resolved.metadata() {
-            Ok(metadata) if metadata.is_file() => {}
-            Ok(_) => return Ok(None),
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(fail(error)),
-        }
-        let file = std::fs::File::open(resolved).map_err(fail)?;
+        let Some(file) = self.boundary.open(&resolved).map_err(fail)? else { return Ok(None) };
         let mut content = Vec::new();
         file.take(limit.saturating_add(1)).read_to_end(&mut content).map_err(fail)?;
         if content.len() as u64 > limit {
@@ -96,11 +93,9 @@ impl Source for DirectorySource {
 
     fn list(&self, directory: &str) -> Result<Vec<String>, SourceError> {
         let fail = |source| SourceError::Io { path: directory.to_owned(), source };
-        let entries = match std::fs::read_dir(self.resolve(directory)?) {
-            Ok(entries) => entries,
-            Err(error) if is_absent(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(fail(error)),
-        };
+        let resolved = self.boundary.resolve(&self.resolve(directory)?).map_err(fail)?;
+        let Some(resolved) = resolved.filter(|resolved| resolved.is_dir()) else { return Ok(Vec::new()) };
+        let entries = std::fs::read_dir(resolved).map_err(fail)?;
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(fail)?;
@@ -111,10 +106,6 @@ impl Source for DirectorySource {
         }
         Ok(names)
     }
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]

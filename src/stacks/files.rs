@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::boundary::Boundary;
+
 /// A tree of files, by paths relative to the repository's root with `/` between their parts.
 pub trait StackFiles: Sync {
     /// The text of a file, or nothing where there is no such file.
@@ -17,12 +19,20 @@ pub trait StackFiles: Sync {
 #[derive(Debug, Clone)]
 pub struct DirectoryFiles {
     root: PathBuf,
+    boundary: Boundary,
 }
 
 impl DirectoryFiles {
     /// The files below `root`, to which all paths are relative.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        Self { boundary: Boundary::new(&root), root }
+    }
+
+    /// The same files, whose links may lead to what else is below `folder`.
+    #[must_use]
+    pub fn within(self, folder: &Path) -> Self {
+        Self { boundary: Boundary::new(folder), ..self }
     }
 
     fn list_into(&self, directory: &Path, files: &mut Vec<String>) -> io::Result<()> {
@@ -45,20 +55,16 @@ impl DirectoryFiles {
 
 impl StackFiles for DirectoryFiles {
     fn read(&self, path: &str) -> io::Result<Option<String>> {
-        let path = self.root.join(path);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound || path.is_dir() => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.boundary.read_to_string(&self.root.join(path))
     }
 
     fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        let directory = self.root.join(directory);
         let mut files = Vec::new();
-        match self.list_into(&self.root.join(directory), &mut files) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            listed => listed.map(|()| files),
+        if self.boundary.resolve(&directory)?.is_some() {
+            self.list_into(&directory, &mut files)?;
         }
+        Ok(files)
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The modules that a module may use, beside itself. `cli` and the two roots may use everything.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
+    ("boundary", &[]),
     ("build", &["cancellation", "component", "deployment", "sbom"]),
     ("cancellation", &[]),
     ("deployment", &[]),
     ("git", &["deployment"]),
-    ("config", &["deployment"]),
-    ("stacks", &["deployment"]),
+    ("config", &["boundary", "deployment"]),
+    ("stacks", &["boundary", "deployment"]),
     ("provider", &["deployment"]),
     ("ci", &["deployment"]),
     ("component", &["cancellation", "deployment"]),

@@ -133,7 +133,9 @@ impl Tree {
             config.directory = directory;
             return Ok(of_directory(root, &config, root_text));
         }
-        Ok(of_directory(&root.join(directory), &config, root_text))
+        let folder = root.join(directory);
+        let files = DirectoryFiles::new(&folder).within(root);
+        Ok(tree(Box::new(files), Some(folder), &config, root_text))
     }
 
     /// The folder that a path leads to, relative to the root, by a kind of components whose folder it is in.
