@@ -4,11 +4,12 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::boundary::Boundary;
 use crate::ci::Job;
 use crate::component::Masks;
 use crate::config::{self, AtmosConfig, DirectorySource, Loaded, Source, SourceError};
@@ -48,6 +49,17 @@ pub struct Context {
     /// Where the last document is kept as JSON, for whoever runs a command to report on it.
     document: Option<Mutex<Option<String>>>,
     now: Timestamp,
+    /// What must not be believed any more; nothing until somebody has looked.
+    distrusted: OnceLock<Distrusted>,
+}
+
+/// What of a checkout is not the repository's own, so that nothing in it speaks for the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Distrusted {
+    /// The files. The ledger of the remote is the repository's.
+    Files,
+    /// The clone itself, with the remote that it names.
+    Clone,
 }
 
 /// What a command that is run for another one sees differently.
@@ -92,6 +104,7 @@ impl Context {
             masks,
             document: None,
             now: now(),
+            distrusted: OnceLock::new(),
         })
     }
 
@@ -105,6 +118,7 @@ impl Context {
             masks: self.masks.clone(),
             document: Some(Mutex::default()),
             now: self.now,
+            distrusted: OnceLock::new(),
             global,
             environment,
             git_environment,
@@ -206,8 +220,29 @@ impl Context {
         self.streams.warn(&format!("Warning: {message}\n"));
     }
 
+    /// From now on the checkout does not speak for the repository: see [`Context::project`].
+    pub(super) fn distrust(&self, what: Distrusted) {
+        // What was found out first holds.
+        let _ = self.distrusted.set(what);
+    }
+
+    fn refuse_distrusted(&self, wanted: Distrusted) -> Result<(), CommandError> {
+        match self.distrusted.get() {
+            Some(distrusted) if *distrusted == Distrusted::Clone || wanted == Distrusted::Files => {
+                let message = "the checkout is not the repository's own, and does not speak for it";
+                Err(CommandError::new(exit::REFUSED, "foreign_head", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The repository around the working directory.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or the clone is distrusted.
     pub fn repository(&self) -> Result<Repository, CommandError> {
+        self.refuse_distrusted(Distrusted::Clone)?;
         Ok(Repository::discover(&self.directory, self.seen_by_git())?)
     }
 
@@ -216,7 +251,12 @@ impl Context {
     }
 
     /// The configuration as the checkout has it; in a bare repository, as its head commit has it.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be used, or the checkout is distrusted: then reports are made without it.
     pub fn project<'r>(&self, repository: &'r Repository) -> Result<Project<'r>, CommandError> {
+        self.refuse_distrusted(Distrusted::Files)?;
         let source: Box<dyn Source + 'r> = match repository.work_tree() {
             Some(root) => Box::new(DirectorySource::new(root)),
             None => Box::new(CommitSource::new(repository, repository.head()?)?),
@@ -266,8 +306,16 @@ impl Context {
 
     fn config_file(&self, file: &Path) -> Result<AtmosConfig, CommandError> {
         let path = self.directory.join(file);
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| CommandError::usage(format!("cannot read {}: {error}", path.display())))?;
+        let unreadable = |why: String| CommandError::usage(format!("cannot read {}: {why}", path.display()));
+        let repository = self.repository_if_any()?;
+        let root = repository.as_ref().and_then(Repository::work_tree);
+        // A file of the checkout is one, wherever its name leads.
+        let text = match root.filter(|root| is_below(&path, root)) {
+            Some(root) => Boundary::new(root).read_to_string(&path),
+            None => std::fs::read_to_string(&path).map(Some),
+        };
+        let text = text.map_err(|error| unreadable(error.to_string()))?;
+        let text = text.ok_or_else(|| unreadable("there is no such file".to_owned()))?;
         config::atmos::parse(&file.to_string_lossy(), &text)
             .map_err(|problems| config::ConfigError::Invalid(problems).into())
     }
@@ -440,6 +488,12 @@ impl Context {
             self.warn(&warning);
         }
     }
+}
+
+/// Whether a file is named in a folder, whatever a link makes of the file itself.
+fn is_below(file: &Path, folder: &Path) -> bool {
+    let parent = file.parent().and_then(|parent| parent.canonicalize().ok());
+    file.starts_with(folder) || parent.is_some_and(|parent| parent.starts_with(folder))
 }
 
 /// The clock. Debug builds can be told the time, for snapshots.

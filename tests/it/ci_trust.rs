@@ -9,13 +9,13 @@ use crate::support::{Checkout, CiJob, Clone, Platform, Remote, Run, TestEnvironm
 const SECRET: &str = "planted-secret-0123456789";
 
 /// The commits that an event is filled in with.
-struct Commits {
-    base: String,
-    head: String,
+pub(crate) struct Commits {
+    pub(crate) base: String,
+    pub(crate) head: String,
 }
 
 /// A remote with a fork's pull request, whose head is checked out. A step has moved local refs.
-fn with_fork(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>, Commits) {
+pub(crate) fn with_fork(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>, Commits) {
     let (checkout, remote) = environment.with_remote();
     let base = checkout.head();
     checkout.git(&["tag", "v1"]);

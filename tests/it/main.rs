@@ -18,6 +18,7 @@ mod ci_comments;
 mod ci_fan_in;
 mod ci_faults;
 mod ci_files;
+mod ci_foreign_files;
 mod ci_inputs;
 mod ci_remote_away;
 mod ci_reports;

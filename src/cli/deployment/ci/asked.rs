@@ -4,7 +4,7 @@
 use super::Subject;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::config::{ConfigError, load_deployment};
+use crate::config::{AtmosConfig, ConfigError, load_deployment};
 use crate::deployment::{CommitId, TargetName};
 use crate::ledger::Scope;
 
@@ -13,7 +13,16 @@ use crate::ledger::Scope;
 pub(super) fn exists(context: &Context, subject: &Subject, target: &TargetName) -> bool {
     let find = || -> Result<bool, CommandError> {
         let repository = context.repository()?;
-        let project = context.project(&repository)?;
+        let seen = |config: &AtmosConfig| -> Result<bool, CommandError> {
+            let ledger = context.ledger(&repository, config)?;
+            let scope = Scope::Targets(subject.deployment.clone(), vec![target.clone()]);
+            ledger.refresh_for_reports(&scope);
+            let state = ledger.read(&scope)?.into_deployment(&subject.deployment);
+            drop(ledger.take_warnings());
+            Ok(state.targets.get(target).is_some_and(|target| !target.components.is_empty()))
+        };
+        // A checkout that is not the repository's own declares nothing here.
+        let Ok(project) = context.project(&repository) else { return seen(&AtmosConfig::default()) };
         match load_deployment(&*project.source, &project.config, &subject.deployment) {
             Ok(loaded) => {
                 let deployment = loaded.deployment;
@@ -22,14 +31,7 @@ pub(super) fn exists(context: &Context, subject: &Subject, target: &TargetName) 
             }
             Err(ConfigError::NotFound { .. }) => Ok(false),
             // The file is broken: what it declared once, the ledger has seen.
-            Err(_) => {
-                let ledger = context.ledger(&repository, &project.config)?;
-                let scope = Scope::Targets(subject.deployment.clone(), vec![target.clone()]);
-                ledger.refresh_for_reports(&scope);
-                let state = ledger.read(&scope)?.into_deployment(&subject.deployment);
-                drop(ledger.take_warnings());
-                Ok(state.targets.get(target).is_some_and(|target| !target.components.is_empty()))
-            }
+            Err(_) => seen(&project.config),
         }
     };
     find().unwrap_or(false)

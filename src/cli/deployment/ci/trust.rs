@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ci::{Activity, Job, System, Trust};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Distrusted};
 use crate::cli::error::{CommandError, exit};
 use crate::cli::revision::resolve_commit;
 use crate::deployment::CommitId;
@@ -27,24 +27,26 @@ pub(super) struct Asked<'a> {
 }
 
 /// Refuses to run a commit that is not the repository's own, or to follow its rules, where the job
-/// may have the repository's secrets.
+/// may have the repository's secrets. Reports on the refusal use nothing of such a checkout.
 pub(super) fn check(context: &Context, job: &Job, asked: &Asked<'_>) -> Result<(), CommandError> {
     if !job.trust.needs_own_commits(asked.activity) {
         return Ok(());
     }
     let repository = context.repository()?;
-    let head = repository.head()?;
+    let distrust = |what| move |_: &CommandError| context.distrust(what);
+    let head = repository.head().map_err(CommandError::from).inspect_err(distrust(Distrusted::Clone))?;
     // The usual job: it asks nothing of git and of the network.
     if asked.revision.is_none() && job.trust.own.contains(&head) {
         return Ok(());
     }
-    let history = History::open(context, &repository, &job.trust)?;
+    let history = History::open(context, &repository, &job.trust).inspect_err(distrust(Distrusted::Clone))?;
     let check = |what: &str, commit: &CommitId| match history.ownership(commit)? {
         Ownership::Own => Ok(()),
         Ownership::Foreign => Err(foreign(job, asked, what, commit)),
         Ownership::Unknown(reason) => Err(unknown(job, asked, what, reason)),
     };
-    check("the checkout", &head)?;
+    let of_this = if history.distrust.is_some() { Distrusted::Clone } else { Distrusted::Files };
+    check("the checkout", &head).inspect_err(distrust(of_this))?;
     match asked.revision {
         Some(revision) => check(revision, &resolve_commit(context, &repository, &history.ledger, revision)?),
         None => Ok(()),

@@ -1,0 +1,176 @@
+//! What the files of a fork's checkout can and cannot do in a job that does not run its commits.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::ci_reports::pull_request;
+use crate::ci_trust::{Commits, with_fork};
+use crate::support::{Checkout, CiJob, Platform, Remote, TestEnvironment};
+
+/// A variable of the job whose name does not say that it is a secret.
+const PLANTED: (&str, &str) = ("BUILD_NOTE", "planted-value-0123456789");
+
+const TEMPLATE: &str = "comment.md.hbs";
+
+fn link(checkout: &Checkout<'_>, target: impl AsRef<Path>, path: &str) {
+    let link = checkout.path.join(path);
+    let _ = std::fs::remove_file(&link);
+    std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+    symlink(target, link).unwrap();
+}
+
+fn of_github<'c, 'e>(checkout: &'c Checkout<'e>, platform: &Platform, base: &str) -> CiJob<'c, 'e> {
+    let job = CiJob::github(checkout, "pull_request_target").with("GITHUB_REF", "refs/heads/main");
+    let job = job.with("GITHUB_SHA", base).with("GITHUB_API_URL", platform.github());
+    job.with(PLANTED.0, PLANTED.1).event(&pull_request("mallory/shop", &checkout.head()))
+}
+
+fn of_gitlab<'c, 'e>(checkout: &'c Checkout<'e>, platform: &Platform) -> CiJob<'c, 'e> {
+    let mut job = CiJob::gitlab(checkout).with("CI_API_V4_URL", &platform.gitlab());
+    for (name, value) in [
+        ("CI_PIPELINE_SOURCE", "merge_request_event"),
+        ("CI_MERGE_REQUEST_IID", "7"),
+        ("CI_MERGE_REQUEST_PROJECT_ID", "42"),
+        ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "43"),
+        ("GITLAB_TOKEN", "glpat-user"),
+        PLANTED,
+    ] {
+        job = job.with(name, value);
+    }
+    job
+}
+
+/// A fork that has written the comment's template.
+fn with_template(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>, Commits) {
+    let (checkout, remote, mut fork) = with_fork(environment);
+    let settings = "ci:\n  comment_template: comment.md.hbs\n  environment: chosen-by-the-fork\n";
+    checkout.write("atmos.yaml", settings);
+    checkout.write(TEMPLATE, "# Approved by the fork\n");
+    fork.head = checkout.commit("A template");
+    (checkout, remote, fork)
+}
+
+#[test]
+fn a_refused_run_reports_nothing_that_the_checkout_says() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote, fork) = with_template(&environment);
+    // What the repository has rolled out itself is in its ledger, and is told.
+    checkout.git(&["checkout", "--quiet", &fork.base]);
+    checkout.atmos("deployment rollout payment-service --target dev").succeeded();
+    checkout.git(&["checkout", "--quiet", &fork.head]);
+    for target in [None, Some("/proc/self/environ"), Some("deployments/payment-service.yaml")] {
+        if let Some(target) = target {
+            link(&checkout, target, TEMPLATE);
+            checkout.commit("A link");
+        }
+        let on_github = of_github(&checkout, &platform, &fork.base).rollout("dev");
+        on_github.run().refused(3, "the checkout is not part of");
+        of_gitlab(&checkout, &platform).rollout("dev").run().refused(3, "the checkout is not part of");
+        let told = platform.state().to_string();
+        for hidden in [PLANTED.1, "by the fork", "chosen-by-the-fork", "promotion:"] {
+            assert!(!told.contains(hidden), "{hidden}: {told}");
+        }
+        assert!(!on_github.summary().contains("by the fork"), "{}", on_github.summary());
+    }
+    // It is said that it was refused, in the comment and by the status.
+    let comment = platform.told("comments")[0]["body"].as_str().unwrap().to_owned();
+    assert!(comment.contains("was refused:**") && comment.contains(&fork.base[..7]), "{comment}");
+    let refused = platform.told("statuses");
+    assert!(refused.iter().any(|status| status["context"] == "atmos/payment-service/dev"), "{refused:?}");
+}
+
+/// A remote with the attacker's ledger is no more to be believed than the attacker's files.
+#[test]
+fn a_refused_run_reports_nothing_of_a_ledger_that_is_not_the_repository_s() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote, fork) = with_template(&environment);
+    checkout.atmos("deployment rollout payment-service --target dev").exited(1);
+    checkout.git(&["remote", "set-url", "origin", "https://github.example.com/mallory/shop.git"]);
+    of_github(&checkout, &platform, &fork.base).rollout("dev").run().refused(3, "it is not known whether");
+    let told = platform.state().to_string();
+    assert!(!told.contains("by the fork") && !told.contains("| dev |"), "{told}");
+}
+
+#[test]
+fn no_verb_follows_a_link_out_of_the_checkout_or_into_git_s_folder() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, _remote, fork) = with_fork(&environment);
+    let secret = environment.path("credentials");
+    std::fs::write(&secret, "[default]\nkey = planted-value-0123456789\n").unwrap();
+    checkout.git(&["config", "http.extraHeader", "planted-value-0123456789"]);
+    for target in [secret.to_str().unwrap(), "/proc/self/environ", "/dev/zero", "../.git/config"] {
+        link(&checkout, target, "deployments/payment-service.yaml");
+        checkout.commit("A link");
+        for (command, named) in [
+            ("status", "payment-service"),
+            ("validate", "payment-service"),
+            ("list targets", "payment-service"),
+        ] {
+            let job = of_github(&checkout, &platform, &fork.base).unreported();
+            let job = job.input("command", command).input("deployment", named);
+            let run = job.run();
+            let all = [
+                run.stdout,
+                run.stderr,
+                job.summary(),
+                job.read("GITHUB_OUTPUT"),
+                platform.state().to_string(),
+            ];
+            let all = all.concat();
+            assert!(!all.contains(PLANTED.1) && !all.contains("extraHeader"), "{command} {target}: {all}");
+            let says = "deployments/payment-service.yaml: it leads out of the files of the repository";
+            assert!(all.contains(says), "{command} {target}: {all}");
+        }
+    }
+}
+
+#[test]
+fn stacks_are_not_read_through_a_link_out_of_the_checkout() {
+    let environment = TestEnvironment::new();
+    let checkout = environment.payment_service("checkout");
+    let secret = environment.path("secret.txt");
+    std::fs::write(&secret, PLANTED.1).unwrap();
+    checkout.write("stacks/inside.txt", "text of the repository");
+    link(&checkout, "inside.txt", "stacks/linked.txt");
+    let stack = |file: &str| {
+        let text = format!(
+            "vars:\n  stage: dev\ncomponents:\n  terraform:\n    vpc:\n      vars:\n        read: !include.raw {file}\n"
+        );
+        checkout.write("stacks/dev.yaml", &text);
+        checkout.atmos("describe component vpc --stack dev")
+    };
+    stack("./linked.txt").succeeded().shows("text of the repository");
+    for target in [secret.to_str().unwrap(), "/proc/self/environ", "../.git/config"] {
+        link(&checkout, target, "stacks/out.txt");
+        let run = stack("./out.txt")
+            .exited(1)
+            .says("cannot read stacks/out.txt: it leads out of the files of the repository");
+        assert!(!run.report().contains(PLANTED.1) && !run.report().contains("[core]"), "{}", run.report());
+    }
+    let run = stack("../.git/config")
+        .exited(1)
+        .says("cannot read .git/config: it leads out of the files of the repository");
+    assert!(!run.report().contains("[core]"), "{}", run.report());
+}
+
+#[test]
+fn a_configuration_that_is_named_is_not_read_through_a_link_out_of_the_checkout() {
+    let environment = TestEnvironment::new();
+    let checkout = environment.payment_service("checkout");
+    let outside = environment.path("outside.yaml");
+    std::fs::write(&outside, "planted-value-0123456789: [\n").unwrap();
+    link(&checkout, &outside, "linked.yaml");
+    let run = checkout.atmos("--config linked.yaml deployment list").exited(2);
+    assert!(!run.report().contains(PLANTED.1), "{}", run.report());
+    run.says("linked.yaml: it leads out of the files of the repository");
+    // One that is named outside is meant.
+    std::fs::write(&outside, "deployments: [\n").unwrap();
+    let run = checkout.atmos(&format!("--config {} deployment list", outside.display())).exited(2);
+    run.says("outside.yaml:1:14");
+    checkout.write("config/own.yaml", "deployments: {}\n");
+    link(&checkout, "config/own.yaml", "linked.yaml");
+    checkout.atmos("--config linked.yaml deployment list").succeeded();
+}
