@@ -7,7 +7,7 @@ mod comments;
 mod dispatch;
 mod gitlab;
 mod limits;
-mod manners;
+mod misbehaviour;
 mod protection;
 mod records;
 mod redirects;

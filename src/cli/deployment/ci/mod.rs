@@ -2,11 +2,10 @@
 //! reported where people and later jobs look.
 
 mod annotate;
-mod asked;
 mod change_request;
 mod credentials;
 mod dependencies;
-mod described;
+mod descriptions;
 mod dispatch;
 mod failure;
 mod fan_in;
@@ -22,21 +21,21 @@ mod post;
 mod presence;
 mod reports;
 mod request;
+mod requested_commits;
 mod staleness;
 mod steps;
 mod summary;
 mod trust;
-mod untold;
+mod undelivered_reports;
 mod usage;
+mod verb_environment;
 mod words;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use self::credentials::Source;
-use self::inputs::{Inputs, is_input};
+use self::inputs::Inputs;
 use self::log::Log;
 use self::notices::Notices;
 use self::outcome::{Ending, Outcome, Seen};
@@ -44,7 +43,7 @@ use self::picture::{Picture, PictureSource};
 use self::post::Post;
 use self::reports::{Reports, Switches};
 use self::request::Request;
-use self::trust::Asked;
+use self::trust::RequestedVerb;
 use super::rollout::{self, Subject, Surroundings};
 use super::{DeploymentArgs, Verb, status};
 use crate::cancellation::Cancellation;
@@ -129,10 +128,10 @@ impl Undertaking {
         }
         let copied = Copied::default();
         let context = outer.inner(Inner {
-            directory: directory(outer, &inputs, &global)?,
+            directory: verb_environment::directory(outer, &inputs, &global)?,
             global: global.below(outer.global()),
-            environment: environment(outer, &verb, &inputs, system),
-            git_environment: git_environment(outer, &inputs, system),
+            environment: verb_environment::environment(outer, &verb, &inputs, system),
+            git_environment: verb_environment::git_environment(outer, &inputs, system),
             copied: Arc::clone(&copied),
         });
         Ok(Self {
@@ -228,8 +227,8 @@ impl Undertaking {
         // What is reported of a target is decided by the commit's own declaration of it.
         let reports = matches!(verb, Verb::Status(_)) && self.switches.any();
         let activity = if reports { Activity::Acts } else { verb.activity() };
-        let asked = Asked { verb: &self.verb, activity, revision: verb.revision() };
-        trust::check(&self.context, job, &asked)
+        let requested = RequestedVerb { verb: &self.verb, activity, revision: verb.revision() };
+        trust::check(&self.context, job, &requested)
     }
 
     fn outcome(&self, result: Result<ExitCode, CommandError>, rollout: Seen) -> Outcome {
@@ -307,9 +306,7 @@ impl Undertaking {
         notices: &mut Notices,
     ) -> Option<Picture> {
         let subject = self.subject.as_ref()?;
-        // What is foreign does not say how a deployment looks either.
-        let is_foreign = outcome.error().is_some_and(|error| error.code == trust::FOREIGN);
-        if outcome.ending() == Ending::Cancelled || is_foreign {
+        if outcome.ending() == Ending::Cancelled {
             return None;
         }
         let job = reports.map(Reports::job);
@@ -345,55 +342,5 @@ fn subject(verb: &Verb, switches: Switches, global: &GlobalArgs) -> Result<Optio
         Verb::Rollout(args) => Ok(Some(args.subject())),
         Verb::Status(args) => fan_in::subject(args, switches, global),
         _ => Ok(None),
-    }
-}
-
-/// Where the verb runs, seen from where the job's command does.
-fn directory(outer: &Context, inputs: &Inputs, global: &GlobalArgs) -> Result<PathBuf, CommandError> {
-    let mut directory = PathBuf::from(inputs.get("working-directory").unwrap_or_default());
-    if !outer.directory().join(&directory).is_dir() {
-        let message = format!("input `working-directory`: {} is not a directory", directory.display());
-        return Err(CommandError::usage(message));
-    }
-    // One that the environment names is where the job's own command runs already.
-    directory.extend(global.chdir.as_ref().filter(|chdir| outer.global().chdir.as_ref() != Some(chdir)));
-    Ok(directory)
-}
-
-/// What the verb, and whatever it runs, sees: not the inputs. The verb that speaks to the platform by itself, and runs
-/// nothing, gets the token.
-fn environment(
-    outer: &Context,
-    verb: &str,
-    inputs: &Inputs,
-    system: Option<System>,
-) -> Vec<(OsString, OsString)> {
-    let variable = match system {
-        Some(System::GitHubActions) => "ATMOS_GITHUB_TOKEN",
-        Some(System::GitLabCi) | None => "ATMOS_GITLAB_TOKEN",
-    };
-    let token = inputs.get("token").filter(|_| verb == "protect");
-    let replaced = |name: &OsString| is_input(name) || (token.is_some() && name == variable);
-    let kept = outer.environment().iter().filter(|(name, _)| !replaced(name)).cloned();
-    kept.chain(token.map(|token| (variable.into(), token.into()))).collect()
-}
-
-/// What git sees besides: the token of the input, else the platform's own.
-fn git_environment(outer: &Context, inputs: &Inputs, system: Option<System>) -> Vec<(OsString, OsString)> {
-    let variables: &[&str] = match system {
-        Some(System::GitHubActions) => &["ATMOS_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN"],
-        Some(System::GitLabCi) => &["ATMOS_GITLAB_TOKEN", "GITLAB_TOKEN"],
-        None => &[],
-    };
-    let given = inputs.get("token").map(|token| (token, Source::Input));
-    let of_environment = || {
-        let token = variables.iter().find_map(|name| outer.variable(name))?;
-        Some((token, Source::Environment))
-    };
-    match (system, given.or_else(of_environment)) {
-        (Some(system), Some((token, source))) => {
-            credentials::git_environment(system, token, source, |name| outer.variable(name))
-        }
-        _ => Vec::new(),
     }
 }

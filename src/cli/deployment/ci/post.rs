@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::change_request::Answer;
 use super::dispatch::{Next, Started};
 use super::notices::Notices;
-use super::untold::Untold;
+use super::undelivered_reports::UndeliveredReports;
 use crate::ci::{Job, RequestedDeployment};
 use crate::cli::runtime;
 use crate::deployment::CommitId;
@@ -79,7 +79,7 @@ pub(super) struct Post {
     reports: Mutex<Option<Sender<Report>>>,
     /// Ends when everything is said.
     done: Mutex<Receiver<()>>,
-    untold: Arc<Mutex<Untold>>,
+    undelivered: Arc<Mutex<UndeliveredReports>>,
 }
 
 impl Post {
@@ -87,8 +87,8 @@ impl Post {
     pub(super) fn open(settings: ProviderSettings, job: &Job) -> Self {
         let (reports, inbox) = mpsc::channel();
         let (alive, done) = mpsc::channel();
-        let untold = Arc::<Mutex<Untold>>::default();
-        let shared = Arc::clone(&untold);
+        let undelivered = Arc::<Mutex<UndeliveredReports>>::default();
+        let shared = Arc::clone(&undelivered);
         let (change_request, requested) = (job.change_request.clone(), job.requested_deployment.clone());
         let read_only_token = job.read_only_token;
         thread::spawn(move || {
@@ -105,7 +105,7 @@ impl Post {
                         read_only_token,
                         deployment: None,
                         given_up: HashSet::new(),
-                        untold: shared,
+                        undelivered: shared,
                     };
                     for report in inbox {
                         runtime.block_on(carrier.carry(report));
@@ -114,7 +114,7 @@ impl Post {
                 Err(error) => add(&shared, format!("nothing is reported to the platform: {error}")),
             }
         });
-        Self { reports: Mutex::new(Some(reports)), done: Mutex::new(done), untold }
+        Self { reports: Mutex::new(Some(reports)), done: Mutex::new(done), undelivered }
     }
 
     pub(super) fn send(&self, report: Report) {
@@ -130,14 +130,14 @@ impl Post {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if done.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
             let seconds = patience.as_secs();
-            add(&self.untold, format!("the platform has not taken every report within {seconds} s"));
+            add(&self.undelivered, format!("the platform has not taken every report within {seconds} s"));
         }
-        std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner)).into_notices()
+        std::mem::take(&mut *self.undelivered.lock().unwrap_or_else(PoisonError::into_inner)).into_notices()
     }
 }
 
-fn add(untold: &Mutex<Untold>, notice: String) {
-    untold.lock().unwrap_or_else(PoisonError::into_inner).add(notice);
+fn add(undelivered: &Mutex<UndeliveredReports>, notice: String) {
+    undelivered.lock().unwrap_or_else(PoisonError::into_inner).add(notice);
 }
 
 /// What the thread knows.
@@ -154,7 +154,7 @@ struct Carrier {
     deployment: Option<PlatformDeployment>,
     /// What the platform has refused: to ask again would change nothing.
     given_up: HashSet<Capability>,
-    untold: Arc<Mutex<Untold>>,
+    undelivered: Arc<Mutex<UndeliveredReports>>,
 }
 
 impl Carrier {
@@ -211,11 +211,14 @@ impl Carrier {
                 match next.start(&**provider, self.change_request.as_ref()).await? {
                     Started::WithInputs => {}
                     Started::WithoutInputs(reason) => {
-                        add(&self.untold, format!("what comes next is started without inputs: {reason}"));
+                        add(
+                            &self.undelivered,
+                            format!("what comes next is started without inputs: {reason}"),
+                        );
                     }
                     Started::Nowhere => {
                         let why = "this event names no branch of this repository";
-                        add(&self.untold, format!("what comes next is not started: {why}"));
+                        add(&self.undelivered, format!("what comes next is not started: {why}"));
                     }
                 }
                 Ok(())
@@ -244,10 +247,10 @@ impl Carrier {
             self.given_up.extend(OF_REPORTS);
             let skipped = "comment and commit status are skipped: the change comes from a fork, \
                            whose jobs have a token that may only read";
-            add(&self.untold, skipped.to_owned());
+            add(&self.undelivered, skipped.to_owned());
             return;
         }
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner).prevented(capability, error);
+        self.undelivered.lock().unwrap_or_else(PoisonError::into_inner).prevented(capability, error);
     }
 }
 

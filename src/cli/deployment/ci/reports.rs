@@ -12,7 +12,7 @@ use super::part_names::part_names;
 use super::platform_record::most_common;
 use super::post::{Post, Report};
 use super::request::REPORTS;
-use super::{Subject, Verb, asked, described, staleness};
+use super::{Subject, Verb, descriptions, requested_commits, staleness};
 use crate::ci::comment::Limit;
 use crate::ci::{Job, System};
 use crate::cli::context::Context;
@@ -136,7 +136,7 @@ impl Reports {
     pub(super) fn planned(&self, planned: &PlannedRollout) {
         let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
         let before = announced.replace(planned.clone());
-        let description = described::planned(planned);
+        let description = descriptions::planned(planned);
         let commits = commits_of(planned);
         if let Some(before) = &before {
             self.status(&planned.target, &left_out(before, &commits), CommitStatusState::Error, REPLACED);
@@ -154,7 +154,7 @@ impl Reports {
 
     /// The rollout has ended, or was not begun.
     pub(super) fn ended(&self, outcome: &Outcome) {
-        let mut description = described::ended(outcome);
+        let mut description = descriptions::ended(outcome);
         // A plan that was made without the remote does not pass for one of what is there.
         if let Some(stale) = staleness::offline(&self.context, &self.subject.deployment) {
             description = format!("{description}; {stale}");
@@ -197,8 +197,8 @@ impl Reports {
 
     /// It did not come to a plan: the status is of what was asked for, if there is such a thing.
     fn status_without_a_plan(&self, target: &TargetName, state: CommitStatusState, description: &str) {
-        if self.switches.commit_status && asked::exists(&self.context, &self.subject, target) {
-            let commits = asked::commits(&self.context, &self.subject, self.job.commit.as_ref());
+        if self.switches.commit_status && requested_commits::exists(&self.context, &self.subject, target) {
+            let commits = requested_commits::commits(&self.context, &self.subject, self.job.commit.as_ref());
             self.status(target, &commits, state, description);
         }
     }

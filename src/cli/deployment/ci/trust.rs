@@ -15,39 +15,36 @@ use crate::render::document::error::Hint;
 /// How long one exchange with the remote may take.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// The code of the refusal.
-pub(super) const FOREIGN: &str = "foreign_head";
-
-/// What a verb is asked to do.
-pub(super) struct Asked<'a> {
+/// A verb with the commits that it is requested for.
+pub(super) struct RequestedVerb<'a> {
     pub(super) verb: &'a str,
     pub(super) activity: Activity,
-    /// The commit that is asked for, beside what is checked out.
+    /// The commit that is requested, beside the one that is checked out.
     pub(super) revision: Option<&'a str>,
 }
 
 /// Refuses to run a commit that is not the repository's own, or to follow its rules, where the job
 /// may have the repository's secrets. Reports on the refusal use nothing of such a checkout.
-pub(super) fn check(context: &Context, job: &Job, asked: &Asked<'_>) -> Result<(), CommandError> {
-    if !job.trust.needs_own_commits(asked.activity) {
+pub(super) fn check(context: &Context, job: &Job, requested: &RequestedVerb<'_>) -> Result<(), CommandError> {
+    if !job.trust.needs_own_commits(requested.activity) {
         return Ok(());
     }
     let repository = context.repository()?;
     let distrust = |what| move |_: &CommandError| context.distrust(what);
     let head = repository.head().map_err(CommandError::from).inspect_err(distrust(Distrusted::Clone))?;
     // The usual job: it asks nothing of git and of the network.
-    if asked.revision.is_none() && job.trust.own.contains(&head) {
+    if requested.revision.is_none() && job.trust.own.contains(&head) {
         return Ok(());
     }
     let history = History::open(context, &repository, &job.trust).inspect_err(distrust(Distrusted::Clone))?;
     let check = |what: &str, commit: &CommitId| match history.ownership(commit)? {
         Ownership::Own => Ok(()),
-        Ownership::Foreign => Err(foreign(job, asked, what, commit)),
-        Ownership::Unknown(reason) => Err(unknown(job, asked, what, reason)),
+        Ownership::Foreign => Err(foreign(job, requested, what, commit)),
+        Ownership::Unknown(reason) => Err(unknown(job, requested, what, reason)),
     };
     let of_this = if history.distrust.is_some() { Distrusted::Clone } else { Distrusted::Files };
     check("the checkout", &head).inspect_err(distrust(of_this))?;
-    match asked.revision {
+    match requested.revision {
         Some(revision) => check(revision, &resolve_commit(context, &repository, &history.ledger, revision)?),
         None => Ok(()),
     }
@@ -98,8 +95,8 @@ fn is_of_another_repository(trust: &Trust, address: &str) -> bool {
     }
 }
 
-fn foreign(job: &Job, asked: &Asked<'_>, what: &str, commit: &CommitId) -> CommandError {
-    let (verb, event) = (asked.verb, &job.trust.event);
+fn foreign(job: &Job, requested: &RequestedVerb<'_>, what: &str, commit: &CommitId) -> CommandError {
+    let (verb, event) = (requested.verb, &job.trust.event);
     let message =
         format!("Refused to run {verb} under {event}: {what} is not part of this repository's own history");
     let mut details = Vec::new();
@@ -112,8 +109,8 @@ fn foreign(job: &Job, asked: &Asked<'_>, what: &str, commit: &CommitId) -> Comma
     refusal(job, message, details)
 }
 
-fn unknown(job: &Job, asked: &Asked<'_>, what: &str, reason: String) -> CommandError {
-    let (verb, event) = (asked.verb, &job.trust.event);
+fn unknown(job: &Job, requested: &RequestedVerb<'_>, what: &str, reason: String) -> CommandError {
+    let (verb, event) = (requested.verb, &job.trust.event);
     let message = format!(
         "Refused to run {verb} under {event}: it is not known whether {what} is part of this repository's own history"
     );
@@ -132,7 +129,7 @@ fn refusal(job: &Job, message: String, mut details: Vec<String>) -> CommandError
             "To run the project's own commit, use a pipeline of one of its branches",
         ),
     };
-    CommandError::new(exit::REFUSED, FOREIGN, message)
+    CommandError::new(exit::REFUSED, "foreign_head", message)
         .details(details)
         .hint(Hint::note(plan))
         .hint(Hint::note(base))

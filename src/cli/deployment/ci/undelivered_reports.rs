@@ -5,13 +5,13 @@ use crate::provider::{Capability, ProviderError};
 
 /// The failures so far.
 #[derive(Debug, Default)]
-pub(super) struct Untold {
+pub(super) struct UndeliveredReports {
     others: Notices,
     /// Each cause, with all that it prevented.
     causes: Vec<(ProviderError, Vec<Capability>)>,
 }
 
-impl Untold {
+impl UndeliveredReports {
     /// Adds what has another cause than the platform, as a sentence without its full stop.
     pub(super) fn add(&mut self, notice: String) {
         self.others.add(notice);

@@ -1,5 +1,5 @@
-//! Every way to misbehave, for every kind of call: what is sent how often, and what is said. Nothing says that it was done
-//! unless it was.
+//! Every way to misbehave, for every kind of call: what is sent how often, and what is said. Nothing
+//! says that it was done unless it was.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,29 +8,29 @@ use super::socket_server::{Answer, Heard, SocketServer};
 use super::*;
 
 /// How a write is answered.
-struct Manner {
+struct Misbehaviour {
     name: &'static str,
     answer: Answer,
     /// Whether it is carried out all the same.
     carried_out: bool,
-    /// How often each call is sent: the status, which may be repeated; the workflow, which may not; the comment, which is
-    /// looked for.
+    /// How often each call is sent: the status, which may be repeated; the workflow, which may not;
+    /// the comment, which is looked for.
     sent: [usize; 3],
     /// What the error of the status says.
     says: &'static str,
 }
 
-const fn manner(
+const fn case(
     name: &'static str,
     answer: Answer,
     carried_out: bool,
     sent: [usize; 3],
     says: &'static str,
-) -> Manner {
-    Manner { name, answer, carried_out, sent, says }
+) -> Misbehaviour {
+    Misbehaviour { name, answer, carried_out, sent, says }
 }
 
-fn manners() -> Vec<Manner> {
+fn misbehaviours() -> Vec<Misbehaviour> {
     let bytes = |text: &str| Answer::Bytes(text.to_owned());
     let json = r#"{"id": 5, "user": {"login": "github-actions[bot]"}}"#;
     let page = "<!DOCTYPE html><title>Sign in</title>";
@@ -38,86 +38,75 @@ fn manners() -> Vec<Manner> {
     let limit = r#"{"message": "You have exceeded a secondary rate limit"}"#;
     vec![
         // The answer of what was carried out is lost.
-        manner("closed", Answer::Close, true, [3, 1, 1], "could not set the commit status: "),
-        manner("reset", Answer::Reset, true, [3, 1, 1], "could not set the commit status: "),
-        manner("stalled", Answer::Stall, true, [3, 1, 1], "no answer within 0 s"),
-        manner(
-            "half a head",
-            bytes("HTTP/1.1 201 Crea"),
-            true,
-            [3, 1, 1],
-            "could not set the commit status: ",
-        ),
-        manner(
+        case("closed", Answer::Close, true, [3, 1, 1], "could not set the commit status: "),
+        case("reset", Answer::Reset, true, [3, 1, 1], "could not set the commit status: "),
+        case("stalled", Answer::Stall, true, [3, 1, 1], "no answer within 0 s"),
+        case("half a head", bytes("HTTP/1.1 201 Crea"), true, [3, 1, 1], "could not set the commit status: "),
+        case(
             "half a body",
             bytes("HTTP/1.1 201 Created\r\ncontent-length: 1000\r\n\r\n{\"id\": 5"),
             true,
             [3, 1, 1],
             "could not set the commit status: ",
         ),
-        manner(
+        case(
             "a chunk that does not end",
             bytes("HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n400\r\n{\"id\": 5"),
             true,
             [3, 1, 1],
             "could not set the commit status: ",
         ),
-        manner(
+        case(
             "no HTTP",
             bytes("SSH-2.0-OpenSSH_9.6\r\n"),
             true,
             [3, 1, 1],
             "could not set the commit status: ",
         ),
-        manner(
+        case(
             "too short a length",
             bytes(&format!("HTTP/1.1 201 Created\r\ncontent-length: 9\r\nconnection: close\r\n\r\n{json}")),
             true,
             [1, 1, 1],
             "something unexpected",
         ),
-        manner("an error after it", http(502, &[], "Bad Gateway"), true, [3, 1, 1], "502 Bad Gateway"),
-        manner("too slow for a proxy", http(504, &[], page), true, [3, 1, 1], "504 "),
+        case("an error after it", http(502, &[], "Bad Gateway"), true, [3, 1, 1], "502 Bad Gateway"),
+        case("too slow for a proxy", http(504, &[], page), true, [3, 1, 1], "504 "),
         // It is not carried out, and the answer looks well.
-        manner(
+        case(
             "a portal",
             http(200, &[("content-type", "text/html")], page),
             false,
             [1, 1, 3],
             "no JSON: <!DOCTYPE",
         ),
-        manner("an empty page", http(200, &[], ""), false, [1, 1, 3], "an empty answer"),
+        case("an empty page", http(200, &[], ""), false, [1, 1, 3], "an empty answer"),
         // It is turned away.
-        manner("moved", http(301, &[("location", "/new")], ""), false, [1, 1, 1], "points to http://"),
-        manner("found", http(302, &[("location", "/new")], ""), false, [1, 1, 1], "points to http://"),
-        manner("see other", http(303, &[("location", "/new")], ""), false, [1, 1, 1], "points to http://"),
-        manner("no place", http(302, &[], ""), false, [1, 1, 1], "refused to set the commit status (302"),
-        manner("too often", http(429, &[], "{}"), false, [3, 3, 3], "too many requests"),
-        manner(
+        case("moved", http(301, &[("location", "/new")], ""), false, [1, 1, 1], "points to http://"),
+        case("found", http(302, &[("location", "/new")], ""), false, [1, 1, 1], "points to http://"),
+        case("see other", http(303, &[("location", "/new")], ""), false, [1, 1, 1], "points to http://"),
+        case("no place", http(302, &[], ""), false, [1, 1, 1], "refused to set the commit status (302"),
+        case("too often", http(429, &[], "{}"), false, [3, 3, 3], "too many requests"),
+        case(
             "too often for an hour",
             http(429, &[("retry-after", "3600")], "{}"),
             false,
             [1, 1, 1],
             "3600 s",
         ),
-        manner("secondary limit", http(403, &[], limit), false, [3, 3, 3], "too many requests"),
-        manner("conflict", http(409, &[], r#"{"message": "Conflict"}"#), false, [3, 1, 1], "(409: Conflict)"),
-        manner("expired", http(401, &[], r#"{"message": "Bad credentials"}"#), false, [1, 1, 1], "not valid"),
-        manner("an outage", http(503, &[], ""), false, [3, 1, 3], "503 no explanation"),
-        manner(
-            "an hour's outage",
-            http(503, &[("retry-after", "3600")], ""),
-            false,
-            [1, 1, 3],
-            "503 no expl",
-        ),
+        case("secondary limit", http(403, &[], limit), false, [3, 3, 3], "too many requests"),
+        case("conflict", http(409, &[], r#"{"message": "Conflict"}"#), false, [3, 1, 1], "(409: Conflict)"),
+        case("expired", http(401, &[], r#"{"message": "Bad credentials"}"#), false, [1, 1, 1], "not valid"),
+        case("an outage", http(503, &[], ""), false, [3, 1, 3], "503 no explanation"),
+        case("an hour's outage", http(503, &[("retry-after", "3600")], ""), false, [1, 1, 3], "503 no expl"),
     ]
 }
 
-/// A server of GitHub's API: reads are answered well, writes in a manner.
-async fn server(manner: &Manner) -> (SocketServer, Arc<Mutex<Vec<Value>>>) {
+/// A server of GitHub's API: reads are answered well, writes by a misbehaviour.
+async fn server(misbehaviour: &Misbehaviour) -> (SocketServer, Arc<Mutex<Vec<Value>>>) {
     let comments = Arc::<Mutex<Vec<Value>>>::default();
-    let (kept, answer, carried_out) = (Arc::clone(&comments), manner.answer.clone(), manner.carried_out);
+    let (kept, answer, carried_out) =
+        (Arc::clone(&comments), misbehaviour.answer.clone(), misbehaviour.carried_out);
     let server = SocketServer::start(move |heard: &Heard| {
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         match (heard.method.as_str(), heard.path.as_str()) {
@@ -136,8 +125,8 @@ async fn server(manner: &Manner) -> (SocketServer, Arc<Mutex<Vec<Value>>>) {
     (server.await, comments)
 }
 
-fn impatient(manner: &Manner, server: &SocketServer) -> Box<dyn Provider> {
-    let timeout = match manner.answer {
+fn impatient(misbehaviour: &Misbehaviour, server: &SocketServer) -> Box<dyn Provider> {
+    let timeout = match misbehaviour.answer {
         Answer::Stall => Duration::from_millis(300),
         _ => POLICY.timeout,
     };
@@ -154,31 +143,31 @@ fn impatient(manner: &Manner, server: &SocketServer) -> Box<dyn Provider> {
 async fn nothing_is_said_to_be_done_unless_it_was_and_nothing_is_done_twice() {
     let dispatch =
         Dispatch { workflow: "deploy.yml".to_owned(), reference: "main".to_owned(), inputs: BTreeMap::new() };
-    for manner in manners() {
-        let name = manner.name;
+    for misbehaviour in misbehaviours() {
+        let name = misbehaviour.name;
         let writes = |server: &SocketServer| {
             server.heard("POST").iter().filter(|heard| heard.path != "/graphql").count()
         };
         let mut sent = [0; 3];
 
-        let (of_status, _) = server(&manner).await;
-        let told = impatient(&manner, &of_status).set_commit_status(&commit(), &status()).await;
+        let (of_status, _) = server(&misbehaviour).await;
+        let told = impatient(&misbehaviour, &of_status).set_commit_status(&commit(), &status()).await;
         let error = told.expect_err(name).to_string();
-        assert!(error.contains(manner.says), "{name}: {error}");
+        assert!(error.contains(misbehaviour.says), "{name}: {error}");
         assert!(!error.contains(TOKEN), "{name}: {error}");
         sent[0] = writes(&of_status);
 
-        let (of_dispatch, _) = server(&manner).await;
-        let told = impatient(&manner, &of_dispatch).dispatch(&dispatch).await;
+        let (of_dispatch, _) = server(&misbehaviour).await;
+        let told = impatient(&misbehaviour, &of_dispatch).dispatch(&dispatch).await;
         told.expect_err(name);
         sent[1] = writes(&of_dispatch);
 
-        let (of_comment, comments) = server(&manner).await;
-        let told = impatient(&manner, &of_comment).put_comment(7, &sticky("x")).await;
+        let (of_comment, comments) = server(&misbehaviour).await;
+        let told = impatient(&misbehaviour, &of_comment).put_comment(7, &sticky("x")).await;
         let is_there = comments.lock().unwrap_or_else(PoisonError::into_inner).len();
         assert_eq!(told.is_ok(), is_there == 1, "{name}: {told:?}, and {is_there} are there");
         sent[2] = writes(&of_comment);
-        assert_eq!(sent, manner.sent, "{name}: status, workflow, comment");
+        assert_eq!(sent, misbehaviour.sent, "{name}: status, workflow, comment");
     }
 }
 
