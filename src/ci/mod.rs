@@ -87,7 +87,8 @@ impl Job {
         github_actions::detect(&variable, event).or_else(|| gitlab_ci::detect(&variable))
     }
 
-    /// Where people see the status of a commit. A pipeline on GitLab belongs to the commit that it runs on.
+    /// Where people see the status of a commit. A pipeline on GitLab belongs to the commit that it
+    /// runs on.
     #[must_use]
     pub fn shown_at<'c>(&'c self, commit: &'c CommitId) -> &'c CommitId {
         match (self.system, &self.change_request) {

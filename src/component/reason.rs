@@ -9,7 +9,8 @@ const LAST_LINES: usize = 8;
 /// What Terraform and OpenTofu draw around an error.
 const FRAME: [char; 3] = ['╷', '│', '╵'];
 
-/// Picks the errors of Terraform's kind, from `Error:` on, else the last lines. Empty lines and frames are left out.
+/// Picks the errors of Terraform's kind, from `Error:` on, else the last lines. Empty lines and
+/// frames are left out.
 pub(super) fn reason(tail: &[String]) -> Vec<String> {
     let lines: Vec<_> = tail.iter().filter_map(|line| unframed(line)).collect();
     let first = lines.iter().position(|line| line.starts_with("Error:"));

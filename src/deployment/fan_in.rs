@@ -98,7 +98,7 @@ impl fmt::Display for LeftComponent {
     }
 }
 
-/// In one line: failures first.
+/// Tells the whole in one line: failures first.
 impl fmt::Display for FanIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let commit = self.commit.short();

@@ -17,8 +17,8 @@ use super::ref_names::ComponentAddress;
 /// Numbered records are in the order of their numbers, ties in that of their object ids. The others
 /// are merged in by time, except that a record which a numbered one names as its predecessor, and
 /// every unnumbered one older than that, is older than the numbered one. Numbers that are not their
-/// predecessor's plus one ([`misnumbered`]) do not count, nor does that of a late record, which tells
-/// when it was published.
+/// predecessor's plus one ([`misnumbered`]) do not count, nor does that of a late record, which
+/// tells when it was published.
 #[must_use]
 pub fn newest_first(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     let ignored: BTreeSet<_> =
@@ -43,7 +43,8 @@ pub fn newest_first(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     let mut at_least = 0;
     for other in others {
         at_least = at_least.max(newer.get(&other.object).copied().unwrap_or(0));
-        // Of one second, a late record comes before the others, whatever place was left for its name.
+        // Of one second, a late record comes before the others, whatever place was left for its
+        // name.
         let is_younger = |record: &LedgerRecord| {
             if other.is_late() {
                 record.record.timestamp >= other.record.timestamp

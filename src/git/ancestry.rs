@@ -36,7 +36,7 @@ pub enum Related {
 pub enum Reach {
     Yes,
     No,
-    /// It does not as far as it is here.
+    /// No path as far as the history is here, which does not go on everywhere.
     Open {
         /// The tips that are not here.
         missing: BTreeSet<ObjectId>,

@@ -11,20 +11,20 @@ use std::fmt;
 /// Why one ref was not changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
-    /// The ref is not at the object that the lease expects.
+    /// A ref that is not at the object that the lease expects.
     Stale,
-    /// The ref should have been created, and is there already.
+    /// A ref that should have been created, and is there already.
     Exists,
-    /// Another push was faster or holds the ref, or the server is overloaded: the same push has to
-    /// be sent again.
+    /// A ref that another push has changed or holds, or a server that is overloaded: the same push
+    /// has to be sent again.
     ///
     /// The ref was as expected when the push began. The push that won may be an earlier one of this
     /// very run, which the next attempt finds out: git compares it with what the remote advertises
     /// by then.
     Busy(String),
-    /// Nothing is wrong with this ref: the push was atomic, and another ref was rejected.
+    /// A ref with which nothing is wrong: the push was atomic, and another ref was rejected.
     Bystander,
-    /// A hook or a rule of the server declined it, with what that printed.
+    /// A hook or a rule of the server, with what that printed.
     Hook(String),
     /// The server's configuration or the account's rights exclude it.
     Forbidden(String),

@@ -173,7 +173,8 @@ impl Repository {
         }
     }
 
-    /// The addresses of a remote, which may hold a password: as it is written, and where `url.*.insteadOf` leads git.
+    /// The addresses of a remote, which may hold a password: as it is written, and where
+    /// `url.*.insteadOf` leads git.
     #[must_use]
     pub fn remote_urls(&self, remote: &str) -> Vec<String> {
         let written = self.git.verb("config").args(["--get-all", &format!("remote.{remote}.url")]).run();

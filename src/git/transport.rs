@@ -191,8 +191,8 @@ impl Git {
             .iter()
             .map(|update| format!("{}:{}", update.new.as_ref().map_or("", |id| id.as_str()), update.name));
         let output = self
-            // Where the checkout's own refspecs cover them, git sets refs here after a push, which it
-            // may find locked: by who pushes, to set them as well. No push need wait for that.
+            // Where the checkout's own refspecs cover them, git sets refs here after a push, which
+            // it may find locked: by who pushes, to set them as well. No push need wait for that.
             .with_setting("core.filesRefLockTimeout=0")
             .verb("push")
             .args([

@@ -175,7 +175,7 @@ pub struct Ledger<'r> {
     tags_told: RefCell<Option<FetchReport>>,
     /// What this process has found out about the branch of the rules.
     rules: Cell<rules::Progress>,
-    /// For how long a change is tried again while its refs are busy.
+    /// The time for which a change is tried again while its refs are busy.
     persistence: Duration,
 }
 

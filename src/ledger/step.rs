@@ -13,8 +13,8 @@ use crate::git::{Git, GitError};
 use super::refs::mirror_of;
 use super::{Ledger, LedgerError};
 
-/// For how long a step that only meets contention is tried again. One of many writers gets through
-/// at a time, so that the last of them has to try as often as there are others.
+/// The time for which a step that only meets contention is tried again. One of many writers gets
+/// through at a time, so that the last of them has to try as often as there are others.
 pub(super) const PERSISTENCE: Duration = Duration::from_mins(3);
 
 /// What refuses where there is no remote.
@@ -273,7 +273,8 @@ fn after_push(remote: &str, step: &Step) -> (Vec<RefUpdate>, Vec<RefUpdate>) {
     updates.into_iter().partition(|update| update.new.is_some())
 }
 
-/// Sorts rejections into contention, which another look may resolve, and refusals, which are errors.
+/// Sorts rejections into contention, which another look may resolve, and refusals, which are
+/// errors.
 fn classify(remote: &str, rejected: Vec<(String, Rejection)>) -> Result<StepOutcome, LedgerError> {
     if let Some((name, rejection)) = rejected.iter().find(|(_, rejection)| rejection.is_final()) {
         let (name, reason) = (name.clone(), rejection.to_string());

@@ -27,9 +27,11 @@ impl Address {
         is_whole.then(|| Self { host, path: path.to_owned() })
     }
 
-    /// The address of a remote on a platform, of those that it has: as it is written, and where `url.*.insteadOf` leads git.
+    /// The address of a remote on a platform, of those that it has: as it is written, and where
+    /// `url.*.insteadOf` leads git.
     ///
-    /// What is written counts, also where git is led to a mirror. An alias has to be followed; it is no full name of a host.
+    /// What is written counts, also where git is led to a mirror. An alias has to be followed; it
+    /// is no full name of a host.
     pub(super) fn of_remote(urls: &[String]) -> Option<Self> {
         let mut known: Vec<_> = urls
             .iter()

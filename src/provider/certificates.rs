@@ -1,4 +1,5 @@
-//! Which servers are trusted: the system's authorities, those of a file, and certificates that are listed themselves.
+//! Which servers are trusted: the system's authorities, those of a file, and certificates that are
+//! listed themselves.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,11 +13,13 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls_platform_verifier::Verifier;
 
-/// What helps where a certificate is not trusted: for this program, and for git, which has a setting of its own.
+/// What helps where a certificate is not trusted: for this program, and for git, which has a
+/// setting of its own.
 const ADVICE: &str = "Name the file that has its authority in SSL_CERT_FILE (in a job of GitLab, CI_SERVER_TLS_CA_FILE \
                       does); git takes GIT_SSL_CAINFO or http.sslCAInfo";
 
-/// The TLS settings; `authority_file` counts beside the system's authorities, or `SSL_CERT_FILE` in their place.
+/// The TLS settings; `authority_file` counts beside the system's authorities, or `SSL_CERT_FILE` in
+/// their place.
 ///
 /// # Errors
 ///
@@ -47,8 +50,9 @@ fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 
 /// The system's verifier, which also takes a self-signed certificate that is listed itself.
 ///
-/// OpenSSL, and so git, trusts a server's own certificate once it is in the bundle. webpki does not where the certificate
-/// says of itself that it is an authority, as those that `openssl req -x509` makes do.
+/// OpenSSL, and so git, trusts a server's own certificate once it is in the bundle. webpki does not
+/// where the certificate says of itself that it is an authority, as those that `openssl req -x509`
+/// makes do.
 #[derive(Debug)]
 struct ListedVerifier {
     system: Verifier,
@@ -57,7 +61,8 @@ struct ListedVerifier {
 }
 
 impl ListedVerifier {
-    /// Whether a certificate is, byte for byte, among those that are trusted. Asked for seldom, so read anew.
+    /// Whether a certificate is, byte for byte, among those that are trusted. Asked for seldom, so
+    /// read anew.
     fn lists(&self, certificate: &CertificateDer<'_>) -> bool {
         self.listed.contains(certificate)
             || rustls_native_certs::load_native_certs().certs.contains(certificate)

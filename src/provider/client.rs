@@ -1,4 +1,5 @@
-//! The HTTP client of both platforms: time-outs, certificates, proxies from the environment, no redirects of its own.
+//! The HTTP client of both platforms: time-outs, certificates, proxies from the environment, no
+//! redirects of its own.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,7 +26,8 @@ impl ClientSettings {
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(self.connect_timeout)
-            // `retry` decides about both: neither a redirect nor a lost connection may repeat a POST.
+            // `retry` decides about both: neither a redirect nor a lost connection may repeat a
+            // POST.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .user_agent(concat!("atmos-deployments/", env!("CARGO_PKG_VERSION")))

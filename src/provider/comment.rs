@@ -149,7 +149,8 @@ async fn is_second(
     }
 }
 
-/// Whether a comment is not there any more. The job that wrote the first one may have deleted it as well.
+/// Whether a comment is not there any more. The job that wrote the first one may have deleted it as
+/// well.
 fn is_gone(deleted: Result<(), ProviderError>) -> bool {
     deleted.map_or_else(|error| error.is_not_found(), |()| true)
 }
@@ -172,8 +173,9 @@ impl Found {
     }
 }
 
-/// The comments that begin with the marker and are our own: one of another author, who has copied the marker, is neither
-/// edited nor deleted. `author` is who the token acts as, asked for where it is needed first.
+/// The comments that begin with the marker and are our own: one of another author, who has copied
+/// the marker, is neither edited nor deleted. `author` is who the token acts as, asked for where it
+/// is needed first.
 async fn find(
     comments: &impl Comments,
     marker: &str,

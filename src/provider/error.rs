@@ -47,7 +47,8 @@ pub enum ProviderError {
         to: String,
         advice: String,
     },
-    /// The platform cannot be reached as this machine is set up: its certificate, or the address. Nothing was sent.
+    /// The platform cannot be reached as this machine is set up: its certificate, or the address.
+    /// Nothing was sent.
     #[error("{platform} could not {capability}: {reason}")]
     Unreachable { platform: Platform, capability: Capability, reason: String },
     /// The platform did not answer, or with an error of its own.

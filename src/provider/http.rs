@@ -117,11 +117,11 @@ impl Response {
 /// Why there was no answer, and so whether another attempt makes sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TransportError {
-    /// The request did not leave.
+    /// A request that did not leave.
     NotSent(String),
-    /// It may have arrived.
+    /// A request that may have arrived.
     PerhapsSent(String),
-    /// It did not leave, and no attempt would: a certificate, an address.
+    /// A request that did not leave, as no other attempt would: a certificate, an address.
     Hopeless(String),
 }
 
@@ -147,7 +147,8 @@ impl TransportError {
     }
 }
 
-/// What an error comes from. An I/O error names as its source that of what it holds, and not that itself.
+/// What an error comes from. An I/O error names as its source that of what it holds, and not that
+/// itself.
 fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a (dyn std::error::Error + 'static)> {
     match error.downcast_ref::<std::io::Error>() {
         Some(error) => error.get_ref().map(|held| held as _),

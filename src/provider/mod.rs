@@ -203,8 +203,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
     }
 }
 
-/// The path of a repository in the address of a remote: `acme/shop` of `git@github.com:acme/shop.git`.
-/// What is no address of another machine has none.
+/// The path of a repository in the address of a remote: `acme/shop` of
+/// `git@github.com:acme/shop.git`. What is no address of another machine has none.
 #[must_use]
 pub fn path_of_remote(address: &str) -> Option<String> {
     address::Address::parse(address).map(|address| address.path)

@@ -1,7 +1,8 @@
 //! Redirects: which are followed, and what is said of the others.
 //!
-//! A request goes on only where it stays what it is and where it is: with its method and body (307, 308; for a GET also
-//! 301 and 302), below the root of the same API. The token never reaches another server.
+//! A request goes on only where it stays what it is and where it is: with its method and body (307,
+//! 308; for a GET also 301 and 302), below the root of the same API. The token never reaches
+//! another server.
 
 use http::Method;
 use reqwest::Url;

@@ -256,8 +256,8 @@ impl<T: Transport> Client<T> {
     }
 }
 
-/// Where a token is to be authorized for the single sign-on of an organization of GitHub, where that
-/// is what is missing: `X-GitHub-SSO: required; url=https://…`.
+/// Where a token is to be authorized for the single sign-on of an organization of GitHub, where
+/// that is what is missing: `X-GitHub-SSO: required; url=https://…`.
 fn single_sign_on(response: &Response) -> Option<String> {
     let (_, url) = response.header("x-github-sso")?.split_once("url=")?;
     let url = url

@@ -64,7 +64,8 @@ impl RunError {
         }
     }
 
-    /// What the record says of it: what became of the tool, and no values that the configuration may hold.
+    /// What the record says of it: what became of the tool, and no values that the configuration
+    /// may hold.
     pub(super) fn recorded(&self) -> Option<String> {
         matches!(self, Self::Component(_) | Self::Health(_)).then(|| describe(self))
     }

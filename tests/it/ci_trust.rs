@@ -1,4 +1,5 @@
-//! Whose commits a job runs: every event with a fork's commit checked out, and the repository's own.
+//! Whose commits a job runs: every event with a fork's commit checked out, and the repository's
+//! own.
 
 use serde_json::Value;
 

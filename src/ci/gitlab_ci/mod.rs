@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_that_somebody_started_is_not_automatic() {
+    fn a_job_that_a_person_started_is_not_automatic() {
         let job = |manual: Option<&'static str>, environment: Option<&'static str>| {
             detect(&move |name: &str| match name {
                 "CI_ENVIRONMENT_NAME" => environment,

@@ -2,8 +2,8 @@
 //! environment that the job waited for, also where no deployment was made of it (`environment: {
 //! deployment: false }`).
 //!
-//! <https://docs.github.com/actions/reference/security/oidc>. Its signature is not checked: it comes
-//! straight from the address that the runner gives the job, over a connection that is.
+//! <https://docs.github.com/actions/reference/security/oidc>. Its signature is not checked: it
+//! comes straight from the address that the runner gives the job, over a connection that is.
 
 use async_trait::async_trait;
 use base64::Engine as _;

@@ -43,8 +43,8 @@ const FORBIDDEN: [&str; 2] = ["deletion", "update"];
 /// The author of what a job writes with its own token.
 const JOB_AUTHOR: &str = "github-actions[bot]";
 
-/// The GraphQL API, seen from the root of the REST API: beside it on an enterprise server (`/api/graphql`, `/api/v3`), and
-/// below it where the root has no path.
+/// The GraphQL API, seen from the root of the REST API: beside it on an enterprise server
+/// (`/api/graphql`, `/api/v3`), and below it where the root has no path.
 const GRAPHQL: &str = "/../graphql";
 
 /// A repository on GitHub.
@@ -349,8 +349,8 @@ impl Comments for IssueComments<'_> {
 }
 
 impl IssueComments<'_> {
-    /// The login that the token of an app acts under. Only the GraphQL API tells; where there is none, the job's own token
-    /// is meant.
+    /// The login that the token of an app acts under. Only the GraphQL API tells; where there is
+    /// none, the job's own token is meant.
     async fn viewer(&self) -> Result<String, ProviderError> {
         let request = Request::append(
             Capability::Comments,

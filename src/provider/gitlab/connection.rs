@@ -23,7 +23,8 @@ pub(super) struct Connection {
 
 /// The API as the crate speaks to it.
 ///
-/// The crate's own client follows redirects, asks `/user` or `/job` first, and keeps the token as plain text.
+/// The crate's own client follows redirects, asks `/user` or `/job` first, and keeps the token as
+/// plain text.
 struct Api {
     client: reqwest::Client,
     /// Ends with `/`.

@@ -134,8 +134,8 @@ impl GitLab {
 /// What a rule does, in words.
 const GUARDED: &str = "tags of the ledger can be neither changed nor deleted with git";
 
-/// How the rules of a project protect the ledger's tags. Where several match a tag, each of them may
-/// allow to create it: one that keeps jobs from that is outdone by another one.
+/// How the rules of a project protect the ledger's tags. Where several match a tag, each of them
+/// may allow to create it: one that keeps jobs from that is outdone by another one.
 ///
 /// <https://docs.gitlab.com/user/project/protected_tags/#wildcard-protected-tags>
 fn assess(rules: &[ProtectedTag]) -> ProtectionRule {

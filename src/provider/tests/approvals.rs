@@ -38,7 +38,8 @@ async fn the_reviewers_of_this_environment_are_its_approvers() {
     assert_eq!(approvals[0].approved_at.unwrap().to_string(), "2025-01-23T15:30:00Z");
 }
 
-/// A run of which alice approved prod, its jobs (id, status, runner), and the addresses of the logs of the deployments.
+/// A run of which alice approved prod, its jobs (id, status, runner), and the addresses of the logs
+/// of the deployments.
 async fn approved_run(jobs: Value, logs: &[&str]) -> MockServer {
     let server = MockServer::start().await;
     let repository = "/api/v3/repos/acme/shop";

@@ -18,7 +18,8 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/provider/tests/certificates").join(format!("{name}.pem"))
 }
 
-/// A server that has this certificate and says yes to everything; its address, and how many have connected.
+/// A server that has this certificate and says yes to everything; its address, and how many have
+/// connected.
 fn server(certificate: &str) -> (String, Arc<AtomicUsize>) {
     let chain = vec![CertificateDer::from_pem_file(file(certificate)).unwrap()];
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

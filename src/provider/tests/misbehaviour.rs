@@ -1,5 +1,5 @@
-//! Every way to misbehave, for every kind of call: what is sent how often, and what is said. Nothing
-//! says that it was done unless it was.
+//! Every way to misbehave, for every kind of call: what is sent how often, and what is said.
+//! Nothing says that it was done unless it was.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

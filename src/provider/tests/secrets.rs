@@ -62,8 +62,8 @@ async fn no_log_level_shows_the_token() {
         .respond_with(ResponseTemplate::new(500).set_body_json(message))
         .mount(&server)
         .await;
-    // Places that log and that another thread comes by for the first time just now may not know of this log yet: once all of
-    // them have been seen, they are told.
+    // Places that log and that another thread comes by for the first time just now may not know of
+    // this log yet: once all of them have been seen, they are told.
     for _ in 0..2 {
         for provider in [github(&server), gitlab(&server, "GITLAB_TOKEN")] {
             provider.set_commit_status(&commit(), &status()).await.unwrap_err();

@@ -1,4 +1,5 @@
-//! A server over plain sockets, for what no well-behaved HTTP server does: half an answer, none, a reset.
+//! A server over plain sockets, for what no well-behaved HTTP server does: half an answer, none, a
+//! reset.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -28,7 +28,7 @@ pub struct RuleItem {
     pub description: String,
     /// How it was found.
     pub found: RuleFound,
-    /// What has to be done by hand: the platform's API cannot correct the rule, and nothing was changed.
+    /// What is to be done by hand: the platform's API corrects no rule, and nothing was changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }

@@ -1,8 +1,10 @@
-//! The job's token for git: as its last resort, or, where the job says so, in place of what the checkout has.
+//! The job's token for git: as its last resort, or, where the job says so, in place of what the
+//! checkout has.
 //!
-//! Whatever git is configured with comes first: a helper is asked only where the server wants credentials and nothing
-//! else has any. GitLab's checkouts have the job's own token, which may only read in most projects: the input `token` takes
-//! its place. A token travels through git's environment: it is on no command line, in no URL and in no file.
+//! Whatever git is configured with comes first: a helper is asked only where the server wants
+//! credentials and nothing else has any. GitLab's checkouts have the job's own token, which may
+//! only read in most projects: the input `token` takes its place. A token travels through git's
+//! environment: it is on no command line, in no URL and in no file.
 
 use std::ffi::OsString;
 
@@ -44,7 +46,8 @@ pub(super) fn git_environment<'v>(
             for (from, to) in addresses_with(job_token, server, variable("CI_REPOSITORY_URL")) {
                 settings.push((format!("url.{to}.insteadOf"), from));
                 let server = to.trim_end_matches('/');
-                // The runner may have set up a helper of its own: an empty one takes back all before it.
+                // The runner may have set up a helper of its own: an empty one takes back all
+                // before it.
                 settings.push((format!("credential.{server}.helper"), String::new()));
                 settings.push((format!("credential.{server}.helper"), helper.clone()));
             }
@@ -63,8 +66,9 @@ pub(super) fn git_environment<'v>(
     environment
 }
 
-/// The beginnings of addresses with the job's token, as GitLab's runner writes them, and the same without it: of the server,
-/// and of the address that the runner clones from, which may be another one.
+/// The beginnings of addresses with the job's token, as GitLab's runner writes them, and the same
+/// without it: of the server, and of the address that the runner clones from, which may be another
+/// one.
 fn addresses_with(job_token: &str, server: &str, clone_url: Option<&str>) -> Vec<(String, String)> {
     let clone_server = clone_url.and_then(|url| {
         let (scheme, rest) = url.split_once("://")?;

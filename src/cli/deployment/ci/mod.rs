@@ -247,7 +247,7 @@ impl Undertaking {
         }
     }
 
-    /// What hears of a rollout: the log, and whoever reports on it.
+    /// The listeners to a rollout: the log, and what reports on it.
     fn events(&self, seen: &Arc<Mutex<Seen>>, reports: Option<&Arc<Reports>>) -> EventSink {
         let log = Log::new(&self.context, self.job.as_ref().map(|job| job.system));
         let (seen, reports) = (Arc::clone(seen), reports.cloned());

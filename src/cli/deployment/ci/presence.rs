@@ -76,7 +76,7 @@ struct Holders<'h, 'r> {
 }
 
 impl Holders<'_, '_> {
-    /// On a target of these components, each as the ledger has it.
+    /// The presence of the change on a target of these components, each as the ledger has it.
     fn presence(&mut self, components: &[Option<&ComponentState>]) -> Presence {
         let newest = |status: RecordStatus| {
             let newest = components.iter().flatten().filter_map(|state| state.newest.as_ref());

@@ -98,6 +98,7 @@ pub(super) struct Reports {
 }
 
 impl Reports {
+    /// Reports on a subject through the post; asks for the change request where that is needed.
     /// `dispatches` says that something is started after the rollout.
     pub(super) fn new(
         context: Arc<Context>,
@@ -107,7 +108,8 @@ impl Reports {
         dispatches: bool,
         post: Post,
     ) -> Self {
-        // A comment needs the request; what comes next runs on its base, which a number does not tell.
+        // A comment needs the request; what comes next runs on its base, which a number does not
+        // tell.
         let is_needed = |lookup: &&RequestLookup| {
             switches.comment || (dispatches && matches!(lookup, RequestLookup::Number(_)))
         };
@@ -195,7 +197,8 @@ impl Reports {
         self.status_without_a_plan(target, CommitStatusState::Error, message);
     }
 
-    /// It did not come to a plan: the status is of what was asked for, if there is such a thing.
+    /// Sets the status of a rollout that did not come to a plan: at what was asked for, if there is
+    /// such a thing.
     fn status_without_a_plan(&self, target: &TargetName, state: CommitStatusState, description: &str) {
         if self.switches.commit_status && requested_commits::exists(&self.context, &self.subject, target) {
             let commits = requested_commits::commits(&self.context, &self.subject, self.job.commit.as_ref());

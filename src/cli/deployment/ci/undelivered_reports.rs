@@ -1,4 +1,5 @@
-//! What the platform could not be told, said once for each cause: a platform that is down prevents every report.
+//! What the platform could not be told, said once for each cause: a platform that is down prevents
+//! every report.
 
 use super::notices::Notices;
 use crate::provider::{Capability, ProviderError};
