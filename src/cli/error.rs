@@ -365,7 +365,7 @@ impl From<LedgerError> for CommandError {
             LedgerError::Objects(error) => error.into(),
             LedgerError::Refused { .. } => Self::new(exit::FAILED, "remote_refused", message)
                 .hint(Hint::note(
-                    "The server must be able to change refs/atmos/* and tags atmos/*, and the account allowed to push them",
+                    "The account needs permission to push refs/atmos/* and tags atmos/*, and the server must be able to change them",
                 )),
             LedgerError::OtherHistory { remote, tag, .. } => {
                 Self::new(exit::FAILED, "other_history", message)
