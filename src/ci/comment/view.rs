@@ -24,7 +24,8 @@ pub struct CommentView {
     pub unfinished: List<UnfinishedView>,
     /// What this run did, or would do.
     pub rollout: Option<RolloutView>,
-    /// `dev: Nothing left to deploy: 3 components as in abc123d`; null where that was not asked, or is not so.
+    /// `dev: Nothing left to deploy: 3 components as in abc123d`; null where that is not so, or was
+    /// not asked.
     pub complete: Option<String>,
     /// Why it did not come to that.
     pub failure: Option<FailureView>,

@@ -163,8 +163,7 @@ impl Carrier {
         if self.given_up.contains(&capability) {
             return;
         }
-        // To a push that may not know of which request it is, nothing is missing. A job that is about one
-        // does without what its comment is for.
+        // To a push that may not know of which request it is, nothing is missing.
         let may_be_refused =
             matches!(&report, Report::FindChangeRequest { lookup: RequestLookup::Commit(_), .. });
         let told = self.tell(report).await;
