@@ -30,6 +30,8 @@ pub struct Trust {
     pub foreign: Option<String>,
     /// How the address of the repository may end: `acme/shop`.
     pub repository: Vec<String>,
+    /// The servers that it is on, by their addresses without a path.
+    pub servers: Vec<String>,
 }
 
 impl Trust {
@@ -51,6 +53,14 @@ impl Trust {
     }
 }
 
+/// The server of an address, with nothing else of it: it may hold a password.
+pub(super) fn server(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    Some(format!("{scheme}://{host}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +73,7 @@ mod tests {
             without_secrets,
             foreign: None,
             repository: vec!["acme/shop".to_owned()],
+            servers: Vec::new(),
         };
         for (activity, with, without) in
             [(Activity::Reads, false, false), (Activity::Plans, true, false), (Activity::Acts, true, true)]

@@ -243,7 +243,16 @@ impl Context {
     /// Where there is none, or the clone is distrusted.
     pub fn repository(&self) -> Result<Repository, CommandError> {
         self.refuse_distrusted(Distrusted::Clone)?;
-        Ok(Repository::discover(&self.directory, self.seen_by_git())?)
+        self.discover().map_err(Into::into)
+    }
+
+    /// A CI job checks out a work tree: a bare repository is what something else has left there.
+    fn discover(&self) -> Result<Repository, RepositoryError> {
+        let repository = Repository::discover(&self.directory, self.seen_by_git())?;
+        if self.in_ci() && repository.work_tree().is_none() {
+            return Err(RepositoryError::Bare(self.directory.clone()));
+        }
+        Ok(repository)
     }
 
     fn seen_by_git(&self) -> impl Iterator<Item = (OsString, OsString)> {
@@ -267,7 +276,7 @@ impl Context {
 
     /// The repository around the working directory, where there is one.
     pub fn repository_if_any(&self) -> Result<Option<Repository>, CommandError> {
-        match Repository::discover(&self.directory, self.seen_by_git()) {
+        match self.discover() {
             Ok(repository) => Ok(Some(repository)),
             Err(RepositoryError::NotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),

@@ -272,6 +272,7 @@ impl From<RepositoryError> for CommandError {
                     "atmos -C path/to/repository deployment status",
                 ))
             }
+            RepositoryError::Bare(_) => Self::new(exit::USAGE, "no_repository", message),
             RepositoryError::Unborn => Self::new(exit::USAGE, "no_commit", message).hint(Hint::command(
                 "What is deployed is a commit; make one first",
                 "git add --all && git commit -m 'First commit'",

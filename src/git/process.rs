@@ -191,6 +191,8 @@ impl Git {
         let mut safe_directory = OsString::from("safe.directory=");
         safe_directory.push(self.work_tree.as_deref().unwrap_or(&self.repository));
         command.arg("-c").arg(safe_directory);
+        // What the repository's configuration would have git run of its own accord.
+        command.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
         // Object ids are given in full: git need not look, for each, whether a ref has it for a name.
         command.args(["-c", "core.warnAmbiguousRefs=false"]);
         for setting in &self.settings {

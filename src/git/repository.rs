@@ -14,6 +14,8 @@ use super::process::{Git, GitError};
 pub enum RepositoryError {
     #[error("{} is not inside a Git repository", .0.display())]
     NotFound(PathBuf),
+    #[error("{} is in a bare repository, and a CI job uses the one that it has checked out", .0.display())]
+    Bare(PathBuf),
     #[error(transparent)]
     Objects(#[from] ObjectError),
     #[error(transparent)]
@@ -64,15 +66,19 @@ pub struct Identity {
 
 impl Repository {
     /// Finds the repository that `start` is in. `environment` is the caller's.
+    ///
+    /// A bare repository counts only where there is no `.git` above it: a commit can hold the files of
+    /// one, with a configuration whose commands git would run.
     pub fn discover(
         start: &Path,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, RepositoryError> {
         let not_found = || RepositoryError::NotFound(start.to_owned());
         let start_absolute = start.canonicalize().map_err(|_| not_found())?;
-        let git_dir = git2::Repository::discover_path(&start_absolute, std::iter::empty::<&Path>())
-            .map_err(|_| not_found())?;
-        let git_dir = git_dir.canonicalize().unwrap_or(git_dir);
+        let (git_dir, work_tree) = match checked_out_around(&start_absolute) {
+            Some((git_dir, work_tree)) => (git_dir, Some(work_tree.to_owned())),
+            None => (git_dir_from(&start_absolute, None).ok_or_else(not_found)?, None),
+        };
         let common_dir = match std::fs::read_to_string(git_dir.join("commondir")) {
             Ok(relative) => {
                 let common = git_dir.join(relative.trim());
@@ -80,8 +86,6 @@ impl Repository {
             }
             Err(_) => git_dir.clone(),
         };
-        let work_tree =
-            start_absolute.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_owned);
         let environment: Vec<_> = environment.into_iter().collect();
         let git = Git::new(&git_dir, work_tree.as_deref(), environment);
         Ok(Self { git, git_dir, common_dir, work_tree, settings: OnceLock::new() })
@@ -102,6 +106,18 @@ impl Repository {
     #[must_use]
     pub fn common_dir(&self) -> &Path {
         &self.common_dir
+    }
+
+    /// Whether this is a submodule's: whoever writes the commits of the repository around it chooses
+    /// its remote.
+    #[must_use]
+    pub fn is_submodule(&self) -> bool {
+        let of_repository = |folder: &Path| {
+            let around = folder.parent().filter(|_| folder.file_name() == Some(OsStr::new("modules")));
+            around.is_some_and(|around| around.join("HEAD").is_file())
+        };
+        // Its worktrees share the folder of the submodule.
+        self.common_dir.ancestors().skip(1).any(of_repository)
     }
 
     /// The checkout; `None` in a bare repository.
@@ -183,6 +199,21 @@ impl Repository {
             String::from_utf8_lossy(&lines).lines().next().map(|line| line.trim().to_owned())
         };
         [written, used].into_iter().flatten().filter_map(first).collect()
+    }
+
+    /// Whether the repository's own configuration leads addresses elsewhere: `url.*.insteadOf`.
+    #[must_use]
+    pub fn rewrites_addresses(&self) -> bool {
+        let settings = self
+            .git
+            .verb("config")
+            .args(["--show-scope", "--name-only", "--get-regexp"])
+            .arg(r"^url\..*\.(push)?insteadof$")
+            .run();
+        // Where there is none, git fails.
+        let settings = settings.unwrap_or_default();
+        let settings = String::from_utf8_lossy(&settings);
+        settings.lines().any(|line| line.starts_with("local\t") || line.starts_with("worktree\t"))
     }
 
     /// The committer, where one is configured.
@@ -306,6 +337,22 @@ impl Settings {
         Ok(settings)
     }
 }
+
+/// The nearest folder with a `.git` of a repository, and that repository.
+fn checked_out_around(start: &Path) -> Option<(PathBuf, &Path)> {
+    start.ancestors().filter(|folder| folder.join(".git").exists()).find_map(|folder| {
+        let git_dir = git_dir_from(folder, folder.parent())?;
+        // What is not found by its `.git` is a bare repository.
+        (git_dir != folder).then_some((git_dir, folder))
+    })
+}
+
+/// The repository that is found from a folder upwards, below another one.
+fn git_dir_from(folder: &Path, below: Option<&Path>) -> Option<PathBuf> {
+    let found = git2::Repository::discover_path(folder, below).ok()?;
+    Some(found.canonicalize().unwrap_or(found))
+}
+
 /// The id of an object that git printed.
 pub(super) fn parse_id(verb: &str, text: &str) -> Result<ObjectId, GitError> {
     text.trim()
@@ -316,6 +363,40 @@ pub(super) fn parse_id(verb: &str, text: &str) -> Result<ObjectId, GitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::testing::Fixture;
+
+    #[test]
+    fn a_bare_repository_inside_a_checkout_is_a_folder_of_it() {
+        let fixture = Fixture::new(&[]);
+        let root = fixture.folder.path().canonicalize().unwrap();
+        fixture.git(&["init", "--quiet", "--bare", "infra"], "");
+        std::fs::create_dir_all(root.join("infra/deep")).unwrap();
+        // What is called `.git` and is none is passed over.
+        std::fs::create_dir_all(root.join("infra/deep/.git")).unwrap();
+        for folder in ["", "infra", "infra/deep", "infra/objects"] {
+            let found = Repository::discover(&root.join(folder), []).unwrap();
+            assert_eq!(found.work_tree(), Some(root.as_path()), "{folder}");
+            assert_eq!(found.git_dir, root.join(".git"), "{folder}");
+        }
+        let bare = Fixture::new(&[]);
+        bare.git(&["init", "--quiet", "--bare", "alone"], "");
+        std::fs::remove_dir_all(bare.git_dir()).unwrap();
+        let found = Repository::discover(&bare.folder.path().join("alone/refs"), []).unwrap();
+        assert_eq!(found.work_tree(), None);
+    }
+
+    #[test]
+    fn a_submodule_is_told_from_a_worktree_of_its_own() {
+        let (module, fixture) = (Fixture::new(&[]), Fixture::new(&[]));
+        let url = module.folder.path().to_str().unwrap();
+        let allowed = ["-c", "protocol.file.allow=always"];
+        fixture.git(&[&allowed[..], &["submodule", "--quiet", "add", url, "modules/sub"]].concat(), "");
+        fixture.git(&["worktree", "add", "--quiet", "modules/own"], "");
+        let found = |path: &str| Repository::discover(&fixture.folder.path().join(path), []).unwrap();
+        for (path, is_submodule) in [("", false), ("modules/own", false), ("modules/sub", true)] {
+            assert_eq!(found(path).is_submodule(), is_submodule, "{path}");
+        }
+    }
 
     #[test]
     fn the_nearest_configuration_counts_and_an_odd_one_is_passed_over() {

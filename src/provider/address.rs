@@ -2,29 +2,82 @@
 
 use super::Platform;
 
+/// How a repository is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Https,
+    Http,
+    Ssh,
+    Git,
+}
+
+impl Transport {
+    const fn usual_port(self) -> u16 {
+        match self {
+            Self::Https => 443,
+            Self::Http => 80,
+            Self::Ssh => 22,
+            Self::Git => 9418,
+        }
+    }
+}
+
 /// Where a repository is hosted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
+    transport: Transport,
     host: String,
+    port: u16,
     /// `owner/repository`; on GitLab with the groups in between.
     pub(super) path: String,
 }
 
 impl Address {
     /// Takes an address apart, in git's forms of one: `https://host/path.git`, `ssh://git@host:22/path`, `git@host:path`.
-    /// What is no address of another machine is `None`. User and password are not looked at.
+    /// What is no address of a repository on another machine is `None`. User and password are not looked at.
     pub(super) fn parse(url: &str) -> Option<Self> {
-        let (authority, path) = match url.split_once("://") {
-            Some(("https" | "http" | "ssh" | "git", rest)) => rest.split_once('/')?,
-            Some(_) => return None,
-            None => url.split_once(':').filter(|(host, _)| !host.contains('/'))?,
+        let is_whole = |path: &str| path.split('/').filter(|part| !part.is_empty()).count() >= 2;
+        Self::take_apart(url).filter(|address| is_whole(&address.path))
+    }
+
+    /// Likewise, however short the path is. Where programs read an address differently, there is none.
+    fn take_apart(url: &str) -> Option<Self> {
+        let is_odd = |c: char| matches!(c, '?' | '#' | '\\') || c.is_whitespace() || c.is_control();
+        let (transport, authority, path) = if let Some((scheme, rest)) = url.split_once("://") {
+            let transport = match scheme {
+                "https" => Transport::Https,
+                "http" => Transport::Http,
+                "ssh" => Transport::Ssh,
+                "git" => Transport::Git,
+                _ => return None,
+            };
+            let (authority, path) = rest.split_once('/')?;
+            (transport, authority, path)
+        } else {
+            let (host, path) = url.split_once(':').filter(|(host, _)| !host.contains(['/', '[']))?;
+            (Transport::Ssh, host, path)
         };
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let host = host.split_once(':').map_or(host, |(host, _)| host).to_lowercase();
+        let (host, port) = match host.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+            _ => (host, transport.usual_port()),
+        };
         let path = path.trim_matches('/');
-        let path = path.strip_suffix(".git").unwrap_or(path);
-        let is_whole = !host.is_empty() && path.split('/').filter(|part| !part.is_empty()).count() >= 2;
-        is_whole.then(|| Self { host, path: path.to_owned() })
+        let path = path.strip_suffix(".git").unwrap_or(path).to_owned();
+        let is_known = !host.is_empty() && !url.contains(is_odd);
+        is_known.then(|| Self { transport, host: host.to_lowercase(), port, path })
+    }
+
+    /// Whether this is on a server, which is known by its own address. SSH has a port of its own there.
+    fn is_on(&self, server: &Self) -> bool {
+        let is_same_port = (self.transport, self.port) == (server.transport, server.port);
+        self.host == server.host
+            && match self.transport {
+                Transport::Ssh => true,
+                Transport::Https | Transport::Http => is_same_port,
+                // Whoever is on the way can answer.
+                Transport::Git => false,
+            }
     }
 
     /// The address of a remote on a platform, of those that it has: as it is written, and where
@@ -62,9 +115,89 @@ impl Address {
     }
 }
 
+/// The path of a repository, where an address leads to one of these servers: `acme/shop` of
+/// `git@github.com:acme/shop.git`.
+#[must_use]
+pub fn path_on_servers(address: &str, servers: &[String]) -> Option<String> {
+    let servers = servers.iter().map(|server| format!("{}/-", server.trim_end_matches('/')));
+    let address = Address::take_apart(address)?;
+    let is_there =
+        servers.filter_map(|server| Address::take_apart(&server)).any(|server| address.is_on(&server));
+    is_there.then_some(address.path)
+}
+
+/// Whether git takes an address for a folder of this machine.
+#[must_use]
+pub fn is_folder(address: &str) -> bool {
+    let colon = address.find(':');
+    let is_path = colon.is_none_or(|colon| address.find('/').is_some_and(|slash| slash < colon));
+    is_path || address.starts_with("file://")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_on_a_server_by_host_and_port() {
+        let servers = |servers: &[&str]| servers.iter().map(|&server| server.to_owned()).collect::<Vec<_>>();
+        let github = servers(&["https://github.com", "ssh://ssh.github.com"]);
+        for here in [
+            "https://github.com/acme/shop.git",
+            "https://x-access-token:secret@GitHub.com:443/acme/shop",
+            "git@github.com:acme/shop.git",
+            "github.com:/acme/shop",
+            "ssh://git@ssh.github.com:443/acme/shop.git",
+        ] {
+            assert_eq!(path_on_servers(here, &github).as_deref(), Some("acme/shop"), "{here}");
+        }
+        for elsewhere in [
+            "https://evil.example/acme/shop.git",
+            "https://github.com@evil.example/acme/shop",
+            "https://github.com:x@evil.example/acme/shop",
+            "https://evil.example#@github.com/acme/shop",
+            "https://evil.example?@github.com/acme/shop",
+            "https://evil.example\\@github.com/acme/shop",
+            "https://github.com.evil.example/acme/shop",
+            "https://evilgithub.com/acme/shop",
+            "https://github.com:8443/acme/shop",
+            "http://github.com/acme/shop",
+            "git://github.com/acme/shop",
+            "git@evil.example:acme/shop.git",
+            "ssh://git@evil.example/acme/shop",
+            "[git@github.com:22]:acme/shop",
+            "ext::sh -c x% github.com:acme/shop",
+            "/srv/github.com/acme/shop",
+            "",
+        ] {
+            assert_eq!(path_on_servers(elsewhere, &github), None, "{elsewhere}");
+        }
+        let own = servers(&["http://gitlab.example.com:8080/git/"]);
+        let below = path_on_servers("http://gitlab.example.com:8080/git/acme/shop.git", &own);
+        assert_eq!(below.as_deref(), Some("git/acme/shop"));
+        assert!(path_on_servers("ssh://git@gitlab.example.com:2222/acme/shop", &own).is_some());
+        assert!(path_on_servers("http://gitlab.example.com/acme/shop", &own).is_none());
+        assert!(path_on_servers("https://[::1]:8443/a/b", &servers(&["https://[::1]:8443"])).is_some());
+        assert!(path_on_servers("https://github.com/acme/shop", &[]).is_none());
+    }
+
+    #[test]
+    fn only_paths_are_folders() {
+        for folder in ["/srv/shop.git", "../shop", "shop", "./evil:shop", "/srv/a:b", "file:///srv/shop.git"]
+        {
+            assert!(is_folder(folder), "{folder}");
+        }
+        for elsewhere in [
+            "git@evil:shop.git",
+            "evil:/shop.git",
+            "evil:shop",
+            "ssh://evil/acme/shop",
+            "ext::sh -c x",
+            "x::/y",
+        ] {
+            assert!(!is_folder(elsewhere), "{elsewhere}");
+        }
+    }
 
     fn parsed(url: &str) -> Option<(Platform, String, String)> {
         let address = Address::parse(url)?;

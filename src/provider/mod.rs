@@ -31,6 +31,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+pub use address::{is_folder, path_on_servers};
 pub use comment::{Posted, PostedComment, StickyComment};
 pub use environment::is_same_environment;
 pub use error::ProviderError;
@@ -201,13 +202,6 @@ pub trait Provider: Send + Sync + fmt::Debug {
     fn unsupported(&self, capability: Capability) -> ProviderError {
         ProviderError::Unsupported { platform: self.platform(), capability }
     }
-}
-
-/// The path of a repository in the address of a remote: `acme/shop` of
-/// `git@github.com:acme/shop.git`. What is no address of another machine has none.
-#[must_use]
-pub fn path_of_remote(address: &str) -> Option<String> {
-    address::Address::parse(address).map(|address| address.path)
 }
 
 /// The provider that the settings describe. Nothing is sent yet.

@@ -251,6 +251,32 @@ fn a_remote_that_proves_nothing_is_no_proof() {
     // The fork is what was checked out as `origin`.
     checkout.git(&["remote", "set-url", "origin", "https://github.example.com/mallory/shop.git"]);
     job().run().refused(3, unknown).says("origin is not the repository of this job");
+    // Neither is another machine that calls it by the same name, whatever answers there.
+    let server = environment.path("server");
+    let answer = format!("#!/bin/sh\nexec git-upload-pack '{}'\n", environment.path("remote.git").display());
+    std::fs::write(&server, answer).unwrap();
+    std::fs::set_permissions(&server, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let by_ssh = || job().with("GIT_SSH", server.to_str().unwrap()).with("GIT_SSH_VARIANT", "simple");
+    for address in [
+        "git@evil.example:acme/shop.git",
+        "git@evil.example:shop.git",
+        "evil.example:/shop.git",
+        "ssh://git@evil.example/acme/shop",
+        "ssh://git@evil.example/shop.git",
+        "https://evil.example/acme/shop.git",
+    ] {
+        checkout.git(&["remote", "set-url", "origin", address]);
+        by_ssh().run().refused(3, unknown).says("origin is not the repository of this job");
+    }
+    checkout.git(&["remote", "set-url", "origin", "git@github.example.com:acme/shop.git"]);
+    by_ssh().run().succeeded();
+    // The runner may lead git to a mirror, and the repository's own configuration may not.
+    let mirror = "url.git@mirror.example:.insteadOf";
+    let of_runner = by_ssh().with("GIT_CONFIG_COUNT", "1").with("GIT_CONFIG_KEY_0", mirror);
+    of_runner.with("GIT_CONFIG_VALUE_0", "git@github.example.com:").run().succeeded();
+    checkout.git(&["config", mirror, "git@github.example.com:"]);
+    by_ssh().run().refused(3, unknown).says("origin is not the repository of this job");
+    checkout.git(&["config", "--unset", mirror]);
     checkout.git(&["remote", "set-url", "origin", "/nowhere/at-all.git"]);
     job().run().refused(3, unknown);
     checkout.git(&["remote", "remove", "origin"]);

@@ -15,6 +15,7 @@ mod checkouts;
 mod ci_approvals;
 mod ci_certificates;
 mod ci_comments;
+mod ci_embedded_repositories;
 mod ci_fan_in;
 mod ci_faults;
 mod ci_files;

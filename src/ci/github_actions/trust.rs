@@ -3,6 +3,7 @@
 use super::payload::{Payload, PullRequest, Repository, commit};
 use super::reference::Reference;
 use crate::ci::Trust;
+use crate::ci::trust::server as server_of;
 use crate::deployment::CommitId;
 
 /// The one event by which a fork's change runs without the repository's secrets. GitHub has a
@@ -53,6 +54,7 @@ pub(super) fn trust<'v>(
         without_secrets: event == WITHOUT_SECRETS && from_fork,
         foreign: foreign(payload),
         repository: variable("GITHUB_REPOSITORY").map(str::to_owned).into_iter().collect(),
+        servers: servers(variable("GITHUB_SERVER_URL")),
     }
 }
 
@@ -63,6 +65,14 @@ pub(super) fn trust<'v>(
 pub(super) fn has_read_only_token(event: &str, payload: &Payload) -> bool {
     let of_request = event.starts_with("pull_request") && event != OF_THE_BASE;
     of_request && payload.pull_request.as_ref().is_some_and(PullRequest::is_from_fork)
+}
+
+/// GitHub's own servers are reached by SSH under another name as well, where port 22 is closed.
+fn servers(server: Option<&str>) -> Vec<String> {
+    let server = server.and_then(server_of);
+    let by_ssh = server.as_deref().filter(|server| *server == "https://github.com");
+    let by_ssh = by_ssh.map(|_| "ssh://ssh.github.com".to_owned());
+    server.into_iter().chain(by_ssh).collect()
 }
 
 /// What of a pull request is on branches of the repository: what its merge has made, and all of it

@@ -1,6 +1,7 @@
 //! Whose commits a pipeline may use. Every pipeline has the secrets of the project that it runs in.
 
 use crate::ci::Trust;
+use crate::ci::trust::server as server_of;
 use crate::deployment::CommitId;
 
 /// The sources of pipelines that run on a branch or tag of the project, also where no variable
@@ -31,6 +32,7 @@ pub(super) fn trust<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Trust {
             Origin::Project | Origin::Unknown => None,
         },
         repository: project.into_iter().chain(below()).collect(),
+        servers: servers(variable),
     }
 }
 
@@ -39,6 +41,17 @@ pub(super) fn has_read_only_token<'v>(variable: &impl Fn(&str) -> Option<&'v str
     let target = variable("CI_MERGE_REQUEST_PROJECT_ID");
     let source = variable("CI_MERGE_REQUEST_SOURCE_PROJECT_ID");
     source.is_some() && source != target && variable("CI_PROJECT_ID") != target
+}
+
+/// The server as the instance and as the runner call it, and as it is called by SSH.
+fn servers<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Vec<String> {
+    let names = ["CI_SERVER_URL", "CI_PROJECT_URL", "CI_REPOSITORY_URL"];
+    let mut servers: Vec<_> = names.into_iter().filter_map(|name| server_of(variable(name)?)).collect();
+    servers.dedup();
+    let own = servers.iter().any(|server| server == "https://gitlab.com");
+    servers.extend(own.then(|| "ssh://altssh.gitlab.com".to_owned()));
+    servers.extend(variable("CI_SERVER_SHELL_SSH_HOST").map(|host| format!("ssh://{host}")));
+    servers
 }
 
 /// Where the commit of a pipeline comes from.

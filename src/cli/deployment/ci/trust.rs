@@ -9,7 +9,7 @@ use crate::cli::revision::resolve_commit;
 use crate::deployment::CommitId;
 use crate::git::Repository;
 use crate::ledger::{Ledger, Ownership};
-use crate::provider::path_of_remote;
+use crate::provider::{is_folder, path_on_servers};
 use crate::render::document::error::Hint;
 
 /// How long one exchange with the remote may take.
@@ -31,6 +31,11 @@ pub(super) fn check(context: &Context, job: &Job, requested: &RequestedVerb<'_>)
     }
     let repository = context.repository()?;
     let distrust = |what| move |_: &CommandError| context.distrust(what);
+    if repository.is_submodule() {
+        context.distrust(Distrusted::Clone);
+        let reason = "it is a submodule, whose remote the commits of the repository around it choose";
+        return Err(unknown(job, requested, "the checkout", reason.to_owned()));
+    }
     let head = repository.head().map_err(CommandError::from).inspect_err(distrust(Distrusted::Clone))?;
     // The usual job: it asks nothing of git and of the network.
     if requested.revision.is_none() && job.trust.own.contains(&head) {
@@ -65,12 +70,9 @@ impl<'r> History<'r> {
             Ok(remote) => remote,
             Err(_) => repository.remote(context.variable("ATMOS_REMOTE"))?,
         };
-        let distrust = remote.as_deref().and_then(|remote| {
-            // Where git is led, whatever the address is written as.
-            let address = repository.remote_urls(remote).pop()?;
-            is_of_another_repository(trust, &address)
-                .then(|| format!("{remote} is not the repository of this job: its branches prove nothing"))
-        });
+        let distrust = remote.as_deref().filter(|remote| !is_repository_of_job(trust, repository, remote));
+        let distrust = distrust
+            .map(|remote| format!("{remote} is not the repository of this job: its branches prove nothing"));
         Ok(Self { trust, ledger: context.ledger_of(repository, remote, LIMIT)?, distrust })
     }
 
@@ -86,13 +88,21 @@ impl<'r> History<'r> {
     }
 }
 
-/// Whether an address leads to another repository than the job's: a workflow can check out a fork
-/// as `origin`. A folder of this machine is what the workflow has put there.
-fn is_of_another_repository(trust: &Trust, address: &str) -> bool {
-    match path_of_remote(address) {
-        Some(path) => !trust.is_path_of_repository(&path),
-        None => address.contains("://") && !address.starts_with("file://"),
+/// Whether a remote is the job's repository: a workflow can check out a fork as `origin`. A folder of
+/// this machine is what the workflow has put there.
+///
+/// Where the runner's configuration leads git to a mirror, that is the runner's business; where the
+/// repository's own does, the mirror has to be the repository as well.
+fn is_repository_of_job(trust: &Trust, repository: &Repository, remote: &str) -> bool {
+    let is_own = |address: &String| {
+        path_on_servers(address, &trust.servers).is_some_and(|path| trust.is_path_of_repository(&path))
+    };
+    let addresses = repository.remote_urls(remote);
+    let is_led = addresses.first() != addresses.last();
+    if is_led && repository.rewrites_addresses() {
+        return addresses.iter().all(is_own);
     }
+    addresses.iter().any(|address| is_folder(address) || is_own(address))
 }
 
 fn foreign(job: &Job, requested: &RequestedVerb<'_>, what: &str, commit: &CommitId) -> CommandError {
