@@ -8,6 +8,7 @@ pub mod log_group;
 pub mod markdown;
 pub mod matrix;
 pub mod outputs;
+pub mod replaced_file;
 pub mod summary;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::deployment::CommitId;
@@ -101,5 +102,10 @@ const IGNORE_FILE: &str = ".gitignore";
 fn ignore(root: &Path) -> std::io::Result<()> {
     let Some(parent) = root.parent() else { return Ok(()) };
     let file = parent.join(IGNORE_FILE);
-    if file.exists() { Ok(()) } else { fs::write(file, "*\n") }
+    // A link is there already, wherever it leads.
+    match fs::File::create_new(file) {
+        Ok(mut file) => file.write_all(b"*\n"),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }

@@ -174,3 +174,46 @@ fn a_configuration_that_is_named_is_not_read_through_a_link_out_of_the_checkout(
     link(&checkout, "config/own.yaml", "linked.yaml");
     checkout.atmos("--config linked.yaml deployment list").succeeded();
 }
+
+#[test]
+fn nothing_is_written_through_a_link_of_the_checkout() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote, fork) = with_fork(&environment);
+    let (file, folder) = (environment.path("victim.txt"), environment.path("victim"));
+    std::fs::write(&file, "precious").unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    let on_github = || {
+        let job = CiJob::github(&checkout, "issue_comment").with("GITHUB_REF", "refs/heads/main");
+        job.with("GITHUB_SHA", &fork.base).rollout("dev").unreported()
+    };
+    let is_untouched = || {
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    };
+    link(&checkout, &file, ".atmos/summary-rollout.md");
+    link(&checkout, &file, "atmos.env");
+    on_github().run().refused(3, "is not part of");
+    is_untouched();
+    let summary = checkout.path.join(".atmos/summary-rollout.md");
+    assert!(std::fs::read_to_string(summary).unwrap().contains("was refused"));
+    let job = CiJob::gitlab(&checkout).with("CI_PIPELINE_SOURCE", "merge_request_event").rollout("dev");
+    let job = job.with("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "43").unreported();
+    job.run().refused(3, "is not part of");
+    is_untouched();
+    assert_eq!(job.output("result"), "refused");
+    // In a folder that leads out as well.
+    link(&checkout, &folder, "build");
+    job.clone()
+        .with("ATMOS_DOTENV", "build/atmos.env")
+        .run()
+        .says("the outputs cannot be written to build/atmos.env");
+    is_untouched();
+    std::fs::remove_dir_all(checkout.path.join(".atmos")).unwrap();
+    link(&checkout, &folder, ".atmos");
+    on_github().run().refused(3, "is not part of").says("cannot be written to a file: .atmos is a link");
+    is_untouched();
+    // It is worth a notice where the commit is the repository's own.
+    let own = CiJob::github(&checkout, "push").with("GITHUB_REF", "refs/heads/main").unreported();
+    own.input("command", "status").run().succeeded();
+    is_untouched();
+}

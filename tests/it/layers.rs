@@ -13,7 +13,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("config", &["boundary", "deployment"]),
     ("stacks", &["boundary", "deployment"]),
     ("provider", &["deployment"]),
-    ("ci", &["deployment"]),
+    ("ci", &["boundary", "deployment"]),
     ("component", &["cancellation", "deployment"]),
     ("scheduler", &["cancellation", "deployment"]),
     ("ledger", &["deployment", "git"]),

@@ -7,6 +7,7 @@ use super::notices::Notices;
 use super::outcome::Outcome;
 use crate::ci::System;
 use crate::ci::outputs::{Output, append_github, dotenv};
+use crate::ci::replaced_file::replace;
 use crate::cli::context::Context;
 use crate::deployment::rollout_report::{ComponentResult, RolloutReport};
 use crate::deployment::{CommitId, RecordId};
@@ -63,7 +64,14 @@ pub(super) fn write(
         let omitted = report.omitted.join(", ");
         notices.add(format!("a dotenv report has 5 KB at most, and {omitted} did not fit"));
     }
-    if let Err(error) = std::fs::write(home.join(file), report.text) {
+    let path = home.join(file);
+    // In the job's own folder a checkout may have put a link in its place.
+    let written = if path.starts_with(home) {
+        replace(home, &path, &report.text)
+    } else {
+        std::fs::write(path, report.text)
+    };
+    if let Err(error) = written {
         notices.add(format!("the outputs cannot be written to {file}: {error}"));
     }
 }

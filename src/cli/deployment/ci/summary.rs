@@ -11,6 +11,7 @@ use super::picture::Picture;
 use crate::ci::System;
 use crate::ci::comment::Limit;
 use crate::ci::markdown;
+use crate::ci::replaced_file::replace;
 use crate::ci::summary::{SUMMARY_LIMIT, append, room};
 use crate::cli::context::Context;
 
@@ -105,9 +106,14 @@ fn to_file(context: &Context, outcome: &Outcome, markdown: &str) -> io::Result<O
     }
     let name = words.join("-").replace(' ', "-");
     let folder = root.join(".atmos");
-    fs::create_dir_all(&folder)?;
+    // Where a link is called so, this finds it, and the file is not written through it.
+    match fs::create_dir(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ if folder.is_symlink() => return Err(io::Error::other(".atmos is a link")),
+        _ => {}
+    }
     let file = folder.join(format!("summary-{name}.md"));
-    fs::write(&file, markdown)?;
+    replace(&root, &file, markdown)?;
     let base = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"].iter().find_map(|name| context.variable(name));
     let base = base.and_then(|base| Path::new(base).canonicalize().ok());
     let relative = base.and_then(|base| file.strip_prefix(base).ok().map(Path::to_owned));
