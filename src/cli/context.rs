@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::boundary::Boundary;
 use crate::ci::Job;
 use crate::component::Masks;
-use crate::config::{self, AtmosConfig, DirectorySource, Loaded, Source, SourceError};
+use crate::config::{
+    self, AtmosConfig, CommittedSource, DirectorySource, Loaded, MAX_FILE_BYTES, Source, SourceError,
+};
 use crate::deployment::count::count;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{CommitId, Component, Deployment, DeploymentName, TargetName};
@@ -51,6 +52,8 @@ pub struct Context {
     now: Timestamp,
     /// What must not be believed any more; nothing until somebody has looked.
     distrusted: OnceLock<Distrusted>,
+    /// Set where the files of the checkout have to be those of its commit.
+    committed: OnceLock<()>,
 }
 
 /// What of a checkout is not the repository's own, so that nothing in it speaks for the repository.
@@ -105,6 +108,7 @@ impl Context {
             document: None,
             now: now(),
             distrusted: OnceLock::new(),
+            committed: OnceLock::new(),
         })
     }
 
@@ -119,6 +123,7 @@ impl Context {
             document: Some(Mutex::default()),
             now: self.now,
             distrusted: OnceLock::new(),
+            committed: OnceLock::new(),
             global,
             environment,
             git_environment,
@@ -266,12 +271,26 @@ impl Context {
     /// Where it cannot be used, or the checkout is distrusted: then reports are made without it.
     pub fn project<'r>(&self, repository: &'r Repository) -> Result<Project<'r>, CommandError> {
         self.refuse_distrusted(Distrusted::Files)?;
-        let source: Box<dyn Source + 'r> = match repository.work_tree() {
-            Some(root) => Box::new(DirectorySource::new(root)),
-            None => Box::new(CommitSource::new(repository, repository.head()?)?),
-        };
+        let source = self.files_of(repository)?;
         let config = self.config(&*source, &self.start(repository))?;
         Ok(Project { source, config })
+    }
+
+    /// The files of the checkout; in a bare repository, of its head commit.
+    fn files_of<'r>(&self, repository: &'r Repository) -> Result<Box<dyn Source + 'r>, CommandError> {
+        let commit = || CommitSource::new(repository, repository.head()?);
+        let Some(root) = repository.work_tree() else { return Ok(Box::new(commit()?)) };
+        let files = DirectorySource::new(root);
+        match self.committed.get() {
+            Some(()) => Ok(Box::new(CommittedSource::new(files, commit()?))),
+            None => Ok(Box::new(files)),
+        }
+    }
+
+    /// From now on a file of the checkout that is not its commit's is refused: what was looked at is
+    /// the commit.
+    pub(super) fn use_committed_files(&self) {
+        let _ = self.committed.set(());
     }
 
     /// The repository around the working directory, where there is one.
@@ -316,15 +335,18 @@ impl Context {
     fn config_file(&self, file: &Path) -> Result<AtmosConfig, CommandError> {
         let path = self.directory.join(file);
         let unreadable = |why: String| CommandError::usage(format!("cannot read {}: {why}", path.display()));
+        let absent = || unreadable("there is no such file".to_owned());
         let repository = self.repository_if_any()?;
         let root = repository.as_ref().and_then(Repository::work_tree);
-        // A file of the checkout is one, wherever its name leads.
-        let text = match root.filter(|root| is_below(&path, root)) {
-            Some(root) => Boundary::new(root).read_to_string(&path),
-            None => std::fs::read_to_string(&path).map(Some),
+        let text = match (&repository, root.and_then(|root| below(&path, root))) {
+            // A file of the checkout is one, wherever a link leads.
+            (Some(repository), Some(relative)) => {
+                let content = self.files_of(repository)?.read(&relative, MAX_FILE_BYTES)?;
+                String::from_utf8(content.ok_or_else(absent)?)
+                    .map_err(|_| unreadable("it is not text".to_owned()))?
+            }
+            _ => std::fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?,
         };
-        let text = text.map_err(|error| unreadable(error.to_string()))?;
-        let text = text.ok_or_else(|| unreadable("there is no such file".to_owned()))?;
         config::atmos::parse(&file.to_string_lossy(), &text)
             .map_err(|problems| config::ConfigError::Invalid(problems).into())
     }
@@ -499,10 +521,11 @@ impl Context {
     }
 }
 
-/// Whether a file is named in a folder, whatever a link makes of the file itself.
-fn is_below(file: &Path, folder: &Path) -> bool {
-    let parent = file.parent().and_then(|parent| parent.canonicalize().ok());
-    file.starts_with(folder) || parent.is_some_and(|parent| parent.starts_with(folder))
+/// A file's path below a folder that it is named in, whatever a link makes of the file itself.
+fn below(file: &Path, folder: &Path) -> Option<String> {
+    let parent = file.parent()?.canonicalize().ok()?;
+    let relative = parent.strip_prefix(folder).ok()?.join(file.file_name()?);
+    relative.to_str().map(str::to_owned)
 }
 
 /// The clock. Debug builds can be told the time, for snapshots.

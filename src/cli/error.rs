@@ -296,6 +296,11 @@ impl From<RepositoryError> for CommandError {
 
 impl From<SourceError> for CommandError {
     fn from(error: SourceError) -> Self {
+        if let SourceError::Uncommitted { .. } = error {
+            let message = format!("Refused in CI: {error}");
+            let hint = Hint::command("What is done is what is committed; to see the changes", "git status");
+            return Self::new(exit::REFUSED, "dirty", message).hint(hint);
+        }
         Self::new(exit::FAILED, "files", chain(&error))
     }
 }

@@ -6,6 +6,7 @@
 //! [`Problem`] that does.
 
 pub mod atmos;
+mod committed;
 pub mod deployment_file;
 mod environment;
 mod load;
@@ -20,6 +21,7 @@ mod tests;
 mod yaml;
 
 pub use atmos::AtmosConfig;
+pub use committed::CommittedSource;
 pub use environment::EnvironmentError;
 pub use load::{
     ConfigError, Listing, Loaded, LoadedAll, list_deployments, load_all, load_deployment, parse_deployment,

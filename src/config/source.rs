@@ -32,6 +32,9 @@ pub enum SourceError {
     /// The file is larger than the caller accepts.
     #[error("{path} is larger than {limit} bytes")]
     TooLarge { path: String, limit: u64 },
+    /// The file in use is another one than the commit's.
+    #[error("{path} is not as in the commit that is checked out")]
+    Uncommitted { path: String },
     /// The operating system refused.
     #[error("cannot read {path}")]
     Io {

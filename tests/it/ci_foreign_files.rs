@@ -163,7 +163,7 @@ fn a_configuration_that_is_named_is_not_read_through_a_link_out_of_the_checkout(
     let outside = environment.path("outside.yaml");
     std::fs::write(&outside, "planted-value-0123456789: [\n").unwrap();
     link(&checkout, &outside, "linked.yaml");
-    let run = checkout.atmos("--config linked.yaml deployment list").exited(2);
+    let run = checkout.atmos("--config linked.yaml deployment list").exited(1);
     assert!(!run.report().contains(PLANTED.1), "{}", run.report());
     run.says("linked.yaml: it leads out of the files of the repository");
     // One that is named outside is meant.
@@ -173,6 +173,57 @@ fn a_configuration_that_is_named_is_not_read_through_a_link_out_of_the_checkout(
     checkout.write("config/own.yaml", "deployments: {}\n");
     link(&checkout, "config/own.yaml", "linked.yaml");
     checkout.atmos("--config linked.yaml deployment list").succeeded();
+}
+
+/// As an artifact of a fork's run may be unpacked into the workspace of a later one.
+#[test]
+fn what_runs_is_configured_as_the_commit_says() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let evil = checkout.path.join("evil.sh");
+    checkout.write("evil.sh", "");
+    checkout.commit("A script");
+    checkout.git(&["push", "--quiet", "origin", "main"]);
+    let before = remote.snapshot();
+    let settings = format!("components:\n  terraform:\n    command: {}\n", evil.display());
+    let original = std::fs::read_to_string(checkout.path.join("deployments/payment-service.yaml")).unwrap();
+    let job = |command: &str, more: &[(&str, &str)]| {
+        let job = CiJob::github(&checkout, "workflow_run").with("GITHUB_REF", "refs/heads/main").unreported();
+        let job = job.input("command", command).input("deployment", "payment-service");
+        more.iter().fold(job, |job, (input, value)| job.input(input, value)).run()
+    };
+    let refused = |file: &str| {
+        for (command, more) in [
+            ("rollout", &[("target", "dev"), ("plan", "true")][..]),
+            ("rollout", &[("target", "dev"), ("plan", "false")]),
+            ("status", &[("args", "--check-drift")]),
+            ("build", &[]),
+        ] {
+            let run = job(command, more).refused(3, &format!("{file} is not as in the commit"));
+            run.says("git status");
+        }
+        // Looking at it runs nothing of it.
+        job("validate", &[]);
+        assert_eq!(remote.snapshot(), before);
+    };
+    checkout.write("atmos.yaml", &settings);
+    refused("atmos.yaml");
+    std::fs::remove_file(checkout.path.join("atmos.yaml")).unwrap();
+    link(&checkout, "deployments/payment-service.yaml", "atmos.yaml");
+    refused("atmos.yaml");
+    std::fs::remove_file(checkout.path.join("atmos.yaml")).unwrap();
+    checkout.write("deployments/payment-service.yaml", &format!("{original}\n# changed\n"));
+    refused("deployments/payment-service.yaml");
+    // Where it is committed, it is used.
+    checkout.write("deployments/payment-service.yaml", &original);
+    checkout.write("atmos.yaml", "deployments: {}\n");
+    checkout.commit("A configuration");
+    checkout.git(&["push", "--quiet", "origin", "main"]);
+    job("rollout", &[("target", "dev"), ("plan", "true")]).succeeded();
+    job("rollout", &[("target", "dev")]).succeeded();
+    // A command line is no job of the action.
+    checkout.write("atmos.yaml", "deployments: {}\n# changed\n");
+    checkout.atmos("deployment rollout payment-service --target dev --plan").succeeded();
 }
 
 #[test]

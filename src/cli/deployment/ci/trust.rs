@@ -25,10 +25,17 @@ pub(super) struct RequestedVerb<'a> {
 
 /// Refuses to run a commit that is not the repository's own, or to follow its rules, where the job
 /// may have the repository's secrets. Reports on the refusal use nothing of such a checkout.
+///
+/// What is looked at are commits: from then on the files in use have to be theirs.
 pub(super) fn check(context: &Context, job: &Job, requested: &RequestedVerb<'_>) -> Result<(), CommandError> {
-    if !job.trust.needs_own_commits(requested.activity) {
-        return Ok(());
+    if job.trust.needs_own_commits(requested.activity) {
+        check_commits(context, job, requested)?;
+        context.use_committed_files();
     }
+    Ok(())
+}
+
+fn check_commits(context: &Context, job: &Job, requested: &RequestedVerb<'_>) -> Result<(), CommandError> {
     let repository = context.repository()?;
     let distrust = |what| move |_: &CommandError| context.distrust(what);
     if repository.is_submodule() {
