@@ -299,7 +299,7 @@ impl From<SourceError> for CommandError {
         if let SourceError::Uncommitted { .. } = error {
             let message = format!("Refused in CI: {error}");
             let hint = Hint::command("What is done is what is committed; to see the changes", "git status");
-            return Self::new(exit::REFUSED, "dirty", message).hint(hint);
+            return Self::new(exit::USAGE, "dirty", message).hint(hint);
         }
         Self::new(exit::FAILED, "files", chain(&error))
     }

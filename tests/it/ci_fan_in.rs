@@ -310,3 +310,16 @@ fn what_is_left_where_commits_come_by_promotion_is_promoted() {
     let run = fan_in(&checkout, &platform).input("target", "staging").run().exited(5);
     run.says("atmos deployment rollout payment-service --target staging --promote-from dev");
 }
+
+#[test]
+fn a_state_that_no_record_leads_to_is_not_known_to_be_deployed() {
+    let Some(platform) = Platform::start() else { return };
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    for component in ["database", "api"] {
+        rollout(&checkout, &platform, component).run().succeeded();
+    }
+    remote.git(&["update-ref", "refs/atmos/deployments/payment-service/dev/worker", &checkout.head()]);
+    fan_in(&checkout, &platform).run().exited(5).says("worker");
+    assert_eq!(records(&platform), [record(&["failure"])]);
+}

@@ -244,6 +244,7 @@ fn what_a_dead_run_may_have_applied_is_recorded_as_interrupted() {
             &[("ATMOS_RUN_ID", "github:100/1"), ("TEST_DO", &wait)],
         );
         wait_until("the second component works", || started.exists());
+        wait_until("the first one is kept", || way != "a kept record" || pending(&checkout).len() > 1);
         let intended = checkout.head();
         run.signal(Signal::KILL);
         run.wait().killed();

@@ -162,7 +162,12 @@ fn look(context: &Context, name: &DeploymentName, target: &TargetName) -> Result
     for component in deployment.components.iter().filter(|component| !disabled.contains(&component.name)) {
         fan_in.components += 1;
         let state = state.component(target, &component.name);
-        if let Some(reason) = changes.reason(&component.name, state)? {
+        // A state can be moved by hand: without its record it is not known to be deployed.
+        let unrecorded = || {
+            let is_unrecorded = state.is_some_and(|state| state.running.is_none());
+            is_unrecorded.then(|| ChangeReason::Unknown("no record is of what runs".to_owned()))
+        };
+        if let Some(reason) = changes.reason(&component.name, state)?.or_else(unrecorded) {
             let against = state.and_then(|state| against(state, &reason)).cloned();
             let against = against.map(|commit| (commit, Ancestry::Unknown));
             fan_in.left.push(LeftComponent { component: component.name.clone(), reason, against });
