@@ -50,7 +50,7 @@ pub struct Context {
     /// Where the last document is kept as JSON, for whoever runs a command to report on it.
     document: Option<Mutex<Option<String>>>,
     now: Timestamp,
-    /// What must not be believed any more; nothing until somebody has looked.
+    /// What must not be believed any more; nothing until that was looked at.
     distrusted: OnceLock<Distrusted>,
     /// Set where the files of the checkout have to be those of its commit.
     committed: OnceLock<()>,
@@ -273,7 +273,7 @@ impl Context {
         self.refuse_distrusted(Distrusted::Files)?;
         let source = self.files_of(repository)?;
         let config = self.config(&*source, &self.start(repository))?;
-        Ok(Project { source, config })
+        Ok(Project { source, config, is_committed: self.committed.get().is_some() })
     }
 
     /// The files of the checkout; in a bare repository, of its head commit.
@@ -541,12 +541,15 @@ fn now() -> Timestamp {
 pub struct Project<'r> {
     pub source: Box<dyn Source + 'r>,
     pub config: AtmosConfig,
+    /// Whether nothing is read that is not in the commit that is checked out.
+    is_committed: bool,
 }
 
 impl Project<'_> {
-    /// The stacks of the checkout, as its deployments import them, to be shown; in a bare repository, of its head commit.
+    /// The stacks of the checkout, as its deployments import them, to be shown; of its head commit
+    /// in a bare repository, and where what is used has to be committed.
     pub fn stacks(&self, repository: &Repository) -> Result<ImportedStacks, CommandError> {
-        if let Some(root) = repository.work_tree() {
+        if let Some(root) = repository.work_tree().filter(|_| !self.is_committed) {
             return Ok(ImportedStacks::new(DirectoryFiles::new(root), &self.config));
         }
         Ok(ImportedStacks::new(CommitFiles::new(repository, repository.head()?)?, &self.config))

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Checkout, TestEnvironment};
+use crate::support::{Checkout, CiJob, TestEnvironment};
 
 const DEPLOYMENT: &str = "\
 deployment:
@@ -170,9 +170,8 @@ fn what_a_stack_disables_is_left_out() {
     assert_eq!(checkout.state("worker", "dev", "queue"), "");
 }
 
-#[test]
-fn what_a_stack_disables_is_not_waited_for_by_a_promotion() {
-    let environment = TestEnvironment::new();
+/// A component that a stack disables, and one that depends on it.
+fn with_disabled(environment: &TestEnvironment) -> Checkout<'_> {
     let checkout = environment.empty_repository("checkout", &[]);
     checkout.write("atmos.yaml", "stacks: { base_path: stacks }\n");
     checkout.write(
@@ -190,10 +189,28 @@ fn what_a_stack_disables_is_not_waited_for_by_a_promotion() {
     );
     checkout.commit("Add the shop");
     checkout.atmos("deployment rollout shop --target dev").succeeded();
+    checkout
+}
+
+#[test]
+fn what_a_stack_disables_is_not_waited_for_by_a_promotion() {
+    let environment = TestEnvironment::new();
+    let checkout = with_disabled(&environment);
     let status = checkout.json("deployment promotion-status shop");
     assert_eq!(status["edges"][0]["state"], "ready", "{status:#}");
     checkout.atmos("deployment rollout shop --target prod --promote-from dev").succeeded();
     assert_eq!(checkout.state("shop", "prod", "api"), checkout.head());
+}
+
+#[test]
+fn a_job_goes_by_the_stacks_of_its_commit() {
+    let environment = TestEnvironment::new();
+    let checkout = with_disabled(&environment);
+    checkout.write("stacks/team.yaml", "components: { command: { queue: {}, api: {} } }\n");
+    let job = CiJob::github(&checkout, "push").with("GITHUB_REF", "refs/heads/main").unreported();
+    let job = job.input("command", "rollout").input("deployment", "shop").input("target", "prod");
+    let run = job.input("promote-from", "dev").input("plan", "true").run().succeeded();
+    assert!(!run.stderr.contains("would be refused"), "{}", run.report());
 }
 
 /// Stands for terraform: notes where it runs, what it is asked for, and the files and variables that it finds.
