@@ -8,7 +8,7 @@ use super::source::{DirectorySource, MAX_FILE_BYTES, Source, SourceError};
 /// How many links are followed from one to the next.
 const MOST_LINKS: usize = 16;
 
-/// A working tree whose files, and the links to them, are those of its commit: another one is an error.
+/// A working tree whose files, and the links to them, are those of its commit: others are errors.
 pub struct CommittedSource<C> {
     files: DirectorySource,
     commit: C,

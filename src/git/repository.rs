@@ -108,8 +108,7 @@ impl Repository {
         &self.common_dir
     }
 
-    /// Whether this is a submodule's: whoever writes the commits of the repository around it chooses
-    /// its remote.
+    /// Whether this is a submodule's, whose remote is chosen by the commits of the repository around it.
     #[must_use]
     pub fn is_submodule(&self) -> bool {
         let of_repository = |folder: &Path| {

@@ -34,13 +34,13 @@ pub(super) struct Address {
 
 impl Address {
     /// Takes an address apart, in git's forms of one: `https://host/path.git`, `ssh://git@host:22/path`, `git@host:path`.
-    /// What is no address of a repository on another machine is `None`. User and password are not looked at.
+    /// `None` is what is on no other machine. User and password are not looked at.
     pub(super) fn parse(url: &str) -> Option<Self> {
         let is_whole = |path: &str| path.split('/').filter(|part| !part.is_empty()).count() >= 2;
         Self::take_apart(url).filter(|address| is_whole(&address.path))
     }
 
-    /// Likewise, however short the path is. Where programs read an address differently, there is none.
+    /// The parts of an address, however short its path is. One that programs read differently has none.
     fn take_apart(url: &str) -> Option<Self> {
         let is_odd = |c: char| matches!(c, '?' | '#' | '\\') || c.is_whitespace() || c.is_control();
         let (transport, authority, path) = if let Some((scheme, rest)) = url.split_once("://") {
@@ -75,7 +75,7 @@ impl Address {
             && match self.transport {
                 Transport::Ssh => true,
                 Transport::Https | Transport::Http => is_same_port,
-                // Whoever is on the way can answer.
+                // It is neither encrypted nor signed: any machine on the way can answer.
                 Transport::Git => false,
             }
     }

@@ -1,4 +1,4 @@
-//! Repositories inside the checkout that a commit has brought along: none of them is taken for the job's.
+//! Repositories that a commit has brought along: none of them is taken for the job's.
 
 use crate::ci_trust::with_fork;
 use crate::support::{Checkout, CiJob, Clone, TestEnvironment};
