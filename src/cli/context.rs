@@ -287,8 +287,8 @@ impl Context {
         }
     }
 
-    /// From now on a file of the checkout that is not its commit's is refused: what was looked at is
-    /// the commit.
+    /// From now on a file of the checkout that is not its commit's is refused: what was looked at
+    /// is the commit.
     pub(super) fn use_committed_files(&self) {
         let _ = self.committed.set(());
     }

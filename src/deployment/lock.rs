@@ -38,7 +38,8 @@ pub struct Lock {
     pub session: Option<String>,
     /// The commits at which the run wants its components: what it may have applied where it dies.
     pub intends: BTreeMap<ComponentName, CommitId>,
-    /// The ends of these components' chains when the lock was taken: a record that is one of them is of an earlier rollout.
+    /// The ends of these components' chains when the lock was taken: a record that is one of them
+    /// is of an earlier rollout.
     pub follows: BTreeMap<ComponentName, ObjectId>,
 }
 

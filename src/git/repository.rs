@@ -67,8 +67,8 @@ pub struct Identity {
 impl Repository {
     /// Finds the repository that `start` is in. `environment` is the caller's.
     ///
-    /// A bare repository counts only where there is no `.git` above it: a commit can hold the files of
-    /// one, with a configuration whose commands git would run.
+    /// A bare repository counts only where there is no `.git` above it: a commit can hold the files
+    /// of one, with a configuration whose commands git would run.
     pub fn discover(
         start: &Path,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -108,7 +108,8 @@ impl Repository {
         &self.common_dir
     }
 
-    /// Whether this is a submodule's, whose remote is chosen by the commits of the repository around it.
+    /// Whether this is a submodule's, whose remote is chosen by the commits of the repository
+    /// around it.
     #[must_use]
     pub fn is_submodule(&self) -> bool {
         let of_repository = |folder: &Path| {

@@ -24,7 +24,8 @@ pub(super) fn write<'o>(
     objects.write_blob(&content)
 }
 
-/// The records' tags, made anew where they are gone, and whether the batch is whole: one that is cut off ends where it does.
+/// The records' tags, made anew where they are gone, and whether the batch is whole: one that is
+/// cut off ends where it does.
 pub(super) fn read(objects: &ObjectStore, batch: &ObjectId) -> Result<(Vec<ObjectId>, bool), ObjectError> {
     let content = objects.read_blob(batch)?;
     let (tags, rest) = tags(&content);

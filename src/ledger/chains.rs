@@ -1,4 +1,5 @@
-//! The ends of components' chains, and what follows them: predecessor, number and sequence of the next record.
+//! The ends of components' chains, and what follows them: predecessor, number and sequence of the
+//! next record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,8 +36,8 @@ pub(super) struct Chains {
 }
 
 impl Chains {
-    /// The ends as a snapshot has them, of these components and of all others that it has. Where one of these has an end
-    /// without a number, its history is counted.
+    /// The ends as a snapshot has them, of these components and of all others that it has. Where
+    /// one of these has an end without a number, its history is counted.
     pub(super) fn of<'a>(
         ledger: &Ledger<'_>,
         snapshot: &Snapshot,
@@ -64,7 +65,8 @@ impl Chains {
         chains
     }
 
-    /// The last numbers that are taken: the counts of the records, or greater ones that are written somewhere.
+    /// The last numbers that are taken: the counts of the records, or greater ones that are written
+    /// somewhere.
     fn count(
         &self,
         ledger: &Ledger<'_>,
@@ -98,13 +100,15 @@ impl Chains {
         self.ends.get(address).map(|end| &end.object)
     }
 
-    /// The sequence of a record that follows, of a second: where the end is of the same one, the next.
+    /// The sequence of a record that follows, of a second: where the end is of the same one, the
+    /// next.
     pub(super) fn next_sequence(&self, address: &ComponentAddress, second: Timestamp) -> u32 {
         let end = self.ends.get(address).and_then(|end| end.record.as_ref());
         end.filter(|end| end.id.timestamp == second).map_or(1, |end| end.id.sequence + 1)
     }
 
-    /// Writes a record on top of its chain; no ref leads to it yet. Sets the predecessor and the number.
+    /// Writes a record on top of its chain; no ref leads to it yet. Sets the predecessor and the
+    /// number.
     pub(super) fn append(
         &mut self,
         ledger: &Ledger<'_>,

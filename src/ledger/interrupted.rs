@@ -1,7 +1,8 @@
-//! Records of what dead runs had set out to do (`ledger.md`, "What crashes and refusals may not do").
+//! Records of what dead runs had set out to do (`ledger.md`, "What crashes and refusals may not
+//! do").
 //!
-//! A run that dies while a component works may have applied it. Its lock says at which commits it wanted its components, so
-//! that a taker of the lock can record each of them as interrupted.
+//! A run that dies while a component works may have applied it. Its lock says at which commits it
+//! wanted its components, so that a taker of the lock can record each of them as interrupted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,10 +21,12 @@ use super::{Ledger, LedgerError, Scope};
 const INTERRUPTED: &str = "interrupted";
 
 impl Ledger<'_> {
-    /// The records of what the holders of these locks may have applied, each lock of its own component. None of a component
-    /// that the lock does not speak of, or that its holder has recorded.
+    /// The records of what the holders of these locks may have applied, each lock of its own
+    /// component. None of a component that the lock does not speak of, or that its holder has
+    /// recorded.
     ///
-    /// A commit that cannot be had is a warning: no record can be on it, and the lock has to go all the same.
+    /// A commit that cannot be had is a warning: no record can be on it, and the lock has to go all
+    /// the same.
     pub(super) fn interrupted(
         &self,
         deployment: &DeploymentName,

@@ -36,7 +36,8 @@ pub struct LockRequest {
     pub lease: Option<Duration>,
     /// How long to wait for those of others.
     pub wait: Duration,
-    /// A taking of locks ([`Lock::session`]) whose holder is known to have ended: they are as good as free.
+    /// A taking of locks ([`Lock::session`]) whose holder is known to have ended: they are as good
+    /// as free.
     pub replaces: Option<String>,
 }
 
@@ -176,8 +177,8 @@ impl Ledger<'_> {
         Ok(self.objects.write_tag(&nothing, "blob", &name, &self.signature(), &message)?)
     }
 
-    /// Takes locks away from any holder, if they still are the ones that were seen. What a run may have applied under
-    /// them is recorded as interrupted.
+    /// Takes locks away from any holder, if they still are the ones that were seen. What a run may
+    /// have applied under them is recorded as interrupted.
     pub fn unlock(
         &self,
         deployment: &DeploymentName,
@@ -199,8 +200,9 @@ impl Ledger<'_> {
     }
 }
 
-/// Whether kept records are being published under all of these locks, which does not take long: by this process's own clock,
-/// since such locks were first met. What a lock says of its end may be of another clock, or untrue.
+/// Whether kept records are being published under all of these locks, which does not take long: by
+/// this process's own clock, since such locks were first met. What a lock says of its end may be of
+/// another clock, or untrue.
 fn is_brief(held: &[HeldLock], since: &mut Option<Instant>) -> bool {
     let is_publication = |held: &HeldLock| held.lock.reason.as_deref() == Some(PUBLISHING);
     if !held.iter().all(is_publication) {

@@ -101,8 +101,8 @@ impl<'l, 'r> Session<'l, 'r> {
         })
     }
 
-    /// Records what the runs may have applied whose locks were taken over and that have recorded nothing of it. Returns
-    /// whether there was anything.
+    /// Records what the runs may have applied whose locks were taken over and that have recorded
+    /// nothing of it. Returns whether there was anything.
     ///
     /// # Errors
     ///
@@ -270,7 +270,8 @@ impl<'l, 'r> Session<'l, 'r> {
         let kept = batch::write(&self.ledger.objects, records.iter().map(|record| &record.object))?;
         let mut entries = vec![Ref { name: batch_ref(run, &kept), object: kept.clone() }];
         if !self.marked {
-            // Must be written first: a batch without a run entry counts as left behind, and another command publishes it.
+            // Must be written first: a batch without a run entry counts as left behind, and another
+            // command publishes it.
             entries.insert(0, Ref { name: run_ref(run), object: self.lock_object.clone() });
             self.marked = true;
         }
@@ -351,8 +352,8 @@ impl<'l, 'r> Session<'l, 'r> {
 }
 
 impl Drop for Session<'_, '_> {
-    /// No lock is left behind, however the run ends. A remote that is away frees them by their lease. What is kept is
-    /// free to be published by any command from here on.
+    /// No lock is left behind, however the run ends. A remote that is away frees them by their
+    /// lease. What is kept is free to be published by any command from here on.
     fn drop(&mut self) {
         if self.marked {
             let name = run_ref(&self.lock);

@@ -23,7 +23,8 @@ use super::{Ledger, LedgerError, Scope, and_more};
 /// The ends of chains, by component.
 type Heads = BTreeMap<ComponentAddress, Arc<LedgerRecord>>;
 
-/// How far back a record is looked for behind failed attempts and late records before the history is read.
+/// How far back a record is looked for behind failed attempts and late records before the history
+/// is read.
 const ATTEMPTS_FOLLOWED: usize = 32;
 
 /// The ledger at one moment.
@@ -34,7 +35,8 @@ pub struct Snapshot {
     pub pending: Vec<PendingRun>,
     /// What pushes are compared with.
     pub(super) known: KnownRefs,
-    /// The ends of the chains whose end is a late record; of all others, the newest record is the end.
+    /// The ends of the chains whose end is a late record; of all others, the newest record is the
+    /// end.
     pub(super) late_heads: Heads,
 }
 
@@ -76,7 +78,8 @@ impl Snapshot {
         if ledger.remote().is_some() { &self.known.remote } else { &self.known.local }
     }
 
-    /// The locks of one taking on a target: [`Lock::session`](crate::deployment::lock::Lock::session).
+    /// The locks of one taking on a target:
+    /// [`Lock::session`](crate::deployment::lock::Lock::session).
     pub(super) fn locks_of(
         &self,
         deployment: &DeploymentName,
@@ -267,7 +270,8 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// The newest record before `from` that is wanted; `None` also where it is too far back, or its object is not here.
+    /// The newest record before `from` that is wanted; `None` also where it is too far back, or its
+    /// object is not here.
     fn follow(
         &self,
         address: &ComponentAddress,

@@ -40,7 +40,8 @@ impl Address {
         Self::take_apart(url).filter(|address| is_whole(&address.path))
     }
 
-    /// The parts of an address, however short its path is. One that programs read differently has none.
+    /// The parts of an address, however short its path is. One that programs read differently has
+    /// none.
     fn take_apart(url: &str) -> Option<Self> {
         let is_odd = |c: char| matches!(c, '?' | '#' | '\\') || c.is_whitespace() || c.is_control();
         let (transport, authority, path) = if let Some((scheme, rest)) = url.split_once("://") {
@@ -68,7 +69,8 @@ impl Address {
         is_known.then(|| Self { transport, host: host.to_lowercase(), port, path })
     }
 
-    /// Whether this is on a server, which is known by its own address. SSH has a port of its own there.
+    /// Whether this is on a server, which is known by its own address. SSH has a port of its own
+    /// there.
     fn is_on(&self, server: &Self) -> bool {
         let is_same_port = (self.transport, self.port) == (server.transport, server.port);
         self.host == server.host

@@ -84,8 +84,8 @@ impl ProviderSettings {
     }
 
     /// Detects the platform of the job; outside of one, that which a git remote is on. The remote's
-    /// addresses are given as it is written and as git uses it. Of the environment, the addresses of
-    /// the APIs still count.
+    /// addresses are given as it is written and as git uses it. Of the environment, the addresses
+    /// of the APIs still count.
     pub fn detect_or_of_remote<'v>(
         variable: impl Fn(&str) -> Option<&'v str>,
         remote_urls: &[String],

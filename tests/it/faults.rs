@@ -22,7 +22,8 @@ fn is_whole(checkout: &Checkout<'_>, remote: &Remote<'_>, records: usize, when: 
     is_sound(checkout, remote, when);
 }
 
-/// Holds that every component runs, that no run has recorded one twice, and that nothing is left over.
+/// Holds that every component runs, that no run has recorded one twice, and that nothing is left
+/// over.
 #[track_caller]
 fn is_sound(checkout: &Checkout<'_>, remote: &Remote<'_>, when: &str) {
     for component in COMPONENTS {
@@ -182,7 +183,8 @@ fn killed_before_pushing(environment: &TestEnvironment) -> (Checkout<'_>, Remote
     (checkout, remote, batch.clone(), tags)
 }
 
-/// Holds that the next command publishes these tags, and records the other components of the run as interrupted.
+/// Holds that the next command publishes these tags, and records the other components of the run as
+/// interrupted.
 #[track_caller]
 fn are_published(tags: &[String], checkout: &Checkout<'_>, remote: &Remote<'_>) {
     checkout.atmos("deployment status payment-service").succeeded();

@@ -1,5 +1,5 @@
-//! Records that could not be published when they were made: any command publishes them later, under the locks, without
-//! taking anything back that has come since; what cannot be read stays.
+//! Records that could not be published when they were made: any command publishes them later, under
+//! the locks, without taking anything back that has come since; what cannot be read stays.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -388,7 +388,8 @@ fn what_is_kept_of_another_target_outlives_a_record_that_is_renamed() {
                      --skip-promotion-check";
     checkout.atmos_with(promotion, &[OF_ONE_RUN]).exited(1);
     std::fs::remove_file(remote.path.join("hooks/pre-receive")).unwrap();
-    // The name of the first is taken by a tag that is no part of the chain, and the second target is locked.
+    // The name of the first is taken by a tag that is no part of the chain, and the second target
+    // is locked.
     let newest = remote.records(DEPLOYMENT, "dev", "worker").pop().unwrap();
     remote.git(&["update-ref", &format!("{newest}-2"), &newest]);
     checkout.atmos("deployment lock payment-service --target staging --component worker").succeeded();

@@ -51,9 +51,9 @@ pub struct Rendered {
 
 /// What turns a [`CommentView`] into Markdown.
 ///
-/// `{{value}}` escapes; `{{prose value}}` escapes all but code between backticks; `{{code value}}` shows
-/// code, `{{pre lines}}` a list of lines as they are; `{{link text url}}` and `{{code_link text url}}`
-/// link where there is a web address.
+/// `{{value}}` escapes; `{{prose value}}` escapes all but code between backticks; `{{code value}}`
+/// shows code, `{{pre lines}}` a list of lines as they are; `{{link text url}}` and `{{code_link
+/// text url}}` link where there is a web address.
 #[derive(Debug)]
 pub struct CommentTemplate {
     registry: Handlebars<'static>,

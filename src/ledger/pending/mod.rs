@@ -1,12 +1,14 @@
 //! Records that are kept here until the remote has them: `refs/atmos/pending/<run>/…`.
 //!
-//! A record is put here before it is pushed and taken away once it has arrived, so that neither a remote that has gone
-//! nor a killed process loses one. `<run>.<session>/%records-<id>` are records that were made together (a [`batch`]), `<run>.<session>/%run` is
-//! the run's lock, which tells whether the run still lives. Earlier versions kept each record by itself, in a ref that is
-//! named after its tag.
+//! A record is put here before it is pushed and taken away once it has arrived, so that neither a
+//! remote that has gone nor a killed process loses one. `<run>.<session>/%records-<id>` are records
+//! that were made together (a [`batch`]), `<run>.<session>/%run` is the run's lock, which tells
+//! whether the run still lives. Earlier versions kept each record by itself, in a ref that is named
+//! after its tag.
 //!
-//! A run that ends by itself removes its `%run` entry and leaves the rest: from then on any command publishes it, also one in
-//! the next container of the same job. A run that was killed keeps the entry, and is waited for as long as it may live.
+//! A run that ends by itself removes its `%run` entry and leaves the rest: from then on any command
+//! publishes it, also one in the next container of the same job. A run that was killed keeps the
+//! entry, and is waited for as long as it may live.
 
 mod placement;
 mod publish;
@@ -57,8 +59,8 @@ impl PendingRun {
         format!("{PENDING_PREFIX}{}/{BATCH_ENTRY}{batch}", segment(&self.run_id, self.session.as_deref()))
     }
 
-    /// Whether the process that is to publish these records may still be there to do so. Where its machine cannot tell,
-    /// its lease does.
+    /// Whether the process that is to publish these records may still be there to do so. Where its
+    /// machine cannot tell, its lease does.
     #[must_use]
     pub fn may_be_alive(&self, now: Timestamp) -> bool {
         self.lock.as_ref().is_some_and(|lock| match Holder::liveness(lock) {
@@ -82,7 +84,8 @@ pub(super) fn run_ref(lock: &Lock) -> String {
 /// The longest run id, in bytes as a ref has it.
 pub const LONGEST_RUN_ID: usize = 200;
 
-/// Whether a run of this id can keep what it has done: the id becomes part of a ref, and with it of a file's name.
+/// Whether a run of this id can keep what it has done: the id becomes part of a ref, and with it of
+/// a file's name.
 #[must_use]
 pub fn run_id_fits(run: &str) -> bool {
     run_segment(run).len() <= LONGEST_RUN_ID
@@ -153,8 +156,8 @@ impl Ledger<'_> {
         runs
     }
 
-    /// Adds what a batch holds. Returns whether that is all of it: what is cut off, or written by a newer version, is named
-    /// and stays.
+    /// Adds what a batch holds. Returns whether that is all of it: what is cut off, or written by a
+    /// newer version, is named and stays.
     fn read_batch(&self, name: &str, object: &ObjectId, records: &mut Vec<LedgerRecord>) -> bool {
         let read = batch::read(&self.objects, object);
         let (tags, is_whole) = match read {

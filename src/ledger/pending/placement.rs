@@ -1,4 +1,5 @@
-//! Where a kept record goes in the chain of its component. Pure: the same answers, whatever is retried.
+//! Where a kept record goes in the chain of its component. Pure: the same answers, whatever is
+//! retried.
 
 use std::collections::BTreeSet;
 
@@ -8,19 +9,22 @@ use crate::deployment::record::LedgerRecord;
 /// How a kept record reaches the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placement {
-    /// It is the end of the chain already. A push that was torn may have left out its tag or its state.
+    /// It is the end of the chain already. A push that was torn may have left out its tag or its
+    /// state.
     Newest,
     /// Its tag is there, or another record publishes it late.
     Arrived,
     /// A later record leads to it, and its tag was left out.
     Untagged,
-    /// No other record has come in between: it goes up as it was written, or what is missing of it does.
+    /// No other record has come in between: it goes up as it was written, or what is missing of it
+    /// does.
     AsWritten,
     /// Others have: it goes on top of them, marked as late.
     Late,
 }
 
-/// The records of one component that the remote has, by object: a record's name can be taken by another one.
+/// The records of one component that the remote has, by object: a record's name can be taken by
+/// another one.
 #[derive(Debug, Default)]
 pub(super) struct Arrived {
     tags: BTreeSet<ObjectId>,
@@ -49,8 +53,8 @@ impl Arrived {
     }
 }
 
-/// Places a record on a chain that ends with `head`. `arrived` is what the remote has of the component, where that was read:
-/// it need not be where the end of the chain tells.
+/// Places a record on a chain that ends with `head`. `arrived` is what the remote has of the
+/// component, where that was read: it need not be where the end of the chain tells.
 pub(super) fn place(record: &LedgerRecord, head: Option<&ObjectId>, arrived: Option<&Arrived>) -> Placement {
     if head == Some(&record.object) {
         Placement::Newest

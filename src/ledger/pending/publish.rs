@@ -1,4 +1,5 @@
-//! Publication of what runs have kept that cannot do it themselves any more (`ledger.md`, "Late records").
+//! Publication of what runs have kept that cannot do it themselves any more (`ledger.md`, "Late
+//! records").
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -58,12 +59,13 @@ struct Plan {
 }
 
 impl Ledger<'_> {
-    /// Publishes what runs left behind that cannot do it themselves any more: under the locks of the components, so that no
-    /// run is overtaken. What others hold waits.
+    /// Publishes what runs left behind that cannot do it themselves any more: under the locks of
+    /// the components, so that no run is overtaken. What others hold waits.
     ///
     /// # Errors
     ///
-    /// Where the remote refuses, does not answer or cannot be read. What has not arrived then stays.
+    /// Where the remote refuses, does not answer or cannot be read. What has not arrived then
+    /// stays.
     pub fn publish_pending(&self, runs: &[PendingRun]) -> Result<Published, LedgerError> {
         let mut published = Published::default();
         if self.reachable_remote().is_none() {
@@ -110,7 +112,8 @@ impl Publication<'_, '_> {
         Ok(())
     }
 
-    /// Publishes the run's records of one target. Returns whether that could be done: others may hold a lock.
+    /// Publishes the run's records of one target. Returns whether that could be done: others may
+    /// hold a lock.
     fn publish_target(
         &mut self,
         deployment: DeploymentName,
@@ -173,7 +176,8 @@ impl Publication<'_, '_> {
         acquired: Acquired,
         scope: &Scope,
     ) -> Result<(), LedgerError> {
-        // The run's own locks on these components say nothing besides: how it ended is what it has kept.
+        // The run's own locks on these components say nothing besides: how it ended is what it has
+        // kept.
         let is_own = |held: &HeldLock| held.lock.session.is_some() && held.lock.session == self.run.session;
         let dead: Vec<_> = acquired.taken_over.iter().filter(|held| !is_own(held)).cloned().collect();
         let (deployment, target) = (request.deployment.clone(), request.target.clone());
@@ -220,7 +224,8 @@ impl Publication<'_, '_> {
         Err(LedgerError::Contended(format!("{deployment}/{target}")))
     }
 
-    /// The push that publishes the run's records of a target on top of what the remote has, and says what was interrupted.
+    /// The push that publishes the run's records of a target on top of what the remote has, and
+    /// says what was interrupted.
     fn plan(
         &self,
         deployment: &DeploymentName,
@@ -303,7 +308,8 @@ impl Publication<'_, '_> {
         Ok(histories.into_iter().map(|(address, records)| (address, Arrived::new(&records))).collect())
     }
 
-    /// Writes a record anew, on top of what has come in between. The bytes of the tag that it stands for stay checkable.
+    /// Writes a record anew, on top of what has come in between. The bytes of the tag that it
+    /// stands for stay checkable.
     fn write_late(
         &self,
         kept: &LedgerRecord,
@@ -318,8 +324,9 @@ impl Publication<'_, '_> {
         chains.append(self.ledger, record, sequence.unwrap_or(kept.id.sequence))
     }
 
-    /// Gives a record the next name of its second, because its own is taken, and tells those that follow it. What keeps the
-    /// records follows before the next push: otherwise an interruption would publish the record twice.
+    /// Gives a record the next name of its second, because its own is taken, and tells those that
+    /// follow it. What keeps the records follows before the next push: otherwise an interruption
+    /// would publish the record twice.
     fn rename(&mut self, at: usize) -> Result<(), LedgerError> {
         let ledger = self.ledger;
         let renamed = &self.records[at];

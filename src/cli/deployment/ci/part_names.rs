@@ -6,7 +6,8 @@ use crate::cli::error::CommandError;
 use crate::config::load_deployment;
 use crate::deployment::Deployment;
 
-/// Each once, in the order of the deployment file. One that is not declared stays as it was written.
+/// Each once, in the order of the deployment file. One that is not declared stays as it was
+/// written.
 pub(super) fn part_names(context: &Context, subject: &Subject) -> Vec<String> {
     if subject.components.is_empty() {
         return Vec::new();

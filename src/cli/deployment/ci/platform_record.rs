@@ -41,7 +41,8 @@ impl Reports {
         }
     }
 
-    /// Ends the deployment that asked for a rollout which did not come to a plan: it would stay pending.
+    /// Ends the deployment that asked for a rollout which did not come to a plan: it would stay
+    /// pending.
     pub(super) fn request_ends(&self, phase: DeploymentPhase, description: &str) {
         if self.has_records() && self.job.requested_deployment.is_some() {
             self.post.send(Report::RequestIs(self.update(phase, description, None)));

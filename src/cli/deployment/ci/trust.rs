@@ -95,8 +95,8 @@ impl<'r> History<'r> {
     }
 }
 
-/// Whether a remote is the job's repository: a workflow can check out a fork as `origin`. A folder of
-/// this machine is what the workflow has put there.
+/// Whether a remote is the job's repository: a workflow can check out a fork as `origin`. A folder
+/// of this machine is what the workflow has put there.
 ///
 /// Where the runner's configuration leads git to a mirror, that is the runner's business; where the
 /// repository's own does, the mirror has to be the repository as well.

@@ -103,8 +103,8 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         self.finish(plan, &digest, None, outcome)
     }
 
-    /// Asks the remote for what a plan goes by. The plan of a job stands for what is there: where the
-    /// remote does not answer, it fails, unless the job is not to ask.
+    /// Asks the remote for what a plan goes by. The plan of a job stands for what is there: where
+    /// the remote does not answer, it fails, unless the job is not to ask.
     fn look_at_the_remote(&self, scope: &Scope) -> Result<Freshness, CommandError> {
         let ledger = &self.prepared.ledger;
         if self.context.job().is_none() || self.context.global().offline {
