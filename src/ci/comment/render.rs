@@ -1,6 +1,8 @@
 //! Rendering the comment within a platform's limit.
 
-use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderErrorReason,
+};
 
 use super::{CommentInput, CommentView};
 use crate::ci::markdown;
@@ -59,6 +61,14 @@ pub struct CommentTemplate {
     registry: Handlebars<'static>,
 }
 
+/// The helpers that write a text.
+const TEXT_HELPERS: [TextHelper; 4] = [
+    TextHelper { name: "code", markdown: markdown::code, linked: false },
+    TextHelper { name: "prose", markdown: markdown::prose, linked: false },
+    TextHelper { name: "link", markdown: markdown::escape, linked: true },
+    TextHelper { name: "code_link", markdown: markdown::code, linked: true },
+];
+
 /// The template's name in the registry and in its errors.
 const NAME: &str = "comment";
 
@@ -73,10 +83,9 @@ impl CommentTemplate {
         let mut registry = Handlebars::new();
         registry.set_strict_mode(true);
         registry.register_escape_fn(markdown::escape);
-        registry.register_helper("code", Box::new(code));
-        registry.register_helper("prose", Box::new(prose));
-        registry.register_helper("link", Box::new(link));
-        registry.register_helper("code_link", Box::new(code_link));
+        for helper in TEXT_HELPERS {
+            registry.register_helper(helper.name, Box::new(helper));
+        }
         registry.register_helper("pre", Box::new(pre));
         registry
             .register_template_string(NAME, source)
@@ -112,50 +121,30 @@ fn parameter<'a>(
     }
 }
 
-fn code(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    out.write(&markdown::code(parameter(helper, 0, "code")?.unwrap_or_default()))?;
-    Ok(())
+/// A helper that writes its first parameter, as a link to its second where it is `linked`.
+struct TextHelper {
+    name: &'static str,
+    markdown: fn(&str) -> String,
+    linked: bool,
 }
 
-fn prose(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    out.write(&markdown::prose(parameter(helper, 0, "prose")?.unwrap_or_default()))?;
-    Ok(())
-}
-
-fn link(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let text = markdown::escape(parameter(helper, 0, "link")?.unwrap_or_default());
-    out.write(&markdown::link(&text, parameter(helper, 1, "link")?.unwrap_or_default()))?;
-    Ok(())
-}
-
-fn code_link(
-    helper: &Helper<'_>,
-    _: &Handlebars<'_>,
-    _: &Context,
-    _: &mut RenderContext<'_, '_>,
-    out: &mut dyn Output,
-) -> HelperResult {
-    let text = markdown::code(parameter(helper, 0, "code_link")?.unwrap_or_default());
-    out.write(&markdown::link(&text, parameter(helper, 1, "code_link")?.unwrap_or_default()))?;
-    Ok(())
+impl HelperDef for TextHelper {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let text = (self.markdown)(parameter(helper, 0, self.name)?.unwrap_or_default());
+        if self.linked {
+            out.write(&markdown::link(&text, parameter(helper, 1, self.name)?.unwrap_or_default()))?;
+        } else {
+            out.write(&text)?;
+        }
+        Ok(())
+    }
 }
 
 fn pre(
