@@ -10,6 +10,7 @@ pub mod deployment;
 mod describe;
 mod disabled;
 mod error;
+mod left_behind;
 mod man;
 mod platform;
 #[cfg(test)]
