@@ -15,7 +15,7 @@ use crate::git::transport::PushUpdate;
 use super::holder::{Holder, Liveness};
 use super::refs::KnownRefs;
 use super::snapshot::Snapshot;
-use super::step::{PERSISTENCE, Step, StepOutcome, backoff};
+use super::step::{Step, StepOutcome, backoff};
 use super::{Ledger, LedgerError, Scope, codec};
 
 /// How much longer than its lease a publication is waited for.
@@ -95,7 +95,7 @@ impl Ledger<'_> {
                 match self.carry_out(&step, "atmos: lock", &[])? {
                     StepOutcome::Accepted => return Ok(Acquired { object, lock, taken_over }),
                     // Somebody was faster: to the lock, which the next look shows, or to the notes that go with it.
-                    StepOutcome::Contended(_) if began.elapsed() < PERSISTENCE => {
+                    StepOutcome::Contended(_) if began.elapsed() < self.persistence => {
                         std::thread::sleep(backoff(attempt.min(4)));
                     }
                     StepOutcome::Contended(_) => {

@@ -169,14 +169,19 @@ fn what_comes_next_never_runs_on_the_branch_of_a_fork() {
     assert_eq!(references, ["release/1", "release/2"]);
 }
 
+/// The id of a deployment to dev, whose event starts jobs.
+fn asking_deployment(platform: &Platform, commit: &str) -> Value {
+    platform.job("a runner", Some("dev"), commit);
+    platform.told("deployments")[0]["id"].clone()
+}
+
 #[test]
 fn a_deployment_event_is_answered_at_the_deployment_that_started_it() {
     let Some(platform) = Platform::start() else { return };
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let head = checkout.head();
-    platform.job("a runner", Some("dev"), &head);
-    let id = platform.told("deployments")[0]["id"].clone();
+    let id = asking_deployment(&platform, &head);
     let before = platform.told("deployment_statuses").len();
     let event = |environment: &str, commit: &str| {
         let deployment = json!({ "id": id, "sha": commit, "environment": environment });
@@ -205,8 +210,7 @@ fn a_deployment_whose_rollout_does_not_come_to_a_plan_does_not_stay_pending() {
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let head = checkout.head();
-    platform.job("a runner", Some("dev"), &head);
-    let id = platform.told("deployments")[0]["id"].clone();
+    let id = asking_deployment(&platform, &head);
     let deployment = json!({ "id": id, "sha": head, "environment": "dev" });
     let event = json!({ "deployment": deployment, "repository": { "full_name": "acme/shop" } });
     checkout.atmos("deployment lock payment-service --target dev --reason freeze").succeeded();
