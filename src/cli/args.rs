@@ -68,7 +68,8 @@ impl GlobalArgs {
         }
     }
 
-    /// The options that say which project a command is about, each in front of a space; empty where there are none.
+    /// The options that say which project a command is about, each in front of a space; empty where
+    /// there are none.
     pub(super) fn locating(&self) -> String {
         let path = |path: &PathBuf| path.to_string_lossy().into_owned();
         [
@@ -193,10 +194,12 @@ impl std::str::FromStr for KeyValue {
     }
 }
 
-/// The deepest key of an override: deeper values would be nested further than they can be walked through.
+/// The deepest key of an override: deeper values would be nested further than they can be walked
+/// through.
 const DEEPEST: usize = 64;
 
-/// An override of the context: `key=value`, with dots in the key between the names of nested values.
+/// An override of the context: `key=value`, with dots in the key between the names of nested
+/// values.
 pub fn context_override(text: &str) -> Result<KeyValue, String> {
     let pair: KeyValue = text.parse()?;
     let mut depth = 0;
@@ -273,7 +276,7 @@ pub fn duration(text: &str) -> Result<std::time::Duration, String> {
     std::time::Duration::try_from(parsed).map_err(|_| "a duration cannot be negative".to_owned())
 }
 
-/// Likewise, of some length.
+/// Reads a duration that is longer than nothing.
 pub fn positive_duration(text: &str) -> Result<std::time::Duration, String> {
     duration(text).and_then(|length| {
         if length.is_zero() { Err("it would be over at once".to_owned()) } else { Ok(length) }

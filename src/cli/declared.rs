@@ -68,15 +68,17 @@ impl<'a> CommitReader<'a> {
         Ok(self.find(&CommitSource::new(self.repository, commit.clone())?)?.deployment)
     }
 
-    /// Looks where the commit's own configuration keeps deployments, at the root before where this command was started,
-    /// else where this command looks for them. Folders, flags and variables alone cannot lead away from what the commit
-    /// declares, and deployments may move from commit to commit.
+    /// Looks where the commit's own configuration keeps deployments, at the root before where this
+    /// command was started, else where this command looks for them. Folders, flags and variables
+    /// alone cannot lead away from what the commit declares, and deployments may move from commit
+    /// to commit.
     fn find(&self, source: &dyn Source) -> Result<Declared, ConfigError> {
         let root = crate::config::atmos::load(source, "")?;
         let nearest =
             if self.start.is_empty() { None } else { Some(crate::config::atmos::load(source, &self.start)?) };
         let own = nearest.as_ref().unwrap_or(&root);
-        // The configuration of this command is not the commit's: where it leads, the commit's own names the environments.
+        // The configuration of this command is not the commit's: where it leads, the commit's own
+        // names the environments.
         let places = [(&root, &root), (own, own), (&self.project.config, own)];
         let mut outcome = None;
         for (config, naming) in places {

@@ -13,9 +13,9 @@ use super::context::Project;
 use super::error::CommandError;
 use super::stacks::{CommitFiles, ImportedStacks};
 
-/// Those of the components that the stacks disable on a target: those of the checkout and, where `committed` is what the
-/// commit that is checked out declares, those of that as well. A component whose stacks cannot be resolved is not
-/// disabled, as far as is known.
+/// Those of the components that the stacks disable on a target: those of the checkout and, where
+/// `committed` is what the commit that is checked out declares, those of that as well. A component
+/// whose stacks cannot be resolved is not disabled, as far as is known.
 ///
 /// # Errors
 ///

@@ -86,7 +86,8 @@ impl CommandError {
         self
     }
 
-    /// Takes the way out of the hints that a command which writes does not go: it refuses `--offline`.
+    /// Takes the way out of the hints that a command which writes does not go: it refuses
+    /// `--offline`.
     #[must_use]
     pub(super) fn needs_the_remote(mut self) -> Self {
         if let Self::Shown(error) | Self::AfterDocument(error) = &mut self {
@@ -122,8 +123,8 @@ impl CommandError {
         self
     }
 
-    /// Adds the options that say which project this is about to the commands of its hints, so that they act on the same one
-    /// wherever they are pasted.
+    /// Adds the options that say which project this is about to the commands of its hints, so that
+    /// they act on the same one wherever they are pasted.
     #[must_use]
     pub(super) fn located(mut self, options: &str) -> Self {
         let (Self::Shown(error) | Self::AfterDocument(error)) = &mut self else { return self };

@@ -31,7 +31,8 @@ pub enum Certainty {
 pub struct TrustedRules {
     /// What the default branch says, where there is one.
     default_branch: Option<Side>,
-    /// What the commit that is checked out says, where there is a working tree that may say something else.
+    /// What the commit that is checked out says, where there is a working tree that may say
+    /// something else.
     committed: Option<Side>,
     /// The working tree differs from its commit in what decides a promotion.
     is_dirty: bool,
@@ -121,8 +122,8 @@ impl TrustedRules {
         Self { default_branch: None, committed: None, is_dirty: false, origin, alone: None }
     }
 
-    /// Refuses a promotion where the working tree differs from its commit in what decides one: in a CI, that is what a
-    /// step before this one has written.
+    /// Refuses a promotion where the working tree differs from its commit in what decides one: in a
+    /// CI, that is what a step before this one has written.
     ///
     /// # Errors
     ///
@@ -226,7 +227,8 @@ impl Side {
 
 /// The commit that is checked out, beside the working tree.
 struct Committed {
-    /// Whether the working tree has other rules, or the commit no usable declaration of the deployment.
+    /// Whether the working tree has other rules, or the commit no usable declaration of the
+    /// deployment.
     rules_differ: bool,
     /// Whether it differs in anything that decides a promotion.
     differs: bool,
@@ -261,7 +263,8 @@ fn rules(deployment: &Deployment) -> BTreeMap<&TargetName, Option<&PromotionRule
     deployment.targets.iter().map(|(name, target)| (name, target.promotion.as_ref())).collect()
 }
 
-/// What else decides a promotion: which components there are, what each needs, and what targets are called on a platform.
+/// What else decides a promotion: which components there are, what each needs, and what targets are
+/// called on a platform.
 type Deciding<'a> = (BTreeMap<&'a ComponentName, &'a [ComponentName]>, BTreeMap<&'a TargetName, &'a Labels>);
 
 fn deciding(deployment: &Deployment) -> Deciding<'_> {

@@ -55,8 +55,8 @@ pub fn standing(
     }
 }
 
-/// What the commits that run somewhere declare. Of a commit that is not here, or whose configuration cannot be read,
-/// nothing is known: its promotion says so.
+/// What the commits that run somewhere declare. Of a commit that is not here, or whose
+/// configuration cannot be read, nothing is known: its promotion says so.
 fn definitions(
     repository: &Repository,
     reader: &CommitReader<'_>,

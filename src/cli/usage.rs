@@ -48,7 +48,8 @@ pub(super) fn described(text: &str) -> CommandError {
     })
 }
 
-/// The parser's text without the value of an override or of metadata that it did not take: it may be secret.
+/// The parser's text without the value of an override or of metadata that it did not take: it may
+/// be secret.
 fn without_values(text: &str) -> Cow<'_, str> {
     const LONGEST_KEY: usize = 80;
     let pair = ["context", "metadata"].iter().find_map(|option| {

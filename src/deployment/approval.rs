@@ -53,7 +53,8 @@ pub struct Approval {
     pub run_id: Option<String>,
 }
 
-/// Reads the components whose digests are of this version: approvals of another one are shown, and cover nothing.
+/// Reads the components whose digests are of this version: approvals of another one are shown, and
+/// cover nothing.
 fn covered<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Covered>, D::Error> {
     let components = Vec::<Value>::deserialize(deserializer)?;
     Ok(components.into_iter().filter_map(|one| serde_json::from_value(one).ok()).collect())

@@ -32,7 +32,8 @@ impl ObjectId {
     }
 }
 
-/// Whether a text can be an object id, in full or as git abbreviates it: at least four hexadecimal digits.
+/// Whether a text can be an object id, in full or as git abbreviates it: at least four hexadecimal
+/// digits.
 #[must_use]
 pub fn is_abbreviated_id(text: &str) -> bool {
     (4..=64).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit())

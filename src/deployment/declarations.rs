@@ -17,7 +17,8 @@ pub struct Declarations {
     pub committed: Option<Rc<Deployment>>,
     /// By the default branch.
     pub default_branch: Option<Rc<Deployment>>,
-    /// By the commits that run on targets, as far as they were read: `None` where one does not declare it.
+    /// By the commits that run on targets, as far as they were read: `None` where one does not
+    /// declare it.
     pub commits: Definitions,
 }
 
@@ -30,8 +31,9 @@ impl Declarations {
         })
     }
 
-    /// What a component needs that is promoted at a commit: by the checkout, by the commit that is checked out, and by
-    /// its own commit. None of them alone can let it go ahead of what it depends on.
+    /// What a component needs that is promoted at a commit: by the checkout, by the commit that is
+    /// checked out, and by its own commit. None of them alone can let it go ahead of what it
+    /// depends on.
     #[must_use]
     pub fn needs<'a>(&'a self, component: &'a Component, commit: &CommitId) -> BTreeSet<&'a ComponentName> {
         let own = self.commits.get(commit).and_then(Option::as_ref);
@@ -40,8 +42,9 @@ impl Declarations {
         std::iter::once(component).chain(elsewhere).flat_map(|component| &component.depends_on).collect()
     }
 
-    /// Whether a component that the checkout does not declare belongs to the deployment all the same: by the default
-    /// branch, the commit that is checked out, or one of those that are promoted. Else it was removed.
+    /// Whether a component that the checkout does not declare belongs to the deployment all the
+    /// same: by the default branch, the commit that is checked out, or one of those that are
+    /// promoted. Else it was removed.
     #[must_use]
     pub fn has<'a>(
         &self,

@@ -33,8 +33,8 @@ pub struct OverriddenComponent<'a> {
 /// Which overrides are recorded as hashes only.
 #[derive(Clone, Copy)]
 pub struct Sensitive<'a> {
-    /// Whether the project redacts this name. It is asked for the whole key and for what that is part of: `db` and
-    /// `db.password` of `db.password.value`.
+    /// Whether the project redacts this name. It is asked for the whole key and for what that is
+    /// part of: `db` and `db.password` of `db.password.value`.
     pub redacted: &'a dyn Fn(&str) -> bool,
     pub variables: &'a SensitiveVariables,
 }

@@ -90,7 +90,8 @@ pub struct Exceptions<'a> {
     pub disabled: &'a BTreeSet<ComponentName>,
     /// What the commits of the source declare, and those that bound the checkout.
     pub declarations: &'a Declarations,
-    /// All components of the deployment are chosen, so that what runs in the source besides stays behind.
+    /// All components of the deployment are chosen, so that what runs in the source besides stays
+    /// behind.
     pub all: bool,
 }
 

@@ -76,7 +76,7 @@ impl Git {
         Err(fetch_failed(output.status.code(), output.stderr))
     }
 
-    /// Likewise, of tags that are never overwritten; says which of them the remote has.
+    /// Fetches tags, which are never overwritten, and says which of them the remote has.
     ///
     /// # Errors
     ///
@@ -227,8 +227,8 @@ impl Git {
     }
 }
 
-/// Whether a fetch has worked. With a depth, git calls it a failure, without a word, that no ref matched. What it traces
-/// is no word.
+/// Whether a fetch has worked. With a depth, git calls it a failure, without a word, that no ref
+/// matched. What it traces is no word.
 fn fetched(output: &Output, options: &FetchOptions) -> bool {
     output.status.success()
         || (options.depth.is_some()
@@ -254,8 +254,8 @@ fn fetch_report(stderr: &str) -> FetchReport {
     report
 }
 
-/// A line of `git fetch --verbose`: a blank, a flag, a blank, what was done, the ref there, `->`, the ref here, and why
-/// not in brackets.
+/// A line of `git fetch --verbose`: a blank, a flag, a blank, what was done, the ref there, `->`,
+/// the ref here, and why not in brackets.
 fn reported(line: &str) -> Option<(char, &str)> {
     let (done, here) = line.split_once(" -> ")?;
     let mut done = done.strip_prefix(' ')?.chars();

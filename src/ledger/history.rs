@@ -169,11 +169,13 @@ impl Ledger<'_> {
         }
     }
 
-    /// Fetches tags, and returns what the remote says of them; `None` where it does not have to be asked.
+    /// Fetches tags, and returns what the remote says of them; `None` where it does not have to be
+    /// asked.
     ///
     /// # Errors
     ///
-    /// Where something is decided on them, and the remote does not tell, or tells of others than are here.
+    /// Where something is decided on them, and the remote does not tell, or tells of others than
+    /// are here.
     fn told_tags(&self, prefixes: &[String]) -> Result<Option<FetchReport>, LedgerError> {
         let is_binding = self.binding.get();
         match self.fetch_tags(prefixes) {
@@ -226,8 +228,8 @@ impl Ledger<'_> {
     ///
     /// # Errors
     ///
-    /// Where the history that is here cannot be read; where something is decided on it, also where the remote does not
-    /// tell its own.
+    /// Where the history that is here cannot be read; where something is decided on it, also where
+    /// the remote does not tell its own.
     pub fn histories(
         &self,
         deployment: &DeploymentName,

@@ -1,8 +1,9 @@
 //! The ledger: deployments as refs, annotated tags and notes, on any Git remote.
 //!
-//! `refs/atmos/…` holds what is true here and is what plain git commands read; `refs/atmos-remotes/<remote>/…` mirrors
-//! what the remote has, as `refs/remotes` does for branches, and is what pushes are compared with. Nothing that exists
-//! only here is ever pruned, and nothing of it counts where there is a remote: it may be of another one, or made by hand.
+//! `refs/atmos/…` holds what is true here and is what plain git commands read;
+//! `refs/atmos-remotes/<remote>/…` mirrors what the remote has, as `refs/remotes` does for
+//! branches, and is what pushes are compared with. Nothing that exists only here is ever pruned,
+//! and nothing of it counts where there is a remote: it may be of another one, or made by hand.
 
 mod ancestry;
 mod approvals;
@@ -77,7 +78,8 @@ pub enum LedgerError {
     /// The remote did not take a push, and trying again would not help.
     #[error("{remote} refused {name}: {reason}")]
     Refused { remote: String, name: String, reason: String },
-    /// Record tags are other objects here than on the remote, so that what is here is not its history.
+    /// Record tags are other objects here than on the remote, so that what is here is not its
+    /// history.
     #[error("{tag} is another object here than on {remote}{}", and_more(*.more))]
     OtherHistory { remote: String, tag: String, more: usize },
     /// Others kept changing the same refs for as long as was tried.

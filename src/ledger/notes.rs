@@ -41,8 +41,8 @@ impl Ledger<'_> {
             notes.insert(commit, merge(&existing, &text));
             Ok(())
         };
-        // What was noted here and never pushed goes along. Approvals do not: what no remote had does not count, and must not
-        // come to count with the next one.
+        // What was noted here and never pushed goes along. Approvals do not: what no remote had
+        // does not count, and must not come to count with the next one.
         let stays = namespace == APPROVALS && self.remote().is_some();
         let only_here = here.filter(|here| !stays && Some(*here) != base);
         if let Some(here) = only_here {

@@ -121,8 +121,8 @@ impl Ledger<'_> {
         Ok(KnownRefs::sort(self.repository.refs(&prefixes)?, self.remote()))
     }
 
-    /// Takes over what the remote has. What exists only here stays in the checkout and does not count: it may be of
-    /// another remote, or made by hand.
+    /// Takes over what the remote has. What exists only here stays in the checkout and does not
+    /// count: it may be of another remote, or made by hand.
     fn adopt_mirror(&self, known: &mut KnownRefs) {
         let mut updates = Vec::new();
         for (name, object) in &known.remote {
@@ -144,8 +144,8 @@ impl Ledger<'_> {
         self.leave_out_own(known);
     }
 
-    /// Leaves out the states and newest records that the remote does not have. A checkout that has never heard of the
-    /// remote's has nothing else to show.
+    /// Leaves out the states and newest records that the remote does not have. A checkout that has
+    /// never heard of the remote's has nothing else to show.
     fn leave_out_own(&self, known: &mut KnownRefs) {
         let is_state = |name: &str| name.starts_with(STATE_PREFIX) || name.starts_with(LATEST_PREFIX);
         let Some(remote) = self.remote() else { return };

@@ -63,7 +63,8 @@ impl Ledger<'_> {
         self.refresh_and(scope, &NAMESPACES, false)
     }
 
-    /// Asks the remote for everything that reports read: states, observations and holds, and the commit whose rules bind.
+    /// Asks the remote for everything that reports read: states, observations and holds, and the
+    /// commit whose rules bind.
     pub fn refresh_for_reports(&self, scope: &Scope) -> Freshness {
         self.refresh_and(scope, &NAMESPACES, true)
     }
@@ -114,8 +115,8 @@ impl Ledger<'_> {
         self.insist_on(&Wanted { scope, notes: &[], known, rules: true })
     }
 
-    /// Says that what is read from now on is decided on: where the history is read, the remote has to tell it.
-    /// [`Self::refresh`] takes that back.
+    /// Says that what is read from now on is decided on: where the history is read, the remote has
+    /// to tell it. [`Self::refresh`] takes that back.
     pub fn insist_on_history(&self) {
         self.binding.set(true);
     }
@@ -159,8 +160,8 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// Fetches the history tags below these prefixes (`<deployment>/<target>/…/`), and says which of them the remote has;
-    /// `None` where no remote is asked. Tags are never overwritten.
+    /// Fetches the history tags below these prefixes (`<deployment>/<target>/…/`), and says which
+    /// of them the remote has; `None` where no remote is asked. Tags are never overwritten.
     pub(super) fn fetch_tags(&self, prefixes: &[String]) -> Result<Option<FetchReport>, GitError> {
         let Some(remote) = self.reachable_remote() else { return Ok(None) };
         let refspecs: Vec<_> = prefixes

@@ -1,5 +1,5 @@
-//! What a promotion takes along is not for the checkout alone to say: its commit, the default branch and the promoted
-//! commits declare components and dependencies, too.
+//! What a promotion takes along is not for the checkout alone to say: its commit, the default
+//! branch and the promoted commits declare components and dependencies, too.
 
 use serde_json::Value;
 

@@ -192,7 +192,8 @@ fn no_other_place_for_deployments_leads_to_other_rules() {
         loose_at(&checkout, "loose");
         let refused = |run: Run| run.refused(3, "Cannot roll out directly to staging");
         let line = format!("{STAGING} --git-sha HEAD");
-        // What no commit has is not deployed either: a commit is read where it keeps its deployments.
+        // What no commit has is not deployed either: a commit is read where it keeps its
+        // deployments.
         for folder in ["examples/shop", "loose"] {
             refused(checkout.atmos(&format!("--base-path {folder} {line}")));
             refused(checkout.atmos_with(&line, &[("ATMOS_BASE_PATH", folder)]));

@@ -1,4 +1,5 @@
-//! What decides is what the ledger's remote has: not what another remote has, nor what exists only in this checkout.
+//! What decides is what the ledger's remote has: not what another remote has, nor what exists only
+//! in this checkout.
 
 use crate::support::{Checkout, Clone, Remote, TestEnvironment};
 

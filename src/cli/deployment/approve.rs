@@ -49,8 +49,8 @@ pub struct Args {
     /// Approve nothing but the plan that has this digest
     #[arg(long, value_name = "DIGEST", value_parser = rollout::plan_digest)]
     digest: Option<String>,
-    /// Why. Without it, a terminal shows the plan and asks; with it, nothing is shown, and the approval counts as given
-    /// unseen unless --digest names the plan
+    /// Why. Without it, a terminal shows the plan and asks; with it, nothing is shown, and the
+    /// approval counts as given unseen unless --digest names the plan
     #[arg(long, value_name = "TEXT", value_parser = not_blank)]
     reason: Option<String>,
     /// Take approvals of the target back: the one whose id starts so, or all that still count

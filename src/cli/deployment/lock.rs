@@ -84,8 +84,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses `--offline` where there is a remote. A lock, a hold or an approval that only this checkout knows of would bind no
-/// other one.
+/// Refuses `--offline` where there is a remote. A lock, a hold or an approval that only this
+/// checkout knows of would bind no other one.
 pub(super) fn reachable(context: &Context, ledger: &Ledger<'_>, what: &str) -> Result<(), CommandError> {
     match ledger.remote() {
         Some(remote) if context.global().offline => Err(CommandError::usage(format!(

@@ -74,8 +74,8 @@ impl Decision<'_> {
         })
     }
 
-    /// What each planned component needs of the others. One commit for all components is deployed by its own
-    /// declaration alone.
+    /// What each planned component needs of the others. One commit for all components is deployed
+    /// by its own declaration alone.
     fn needs(&self, planned: &[ComponentPlan]) -> Graph<ComponentName> {
         let none = Declarations::default();
         let declarations = match self.request.source {
@@ -246,7 +246,8 @@ impl Decision<'_> {
         let state = self.state(component)?;
         let running = state.commit.as_ref()?;
         if running == commit {
-            // An automatic run leaves what runs what it was: a rollback, with its hold unless that was lifted.
+            // An automatic run leaves what runs what it was: a rollback, with its hold unless that
+            // was lifted.
             let record = &state.running.as_ref()?.record;
             let is_held = self.request.automatic && !self.basis.past.lifted.contains(component);
             return record.rollback_of.clone().filter(|_| is_held);

@@ -180,8 +180,9 @@ pub struct RolloutBasis<'a> {
     pub now: jiff::Timestamp,
 }
 
-/// What each planned component needs of the others, also through components that are not part of the plan: by all that
-/// decided, or by the components as they are listed where the declarations contradict each other.
+/// What each planned component needs of the others, also through components that are not part of
+/// the plan: by all that decided, or by the components as they are listed where the declarations
+/// contradict each other.
 fn dependencies(
     components: &[Component],
     planned: &[ComponentPlan],

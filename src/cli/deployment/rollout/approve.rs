@@ -57,7 +57,8 @@ impl Asking<'_, '_, '_> {
     /// Gets the approval: one that was given before, else by the target's method.
     pub(super) fn obtain(&self) -> Result<Granted, CommandError> {
         let run = self.run;
-        // Reviewers of a CI's environment are asked for each time: anyone who may push can write a note.
+        // Reviewers of a CI's environment are asked for each time: anyone who may push can write a
+        // note.
         let may_be_noted = self.method != ApprovalMethod::Ci;
         if may_be_noted
             && run.args.approve.is_none()
@@ -234,8 +235,8 @@ impl Asking<'_, '_, '_> {
         })
     }
 
-    /// Refuses to ask for another environment than the one that the default branch and the checked-out commit name: whose
-    /// reviewers count is part of the rules.
+    /// Refuses to ask for another environment than the one that the default branch and the
+    /// checked-out commit name: whose reviewers count is part of the rules.
     fn same_environment(&self, name: &str) -> Result<(), CommandError> {
         let target = &self.decided.plan.target;
         let others = self.decided.trusted.environments(target)?;

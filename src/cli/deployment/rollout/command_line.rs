@@ -18,8 +18,8 @@ const ROLLOUT: &str = "rollout";
 const APPROVE: &str = "approve";
 
 impl Args {
-    /// The command that asks for this rollout. Of options and keys that are `hidden`, the values are left out: hints are kept in logs and
-    /// comments.
+    /// The command that asks for this rollout. Of options and keys that are `hidden`, the values
+    /// are left out: hints are kept in logs and comments.
     pub(super) fn command_line(&self, hidden: &dyn Fn(&str, &str) -> bool) -> CommandLine {
         let verb = if self.is_approval { APPROVE } else { ROLLOUT };
         let mut line = CommandLine::of(verb, self.deployment.as_str());
@@ -131,8 +131,9 @@ impl fmt::Display for CommandLine {
     }
 }
 
-/// Whether the value of this key may be secret, as far as the project says. In a job, that of every override may be: which
-/// variables a module declares sensitive is not known before its commit is read, and what a job prints is kept.
+/// Whether the value of this key may be secret, as far as the project says. In a job, that of every
+/// override may be: which variables a module declares sensitive is not known before its commit is
+/// read, and what a job prints is kept.
 pub(super) fn may_be_secret(context: &Context, config: &AtmosConfig, option: &str, key: &str) -> bool {
     let first = key.split('.').next().unwrap_or_default();
     let is_redacted = config.deployments.ledger.redact.iter().any(|name| name == key || name == first);
