@@ -38,7 +38,7 @@ SOURCES = (
 
 
 def main(options):
-    """Runs a campaign or one round, and says what was found. Returns the exit code."""
+    """Runs a campaign or repeats rounds, and says what was found. Returns the exit code."""
     processes.adopt_orphans()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="campaign-"))
@@ -80,8 +80,8 @@ class Campaign:
 
     def carry_out(self):
         options = self.options
-        if options.round_seed is not None:
-            self._run([(options.kind, options.round_seed)])
+        if options.repeated:
+            self._run(options.repeated)
             return report.tell(self, complete=False)
         number = max(1, -(-options.rollouts // ROLLOUTS_OF_A_ROUND))
         only = str(options.kind) if options.kind else None

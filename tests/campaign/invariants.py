@@ -112,8 +112,10 @@ def _kept(outcome, ledger, own):
 
 def _is_recorded(outcome, component, ledger, own):
     place = f"{outcome.deployment}/{outcome.target}/{component['component']}"
+    # A run that was cancelled before its first component worked has told its id to nothing.
     return any(
-        record.get("run_id") in own and record.get("status") == component["status"] for record in ledger.of(place)
+        (not own or record.get("run_id") in own) and record.get("status") == component["status"]
+        for record in ledger.of(place)
     )
 
 
@@ -132,7 +134,9 @@ def once(ledger, outcomes):
     successes, attempts = collections.defaultdict(list), collections.defaultdict(list)
     given = {outcome.run_id for outcome in outcomes if outcome.run_id}
     for record in ledger.records:
-        if record.get("status") == "success":
+        # One that arrived late was not known when a later attempt decided.
+        # A rollback that others have undone since is asked for again by the next attempt.
+        if record.get("status") == "success" and not record.is_late and not record.get("rollback_of"):
             successes[record.run, record.component, record.get("digest")].append(record)
         if record.get("run_id") in given and not record.is_of_a_dead_run:
             attempts[record.get("run_id"), record.component].append(record)

@@ -104,6 +104,9 @@ def read(remote):
             ledger.latest[name.removeprefix(LATEST)] = object_
         elif name.startswith(NOTES) and name.endswith("/approvals"):
             ledger.approvals += note_lines(remote, name)
+    # A tag that landed outside of its chain stays, and a late record tells the same.
+    late = {record.get("late_of") for record in ledger.records}
+    ledger.records = [record for record in ledger.records if record.object not in late]
     return ledger
 
 

@@ -24,7 +24,7 @@ def tell_round(result):
 
 
 def tell(campaign, complete):
-    """The whole, and the exit code. Only a complete campaign has to have had every fault of the mix."""
+    """The whole, and the exit code. Only a complete campaign has to have had the faults of the mix."""
     summary = summarize(campaign)
     if campaign.options.json:
         campaign.options.json.write_text(json.dumps(summary, indent=2) + "\n")
@@ -41,6 +41,9 @@ def tell(campaign, complete):
     missing = mix.missing(faults, summary["rollouts"]) if complete else {}
     for name, number in missing.items():
         print(f"TOO FEW: {name}: {faults.get(name, 0)}, at least {number} are part of so many rollouts")
+    if complete:
+        for name in mix.without_effect(faults):
+            print(f"NO EFFECT: {name}: this campaign says nothing of it")
     _tell_violations(summary)
     bad = summary["violations"] or summary["failures"] or missing
     return 1 if bad else 0

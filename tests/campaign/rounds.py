@@ -135,8 +135,11 @@ class Round:
         }
 
 
-def carry_out(atmos, plan, template, namespaces, keep=None):
-    """Carries one round out in this process, which must be one of its own, and cleans up."""
+def carry_out(atmos, plan, template, namespaces, keep=None, keep_sound=False):
+    """Carries one round out in this process, which must be one of its own, and cleans up.
+
+    What it leaves is kept in a folder of `keep`, where something was violated or sound ones are wanted as well.
+    """
     processes.adopt_orphans()
     folder = Path(tempfile.mkdtemp(prefix="round-", dir=template.remote.parent))
     began = time.monotonic()
@@ -146,7 +149,7 @@ def carry_out(atmos, plan, template, namespaces, keep=None):
         violations = round_.carry_out()
         result = round_.result(violations)
         result["seconds"] = round(time.monotonic() - began, 2)
-        if keep:
+        if keep and (violations or keep_sound):
             place = Path(keep) / f"{plan.kind}-{plan.seed}"
             shutil.copytree(folder, place, symlinks=True, dirs_exist_ok=True)
             result["kept"] = str(place)

@@ -3,7 +3,6 @@
 import calendar
 import collections
 import os
-import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,18 +17,16 @@ from journal import Outcome
 LOCKED = 4
 # For how long a lease of a machine that is not this one is waited for.
 PATIENCE = 8
-# For how long others may wait when such a lease is over.
-MARGIN = 120
 
 
 def settle(round_):
     """Reads in every checkout, takes locks over, and rolls out where something was killed."""
     found = []
     _wait_for_leases(round_)
-    with ThreadPoolExecutor(4) as pool:
-        for violations in pool.map(lambda checkout: _read(round_, checkout), round_.world.checkouts):
-            found += violations
+    found += _read_all(round_, is_last=False)
     found += _take_over(round_)
+    # No lock is left now, so that nothing waits for runs that were killed.
+    found += _read_all(round_, is_last=True)
     found += _go_on(round_)
     return found
 
@@ -53,31 +50,22 @@ def _ends(lock):
     return calendar.timegm(time.strptime(lock.get("expires_at", "1970-01-01T00:00:00Z"), "%Y-%m-%dT%H:%M:%SZ"))
 
 
-def _read(round_, checkout):
-    """One read publishes what is pending, except of a run that was killed elsewhere."""
+def _read_all(round_, is_last):
+    # One after the other at last: publications of two checkouts do not wait for each other.
+    with ThreadPoolExecutor(1 if is_last else 4) as pool:
+        violations = pool.map(lambda checkout: list(_read(round_, checkout, is_last)), round_.world.checkouts)
+        return [violation for found in violations for violation in found]
+
+
+def _read(round_, checkout, is_last):
+    """A read publishes what is pending, unless another run holds a lock that it needs."""
     arguments = ["deployment", "status", "billing"]
     run = program.Run(arguments, checkout.path, round_.variables()).carry_out(round_.atmos)
     if run.code != 0:
         yield Violation("stuck", f"status in {checkout.name} ended with {run.code}: {_said(run)}")
     pending = shell.git(checkout.path, "for-each-ref", "--format=%(refname)", "refs/atmos/pending").splitlines()
-    waits = _waits(round_, checkout)
-    left = [name for name in pending if name.split("/")[3] not in waits]
-    if left:
-        yield Violation("pending", f"{checkout.name} still keeps {', '.join(left)}: {_said(run)}")
-
-
-def _waits(round_, checkout):
-    """The runs that were killed on another machine and whose lease is not over yet."""
-    names = shell.git(checkout.path, "for-each-ref", "--format=%(refname) %(contents)", "refs/atmos/pending/*/%run")
-    killed = {outcome.rollout for outcome in round_.journal.read_outcomes() if outcome.code == -signal.SIGKILL}
-    ids = {outcome.run_id for outcome in round_.journal.read_outcomes() if outcome.rollout in killed}
-    ids |= {work.run_id for work in round_.journal.read_work() if work.rollout in killed}
-    found = set()
-    for text in ("\n" + names).split("\nrefs/atmos/pending/")[1:]:
-        lock = ledgers.fields_of(text)
-        if lock.get("run_id") in ids and lock.get("host") != here() and _ends(lock) + MARGIN > time.time():
-            found.add(text.split("/")[0])
-    return found
+    if pending and is_last:
+        yield Violation("pending", f"{checkout.name} still keeps {', '.join(pending)}: {_said(run)}")
 
 
 def _take_over(round_):
