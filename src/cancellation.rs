@@ -54,6 +54,21 @@ impl Cancellation {
         Self::new().1
     }
 
+    /// A cancellation that follows this one, and can be raised by itself, with what raises it.
+    #[must_use]
+    pub fn derived(&self, runtime: &tokio::runtime::Handle) -> (Canceller, Self) {
+        let (canceller, derived) = Self::new();
+        let (raised, leading) = (Canceller(canceller.0.clone()), self.clone());
+        runtime.spawn(async move {
+            let mut level = CancellationLevel::None;
+            loop {
+                level = leading.above(level).await;
+                raised.raise(level);
+            }
+        });
+        (canceller, derived)
+    }
+
     /// The level at this moment.
     #[must_use]
     pub fn level(&self) -> CancellationLevel {

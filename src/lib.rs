@@ -20,3 +20,4 @@ pub mod rollout;
 pub mod sbom;
 pub mod scheduler;
 pub mod stacks;
+pub mod text;

@@ -103,8 +103,8 @@ impl Builder for Nixpacks {
             .run("nixpacks", program.clone(), plan, source, StdoutUse::Data, &no_backtrace)
             .await
             .map_err(failed())?;
-        let printed: Option<serde_json::Value> = serde_json::from_slice(&plan).ok();
-        let plan: Plan = serde_json::from_slice(&plan).unwrap_or_default();
+        let printed: Option<serde_json::Value> = crate::text::json(&plan).ok();
+        let plan: Plan = crate::text::json(&plan).unwrap_or_default();
         let out = build.scratch.join("nixpacks");
         // The cache would otherwise be named after the folder, which is another one every time.
         let cache = format!("--cache-key={}", build.cache_key);

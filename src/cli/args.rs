@@ -4,13 +4,11 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 
 use crate::render::stream::ColorChoice;
 
-use super::shell::{LEFT_OUT, quoted};
+use crate::text::{LEFT_OUT, quoted};
 
 /// Flags of every command. A flag beats its `ATMOS_*` variable, which beats `atmos.yaml`.
 #[derive(Debug, Clone, Args)]
@@ -41,7 +39,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = "ATMOS_LOGS_LEVEL", default_value = "off", value_name = "LEVEL")]
     pub logs_level: LogsLevel,
     /// Never use the network; answer from what is here
-    #[arg(long, global = true, env = "ATMOS_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "ATMOS_OFFLINE", value_parser = switch)]
     pub offline: bool,
     /// The time zone of exact times
     #[arg(long, global = true, env = "ATMOS_TIMEZONE", default_value = "UTC", value_parser = time_zone, value_name = "ZONE")]
@@ -163,6 +161,15 @@ impl From<LogsLevel> for tracing_subscriber::filter::LevelFilter {
     }
 }
 
+/// Reads a variable that switches something on. An empty one counts as absent.
+fn switch(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "1" | "t" | "true" | "y" | "yes" | "on" => Ok(true),
+        "" | "0" | "f" | "false" | "n" | "no" | "off" => Ok(false),
+        _ => Err("expected true or false".to_owned()),
+    }
+}
+
 fn time_zone(text: &str) -> Result<TimeZone, String> {
     if text.eq_ignore_ascii_case("utc") {
         // Without a look at the system's database of zones, which takes as long as the rest of a short command.
@@ -223,45 +230,8 @@ pub fn not_blank(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A moment as people write one: a date, or an RFC 3339 time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    Day(Date),
-    Exact(Timestamp),
-}
-
-impl std::str::FromStr for Moment {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(exact) = text.parse::<Timestamp>() {
-            return Ok(Self::Exact(exact));
-        }
-        text.parse::<Date>()
-            .map(Self::Day)
-            .map_err(|_| "expected a date (2025-01-31) or a time (2025-01-31T12:00:00Z)".to_owned())
-    }
-}
-
-impl Moment {
-    /// The start of what was meant.
-    #[must_use]
-    pub fn start(self, zone: &TimeZone) -> Option<Timestamp> {
-        match self {
-            Self::Day(date) => date.to_zoned(zone.clone()).ok().map(|zoned: Zoned| zoned.timestamp()),
-            Self::Exact(exact) => Some(exact),
-        }
-    }
-
-    /// The end of what was meant, exclusive: of a day, the start of the next.
-    #[must_use]
-    pub fn end(self, zone: &TimeZone) -> Option<Timestamp> {
-        match self {
-            Self::Day(date) => Self::Day(date.tomorrow().ok()?).start(zone),
-            Self::Exact(exact) => exact.checked_add(jiff::SignedDuration::from_secs(1)).ok(),
-        }
-    }
-}
+/// The longest duration that is taken, in days: some hundred years.
+const LONGEST: i64 = 36_525;
 
 /// A duration as people write one: `30s`, `10m`, `2h`, `1d`.
 pub fn duration(text: &str) -> Result<std::time::Duration, String> {
@@ -269,10 +239,14 @@ pub fn duration(text: &str) -> Result<std::time::Duration, String> {
         Ok(parsed) => parsed,
         // A day has no fixed length in a calendar; for a lock or a time-out it has 24 hours.
         Err(_) => match text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok()) {
-            Some(days) => jiff::SignedDuration::from_hours(days.saturating_mul(24)),
+            Some(days) => jiff::SignedDuration::from_hours(days.clamp(-LONGEST - 1, LONGEST + 1) * 24),
             None => return Err("expected a duration such as 30s, 10m, 2h or 1d".to_owned()),
         },
     };
+    // What adds it to a time must not run over.
+    if parsed > jiff::SignedDuration::from_hours(LONGEST * 24) {
+        return Err(format!("it is longer than {LONGEST} days"));
+    }
     std::time::Duration::try_from(parsed).map_err(|_| "a duration cannot be negative".to_owned())
 }
 
@@ -286,6 +260,20 @@ pub fn positive_duration(text: &str) -> Result<std::time::Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_has_an_end() {
+        let day = 24 * 60 * 60;
+        for (text, seconds) in
+            [("30s", Some(30)), ("1d", Some(day)), ("36525d", Some(36_525 * day)), ("36526d", None)]
+        {
+            assert_eq!(duration(text).ok().map(|length| length.as_secs()), seconds, "{text}");
+        }
+        for text in ["9999999999999999d", "9223372036854775807s", "153722867280912930m", "-9999999999999999d"]
+        {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn every_part_of_an_override_has_a_name_and_there_are_not_too_many() {
@@ -305,20 +293,23 @@ mod tests {
     }
 
     #[test]
-    fn a_day_ends_where_the_next_begins() {
-        let until: Moment = "2025-01-31".parse().unwrap();
-        assert_eq!(until.end(&TimeZone::UTC).unwrap().to_string(), "2025-02-01T00:00:00Z");
-        assert_eq!(until.start(&TimeZone::UTC).unwrap().to_string(), "2025-01-31T00:00:00Z");
-        assert!("yesterday-ish".parse::<Moment>().is_err());
-    }
-
-    #[test]
     fn durations_are_read_as_people_write_them() {
         assert_eq!(duration("90s").unwrap().as_secs(), 90);
         assert_eq!(duration("1h30m").unwrap().as_secs(), 5400);
         assert_eq!(duration("2d").unwrap().as_secs(), 48 * 3600);
         assert!(duration("soon").is_err());
         assert!(duration("-5m").is_err());
+    }
+
+    #[test]
+    fn a_switch_is_on_or_off_or_refused() {
+        for on in ["1", "true", "TRUE", "yes", "on"] {
+            assert_eq!(switch(on), Ok(true), "{on}");
+        }
+        for off in ["", "0", "false", "No", "off"] {
+            assert_eq!(switch(off), Ok(false), "{off}");
+        }
+        assert!(switch("maybe").is_err());
     }
 
     #[test]

@@ -3,33 +3,35 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use indexmap::IndexSet;
 use jiff::Timestamp;
 
 use crate::ci::Job;
 use crate::component::Masks;
 use crate::config::{
-    self, AtmosConfig, CommittedSource, DirectorySource, Loaded, MAX_FILE_BYTES, Source, SourceError,
+    self, AtmosConfig, CommittedSource, ConfigError, DirectorySource, Loaded, MAX_FILE_BYTES, Source,
+    SourceError, SparseSource,
 };
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{CommitId, Component, Deployment, DeploymentName, TargetName};
 use crate::git::objects::EntryKind;
 use crate::git::repository::RepositoryError;
-use crate::git::{ObjectStore, Repository};
+use crate::git::{CommitTree, Repository};
 use crate::ledger::{Freshness, Ledger, LedgerOptions, Scope, Snapshot};
 use crate::render::document::error::Hint;
 use crate::render::document::{self, Document};
 use crate::render::stream::{Copied, Streams};
 use crate::render::{Clock, Presentation};
-use crate::stacks::DirectoryFiles;
 
 use super::args::{Format, GlobalArgs};
 use super::error::{CommandError, did_you_mean, exit};
 use super::secrets;
-use super::stacks::{CommitFiles, ImportedStacks};
+use super::stacks::{CheckoutFiles, CommitFiles, ImportedStacks};
 
 /// How long one exchange with the remote may take when something is written.
 const WRITE_LIMIT: Duration = Duration::from_mins(5);
@@ -53,6 +55,13 @@ pub struct Context {
     distrusted: OnceLock<Distrusted>,
     /// Set where the files of the checkout have to be those of its commit.
     committed: OnceLock<()>,
+    /// What is odd about `atmos.yaml` is told once.
+    warned: OnceLock<()>,
+}
+
+/// A path without links, as far as there is anything at it.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// What of a checkout is not the repository's own, so that nothing in it speaks for the repository.
@@ -108,6 +117,7 @@ impl Context {
             now: now(),
             distrusted: OnceLock::new(),
             committed: OnceLock::new(),
+            warned: OnceLock::new(),
         })
     }
 
@@ -123,6 +133,7 @@ impl Context {
             now: self.now,
             distrusted: OnceLock::new(),
             committed: OnceLock::new(),
+            warned: OnceLock::new(),
             global,
             environment,
             git_environment,
@@ -252,11 +263,27 @@ impl Context {
 
     /// A CI job checks out a work tree: a bare repository is what something else has left there.
     fn discover(&self) -> Result<Repository, RepositoryError> {
-        let repository = Repository::discover(&self.directory, self.seen_by_git())?;
+        let mut repository = Repository::discover(&self.directory, self.seen_by_git())?;
+        if self.global.offline {
+            repository = repository.offline();
+        }
+        let repository = repository.trusting(&self.trusted_folders());
+        repository.check_owner()?;
         if self.in_ci() && repository.work_tree().is_none() {
             return Err(RepositoryError::Bare(self.directory.clone()));
         }
         Ok(repository)
+    }
+
+    /// The folders whose repositories are used also where another user owns them: what the user
+    /// names, and what a CI system has checked out for this job, which may be for another user than
+    /// runs it.
+    fn trusted_folders(&self) -> Vec<PathBuf> {
+        let named = self.variable("ATMOS_SAFE_DIRECTORY").map(std::env::split_paths).into_iter().flatten();
+        let of_job = [("GITHUB_ACTIONS", "GITHUB_WORKSPACE"), ("GITLAB_CI", "CI_PROJECT_DIR")];
+        let of_job = of_job.iter().filter(|(system, _)| self.variable(system).is_some());
+        let of_job = of_job.filter_map(|(_, folder)| self.variable(folder).map(PathBuf::from));
+        named.chain(of_job).collect()
     }
 
     fn seen_by_git(&self) -> impl Iterator<Item = (OsString, OsString)> {
@@ -271,7 +298,7 @@ impl Context {
     pub fn project<'r>(&self, repository: &'r Repository) -> Result<Project<'r>, CommandError> {
         self.refuse_distrusted(Distrusted::Files)?;
         let source = self.files_of(repository)?;
-        let config = self.config(&*source, &self.start(repository))?;
+        let config = self.config(&*source, &self.start(repository), repository.work_tree())?;
         Ok(Project { source, config, is_committed: self.committed.get().is_some() })
     }
 
@@ -280,10 +307,15 @@ impl Context {
         let commit = || CommitSource::new(repository, repository.head()?);
         let Some(root) = repository.work_tree() else { return Ok(Box::new(commit()?)) };
         let files = DirectorySource::new(root);
-        match self.committed.get() {
-            Some(()) => Ok(Box::new(CommittedSource::new(files, commit()?))),
-            None => Ok(Box::new(files)),
+        let files: Box<dyn Source> = match self.committed.get() {
+            Some(()) => Box::new(CommittedSource::new(files, commit()?)),
+            None => Box::new(files),
+        };
+        let left_out = repository.left_out()?;
+        if left_out.is_empty() {
+            return Ok(files);
         }
+        Ok(Box::new(SparseSource::new(files, commit()?, left_out)))
     }
 
     /// From now on a file of the checkout that is not its commit's is refused: what was looked at
@@ -306,19 +338,80 @@ impl Context {
         &self.directory
     }
 
-    /// `atmos.yaml`, found from `start` upwards to the source's root.
-    pub fn config(&self, source: &dyn Source, start: &str) -> Result<AtmosConfig, CommandError> {
-        let mut config = match &self.global.config {
-            Some(file) => self.config_file(file)?,
+    /// `atmos.yaml`, found from `start` upwards to the source's root. `root` is where the source is
+    /// on disk.
+    pub fn config(
+        &self,
+        source: &dyn Source,
+        start: &str,
+        root: Option<&Path>,
+    ) -> Result<AtmosConfig, CommandError> {
+        if let Some(profile) = self.variable("ATMOS_PROFILE") {
+            let message = format!("ATMOS_PROFILE is {profile}, and profiles of atmos.yaml are not supported");
+            return Err(CommandError::usage(message)
+                .hint(Hint::note("Unset it, and name a file that says the same by --config")));
+        }
+        let mut config = match self.named_config() {
+            Some(file) => {
+                let config = self.config_file(&file)?;
+                let folder = self.directory.join(&file).parent().map(Path::to_owned);
+                match (root, folder) {
+                    (Some(root), Some(folder)) => {
+                        AtmosConfig { directory: config::between(&real(root), &real(&folder)), ..config }
+                    }
+                    _ => config,
+                }
+            }
             None => config::atmos::load(source, start)?,
         };
-        if let Some(base_path) = &self.global.base_path {
-            config.base_path.clone_from(base_path);
-        }
+        self.warned
+            .get_or_init(|| config.warnings.iter().for_each(|problem| self.warn(&problem.to_string())));
         config
             .take_environment(|name| self.variable(name))
             .map_err(|error| CommandError::usage(error.to_string()))?;
+        self.place_base_paths(&mut config, root);
         Ok(config)
+    }
+
+    /// The file that `--config` names, or the folder that Atmos's own variable does.
+    fn named_config(&self) -> Option<PathBuf> {
+        self.global.config.clone().or_else(|| {
+            let place = PathBuf::from(self.variable("ATMOS_CLI_CONFIG_PATH")?);
+            let folder = self.directory.join(&place);
+            if folder.is_file() {
+                return Some(place);
+            }
+            let names = config::atmos::FILE_NAMES;
+            let name = names.into_iter().find(|name| folder.join(name).is_file()).unwrap_or(names[0]);
+            Some(place.join(name))
+        })
+    }
+
+    /// A base path that was typed is relative to the working directory, one of `atmos.yaml` to its
+    /// folder; either may be absolute.
+    fn place_base_paths(&self, config: &mut AtmosConfig, root: Option<&Path>) {
+        let typed = self.global.base_path.as_deref().filter(|path| !path.is_empty());
+        let Some(root) = root else {
+            config.base_path = typed.unwrap_or(&config.base_path).to_owned();
+            return;
+        };
+        let folder = real(root).join(&config.directory);
+        if let Some(typed) = typed {
+            config.base_path = config::between(&folder, &real(&self.directory.join(typed)));
+        }
+        let place = |path: &mut String, base: &Path| {
+            if path.starts_with('/') {
+                *path = config::between(base, &real(Path::new(path.as_str())));
+            }
+        };
+        place(&mut config.base_path, &folder);
+        let base = folder.join(&config.base_path);
+        let of_kinds =
+            [&mut config.terraform, &mut config.helmfile].into_iter().chain(config.other_kinds.values_mut());
+        let of_kinds = of_kinds.filter_map(|kind| kind.base_path.as_mut());
+        of_kinds
+            .chain([&mut config.stacks.base_path, &mut config.deployments.base_path])
+            .for_each(|path| place(path, &base));
     }
 
     /// The working directory, relative to the checkout.
@@ -347,7 +440,7 @@ impl Context {
             _ => std::fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?,
         };
         config::atmos::parse(&file.to_string_lossy(), &text)
-            .map_err(|problems| config::ConfigError::Invalid(problems).into())
+            .map_err(|problems| ConfigError::Invalid(problems).into())
     }
 
     /// The ledger of a repository.
@@ -361,10 +454,12 @@ impl Context {
         // Where git's own choice of a remote is not clear, the ledger's stands for the code's as
         // well.
         let code_remote = wanted.and_then(|_| repository.remote(None).ok().flatten());
+        let limit = config.deployments.ledger.max_refs_per_push;
         let options = LedgerOptions {
             remote,
             code_remote,
             default_branch: self.job().and_then(|job| job.default_branch),
+            max_refs_per_push: limit.and_then(|limit| NonZeroUsize::new(usize::try_from(limit).ok()?)),
             ..self.ledger_options(repository, WRITE_LIMIT)
         };
         Ok(Ledger::open(repository, options)?)
@@ -392,6 +487,7 @@ impl Context {
             offline: self.global.offline,
             writer,
             write_limit,
+            max_refs_per_push: None,
             now,
         }
     }
@@ -457,9 +553,21 @@ impl Context {
             Freshness::Offline { since: time } => {
                 self.streams.note(&format!("Offline: {}\n", since(time)));
             }
-            Freshness::Stale { since: time, reason } => {
+            Freshness::Stale { since: time, damage: Some(damage), reason, .. } => {
+                let (what, examined_by, since) = (damage.as_words(), damage.examined_by(), since(time));
+                self.warn(&format!("{what} ({examined_by}), {since}: {reason}"));
+            }
+            Freshness::Stale { since: time, reason, here, way_out, damage: None } => {
                 let remote = ledger.remote().unwrap_or("the remote");
-                self.warn(&format!("{remote} did not answer, {}: {reason}", since(time)));
+                let what = if *here {
+                    format!("this checkout could not take over what {remote} has")
+                } else {
+                    format!("{remote} did not answer")
+                };
+                self.warn(&format!("{what}, {}: {reason}", since(time)));
+                if let Some((when, command)) = way_out {
+                    self.warn(&format!("{when}: {command}"));
+                }
             }
         }
         self.say_warnings(ledger);
@@ -502,7 +610,8 @@ impl Project<'_> {
     /// in a bare repository, and where what is used has to be committed.
     pub fn stacks(&self, repository: &Repository) -> Result<ImportedStacks, CommandError> {
         if let Some(root) = repository.work_tree().filter(|_| !self.is_committed) {
-            return Ok(ImportedStacks::new(DirectoryFiles::new(root), &self.config));
+            let files = CheckoutFiles::new(repository, root, "")?;
+            return Ok(ImportedStacks::new(files, &self.config));
         }
         Ok(ImportedStacks::new(CommitFiles::new(repository, repository.head()?)?, &self.config))
     }
@@ -515,6 +624,11 @@ impl Project<'_> {
 
     /// A deployment by its name; its warnings are said.
     pub fn deployment(&self, context: &Context, name: &DeploymentName) -> Result<Deployment, CommandError> {
+        Ok(self.load(context, name)?)
+    }
+
+    /// A deployment by its name, where the caller has something else to say of one without a file.
+    pub(super) fn load(&self, context: &Context, name: &DeploymentName) -> Result<Deployment, ConfigError> {
         let Loaded { deployment, warnings, .. } = config::load_deployment(&*self.source, &self.config, name)?;
         for warning in warnings {
             context.streams().note(&format!("{}\n", warning.render(false)));
@@ -524,22 +638,19 @@ impl Project<'_> {
 }
 
 /// The configuration in the tree of a commit.
-pub struct CommitSource {
-    objects: ObjectStore,
-    commit: CommitId,
-}
+pub struct CommitSource(CommitTree);
 
 impl CommitSource {
     pub fn new(repository: &Repository, commit: CommitId) -> Result<Self, CommandError> {
-        Ok(Self { objects: repository.objects()?, commit })
+        Ok(Self(CommitTree::new(repository, commit)?))
     }
 }
 
 impl Source for CommitSource {
     fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
         let content = self
-            .objects
-            .read_file(&self.commit, path)
+            .0
+            .read_file(path)
             .map_err(|error| SourceError::Other { path: path.to_owned(), source: Box::new(error) })?;
         match content {
             Some(content) if content.len() as u64 > limit => {
@@ -551,12 +662,28 @@ impl Source for CommitSource {
 
     fn list(&self, directory: &str) -> Result<Vec<String>, SourceError> {
         let entries = self
-            .objects
-            .list_directory(&self.commit, directory)
+            .0
+            .list_directory(directory)
             .map_err(|error| SourceError::Other { path: directory.to_owned(), source: Box::new(error) })?;
         let files = entries.into_iter().flatten().filter(|(_, kind)| *kind == EntryKind::File);
         Ok(files.map(|(name, _)| name).collect())
     }
+}
+
+/// Refuses to answer that nothing is there, where nothing is known: this checkout has never heard
+/// from the remote.
+///
+/// # Errors
+///
+/// Where the remote was not asked or did not answer, and never has before.
+pub(super) fn refuse_ignorance(ledger: &Ledger<'_>, freshness: &Freshness) -> Result<(), CommandError> {
+    let (Freshness::Offline { since: None } | Freshness::Stale { since: None, .. }) = freshness else {
+        return Ok(());
+    };
+    let remote = ledger.remote().unwrap_or("the remote");
+    let message = format!("this checkout has never been refreshed from {remote}, and cannot tell");
+    Err(CommandError::new(exit::FAILED, "never_refreshed", message)
+        .hint(Hint::command("To have the ledger here once, with the network", "atmos deployment status")))
 }
 
 /// A target that a deployment has, or an error with the nearest name.
@@ -564,17 +691,22 @@ pub fn known_target(deployment: &Deployment, target: &TargetName) -> Result<(), 
     if deployment.targets.contains_key(target) {
         return Ok(());
     }
-    let error = CommandError::new(
-        exit::USAGE,
-        "unknown_target",
-        format!("{} has no target called {target}", deployment.name),
-    );
-    let names: Vec<_> = deployment.targets.keys().map(TargetName::as_str).collect();
-    let listed = format!("Its targets are {}", names.join(", "));
-    Err(match did_you_mean(target.as_str(), names) {
-        Some(hint) => error.hint(hint),
-        None => error.hint(Hint::note(listed)),
-    })
+    let message = format!("{} has no target called {target}", deployment.name);
+    Err(unknown_target(message, "Its targets are", target, deployment.targets.keys()))
+}
+
+/// The error for a target that is none of these, with the nearest name.
+pub fn unknown_target<'n>(
+    message: String,
+    there_are: &str,
+    target: &TargetName,
+    names: impl Iterator<Item = &'n TargetName>,
+) -> CommandError {
+    let error = CommandError::new(exit::USAGE, "unknown_target", message);
+    let names: IndexSet<_> = names.map(TargetName::as_str).collect();
+    let names = Vec::from_iter(names);
+    let listed = format!("{there_are} {}", names.join(", "));
+    error.hint(did_you_mean(target.as_str(), names).unwrap_or_else(|| Hint::note(listed)))
 }
 
 /// The target that a command is about: the named one, or the deployment's default.

@@ -6,12 +6,15 @@ use crate::config::{ConfigError, Problem, SourceError};
 use crate::deployment::DeploymentName;
 use crate::deployment::resolution::ResolutionError;
 use crate::deployment::stack_layer::StackRefusal;
+use crate::git::damage::Damage;
 use crate::git::repository::RepositoryError;
 use crate::git::{GitError, objects::ObjectError};
 use crate::ledger::LedgerError;
 use crate::render::document::error::{Error, Hint, Location};
 use crate::render::document::{self, DocumentError};
 use crate::render::stream::{StreamError, Streams};
+use crate::rollout::CheckoutError;
+use crate::text::quoted;
 
 use super::args::Format;
 
@@ -31,8 +34,20 @@ pub mod exit {
     pub const INTERRUPTED: u8 = 130;
 }
 
+/// What git says of a branch that a symbolic ref leads to.
+const NO_COMMIT: &str = "trying to write non-commit object";
+
+/// What GitHub says where a ruleset limits the refs of a push.
+const TOO_MANY_REFS: &str = "Pushes can not update more than";
+
 /// What a command that only reads can do without its remote.
 const OFFLINE_ANSWERS: &str = "--offline answers from what is here";
+
+/// What helps where a partial clone lacks what is asked for.
+const LACKS: &str = "This partial clone lacks it; without --offline, what it lacks is fetched";
+
+/// What git says where it may not fetch what a partial clone lacks: since 2.45, and before.
+const NOT_FETCHED: [&str; 2] = ["lazy fetching disabled", "' not allowed"];
 
 /// Why a command ends without having done what it was asked.
 #[derive(Debug)]
@@ -68,11 +83,38 @@ impl CommandError {
         Self::new(exit::FAILED, "internal", message)
     }
 
+    /// Ends with another exit code.
+    #[must_use]
+    pub fn exits_with(mut self, exit_code: u8) -> Self {
+        if let Self::Shown(error) | Self::AfterDocument(error) = &mut self {
+            error.exit_code = exit_code;
+        }
+        self
+    }
+
     /// Says it in other words.
     #[must_use]
     pub fn message(mut self, message: String) -> Self {
         if let Self::Shown(error) = &mut self {
             error.message = message;
+        }
+        self
+    }
+
+    /// Says first what it comes from.
+    #[must_use]
+    fn prefixed(mut self, cause: &str) -> Self {
+        if let Self::Shown(error) = &mut self {
+            error.message = format!("{cause}: {}", error.message);
+        }
+        self
+    }
+
+    /// Gives it another code.
+    #[must_use]
+    fn coded(mut self, code: &str) -> Self {
+        if let Self::Shown(error) = &mut self {
+            code.clone_into(&mut error.code);
         }
         self
     }
@@ -202,32 +244,101 @@ impl From<DocumentError> for CommandError {
 
 impl From<GitError> for CommandError {
     fn from(error: GitError) -> Self {
-        let shown = Self::new(exit::FAILED, "git", error.to_string());
+        let message = error.to_string();
+        let shown = Self::new(exit::FAILED, "git", &message);
+        let is_of_this_checkout = error.is_of_this_checkout();
         match error {
             GitError::Missing => shown.hint(Hint::note("Install git 2.39 or newer")),
-            GitError::TimedOut { .. } => {
+            GitError::TimedOut { .. } if !is_of_this_checkout => {
                 shown.hint(Hint::note(format!("Is the remote reachable from here? {OFFLINE_ANSWERS}")))
             }
-            GitError::Failed { stderr, .. } => {
+            GitError::Failed { ref stderr, .. } => {
+                let damage = error.damage();
+                let way_out = error.way_out().map(|(text, command)| Hint::command(text, command));
                 let said: Vec<_> =
                     stderr.lines().map(str::to_owned).filter(|line| !line.is_empty()).collect();
                 let shown = shown.details(said.into_iter().take(12));
-                match remote_hint(&stderr) {
-                    Some(hint) => shown.hint(hint),
-                    None => shown,
+                let of_remote = remote_hint(stderr).filter(|_| !is_of_this_checkout);
+                match damage {
+                    Some(damage) => damaged(shown, damage),
+                    None => of_git(stderr).or(way_out).or(of_remote).into_iter().fold(shown, Self::hint),
                 }
             }
-            GitError::Unexpected { .. } | GitError::Io(_) => shown,
+            GitError::Locked { .. } => match error.way_out() {
+                Some((text, command)) => shown.hint(Hint::command(text, command)),
+                None => shown,
+            },
+            GitError::SeveralAddresses { remote, .. } => {
+                let push_to = format!("git config --replace-all remote.{}.pushurl ADDRESS", quoted(&remote));
+                Self::new(exit::USAGE, "several_addresses", message)
+                    .hint(Hint::command("Push to the one that holds the ledger", push_to))
+            }
+            GitError::SymbolicRef { ref name, .. } => {
+                Self::new(exit::FAILED, "symbolic_ref", message).hint(Hint::command(
+                    "The ledger's refs are plain ones; to remove this one, in the remote's repository",
+                    format!("git symbolic-ref --delete {}", quoted(name)),
+                ))
+            }
+            GitError::SubmoduleMissing { .. } => Self::new(exit::USAGE, "submodule_missing", message)
+                .hint(Hint::command("Get it", "git submodule update --init --recursive"))
+                .hint(Hint::note(
+                    "In CI: `submodules: recursive` of actions/checkout, `GIT_SUBMODULE_STRATEGY: recursive` on \
+                     GitLab; `update = none` in .gitmodules leaves it empty",
+                )),
+            GitError::TimedOut { .. } | GitError::Unexpected { .. } | GitError::Io(_) => shown,
         }
+    }
+}
+
+impl From<CheckoutError> for CommandError {
+    fn from(error: CheckoutError) -> Self {
+        match error {
+            CheckoutError::Git { commit, source } => {
+                let is_plain = matches!(source, GitError::Failed { .. }) && source.damage().is_none();
+                let shown =
+                    Self::from(source).prefixed(&format!("cannot check out commit {}", commit.short()));
+                if is_plain { shown.coded("checkout") } else { shown }
+            }
+            error @ CheckoutError::Files { .. } => Self::new(exit::FAILED, "checkout", error.to_string()),
+        }
+    }
+}
+
+/// What helps, where git does not know what it is asked for.
+fn of_git(stderr: &str) -> Option<Hint> {
+    if NOT_FETCHED.iter().any(|text| stderr.contains(text)) {
+        return Some(Hint::note(LACKS));
+    }
+    let texts = ["unknown option", "unrecognized argument", "usage: git"];
+    let is_old = texts.iter().any(|text| stderr.contains(text));
+    is_old.then(|| Hint::command("Git 2.39 or newer is needed; this is", "git --version"))
+}
+
+/// Says what is damaged, and what mends it.
+fn damaged(shown: CommandError, damage: Damage) -> CommandError {
+    let fetch = "git fetch --refetch origin '+refs/atmos/*:refs/atmos-remotes/origin/*' 'refs/tags/atmos/*:refs/tags/atmos/*'";
+    let shown = shown.prefixed(damage.as_words()).coded("damaged");
+    match damage {
+        Damage::Objects => shown
+            .hint(Hint::command("To see which objects, and the files that hold them", "git fsck"))
+            .hint(Hint::command("To get them again, once the damaged files are removed", fetch)),
+        Damage::PackedRefs => shown
+            .hint(Hint::note(
+                "Remove the line that git names: what the remote has comes back, and what was kept here alone \
+                 (refs/atmos/pending) does not",
+            ))
+            .hint(Hint::command("To get it again then", fetch)),
+        Damage::Remote => shown.hint(Hint::command(
+            "To see what is missing, in the remote's repository",
+            "git fsck --connectivity-only",
+        )),
     }
 }
 
 /// What usually helps, where git says why a remote did not let us in.
 fn remote_hint(stderr: &str) -> Option<Hint> {
     let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
-    if says(&["unknown option", "unrecognized argument", "usage: git"]) {
-        Some(Hint::command("Git 2.39 or newer is needed; this is", "git --version"))
-    } else if says(&[
+    if says(&[
         "Authentication failed",
         "could not read Username",
         "terminal prompts disabled",
@@ -258,8 +369,11 @@ fn remote_hint(stderr: &str) -> Option<Hint> {
 
 impl From<ObjectError> for CommandError {
     fn from(error: ObjectError) -> Self {
-        Self::new(exit::FAILED, "objects", error.to_string())
-            .hint(Hint::command("To look for damage", "git fsck"))
+        let shown = Self::new(exit::FAILED, "objects", error.to_string());
+        if let ObjectError::NotHere { .. } = error {
+            return shown.hint(Hint::note(LACKS));
+        }
+        shown.hint(Hint::command("To look for damage", "git fsck"))
     }
 }
 
@@ -272,6 +386,18 @@ impl From<RepositoryError> for CommandError {
                     "Run inside a repository, or name one",
                     "atmos -C path/to/repository deployment status",
                 ))
+            }
+            RepositoryError::NotOwned(folder) => {
+                let folder = quoted(&folder.display().to_string());
+                Self::new(exit::USAGE, "not_owned", message)
+                    .details(["Git runs what its configuration says, and it is not yours".to_owned()])
+                    .hint(Hint::command(
+                        "If you trust its owner",
+                        format!("git config --global --add safe.directory {folder}"),
+                    ))
+                    .hint(Hint::note(format!(
+                        "Where git's configuration cannot be changed: ATMOS_SAFE_DIRECTORY={folder}"
+                    )))
             }
             RepositoryError::Bare(_) => Self::new(exit::USAGE, "no_repository", message),
             RepositoryError::Unborn => Self::new(exit::USAGE, "no_commit", message).hint(Hint::command(
@@ -366,10 +492,29 @@ fn unknown_deployment(
 impl From<LedgerError> for CommandError {
     fn from(error: LedgerError) -> Self {
         let message = error.to_string();
+        let is_of_this_checkout = error.is_of_this_checkout();
         match error {
             LedgerError::Git(error) => error.into(),
             LedgerError::Repository(error) => error.into(),
             LedgerError::Objects(error) => error.into(),
+            LedgerError::Refused { ref reason, .. } if reason.contains("missing necessary objects") => {
+                damaged(Self::new(exit::FAILED, "damaged", message), Damage::Remote)
+            }
+            LedgerError::Refused { ref reason, .. } if reason.contains(NO_COMMIT) => {
+                Self::new(exit::FAILED, "remote_refused", message).hint(Hint::command(
+                    "A ref of the ledger is symbolic there: to see it, and to remove it in the remote's repository",
+                    "git for-each-ref --format='%(symref) %(refname)' refs/atmos && git symbolic-ref --delete <refname>",
+                ))
+            }
+            LedgerError::Refused { ref reason, .. } if reason.contains(TOO_MANY_REFS) => {
+                Self::new(exit::FAILED, "remote_refused", message).hint(Hint::note(
+                    "The host limits how many refs one push changes: set deployments.ledger.max_refs_per_push in atmos.yaml \
+                     to its number",
+                ))
+            }
+            LedgerError::Refused { .. } if is_of_this_checkout => Self::new(exit::FAILED, "git", message).hint(
+                Hint::note("The files of .git have to be writable, and their disk to have room"),
+            ),
             LedgerError::Refused { .. } => Self::new(exit::FAILED, "remote_refused", message)
                 .hint(Hint::note(
                     "The account needs permission to push refs/atmos/* and tags atmos/*, and the server must be able to change them",
@@ -397,8 +542,14 @@ impl From<LedgerError> for CommandError {
                     record.run_id.as_ref().map(|run| format!(", run {run}")).unwrap_or_default(),
                 )])
             }
-            LedgerError::Deferred => Self::new(exit::FAILED, "deferred", message),
             LedgerError::LockLost(_) => Self::new(exit::LOCKED, "lock_lost", message),
+            LedgerError::NotRenewed { .. } => {
+                Self::new(exit::LOCKED, "lock_not_renewed", message).hint(Hint::note(
+                    "It could not be renewed for longer than the lock lives, because the remote was away or this checkout \
+                     could not be used, so that others may take it over: what ran was ended, and what had not started was \
+                     left",
+                ))
+            }
             LedgerError::NoteUnreadable { .. } => Self::new(exit::FAILED, "note_unreadable", message)
                 .hint(Hint::note("Somebody wrote it with other tools; `git notes --ref=… show` prints it")),
             LedgerError::NotSigned(_) => Self::new(exit::USAGE, "not_signed", message).hint(Hint::command(

@@ -10,8 +10,10 @@ pub mod deployment;
 mod describe;
 mod disabled;
 mod error;
+mod left_at_work;
 mod left_behind;
 mod man;
+mod moment;
 mod platform;
 #[cfg(test)]
 mod reference;
@@ -20,9 +22,9 @@ mod rules;
 mod run;
 mod runtime;
 mod secrets;
-mod shell;
 mod stacks;
 mod standing;
+mod subjects;
 mod usage;
 
 use std::ffi::OsString;

@@ -1,6 +1,7 @@
 //! The promotion rules that hold, read from the default branch and from the checkout (`deployment::rules`).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::rc::Rc;
 
 use crate::config::load_deployment;
@@ -38,7 +39,34 @@ pub struct TrustedRules {
     is_dirty: bool,
     pub origin: RulesOrigin,
     /// Why nothing but the checkout bounds them, where there is a remote.
-    pub alone: Option<String>,
+    pub alone: Option<Alone>,
+}
+
+/// Why the rules of the checkout are all that is known, although there is a remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alone {
+    /// The remote was asked, and has no default branch.
+    NoDefaultBranch { remote: String },
+    /// This branch, or the default one, was never fetched: whether there is one is not known here.
+    NeverSeen { remote: String, branch: Option<String> },
+}
+
+impl fmt::Display for Alone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDefaultBranch { remote } => {
+                write!(f, "{remote} has no default branch: the rules of this checkout alone hold")
+            }
+            Self::NeverSeen { remote, branch } => {
+                let branch = branch.as_deref().unwrap_or("the default branch");
+                write!(
+                    f,
+                    "{branch} of {remote} has not been read here yet: this goes by the rules of the checkout, and a \
+                     rollout obeys both"
+                )
+            }
+        }
+    }
 }
 
 impl TrustedRules {
@@ -56,7 +84,10 @@ impl TrustedRules {
         certainty: Certainty,
     ) -> Result<Self, CommandError> {
         let reader = CommitReader::new(context, repository, project, &checkout.name);
-        let (mut commit, is_stale) = match ledger.rules_commit()? {
+        let known = ledger.rules_commit()?;
+        let has_none = known == RulesCommit::NoDefaultBranch;
+        let mut unseen_branch = None;
+        let (mut commit, is_stale) = match known {
             RulesCommit::Fetched(commit) => (Some(commit), false),
             RulesCommit::LastSeen(commit) => (Some(commit), true),
             RulesCommit::NeverSeen if certainty == Certainty::Binding => {
@@ -79,7 +110,10 @@ impl TrustedRules {
             commit = match tip {
                 // The remote does not answer, so that it is unknown whether there is one.
                 None if is_stale && certainty == Certainty::Binding => return Err(unreachable(ledger)),
-                None if is_stale => None,
+                None if is_stale => {
+                    unseen_branch = Some(branch);
+                    None
+                }
                 tip => Some(tip.ok_or_else(|| {
                     let message =
                         format!("`deployments.rules_from` names the branch {branch}, which does not exist");
@@ -87,11 +121,13 @@ impl TrustedRules {
                 })?),
             };
         }
-        let remote = ledger.remote().filter(|_| commit.is_none());
+        let remote = ledger.code_remote().filter(|_| commit.is_none()).map(str::to_owned);
         let alone = remote.map(|remote| {
-            format!(
-                "{remote} has no default branch that is known here: the rules of this checkout alone hold"
-            )
+            if has_none {
+                Alone::NoDefaultBranch { remote }
+            } else {
+                Alone::NeverSeen { remote, branch: unseen_branch }
+            }
         });
         let mut default_branch = None;
         let mut origin = match &commit {

@@ -5,13 +5,13 @@ use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::args::Format;
 use super::error::{CommandError, exit};
-use super::shell::LEFT_OUT;
 use crate::render::document::error::Hint;
 use crate::render::stream::{ColorChoice, Streams};
+use crate::text::LEFT_OUT;
 
 /// Shows what is wrong with a command line, or the help that was asked for.
 pub(super) fn report(
@@ -31,8 +31,45 @@ pub(super) fn report(
             streams.warn(&text());
             ExitCode::from(exit::USAGE)
         }
-        _ => described(&error.render().to_string()).report(&streams, wanted_format(arguments, environment)),
+        _ => {
+            let mut text = error.render().to_string();
+            if let Some((flag, variable)) = variable_of(error, arguments, environment) {
+                text = text.replacen(&format!("'{flag}'"), &variable, 1);
+            }
+            described(&text).report(&streams, wanted_format(arguments, environment))
+        }
     }
+}
+
+/// The flag whose value was not taken, and the variable that it comes from, where no argument gave
+/// it.
+fn variable_of(
+    error: &clap::Error,
+    arguments: &[OsString],
+    environment: &[(OsString, OsString)],
+) -> Option<(String, String)> {
+    let text = |kind| match error.get(kind)? {
+        ContextValue::String(text) => Some(text.as_str()),
+        _ => None,
+    };
+    let (flag, value) = (text(ContextKind::InvalidArg)?, text(ContextKind::InvalidValue)?);
+    let is_given = |argument: &OsString| argument.to_str().is_some_and(|argument| argument.ends_with(value));
+    if !value.is_empty() && arguments.iter().any(is_given) {
+        return None;
+    }
+    let whole = super::whole_command();
+    let mut commands = vec![&whole];
+    while let Some(command) = commands.pop() {
+        let found = command.get_arguments().filter(|argument| argument.to_string() == flag);
+        let variable = found.filter_map(clap::Arg::get_env).find(|variable| {
+            environment.iter().any(|(name, set)| name.as_os_str() == *variable && set == value)
+        });
+        if let Some(variable) = variable {
+            return Some((flag.to_owned(), variable.to_string_lossy().into_owned()));
+        }
+        commands.extend(command.get_subcommands());
+    }
+    None
 }
 
 /// Takes the parser's text apart: the message after `error:`, tips, and what the usage is.

@@ -8,12 +8,16 @@ use serde::Deserialize;
 use crate::deployment::ComponentKind;
 use crate::deployment::definition::Values;
 
+use super::atmos_keys;
 use super::load::{self, ConfigError};
 use super::path;
 use super::problem::{self, Problem, Problems};
 use super::shape::{self, Published, Rule};
 use super::source::Source;
 use super::yaml;
+
+/// What the file may be called, in the order in which it is looked for.
+pub const FILE_NAMES: [&str; 4] = ["atmos.yaml", "atmos.yml", ".atmos.yaml", ".atmos.yml"];
 
 /// What is read from `atmos.yaml`, with the defaults that stand in for what it does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,6 +41,10 @@ pub struct AtmosConfig {
     pub templates: TemplatesConfig,
     pub deployments: DeploymentsConfig,
     pub ci: CiConfig,
+    /// Where `auth.identities` stands: line and column, counted from 1.
+    pub identities: Option<(usize, usize)>,
+    /// What the file's author probably did not mean.
+    pub warnings: Vec<Problem>,
 }
 
 /// The value of a variable of the environment.
@@ -140,7 +148,61 @@ pub struct DeploymentsConfig {
     pub template_env: Vec<String>,
     /// The branch whose promotion rules bind. Absent: the default branch of the code's remote.
     pub rules_from: Option<String>,
+    /// Keys of stacks that a rollout may leave out. Default: none.
+    pub ignore: Vec<IgnoredKey>,
+    /// Where the credentials of components come from whose stacks have `auth`. Absent: they are
+    /// refused.
+    pub auth: Option<Credentials>,
     pub ledger: LedgerConfig,
+}
+
+/// A key of stacks that a rollout does not act on, and that is refused unless it is named here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum IgnoredKey {
+    #[serde(rename = "settings.validation")]
+    Validation,
+    #[serde(rename = "hooks")]
+    Hooks,
+    #[serde(rename = "source")]
+    Source,
+    #[serde(rename = "provision")]
+    Provision,
+    #[serde(rename = "generate")]
+    Generate,
+    #[serde(rename = "secrets")]
+    Secrets,
+    #[serde(rename = "dependencies.tools")]
+    Tools,
+    #[serde(rename = "settings.depends_on")]
+    DependsOn,
+    #[serde(rename = "dependencies.components")]
+    DependenciesComponents,
+}
+
+impl IgnoredKey {
+    /// The key as stacks write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Validation => "settings.validation",
+            Self::Hooks => "hooks",
+            Self::Source => "source",
+            Self::Provision => "provision",
+            Self::Generate => "generate",
+            Self::Secrets => "secrets",
+            Self::Tools => "dependencies.tools",
+            Self::DependsOn => "settings.depends_on",
+            Self::DependenciesComponents => "dependencies.components",
+        }
+    }
+}
+
+/// Where the credentials of a component come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Credentials {
+    /// From the environment that a rollout runs in, whatever the `auth` of stacks says.
+    Ambient,
 }
 
 impl Default for DeploymentsConfig {
@@ -150,17 +212,37 @@ impl Default for DeploymentsConfig {
             remote: None,
             template_env: Vec::new(),
             rules_from: None,
+            ignore: Vec::new(),
+            auth: None,
             ledger: LedgerConfig::default(),
         }
     }
 }
 
 /// What the ledger keeps of a rollout.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct LedgerConfig {
+    /// Whether records say why components failed, and a note keeps what these printed last. Default: true.
+    #[serde(default = "yes")]
+    pub errors: bool,
     /// Variables whose overrides by `--context` are kept as a salted hash. Default: none.
     #[serde(default)]
     pub redact: Vec<String>,
+    /// How many refs one push may change, where the host limits that. A record, what leads to it and
+    /// its lock are always together. Absent: as many as there are.
+    #[schemars(range(min = 4))]
+    pub max_refs_per_push: Option<u32>,
+}
+
+impl Default for LedgerConfig {
+    fn default() -> Self {
+        Self { errors: true, redact: Vec::new(), max_refs_per_push: None }
+    }
+}
+
+/// What holds where nothing else is said.
+const fn yes() -> bool {
+    true
 }
 
 /// What becomes of two lists under one key when stacks are merged.
@@ -240,12 +322,16 @@ impl AtmosConfig {
 
 /// Reads the text of an `atmos.yaml` that stands at `file`.
 ///
-/// Keys that are not ours are passed over; a wrong type of one that is ours is an error.
+/// Keys that are not ours are passed over, unless they change what ours mean; a wrong type of one
+/// that is ours is an error.
 pub fn parse(file: &str, text: &str) -> Result<AtmosConfig, Vec<Problem>> {
     let mut problems = Problems::new(file, text);
-    let mut env = BTreeMap::new();
+    let (mut env, mut identities) = (BTreeMap::new(), None);
     let read = yaml::compose(text, &mut problems).and_then(|root| {
         env = variables(&root, &mut problems);
+        atmos_keys::check(&root, &mut problems);
+        let declared = root.entry(&["auth", "identities"]).filter(|entry| !entry.node.entries().is_empty());
+        identities = declared.map(|entry| (entry.key.span.line, entry.key.span.column));
         let checked = shape::check(&RULE, &root, &mut problems)?;
         load::deserialize::<AtmosFile>(checked, &mut problems)
     });
@@ -254,7 +340,8 @@ pub fn parse(file: &str, text: &str) -> Result<AtmosConfig, Vec<Problem>> {
         return Err(problems);
     }
     let directory = path::parent(file).unwrap_or_default().to_owned();
-    Ok(AtmosConfig { env, file: file.to_owned(), ..read.unwrap_or_default().into_config(directory) })
+    let read = read.unwrap_or_default().into_config(directory);
+    Ok(AtmosConfig { env, identities, warnings: problems, file: file.to_owned(), ..read })
 }
 
 /// The variables under `env`, whose functions are kept for whoever needs them.
@@ -295,15 +382,33 @@ pub fn load(source: &dyn Source, start: &str) -> Result<AtmosConfig, ConfigError
     let start = path::join([start]);
     let mut directory = Some(start.as_str());
     while let Some(current) = directory {
-        for name in ["atmos.yaml", "atmos.yml"] {
+        for name in FILE_NAMES {
             let file = path::join([current, name]);
             if let Some(text) = load::read_text(source, &file)? {
+                refuse_fragments(source, current)?;
                 return parse(&file, &text).map_err(ConfigError::Invalid);
             }
         }
         directory = path::parent(current);
     }
     Ok(AtmosConfig::default())
+}
+
+/// Refuses the files that Atmos reads beside `atmos.yaml`: what they say would be left out.
+fn refuse_fragments(source: &dyn Source, directory: &str) -> Result<(), ConfigError> {
+    for folder in ["atmos.d", ".atmos.d"] {
+        let folder = path::join([directory, folder]);
+        let names = source.list(&folder)?;
+        let is_yaml = |name: &&String| name.ends_with(".yaml") || name.ends_with(".yml");
+        if let Some(name) = names.iter().filter(is_yaml).min() {
+            let file = path::join([folder.as_str(), name]);
+            let message =
+                "configuration in pieces is not supported, and this one would not be read".to_owned();
+            let hint = "write what it says into atmos.yaml".to_owned();
+            return Err(ConfigError::Invalid(load::about_file(&file, message, Some(hint))));
+        }
+    }
+    Ok(())
 }
 
 /// The sections of `atmos.yaml` that are ours to read, as a file states them.
@@ -378,6 +483,8 @@ struct DeploymentsSection {
     remote: Option<String>,
     template_env: Option<Vec<String>>,
     rules_from: Option<String>,
+    ignore: Option<Vec<IgnoredKey>>,
+    auth: Option<Credentials>,
     ledger: Option<LedgerConfig>,
 }
 
@@ -406,6 +513,8 @@ impl AtmosFile {
                 .filter_map(|(kind, section)| Some((kind.to_owned(), section?.into_config())))
                 .collect(),
             env: BTreeMap::new(),
+            identities: None,
+            warnings: Vec::new(),
             github_integration: self.integrations.unwrap_or_default().github.unwrap_or_default(),
             list_merge_strategy: self.settings.unwrap_or_default().list_merge_strategy.unwrap_or_default(),
             templates: self.templates.unwrap_or_default().settings.unwrap_or_default(),
@@ -451,6 +560,8 @@ impl DeploymentsSection {
             remote: not_empty(self.remote),
             template_env: self.template_env.unwrap_or_default(),
             rules_from: not_empty(self.rules_from),
+            ignore: self.ignore.unwrap_or_default(),
+            auth: self.auth,
             ledger: self.ledger.unwrap_or_default(),
         }
     }
@@ -501,7 +612,7 @@ stacks:
   name_template: "{{ .vars.stage }}"
 settings: {list_merge_strategy: append, region: !env REGION}
 integrations: {atlantis: {path: atlantis.yaml}, github: {gitops: {matrix: {sort-by: .stack_slug}}}}
-deployments: {base_path: apps, remote: upstream, rules_from: trunk, ledger: {redact: [token]}}
+deployments: {base_path: apps, remote: upstream, rules_from: trunk, ledger: {redact: [token], max_refs_per_push: 8}}
 ci: {comment_template: comment.md.hbs, environment: "{{ deployment }}/{{ target }}"}
 logs: {file: "/dev/stderr", level: Info}
 templates: {settings: {enabled: false, evaluations: 2, env: {A: b}, gomplate: {timeout: 10, datasources: {}}}}
@@ -536,6 +647,7 @@ templates: {settings: {enabled: false, evaluations: 2, env: {A: b}, gomplate: {t
         assert_eq!(config.deployments.remote.as_deref(), Some("upstream"));
         assert_eq!(config.deployments.rules_from.as_deref(), Some("trunk"));
         assert_eq!(config.deployments.ledger.redact, ["token"]);
+        assert_eq!(config.deployments.ledger.max_refs_per_push, Some(8));
         assert_eq!(config.ci.comment_template.as_deref(), Some("comment.md.hbs"));
         assert_eq!(config.ci.environment.as_deref(), Some("{{ deployment }}/{{ target }}"));
         assert_eq!(
@@ -567,6 +679,54 @@ templates: {settings: {enabled: false, evaluations: 2, env: {A: b}, gomplate: {t
                 "atmos.yaml:10:10: error: `A` must be text, but this is a list",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_not_read_and_changes_what_is_is_refused_and_slips_are_told() {
+        let told = |text: &str| -> Vec<String> {
+            let problems =
+                parse("atmos.yaml", text).map_or_else(|problems| problems, |config| config.warnings);
+            problems.iter().map(ToString::to_string).collect()
+        };
+        for (text, expected) in [
+            (
+                "import: [./more.yaml]\n",
+                Some("atmos.yaml:1:1: error: `import` of atmos.yaml is not supported"),
+            ),
+            ("logs: {}\nedition: '2025-09'\n", Some("atmos.yaml:2:1: error: `edition` of atmos.yaml is not")),
+            ("stack: {}\n", Some("atmos.yaml:1:1: warning: `stack` is no key")),
+            ("stacks: {name_templat: x}\n", Some("(did you mean `name_template`?)")),
+            ("deployments: {legder: {}}\n", Some("(did you mean `ledger`?)")),
+            ("import: []\nschemas: {opa: {base_path: q}}\nmy_own: 1\nstores: {}\nvendor: {}\n", None),
+        ] {
+            let told = told(text);
+            assert_eq!(told.len(), usize::from(expected.is_some()), "{text}: {told:?}");
+            assert!(expected.is_none_or(|part| told[0].contains(part)), "{text}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn pieces_beside_the_file_are_refused_and_a_hidden_file_is_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = DirectorySource::new(directory.path());
+        std::fs::write(directory.path().join(".atmos.yaml"), "base_path: hidden").unwrap();
+        assert_eq!(load(&source, "").unwrap().base_path, "hidden");
+        std::fs::create_dir(directory.path().join("atmos.d")).unwrap();
+        std::fs::write(directory.path().join("atmos.d/README.md"), "").unwrap();
+        assert!(load(&source, "").is_ok());
+        std::fs::write(directory.path().join("atmos.d/stacks.yaml"), "").unwrap();
+        let Err(ConfigError::Invalid(problems)) = load(&source, "") else { panic!("it is read") };
+        assert_eq!(problems[0].file, "atmos.d/stacks.yaml");
+    }
+
+    #[test]
+    fn a_limit_of_a_push_leaves_room_for_one_component() {
+        for number in ["0", "3", "-1", "many", "4.5"] {
+            let problems =
+                parse("atmos.yaml", &format!("deployments: {{ledger: {{max_refs_per_push: {number}}}}}"));
+            let problems = problems.unwrap_err();
+            assert!(problems[0].message.contains("a whole number from 4"), "{}", problems[0].message);
+        }
     }
 
     #[test]

@@ -198,7 +198,7 @@ pub(super) fn read_text(source: &dyn Source, file: &str) -> Result<Option<String
 }
 
 /// A problem with a file as a whole.
-fn about_file(file: &str, message: String, hint: Option<String>) -> Vec<Problem> {
+pub(super) fn about_file(file: &str, message: String, hint: Option<String>) -> Vec<Problem> {
     let mut problems = Problems::new(file, "");
     problems.error(Span::START, message, hint);
     problems.finish()

@@ -6,6 +6,7 @@
 //! [`Problem`] that does.
 
 pub mod atmos;
+mod atmos_keys;
 mod committed;
 pub mod deployment_file;
 mod environment;
@@ -16,6 +17,7 @@ mod problem;
 mod resolve;
 mod shape;
 mod source;
+mod sparse;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -26,5 +28,7 @@ pub use environment::EnvironmentError;
 pub use load::{
     ConfigError, Listing, Loaded, LoadedAll, list_deployments, load_all, load_deployment, parse_deployment,
 };
+pub use path::between;
 pub use problem::{Problem, Severity};
 pub use source::{DirectorySource, MAX_FILE_BYTES, Source, SourceError};
+pub use sparse::SparseSource;

@@ -1,5 +1,7 @@
 //! Repository-relative paths as text: `/` between parts, the root is the empty string.
 
+use std::path::Path;
+
 /// Joins parts and resolves `.` and `..`, without looking at any file system.
 ///
 /// An absolute part replaces what stands before it. What leads out of the root keeps its leading `..`, so that
@@ -27,6 +29,19 @@ pub(super) fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     if absolute { format!("/{joined}") } else { joined }
 }
 
+/// The way from one directory to another, both absolute, without looking at any file system.
+#[must_use]
+pub fn between(from: &Path, to: &Path) -> String {
+    let parts = |path: &Path| -> Vec<String> {
+        let text = path.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
+        join([text.as_str()]).split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    };
+    let (from, to) = (parts(from), parts(to));
+    let shared = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
+    let up = from[shared..].iter().map(|_| "..");
+    up.chain(to[shared..].iter().map(String::as_str)).collect::<Vec<_>>().join("/")
+}
+
 /// Whether a path stays below the root that it is relative to.
 pub(super) fn is_inside(path: &str) -> bool {
     !path.starts_with('/') && path.split('/').all(|part| part != "..")
@@ -50,6 +65,15 @@ mod tests {
         assert!(is_inside("a/b..c"));
         assert!(!is_inside("../x"));
         assert!(!is_inside("/x"));
+    }
+
+    #[test]
+    fn the_way_between_directories_goes_up_and_down() {
+        let between = |from: &str, to: &str| between(Path::new(from), Path::new(to));
+        assert_eq!(between("/a/b", "/a/b/c/./d"), "c/d");
+        assert_eq!(between("/a/b/c", "/a/d"), "../../d");
+        assert_eq!(between("/a/b", "/a/b/c/.."), "");
+        assert_eq!(between("/a", "/"), "..");
     }
 
     #[test]

@@ -23,6 +23,16 @@ pub trait Source {
     fn list(&self, directory: &str) -> Result<Vec<String>, SourceError>;
 }
 
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
+        (**self).read(path, limit)
+    }
+
+    fn list(&self, directory: &str) -> Result<Vec<String>, SourceError> {
+        (**self).list(directory)
+    }
+}
+
 /// A source that could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {

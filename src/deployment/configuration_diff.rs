@@ -7,8 +7,8 @@ use indexmap::{IndexMap, IndexSet};
 use serde_json::{Value, json};
 
 use super::definition::{
-    CommandSettings, Component, Deployment, HelmfileOptions, Labels, NixpackSettings, RunLimits,
-    TerraformOptions, Values,
+    CommandSettings, Component, Deployment, HelmfileOptions, Labels, NixpackSettings, PromoteBy,
+    PromotionRule, RunLimits, TerraformOptions, Values,
 };
 use super::diff::{Change, ConfigurationDifference, SideName};
 use super::health::HealthCheck;
@@ -41,7 +41,25 @@ type Pair = (Option<Value>, Option<Value>);
 type OfComponent<'a> = (&'a ComponentName, Pair, Vec<SideName>);
 
 /// Values by their paths.
-type Flat = IndexMap<String, Value>;
+type Flat = IndexMap<String, Declared>;
+
+/// A value, and whether it only stands for that none was written.
+#[derive(Debug, Clone, PartialEq)]
+struct Declared {
+    value: Value,
+    is_default: bool,
+}
+
+impl Declared {
+    fn written(value: Value) -> Self {
+        Self { value, is_default: false }
+    }
+
+    /// A value that may be the one that holds where none is written.
+    fn or_default(value: Value, default: &Value) -> Self {
+        Self { is_default: value == *default, value }
+    }
+}
 
 /// The configuration of components that differs, and the values of their targets' context whether they differ or not.
 ///
@@ -84,12 +102,15 @@ pub fn of_components(components: &[ComponentSides<'_>], merge: bool) -> Vec<Conf
 pub fn of_deployment(from: Option<&Deployment>, to: Option<&Deployment>) -> Vec<ConfigurationDifference> {
     let declared = |deployment: &Deployment| {
         let mut flat = Flat::new();
-        flat.insert("stacks".to_owned(), json!(deployment.stack_paths().collect::<Vec<_>>()));
+        let stacks = json!(deployment.stack_paths().collect::<Vec<_>>());
+        flat.insert("stacks".to_owned(), Declared::or_default(stacks, &json!([])));
         add_labels(&mut flat, &deployment.labels);
         if let Some(target) = &deployment.context.default_target {
-            flat.insert("context.default_target".to_owned(), json!(target));
+            flat.insert("context.default_target".to_owned(), Declared::written(json!(target)));
         }
-        flat.insert("context.promote_by".to_owned(), json!(deployment.context.promote_by));
+        let promote_by = json!(deployment.context.promote_by);
+        let promote_by = Declared::or_default(promote_by, &json!(PromoteBy::default()));
+        flat.insert("context.promote_by".to_owned(), promote_by);
         flat
     };
     differing(from.map(declared), to.map(declared))
@@ -107,23 +128,31 @@ pub fn of_target(
         let mut flat = Flat::new();
         add_labels(&mut flat, &target.labels);
         if let Some(rule) = &target.promotion {
-            if rule.is_guarded() {
-                flat.insert("promotion.from".to_owned(), json!(rule.sources));
-            }
-            flat.insert("promotion.requires_approval".to_owned(), json!(rule.requires_approval));
-            if rule.requires_approval {
-                flat.insert("promotion.approval_method".to_owned(), json!(rule.approval_method));
-                let hours = rule.approval_expires.as_secs_f64() / 3600.0;
-                flat.insert("promotion.approval_expires_hours".to_owned(), json!(hours));
-                flat.insert("promotion.require_digest".to_owned(), json!(rule.require_digest));
-            }
-            if let Some(hold) = rule.hold {
-                flat.insert("promotion.hold".to_owned(), json!(hold));
-            }
+            add_rule(&mut flat, rule);
         }
         Some(flat)
     };
     differing(from.and_then(declared), to.and_then(declared))
+}
+
+fn add_rule(flat: &mut Flat, rule: &PromotionRule) {
+    let default = PromotionRule::default();
+    let mut add = |name: &str, value: Value, default: &Value| {
+        flat.insert(format!("promotion.{name}"), Declared::or_default(value, default));
+    };
+    let hours = |rule: &PromotionRule| json!(rule.approval_expires.as_secs_f64() / 3600.0);
+    if rule.is_guarded() {
+        add("from", json!(rule.sources), &Value::Null);
+    }
+    if let Some(hold) = rule.hold {
+        add("hold", json!(hold), &Value::Null);
+    }
+    add("requires_approval", json!(rule.requires_approval), &json!(default.requires_approval));
+    if rule.requires_approval {
+        add("approval_method", json!(rule.approval_method), &json!(default.approval_method));
+        add("approval_expires_hours", hours(rule), &hours(&default));
+        add("require_digest", json!(rule.require_digest), &json!(default.require_digest));
+    }
 }
 
 /// The values that differ between two commits, on each of the targets: once where they differ alike on all of them, else
@@ -186,14 +215,18 @@ fn component_pairs(sides: &ComponentSides<'_>) -> Vec<(String, Pair)> {
     pairs(from.unwrap_or_default(), to.unwrap_or_default())
 }
 
-/// The paths of both sides, with what each has there.
+/// The paths of both sides, with what each has there. A default is told only beside something else:
+/// where the other side has nothing, it is not what was written there.
 fn pairs(from: Flat, mut to: Flat) -> Vec<(String, Pair)> {
     let mut both = Vec::new();
-    for (path, value) in from {
-        let there = to.shift_remove(&path);
-        both.push((path, (Some(value), there)));
+    for (path, here) in from {
+        let there = to.shift_remove(&path).map(|there| there.value);
+        if there.is_some() || !here.is_default {
+            both.push((path, (Some(here.value), there)));
+        }
     }
-    both.extend(to.into_iter().map(|(path, value)| (path, (None, Some(value)))));
+    let only_there = to.into_iter().filter(|(_, there)| !there.is_default);
+    both.extend(only_there.map(|(path, there)| (path, (None, Some(there.value)))));
     both
 }
 
@@ -215,54 +248,60 @@ fn component_values(
 
 /// What a component declares besides variables and labels.
 fn add_declared(flat: &mut Flat, component: &Component) {
-    let mut add = |path: &str, value: Value| flat.insert(path.to_owned(), value);
-    add("type", json!(component.kind));
-    add("folder", json!(component.folder()));
-    add("depends_on", json!(component.depends_on));
-    let RunLimits { timeout, retries } = component.settings.limits;
-    let kind = component.kind;
+    let mut add = |path: &str, value: Declared| flat.insert(path.to_owned(), value);
+    let Component { kind, name, depends_on, settings, .. } = component;
+    add("type", Declared::written(json!(kind)));
+    add("folder", Declared::or_default(json!(component.folder()), &json!(name)));
+    add("depends_on", Declared::or_default(json!(depends_on), &json!([])));
+    let RunLimits { timeout, retries } = settings.limits;
     if let Some(timeout) = timeout {
-        add(&format!("settings.{kind}.timeout"), duration(timeout));
+        add(&format!("settings.{kind}.timeout"), Declared::written(duration(timeout)));
     }
-    if retries > 0 {
-        add(&format!("settings.{kind}.retries"), json!(retries));
-    }
-    if let Some(CommandSettings { plan, apply, working_directory }) = &component.settings.command {
-        add("settings.command.apply", json!(apply));
+    add(&format!("settings.{kind}.retries"), Declared::or_default(json!(retries), &json!(0)));
+    if let Some(CommandSettings { plan, apply, working_directory }) = &settings.command {
+        add("settings.command.apply", Declared::written(json!(apply)));
         let plan = plan.as_ref().map(|plan| ("plan", json!(plan)));
         let directory = working_directory.as_ref().map(|path| ("working_directory", json!(path)));
         for (name, value) in plan.into_iter().chain(directory) {
-            add(&format!("settings.command.{name}"), value);
+            add(&format!("settings.command.{name}"), Declared::written(value));
         }
     }
-    if let Some(NixpackSettings { publish, dockerfile_escape, sbom_required, sbom_formats, test }) =
-        &component.settings.nixpack
-    {
-        add("settings.nixpack.publish", json!(publish));
-        add("settings.nixpack.dockerfile_escape", json!(dockerfile_escape));
-        add("settings.nixpack.sbom.require", json!(sbom_required));
-        add("settings.nixpack.sbom.formats", json!(sbom_formats));
-        if !test.is_empty() {
-            add("settings.nixpack.test", json!(test));
+    if let Some(nixpack) = &settings.nixpack {
+        let default = values_of(&NixpackSettings::default());
+        for ((name, value), (_, default)) in values_of(nixpack).into_iter().zip(default) {
+            add(&format!("settings.nixpack.{name}"), Declared::or_default(value, &default));
         }
     }
-    let TerraformOptions { lock_timeout } = component.settings.terraform;
+    let TerraformOptions { lock_timeout } = settings.terraform;
     if let Some(lock_timeout) = lock_timeout {
-        add("settings.terraform.lock_timeout", duration(lock_timeout));
+        add("settings.terraform.lock_timeout", Declared::written(duration(lock_timeout)));
     }
-    let HelmfileOptions { environment, selectors } = &component.settings.helmfile;
+    let HelmfileOptions { environment, selectors } = &settings.helmfile;
     if let Some(environment) = environment {
-        add("settings.helmfile.environment", json!(environment));
+        add("settings.helmfile.environment", Declared::written(json!(environment)));
     }
-    if !selectors.is_empty() {
-        add("settings.helmfile.selectors", json!(selectors));
-    }
-    if let Some(HealthCheck { probe, timeout, interval, required }) = &component.settings.health {
-        add("settings.health.timeout", duration(*timeout));
-        add("settings.health.interval", duration(*interval));
-        add("settings.health.required", json!(required));
+    add("settings.helmfile.selectors", Declared::or_default(json!(selectors), &json!([])));
+    if let Some(HealthCheck { probe, timeout, interval, required }) = &settings.health {
+        let (default_timeout, default_interval) = (HealthCheck::TIMEOUT, HealthCheck::INTERVAL);
+        add("settings.health.timeout", Declared::or_default(duration(*timeout), &duration(default_timeout)));
+        add(
+            "settings.health.interval",
+            Declared::or_default(duration(*interval), &duration(default_interval)),
+        );
+        add("settings.health.required", Declared::or_default(json!(required), &json!(true)));
         flatten(flat, "settings.health".to_owned(), json!(probe));
     }
+}
+
+fn values_of(settings: &NixpackSettings) -> [(&'static str, Value); 5] {
+    let NixpackSettings { publish, dockerfile_escape, sbom_required, sbom_formats, test } = settings;
+    [
+        ("publish", json!(publish)),
+        ("dockerfile_escape", json!(dockerfile_escape)),
+        ("sbom.require", json!(sbom_required)),
+        ("sbom.formats", json!(sbom_formats)),
+        ("test", json!(test)),
+    ]
 }
 
 /// A duration as text.
@@ -271,7 +310,9 @@ fn duration(duration: Duration) -> Value {
 }
 
 fn add_labels(flat: &mut Flat, labels: &Labels) {
-    flat.extend(labels.iter().map(|(name, value)| (format!("labels.{name}"), json!(value))));
+    flat.extend(
+        labels.iter().map(|(name, value)| (format!("labels.{name}"), Declared::written(json!(value)))),
+    );
 }
 
 /// Adds a value, a map as the values in it.
@@ -283,7 +324,7 @@ fn flatten(flat: &mut Flat, path: String, value: Value) {
             }
         }
         value => {
-            flat.insert(path, value);
+            flat.insert(path, Declared::written(value));
         }
     }
 }
@@ -408,8 +449,40 @@ mod tests {
         let names = [target_name("staging"), target_name("prod")];
         let api = ComponentSides { from: None, ..sides(&deployment, &names).remove(0) };
         let told = told(&of_components(&[api], false));
-        assert!(told.iter().all(|line| line.ends_with(" added")), "{told:?}");
-        assert!(told.contains(&"api.vars.source added".to_owned()));
+        // What holds where nothing is written was not added.
+        let added = ["context.cpu", "context.level", "context.scale.max"];
+        let added = added.iter().map(|path| format!("api.{path} added"));
+        let written = ["api.vars.source added".to_owned(), "api.type added".to_owned()];
+        assert_eq!(told, added.chain(written).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_default_is_told_only_beside_what_was_written() {
+        let (before, mut after) = (example(), example());
+        let prod = target_name("prod");
+        let api = &mut after.components[0];
+        api.settings.nixpack = Some(NixpackSettings { publish: false, ..NixpackSettings::default() });
+        api.settings.limits.retries = 2;
+        let sides = |from: &Deployment, to: &Deployment| {
+            let mut from = from.clone();
+            from.components[0].settings.nixpack.get_or_insert_default();
+            let api = ComponentSides {
+                component: &component_name("api"),
+                from: Some(side(&from, &from.components[0], &prod)),
+                to: Some(side(to, &to.components[0], &prod)),
+            };
+            let differing = of_components(&[api], false).into_iter().filter(differs);
+            told(&differing.collect::<Vec<_>>())
+        };
+        assert_eq!(
+            sides(&before, &after),
+            ["api.settings.nixpack.retries increased", "api.settings.nixpack.publish changed"]
+        );
+        assert_eq!(
+            told(&of_target(None, Some(&after), &prod)),
+            ["promotion.from added", "promotion.requires_approval added"]
+        );
+        assert_eq!(told(&of_deployment(None, Some(&before))), [""; 0]);
     }
 
     #[test]
@@ -443,12 +516,7 @@ mod tests {
         );
         assert_eq!(
             told(&of_target(Some(&before), Some(&after), &prod)),
-            [
-                "promotion.requires_approval changed",
-                "promotion.approval_method removed",
-                "promotion.approval_expires_hours removed",
-                "promotion.require_digest removed"
-            ]
+            ["promotion.requires_approval changed"]
         );
         let worker = ComponentSides {
             component: &component_name("worker"),

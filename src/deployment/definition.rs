@@ -141,6 +141,18 @@ pub struct NixpackSettings {
     pub test: Vec<String>,
 }
 
+impl Default for NixpackSettings {
+    fn default() -> Self {
+        Self {
+            publish: true,
+            dockerfile_escape: false,
+            sbom_required: false,
+            sbom_formats: vec!["cyclonedx-json".to_owned()],
+            test: Vec::new(),
+        }
+    }
+}
+
 /// An environment of a deployment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {

@@ -65,6 +65,11 @@ pub struct ComponentDifference {
     pub kind: Option<ComponentKind>,
     pub from: Option<CommitId>,
     pub to: Option<CommitId>,
+    /// Neither its files nor its configuration differ between the two commits. `false` where that
+    /// was not looked at, or cannot be told.
+    pub is_same: bool,
+    /// It runs somewhere, and the deployment's file does not name it any more.
+    pub removed: bool,
 }
 
 /// One configuration value on either side.
@@ -91,6 +96,8 @@ pub enum Change {
     /// A number became smaller.
     Decreased,
     Changed,
+    /// A component is at another commit, and nothing of it differs.
+    OtherCommit,
     NoChange,
 }
 
@@ -104,6 +111,7 @@ impl Change {
             Self::Increased => "increased",
             Self::Decreased => "decreased",
             Self::Changed => "changed",
+            Self::OtherCommit => "other commit, nothing of it changed",
             Self::NoChange => "no change",
         }
     }
@@ -122,7 +130,10 @@ impl ComponentDifference {
     /// How the component differs.
     #[must_use]
     pub fn change(&self) -> Change {
-        Change::between(self.from.as_ref(), self.to.as_ref())
+        match Change::between(self.from.as_ref(), self.to.as_ref()) {
+            Change::Changed if self.is_same => Change::OtherCommit,
+            change => change,
+        }
     }
 }
 

@@ -166,6 +166,7 @@ pub(crate) fn lock(scope: LockScope, expires_at: Option<&str>) -> HeldLock {
             reason: Some("incident #42".to_owned()),
             acquired_at: time("2025-01-22T13:30:00Z"),
             expires_at: expires_at.map(time),
+            lease: None,
             host: None,
             process: None,
             process_started: None,

@@ -20,6 +20,13 @@ pub struct HealthCheck {
     pub required: bool,
 }
 
+impl HealthCheck {
+    /// How long a rollout waits for a component to become healthy, where nothing else is said.
+    pub const TIMEOUT: Duration = Duration::from_mins(1);
+    /// How long it waits between two checks, where nothing else is said.
+    pub const INTERVAL: Duration = Duration::from_secs(5);
+}
+
 /// Who is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,10 +1,12 @@
 //! Locks: who is working on a component or has frozen a target.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::commit::{CommitId, ObjectId};
+use super::lease::{LEASE, Lease, PUBLISHING};
 use super::names::ComponentName;
 
 /// What a lock covers.
@@ -29,6 +31,8 @@ pub struct Lock {
     pub acquired_at: Timestamp,
     /// Absent: until it is removed by hand.
     pub expires_at: Option<Timestamp>,
+    /// How long it lives after each renewal, in whole seconds. Earlier versions did not say.
+    pub lease: Option<Duration>,
     /// The host and process that hold it, so that the same machine can tell a dead holder.
     pub host: Option<String>,
     pub process: Option<u32>,
@@ -62,6 +66,7 @@ impl Lock {
             reason: None,
             acquired_at: Timestamp::UNIX_EPOCH,
             expires_at: None,
+            lease: None,
             host: None,
             process: None,
             process_started: None,
@@ -71,9 +76,21 @@ impl Lock {
         }
     }
 
-    /// Whether the lease has run out. A lock without an expiry never does.
+    /// Whether the lease has run out by this time of day. A lock without an expiry never does.
     #[must_use]
     pub fn expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expiry| expiry <= now)
+    }
+
+    /// Its lease, or what was the rule before locks said it.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        Lease(self.lease.unwrap_or(LEASE))
+    }
+
+    /// Whether kept records are published under it.
+    #[must_use]
+    pub fn is_publication(&self) -> bool {
+        self.reason.as_deref() == Some(PUBLISHING)
     }
 }

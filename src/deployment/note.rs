@@ -17,6 +17,8 @@ pub enum NoteNamespace {
     ScanResults,
     /// How images were built, as in-toto statements.
     Provenance,
+    /// What components printed last that failed.
+    RunLog,
 }
 
 impl NoteNamespace {
@@ -29,6 +31,7 @@ impl NoteNamespace {
             Self::TestResults => "test-results",
             Self::ScanResults => "scan-results",
             Self::Provenance => "provenance",
+            Self::RunLog => "run-log",
         }
     }
 }

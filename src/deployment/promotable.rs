@@ -33,6 +33,8 @@ pub enum LeftOutReason {
     NotDeployed { from: TargetName },
     /// Its newest record in the source is no success.
     Unsuccessful { from: TargetName, status: RecordStatus, commit: CommitId },
+    /// No record says that what the source's state names was deployed there.
+    Unrecorded { from: TargetName, commit: CommitId },
     /// The commit that runs in the source does not declare the target: it has no configuration for it.
     Undeclared { from: TargetName, to: TargetName, commit: CommitId },
     /// It runs in the source and belongs to the deployment, and this checkout does not declare it.
@@ -60,6 +62,9 @@ impl fmt::Display for LeftOutReason {
             }
             Self::Unsuccessful { from, commit, .. } => {
                 write!(f, "its last rollout to {from}, of {}, failed", commit.short())
+            }
+            Self::Unrecorded { from, commit } => {
+                write!(f, "no record says that {} was deployed to {from}", commit.short())
             }
             Self::Undeclared { from, to, commit } => {
                 write!(f, "commit {}, which runs on {from}, does not declare {to}", commit.short())
@@ -93,6 +98,8 @@ pub struct Exceptions<'a> {
     /// All components of the deployment are chosen, so that what runs in the source besides stays
     /// behind.
     pub all: bool,
+    /// A state of the source is believed although no record says how it came about.
+    pub trust_state: bool,
 }
 
 /// Sorts the chosen components into those that a promotion takes along and those that it leaves out.
@@ -114,7 +121,13 @@ pub fn promotable<'c>(
             }
             Ok(commit)
         };
-        match commit_of(state, from).and_then(undeclared) {
+        let recorded = |commit: CommitId| {
+            if !exceptions.trust_state && state.is_some_and(ComponentState::is_unrecorded) {
+                return Err(LeftOutReason::Unrecorded { from: from.clone(), commit });
+            }
+            Ok(commit)
+        };
+        match commit_of(state, from).and_then(undeclared).and_then(recorded) {
             Ok(commit) => outcome.promoted.push((component, commit)),
             Err(reason) => {
                 outcome.left_out.push(LeftOut { component: component.name.clone(), reason });
@@ -162,7 +175,7 @@ pub fn promotable<'c>(
     }
 }
 
-/// The commit of a component that may be promoted, or why none may. In a ledger of plain refs what runs has no record.
+/// The commit of a component that may be promoted, or why none may.
 fn commit_of(state: Option<&ComponentState>, from: &TargetName) -> Result<CommitId, LeftOutReason> {
     let newest = state.and_then(|state| state.newest.as_ref()).map(|newest| &newest.record);
     if let Some(record) = newest.filter(|record| record.status != RecordStatus::Success) {
@@ -192,6 +205,22 @@ mod tests {
 
     /// What becomes of `api → worker → database` (each depends on the next): promoted, left out, partial.
     fn outcome(source: Vec<(&str, ComponentState)>, target: &[&str], disabled: &[&str]) -> String {
+        outcome_trusting(Trust::Records, source, target, disabled)
+    }
+
+    /// What is believed of the source.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Trust {
+        Records,
+        State,
+    }
+
+    fn outcome_trusting(
+        trusts: Trust,
+        source: Vec<(&str, ComponentState)>,
+        target: &[&str],
+        disabled: &[&str],
+    ) -> String {
         let mut deployment = deployment(&["api", "worker", "database"], &[]);
         deployment.components[0].depends_on.push(component_name("worker"));
         deployment.components[1].depends_on.push(component_name("database"));
@@ -203,7 +232,8 @@ mod tests {
         let disabled = disabled.iter().map(|name| component_name(name)).collect();
         let declarations =
             Declarations { commits: [(commit("01d0000"), None)].into(), ..Declarations::default() };
-        let exceptions = Exceptions { disabled: &disabled, declarations: &declarations, all: true };
+        let (all, trust_state) = (true, trusts == Trust::State);
+        let exceptions = Exceptions { disabled: &disabled, declarations: &declarations, all, trust_state };
         let (source, target) = ((&dev, Some(&source)), (&prod, Some(&target)));
         let found = promotable(&deployment.components, source, target, exceptions);
         let names = |names: Vec<&str>| names.join("+");
@@ -260,7 +290,7 @@ mod tests {
         let source = TargetState { components: states.into_iter().collect(), locks: Vec::new() };
         let (dev, prod) = (target_name("dev"), target_name("prod"));
         let disabled = BTreeSet::new();
-        let exceptions = Exceptions { disabled: &disabled, declarations, all };
+        let exceptions = Exceptions { disabled: &disabled, declarations, all, trust_state: false };
         let checkout = deployment(&["api"], &[("prod", &[])]);
         let found = promotable(&checkout.components, (&dev, Some(&source)), (&prod, None), exceptions);
         assert_eq!(found.promoted.len(), 1);
@@ -291,9 +321,18 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_of_plain_refs_can_be_promoted() {
+    fn a_state_without_a_record_is_promoted_only_where_it_is_trusted() {
         let plain = ComponentState { commit: Some(commit("def456a")), ..ComponentState::default() };
-        assert_eq!(outcome(vec![("database", plain)], &[], &[]), "database | api+worker");
+        let moved = ComponentState { running: None, ..running("dev", "database", "abc123d", AT) };
+        for state in [plain, moved] {
+            let source = || vec![("database", state.clone())];
+            assert_eq!(outcome(source(), &[], &[]), " | api+worker+database partial");
+            assert_eq!(outcome_trusting(Trust::State, source(), &[], &[]), "database | api+worker");
+        }
+        // No trust makes a success of what failed.
+        let failed = ComponentState { running: None, ..attempted("database", RecordStatus::Failed) };
+        let source = vec![("database", failed)];
+        assert_eq!(outcome_trusting(Trust::State, source, &[], &[]), " | api+worker+database partial");
     }
 
     #[test]
@@ -306,7 +345,8 @@ mod tests {
         let (dev, prod) = (target_name("dev"), target_name("prod"));
         let api = deployment.components.iter().take(1);
         let (disabled, declarations) = (BTreeSet::new(), Declarations::default());
-        let exceptions = Exceptions { disabled: &disabled, declarations: &declarations, all: false };
+        let (all, trust_state) = (false, false);
+        let exceptions = Exceptions { disabled: &disabled, declarations: &declarations, all, trust_state };
         let found = promotable(api, (&dev, Some(&source)), (&prod, None), exceptions);
         assert!(found.promoted.is_empty());
         assert_eq!(

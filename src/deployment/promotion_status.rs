@@ -291,6 +291,7 @@ impl Edges<'_> {
             disabled: self.facts.disabled.get(&to.name).unwrap_or(&no_names),
             declarations: &self.facts.declarations,
             all: true,
+            trust_state: false,
         };
         let all = &self.deployment.components;
         let found = promotable(all, (from, Some(source)), (&to.name, Some(target)), exceptions);
@@ -460,9 +461,14 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_of_plain_refs_can_be_promoted() {
+    fn a_state_without_a_record_blocks() {
         let plain = ComponentState { commit: Some(commit("def456a")), ..ComponentState::default() };
-        assert_eq!(edge_between(plain, None, Vec::new()).state, EdgeState::Ready);
+        let edge = edge_between(plain, None, Vec::new());
+        assert_eq!((edge.state, edge.partial), (EdgeState::Blocked, true));
+        assert_eq!(
+            edge.blockers[0].to_string(),
+            "api stays behind: no record says that def456a was deployed to dev"
+        );
         assert_eq!(
             edge_between(ComponentState::default(), None, Vec::new()).state,
             EdgeState::NothingToPromote

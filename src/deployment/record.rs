@@ -1,7 +1,7 @@
 //! Deployment records: what was deployed, where, when, by whom, and how it ended.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -22,6 +22,9 @@ pub struct RecordId {
     pub sequence: u32,
 }
 
+/// The sequence of the first record of a second.
+pub const FIRST_SEQUENCE: u32 = 1;
+
 impl RecordId {
     /// Older before newer: by time, then by sequence.
     #[must_use]
@@ -30,6 +33,28 @@ impl RecordId {
             .cmp(&(other.timestamp, other.sequence))
             // Components that were recorded at once keep their order.
             .then_with(|| other.component.cmp(&self.component))
+    }
+
+    /// The next sequence of its second that is not taken, which it takes.
+    #[must_use]
+    pub fn next_sequence(&self, taken: &mut BTreeSet<Self>) -> u32 {
+        let mut next = self.clone();
+        loop {
+            next.sequence = following(next.sequence);
+            if taken.insert(next.clone()) {
+                return next.sequence;
+            }
+        }
+    }
+}
+
+/// The sequence after another one. A tag of other tools can have the greatest number: after that
+/// comes the first.
+#[must_use]
+pub const fn following(sequence: u32) -> u32 {
+    match sequence.checked_add(1) {
+        Some(next) => next,
+        None => FIRST_SEQUENCE,
     }
 }
 
@@ -163,6 +188,9 @@ pub struct RecordDetails {
     pub repository: Option<String>,
 }
 
+/// The error of a record that others wrote of a run which may have been at work when it ended.
+pub const INTERRUPTED: &str = "interrupted";
+
 /// A record together with where the ledger keeps it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LedgerRecord {
@@ -181,10 +209,33 @@ impl LedgerRecord {
         self.record.details.late_of.is_some()
     }
 
+    /// Whether it only says that a run was ended while it may have been at work on the component.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.record.status == RecordStatus::Cancelled
+            && self.record.details.error.as_deref() == Some(INTERRUPTED)
+    }
+
     /// Older before newer: by the record's own time, then by the sequence in its name.
     #[must_use]
     pub fn compare_age(&self, other: &Self) -> Ordering {
         let key = |record: &Self| (record.record.timestamp, record.id.sequence);
         key(self).cmp(&key(other)).then_with(|| other.id.component.cmp(&self.id.component))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures;
+    use super::*;
+
+    #[test]
+    fn the_next_name_is_one_that_is_free_whatever_names_there_are() {
+        let first = fixtures::record("dev", "api", "a1", RecordStatus::Success, "2025-01-22T12:00:00Z").id;
+        let id = |sequence| RecordId { sequence, ..first.clone() };
+        let mut taken = BTreeSet::from([id(1), id(2), id(u32::MAX - 1), id(u32::MAX)]);
+        assert_eq!(id(1).next_sequence(&mut taken), 3);
+        assert_eq!(id(u32::MAX - 1).next_sequence(&mut taken), 4);
+        assert!(taken.contains(&id(4)), "it is taken from now on");
     }
 }

@@ -11,6 +11,20 @@ use super::lock::LockScope;
 use super::names::{ComponentName, DeploymentName, NameError, TargetName};
 use super::record::{Record, RecordId, in_whole_seconds};
 
+/// The ledger's refs, which any clone may share.
+pub const LEDGER_PREFIX: &str = "refs/atmos/";
+/// What a remote has, as it was seen last: `refs/atmos-remotes/<remote>/…`. Outside of
+/// `refs/atmos/`, so that a plain `git push origin 'refs/atmos/*'` does not carry it along.
+pub const MIRROR_PREFIX: &str = "refs/atmos-remotes/";
+/// Tips that were fetched for their promotion rules: `refs/atmos-rules/<remote>/…`. Outside of
+/// `refs/atmos/` and of the mirror, so that nothing lists, prunes or pushes them.
+pub const RULES_PREFIX: &str = "refs/atmos-rules/";
+/// The ledger's tags.
+pub const OWN_TAGS_PREFIX: &str = "refs/tags/atmos/";
+/// All refs that are this program's own.
+pub const OWN_PREFIXES: [&str; 5] =
+    [LEDGER_PREFIX, MIRROR_PREFIX, RULES_PREFIX, OWN_TAGS_PREFIX, NOTES_PREFIX];
+
 /// Current states: `refs/atmos/deployments/<deployment>/<target>/<component>`.
 pub const STATE_PREFIX: &str = "refs/atmos/deployments/";
 /// Newest records: `refs/atmos/latest/<deployment>/<target>/<component>`.
@@ -25,6 +39,12 @@ pub const NOTES_PREFIX: &str = "refs/notes/atmos/";
 pub const TAGS_PREFIX: &str = "refs/tags/";
 /// The tag names of history records: `atmos/deployments/<deployment>/<target>/<component>/<timestamp>`.
 pub const RECORD_TAG_PREFIX: &str = "atmos/deployments/";
+
+/// Whether a ref, or a prefix of refs, is this program's own.
+#[must_use]
+pub fn is_own(name: &str) -> bool {
+    OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
 
 /// The segment that locks a whole target. No component encodes to it: `%` is always escaped.
 const TARGET_LOCK_SEGMENT: &str = "%target";
@@ -181,6 +201,12 @@ impl RecordId {
             let _ = write!(name, "-{}", self.sequence);
         }
         name
+    }
+
+    /// The full name of the record's history tag.
+    #[must_use]
+    pub fn tag_ref(&self) -> String {
+        format!("{TAGS_PREFIX}{}", self.tag_name())
     }
 
     /// Reads a history tag's name, without `refs/tags/`.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::approval::ApprovalOf;
 use super::commit::CommitId;
-use super::definition::ApprovalMethod;
+use super::definition::{ApprovalMethod, Values};
 use super::health::Health;
 use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
 use super::record::RecordId;
@@ -87,8 +87,10 @@ pub struct RolloutReport {
     /// In the order in which they are deployed.
     pub components: Vec<ComponentReport>,
     pub duration: Duration,
-    /// Records that are kept locally because the remote could not be reached.
+    /// Records that are kept locally because they could not be published.
     pub unpublished: usize,
+    /// Why they were not, or why the rollout was ended before its end.
+    pub ledger_error: Option<String>,
 }
 
 /// Something that is in the way of a planned rollout for now.
@@ -140,6 +142,10 @@ pub struct ComponentReport {
     pub overridden: Vec<String>,
     /// Something worth knowing about a component that did not fail.
     pub notice: Option<String>,
+    /// What it has put out, without what is or may be sensitive.
+    pub outputs: Values,
+    /// The end of what it printed, where it failed; secrets masked.
+    pub log: Vec<String>,
 }
 
 /// How one component's part of a rollout ended.
@@ -215,6 +221,12 @@ pub enum RolloutEvent {
         run_id: String,
         since: Timestamp,
     },
+    /// Processes that a killed run has left at work were asked to end, and are waited for.
+    LeftAtWork {
+        run_id: String,
+        processes: Vec<u32>,
+        since: Option<Timestamp>,
+    },
     /// The rollout holds its locks.
     LockAcquired,
     ComponentStarted {
@@ -233,10 +245,12 @@ pub enum RolloutEvent {
     Published {
         records: usize,
     },
-    /// Records are kept locally, because the remote did not take them.
+    /// Records are kept locally, because they could not be published.
     PublicationDeferred {
         records: usize,
         reason: String,
+        /// It is this checkout that something is wrong with, and not the remote.
+        here: bool,
     },
     /// Nothing comes after this.
     Finished(RolloutReport),

@@ -15,6 +15,13 @@ pub fn run_without_attempt(run_id: &str) -> &str {
     }
 }
 
+/// The id of a pipeline on GitLab, without the job; any other id unchanged, so that the attempts of
+/// a run on GitHub stay apart.
+#[must_use]
+pub fn pipeline_of(run_id: &str) -> &str {
+    if run_id.starts_with("gitlab:") { run_without_attempt(run_id) } else { run_id }
+}
+
 /// The address of a run on GitHub without its attempt (`…/actions/runs/6/attempts/2`); any other one unchanged.
 #[must_use]
 pub fn address_without_attempt(address: &str) -> &str {

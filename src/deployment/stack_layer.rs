@@ -34,6 +34,19 @@ pub struct StackLayer {
     /// What was read from the environment (`!env`). It may be secret, and belongs in no log.
     pub from_environment: BTreeSet<String>,
     pub deployable: Deployable,
+    /// What the stacks ask for that a rollout does not do, so that it is refused.
+    pub unapplied: Vec<UnappliedKey>,
+}
+
+/// A key of the stacks that decides how a component is applied, and that a rollout does not act on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnappliedKey {
+    /// Its path in the component: `settings.validation`.
+    pub key: String,
+    /// What it asks for, with file, line and column.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
 /// Whether a component may be rolled out, by its `metadata` in the stacks.

@@ -21,6 +21,11 @@ impl DeploymentState {
     pub const fn empty(deployment: DeploymentName) -> Self {
         Self { deployment, targets: BTreeMap::new() }
     }
+
+    /// The targets that something was rolled out to.
+    pub fn used_targets(&self) -> impl Iterator<Item = &TargetName> {
+        self.targets.iter().filter(|(_, target)| !target.components.is_empty()).map(|(name, _)| name)
+    }
 }
 
 /// The ledger's state of one target.
@@ -44,6 +49,12 @@ pub struct ComponentState {
 }
 
 impl ComponentState {
+    /// Whether no record says how the state came about.
+    #[must_use]
+    pub const fn is_unrecorded(&self) -> bool {
+        self.commit.is_some() && self.running.is_none()
+    }
+
     /// Whether what runs is a rollback, which holds automatic rollouts.
     #[must_use]
     pub fn runs_a_rollback(&self) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::deployment::CommitId;
 
 use super::objects::{EntryKind, ObjectError, ObjectStore};
+use super::process::Git;
 use super::repository::Repository;
 
 /// How long git may take to fetch what is not here.
@@ -12,20 +13,20 @@ const FETCH_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The files in the tree of a commit. What a partial clone lacks of them, git fetches.
 #[derive(Debug)]
-pub struct CommitTree<'r> {
-    repository: &'r Repository,
+pub struct CommitTree {
+    git: Git,
     objects: ObjectStore,
-    commit: &'r CommitId,
+    commit: CommitId,
 }
 
-impl<'r> CommitTree<'r> {
+impl CommitTree {
     /// The files of a commit of a repository.
     ///
     /// # Errors
     ///
     /// The repository's objects cannot be opened.
-    pub fn new(repository: &'r Repository, commit: &'r CommitId) -> Result<Self, ObjectError> {
-        Ok(Self { repository, objects: repository.objects()?, commit })
+    pub fn new(repository: &Repository, commit: CommitId) -> Result<Self, ObjectError> {
+        Ok(Self { git: repository.git().clone(), objects: repository.objects()?, commit })
     }
 
     /// Reads a file; `None` where there is nothing of that name.
@@ -34,7 +35,7 @@ impl<'r> CommitTree<'r> {
     ///
     /// It is no file, or neither here nor on the remote.
     pub fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>, ObjectError> {
-        self.fetching(path, || self.objects.read_file(self.commit, path))
+        self.fetching(path, || self.objects.read_file(&self.commit, path))
     }
 
     /// Lists a directory; `None` where there is no such directory.
@@ -43,7 +44,7 @@ impl<'r> CommitTree<'r> {
     ///
     /// It is neither here nor on the remote.
     pub fn list_directory(&self, path: &str) -> Result<Option<Vec<(String, EntryKind)>>, ObjectError> {
-        self.fetching(path, || self.objects.list_directory(self.commit, path))
+        self.fetching(path, || self.objects.list_directory(&self.commit, path))
     }
 
     /// Retries a failed read after git has read the object, which fetches what a partial clone lacks.
@@ -53,14 +54,18 @@ impl<'r> CommitTree<'r> {
             done => return done,
         };
         let object = format!("{}:{path}", self.commit);
-        let fetched =
-            self.repository.git().verb("cat-file").args(["-p", &object]).limit(Some(FETCH_TIMEOUT)).run();
+        let fetched = self.git.verb("cat-file").args(["-p", &object]).limit(Some(FETCH_TIMEOUT)).run();
         match fetched {
             Ok(_) => read(),
-            Err(error) => {
+            // Git has fetched the folders on the way to what is not there: they say so now.
+            Err(error) => read().map_err(|_| {
                 tracing::debug!(%error, object, "git does not have it either");
-                Err(missing)
-            }
+                if self.git.is_offline() {
+                    let path = if path.is_empty() { "the list of files" } else { path };
+                    return ObjectError::NotHere { path: path.to_owned(), commit: self.commit.clone() };
+                }
+                missing
+            }),
         }
     }
 }
@@ -88,7 +93,19 @@ mod tests {
             let repository = clone.repository();
             let objects = repository.objects().unwrap();
             assert!(objects.read_file(&commit, "a/b/file").is_err(), "{filter}: it is here");
-            let tree = CommitTree::new(&repository, &commit).unwrap();
+            let offline = clone.repository().offline();
+            let tree = CommitTree::new(&offline, commit.clone()).unwrap();
+            let refused = tree.read_file("a/b/file").unwrap_err().to_string();
+            assert!(
+                refused.ends_with("is not in this partial clone, and --offline fetches nothing"),
+                "{refused}"
+            );
+            assert!(
+                repository.objects().unwrap().read_file(&commit, "a/b/file").is_err(),
+                "{filter}: fetched"
+            );
+            let tree = CommitTree::new(&repository, commit.clone()).unwrap();
+            assert_eq!(tree.read_file("nothing").unwrap(), None, "{filter}");
             let listed = tree.list_directory("a/b").unwrap().unwrap();
             assert_eq!(listed, [("file".to_owned(), EntryKind::File)], "{filter}");
             assert_eq!(tree.read_file("a/b/file").unwrap().as_deref(), Some(&b"text"[..]), "{filter}");

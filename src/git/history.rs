@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::deployment::CommitId;
 use crate::deployment::diff::{FileDifference, SideName};
 
+use super::error::GitError;
 use super::file_changes;
-use super::process::{Git, GitError};
+use super::process::Git;
 
 /// How two histories have come apart.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,8 +97,13 @@ impl Git {
         Ok(paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect())
     }
 
-    /// Writes all files of a commit into an existing empty folder, with the filters that git is configured with.
-    /// `index` is a file that does not exist yet, for git's bookkeeping; the caller removes it.
+    /// Writes all files of a commit into an existing empty folder, its submodules included, with
+    /// the filters that git is configured with. `index` is a file that does not exist yet, for
+    /// git's bookkeeping; the caller removes it.
+    ///
+    /// # Errors
+    ///
+    /// Git's own, and [`GitError::SubmoduleMissing`].
     pub fn materialise(&self, commit: &CommitId, folder: &Path, index: &Path) -> Result<(), GitError> {
         let git = self.with_work_tree(folder);
         // Nobody looks at this index again: nothing of it is shared, and nothing watches the files for it.
@@ -105,7 +111,8 @@ impl Git {
         let read = git.verb("read-tree").env("GIT_INDEX_FILE", index);
         // All of it, whatever of it the repository's own work tree shows.
         let whole = read.args(["--reset", "-u", "--no-sparse-checkout", "--no-recurse-submodules"]);
-        whole.arg(commit.as_str()).run().map(drop)
+        whole.arg(commit.as_str()).run()?;
+        self.fill_submodules(folder, index)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::process::GitError;
+use super::error::GitError;
 use super::refs::{Expected, Ref, RefUpdate};
 use super::repository::Repository;
 

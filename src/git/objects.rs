@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use git2::ConfigLevel;
 use memchr::memmem;
 
 use crate::deployment::rollout_plan::Ancestry;
 use crate::deployment::{CommitId, ObjectId};
+use crate::text;
+
+use super::written::Written;
 
 /// The largest tag that is read. A record is about a kilobyte; what is larger is no record.
 pub const MAX_TAG_SIZE: usize = 256 * 1024;
@@ -24,6 +27,9 @@ pub enum ObjectError {
     TooLarge { id: ObjectId, size: usize },
     #[error("object {0} is damaged")]
     Damaged(ObjectId),
+    /// What a partial clone lacks, where nothing is to be fetched.
+    #[error("{path} of commit {} is not in this partial clone, and --offline fetches nothing", commit.short())]
+    NotHere { path: String, commit: CommitId },
     #[error("{path} is not a file in commit {}", commit.short())]
     NotAFile { path: String, commit: CommitId },
 }
@@ -33,6 +39,8 @@ pub enum ObjectError {
 pub struct TagObject {
     /// What it points at.
     pub target: ObjectId,
+    /// Whether that is a commit.
+    pub is_of_commit: bool,
     /// The name that it was made with, without `refs/tags/`.
     pub name: String,
     /// Everything after the header, signature included.
@@ -49,11 +57,13 @@ pub enum EntryKind {
 /// The objects of one repository. Each thread opens its own.
 pub struct ObjectStore {
     repository: git2::Repository,
+    /// Where what is written is kept as well; nowhere for objects that have no clean-up to fear.
+    written: Option<Arc<Written>>,
 }
 
 impl std::fmt::Debug for ObjectStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ObjectStore").field("path", &self.repository.path()).finish()
+        f.debug_struct("ObjectStore").field("path", &self.repository.path()).finish_non_exhaustive()
     }
 }
 
@@ -93,7 +103,12 @@ impl ObjectStore {
         accept_all_repositories();
         let flags = git2::RepositoryOpenFlags::NO_SEARCH | git2::RepositoryOpenFlags::NO_DOTGIT;
         let repository = git2::Repository::open_ext(git_dir, flags, std::iter::empty::<&Path>())?;
-        Ok(Self { repository })
+        Ok(Self { repository, written: None })
+    }
+
+    /// The same objects; what is written to them is kept.
+    pub(super) fn keeping(self, written: &Arc<Written>) -> Self {
+        Self { written: Some(Arc::clone(written)), ..self }
     }
 
     /// The id as libgit2 has it.
@@ -105,6 +120,14 @@ impl ObjectStore {
     #[must_use]
     pub fn contains(&self, id: &ObjectId) -> bool {
         self.oid(id).is_ok_and(|oid| self.repository.odb().is_ok_and(|odb| odb.exists(oid)))
+    }
+
+    /// Whether the object is a commit; `None` where it is not here.
+    #[must_use]
+    pub fn is_commit(&self, id: &ObjectId) -> Option<bool> {
+        let oid = self.oid(id).ok()?;
+        let (_, kind) = self.repository.odb().ok()?.read_header(oid).ok()?;
+        Some(kind == git2::ObjectType::Commit)
     }
 
     /// Reads an annotated tag. Anything larger than [`MAX_TAG_SIZE`] is refused before it is read.
@@ -179,12 +202,26 @@ impl ObjectStore {
         self.write(git2::ObjectType::Commit, content.as_bytes())
     }
 
-    fn write(&self, kind: git2::ObjectType, content: &[u8]) -> Result<ObjectId, ObjectError> {
-        from_oid(self.repository.odb()?.write(kind, content)?)
+    pub(super) fn write(&self, kind: git2::ObjectType, content: &[u8]) -> Result<ObjectId, ObjectError> {
+        let id = from_oid(self.repository.odb()?.write(kind, content)?)?;
+        if let Some(written) = &self.written {
+            written.keep(&id, kind, content);
+        }
+        Ok(id)
+    }
+
+    /// Keeps an object that was just written, like those that this writes itself.
+    pub(super) fn written(&self, oid: git2::Oid) -> Result<git2::Oid, ObjectError> {
+        if let Some(written) = &self.written {
+            let odb = self.repository.odb()?;
+            let object = odb.read(oid)?;
+            written.keep(&from_oid(oid)?, object.kind(), object.data());
+        }
+        Ok(oid)
     }
 
     /// Reads a file of a commit; `None` where there is nothing of that name.
-    pub fn read_file(&self, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, ObjectError> {
+    pub(super) fn read_file(&self, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, ObjectError> {
         let Some(entry) = self.entry(commit, path)? else { return Ok(None) };
         let object = entry.to_object(&self.repository)?;
         match object.as_blob() {
@@ -194,7 +231,7 @@ impl ObjectStore {
     }
 
     /// Lists a directory of a commit; `None` where there is no such directory.
-    pub fn list_directory(
+    pub(super) fn list_directory(
         &self,
         commit: &CommitId,
         path: &str,
@@ -264,7 +301,7 @@ impl ObjectStore {
     /// The first paragraph of a commit's message, in one line.
     pub fn commit_summary(&self, commit: &CommitId) -> Result<String, ObjectError> {
         let commit = self.repository.find_commit(self.oid(&commit.0)?)?;
-        let message = String::from_utf8_lossy(commit.message_bytes());
+        let message = text::decoded(commit.message_bytes(), commit.message_encoding().ok().flatten());
         let lines = message.trim_start().lines().map(str::trim).take_while(|line| !line.is_empty());
         Ok(lines.collect::<Vec<_>>().join(" "))
     }
@@ -294,8 +331,9 @@ fn parse_tag(data: &[u8]) -> Option<TagObject> {
         .map_or_else(|_| String::from_utf8_lossy(&data[..header_end]), Cow::Borrowed);
     let mut lines = header.lines();
     let target = lines.next()?.strip_prefix("object ")?.parse().ok()?;
+    let is_of_commit = lines.next()?.strip_prefix("type ")? == "commit";
     let name = lines.find_map(|line| line.strip_prefix("tag "))?.to_owned();
-    Some(TagObject { target, name, message: data[header_end..].to_vec() })
+    Some(TagObject { target, is_of_commit, name, message: data[header_end..].to_vec() })
 }
 
 #[cfg(test)]

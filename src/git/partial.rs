@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use crate::deployment::ObjectId;
 
+use super::error::GitError;
 use super::objects::ObjectStore;
-use super::process::{Git, GitError};
+use super::process::Git;
 use super::refs::{Expected, Ref, RefUpdate};
 use super::repository::{Repository, RepositoryError};
 
@@ -98,11 +99,12 @@ impl Partial {
         let tips: BTreeMap<_, _> = refs.map(|Ref { name, object }| (name, object)).collect();
         let missing: Vec<_> = tips.values().filter(|tip| !self.objects.contains(tip)).collect();
         if !missing.is_empty() {
+            let asked_by = self.transport.asked_by(&self.remote)?;
             self.transport
                 .verb("fetch")
                 .args(["--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"])
                 .args(["--no-recurse-submodules", "--refmap=", "--filter=blob:none", "--"])
-                .arg(&self.remote)
+                .arg(&*asked_by)
                 .args(missing.iter().map(|tip| tip.as_str()))
                 .limit(Some(limit))
                 .run()?;

@@ -9,47 +9,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::configuration::{Configuration, common_dir};
+use super::error::{GitError, in_the_way};
+use super::journal::{Journal, age_of};
 use super::pipes::exchange;
 use super::redact::redact_urls;
-
-/// What can go wrong with a git process.
-#[derive(Debug, thiserror::Error)]
-pub enum GitError {
-    #[error("git is not installed or not on PATH")]
-    Missing,
-    #[error("git {verb} did not finish within {} seconds", limit.as_secs())]
-    TimedOut { verb: String, limit: Duration },
-    #[error("git {verb} failed: {}", first_line(stderr))]
-    Failed {
-        verb: String,
-        code: Option<i32>,
-        /// What git wrote to stderr, with credentials removed.
-        stderr: String,
-    },
-    #[error("git {verb} printed something unexpected: {detail}")]
-    Unexpected { verb: String, detail: String },
-    #[error("cannot run git: {0}")]
-    Io(#[from] std::io::Error),
-}
-
-impl GitError {
-    /// Whether the server knows who asks and does not let them: a token that may only read, say.
-    #[must_use]
-    pub fn is_forbidden(&self) -> bool {
-        let texts = ["returned error: 403", "Permission to ", "not allowed to push", "not permitted"];
-        matches!(self, Self::Failed { stderr, .. } if texts.iter().any(|text| stderr.contains(text)))
-    }
-}
-
-/// The line of git's stderr that says what went wrong: the first `fatal:` or `error:`, else the first at all.
-fn first_line(stderr: &str) -> &str {
-    let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines
-        .clone()
-        .find_map(|line| line.strip_prefix("fatal: ").or_else(|| line.strip_prefix("error: ")))
-        .or_else(|| lines.next())
-        .unwrap_or("no message")
-}
 
 /// What a finished git process left.
 #[derive(Debug)]
@@ -121,12 +85,17 @@ pub struct Git {
     program: PathBuf,
     repository: PathBuf,
     work_tree: Option<PathBuf>,
-    /// The caller's.
-    environment: Arc<[(OsString, OsString)]>,
+    configuration: Arc<Configuration>,
     /// What git finds in its environment besides.
     variables: Vec<(OsString, OsString)>,
     /// Settings that hold over the repository's: `key=value`.
     settings: Vec<String>,
+    /// What its commands lock.
+    journal: Arc<Journal>,
+    /// Whether the repository is to be used although another user owns it.
+    trusts_owner: bool,
+    /// Whether nothing is to be fetched, also not what a partial clone lacks.
+    is_offline: bool,
 }
 
 impl Git {
@@ -143,10 +112,39 @@ impl Git {
             program: executable(&environment),
             repository: git_dir.to_owned(),
             work_tree: work_tree.map(Path::to_owned),
-            environment,
+            configuration: Arc::new(Configuration::new(&common_dir(git_dir), environment)),
             variables: Vec::new(),
             settings: Vec::new(),
+            journal: Arc::new(Journal::new(git_dir)),
+            trusts_owner: false,
+            is_offline: false,
         }
+    }
+
+    /// Uses the repository also where another user owns it.
+    pub(super) const fn trust_owner(&mut self) {
+        self.trusts_owner = true;
+    }
+
+    /// Whether the repository is used also where another user owns it.
+    pub(super) const fn trusts_owner(&self) -> bool {
+        self.trusts_owner
+    }
+
+    /// Keeps all commands from the network.
+    pub(super) const fn stay_offline(&mut self) {
+        self.is_offline = true;
+    }
+
+    /// Whether all commands are kept from the network.
+    pub(super) const fn is_offline(&self) -> bool {
+        self.is_offline
+    }
+
+    /// Another repository, reached with the same environment and under the same restrictions.
+    pub(super) fn other(&self, git_dir: &Path) -> Self {
+        let environment = Arc::clone(self.environment());
+        Self { is_offline: self.is_offline, ..Self::new(git_dir, None, environment) }
     }
 
     /// The same repository with another folder to write files into.
@@ -170,31 +168,67 @@ impl Git {
 
     /// Another repository, whose objects are those of this one.
     pub(super) fn elsewhere(&self, repository: &Path, objects: &Path, settings: Vec<String>) -> Self {
-        let git = Self { repository: repository.to_owned(), work_tree: None, ..self.clone() };
+        let journal = Arc::new(Journal::new(repository));
+        let git = Self { repository: repository.to_owned(), work_tree: None, journal, ..self.clone() };
         git.with_objects_in(objects, settings)
     }
 
+    /// Runs a command that locks these refs (prefixes of their names end in `*`), and once more
+    /// where what a killed process has left was in its way.
+    ///
+    /// # Errors
+    ///
+    /// The command's own; [`GitError::Locked`] where a lock file is in its way that is not known to
+    /// be ours.
+    pub(super) fn locking<T>(
+        &self,
+        names: &[&str],
+        command: impl Fn() -> Result<T, GitError>,
+    ) -> Result<T, GitError> {
+        self.journal.note(names.iter().copied());
+        let command = || {
+            let begun = self.journal.begins();
+            self.journal.ended(&begun, command())
+        };
+        let result = command();
+        let Err(GitError::Failed { stderr, .. }) = &result else { return result };
+        let Some(lock) = in_the_way(stderr) else { return result };
+        if self.journal.make_way(&lock) {
+            return command();
+        }
+        match age_of(&lock) {
+            Some(age) => Err(GitError::Locked { lock, age }),
+            // Who held it has let go of it.
+            None => command(),
+        }
+    }
+
+    pub(super) const fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
+    /// The folder of this worktree's own files.
+    pub(super) fn git_dir(&self) -> &Path {
+        &self.repository
+    }
+
+    pub(super) const fn configuration(&self) -> &Arc<Configuration> {
+        &self.configuration
+    }
+
     /// The caller's environment.
-    pub(super) const fn environment(&self) -> &Arc<[(OsString, OsString)]> {
-        &self.environment
+    pub(super) fn environment(&self) -> &Arc<[(OsString, OsString)]> {
+        self.configuration.environment()
     }
 
     /// Git, in the caller's environment without what would change the meaning of our commands.
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        let kept = self.environment.iter().filter(|(name, _)| is_kept(name));
-        let variables = kept.chain(&self.variables);
-        command.env_clear().envs(variables.map(|(name, value)| (name, value)));
-        // Messages are parsed, so they are pinned; nobody is there to answer a prompt; reading must not
-        // refresh the index of a checkout that may be read-only.
-        command.envs([("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")]);
-        let mut safe_directory = OsString::from("safe.directory=");
-        safe_directory.push(self.work_tree.as_deref().unwrap_or(&self.repository));
-        command.arg("-c").arg(safe_directory);
-        // What the repository's configuration would have git run of its own accord.
-        command.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
-        // Object ids are given in full: git need not look, for each, whether a ref has it for a name.
-        command.args(["-c", "core.warnAmbiguousRefs=false"]);
+        let mut command = self.command_anywhere();
+        if self.trusts_owner {
+            let mut safe_directory = OsString::from("safe.directory=");
+            safe_directory.push(self.work_tree.as_deref().unwrap_or(&self.repository));
+            command.arg("-c").arg(safe_directory);
+        }
         for setting in &self.settings {
             command.arg("-c").arg(setting);
         }
@@ -206,10 +240,38 @@ impl Git {
             argument.push(work_tree);
             command.arg(argument);
         }
+        command
+    }
+
+    /// Git, that is told of no repository: it finds the one that it is started in.
+    fn command_anywhere(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        let kept = self.environment().iter().filter(|(name, _)| is_kept(name));
+        let variables = kept.chain(&self.variables);
+        command.env_clear().envs(variables.map(|(name, value)| (name, value)));
+        // Messages are parsed, so they are pinned; no user is there to answer a prompt; reading
+        // must not refresh the index of a checkout that may be read-only.
+        command.envs([("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")]);
+        if self.is_offline {
+            // Git before 2.45 knows only the second one.
+            command.envs([("GIT_NO_LAZY_FETCH", "1"), ("GIT_ALLOW_PROTOCOL", "")]);
+        }
+        // What the repository's configuration would have git run of its own accord.
+        command.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
+        // Object ids are given in full: git need not look, for each, whether a ref has it for a
+        // name.
+        command.args(["-c", "core.warnAmbiguousRefs=false"]);
         command.current_dir(self.work_tree.as_deref().unwrap_or(&self.repository));
         // Its own process group: a Ctrl-C at the terminal reaches us alone, and we decide what to finish.
         command.process_group(0);
         command
+    }
+
+    /// A command line in which git finds the repository itself, and looks whose it is.
+    pub(super) fn verb_that_discovers(&self, verb: &str) -> Invocation {
+        let mut command = self.command_anywhere();
+        command.arg(verb);
+        Invocation { verb: verb.to_owned(), command, input: Vec::new(), limit: None }
     }
 
     /// A command line to be run, starting with git's verb.
@@ -246,6 +308,14 @@ impl Invocation {
     /// Sets a variable of this command's environment.
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Sets a variable of this command's environment, unless the caller's sets it.
+    pub(super) fn env_unless_set(mut self, name: &str, value: &str) -> Self {
+        if !self.command.get_envs().any(|(set, value)| set == name && value.is_some()) {
+            self.command.env(name, value);
+        }
         self
     }
 
@@ -296,6 +366,12 @@ pub struct Running {
 }
 
 impl Running {
+    /// Kills the process, as others may at any time.
+    #[cfg(test)]
+    pub(super) fn kill(&self) {
+        kill_group(&self.child);
+    }
+
     /// Gives the process what it has to read so far, and keeps its input open for [`Self::finish_with`].
     ///
     /// What the process prints is not read meanwhile: for those that answer in a few words.

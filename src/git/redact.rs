@@ -1,23 +1,40 @@
 //! Keeps credentials out of everything that git prints.
 
-/// Replaces the user information of every URL in a text: `https://token@host/` becomes `https://***@host/`.
+/// Replaces the user information and the query of every URL in a text:
+/// `https://token@host/r?token=t` becomes `https://***@host/r?***`.
 #[must_use]
 pub fn redact_urls(text: &str) -> String {
     let mut redacted = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("://") {
-        let after = start + 3;
-        redacted.push_str(&rest[..after]);
-        rest = &rest[after..];
-        let authority_end =
-            rest.find(|c: char| c == '/' || c == '\'' || c == '"' || c.is_whitespace()).unwrap_or(rest.len());
-        if let Some(at) = rest[..authority_end].rfind('@') {
-            redacted.push_str("***");
-            rest = &rest[at..];
-        }
+        let (before, url) = rest.split_at(start + 3);
+        redacted.push_str(before);
+        let ends = |c: char| matches!(c, '\'' | '"' | '<' | '>' | '`') || c.is_whitespace();
+        let (url, after) = url.split_at(url.find(ends).unwrap_or(url.len()));
+        redact_url(url, &mut redacted);
+        rest = after;
     }
     redacted.push_str(rest);
     redacted
+}
+
+/// Appends a URL, without its scheme.
+fn redact_url(url: &str, redacted: &mut String) {
+    let authority = url.find('/').unwrap_or(url.len());
+    let place = match url[..authority].rfind('@') {
+        Some(at) => {
+            redacted.push_str("***");
+            &url[at..]
+        }
+        None => url,
+    };
+    match place.split_once('?') {
+        Some((place, _)) => {
+            redacted.push_str(place);
+            redacted.push_str("?***");
+        }
+        None => redacted.push_str(place),
+    }
 }
 
 #[cfg(test)]
@@ -34,6 +51,14 @@ mod tests {
         // A password may have the sign that ends it.
         assert_eq!(redact_urls("fatal: https://user:p@ss@host/r"), "fatal: https://***@host/r");
         assert_eq!(redact_urls("https://a:b@c:d@e@host"), "https://***@host");
+        assert_eq!(
+            redact_urls(
+                "unable to access 'https://example.com/r.git?private_token=t@x/': 403, see http://h?"
+            ),
+            "unable to access 'https://example.com/r.git?***': 403, see http://h?***"
+        );
+        // A password may have the sign that a query starts with.
+        assert_eq!(redact_urls("https://user:p?s@host/r"), "https://***@host/r");
         assert_eq!(redact_urls("https://t@one/a https://u:v@w@two/b"), "https://***@one/a https://***@two/b");
     }
 }

@@ -5,7 +5,7 @@
 //! ordinary is [`Unusual`], and git is asked instead. (`git2` reads all of `packed-refs` to list one prefix.)
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::io;
 use std::path::Path;
 
@@ -63,15 +63,18 @@ fn read_name(path: &Path, name: &str, refs: &mut BTreeMap<String, ObjectId>) -> 
     read_entry(kind, path, name, refs)
 }
 
+/// The entries of a folder of loose refs; none where there is no such folder.
+pub(super) fn entries_of(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<DirEntry>>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
+        entries => Some(entries?),
+    };
+    Ok(entries.into_iter().flatten())
+}
+
 /// Reads the loose refs of a folder and of those in it.
 fn read_folder(folder: &Path, prefix: &str, refs: &mut BTreeMap<String, ObjectId>) -> Result<(), Unusual> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(());
-        }
-        entries => entries?,
-    };
-    for entry in entries {
+    for entry in entries_of(folder)? {
         let entry = entry?;
         let file_name = entry.file_name().into_string().map_err(|_| Unusual)?;
         // What git passes over as well.

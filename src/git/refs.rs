@@ -1,11 +1,16 @@
 //! Refs: read from git's files where they are kept in such, else through the executable, which knows every storage
 //! format and changes many refs in one transaction.
 
+use std::sync::Arc;
+
 use crate::deployment::ObjectId;
 
-use super::process::{Git, GitError, Invocation, Running};
+use super::error::GitError;
+use super::journal::Journal;
+use super::process::{Git, Invocation, Running};
 use super::ref_files;
 use super::repository::{Repository, parse_id};
+use super::shared_locks::SharedLocks;
 
 /// A ref and what it points at, unpeeled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,10 +70,12 @@ impl Repository {
             return Ok(None);
         }
         let input = [b"start\0", &commands(updates)[..], b"prepare\0"].concat();
+        self.git().journal().note(updates.iter().map(|update| update.name.as_str()));
+        let begun = self.git().journal().begins();
         let mut running = self.git().update_ref(reason).input(input).start()?;
         // Why git does not read on, it says at its end.
         let _ = running.feed();
-        Ok(Some(PreparedRefs(Some(running))))
+        Ok(Some(PreparedRefs { running: Some(running), journal: Arc::clone(self.git().journal()), begun }))
     }
 }
 
@@ -107,37 +114,42 @@ impl Git {
         if updates.is_empty() {
             return Ok(());
         }
-        self.update_ref(reason).input(commands(updates)).run()?;
-        Ok(())
+        let names: Vec<_> = updates.iter().map(|update| update.name.as_str()).collect();
+        self.locking(&names, || self.update_ref(reason).input(commands(updates)).run().map(drop))
     }
 
     fn update_ref(&self, reason: &str) -> Invocation {
-        self.verb("update-ref").args(["-m", reason, "-z", "--stdin"])
+        // A symbolic ref among ours must not lead to a branch that is changed in its place.
+        self.verb("update-ref").args(["--no-deref", "-m", reason, "-z", "--stdin"])
     }
 }
 
 /// Changes of refs that are ready to happen. Dropped, they do not.
 #[derive(Debug)]
 #[must_use]
-pub struct PreparedRefs(Option<Running>);
+pub struct PreparedRefs {
+    running: Option<Running>,
+    journal: Arc<Journal>,
+    begun: SharedLocks,
+}
 
 impl PreparedRefs {
     /// Makes the changes, and then these others.
     pub fn commit(mut self, others: &[RefUpdate]) -> Result<(), GitError> {
-        let Some(running) = self.0.take() else { return Ok(()) };
+        let Some(running) = self.running.take() else { return Ok(()) };
         let mut rest = b"commit\0".to_vec();
         if !others.is_empty() {
             rest.extend([b"start\0", &commands(others)[..], b"commit\0"].concat());
         }
-        running.finish_with(rest)?;
-        Ok(())
+        self.journal.ended(&self.begun, running.finish_with(rest)).map(drop)
     }
 }
 
 impl Drop for PreparedRefs {
     /// Where its input ends, git gives up what it has prepared.
     fn drop(&mut self) {
-        if let Some(Err(error)) = self.0.take().map(|running| running.finish_with(Vec::new())) {
+        let Some(running) = self.running.take() else { return };
+        if let Err(error) = self.journal.ended(&self.begun, running.finish_with(Vec::new())) {
             tracing::debug!(%error, "refs that were not to change may still be locked");
         }
     }
@@ -195,6 +207,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_killed_git_had_prepared_is_removed_by_the_next_process() {
+        for commits in [true, false] {
+            let fixture = Fixture::new(&["--ref-format=files"]);
+            let new = [changed("refs/atmos/latest/a/b/c", Some(&fixture.commits[0]))];
+            let lock = fixture.git_dir().join("refs/atmos/latest/a/b/c.lock");
+            let first = fixture.repository();
+            let prepared = first.prepare_refs(&new, "test").unwrap().unwrap();
+            while !lock.exists() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            prepared.running.as_ref().unwrap().kill();
+            // Whether the changes are wanted or not.
+            if commits {
+                assert!(prepared.commit(&[]).unwrap_err().was_killed());
+            } else {
+                drop(prepared);
+            }
+            drop(first);
+            assert!(lock.exists(), "nothing was left: this test tests nothing");
+            fixture.repository().git().update_refs(&new, "test").unwrap();
+            assert!(!lock.exists());
+        }
+    }
+
+    #[test]
     fn nothing_is_prepared_where_it_would_lock_everything() {
         let fixture = Fixture::new(&["--ref-format=reftable"]);
         let new = [changed("refs/x/new", Some(&fixture.commits[0]))];
@@ -213,6 +250,20 @@ mod tests {
         let error = repository.prepare_refs(&new, "test").unwrap().unwrap().commit(&[]).unwrap_err();
         assert!(error.to_string().contains("a.lock"), "{error}");
         assert_eq!(repository.refs(&["refs/x/"]).unwrap(), []);
+    }
+
+    #[test]
+    fn a_branch_that_a_symbolic_ref_leads_to_stays() {
+        for new in [true, false] {
+            let fixture = Fixture::new(&[]);
+            let name = "refs/atmos/pending/x/%run";
+            fixture.git(&["branch", "other"], "");
+            fixture.git(&["symbolic-ref", name, "refs/heads/other"], "");
+            let before = fixture.git(&["rev-parse", "other"], "");
+            let update = changed(name, new.then_some(fixture.commits[0].as_str()));
+            fixture.repository().git().update_refs(&[update], "test").unwrap();
+            assert_eq!(fixture.git(&["rev-parse", "other"], ""), before);
+        }
     }
 
     #[test]

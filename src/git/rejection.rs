@@ -190,11 +190,14 @@ fn causes(stderr: &str) -> BTreeMap<&str, String> {
     stderr.lines().filter_map(|line| cause(line.strip_prefix("remote: ")?)).collect()
 }
 
-/// A line of `error: cannot lock ref '<name>': <cause>`: the ref, and the cause without names.
+/// A line of `error: cannot lock ref '<name>': <cause>`, or of one that cannot be updated: the ref,
+/// and the cause without names. A symbolic ref is updated where it leads to.
 fn cause(line: &str) -> Option<(&str, String)> {
-    let (_, named) = line.trim_end().split_once("cannot lock ref '")?;
-    let (name, cause) = named.split_once("': ")?;
-    Some((name, format!("cannot lock ref: {}", without_names(cause))))
+    ["lock", "update"].into_iter().find_map(|verb| {
+        let (_, named) = line.trim_end().split_once(&format!("cannot {verb} ref '"))?;
+        let (name, cause) = named.split_once("': ")?;
+        Some((name, format!("cannot {verb} ref: {}", without_names(cause))))
+    })
 }
 
 /// The text without what is in quotes: names of refs and files may contain any word that is looked
@@ -286,6 +289,15 @@ mod tests {
         for (summary, expected) in table {
             assert_eq!(of(summary, ""), expected, "{summary}");
         }
+    }
+
+    #[test]
+    fn a_symbolic_ref_to_a_branch_is_no_matter_of_time() {
+        let said = "remote: error: cannot update ref 'refs/heads/main': trying to write non-commit object \
+                    b74e to branch 'refs/heads/main'        \n";
+        let reason = other("cannot update ref: trying to write non-commit object b74e to branch");
+        assert_eq!(of("[remote rejected] (failed to update ref)", said), reason);
+        assert!(reason.is_final());
     }
 
     #[test]

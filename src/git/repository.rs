@@ -2,12 +2,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::deployment::{CommitId, ObjectId};
 
+use super::configuration::common_dir;
+use super::error::GitError;
 use super::objects::{ObjectError, ObjectStore};
-use super::process::{Git, GitError};
+use super::process::Git;
+use super::written::Written;
 
 /// Why a repository cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,9 @@ pub enum RepositoryError {
     NotFound(PathBuf),
     #[error("{} is in a bare repository, and a CI job uses the one that it has checked out", .0.display())]
     Bare(PathBuf),
+    /// Git would run what another user has configured.
+    #[error("the repository {} belongs to another user", .0.display())]
+    NotOwned(PathBuf),
     #[error(transparent)]
     Objects(#[from] ObjectError),
     #[error(transparent)]
@@ -39,22 +45,7 @@ pub struct Repository {
     git_dir: PathBuf,
     common_dir: PathBuf,
     work_tree: Option<PathBuf>,
-    settings: OnceLock<Settings>,
-}
-
-/// What is read of git's configuration, once.
-#[derive(Debug)]
-struct Settings {
-    /// The names of the remotes that have a URL.
-    remotes: Vec<String>,
-    user_name: Option<String>,
-    user_email: Option<String>,
-    /// Where refs are kept, if not in files.
-    ref_storage: Option<String>,
-    /// What `tag.gpgSign` says.
-    sign_tags: Option<String>,
-    /// Whether several users write to the repository: `core.sharedRepository`.
-    shared: bool,
+    written: Arc<Written>,
 }
 
 /// Who writes into the repository, from git's configuration and environment.
@@ -79,16 +70,31 @@ impl Repository {
             Some((git_dir, work_tree)) => (git_dir, Some(work_tree.to_owned())),
             None => (git_dir_from(&start_absolute, None).ok_or_else(not_found)?, None),
         };
-        let common_dir = match std::fs::read_to_string(git_dir.join("commondir")) {
-            Ok(relative) => {
-                let common = git_dir.join(relative.trim());
-                common.canonicalize().unwrap_or(common)
-            }
-            Err(_) => git_dir.clone(),
-        };
+        let common_dir = common_dir(&git_dir);
         let environment: Vec<_> = environment.into_iter().collect();
         let git = Git::new(&git_dir, work_tree.as_deref(), environment);
-        Ok(Self { git, git_dir, common_dir, work_tree, settings: OnceLock::new() })
+        Ok(Self { git, git_dir, common_dir, work_tree, written: Arc::default() })
+    }
+
+    /// Never uses the network, also not for what a partial clone lacks.
+    #[must_use]
+    pub const fn offline(mut self) -> Self {
+        self.git.stay_offline();
+        self
+    }
+
+    /// Uses the repository also where another user owns it, where it is in one of these folders;
+    /// `*` is all.
+    #[must_use]
+    pub fn trusting(mut self, folders: &[PathBuf]) -> Self {
+        let own = self.work_tree.as_deref().unwrap_or(&self.git_dir);
+        let holds_it = |folder: &PathBuf| {
+            folder.as_os_str() == "*" || folder.canonicalize().is_ok_and(|folder| own.starts_with(folder))
+        };
+        if folders.iter().any(holds_it) {
+            self.git.trust_owner();
+        }
+        self
     }
 
     /// The executable, bound to this repository.
@@ -99,7 +105,7 @@ impl Repository {
 
     /// The executable, bound to another repository, with the caller's environment.
     pub(super) fn other_git(&self, git_dir: &Path) -> Git {
-        Git::new(git_dir, None, Arc::clone(self.git.environment()))
+        self.git.other(git_dir)
     }
 
     /// The folder that all worktrees of the repository share.
@@ -120,6 +126,11 @@ impl Repository {
         self.common_dir.ancestors().skip(1).any(of_repository)
     }
 
+    /// The folder of this worktree's own files: its `HEAD`, its index.
+    pub(super) fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
     /// The checkout; `None` in a bare repository.
     #[must_use]
     pub fn work_tree(&self) -> Option<&Path> {
@@ -128,7 +139,24 @@ impl Repository {
 
     /// Opens the objects. Each thread opens its own.
     pub fn objects(&self) -> Result<ObjectStore, ObjectError> {
-        ObjectStore::open(&self.git_dir)
+        Ok(ObjectStore::open(&self.git_dir)?.keeping(&self.written))
+    }
+
+    /// Writes again what this process has written and git's clean-up has taken since. Returns
+    /// whether there was any.
+    ///
+    /// # Errors
+    ///
+    /// Where the repository cannot be written.
+    pub fn restore_objects(&self) -> Result<bool, ObjectError> {
+        // Opened anew: what was open before may know objects that are gone.
+        self.written.restore(&ObjectStore::open(&self.git_dir)?)
+    }
+
+    /// Keeps an object that git has written for this process.
+    pub(super) fn keep_object(&self, id: &ObjectId) -> Result<(), ObjectError> {
+        let objects = self.objects()?;
+        objects.written(objects.oid(id)?).map(drop)
     }
 
     /// The commit that is checked out.
@@ -177,51 +205,18 @@ impl Repository {
         Ok(None)
     }
 
-    /// The remote that the ledger is kept on: the one that is asked for, else `origin`, else the only one.
-    pub fn remote(&self, wanted: Option<&str>) -> Result<Option<String>, RepositoryError> {
-        let remotes = &self.settings()?.remotes;
-        match wanted {
-            Some(wanted) if remotes.iter().any(|name| name == wanted) => Ok(Some(wanted.to_owned())),
-            Some(wanted) => Err(RepositoryError::UnknownRemote(wanted.to_owned())),
-            None if remotes.iter().any(|name| name == "origin") => Ok(Some("origin".to_owned())),
-            None if remotes.len() > 1 => Err(RepositoryError::AmbiguousRemote(remotes.clone())),
-            None => Ok(remotes.first().cloned()),
-        }
-    }
-
-    /// The addresses of a remote, which may hold a password: as it is written, and where
-    /// `url.*.insteadOf` leads git.
-    #[must_use]
-    pub fn remote_urls(&self, remote: &str) -> Vec<String> {
-        let written = self.git.verb("config").args(["--get-all", &format!("remote.{remote}.url")]).run();
-        let used = self.git.verb("remote").args(["get-url", "--", remote]).run();
-        let first = |lines: Vec<u8>| {
-            String::from_utf8_lossy(&lines).lines().next().map(|line| line.trim().to_owned())
-        };
-        [written, used].into_iter().flatten().filter_map(first).collect()
-    }
-
-    /// Whether the repository's own configuration leads addresses elsewhere: `url.*.insteadOf`.
-    #[must_use]
-    pub fn rewrites_addresses(&self) -> bool {
-        let settings = self
-            .git
-            .verb("config")
-            .args(["--show-scope", "--name-only", "--get-regexp"])
-            .arg(r"^url\..*\.(push)?insteadof$")
-            .run();
-        // Where there is none, git fails.
-        let settings = settings.unwrap_or_default();
-        let settings = String::from_utf8_lossy(&settings);
-        settings.lines().any(|line| line.starts_with("local\t") || line.starts_with("worktree\t"))
-    }
-
     /// The committer, where one is configured.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
-        let variable =
-            |name: &str| self.variable(name)?.to_str().filter(|value| !value.is_empty()).map(str::to_owned);
-        let configured = self.settings().ok();
+        let variable = |name: &str| {
+            self.git
+                .configuration()
+                .variable(name)?
+                .to_str()
+                .filter(|value| !value.is_empty())
+                .map(str::to_owned)
+        };
+        let configured = self.git.configuration().settings().ok();
         let user_name = || configured?.user_name.clone();
         let user_email = || configured?.user_email.clone();
         Some(Identity {
@@ -232,13 +227,15 @@ impl Repository {
 
     /// Whether refs are kept as files and in `packed-refs`, as far as the configuration can be read.
     pub(super) fn keeps_refs_in_files(&self) -> bool {
-        self.settings()
+        self.git
+            .configuration()
+            .settings()
             .is_ok_and(|settings| settings.ref_storage.as_ref().is_none_or(|storage| storage == "files"))
     }
 
     /// Whether files of the repository have to be writable for others as well, as far as the configuration can be read.
     pub(super) fn is_shared(&self) -> bool {
-        self.settings().is_ok_and(|settings| settings.shared)
+        self.git.configuration().settings().is_ok_and(|settings| settings.shared)
     }
 
     /// Whether annotated tags are to be signed: `tag.gpgSign`, in a file or in the environment.
@@ -251,90 +248,11 @@ impl Repository {
         // The last one counts, as in git.
         let last = in_environment.max_by_key(|number| number.parse::<u32>().unwrap_or_default());
         let value = last.map(|number| format!("GIT_CONFIG_VALUE_{number}"));
-        let value = value.and_then(|name| self.variable(&name)?.to_str().map(str::to_owned));
-        let in_file = || self.settings().ok()?.sign_tags.clone();
+        let value =
+            value.and_then(|name| self.git.configuration().variable(&name)?.to_str().map(str::to_owned));
+        let in_file = || self.git.configuration().settings().ok()?.sign_tags.clone();
         let value = value.or_else(in_file).unwrap_or_default().to_ascii_lowercase();
         ["true", "yes", "on", "1"].contains(&value.as_str())
-    }
-
-    /// A variable of the caller's environment.
-    fn variable(&self, name: &str) -> Option<&OsStr> {
-        let (_, value) = self.git.environment().iter().find(|(variable, _)| variable == name)?;
-        Some(value)
-    }
-
-    /// What git is configured with.
-    fn settings(&self) -> Result<&Settings, RepositoryError> {
-        if let Some(settings) = self.settings.get() {
-            return Ok(settings);
-        }
-        let settings = Settings::read(&self.configuration()?).map_err(ObjectError::from)?;
-        Ok(self.settings.get_or_init(|| settings))
-    }
-
-    /// Git's configuration of this repository, with the caller's files.
-    fn configuration(&self) -> Result<git2::Config, RepositoryError> {
-        let mut configuration = git2::Config::new().map_err(ObjectError::from)?;
-        let home = self.variable("HOME").map(PathBuf::from);
-        let global = self.variable("GIT_CONFIG_GLOBAL").map(PathBuf::from);
-        let no_system =
-            self.variable("GIT_CONFIG_NOSYSTEM").is_some_and(|value| value != "0" && value != "false");
-        let system =
-            self.variable("GIT_CONFIG_SYSTEM").map_or_else(|| PathBuf::from("/etc/gitconfig"), PathBuf::from);
-        let files = [
-            (git2::ConfigLevel::System, Some(system).filter(|_| !no_system)),
-            (git2::ConfigLevel::XDG, home.as_ref().map(|home| home.join(".config/git/config"))),
-            (git2::ConfigLevel::Global, global.or_else(|| home.map(|home| home.join(".gitconfig")))),
-            (git2::ConfigLevel::Local, Some(self.common_dir.join("config"))),
-        ];
-        for (level, file) in files {
-            if let Some(file) = file.filter(|file| file.is_file()) {
-                configuration.add_file(&file, level, false).map_err(ObjectError::from)?;
-            }
-        }
-        Ok(configuration)
-    }
-}
-
-impl Settings {
-    /// Picks out what is needed. Walking through a [`git2::Config`], or asking it for a value, reads every file anew.
-    fn read(configuration: &git2::Config) -> Result<Self, git2::Error> {
-        let mut settings = Self {
-            remotes: Vec::new(),
-            user_name: None,
-            user_email: None,
-            ref_storage: None,
-            sign_tags: None,
-            shared: false,
-        };
-        let mut entries = configuration.entries(None)?;
-        while let Some(entry) = entries.next() {
-            let entry = entry?;
-            let name = entry.name().unwrap_or_default();
-            let value = || entry.has_value().then(|| entry.value().ok().map(str::to_owned)).flatten();
-            // What is nearer comes later and counts.
-            match name {
-                "user.name" => settings.user_name = value(),
-                "user.email" => settings.user_email = value(),
-                "extensions.refstorage" => settings.ref_storage = value(),
-                // A name without a value stands for true.
-                "tag.gpgsign" => settings.sign_tags = value().or_else(|| Some("true".to_owned())),
-                "core.sharedrepository" => {
-                    let alone = ["umask", "false", "no", "off", "0"];
-                    settings.shared =
-                        value().is_none_or(|value| !alone.contains(&value.to_ascii_lowercase().as_str()));
-                }
-                _ => {
-                    let remote = name.strip_prefix("remote.").and_then(|name| name.strip_suffix(".url"));
-                    settings.remotes.extend(
-                        remote
-                            .filter(|remote| !settings.remotes.iter().any(|known| known == remote))
-                            .map(str::to_owned),
-                    );
-                }
-            }
-        }
-        Ok(settings)
     }
 }
 
@@ -396,24 +314,5 @@ mod tests {
         for (path, is_submodule) in [("", false), ("modules/own", false), ("modules/sub", true)] {
             assert_eq!(found(path).is_submodule(), is_submodule, "{path}");
         }
-    }
-
-    #[test]
-    fn the_nearest_configuration_counts_and_an_odd_one_is_passed_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        write("global", "[user]\n\tname = Far\n\temail = far@example.com\n[remote \"far\"]\n\turl = /far\n");
-        write(
-            "local",
-            "[user]\n\tname = Near\n[remote \"a.b\"]\n\turl = /one\n\turl = /two\n[remote \"c\"]\n\turl\n\tfetch = x\n",
-        );
-        let mut configuration = git2::Config::new().unwrap();
-        for (level, name) in [(git2::ConfigLevel::Local, "local"), (git2::ConfigLevel::Global, "global")] {
-            configuration.add_file(&folder.path().join(name), level, false).unwrap();
-        }
-        let settings = Settings::read(&configuration).unwrap();
-        assert_eq!(settings.user_name.as_deref(), Some("Near"));
-        assert_eq!(settings.user_email.as_deref(), Some("far@example.com"));
-        assert_eq!(settings.remotes, ["far", "a.b", "c"]);
     }
 }

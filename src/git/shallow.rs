@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use crate::deployment::{CommitId, ObjectId};
 
+use super::error::GitError;
 use super::objects::ObjectStore;
-use super::process::GitError;
 use super::repository::Repository;
 
 impl Repository {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::deployment::ObjectId;
 
-use super::process::GitError;
+use super::error::GitError;
 use super::repository::{Repository, parse_id};
 
 /// An annotated tag of a commit that is about to be written.
@@ -43,7 +43,12 @@ impl Repository {
             .limit(Some(limit))
             .run()?;
         let id = fs::read_to_string(folder.path().join("refs/tags").join(tag.name))?;
-        parse_id("tag", &id)
+        let id = parse_id("tag", &id)?;
+        // Git has written it, and no ref leads to it here.
+        if let Err(error) = self.keep_object(&id) {
+            tracing::debug!(%error, "a signed tag is not kept");
+        }
+        Ok(id)
     }
 }
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 use crate::deployment::ObjectId;
 use crate::deployment::ref_names::TAGS_PREFIX;
 
-use super::process::{Git, GitError, Output};
+use super::error::GitError;
+use super::process::{Git, Output};
 use super::refs::Ref;
 use super::rejection::{Rejection, rejections};
 use super::repository::parse_id;
+use super::symbolic::{self, SymbolicRefs};
 
 /// How to fetch.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +35,9 @@ pub enum TipKind {
     Tags,
 }
 
+/// What git says of a ref that it could not write here.
+const UNSTORED: &str = "(unable to update local ref)";
+
 /// How the names of the ledger's tags start.
 const LEDGER: &str = "atmos/";
 
@@ -43,6 +48,10 @@ pub struct FetchReport {
     pub agreed: BTreeSet<String>,
     /// Tags that are other objects here than on the remote.
     pub differing: BTreeSet<String>,
+    /// Tags that could not be made here, because another ref is in their way.
+    pub unstored: BTreeSet<String>,
+    /// What the user can do about that: when it is right, and the command.
+    pub way_out: Option<(&'static str, String)>,
 }
 
 /// One ref to push.
@@ -68,19 +77,32 @@ pub enum PushOutcome {
 
 impl Git {
     /// Fetches exactly these refspecs: no tags besides, nothing written to `FETCH_HEAD`, no maintenance.
-    pub fn fetch(&self, remote: &str, refspecs: &[String], options: &FetchOptions) -> Result<(), GitError> {
-        let output = self.run_fetch("--quiet", remote, refspecs, options)?;
-        if fetched(&output, options) {
-            return Ok(());
-        }
-        Err(fetch_failed(output.status.code(), output.stderr))
+    /// Returns which of the remote's refs are symbolic, as far as its server tells.
+    ///
+    /// # Errors
+    ///
+    /// Where git fails.
+    pub fn fetch(
+        &self,
+        remote: &str,
+        refspecs: &[String],
+        options: &FetchOptions,
+    ) -> Result<SymbolicRefs, GitError> {
+        self.locking(&written_by(refspecs), || {
+            let (symbolic, output) = self.run_fetch("--quiet", remote, refspecs, options)?;
+            if fetched(&output, options) {
+                return Ok(symbolic);
+            }
+            Err(fetch_failed(output.status.code(), output.stderr))
+        })
     }
 
     /// Fetches tags, which are never overwritten, and says which of them the remote has.
     ///
     /// # Errors
     ///
-    /// As [`Self::fetch`]. A tag that differs is none: the report names it.
+    /// As [`Self::fetch`]. A tag that differs, or that another ref is in the way of, is none: the
+    /// report names it.
     pub fn fetch_tags(
         &self,
         remote: &str,
@@ -89,24 +111,30 @@ impl Git {
     ) -> Result<FetchReport, GitError> {
         // In full: names that are the same on both sides would be written once otherwise.
         let git = self.with_setting("fetch.output=full");
-        let output = git.run_fetch("--verbose", remote, refspecs, options)?;
-        let report = fetch_report(&output.stderr);
-        if fetched(&output, options) || (!complains(&output.stderr) && !report.differing.is_empty()) {
-            return Ok(report);
-        }
-        let said = output.stderr.lines().filter(|line| reported(line).is_none());
-        Err(fetch_failed(output.status.code(), said.collect::<Vec<_>>().join("\n")))
+        self.locking(&written_by(refspecs), || {
+            let (_, output) = git.run_fetch("--verbose", remote, refspecs, options)?;
+            let mut report = fetch_report(&output.stderr);
+            if fetched(&output, options) || (!complains(&output.stderr) && !report.differing.is_empty()) {
+                return Ok(report);
+            }
+            let said = output.stderr.lines().filter(|line| reported(line).is_none());
+            let failed = fetch_failed(output.status.code(), said.collect::<Vec<_>>().join("\n"));
+            report.way_out = failed.way_out();
+            if report.unstored.is_empty() || report.way_out.is_none() { Err(failed) } else { Ok(report) }
+        })
     }
 
+    /// Runs a fetch: which of the remote's refs are symbolic, and what git printed besides.
     fn run_fetch(
         &self,
         verbosity: &str,
         remote: &str,
         refspecs: &[String],
         options: &FetchOptions,
-    ) -> Result<Output, GitError> {
+    ) -> Result<(SymbolicRefs, Output), GitError> {
         let mut invocation = self
             .verb("fetch")
+            .env_unless_set(symbolic::TRACE, "1")
             .args([verbosity, "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"])
             .args(["--no-recurse-submodules", "--refmap="]);
         if options.prune {
@@ -121,25 +149,56 @@ impl Git {
         if options.unshallow {
             invocation = invocation.arg("--unshallow");
         }
-        invocation.limit(options.limit).arg("--").arg(remote).args(refspecs).output()
+        let asked_by = self.asked_by(remote)?;
+        let mut output = invocation.limit(options.limit).arg("--").arg(&*asked_by).args(refspecs).output()?;
+        let (symbolic, stderr) = symbolic::told_in(&output.stderr);
+        output.stderr = stderr;
+        Ok((symbolic, output))
     }
 
     /// What a remote has under exactly these names.
+    ///
+    /// # Errors
+    ///
+    /// [`GitError::SymbolicRef`] where one of them is symbolic there.
     pub fn remote_refs(
         &self,
         remote: &str,
         names: &[String],
         limit: Option<Duration>,
     ) -> Result<Vec<Ref>, GitError> {
-        let invocation = self.verb("ls-remote").args(["--refs", "--", remote]).args(names);
+        let asked_by = self.asked_by(remote)?;
+        let invocation = self.verb("ls-remote").args(["--refs", "--symref", "--", &asked_by]).args(names);
         let output = invocation.limit(limit).run()?;
         let text = String::from_utf8_lossy(&output);
-        let lines = text.lines().filter_map(|line| line.split_once('\t'));
         // Git lists names that end so as well.
-        let wanted = lines.filter(|(_, name)| names.iter().any(|wanted| wanted == name));
-        wanted
-            .map(|(object, name)| Ok(Ref { name: name.to_owned(), object: parse_id("ls-remote", object)? }))
-            .collect()
+        let is_wanted = |name: &str| names.iter().any(|wanted| wanted == name);
+        let mut symbolic = text.lines().filter_map(symbolic::listed);
+        if let Some((name, leads_to)) = symbolic.find(|(name, _)| is_wanted(name)) {
+            let (name, leads_to) = (name.to_owned(), leads_to.to_owned());
+            return Err(GitError::SymbolicRef { remote: remote.to_owned(), name, leads_to });
+        }
+        let lines = text.lines().filter(|line| symbolic::listed(line).is_none());
+        refs_listed(lines, is_wanted)
+    }
+
+    /// What a remote has below these prefixes of names.
+    ///
+    /// # Errors
+    ///
+    /// Where the remote does not answer.
+    pub fn remote_refs_below(
+        &self,
+        remote: &str,
+        prefixes: &[String],
+        limit: Option<Duration>,
+    ) -> Result<Vec<Ref>, GitError> {
+        let asked_by = self.asked_by(remote)?;
+        let patterns = prefixes.iter().map(|prefix| format!("{prefix}*"));
+        let output =
+            self.verb("ls-remote").args(["--refs", "--", &asked_by]).args(patterns).limit(limit).run()?;
+        let text = String::from_utf8_lossy(&output);
+        refs_listed(text.lines(), |name| prefixes.iter().any(|prefix| name.starts_with(prefix.as_str())))
     }
 
     /// What a remote's branches, or its tags, lead to, by their names: of an annotated tag, what it
@@ -159,7 +218,8 @@ impl Git {
             TipKind::Branches => ("--heads", "refs/heads/"),
             TipKind::Tags => ("--tags", TAGS_PREFIX),
         };
-        let output = self.verb("ls-remote").args([option, "--", remote]).limit(limit).run()?;
+        let asked_by = self.asked_by(remote)?;
+        let output = self.verb("ls-remote").args([option, "--", &asked_by]).limit(limit).run()?;
         let text = String::from_utf8_lossy(&output);
         let lines = text.lines().filter_map(|line| line.split_once('\t'));
         let mut tips = BTreeMap::new();
@@ -175,6 +235,10 @@ impl Git {
     }
 
     /// Pushes with a lease on every ref; atomically, unless the caller gives that up.
+    ///
+    /// # Errors
+    ///
+    /// Where git fails without naming a ref, or the remote stands for several places.
     pub fn push(
         &self,
         remote: &str,
@@ -182,6 +246,7 @@ impl Git {
         atomic: bool,
         limit: Option<Duration>,
     ) -> Result<PushOutcome, GitError> {
+        self.insist_on_one_address(remote)?;
         let leases = updates.iter().map(|update| {
             let expected = update.expected.as_ref().map_or("", |id| id.as_str());
             format!("--force-with-lease={}:{expected}", update.name)
@@ -194,6 +259,8 @@ impl Git {
             // Where the checkout's own refspecs cover them, git sets refs here after a push, which
             // it may find locked: by who pushes, to set them as well. No push need wait for that.
             .with_setting("core.filesRefLockTimeout=0")
+            // A mirror clone (`git clone --mirror`) pushes everything, or nothing by name.
+            .with_setting(&format!("remote.{remote}.mirror=false"))
             .verb("push")
             .args([
                 "--porcelain",
@@ -236,6 +303,11 @@ fn fetched(output: &Output, options: &FetchOptions) -> bool {
             && fetch_report(&output.stderr).differing.is_empty())
 }
 
+/// The refs that a fetch writes: the right sides of its refspecs.
+fn written_by(refspecs: &[String]) -> Vec<&str> {
+    refspecs.iter().filter_map(|refspec| Some(refspec.split_once(':')?.1)).collect()
+}
+
 fn complains(stderr: &str) -> bool {
     stderr.lines().any(|line| line.starts_with("fatal: ") || line.starts_with("error: "))
 }
@@ -244,11 +316,27 @@ fn fetch_failed(code: Option<i32>, stderr: String) -> GitError {
     GitError::Failed { verb: "fetch".to_owned(), code, stderr }
 }
 
+/// The refs that lines of `ls-remote` list and that are wanted.
+fn refs_listed<'t>(
+    lines: impl Iterator<Item = &'t str>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Ref>, GitError> {
+    let lines = lines.filter_map(|line| line.split_once('\t')).filter(|(_, name)| is_wanted(name));
+    lines
+        .map(|(object, name)| Ok(Ref { name: name.to_owned(), object: parse_id("ls-remote", object)? }))
+        .collect()
+}
+
 /// What `git fetch --verbose` says of its refs.
 fn fetch_report(stderr: &str) -> FetchReport {
     let mut report = FetchReport::default();
-    for (flag, name) in stderr.lines().filter_map(reported) {
-        let names = if flag == '!' { &mut report.differing } else { &mut report.agreed };
+    for line in stderr.lines() {
+        let Some((flag, name)) = reported(line) else { continue };
+        let names = match flag {
+            '!' if line.ends_with(UNSTORED) => &mut report.unstored,
+            '!' => &mut report.differing,
+            _ => &mut report.agreed,
+        };
         names.insert(name.to_owned());
     }
     report
@@ -272,10 +360,15 @@ mod tests {
     fn a_verbose_fetch_tells_what_agrees_and_what_differs() {
         let stderr = "From file:///remote\n = [up to date]      atmos/a/1 -> atmos/a/1\n\
             \u{20}* [new tag]         atmos/a/2                 -> atmos/a/2\n\
-            \u{20}! [rejected]        atmos/a/3 -> atmos/a/3  (would clobber existing tag)\nwarning: x -> y\n";
+            \u{20}! [rejected]        atmos/a/3 -> atmos/a/3  (would clobber existing tag)\n\
+            \u{20}! [new tag]         atmos/a/4 -> atmos/a/4  (unable to update local ref)\nwarning: x -> y\n";
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        let expected =
-            FetchReport { agreed: names(&["atmos/a/1", "atmos/a/2"]), differing: names(&["atmos/a/3"]) };
+        let expected = FetchReport {
+            agreed: names(&["atmos/a/1", "atmos/a/2"]),
+            differing: names(&["atmos/a/3"]),
+            unstored: names(&["atmos/a/4"]),
+            way_out: None,
+        };
         assert_eq!(fetch_report(stderr), expected);
     }
 }

@@ -77,10 +77,10 @@ impl ObjectStore {
         let base = notes.map(|notes| self.commit_tree(notes)).transpose()?;
         let mut tree = match base {
             Some(tree) => tree.id(),
-            None => self.repository().treebuilder(None)?.write()?,
+            None => self.written(self.repository().treebuilder(None)?.write()?)?,
         };
         for (commit, content) in changes {
-            let blob = self.repository().blob(content)?;
+            let blob = self.written(self.repository().blob(content)?)?;
             tree = self.insert_note(tree, commit.as_str(), blob)?;
         }
         let parents: Vec<_> = notes.into_iter().chain(other_parent).cloned().collect();
@@ -101,13 +101,13 @@ impl ObjectStore {
         if fan_out {
             let folder = match folder {
                 Some(folder) => folder,
-                None => repository.treebuilder(None)?.write()?,
+                None => self.written(repository.treebuilder(None)?.write()?)?,
             };
             let folder = self.insert_note(folder, &name[2..], blob)?;
             builder.insert(folder_name, folder, FOLDER_MODE)?;
         } else {
             builder.insert(name, blob, FILE_MODE)?;
         }
-        Ok(builder.write()?)
+        self.written(builder.write()?)
     }
 }

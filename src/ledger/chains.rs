@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::deployment::record::LedgerRecord;
+use crate::deployment::record::{FIRST_SEQUENCE, LedgerRecord, following};
 use crate::deployment::ref_names::{ComponentAddress, LATEST_PREFIX, parse_latest_ref};
 use crate::deployment::{ObjectId, Record};
 
@@ -104,7 +104,7 @@ impl Chains {
     /// next.
     pub(super) fn next_sequence(&self, address: &ComponentAddress, second: Timestamp) -> u32 {
         let end = self.ends.get(address).and_then(|end| end.record.as_ref());
-        end.filter(|end| end.id.timestamp == second).map_or(1, |end| end.id.sequence + 1)
+        end.filter(|end| end.id.timestamp == second).map_or(FIRST_SEQUENCE, |end| following(end.id.sequence))
     }
 
     /// Writes a record on top of its chain; no ref leads to it yet. Sets the predecessor and the
@@ -125,6 +125,25 @@ impl Chains {
             None => Some(1),
         };
         self.replace(ledger, record, sequence)
+    }
+
+    /// Writes a record anew, on top of what has come in between. The bytes of the tag that it
+    /// stands for stay checkable.
+    pub(super) fn append_late(
+        &mut self,
+        ledger: &Ledger<'_>,
+        told: &LedgerRecord,
+        sequence: u32,
+    ) -> Result<LedgerRecord, LedgerError> {
+        let mut record = told.record.clone();
+        record.details.published_by = Some(ledger.options.writer.1.clone());
+        // What a late record stands for stays what it stands for.
+        if !told.is_late() {
+            let original = ledger.objects.tag_bytes(&told.object)?;
+            record.details.late_of = Some(told.object.to_string());
+            record.details.original = Some(String::from_utf8_lossy(&original).into_owned());
+        }
+        self.append(ledger, record, sequence)
     }
 
     /// Writes a record anew, under another sequence, in place of the end that it was.

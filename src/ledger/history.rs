@@ -10,27 +10,42 @@ use crate::deployment::record_order::merged_newest_first;
 use crate::deployment::ref_names::{
     ComponentAddress, RECORD_TAG_PREFIX, TAGS_PREFIX, component_segment, record_tag_prefix,
 };
+use crate::deployment::rollout_history::Grouping;
 use crate::deployment::{ComponentName, DeploymentName, ObjectId, RecordId, TargetName};
 use crate::git::refs::Ref;
-use crate::git::transport::FetchReport;
 
 use super::pending::{PENDING_PREFIX, PendingRun};
 use super::refs::KnownRefs;
-use super::sync::Freshness;
-use super::{Ledger, LedgerError, and_more};
+use super::sync::{Freshness, ToldTags};
+use super::warnings::Cause;
+use super::{Ledger, LedgerError, Scope, and_more};
+
+/// How many records in a row have to be of other rollouts for one to be taken as whole.
+const APART: usize = 100;
 
 /// Which records to read.
 #[derive(Debug, Clone)]
 pub struct HistoryQuery {
-    pub deployment: DeploymentName,
-    pub target: TargetName,
+    /// Any deployment where absent.
+    pub deployment: Option<DeploymentName>,
+    /// Any target where absent.
+    pub target: Option<TargetName>,
     /// All components where empty.
     pub components: Vec<ComponentName>,
     pub since: Option<Timestamp>,
     /// Exclusive.
     pub until: Option<Timestamp>,
-    /// At most so many.
-    pub limit: Option<usize>,
+    pub limit: Limit,
+}
+
+/// How much of a history is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    All,
+    /// So many records.
+    Records(usize),
+    /// The records of so many rollouts.
+    Rollouts(usize),
 }
 
 /// The records that were asked for.
@@ -40,6 +55,10 @@ pub struct History {
     pub records: Vec<LedgerRecord>,
     /// How many there are within the dates, shown or not.
     pub total: usize,
+    /// Those of them that are outside of their component's chain.
+    pub outside_of_chain: BTreeSet<ObjectId>,
+    /// Whether there is a record at all, of whatever date.
+    pub is_known: bool,
     /// Runs of this checkout whose records have not reached the remote.
     pub pending: Vec<PendingRun>,
 }
@@ -51,13 +70,28 @@ impl HistoryQuery {
             && self.until.is_none_or(|until| id.timestamp < until)
     }
 
-    /// The paths below the tags' namespace, each ending in `/`.
+    /// Whether a record is of what is asked about, by its name and whatever its date.
+    fn is_about(&self, id: &RecordId) -> bool {
+        self.deployment.as_ref().is_none_or(|deployment| *deployment == id.deployment)
+            && self.target.as_ref().is_none_or(|target| *target == id.target)
+            && (self.components.is_empty() || self.components.contains(&id.component))
+    }
+
+    /// The paths below the tags' namespace, each empty or ending in `/`. They may lead to more than
+    /// [is asked about](Self::is_about).
     fn prefixes(&self) -> Vec<String> {
-        let target = format!("{}/{}/", self.deployment, self.target);
-        if self.components.is_empty() {
-            return vec![target];
+        match (&self.deployment, &self.target) {
+            (None, _) => vec![String::new()],
+            (Some(deployment), None) => vec![format!("{deployment}/")],
+            (Some(deployment), Some(target)) => {
+                let target = format!("{deployment}/{target}/");
+                if self.components.is_empty() {
+                    return vec![target];
+                }
+                let of = |component| format!("{target}{}/", component_segment(component));
+                self.components.iter().map(of).collect()
+            }
         }
-        self.components.iter().map(|component| format!("{target}{}/", component_segment(component))).collect()
     }
 }
 
@@ -84,60 +118,65 @@ impl Ledger<'_> {
             .map(|prefix| format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}{prefix}"))
             .chain([PENDING_PREFIX.to_owned()])
             .collect();
+        let told = self.tags_told.take();
         let (pending, tags) = self
-            .repository
-            .refs(&prefixes)?
+            .refs_as_told(&prefixes, told.as_ref())?
             .into_iter()
             .partition(|found: &Ref| found.name.starts_with(PENDING_PREFIX));
         let pending = self.pending_runs(&KnownRefs::sort(pending, self.remote()));
-        let tags = self.record_tags(tags);
-        self.warn_of_own_tags(&tags);
+        let mut tags = self.record_tags(tags);
+        self.warn_of_own_tags(&tags, told.as_ref());
+        tags.retain(|(id, _)| query.is_about(id));
+        let is_known = !tags.is_empty();
         let total = tags.iter().filter(|(id, _)| query.dates(id)).count();
-        let limit = query.limit.unwrap_or(usize::MAX);
-        let records = self.newest_records(query, tags, limit);
+        let mut records = self.newest_records(query, tags);
+        let shown = records.len();
+        let outside_of_chain = self.sort_out_strays(&mut records, told.is_some());
+        let total = total - (shown - records.len());
         for record in &records {
             self.warn_of_future(record);
         }
-        Ok(History { records, total, pending })
+        Ok(History { records, total, outside_of_chain, is_known, pending })
     }
 
     /// The newest records within the dates of a query. Only these are read, as far as names tell
     /// which they are: a component that has a name in the future is read in whole, since only its
     /// numbers tell where that record belongs.
-    fn newest_records(
-        &self,
-        query: &HistoryQuery,
-        tags: Vec<(RecordId, ObjectId)>,
-        limit: usize,
-    ) -> Vec<LedgerRecord> {
+    fn newest_records(&self, query: &HistoryQuery, tags: Vec<(RecordId, ObjectId)>) -> Vec<LedgerRecord> {
         let skewed: BTreeSet<_> = tags
             .iter()
             .filter(|(id, _)| self.is_future(id.timestamp))
-            .map(|(id, _)| id.component.clone())
+            .map(|(id, _)| ComponentAddress::of(id))
             .collect();
-        let (whole, mut dated): (Vec<_>, Vec<_>) =
-            tags.into_iter().partition(|(id, _)| skewed.contains(&id.component));
+        let (whole, mut dated): (Vec<_>, Vec<_>) = tags
+            .into_iter()
+            .partition(|(id, _)| !skewed.is_empty() && skewed.contains(&ComponentAddress::of(id)));
         dated.retain(|(id, _)| query.dates(id));
         dated.sort_by(|(left, _), (right, _)| right.cmp_age(left));
         let read = |(id, object): (RecordId, ObjectId)| self.read_named(id, &object);
-        let dated: Vec<_> = dated.into_iter().filter_map(read).take(limit).collect();
+        let dated = within(query.limit, dated.into_iter().filter_map(read));
         let whole: Vec<_> = whole.into_iter().filter_map(read).collect();
-        let mut components: BTreeMap<ComponentName, Vec<LedgerRecord>> = BTreeMap::new();
+        let mut components: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
         for record in dated.into_iter().chain(whole) {
-            match components.get_mut(&record.id.component) {
-                Some(records) => records.push(record),
-                None => {
-                    components.insert(record.id.component.clone(), vec![record]);
-                }
-            }
+            components.entry(ComponentAddress::of(&record.id)).or_default().push(record);
         }
         for records in components.values() {
             self.warn_of_numbers(records);
         }
         let mut records = merged_newest_first(components.into_values());
         records.retain(|record| query.dates(&record.id));
-        records.truncate(limit);
-        records
+        match query.limit {
+            Limit::All => records,
+            Limit::Records(limit) => {
+                records.truncate(limit);
+                records
+            }
+            Limit::Rollouts(limit) => {
+                let mut grouping = Grouping::default();
+                records.retain(|record| grouping.add(record) < limit);
+                records
+            }
+        }
     }
 
     /// The record tags among refs. Other tags that somebody keeps there are passed over with a warning.
@@ -146,21 +185,20 @@ impl Ledger<'_> {
         for Ref { name, object } in refs {
             match RecordId::parse(name.strip_prefix(TAGS_PREFIX).unwrap_or(&name)) {
                 Ok(id) => tags.push((id, object)),
-                Err(error) => self.warn(format!("{name} is skipped: {error}")),
+                Err(error) => self.warn_of(Cause::Ref, format!("{name} is skipped: {error}")),
             }
         }
         tags
     }
 
     /// Warns of the tags of a history that the remote, as it has just said, does not have so.
-    fn warn_of_own_tags(&self, tags: &[(RecordId, ObjectId)]) {
-        let (Some(told), Some(remote)) = (self.tags_told.take(), self.remote()) else { return };
-        if let Some(error) = other_history(remote, &told) {
+    fn warn_of_own_tags(&self, tags: &[(RecordId, ObjectId)], told: Option<&ToldTags>) {
+        let (Some(told), Some(remote)) = (told, self.remote()) else { return };
+        if let Some(error) = other_history(remote, told) {
             self.warn(error.to_string());
         }
         let here = tags.iter().map(|(id, _)| id.tag_name());
-        let own: Vec<_> =
-            here.filter(|name| !told.agreed.contains(name) && !told.differing.contains(name)).collect();
+        let own: Vec<_> = here.filter(|name| !told.has(name)).collect();
         if let Some(first) = own.first() {
             let (records, more) = (count_are(own.len(), "record"), and_more(own.len() - 1));
             self.warn(format!(
@@ -176,7 +214,7 @@ impl Ledger<'_> {
     ///
     /// Where something is decided on them, and the remote does not tell, or tells of others than
     /// are here.
-    fn told_tags(&self, prefixes: &[String]) -> Result<Option<FetchReport>, LedgerError> {
+    fn told_tags(&self, prefixes: &[String]) -> Result<Option<ToldTags>, LedgerError> {
         let is_binding = self.binding.get();
         match self.fetch_tags(prefixes) {
             Ok(told) => {
@@ -199,22 +237,30 @@ impl Ledger<'_> {
         }
     }
 
-    /// The whole histories of some components, newest first and with late records.
+    /// The whole histories of some components as their tags are, newest first, with late records
+    /// and those outside of the chain.
     pub(super) fn component_histories(
         &self,
         components: &BTreeSet<ComponentAddress>,
     ) -> Result<BTreeMap<ComponentAddress, Vec<LedgerRecord>>, LedgerError> {
-        let prefixes: Vec<_> = components
-            .iter()
-            .map(|address| record_tag_prefix(&address.deployment, &address.target, &address.component))
-            .collect();
-        let below: Vec<_> =
-            prefixes.iter().map(|prefix| prefix[RECORD_TAG_PREFIX.len()..].to_owned()).collect();
-        let told = self.told_tags(&below)?;
-        let counts = |id: &RecordId| told.as_ref().is_none_or(|told| told.agreed.contains(&id.tag_name()));
-        let full: Vec<_> = prefixes.iter().map(|prefix| format!("{TAGS_PREFIX}{prefix}")).collect();
+        let prefixes = components.iter().map(|address| {
+            let prefix = record_tag_prefix(&address.deployment, &address.target, &address.component);
+            prefix[RECORD_TAG_PREFIX.len()..].to_owned()
+        });
+        self.histories_below(&prefixes.collect::<Vec<_>>())
+    }
+
+    /// The whole histories of all components below these prefixes (`<deployment>/<target>/…/`).
+    pub(super) fn histories_below(
+        &self,
+        below: &[String],
+    ) -> Result<BTreeMap<ComponentAddress, Vec<LedgerRecord>>, LedgerError> {
+        let told = self.told_tags(below)?;
+        let counts = |id: &RecordId| told.as_ref().is_none_or(|told| told.has(&id.tag_name()));
+        let full: Vec<_> =
+            below.iter().map(|prefix| format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}{prefix}")).collect();
         let mut histories: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
-        for (id, object) in self.record_tags(self.repository.refs(&full)?) {
+        for (id, object) in self.record_tags(self.refs_as_told(&full, told.as_ref())?) {
             if counts(&id)
                 && let Some(record) = self.read_named(id, &object)
             {
@@ -224,7 +270,17 @@ impl Ledger<'_> {
         Ok(histories.into_iter().map(|(address, records)| (address, self.ordered(records))).collect())
     }
 
-    /// The whole histories of components on a target, newest first and with late records.
+    /// The refs below these prefixes, those that the remote has otherwise as it has them.
+    fn refs_as_told(&self, prefixes: &[String], told: Option<&ToldTags>) -> Result<Vec<Ref>, LedgerError> {
+        let here = self.repository.refs(prefixes)?;
+        let Some(told) = told.filter(|told| !told.not_here.is_empty()) else { return Ok(here) };
+        let mut refs: BTreeMap<_, _> = here.into_iter().map(|found| (found.name, found.object)).collect();
+        refs.extend(told.not_here.clone());
+        Ok(refs.into_iter().map(|(name, object)| Ref { name, object }).collect())
+    }
+
+    /// The whole histories of components on a target, newest first and with late records, without
+    /// what is outside of their chains.
     ///
     /// # Errors
     ///
@@ -244,13 +300,45 @@ impl Ledger<'_> {
                 component: component.clone(),
             })
             .collect();
-        let histories = self.component_histories(&addresses)?;
-        Ok(histories.into_iter().map(|(address, records)| (address.component, records)).collect())
+        let scope = Scope::Targets(deployment.clone(), vec![target.clone()]);
+        let known = self.read_refs(&scope)?;
+        let refs = self.authoritative(&known);
+        let histories = self.component_histories(&addresses)?.into_iter();
+        let of_chain = |(address, records)| {
+            let records = self.without_strays(&address, records, refs);
+            (address.component, records)
+        };
+        Ok(histories.map(of_chain).collect())
+    }
+}
+
+impl ToldTags {
+    /// Whether the remote has a tag.
+    fn has(&self, tag: &str) -> bool {
+        self.report.agreed.contains(tag) || self.not_here.contains_key(&format!("{TAGS_PREFIX}{tag}"))
+    }
+}
+
+/// As many records, newest first, as it takes to have those of a limit. Of rollouts, records are
+/// read on until so many of others follow that nothing of the wanted ones can be expected any more.
+fn within(limit: Limit, records: impl Iterator<Item = LedgerRecord>) -> Vec<LedgerRecord> {
+    match limit {
+        Limit::All => records.collect(),
+        Limit::Records(limit) => records.take(limit).collect(),
+        Limit::Rollouts(limit) => {
+            let (mut grouping, mut others) = (Grouping::default(), 0);
+            let is_near = |record: &LedgerRecord| {
+                others = if grouping.add(record) < limit { 0 } else { others + 1 };
+                others < APART
+            };
+            records.take_while(is_near).collect()
+        }
     }
 }
 
 /// The error for tags that are other objects here than on the remote.
-fn other_history(remote: &str, told: &FetchReport) -> Option<LedgerError> {
-    let (remote, tag) = (remote.to_owned(), told.differing.first()?.clone());
-    Some(LedgerError::OtherHistory { remote, tag, more: told.differing.len() - 1 })
+fn other_history(remote: &str, told: &ToldTags) -> Option<LedgerError> {
+    let differing = &told.report.differing;
+    let (remote, tag) = (remote.to_owned(), differing.first()?.clone());
+    Some(LedgerError::OtherHistory { remote, tag, more: differing.len() - 1 })
 }

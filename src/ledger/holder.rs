@@ -2,7 +2,11 @@
 
 use std::fs;
 
+use crate::deployment::lease::Liveness;
 use crate::deployment::lock::Lock;
+
+use super::orphans::{self, Orphan};
+use super::process_stat::ProcessStat;
 
 /// The identity of a process on its machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,29 +27,28 @@ impl Holder {
         Self { host: host(), process, started: started(process) }
     }
 
-    /// Whether a lock's holder lives. Only the machine that it ran on can tell.
+    /// Whether a lock's holder lives, or a component that it has left behind works. Only the machine
+    /// that it ran on can tell.
     #[must_use]
     pub fn liveness(lock: &Lock) -> Liveness {
-        match (&lock.host, lock.process, lock.process_started) {
-            (Some(lock_host), Some(process), Some(lock_started)) if host().as_ref() == Some(lock_host) => {
-                if started(process) == Some(lock_started) {
-                    Liveness::Alive
-                } else {
-                    Liveness::Dead
-                }
-            }
-            _ => Liveness::Unknown,
+        match works(lock) {
+            None => Liveness::Unknown,
+            Some(false) if orphans::of(lock).is_empty() => Liveness::Dead,
+            Some(_) => Liveness::Alive,
         }
     }
 }
 
-/// What is known of a lock's holder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Liveness {
-    Alive,
-    Dead,
-    /// It ran, or runs, somewhere else, or is no process at all.
-    Unknown,
+/// Whether the very process of a lock works; `None` where this machine cannot tell.
+fn works(lock: &Lock) -> Option<bool> {
+    let (lock_host, process, lock_started) = (lock.host.as_ref()?, lock.process?, lock.process_started?);
+    (host().as_ref() == Some(lock_host)).then(|| started(process) == Some(lock_started))
+}
+
+/// What a lock's holder has left at work on this machine although it is dead itself.
+#[must_use]
+pub fn left_at_work(lock: &Lock) -> Vec<Orphan> {
+    if works(lock) == Some(false) { orphans::of(lock) } else { Vec::new() }
 }
 
 /// The boot and the process namespace. `None` on systems that do not tell: leases expire there instead.
@@ -55,16 +58,9 @@ fn host() -> Option<String> {
     Some(format!("{}/{}", boot.trim(), namespace.to_string_lossy()))
 }
 
-/// When a process started: field 22 of `/proc/<pid>/stat`, counted behind the name, which may hold anything.
+/// When a process started.
 fn started(process: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace();
-    // A process that is only waiting to be collected does nothing any more.
-    if fields.next()? == "Z" {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
+    ProcessStat::read(process).map(|stat| stat.started)
 }
 
 #[cfg(all(test, target_os = "linux"))]

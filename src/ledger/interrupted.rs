@@ -4,50 +4,139 @@
 //! A run that dies while a component works may have applied it. Its lock says at which commits it
 //! wanted its components, so that a taker of the lock can record each of them as interrupted.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::deployment::lock::{HeldLock, LockScope};
-use crate::deployment::record::{LedgerRecord, RecordDetails, in_whole_seconds};
-use crate::deployment::ref_names::{ComponentAddress, TAGS_PREFIX, latest_ref};
+use crate::deployment::lock::{HeldLock, Lock, LockScope};
+use crate::deployment::record::{INTERRUPTED, LedgerRecord, RecordDetails, in_whole_seconds};
+use crate::deployment::ref_names::{ComponentAddress, latest_ref};
 use crate::deployment::{DeploymentName, ObjectId, Record, RecordStatus, TargetName};
 
 use super::chains::Chains;
+use super::line::has_fork;
 use super::snapshot::Snapshot;
 use super::step::{Step, StepOutcome};
+use super::strays::untold;
 use super::{Ledger, LedgerError, Scope};
 
-/// What stands in the error of such a record.
-const INTERRUPTED: &str = "interrupted";
+/// What dead runs have left of their components.
+#[derive(Debug, Default)]
+pub(super) struct Remains {
+    /// What they may have applied, and have recorded nowhere.
+    pub(super) interrupted: Vec<Record>,
+    /// Their own records of which only the tags have arrived, on a server without atomic pushes, or
+    /// all but the states.
+    pub(super) torn: Vec<LedgerRecord>,
+}
+
+/// What pushes in parts have left of components.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// The records that extend the chains, and that nothing leads to yet.
+    pub(super) torn: BTreeMap<ComponentAddress, LedgerRecord>,
+    /// The records outside of the chains that no other one publishes, oldest first, and the next
+    /// free sequences of their seconds.
+    pub(super) strays: Vec<(LedgerRecord, u32)>,
+}
+
+impl Remains {
+    /// The components that they are about.
+    pub(super) fn components(&self) -> impl Iterator<Item = ComponentAddress> {
+        let torn = self.torn.iter().map(|record| ComponentAddress::of(&record.id));
+        self.interrupted.iter().map(ComponentAddress::of_record).chain(torn)
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.interrupted.is_empty() && self.torn.is_empty()
+    }
+}
 
 impl Ledger<'_> {
-    /// The records of what the holders of these locks may have applied, each lock of its own
-    /// component. None of a component that the lock does not speak of, or that its holder has
-    /// recorded.
+    /// What the holders of these locks have left, each lock of its own component. Nothing of a
+    /// component that the lock does not speak of, or whose record by its holder leads the chain or
+    /// is kept in this checkout.
     ///
     /// A commit that cannot be had is a warning: no record can be on it, and the lock has to go all
     /// the same.
-    pub(super) fn interrupted(
+    ///
+    /// # Errors
+    ///
+    /// Where the histories cannot be read that tell of records that have half arrived.
+    pub(super) fn remains(
         &self,
         deployment: &DeploymentName,
         target: &TargetName,
         locks: &[HeldLock],
         snapshot: &Snapshot,
-    ) -> Vec<Record> {
-        let address = |component| ComponentAddress {
-            deployment: deployment.clone(),
-            target: target.clone(),
-            component,
-        };
-        locks
+    ) -> Result<Remains, LedgerError> {
+        let intended: BTreeMap<_, _> = locks
             .iter()
-            .filter_map(|held| match &held.scope {
-                LockScope::Component(component) => {
-                    self.interrupted_by(held, &address(component.clone()), snapshot)
-                }
-                LockScope::Target => None,
+            .filter_map(|held| {
+                let LockScope::Component(component) = &held.scope else { return None };
+                let (deployment, target, component) = (deployment.clone(), target.clone(), component.clone());
+                Some((ComponentAddress { deployment, target, component }, &held.lock))
             })
-            .collect()
+            .filter(|(address, lock)| lock.intends.contains_key(&address.component))
+            .collect();
+        let mut remains = Remains::default();
+        if self.pushes_in_parts() {
+            let led_to = intended.iter().filter_map(|(address, lock)| stateless(lock, address, snapshot));
+            remains.torn.extend(led_to);
+        }
+        let is_unrecorded =
+            |(address, lock): &(ComponentAddress, &Lock)| !is_recorded(lock, address, snapshot);
+        let unrecorded: BTreeMap<_, _> = intended.into_iter().filter(is_unrecorded).collect();
+        if unrecorded.is_empty() {
+            return Ok(remains);
+        }
+        let mut torn = self.torn(&unrecorded.keys().cloned().collect(), snapshot)?;
+        for (address, lock) in &unrecorded {
+            match torn.remove(address) {
+                Some(torn) => remains.torn.push(torn),
+                None => remains.interrupted.extend(self.interrupted_by(lock, address, snapshot)),
+            }
+        }
+        Ok(remains)
+    }
+
+    /// The records of which only the tags have arrived, on a server without atomic pushes: what
+    /// follows on them is not there yet, and must not follow on anything else.
+    pub(super) fn torn(
+        &self,
+        components: &BTreeSet<ComponentAddress>,
+        snapshot: &Snapshot,
+    ) -> Result<BTreeMap<ComponentAddress, LedgerRecord>, LedgerError> {
+        Ok(self.parts(components, snapshot)?.torn)
+    }
+
+    /// What pushes in parts have left of components, of whichever run.
+    pub(super) fn parts(
+        &self,
+        components: &BTreeSet<ComponentAddress>,
+        snapshot: &Snapshot,
+    ) -> Result<Parts, LedgerError> {
+        let mut parts = Parts::default();
+        if components.is_empty() {
+            return Ok(parts);
+        }
+        let refs = snapshot.authoritative(self);
+        for (address, history) in self.component_histories(components)? {
+            let ComponentAddress { deployment, target, component } = &address;
+            let end = refs.get(&latest_ref(deployment, target, component));
+            if let Some(end) = end.filter(|_| has_fork(&history)) {
+                parts.strays.extend(untold(&self.line(&address, end, &history), &history));
+            }
+            // A ledger without ends was written by plain git, or came here as tags alone.
+            if end.is_none() && history.len() > 1 {
+                continue;
+            }
+            let is_torn = |found: &&LedgerRecord| {
+                found.record.previous.as_ref() == end && found.record.details.number.is_some()
+            };
+            if let Some(torn) = history.iter().find(is_torn).cloned() {
+                parts.torn.insert(address, torn);
+            }
+        }
+        Ok(parts)
     }
 
     /// Records what the holders of locks may have applied that a freeze has taken over.
@@ -84,51 +173,36 @@ impl Ledger<'_> {
         locks: &[HeldLock],
         snapshot: &Snapshot,
     ) -> Result<(), LedgerError> {
-        let interrupted = self.interrupted(deployment, target, locks, snapshot);
-        let components: Vec<_> = interrupted.iter().map(ComponentAddress::of_record).collect();
+        let remains = self.remains(deployment, target, locks, snapshot)?;
+        let components: Vec<_> = remains.components().collect();
         let mut chains = Chains::of(self, snapshot, &components);
-        for record in interrupted {
-            self.append_to_step(step, &mut chains, record, snapshot.authoritative(self))?;
-        }
-        Ok(())
+        self.add_remains(step, &mut chains, remains, snapshot.authoritative(self))
     }
 
-    /// Adds a record on top of its chain to what is pushed.
-    pub(super) fn append_to_step(
+    /// Adds what dead runs have left to what is pushed.
+    pub(super) fn add_remains(
         &self,
         step: &mut Step,
         chains: &mut Chains,
-        record: Record,
+        remains: Remains,
         refs: &BTreeMap<String, ObjectId>,
     ) -> Result<(), LedgerError> {
-        let address = ComponentAddress::of_record(&record);
-        let sequence = chains.next_sequence(&address, record.timestamp);
-        let written = chains.append(self, record, sequence)?;
-        let latest = latest_ref(&address.deployment, &address.target, &address.component);
-        let lease = refs.get(&latest);
-        step.create(format!("{TAGS_PREFIX}{}", written.id.tag_name()), written.object.clone());
-        step.set(latest, written.object, lease);
+        for record in remains.interrupted {
+            let sequence = chains.next_sequence(&ComponentAddress::of_record(&record), record.timestamp);
+            let written = chains.append(self, record, sequence)?;
+            step.tag(&written);
+            step.lead_to(&written, refs);
+        }
+        for record in remains.torn {
+            step.lead_to(&record, refs);
+            chains.put(record);
+        }
         Ok(())
     }
 
-    fn interrupted_by(
-        &self,
-        held: &HeldLock,
-        address: &ComponentAddress,
-        snapshot: &Snapshot,
-    ) -> Option<Record> {
-        let lock = &held.lock;
+    fn interrupted_by(&self, lock: &Lock, address: &ComponentAddress, snapshot: &Snapshot) -> Option<Record> {
         let commit = lock.intends.get(&address.component)?;
         let newest = snapshot.newest(address);
-        // The jobs of a run share its id, and a run may roll out twice.
-        let is_of_holder = |found: &Arc<LedgerRecord>| {
-            found.record.run_id.as_ref() == Some(&lock.run_id)
-                && found.record.timestamp >= lock.acquired_at
-                && lock.follows.get(&address.component) != Some(&found.object)
-        };
-        if newest.is_some_and(is_of_holder) {
-            return None;
-        }
         if !self.objects.contains(&commit.0)
             && let Err(error) = self.fetch_commit(commit)
         {
@@ -166,4 +240,34 @@ impl Ledger<'_> {
             unknown: serde_json::Map::new(),
         })
     }
+}
+
+/// Whether the holder of a lock has recorded a component: on the remote, where that leads the
+/// chain, or here, where it waits to be published.
+fn is_recorded(lock: &Lock, address: &ComponentAddress, snapshot: &Snapshot) -> bool {
+    let is_kept = || {
+        let runs = snapshot.pending.iter().filter(|run| run.session.is_some() && run.session == lock.session);
+        runs.flat_map(|run| &run.records).any(|record| ComponentAddress::of(&record.id) == *address)
+    };
+    snapshot.newest(address).is_some_and(|newest| is_of(lock, newest)) || is_kept()
+}
+
+/// The record by the holder of a lock that leads the chain where the state has not followed: that
+/// is pushed last, on a server without atomic pushes.
+fn stateless(lock: &Lock, address: &ComponentAddress, snapshot: &Snapshot) -> Option<LedgerRecord> {
+    let newest = snapshot.newest(address).filter(|newest| is_of(lock, newest))?;
+    let state =
+        snapshot.deployments.get(&address.deployment)?.component(&address.target, &address.component)?;
+    let is_torn = newest.record.status == RecordStatus::Success
+        && state.commit.as_ref() != Some(&newest.record.commit)
+        && !snapshot.late_heads.contains_key(address);
+    is_torn.then(|| LedgerRecord::clone(newest))
+}
+
+/// Whether a record was made under a lock. The jobs of a run share its id, and a run may roll out
+/// twice.
+fn is_of(lock: &Lock, found: &LedgerRecord) -> bool {
+    found.record.run_id.as_ref() == Some(&lock.run_id)
+        && found.record.timestamp >= lock.acquired_at
+        && lock.follows.get(&found.id.component) != Some(&found.object)
 }

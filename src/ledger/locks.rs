@@ -1,25 +1,27 @@
 //! Taking and giving back locks: all of a run's locks or none, in one create-only push.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::deployment::lease::{Judgement, PUBLICATION_LEASE, judge};
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::record::in_whole_seconds;
 use crate::deployment::ref_names::{latest_ref, lock_ref};
 use crate::deployment::{ComponentName, DeploymentName, ObjectId, TargetName};
 use crate::git::transport::PushUpdate;
 
-use super::holder::{Holder, Liveness};
+use super::ending::{Ending, LeftAtWork};
+use super::holder::Holder;
 use super::refs::KnownRefs;
 use super::snapshot::Snapshot;
 use super::step::{Step, StepOutcome, backoff};
 use super::{Ledger, LedgerError, Scope, codec};
 
-/// How much longer than its lease a publication is waited for.
-const CLOCKS_APART: Duration = Duration::from_secs(10);
+/// How much longer than its lease a publication is waited for, so that the wait sees its end.
+const PUBLICATION_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long is waited at most between two looks at the lock of a publication.
 const LOOKS_AT_PUBLICATIONS: Duration = Duration::from_secs(1);
@@ -39,16 +41,18 @@ pub struct LockRequest {
     /// A taking of locks ([`Lock::session`]) whose holder is known to have ended: they are as good
     /// as free.
     pub replaces: Option<String>,
+    /// Whether components that a killed run has left at work are asked to end and waited for.
+    pub ends_orphans: bool,
 }
+
+/// What is told who is waited for, and what was asked to end for it since the last look.
+pub type Waiting<'w> = dyn FnMut(&[HeldLock], Vec<LeftAtWork>) -> ControlFlow<()> + 'w;
 
 /// An id for the taking of locks.
 #[must_use]
 pub fn lock_session() -> String {
     uuid::Uuid::now_v7().simple().to_string()
 }
-
-/// The reason of the locks under which kept records are published. They are short, and waited out.
-pub(super) const PUBLISHING: &str = "publishing";
 
 /// Locks that were taken.
 #[derive(Debug, Clone)]
@@ -71,30 +75,40 @@ pub enum AcquireError {
 
 impl Ledger<'_> {
     /// Takes all of these locks or none, together with `others`, which must hold as well. `waiting` is told, before
-    /// every look, who is waited for, and may break it off.
+    /// every look, who is waited for and what was asked to end for it, and may break it off.
     pub fn acquire(
         &self,
         request: &LockRequest,
         snapshot: &Snapshot,
         others: &mut dyn FnMut(&Self) -> Result<Vec<PushUpdate>, LedgerError>,
-        waiting: &mut dyn FnMut(&[HeldLock]) -> ControlFlow<()>,
+        waiting: &mut Waiting<'_>,
     ) -> Result<Acquired, AcquireError> {
         let began = Instant::now();
         let deadline = began + request.wait;
         let scope = Scope::Targets(request.deployment.clone(), vec![request.target.clone()]);
         let mut known = snapshot.known.clone();
         let mut publications = None;
+        let mut ending = Ending::default();
         // What is known here of others' locks may be long past: only the remote says that one is held.
-        let mut asked = self.reachable_remote().is_none();
+        let mut seen = Seen { asked: self.reachable_remote().is_none(), ..Seen::default() };
         for attempt in 0.. {
-            let (mut step, lock, object, held, taken_over) = self.lock_step(request, &known)?;
-            if held.is_empty() {
+            let (mut step, lock, object, held, taken_over) = self.lock_step(request, &known, &mut seen)?;
+            // At the first look that counts, however long is waited for the lock.
+            let is_ending = request.ends_orphans && seen.asked && ending.ask(&held);
+            if held.is_empty() && ending.since.is_some() && !ending.published {
+                // What their run has kept here comes before what follows it.
+                ending.published = true;
+                let runs = self.read(&scope)?.pending;
+                if let Err(error) = self.publish_pending(&runs) {
+                    self.warn(format!("what a killed run has kept is not published: {error}"));
+                }
+            } else if held.is_empty() {
                 for other in others(self)? {
                     step.push(other);
                 }
                 match self.carry_out(&step, "atmos: lock", &[])? {
                     StepOutcome::Accepted => return Ok(Acquired { object, lock, taken_over }),
-                    // Somebody was faster: to the lock, which the next look shows, or to the notes that go with it.
+                    // Another run was faster: to the lock, which the next look shows, or to the notes that go with it.
                     StepOutcome::Contended(_) if began.elapsed() < self.persistence => {
                         std::thread::sleep(backoff(attempt.min(4)));
                     }
@@ -102,10 +116,10 @@ impl Ledger<'_> {
                         return Err(LedgerError::Contended(target_of(request)).into());
                     }
                 }
-            } else if !asked {
+            } else if !seen.asked {
                 // It is asked right away.
-            } else if (Instant::now() < deadline || is_brief(&held, &mut publications))
-                && waiting(&held).is_continue()
+            } else if (Instant::now() < deadline || is_brief(&held, &mut publications) || is_ending)
+                && waiting(&held, ending.news()).is_continue()
             {
                 let left = deadline.saturating_duration_since(Instant::now()).max(LOOKS_AT_PUBLICATIONS);
                 std::thread::sleep((backoff(attempt) + Duration::from_millis(200)).min(left));
@@ -114,7 +128,7 @@ impl Ledger<'_> {
             }
             self.refresh_states_or_fail(&scope)?;
             known = self.read_refs(&scope)?;
-            asked = true;
+            seen.asked = true;
         }
         Err(LedgerError::Contended(target_of(request)).into())
     }
@@ -125,6 +139,7 @@ impl Ledger<'_> {
         &self,
         request: &LockRequest,
         known: &KnownRefs,
+        seen: &mut Seen,
     ) -> Result<(Step, Lock, ObjectId, Vec<HeldLock>, Vec<HeldLock>), LedgerError> {
         let now = self.now();
         let mut held = Vec::new();
@@ -132,11 +147,12 @@ impl Ledger<'_> {
         let mut in_the_way = Vec::new();
         for scope in &request.scopes {
             let name = lock_ref(&request.deployment, &request.target, scope);
-            let object = self.locks_known(known).get(&name);
+            let object = self.authoritative(known).get(&name);
             if let Some(object) = object {
                 let lock = self.read_lock(&name, object);
                 let has_ended = request.replaces.is_some() && request.replaces == lock.session;
-                let is_free = has_ended || abandoned(&lock, now);
+                let judged = judge(&lock, Holder::liveness(&lock), now, seen.for_how_long(object));
+                let is_free = has_ended || judged == Judgement::Free;
                 let found = HeldLock { scope: scope.clone(), object: object.clone(), lock };
                 if is_free { taken_over.push(found) } else { held.push(found) }
             }
@@ -146,6 +162,7 @@ impl Ledger<'_> {
         let lock = Lock {
             acquired_at: second,
             expires_at: expiry(second, request.lease),
+            lease: request.lease,
             follows: self.ends_of(request, known),
             ..request.lock.clone()
         };
@@ -159,7 +176,7 @@ impl Ledger<'_> {
 
     /// The ends of the chains of what a run intends, as far as they are known.
     fn ends_of(&self, request: &LockRequest, known: &KnownRefs) -> BTreeMap<ComponentName, ObjectId> {
-        let refs = if self.remote().is_some() { &known.remote } else { &known.local };
+        let refs = self.authoritative(known);
         let end = |component: &ComponentName| {
             let latest = latest_ref(&request.deployment, &request.target, component);
             Some((component.clone(), refs.get(&latest)?.clone()))
@@ -177,8 +194,13 @@ impl Ledger<'_> {
         Ok(self.objects.write_tag(&nothing, "blob", &name, &self.signature(), &message)?)
     }
 
-    /// Takes locks away from any holder, if they still are the ones that were seen. What a run may
-    /// have applied under them is recorded as interrupted.
+    /// Takes locks away from any holder, if they still are the ones that were seen, renewed or not.
+    /// What a run may have applied under them is recorded as interrupted. Returns whether they are
+    /// away.
+    ///
+    /// # Errors
+    ///
+    /// Where the remote refuses, does not answer or cannot be read.
     pub fn unlock(
         &self,
         deployment: &DeploymentName,
@@ -186,35 +208,80 @@ impl Ledger<'_> {
         locks: &[HeldLock],
         snapshot: &Snapshot,
     ) -> Result<bool, LedgerError> {
-        let mut step = Step::default();
-        self.add_interrupted(&mut step, deployment, target, locks, snapshot)?;
-        for held in locks {
-            step.delete(lock_ref(deployment, target, &held.scope), held.object.clone());
+        let scope = Scope::Targets(deployment.clone(), vec![target.clone()]);
+        let (mut locks, mut renewed) = (locks.to_vec(), None::<Snapshot>);
+        let began = Instant::now();
+        for attempt in 0.. {
+            let mut step = Step::default();
+            self.add_interrupted(
+                &mut step,
+                deployment,
+                target,
+                &locks,
+                renewed.as_ref().unwrap_or(snapshot),
+            )?;
+            for held in &locks {
+                step.delete(lock_ref(deployment, target, &held.scope), held.object.clone());
+            }
+            if matches!(self.carry_out(&step, "atmos: unlock", &[])?, StepOutcome::Accepted) {
+                return Ok(true);
+            }
+            if began.elapsed() >= self.persistence {
+                break;
+            }
+            std::thread::sleep(backoff(attempt.min(4)));
+            self.refresh_states_or_fail(&scope)?;
+            let fresh = self.read(&scope)?;
+            let state = fresh.deployment(deployment);
+            let there = state.targets.get(target).map_or(&[][..], |target| &target.locks);
+            let Some(of_the_same) = locks.iter().map(|seen| of_same_taking(seen, there)).collect() else {
+                break;
+            };
+            locks = of_the_same;
+            renewed = Some(fresh);
         }
-        Ok(matches!(self.carry_out(&step, "atmos: unlock", &[])?, StepOutcome::Accepted))
+        Ok(false)
     }
+}
 
-    /// The locks that count: the remote's, where there is one.
-    pub(super) fn locks_known<'k>(&self, known: &'k KnownRefs) -> &'k BTreeMap<String, ObjectId> {
-        if self.remote().is_some() { &known.remote } else { &known.local }
-    }
+/// The lock that was seen, as it is there now: of the same taking by the same run.
+fn of_same_taking(seen: &HeldLock, there: &[HeldLock]) -> Option<HeldLock> {
+    let taking = |lock: &Lock| (lock.session.clone(), lock.run_id.clone(), lock.acquired_at);
+    let found = there.iter().find(|found| found.scope == seen.scope)?;
+    (taking(&found.lock) == taking(&seen.lock)).then(|| found.clone())
 }
 
 /// Whether kept records are being published under all of these locks, which does not take long: by
 /// this process's own clock, since such locks were first met. What a lock says of its end may be of
 /// another clock, or untrue.
 fn is_brief(held: &[HeldLock], since: &mut Option<Instant>) -> bool {
-    let is_publication = |held: &HeldLock| held.lock.reason.as_deref() == Some(PUBLISHING);
-    if !held.iter().all(is_publication) {
+    if !held.iter().all(|held| held.lock.is_publication()) {
         return false;
     }
-    since.get_or_insert_with(Instant::now).elapsed() < super::pending::PUBLICATION_LEASE + CLOCKS_APART
+    since.get_or_insert_with(Instant::now).elapsed() < PUBLICATION_LEASE + PUBLICATION_PATIENCE
 }
 
-/// Whether nobody works under this lock any more, so that it may be taken over.
+/// Since when a waiter has seen the locks that the remote has, by its own monotonic clock.
+#[derive(Debug, Default)]
+struct Seen {
+    since: HashMap<ObjectId, Instant>,
+    /// Whether the remote has told what is looked at. What is mirrored here may be long past.
+    asked: bool,
+}
+
+impl Seen {
+    fn for_how_long(&mut self, object: &ObjectId) -> Duration {
+        if !self.asked {
+            return Duration::ZERO;
+        }
+        self.since.entry(object.clone()).or_insert_with(Instant::now).elapsed()
+    }
+}
+
+/// Judges a lock at one look. What only looks abandoned may be taken over by a run that waits.
 #[must_use]
-pub fn abandoned(lock: &Lock, now: Timestamp) -> bool {
-    lock.expired(now) || Holder::liveness(lock) == Liveness::Dead
+pub fn judge_now(lock: &Lock, now: Timestamp) -> Judgement {
+    judge(lock, Holder::liveness(lock), now, Duration::ZERO)
 }
 
 /// When a lease that starts now ends.
@@ -225,3 +292,6 @@ pub(super) fn expiry(now: Timestamp, lease: Option<Duration>) -> Option<Timestam
 fn target_of(request: &LockRequest) -> String {
     format!("the lock of {}/{}", request.deployment, request.target)
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,56 +13,78 @@ mod canonical;
 mod chains;
 pub mod codec;
 mod commits;
+mod delivery;
+mod ending;
 mod failpoint;
+mod following;
 mod history;
+mod hold;
 mod holder;
 mod holds;
 mod interrupted;
+mod line;
 mod locks;
 mod notes;
 mod observations;
+mod orphans;
 mod own_history;
 mod pending;
+mod process_stat;
+#[cfg(test)]
+mod protocol;
 mod publication;
 mod records;
+mod recovery;
 mod refs;
 mod rules;
+mod run_logs;
 mod session;
 mod snapshot;
 mod step;
+mod strays;
 mod sync;
 #[cfg(test)]
 mod testing;
+mod warnings;
 mod yaml;
 
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::deployment::record::LedgerRecord;
+use crate::deployment::ref_names::{LATEST_PREFIX, LOCK_PREFIX, STATE_PREFIX};
 use crate::deployment::{
     CommitId, ComponentName, DeploymentName, NoteNamespace, ObjectId, Record, RecordId, TargetName,
 };
 use crate::git::objects::ObjectError;
 use crate::git::repository::{Repository, RepositoryError};
 use crate::git::signing::NewTag;
-use crate::git::transport::FetchReport;
+use crate::git::symbolic::SymbolicRefs;
 use crate::git::{GitError, ObjectStore};
 
+use sync::ToldTags;
+use warnings::{Cause, Warnings};
+
 pub use codec::BuildImage;
+pub use delivery::{Delivery, Renewal};
+pub use ending::LeftAtWork;
 pub use failpoint::failpoint;
-pub use history::{History, HistoryQuery};
-pub use holder::Holder;
+pub use history::{History, HistoryQuery, Limit};
+pub use holder::{Holder, left_at_work};
 pub use holds::LiftedHold;
-pub use locks::{AcquireError, Acquired, LockRequest, abandoned, lock_session};
+pub use locks::{AcquireError, Acquired, LockRequest, Waiting, judge_now, lock_session};
 pub use observations::Observed;
+pub use orphans::{Orphan, SESSION_VARIABLE};
 pub use own_history::Ownership;
 pub use pending::{LONGEST_RUN_ID, PendingRun, Published, run_id_fits};
 pub use publication::{NoteEdit, Publication, Unite};
 pub use rules::RulesCommit;
-pub use session::{Session, Unpublished};
+pub use run_logs::RunLog;
+pub use session::{Kept, Session};
 pub use snapshot::Snapshot;
 pub use sync::Freshness;
 
@@ -91,9 +113,9 @@ pub enum LedgerError {
     /// The lock was taken away, by hand or because its lease had run out.
     #[error("the lock on {0} is not held any more")]
     LockLost(String),
-    /// Earlier records of the same run have not arrived, and order matters.
-    #[error("earlier records of this run have to be published first")]
-    Deferred,
+    /// The lock could not be renewed until its lease ended, so that others may take it over.
+    #[error("the lock on {target} could not be renewed for {} seconds", lease.as_secs())]
+    NotRenewed { target: TargetName, lease: Duration },
     /// Records are to be signed, and cannot be.
     #[error("records are to be signed (tag.gpgSign), and cannot be: {0}")]
     NotSigned(#[source] GitError),
@@ -102,6 +124,19 @@ pub enum LedgerError {
     /// What is noted there already cannot be united with what is to be added, and is never overwritten.
     #[error("the {namespace} note of commit {} cannot be added to: {reason}", commit.short())]
     NoteUnreadable { namespace: NoteNamespace, commit: CommitId, reason: String },
+}
+
+impl LedgerError {
+    /// Whether something is wrong with this checkout, and the remote has no part in it.
+    #[must_use]
+    pub fn is_of_this_checkout(&self) -> bool {
+        match self {
+            Self::Git(error) => error.is_of_this_checkout(),
+            Self::Refused { remote, .. } => remote == step::HERE,
+            Self::Repository(_) | Self::Objects(_) => true,
+            _ => false,
+        }
+    }
 }
 
 fn and_more(more: usize) -> String {
@@ -126,6 +161,13 @@ impl Scope {
             Self::All => None,
             Self::Deployment(deployment) | Self::Targets(deployment, _) => Some(deployment),
         }
+    }
+
+    /// Whether a state, a newest record or a lock is part of it.
+    fn has(&self, name: &str) -> bool {
+        let namespaces = [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX];
+        let path = namespaces.iter().find_map(|namespace| name.strip_prefix(namespace));
+        path.is_some_and(|path| self.prefixes().iter().any(|prefix| path.starts_with(prefix.as_str())))
     }
 
     /// The path prefixes below one of the ledger's namespaces, each empty or ending in `/`.
@@ -157,6 +199,8 @@ pub struct LedgerOptions {
     pub writer: (String, String),
     /// How long a single exchange with the remote may take when writing.
     pub write_limit: Duration,
+    /// How many refs one push may change, where the host limits that.
+    pub max_refs_per_push: Option<NonZeroUsize>,
     /// The clock.
     pub now: fn() -> Timestamp,
 }
@@ -168,13 +212,19 @@ pub struct Ledger<'r> {
     objects: ObjectStore,
     options: LedgerOptions,
     /// What went wrong without being fatal, for the caller to say.
-    warnings: RefCell<Vec<String>>,
+    warnings: RefCell<Warnings>,
     /// Whether the remote has told its states and newest records to this process.
     answered: Cell<bool>,
     /// Whether what is read is decided on: then the remote has to tell its history as well.
     binding: Cell<bool>,
     /// What the remote has said of the tags of a history that is to be read.
-    tags_told: RefCell<Option<FetchReport>>,
+    tags_told: RefCell<Option<ToldTags>>,
+    /// The ledger's refs that the remote has told to be symbolic, and where they lead.
+    symbolic_there: RefCell<SymbolicRefs>,
+    /// Whether the remote was found to take pushes ref by ref alone.
+    pushes_apart: Cell<bool>,
+    /// Whether some locks of a push that lets go of them may be gone although it has not arrived.
+    lets_go: Cell<bool>,
     /// What this process has found out about the branch of the rules.
     rules: Cell<rules::Progress>,
     /// The time for which a change is tried again while its refs are busy.
@@ -193,6 +243,9 @@ impl<'r> Ledger<'r> {
             answered: Cell::default(),
             binding: Cell::default(),
             tags_told: RefCell::default(),
+            symbolic_there: RefCell::default(),
+            pushes_apart: Cell::default(),
+            lets_go: Cell::default(),
             rules: Cell::default(),
             persistence: step::PERSISTENCE,
         })
@@ -211,14 +264,16 @@ impl<'r> Ledger<'r> {
 
     /// What went wrong so far without being fatal, once.
     pub fn take_warnings(&self) -> Vec<String> {
-        self.warnings.take()
+        self.warnings.take().into_lines()
     }
 
     fn warn(&self, warning: String) {
-        let mut warnings = self.warnings.borrow_mut();
-        if !warnings.contains(&warning) {
-            warnings.push(warning);
-        }
+        self.warnings.borrow_mut().add(warning);
+    }
+
+    /// Warns of a fault that thousands of refs may have.
+    fn warn_of(&self, cause: Cause, warning: String) {
+        self.warnings.borrow_mut().add_of(cause, warning);
     }
 
     /// The clock. A command that has waited for a lock does not decide by when it started.

@@ -162,6 +162,67 @@ fn json_values(text: &str) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deployment::NoteNamespace;
+    use crate::ledger::testing::{Workspace, open};
+    use crate::ledger::{NoteEdit, Publication};
+
+    #[test]
+    fn what_was_noted_here_alone_goes_along_with_the_next_note_and_approvals_do_not() {
+        let workspace = Workspace::new();
+        let (remote, checkout) = (workspace.remote(), workspace.clone(""));
+        let deployment: DeploymentName = "app".parse().unwrap();
+        let [older, unpushed] = ["main~1", "main~2"].map(|name| workspace.commit(name));
+        let there = |namespace: &str, commit: &CommitId| {
+            let notes = notes_ref(&deployment, namespace);
+            let list = remote.git(&["notes", "--ref", &notes, "list"]);
+            let is_noted = list.lines().any(|line| line.ends_with(commit.as_str()));
+            is_noted.then(|| remote.git(&["notes", "--ref", &notes, "show", commit.as_str()]))
+        };
+        // Where the remote has no notes yet, and on top of those that it has.
+        for (namespace, is_begun, goes_along) in
+            [("health", false, true), ("drift", true, true), (APPROVALS, false, false)]
+        {
+            let notes = notes_ref(&deployment, namespace);
+            if is_begun {
+                remote.git(&["notes", "--ref", &notes, "add", "-m", "{\"by\":\"other\"}", older.as_str()]);
+            }
+            checkout.git(&["notes", "--ref", &notes, "add", "-m", "{\"by\":\"here\"}", unpushed.as_str()]);
+            let repository = checkout.repository();
+            let entries = BTreeMap::from([(older.clone(), vec!["{\"by\":\"us\"}".to_owned()])]);
+            open(&repository, |_| {}).add_notes(&deployment, namespace, &entries, united).unwrap();
+            let expected = if is_begun { "{\"by\":\"other\"}\n{\"by\":\"us\"}" } else { "{\"by\":\"us\"}" };
+            assert_eq!(there(namespace, &older).as_deref(), Some(expected), "{namespace}");
+            let along = there(namespace, &unpushed);
+            assert_eq!(along.as_deref(), goes_along.then_some("{\"by\":\"here\"}"), "{namespace}");
+        }
+    }
+
+    #[test]
+    fn notes_that_are_too_large_together_are_refused_and_the_first_stays() {
+        let workspace = Workspace::new();
+        let (remote, checkout) = (workspace.remote(), workspace.clone(""));
+        let (deployment, commit): (DeploymentName, _) = ("app".parse().unwrap(), workspace.commit("main~1"));
+        let line = |letter: &str| format!("{{\"x\":\"{}\"}}", letter.repeat(30_000_000));
+        let repository = checkout.repository();
+        let ledger = open(&repository, |_| {});
+        let tip = |namespace: &str| remote.git(&["rev-parse", &notes_ref(&deployment, namespace)]);
+        let add = |letter: &str| {
+            let entries = BTreeMap::from([(commit.clone(), vec![line(letter)])]);
+            ledger.add_notes(&deployment, "health", &entries, united)
+        };
+        let publish = |letter: &str| {
+            let edit = NoteEdit::lines(NoteNamespace::TestResults, commit.clone(), &[line(letter)]);
+            ledger.publish(&deployment, &Publication { notes: vec![edit], builds: Vec::new() })
+        };
+        add("a").unwrap();
+        publish("a").unwrap();
+        let before = ["health", "test-results"].map(tip);
+        // Each of them alone would do.
+        for refused in [add("b"), publish("b")] {
+            assert!(matches!(refused, Err(LedgerError::NoteTooLarge(60_000_000..))), "{refused:?}");
+        }
+        assert_eq!(["health", "test-results"].map(tip), before);
+    }
 
     #[test]
     fn no_entry_is_lost_and_none_is_doubled() {

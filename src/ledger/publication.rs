@@ -145,8 +145,8 @@ impl Ledger<'_> {
         step: &Step,
         builds: &BTreeMap<String, ObjectId>,
     ) -> Result<(), LedgerError> {
-        let changed = step.updates().iter();
-        tips.extend(changed.filter_map(|update| Some((update.name.clone(), update.new.clone()?))));
+        let changed = step.updates().into_iter();
+        tips.extend(changed.filter_map(|update| Some((update.name, update.new?))));
         partial.remember(names, &tips)?;
         let updates: Vec<_> = builds
             .iter()
@@ -198,7 +198,8 @@ impl Ledger<'_> {
         Ok((found, freshness))
     }
 
-    fn local_refs(&self, names: &[String]) -> Result<BTreeMap<String, ObjectId>, LedgerError> {
+    /// What stands under exactly these names here.
+    pub(super) fn local_refs(&self, names: &[String]) -> Result<BTreeMap<String, ObjectId>, LedgerError> {
         let refs = self.repository.refs(names)?.into_iter();
         Ok(refs.filter(|found| names.contains(&found.name)).map(|found| (found.name, found.object)).collect())
     }

@@ -13,6 +13,7 @@ use crate::git::objects::TagObject;
 
 use super::Ledger;
 use super::codec::{Found, decode_record};
+use super::warnings::Cause;
 
 /// How far the clocks of two machines may differ without a warning.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -24,6 +25,9 @@ impl Ledger<'_> {
     /// Reads the record behind a history tag.
     pub(super) fn read_named(&self, id: RecordId, object: &ObjectId) -> Option<LedgerRecord> {
         let record = match self.objects.read_tag(object) {
+            Ok(tag) if tag.name != id.tag_name() => {
+                Err(skipped(&id.tag_name(), &format!("it is the record of {}", tag.name)))
+            }
             Ok(tag) => decode(id, object, tag),
             Err(error) => Err(skipped(&id.tag_name(), &error)),
         };
@@ -82,7 +86,7 @@ impl Ledger<'_> {
     }
 
     fn or_warn(&self, record: Result<LedgerRecord, Skipped>) -> Option<LedgerRecord> {
-        record.map_err(|skipped| self.warn(skipped)).ok()
+        record.map_err(|skipped| self.warn_of(Cause::Record, skipped)).ok()
     }
 }
 
@@ -98,6 +102,9 @@ fn read_unnamed(
 }
 
 fn decode(id: RecordId, object: &ObjectId, tag: TagObject) -> Result<LedgerRecord, Skipped> {
+    if !tag.is_of_commit {
+        return Err(skipped(&id.tag_name(), &format!("it is of {}, which is no commit", tag.target)));
+    }
     let found = Found {
         deployment: &id.deployment,
         target: &id.target,

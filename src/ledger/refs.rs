@@ -3,29 +3,26 @@
 use std::collections::BTreeMap;
 
 use crate::deployment::ObjectId;
+use crate::deployment::ref_names::{LEDGER_PREFIX, MIRROR_PREFIX, NOTES_PREFIX};
 use crate::git::refs::Ref;
 
-/// Where what a remote has is mirrored: `refs/atmos-remotes/<remote>/…`. Outside of `refs/atmos/`, so that somebody's
-/// plain `git push origin 'refs/atmos/*'` does not carry it along.
-const MIRROR: &str = "refs/atmos-remotes/";
-const LEDGER: &str = "refs/atmos/";
-const NOTES: &str = "refs/notes/atmos/";
+use super::Ledger;
 
 /// The mirror of one of the ledger's refs or prefixes: `refs/atmos/<x>` or `refs/notes/atmos/<x>`.
 pub(super) fn mirror_of(remote: &str, name: &str) -> String {
-    match (name.strip_prefix(LEDGER), name.strip_prefix(NOTES)) {
-        (Some(rest), _) => format!("{MIRROR}{remote}/{rest}"),
-        (None, Some(rest)) => format!("{MIRROR}{remote}/notes/{rest}"),
-        (None, None) => format!("{MIRROR}{remote}/other/{name}"),
+    match (name.strip_prefix(LEDGER_PREFIX), name.strip_prefix(NOTES_PREFIX)) {
+        (Some(rest), _) => format!("{MIRROR_PREFIX}{remote}/{rest}"),
+        (None, Some(rest)) => format!("{MIRROR_PREFIX}{remote}/notes/{rest}"),
+        (None, None) => format!("{MIRROR_PREFIX}{remote}/other/{name}"),
     }
 }
 
 /// The ref that a mirror ref stands for.
 pub(super) fn mirrored(remote: &str, mirror: &str) -> Option<String> {
-    let rest = mirror.strip_prefix(MIRROR)?.strip_prefix(remote)?.strip_prefix('/')?;
+    let rest = mirror.strip_prefix(MIRROR_PREFIX)?.strip_prefix(remote)?.strip_prefix('/')?;
     Some(match rest.strip_prefix("notes/") {
-        Some(notes) => format!("{NOTES}{notes}"),
-        None => format!("{LEDGER}{rest}"),
+        Some(notes) => format!("{NOTES_PREFIX}{notes}"),
+        None => format!("{LEDGER_PREFIX}{rest}"),
     })
 }
 
@@ -49,6 +46,13 @@ impl KnownRefs {
             };
         }
         known
+    }
+}
+
+impl Ledger<'_> {
+    /// The refs that count, and that pushes are compared with: the remote's, where there is one.
+    pub(super) fn authoritative<'k>(&self, known: &'k KnownRefs) -> &'k BTreeMap<String, ObjectId> {
+        if self.remote().is_some() { &known.remote } else { &known.local }
     }
 }
 

@@ -1,15 +1,12 @@
 //! The commit whose promotion rules bind: the tip of the default branch of the code's remote.
 
 use crate::deployment::CommitId;
+use crate::deployment::ref_names::RULES_PREFIX;
 use crate::git::GitError;
 use crate::git::refs::is_branch_name;
 use crate::git::transport::FetchOptions;
 
 use super::{Ledger, LedgerError};
-
-/// Where tips are kept that were fetched for their rules: `refs/atmos-rules/<remote>/…`. Outside of
-/// `refs/atmos/` and of the mirror, so that nothing lists, prunes or pushes them.
-const RULES: &str = "refs/atmos-rules/";
 
 /// The commit whose rules bind, as far as it is known here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,13 +156,13 @@ fn is_absent(error: &GitError) -> bool {
 
 /// Where the tip of the default branch is kept.
 fn default_ref(remote: &str) -> String {
-    format!("{RULES}{remote}/default")
+    format!("{RULES_PREFIX}{remote}/default")
 }
 
 /// Where the tip of a branch is kept: in one segment, because branches come and go, and git cannot
 /// hold both `a` and `a/b`.
 fn branch_ref(remote: &str, branch: &str) -> String {
-    format!("{RULES}{remote}/heads/{}", branch.replace('%', "%25").replace('/', "%2F"))
+    format!("{RULES_PREFIX}{remote}/heads/{}", branch.replace('%', "%25").replace('/', "%2F"))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::deployment::lock::HeldLock;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::ref_names::{
     ComponentAddress, LATEST_PREFIX, LOCK_PREFIX, STATE_PREFIX, parse_latest_ref, parse_lock_ref,
-    parse_state_ref,
+    parse_state_ref, state_ref,
 };
 use crate::deployment::state::{ComponentState, DeploymentState, TargetState};
 use crate::deployment::{CommitId, DeploymentName, ObjectId, RecordStatus, TargetName};
@@ -18,6 +18,7 @@ use crate::git::refs::{Expected, RefUpdate};
 use super::codec::decode_lock;
 use super::pending::{PENDING_PREFIX, PendingRun};
 use super::refs::{KnownRefs, mirror_of};
+use super::warnings::Cause;
 use super::{Ledger, LedgerError, Scope, and_more};
 
 /// The ends of chains, by component.
@@ -75,7 +76,7 @@ impl Snapshot {
 
     /// The refs that pushes are compared with: the remote's, where there is one.
     pub(super) fn authoritative(&self, ledger: &Ledger<'_>) -> &BTreeMap<String, ObjectId> {
-        if ledger.remote().is_some() { &self.known.remote } else { &self.known.local }
+        ledger.authoritative(&self.known)
     }
 
     /// The locks of one taking on a target:
@@ -103,6 +104,7 @@ impl Ledger<'_> {
     pub fn read(&self, scope: &Scope) -> Result<Snapshot, LedgerError> {
         let mut known = self.read_refs(scope)?;
         self.adopt_mirror(&mut known);
+        self.recover_index(scope, &mut known)?;
         let pending = self.pending_runs(&known);
         let (deployments, late_heads) = self.states(&known, &pending)?;
         Ok(Snapshot { deployments, pending, known, late_heads })
@@ -179,7 +181,7 @@ impl Ledger<'_> {
                     Ok(address) => {
                         components.entry(address).or_default().commit = Some(CommitId(object.clone()));
                     }
-                    Err(error) => self.warn(format!("{name} is skipped: {error}")),
+                    Err(error) => self.warn_of(Cause::Ref, format!("{name} is skipped: {error}")),
                 }
             } else if name.starts_with(LATEST_PREFIX) {
                 match parse_latest_ref(name) {
@@ -191,11 +193,14 @@ impl Ledger<'_> {
                         }
                         components.entry(address).or_default().newest = newest;
                     }
-                    Err(error) => self.warn(format!("{name} is skipped: {error}")),
+                    Err(error) => self.warn_of(Cause::Ref, format!("{name} is skipped: {error}")),
                 }
             }
         }
-        self.complete_from_history(&mut components, &late_heads)?;
+        self.complete_from_history(&mut components, &late_heads, known)?;
+        for (address, state) in &mut components {
+            self.doubt_unrecorded(address, state);
+        }
         for state in components.values() {
             for record in state.newest.iter().chain(&state.running) {
                 self.warn_of_future(record);
@@ -218,12 +223,31 @@ impl Ledger<'_> {
         Ok((deployments, late_heads))
     }
 
+    /// Says of a state that no record speaks of that it is one: a record's tag is on a commit, and
+    /// nothing else vouches for this. What is no commit runs nowhere.
+    fn doubt_unrecorded(&self, address: &ComponentAddress, state: &mut ComponentState) {
+        let (None, Some(commit)) = (&state.running, &state.commit) else { return };
+        let ComponentAddress { deployment, target, component } = address;
+        if self.objects.is_commit(&commit.0) == Some(false) {
+            let name = state_ref(deployment, target, component);
+            let warning = format!("{name} is at {commit}, which is no commit, and is skipped");
+            self.warn_of(Cause::Ref, warning);
+            state.commit = None;
+        } else {
+            let commit = commit.short();
+            let warning =
+                format!("{deployment}/{target}: {component} is at {commit} without a record that says so");
+            self.warn_of(Cause::Unrecorded, warning);
+        }
+    }
+
     /// Finds the record of what runs where the newest one does not say it: in a ledger that plain git commands wrote,
     /// behind failed attempts, or behind late records.
     fn complete_from_history(
         &self,
         components: &mut BTreeMap<ComponentAddress, ComponentState>,
         late_heads: &Heads,
+        known: &KnownRefs,
     ) -> Result<(), LedgerError> {
         let mut unknown = BTreeSet::new();
         for (address, state) in components.iter_mut() {
@@ -251,7 +275,8 @@ impl Ledger<'_> {
         if unknown.is_empty() {
             return Ok(());
         }
-        for (address, mut records) in self.component_histories(&unknown)? {
+        for (address, records) in self.component_histories(&unknown)? {
+            let mut records = self.without_strays(&address, records, &known.local);
             let Some(state) = components.get_mut(&address) else { continue };
             if let Some(latest) = state.newest.as_deref()
                 && records.iter().all(|record| record.object != latest.object)
@@ -295,12 +320,12 @@ impl Ledger<'_> {
 
     /// The locks, by target.
     fn locks_in(&self, known: &KnownRefs) -> Vec<(DeploymentName, TargetName, HeldLock)> {
-        self.locks_known(known)
+        self.authoritative(known)
             .range(LOCK_PREFIX.to_owned()..)
             .take_while(|(name, _)| name.starts_with(LOCK_PREFIX))
             .filter_map(|(name, object)| {
                 let (deployment, target, scope) = parse_lock_ref(name)
-                    .inspect_err(|error| self.warn(format!("{name} is skipped: {error}")))
+                    .inspect_err(|error| self.warn_of(Cause::Ref, format!("{name} is skipped: {error}")))
                     .ok()?;
                 let lock = self.read_lock(name, object);
                 Some((deployment, target, HeldLock { scope, object: object.clone(), lock }))

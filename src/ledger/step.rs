@@ -1,24 +1,32 @@
 //! One step of writing: refs that change together, on the remote and then here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use crate::deployment::ObjectId;
-use crate::deployment::ref_names::{LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX, STATE_PREFIX, TAGS_PREFIX};
-use crate::git::refs::{Expected, PreparedRefs, RefUpdate};
+use crate::deployment::record::LedgerRecord;
+use crate::deployment::ref_names::{
+    LATEST_PREFIX, LOCK_PREFIX, RECORD_TAG_PREFIX, STATE_PREFIX, TAGS_PREFIX, latest_ref, state_ref,
+};
+use crate::deployment::{ObjectId, RecordId, RecordStatus};
+use crate::git::refs::{Expected, RefUpdate};
 use crate::git::rejection::{Rejection, rejection_here};
 use crate::git::transport::{PushOutcome, PushUpdate};
 use crate::git::{Git, GitError};
 
-use super::refs::mirror_of;
+use super::following::after_push;
+use super::hold::HoldChange;
 use super::{Ledger, LedgerError};
 
 /// The time for which a step that only meets contention is tried again. One of many writers gets
 /// through at a time, so that the last of them has to try as often as there are others.
 pub(super) const PERSISTENCE: Duration = Duration::from_mins(3);
 
+/// How often objects are written again that git's clean-up takes before a ref leads to them.
+const RESTORATIONS: u32 = 20;
+
 /// What refuses where there is no remote.
-const HERE: &str = "this repository";
+pub(super) const HERE: &str = "this repository";
 
 /// Refs that change together or not at all.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +34,8 @@ pub(super) struct Step {
     updates: Vec<PushUpdate>,
     /// Where each ref's change is.
     places: HashMap<String, usize>,
+    /// The locks that it is made under.
+    hold: Option<HoldChange>,
 }
 
 /// What the remote said to a step.
@@ -62,28 +72,132 @@ impl Step {
         self.push(PushUpdate { name, new: None, expected: Some(seen) });
     }
 
-    /// The changes.
-    pub(super) fn updates(&self) -> &[PushUpdate] {
-        &self.updates
+    /// Adds the tag of a record, which must not exist yet.
+    pub(super) fn tag(&mut self, record: &LedgerRecord) {
+        self.create(record.id.tag_ref(), record.object.clone());
     }
 
-    /// The changes for a server without atomic pushes: tags first and alone, then what leads to
-    /// them, then locks. A push that is torn between two of these never names a record that is not
-    /// there, nor frees what is not recorded.
-    fn in_safe_order(&self) -> [Vec<PushUpdate>; 3] {
-        let rank = |update: &PushUpdate| {
-            if update.name.starts_with(LOCK_PREFIX) {
-                2
-            } else {
-                usize::from(!update.name.starts_with(TAGS_PREFIX))
-            }
-        };
-        let mut parts: [Vec<PushUpdate>; 3] = Default::default();
-        for update in &self.updates {
-            parts[rank(update)].push(update.clone());
+    /// Adds what leads to a record that is the end of its chain: the newest record, and the state
+    /// where it is a success that is not late. Each must be as `seen` has it.
+    pub(super) fn lead_to(&mut self, record: &LedgerRecord, seen: &BTreeMap<String, ObjectId>) {
+        let RecordId { deployment, target, component, .. } = &record.id;
+        let latest = latest_ref(deployment, target, component);
+        let before = seen.get(&latest);
+        self.set(latest, record.object.clone(), before);
+        if record.record.status == RecordStatus::Success && !record.is_late() {
+            let state = state_ref(deployment, target, component);
+            let before = seen.get(&state);
+            self.set(state, record.record.commit.0.clone(), before);
         }
+    }
+
+    /// Makes the step under locks: it changes nothing where one of them has been taken away.
+    pub(super) fn under(&mut self, change: HoldChange) {
+        self.hold = Some(change);
+    }
+
+    /// Whether it lets go of the locks that it is made under.
+    fn lets_go(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.release)
+    }
+
+    /// The changes, the locks' included, as they happen at once.
+    pub(super) fn updates(&self) -> Vec<PushUpdate> {
+        let of_locks = self.hold.iter().flat_map(|hold| {
+            let new = (!hold.release).then(|| hold.renewed.clone());
+            hold.seen.iter().map(move |(name, seen)| change(name, new.clone(), seen))
+        });
+        self.updates.iter().cloned().chain(of_locks).collect()
+    }
+
+    /// The changes in as few pushes as a host allows that limits the refs of one. A component is
+    /// complete or absent, its lock included, whichever parts arrive; only where it has more
+    /// records than fit, their tags come first. Notes come last.
+    pub(super) fn in_parts(&self, limit: Option<NonZeroUsize>) -> Vec<Vec<PushUpdate>> {
+        let updates = self.updates();
+        let Some(limit) = limit.map(NonZeroUsize::get).filter(|limit| updates.len() > *limit) else {
+            return vec![updates];
+        };
+        let mut components: BTreeMap<Vec<String>, Vec<PushUpdate>> = BTreeMap::new();
+        let mut others = Vec::new();
+        for update in updates {
+            match component_of(&update.name) {
+                Some(component) => components.entry(component).or_default().push(update),
+                None => others.push(update),
+            }
+        }
+        let mut parts: Vec<Vec<PushUpdate>> = Vec::new();
+        for mut component in components.into_values().chain([others]) {
+            // Kept records can be many: their tags come before what leads to them.
+            component.sort_by_key(|update| !update.name.starts_with(TAGS_PREFIX));
+            while component.len() > limit {
+                let rest = component.split_off(limit.min(component.len() - limit));
+                parts.push(std::mem::replace(&mut component, rest));
+            }
+            match parts.last_mut() {
+                Some(part) if part.len() + component.len() <= limit => part.extend(component),
+                _ => parts.push(component),
+            }
+        }
+        parts.retain(|part| !part.is_empty());
         parts
     }
+
+    /// The changes for a server without atomic pushes: a renewal of the locks it is made under,
+    /// then tags, then what leads to them, then states, then locks. A push that is torn between two
+    /// of these never names a record that is not there, nor frees what is not recorded. What is
+    /// pushed by a run that has lost its locks ends with the first, or where another record has
+    /// come in between: a server looks at each ref of a part by itself, so that the state must wait
+    /// for the chain.
+    ///
+    /// A tag comes after that of the record that it follows: where that one's name is taken, it is
+    /// written anew, and what follows it as well.
+    pub(super) fn in_safe_order(&self) -> Vec<Vec<PushUpdate>> {
+        let (mut renewals, mut leading, mut states, mut locks) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut tags: Vec<Vec<PushUpdate>> = Vec::new();
+        let mut records: HashMap<&str, usize> = HashMap::new();
+        for update in &self.updates {
+            if update.name.starts_with(LOCK_PREFIX) {
+                locks.push(update.clone());
+            } else if update.name.starts_with(TAGS_PREFIX) {
+                let component = update.name.rsplit_once('/').map_or("", |(component, _)| component);
+                let place = records.entry(component).or_default();
+                if tags.len() == *place {
+                    tags.push(Vec::new());
+                }
+                tags[*place].push(update.clone());
+                *place += 1;
+            } else if update.name.starts_with(STATE_PREFIX) {
+                states.push(update.clone());
+            } else {
+                leading.push(update.clone());
+            }
+        }
+        if let Some(hold) = &self.hold {
+            let renewed = Some(&hold.renewed);
+            renewals.extend(hold.seen.iter().map(|(name, seen)| change(name, renewed.cloned(), seen)));
+            if hold.release {
+                locks.extend(hold.seen.keys().map(|name| change(name, None, &hold.renewed)));
+            }
+        }
+        let parts = std::iter::once(renewals).chain(tags).chain([leading, states, locks]);
+        parts.filter(|part| !part.is_empty()).collect()
+    }
+}
+
+/// What a ref belongs to: deployment, target and component; `None` for other refs.
+fn component_of(name: &str) -> Option<Vec<String>> {
+    let record = format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}");
+    let rest = [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX, record.as_str()]
+        .into_iter()
+        .find_map(|prefix| name.strip_prefix(prefix));
+    Some(rest?.split('/').take(3).map(str::to_owned).collect())
+}
+
+/// A change of a ref that is this object now.
+fn change(name: &str, new: Option<ObjectId>, seen: &ObjectId) -> PushUpdate {
+    PushUpdate { name: name.to_owned(), new, expected: Some(seen.clone()) }
 }
 
 impl Ledger<'_> {
@@ -99,34 +213,84 @@ impl Ledger<'_> {
         remote: &str,
         step: &Step,
     ) -> Result<StepOutcome, LedgerError> {
+        self.refuse_symbolic(remote, |name| step.places.contains_key(name))?;
         let limit = Some(self.options.write_limit);
-        match git.push(remote, step.updates(), true, limit)? {
-            PushOutcome::Accepted => Ok(StepOutcome::Accepted),
-            PushOutcome::Rejected(reasons) => classify(remote, reasons),
-            PushOutcome::AtomicUnsupported => {
-                for part in step.in_safe_order().iter().filter(|part| !part.is_empty()) {
-                    match git.push(remote, part, false, limit)? {
-                        PushOutcome::Rejected(reasons) => {
-                            self.take_back(remote, part, &reasons);
-                            return classify(remote, reasons);
-                        }
-                        PushOutcome::Accepted | PushOutcome::AtomicUnsupported => {}
-                    }
+        if self.pushes_apart.get() {
+            return self.push_apart(git, remote, step);
+        }
+        let parts = step.in_parts(self.options.max_refs_per_push);
+        let mut arrived = Vec::new();
+        for part in &parts {
+            let outcome = git.push(remote, part, true, limit);
+            if outcome.is_err() {
+                self.take_back(remote, step, &arrived, &[]);
+            }
+            match outcome? {
+                PushOutcome::Accepted => {
+                    arrived.extend_from_slice(part);
+                    self.lets_go.set(step.lets_go());
                 }
-                Ok(StepOutcome::Accepted)
+                PushOutcome::Rejected(reasons) => {
+                    self.take_back(remote, step, &arrived, &reasons);
+                    return classify(remote, reasons);
+                }
+                PushOutcome::AtomicUnsupported => return self.push_apart(git, remote, step),
             }
         }
+        Ok(StepOutcome::Accepted)
     }
 
-    /// Without atomic pushes, locks of which only some were taken are given back: all of them or none.
-    fn take_back(&self, remote: &str, part: &[PushUpdate], rejected: &[(String, Rejection)]) {
+    /// Pushes a step to a server without atomic pushes, with no more refs in a push than a host
+    /// allows.
+    fn push_apart(&self, git: &Git, remote: &str, step: &Step) -> Result<StepOutcome, LedgerError> {
+        let limit = Some(self.options.write_limit);
+        self.pushes_apart.set(true);
+        let most = self.options.max_refs_per_push.map_or(usize::MAX, NonZeroUsize::get);
+        let mut arrived = Vec::new();
+        for part in step.in_safe_order().iter().flat_map(|part| part.chunks(most)) {
+            // Locks go in the end, one by one.
+            let frees =
+                part.iter().any(|change| change.name.starts_with(LOCK_PREFIX) && change.new.is_none());
+            self.lets_go.set(self.lets_go.get() || (frees && step.lets_go()));
+            let outcome = git.push(remote, part, false, limit);
+            if outcome.is_err() {
+                self.take_back(remote, step, &arrived, &[]);
+            }
+            arrived.extend_from_slice(part);
+            match outcome? {
+                PushOutcome::Rejected(reasons) => {
+                    self.take_back(remote, step, &arrived, &reasons);
+                    return classify(remote, reasons);
+                }
+                PushOutcome::Accepted | PushOutcome::AtomicUnsupported => super::failpoint("part"),
+            }
+        }
+        Ok(StepOutcome::Accepted)
+    }
+
+    /// Whether what a step changes on the remote can be there in part.
+    pub(super) fn pushes_in_parts(&self) -> bool {
+        self.pushes_apart.get() || self.options.max_refs_per_push.is_some()
+    }
+
+    /// Gives locks back of which only some were taken, where pushes are made in parts: all of them
+    /// or none. Those that a step only renews are its run's as they were before.
+    fn take_back(&self, remote: &str, step: &Step, part: &[PushUpdate], rejected: &[(String, Rejection)]) {
+        if step.hold.is_some() {
+            return;
+        }
         let taken: Vec<_> = part
             .iter()
             .filter(|update| update.name.starts_with(LOCK_PREFIX))
             .filter(|update| !rejected.iter().any(|(name, _)| *name == update.name))
             .filter_map(|update| {
-                let object = update.new.clone()?;
-                Some(PushUpdate { name: update.name.clone(), new: None, expected: Some(object) })
+                let taken = update.new.clone();
+                // What was there before, of a dead run, tells what that one intended.
+                Some(PushUpdate {
+                    name: update.name.clone(),
+                    new: update.expected.clone(),
+                    expected: Some(taken?),
+                })
             })
             .collect();
         if taken.is_empty() {
@@ -149,21 +313,31 @@ impl Ledger<'_> {
         reason: &str,
         afterwards: &[RefUpdate],
     ) -> Result<StepOutcome, LedgerError> {
-        if step.updates.is_empty() {
+        self.carry_out_since(Instant::now(), step, reason, afterwards)
+    }
+
+    /// Carries out a step whose time to be tried again counts from `began`: what is renewed beside
+    /// it makes it a new one again and again, and must not make it last longer.
+    pub(super) fn carry_out_since(
+        &self,
+        began: Instant,
+        step: &Step,
+        reason: &str,
+        afterwards: &[RefUpdate],
+    ) -> Result<StepOutcome, LedgerError> {
+        if step.updates.is_empty() && step.hold.is_none() {
             self.repository.git().update_refs(afterwards, reason)?;
             return Ok(StepOutcome::Accepted);
         }
         let Some(remote) = self.reachable_remote() else { return self.carry_out_here(step, reason) };
         let (changes, removals) = after_push(remote, step);
-        self.insist(remote, || {
+        self.insist(began, remote, || {
             // What follows here once the remote has accepted is made ready while it decides.
             let ready = self.repository.prepare_refs(&changes, reason)?;
-            let outcome = self.push_step(remote, step)?;
+            let outcome = self.restoring(|| self.push_step(remote, step))?;
             if matches!(outcome, StepOutcome::Accepted) {
                 super::failpoint("pushed");
-                let mut removals = self.known_here(&removals)?;
-                removals.extend_from_slice(afterwards);
-                follow(self.repository.git(), ready, &changes, &removals, reason)?;
+                self.follow_here(remote, ready, (&changes, &removals, afterwards), reason);
             }
             Ok(outcome)
         })
@@ -173,49 +347,64 @@ impl Ledger<'_> {
     /// than other writers, as far as is known: it is told in the words of who refused.
     fn insist(
         &self,
+        began: Instant,
         place: &str,
         mut attempt: impl FnMut() -> Result<StepOutcome, LedgerError>,
     ) -> Result<StepOutcome, LedgerError> {
-        let began = Instant::now();
         let mut attempts = 0;
         loop {
-            match attempt()? {
-                StepOutcome::Contended(rejected) if rejected.iter().all(|(_, why)| why.is_transient()) => {
+            match attempt() {
+                // Nothing was changed, as opposed to a push that was followed by this.
+                Err(LedgerError::Git(error))
+                    if place == HERE && error.is_briefly_locked() && began.elapsed() < self.persistence => {}
+                Ok(StepOutcome::Contended(rejected))
+                    if rejected.iter().all(|(_, why)| why.is_transient()) =>
+                {
                     if began.elapsed() >= self.persistence {
                         return Err(given_up(place, rejected, place.to_owned()));
                     }
                 }
-                outcome => return Ok(outcome),
+                outcome => return outcome,
             }
             std::thread::sleep(backoff(attempts));
             attempts += 1;
         }
     }
 
-    /// The removals of refs that are here.
-    fn known_here(&self, removals: &[RefUpdate]) -> Result<Vec<RefUpdate>, LedgerError> {
-        if removals.is_empty() {
-            return Ok(Vec::new());
+    /// Does something that needs what this process has written, again where git's clean-up has
+    /// taken some of that: no ref led to it yet.
+    pub(super) fn restoring<T>(
+        &self,
+        mut act: impl FnMut() -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let mut left = RESTORATIONS;
+        loop {
+            let result = act();
+            let may_miss_objects = matches!(
+                result,
+                Err(LedgerError::Git(_) | LedgerError::Objects(_) | LedgerError::Refused { .. })
+            );
+            if !may_miss_objects || left == 0 || !self.repository.restore_objects().unwrap_or(false) {
+                return result;
+            }
+            left -= 1;
         }
-        let names: Vec<_> = removals.iter().map(|removal| &removal.name).collect();
-        let here: HashSet<_> = self.repository.refs(&names)?.into_iter().map(|found| found.name).collect();
-        Ok(removals.iter().filter(|removal| here.contains(&removal.name)).cloned().collect())
     }
 
     /// Carries a step out in a repository without a remote.
     pub(super) fn carry_out_here(&self, step: &Step, reason: &str) -> Result<StepOutcome, LedgerError> {
-        self.insist(HERE, || self.update_step(step, reason))
+        self.insist(Instant::now(), HERE, || self.restoring(|| self.update_step(step, reason)))
     }
 
     /// Changes a step's refs here, once. A refusal that trying again cannot change is an error.
     fn update_step(&self, step: &Step, reason: &str) -> Result<StepOutcome, LedgerError> {
         let updates: Vec<_> = step
-            .updates
-            .iter()
+            .updates()
+            .into_iter()
             .map(|update| RefUpdate {
-                name: update.name.clone(),
-                new: update.new.clone(),
-                expected: update.expected.clone().map_or(Expected::Absent, Expected::Object),
+                name: update.name,
+                new: update.new,
+                expected: update.expected.map_or(Expected::Absent, Expected::Object),
             })
             .collect();
         match self.repository.git().update_refs(&updates, reason) {
@@ -229,48 +418,6 @@ impl Ledger<'_> {
             }
         }
     }
-}
-
-/// Changes here what the remote has accepted. Where it could not be made ready, it is tried once
-/// more: what was in the way may be gone.
-fn follow(
-    git: &Git,
-    ready: Option<PreparedRefs>,
-    changes: &[RefUpdate],
-    removals: &[RefUpdate],
-    reason: &str,
-) -> Result<(), GitError> {
-    if ready.is_some_and(|ready| ready.commit(removals).is_ok()) {
-        return Ok(());
-    }
-    git.update_refs(&[changes, removals].concat(), reason)
-}
-
-/// What is set and what is removed here once the remote has accepted a step: of the mirror, and of
-/// the ledger itself. Locks are only mirrored, and those that were taken not before the look at the
-/// remote that every taker of one has to take anyhow. What the remote had already was taken over
-/// when it was read.
-fn after_push(remote: &str, step: &Step) -> (Vec<RefUpdate>, Vec<RefUpdate>) {
-    let change = |name: String, new: &Option<ObjectId>| RefUpdate {
-        name,
-        new: new.clone(),
-        expected: Expected::Anything,
-    };
-    let mut updates = Vec::new();
-    for update in step.updates.iter().filter(|update| update.new != update.expected) {
-        let name = &update.name;
-        if name.starts_with(LOCK_PREFIX) && update.new.is_some() {
-            continue;
-        }
-        if [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX].iter().any(|kind| name.starts_with(kind))
-        {
-            updates.push(change(mirror_of(remote, name), &update.new));
-        }
-        if !name.starts_with(LOCK_PREFIX) {
-            updates.push(change(name.clone(), &update.new));
-        }
-    }
-    updates.into_iter().partition(|update| update.new.is_some())
 }
 
 /// Sorts rejections into contention, which another look may resolve, and refusals, which are

@@ -1,19 +1,24 @@
 //! Refreshing from the remote: exact prefixes, no tags on the side, never more history than is needed.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::deployment::ref_names::{
-    LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX, RECORD_TAG_PREFIX, STATE_PREFIX, TAGS_PREFIX, notes_ref,
+    LATEST_PREFIX, LEDGER_PREFIX, LOCK_PREFIX, MIRROR_PREFIX, NOTES_PREFIX, RECORD_TAG_PREFIX, RULES_PREFIX,
+    STATE_PREFIX, TAGS_PREFIX, notes_ref,
 };
-use crate::deployment::{CommitId, DeploymentName};
+use crate::deployment::{CommitId, DeploymentName, ObjectId};
 use crate::git::GitError;
+use crate::git::damage::Damage;
 use crate::git::transport::{FetchOptions, FetchReport};
 
 use super::observations::NAMESPACES;
 use super::refs::mirror_of;
 use super::step::backoff;
+use super::warnings::Cause;
 use super::{Ledger, LedgerError, Scope};
 
 /// How long a question may wait for the remote when there is a copy here to answer from.
@@ -21,8 +26,35 @@ const PATIENCE_WITH_A_COPY: Duration = Duration::from_secs(5);
 /// And when there is none.
 const PATIENCE_WITHOUT: Duration = Duration::from_mins(2);
 
-/// How often tags are fetched again that another process has locked.
-const FETCHES: u32 = 4;
+/// How often refs are fetched again that another process of this checkout was writing.
+const FETCHES: u32 = 6;
+
+/// What git says of a ref that another process has locked, or written since it looked.
+const WRITTEN_MEANWHILE: [&str; 3] = ["cannot lock ref", "unable to resolve reference", "but expected"];
+
+/// Fetches again while other processes of this checkout are writing the same refs.
+fn again_while_locked<T>(fetch: impl Fn() -> Result<T, GitError>) -> Result<T, GitError> {
+    let mut attempt = 0;
+    loop {
+        match fetch() {
+            Err(error) if attempt < FETCHES && is_written_meanwhile(&error) => {
+                std::thread::sleep(backoff(attempt));
+                attempt += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_written_meanwhile(error: &GitError) -> bool {
+    match error {
+        GitError::Failed { stderr, .. } => {
+            // What only the user can remove stays.
+            error.way_out().is_none() && WRITTEN_MEANWHILE.iter().any(|text| stderr.contains(text))
+        }
+        error => error.is_briefly_locked(),
+    }
+}
 
 /// How far what was read can be trusted to be what the remote has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +63,17 @@ pub enum Freshness {
     Current,
     /// The network was not to be used; as of when, where that is known.
     Offline { since: Option<Timestamp> },
-    /// The remote could not be reached; as of when, where that is known, and why.
-    Stale { since: Option<Timestamp>, reason: String },
+    /// The remote could not be asked, or something is damaged; as of when, where that is known, and
+    /// why.
+    Stale {
+        since: Option<Timestamp>,
+        reason: String,
+        /// It is this checkout that something is wrong with, and not the remote.
+        here: bool,
+        /// What the user can do about it: when that is right, and the command.
+        way_out: Option<(&'static str, String)>,
+        damage: Option<Damage>,
+    },
 }
 
 /// What is asked of the remote beside states, newest records and locks.
@@ -44,6 +85,14 @@ struct Wanted<'w> {
     known: &'w [String],
     /// Whether the commit whose rules bind is fetched as well.
     rules: bool,
+}
+
+/// What the remote has told of its history tags.
+#[derive(Debug, Default)]
+pub(super) struct ToldTags {
+    pub(super) report: FetchReport,
+    /// The tags that are not here as the remote has them, by their refs, with the remote's objects.
+    pub(super) not_here: BTreeMap<String, ObjectId>,
 }
 
 impl Ledger<'_> {
@@ -73,7 +122,13 @@ impl Ledger<'_> {
         self.binding.set(false);
         let Some(remote) = self.reachable_remote() else { return self.refresh_nothing() };
         match self.fetch_states(remote, &Wanted { scope, notes, known: &[], rules }, self.patience()) {
-            Ok(()) => Freshness::Current,
+            Ok(()) => {
+                for (name, leads_to) in &*self.symbolic_there.borrow() {
+                    let warning = format!("{name} on {remote} is symbolic: it is what {leads_to} is");
+                    self.warn_of(Cause::Ref, warning);
+                }
+                Freshness::Current
+            }
             Err(error) => self.stale(&error),
         }
     }
@@ -88,7 +143,9 @@ impl Ledger<'_> {
 
     /// The answer where the remote did not.
     pub(super) fn stale(&self, error: &GitError) -> Freshness {
-        Freshness::Stale { since: self.last_refresh(), reason: error.to_string() }
+        let here = error.is_of_this_checkout();
+        let (since, damage, way_out) = (self.last_refresh(), error.damage(), error.way_out());
+        Freshness::Stale { since, reason: error.to_string(), here, way_out, damage }
     }
 
     /// How long a question waits for the remote.
@@ -123,7 +180,10 @@ impl Ledger<'_> {
 
     fn insist_on(&self, wanted: &Wanted<'_>) -> Result<(), LedgerError> {
         match self.reachable_remote() {
-            Some(remote) => Ok(self.fetch_states(remote, wanted, self.options.write_limit)?),
+            Some(remote) => {
+                self.fetch_states(remote, wanted, self.options.write_limit)?;
+                Ok(self.refuse_symbolic(remote, |name| wanted.scope.has(name))?)
+            }
             None => Ok(()),
         }
     }
@@ -162,30 +222,33 @@ impl Ledger<'_> {
 
     /// Fetches the history tags below these prefixes (`<deployment>/<target>/…/`), and says which
     /// of them the remote has; `None` where no remote is asked. Tags are never overwritten.
-    pub(super) fn fetch_tags(&self, prefixes: &[String]) -> Result<Option<FetchReport>, GitError> {
+    pub(super) fn fetch_tags(&self, prefixes: &[String]) -> Result<Option<ToldTags>, GitError> {
         let Some(remote) = self.reachable_remote() else { return Ok(None) };
-        let refspecs: Vec<_> = prefixes
-            .iter()
-            .map(|prefix| {
-                let name = format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}{prefix}*");
-                format!("{name}:{name}")
-            })
-            .collect();
-        let limit = if self.binding.get() { self.options.write_limit } else { self.patience() };
-        let options = FetchOptions { limit: Some(limit), ..self.fetch_options() };
+        let names: Vec<_> =
+            prefixes.iter().map(|prefix| format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}{prefix}")).collect();
+        let refspecs: Vec<_> = names.iter().map(|name| format!("{name}*:{name}*")).collect();
+        let limit = Some(if self.binding.get() { self.options.write_limit } else { self.patience() });
+        let options = FetchOptions { limit, ..self.fetch_options() };
         let git = self.repository.git();
-        for attempt in 0.. {
-            match self.keeping_history(&options, || git.fetch_tags(remote, &refspecs, &options)) {
-                // Another process of this checkout is fetching the same.
-                Err(GitError::Failed { stderr, .. })
-                    if attempt < FETCHES && stderr.contains("cannot lock ref") =>
-                {
-                    std::thread::sleep(backoff(attempt));
-                }
-                result => return result.map(Some),
-            }
+        let report = again_while_locked(|| {
+            self.keeping_history(&options, || git.fetch_tags(remote, &refspecs, &options))
+        })?;
+        let mut told = ToldTags { report, not_here: BTreeMap::new() };
+        let FetchReport { differing, unstored, way_out, .. } = &told.report;
+        if let Some((when, command)) = way_out {
+            self.warn(format!("records of {remote} cannot be kept in this checkout"));
+            self.warn(format!("{when}: {command}"));
         }
-        Ok(None)
+        if !differing.is_empty() || !unstored.is_empty() {
+            let is_other = |name: &str| {
+                let tag = name.strip_prefix(TAGS_PREFIX).unwrap_or_default();
+                differing.contains(tag) || unstored.contains(tag)
+            };
+            let there = git.remote_refs_below(remote, &names, limit)?.into_iter();
+            told.not_here =
+                there.filter(|found| is_other(&found.name)).map(|found| (found.name, found.object)).collect();
+        }
+        Ok(Some(told))
     }
 
     /// Fetches one namespace of a deployment's notes into the mirror.
@@ -233,7 +296,29 @@ impl Ledger<'_> {
         refspecs: &[String],
         options: &FetchOptions,
     ) -> Result<(), GitError> {
-        self.keeping_history(options, || self.repository.git().fetch(remote, refspecs, options))
+        // What the remote has must not be written where a symbolic ref leads.
+        let own = [format!("{MIRROR_PREFIX}{remote}/"), RULES_PREFIX.to_owned()];
+        self.repository.remove_symbolic_refs(&own)?;
+        let symbolic = again_while_locked(|| {
+            self.keeping_history(options, || self.repository.git().fetch(remote, refspecs, options))
+        })?;
+        let is_ours = |name: &String| name.starts_with(LEDGER_PREFIX) || name.starts_with(NOTES_PREFIX);
+        let symbolic = symbolic.into_iter().filter(|(name, _)| is_ours(name));
+        self.symbolic_there.borrow_mut().extend(symbolic);
+        Ok(())
+    }
+
+    /// Insists that the remote's refs are none of these that are symbolic there: a push would
+    /// change what they lead to.
+    pub(super) fn refuse_symbolic(
+        &self,
+        remote: &str,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Result<(), GitError> {
+        let symbolic = self.symbolic_there.borrow();
+        let Some((name, leads_to)) = symbolic.iter().find(|(name, _)| is_meant(name)) else { return Ok(()) };
+        let (name, leads_to) = (name.clone(), leads_to.clone());
+        Err(GitError::SymbolicRef { remote: remote.to_owned(), name, leads_to })
     }
 
     /// Leaves a shallow checkout the history that it has before a fetch with these options.
@@ -270,7 +355,7 @@ impl Ledger<'_> {
         }
     }
 
-    fn refresh_marker(&self) -> std::path::PathBuf {
+    fn refresh_marker(&self) -> PathBuf {
         self.repository.common_dir().join("atmos").join("refreshed")
     }
 }

@@ -3,16 +3,24 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::deployment::CommitId;
+use crate::deployment::fixtures::{component_name, record, target_name};
+use crate::deployment::lease::LEASE;
+use crate::deployment::lock::{HeldLock, Lock, LockScope};
+use crate::deployment::record::LedgerRecord;
+use crate::deployment::{CommitId, Record, RecordStatus};
 use crate::git::Repository;
 
-use super::{Ledger, LedgerOptions};
+use super::locks::{Acquired, LockRequest, lock_session};
+use super::session::Session;
+use super::snapshot::Snapshot;
+use super::{Ledger, LedgerOptions, LeftAtWork, Scope};
 
 /// How many commits `main` has.
 const LENGTH: usize = 1250;
@@ -118,10 +126,54 @@ pub(super) fn open(repository: &Repository, set: impl FnOnce(&mut LedgerOptions)
         offline: false,
         writer: ("Ada".to_owned(), "ada@example.com".to_owned()),
         write_limit: Duration::from_mins(2),
+        max_refs_per_push: None,
         now: Timestamp::now,
     };
     set(&mut options);
     Ledger::open(repository, options).unwrap()
+}
+
+/// The target whose component [`begin`] locks.
+pub(super) fn scope() -> Scope {
+    Scope::Targets("payment-service".parse().unwrap(), vec![target_name("dev")])
+}
+
+/// Locks components for a run on a machine that does not say which one it is.
+pub(super) fn lock(ledger: &Ledger<'_>, components: &[&str]) -> (LockRequest, Snapshot, Acquired) {
+    let request = LockRequest {
+        deployment: "payment-service".parse().unwrap(),
+        target: target_name("dev"),
+        scopes: components.iter().map(|name| LockScope::Component(component_name(name))).collect(),
+        lock: Lock {
+            holder: "ada@example.com".to_owned(),
+            session: Some(lock_session()),
+            run_id: "github:1/1".to_owned(),
+            ..Lock::unreadable()
+        },
+        lease: Some(LEASE),
+        wait: Duration::ZERO,
+        replaces: None,
+        ends_orphans: false,
+    };
+    ledger.refresh_states_or_fail(&scope()).unwrap();
+    let snapshot = ledger.read(&scope()).unwrap();
+    let no_wait = &mut |_: &[HeldLock], _: Vec<LeftAtWork>| ControlFlow::Break(());
+    let acquired = ledger.acquire(&request, &snapshot, &mut |_| Ok(Vec::new()), no_wait).unwrap();
+    (request, snapshot, acquired)
+}
+
+/// A run that has locked `api`.
+pub(super) fn begin<'l, 'r>(ledger: &'l Ledger<'r>) -> Session<'l, 'r> {
+    let (request, snapshot, acquired) = lock(ledger, &["api"]);
+    let mut session = Session::new(ledger, request, acquired);
+    session.begin_from(&snapshot);
+    session
+}
+
+/// Writes a success of `api` at a commit; nothing leads to it yet.
+pub(super) fn success(session: &mut Session<'_, '_>, commit: CommitId) -> LedgerRecord {
+    let record = record("dev", "api", "c0ffee1", RecordStatus::Success, "2025-01-22T12:00:00Z").record;
+    session.write(Record { commit, ..record }).unwrap()
 }
 
 /// The history of the remote, as `git fast-import` reads it.

@@ -111,10 +111,8 @@ impl<T: Transport> Client<T> {
         capability: Capability,
         response: &Response,
     ) -> Result<A, ProviderError> {
-        serde_json::from_str(&response.body).map_err(|error| ProviderError::UnexpectedAnswer {
-            platform: self.platform,
-            capability,
-            reason: error.to_string(),
+        serde_json::from_str(crate::text::unmarked(&response.body)).map_err(|error| {
+            ProviderError::UnexpectedAnswer { platform: self.platform, capability, reason: error.to_string() }
         })
     }
 

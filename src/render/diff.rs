@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::document::diff::{DeploymentDiff, File, Side};
 use super::escape::{escape, lines};
+use super::status::marked;
 use super::style::{BAD, DETAIL, GOOD, HEADING, WARN};
 use super::table::{pad, widest};
 use super::{Presentation, count, styled};
@@ -84,7 +85,8 @@ fn component_lines(diff: &DeploymentDiff) -> Vec<String> {
     let rows = diff.components.iter().map(|component| {
         let short = |commit: &Option<CommitId>| commit.as_ref().map_or("-", CommitId::short).to_owned();
         let change = format!("{} → {}", short(&component.from), short(&component.to));
-        (escape(component.component.as_str()).into_owned(), change, component.change)
+        let name = marked(component.component.as_str(), component.removed);
+        (escape(&name).into_owned(), change, component.change)
     });
     change_lines(rows.collect())
 }
@@ -131,7 +133,7 @@ fn change_lines(rows: Vec<(String, String, Change)>) -> Vec<String> {
     rows.into_iter()
         .map(|(name, values, change)| {
             let (arrow, style) = match change {
-                Change::NoChange => ("", DETAIL),
+                Change::NoChange | Change::OtherCommit => ("", DETAIL),
                 Change::Increased => ("↑ ", WARN),
                 Change::Decreased => ("↓ ", WARN),
                 Change::Added => ("", GOOD),
@@ -207,6 +209,8 @@ mod tests {
             kind: Some(ComponentKind::Nixpack),
             from: from.map(commit),
             to: to.map(commit),
+            is_same: name == "web",
+            removed: name == "web",
         };
         let value = |path: &str, from, to| ConfigurationDifference {
             path: path.to_owned(),
@@ -236,6 +240,7 @@ mod tests {
                 component("api", Some("abc123d"), Some("def456a")),
                 component("ecs/worker", None, Some("def456a")),
                 component("database", Some("abc123d"), Some("abc123d")),
+                component("web", Some("abc123d"), Some("def456a")),
             ],
             configuration: vec![
                 value("api.context.cpu", Some(serde_json::json!(2048)), Some(serde_json::json!(2048))),

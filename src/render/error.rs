@@ -13,11 +13,13 @@ pub fn text(error: &Error) -> String {
     for line in error.details.iter().flat_map(|detail| lines(detail)) {
         push!(text, "{line}\n");
     }
-    for hint in &error.hints {
-        text.push('\n');
-        text.push_str(&hint_lines(hint));
-    }
-    text
+    text + &hints(&error.hints)
+}
+
+/// Ways on, each after an empty line.
+#[must_use]
+pub fn hints(hints: &[Hint]) -> String {
+    hints.iter().flat_map(|hint| ["\n".to_owned(), hint_lines(hint)]).collect()
 }
 
 fn hint_lines(hint: &Hint) -> String {

@@ -1,53 +1,186 @@
 //! `history` as text.
 
-use super::document::history::{DeploymentHistory, HistoryRecord};
+use std::collections::HashMap;
+use std::time::Duration;
+
+use indexmap::{IndexMap, IndexSet};
+use jiff::Timestamp;
+
+use super::document::history::{DeploymentHistory, HistoryRecord, Rollout};
 use super::style::{ID, WARN};
 use super::table::{Cell, Table};
+use super::time::duration_in_seconds;
 use super::{Form, Presentation, count, status_style};
+use crate::deployment::RecordStatus;
 
-/// The records of a target, newest first.
+/// How many components are named before the rest is counted.
+const NAMED_COMPONENTS: usize = 4;
+
+/// What stands in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// A rollout with its components.
+    Rollouts,
+    /// The record of one component.
+    Records,
+}
+
+/// What was rolled out, newest first.
 #[must_use]
-pub fn text(history: &DeploymentHistory, presentation: &Presentation) -> String {
-    let mut table = Table::new(["Date", "Commit", "Component", "By", "Status", "Details"]);
-    for record in &history.records {
-        let status = if is_rollback(record) {
-            Cell::styled("rollback", WARN)
-        } else {
-            Cell::styled(record.status.as_str(), status_style(record.status))
-        };
-        table.row([
-            presentation.clock.minute(record.timestamp).into(),
-            Cell::styled(record.git_sha.short(), ID),
-            record.component.as_str().into(),
-            record.deployed_by.as_deref().unwrap_or_default().into(),
-            status,
-            details(record).into(),
-        ]);
-    }
-    let title = format!("{} → {} deployment history", history.deployment, history.target);
-    let mut text = presentation.title(&title);
+pub fn text(history: &DeploymentHistory, view: View, presentation: &Presentation) -> String {
+    let rows = match view {
+        View::Rollouts => rollout_rows(history),
+        View::Records => history.records.iter().map(|record| Row::of(vec![record])).collect(),
+    };
+    let mut text = presentation.title(&title(history));
     match presentation.form {
-        Form::Terminal if history.records.is_empty() => text.push_str("No deployments.\n"),
+        Form::Terminal if rows.is_empty() => text.push_str("No deployments.\n"),
         Form::Terminal => {
             let more = if history.truncated { " (use --limit to show more)" } else { "" };
-            let shown = count(history.records.len(), "deployment");
+            let shown = match view {
+                View::Rollouts => count(rows.len(), "rollout"),
+                View::Records => count(rows.len(), "record"),
+            };
+            let table = table(history, view, &rows, presentation);
             push!(text, "{}\nShowing {shown}{more}\n", table.render(presentation.form));
         }
-        Form::Pipe => text.push_str(&table.render(presentation.form)),
+        Form::Pipe => text.push_str(&table(history, view, &rows, presentation).render(presentation.form)),
     }
     text
 }
 
-/// A rollback that happened; one that failed is a failure.
-fn is_rollback(record: &HistoryRecord) -> bool {
-    record.rollback_of.is_some() && record.status == crate::deployment::RecordStatus::Success
+fn title(history: &DeploymentHistory) -> String {
+    match (&history.deployment, &history.target) {
+        (Some(deployment), Some(target)) => format!("{deployment} → {target} deployment history"),
+        (Some(deployment), None) => format!("{deployment} deployment history"),
+        (None, Some(target)) => format!("{target} deployment history"),
+        (None, None) => "Deployment history".to_owned(),
+    }
 }
 
-/// Where the record came from, who approved it and why, and what its metadata say.
-fn details(record: &HistoryRecord) -> String {
+/// The records of each rollout.
+fn rollout_rows(history: &DeploymentHistory) -> Vec<Row<'_>> {
+    let by_name: HashMap<_, _> =
+        history.records.iter().map(|record| (record.record.as_str(), record)).collect();
+    let of = |rollout: &Rollout| {
+        let names = rollout.components.iter().map(|component| component.record.as_str());
+        let records = names.filter_map(|name| by_name.get(name).copied()).collect();
+        Row { duration_seconds: rollout.duration_seconds, ..Row::of(records) }
+    };
+    history.rollouts.iter().map(of).collect()
+}
+
+/// The rows. In a pipe the columns do not depend on what is asked about, and times have their
+/// seconds.
+fn table(history: &DeploymentHistory, view: View, rows: &[Row<'_>], presentation: &Presentation) -> Table {
+    let in_pipe = presentation.form == Form::Pipe;
+    let (with_deployment, with_target) =
+        (in_pipe || history.deployment.is_none(), in_pipe || history.target.is_none());
+    let of_component = if view == View::Rollouts { "Components" } else { "Component" };
+    let mut header = vec!["Date"];
+    header.extend(with_deployment.then_some("Deployment"));
+    header.extend(with_target.then_some("Target"));
+    header.extend(["Commit", of_component, "By", "Status", "Duration", "Details"]);
+    let mut table = Table::new(header);
+    let with_seconds = in_pipe || need_seconds(rows, presentation);
+    let names_shown = if in_pipe { usize::MAX } else { NAMED_COMPONENTS };
+    for row in rows {
+        let Some(newest) = row.newest() else { continue };
+        let at = newest.timestamp;
+        let clock = &presentation.clock;
+        let mut cells: Vec<Cell> =
+            vec![if with_seconds { clock.second(at) } else { clock.minute(at) }.into()];
+        cells.extend(with_deployment.then(|| newest.deployment.as_str().into()));
+        cells.extend(with_target.then(|| newest.target.as_str().into()));
+        let took = row.duration_seconds.map(|seconds| duration_in_seconds(Duration::from_secs(seconds)));
+        cells.extend([
+            Cell::styled(several(&row.distinct(|record| Some(record.git_sha.short())), 2), ID),
+            several(&row.distinct(|record| Some(record.component.as_str())), names_shown).into(),
+            row.distinct(|record| record.deployed_by.as_deref()).join(", ").into(),
+            row.status(),
+            took.unwrap_or_default().into(),
+            row.details().into(),
+        ]);
+        table.row(cells);
+    }
+    table
+}
+
+/// Whether two rows of different seconds would show the same time.
+fn need_seconds(rows: &[Row<'_>], presentation: &Presentation) -> bool {
+    let mut shown: HashMap<String, Timestamp> = HashMap::new();
+    rows.iter().filter_map(Row::newest).any(|record| {
+        let minute = presentation.clock.minute(record.timestamp);
+        shown.insert(minute, record.timestamp).is_some_and(|other| other != record.timestamp)
+    })
+}
+
+/// The first of several names, and how many there are in all.
+fn several(names: &[&str], shown: usize) -> String {
+    if names.len() <= shown {
+        return names.join(", ");
+    }
+    format!("{}, … ({})", names[..shown.min(names.len())].join(", "), names.len())
+}
+
+/// What stands in one row: records that are shown as one, oldest first.
+struct Row<'r> {
+    records: Vec<&'r HistoryRecord>,
+    duration_seconds: Option<u64>,
+}
+
+impl<'r> Row<'r> {
+    fn of(records: Vec<&'r HistoryRecord>) -> Self {
+        let duration_seconds = records.first().and_then(|record| record.duration_seconds);
+        Self { records, duration_seconds }
+    }
+
+    fn newest(&self) -> Option<&'r HistoryRecord> {
+        self.records.last().copied()
+    }
+
+    /// What the records say, each once.
+    fn distinct(&self, of: impl Fn(&'r HistoryRecord) -> Option<&'r str>) -> Vec<&'r str> {
+        let said: IndexSet<_> = self.records.iter().filter_map(|record| of(record)).collect();
+        said.into_iter().collect()
+    }
+
+    /// The worst of the records; a rollback where all of it is one that happened.
+    fn status(&self) -> Cell {
+        let worst = self.records.iter().map(|record| record.status).max_by_key(|status| status.severity());
+        let worst = worst.unwrap_or(RecordStatus::Success);
+        if worst == RecordStatus::Success && self.records.iter().all(|record| record.rollback_of.is_some()) {
+            return Cell::styled("rollback", WARN);
+        }
+        Cell::styled(worst.as_str(), status_style(worst))
+    }
+
+    /// What the records say besides: once where all say the same, else with the components that say
+    /// it.
+    fn details(&self) -> String {
+        let mut said: IndexMap<String, Vec<&str>> = IndexMap::new();
+        for record in &self.records {
+            let how =
+                record.status != RecordStatus::Success && self.records.len() > 1 && record.error.is_none();
+            let how = how.then(|| record.status.as_verb().to_owned());
+            for detail in how.into_iter().chain(details(record)) {
+                said.entry(detail).or_default().push(record.component.as_str());
+            }
+        }
+        let shown = said.into_iter().map(|(detail, by)| {
+            if by.len() == self.records.len() { detail } else { format!("{detail} ({})", by.join(", ")) }
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Where the record came from, who approved it and why, which run wrote it, and what its metadata
+/// say.
+fn details(record: &HistoryRecord) -> Vec<String> {
     let promoted = record.promoted_from.as_ref().map(|from| format!("Promoted from {from}"));
     let rollback = record.rollback_of.as_ref().map(|commit| format!("Rollback of {}", short(commit)));
     let late = record.late_of.as_ref().map(|_| "late".to_owned());
+    let outside = record.outside_of_chain.then(|| "outside of the chain".to_owned());
     let approver = record.metadata.get("approver").map(|approver| format!("approved by {approver}"));
     let overrides: Vec<_> =
         record.context_overrides.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -60,12 +193,15 @@ fn details(record: &HistoryRecord) -> String {
         "jira" | "incident" | "issue" | "reason" => Some(value.clone()),
         _ => Some(format!("{key}: {value}")),
     });
-    [record.error.clone(), promoted, rollback, late, approver, record.reason.clone(), overrides]
+    // The id that a run on this machine gave itself says nothing to people.
+    let run = record.run_url.clone().or_else(|| record.run_id.clone().filter(|id| !id.starts_with("local:")));
+    let run = run.map(|run| format!("run {run}"));
+    [record.error.clone(), promoted, rollback, late, outside, approver, record.reason.clone(), overrides]
         .into_iter()
         .flatten()
         .chain(metadata)
-        .collect::<Vec<_>>()
-        .join(", ")
+        .chain(run)
+        .collect()
 }
 
 /// A commit that others may have abbreviated, as short as every other commit.
@@ -79,13 +215,13 @@ pub(super) fn short(commit: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
 
     use super::super::document::yaml;
     use super::super::fixtures::{json, pipe, plain, terminal};
     use super::*;
-    use crate::deployment::RecordStatus;
-    use crate::deployment::fixtures::{record, target_name};
-    use crate::deployment::record::RecordDetails;
+    use crate::deployment::fixtures::{commit, record, target_name};
+    use crate::deployment::record::{LedgerRecord, RecordDetails};
 
     fn history() -> DeploymentHistory {
         let mut promoted =
@@ -129,18 +265,80 @@ mod tests {
             imported_from: text("elsewhere"),
             repository: text("https://example.com/payments.git"),
         });
-        DeploymentHistory {
-            deployment: "payment-service".parse().unwrap(),
-            target: target_name("prod"),
-            records: [promoted, rollback, failed, late].map(HistoryRecord::from).to_vec(),
-            truncated: true,
+        of(vec![promoted, rollback, failed, late], 5)
+    }
+
+    fn of(records: Vec<LedgerRecord>, total: usize) -> DeploymentHistory {
+        let deployment = "payment-service".parse().unwrap();
+        DeploymentHistory::new(Some(deployment), Some(target_name("prod")), records, &BTreeSet::new(), total)
+    }
+
+    /// Two rollouts of several components: one promotion, and before it one that failed in part.
+    fn rollouts() -> Vec<LedgerRecord> {
+        let run = |component: &str, second: u8, run: &str| {
+            let at = format!("2025-01-22T12:00:{second:02}Z");
+            let mut found = record("prod", component, "abc123d", RecordStatus::Success, &at);
+            found.record.run_id = Some(run.to_owned());
+            found.record.details.duration_seconds = Some(5);
+            found
+        };
+        let mut records: Vec<_> = ["web", "worker", "database", "api", "cache"]
+            .into_iter()
+            .zip([50, 49, 48, 47, 46])
+            .map(|(component, second)| run(component, second, "github:7/1"))
+            .collect();
+        for found in &mut records {
+            found.record.promoted_from = Some(target_name("staging"));
+            found.record.details.run_url = Some("https://ci.example.com/runs/7".to_owned());
+            found.record.details.reason = Some("release 1.1".to_owned());
         }
+        let mut failed = run("worker", 20, "local:a");
+        failed.record.status = RecordStatus::Failed;
+        failed.record.details.error = Some("exit status 1".to_owned());
+        let mut cancelled = run("database", 18, "local:a");
+        cancelled.record.status = RecordStatus::Cancelled;
+        cancelled.record.commit = commit("def456a");
+        records.extend([failed, cancelled, run("api", 16, "local:a")]);
+        records
     }
 
     #[test]
     fn records_newest_first() {
-        insta::assert_snapshot!("history", plain(&text(&history(), &terminal())));
-        insta::assert_snapshot!("history_pipe", text(&history(), &pipe()));
+        let shown = |presentation: &Presentation| text(&history(), View::Records, presentation);
+        insta::assert_snapshot!("history", plain(&shown(&terminal())));
+        insta::assert_snapshot!("history_pipe", shown(&pipe()));
+    }
+
+    #[test]
+    fn one_row_for_each_rollout() {
+        let history = of(rollouts(), 8);
+        insta::assert_snapshot!("history_rollouts", plain(&text(&history, View::Rollouts, &terminal())));
+        insta::assert_snapshot!("history_rollouts_pipe", text(&history, View::Rollouts, &pipe()));
+        insta::assert_snapshot!("history_rollouts_json", json(&history));
+    }
+
+    #[test]
+    fn seconds_are_shown_where_minutes_do_not_tell_rows_apart() {
+        let records = rollouts();
+        let shown =
+            |records: &[LedgerRecord]| plain(&text(&of(records.to_vec(), 8), View::Rollouts, &terminal()));
+        assert!(shown(&records).contains("\n2025-01-22 12:00:50  "), "{}", shown(&records));
+        assert!(shown(&records[..5]).contains("\n2025-01-22 12:00  "), "{}", shown(&records[..5]));
+    }
+
+    #[test]
+    fn what_is_not_asked_for_alone_has_a_column() {
+        let mut other = record("dev", "api", "abc123d", RecordStatus::Success, "2025-01-22T11:00:00Z");
+        other.id.deployment = "inventory".parse().unwrap();
+        let mut records = rollouts();
+        records.push(other);
+        let all = DeploymentHistory::new(None, None, records.clone(), &BTreeSet::new(), 9);
+        let shown = plain(&text(&all, View::Rollouts, &terminal()));
+        assert!(
+            shown.starts_with("Deployment history\n\nDate                 Deployment       Target  Commit"),
+            "{shown}"
+        );
+        assert!(shown.contains("inventory        dev     abc123d"), "{shown}");
     }
 
     #[test]
@@ -151,8 +349,11 @@ mod tests {
 
     #[test]
     fn no_records() {
-        let none = DeploymentHistory { records: Vec::new(), truncated: false, ..history() };
-        assert!(text(&none, &terminal()).ends_with("\n\nNo deployments.\n"));
-        assert_eq!(text(&none, &pipe()), "Date\tCommit\tComponent\tBy\tStatus\tDetails\n");
+        let none = of(Vec::new(), 0);
+        assert!(text(&none, View::Rollouts, &terminal()).ends_with("\n\nNo deployments.\n"));
+        assert_eq!(
+            text(&none, View::Rollouts, &pipe()),
+            "Date\tDeployment\tTarget\tCommit\tComponents\tBy\tStatus\tDuration\tDetails\n"
+        );
     }
 }

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use super::document::list::{ComponentList, ComponentSummary, DeploymentList, TargetList};
-use super::status::{commit_cell, status_cell};
+use super::status::{commit_cell, marked, status_cell};
 use super::table::{Cell, Table};
 use super::{Form, Presentation};
+use crate::deployment::ComponentKind;
 
 /// How many components are named before the rest is left out.
 const NAMED_COMPONENTS: usize = 2;
@@ -15,10 +16,12 @@ const NAMED_COMPONENTS: usize = 2;
 pub fn deployments(list: &DeploymentList, presentation: &Presentation) -> String {
     let mut table = Table::new(["Name", "Targets", "Components", "Last Deploy"]);
     for item in &list.deployments {
-        let targets: Vec<_> = item.targets.iter().map(AsRef::as_ref).collect();
+        let targets = item.targets.iter().map(ToString::to_string);
+        let removed = item.removed_targets.iter().map(|target| marked(target.as_str(), !item.removed));
+        let targets: Vec<_> = targets.chain(removed).collect();
         let newest = item.last_deploy.as_ref();
         table.row([
-            item.deployment.as_str().into(),
+            marked(item.deployment.as_str(), item.removed).into(),
             targets.join(", ").into(),
             component_summary(&item.components).into(),
             newest
@@ -51,7 +54,13 @@ pub fn targets(list: &TargetList, presentation: &Presentation) -> String {
         Table::new(["Target", "Promotion From", "Requires Approval", "Last Deploy", "Status", "Health"]);
     for item in &list.targets {
         let sources: Vec<_> = item.promotion_from.iter().map(AsRef::as_ref).collect();
-        let sources = if sources.is_empty() { "(entry point)".to_owned() } else { sources.join(", ") };
+        let sources = if item.removed {
+            String::new()
+        } else if sources.is_empty() {
+            "(entry point)".to_owned()
+        } else {
+            sources.join(", ")
+        };
         let status = if item.frozen {
             let status = item.status.map_or("", crate::deployment::RecordStatus::as_str);
             format!("{status} (frozen)").trim_start().into()
@@ -59,7 +68,7 @@ pub fn targets(list: &TargetList, presentation: &Presentation) -> String {
             status_cell(item.status)
         };
         table.row([
-            item.target.as_str().into(),
+            marked(item.target.as_str(), item.removed).into(),
             sources.into(),
             if item.requires_approval { "yes" } else { "no" }.into(),
             presentation.relative(item.last_deploy).into(),
@@ -75,13 +84,17 @@ fn health_cell(found: Option<&str>, at: Option<Timestamp>, presentation: &Presen
     found.map(|found| presentation.seen(found, at)).unwrap_or_default().into()
 }
 
+fn kind_cell(kind: Option<ComponentKind>) -> Cell {
+    kind.map(ComponentKind::as_str).unwrap_or_default().into()
+}
+
 /// The components of a deployment, on one of its targets if one was named.
 #[must_use]
 pub fn components(list: &ComponentList, presentation: &Presentation) -> String {
     let Some(target) = &list.target else {
         let mut table = Table::new(["Component", "Type"]);
         for item in &list.components {
-            table.row([item.component.as_str().into(), item.kind.as_str().into()]);
+            table.row([item.component.as_str().into(), kind_cell(item.kind)]);
         }
         let title = presentation.title(&format!("{} components", list.deployment));
         return title + &table.render(presentation.form);
@@ -89,8 +102,8 @@ pub fn components(list: &ComponentList, presentation: &Presentation) -> String {
     let mut table = Table::new(["Component", "Type", "Commit", "Deployed", "Status", "Health"]);
     for item in &list.components {
         table.row([
-            item.component.as_str().into(),
-            item.kind.as_str().into(),
+            marked(item.component.as_str(), item.removed).into(),
+            kind_cell(item.kind),
             commit_cell(item.commit.as_ref()),
             presentation.relative(item.deployed_at).into(),
             status_cell(item.status),
@@ -147,6 +160,23 @@ mod tests {
         list.observe(&observed(&[("prod", "ecs/worker", HealthStatus::Healthy, "3/3 tasks")]));
         insta::assert_snapshot!("list_targets", plain(&targets(&list, &terminal())));
         insta::assert_snapshot!("list_targets_json", json(&list));
+    }
+
+    #[test]
+    fn what_the_files_do_not_name_any_more_is_marked() {
+        let (deployment, state) = payment_service();
+        let declared = crate::deployment::fixtures::deployment(&["api"], &[("dev", &[])]);
+        let list = DeploymentList {
+            deployments: vec![DeploymentItem::new(&declared, Some(&state)), DeploymentItem::removed(&state)],
+        };
+        insta::assert_snapshot!("list_deployments_removed", plain(&deployments(&list, &terminal())));
+        let list = TargetList::new(&declared, Some(&state), now());
+        insta::assert_snapshot!("list_targets_removed", plain(&targets(&list, &terminal())));
+        let prod = target_name("prod");
+        let list = ComponentList::new(&declared, Some((&prod, &state.targets[&prod])));
+        insta::assert_snapshot!("list_components_removed", plain(&components(&list, &terminal())));
+        let all = ComponentList::new(&deployment, Some((&prod, &state.targets[&prod])));
+        assert!(all.components.iter().all(|item| !item.removed));
     }
 
     #[test]

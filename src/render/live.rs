@@ -142,6 +142,8 @@ mod tests {
             already_deployed: false,
             overridden: Vec::new(),
             notice: None,
+            outputs: serde_json::Map::new(),
+            log: Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `sbom` as text.
 
 use super::attach::{plural, vulnerabilities};
-use super::document::sbom::{SbomDiff, SbomSummary};
+use super::document::sbom::{SbomDiff, SbomSummary, ScanCoverage};
 use super::escape::escape;
 use super::style::{BAD, DETAIL, GOOD, WARN};
 use super::table::Table;
@@ -29,7 +29,13 @@ pub fn summary(summary: &SbomSummary, _: &Presentation) -> String {
     for component in &summary.components {
         let name = escape(&component.component);
         let kind = form(component.kind.as_deref(), &component.form);
-        push!(text, "  {name:<width$}  ({kind})\n", width = width.unwrap_or(0));
+        let read = component.read_from.as_ref().map(|read| format!(", read from {}", escape(read)));
+        push!(text, "  {name:<width$}  ({kind}{})\n", read.unwrap_or_default(), width = width.unwrap_or(0));
+    }
+    if !summary.without_sbom.is_empty() {
+        let names: Vec<_> = summary.without_sbom.iter().map(AsRef::as_ref).collect();
+        let line = format!("Without an SBOM: {}", names.join(", "));
+        push!(text, "  {}\n", styled(&escape(&line), WARN));
     }
     push!(text, "\nDependencies: {} total\n", summary.dependencies.len());
     let named = &summary.dependencies[..summary.dependencies.len().min(NAMED)];
@@ -42,7 +48,12 @@ pub fn summary(summary: &SbomSummary, _: &Presentation) -> String {
         push!(text, "  … {} more\n", summary.dependencies.len() - NAMED);
     }
     let found = summary.vulnerabilities.as_ref();
-    let found = found.map_or_else(|| "unknown (no scan is attached)".to_owned(), vulnerabilities);
+    let mut found = found.map_or_else(|| "unknown (no scan is attached)".to_owned(), vulnerabilities);
+    if let Some(ScanCoverage { images, scanned, unscanned }) = &summary.scan_coverage {
+        let all = scanned.len() + unscanned.len();
+        let what = if *images { count(all, "image") } else { count(all, "component") };
+        push!(found, " ({} of {what} scanned)", scanned.len());
+    }
     push!(text, "\nVulnerabilities: {found}\n\nFull SBOM: {}\n", size(summary.size));
     text
 }

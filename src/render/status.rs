@@ -5,7 +5,7 @@ use super::escape::escape;
 use super::rollout::planned_changes;
 use super::style::{self, ID};
 use super::table::{Cell, Table};
-use super::{Form, Presentation, count, status_style};
+use super::{Form, Presentation, count, status_style, styled};
 use crate::deployment::{CommitId, RecordStatus};
 
 /// What runs where: one target in full, one deployment by target, or many deployments.
@@ -31,7 +31,7 @@ fn one_target(deployment: &DeploymentEntry, target: &TargetEntry, presentation: 
     let mut table = Table::new(["Component", "Commit", "Deployed", "By", "Status"]);
     for component in &target.components {
         table.row([
-            component.component.as_str().into(),
+            marked(component.component.as_str(), component.removed).into(),
             commit_cell(component.commit.as_ref()),
             component
                 .deployed_at
@@ -42,7 +42,8 @@ fn one_target(deployment: &DeploymentEntry, target: &TargetEntry, presentation: 
             status_cell(component.status),
         ]);
     }
-    let title = format!("{} → {}", deployment.deployment, target.target);
+    let name = marked(deployment.deployment.as_str(), deployment.removed);
+    let title = format!("{name} → {}", marked(target.target.as_str(), target.removed));
     let mut text = presentation.title(&title);
     if target.components.is_empty() && presentation.form == Form::Terminal {
         text.push_str("Nothing is deployed.\n");
@@ -60,13 +61,19 @@ fn one_deployment(deployment: &DeploymentEntry, presentation: &Presentation) -> 
     let mut facts = Vec::new();
     for target in &deployment.targets {
         for [component, commit, deployed, status] in rows(target, presentation) {
-            table.row([target.target.as_str().into(), component, commit, deployed, status]);
+            table.row([
+                marked(target.target.as_str(), target.removed).into(),
+                component,
+                commit,
+                deployed,
+                status,
+            ]);
         }
         let seen = observations(&target.components, presentation).into_iter();
         let lines = seen.chain(warnings(target, presentation));
         facts.extend(lines.map(|line| format!("{}: {line}", target.target)));
     }
-    let mut text = presentation.title(deployment.deployment.as_str());
+    let mut text = presentation.title(&marked(deployment.deployment.as_str(), deployment.removed));
     if deployment.targets.is_empty() && presentation.form == Form::Terminal {
         text.push_str("Nothing is deployed.\n");
     } else {
@@ -75,32 +82,33 @@ fn one_deployment(deployment: &DeploymentEntry, presentation: &Presentation) -> 
     text + &below(&facts)
 }
 
-/// For programs: one table, in which every row says which deployment it is about.
+/// For programs: one table and nothing else. Every row says which deployment it is about, and what
+/// people are told below their table.
 fn every_deployment(deployments: &[DeploymentEntry], presentation: &Presentation) -> String {
-    let mut table = Table::new(["Deployment", "Target", "Component", "Commit", "Deployed", "By", "Status"]);
-    let only_target = match deployments {
-        [deployment] => Some(&deployment.targets).filter(|targets| targets.len() == 1),
-        _ => None,
-    };
-    let mut facts: Vec<_> = only_target
-        .into_iter()
-        .flatten()
-        .flat_map(|target| record_facts(&target.components, presentation))
-        .collect();
+    let mut table =
+        Table::new(["Deployment", "Target", "Component", "Commit", "Deployed", "By", "Status", "Details"]);
     for deployment in deployments {
         for target in &deployment.targets {
-            let (of, on) = (&deployment.deployment, &target.target);
-            for (row, component) in rows(target, presentation).into_iter().zip(&target.components) {
-                let [name, commit, deployed, status] = row;
-                let by = component.deployed_by.as_deref().unwrap_or_default().into();
-                table.row([of.as_str().into(), on.as_str().into(), name, commit, deployed, by, status]);
+            let components = target.components.iter().map(Some).chain([None]);
+            for ([_, commit, deployed, status], component) in
+                rows(target, presentation).into_iter().zip(components)
+            {
+                let by = component.and_then(|component| component.deployed_by.as_deref()).unwrap_or_default();
+                let name = component.map_or("", |component| component.component.as_str());
+                table.row([
+                    deployment.deployment.as_str().into(),
+                    target.target.as_str().into(),
+                    name.into(),
+                    commit,
+                    deployed,
+                    by.into(),
+                    status,
+                    details(deployment, target, component, presentation).into(),
+                ]);
             }
-            let seen = observations(&target.components, presentation).into_iter();
-            let lines = seen.chain(warnings(target, presentation));
-            facts.extend(lines.map(|line| format!("{of} → {on}: {line}")));
         }
     }
-    table.render(presentation.form) + &below(&facts)
+    table.render(presentation.form)
 }
 
 /// A target's components by name, commit, age and status; one row that says so where there are none.
@@ -110,7 +118,7 @@ fn rows(target: &TargetEntry, presentation: &Presentation) -> Vec<[Cell; 4]> {
     }
     let row = |component: &ComponentStatus| {
         [
-            component.component.as_str().into(),
+            marked(component.component.as_str(), component.removed).into(),
             commit_cell(component.commit.as_ref()),
             presentation.relative(component.deployed_at).into(),
             status_cell(component.status),
@@ -202,46 +210,85 @@ fn fact(
     (!shown.is_empty()).then(|| format!("{label}: {}", shown.join(", ")))
 }
 
-/// What is wrong or in the way.
-fn warnings<'a>(
-    target: &'a TargetEntry,
-    presentation: &'a Presentation,
-) -> impl Iterator<Item = String> + use<'a> {
-    let clock = &presentation.clock;
-    let freeze = target.lock.iter().filter(|lock| !lock.expired).map(|lock| {
-        let until = lock.expires_at.map(|at| format!(", until {}", clock.exact(at))).unwrap_or_default();
-        let reason = lock.reason.as_ref().map(|reason| format!(": {}", escape(reason))).unwrap_or_default();
-        let since = clock.relative_and_exact(lock.acquired_at);
-        let frozen = format!("Frozen by {} {since}{until}{reason}", escape(&lock.holder));
-        super::styled(&frozen, style::WARN)
-    });
+/// What is wrong or in the way, as text and its colour.
+type Warning = (String, owo_colors::Style);
+
+/// The warnings of a target and of its components, each with its component's name.
+fn warnings(target: &TargetEntry, presentation: &Presentation) -> Vec<String> {
+    let freeze = freeze(target, presentation).map(|frozen| styled(&frozen, style::WARN));
     let components = target.components.iter().flat_map(|component| {
-        let name = escape(component.component.as_str());
-        let attempt = component.last_attempt.as_ref().map(|attempt| {
-            let by = attempt.by.as_ref().map(|by| format!(" by {}", escape(by))).unwrap_or_default();
-            let runs = match &component.commit {
-                Some(commit) => format!("{} still runs", commit.short()),
-                None => "nothing runs".to_owned(),
-            };
-            let (commit, status) = (attempt.commit.short(), attempt.status);
-            let line = format!(
-                "{name}: the last attempt ({commit}) {} {}{by}; {runs}",
-                if status == RecordStatus::Cancelled { "was cancelled" } else { status.as_str() },
-                clock.relative(attempt.at),
-            );
-            super::styled(&line, status_style(status))
-        });
-        let unpublished = (component.unpublished > 0).then(|| {
-            let (records, verb) = (count(component.unpublished, "record"), has(component.unpublished));
-            super::styled(&format!("{name}: {records} {verb} not reached the remote yet"), style::WARN)
-        });
-        let lock = component.lock.as_ref().filter(|lock| !lock.expired).map(|lock| {
-            let since = clock.relative(lock.acquired_at);
-            format!("{name}: locked by {} {since} (run {})", escape(&lock.holder), escape(&lock.run_id))
-        });
-        [attempt, unpublished, lock].into_iter().flatten()
+        let named = |(line, style): Warning| {
+            styled(&format!("{}: {line}", escape(component.component.as_str())), style)
+        };
+        of_component(component, presentation).into_iter().map(named)
     });
-    freeze.chain(components)
+    freeze.into_iter().chain(components).collect()
+}
+
+fn freeze(target: &TargetEntry, presentation: &Presentation) -> Option<String> {
+    let clock = &presentation.clock;
+    let lock = target.lock.as_ref().filter(|lock| !lock.expired)?;
+    let until = lock.expires_at.map(|at| format!(", until {}", clock.exact(at))).unwrap_or_default();
+    let reason = lock.reason.as_ref().map(|reason| format!(": {}", escape(reason))).unwrap_or_default();
+    let since = clock.relative_and_exact(lock.acquired_at);
+    Some(format!("Frozen by {} {since}{until}{reason}", escape(&lock.holder)))
+}
+
+fn of_component(component: &ComponentStatus, presentation: &Presentation) -> Vec<Warning> {
+    let clock = &presentation.clock;
+    let attempt = component.last_attempt.as_ref().map(|attempt| {
+        let by = attempt.by.as_ref().map(|by| format!(" by {}", escape(by))).unwrap_or_default();
+        let runs = match &component.commit {
+            Some(commit) => format!("{} still runs", commit.short()),
+            None if attempt.status == RecordStatus::Success => "what runs is not known".to_owned(),
+            None => "nothing runs".to_owned(),
+        };
+        let (commit, status) = (attempt.commit.short(), attempt.status);
+        let line = format!(
+            "the last attempt ({commit}) {} {}{by}; {runs}",
+            if status == RecordStatus::Cancelled { "was cancelled" } else { status.as_str() },
+            clock.relative(attempt.at),
+        );
+        (line, status_style(status))
+    });
+    let unpublished = (component.unpublished > 0).then(|| {
+        let (records, verb) = (count(component.unpublished, "record"), has(component.unpublished));
+        (format!("{records} {verb} not reached the remote yet"), style::WARN)
+    });
+    let lock = component.lock.as_ref().filter(|lock| !lock.expired).map(|lock| {
+        let since = clock.relative(lock.acquired_at);
+        let line = format!("locked by {} {since} (run {})", escape(&lock.holder), escape(&lock.run_id));
+        (line, style::PLAIN)
+    });
+    [attempt, unpublished, lock].into_iter().flatten().collect()
+}
+
+/// What a program gets to know of a component besides, in one cell: it is escaped there.
+fn details(
+    deployment: &DeploymentEntry,
+    target: &TargetEntry,
+    component: Option<&ComponentStatus>,
+    presentation: &Presentation,
+) -> String {
+    let gone = [
+        deployment.removed.then_some("deployment"),
+        target.removed.then_some("target"),
+        component.is_some_and(|component| component.removed).then_some("component"),
+    ];
+    let mut all: Vec<_> = gone.into_iter().flatten().map(|gone| marked(gone, true)).collect();
+    if let Some(component) = component {
+        let alone = std::slice::from_ref(component);
+        all.extend(observations(alone, presentation));
+        all.extend(of_component(component, presentation).into_iter().map(|(line, _)| line));
+        all.extend(record_facts(alone, presentation));
+    }
+    all.extend(freeze(target, presentation));
+    all.join("; ")
+}
+
+/// A name, and whether the files do not have it any more.
+pub(super) fn marked(name: &str, removed: bool) -> String {
+    if removed { format!("{name} (removed)") } else { name.to_owned() }
 }
 
 const fn has(number: usize) -> &'static str {
@@ -367,17 +414,46 @@ mod tests {
     fn every_row_of_many_deployments_says_which_it_is_about_in_a_pipe() {
         let state = state(vec![("prod", vec![("api", promoted("api"))])]);
         let entry = DeploymentEntry::new(None, &state, now());
-        let other = DeploymentEntry { deployment: "inventory".parse().unwrap(), targets: Vec::new() };
+        let other =
+            DeploymentEntry { deployment: "inventory".parse().unwrap(), removed: true, targets: Vec::new() };
         let document = DeploymentStatus { deployments: vec![entry, other], fan_in: None };
         insta::assert_snapshot!("status_all", plain(&text(&document, &terminal())));
         insta::assert_snapshot!("status_all_pipe", text(&document, &pipe()));
     }
 
     #[test]
+    fn what_the_files_do_not_name_any_more_is_marked() {
+        let state = state(vec![
+            ("prod", vec![("api", promoted("api")), ("web", promoted("web"))]),
+            ("qa", vec![("api", promoted("api"))]),
+        ]);
+        let mut document = document(&state);
+        insta::assert_snapshot!("status_removed", plain(&text(&document, &terminal())));
+        insta::assert_snapshot!("status_removed_pipe", text(&document, &pipe()));
+        document.deployments[0].removed = true;
+        document.deployments[0].targets.truncate(1);
+        let shown = plain(&text(&document, &terminal()));
+        assert!(shown.starts_with("payment-service (removed) → prod\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_pipe_gets_one_table_and_nothing_below_it() {
+        let mut frozen = state(vec![("prod", vec![("api", promoted("api"))]), ("dev", Vec::new())]);
+        frozen.targets.get_mut(&target_name("dev")).unwrap().locks = vec![lock(LockScope::Target, None)];
+        let shown = text(&document(&frozen), &pipe());
+        let columns = |line: &str| line.matches('\t').count();
+        assert!(shown.lines().all(|line| columns(line) == 7), "{shown}");
+        assert!(shown.contains("Promoted from: staging") && shown.contains("Frozen by alice"), "{shown}");
+    }
+
+    #[test]
     fn nothing_is_said_plainly() {
         let none = DeploymentStatus { deployments: Vec::new(), fan_in: None };
         assert_eq!(text(&none, &terminal()), "No deployments.\n");
-        assert_eq!(text(&none, &pipe()), "Deployment\tTarget\tComponent\tCommit\tDeployed\tBy\tStatus\n");
+        assert_eq!(
+            text(&none, &pipe()),
+            "Deployment\tTarget\tComponent\tCommit\tDeployed\tBy\tStatus\tDetails\n"
+        );
         let empty = document(&state(vec![("prod", Vec::new())]));
         assert_eq!(plain(&text(&empty, &terminal())), "payment-service → prod\n\nNothing is deployed.\n");
     }
@@ -388,8 +464,8 @@ mod tests {
         let document = document(&state(vec![("prod", vec![("api", plain_ref)])]));
         assert_eq!(
             text(&document, &pipe()),
-            "Deployment\tTarget\tComponent\tCommit\tDeployed\tBy\tStatus\n\
-             payment-service\tprod\tapi\tabc123d\t-\t-\t-\n"
+            "Deployment\tTarget\tComponent\tCommit\tDeployed\tBy\tStatus\tDetails\n\
+             payment-service\tprod\tapi\tabc123d\t-\t-\t-\t-\n"
         );
     }
 

@@ -45,14 +45,15 @@ pub(super) struct Table {
 impl Table {
     /// A table with these columns.
     #[must_use]
-    pub(super) fn new<const N: usize>(header: [&'static str; N]) -> Self {
-        Self { header: header.to_vec(), rows: Vec::new() }
+    pub(super) fn new(header: impl Into<Vec<&'static str>>) -> Self {
+        Self { header: header.into(), rows: Vec::new() }
     }
 
     /// Adds a row, which has a cell for every column.
-    pub(super) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
-        debug_assert_eq!(N, self.header.len(), "a row has a cell for every column");
-        self.rows.push(cells.into());
+    pub(super) fn row(&mut self, cells: impl Into<Vec<Cell>>) {
+        let cells = cells.into();
+        debug_assert_eq!(cells.len(), self.header.len(), "a row has a cell for every column");
+        self.rows.push(cells);
     }
 
     /// The table as lines, each ending in a line break. No row is ever cut.

@@ -21,6 +21,12 @@ impl Clock {
         Self { now, zone: TimeZone::UTC, kept: false }
     }
 
+    /// The time of day that it tells from.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// `30m ago`, `2h ago`, `1d ago`; `in 5m` for what is still to come. What is kept has the exact
     /// time instead.
     #[must_use]
@@ -65,6 +71,15 @@ impl Clock {
         }
         time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
     }
+
+    /// `2025-01-22 12:00:00`.
+    #[must_use]
+    pub fn second(&self, time: Timestamp) -> String {
+        if self.kept {
+            return self.exact(time);
+        }
+        time.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
 }
 
 const MINUTE: u64 = 60;
@@ -92,6 +107,16 @@ pub fn duration(duration: Duration) -> String {
         ..60 => format!("{seconds}.{}s", tenths % 10),
         60..3600 => format!("{}m {}s", seconds / 60, seconds % 60),
         _ => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// How long something took, in whole seconds: `4s`, `2m 5s`; less than one is `<1s`.
+#[must_use]
+pub fn duration_in_seconds(length: Duration) -> String {
+    match length.as_secs() {
+        0 => "<1s".to_owned(),
+        seconds @ ..60 => format!("{seconds}s"),
+        _ => duration(length),
     }
 }
 

@@ -7,6 +7,7 @@ use junit_parser::{TestCase, TestStatus, TestSuite, TestSuites};
 use serde::{Deserialize, Serialize};
 
 use super::ResultsError;
+use super::junit_numbers::mended;
 
 /// How many failed tests are named in a summary. The report has them all.
 const MOST_NAMED: usize = 100;
@@ -62,7 +63,8 @@ fn parse(text: &str) -> Result<TestSuites, ResultsError> {
     if deepest_suite(text) > DEEPEST {
         return Err(ResultsError::Junit("its suites are nested too deeply".to_owned()));
     }
-    junit_parser::from_reader(std::io::Cursor::new(text)).map_err(|error| {
+    let mended = mended(text).map_err(|error| ResultsError::Junit(error.to_string()))?;
+    junit_parser::from_reader(std::io::Cursor::new(mended)).map_err(|error| {
         let mut reason = error.to_string();
         let mut source = std::error::Error::source(&error);
         while let Some(cause) = source {

@@ -4,13 +4,17 @@
 //! sense is refused.
 
 mod junit;
+mod junit_numbers;
 mod scan;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::deployment::ComponentName;
+use crate::text;
 
 pub use junit::{FailedTest, TestSummary, report_of_command, write_report};
 pub use scan::{ScanSummary, Severity};
@@ -72,16 +76,16 @@ pub struct Recording {
 
 /// Reads a JUnit report.
 pub fn test_results(file: &[u8], recording: &Recording) -> Result<ResultsEntry<TestSummary>, ResultsError> {
-    let text = text(file)?;
-    let summary = junit::summarise(text)?;
+    let text = bounded(file).map(text::of_xml)?.ok_or(ResultsError::NotText)?;
+    let summary = junit::summarise(&text)?;
     Ok(recording.entry("junit", None, summary, text.into()))
 }
 
 /// Reads what a scanner found: SARIF, Grype's JSON or Trivy's JSON.
 pub fn scan_results(file: &[u8], recording: &Recording) -> Result<ResultsEntry<ScanSummary>, ResultsError> {
-    let text = text(file)?;
+    let text = bounded(file).map(text::of_file)?.ok_or(ResultsError::NotText)?;
     let content: Value =
-        serde_json::from_str(text).map_err(|error| ResultsError::NotJson(error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| ResultsError::NotJson(error.to_string()))?;
     let scan = scan::read(&content)?;
     Ok(recording.entry(scan.format, scan.tool, scan.summary, content))
 }
@@ -100,17 +104,36 @@ impl Recording {
     }
 }
 
-fn text(file: &[u8]) -> Result<&str, ResultsError> {
-    if file.len() > LARGEST {
-        return Err(ResultsError::TooLarge(file.len()));
+fn bounded(file: &[u8]) -> Result<&[u8], ResultsError> {
+    if file.len() > LARGEST { Err(ResultsError::TooLarge(file.len())) } else { Ok(file) }
+}
+
+/// What scans have found, and of which components.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scanned {
+    pub found: ScanSummary,
+    pub components: BTreeSet<ComponentName>,
+    /// Whether a scan was of the deployment as a whole.
+    pub whole: bool,
+}
+
+impl Scanned {
+    /// The scans of both.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.components.extend(other.components);
+        Self {
+            found: self.found.and(other.found),
+            components: self.components,
+            whole: self.whole && other.whole,
+        }
     }
-    std::str::from_utf8(file).map_err(|_| ResultsError::NotText)
 }
 
 /// What is known of the vulnerabilities of a commit: of each component, what its newest scan found. `None` where nothing
 /// was scanned. Lines that are no entries of ours, as somebody may attach with plain git, are passed over.
 #[must_use]
-pub fn vulnerabilities(note: &[u8], wanted: impl Fn(Option<&ComponentName>) -> bool) -> Option<ScanSummary> {
+pub fn vulnerabilities(note: &[u8], wanted: impl Fn(Option<&ComponentName>) -> bool) -> Option<Scanned> {
     let text = String::from_utf8_lossy(note);
     let entries =
         text.lines().filter_map(|line| serde_json::from_str::<ResultsEntry<ScanSummary>>(line).ok());
@@ -122,7 +145,18 @@ pub fn vulnerabilities(note: &[u8], wanted: impl Fn(Option<&ComponentName>) -> b
             None => newest.push(entry),
         }
     }
-    newest.into_iter().map(|entry| entry.summary).reduce(ScanSummary::and)
+    if newest.is_empty() {
+        return None;
+    }
+    let mut scanned = Scanned::default();
+    for entry in newest {
+        scanned.found = scanned.found.and(entry.summary);
+        match entry.component {
+            Some(component) => drop(scanned.components.insert(component)),
+            None => scanned.whole = true,
+        }
+    }
+    Some(scanned)
 }
 
 #[cfg(test)]

@@ -39,13 +39,9 @@ fn every_dialect_of_junit_is_counted() {
 
 #[test]
 fn malformed_reports_are_refused() {
-    for bad in [
-        "",
-        "{}",
-        "<html></html>",
-        "<testsuites><testsuite>",
-        "<testsuite><testcase time=\"soon\"/></testsuite>",
-    ] {
+    for bad in
+        ["", "{}", "<html></html>", "<testsuites><testsuite>", "<testsuite><testcase name=/></testsuite>"]
+    {
         assert!(matches!(tests(bad), Err(ResultsError::Junit(_))), "{bad}: {:?}", tests(bad));
     }
     let deep = "<testsuite name=\"x\">".repeat(100_000);
@@ -132,7 +128,41 @@ fn the_newest_scan_of_each_component_counts() {
     let found = |wanted: &str| {
         vulnerabilities(note.as_bytes(), |name| name.is_some_and(|name| name.as_str() == wanted))
     };
-    assert_eq!(found("api"), Some(ScanSummary { low: 1, ..ScanSummary::default() }));
+    let low = ScanSummary { low: 1, ..ScanSummary::default() };
+    assert_eq!(found("api").map(|scanned| scanned.found), Some(low));
     assert_eq!(found("database"), None);
-    assert_eq!(vulnerabilities(note.as_bytes(), |_| true).unwrap().at_least(Severity::Unknown), 2);
+    let all = vulnerabilities(note.as_bytes(), |_| true).unwrap();
+    assert_eq!((all.found.at_least(Severity::Unknown), all.whole), (2, false));
+    assert_eq!(all.components.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["api", "worker"]);
+    let whole = note + "\n" + &scanned(None, "2025-01-22T10:00:00Z", "Low");
+    assert!(vulnerabilities(whole.as_bytes(), |_| true).unwrap().whole);
+}
+
+#[test]
+fn a_number_that_cannot_be_read_costs_itself_alone() {
+    let report = r#"<testsuites time="soon"><testsuite name="a &amp; b" tests="" failures="many">
+        <testcase name="slow" time="1,234.5"/><testcase name="odd" time="fast"/><testcase name="inf" time="inf"/>
+        <testcase name="decimal" time="0,123"/><testcase name="decimal" time="1,5"/>
+        <testcase name="quick" time="0.5"><failure><![CDATA[time="1,2"]]></failure></testcase></testsuite></testsuites>"#;
+    let summary = tests(report).unwrap();
+    assert_eq!((summary.tests, summary.failed), (6, 1));
+    assert!((summary.duration_seconds - 1235.0).abs() < 1e-9, "{}", summary.duration_seconds);
+    assert_eq!(summary.failures[0].suite, "a & b");
+    assert_eq!(summary.failures[0].message, "time=\"1,2\"");
+    let entry = test_results(report.as_bytes(), &recording(None, "2025-01-22T10:00:00Z")).unwrap();
+    assert_eq!(entry.content, report, "the report is kept as it is");
+}
+
+#[test]
+fn files_in_other_encodings_are_read_and_kept_as_text() {
+    let at = recording(None, "2025-01-22T10:00:00Z");
+    let latin = b"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\
+                  <testsuite><testcase name=\"\xfc\"><failure/></testcase></testsuite>";
+    let entry = test_results(latin, &at).unwrap();
+    assert_eq!(entry.summary.failures[0].name, "ü");
+    // It is kept as UTF-8, and says so.
+    assert!(entry.content.as_str().unwrap().starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>"));
+    let marked = b"\xef\xbb\xbf{\"version\": \"2.1.0\", \"runs\": []}";
+    assert_eq!(scan_results(marked, &at).unwrap().format, "sarif");
+    assert_eq!(test_results(b"<testsuite>\xff</testsuite>", &at), Err(ResultsError::NotText));
 }

@@ -14,6 +14,7 @@ use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::{CommitId, ComponentName};
 use crate::git::GitError;
 
+use super::gate::Gate;
 use super::job::{Job, OwnOutputs, RunError};
 use super::worker::{Shared, describe};
 use super::{Checkouts, EventSink, Rollout};
@@ -48,8 +49,9 @@ pub fn inspect(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let slots = Arc::new(Semaphore::new(rollout.parallelism.get().min(Semaphore::MAX_PERMITS)));
     let plans = rollout.plan.components.clone();
-    let nobody: EventSink = Arc::new(|_| {});
-    let shared = Arc::new(Shared::new(rollout, checkouts.paths(), None, nobody));
+    let no_events: EventSink = Arc::new(|_| {});
+    let shared =
+        Arc::new(Shared::new(rollout, checkouts.paths(), None, Gate::default().passage(), no_events));
     let mut inspected = runtime.block_on(async {
         let mut tasks = JoinSet::new();
         for (at, plan) in plans.into_iter().enumerate() {

@@ -64,10 +64,30 @@ impl RunError {
         }
     }
 
-    /// What the record says of it: what became of the tool, and no values that the configuration
-    /// may hold.
-    pub(super) fn recorded(&self) -> Option<String> {
-        matches!(self, Self::Component(_) | Self::Health(_)).then(|| describe(self))
+    /// What the record says of it, in one line: what became of the tool and the first error that it
+    /// tells, without values that the configuration may hold.
+    pub(super) fn recorded(&self, values: &Masks) -> String {
+        match self {
+            Self::Component(_) | Self::Health(_) => {
+                let ended = describe(self);
+                let told = self.reason().into_iter().find(|line| line.starts_with("Error:"));
+                match told.map(|line| values.apply(line)) {
+                    Some(line) => format!("{ended}: {}", first_characters(&line)),
+                    None => ended,
+                }
+            }
+            Self::Unhealthy { waited, .. } => format!("it is not healthy after {} s", waited.as_secs_f64()),
+            Self::Resolution(_) => "its configuration cannot be resolved".to_owned(),
+            Self::NoOutput { component, .. } | Self::NotKept { component, .. } => {
+                format!("it needs outputs of {component}, which are not there")
+            }
+            Self::NotInCommit
+            | Self::NotAfter(_)
+            | Self::OwnOutputs
+            | Self::OutputsOfNobody(_)
+            | Self::Outputs { .. }
+            | Self::Scratch(_) => describe(self),
+        }
     }
 
     /// The lines in which a tool says why it failed.
@@ -82,6 +102,15 @@ impl RunError {
     pub(super) const fn lacks_surroundings(&self) -> bool {
         matches!(self, Self::Resolution(ResolutionError::Template(error)) if error.lacks_surroundings)
     }
+}
+
+/// The most characters of a tool's error that a record takes.
+const LONGEST_ERROR: usize = 300;
+
+fn first_characters(line: &str) -> String {
+    let mut characters = line.chars();
+    let shown: String = characters.by_ref().take(LONGEST_ERROR).collect();
+    if characters.next().is_some() { shown + "…" } else { shown }
 }
 
 /// A component that is about to run.
@@ -107,6 +136,28 @@ pub(super) struct Prepared {
     stack: TerraformStack,
     /// What must not appear in the component's log.
     masks: Masks,
+}
+
+impl Prepared {
+    /// Masks for the values that the component is given, which records do not repeat.
+    pub(super) fn values(&self) -> Masks {
+        let mut texts = Vec::new();
+        self.vars.values.values().for_each(|value| collect_texts(value, &mut texts));
+        Masks::default().with_suspects(texts)
+    }
+
+    pub(super) const fn masks(&self) -> &Masks {
+        &self.masks
+    }
+}
+
+fn collect_texts<'v>(value: &'v serde_json::Value, texts: &mut Vec<&'v str>) {
+    match value {
+        serde_json::Value::String(text) => texts.push(text),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
+        serde_json::Value::Object(map) => map.values().for_each(|value| collect_texts(value, texts)),
+        _ => {}
+    }
 }
 
 /// What a component itself has put out, for its health check.

@@ -5,9 +5,13 @@
 //! publishes ([`publisher`]). What happens is told as events.
 
 mod checkouts;
+mod gate;
 mod inspect;
 mod job;
+mod log_tail;
+mod outputs;
 mod publisher;
+mod recording;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +24,7 @@ use std::time::{Duration, Instant};
 use crate::cancellation::Cancellation;
 use crate::component::{Environment, HelmfileSettings, Masks, Mode, TerraformSettings};
 use crate::deployment::approval::Approval;
+use crate::deployment::definition::Values;
 use crate::deployment::graph::Graph;
 use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
@@ -27,20 +32,22 @@ use crate::deployment::rollout_report::{ComponentReport, ComponentResult, Rollou
 use crate::deployment::stack_layer::StackLayers;
 use crate::deployment::{CommitId, ComponentName, Deployment, RecordId};
 use crate::git::GitError;
-use crate::ledger::{Session, Unpublished};
+use crate::ledger::{LedgerError, Session};
 use crate::scheduler::{Completion, Event, Limits, Outcome, Scheduler, SkipReason};
 
 pub use checkouts::{CheckoutError, Checkouts};
+use gate::Gate;
 pub use inspect::{Inspected, Looks, inspect};
 use worker::Worker;
 
 /// Takes what happens, in the order in which it happens.
 pub type EventSink = Arc<dyn Fn(RolloutEvent) + Send + Sync>;
 
-/// The components that have succeeded without a record on the remote.
+/// The components that have succeeded without a record that is durable here.
 type Unrecorded = Arc<Mutex<BTreeSet<ComponentName>>>;
 
 /// Everything that a rollout needs to know. Nothing is read from the process.
+#[expect(clippy::struct_excessive_bools, reason = "settings that do not depend on each other")]
 pub struct Rollout {
     pub plan: RolloutPlan,
     /// What each component of the plan needs of the others.
@@ -72,6 +79,10 @@ pub struct Rollout {
     /// The variables that templates may read.
     pub template_environment: BTreeMap<String, String>,
     pub masks: Masks,
+    /// Whether records and notes say why components failed.
+    pub keeps_errors: bool,
+    /// Names of outputs that are not shown.
+    pub redacted: Vec<String>,
     pub in_ci: bool,
     pub terraform: TerraformSettings,
     pub helmfile: HelmfileSettings,
@@ -121,8 +132,15 @@ pub struct RolloutOutcome {
     pub components: Vec<ComponentReport>,
     pub cancelled: bool,
     pub duration: Duration,
-    /// Why records have not reached the remote, where they have not.
-    pub unpublished: Option<Unpublished>,
+    /// How many records have not reached the remote.
+    pub unpublished: usize,
+    /// Why they have not, or why the rollout was ended before its end.
+    pub failure: Option<LedgerError>,
+    /// How many records have reached the remote, and in how many pushes, tried ones included.
+    pub recorded: usize,
+    pub pushes: usize,
+    /// What went wrong with the ledger without being fatal.
+    pub warnings: Vec<String>,
     /// The checkouts that are left for somebody to look at.
     pub kept: Vec<PathBuf>,
 }
@@ -146,7 +164,7 @@ pub fn run(
     rollout: Rollout,
     checkouts: Checkouts,
     session: Option<Session<'_, '_>>,
-    cancellation: &Cancellation,
+    asked: &Cancellation,
     events: &EventSink,
 ) -> Result<RolloutOutcome, GitError> {
     let began = Instant::now();
@@ -162,15 +180,20 @@ pub fn run(
     let keep = rollout.keep_checkouts;
     let unrecorded = Arc::default();
     let skips = Skips { plan: plan.components.iter().map(by_name).collect(), unrecorded: &unrecorded };
+    let gate = Gate::default();
+    let (ending, cancellation) = asked.derived(runtime.handle());
     let worker = Worker::new(
         rollout,
         checkouts.paths(),
-        session.is_some().then_some(sender),
+        session.is_some().then(|| sender.clone()),
+        gate.passage(),
         Arc::clone(events),
         Arc::clone(&unrecorded),
     );
     let (scheduled, published) = thread::scope(|scope| {
+        let closing = Closing(sender.clone());
         let running = scope.spawn(|| {
+            let _closing = closing;
             // Cycles were refused with the configuration; what is left of one runs nothing.
             let Ok(scheduler) = Scheduler::new(&graph, limits) else { return Default::default() };
             // Its executor tells of what runs.
@@ -193,13 +216,22 @@ pub fn run(
             (completions, kept)
         });
         let published = match session {
-            Some(session) => publisher::publish_until_closed(session, &receiver, events),
+            Some(session) => {
+                let surroundings = publisher::Surroundings {
+                    messages: receiver,
+                    teller: sender,
+                    gate: &gate,
+                    canceller: &ending,
+                    events,
+                };
+                publisher::publish_until_closed(session, surroundings)
+            }
             None => publisher::Published::default(),
         };
         (running.join(), published)
     });
     let (completions, kept) = scheduled.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let cancelled = cancellation.is_cancelled();
+    let was_cancelled = asked.is_cancelled();
     for Completion { component, outcome, .. } in completions {
         let report = match outcome {
             Outcome::Succeeded(ended) | Outcome::Failed(ended) => Some(ended.report),
@@ -208,6 +240,7 @@ pub fn run(
         };
         reports.extend(report.map(|report| (component, report)));
     }
+    let arrived = published.records.len();
     let mut recorded: BTreeMap<_, _> =
         published.records.into_iter().map(|record| (record.id.component.clone(), record.id)).collect();
     let components = plan
@@ -225,11 +258,25 @@ pub fn run(
         .collect();
     Ok(RolloutOutcome {
         components,
-        cancelled,
+        cancelled: was_cancelled,
         duration: began.elapsed(),
-        unpublished: published.failure,
+        unpublished: published.kept,
+        failure: published.failure,
+        recorded: arrived,
+        pushes: published.pushes,
+        warnings: published.warnings,
         kept,
     })
+}
+
+/// Tells the publisher, however the scheduler ends, that no component runs any more.
+struct Closing(mpsc::Sender<publisher::Message>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        // Without a session, the publisher is not there.
+        let _ = self.0.send(publisher::Message::Closed);
+    }
 }
 
 /// The components that are not run at all, because their stacks disable them or this run has recorded them already.
@@ -294,6 +341,8 @@ fn report(planned: &ComponentPlan, status: ComponentResult) -> ComponentReport {
         already_deployed: false,
         overridden: Vec::new(),
         notice: None,
+        outputs: Values::new(),
+        log: Vec::new(),
     }
 }
 
@@ -304,7 +353,7 @@ fn by_name(planned: &ComponentPlan) -> (&ComponentName, &ComponentPlan) {
 /// Why components are skipped.
 struct Skips<'p> {
     plan: BTreeMap<&'p ComponentName, &'p ComponentPlan>,
-    /// They have succeeded, and what needs them is not started because the remote does not know.
+    /// They have succeeded, and what needs them is not started because nothing tells of it.
     unrecorded: &'p Unrecorded,
 }
 
@@ -319,7 +368,7 @@ impl Skips<'_> {
             |component| self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).contains(component);
         match because {
             SkipReason::Blocked(component) if is_unrecorded(component) => {
-                format!("{component}, which it depends on, is not recorded on the remote")
+                format!("{component}, which it depends on, could not be recorded")
             }
             SkipReason::Blocked(component) => format!("{component}, which it depends on, did not succeed"),
             SkipReason::FailFast(component) => format!("{component} failed, and --fail-fast stops there"),

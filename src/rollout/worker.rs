@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use crate::cancellation::Cancellation;
-use crate::component::{self, ComponentResult as Done, Mode, Notice, Stream};
+use crate::component::{self, ComponentResult as Done, Masks, Mode, Notice, Stream};
 use crate::deployment::definition::Values;
 use crate::deployment::health::HealthStatus;
 use crate::deployment::record::{Record, RecordDetails, RecordStatus};
@@ -18,9 +18,21 @@ use crate::deployment::{CommitId, ComponentName};
 use crate::ledger::failpoint;
 use crate::scheduler::{Execution, Executor, Slot};
 
+use super::gate::Passage;
 use super::job::{Job, OwnOutputs, RunError};
+use super::log_tail::LogTail;
 use super::publisher::Message;
-use super::{EventSink, Rollout, Unrecorded};
+use super::{EventSink, Rollout, Unrecorded, outputs, report as report_of};
+
+/// What is heard of a component while it runs, besides how it ends.
+#[derive(Debug, Default)]
+struct Heard {
+    tail: LogTail,
+    /// Masks for secrets.
+    masks: Masks,
+    /// Masks for the values that it is given.
+    values: Masks,
+}
 
 /// How a component ended, for the report.
 #[derive(Debug)]
@@ -44,6 +56,7 @@ pub(super) struct Shared {
     awaited: BTreeSet<ComponentName>,
     /// Where records go; none in a dry run.
     records: Option<Mutex<mpsc::Sender<Message>>>,
+    passage: Passage,
     /// What components have put out for those that come after them.
     pub(super) outputs: Mutex<BTreeMap<ComponentName, Values>>,
     /// What components that are not part of this have put out when they were applied last, as far as it was read.
@@ -56,10 +69,11 @@ impl Worker {
         rollout: Rollout,
         checkouts: BTreeMap<CommitId, PathBuf>,
         records: Option<mpsc::Sender<Message>>,
+        passage: Passage,
         events: EventSink,
         unrecorded: Unrecorded,
     ) -> Self {
-        Self { shared: Arc::new(Shared::new(rollout, checkouts, records, events)), unrecorded }
+        Self { shared: Arc::new(Shared::new(rollout, checkouts, records, passage, events)), unrecorded }
     }
 }
 
@@ -80,6 +94,7 @@ impl Shared {
         rollout: Rollout,
         checkouts: BTreeMap<CommitId, PathBuf>,
         records: Option<mpsc::Sender<Message>>,
+        passage: Passage,
         events: EventSink,
     ) -> Self {
         let graph = &rollout.dependencies;
@@ -88,7 +103,7 @@ impl Shared {
         let (outputs, recorded_outputs) = (Mutex::default(), Mutex::default());
         let components = rollout.plan.components.iter().enumerate();
         let planned = components.map(|(at, planned)| (planned.component.clone(), at)).collect();
-        Self { rollout, planned, checkouts, awaited, records, outputs, recorded_outputs, events }
+        Self { rollout, planned, checkouts, awaited, records, passage, outputs, recorded_outputs, events }
     }
 
     async fn execute(
@@ -102,24 +117,32 @@ impl Shared {
             // The graph is made of the plan's components.
             return Execution::Cancelled;
         };
+        if let Err(reason) = self.passage.pass(&cancellation).await {
+            let error = Some(reason);
+            let report = ComponentReport { error, ..report_of(plan, ComponentResult::Skipped) };
+            (self.events)(RolloutEvent::ComponentFinished(report.clone()));
+            return Execution::Failed(Ended { report });
+        }
         (self.events)(RolloutEvent::ComponentStarted { component: component.clone(), kind: plan.kind });
         let began = Instant::now();
-        let result = self.run(plan, &cancellation).await;
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let result = self.run(plan, &cancellation, &heard).await;
+        let heard = std::mem::take(&mut *heard.lock().unwrap_or_else(PoisonError::into_inner));
         if result.is_ok() {
             slot.free();
         }
         failpoint("applied");
-        let mut report = self.report(plan, &result);
+        let mut report = self.report(plan, &result, &heard);
         report.duration = began.elapsed();
         (self.events)(RolloutEvent::ComponentFinished(report.clone()));
-        let published = self.publish(plan, &report, &result).await;
+        let kept = self.hand_over(plan, &report, &result, &heard.values).await;
         if let Ok(done) = result {
             let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
             outputs.insert(component.clone(), done.outputs);
         }
         match report.status {
-            ComponentResult::Success if !published => {
-                // It has succeeded; what depends on it must not start, because nobody could know.
+            ComponentResult::Success if !kept => {
+                // It has succeeded; what depends on it must not start, because nothing tells of it.
                 unrecorded.lock().unwrap_or_else(PoisonError::into_inner).insert(component);
                 Execution::Failed(Ended { report })
             }
@@ -128,11 +151,17 @@ impl Shared {
         }
     }
 
-    async fn run(&self, plan: &ComponentPlan, cancellation: &Cancellation) -> Result<Done, RunError> {
+    async fn run(
+        &self,
+        plan: &ComponentPlan,
+        cancellation: &Cancellation,
+        heard: &Arc<Mutex<Heard>>,
+    ) -> Result<Done, RunError> {
         let scratch = tempfile::tempdir().map_err(RunError::Scratch)?;
-        let events = Arc::clone(&self.events);
+        let (events, listener) = (Arc::clone(&self.events), Arc::clone(heard));
         let component = plan.component.clone();
         let log = move |stream: Stream, line: &str| {
+            listener.lock().unwrap_or_else(PoisonError::into_inner).tail.push(line);
             let (component, line) = (component.clone(), line.to_owned());
             let is_error = stream == Stream::Stderr;
             events(RolloutEvent::ComponentOutput { component, line, is_error });
@@ -152,6 +181,11 @@ impl Shared {
                 return Ok(Done { notices, ..Done::default() });
             }
         };
+        {
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.values = prepared.values();
+            heard.masks = prepared.masks().clone();
+        }
         // A mistake in it is better known before anything is applied.
         let mut check = match job.health_check(OwnOutputs::NotYet).await {
             Err(error)
@@ -189,7 +223,12 @@ impl Shared {
         self.rollout.plan.components.get(*self.planned.get(component)?)
     }
 
-    fn report(&self, plan: &ComponentPlan, result: &Result<Done, RunError>) -> ComponentReport {
+    fn report(
+        &self,
+        plan: &ComponentPlan,
+        result: &Result<Done, RunError>,
+        heard: &Heard,
+    ) -> ComponentReport {
         let status = match (result, self.rollout.mode) {
             (Ok(_), Mode::Plan) => ComponentResult::Planned,
             (Ok(_), Mode::Apply) => ComponentResult::Success,
@@ -225,15 +264,21 @@ impl Shared {
                 .map(|overrides| overrides.iter().map(|(key, _)| key.to_owned()).collect())
                 .unwrap_or_default(),
             notice: (!notices.is_empty()).then(|| notices.join("; ")),
+            outputs: done
+                .map(|done| outputs::shown(&done.outputs, plan.kind, &self.rollout.redacted, &heard.masks))
+                .unwrap_or_default(),
+            log: if status == ComponentResult::Failed { heard.tail.lines() } else { Vec::new() },
         }
     }
 
-    /// Hands the record over. What others wait for is waited for here; `false` where it could not be published.
-    async fn publish(
+    /// Hands the record over. Where others wait for the component, it is waited for here until that is
+    /// durable; `false` where it could not be kept.
+    async fn hand_over(
         &self,
         plan: &ComponentPlan,
         report: &ComponentReport,
         result: &Result<Done, RunError>,
+        values: &Masks,
     ) -> bool {
         let Some(records) = &self.records else { return true };
         let status = match report.status {
@@ -241,10 +286,10 @@ impl Shared {
             ComponentResult::Cancelled => RecordStatus::Cancelled,
             _ => RecordStatus::Failed,
         };
-        let record = self.record(plan, status, report, result);
+        let record = self.record(plan, status, report, result, values);
         let awaited = status == RecordStatus::Success && self.awaited.contains(&plan.component);
         let (sender, receiver) = oneshot::channel();
-        let message = Message { record, published: awaited.then_some(sender) };
+        let message = Message::Ended { record: Box::new(record), kept: awaited.then_some(sender) };
         if records.lock().unwrap_or_else(PoisonError::into_inner).send(message).is_err() {
             return false;
         }
@@ -257,6 +302,7 @@ impl Shared {
         status: RecordStatus,
         report: &ComponentReport,
         result: &Result<Done, RunError>,
+        values: &Masks,
     ) -> Record {
         let done = result.as_ref().ok();
         let rollout = &self.rollout;
@@ -266,8 +312,11 @@ impl Shared {
         };
         let given = rollout.recorded.get(&plan.component).cloned().unwrap_or_default();
         let mut metadata = rollout.metadata.clone();
+        if plan.trusts_state {
+            metadata.insert("source_state".to_owned(), "trusted".to_owned());
+        }
         let mut details = Box::new(RecordDetails {
-            error: result.as_ref().err().and_then(RunError::recorded),
+            error: result.as_ref().err().filter(|_| rollout.keeps_errors).map(|error| error.recorded(values)),
             duration_seconds: Some(report.duration.as_secs()),
             run_url: rollout.provenance.run_url.clone(),
             digest: given.digest,

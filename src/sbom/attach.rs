@@ -17,7 +17,13 @@ pub fn as_component(
     kind: ComponentKind,
     now: jiff::Timestamp,
 ) -> Bom {
-    let billed = BilledComponent { component: component.clone(), kind, image: None, packages: Vec::new() };
+    let billed = BilledComponent {
+        component: component.clone(),
+        kind,
+        image: None,
+        packages: Vec::new(),
+        read_from: None,
+    };
     let bill = Bill { deployment, commit, generated_at: now, components: vec![billed] };
     let mut ours = bill.to_bom();
     let prefix = |reference: &Value| reference.as_str().map(|reference| format!("{component}#{reference}"));

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName};
 
-use super::document::{Bom, COMPONENT, SPEC_VERSION, TYPE, property};
+use super::document::{Bom, COMPONENT, READ_FROM, SPEC_VERSION, TYPE, property};
 use super::package::Package;
 use super::purl;
 
@@ -27,6 +27,8 @@ pub struct BilledComponent {
     /// `registry/name@sha256:…`, of an image that was pushed.
     pub image: Option<String>,
     pub packages: Vec<Package>,
+    /// What was read: a scanner, or files.
+    pub read_from: Option<String>,
 }
 
 impl Bill<'_> {
@@ -97,6 +99,9 @@ impl BilledComponent {
             json!({ "name": TYPE, "value": self.kind.as_str() }),
             json!({ "name": "atmos:git_sha", "value": commit.as_str() }),
         ];
+        if let Some(read_from) = &self.read_from {
+            properties.push(json!({ "name": READ_FROM, "value": read_from }));
+        }
         if let Some(image) = &self.image {
             let digest = image.rsplit_once('@').map_or("", |(_, digest)| digest);
             component.insert("version".to_owned(), digest.into());

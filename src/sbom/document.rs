@@ -2,12 +2,18 @@
 
 use serde_json::{Map, Value};
 
+use crate::text;
+
+use super::from_spdx;
+
 /// What this program writes.
 pub const FORMAT: &str = "CycloneDX 1.5 (JSON)";
 /// The version of the standard that this program writes.
 pub(super) const SPEC_VERSION: &str = "1.5";
 /// The property that names the component of the deployment.
 pub(super) const COMPONENT: &str = "atmos:component";
+/// The property that says what was read.
+pub(super) const READ_FROM: &str = "atmos:read_from";
 /// The property that says of which kind it is.
 pub(super) const TYPE: &str = "atmos:type";
 
@@ -16,11 +22,11 @@ pub(super) const TYPE: &str = "atmos:type";
 pub enum DocumentError {
     #[error("it is not JSON: {0}")]
     NotJson(String),
-    #[error("it is SPDX; attach CycloneDX, from which the SPDX document follows")]
-    Spdx,
-    #[error("it is not CycloneDX JSON: it has no \"bomFormat\": \"CycloneDX\"")]
+    #[error("it is SPDX of a version that is not read ({0}): write SPDX 2.3 as JSON, or CycloneDX")]
+    SpdxVersion(String),
+    #[error("it is neither CycloneDX nor SPDX as JSON: it has no \"bomFormat\": \"CycloneDX\"")]
     NotCycloneDx,
-    #[error("its {0} are not what CycloneDX has there")]
+    #[error("its {0} are not what the format has there")]
     Shape(&'static str),
 }
 
@@ -29,14 +35,25 @@ pub enum DocumentError {
 pub struct Bom(Map<String, Value>);
 
 impl Bom {
-    /// Reads a document. Its version of the standard does not matter, and what is not known is kept.
+    /// Reads a document: CycloneDX, whose version does not matter and of which everything is kept,
+    /// or SPDX 2, as CycloneDX.
+    ///
+    /// # Errors
+    ///
+    /// Text that is neither, or has something else where these have components.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
         // Deeper nesting than any document has ends with an error, not with the stack.
+        let text = text::of_file(bytes).ok_or_else(|| DocumentError::NotJson("it is not text".to_owned()))?;
         let value: Value =
-            serde_json::from_slice(bytes).map_err(|error| DocumentError::NotJson(error.to_string()))?;
+            serde_json::from_str(&text).map_err(|error| DocumentError::NotJson(error.to_string()))?;
         let Value::Object(map) = value else { return Err(DocumentError::NotCycloneDx) };
         if map.contains_key("spdxVersion") {
-            return Err(DocumentError::Spdx);
+            return Ok(Self(from_spdx::to_cyclonedx(&map)?));
+        }
+        if let Some(context) = map.get("@context").and_then(Value::as_str)
+            && context.contains("spdx.org")
+        {
+            return Err(DocumentError::SpdxVersion("3".to_owned()));
         }
         if map.get("bomFormat").and_then(Value::as_str) != Some("CycloneDX") {
             return Err(DocumentError::NotCycloneDx);
@@ -99,6 +116,14 @@ pub(super) fn property<'c>(component: &'c Value, name: &str) -> Option<&'c str> 
     properties.iter().find(|property| property["name"] == name)?["value"].as_str()
 }
 
+/// Whether an outermost component is a part of the deployment as a whole, as flat documents of
+/// other tools list them, and not one of its components.
+pub(super) fn is_flat(component: &Value) -> bool {
+    property(component, COMPONENT).is_none()
+        && !matches!(component["type"].as_str(), Some("application" | "container"))
+        && component["components"].as_array().is_none_or(Vec::is_empty)
+}
+
 /// Every component below this one, at any depth.
 pub(super) fn nested(component: &Value) -> Vec<&Value> {
     let mut found = Vec::new();
@@ -119,7 +144,13 @@ mod tests {
         let parse = |text: &str| Bom::parse(text.as_bytes());
         assert!(matches!(parse("<bom/>"), Err(DocumentError::NotJson(_))));
         assert_eq!(parse("[]"), Err(DocumentError::NotCycloneDx));
-        assert_eq!(parse(r#"{"spdxVersion": "SPDX-2.3"}"#), Err(DocumentError::Spdx));
+        assert_eq!(parse(r#"{"spdxVersion": "SPDX-2.3"}"#), Err(DocumentError::Shape("SPDX packages")));
+        assert_eq!(
+            parse(r#"{"spdxVersion": "SPDX-1.2"}"#),
+            Err(DocumentError::SpdxVersion("SPDX-1.2".to_owned()))
+        );
+        let newest = r#"{"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": []}"#;
+        assert_eq!(parse(newest), Err(DocumentError::SpdxVersion("3".to_owned())));
         assert_eq!(
             parse(r#"{"bomFormat": "CycloneDX", "components": [1]}"#),
             Err(DocumentError::Shape("components"))

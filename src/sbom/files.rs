@@ -1,7 +1,10 @@
 //! Reading files of a checkout that nobody has to trust: bounded, and never out of it.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use crate::text;
 
 /// The largest file that is read, in bytes. Lock files of large monorepos have some ten megabytes.
 const LARGEST: u64 = 32 * 1024 * 1024;
@@ -44,7 +47,7 @@ pub(super) fn text(file: &Path) -> Result<String, ReadError> {
     if bytes.len() as u64 > LARGEST {
         return Err(ReadError::TooLarge { file: file.to_owned() });
     }
-    String::from_utf8(bytes).map_err(|_| ReadError::malformed(file, "it is not text"))
+    text::of_file(&bytes).map(Cow::into_owned).ok_or_else(|| ReadError::malformed(file, "it is not text"))
 }
 
 /// The regular files below a folder for which `wanted` holds, sorted. What was installed there is passed over.

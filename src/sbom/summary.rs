@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::deployment_bom::name_of;
-use super::document::{Bom, TYPE, nested, property};
+use super::document::{Bom, READ_FROM, TYPE, is_flat, nested, property};
+
+/// What stands in the place of a component's name where a document lists the parts of all of them.
+pub const WHOLE: &str = "(all components)";
 
 /// A document at a glance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub struct SummaryComponent {
     /// CycloneDX's word for it: `container`, `application`.
     pub form: String,
     pub version: Option<String>,
+    /// What was read, where no other tool wrote it.
+    pub read_from: Option<String>,
     pub dependencies: Vec<Dependency>,
 }
 
@@ -53,20 +58,35 @@ impl Dependency {
 /// Summarises a document.
 #[must_use]
 pub fn summarise(bom: &Bom) -> Summary {
-    let components: Vec<_> = bom
-        .components()
-        .iter()
+    let (flat, outermost): (Vec<_>, Vec<_>) =
+        bom.components().iter().partition(|component| is_flat(component));
+    let is_package = |component: &&Value| component["type"] != "file";
+    let mut components: Vec<_> = outermost
+        .into_iter()
         .map(|component| {
-            let dependencies: BTreeSet<_> = nested(component).into_iter().map(Dependency::of).collect();
+            let dependencies: BTreeSet<_> =
+                nested(component).into_iter().filter(is_package).map(Dependency::of).collect();
             SummaryComponent {
                 name: name_of(component).to_owned(),
                 kind: property(component, TYPE).map(str::to_owned),
                 form: component["type"].as_str().unwrap_or("component").to_owned(),
                 version: component["version"].as_str().map(str::to_owned),
+                read_from: property(component, READ_FROM).map(str::to_owned),
                 dependencies: dependencies.into_iter().collect(),
             }
         })
         .collect();
+    if !flat.is_empty() {
+        let dependencies: BTreeSet<_> = flat.into_iter().filter(is_package).map(Dependency::of).collect();
+        components.push(SummaryComponent {
+            name: WHOLE.to_owned(),
+            kind: None,
+            form: "other tool".to_owned(),
+            version: None,
+            read_from: None,
+            dependencies: dependencies.into_iter().collect(),
+        });
+    }
     let all: BTreeSet<_> = components.iter().flat_map(|component| component.dependencies.clone()).collect();
     Summary {
         format: format!("CycloneDX {} (JSON)", bom.get("specVersion").as_str().unwrap_or("of no version")),
@@ -74,5 +94,51 @@ pub fn summarise(bom: &Bom) -> Summary {
         components,
         dependencies: all.into_iter().collect(),
         size: bom.to_json().len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(components: &Value) -> Summary {
+        let bom = json!({ "bomFormat": "CycloneDX", "specVersion": "1.5", "components": components });
+        summarise(&Bom::parse(bom.to_string().as_bytes()).unwrap())
+    }
+
+    fn names(dependencies: &[Dependency]) -> Vec<&str> {
+        dependencies.iter().map(|dependency| dependency.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_flat_document_lists_dependencies_and_no_components() {
+        let flat = of(&json!([
+            { "type": "library", "name": "x", "version": "1" },
+            { "type": "library", "name": "x", "version": "2" },
+            { "type": "framework", "group": "org.acme", "name": "web" },
+            { "type": "operating-system", "name": "debian" },
+            { "type": "file", "name": "/etc/passwd" },
+        ]));
+        assert_eq!(names(&flat.dependencies), ["debian", "org.acme/web", "x", "x"]);
+        let [whole] = &flat.components[..] else { panic!("{flat:?}") };
+        assert_eq!((whole.name.as_str(), whole.dependencies.len()), (WHOLE, 4));
+    }
+
+    #[test]
+    fn components_stay_components_beside_what_is_flat() {
+        let component = |name: &str| json!([{ "name": "atmos:component", "value": name }]);
+        let both = of(&json!([
+            { "type": "application", "name": "net", "properties": component("net") },
+            { "type": "container", "name": "api", "components": [
+                { "type": "library", "name": "y" }, { "type": "file", "name": "/y" },
+            ] },
+            { "type": "library", "name": "x" },
+        ]));
+        let listed: Vec<_> =
+            both.components.iter().map(|it| (it.name.as_str(), it.dependencies.len())).collect();
+        assert_eq!(listed, [("net", 0), ("api", 1), (WHOLE, 1)]);
+        assert_eq!(names(&both.dependencies), ["x", "y"]);
     }
 }

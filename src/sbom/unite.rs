@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::deployment_bom::name_of;
-use super::document::Bom;
+use super::document::{Bom, is_flat};
 use super::spdx::to_spdx;
 
 /// Unites two notes; of a component that both have, the second one's holds. An error says why one is no SBOM.
@@ -71,7 +71,7 @@ fn metadata(older: &Map<String, Value>, newer: &Map<String, Value>) -> Value {
 fn components(older: &[Value], newer: &[Value]) -> Value {
     let mut united = older.to_vec();
     for component in newer {
-        match united.iter_mut().find(|known| name_of(known) == name_of(component)) {
+        match united.iter_mut().find(|known| identity(known) == identity(component)) {
             Some(known) => overlay(known, component),
             None => united.push(component.clone()),
         }
@@ -79,6 +79,16 @@ fn components(older: &[Value], newer: &[Value]) -> Value {
     // In one order, whoever came first.
     united.sort_by(|a, b| name_of(a).cmp(name_of(b)));
     united.into()
+}
+
+/// What a component is told by: its name; a package of a flat document, of which there can be
+/// several versions, by these as well.
+fn identity(component: &Value) -> (&str, Option<&str>, Option<&str>, Option<&str>) {
+    if !is_flat(component) {
+        return (name_of(component), None, None, None);
+    }
+    let text = |key: &str| Some(component[key].as_str().unwrap_or_default());
+    (name_of(component), text("group"), text("version"), text("purl"))
 }
 
 /// What the newer one says holds; what only the older one says stays, such as the image of a scanned component.
@@ -206,6 +216,111 @@ mod tests {
         assert_eq!(united.get("version"), 2);
         assert_eq!(unite(&united, &first).components().len(), 3);
         assert_eq!(unite(&first, &first), first);
+    }
+
+    /// A document of the deployment, of one component with properties and dependencies.
+    fn own(component: &str, minute: u32, properties: &[(&str, &str)], needs: &Value) -> Bom {
+        let properties: Vec<_> =
+            properties.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        let document = json!({
+            "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
+            "serialNumber": format!("urn:uuid:00000000-0000-8000-8000-0000000000{minute:02}"),
+            "metadata": {
+                "timestamp": format!("2025-01-22T12:{minute:02}:00Z"),
+                "component": { "type": "application", "name": "shop", "bom-ref": "deployment:shop" },
+            },
+            "components": [{ "type": "application", "name": component, "bom-ref": component,
+                             "properties": properties, "components": [
+                                 { "type": "library", "name": "x", "bom-ref": format!("{component}#x") } ] }],
+            "dependencies": needs,
+        });
+        Bom::parse(document.to_string().as_bytes()).unwrap()
+    }
+
+    fn needs(of: &str, on: &[&str]) -> Value {
+        json!({ "ref": of, "dependsOn": on })
+    }
+
+    #[test]
+    fn the_document_stays_the_deployments_and_is_as_old_as_its_youngest_part() {
+        let (first, second) = (own("api", 1, &[], &json!([])), own("worker", 2, &[], &json!([])));
+        for (older, newer, minute) in [(&first, &second, 1), (&second, &first, 2)] {
+            let united = unite(older, newer);
+            let serial = format!("urn:uuid:00000000-0000-8000-8000-0000000000{minute:02}");
+            assert_eq!((united.get("serialNumber"), united.get("version")), (&serial.into(), &2.into()));
+            assert_eq!(united.get("metadata")["timestamp"], "2025-01-22T12:02:00Z");
+            assert_eq!(united.get("metadata")["component"]["name"], "shop");
+        }
+    }
+
+    #[test]
+    fn properties_of_before_stay_where_the_newer_ones_do_not_say_otherwise() {
+        let older =
+            own("api", 1, &[("atmos:image", "r/api@sha256:a"), ("atmos:type", "nixpack")], &json!([]));
+        let newer = own("api", 2, &[("atmos:type", "command"), ("scanner", "x")], &json!([]));
+        let united = unite(&older, &newer);
+        let mut properties: Vec<_> = united.components()[0]["properties"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (one["name"].as_str().unwrap(), one["value"].as_str().unwrap()))
+            .collect();
+        properties.sort_unstable();
+        assert_eq!(
+            properties,
+            [("atmos:image", "r/api@sha256:a"), ("atmos:type", "command"), ("scanner", "x")]
+        );
+    }
+
+    #[test]
+    fn the_deployment_depends_on_the_components_of_both_and_nothing_on_what_is_gone() {
+        let older = own(
+            "api",
+            1,
+            &[],
+            &json!([
+                needs("deployment:shop", &["api"]),
+                needs("api", &["api#x", "api#gone"]),
+                needs("api#gone", &[])
+            ]),
+        );
+        let newer = own(
+            "worker",
+            2,
+            &[],
+            &json!([needs("deployment:shop", &["worker"]), needs("worker", &["worker#x"])]),
+        );
+        let united = unite(&older, &newer);
+        assert_eq!(
+            *united.get("dependencies"),
+            json!([
+                needs("deployment:shop", &["api", "worker"]),
+                needs("api", &["api#x"]),
+                needs("worker", &["worker#x"]),
+            ])
+        );
+        // What a component needs is what its newer document says.
+        let again = own("api", 3, &[], &json!([needs("api", &[])]));
+        let dependencies = unite(&united, &again).get("dependencies").clone();
+        assert!(dependencies.as_array().unwrap().contains(&needs("api", &[])), "{dependencies}");
+    }
+
+    #[test]
+    fn versions_of_one_package_in_a_flat_document_all_stay() {
+        let flat = |versions: &[&str]| {
+            let components: Vec<_> = versions
+                .iter()
+                .map(|version| json!({ "type": "library", "name": "x", "version": version }))
+                .collect();
+            let document =
+                json!({ "bomFormat": "CycloneDX", "specVersion": "1.5", "components": components });
+            Bom::parse(document.to_string().as_bytes()).unwrap()
+        };
+        let united = unite(&flat(&["1", "2"]), &flat(&["2", "3"]));
+        let mut versions: Vec<_> =
+            united.components().iter().map(|one| one["version"].as_str().unwrap()).collect();
+        versions.sort_unstable();
+        assert_eq!(versions, ["1", "2", "3"]);
     }
 
     #[test]

@@ -42,9 +42,27 @@ pub enum StackError {
         what: String,
         at: Location,
     },
+    /// More than stacks may ask for: see `limits.rs`.
+    #[error("{place}: {what}: {change}")]
+    Limit {
+        /// The file, with line and column where they are known.
+        place: String,
+        /// The limit.
+        what: String,
+        change: &'static str,
+    },
     /// A glob or stack name setting of `atmos.yaml` that cannot be used.
     #[error("stacks setting \"{setting}\": {message}")]
     Setting { setting: String, message: String },
+    /// No file is a stack.
+    #[error("there are no stacks: {}", no_stacks(directory, *has_files, included))]
+    NoStacks {
+        /// The stacks folder.
+        directory: String,
+        has_files: bool,
+        /// `stacks.included_paths`.
+        included: String,
+    },
     /// A component inherits from something that is not in the stack.
     #[error("{file}: the component {component} inherits from {base}, which the stack does not define")]
     UnknownBase { file: String, component: String, base: String },
@@ -101,6 +119,16 @@ impl StackError {
     /// Whether this may wait until something that is selected needs the refused value.
     pub(super) fn can_wait(&self) -> bool {
         matches!(self, Self::Unsupported { .. })
+    }
+}
+
+fn no_stacks(directory: &str, has_files: bool, included: &str) -> String {
+    if has_files {
+        format!(
+            "of the files in {directory}, stacks.included_paths and excluded_paths leave none ({included})"
+        )
+    } else {
+        format!("the stacks folder {directory} is not there, or empty")
     }
 }
 

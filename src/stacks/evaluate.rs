@@ -1,6 +1,6 @@
 //! Computing what a component's sections leave open: templates and YAML functions.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ptr;
 use std::rc::Rc;
@@ -11,7 +11,8 @@ use serde_json::Value as Json;
 use super::error::StackError;
 use super::files::StackFiles;
 use super::functions::Functions;
-use super::include;
+use super::include::{self, Including};
+use super::limits::Included;
 use super::merge::{APPEND, merge_json};
 use super::settings::StackSettings;
 use super::template::{self, COMPONENT, Delimiters, Failure, NO_VALUE, Scope, Template};
@@ -62,6 +63,8 @@ pub(super) struct Evaluator<'e> {
     pub(super) stack: &'e str,
     /// The steps taken so far, by other components too that this one asks.
     steps: Rc<Cell<usize>>,
+    /// What was included so far, by them all.
+    included: Rc<RefCell<Included>>,
     /// The functions that are shown as they are written, without `!`.
     skipped: &'e [String],
     /// Where other components of the same stack are found, by those that are being computed already.
@@ -89,6 +92,12 @@ impl<'f> Frame<'f> {
     fn inside(outer: Option<&'f Self>, call: &'f Call) -> Self {
         let context = call.context.as_deref().or_else(|| outer.and_then(|outer| outer.context));
         Self { call, context, outer, depth: outer.map_or(0, |outer| outer.depth + 1) }
+    }
+
+    /// Whether a call stands at the same place as one that needs it: a file that is read again.
+    fn repeats(outer: Option<&Self>, call: &Call) -> bool {
+        std::iter::successors(outer, |frame| frame.outer)
+            .any(|frame| frame.call.at == call.at && frame.call.argument == call.argument)
     }
 
     /// Whether a call needs itself.
@@ -122,6 +131,7 @@ impl<'e> Evaluator<'e> {
             data,
             stack,
             steps: Rc::default(),
+            included: Rc::default(),
             others: None,
             depth: 0,
             skipped: &[],
@@ -153,7 +163,8 @@ impl<'e> Evaluator<'e> {
     pub(super) fn name(&self, text: &str, at: &Location) -> Result<String, StackError> {
         let processing = Processing { strict: false, ..self.processing };
         let delimiters = Delimiters::default();
-        let lenient = Evaluator { processing, delimiters, steps: Rc::default(), ..*self };
+        let (steps, included) = (Rc::default(), Rc::clone(&self.included));
+        let lenient = Evaluator { processing, delimiters, steps, included, ..*self };
         let call =
             Call { function: Function::Template, argument: Value::Null, at: at.clone(), context: None };
         let name = lenient.fill_in(text, &Frame::inside(None, &call))?;
@@ -243,7 +254,14 @@ impl<'e> Evaluator<'e> {
                 tag if !self.processing.functions || self.is_skipped(tag) => Ok(Some(call.to_json())),
                 "!unset" => Ok(None),
                 _ if include::is_include(call) => {
-                    let included = include::include(call, self.files, self.stacks_path)?;
+                    if Frame::repeats(outer, call) {
+                        let what = "`!include` goes in a circle: the file includes itself".to_owned();
+                        return Err(refusal(call, what));
+                    }
+                    let mut spent = self.included.borrow().clone();
+                    let included = Including::new(self.files, self.stacks_path, &mut spent).include(call);
+                    self.included.replace(spent);
+                    let included = included?;
                     self.value_in(&included, Some(&frame))
                 }
                 tag => self.function(tag, &frame).map(Some),
@@ -324,8 +342,9 @@ impl<'e> Evaluator<'e> {
             return refuse("only components of the same stack are supported, and it has none of that name");
         };
         let (delimiters, steps) = (self.delimiters.clone(), Rc::clone(&self.steps));
+        let included = Rc::clone(&self.included);
         let (data, depth) = (&sections, self.depth + 1);
-        let other = Evaluator { delimiters, data, steps, depth, ..*self };
+        let other = Evaluator { delimiters, data, steps, included, depth, ..*self };
         other.field_of(data, path, &Frame { context: None, ..Frame::inside(Some(frame), frame.call) })
     }
 

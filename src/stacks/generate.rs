@@ -1,4 +1,4 @@
-//! The files that terraform is given: variables, backend, providers.
+//! The files that terraform is given: variables, backend, providers, the versions that it needs.
 
 use serde_json::{Map as JsonMap, Value as Json, json};
 
@@ -9,6 +9,8 @@ use super::name;
 pub const BACKEND_FILE: &str = "backend.tf.json";
 /// The file that configures the providers.
 pub const PROVIDERS_FILE: &str = "providers_override.tf.json";
+/// The file that says which versions of terraform and of providers are needed.
+pub const REQUIREMENTS_FILE: &str = "terraform_override.tf.json";
 
 impl StackComponent {
     /// A section that is a map; empty where the component has none.
@@ -76,6 +78,21 @@ impl StackComponent {
             by_name.insert(base.to_owned(), value);
         }
         Some(json!({"provider": by_name}))
+    }
+
+    /// What [`REQUIREMENTS_FILE`] holds; nothing where the component requires no versions.
+    #[must_use]
+    pub fn requirements_file(&self) -> Option<Json> {
+        let mut requirements = JsonMap::new();
+        let version = self.sections.get("required_version").and_then(Json::as_str);
+        if let Some(version) = version.filter(|version| !version.is_empty()) {
+            requirements.insert("required_version".to_owned(), json!(version));
+        }
+        let providers = self.section("required_providers");
+        if !providers.is_empty() {
+            requirements.insert("required_providers".to_owned(), Json::Object(providers));
+        }
+        (!requirements.is_empty()).then(|| json!({"terraform": requirements}))
     }
 }
 

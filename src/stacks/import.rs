@@ -1,11 +1,13 @@
 //! Imports: a manifest with everything that it imports, depth first in the order of the list, then the file itself.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use super::cache::StackCache;
 use super::error::StackError;
 use super::files::StackFiles;
+use super::limits::{IMPORT_DEPTH, IMPORTS, limit};
 use super::manifest::{Given, Manifest, ManifestReader};
 use super::merge::{ListMergeStrategy, merge_all, merge_into};
 use super::overrides::Overrides;
@@ -38,6 +40,8 @@ struct Importer {
     imported_overrides: Overrides,
     /// The files that led here.
     chain: Vec<String>,
+    /// How many files were merged for the stack that mean something else elsewhere.
+    merged: Arc<AtomicUsize>,
 }
 
 impl Importer {
@@ -118,6 +122,10 @@ impl<'a> Importing<'a> {
             chain.push(path.to_owned());
             return Err(StackError::ImportCycle { chain });
         }
+        if importer.chain.len() > IMPORT_DEPTH {
+            let what = format!("files import each other more than {IMPORT_DEPTH} deep");
+            return Err(limit(path, what, "import the innermost files directly"));
+        }
         let is_neutral = importer.is_neutral();
         if is_neutral
             && let Some(known) =
@@ -135,6 +143,9 @@ impl<'a> Importing<'a> {
         if is_neutral && !merged.has_templated_paths {
             let mut neutral = self.reader.cache.neutral.lock().unwrap_or_else(PoisonError::into_inner);
             neutral.insert(path.to_owned(), Arc::clone(&merged));
+        } else if importer.merged.fetch_add(1, Ordering::Relaxed) >= IMPORTS {
+            let what = format!("one stack imports more than {IMPORTS} files by contexts or templates");
+            return Err(limit(path, what, "import files without a context once, or fewer of them"));
         }
         Ok(merged)
     }

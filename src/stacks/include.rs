@@ -5,13 +5,11 @@ use std::sync::Arc;
 use super::error::StackError;
 use super::files::StackFiles;
 use super::hcl;
+use super::limits::{INCLUDE_DEPTH, Included, limit};
 use super::paths;
 use super::query;
-use super::value::{Call, Value};
+use super::value::{Call, Location, Value};
 use super::yaml;
-
-/// How deep included files may include others.
-const MAX_DEPTH: usize = 8;
 
 /// The YAML function that includes a file.
 pub(super) const INCLUDE: &str = "!include";
@@ -24,74 +22,119 @@ pub(super) fn is_include(call: &Call) -> bool {
     call.is_tag(INCLUDE) || call.is_tag(INCLUDE_RAW)
 }
 
-/// Fills in every `!include` below a value. What cannot be included stays as it is, and is refused when it is needed.
-pub(super) fn resolve_all(value: &Value, files: &dyn StackFiles, stacks_path: &str, depth: usize) -> Value {
+/// Where included files are read from, and what they have cost.
+pub(super) struct Including<'i> {
+    files: &'i dyn StackFiles,
+    stacks_path: &'i str,
+    spent: &'i mut Included,
+    /// The files that are being included, each by the one before it.
+    chain: Vec<String>,
+}
+
+impl<'i> Including<'i> {
+    pub(super) const fn new(
+        files: &'i dyn StackFiles,
+        stacks_path: &'i str,
+        spent: &'i mut Included,
+    ) -> Self {
+        Self { files, stacks_path, spent, chain: Vec::new() }
+    }
+
+    /// Fills in every `!include` below a value. What cannot be included stays as it is, and is
+    /// refused when it is needed.
+    ///
+    /// # Errors
+    ///
+    /// [`StackError::Limit`]: that is refused at once.
+    pub(super) fn resolve_all(&mut self, value: &Value) -> Result<Value, StackError> {
+        Ok(match value {
+            Value::Call(call) if is_include(call) => match self.include(call) {
+                Err(error @ StackError::Limit { .. }) => return Err(error),
+                included => included.unwrap_or_else(|_| value.clone()),
+            },
+            Value::Call(call) => Value::Call(Arc::new(Call {
+                argument: self.resolve_all(&call.argument)?,
+                ..(**call).clone()
+            })),
+            Value::List(items) => {
+                let items: Result<_, _> = items.iter().map(|item| self.resolve_all(item)).collect();
+                Value::List(Arc::new(items?))
+            }
+            Value::Map(map) => {
+                let entries = map.iter().map(|(key, value)| Ok((Arc::clone(key), self.resolve_all(value)?)));
+                Value::map(entries.collect::<Result<_, StackError>>()?)
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+        })
+    }
+
+    /// What an `!include` stands for: `!include <path> [<query>]`.
+    ///
+    /// With `!include.raw` it is always the file's text. `./` and `../` are relative to the file
+    /// that includes; other paths are tried there, then from the repository's root, then from the
+    /// stacks directory. YAML, JSON, HCL and dotenv files are read, anything else is a text.
+    ///
+    /// # Errors
+    ///
+    /// Where the file is not there, is none that can be read, includes itself, or is too much.
+    pub(super) fn include(&mut self, call: &Call) -> Result<Value, StackError> {
+        let refuse =
+            |why: String| StackError::Unsupported { what: format!("`{INCLUDE}` {why}"), at: call.at.clone() };
+        let argument = call.argument.as_str().unwrap_or_default();
+        let (path, query) = arguments(argument);
+        if path.is_empty() {
+            return Err(refuse("needs a path".to_owned()));
+        }
+        if path.contains("://") || path.contains("::") {
+            return Err(refuse(format!("of the remote file \"{path}\" is not supported")));
+        }
+        let (path, text) = find(&path, call, self.files, self.stacks_path)?
+            .ok_or_else(|| refuse(format!("names \"{path}\", which is not there")))?;
+        self.spent.file(text.len(), &call.at)?;
+        let value = match path.rsplit('.').next() {
+            _ if call.is_tag(INCLUDE_RAW) => Value::text(&text),
+            Some("yaml" | "yml" | "json") => self.yaml(&path, &text, call)?,
+            Some("hcl" | "tf" | "tfvars") => {
+                hcl::parse_variables(&text).map_err(|why| refuse(format!("of \"{path}\", which {why}")))?
+            }
+            Some("env") => dotenv(&text).map_err(|why| refuse(format!("of \"{path}\", which {why}")))?,
+            _ => Value::text(&text),
+        };
+        if query.is_empty() || query == "." {
+            return Ok(value);
+        }
+        query::find(&query, &value).map_err(|why| refuse(format!("of \"{path}\": the query `{query}` {why}")))
+    }
+
+    /// The content of a YAML file with what it includes itself.
+    fn yaml(&mut self, path: &str, text: &str, call: &Call) -> Result<Value, StackError> {
+        if self.chain.iter().any(|outer| outer == path) {
+            let chain = self.chain.join(" → ");
+            let what = format!("`{INCLUDE}` goes in a circle: {chain} → {path}");
+            return Err(StackError::Unsupported { what, at: call.at.clone() });
+        }
+        if self.chain.len() >= INCLUDE_DEPTH {
+            let what = format!("`{INCLUDE}` is nested deeper than {INCLUDE_DEPTH} files");
+            return Err(limit(&call.at, what, "include the innermost files directly"));
+        }
+        let document = yaml::parse(text, &Arc::from(path))?.value;
+        count(&document, self.spent, &call.at)?;
+        self.chain.push(path.to_owned());
+        let value = self.resolve_all(&document);
+        self.chain.pop();
+        value
+    }
+}
+
+/// Counts the values of a file, those of aliases each time.
+fn count(value: &Value, spent: &mut Included, at: &Location) -> Result<(), StackError> {
+    spent.value(at)?;
     match value {
-        Value::Call(call) if is_include(call) => {
-            include_at(call, files, stacks_path, depth).unwrap_or_else(|_| value.clone())
-        }
-        Value::Call(call) => Value::Call(Arc::new(Call {
-            argument: resolve_all(&call.argument, files, stacks_path, depth),
-            ..(**call).clone()
-        })),
-        Value::List(items) => Value::List(Arc::new(
-            items.iter().map(|item| resolve_all(item, files, stacks_path, depth)).collect(),
-        )),
-        Value::Map(map) => Value::map(
-            map.iter()
-                .map(|(key, value)| (Arc::clone(key), resolve_all(value, files, stacks_path, depth)))
-                .collect(),
-        ),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+        Value::List(items) => items.iter().try_for_each(|item| count(item, spent, at)),
+        Value::Map(map) => map.values().try_for_each(|value| count(value, spent, at)),
+        Value::Call(call) => count(&call.argument, spent, at),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
-}
-
-/// What an `!include` stands for: `!include <path> [<query>]`.
-///
-/// With `!include.raw` it is always the file's text. `./` and `../` are relative to the file that includes; other paths are tried there, then from the
-/// repository's root, then from the stacks directory. YAML, JSON, HCL and
-/// dotenv files are read, anything else is a text.
-pub(super) fn include(call: &Call, files: &dyn StackFiles, stacks_path: &str) -> Result<Value, StackError> {
-    include_at(call, files, stacks_path, 0)
-}
-
-fn include_at(
-    call: &Call,
-    files: &dyn StackFiles,
-    stacks_path: &str,
-    depth: usize,
-) -> Result<Value, StackError> {
-    let refuse =
-        |why: String| StackError::Unsupported { what: format!("`{INCLUDE}` {why}"), at: call.at.clone() };
-    if depth >= MAX_DEPTH {
-        return Err(refuse(format!("is nested deeper than {MAX_DEPTH} files")));
-    }
-    let argument = call.argument.as_str().unwrap_or_default();
-    let (path, query) = arguments(argument);
-    if path.is_empty() {
-        return Err(refuse("needs a path".to_owned()));
-    }
-    if path.contains("://") || path.contains("::") {
-        return Err(refuse(format!("of the remote file \"{path}\" is not supported")));
-    }
-    let (path, text) = find(&path, call, files, stacks_path)?
-        .ok_or_else(|| refuse(format!("names \"{path}\", which is not there")))?;
-    let value = match path.rsplit('.').next() {
-        _ if call.is_tag(INCLUDE_RAW) => Value::text(&text),
-        Some("yaml" | "yml" | "json") => {
-            let file = Arc::from(path.as_str());
-            resolve_all(&yaml::parse(&text, &file)?.value, files, stacks_path, depth + 1)
-        }
-        Some("hcl" | "tf" | "tfvars") => {
-            hcl::parse_variables(&text).map_err(|why| refuse(format!("of \"{path}\", which {why}")))?
-        }
-        Some("env") => dotenv(&text).map_err(|why| refuse(format!("of \"{path}\", which {why}")))?,
-        _ => Value::text(&text),
-    };
-    if query.is_empty() || query == "." {
-        return Ok(value);
-    }
-    query::find(&query, &value).map_err(|why| refuse(format!("of \"{path}\": the query `{query}` {why}")))
 }
 
 /// The path and the query of an include. Each may stand in quotes, and so may both together.

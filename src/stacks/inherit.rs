@@ -1,6 +1,7 @@
 //! The bases of a component: the top-level `component:` chain first, then `metadata.inherits` in order, recursively.
 
 use super::error::StackError;
+use super::limits::{BASES, INHERITANCE_DEPTH, limit};
 use super::manifest::section;
 use super::value::{Map, Value};
 
@@ -72,6 +73,23 @@ impl<'s> Walk<'s, '_> {
         Ok(end)
     }
 
+    /// Refuses a component that inherits from too much.
+    fn check(&self, component: &str) -> Result<(), StackError> {
+        let change = "inherit from fewer components, or put what they share into one";
+        if self.active.len() >= INHERITANCE_DEPTH {
+            let what = format!("{component} inherits through more than {INHERITANCE_DEPTH} components");
+            return Err(limit(self.file, what, change));
+        }
+        if self.bases.layers.len() >= BASES {
+            return Err(limit(
+                self.file,
+                format!("{component} inherits from more than {BASES} components"),
+                change,
+            ));
+        }
+        Ok(())
+    }
+
     fn visit(&mut self, component: &'s str, base: &'s str) -> Result<(), StackError> {
         if component == base {
             return Ok(());
@@ -83,6 +101,7 @@ impl<'s> Walk<'s, '_> {
             chain.push(base.to_owned());
             return Err(StackError::InheritanceCycle { file: self.file.to_owned(), chain });
         }
+        self.check(component)?;
         // A base that is no component has nothing to inherit.
         let Some((name, content)) = self.components.get_key_value(base) else { return Ok(()) };
         let Some(content) = component_content(content, name, self.file)? else { return Ok(()) };

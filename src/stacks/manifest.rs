@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError};
 use super::cache::StackCache;
 use super::error::StackError;
 use super::files::StackFiles;
-use super::include;
+use super::include::{self, Including};
+use super::limits::Included;
 use super::locals;
 use super::settings::StackSettings;
 use super::template::{self, Known};
@@ -82,8 +83,10 @@ impl ManifestReader<'_> {
         // Locals are the file's own: nobody who imports it sees them.
         sections.shift_remove("locals");
         if source.text.contains(include::INCLUDE) {
+            let mut spent = Included::default();
+            let mut including = Including::new(self.files, &self.settings.base_path, &mut spent);
             for value in sections.values_mut() {
-                *value = include::resolve_all(value, self.files, &self.settings.base_path, 0);
+                *value = including.resolve_all(value)?;
             }
         }
         Ok(Some(Manifest { content: sections, imports: document.imports }))

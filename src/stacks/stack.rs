@@ -197,22 +197,33 @@ impl<'a> StackReader<'a> {
     /// The files that are stacks: included and not excluded, sorted.
     fn stack_files(&self) -> Result<Vec<String>, StackError> {
         let settings = self.settings();
-        let below_base = |pattern: &str| match settings.base_path.as_str() {
-            "" => pattern.to_owned(),
-            base_path => format!("{base_path}/{pattern}"),
+        let below_base = |pattern: &str| {
+            paths::join(&settings.base_path, pattern).ok_or_else(|| StackError::Setting {
+                setting: pattern.to_owned(),
+                message: "leads out of the repository".to_owned(),
+            })
         };
         let globs = |patterns: &[String], glob: fn(&str) -> Result<Glob, StackError>| {
-            patterns.iter().map(|pattern| glob(&below_base(pattern))).collect::<Result<Vec<_>, _>>()
+            patterns.iter().map(|pattern| glob(&below_base(pattern)?)).collect::<Result<Vec<_>, _>>()
         };
         let included = globs(&settings.included_paths, Glob::of_manifests)?;
         let excluded = globs(&settings.excluded_paths, Glob::exact)?;
         let listed = self.importing.listed()?;
-        Ok(listed
+        let files: Vec<String> = listed
             .iter()
             .filter(|file| included.iter().any(|glob| glob.matches(file)))
             .filter(|file| !excluded.iter().any(|glob| glob.matches(file)))
             .cloned()
-            .collect())
+            .collect();
+        // A project that asks for stacks has some: what finds none looks in the wrong place.
+        if files.is_empty() {
+            return Err(StackError::NoStacks {
+                directory: settings.base_path.clone(),
+                has_files: !listed.is_empty(),
+                included: settings.included_paths.join(", "),
+            });
+        }
+        Ok(files)
     }
 }
 

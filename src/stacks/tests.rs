@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 
 mod describing;
+mod limits;
 
 /// Files in memory; one that holds `unreadable` must not be read.
 #[derive(Default)]

@@ -9,15 +9,9 @@ use std::sync::Arc;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::error::StackError;
+use super::limits::{FILE_BYTES, VALUE_DEPTH, VALUES};
 use super::scalar::resolve_plain;
 use super::value::{Call, Function, Location, Map, Value};
-
-/// How large a manifest may be.
-const MAX_BYTES: usize = 4 << 20;
-/// How deep values may be nested.
-const MAX_DEPTH: usize = 100;
-/// How many values a manifest may stand for when all its aliases are written out.
-const MAX_VALUES: usize = 1_000_000;
 
 /// What templates begin with.
 const DELIMITER: &str = "{{";
@@ -38,8 +32,8 @@ pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Document, StackError>
 /// Likewise, where templates are also written with another left delimiter.
 pub(super) fn parse_with(text: &str, file: &Arc<str>, delimiter: &str) -> Result<Document, StackError> {
     let start = Location { file: Arc::clone(file), line: 1, column: 1 };
-    if text.len() > MAX_BYTES {
-        return Err(StackError::Yaml { at: start, message: format!("is larger than {MAX_BYTES} bytes") });
+    if text.len() > FILE_BYTES {
+        return Err(StackError::Yaml { at: start, message: format!("is larger than {FILE_BYTES} bytes") });
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader {
@@ -106,8 +100,8 @@ impl<'a> Reader<'a> {
         depth: usize,
         place: Place,
     ) -> Result<Value, StackError> {
-        if depth > MAX_DEPTH {
-            return Err(self.error(span, format!("values are nested deeper than {MAX_DEPTH} levels")));
+        if depth > VALUE_DEPTH {
+            return Err(self.error(span, format!("values are nested deeper than {VALUE_DEPTH} levels")));
         }
         let before = self.values;
         self.count(span, 1)?;
@@ -237,8 +231,8 @@ impl<'a> Reader<'a> {
 
     fn count(&mut self, span: Span, values: usize) -> Result<(), StackError> {
         self.values += values;
-        if self.values > MAX_VALUES {
-            return Err(self.error(span, format!("the aliases stand for more than {MAX_VALUES} values")));
+        if self.values > VALUES {
+            return Err(self.error(span, format!("the aliases stand for more than {VALUES} values")));
         }
         Ok(())
     }

@@ -86,10 +86,10 @@ fn files_that_are_not_what_they_should_be_are_refused() {
         (
             "sbom",
             "{\"bomFormat\": \"CycloneDX\", \"components\": 1}",
-            "its components are not what CycloneDX has there",
+            "its components are not what the format has there",
         ),
         ("sbom", "<bom/>", "it is not JSON"),
-        ("sbom", "{\"spdxVersion\": \"SPDX-2.3\"}", "it is SPDX"),
+        ("sbom", "{\"spdxVersion\": \"SPDX-1.2\"}", "it is SPDX of a version that is not read"),
         ("test-results", "{}", "it is not a JUnit report"),
         ("scan-results", "<xml/>", "it is not JSON"),
         ("scan-results", "{\"bomFormat\": \"CycloneDX\"}", "none of SARIF"),

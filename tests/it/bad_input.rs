@@ -50,6 +50,9 @@ fn names_that_do_not_exist_get_the_nearest_one() {
         ("deployment rollout payment-service --target dev --component databse", "databse", "database"),
         ("deployment history payment-service --target dev --component databse", "databse", "database"),
         ("deployment diff payment-service --from-target dev --to-target stagin", "stagin", "staging"),
+        ("deployment status --target stagin", "stagin", "staging"),
+        ("deployment history --target stagin", "stagin", "staging"),
+        ("deployment history --component databse", "databse", "database"),
         ("deployment lock payment-service --target stagin", "stagin", "staging"),
     ] {
         let run = refused(&checkout, Some(&remote), line, 2, message);
@@ -137,7 +140,10 @@ fn wrong_usage_says_what_is_right() {
         ),
         ("deployment rollout payment-service --target dev --context cpu", "key=value"),
         ("deployment rollout payment-service --target dev --lock-timeout soon", "duration"),
-        ("deployment history payment-service --target dev --since yesterday", "date"),
+        ("deployment history payment-service --target dev --since someday", "date"),
+        ("deployment history payment-service --since \"2025-01-22 11:00 sharp\"", "date"),
+        ("deployment history payment-service --since 2025-01-31 --until 2025-01-01", "is after --until"),
+        ("deployment history payment-service --since yesterday --until 3d", "is after --until"),
         ("deployment status payment-service --targt dev", "--targt"),
         ("deployment statsu", "statsu"),
     ] {
@@ -176,6 +182,31 @@ fn values_that_nothing_could_be_done_with_are_refused_before_anything_is_applied
     assert_eq!(environment.applied(), [""; 0]);
     // The longest that is taken is recorded.
     checkout.atmos_with(dev, &[("ATMOS_RUN_ID", &"x".repeat(200))]).succeeded();
+}
+
+#[test]
+fn a_variable_that_cannot_be_read_is_refused_by_its_name() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let dev = "deployment rollout payment-service --target dev";
+    let before = remote.git(&["for-each-ref"]);
+    for (variable, values) in [
+        ("ATMOS_LOCK_LEASE", &["abc", "0", "-1", "5m", "99999999999999"][..]),
+        ("ATMOS_OFFLINE", &["maybe"]),
+        ("ATMOS_FORMAT", &["xml"]),
+        ("ATMOS_COLOR", &["blue"]),
+        ("ATMOS_LOGS_LEVEL", &["loud"]),
+        ("ATMOS_TIMEZONE", &["Nowhere"]),
+        ("ATMOS_SETTINGS_LIST_MERGE_STRATEGY", &["both"]),
+        ("ATMOS_COMPONENTS_TERRAFORM_AUTO_GENERATE_BACKEND_FILE", &["maybe"]),
+    ] {
+        for value in values {
+            checkout.atmos_with(dev, &[(variable, value)]).refused(2, variable).says(value);
+        }
+    }
+    checkout.atmos_with(&format!("{dev} --format xml"), &[("ATMOS_FORMAT", "xml")]).refused(2, "--format");
+    assert_eq!(remote.git(&["for-each-ref"]), before);
+    assert_eq!(environment.applied(), [""; 0]);
 }
 
 #[test]

@@ -87,6 +87,8 @@ fn a_name_that_an_older_record_has_is_passed_over() {
     for checkout in [alone, shared] {
         for second in ["03", "05", "03", "03"] {
             roll_out_at(&checkout, &format!("2025-01-22T10:30:{second}Z"));
+            let pending = checkout.git(&["for-each-ref", "refs/atmos/pending"]);
+            assert_eq!(pending, "", "it has arrived, renamed or not");
         }
         let history = checkout.json(HISTORY);
         assert_eq!(fields(&history, "number"), [4, 3, 2, 1]);

@@ -54,6 +54,18 @@ fn the_stacks_of_the_commit_are_the_lowest_layer() {
 }
 
 #[test]
+fn a_sparse_checkout_has_the_stacks_of_its_commit() {
+    let environment = TestEnvironment::new();
+    let checkout = deployment(&environment);
+    let line = "deployment describe worker --target dev --sources";
+    let whole = checkout.json(line);
+    checkout.git(&["sparse-checkout", "set", "--cone", "deployments"]);
+    assert!(!checkout.path.join("stacks").exists(), "it is not sparse: this test tests nothing");
+    assert_eq!(checkout.json(line), whole);
+    checkout.atmos("deployment validate worker").succeeded();
+}
+
+#[test]
 fn every_value_is_shown_with_the_stack_that_decides_it() {
     let environment = TestEnvironment::new();
     let checkout = deployment(&environment);
@@ -157,6 +169,37 @@ fn stacks_that_cannot_be_used_are_refused_with_their_place_before_anything_runs(
     checkout.write("stacks/platform/base.yaml", "import: [team]\n");
     checkout.commit("Import in a circle");
     refused(2, "stacks/platform/base.yaml → stacks/team.yaml → stacks/platform/base.yaml");
+}
+
+#[test]
+fn what_a_rollout_does_not_act_on_is_refused_alike_before_anything_runs() {
+    let environment = TestEnvironment::new();
+    let checkout = deployment(&environment);
+    for (queue, key) in [
+        ("{hooks: {a: {events: [after-apply], command: store}}}", "hooks"),
+        ("{auth: {identities: {admin: {kind: aws/user}}}}", "auth"),
+        ("{settings: {validation: {a: {schema_type: opa}}}}", "settings.validation"),
+    ] {
+        team(&checkout, queue);
+        let message = format!("a rollout does not act on `{key}` of queue");
+        let validated = checkout.atmos("deployment validate worker").exited(2);
+        assert!(validated.stdout.contains(&message), "{}", validated.report());
+        for line in
+            ["deployment rollout worker --target dev --plan", "deployment rollout worker --target dev"]
+        {
+            let run = checkout.atmos(line).exited(2);
+            let place = run.error_line().starts_with("stacks/team.yaml:3:");
+            assert!(place && run.error_line().contains(&message), "{}", run.report());
+            assert!(run.stderr.contains("deployments: {"), "{}", run.report());
+        }
+        assert_eq!(environment.applied(), [""; 0]);
+    }
+    // It is shown all the same, and the project may know better.
+    checkout.atmos("deployment describe worker --target dev").succeeded();
+    checkout.write("atmos.yaml", "deployments: {ignore: [settings.validation]}\n");
+    checkout.commit("Ignore the validation");
+    checkout.atmos("deployment validate worker").succeeded();
+    checkout.atmos("deployment rollout worker --target dev").succeeded();
 }
 
 #[test]

@@ -167,3 +167,43 @@ fn the_environment_and_files_above_atmos_yaml_are_found() {
     assert_eq!((&described["command"], &described["workspace"]), (&json!("tofu"), &json!("a-dev")));
     assert_eq!(described["component_info"]["component_path"], json!("components/terraform/vpc"));
 }
+
+#[test]
+fn base_paths_lead_where_they_are_typed_and_no_stacks_are_an_error() {
+    let environment = TestEnvironment::new();
+    let root = environment.path("based");
+    let module = root.join("components/terraform/app");
+    for folder in [&module, &root.join("cfg"), &root.join("stacks/orgs")] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let configure = |included: &str, more: &str| {
+        let text = format!("stacks: {{included_paths: [{included}]}}\n{more}");
+        std::fs::write(root.join("cfg/atmos.yaml"), text).unwrap();
+    };
+    let component = "components: {terraform: {app: {vars: {a: 1}}}}\n";
+    std::fs::write(root.join("stacks/orgs/dev.yaml"), component).unwrap();
+    let absolute = root.to_str().unwrap();
+    let query = ["describe", "stacks", "--query", ".\"orgs/dev\".components.terraform.app.vars.a"];
+    let shows = |folder: &Path, flags: &[&str], variables: &[(&str, &str)]| {
+        let mut command = environment.command(ATMOS, folder);
+        command.args([flags, &query[..]].concat()).envs(variables.iter().copied());
+        Running::start(command).wait()
+    };
+    configure("./orgs/**/*", "");
+    let found = |run: Run| assert_eq!(run.succeeded().stdout.trim(), "1");
+    found(shows(&root, &["--config", "cfg/atmos.yaml", "--base-path", absolute], &[]));
+    found(shows(&root, &["--config", "cfg/atmos.yaml", "--base-path", "."], &[]));
+    found(shows(&module, &["--config", "../../../cfg/atmos.yaml", "--base-path", "../../.."], &[]));
+    let folder = root.join("cfg");
+    let variables = [("ATMOS_CLI_CONFIG_PATH", folder.to_str().unwrap()), ("ATMOS_BASE_PATH", absolute)];
+    found(shows(&root, &[], &variables));
+    configure("orgs/*", &format!("base_path: {absolute}\n"));
+    found(shows(&module, &["--config", "../../../cfg/atmos.yaml"], &[]));
+
+    configure("nope/**/*", &format!("base_path: {absolute}\n"));
+    shows(&root, &["--config", "cfg/atmos.yaml"], &[])
+        .refused(2, "there are no stacks: of the files in stacks");
+    shows(&root, &["--config", "cfg/atmos.yaml", "--base-path", "cfg"], &[])
+        .refused(2, "there are no stacks: the stacks folder cfg/stacks is not there");
+    shows(&root, &["--config", "cfg/atmos.yaml"], &[("ATMOS_PROFILE", "dev")]).refused(2, "profiles");
+}

@@ -220,3 +220,51 @@ fn a_target_where_nothing_runs_cannot_be_compared() {
         .refused(2, "nothing is deployed to prod")
         .says("atmos deployment status payment-service");
 }
+
+#[test]
+fn another_commit_is_not_a_change_of_what_it_leaves_alone() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let file = "deployments/payment-service.yaml";
+    let declared = std::fs::read_to_string(checkout.path.join(file)).unwrap();
+    // Each component is made of its own folder.
+    let mut apart = declared;
+    for component in ["api", "worker", "database"] {
+        let whole = format!("apply: [./services/{component}/deploy.sh]");
+        let own = format!("apply: [./deploy.sh], working_directory: services/{component}");
+        apart = apart.replace(&whole, &own);
+    }
+    checkout.write(file, &apart);
+    let first = checkout.commit("Apart");
+    for component in ["api", "worker", "database"] {
+        checkout.git(&[
+            "push",
+            "--quiet",
+            "origin",
+            &format!("HEAD:refs/atmos/deployments/payment-service/dev/{component}"),
+        ]);
+    }
+    checkout.write("services/api/version", "2\n");
+    checkout.write(file, &apart.replace("      worker:\n", "      worker:\n        vars: { size: 2 }\n"));
+    let second = checkout.commit("Of two components");
+    let changes = |ends: &str| {
+        let document = checkout.json(&format!("deployment diff payment-service {ends}"));
+        let components = document["components"].as_array().unwrap().clone();
+        let of = |component: &Value| {
+            let text = |key: &str| component[key].as_str().unwrap().to_owned();
+            (text("component"), text("change"))
+        };
+        components.iter().map(of).collect::<BTreeMap<_, _>>()
+    };
+    let expected = [("api", "changed"), ("worker", "changed"), ("database", "other_commit")];
+    let expected: BTreeMap<_, _> =
+        expected.iter().map(|(name, change)| ((*name).to_owned(), (*change).to_owned())).collect();
+    for ends in
+        [format!("--from-target dev --to-sha {second}"), format!("--from-sha {first} --to-sha {second}")]
+    {
+        assert_eq!(changes(&ends), expected, "{ends}");
+    }
+    let run = checkout
+        .atmos(&format!("deployment diff payment-service --from-target dev --to-sha {second} --exit-code"));
+    run.exited(5).shows("other commit, nothing of it changed");
+}

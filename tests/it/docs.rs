@@ -30,8 +30,10 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
 
 /// The documents: those in the root, and all of `docs/`.
 fn documents() -> Vec<PathBuf> {
-    let root = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| Path::new(ROOT).join(name));
-    root.into_iter().chain(files("docs", ".md")).collect()
+    let root = fs::read_dir(ROOT).unwrap().map(|entry| entry.unwrap().path());
+    root.filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+        .chain(files("docs", ".md"))
+        .collect()
 }
 
 /// The targets of the links in a document, without those in code.
@@ -144,4 +146,21 @@ fn every_schema_is_linked() {
         let link = format!("../schema/{}", path.file_name().unwrap().to_str().unwrap());
         assert!(linked.contains(&link), "docs/json.md does not link to {link}");
     }
+}
+
+#[test]
+fn the_places_that_architecture_and_contributing_name_exist() {
+    let mut named = 0;
+    for document in ["docs/architecture.md", "CONTRIBUTING.md"] {
+        let text = read(document);
+        for code in text.split('`').skip(1).step_by(2) {
+            let is_place =
+                ["src/", "tests/", "docs/", "schema/", "examples/"].iter().any(|top| code.starts_with(top));
+            if is_place && !code.contains(['<', '{', ' ', '*', '\n']) {
+                assert!(Path::new(ROOT).join(code).exists(), "{document} names {code}");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 20, "only {named} places were found");
 }

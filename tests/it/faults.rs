@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use serde_json::json;
 
 use crate::support::{Checkout, Clone, Fault, HttpServer, Remote, Run, TestEnvironment, wait_until};
@@ -80,6 +81,9 @@ fn a_rollout_that_is_killed_at_any_step_is_finished_by_the_same_command() {
         loop {
             let environment = TestEnvironment::new();
             let (checkout, remote) = environment.with_remote();
+            if point == "part" {
+                without_atomic_pushes(&remote);
+            }
             let when = format!("{point}#{}", reached + 1);
             let run = checkout.atmos_with(ROLLOUT, &[("ATMOS_FAILPOINT", &when)]);
             if run.code == Some(0) {
@@ -91,6 +95,74 @@ fn a_rollout_that_is_killed_at_any_step_is_finished_by_the_same_command() {
             is_sound(&checkout, &remote, &when);
         }
         assert!(reached > 0, "{point} is never reached");
+    }
+}
+
+/// Makes a server of a repository that takes pushes ref by ref alone.
+fn without_atomic_pushes(remote: &Remote<'_>) {
+    remote.git(&["config", "receive.advertiseAtomic", "false"]);
+}
+
+/// A server without atomic pushes that has the first version of everything, and two checkouts that
+/// both have the second one.
+fn second_version_without_atomic_pushes(
+    environment: &TestEnvironment,
+) -> (Checkout<'_>, Checkout<'_>, Remote<'_>) {
+    let (checkout, remote) = environment.with_remote();
+    without_atomic_pushes(&remote);
+    checkout.atmos(ROLLOUT).succeeded();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    checkout.commit_version("2");
+    checkout.git(&["push", "--quiet", "origin", "HEAD:main"]);
+    other.git(&["pull", "--quiet"]);
+    (checkout, other, remote)
+}
+
+/// Holds that every component runs and has one chain, and that nothing is left over, whatever was
+/// recorded twice on the way.
+#[track_caller]
+fn is_one_chain(checkout: &Checkout<'_>, remote: &Remote<'_>, when: &str) {
+    for component in COMPONENTS {
+        assert!(remote.verify_chain(DEPLOYMENT, "dev", component) >= 2, "{component}, {when}");
+        assert_eq!(remote.state(DEPLOYMENT, "dev", component), checkout.head(), "{component}, {when}");
+    }
+    assert_eq!(remote.locks(), [""; 0], "{when}");
+    assert_eq!(checkout.git(&["for-each-ref", "refs/atmos/pending"]), "", "{when}");
+}
+
+#[test]
+fn a_push_that_is_torn_by_a_kill_is_completed_from_another_checkout() {
+    let mut reached = 0;
+    loop {
+        let environment = TestEnvironment::new();
+        let (checkout, other, remote) = second_version_without_atomic_pushes(&environment);
+        let when = format!("part#{}", reached + 1);
+        let run = checkout.atmos_with(ROLLOUT, &[("ATMOS_FAILPOINT", &when)]);
+        if run.code == Some(0) {
+            break;
+        }
+        run.killed();
+        reached += 1;
+        other.atmos(ROLLOUT).succeeded();
+        checkout.atmos("deployment status payment-service").succeeded();
+        is_one_chain(&checkout, &remote, &when);
+    }
+    assert!(reached > 3, "{reached}");
+}
+
+#[test]
+fn a_push_that_a_server_takes_half_of_is_completed_by_the_next_run() {
+    for what_is_next in ["the same checkout", "another checkout"] {
+        let environment = TestEnvironment::new();
+        let (checkout, other, remote) = second_version_without_atomic_pushes(&environment);
+        let refuse = "#!/bin/sh\ncase $1 in refs/atmos/latest/*) echo no >&2; exit 1;; esac\nexit 0\n";
+        remote.hook("update", refuse);
+        checkout.atmos(ROLLOUT).exited(1);
+        std::fs::remove_file(remote.path.join("hooks/update")).unwrap();
+        let next = if what_is_next == "another checkout" { &other } else { &checkout };
+        next.atmos(ROLLOUT).succeeded();
+        checkout.atmos("deployment status payment-service").succeeded();
+        is_one_chain(&checkout, &remote, what_is_next);
     }
 }
 
@@ -459,4 +531,198 @@ fn questions_are_answered_from_here_while_the_remote_is_away_or_stalls() {
     assert_eq!(offline.json(), known);
     assert_eq!(server.requests(), requests, "offline is offline");
     assert_eq!(known["kind"], json!("DeploymentStatus"));
+}
+
+/// Kills a rollout when its component, which does this, says that it works.
+fn kill_at_work(checkout: &Checkout<'_>, line: &str, work: &str, started: &Path) {
+    let killed = checkout.start(line, &[("TEST_DO", work)]);
+    wait_until("it works", || started.exists());
+    killed.signal(Signal::KILL);
+    killed.wait().killed();
+}
+
+#[test]
+fn a_component_that_a_killed_run_left_at_work_is_ended_before_it_is_started_again() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let [log, started] = ["log", "started"].map(|name| environment.path(name));
+    // It ends in its own time when it is asked to, and its children with it.
+    let work = format!(
+        "trap 'sleep 1; echo \"end $$\" >> {log}; exit 1' TERM; echo \"start $$\" >> {log}; touch {started}; \
+         sleep 60 & wait",
+        log = log.display(),
+        started = started.display()
+    );
+    let line = format!("{ROLLOUT} --component worker");
+    kill_at_work(&checkout, &line, &work, &started);
+
+    // What only reads leaves it alone, and so does who frees the lock.
+    checkout.atmos("deployment status payment-service").succeeded();
+    let unlock = "deployment unlock payment-service --target dev --component worker";
+    checkout
+        .atmos(unlock)
+        .refused(4, "may still be running")
+        .says("is still at work since")
+        .says("kill -KILL ");
+    assert_eq!(std::fs::read_to_string(&log).unwrap().lines().count(), 1);
+
+    let again = format!("echo \"start $$\" >> {}", log.display());
+    let run = checkout.atmos_with(&line, &[("TEST_DO", &again)]).succeeded();
+    for text in ["was killed, has left processes at work since", "they were asked to end (ps -fp "] {
+        assert!(run.stderr.contains(text), "no {text:?}\n{}", run.report());
+    }
+    let log = std::fs::read_to_string(&log).unwrap();
+    let what: Vec<_> = log.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(what, ["start", "end", "start"]);
+    assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 2);
+    assert_eq!(remote.locks(), [""; 0]);
+}
+
+#[test]
+fn what_a_killed_run_left_at_work_is_asked_to_end_before_its_lock_is_waited_for() {
+    let environment = TestEnvironment::new();
+    let (checkout, _) = environment.with_remote();
+    let [log, started] = ["log", "started"].map(|name| environment.path(name));
+    // In its own time it would end before the lock has been waited for as long as is said below.
+    let work = format!(
+        "trap 'echo asked >> {log}; exit 1' TERM; touch {started}; sleep 20 & wait; echo 'by itself' >> {log}",
+        log = log.display(),
+        started = started.display()
+    );
+    let line = format!("{ROLLOUT} --component worker");
+    kill_at_work(&checkout, &line, &work, &started);
+    let run = checkout.atmos(&format!("{line} --lock-timeout 2m --format json")).succeeded();
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "asked\n");
+    let mut events =
+        run.stderr.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let left = events.rfind(|event| event["event"] == "left_at_work").unwrap();
+    assert!(!left["processes"].as_array().unwrap().is_empty() && left["since"].is_string(), "{left}");
+}
+
+/// Lock files of git in a repository.
+fn lock_files(checkout: &Checkout<'_>) -> Vec<String> {
+    let mut command = Command::new("find");
+    command.args([".git", "-name", "*.lock"]).current_dir(&checkout.path);
+    let found = command.output().unwrap().stdout;
+    String::from_utf8(found).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn lock_files_of_a_killed_git_are_in_no_one_else_s_way() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let [pushing, go] = ["pushing", "go"].map(|name| environment.path(name));
+    let wait = format!("touch {}; until [ -e {} ]; do sleep 0.05; done", pushing.display(), go.display());
+    remote.hook("pre-receive", &format!("#!/bin/sh\nif grep -q refs/tags/atmos; then {wait}; fi\nexit 0\n"));
+    let run = checkout.start(ROLLOUT, &[]);
+    wait_until("it pushes", || pushing.exists());
+    wait_until("git has locked what follows here", || !lock_files(&checkout).is_empty());
+    // Git first: one whose caller is gone cleans up.
+    let here = checkout.path.canonicalize().unwrap();
+    let is_here = |process: &i32| {
+        std::fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|folder| folder.starts_with(&here))
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut processes: Vec<i32> =
+        processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_here).collect();
+    processes.sort_unstable_by(|one, other| other.cmp(one));
+    for process in processes.into_iter().filter_map(Pid::from_raw) {
+        let _ = rustix::process::kill_process(process, Signal::KILL);
+    }
+    run.wait().killed();
+    std::fs::write(go, "").unwrap();
+    assert!(!lock_files(&checkout).is_empty(), "nothing was left: this test tests nothing");
+    checkout.atmos(ROLLOUT).succeeded();
+    assert_eq!(lock_files(&checkout), [""; 0]);
+    is_sound(&checkout, &remote, "after a killed git");
+}
+
+#[test]
+fn a_lock_file_of_another_program_is_named_and_stays() {
+    let environment = TestEnvironment::new();
+    let (checkout, _) = environment.with_remote();
+    checkout.atmos(ROLLOUT).succeeded();
+    let lock = checkout.path.join(".git/refs/atmos/deployments/payment-service/dev/api.lock");
+    let file = std::fs::File::create(&lock).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_mins(1)).unwrap();
+    checkout.commit_version("2");
+    let run = checkout.atmos(ROLLOUT).succeeded();
+    for text in ["origin has it all", "api.lock", "has been there for 6", "rm "] {
+        assert!(run.stderr.contains(text), "no {text:?}\n{}", run.report());
+    }
+    assert!(lock.exists());
+    checkout.atmos("deployment status payment-service").succeeded();
+    std::fs::remove_file(&lock).unwrap();
+    checkout.atmos(ROLLOUT).succeeded();
+}
+
+/// Makes a lock file that a git at work may hold, as far as its age tells.
+fn lock_file(checkout: &Checkout<'_>, name: &str) -> std::path::PathBuf {
+    let lock = checkout.path.join(".git").join(format!("{name}.lock"));
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    std::fs::write(&lock, "").unwrap();
+    lock
+}
+
+/// Insists that a lock file is told as an error of this checkout, and that the remote is not
+/// blamed.
+fn tells_of_a_lock_file(run: &Run, says: &str) {
+    for text in [says, ".lock locks, which has been there for ", "rm "] {
+        assert!(run.stderr.contains(text), "no {text:?}\n{}", run.report());
+    }
+    for text in ["origin did not answer", "the remote did not take", "not on origin yet"] {
+        assert!(!run.stderr.contains(text), "{text:?}\n{}", run.report());
+    }
+}
+
+#[test]
+fn a_lock_file_in_the_way_of_a_look_is_not_blamed_on_the_remote() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    checkout.atmos(ROLLOUT).succeeded();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    other.commit_version("2");
+    other.git(&["push", "--quiet"]);
+    other.atmos(ROLLOUT).succeeded();
+    lock_file(&checkout, "refs/atmos-remotes/origin/latest/payment-service/dev/api");
+    let run = checkout.atmos("deployment status payment-service").succeeded();
+    tells_of_a_lock_file(&run, "this checkout could not take over what origin has, as of ");
+}
+
+#[test]
+fn a_lock_file_in_the_way_of_what_follows_a_push_is_not_blamed_on_the_remote() {
+    let environment = TestEnvironment::new();
+    let (checkout, _) = environment.with_remote();
+    checkout.atmos(ROLLOUT).succeeded();
+    checkout.commit_version("2");
+    let lock = lock_file(&checkout, "refs/atmos/deployments/payment-service/dev/api");
+    let run = checkout.atmos(ROLLOUT).succeeded();
+    tells_of_a_lock_file(&run, "origin has it all, but this checkout's own copy could not be moved");
+    assert_eq!(checkout.git(&["for-each-ref", "refs/atmos/pending"]), "", "all of it has arrived");
+    std::fs::remove_file(&lock).unwrap();
+    checkout.atmos("deployment status payment-service").succeeded();
+}
+
+#[test]
+fn a_tag_in_the_way_of_the_ledger_s_is_named_and_nothing_is_applied_twice() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    checkout.git(&["tag", "atmos"]);
+    let run = checkout.atmos(ROLLOUT).succeeded().says("origin has it all").says("git tag -d atmos");
+    assert!(!run.stderr.contains("not on origin yet"), "{}", run.report());
+    assert_eq!(checkout.git(&["for-each-ref", "refs/atmos/pending"]), "", "all of it has arrived");
+    let latest = "refs/atmos/latest/payment-service/dev/api";
+    assert_eq!(checkout.git(&["rev-parse", latest]), remote.git(&["rev-parse", latest]));
+    let applied = environment.applied();
+    let job = [("CI", "true"), ("ATMOS_RUN_ID", "7")];
+    checkout.atmos_with(ROLLOUT, &job).succeeded();
+    let again = environment.applied().len();
+    checkout.atmos_with(ROLLOUT, &job).succeeded();
+    assert_eq!(environment.applied().len(), again, "it is recorded already");
+    assert_eq!(remote.records("payment-service", "dev", "api").len(), 2);
+    assert_eq!(applied.len(), 3);
+    let history = "deployment history payment-service --target dev";
+    checkout.atmos(history).succeeded().says("git tag -d atmos");
+    checkout.git(&["tag", "-d", "atmos"]);
+    assert_eq!(checkout.json(history)["records"].as_array().unwrap().len(), 6);
 }

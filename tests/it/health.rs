@@ -52,7 +52,7 @@ fn the_last_look_is_noted_and_shown_with_its_age() {
     clone
         .atmos_with(status, &at("2025-01-22T12:30:00Z"))
         .succeeded()
-        .shows("Health: healthy (fine (2 queues)), 30m ago (api)");
+        .shows("Health: healthy (fine (2 queues)), 30m ago");
 
     is(&environment, "stuck");
     let asked =

@@ -56,10 +56,11 @@ fn a_state_without_any_record_is_still_a_state() {
     let component = &status["deployments"][0]["targets"][0]["components"][0];
     assert_eq!(component["commit"], checkout.head().as_str());
     assert!(component.get("deployed_at").is_none());
-    // And it can be promoted.
-    checkout
-        .atmos("deployment rollout payment-service --target staging --promote-from dev --component worker")
-        .succeeded();
+    // And it can be promoted where it is trusted.
+    let promote = "deployment rollout payment-service --target staging --promote-from dev --component worker";
+    let run = checkout.atmos(promote).refused(3, "no record says that");
+    assert!(run.stderr.contains("--trust-state"), "{}", run.report());
+    checkout.atmos(&format!("{promote} --trust-state")).succeeded();
     assert_eq!(checkout.state("payment-service", "staging", "worker"), checkout.head());
 }
 

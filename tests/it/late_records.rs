@@ -232,10 +232,13 @@ fn what_a_dead_run_may_have_applied_is_recorded_as_interrupted() {
         let environment = TestEnvironment::new();
         let (checkout, remote) = environment.with_remote();
         let other = environment.clone(&remote.url(), "other", Clone::default());
-        let started = environment.path("started");
-        // The first component is recorded, or kept; the second one is killed with its run.
-        let wait =
-            format!("[ $ATMOS_COMPONENT = database ] || {{ touch {}; sleep 600; }}", started.display());
+        let [started, go] = ["started", "go"].map(|name| environment.path(name));
+        // The first component is recorded, or kept; the run is killed while the second one works.
+        let wait = format!(
+            "[ $ATMOS_COMPONENT = database ] || {{ touch {}; until [ -e {} ]; do sleep 0.05; done; exit 1; }}",
+            started.display(),
+            go.display()
+        );
         if way == "a kept record" {
             remote.hook("pre-receive", CLOSED);
         }
@@ -258,8 +261,17 @@ fn what_a_dead_run_may_have_applied_is_recorded_as_interrupted() {
                     .atmos("deployment unlock payment-service --target dev --component worker --force")
                     .succeeded(),
             ),
-            _ => drop(checkout.atmos(STATUS).succeeded()),
+            // Nothing is published while the component works.
+            _ => {
+                checkout.atmos(STATUS).succeeded();
+                assert_eq!(records(&remote), [""; 0]);
+            }
         }
+        std::fs::write(&go, "").unwrap();
+        wait_until("it is recorded", || {
+            checkout.atmos(STATUS).succeeded();
+            !records(&remote).is_empty()
+        });
         let records = records(&remote);
         let interrupted = &records[0];
         for line in ["run_id: github:100/1", "status: cancelled", "error: interrupted", "published_by: ada@"]
@@ -353,7 +365,7 @@ fn a_publication_records_what_a_dead_run_may_have_applied_since() {
     kept(&checkout, &remote);
     let commit = other.commit_version("2");
     other.git(&["push", "--quiet"]);
-    other.atmos_with(ROLLOUT, &[("TEST_DO", "kill -9 $PPID; sleep 1")]).killed();
+    other.atmos_with(ROLLOUT, &[("TEST_DO", "kill -9 $PPID; kill -9 $$")]).killed();
     checkout.atmos(STATUS).succeeded();
     let records = records(&remote);
     assert_eq!(records.len(), 2, "{records:#?}");
@@ -437,4 +449,25 @@ fn a_lock_that_only_says_that_it_is_short_is_not_waited_for() {
     remote.git(&["update-ref", "refs/atmos/locks/payment-service/dev/worker", object.trim()]);
     // A command that reads does not wait for it at all.
     checkout.atmos(STATUS).succeeded().says("when eve@example.com has let go");
+}
+
+#[test]
+fn a_cancelled_run_says_that_its_records_are_not_published() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    remote.hook("pre-receive", CLOSED);
+    let started = environment.path("started");
+    let work = format!("touch {}; sleep 60", started.display());
+    let run = checkout.start(&format!("{ROLLOUT} --format json"), &[("TEST_DO", &work)]);
+    wait_until("it works", || started.exists());
+    run.signal(Signal::INT);
+    let run = run.wait().exited(130).says("1 record is not published: origin refused").says("closed");
+    let document = run.json();
+    assert_eq!((&document["result"], &document["unpublished"]), (&"cancelled".into(), &1.into()));
+    assert!(document["ledger_error"].as_str().unwrap().contains("closed"), "{document}");
+    let mut events = run.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let finished = events.rfind(|event| event["event"] == "finished").unwrap();
+    assert_eq!((&finished["records"], &finished["error"]), (&1.into(), &document["ledger_error"]));
+    std::fs::remove_file(remote.path.join("hooks/pre-receive")).unwrap();
+    assert!(is_published(&checkout.atmos(STATUS).succeeded()));
 }

@@ -4,28 +4,34 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The modules that a module may use, beside itself. `cli` and the two roots may use everything.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("boundary", &[]),
-    ("build", &["cancellation", "component", "deployment", "sbom"]),
+    ("build", &["cancellation", "component", "deployment", "sbom", "text"]),
     ("cancellation", &[]),
     ("deployment", &[]),
-    ("git", &["deployment"]),
+    ("git", &["deployment", "text"]),
     ("config", &["boundary", "deployment"]),
     ("stacks", &["boundary", "deployment"]),
-    ("provider", &["deployment"]),
-    ("ci", &["boundary", "deployment"]),
-    ("component", &["cancellation", "deployment"]),
+    ("provider", &["deployment", "text"]),
+    ("ci", &["boundary", "deployment", "text"]),
+    ("component", &["cancellation", "deployment", "text"]),
     ("scheduler", &["cancellation", "deployment"]),
     ("ledger", &["deployment", "git"]),
     ("render", &["deployment", "results", "sbom"]),
-    ("results", &["deployment"]),
+    ("results", &["deployment", "text"]),
     ("rollout", &["cancellation", "component", "config", "deployment", "git", "ledger", "scheduler"]),
-    ("sbom", &["deployment"]),
+    ("sbom", &["deployment", "text"]),
+    ("text", &[]),
     ("vendor", &["deployment"]),
 ];
 
 /// What may stand in some files only: the text, who may, and why.
-const PLACES: [(&[&str], &[&str], &str); 5] = [
+const PLACES: [(&[&str], &[&str], &str); 6] = [
+    (
+        &["serde_json::from_slice", "serde_json::from_reader"],
+        &["text/mod.rs"],
+        "JSON of other programs is read where byte order marks are known",
+    ),
     (
         &["print!(", "println!(", "eprint!(", "eprintln!(", "io::stdout", "io::stderr"],
         &["render/stream.rs"],

@@ -146,7 +146,7 @@ pub(crate) fn lock_of_elsewhere(checkout: &Checkout<'_>, remote: &Remote<'_>, sc
 }
 
 #[test]
-fn a_lease_past_its_end_may_be_taken_over_and_one_before_may_not() {
+fn a_lease_past_its_end_may_be_taken_over_by_a_run_that_waits_and_one_before_may_not() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let line = format!("{ROLLOUT} --component worker");
@@ -155,7 +155,13 @@ fn a_lease_past_its_end_may_be_taken_over_and_one_before_may_not() {
     checkout.atmos("deployment unlock payment-service --target dev --component worker --force").succeeded();
     lock_of_elsewhere(&checkout, &remote, "worker", "2025-01-01T00:05:00Z");
     assert_eq!(checkout.json("deployment locks")["locks"][0]["expired"], true);
-    checkout.atmos(&line).succeeded();
+    checkout.atmos(&line).refused(4, "bob@example.com").says("looks abandoned").says("--lock-timeout 4m");
+    let unlock = "deployment unlock payment-service --target dev --component worker";
+    checkout.atmos(unlock).refused(4, "may still be running");
+    checkout.atmos(&format!("{unlock} --force")).succeeded();
+    // A lease of a second is over for a waiter that has seen it unchanged for less than that.
+    lock_of_elsewhere(&checkout, &remote, "worker", "2025-01-01T00:05:00Z\nlease_seconds: 1");
+    checkout.atmos(&format!("{line} --lock-timeout 1m")).succeeded();
     let tag = remote.records("payment-service", "dev", "worker").pop().unwrap();
     let record = remote.git(&["cat-file", "-p", &tag]);
     assert!(record.contains("lock_taken_over_from: github:9/1"), "{record}");

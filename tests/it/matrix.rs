@@ -140,6 +140,39 @@ fn each_component_is_compared_with_its_own_commit() {
 }
 
 #[test]
+fn every_part_of_a_configuration_counts_alone() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = shop(&environment);
+    let all = ["web", "network", "service", "worker", "anywhere"];
+    let file = "deployments/shop.yaml";
+    // Without stacks there are the deployment's own words alone.
+    let alone = DEPLOYMENT.replace("  stacks: [shop]\n", "");
+    checkout.write(file, &alone);
+    checkout.commit("No stacks");
+    deployed(&checkout, &all);
+    for (from, to) in [
+        ("network: {}", "network: { vars: { size: 1 } }"),
+        ("network: {}", "network: { metadata: { labels: { tier: base } } }"),
+        ("network: {}", "network: { settings: { terraform: { lock_timeout: 1m } } }"),
+    ] {
+        checkout.write(file, &alone.replace(from, to));
+        checkout.commit(to);
+        assert_eq!(components(&checkout, "--target dev --changed"), ["network", "anywhere"], "{to}");
+    }
+    checkout.write(file, &alone.replace("cpu: 256", "cpu: 512"));
+    checkout.commit("Context");
+    assert_eq!(components(&checkout, "--target dev --changed").len(), 5);
+
+    // What only a stack says, and is no variable.
+    checkout.write(file, DEPLOYMENT);
+    checkout.commit("Stacks");
+    deployed(&checkout, &all);
+    checkout.write("stacks/shop.yaml", "vars: { stage: a }\nterraform: { env: { TF_LOG: info } }\n");
+    checkout.commit("Environment");
+    assert_eq!(components(&checkout, "--target dev --changed"), ["network", "anywhere", "service"]);
+}
+
+#[test]
 fn a_shallow_checkout_gets_what_it_compares() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = shop(&environment);

@@ -99,3 +99,25 @@ fn a_run_that_is_run_again_to_go_back_goes_back() {
     assert_eq!(applied(&old), 3);
     assert_eq!(remote.state("payment-service", "dev", "api"), older);
 }
+
+#[test]
+fn a_success_that_came_late_is_not_done_again_by_another_attempt() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    let line = format!("{DEV} --component worker");
+    // It is killed when it has kept its success; before that is published, its lock is freed.
+    checkout.atmos_with(&line, &[("ATMOS_RUN_ID", "github:7/1"), ("ATMOS_FAILPOINT", "kept")]).killed();
+    other.atmos("deployment unlock payment-service --target dev --component worker --force").succeeded();
+    checkout.atmos("deployment status payment-service --target dev").succeeded().says("Published 1 record");
+    assert_eq!(remote.verify_chain("payment-service", "dev", "worker"), 2);
+    assert_eq!(applied(&checkout), 1);
+
+    let again = |attempt: &str| other.atmos_with(&line, &[("ATMOS_RUN_ID", attempt)]).succeeded();
+    again("github:7/2").says(&format!("{DONE}, but recorded after run github:7/1 (cancelled)"));
+    assert_eq!(applied(&other), 0);
+    // Another run does it, and then the state follows.
+    again("github:8/1");
+    assert_eq!(applied(&other), 1);
+    assert_eq!(remote.state("payment-service", "dev", "worker"), other.head());
+}

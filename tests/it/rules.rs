@@ -264,12 +264,32 @@ fn a_remote_without_a_commit_has_no_rules_of_its_own() {
     let remote = environment.bare("remote.git", &[]);
     let checkout = environment.payment_service("checkout");
     checkout.git(&["remote", "add", "origin", &remote.url()]);
-    checkout.atmos(DEV).succeeded();
+    checkout
+        .atmos(DEV)
+        .succeeded()
+        .says("origin has no default branch: the rules of this checkout alone hold");
     let head = checkout.head();
     assert!(record(&checkout, "dev").contains(&format!("rules: {head}")));
     checkout.commit("Not on dev");
     checkout.atmos(STAGING).refused(3, "Cannot roll out directly to staging");
     checkout.atmos(&format!("{STAGING} --promote-from dev")).succeeded();
+}
+
+#[test]
+fn a_default_branch_that_was_not_asked_for_yet_is_not_said_to_be_missing() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    checkout
+        .atmos("deployment lock payment-service --target dev --component worker --reason migration")
+        .succeeded();
+    let fresh = |folder| environment.clone(&remote.url(), folder, Clone::default());
+    let not_yet = "the default branch of origin has not been read here yet";
+    for (folder, line, code) in
+        [("waits", format!("{DEV} --lock-timeout 1s"), 4), ("offline", format!("{DEV} --plan --offline"), 0)]
+    {
+        let run = fresh(folder).atmos(&line).exited(code).says(not_yet);
+        assert!(!run.stderr.contains("no default branch"), "{}", run.report());
+    }
 }
 
 fn edge(checkout: &Checkout<'_>, to: &str) -> Value {

@@ -332,7 +332,7 @@ fn drift_is_found_noted_and_shown_to_whoever_asks_later() {
     let shown = clone
         .atmos_with("deployment status shop --target dev", &[("ATMOS_NOW", "2025-01-22T15:00:00Z")])
         .succeeded();
-    shown.shows("drift detected (0 to add, 1 to change, 0 to destroy), 2h ago (network, app)");
+    shown.shows("drift detected (0 to add, 1 to change, 0 to destroy), 2h ago");
     checkout.atmos("deployment rollout shop --target staging --promote-from dev").succeeded();
     let diff = "deployment diff shop --from-target dev --to-target staging";
     assert_eq!(checkout.json(diff)["drift"], "not_checked");

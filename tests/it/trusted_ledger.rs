@@ -128,10 +128,16 @@ fn a_rollout_does_not_go_on_with_another_history_than_the_remote_s() {
     let run = checkout.atmos(&to_staging(&first)).refused(1, &tag);
     run.says("is another object here than on origin").says(&format!("git tag -d {tag}"));
     assert_eq!(remote.snapshot(), before);
-    // Reading goes on and says what is so: the remote did answer.
+    // Reading goes on, with what the remote has, and says what is so: the remote did answer.
     let history = "deployment history payment-service --target staging";
     let run = checkout.atmos(history).succeeded().says("is another object here than on origin");
     assert!(!run.stderr.contains("did not answer"), "{}", run.report());
+    let shown = checkout.json(history)["records"].as_array().unwrap().len();
+    let there: usize = ["api", "database", "worker"]
+        .map(|name| remote.records("payment-service", "staging", name).len())
+        .iter()
+        .sum();
+    assert_eq!(shown, there, "one tag that differs hides no record");
     // The way out leads out.
     checkout.git(&["tag", "-d", &tag]);
     checkout.atmos(&to_staging(&first)).succeeded();

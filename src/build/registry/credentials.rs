@@ -51,7 +51,7 @@ impl Credentials {
         let mut credentials = Self { environment: environment.clone(), ..Self::default() };
         for file in files(environment) {
             let content = std::fs::read(&file).unwrap_or_default();
-            let parsed: AuthFile = serde_json::from_slice(&content).unwrap_or_default();
+            let parsed: AuthFile = crate::text::json(&content).unwrap_or_default();
             for (registry, auth) in parsed.auths {
                 if let Some(basic) = auth.basic() {
                     credentials.known.entry(normal(&registry)).or_insert(basic);

@@ -78,7 +78,7 @@ pub(super) async fn ask(
         }
         Err(error) => return Err(error.into()),
     };
-    let answer: Answer = serde_json::from_slice(&printed).map_err(|_| HelperError::Answer(name.clone()))?;
+    let answer: Answer = crate::text::json(&printed).map_err(|_| HelperError::Answer(name.clone()))?;
     if answer.username == IDENTITY_TOKEN {
         return Err(HelperError::IdentityToken(name));
     }

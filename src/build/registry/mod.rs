@@ -132,7 +132,7 @@ impl Registry {
             return Ok(None);
         }
         let body = answer.bytes().await?;
-        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let answer: serde_json::Value = crate::text::json(&body).unwrap_or_default();
         let token = answer["token"].as_str().or_else(|| answer["access_token"].as_str());
         Ok(token.map(|token| format!("Bearer {token}")))
     }

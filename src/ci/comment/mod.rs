@@ -77,16 +77,28 @@ pub struct RolloutOfRun<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stale {
     pub remote: String,
-    /// The remote was asked, and did not answer.
-    pub asked: bool,
+    pub why: NotTold,
     /// When it answered last; absent where this checkout has never heard of it.
     pub as_of: Option<Timestamp>,
 }
 
+/// Why a remote has not told what it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTold {
+    NotAsked,
+    NoAnswer,
+    /// Something is wrong with this checkout.
+    NotTakenOver,
+}
+
 impl fmt::Display for Stale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let answer = if self.asked { "did not answer" } else { "was not asked" };
-        write!(f, "{} {answer}: ", self.remote)?;
+        let remote = &self.remote;
+        match self.why {
+            NotTold::NotAsked => write!(f, "{remote} was not asked: "),
+            NotTold::NoAnswer => write!(f, "{remote} did not answer: "),
+            NotTold::NotTakenOver => write!(f, "this checkout could not take over what {remote} has: "),
+        }?;
         match self.as_of {
             Some(at) => write!(f, "as of {}", words::time(at)),
             None => write!(f, "what runs where is not known here"),

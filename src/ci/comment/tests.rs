@@ -190,6 +190,8 @@ fn report(target: &str, components: &[&str], status: ComponentResult) -> Rollout
         already_deployed: false,
         overridden: Vec::new(),
         notice: None,
+        outputs: serde_json::Map::new(),
+        log: Vec::new(),
     };
     RolloutReport {
         partial: false,
@@ -204,6 +206,7 @@ fn report(target: &str, components: &[&str], status: ComponentResult) -> Rollout
         components: components.iter().enumerate().map(component).collect(),
         duration: Duration::from_secs(4),
         unpublished: 0,
+        ledger_error: None,
     }
 }
 
@@ -467,7 +470,7 @@ proptest! {
 fn what_the_remote_has_not_told_is_not_said_to_be_so() {
     let mut story = Story::new(&["api", "worker", "database"], "Add connection pooling");
     story.rollout = report("staging", &["api"], ComponentResult::Planned);
-    let stale = |as_of| Stale { remote: "origin".to_owned(), asked: true, as_of };
+    let stale = |as_of| Stale { remote: "origin".to_owned(), why: NotTold::NoAnswer, as_of };
     story.stale = Some(stale(Some(time("2025-01-23T15:30:00Z"))));
     let known = story.markdown(GITHUB).markdown;
     assert_sound(&known);

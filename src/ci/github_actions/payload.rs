@@ -113,7 +113,7 @@ pub(super) struct Deployment {
 impl Payload {
     /// What can be read of a text; nothing of what is no payload.
     pub(super) fn read(text: &str) -> Self {
-        serde_json::from_str(text).unwrap_or_default()
+        serde_json::from_str(crate::text::unmarked(text)).unwrap_or_default()
     }
 
     /// The default branch of the repository that the event is of.

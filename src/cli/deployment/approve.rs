@@ -46,6 +46,9 @@ pub struct Args {
     /// Approve a promotion although part of what runs on the source stays behind
     #[arg(long, requires = "promote_from")]
     allow_partial: bool,
+    /// Approve a promotion of states that no record speaks of, with the same flag
+    #[arg(long, requires = "promote_from")]
+    trust_state: bool,
     /// Approve nothing but the plan that has this digest
     #[arg(long, value_name = "DIGEST", value_parser = rollout::plan_digest)]
     digest: Option<String>,
@@ -58,7 +61,7 @@ pub struct Args {
         long,
         value_name = "ID",
         value_parser = not_blank,
-        conflicts_with_all = ["git_sha", "promote_from", "component", "context", "digest", "skip_promotion_check", "allow_partial"]
+        conflicts_with_all = ["git_sha", "promote_from", "component", "context", "digest", "skip_promotion_check", "allow_partial", "trust_state"]
     )]
     revoke: Option<Option<String>>,
 }
@@ -75,6 +78,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     plan.context.clone_from(&args.context);
     plan.skip_promotion_check = args.skip_promotion_check;
     plan.allow_partial = args.allow_partial;
+    plan.trust_state = args.trust_state;
     plan.digest.clone_from(&args.digest);
     plan.approve.clone_from(&args.reason);
     plan.is_approval = true;

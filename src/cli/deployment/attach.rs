@@ -33,7 +33,7 @@ pub struct Args {
     /// What the file is
     #[arg(value_enum)]
     namespace: Namespace,
-    /// The file; `-` reads it from standard input. CycloneDX JSON for sbom, JUnit XML for test-results, SARIF or the JSON of
+    /// The file; `-` reads it from standard input. CycloneDX or SPDX 2 as JSON for sbom, JUnit XML for test-results, SARIF or the JSON of
     /// Grype or Trivy for scan-results
     #[arg(long, value_name = "FILE")]
     file: PathBuf,

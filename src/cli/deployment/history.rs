@@ -1,90 +1,139 @@
-//! `atmos deployment history`: what was deployed to a target, newest first.
+//! `atmos deployment history`: what was rolled out, newest first.
 
 use std::process::ExitCode;
 
-use crate::cli::args::Moment;
-use crate::cli::context::{Context, known_component, known_target};
-use crate::cli::error::CommandError;
+use jiff::Timestamp;
+
+use crate::cli::context::{Context, known_component, refuse_ignorance};
+use crate::cli::error::{CommandError, exit};
+use crate::cli::moment::{Moment, Viewpoint};
+use crate::cli::subjects::Subjects;
 use crate::deployment::names::ComponentReference;
-use crate::deployment::{ComponentName, Deployment, DeploymentName, TargetName};
-use crate::ledger::HistoryQuery;
+use crate::deployment::{ComponentName, DeploymentName, TargetName};
+use crate::ledger::{HistoryQuery, Limit};
 use crate::render;
-use crate::render::document::history::{DeploymentHistory, HistoryRecord};
+use crate::render::document::history::DeploymentHistory;
+use crate::render::history::View;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   atmos deployment history payment-service --target prod
   atmos deployment history payment-service --target prod --component api
   atmos deployment history payment-service --target prod --limit 10
-  atmos deployment history payment-service --target prod --since 2025-01-01 --until 2025-01-31")]
+  atmos deployment history payment-service --target prod --since 2025-01-01 --until 2025-01-31
+  atmos deployment history payment-service --target prod --records
+  atmos deployment history --since yesterday")]
 pub struct Args {
-    /// The deployment
-    deployment: DeploymentName,
-    /// The target
+    /// The deployment; all of them where none is named
+    deployment: Option<DeploymentName>,
+    /// Only this target
     #[arg(long, value_name = "TARGET")]
-    target: TargetName,
+    target: Option<TargetName>,
     /// Only this component (repeatable)
     #[arg(long, value_name = "COMPONENT")]
     component: Vec<ComponentReference>,
-    /// At most so many records; 0 for all
+    /// At most so many rollouts, or records with --records; 0 for all
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     limit: usize,
-    /// Only records from this date (2025-01-31) or time (2025-01-31T12:00:00Z) on
+    /// Only from this date (2025-01-31, yesterday), time (2025-01-31T12:00:00Z) or age (2h, 7d) on
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
-    /// Only records up to the end of this date, or to this time
+    /// Only up to the end of this date, or to this time
     #[arg(long, value_name = "TIME")]
     until: Option<Moment>,
+    /// One row for each record of a component, not for each rollout
+    #[arg(long)]
+    records: bool,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
+    let (since, until) = range(args, context)?;
     let repository = context.repository()?;
     let project = context.project(&repository)?;
-    let deployment = project.deployment(context, &args.deployment)?;
+    let subjects = Subjects::read(context, &project, args.deployment.as_ref())?;
     let ledger = context.ledger(&repository, &project.config)?;
-    let zone = &context.global().timezone;
     let query = HistoryQuery {
         deployment: args.deployment.clone(),
         target: args.target.clone(),
-        components: args
-            .component
-            .iter()
-            .map(|reference| component_name(&deployment, reference))
-            .collect::<Result<_, _>>()?,
-        since: args.since.and_then(|since| since.start(zone)),
-        until: args.until.and_then(|until| until.end(zone)),
-        limit: Some(args.limit).filter(|limit| *limit > 0),
+        components: component_names(&subjects, &args.component)?,
+        since,
+        until,
+        limit: match args.limit {
+            0 => Limit::All,
+            limit if args.records => Limit::Records(limit),
+            limit => Limit::Rollouts(limit),
+        },
     };
     let freshness = ledger.refresh_history(&query);
     let mut history = ledger.history(&query)?;
     if context.publish_left_behind(&ledger, &history.pending, &freshness) {
         history = ledger.history(&query)?;
     }
-    if history.total == 0 {
+    if !history.is_known {
         // What is not declared any more may still have a history; what has none either is a slip of the pen.
-        known_target(&deployment, &args.target)?;
-        for reference in &args.component {
-            known_component(&deployment, reference)?;
+        subjects.known(args.target.as_ref())?;
+        known_components(&subjects, &args.component)?;
+        refuse_ignorance(&ledger, &freshness).inspect_err(|_| context.say_freshness(&ledger, &freshness))?;
+        if subjects.is_empty() {
+            project.say_there_are_none(context);
         }
     }
-    let document = DeploymentHistory {
-        deployment: query.deployment,
-        target: query.target,
-        truncated: query.limit.is_some_and(|limit| history.total > limit),
-        records: history.records.into_iter().map(HistoryRecord::from).collect(),
-    };
-    context.print(&document, render::history::text)?;
+    let document = DeploymentHistory::new(
+        query.deployment,
+        query.target,
+        history.records,
+        &history.outside_of_chain,
+        history.total,
+    );
+    let view = if args.records { View::Records } else { View::Rollouts };
+    context.print(&document, |document, presentation| render::history::text(document, view, presentation))?;
     context.say_freshness(&ledger, &freshness);
     Ok(ExitCode::SUCCESS)
 }
 
-/// The component that a reference means; one that is not declared any more goes by its name.
-fn component_name(
-    deployment: &Deployment,
-    reference: &ComponentReference,
-) -> Result<ComponentName, CommandError> {
-    match deployment.find(reference) {
-        Some(component) => Ok(component.name.clone()),
-        None => reference.0.parse().map_err(|error| CommandError::usage(format!("{error}"))),
+/// The range of times that is asked about: from, and up to without.
+fn range(args: &Args, context: &Context) -> Result<(Option<Timestamp>, Option<Timestamp>), CommandError> {
+    let from = Viewpoint { now: context.now(), zone: &context.global().timezone };
+    let far = || CommandError::usage("--since or --until is a time that no calendar has");
+    let since = args.since.map(|since| since.start(from).ok_or_else(far)).transpose()?;
+    let until = args.until.map(|until| until.end(from).ok_or_else(far)).transpose()?;
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        let clock = context.clock();
+        let (since, until) = (clock.second(since), clock.second(until));
+        let message =
+            format!("--since ({since}) is after --until ({until}), so that nothing is between them");
+        return Err(CommandError::new(exit::USAGE, "usage", message));
     }
+    Ok((since, until))
+}
+
+/// The components that references mean; one that is not declared any more goes by its name.
+fn component_names(
+    subjects: &Subjects,
+    references: &[ComponentReference],
+) -> Result<Vec<ComponentName>, CommandError> {
+    let mut names = Vec::new();
+    for reference in references {
+        let found: Vec<_> = subjects.all().filter_map(|deployment| deployment.find(reference)).collect();
+        names.extend(found.iter().map(|component| component.name.clone()));
+        if found.is_empty() {
+            names.push(reference.0.parse().map_err(|error| CommandError::usage(format!("{error}")))?);
+        }
+    }
+    Ok(names)
+}
+
+/// Refuses a component that no deployment declares, with the nearest name of the first.
+fn known_components(subjects: &Subjects, references: &[ComponentReference]) -> Result<(), CommandError> {
+    for reference in references {
+        let mut results = subjects.all().map(|deployment| known_component(deployment, reference));
+        if let Some(Err(error)) = results.next()
+            && results.all(|result| result.is_err())
+        {
+            return Err(error);
+        }
+    }
+    Ok(())
 }

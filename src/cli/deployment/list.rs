@@ -80,6 +80,9 @@ fn deployments(
     let ledger = context.ledger(repository, &project.config)?;
     let snapshot = context.snapshot(&ledger, &Scope::All)?;
     say_left_out(context, &problems);
+    let removed = snapshot.deployments.values().filter(|state| !deployments.contains_key(&state.deployment));
+    let removed = removed.filter(|state| labels.is_empty() && state.used_targets().next().is_some());
+    let removed: Vec<_> = removed.map(DeploymentItem::removed).collect();
     let mut items = Vec::new();
     for loaded in deployments.into_values() {
         match loaded {
@@ -92,6 +95,7 @@ fn deployments(
             Err(error) => return Err(error.into()),
         }
     }
+    items.extend(removed);
     context.print(&DeploymentList { deployments: items }, render::list::deployments)?;
     context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
@@ -148,10 +152,12 @@ fn components(
         context.print(&matching(ComponentList::new(deployment, None)), render::list::components)?;
         return Ok(ExitCode::SUCCESS);
     };
-    known_target(deployment, target)?;
     let ledger = context.ledger(repository, &project.config)?;
     let scope = Scope::Targets(deployment.name.clone(), vec![target.clone()]);
     let state = context.snapshot_with_observations(&ledger, &scope)?.into_deployment(&deployment.name);
+    if !state.targets.contains_key(target) {
+        known_target(deployment, target)?;
+    }
     let nothing = TargetState::default();
     let on_target = state.targets.get(target).unwrap_or(&nothing);
     let mut list = ComponentList::new(deployment, Some((target, on_target)));

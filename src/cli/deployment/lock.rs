@@ -8,10 +8,12 @@ use std::time::Duration;
 use crate::cli::args::{not_blank, positive_duration};
 use crate::cli::context::{Context, known_component, known_target};
 use crate::cli::error::{CommandError, exit};
+use crate::cli::left_at_work::{described, explained};
+use crate::deployment::lease::Judgement;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
-use crate::ledger::{AcquireError, Acquired, Ledger, LockRequest, Scope, abandoned};
+use crate::ledger::{AcquireError, Acquired, Ledger, LockRequest, Scope, judge_now};
 use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::document::locks::{LockItem, LockResult};
@@ -67,6 +69,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
             reason: args.reason.clone(),
             acquired_at: context.now(),
             expires_at: None,
+            lease: None,
             host: None,
             process: None,
             process_started: None,
@@ -77,6 +80,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         lease: args.expires,
         wait: Duration::ZERO,
         replaces: None,
+        ends_orphans: true,
     };
     let document = take(context, &ledger, &request)?;
     context.print(&document, render::locks::result)?;
@@ -101,8 +105,13 @@ fn take(context: &Context, ledger: &Ledger<'_>, request: &LockRequest) -> Result
     let scope = Scope::Targets(request.deployment.clone(), vec![request.target.clone()]);
     ledger.refresh_states_or_fail(&scope)?;
     let snapshot = ledger.read(&scope)?;
-    let acquired =
-        ledger.acquire(request, &snapshot, &mut |_| Ok(Vec::new()), &mut |_| ControlFlow::Continue(()));
+    let acquired = ledger.acquire(request, &snapshot, &mut |_| Ok(Vec::new()), &mut |_, asked| {
+        for asked in &asked {
+            let line = described(asked, &context.clock());
+            context.warn(&format!("{line}; they were asked to end, and are waited for"));
+        }
+        ControlFlow::Continue(())
+    });
     let acquired = match acquired {
         Ok(acquired) => acquired,
         Err(AcquireError::Held(held)) => return Err(held_by_others(context, request, &held)),
@@ -127,7 +136,7 @@ fn take(context: &Context, ledger: &Ledger<'_>, request: &LockRequest) -> Result
         .iter()
         .flat_map(|target| &target.locks)
         .filter(|held| request.scopes.contains(&LockScope::Target) && held.object != object)
-        .filter(|held| !abandoned(&held.lock, context.now()))
+        .filter(|held| judge_now(&held.lock, context.now()) != Judgement::Free)
         .map(item)
         .collect();
     Ok(LockResult { locks, still_running })
@@ -158,5 +167,6 @@ fn held_by_others(context: &Context, request: &LockRequest, held: &[HeldLock]) -
     let holder = held.first().map_or("somebody", |held| held.lock.holder.as_str());
     let message = format!("{deployment}/{target} is already locked by {holder}");
     let error = CommandError::new(exit::LOCKED, "locked", message).details(lines);
-    hints.into_iter().fold(error, CommandError::hint)
+    let (error, is_at_work) = explained(error, held, &context.clock());
+    if is_at_work { error } else { hints.into_iter().fold(error, CommandError::hint) }
 }

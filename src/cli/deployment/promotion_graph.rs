@@ -38,6 +38,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         if show_status { commits_behind(&repository, &deployment, &state)? } else { BTreeMap::new() };
     let view = standing(context, &repository, &project, &ledger, &deployment, &state, behind)?;
     let mut graph = PromotionGraph::from(&view);
+    graph.add_removed(&state, context.now());
     if show_status {
         graph.observe(&ledger.observations(&state)?);
     }

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use super::rollout::{Findings, inspect};
-use crate::cli::context::{Context, Project, known_target};
+use crate::cli::context::{Context, Project, refuse_ignorance};
 use crate::cli::error::{CommandError, exit};
-use crate::config::load_all;
+use crate::cli::subjects::Subjects;
 use crate::deployment::diff::Drift;
 use crate::deployment::fan_in::FanIn;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
-use crate::ledger::{Ledger, LedgerError, Scope, Snapshot};
+use crate::ledger::{Ledger, Scope, Snapshot};
 use crate::render;
 use crate::render::document::status::{DeploymentEntry, DeploymentStatus, FanInEntry};
 use crate::rollout::Looks;
@@ -21,18 +21,19 @@ use crate::rollout::Looks;
   atmos deployment status payment-service --target prod
   atmos deployment status payment-service
   atmos deployment status payment-service --target prod --check-health --check-drift
+  atmos deployment status --target prod
   atmos deployment status")]
 pub struct Args {
     /// The deployment; all of them where none is named
     deployment: Option<DeploymentName>,
-    /// Only this target
-    #[arg(long, value_name = "TARGET", requires = "deployment")]
+    /// Only this target, of one deployment or of all
+    #[arg(long, value_name = "TARGET")]
     target: Option<TargetName>,
     /// Find out whether what runs is healthy; end with exit code 5 where something is not
-    #[arg(long, requires = "deployment")]
+    #[arg(long)]
     pub(super) check_health: bool,
     /// Find out whether what runs is still what was deployed, by a plan at its commit; end with exit code 5 where it is not
-    #[arg(long, requires = "deployment")]
+    #[arg(long)]
     pub(super) check_drift: bool,
 }
 
@@ -55,52 +56,58 @@ pub(super) fn run_with(
 ) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
-    let declared = match &args.deployment {
-        Some(name) => vec![project.deployment(context, name)?],
-        None => Vec::new(),
-    };
-    if let (Some(deployment), Some(target)) = (declared.first(), &args.target) {
-        known_target(deployment, target)?;
-    }
+    let subjects = Subjects::read(context, &project, args.deployment.as_ref())?;
     let scope = match (&args.deployment, &args.target) {
         (Some(deployment), Some(target)) => Scope::Targets(deployment.clone(), vec![target.clone()]),
         (Some(deployment), None) => Scope::Deployment(deployment.clone()),
         (None, _) => Scope::All,
     };
     let ledger = context.ledger(&repository, &project.config)?;
-    let snapshot = context.snapshot_with_observations(&ledger, &scope)?;
-    let now = context.now();
+    let freshness = ledger.refresh_with_observations(&scope);
+    let snapshot = context.snapshot_of(&ledger, &scope, &freshness)?;
+    let is_asked = |target: &TargetName| args.target.as_ref().is_none_or(|only| only == target);
+    let runs = |name: &DeploymentName| snapshot.deployment(name).targets.keys().any(is_asked);
+    if !snapshot.deployments.keys().any(runs) {
+        subjects.known(args.target.as_ref())?;
+        refuse_ignorance(&ledger, &freshness)?;
+    }
+    let names: BTreeSet<_> = match &args.deployment {
+        Some(name) => [name].into(),
+        None => subjects.names().chain(snapshot.deployments.keys()).collect(),
+    };
     let looks = Looks { health: args.check_health, drift: args.check_drift };
     let mut findings = Vec::new();
-    if let (Some(deployment), true) = (declared.first(), looks != Looks::default()) {
-        findings = look(context, &repository, &project, deployment, &snapshot, args.target.as_ref(), looks)?;
-        for finding in &findings {
-            note(context, &ledger, &deployment.name, finding);
+    if looks != Looks::default() {
+        let asked = Asked {
+            context,
+            repository: &repository,
+            project: &project,
+            subjects: &subjects,
+            snapshot: &snapshot,
+            looks,
+        };
+        for name in &names {
+            findings.extend(asked.look(name, &ledger, is_asked)?);
         }
     }
-    let entry = |declared: Option<&Deployment>, name: &DeploymentName| {
-        let state = snapshot.deployment(name);
-        let mut entry = DeploymentEntry::new(declared, &state, now);
+    let mut deployments = Vec::new();
+    for name in names {
+        let (declared, state) = (subjects.get(name), snapshot.deployment(name));
+        if args.deployment.is_none()
+            && !runs(name)
+            && args.target.as_ref().is_some_and(|target| !declares(declared, target))
+        {
+            continue;
+        }
+        let mut entry = DeploymentEntry::new(declared, &state, context.now());
+        entry.removed = subjects.lacks(name);
+        entry.targets.retain(|target| is_asked(&target.target));
         entry.observe(&ledger.observations(&state)?);
         if let Some(declared) = declared {
             entry.mark_holds(declared, &state, &ledger.lifted_holds(&state)?);
         }
-        Ok::<_, LedgerError>(entry)
-    };
-    let deployments = if let Some(name) = &args.deployment {
-        vec![entry(declared.first(), name)?]
-    } else {
-        let declared = load_all(&*project.source, &project.config)?.deployments;
-        let names: BTreeSet<_> = declared.keys().chain(snapshot.deployments.keys()).collect();
-        names
-            .into_iter()
-            .map(|name| {
-                let declared = declared.get(name).and_then(|loaded| loaded.as_ref().ok());
-                let declared = declared.map(|loaded| &loaded.deployment);
-                entry(declared, name)
-            })
-            .collect::<Result<_, _>>()?
-    };
+        deployments.push(entry);
+    }
     if deployments.is_empty() {
         project.say_there_are_none(context);
     }
@@ -116,22 +123,51 @@ pub(super) fn run_with(
     }))
 }
 
-/// Looks at every target that was asked for and on which something runs.
-fn look(
-    context: &Context,
-    repository: &Repository,
-    project: &Project<'_>,
-    deployment: &Deployment,
-    snapshot: &Snapshot,
-    only: Option<&TargetName>,
+fn declares(deployment: Option<&Deployment>, target: &TargetName) -> bool {
+    deployment.is_some_and(|deployment| deployment.targets.contains_key(target))
+}
+
+/// What is looked at, and how.
+struct Asked<'a> {
+    context: &'a Context,
+    repository: &'a Repository,
+    project: &'a Project<'a>,
+    subjects: &'a Subjects,
+    snapshot: &'a Snapshot,
     looks: Looks,
-) -> Result<Vec<Findings>, CommandError> {
-    let state = snapshot.deployment(&deployment.name);
-    let targets = deployment.targets.keys().filter(|target| only.is_none_or(|only| only == *target));
-    targets
-        .filter(|target| state.targets.contains_key(*target))
-        .map(|target| inspect(context, repository, project, deployment, snapshot, target, looks))
-        .collect()
+}
+
+impl Asked<'_> {
+    /// Looks at every target of a deployment that is asked about and on which something runs, and
+    /// says which of them it does not look at.
+    fn look(
+        &self,
+        name: &DeploymentName,
+        ledger: &Ledger<'_>,
+        is_asked: impl Fn(&TargetName) -> bool,
+    ) -> Result<Vec<Findings>, CommandError> {
+        let (declared, state) = (self.subjects.get(name), self.snapshot.deployment(name));
+        let mut findings = Vec::new();
+        let undeclared = state.targets.keys().filter(|target| !declares(declared, target));
+        let targets = declared.into_iter().flat_map(|deployment| deployment.targets.keys()).chain(undeclared);
+        for target in targets.filter(|target| is_asked(target)) {
+            let why_not = match declared {
+                _ if !state.targets.contains_key(target) => "nothing runs there",
+                None if self.subjects.lacks(name) => "the deployment has no file",
+                None => "the deployment's file cannot be used",
+                Some(_) if !declares(declared, target) => "the deployment's file does not name it",
+                Some(deployment) => {
+                    let Self { context, repository, project, snapshot, looks, .. } = self;
+                    let found = inspect(context, repository, project, deployment, snapshot, target, *looks)?;
+                    note(context, ledger, name, &found);
+                    findings.push(found);
+                    continue;
+                }
+            };
+            self.context.streams().note(&format!("{name} → {target} was not asked: {why_not}\n"));
+        }
+        Ok(findings)
+    }
 }
 
 /// Keeps what was found for whoever asks next. Where it cannot be kept, it is still shown: what is kept is not what is

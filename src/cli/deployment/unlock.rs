@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use crate::cli::args::not_blank;
 use crate::cli::context::{Context, known_component, known_target};
 use crate::cli::error::{CommandError, exit};
-use crate::deployment::lock::{HeldLock, LockScope};
+use crate::cli::left_at_work::{described, explained, left};
+use crate::deployment::lease::Judgement;
+use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::record::in_whole_seconds;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
-use crate::ledger::{Ledger, LiftedHold, Scope, abandoned};
+use crate::ledger::{Ledger, LiftedHold, Scope, judge_now};
 use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::document::locks::{LockItem, UnlockResult};
@@ -67,6 +69,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let (chosen, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|held| scopes.contains(&held.scope));
     if !args.force {
         refuse_running(args, context, &chosen)?;
+    }
+    for left in &left(&chosen) {
+        context.warn(&described(left, &context.clock()));
     }
     if !chosen.is_empty() && !ledger.unlock(&args.deployment, &args.target, &chosen, &snapshot)? {
         let message = format!("the locks of {}/{} have just changed", args.deployment, args.target);
@@ -167,10 +172,11 @@ fn scopes(
         .collect()
 }
 
-/// Refuses to take locks from rollouts that may be running: those with a process that is not known to be dead and a lease
-/// that has not run out.
+/// Refuses to take locks from rollouts that may be running: those with a process that is not known
+/// to be dead. That a lease has run out is what two clocks may differ about.
 fn refuse_running(args: &Args, context: &Context, chosen: &[HeldLock]) -> Result<(), CommandError> {
-    let running = |held: &&HeldLock| held.lock.process.is_some() && !abandoned(&held.lock, context.now());
+    let may_run = |lock: &Lock| judge_now(lock, context.now()) != Judgement::Free;
+    let running = |held: &&HeldLock| held.lock.process.is_some() && may_run(&held.lock);
     let Some(held) = chosen.iter().find(running) else { return Ok(()) };
     let what = match &held.scope {
         LockScope::Component(component) => component.to_string(),
@@ -185,7 +191,8 @@ fn refuse_running(args: &Args, context: &Context, chosen: &[HeldLock]) -> Result
         command.extend([" --component ", &component.0]);
     }
     command.push_str(" --force");
-    Err(CommandError::new(exit::LOCKED, "locked", message)
-        .details([format!("run {run}, since {since}")])
-        .hint(Hint::command("If nothing is running any more", command)))
+    let error =
+        CommandError::new(exit::LOCKED, "locked", message).details([format!("run {run}, since {since}")]);
+    let (error, _) = explained(error, chosen, &context.clock());
+    Err(error.hint(Hint::command("If nothing is running any more", command)))
 }

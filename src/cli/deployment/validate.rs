@@ -8,8 +8,8 @@ use crate::cli::error::{CommandError, exit};
 use crate::cli::stacks::ImportedStacks;
 use crate::config::{self, ConfigError, Loaded, load_all, load_deployment};
 use crate::deployment::definition::Values;
-use crate::deployment::resolution::{Resolution, ResolutionError};
-use crate::deployment::stack_layer::{KnownOutputs, StackRefusal};
+use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
+use crate::deployment::stack_layer::{Deployable, KnownOutputs, StackRefusal};
 use crate::deployment::{Deployment, DeploymentName, promotion};
 use crate::render;
 use crate::render::document::validate::{Check, Problem, Severity, ValidatedDeployment, ValidationReport};
@@ -111,27 +111,42 @@ impl Validator<'_> {
                     repository_root: None,
                     templates: None,
                 };
-                let Err(error) = resolution.resolve() else { continue };
-                let hint = match &error {
-                    ResolutionError::Stack(StackRefusal::Invalid { hint, .. }) => hint.clone(),
-                    _ => None,
-                };
-                let problem = Problem {
-                    severity: Severity::Error,
-                    check: Some(Check::Components),
-                    message: error.to_string(),
-                    file: Some(file.to_owned()),
-                    line: None,
-                    column: None,
-                    hint,
-                    rendered: None,
-                };
-                if !found.iter().any(|known| known.message == problem.message) {
-                    found.push(problem);
+                for (message, hint) in hindrances(resolution.resolve()) {
+                    let problem = Problem {
+                        severity: Severity::Error,
+                        check: Some(Check::Components),
+                        message,
+                        file: Some(file.to_owned()),
+                        line: None,
+                        column: None,
+                        hint,
+                        rendered: None,
+                    };
+                    if !found.iter().any(|known| known.message == problem.message) {
+                        found.push(problem);
+                    }
                 }
             }
         }
         found
+    }
+}
+
+/// Why a component could not be rolled out as its stacks are, each with what to do about it.
+fn hindrances(resolved: Result<Resolved, ResolutionError>) -> Vec<(String, Option<String>)> {
+    match resolved {
+        Err(error) => {
+            let hint = match &error {
+                ResolutionError::Stack(StackRefusal::Invalid { hint, .. }) => hint.clone(),
+                _ => None,
+            };
+            vec![(error.to_string(), hint)]
+        }
+        // What is not rolled out need not be able to.
+        Ok(Resolved { stack: Some(layer), .. }) if layer.deployable == Deployable::Yes => {
+            layer.unapplied.into_iter().map(|key| (key.message, Some(key.hint))).collect()
+        }
+        Ok(_) => Vec::new(),
     }
 }
 

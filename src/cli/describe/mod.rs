@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use crate::config::atmos::FILE_NAMES;
 use crate::config::{AtmosConfig, DirectorySource};
 use crate::render::document;
 use crate::stacks::{DirectoryFiles, Processing, StackFiles, StackSettings};
@@ -17,7 +18,7 @@ use crate::stacks::{DirectoryFiles, Processing, StackFiles, StackSettings};
 use super::args::Format;
 use super::context::Context;
 use super::error::{CommandError, exit};
-use super::stacks::{CommitFiles, World, environment_of, settings};
+use super::stacks::{CheckoutFiles, CommitFiles, World, environment_of, settings};
 use query::Query;
 
 #[derive(Debug, Args)]
@@ -107,18 +108,18 @@ impl Tree {
             tree(Box::new(DirectoryFiles::new(root)), Some(root.to_owned()), config, repository_root)
         };
         let Some(repository) = context.repository_if_any()? else {
-            let has_config = |directory: &&Path| {
-                ["atmos.yaml", "atmos.yml"].iter().any(|name| directory.join(name).is_file())
-            };
+            let has_config = |directory: &&Path| FILE_NAMES.iter().any(|name| directory.join(name).is_file());
             let directory = context.directory();
             let root = directory.ancestors().find(has_config).unwrap_or(directory);
-            let mut config = context.config(&DirectorySource::new(root), "")?;
+            let mut config = context.config(&DirectorySource::new(root), "", Some(root))?;
             let root_text = root.to_str().map(str::to_owned);
             // What leads out of the folder of `atmos.yaml` needs a root further up.
             let above = config.stacks_directory().split('/').take_while(|part| *part == "..").count();
             let top = root.ancestors().nth(above).unwrap_or(root);
             let directory = root.strip_prefix(top).ok().and_then(Path::to_str).unwrap_or_default();
-            config.directory = directory.replace(std::path::MAIN_SEPARATOR, "/");
+            let directory = directory.replace(std::path::MAIN_SEPARATOR, "/");
+            let below = format!("{directory}/{}", config.directory);
+            below.trim_matches('/').clone_into(&mut config.directory);
             return Ok(of_directory(top, &config, root_text));
         };
         let mut config = context.project(&repository)?.config;
@@ -129,13 +130,14 @@ impl Tree {
         let root_text = root.to_str().map(str::to_owned);
         // Paths are shown relative to `atmos.yaml`, as far as everything is below it.
         let directory = std::mem::take(&mut config.directory);
-        if config.stacks_directory().starts_with("..") {
+        let folder = if config.stacks_directory().starts_with("..") {
             config.directory = directory;
-            return Ok(of_directory(root, &config, root_text));
-        }
-        let folder = root.join(directory);
-        let files = DirectoryFiles::new(&folder).within(root);
-        Ok(tree(Box::new(files), Some(folder), &config, root_text))
+            String::new()
+        } else {
+            directory
+        };
+        let files = CheckoutFiles::new(&repository, root, &folder)?;
+        Ok(tree(Box::new(files), Some(root.join(folder)), &config, root_text))
     }
 
     /// The folder that a path leads to, relative to the root, by a kind of components whose folder it is in.

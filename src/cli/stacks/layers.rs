@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 use crate::config::AtmosConfig;
 use crate::deployment::definition::Values;
 use crate::deployment::stack_layer::{
-    Deployable, KnownOutputs, StackLayer, StackLayers, StackRefusal, StackRequest,
+    Deployable, KnownOutputs, StackLayer, StackLayers, StackRefusal, StackRequest, UnappliedKey,
 };
 use crate::deployment::{Component, ComponentKind, ComponentName, Deployment};
 use crate::stacks::{
     BACKEND_FILE, Describer, Functions, ImportRequest, Location, OutputRequest, PROVIDERS_FILE, Processing,
-    StackCache, StackComponent, StackError, StackFiles, StackReader, StackSettings,
+    REQUIREMENTS_FILE, StackCache, StackComponent, StackError, StackFiles, StackReader, StackSettings,
 };
+
+use super::unapplied::Allowed;
 
 /// The stacks of one tree of files, as its deployments import them. Nothing but what is imported is read.
 pub struct ImportedStacks {
@@ -23,6 +25,7 @@ pub struct ImportedStacks {
     settings: StackSettings,
     /// Whether a backend that stacks configure is written for terraform.
     writes_backend: bool,
+    allowed: Allowed,
     /// Absent where stacks are shown: what the environment holds may be secret.
     environment: Option<BTreeMap<String, String>>,
     cache: Arc<StackCache>,
@@ -35,6 +38,7 @@ impl ImportedStacks {
             files: Box::new(files),
             settings: super::settings(config),
             writes_backend: config.terraform.auto_generate_backend_file.unwrap_or(true),
+            allowed: Allowed::by(config),
             environment: None,
             cache: Arc::default(),
         }
@@ -51,17 +55,25 @@ impl ImportedStacks {
         request: &StackRequest<'_>,
         functions: &dyn Functions,
         processing: Processing,
-    ) -> Result<StackComponent, StackError> {
+    ) -> Result<(StackComponent, Vec<UnappliedKey>), StackError> {
         let (deployment, component) = (request.deployment, request.component);
         let imports: Vec<_> = deployment.stacks.iter().map(import_request).collect();
         let file = deployment.stacks.first().map(|stack| stack.file.as_str()).unwrap_or_default();
         let reader = StackReader::with_cache(&*self.files, &self.settings, Arc::clone(&self.cache));
         let stack = reader.compose(&stack_name(request), file, &imports, &manifest(request))?;
         let describer = Describer::new(&reader, functions, processing);
-        describer.component(&stack, Some(component.kind.as_str()), component.name.as_str())
+        let as_declared =
+            describer.component(&stack, Some(component.kind.as_str()), component.name.as_str())?;
+        let unapplied = self.allowed.unapplied(request, &describer, &stack, &as_declared);
+        Ok((as_declared, unapplied))
     }
 
-    fn layer_of(&self, request: &StackRequest<'_>, mut described: StackComponent) -> StackLayer {
+    fn layer_of(
+        &self,
+        request: &StackRequest<'_>,
+        mut described: StackComponent,
+        unapplied: Vec<UnappliedKey>,
+    ) -> StackLayer {
         let component = request.component;
         let own_file = request.deployment.stacks.first().map(|stack| stack.file.as_str());
         let files = deciding_files(&described, own_file);
@@ -73,6 +85,8 @@ impl ImportedStacks {
             generated_files.extend(backend.map(|backend| (BACKEND_FILE.to_owned(), backend)));
             let providers = described.providers_file();
             generated_files.extend(providers.map(|providers| (PROVIDERS_FILE.to_owned(), providers)));
+            let requirements = described.requirements_file();
+            generated_files.extend(requirements.map(|versions| (REQUIREMENTS_FILE.to_owned(), versions)));
         }
         let env = described.sections.remove("env");
         StackLayer {
@@ -94,6 +108,7 @@ impl ImportedStacks {
             workspace: described.workspace,
             stack: described.stack,
             from_environment: BTreeSet::new(),
+            unapplied,
         }
     }
 }
@@ -114,7 +129,7 @@ impl ImportedStacks {
             read: Mutex::default(),
             lacking: Mutex::default(),
         };
-        let described = self.component(request, &functions, processing).map_err(|error| {
+        let (described, unapplied) = self.component(request, &functions, processing).map_err(|error| {
             let message = crate::cli::error::chain(&error);
             match functions.lacking.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 Some(Lacking::Outputs(component)) => StackRefusal::OutputsNeeded(component),
@@ -126,7 +141,7 @@ impl ImportedStacks {
             }
         })?;
         let from_environment = functions.read.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(Some(StackLayer { from_environment, ..self.layer_of(request, described) }))
+        Ok(Some(StackLayer { from_environment, ..self.layer_of(request, described, unapplied) }))
     }
 }
 

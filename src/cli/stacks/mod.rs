@@ -4,6 +4,7 @@
 mod by_reference;
 mod files;
 mod layers;
+mod unapplied;
 mod world;
 
 use crate::config::AtmosConfig;
@@ -17,7 +18,7 @@ use crate::stacks::{
 use super::error::{CommandError, chain, exit};
 
 pub use by_reference::StacksByReference;
-pub use files::CommitFiles;
+pub use files::{CheckoutFiles, CommitFiles};
 pub use layers::ImportedStacks;
 pub use world::{World, environment_of};
 
@@ -95,6 +96,11 @@ fn hint(error: &StackError, stacks_directory: Option<&str>) -> Option<String> {
         (StackError::ImportNotFound { .. }, Some(directory)) => Some(format!(
             "Imports are looked for in {directory}, or beside the file if they start with ./ or ../"
         )),
+        (StackError::NoStacks { .. }, _) => Some(
+            "The folder is base_path and stacks.base_path of atmos.yaml together, or --base-path and \
+             ATMOS_STACKS_BASE_PATH"
+                .to_owned(),
+        ),
         (StackError::Unsupported { what, .. }, _) if what.contains("not supported") => {
             Some(SUPPORTED.to_owned())
         }

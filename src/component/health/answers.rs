@@ -26,7 +26,7 @@ struct Metadata {
 
 /// A workload is healthy when its controller has seen its newest specification and every replica of that is ready.
 pub(super) fn kubernetes(answer: &[u8]) -> Option<Health> {
-    let workload: Workload = serde_json::from_slice(answer).ok()?;
+    let workload: Workload = crate::text::json(answer).ok()?;
     let count = |name: &str| workload.status.get(name).and_then(Value::as_u64).unwrap_or(0);
     let replicas = workload.spec.get("replicas").and_then(Value::as_u64).unwrap_or(1);
     let (wanted, ready, updated) = match workload.kind.as_str() {
@@ -95,7 +95,7 @@ struct Failure {
 
 /// A service is healthy when it is active, all of its tasks run, and no other deployment of it is under way.
 pub(super) fn ecs(answer: &[u8]) -> Option<Health> {
-    let Services { services, failures } = serde_json::from_slice(answer).ok()?;
+    let Services { services, failures } = crate::text::json(answer).ok()?;
     let Some(service) = services.into_iter().next() else {
         let reason = failures.into_iter().find_map(|failure| failure.reason);
         return Some(Health::new(

@@ -33,7 +33,7 @@ struct Output {
 /// Counts a plan's changes as Terraform's own summary does: a replacement is one to add and one to destroy,
 /// reading data is none.
 pub(super) fn changes(plan: &[u8]) -> Result<Changes, serde_json::Error> {
-    let plan: Plan = serde_json::from_slice(plan)?;
+    let plan: Plan = crate::text::json(plan)?;
     let mut changes = Changes::default();
     let managed = plan.resource_changes.iter().filter(|change| change.mode == "managed");
     for action in managed.flat_map(|change| &change.change.actions) {
@@ -50,7 +50,7 @@ pub(super) fn changes(plan: &[u8]) -> Result<Changes, serde_json::Error> {
 
 /// The outputs that may be shown and passed on; sensitive ones are left out.
 pub(super) fn outputs(outputs: &[u8]) -> Result<Values, serde_json::Error> {
-    let outputs: indexmap::IndexMap<String, Output> = serde_json::from_slice(outputs)?;
+    let outputs: indexmap::IndexMap<String, Output> = crate::text::json(outputs)?;
     let shown = outputs.into_iter().filter(|(_, output)| !output.sensitive);
     Ok(shown.map(|(name, output)| (name, output.value)).collect())
 }

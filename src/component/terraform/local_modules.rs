@@ -24,7 +24,7 @@ pub fn local_modules(name: &str, text: &str) -> Option<Vec<String>> {
 }
 
 fn hcl_sources(text: &str) -> Option<Vec<String>> {
-    let body: Body = text.parse().ok()?;
+    let body: Body = crate::text::unmarked(text).parse().ok()?;
     let sources = body.get_blocks("module").filter_map(|block| block.body.get_attribute("source"));
     sources
         .map(|source| match &source.value {
@@ -37,7 +37,7 @@ fn hcl_sources(text: &str) -> Option<Vec<String>> {
 
 /// JSON syntax: `{"module": {"name": {"source": "…"}}}`, with a list of objects wherever there is an object.
 fn json_sources(text: &str) -> Option<Vec<String>> {
-    let document: Value = serde_json::from_str(text).ok()?;
+    let document: Value = serde_json::from_str(crate::text::unmarked(text)).ok()?;
     let modules = objects(&document).filter_map(|root| root.get("module")).flat_map(objects);
     let calls = modules.flat_map(serde_json::Map::values).flat_map(objects);
     Some(calls.filter_map(|call| call.get("source")?.as_str()).map(str::to_owned).collect())

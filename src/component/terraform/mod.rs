@@ -19,7 +19,7 @@ use super::{Changes, ComponentError, ComponentResult, ComponentRun, Mode, Notice
 use crate::deployment::definition::Values;
 use crate::deployment::diff::Drift;
 use crate::deployment::observation::DriftFinding;
-use module::{Backend, Module};
+use module::Module;
 use tempfile::TempDir;
 
 pub use local_modules::local_modules;
@@ -190,10 +190,10 @@ impl<'a> Terraform<'a> {
             workspace::write_generated(&folder, &run.stack.generated_files)?;
         }
         let module = Module::read(&folder)?;
-        let state = match module.backend {
-            Backend::Local => Some(workspace::keep_state(run, &folder)?),
-            Backend::Remote => None,
-        };
+        let ambient = run.environment.get("TF_WORKSPACE").and_then(|workspace| workspace.to_str());
+        let workspace = run.stack.workspace.as_deref().or(ambient.filter(|workspace| !workspace.is_empty()));
+        let state =
+            if module.keeps_its_state(workspace) { None } else { Some(workspace::keep_state(run, &folder)?) };
         let mut environment = environment(run, &scratch_path, state.is_some());
         let plugin_cache = plugin_cache::folder(run)?;
         if let Some(folder) = &plugin_cache {

@@ -38,6 +38,17 @@ pub(super) enum Backend {
 pub(super) struct Module {
     pub variables: BTreeSet<String>,
     pub backend: Backend,
+    /// What it says of a local file of its own.
+    pub local: LocalBackend,
+}
+
+/// Which places of a local backend lie outside of the checkout, and so outlive it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct LocalBackend {
+    /// `path` is absolute: the state of the default workspace.
+    pub path: bool,
+    /// `workspace_dir` is absolute: the states of the other workspaces.
+    pub workspace_dir: bool,
 }
 
 impl Module {
@@ -70,6 +81,15 @@ impl Module {
             }
         }
         if files == 0 { Err(ModuleError::Empty { folder: folder.to_owned() }) } else { Ok(module) }
+    }
+
+    /// Whether the state in a workspace has a place of its own that outlives the checkout.
+    pub(super) fn keeps_its_state(&self, workspace: Option<&str>) -> bool {
+        match (self.backend, workspace) {
+            (Backend::Remote, _) => true,
+            (Backend::Local, None | Some("default")) => self.local.path,
+            (Backend::Local, Some(_)) => self.local.workspace_dir,
+        }
     }
 
     /// What is no variable of the module and was meant for it, each with the nearest one that is: what the deployment
@@ -105,8 +125,9 @@ impl Module {
         let label = |block: &Block| block.labels.first().map(|label| label.as_str().to_owned());
         self.variables.extend(body.get_blocks("variable").filter_map(label));
         for settings in body.get_blocks("terraform") {
-            for backend in settings.body.get_blocks("backend").filter_map(label) {
-                self.add_backend(&backend);
+            for block in settings.body.get_blocks("backend") {
+                let setting = |name: &str| block.body.get_attribute(name)?.value.as_str();
+                self.add_backend(&label(block).unwrap_or_default(), setting);
             }
             if settings.body.has_blocks("cloud") {
                 self.backend = Backend::Remote;
@@ -117,7 +138,7 @@ impl Module {
 
     /// JSON syntax allows an object or a list of objects wherever HCL has blocks.
     fn add_json(&mut self, file: &Path, text: &str) -> Result<(), ModuleError> {
-        let document: Value = serde_json::from_str(text)
+        let document: Value = serde_json::from_str(crate::text::unmarked(text))
             .map_err(|source| ModuleError::Json { file: file.to_owned(), source })?;
         for root in objects(&document) {
             for variables in root.get("variable").into_iter().flat_map(objects) {
@@ -125,7 +146,11 @@ impl Module {
             }
             for settings in root.get("terraform").into_iter().flat_map(objects) {
                 for backends in settings.get("backend").into_iter().flat_map(objects) {
-                    backends.keys().for_each(|backend| self.add_backend(backend));
+                    for (backend, settings) in backends {
+                        self.add_backend(backend, |name| {
+                            objects(settings).find_map(|map| map.get(name)?.as_str())
+                        });
+                    }
                 }
                 if settings.contains_key("cloud") {
                     self.backend = Backend::Remote;
@@ -135,8 +160,12 @@ impl Module {
         Ok(())
     }
 
-    fn add_backend(&mut self, kind: &str) {
-        if kind != "local" {
+    fn add_backend<'s>(&mut self, kind: &str, setting: impl Fn(&str) -> Option<&'s str>) {
+        if kind == "local" {
+            let is_absolute = |name: &str| setting(name).is_some_and(|path| Path::new(path).is_absolute());
+            self.local =
+                LocalBackend { path: is_absolute("path"), workspace_dir: is_absolute("workspace_dir") };
+        } else {
             self.backend = Backend::Remote;
         }
     }
@@ -191,6 +220,18 @@ mod tests {
         );
         assert_eq!(backend("a.tf", "terraform {\n  backend \"local\" {}\n}\n"), Backend::Local);
         assert_eq!(backend("a.tf", "terraform {\n  required_version = \">= 1\"\n}\n"), Backend::Local);
+        let keeps = |file: &str, text: &str, workspace: Option<&str>| {
+            module(&[(file, text)]).unwrap().keeps_its_state(workspace)
+        };
+        let local = "terraform {\n  backend \"local\" {\n    path = \"/srv/a.tfstate\"\n  }\n}\n";
+        assert!(keeps("a.tf", local, None) && keeps("a.tf", local, Some("default")));
+        // The state of another workspace stands in a folder beside the module, whatever `path`
+        // says.
+        assert!(!keeps("a.tf", local, Some("prod")));
+        let relative = local.replace("/srv/", "");
+        assert!(!keeps("a.tf", &relative, None));
+        let json = r#"{"terraform": {"backend": {"local": {"path": "a", "workspace_dir": "/srv"}}}}"#;
+        assert!(keeps("b.tf.json", json, Some("prod")) && !keeps("b.tf.json", json, None));
         assert_eq!(backend("a.tf.json", r#"{"terraform": {"backend": {"gcs": {}}}}"#), Backend::Remote);
     }
 

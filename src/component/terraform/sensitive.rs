@@ -46,7 +46,7 @@ fn may_be_true(value: &Expression) -> bool {
 /// JSON syntax: `{"variable": {"name": {"sensitive": true}}}`, with a list of objects wherever
 /// there is an object.
 fn from_json(text: &str) -> Option<BTreeSet<String>> {
-    let document: Value = serde_json::from_str(text).ok()?;
+    let document: Value = serde_json::from_str(crate::text::unmarked(text)).ok()?;
     let variables = objects(&document).filter_map(|root| root.get("variable")).flat_map(objects).flatten();
     let is_sensitive = |declared: &Value| {
         objects(declared)

@@ -12,17 +12,12 @@ use crate::deployment::health::{HealthCheck, Probe};
 
 use super::super::deployment_file::{
     CommandComponentSettings, CommandSection, HealthEcs, HealthKubernetes, HealthSection,
-    HelmfileComponentSettings, HelmfileSection, NixpackComponentSettings, NixpackSection, SbomFormat,
+    HelmfileComponentSettings, HelmfileSection, NixpackComponentSettings, NixpackSection,
     TerraformComponentSettings, TerraformSection,
 };
 use super::super::problem::{Problems, Span};
 use super::Places;
 use super::components::check_inside;
-
-/// How long a rollout waits for a component to become healthy.
-const HEALTH_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long it waits between two checks.
-const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The settings of a component of any kind, as the file has them.
 #[derive(Debug, Default)]
@@ -152,8 +147,8 @@ impl SettingsAt<'_, '_, '_> {
         }
         Some(HealthCheck {
             probe: first?,
-            timeout: timeout.unwrap_or(HEALTH_TIMEOUT),
-            interval: interval.unwrap_or(HEALTH_INTERVAL),
+            timeout: timeout.unwrap_or(HealthCheck::TIMEOUT),
+            interval: interval.unwrap_or(HealthCheck::INTERVAL),
             required: health.required.unwrap_or(true),
         })
     }
@@ -188,12 +183,14 @@ fn ecs(ecs: HealthEcs) -> Option<Probe> {
 fn nixpack(section: Option<&NixpackSection>) -> NixpackSettings {
     let section = section.cloned().unwrap_or_default();
     let sbom = section.sbom.unwrap_or_default();
-    let formats = sbom.formats.unwrap_or_else(|| vec![SbomFormat::CyclonedxJson]);
+    let default = NixpackSettings::default();
+    let formats =
+        sbom.formats.map(|formats| formats.iter().map(|format| format.as_str().to_owned()).collect());
     NixpackSettings {
-        publish: section.publish.unwrap_or(true),
-        dockerfile_escape: section.dockerfile_escape.unwrap_or(false),
-        sbom_required: sbom.require.unwrap_or(false),
-        sbom_formats: formats.into_iter().map(|format| format.as_str().to_owned()).collect(),
+        publish: section.publish.unwrap_or(default.publish),
+        dockerfile_escape: section.dockerfile_escape.unwrap_or(default.dockerfile_escape),
+        sbom_required: sbom.require.unwrap_or(default.sbom_required),
+        sbom_formats: formats.unwrap_or(default.sbom_formats),
         test: section.test.unwrap_or_default(),
     }
 }

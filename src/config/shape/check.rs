@@ -40,8 +40,8 @@ impl Checker<'_, '_> {
             (Shape::Anything, _) => Some(self.anything(rule, node, place)),
             (Shape::Text | Shape::Scalar, Value::Text(text)) => Some(Json::String(text.clone())),
             (Shape::Boolean | Shape::Scalar, Value::Boolean(boolean)) => Some(Json::Bool(*boolean)),
-            (Shape::Count, Value::Number(number))
-                if number.as_u64().is_some_and(|count| count <= u32::MAX.into()) =>
+            (Shape::Count { at_least }, Value::Number(number))
+                if number.as_u64().is_some_and(|count| (*at_least..=u32::MAX.into()).contains(&count)) =>
             {
                 Some(Json::Number(number.clone()))
             }

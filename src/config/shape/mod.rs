@@ -36,8 +36,10 @@ enum Shape {
     Anything,
     Text,
     Boolean,
-    /// A whole number, from 0.
-    Count,
+    /// A whole number, from this one.
+    Count {
+        at_least: u64,
+    },
     /// Text, a number or a boolean.
     Scalar,
     /// One of these words.
@@ -123,7 +125,10 @@ impl Meaning {
             match types.as_slice() {
                 ["string"] => Shape::Text,
                 ["boolean"] => Shape::Boolean,
-                ["integer"] if schema.minimum.as_ref().is_some_and(|minimum| minimum == 0) => Shape::Count,
+                ["integer"] => match schema.minimum.as_ref().and_then(Json::as_u64) {
+                    Some(at_least) => Shape::Count { at_least },
+                    None => Shape::Anything,
+                },
                 ["string", "number", "boolean"] => Shape::Scalar,
                 ["array"] => {
                     let item = rule(schema.items.map_or("true", serde_json::value::RawValue::get));
@@ -182,7 +187,8 @@ impl Shape {
             Self::Anything => "anything".to_owned(),
             Self::Text => "text".to_owned(),
             Self::Boolean => "`true` or `false`".to_owned(),
-            Self::Count => "a whole number".to_owned(),
+            Self::Count { at_least: 0 } => "a whole number".to_owned(),
+            Self::Count { at_least } => format!("a whole number from {at_least}"),
             Self::Scalar => "text, a number or a boolean".to_owned(),
             Self::Choice(words) => {
                 let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
@@ -215,7 +221,7 @@ mod tests {
                         walk(&format!("{path}.*"), value, open);
                     }
                 }
-                Shape::Text | Shape::Boolean | Shape::Count | Shape::Scalar | Shape::Choice(_) => {}
+                Shape::Text | Shape::Boolean | Shape::Count { .. } | Shape::Scalar | Shape::Choice(_) => {}
             }
         }
         let mut open = Vec::new();

@@ -133,6 +133,8 @@ fn stack(layer: &StackLayer) -> Value {
         generated_files,
         from_environment: _,
         deployable,
+        // Refused before anything runs.
+        unapplied: _,
     } = layer;
     let mut json = Object::default();
     json.set("name", stack);

@@ -152,6 +152,7 @@ impl Decision<'_> {
             disabled: &basis.past.disabled,
             declarations: &basis.past.declarations,
             all: request.components.is_empty(),
+            trust_state: request.trust_state,
         };
         let found = promotable(self.selected(), state(from), state(target), exceptions);
         let is_named = |left_out: &&LeftOut| request.components.contains(&left_out.component);
@@ -175,6 +176,7 @@ impl Decision<'_> {
                 let source = basis.state.component(from, &component.name);
                 let record = source.and_then(|state| state.running.as_ref()).map(|running| &running.record);
                 ComponentPlan {
+                    trusts_state: source.is_some_and(ComponentState::is_unrecorded),
                     source_deployed_at: record.map(|record| record.timestamp),
                     artifacts: record.map(|record| record.artifacts.clone()).unwrap_or_default(),
                     build_id: record.and_then(|record| record.build_id.clone()),
@@ -200,7 +202,7 @@ impl Decision<'_> {
         let target = &request.target;
         let state = |name| (name, basis.state.targets.get(name));
         let (disabled, declarations) = (&basis.past.disabled, &basis.past.declarations);
-        let exceptions = Exceptions { disabled, declarations, all: false };
+        let exceptions = Exceptions { disabled, declarations, all: false, trust_state: request.trust_state };
         let mut names = request.components.clone();
         loop {
             let chosen = basis.components.iter().filter(|component| names.contains(&component.name));
@@ -235,6 +237,7 @@ impl Decision<'_> {
             replaces: running.map(|running| running.object.clone()),
             rollback_of: self.rollback_of(&component.name, commit),
             needs_approval: self.request.overridden || !self.returns(&component.name, commit),
+            trusts_state: false,
             source_deployed_at: None,
             artifacts: BTreeMap::new(),
             build_id: None,

@@ -34,6 +34,8 @@ pub struct RolloutRequest {
     pub require_uniform: bool,
     /// Promote although part of what runs in the source stays behind.
     pub allow_partial: bool,
+    /// Promote states that no record speaks of.
+    pub trust_state: bool,
     /// No person asked for this very rollout: a push, a schedule, or a run that is run again.
     pub automatic: bool,
     /// The commit was named (`--git-sha`), not taken from the checkout.
@@ -59,6 +61,7 @@ impl RolloutRequest {
             skip_promotion_check: false,
             require_uniform: false,
             allow_partial: false,
+            trust_state: false,
             automatic: false,
             commit_named: false,
             allow_rollback: false,
@@ -152,6 +155,8 @@ pub struct ComponentPlan {
     pub rollback_of: Option<String>,
     /// An approval has to cover it, where the target's rule asks for one.
     pub needs_approval: bool,
+    /// No record says that it runs on the target that it is promoted from, whose state is trusted.
+    pub trusts_state: bool,
     /// When the commit was deployed on the target that it is promoted from.
     pub source_deployed_at: Option<jiff::Timestamp>,
     /// The images that were recorded with it on the target that it is promoted from.

@@ -112,6 +112,7 @@ fn decide(rule: &str, story: &str, ask: &str, flags: &str) -> String {
         skip_promotion_check: is("skip"),
         require_uniform: false,
         allow_partial: is("allow-partial"),
+        trust_state: is("trust-state"),
         automatic: is("auto"),
         commit_named: is("named"),
         allow_rollback: is("allow-rollback"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -22,6 +23,7 @@ struct LockFields {
     reason: Option<String>,
     acquired_at: Option<String>,
     expires_at: Option<String>,
+    lease_seconds: Option<u64>,
     host: Option<String>,
     process: Option<u32>,
     process_started: Option<u64>,
@@ -46,6 +48,7 @@ pub fn encode_lock(lock: &Lock, nonce: &str) -> String {
         .text("reason", lock.reason.as_deref())
         .time("acquired_at", Some(lock.acquired_at))
         .time("expires_at", lock.expires_at)
+        .number("lease_seconds", lock.lease.map(|lease| lease.as_secs()))
         .text("host", lock.host.as_deref())
         .number("process", lock.process.map(u64::from))
         .number("process_started", lock.process_started)
@@ -66,6 +69,7 @@ pub fn decode_lock(message: &[u8]) -> Result<Lock, CodecError> {
         reason: fields.reason,
         acquired_at: time("acquired_at", fields.acquired_at.as_deref())?.unwrap_or(Timestamp::UNIX_EPOCH),
         expires_at: time("expires_at", fields.expires_at.as_deref())?,
+        lease: fields.lease_seconds.map(Duration::from_secs),
         host: fields.host,
         process: fields.process,
         process_started: fields.process_started,

@@ -13,22 +13,24 @@
 mod placement;
 mod publish;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::deployment::lease::Liveness;
 use crate::deployment::lock::Lock;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::record_order::newest_first_of_all;
-use crate::deployment::ref_names::RECORD_TAG_PREFIX;
+use crate::deployment::ref_names::{LOCK_PREFIX, RECORD_TAG_PREFIX};
 use crate::deployment::{ObjectId, RecordId};
 
 use super::codec::decode_lock;
-use super::holder::{Holder, Liveness};
+use super::holder::Holder;
 use super::refs::KnownRefs;
 use super::{Ledger, batch};
 
-pub(super) use publish::LEASE as PUBLICATION_LEASE;
+#[cfg(test)]
+pub(super) use placement::{Arrived, Placement, place};
 pub use publish::Published;
 
 pub(super) const PENDING_PREFIX: &str = "refs/atmos/pending/";
@@ -45,6 +47,8 @@ pub struct PendingRun {
     pub session: Option<String>,
     /// The lock that the run held; `None` where the run has ended by itself.
     pub lock: Option<Lock>,
+    /// Whether a lock of it is known. A run that works without its locks publishes nothing itself.
+    pub holds_locks: bool,
     /// Oldest first.
     pub records: Vec<LedgerRecord>,
     /// The refs that keep all this.
@@ -59,14 +63,19 @@ impl PendingRun {
         format!("{PENDING_PREFIX}{}/{BATCH_ENTRY}{batch}", segment(&self.run_id, self.session.as_deref()))
     }
 
+    /// Whether the run is known to work no more: it has ended by itself, or its process is gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.lock.as_ref().is_none_or(|lock| Holder::liveness(lock) == Liveness::Dead)
+    }
+
     /// Whether the process that is to publish these records may still be there to do so. Where its
-    /// machine cannot tell, its lease does.
+    /// machine cannot tell, its locks do, and the lease that it began with.
     #[must_use]
     pub fn may_be_alive(&self, now: Timestamp) -> bool {
         self.lock.as_ref().is_some_and(|lock| match Holder::liveness(lock) {
             Liveness::Alive => true,
             Liveness::Dead => false,
-            Liveness::Unknown => !lock.expired(now),
+            Liveness::Unknown => self.holds_locks && !lock.expired(now),
         })
     }
 }
@@ -124,6 +133,7 @@ impl Ledger<'_> {
                 run_id: segment.to_owned(),
                 session: segment.split_once('.').map(|(_, session)| session.to_owned()),
                 lock: None,
+                holds_locks: false,
                 records: Vec::new(),
                 refs: Vec::new(),
                 unreadable: Vec::new(),
@@ -145,7 +155,9 @@ impl Ledger<'_> {
             }
         }
         let mut runs: Vec<_> = runs.into_values().collect();
+        let locked = if runs.is_empty() { BTreeSet::new() } else { self.sessions(known) };
         for run in &mut runs {
+            run.holds_locks = run.session.as_ref().is_some_and(|session| locked.contains(session));
             let of_record = run.records.first().and_then(|record| record.record.run_id.clone());
             if let Some(run_id) = run.lock.as_ref().map(|lock| lock.run_id.clone()).or(of_record) {
                 run.run_id = run_id;
@@ -154,6 +166,12 @@ impl Ledger<'_> {
             run.records.reverse();
         }
         runs
+    }
+
+    /// The takings of locks ([`Lock::session`]) of which a lock is known.
+    fn sessions(&self, known: &KnownRefs) -> BTreeSet<String> {
+        let locks = self.authoritative(known).iter().filter(|(name, _)| name.starts_with(LOCK_PREFIX));
+        locks.filter_map(|(name, object)| self.read_lock(name, object).session).collect()
     }
 
     /// Adds what a batch holds. Returns whether that is all of it: what is cut off, or written by a
@@ -176,3 +194,6 @@ impl Ledger<'_> {
         is_whole && records.len() - before == tags.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,16 +3,18 @@
 
 use std::collections::BTreeSet;
 
-use crate::deployment::ObjectId;
 use crate::deployment::record::LedgerRecord;
+use crate::deployment::{ObjectId, RecordId};
+use crate::ledger::line::{Line, identity, published_late};
 
 /// How a kept record reaches the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Placement {
+pub(in crate::ledger) enum Placement {
     /// It is the end of the chain already. A push that was torn may have left out its tag or its
     /// state.
     Newest,
-    /// Its tag is there, or another record publishes it late.
+    /// It is in the chain already, or another record that is publishes it late. A tag alone does
+    /// not tell: it can stand outside.
     Arrived,
     /// A later record leads to it, and its tag was left out.
     Untagged,
@@ -23,10 +25,12 @@ pub(super) enum Placement {
     Late,
 }
 
-/// The records of one component that the remote has, by object: a record's name can be taken by
-/// another one.
+/// The records of one component's chain that the remote has, by object: a record's name can be
+/// taken by another one.
 #[derive(Debug, Default)]
-pub(super) struct Arrived {
+pub(in crate::ledger) struct Arrived {
+    /// All names that are taken.
+    names: BTreeSet<RecordId>,
     tags: BTreeSet<ObjectId>,
     /// The objects that records name as their predecessors.
     previous: BTreeSet<ObjectId>,
@@ -35,17 +39,31 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
-    pub(super) fn new(records: &[LedgerRecord]) -> Self {
-        let records = || records.iter();
+    /// Sorts out what of these records is in the chain, as far as that is known.
+    pub(in crate::ledger) fn new(records: &[LedgerRecord], chain: Option<&Line>) -> Self {
+        let strays = chain.map(|chain| chain.strays(records)).unwrap_or_default();
+        let records_of_chain = || records.iter().filter(|found| !strays.contains(&found.object));
         Self {
-            tags: records().map(|found| found.object.clone()).collect(),
-            previous: records().filter_map(|found| found.record.previous.clone()).collect(),
-            late: records().filter_map(|found| found.record.details.late_of.clone()).collect(),
+            names: records.iter().map(|found| found.id.clone()).collect(),
+            tags: records_of_chain().map(|found| found.object.clone()).collect(),
+            previous: records_of_chain().filter_map(|found| found.record.previous.clone()).collect(),
+            late: published_late(records_of_chain()).into_iter().map(str::to_owned).collect(),
         }
     }
 
-    fn placement(&self, object: &ObjectId) -> Option<Placement> {
-        if self.tags.contains(object) || self.late.contains(object.as_str()) {
+    /// The first sequence of a record's second that is not taken.
+    pub(super) fn free_sequence(&mut self, record: &LedgerRecord) -> u32 {
+        if self.names.insert(record.id.clone()) {
+            record.id.sequence
+        } else {
+            record.id.next_sequence(&mut self.names)
+        }
+    }
+
+    fn placement(&self, record: &LedgerRecord) -> Option<Placement> {
+        let (object, identity) = (&record.object, identity(record));
+        let is_told = self.late.contains(identity) || self.tags.iter().any(|tag| tag.as_str() == identity);
+        if self.tags.contains(object) || is_told {
             Some(Placement::Arrived)
         } else {
             self.previous.contains(object).then_some(Placement::Untagged)
@@ -55,13 +73,17 @@ impl Arrived {
 
 /// Places a record on a chain that ends with `head`. `arrived` is what the remote has of the
 /// component, where that was read: it need not be where the end of the chain tells.
-pub(super) fn place(record: &LedgerRecord, head: Option<&ObjectId>, arrived: Option<&Arrived>) -> Placement {
+pub(in crate::ledger) fn place(
+    record: &LedgerRecord,
+    head: Option<&ObjectId>,
+    arrived: Option<&Arrived>,
+) -> Placement {
     if head == Some(&record.object) {
         Placement::Newest
     } else if head == record.record.previous.as_ref() {
         Placement::AsWritten
     } else {
-        arrived.and_then(|arrived| arrived.placement(&record.object)).unwrap_or(Placement::Late)
+        arrived.and_then(|arrived| arrived.placement(record)).unwrap_or(Placement::Late)
     }
 }
 
@@ -79,6 +101,7 @@ mod tests {
         let mut found = record("dev", "api", "abc123d", RecordStatus::Success, "2025-01-22T12:00:00Z");
         found.object = object(name);
         found.record.previous = previous.map(object);
+        found.record.details.number = Some(1);
         found
     }
 
@@ -86,7 +109,14 @@ mod tests {
     fn a_record_is_placed_by_its_object_and_never_by_its_name() {
         let kept = of('b', Some('a'));
         let placed = |head: Option<char>, remote: &[LedgerRecord]| {
-            place(&kept, head.map(object).as_ref(), Some(&Arrived::new(remote)))
+            let head = head.map(object);
+            let line = head.as_ref().map(|head| {
+                Line::follow(head, |object| {
+                    let found = remote.iter().find(|found| found.object == *object)?;
+                    Some(found.record.previous.clone())
+                })
+            });
+            place(&kept, head.as_ref(), Some(&Arrived::new(remote, line.as_ref())))
         };
         let (first, own) = (of('a', None), of('b', Some('a')));
         let (other, after) = (of('c', Some('a')), of('d', Some('b')));
@@ -103,7 +133,12 @@ mod tests {
         assert_eq!(placed(None, &[]), Placement::Late);
         let mut late = of('e', Some('c'));
         late.record.details.late_of = Some(object('b').to_string());
-        assert_eq!(placed(Some('e'), &[first, other, late]), Placement::Arrived);
+        assert_eq!(placed(Some('e'), &[first.clone(), other.clone(), late.clone()]), Placement::Arrived);
+        // Its tag has landed when others had gone on.
+        let stray = of('b', Some('a'));
+        let landed = [first, other, stray, late];
+        assert_eq!(placed(Some('c'), &landed[..3]), Placement::Late);
+        assert_eq!(placed(Some('e'), &landed), Placement::Arrived, "publishing it twice is a no-op");
     }
 
     #[test]

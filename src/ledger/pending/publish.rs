@@ -5,25 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use crate::deployment::lease::{PUBLICATION_LEASE, PUBLISHING};
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::record::LedgerRecord;
-use crate::deployment::ref_names::{ComponentAddress, TAGS_PREFIX, latest_ref, state_ref};
+use crate::deployment::ref_names::{ComponentAddress, latest_ref, state_ref};
 use crate::deployment::{DeploymentName, ObjectId, RecordStatus, TargetName};
 use crate::git::refs::{Expected, Ref, RefUpdate};
 
 use super::placement::{Arrived, Placement, place};
 use super::{PendingRun, RUN_ENTRY};
 use crate::ledger::chains::Chains;
-use crate::ledger::locks::{AcquireError, Acquired, LockRequest, PUBLISHING, lock_session};
+use crate::ledger::interrupted::Remains;
+use crate::ledger::locks::{AcquireError, Acquired, LockRequest, lock_session};
 use crate::ledger::session::Session;
 use crate::ledger::step::{Step, StepOutcome};
 use crate::ledger::{Holder, Ledger, LedgerError, Scope, Snapshot, batch};
 
 /// How often a publication that met others is made anew.
 const ATTEMPTS: usize = 20;
-
-/// How long the lock of a publication lives. Rollouts wait it out.
-pub(in crate::ledger) const LEASE: Duration = Duration::from_mins(1);
 
 /// What has been published of runs that left records behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,7 +123,7 @@ impl Publication<'_, '_> {
         let snapshot = self.ledger.read(&scope)?;
         let acquired = self
             .ledger
-            .acquire(&request, &snapshot, &mut |_| Ok(Vec::new()), &mut |_| ControlFlow::Break(()));
+            .acquire(&request, &snapshot, &mut |_| Ok(Vec::new()), &mut |_, _| ControlFlow::Break(()));
         match acquired {
             Ok(acquired) => {
                 self.publish_under(request, acquired, &scope)?;
@@ -156,6 +155,7 @@ impl Publication<'_, '_> {
                 // Set when it is taken.
                 acquired_at: self.ledger.now(),
                 expires_at: None,
+                lease: Some(PUBLICATION_LEASE),
                 host: holder.host,
                 process: Some(holder.process),
                 process_started: holder.started,
@@ -163,9 +163,10 @@ impl Publication<'_, '_> {
                 intends: BTreeMap::new(),
                 follows: BTreeMap::new(),
             },
-            lease: Some(LEASE),
+            lease: Some(PUBLICATION_LEASE),
             wait: Duration::ZERO,
-            replaces: self.run.session.clone(),
+            replaces: self.run.session.clone().filter(|_| self.run.has_ended()),
+            ends_orphans: false,
         }
     }
 
@@ -182,9 +183,10 @@ impl Publication<'_, '_> {
         let dead: Vec<_> = acquired.taken_over.iter().filter(|held| !is_own(held)).cloned().collect();
         let (deployment, target) = (request.deployment.clone(), request.target.clone());
         // Lets go of the locks, whatever happens.
-        let mut session = Session::new(self.ledger, request, acquired);
+        let session = Session::new(self.ledger, request, acquired);
         // The sequences of late records whose names were taken.
         let mut sequences = BTreeMap::new();
+        session.hold().set_releasing(self.ledger, true);
         for _ in 0..ATTEMPTS {
             self.ledger.refresh_states_or_fail(scope)?;
             let snapshot = self.ledger.read(scope)?;
@@ -193,29 +195,39 @@ impl Publication<'_, '_> {
                 Some(ended) => snapshot.locks_of(&deployment, &target, ended),
                 None => Vec::new(),
             };
-            let dead = [&dead[..], &left[..]].concat();
+            // A run that has ended by itself has kept all that it did. One that was killed may have
+            // done more.
+            let interrupted = if self.run.lock.is_some() { &left[..] } else { &[] };
+            let dead = [&dead[..], interrupted].concat();
             let mut plan = self.plan(&deployment, &target, &sequences, &dead, &snapshot)?;
             for held in left {
-                plan.step.delete(session.lock_name(&held.scope), held.object);
+                plan.step.delete(session.hold().name(&held.scope), held.object);
             }
-            session.release_in(&mut plan.step);
+            let change = session.hold().change(self.ledger, true)?;
+            plan.step.under(change.clone());
             match self.ledger.carry_out(&plan.step, "atmos: publish", &[])? {
                 StepOutcome::Accepted => {
-                    session.released();
+                    session.hold().arrived(&change);
                     self.published.records += plan.records;
                     self.published.late += plan.late;
                     return Ok(());
                 }
                 StepOutcome::Contended(rejected) => {
+                    if !session.hold().look(self.ledger)? {
+                        return Err(LedgerError::LockLost(target.to_string()));
+                    }
                     let is_taken = |written: &LedgerRecord| {
-                        let tag = format!("{TAGS_PREFIX}{}", written.id.tag_name());
+                        let tag = written.id.tag_ref();
                         rejected.iter().any(|(name, _)| *name == tag)
                     };
+                    let mut names: BTreeSet<_> =
+                        plan.written.values().map(|written| written.id.clone()).collect();
                     for (at, written) in plan.written.into_iter().filter(|(_, written)| is_taken(written)) {
+                        let sequence = written.id.next_sequence(&mut names);
                         if written.is_late() {
-                            sequences.insert(at, written.id.sequence + 1);
+                            sequences.insert(at, sequence);
                         } else {
-                            self.rename(at)?;
+                            self.rename(at, sequence)?;
                         }
                     }
                 }
@@ -239,14 +251,20 @@ impl Publication<'_, '_> {
             let records = self.records.iter().enumerate();
             records.filter(|(_, record)| record.id.deployment == *deployment && record.id.target == *target)
         };
-        let interrupted = ledger.interrupted(deployment, target, dead, snapshot);
+        let remains = ledger.remains(deployment, target, dead, snapshot)?;
         let mut components: BTreeSet<_> =
             of_target().map(|(_, record)| ComponentAddress::of(&record.id)).collect();
-        components.extend(interrupted.iter().map(ComponentAddress::of_record));
+        components.extend(remains.components());
         let mut chains = Chains::of(ledger, snapshot, &components);
-        let arrived = self.arrived(of_target().map(|(_, record)| record), &chains)?;
         let refs = snapshot.authoritative(ledger);
         let mut plan = Plan { step: Step::default(), written: BTreeMap::new(), records: 0, late: 0 };
+        if ledger.pushes_in_parts() {
+            let is_own = |torn: &LedgerRecord| self.records.iter().any(|kept| kept.object == torn.object);
+            let torn = ledger.torn(&components, snapshot)?.into_values().filter(|torn| !is_own(torn));
+            let torn = Remains { torn: torn.collect(), ..Remains::default() };
+            ledger.add_remains(&mut plan.step, &mut chains, torn, refs)?;
+        }
+        let mut arrived = self.arrived(of_target().map(|(_, record)| record), &chains)?;
         for (at, kept) in of_target() {
             let address = ComponentAddress::of(&kept.id);
             let latest = latest_ref(&address.deployment, &address.target, &address.component);
@@ -254,7 +272,9 @@ impl Publication<'_, '_> {
             let (lease, running) = (refs.get(&latest), refs.get(&state));
             let placement = place(kept, chains.end(&address), arrived.get(&address));
             let written = if placement == Placement::Late {
-                self.write_late(kept, sequences.get(&at).copied(), &mut chains)?
+                let free = || arrived.get_mut(&address).map(|arrived| arrived.free_sequence(kept));
+                let sequence = sequences.get(&at).copied().or_else(free);
+                chains.append_late(ledger, kept, sequence.unwrap_or(kept.id.sequence))?
             } else {
                 kept.clone()
             };
@@ -263,7 +283,7 @@ impl Publication<'_, '_> {
             }
             let mut changes = placement != Placement::Arrived && placement != Placement::Newest;
             if placement != Placement::Arrived {
-                plan.step.create(format!("{TAGS_PREFIX}{}", written.id.tag_name()), written.object.clone());
+                plan.step.tag(&written);
             }
             let is_end = chains.end(&address) == Some(&written.object);
             if is_end && lease != Some(&written.object) {
@@ -280,9 +300,7 @@ impl Publication<'_, '_> {
             plan.late += usize::from(placement == Placement::Late);
             plan.written.insert(at, written);
         }
-        for record in interrupted {
-            ledger.append_to_step(&mut plan.step, &mut chains, record, refs)?;
-        }
+        ledger.add_remains(&mut plan.step, &mut chains, remains, refs)?;
         Ok(plan)
     }
 
@@ -305,33 +323,22 @@ impl Publication<'_, '_> {
             return Ok(BTreeMap::new());
         }
         let histories = self.ledger.component_histories(&untold)?;
-        Ok(histories.into_iter().map(|(address, records)| (address, Arrived::new(&records))).collect())
+        let arrived = histories.into_iter().map(|(address, records)| {
+            let chain = chains.end(&address).map(|end| self.ledger.line(&address, end, &records));
+            let arrived = Arrived::new(&records, chain.as_ref());
+            (address, arrived)
+        });
+        Ok(arrived.collect())
     }
 
-    /// Writes a record anew, on top of what has come in between. The bytes of the tag that it
-    /// stands for stay checkable.
-    fn write_late(
-        &self,
-        kept: &LedgerRecord,
-        sequence: Option<u32>,
-        chains: &mut Chains,
-    ) -> Result<LedgerRecord, LedgerError> {
-        let mut record = kept.record.clone();
-        record.details.late_of = Some(kept.object.to_string());
-        record.details.published_by = Some(self.ledger.options.writer.1.clone());
-        let original = self.ledger.objects.tag_bytes(&kept.object)?;
-        record.details.original = Some(String::from_utf8_lossy(&original).into_owned());
-        chains.append(self.ledger, record, sequence.unwrap_or(kept.id.sequence))
-    }
-
-    /// Gives a record the next name of its second, because its own is taken, and tells those that
+    /// Gives a record another name of its second, because its own is taken, and tells those that
     /// follow it. What keeps the records follows before the next push: otherwise an interruption
     /// would publish the record twice.
-    fn rename(&mut self, at: usize) -> Result<(), LedgerError> {
+    fn rename(&mut self, at: usize, sequence: u32) -> Result<(), LedgerError> {
         let ledger = self.ledger;
         let renamed = &self.records[at];
         let mut before = renamed.object.clone();
-        self.records[at] = ledger.write_record(renamed.record.clone(), renamed.id.sequence + 1)?;
+        self.records[at] = ledger.write_record(renamed.record.clone(), sequence)?;
         let mut after = self.records[at].object.clone();
         for record in &mut self.records[at + 1..] {
             if record.record.previous.as_ref() == Some(&before) {
@@ -365,3 +372,6 @@ fn removals<'k>(kept: impl IntoIterator<Item = &'k (String, ObjectId)>) -> Vec<R
     };
     kept.into_iter().map(removal).collect()
 }
+
+#[cfg(test)]
+mod tests;

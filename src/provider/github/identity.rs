@@ -76,7 +76,7 @@ impl Identity {
             .split('.')
             .nth(1)
             .and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok())
-            .and_then(|claims| serde_json::from_slice(&claims).ok())
+            .and_then(|claims| crate::text::json(&claims).ok())
             .ok_or_else(unreadable)?;
         if claims.run_id != run.to_string() {
             return Ok(Waited::Unknown(format!("the job's identity is that of run {}", claims.run_id)));

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Document;
+use super::{Document, is_false};
 use crate::deployment::diff::{
     Change, CommitSummary, ComponentDifference, ConfigurationDifference, DiffSide, DiffView, Drift,
     FileChange, FileDifference, SideName,
@@ -70,6 +70,9 @@ pub struct ComponentChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<CommitId>,
     pub change: Change,
+    /// It runs somewhere, and the deployment's file does not name it any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
 }
 
 /// One configuration value on both sides. A side without the value has no key; a null is a value.
@@ -137,6 +140,7 @@ impl From<&ComponentDifference> for ComponentChange {
             from: difference.from.clone(),
             to: difference.to.clone(),
             change: difference.change(),
+            removed: difference.removed,
         }
     }
 }

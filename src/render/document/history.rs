@@ -1,6 +1,6 @@
-//! `history`: the records of a target, newest first.
+//! `history`: what was rolled out, newest first, and the records of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -8,20 +8,129 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Document, is_false};
-use crate::deployment::record::LedgerRecord;
+use crate::deployment::record::{LedgerRecord, Record};
+use crate::deployment::rollout_history::{began, rollouts};
 use crate::deployment::{
     CommitId, ComponentKind, ComponentName, DeploymentName, ObjectId, RecordStatus, TargetName,
 };
 
-/// The records of a target, newest first.
+/// What was rolled out, newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DeploymentHistory {
-    pub deployment: DeploymentName,
-    pub target: TargetName,
+    /// Absent where all of them were asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<DeploymentName>,
+    /// Absent where all of them were asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetName>,
+    /// The rollouts that the records are of, newest first.
+    pub rollouts: Vec<Rollout>,
     pub records: Vec<HistoryRecord>,
     /// Whether there are older records than these.
     #[serde(skip_serializing_if = "is_false")]
     pub truncated: bool,
+}
+
+/// One rollout: what one run has recorded of a target.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Rollout {
+    pub deployment: DeploymentName,
+    pub target: TargetName,
+    /// The worst of its components.
+    pub status: RecordStatus,
+    /// When it began, where a record tells how long it took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// The time of its newest record.
+    pub ended_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_url: Option<String>,
+    /// Why it was rolled out or approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// In the order in which they were recorded, as far as they are among the records.
+    pub components: Vec<RolloutComponent>,
+}
+
+/// One component of a rollout, by its record.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct RolloutComponent {
+    pub component: ComponentName,
+    pub status: RecordStatus,
+    pub git_sha: CommitId,
+    /// The record's tag.
+    pub record: String,
+}
+
+impl DeploymentHistory {
+    /// The records that are shown, newest first, of so many in all; some are outside of their
+    /// component's chain.
+    #[must_use]
+    pub fn new(
+        deployment: Option<DeploymentName>,
+        target: Option<TargetName>,
+        records: Vec<LedgerRecord>,
+        outside_of_chain: &BTreeSet<ObjectId>,
+        total: usize,
+    ) -> Self {
+        let together = rollouts(&records);
+        let rollouts = together.into_iter().filter_map(|places| {
+            let records: Vec<_> = places.into_iter().filter_map(|place| records.get(place)).collect();
+            Rollout::new(&records)
+        });
+        Self {
+            deployment,
+            target,
+            rollouts: rollouts.collect(),
+            truncated: records.len() < total,
+            records: records
+                .into_iter()
+                .map(HistoryRecord::from)
+                .map(|record| HistoryRecord {
+                    outside_of_chain: outside_of_chain.contains(&record.object),
+                    ..record
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Rollout {
+    /// The rollout of these records, of which the first is the newest.
+    fn new(records: &[&LedgerRecord]) -> Option<Self> {
+        let LedgerRecord { id, record: newest, .. } = records.first()?;
+        let first_of =
+            |of: fn(&Record) -> &Option<String>| records.iter().find_map(|found| of(&found.record).clone());
+        let started_at = began(records.iter().copied());
+        let ended_at = newest.timestamp;
+        let took = started_at.map(|started_at| ended_at.duration_since(started_at).as_secs());
+        let of = |found: &&LedgerRecord| RolloutComponent {
+            component: found.id.component.clone(),
+            status: found.record.status,
+            git_sha: found.record.commit.clone(),
+            record: found.id.tag_name(),
+        };
+        // What ended in the same second stays in the order of its names.
+        let mut in_time = records.to_vec();
+        in_time.sort_by_key(|found| found.record.timestamp);
+        let statuses = records.iter().map(|found| found.record.status);
+        Some(Self {
+            deployment: id.deployment.clone(),
+            target: id.target.clone(),
+            status: statuses.max_by_key(|status| status.severity())?,
+            started_at,
+            ended_at,
+            duration_seconds: took.and_then(|took| took.try_into().ok()),
+            run_id: newest.run_id.clone(),
+            run_url: first_of(|record| &record.details.run_url),
+            reason: first_of(|record| &record.details.reason),
+            components: in_time.iter().map(of).collect(),
+        })
+    }
 }
 
 impl Document for DeploymentHistory {
@@ -35,6 +144,8 @@ pub struct HistoryRecord {
     pub record: String,
     /// The tag's object.
     pub object: ObjectId,
+    pub deployment: DeploymentName,
+    pub target: TargetName,
     pub component: ComponentName,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component_type: Option<ComponentKind>,
@@ -48,6 +159,10 @@ pub struct HistoryRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
     pub status: RecordStatus,
+    /// Whether it is outside of its component's chain, and decides nothing: its tag arrived when
+    /// others had gone on.
+    #[serde(skip_serializing_if = "is_false")]
+    pub outside_of_chain: bool,
     /// Why it failed, in one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -131,6 +246,8 @@ impl From<LedgerRecord> for HistoryRecord {
         Self {
             record: id.tag_name(),
             object,
+            deployment: id.deployment,
+            target: id.target,
             component: record.component,
             component_type: record.component_type,
             deployed_by: record.deployed_by,
@@ -139,6 +256,7 @@ impl From<LedgerRecord> for HistoryRecord {
             timestamp: record.timestamp,
             number: details.number,
             status: record.status,
+            outside_of_chain: false,
             error: details.error,
             duration_seconds: details.duration_seconds,
             promoted_from: record.promoted_from,

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::status::ComponentStatus;
 use super::{Document, is_false};
-use crate::deployment::definition::Labels;
+use crate::deployment::definition::{Labels, Target};
 use crate::deployment::observation::Observations;
-use crate::deployment::state::{DeploymentState, TargetState};
+use crate::deployment::state::{ComponentState, DeploymentState, TargetState};
 use crate::deployment::{
     CommitId, Component, ComponentKind, ComponentName, Deployment, DeploymentName, RecordStatus, TargetName,
 };
@@ -32,7 +32,13 @@ pub struct DeploymentItem {
     #[serde(skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
     pub targets: Vec<TargetName>,
+    /// Something was rolled out to these, and the file does not name them any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed_targets: Vec<TargetName>,
     pub components: Vec<ComponentSummary>,
+    /// It has no file any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     /// Absent where it was never deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_deploy: Option<LastDeploy>,
@@ -68,6 +74,9 @@ impl Document for TargetList {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TargetItem {
     pub target: TargetName,
+    /// The deployment's file does not name it any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     #[serde(skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
     /// Where it is promoted from; empty for an entry point.
@@ -104,8 +113,12 @@ impl Document for ComponentList {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ComponentItem {
     pub component: ComponentName,
-    #[serde(rename = "type")]
-    pub kind: ComponentKind,
+    /// Absent where neither the file nor a record tells.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ComponentKind>,
+    /// The deployment's file does not name it any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     #[serde(skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,52 +138,74 @@ impl DeploymentItem {
     /// A deployment as its file declares it and the ledger knows it.
     #[must_use]
     pub fn new(deployment: &Deployment, state: Option<&DeploymentState>) -> Self {
-        let last_deploy = state
-            .into_iter()
-            .flat_map(|state| &state.targets)
-            .filter_map(|(target, state)| {
-                Some(LastDeploy { target: target.clone(), at: last_deploy(state)? })
-            })
-            .max_by_key(|last| last.at);
+        let removed = state.into_iter().flat_map(DeploymentState::used_targets);
+        let removed = removed.filter(|target| !deployment.targets.contains_key(*target)).cloned();
         Self {
             deployment: deployment.name.clone(),
             description: deployment.description.clone(),
             labels: deployment.labels.clone(),
             targets: deployment.targets.keys().cloned().collect(),
+            removed_targets: removed.collect(),
             components: deployment
                 .components
                 .iter()
                 .map(|component| ComponentSummary { component: component.name.clone(), kind: component.kind })
                 .collect(),
-            last_deploy,
+            removed: false,
+            last_deploy: newest_of(state),
         }
     }
+
+    /// A deployment that has no file any more, as the ledger alone knows it.
+    #[must_use]
+    pub fn removed(state: &DeploymentState) -> Self {
+        Self {
+            deployment: state.deployment.clone(),
+            description: None,
+            labels: Labels::new(),
+            targets: Vec::new(),
+            removed_targets: state.used_targets().cloned().collect(),
+            components: Vec::new(),
+            removed: true,
+            last_deploy: newest_of(Some(state)),
+        }
+    }
+}
+
+/// The newest deployment of what runs.
+fn newest_of(state: Option<&DeploymentState>) -> Option<LastDeploy> {
+    let targets = state.into_iter().flat_map(|state| &state.targets);
+    let deployed = targets
+        .filter_map(|(target, state)| Some(LastDeploy { target: target.clone(), at: last_deploy(state)? }));
+    deployed.max_by_key(|last| last.at)
 }
 
 impl TargetList {
     /// The targets of a deployment and what the ledger knows of them.
     #[must_use]
     pub fn new(deployment: &Deployment, state: Option<&DeploymentState>, now: Timestamp) -> Self {
-        let of = |target| state.and_then(|state| state.targets.get(target));
+        let of = |target: &TargetName, declared: Option<&Target>| {
+            let found = state.and_then(|state| state.targets.get(target));
+            let rule = declared.and_then(|target| target.promotion.as_ref());
+            TargetItem {
+                target: target.clone(),
+                removed: declared.is_none(),
+                labels: declared.map(|target| target.labels.clone()).unwrap_or_default(),
+                promotion_from: rule.map(|rule| rule.sources.clone()).unwrap_or_default(),
+                requires_approval: rule.is_some_and(|rule| rule.requires_approval),
+                last_deploy: found.and_then(last_deploy),
+                status: found.and_then(TargetState::status),
+                health: None,
+                health_checked_at: None,
+                frozen: found.and_then(TargetState::freeze).is_some_and(|held| !held.lock.expired(now)),
+            }
+        };
+        let removed = state.into_iter().flat_map(DeploymentState::used_targets);
+        let removed = removed.filter(|target| !deployment.targets.contains_key(*target));
+        let declared = deployment.targets.iter().map(|(name, target)| of(name, Some(target)));
         Self {
             deployment: deployment.name.clone(),
-            targets: deployment
-                .targets
-                .values()
-                .map(|target| TargetItem {
-                    target: target.name.clone(),
-                    labels: target.labels.clone(),
-                    promotion_from: target.promotion.iter().flat_map(|rule| rule.sources.clone()).collect(),
-                    requires_approval: target.promotion.as_ref().is_some_and(|rule| rule.requires_approval),
-                    last_deploy: of(&target.name).and_then(last_deploy),
-                    status: of(&target.name).and_then(TargetState::status),
-                    health: None,
-                    health_checked_at: None,
-                    frozen: of(&target.name)
-                        .and_then(TargetState::freeze)
-                        .is_some_and(|held| !held.lock.expired(now)),
-                })
-                .collect(),
+            targets: declared.chain(removed.map(|name| of(name, None))).collect(),
         }
     }
 
@@ -189,14 +224,15 @@ impl ComponentList {
     /// The components of a deployment and, with a target, what the ledger knows of them there.
     #[must_use]
     pub fn new(deployment: &Deployment, target: Option<(&TargetName, &TargetState)>) -> Self {
+        let here = target.map(|(_, state)| state);
+        let declared = deployment.components.iter().map(|component| ComponentItem::new(component, here));
+        let found = here.into_iter().flat_map(|state| &state.components);
+        let removed = found.filter(|(name, _)| deployment.component(name).is_none());
+        let removed = removed.map(|(name, state)| ComponentItem::removed(name, state));
         Self {
             deployment: deployment.name.clone(),
             target: target.map(|(name, _)| name.clone()),
-            components: deployment
-                .components
-                .iter()
-                .map(|component| ComponentItem::new(component, target.map(|(_, state)| state)))
-                .collect(),
+            components: declared.chain(removed).collect(),
         }
     }
 
@@ -214,13 +250,26 @@ impl ComponentList {
 
 impl ComponentItem {
     fn new(component: &Component, target: Option<&TargetState>) -> Self {
-        let status = target
-            .and_then(|target| target.components.get(&component.name))
-            .map(|state| ComponentStatus::new(&component.name, Some(component.kind), state));
+        let state = target.and_then(|target| target.components.get(&component.name));
+        let status = state.map(|state| ComponentStatus::new(&component.name, Some(component.kind), state));
         Self {
-            component: component.name.clone(),
-            kind: component.kind,
             labels: component.labels.clone(),
+            kind: Some(component.kind),
+            ..Self::of_ledger(component.name.clone(), status)
+        }
+    }
+
+    fn removed(name: &ComponentName, state: &ComponentState) -> Self {
+        let status = ComponentStatus::new(name, None, state);
+        Self { removed: true, kind: status.kind, ..Self::of_ledger(name.clone(), Some(status)) }
+    }
+
+    fn of_ledger(component: ComponentName, status: Option<ComponentStatus>) -> Self {
+        Self {
+            component,
+            kind: None,
+            removed: false,
+            labels: Labels::new(),
             commit: status.as_ref().and_then(|status| status.commit.clone()),
             deployed_at: status.as_ref().and_then(|status| status.deployed_at),
             status: status.and_then(|status| status.status),

@@ -9,7 +9,9 @@ use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::observation::Observations;
 use crate::deployment::promotion_status::{
     ComponentEdgeState, ComponentPromotion, EdgeState, Freeze, PromotionEdge, PromotionView, TargetStanding,
+    standing_of_ledger,
 };
+use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName, RecordStatus, TargetName};
 
 /// The promotion paths, and what runs on each target.
@@ -40,6 +42,9 @@ impl Document for PromotionStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Target {
     pub target: TargetName,
+    /// Something runs there, and the deployment's file does not name it any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     /// Where it is promoted from; empty for an entry point.
     pub promotion_from: Vec<TargetName>,
     pub requires_approval: bool,
@@ -123,6 +128,14 @@ impl From<&PromotionView> for PromotionGraph {
 }
 
 impl PromotionGraph {
+    /// Adds the targets on which something runs and that the file does not name any more.
+    pub fn add_removed(&mut self, state: &DeploymentState, now: Timestamp) {
+        let known: Vec<_> = self.targets.iter().map(|target| target.target.clone()).collect();
+        let of_ledger = standing_of_ledger(state, now).targets;
+        let removed = of_ledger.iter().filter(|standing| !known.contains(&standing.target));
+        self.targets.extend(removed.map(|standing| Target { removed: true, ..standing.into() }));
+    }
+
     /// Adds what was observed of what runs.
     pub fn observe(&mut self, observations: &Observations) {
         for target in &mut self.targets {
@@ -148,6 +161,7 @@ impl From<&TargetStanding> for Target {
     fn from(standing: &TargetStanding) -> Self {
         Self {
             target: standing.target.clone(),
+            removed: false,
             promotion_from: standing.sources.clone(),
             requires_approval: standing.requires_approval,
             commits: standing.commits.clone(),

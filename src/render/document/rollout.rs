@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::error::Hint;
 use super::{Document, is_false, is_zero};
 use crate::deployment::approval::ApprovalOf;
-use crate::deployment::definition::ApprovalMethod;
+use crate::deployment::definition::{ApprovalMethod, Values};
 use crate::deployment::health::Health;
 use crate::deployment::ref_names;
 use crate::deployment::rollout_report::{
@@ -42,6 +43,12 @@ pub struct RolloutResult {
     /// Records that have not reached the remote yet.
     #[serde(skip_serializing_if = "is_zero")]
     pub unpublished: usize,
+    /// Why they have not, or why the rollout was ended before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger_error: Option<String>,
+    /// What comes next: promoting it, or trying again what failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<Hint>,
 }
 
 impl Document for RolloutResult {
@@ -96,6 +103,9 @@ pub struct RolloutComponent {
     pub overridden: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
+    /// What it has put out, without what is or may be sensitive.
+    #[serde(skip_serializing_if = "Values::is_empty")]
+    pub outputs: Values,
 }
 
 impl From<&RolloutReport> for RolloutResult {
@@ -129,7 +139,17 @@ impl From<&RolloutReport> for RolloutResult {
                 .collect(),
             duration_seconds: report.duration.as_secs_f64(),
             unpublished: report.unpublished,
+            ledger_error: report.ledger_error.clone(),
+            next: Vec::new(),
         }
+    }
+}
+
+impl RolloutResult {
+    /// The result with what comes next.
+    #[must_use]
+    pub fn followed_by(self, next: Vec<Hint>) -> Self {
+        Self { next, ..self }
     }
 }
 
@@ -153,6 +173,7 @@ impl RolloutComponent {
             already_deployed: component.already_deployed,
             overridden: component.overridden.clone(),
             notice: component.notice.clone(),
+            outputs: component.outputs.clone(),
         }
     }
 }

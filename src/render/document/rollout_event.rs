@@ -62,7 +62,10 @@ pub struct RolloutEvent {
     pub run_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// How many records.
+    /// The processes that a killed run has left at work.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<u32>,
+    /// How many records: that have arrived, or are kept here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +85,7 @@ pub enum EventName {
     ApprovalRequested,
     Approved,
     LockWaiting,
+    LeftAtWork,
     LockAcquired,
     ComponentStarted,
     ComponentOutput,
@@ -144,6 +148,12 @@ impl RolloutEvent {
                 since: Some(*since),
                 ..of(EventName::LockWaiting)
             },
+            Happened::LeftAtWork { run_id, processes, since } => Self {
+                run_id: Some(run_id.clone()),
+                processes: processes.clone(),
+                since: *since,
+                ..of(EventName::LeftAtWork)
+            },
             Happened::LockAcquired => of(EventName::LockAcquired),
             Happened::ComponentStarted { component, kind } => Self {
                 component: Some(component.clone()),
@@ -158,13 +168,15 @@ impl RolloutEvent {
             },
             Happened::ComponentFinished(report) => Self::finished(report, of(EventName::ComponentFinished)),
             Happened::Published { records } => Self { records: Some(*records), ..of(EventName::Published) },
-            Happened::PublicationDeferred { records, reason } => Self {
+            Happened::PublicationDeferred { records, reason, .. } => Self {
                 records: Some(*records),
                 error: Some(reason.clone()),
                 ..of(EventName::PublicationDeferred)
             },
             Happened::Finished(report) => Self {
                 result: Some(report.result),
+                records: Some(report.unpublished).filter(|unpublished| *unpublished > 0),
+                error: report.ledger_error.clone(),
                 duration_seconds: Some(report.duration.as_secs_f64()),
                 ..of(EventName::Finished)
             },

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Document;
-use crate::deployment::{CommitId, DeploymentName, TargetName};
+use crate::deployment::{CommitId, ComponentName, DeploymentName, TargetName};
 use crate::results::ScanSummary;
 use crate::sbom::{Dependency, SbomComparison, Summary};
 
@@ -27,12 +27,35 @@ pub struct SbomSummary {
     /// What scans have found. Absent where nothing was scanned: not known is not none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vulnerabilities: Option<ScanSummary>,
+    /// Which part of it was scanned, where that is not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan_coverage: Option<ScanCoverage>,
+    /// Components of which nothing says what they are made of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without_sbom: Vec<ComponentName>,
     /// The size of the whole document, in bytes.
     pub size: usize,
 }
 
 impl Document for SbomSummary {
     const KIND: &'static str = "SbomSummary";
+}
+
+/// Which components scans are about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ScanCoverage {
+    /// Whether these are the components with images; else they are all components.
+    pub images: bool,
+    pub scanned: Vec<ComponentName>,
+    pub unscanned: Vec<ComponentName>,
+}
+
+/// What scans have found, and in which part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vulnerabilities {
+    pub found: ScanSummary,
+    /// Absent where everything was scanned.
+    pub coverage: Option<ScanCoverage>,
 }
 
 /// A component of the deployment.
@@ -47,6 +70,9 @@ pub struct SbomComponent {
     /// Of an image, its digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// What was read, where no other tool wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_from: Option<String>,
     /// How many there are.
     pub dependencies: usize,
 }
@@ -83,13 +109,17 @@ impl SbomSummary {
         target: Option<&TargetName>,
         commits: Vec<CommitId>,
         summary: Summary,
-        vulnerabilities: Option<ScanSummary>,
+        vulnerabilities: Option<Vulnerabilities>,
+        without_sbom: Vec<ComponentName>,
     ) -> Self {
+        let (vulnerabilities, scan_coverage) =
+            vulnerabilities.map(|known| (known.found, known.coverage)).unzip();
         let components = summary.components.into_iter().map(|component| SbomComponent {
             component: component.name,
             kind: component.kind,
             form: component.form,
             version: component.version,
+            read_from: component.read_from,
             dependencies: component.dependencies.len(),
         });
         let dependency = |Dependency { name, version, purl }| SbomDependency { name, version, purl };
@@ -102,6 +132,8 @@ impl SbomSummary {
             components: components.collect(),
             dependencies: summary.dependencies.into_iter().map(dependency).collect(),
             vulnerabilities,
+            scan_coverage: scan_coverage.flatten(),
+            without_sbom,
             size: summary.size,
         }
     }

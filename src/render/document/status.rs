@@ -77,6 +77,9 @@ impl Document for DeploymentStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DeploymentEntry {
     pub deployment: DeploymentName,
+    /// It has no file any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     pub targets: Vec<TargetEntry>,
 }
 
@@ -84,6 +87,9 @@ pub struct DeploymentEntry {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TargetEntry {
     pub target: TargetName,
+    /// The deployment's file does not name it any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     /// The lock on the whole target: a freeze.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockEntry>,
@@ -99,6 +105,9 @@ pub struct ComponentStatus {
     pub component: ComponentName,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<ComponentKind>,
+    /// The deployment's file does not name it any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     /// The commit that runs; absent where nothing ever succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
@@ -178,6 +187,7 @@ impl DeploymentEntry {
         let declared = deployment.into_iter().flat_map(|deployment| deployment.targets.keys());
         Self {
             deployment: state.deployment.clone(),
+            removed: false,
             targets: in_order(declared, &state.targets)
                 .map(|(name, target)| TargetEntry::new(deployment, name, target, now))
                 .collect(),
@@ -225,12 +235,14 @@ impl TargetEntry {
             .map(|component| &component.name);
         Self {
             target: name.clone(),
+            removed: deployment.is_some_and(|deployment| !deployment.targets.contains_key(name)),
             lock: state.freeze().map(|held| LockEntry::new(held, now)),
             components: in_order(declared, &state.components)
                 .map(|(component, component_state)| {
                     let declared = deployment.and_then(|deployment| deployment.component(component));
                     ComponentStatus {
                         lock: state.lock(component).map(|held| LockEntry::new(held, now)),
+                        removed: deployment.is_some() && declared.is_none(),
                         ..ComponentStatus::new(
                             component,
                             declared.map(|component| component.kind),
@@ -267,8 +279,12 @@ impl ComponentStatus {
         Self {
             component: component.clone(),
             kind: running.or(newest).and_then(|found| found.record.component_type).or(declared),
+            removed: false,
             commit: state.commit.clone(),
-            status: newest.map(|newest| newest.record.status),
+            status: newest.map(|newest| newest.record.status).filter(|status| {
+                // The success of another commit says nothing of this one.
+                running.is_some() || *status != RecordStatus::Success
+            }),
             deployed_at: record.map(|record| record.timestamp),
             deployed_by: record.and_then(|record| record.deployed_by.clone()),
             build_id: record.and_then(|record| record.build_id.clone()),

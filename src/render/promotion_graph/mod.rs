@@ -54,8 +54,13 @@ struct TargetBox<'a> {
 
 fn narrow_box<'a>(target: &'a Target, presentation: &Presentation) -> TargetBox<'a> {
     let sources: Vec<_> = target.promotion_from.iter().map(AsRef::as_ref).collect();
-    let mut rule =
-        if sources.is_empty() { "(entry point)".to_owned() } else { format!("from: {}", sources.join(", ")) };
+    let mut rule = if target.removed {
+        "(removed)".to_owned()
+    } else if sources.is_empty() {
+        "(entry point)".to_owned()
+    } else {
+        format!("from: {}", sources.join(", "))
+    };
     if target.requires_approval {
         rule.push_str(", requires approval");
     }
@@ -72,7 +77,7 @@ fn narrow_box<'a>(target: &'a Target, presentation: &Presentation) -> TargetBox<
 }
 
 fn wide_box<'a>(graph: &PromotionGraph, target: &'a Target, presentation: &Presentation) -> TargetBox<'a> {
-    let mut details = Vec::new();
+    let mut details: Vec<_> = target.removed.then(|| "(removed)".to_owned()).into_iter().collect();
     if !target.commits.is_empty() {
         details.extend(target.deployed_at.map(|at| format!("deployed {}", presentation.clock.relative(at))));
         let status = target.status.map_or("-", crate::deployment::RecordStatus::as_str);
@@ -253,6 +258,20 @@ mod tests {
         insta::assert_snapshot!("promotion_graph", plain(&text(&graph, false, &terminal())));
         insta::assert_snapshot!("promotion_graph_status", plain(&text(&graph, true, &terminal())));
         insta::assert_snapshot!("promotion_graph_json", json(&graph));
+    }
+
+    #[test]
+    fn a_target_that_the_file_does_not_name_any_more_is_marked() {
+        let mut graph = graph(&CHAIN[1..2], &[]);
+        let gone = running("qa", "api", "abc123d", "2025-01-22T12:00:00Z");
+        graph.add_removed(&state(vec![("qa", vec![("api", gone)]), ("staging", Vec::new())]), now());
+        let names: Vec<_> =
+            graph.targets.iter().map(|target| (target.target.as_str(), target.removed)).collect();
+        assert_eq!(names, [("staging", false), ("qa", true)]);
+        for show_status in [false, true] {
+            let shown = plain(&text(&graph, show_status, &terminal()));
+            assert_eq!(shown.matches("(removed)").count(), 1, "{shown}");
+        }
     }
 
     #[test]

@@ -114,6 +114,9 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
             push!(text, "    → rollback_of: {}\n", left.join(", "));
         }
     }
+    for component in &result.components {
+        text.push_str(&outputs(component));
+    }
     if result.dry_run && result.result == rollout_report::RolloutResult::Success {
         push!(text, "\n  Digest {}\n", styled(&result.digest, ID));
     }
@@ -124,6 +127,33 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
         push!(text, "    {}\n", styled(&line, WARN));
     }
     push!(text, "\n  {ending} {took}\n");
+    text
+}
+
+/// The most outputs of a component that are shown.
+const MOST_OUTPUTS: usize = 20;
+
+/// The most characters of an output that are shown.
+const LONGEST_OUTPUT: usize = 200;
+
+/// What a component has put out, a line each; as a whole it is in the document.
+fn outputs(component: &RolloutComponent) -> String {
+    let mut text = String::new();
+    if component.outputs.is_empty() {
+        return text;
+    }
+    push!(text, "\n  Outputs of {}\n", qualified(component.kind, &component.component));
+    for (name, value) in component.outputs.iter().take(MOST_OUTPUTS) {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let mut characters = value.chars();
+        let shown: String = characters.by_ref().take(LONGEST_OUTPUT).collect();
+        let rest = if characters.next().is_some() { "…" } else { "" };
+        push!(text, "    {} = {}{rest}\n", escape(name), escape(&shown));
+    }
+    let more = component.outputs.len().saturating_sub(MOST_OUTPUTS);
+    if more > 0 {
+        push!(text, "    … {more} more\n");
+    }
     text
 }
 
@@ -217,6 +247,8 @@ mod tests {
             already_deployed: false,
             overridden: Vec::new(),
             notice: None,
+            outputs: serde_json::Map::new(),
+            log: Vec::new(),
         }
     }
 
@@ -241,6 +273,7 @@ mod tests {
             components,
             duration: Duration::from_millis(4_100),
             unpublished: 0,
+            ledger_error: None,
         }
     }
 
@@ -282,6 +315,28 @@ mod tests {
         let report = report(RolloutKind::Promotion { from }, vec![unchanged]);
         insta::assert_snapshot!("rollout_promotion_result", result(&report));
         insta::assert_snapshot!("rollout_promotion_json", json(&RolloutResult::from(&report)));
+    }
+
+    #[test]
+    fn outputs_are_shown_a_line_each_and_not_without_end() {
+        let mut outputs = serde_json::Map::new();
+        outputs.insert("url".to_owned(), "https://shop.example.com\u{1b}[31m\nmore".into());
+        outputs.insert("subnets".to_owned(), serde_json::json!(["a", "b"]));
+        outputs.insert("policy".to_owned(), "x".repeat(1000).into());
+        outputs.extend((0..30).map(|number| (format!("zone_{number:02}"), number.into())));
+        let done = ComponentReport { outputs, ..component("vpc", ComponentResult::Success) };
+        let report = report(RolloutKind::Deploy, vec![done, component("api", ComponentResult::Success)]);
+        let shown = result(&report);
+        assert!(
+            shown.contains("\n  Outputs of terraform/vpc\n    url = https://shop.example.com"),
+            "{shown}"
+        );
+        assert!(shown.contains("    subnets = [\"a\",\"b\"]\n    policy = xxx"), "{shown}");
+        assert!(
+            shown.contains(&format!("{}…\n", "x".repeat(200))) && shown.contains("    … 13 more\n"),
+            "{shown}"
+        );
+        assert!(!shown.contains('\u{1b}') && !shown.contains("Outputs of terraform/api"), "{shown}");
     }
 
     #[test]
@@ -347,7 +402,13 @@ mod tests {
                 run_id: "github:1/1".to_owned(),
                 since: time("2025-01-22T13:30:00Z"),
             },
-            RolloutEvent::PublicationDeferred { records: 2, reason: "timed out".to_owned() },
+            RolloutEvent::LeftAtWork {
+                run_id: "github:1/1".to_owned(),
+                processes: vec![17, 18],
+                since: Some(time("2025-01-22T13:29:00Z")),
+            },
+            RolloutEvent::PublicationDeferred { records: 2, reason: "timed out".to_owned(), here: false },
+            RolloutEvent::PublicationDeferred { records: 1, reason: "locked".to_owned(), here: true },
         ];
         insta::assert_snapshot!("rollout_waiting", progress(Progress::new(Form::Pipe, false), &events));
     }

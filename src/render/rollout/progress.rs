@@ -72,6 +72,17 @@ impl Progress {
                     escape(run_id),
                 )
             }
+            RolloutEvent::LeftAtWork { run_id, processes, since } => {
+                self.steps = true;
+                let since = since.map(|since| format!(" since {}", clock.exact(since))).unwrap_or_default();
+                let ids: Vec<_> = processes.iter().map(ToString::to_string).collect();
+                format!(
+                    "  {} Run {}, which was killed, has left processes at work{since}: they were asked to end (ps -fp {})...\n",
+                    styled("→", DETAIL),
+                    escape(run_id),
+                    ids.join(","),
+                )
+            }
             RolloutEvent::ComponentStarted { component, kind } => {
                 let announcement = self.announcement();
                 match self.form {
@@ -89,10 +100,15 @@ impl Progress {
             RolloutEvent::LockAcquired | RolloutEvent::Published { .. } | RolloutEvent::Finished(_) => {
                 String::new()
             }
-            RolloutEvent::PublicationDeferred { records, reason } => {
+            RolloutEvent::PublicationDeferred { records, reason, here } => {
                 let (kept, them) = if *records == 1 { ("is kept", "it") } else { ("are kept", "them") };
+                let why = if *here {
+                    "because of an error in this checkout".to_owned()
+                } else {
+                    format!("for the remote did not take {them}")
+                };
                 format!(
-                    "  {} {} {kept} here, for the remote did not take {them}: {}\n",
+                    "  {} {} {kept} here, {why}: {}\n",
                     styled("!", WARN),
                     count(*records, "record"),
                     escape(reason),

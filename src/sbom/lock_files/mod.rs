@@ -50,6 +50,16 @@ pub fn application_packages(root: &Path, source: &Path) -> (Vec<Package>, Vec<Re
         }
         lock_files = in_folder(folder);
     }
+    read_all(lock_files)
+}
+
+/// The packages of the lock files that stand directly in a folder, as [`application_packages`] tells of them.
+#[must_use]
+pub fn folder_packages(folder: &Path) -> (Vec<Package>, Vec<ReadError>) {
+    read_all(in_folder(folder))
+}
+
+fn read_all(lock_files: Vec<PathBuf>) -> (Vec<Package>, Vec<ReadError>) {
     let mut packages = Vec::new();
     let mut problems = Vec::new();
     for file in lock_files {

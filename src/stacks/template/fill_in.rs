@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::super::value::{Call, Function, Map, Value};
+use super::lex::shortened;
 use super::{
     COMPONENT, Delimiters, Failure, NO_VALUE, Refusal, Scope, look_up, looks_like_template, parse,
     plain_field, run,
@@ -132,7 +133,7 @@ pub(in super::super) fn fill_in_text(text: &str, known: &Known<'_>) -> Result<St
     run::run(&parsed.nodes, known).map_err(|(failure, at)| {
         let offset = text[..at].rfind("{{").unwrap_or(at);
         let length = text[offset..].find("}}").map_or(text.len() - offset, |end| end + 2);
-        let written = &text[offset..offset + length];
+        let written = shortened(&text[offset..offset + length]);
         let needs = |what: &str| Refusal { what: format!("the template `{written}` needs {what}"), offset };
         match failure {
             Failure::Refused(refusal) => refusal,

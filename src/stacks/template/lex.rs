@@ -66,7 +66,7 @@ pub(super) fn segments<'t>(text: &'t str, delimiters: &Delimiters) -> Result<Vec
         let offset = text.len() - rest.len() + start;
         let action = &rest[start..];
         let Some(length) = action_length(action, left, right) else {
-            let written = action.lines().next().unwrap_or_default();
+            let written = shortened(action);
             return Err(Refusal { what: format!("the template `{written}` has no end"), offset });
         };
         let written = &action[..length];
@@ -150,8 +150,20 @@ impl Action<'_> {
 
     /// Why the action cannot be computed.
     pub(super) fn refusal(&self, why: &str) -> Refusal {
-        let written = self.written.lines().next().unwrap_or_default();
+        let written = shortened(self.written);
         Refusal { what: format!("the template `{written}` {why}"), offset: self.offset }
+    }
+}
+
+/// How much of a template a message shows.
+const SHOWN: usize = 200;
+
+/// The first line of a template, for a message: its beginning where it is long.
+pub(super) fn shortened(written: &str) -> String {
+    let line = written.lines().next().unwrap_or_default();
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
 }
 

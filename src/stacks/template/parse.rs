@@ -226,7 +226,10 @@ impl Words<'_> {
         }
         if let Some(constant) = commands[1..].iter().find(|command| !command.is_callable()) {
             return Err(Refusal {
-                what: format!("the template `{}` pipes into what is no function", self.action.written),
+                what: format!(
+                    "the template `{}` pipes into what is no function",
+                    lex::shortened(self.action.written)
+                ),
                 offset: constant.offset,
             });
         }

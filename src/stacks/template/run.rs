@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::functions;
+use super::lex::shortened;
 use super::parse::{Base, Branch, Command, Node, Operand, Pipeline};
 use super::print::{is_true, sorted, to_text};
 use super::{COMPONENT, Failure, MAX_TEXT, Refusal, Scope};
@@ -125,7 +126,7 @@ impl Runner<'_> {
 
     fn printed(&self, value: Json, written: &str, offset: usize) -> Result<String, Failure> {
         let refuse = |why: &str| {
-            let what = format!("the template `{written}` {why}");
+            let what = format!("the template `{}` {why}", shortened(written));
             Failure::Refused(Refusal { what, offset })
         };
         match (value, self.scope.no_value()) {

@@ -188,8 +188,9 @@ impl<'e> Remote<'e> {
         write_program(&self.path.join("hooks").join(name), script);
     }
 
-    /// Walks the chain of `previous` of one component from its newest record, and holds that it is unbroken and covers
-    /// every record of the component. Returns how many there are.
+    /// Walks the chain of `previous` of one component from its newest record, and holds that it is
+    /// unbroken and covers every record of the component, by itself or by a late record that stands
+    /// for it. Returns how many there are.
     #[track_caller]
     pub(crate) fn verify_chain(&self, deployment: &str, target: &str, component: &str) -> usize {
         let tags = self.records(deployment, target, component);
@@ -197,6 +198,7 @@ impl<'e> Remote<'e> {
         let latest = format!("refs/atmos/latest/{deployment}/{target}/{component}");
         let mut next = Some(ref_value(self.environment, &self.path, &latest));
         let mut seen = 0;
+        let mut late = Vec::new();
         while let Some(object) = next {
             let at = objects.iter().position(|known| *known == object);
             let Some(at) = at else {
@@ -205,11 +207,14 @@ impl<'e> Remote<'e> {
             objects.swap_remove(at);
             seen += 1;
             let message = self.git(&["cat-file", "-p", &object]);
-            next = message
-                .lines()
-                .find_map(|line| line.strip_prefix("previous: "))
-                .map(|id| id.trim_matches(['"', '\'']).to_owned());
+            let named = |field: &str| {
+                let id = message.lines().find_map(|line| line.strip_prefix(field));
+                id.map(|id| id.trim_matches(['"', '\'']).to_owned())
+            };
+            late.extend(named("late_of: "));
+            next = named("previous: ");
         }
+        objects.retain(|object| !late.contains(object));
         assert!(objects.is_empty(), "{component}: records outside of the chain: {objects:?}");
         seen
     }

@@ -29,6 +29,7 @@ use crate::deployment::ComponentName;
 use crate::deployment::build_report::{BuildEvent, BuildStatus, BuildStep, ComponentBuild};
 use crate::deployment::graph::Graph;
 use crate::render::document::error::Hint;
+use crate::rollout::CheckoutError;
 use crate::sbom::{self, Package};
 use crate::scheduler::{Execution, Limits, Outcome, Scheduler, Slot};
 
@@ -161,14 +162,14 @@ fn check_out(
     let mut checked_out = BTreeMap::new();
     for (number, job) in jobs.into_iter().enumerate() {
         let folder = scratch.join(format!("checkout-{number}"));
-        let failed = |error: String| CommandError::new(exit::FAILED, "checkout", error);
-        std::fs::create_dir(&folder).map_err(|error| failed(error.to_string()))?;
+        let files = |source| CheckoutError::Files { path: folder.clone(), source };
+        std::fs::create_dir(&folder).map_err(files)?;
         let index = folder.with_extension("index");
         prepared
             .repository
             .git()
             .materialise(&prepared.commit, &folder, &index)
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|source| CheckoutError::Git { commit: prepared.commit.clone(), source })?;
         checked_out.insert(job.component.clone(), (job, folder));
     }
     Ok(checked_out)

@@ -9,12 +9,13 @@ use super::prepare::Prepared;
 use crate::build::{Provenance, statement};
 use crate::cli::context::Context;
 use crate::cli::deployment::attach::sbom_edit;
+use crate::cli::deployment::sbom::Reader;
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::build_report::BuildStatus;
-use crate::deployment::{BuildRecord, Component, ComponentKind, NoteNamespace};
+use crate::deployment::{BuildRecord, ComponentKind, NoteNamespace};
 use crate::git::redact::redact_urls;
 use crate::ledger::{NoteEdit, Publication};
-use crate::sbom::{self, Bill, BilledComponent, Package, ReadError};
+use crate::sbom::{self, Bill, BilledComponent};
 
 /// What was published.
 #[derive(Debug, Clone, Default)]
@@ -43,13 +44,15 @@ pub(super) fn publish(
             kind: ComponentKind::Nixpack,
             image: Some(record.image.clone()),
             packages: done.packages.clone(),
+            read_from: None,
         })
         .collect();
     // Of some images alone, nothing else is said.
     if args.component.is_empty() {
         let others = prepared.deployment.components.iter();
         let others = others.filter(|component| component.kind != ComponentKind::Nixpack);
-        components.extend(others.map(|component| other(context, prepared, component, checkout)));
+        let reader = Reader { context, config: &prepared.project.config, checkout };
+        components.extend(others.filter_map(|component| reader.billed(component)));
     }
     let bill = Bill {
         deployment: &prepared.deployment.name,
@@ -107,26 +110,6 @@ fn record(prepared: &Prepared<'_>, done: &Finished, engine: &str) -> Option<Buil
         timestamp: jiff::Timestamp::from_second(prepared.ledger.now().as_second()).unwrap_or_default(),
         run_id: prepared.run.id.clone(),
     })
-}
-
-/// What a component that has no image is made of.
-fn other(
-    context: &Context,
-    prepared: &Prepared<'_>,
-    component: &Component,
-    checkout: &Path,
-) -> BilledComponent {
-    let config = &prepared.project.config;
-    let folder = checkout.join(config.components_directory(component.kind)).join(component.folder());
-    let (packages, problems): (Vec<Package>, Vec<ReadError>) = match component.kind {
-        ComponentKind::Terraform => sbom::modules_and_providers(checkout, &folder),
-        ComponentKind::Helmfile => sbom::charts(&folder),
-        ComponentKind::Command | ComponentKind::Nixpack => (Vec::new(), Vec::new()),
-    };
-    for problem in problems {
-        context.warn(&format!("{}: {problem}", component.name));
-    }
-    BilledComponent { component: component.name.clone(), kind: component.kind, image: None, packages }
 }
 
 /// The address of the repository that the source is in, without credentials.

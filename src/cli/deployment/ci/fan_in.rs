@@ -12,7 +12,6 @@ use crate::cli::context::{CommitSource, Context, known_target};
 use crate::cli::deployment::matrix::{Changes, Place};
 use crate::cli::disabled::disabled_on_target;
 use crate::cli::error::{CommandError, exit};
-use crate::cli::shell::quoted;
 use crate::config::load_deployment;
 use crate::deployment::change::ChangeReason;
 use crate::deployment::fan_in::{FanIn, LeftComponent};
@@ -21,6 +20,7 @@ use crate::deployment::state::ComponentState;
 use crate::deployment::{CommitId, ComponentName, DeploymentName, TargetName};
 use crate::ledger::{Ledger, Scope};
 use crate::render::document::error::Hint;
+use crate::text::quoted;
 
 /// The subject of a report on a target; `None` where nothing is to be reported.
 ///

@@ -1,6 +1,6 @@
 //! How old an answer is that the ledger's remote has not just given.
 
-use crate::ci::comment::Stale;
+use crate::ci::comment::{NotTold, Stale};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::deployment::DeploymentName;
@@ -9,12 +9,13 @@ use crate::ledger::{Freshness, Ledger, Scope};
 /// What is said of an answer as fresh as this; `None` where the remote has given it, or where there
 /// is none.
 pub(super) fn stale(ledger: &Ledger<'_>, freshness: &Freshness) -> Option<Stale> {
-    let (asked, as_of) = match freshness {
+    let (why, as_of) = match freshness {
         Freshness::Current => return None,
-        Freshness::Offline { since } => (false, *since),
-        Freshness::Stale { since, .. } => (true, *since),
+        Freshness::Offline { since } => (NotTold::NotAsked, *since),
+        Freshness::Stale { since, here: true, .. } => (NotTold::NotTakenOver, *since),
+        Freshness::Stale { since, .. } => (NotTold::NoAnswer, *since),
     };
-    Some(Stale { remote: ledger.remote().unwrap_or("the remote").to_owned(), asked, as_of })
+    Some(Stale { remote: ledger.remote().unwrap_or("the remote").to_owned(), why, as_of })
 }
 
 /// The same of what a job answers that is not to ask the remote.

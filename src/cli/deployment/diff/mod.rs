@@ -1,6 +1,7 @@
 //! `atmos deployment diff`: what differs between two targets or two commits.
 
 mod configuration;
+mod same;
 mod side;
 mod step;
 
@@ -28,6 +29,7 @@ use crate::rollout::Looks;
 use super::rollout::inspect;
 use super::status::note;
 use configuration::Configurations;
+use same::Comparison;
 use side::Side;
 
 /// The most commits that are listed; the others are counted.
@@ -82,15 +84,16 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let project = context.project(&repository)?;
     let deployment = project.deployment(context, &args.deployment)?;
     let targets: Vec<_> = [&args.from_target, &args.to_target].into_iter().flatten().cloned().collect();
-    for target in &targets {
-        known_target(&deployment, target)?;
-    }
     let ledger = context.ledger(&repository, &project.config)?;
     let scope = Scope::Targets(args.deployment.clone(), targets.clone());
     // Two commits have nothing to do with what runs where.
     let freshness = (!targets.is_empty()).then(|| ledger.refresh(&scope));
     let snapshot = ledger.read(&scope)?;
     let state = snapshot.deployment(&args.deployment);
+    // What the file does not name any more may still run.
+    for target in targets.iter().filter(|target| !state.targets.contains_key(*target)) {
+        known_target(&deployment, target)?;
+    }
     let (mut drift, mut incomplete) = (Drift::NotChecked, false);
     for target in targets.iter().filter(|_| args.check_drift) {
         let looks = Looks { health: false, drift: true };
@@ -132,12 +135,20 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     for problem in problems {
         context.warn(&problem);
     }
+    let mut components = components(&chosen, &from, &to, &deployment, &state, &configurations);
+    let place = Comparison {
+        repository: &repository,
+        config: &project.config,
+        ledger: &ledger,
+        deployment: &args.deployment,
+    };
+    place.mark_same(&mut components, [from.target.as_ref(), to.target.as_ref()], &configurations)?;
     let view = DiffView {
         deployment: args.deployment.clone(),
         commits_ahead: divergence.ahead,
         commits_behind: divergence.behind,
         commits: summaries(&repository, &divergence)?,
-        components: components(&chosen, &from, &to, &deployment, &state, &configurations),
+        components,
         configuration,
         files,
         drift,
@@ -251,7 +262,14 @@ fn components(
         chosen.iter().map(|name| (name, from.commits.get(name).cloned(), to.commits.get(name).cloned()));
     sides
         .filter(|(_, from, to)| from.is_some() || to.is_some())
-        .map(|(name, from, to)| ComponentDifference { component: name.clone(), kind: kind(name), from, to })
+        .map(|(name, from_commit, to_commit)| ComponentDifference {
+            component: name.clone(),
+            kind: kind(name),
+            from: from_commit,
+            to: to_commit,
+            is_same: false,
+            removed: (from.target.is_some() || to.target.is_some()) && deployment.component(name).is_none(),
+        })
         .collect()
 }
 

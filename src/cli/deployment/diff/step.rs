@@ -56,6 +56,8 @@ pub(in crate::cli::deployment) fn of_step(
         kind: deployment.component(component).map(|component| component.kind),
         from: from.commits.get(component).cloned(),
         to: to.commits.get(component).cloned(),
+        is_same: false,
+        removed: false,
     };
     Ok(Some(DiffView {
         deployment: deployment.name.clone(),

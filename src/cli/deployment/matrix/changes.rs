@@ -12,7 +12,7 @@ use crate::deployment::resolution::{Resolution, Resolved};
 use crate::deployment::stack_layer::{KnownOutputs, StackLayer};
 use crate::deployment::state::ComponentState;
 use crate::deployment::{CommitId, Component, ComponentName, Deployment, DeploymentName, TargetName};
-use crate::git::{ObjectStore, Repository};
+use crate::git::{CommitTree, ObjectStore, Repository};
 use crate::ledger::Ledger;
 
 use super::sources::footprint;
@@ -31,6 +31,7 @@ pub(in crate::cli::deployment) struct Place<'a> {
 pub(in crate::cli::deployment) struct Changes<'a> {
     place: Place<'a>,
     objects: ObjectStore,
+    tree: CommitTree,
     commit: CommitId,
     new: Side,
     /// By the commits that run. What cannot be known of one says why.
@@ -59,7 +60,8 @@ impl<'a> Changes<'a> {
     ) -> Result<Self, CommandError> {
         let new = Side { deployment: deployment.clone(), stacks: place.stacks(commit)? };
         let objects = place.repository.objects()?;
-        Ok(Self { place, objects, commit: commit.clone(), new, old: BTreeMap::new() })
+        let tree = CommitTree::new(place.repository, commit.clone())?;
+        Ok(Self { place, objects, tree, commit: commit.clone(), new, old: BTreeMap::new() })
     }
 
     /// Why a component has to be rolled out, where it has to.
@@ -68,12 +70,35 @@ impl<'a> Changes<'a> {
         name: &ComponentName,
         state: Option<&ComponentState>,
     ) -> Result<Option<ChangeReason>, CommandError> {
+        self.reason_on(self.place.target, name, state)
+    }
+
+    /// Whether nothing of a component differs from what another commit has, as it would be on a
+    /// target.
+    pub(in crate::cli::deployment) fn is_same_on(
+        &mut self,
+        target: &TargetName,
+        name: &ComponentName,
+        other: &CommitId,
+    ) -> Result<bool, CommandError> {
+        if self.new.deployment.component(name).is_none() {
+            return Ok(false);
+        }
+        let state = ComponentState { commit: Some(other.clone()), ..ComponentState::default() };
+        Ok(self.reason_on(target, name, Some(&state))?.is_none())
+    }
+
+    fn reason_on(
+        &mut self,
+        target: &TargetName,
+        name: &ComponentName,
+        state: Option<&ComponentState>,
+    ) -> Result<Option<ChangeReason>, CommandError> {
         let Some(component) = self.new.deployment.component(name) else { return Ok(None) };
-        let resolved = self.new.resolve(component, self.place.target);
+        let resolved = self.new.resolve(component, target);
         let stack = resolved.as_ref().ok().and_then(|resolved| resolved.stack.as_ref());
         let deployment = &self.new.deployment;
-        let footprint =
-            footprint(&self.objects, self.place.config, &self.commit, deployment, component, stack)?;
+        let footprint = footprint(&self.tree, self.place.config, deployment, component, stack)?;
         if let Some(runs) = state.and_then(|state| state.commit.as_ref())
             && *runs != self.commit
             && !self.old.contains_key(runs)
@@ -83,37 +108,41 @@ impl<'a> Changes<'a> {
         let between = |runs: &CommitId| match self.old.get(runs) {
             Some(Ok(old)) => Ok(Between {
                 files: &old.files,
-                configuration: self.configuration_differs(old, component, resolved),
+                configuration: configuration_differs(target, old, component, resolved),
             }),
             Some(Err(why)) => Err(why.clone()),
             None => Err(format!("commit {} was not looked at", runs.short())),
         };
         Ok(since_deployed(state, &self.commit, &footprint, between))
     }
+}
 
-    /// Whether a component would be run with another configuration than it was.
-    fn configuration_differs(
-        &self,
-        old: &Old,
-        component: &Component,
-        resolved: Result<Resolved, String>,
-    ) -> Result<bool, String> {
-        let old = old.side.as_ref().map_err(Clone::clone)?;
-        let Some(before) = old.deployment.component(&component.name) else { return Ok(true) };
-        let settings = |component: &Component| {
-            (component.kind, component.folder.clone(), component.labels.clone(), component.settings.clone())
-        };
-        if settings(before) != settings(component) {
-            return Ok(true);
-        }
-        let (before, after) = (old.resolve(before, self.place.target)?, resolved?);
-        Ok(before.variables.values != after.variables.values || layer(before) != layer(after))
+/// Whether a component would be run with another configuration than it was.
+fn configuration_differs(
+    target: &TargetName,
+    old: &Old,
+    component: &Component,
+    resolved: Result<Resolved, String>,
+) -> Result<bool, String> {
+    let old = old.side.as_ref().map_err(Clone::clone)?;
+    let Some(before) = old.deployment.component(&component.name) else { return Ok(true) };
+    let settings = |component: &Component| {
+        (component.kind, component.folder.clone(), component.labels.clone(), component.settings.clone())
+    };
+    if settings(before) != settings(component) {
+        return Ok(true);
     }
+    let (before, after) = (old.resolve(before, target)?, resolved?);
+    Ok(before.variables.values != after.variables.values || layer(before) != layer(after))
 }
 
 /// What the stacks say; which of their files say it makes no difference.
 fn layer(resolved: Resolved) -> Option<StackLayer> {
-    resolved.stack.map(|stack| StackLayer { files: indexmap::IndexMap::default(), ..stack })
+    resolved.stack.map(|stack| StackLayer {
+        files: indexmap::IndexMap::default(),
+        unapplied: Vec::new(),
+        ..stack
+    })
 }
 
 impl Side {

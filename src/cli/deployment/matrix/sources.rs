@@ -7,15 +7,14 @@ use crate::config::AtmosConfig;
 use crate::deployment::footprint::Footprint;
 use crate::deployment::image_binding::bound_to;
 use crate::deployment::stack_layer::StackLayer;
-use crate::deployment::{CommitId, Component, ComponentKind, Deployment};
-use crate::git::ObjectStore;
+use crate::deployment::{Component, ComponentKind, Deployment};
+use crate::git::CommitTree;
 use crate::git::objects::{EntryKind, ObjectError};
 
 /// The files of a component: its own, and those of the images that it uses or says it needs.
 pub(super) fn footprint(
-    objects: &ObjectStore,
+    tree: &CommitTree,
     config: &AtmosConfig,
-    commit: &CommitId,
     deployment: &Deployment,
     component: &Component,
     stack: Option<&StackLayer>,
@@ -24,7 +23,7 @@ pub(super) fn footprint(
     let folder = format!("{}/{name}", config.components_directory(component.kind));
     let mut footprint = Footprint::of(component, &folder);
     if component.kind == ComponentKind::Terraform {
-        footprint = footprint.and(modules(objects, commit, &folder)?);
+        footprint = footprint.and(modules(tree, &folder)?);
     }
     let needed = component.depends_on.iter().filter_map(|name| deployment.component(name));
     let needed = needed.filter(|needed| needed.kind == ComponentKind::Nixpack);
@@ -35,16 +34,16 @@ pub(super) fn footprint(
 }
 
 /// The folders of the repository's own modules that a root module calls, and that these call.
-fn modules(objects: &ObjectStore, commit: &CommitId, root: &str) -> Result<Footprint, ObjectError> {
+fn modules(tree: &CommitTree, root: &str) -> Result<Footprint, ObjectError> {
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut open = vec![root.to_owned()];
     let mut all = Footprint::below("", [root]);
     while let Some(folder) = open.pop() {
-        for (name, kind) in objects.list_directory(commit, &folder)?.into_iter().flatten() {
+        for (name, kind) in tree.list_directory(&folder)?.into_iter().flatten() {
             if kind != EntryKind::File {
                 continue;
             }
-            let content = objects.read_file(commit, &format!("{folder}/{name}"))?.unwrap_or_default();
+            let content = tree.read_file(&format!("{folder}/{name}"))?.unwrap_or_default();
             let Some(called) = local_modules(&name, &String::from_utf8_lossy(&content)) else {
                 return Ok(Footprint::WholeRepository);
             };

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::approve::Asking;
-use crate::cli::shell::LEFT_OUT;
 use crate::deployment::overrides::is_hash;
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::rollout_report::RolloutKind;
+use crate::text::LEFT_OUT;
 
 impl Asking<'_, '_, '_> {
     /// What is approved, and the question.

@@ -14,14 +14,14 @@ use super::{Args, Surroundings};
 use crate::cancellation::Cancellation;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
-use crate::cli::rules::Certainty;
+use crate::cli::rules::{Alone, Certainty};
 use crate::component::Mode;
 use crate::deployment::approval::Covered;
 use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::{RolloutEvent, WouldBeRefused};
 use crate::deployment::{CommitId, Deployment};
-use crate::ledger::{Freshness, LedgerError, Scope, Snapshot};
+use crate::ledger::{Freshness, LedgerError, SESSION_VARIABLE, Scope, Snapshot};
 use crate::provider::Token;
 use crate::render::document::error::Hint;
 use crate::rollout::{self, EventSink};
@@ -53,6 +53,8 @@ pub(super) struct Undertaking<'u, 'r> {
     pub(super) token: Option<Token>,
     /// The plan that was announced last.
     pub(super) announced: RefCell<Option<RolloutPlan>>,
+    /// What was said last of rules that no default branch bounds.
+    pub(super) said_alone: RefCell<Option<Alone>>,
 }
 
 /// A plan that is about to be locked.
@@ -72,7 +74,8 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         cancellation: Cancellation,
         token: Option<Token>,
     ) -> Self {
-        Self { args, context, prepared, events, cancellation, token, announced: RefCell::default() }
+        let (announced, said_alone) = (RefCell::default(), RefCell::default());
+        Self { args, context, prepared, events, cancellation, token, announced, said_alone }
     }
 
     /// Shows what would be done. Nothing is locked, applied or recorded.
@@ -100,7 +103,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let rollout = self.rollout(&decided, gathered, Mode::Plan, run_id, None)?;
         self.check_artifacts(plan, &rollout)?;
         let outcome = rollout::run(rollout, checkouts, None, &self.cancellation, &self.events)?;
-        self.finish(plan, &digest, None, outcome)
+        self.finish(plan, &digest, None, outcome, false)
     }
 
     /// Asks the remote for what a plan goes by. The plan of a job stands for what is there: where
@@ -120,6 +123,8 @@ impl<'u, 'r> Undertaking<'u, 'r> {
     }
 
     fn for_real(&self) -> Result<ExitCode, CommandError> {
+        // What cannot be read is refused before anything else is asked.
+        self.lease()?;
         let ledger = &self.prepared.ledger;
         let scope = self.prepared.scope();
         ledger.insist_on_history();
@@ -281,9 +286,14 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         if let Some(lock) = session.taken_over() {
             rollout.metadata.insert("lock_taken_over_from".to_owned(), lock.run_id.clone());
         }
+        if let Some(id) = session.id() {
+            // By it, a later run finds what this one leaves at work when it is killed.
+            rollout.environment.set(SESSION_VARIABLE, id);
+        }
         let outcome = rollout::run(rollout, checkouts, Some(session), &self.cancellation, &self.events)?;
         self.note_health(plan, &outcome);
-        self.finish(plan, &digest, granted.map(|granted| &granted.approval), outcome)
+        let log_is_noted = self.note_logs(plan, &outcome);
+        self.finish(plan, &digest, granted.map(|granted| &granted.approval), outcome, log_is_noted)
     }
 }
 

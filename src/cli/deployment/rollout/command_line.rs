@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::Args;
 use crate::cli::context::Context;
-use crate::cli::shell::{LEFT_OUT, quoted};
 use crate::config::AtmosConfig;
+use crate::text::{LEFT_OUT, quoted};
 
 /// A `rollout` command, or the `approve` command of one.
 #[derive(Debug, Clone)]
@@ -43,6 +43,7 @@ impl Args {
             ("skip-promotion-check", self.skip_promotion_check),
             ("require-uniform", self.require_uniform),
             ("allow-partial", self.allow_partial),
+            ("trust-state", self.trust_state),
             ("allow-rollback", self.allow_rollback),
         ] {
             line.words.extend(is_set.then(|| format!("--{name}")));
@@ -56,6 +57,11 @@ impl CommandLine {
     fn of(verb: &'static str, deployment: &str) -> Self {
         let words = vec![format!("atmos deployment {verb} {}", quoted(deployment))];
         Self { verb, words }
+    }
+
+    /// A rollout of a deployment that was not typed.
+    pub(super) fn rollout(deployment: &str) -> Self {
+        Self::of(ROLLOUT, deployment)
     }
 
     /// Whether it approves a rollout instead of carrying it out.

@@ -152,7 +152,7 @@ impl Subject<'_> {
         let Configured { json: configuration, folder } = self.configuration(basis.config, &resolved);
         let typed: Value = basis.overrides.iter().map(|(_, text)| Value::from(text)).collect();
         let artifacts = artifacts(self.deployment, self.component, &[&configuration, &typed], basis.images);
-        let files = CommitTree::new(basis.repository, self.commit)?;
+        let files = CommitTree::new(basis.repository, self.commit.clone())?;
         let sources = match &folder {
             Some(folder) => lock_files(&files, folder, kind)?,
             None => BTreeMap::new(),
@@ -235,7 +235,7 @@ impl Subject<'_> {
     fn sensitive_variables(
         &self,
         basis: &DigestBasis<'_>,
-        files: &CommitTree<'_>,
+        files: &CommitTree,
         folder: Option<&str>,
     ) -> Result<SensitiveVariables, ObjectError> {
         match folder {
@@ -253,7 +253,7 @@ impl Subject<'_> {
 /// folder of a terraform component; `helmfile.lock` and those of charts in and below that of a
 /// helmfile component.
 fn lock_files(
-    files: &CommitTree<'_>,
+    files: &CommitTree,
     folder: &str,
     kind: ComponentKind,
 ) -> Result<BTreeMap<String, String>, ObjectError> {

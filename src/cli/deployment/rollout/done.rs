@@ -16,7 +16,8 @@ use crate::rollout::AlreadyDone;
 const RECORDS_LOOKED_AT: usize = 50;
 
 impl Undertaking<'_, '_> {
-    /// The components whose newest record of this run, whichever attempt of it, is a success of the same digest.
+    /// The components whose last record of this run, whichever attempt of it, is a success of the
+    /// same digest.
     pub(super) fn done(
         &self,
         plan: &RolloutPlan,
@@ -26,31 +27,27 @@ impl Undertaking<'_, '_> {
     ) -> Result<BTreeMap<ComponentName, AlreadyDone>, CommandError> {
         let state = snapshot.deployment(&plan.deployment);
         let run = run_without_attempt(run_id);
-        let is_own = |found: &LedgerRecord| {
-            found.record.run_id.as_deref().is_some_and(|id| run_without_attempt(id) == run)
-        };
         let mut done = BTreeMap::new();
-        let mut behind_others = Vec::new();
+        let mut to_look_back = Vec::new();
         for planned in &plan.components {
             let newest = state.component(&plan.target, &planned.component);
             let Some(newest) = newest.and_then(|state| state.newest.as_ref()) else { continue };
-            if !is_own(newest) {
-                if may_have_run_before(run_id, newest) {
-                    behind_others.push(planned.component.clone());
-                }
-            } else if is_same(newest, planned, digests) {
-                done.insert(planned.component.clone(), already_done(newest, None));
+            if is_of_run(newest, run) && is_same(newest, planned, digests) {
+                done.insert(planned.component.clone(), already_done(newest, newest));
+            } else if may_hide_a_success(run_id, newest) {
+                to_look_back.push(planned.component.clone());
             }
         }
-        for (component, records) in self.prepared.histories(&state, &behind_others)? {
-            let own = records.iter().take(RECORDS_LOOKED_AT).find(|found| is_own(found));
+        for (component, records) in self.prepared.histories(&state, &to_look_back)? {
+            let last = last_of_run(&records, run);
             let planned = plan.components.iter().find(|planned| planned.component == component);
-            if let (Some(own), Some(planned)) = (own, planned)
-                && is_same(own, planned, digests)
+            let newest = records.iter().find(|record| !record.is_late());
+            if let (Some(last), Some(planned), Some(newest)) = (last, planned, newest)
+                && is_same(last, planned, digests)
                 // To go back to it is what is asked for.
-                && !(planned.goes_back() && self.goes_back_on_purpose())
+                && (is_of_run(newest, run) || !(planned.goes_back() && self.goes_back_on_purpose()))
             {
-                done.insert(component, already_done(own, records.first()));
+                done.insert(component, already_done(last, newest));
             }
         }
         Ok(done)
@@ -61,6 +58,43 @@ impl Undertaking<'_, '_> {
         let request = &self.prepared.request;
         request.commit_named || request.allow_rollback || request.retry_is_meant
     }
+}
+
+fn is_of_run(found: &LedgerRecord, run: &str) -> bool {
+    found.record.run_id.as_deref().is_some_and(|id| run_without_attempt(id) == run)
+}
+
+/// Whether a success of a run may stand behind its component's newest record, which tells of none.
+/// Behind one of its own it does where it was published late.
+fn may_hide_a_success(run_id: &str, newest: &LedgerRecord) -> bool {
+    if is_of_run(newest, run_without_attempt(run_id)) {
+        newest.record.status != RecordStatus::Success
+    } else {
+        may_have_run_before(run_id, newest)
+    }
+}
+
+/// What a run did last, whatever was published when. `records` are newest first.
+///
+/// That a rollout was interrupted is what is known until its own record comes, late. Of GitHub's
+/// attempts, which follow each other, the numbers tell the order: clocks of runners differ.
+fn last_of_run<'r>(records: &'r [LedgerRecord], run: &str) -> Option<&'r LedgerRecord> {
+    let records = records.iter().take(RECORDS_LOOKED_AT);
+    let is_outdated = |found: &LedgerRecord| {
+        let is_its_own = |other: &LedgerRecord| {
+            other.is_late()
+                && other.record.run_id == found.record.run_id
+                && other.record.commit == found.record.commit
+        };
+        found.is_interrupted() && records.clone().any(is_its_own)
+    };
+    let attempt = |found: &LedgerRecord| -> Option<u64> {
+        let id = found.record.run_id.as_deref()?.strip_prefix("github:")?;
+        id.rsplit_once('/')?.1.parse().ok()
+    };
+    let own = records.clone().filter(|found| is_of_run(found, run) && !is_outdated(found));
+    // Of those that are equal, the first one.
+    own.reduce(|last, found| if attempt(found) > attempt(last) { found } else { last })
 }
 
 /// Whether a run may have recorded something before this record, which is another run's: a run that is new has not. CI
@@ -93,21 +127,94 @@ fn is_same(found: &LedgerRecord, planned: &ComponentPlan, digests: &Digests) -> 
     same && record.status == RecordStatus::Success
 }
 
-fn already_done(own: &LedgerRecord, newest: Option<&LedgerRecord>) -> AlreadyDone {
-    let replaced = newest.map(|newest| {
-        let run = newest.record.run_id.as_deref().unwrap_or("unknown");
-        format!(", since replaced by {} (run {run})", newest.record.commit.short())
-    });
-    AlreadyDone {
-        id: own.id.clone(),
-        notice: format!("already deployed by this run{}", replaced.unwrap_or_default()),
-    }
+/// What is said of a component that is left as it is: `newest` is its newest record.
+fn already_done(own: &LedgerRecord, newest: &LedgerRecord) -> AlreadyDone {
+    let run = newest.record.run_id.as_deref().unwrap_or("unknown");
+    let notice = if own.object == newest.object {
+        "already deployed by this run".to_owned()
+    } else if newest.record.status == RecordStatus::Success {
+        format!(
+            "already deployed by this run, since replaced by {} (run {run})",
+            newest.record.commit.short()
+        )
+    } else {
+        let status = newest.record.status;
+        format!(
+            "already deployed by this run, but recorded after run {run} ({status}): a new run deploys it again"
+        )
+    };
+    AlreadyDone { id: own.id.clone(), notice }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::deployment::fixtures::record;
+    use crate::deployment::record::INTERRUPTED;
+
+    /// A record of `run status[ late]`, where a status may be `interrupted`.
+    fn of(text: &str) -> LedgerRecord {
+        let words: Vec<_> = text.split(' ').collect();
+        let [run, status, rest @ ..] = &words[..] else { panic!("{text}") };
+        let status = match *status {
+            "success" => RecordStatus::Success,
+            "failed" => RecordStatus::Failed,
+            _ => RecordStatus::Cancelled,
+        };
+        let mut found = record("prod", "api", "abc123d", status, "2025-01-22T12:00:00Z");
+        found.record.run_id = Some((*run).to_owned());
+        found.record.details.error = words.contains(&"interrupted").then(|| INTERRUPTED.to_owned());
+        found.record.details.late_of = rest.contains(&"late").then(|| "f".repeat(40));
+        found
+    }
+
+    #[test]
+    fn what_a_run_did_last_decides_whatever_was_published_when() {
+        for (newest_first, last) in [
+            // As it is without late records.
+            (&["github:7/1 success"][..], Some(0)),
+            (&["github:7/2 failed", "github:7/1 success"], Some(0)),
+            (&["github:8/1 success", "github:7/1 success"], Some(1)),
+            (&["github:8/1 success"], None),
+            // A success that came late says how what was interrupted has ended.
+            (&["github:7/1 interrupted", "github:7/1 success late"], Some(1)),
+            (&["github:7/1 success late", "github:7/1 interrupted"], Some(0)),
+            (&["github:7/1 failed late", "github:7/1 interrupted"], Some(0)),
+            // Without it, or with that of another attempt, it is not known.
+            (&["github:7/1 interrupted"], Some(0)),
+            (&["github:7/2 interrupted", "github:7/1 success late"], Some(0)),
+            (&["github:8/1 success late", "github:7/1 interrupted"], Some(1)),
+            // What failed last is tried again, whatever the clock of an earlier attempt said.
+            (&["github:7/1 success late", "github:7/2 failed"], Some(1)),
+            (&["github:7/2 failed", "github:7/1 success late"], Some(0)),
+            // What has succeeded after a failure is done.
+            (&["github:7/2 success late", "github:7/1 failed"], Some(0)),
+            (&["github:7/1 failed", "github:7/2 success late"], Some(1)),
+            (&["github:7/10 success late", "github:7/9 failed"], Some(0)),
+            // The jobs of a pipeline have numbers in the order in which they were made, not run.
+            (&["gitlab:7/70 failed", "gitlab:7/71 success late"], Some(0)),
+        ] {
+            let records: Vec<_> = newest_first.iter().map(|text| of(text)).collect();
+            let run = if newest_first[0].starts_with("gitlab") { "gitlab:7" } else { "github:7" };
+            let found = last_of_run(&records, run);
+            let at = found.and_then(|found| records.iter().position(|record| std::ptr::eq(record, found)));
+            assert_eq!(at, last, "{newest_first:?}");
+        }
+    }
+
+    #[test]
+    fn a_success_is_looked_for_behind_records_that_may_hide_one() {
+        for (run, newest, may) in [
+            ("github:7/2", "github:7/1 interrupted", true),
+            ("github:7/2", "github:7/1 failed", true),
+            // Of another digest: what was asked for last is what counts.
+            ("github:7/2", "github:7/1 success", false),
+            ("github:7/2", "github:8/1 failed", true),
+            ("github:9/1", "github:8/1 failed", false),
+        ] {
+            assert_eq!(may_hide_a_success(run, &of(newest)), may, "{run} {newest}");
+        }
+    }
 
     #[test]
     fn only_a_run_that_is_not_new_can_have_run_before() {

@@ -11,12 +11,12 @@ use super::decide::Decided;
 use super::gather::Gathered;
 use super::prepare::{Prepared, definition_at};
 use crate::cli::deployment::build;
-use crate::cli::error::{CommandError, exit};
+use crate::cli::error::CommandError;
 use crate::component::{Environment, HelmfileSettings, Mode, TerraformSettings};
 use crate::deployment::health::Probe;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutSource};
 use crate::deployment::{CommitId, ComponentKind, Deployment};
-use crate::rollout::{CheckoutError, Checkouts, Provenance, Rollout};
+use crate::rollout::{Checkouts, Provenance, Rollout};
 
 impl Undertaking<'_, '_> {
     /// The deployment as every commit of the plan declares it. Commits that are not here are fetched.
@@ -78,8 +78,7 @@ impl Undertaking<'_, '_> {
         });
         let other = other?;
         let checkouts = checkouts.unwrap_or_else(check_out);
-        let failed = |error: CheckoutError| CommandError::new(exit::FAILED, "checkout", error.to_string());
-        Ok((checkouts.map_err(failed)?, other))
+        Ok((checkouts?, other))
     }
 
     /// `.atmos` in the checkout; in a bare repository, beside its objects.
@@ -133,6 +132,7 @@ impl Undertaking<'_, '_> {
             reason: self.args.reason.clone(),
             approval: granted.map(|granted| (granted.id.clone(), granted.approval.clone())),
         };
+        let ledger = &self.prepared.project.config.deployments.ledger;
         let overrides = plan.components.iter().map(|planned| planned.component.clone());
         let overrides = overrides.map(|name| (name, self.prepared.overrides.clone())).collect();
         Ok(Rollout {
@@ -155,6 +155,8 @@ impl Undertaking<'_, '_> {
             environment: self.environment(),
             template_environment: self.template_environment(),
             masks: self.context.masks().clone(),
+            keeps_errors: ledger.errors,
+            redacted: ledger.redact.clone(),
             in_ci: self.context.in_ci(),
             terraform: self.terraform(),
             helmfile: self.helmfile(),

@@ -37,6 +37,16 @@ type Overrides = BTreeMap<ComponentName, ContextOverrides>;
 /// Components of which no plan can be made, and why.
 type Unplannable = BTreeMap<ComponentName, String>;
 
+/// Components that are not looked at, by what they are not asked about and why.
+#[derive(Debug, Default)]
+struct Unasked(BTreeMap<(&'static str, String), Vec<ComponentName>>);
+
+impl Unasked {
+    fn add(&mut self, about: &'static str, why: &str, component: &ComponentName) {
+        self.0.entry((about, why.to_owned())).or_default().push(component.clone());
+    }
+}
+
 /// What was found out.
 #[derive(Debug, Default)]
 pub(in crate::cli::deployment) struct Findings {
@@ -92,13 +102,30 @@ impl Undertaking<'_, '_> {
     ) -> Result<Findings, CommandError> {
         let mut plan = self.running(target, snapshot);
         let definitions = self.definitions(&plan)?;
+        let mut unasked = Unasked::default();
         plan.components.retain_mut(|planned| {
             let component = definitions.get(&planned.commit).and_then(|at| at.component(&planned.component));
-            let Some(component) = component else { return false };
+            let name = &planned.component;
+            let Some(component) = component else {
+                let about = match looks {
+                    Looks { health: true, drift: true } => "health and drift",
+                    Looks { health: true, .. } => "health",
+                    Looks { .. } => "drift",
+                };
+                unasked.add(about, "its commit does not declare it", name);
+                return false;
+            };
             planned.kind = component.kind;
-            (looks.health && component.settings.health.is_some())
-                || (looks.drift && knows_drift(component.kind))
+            let (health, drift) = (component.settings.health.is_some(), knows_drift(component.kind));
+            if looks.health && !health {
+                unasked.add("health", "no health check is configured", name);
+            }
+            if looks.drift && !drift {
+                unasked.add("drift", &format!("{} components have no plan that tells", component.kind), name);
+            }
+            (looks.health && health) || (looks.drift && drift)
         });
+        self.say(target, &unasked);
         if plan.components.is_empty() {
             return Ok(Findings::default());
         }
@@ -136,6 +163,17 @@ impl Undertaking<'_, '_> {
         Ok(self.findings(target, inspected))
     }
 
+    /// Says which components were not asked about what, and why: silence would pass for a good
+    /// answer.
+    fn say(&self, target: &TargetName, Unasked(all): &Unasked) {
+        for ((about, why), names) in all {
+            let names: Vec<_> = names.iter().map(ComponentName::as_str).collect();
+            let (deployment, names) = (&self.prepared.checkout.name, names.join(", "));
+            let note = format!("{deployment} → {target}: not asked about {about}: {names} ({why})\n");
+            self.context.streams().note(&note);
+        }
+    }
+
     /// What runs, as the plan of deploying it again.
     fn running(&self, target: &TargetName, snapshot: &Snapshot) -> RolloutPlan {
         let deployment = &self.prepared.checkout.name;
@@ -153,6 +191,7 @@ impl Undertaking<'_, '_> {
             source_deployed_at: None,
             artifacts,
             build_id: None,
+            trusts_state: false,
         };
         RolloutPlan {
             deployment: deployment.clone(),

@@ -1,22 +1,26 @@
 //! Taking the locks of a rollout, and reading the ledger as it is under them.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::time::Duration;
 
 use super::carry_out::{Ready, Undertaking};
 use super::inputs::distinct_commits;
 use super::refusal::not_acquired;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::left_at_work;
 use crate::cli::rules::Certainty;
+use crate::deployment::lease::LEASE;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutEvent;
 use crate::ledger::{Holder, LockRequest, Session, Snapshot, lock_session};
+use crate::render::document::error::Hint;
 use crate::rollout::Checkouts;
 
-/// How long a lock lives without being renewed.
-const LEASE: Duration = Duration::from_mins(5);
+/// What says how long locks live without being renewed, and the seconds that it may say.
+const LEASE_VARIABLE: &str = "ATMOS_LOCK_LEASE";
+const LEASE_SECONDS: RangeInclusive<u64> = 1..=86_400;
 
 /// Locks that are held, and what was found under them.
 pub(super) struct Locked<'u, 'r> {
@@ -65,7 +69,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let plan = &ready.decided.plan;
         let approval = ready.granted.as_ref().filter(|granted| granted.is_new);
         let approval = approval.map(|granted| &granted.approval);
-        let request = self.lock_request(plan, run_id);
+        let request = self.lock_request(plan, run_id)?;
         let commits: Vec<_> = distinct_commits(plan).into_iter().cloned().collect();
         if let Some(commit) = commits.first() {
             ledger.check_signing(commit)?;
@@ -81,9 +85,12 @@ impl<'u, 'r> Undertaking<'u, 'r> {
                     .transpose()
                     .map(|update| update.into_iter().collect())
             },
-            &mut |held| {
+            &mut |held, asked| {
                 if !std::mem::replace(&mut told, true) {
                     self.tell_waiting(held, run_id);
+                }
+                for asked in asked {
+                    (self.events)(left_at_work::event(asked));
                 }
                 if self.cancellation.is_cancelled() {
                     ControlFlow::Break(())
@@ -134,11 +141,30 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         }
     }
 
-    fn lock_request(&self, plan: &RolloutPlan, run_id: &str) -> LockRequest {
+    /// How long the locks live without being renewed.
+    ///
+    /// # Errors
+    ///
+    /// A variable that does not say it.
+    pub(super) fn lease(&self) -> Result<Duration, CommandError> {
+        let Some(text) = self.context.variable(LEASE_VARIABLE) else { return Ok(LEASE) };
+        let seconds = text.parse().ok().filter(|seconds| LEASE_SECONDS.contains(seconds));
+        let (least, most) = (LEASE_SECONDS.start(), LEASE_SECONDS.end());
+        seconds.map(Duration::from_secs).ok_or_else(|| {
+            CommandError::usage(format!(
+                "{LEASE_VARIABLE} is a whole number of seconds from {least} to {most}, not {text:?}"
+            ))
+            .hint(Hint::command(
+                format!("To do with the {} seconds of a lease", LEASE.as_secs()),
+                format!("unset {LEASE_VARIABLE}"),
+            ))
+        })
+    }
+
+    fn lock_request(&self, plan: &RolloutPlan, run_id: &str) -> Result<LockRequest, CommandError> {
         let holder = Holder::current();
         let run = &self.prepared.run;
-        let lease = self.context.variable("ATMOS_LOCK_LEASE").and_then(|seconds| seconds.parse().ok());
-        LockRequest {
+        Ok(LockRequest {
             deployment: plan.deployment.clone(),
             target: plan.target.clone(),
             scopes: plan
@@ -165,10 +191,12 @@ impl<'u, 'r> Undertaking<'u, 'r> {
                 // Set when it is taken.
                 acquired_at: self.context.now(),
                 expires_at: None,
+                lease: None,
             },
-            lease: Some(lease.map_or(LEASE, Duration::from_secs)),
+            lease: Some(self.lease()?),
             wait: self.args.lock_timeout,
             replaces: None,
-        }
+            ends_orphans: true,
+        })
     }
 }

@@ -13,6 +13,7 @@ mod images;
 mod inputs;
 mod inspect;
 mod locking;
+mod next_steps;
 mod prepare;
 mod refusal;
 mod registry;
@@ -82,6 +83,9 @@ pub struct Args {
     /// Promote what can be promoted although part of what runs on the source stays behind
     #[arg(long, requires = "promote_from")]
     pub(super) allow_partial: bool,
+    /// Promote states of the source although no record says how they came about; the records keep that
+    #[arg(long, requires = "promote_from")]
+    pub(super) trust_state: bool,
     /// Go back to an older commit although no person started this very run
     #[arg(long)]
     allow_rollback: bool,
@@ -159,6 +163,7 @@ impl Args {
             skip_promotion_check: false,
             require_uniform: false,
             allow_partial: false,
+            trust_state: false,
             allow_rollback: false,
             parallelism: None,
             fail_fast: false,

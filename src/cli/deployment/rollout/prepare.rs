@@ -101,6 +101,7 @@ pub(super) fn prepare<'r>(
         skip_promotion_check: args.skip_promotion_check,
         require_uniform: args.require_uniform,
         allow_partial: args.allow_partial,
+        trust_state: args.trust_state,
         automatic: job.as_ref().is_some_and(|job| job.automatic),
         // The commit of the job itself says no more than the checkout does.
         commit_named: match (&args.git_sha, &source) {
@@ -151,7 +152,8 @@ fn expected_digest(args: &Args) -> Result<Option<Digest>, CommandError> {
 }
 
 /// The keys that only the program sets, because audits rely on them.
-const RESERVED: [&str; 4] = ["approver", "approval_timestamp", "promotion_check", "lock_taken_over_from"];
+const RESERVED: [&str; 5] =
+    ["approver", "approval_timestamp", "promotion_check", "source_state", "lock_taken_over_from"];
 
 /// `--metadata`. What the records say of approvals and checks is not for the command line to say.
 fn metadata(pairs: &[KeyValue]) -> Result<BTreeMap<String, String>, CommandError> {

@@ -2,12 +2,15 @@
 
 use super::command_line::CommandLine;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::left_at_work::explained;
+use crate::deployment::lease::{Judgement, patience};
+use crate::deployment::lock::HeldLock;
 use crate::deployment::promotable::{LeftOut, LeftOutReason};
 use crate::deployment::promotion::PathRefusal;
 use crate::deployment::rollout_plan::{NotPromotedReason, Refusal};
 use crate::deployment::rules::RulesConflict;
 use crate::deployment::{ComponentName, Deployment, DeploymentName, PromotionRule, TargetName};
-use crate::ledger::AcquireError;
+use crate::ledger::{AcquireError, judge_now};
 use crate::render::Clock;
 use crate::render::document::error::{Error, Hint};
 
@@ -25,6 +28,12 @@ pub(super) fn refused(
         let mut line = typed.clone();
         change(&mut line);
         line.to_string()
+    };
+    let trusting = || {
+        let line = with(&|line| {
+            line.flag("trust-state");
+        });
+        Hint::command("Where what it runs is known to be right, to promote it all the same", line)
     };
     let to_promote = if typed.is_approval() { "To approve the promotion of" } else { "To promote" };
     match refusal {
@@ -74,7 +83,8 @@ pub(super) fn refused(
         Refusal::NothingToPromote { from, left_out } => {
             let error = refused("nothing_to_promote", format!("There is nothing to promote from {from}"))
                 .details(reasons(left_out));
-            error.hint(deploy_first(checkout, from, typed))
+            let error = error.hint(deploy_first(checkout, from, typed));
+            if has_unrecorded(left_out) { error.hint(trusting()) } else { error }
         }
         Refusal::NotPromotable { from, left_out, together } => {
             let LeftOut { component, reason } = &**left_out;
@@ -92,6 +102,7 @@ pub(super) fn refused(
                     error.hint(Hint::command(format!("{to_promote} what it needs as well: {what}"), all))
                 }
                 LeftOutReason::Undeclared { .. } => error.hint(deploy_first(checkout, from, typed)),
+                LeftOutReason::Unrecorded { .. } => error.hint(status_of(name, from)).hint(trusting()),
                 LeftOutReason::Needs { .. }
                 | LeftOutReason::NotDeployed { .. }
                 | LeftOutReason::Unlisted { .. }
@@ -103,10 +114,11 @@ pub(super) fn refused(
             let rest = with(&|line| {
                 line.flag("allow-partial");
             });
-            refused("partial", format!("The promotion from {from} would be partial"))
+            let error = refused("partial", format!("The promotion from {from} would be partial"))
                 .details(reasons(left_out))
-                .hint(status_of(name, from))
-                .hint(Hint::command(format!("{to_promote} the rest all the same"), rest))
+                .hint(status_of(name, from));
+            let error = if has_unrecorded(left_out) { error.hint(trusting()) } else { error };
+            error.hint(Hint::command(format!("{to_promote} the rest all the same"), rest))
         }
         Refusal::Mixed { from, commits } => {
             let each = with(&|line| {
@@ -149,6 +161,11 @@ pub(super) fn refused(
                 .hint(Hint::command("To go back all the same", back))
         }
     }
+}
+
+/// Whether part of it stays behind because no record speaks of it.
+fn has_unrecorded(left_out: &[LeftOut]) -> bool {
+    left_out.iter().any(|left_out| matches!(left_out.reason, LeftOutReason::Unrecorded { .. }))
 }
 
 /// How something that can be promoted comes to a target.
@@ -194,7 +211,8 @@ fn of_rules(conflict: &RulesConflict) -> CommandError {
 }
 
 /// What is said of a promotion and of no other rollout, or of one rollout alone.
-const OF_A_PROMOTION: [&str; 5] = ["context", "metadata", "reason", "require-uniform", "allow-partial"];
+const OF_A_PROMOTION: [&str; 6] =
+    ["context", "metadata", "reason", "require-uniform", "allow-partial", "trust-state"];
 
 /// A promotion off the path, in the words of the specification, for the components that were asked for.
 fn off_the_path(path: &PathRefusal, typed: &CommandLine) -> CommandError {
@@ -210,7 +228,7 @@ fn off_the_path(path: &PathRefusal, typed: &CommandLine) -> CommandError {
         line.to_string()
     };
     let mut skip = typed.clone();
-    skip.without("promote-from").without("require-uniform").without("allow-partial");
+    skip.without("promote-from").without("require-uniform").without("allow-partial").without("trust-state");
     skip.flag("skip-promotion-check");
     Error::promotion_path(path, &promote, skip.to_string(), exit::REFUSED).into()
 }
@@ -240,7 +258,7 @@ pub(super) fn not_acquired(
     });
     let components = components.collect::<String>();
     let names: Vec<_> = held.iter().map(|held| name(&held.scope)).collect();
-    CommandError::new(
+    let error = CommandError::new(
         exit::LOCKED,
         "locked",
         format!("{} on {target} is locked by {}", names.join(", "), first.lock.holder),
@@ -255,9 +273,80 @@ pub(super) fn not_acquired(
             clock.relative_and_exact(held.lock.acquired_at)
         )
     }))
-    .hint(Hint::note("Wait for it with --lock-timeout 10m"))
-    .hint(Hint::command(
-        "If nothing runs there any more",
-        format!("atmos deployment unlock {deployment} --target {target}{components} --force"),
-    ))
+    .hint(Hint::note(patience_hint(&held, clock)));
+    match explained(error, &held, clock) {
+        (error, true) => error,
+        (error, false) => error.hint(Hint::command(
+            "If nothing runs there any more",
+            format!("atmos deployment unlock {deployment} --target {target}{components} --force"),
+        )),
+    }
+}
+
+/// What to wait for: others at work, or that the lock of one that looks dead may be taken over.
+fn patience_hint(held: &[HeldLock], clock: &Clock) -> String {
+    let now = clock.now();
+    let looks_abandoned = |held: &&HeldLock| judge_now(&held.lock, now) == Judgement::LooksAbandoned;
+    let Some(found) = held.iter().find(looks_abandoned) else {
+        return "Wait for it with --lock-timeout 10m".to_owned();
+    };
+    let ended =
+        found.lock.expires_at.map(|end| format!(" ended at {}", clock.exact(end))).unwrap_or_default();
+    let wait = patience(&found.lock, now).unwrap_or_default();
+    // What is left of the minute is for the looks in between.
+    let minutes = wait.as_secs() / 60 + 1;
+    format!(
+        "Its lease{ended}, so that it looks abandoned; a clock that is wrong looks the same. A rollout that has seen \
+         for long enough that nothing renews it takes it over: wait with --lock-timeout {minutes}m"
+    )
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::deployment::lock::{Lock, LockScope};
+    use crate::ledger::{Holder, SESSION_VARIABLE};
+
+    #[test]
+    fn what_a_killed_run_left_at_work_is_named_with_what_ends_it() {
+        let session = format!("test-{}", std::process::id());
+        // Of a group of its own, as components are.
+        let mut left = std::os::unix::process::CommandExt::process_group(&mut Command::new("sleep"), 0)
+            .arg("60")
+            .env(SESSION_VARIABLE, &session)
+            .spawn()
+            .unwrap();
+        let Holder { host, process, started } = Holder::current();
+        let lock = Lock {
+            host,
+            process: Some(process),
+            process_started: started.map(|ticks| ticks + 1),
+            session: Some(session),
+            ..Lock::unreadable()
+        };
+        let object = "0".repeat(40).parse().unwrap();
+        let held = vec![HeldLock { scope: LockScope::Target, object, lock }];
+        let refused = || {
+            let error = AcquireError::Held(held.clone());
+            let clock = Clock::utc("2025-01-22T12:00:00Z".parse().unwrap());
+            let error = not_acquired(&"api".parse().unwrap(), &"dev".parse().unwrap(), error, &clock);
+            crate::render::error::text(error.shown().unwrap())
+        };
+        let id = left.id();
+        let text = refused();
+        let _ = left.kill();
+        let _ = left.wait();
+        for wanted in [
+            "was killed, and what it started is still at work since ".to_owned(),
+            format!("process {id}"),
+            format!("ps -fp {id}"),
+            format!("kill -KILL {id}"),
+        ] {
+            assert!(text.contains(&wanted), "no {wanted:?} in\n{text}");
+        }
+        assert!(!text.contains("unlock"), "they would work beside the next run\n{text}");
+        assert!(refused().contains("unlock"), "nothing is at work any more");
+    }
 }

@@ -13,7 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
 use crate::deployment::ComponentName;
 use crate::deployment::approval::Approval;
-use crate::deployment::count::count_are;
+use crate::deployment::count::{count, count_are};
 use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::digest::Digest;
 use crate::deployment::observation::Observation;
@@ -24,7 +24,7 @@ use crate::deployment::rollout_report::{
     self, ComponentReport, ComponentResult, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport,
     RolloutResult, WouldBeRefused,
 };
-use crate::ledger::{Observed, Snapshot, Unpublished};
+use crate::ledger::{LedgerError, Observed, Snapshot};
 use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::document::rollout_event;
@@ -72,17 +72,27 @@ impl Undertaking<'_, '_> {
         dry_run: bool,
     ) {
         let plan = &decided.plan;
+        let alone = &decided.trusted.alone;
+        // While locks are waited for, it is not known yet: then it is said again as it is.
+        if self.said_alone.replace(alone.clone()) != *alone
+            && let Some(alone) = alone
+        {
+            self.context.warn(&alone.to_string());
+        }
         if self.announced.replace(Some(plan.clone())).as_ref() == Some(plan) {
             return;
-        }
-        if let Some(alone) = &decided.trusted.alone {
-            self.context.warn(alone);
         }
         for LeftOut { component, reason } in &plan.left_out {
             self.context.warn(&format!("{component} is left out: {reason}"));
         }
         if plan.partial {
             self.context.warn("the promotion is partial: part of what runs on the source stays behind");
+        }
+        for component in plan.components.iter().filter(|planned| planned.trusts_state) {
+            let (name, commit) = (&component.component, component.commit.short());
+            self.context.warn(&format!(
+                "no record says that {name} runs {commit} on the source; --trust-state is recorded"
+            ));
         }
         if plan.promotion_check_skipped {
             self.context.warn("the promotion path does not allow this; --skip-promotion-check is recorded");
@@ -193,6 +203,7 @@ impl Undertaking<'_, '_> {
         digest: &Digest,
         approval: Option<&Approval>,
         outcome: RolloutOutcome,
+        log_is_noted: bool,
     ) -> Result<ExitCode, CommandError> {
         let succeeded = outcome.succeeded();
         let result = match (outcome.cancelled && !succeeded, succeeded) {
@@ -212,37 +223,72 @@ impl Undertaking<'_, '_> {
             would_be_refused: if self.args.plan { self.would_be_refused(plan) } else { Vec::new() },
             components: outcome.components,
             duration: outcome.duration,
-            unpublished: outcome.unpublished.as_ref().map_or(0, |unpublished| unpublished.kept),
+            unpublished: outcome.unpublished,
+            ledger_error: outcome.failure.as_ref().map(ToString::to_string),
         };
         for folder in &outcome.kept {
             self.context.streams().note(&format!("  Kept for a look: {}\n", folder.display()));
         }
         (self.events)(RolloutEvent::Finished(report.clone()));
-        self.context
-            .print(&render::document::rollout::RolloutResult::from(&report), render::rollout::text)?;
-        let code = match (result, outcome.unpublished) {
-            (RolloutResult::Cancelled, _) => exit::INTERRUPTED,
-            (_, Some(unpublished)) => return Err(self.not_published(plan, unpublished)),
+        // Where records are not published, the error says what to do about that.
+        let next =
+            if outcome.failure.is_none() { self.next_steps(&report, log_is_noted) } else { Vec::new() };
+        let document = render::document::rollout::RolloutResult::from(&report).followed_by(next);
+        self.context.print(&document, render::rollout::text)?;
+        if self.context.global().format == Format::Table {
+            self.context.streams().note(&render::error::hints(&document.next));
+        }
+        for warning in &outcome.warnings {
+            self.context.warn(warning);
+        }
+        if self.context.global().verbose && outcome.pushes > 0 {
+            let records = count(outcome.recorded, "record");
+            self.context.streams().note(&format!("  Recorded: {records} (pushes: {})\n", outcome.pushes));
+        }
+        let code = match (result, outcome.failure) {
+            (RolloutResult::Cancelled, Some(failure)) => {
+                let error = self.not_published(plan, outcome.unpublished, failure);
+                return Err(error.exits_with(exit::INTERRUPTED));
+            }
+            (RolloutResult::Cancelled, None) => exit::INTERRUPTED,
+            (_, Some(failure)) => return Err(self.not_published(plan, outcome.unpublished, failure)),
             (RolloutResult::Success, None) => return Ok(ExitCode::SUCCESS),
             (RolloutResult::Failed | RolloutResult::Refused, None) => exit::FAILED,
         };
         Ok(ExitCode::from(code))
     }
 
-    /// The error for components that ran and that the remote does not know of.
-    fn not_published(&self, plan: &RolloutPlan, unpublished: Unpublished) -> CommandError {
-        let kept = unpublished.kept;
+    /// The error for components that ran and that the remote does not know of, or that were ended
+    /// because the locks were lost.
+    fn not_published(&self, plan: &RolloutPlan, kept: usize, failure: LedgerError) -> CommandError {
+        if kept == 0 {
+            return CommandError::from(failure).after_document();
+        }
         let remote = self.prepared.ledger.remote().unwrap_or("the remote");
         let records = count_are(kept, "record");
-        let message = unpublished.to_string();
-        CommandError::from(unpublished.source)
-            .message(message)
-            .details([format!(
-                "What has run is recorded here alone: {records} kept in this repository under refs/atmos/pending and \
-                 not on {remote} yet."
-            )])
-            .hint(Hint::command(
+        let message = format!("{records} not published: {failure}");
+        let (kept, next) = if failure.is_of_this_checkout() {
+            (
+                format!(
+                    "The error is one of this checkout: {records} kept under refs/atmos/pending, and may be on {remote} \
+                     already."
+                ),
+                "When this checkout can be used again, the next command publishes what is kept, for example",
+            )
+        } else {
+            (
+                format!(
+                    "What has run is recorded here alone: {records} kept in this repository under refs/atmos/pending and \
+                     not on {remote} yet."
+                ),
                 "The next command that reaches the remote publishes what is kept, for example",
+            )
+        };
+        CommandError::from(failure)
+            .message(message)
+            .details([kept])
+            .hint(Hint::command(
+                next,
                 format!("atmos deployment status {} --target {}", plan.deployment, plan.target),
             ))
             .after_document()

@@ -10,7 +10,7 @@ use crate::git::objects::{EntryKind, ObjectError};
 /// Reads the module in a folder of a commit. Where it cannot be read there, behind a symbolic link
 /// for one, every variable may be sensitive.
 pub(super) fn declared_sensitive(
-    files: &CommitTree<'_>,
+    files: &CommitTree,
     folder: &str,
 ) -> Result<SensitiveVariables, ObjectError> {
     let mut names = BTreeSet::new();

@@ -9,7 +9,9 @@ use crate::cli::stacks::{CommitFiles, ImportedStacks, environment_of};
 use crate::deployment::definition::Values;
 use crate::deployment::resolution::Resolution;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
-use crate::deployment::stack_layer::{Deployable, KnownOutputs, NoStacks, StackLayer, StackLayers};
+use crate::deployment::stack_layer::{
+    Deployable, KnownOutputs, NoStacks, StackLayer, StackLayers, UnappliedKey,
+};
 use crate::deployment::{CommitId, ComponentName, Deployment};
 use crate::render::document::error::Hint;
 
@@ -67,6 +69,9 @@ impl Undertaking<'_, '_> {
                         .hint(Hint::note("Unlock it in the stack that locks it, and commit that")));
                 }
             }
+            if let Some(refusal) = unapplied(layer.unapplied) {
+                return Err(refusal);
+            }
             programs.extend(layer.program.map(|program| (component, Some(program))));
         }
         Ok(programs)
@@ -120,6 +125,14 @@ impl Undertaking<'_, '_> {
         let declared = target.map(|target| &target.context).into_iter().chain(component.map(|it| &it.vars));
         self.prepared.overrides.values(&declared.collect::<Vec<_>>())
     }
+}
+
+/// The refusal of what stacks ask for and a rollout does not do.
+fn unapplied(keys: Vec<UnappliedKey>) -> Option<CommandError> {
+    let mut keys = keys.into_iter();
+    let first = keys.next()?;
+    let refusal = CommandError::new(exit::USAGE, "unapplied_key", first.message).hint(Hint::note(first.hint));
+    Some(keys.fold(refusal, |refusal, key| refusal.details([key.message]).hint(Hint::note(key.hint))))
 }
 
 /// How a component of the plan is resolved before anything is known that only a rollout finds out.

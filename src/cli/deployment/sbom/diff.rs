@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     for target in [&args.from, &args.to] {
         known_target(&deployment, target)?;
         let subject = subject_of_target(context, &ledger, &deployment, target)?;
-        boms.push(load(context, &ledger, &deployment, &subject)?);
+        boms.push(load(context, &repository, &project, &ledger, &deployment, &subject)?.bom);
     }
     let [from, to] = &boms[..] else { return Ok(ExitCode::SUCCESS) };
     let diff = SbomDiff {

@@ -3,20 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::context::Context;
+use super::derive::{self, Reader};
+use crate::cli::context::{Context, Project};
+use crate::cli::declared::CommitReader;
 use crate::cli::error::{CommandError, exit};
-use crate::deployment::{CommitId, ComponentName, Deployment, NoteNamespace, TargetName};
+use crate::deployment::{
+    CommitId, Component, ComponentKind, ComponentName, Deployment, NoteNamespace, TargetName,
+};
+use crate::git::Repository;
 use crate::ledger::{Ledger, Scope};
 use crate::render::document::error::Hint;
-use crate::results::{self, ScanSummary};
-use crate::sbom::{self, Bom};
+use crate::sbom::{self, Bill, Bom};
 
 /// What an SBOM is asked of: components, each at its commit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::cli) struct Subject {
     pub(in crate::cli) target: Option<TargetName>,
     /// The components that are meant at each commit; all that its SBOM has where none is named.
-    components: BTreeMap<CommitId, Option<BTreeSet<ComponentName>>>,
+    pub(super) components: BTreeMap<CommitId, Option<BTreeSet<ComponentName>>>,
 }
 
 impl Subject {
@@ -69,35 +73,104 @@ pub(in crate::cli) fn subject_of_target(
     Ok(Subject { target: Some(target.clone()), components })
 }
 
-/// The document of a subject. Commits without one are told of; that none has one is an error.
+/// What is known of a subject.
+pub(in crate::cli) struct Loaded {
+    pub(in crate::cli) bom: Bom,
+    /// The components that are meant.
+    pub(in crate::cli) components: Vec<Component>,
+    /// Those of which nothing says what they are made of.
+    pub(in crate::cli) missing: Vec<ComponentName>,
+}
+
+/// The document of a subject: what is noted on its commits, and for components without an image of
+/// which nothing is noted, what their files say. That there is nothing at all is an error.
 pub(in crate::cli) fn load(
     context: &Context,
+    repository: &Repository,
+    project: &Project<'_>,
     ledger: &Ledger<'_>,
     deployment: &Deployment,
     subject: &Subject,
-) -> Result<Bom, CommandError> {
+) -> Result<Loaded, CommandError> {
     let commits = subject.components.keys().cloned().collect();
     let (notes, freshness) = ledger.notes_of(&deployment.name, NoteNamespace::Sbom, &commits)?;
     context.say_freshness(ledger, &freshness);
+    let declared = CommitReader::new(context, repository, project, &deployment.name);
     let mut united: Option<Bom> = None;
+    let mut loaded_components = Vec::new();
+    let mut missing = Vec::new();
     for (commit, wanted) in &subject.components {
-        let Some(note) = notes.get(commit) else {
-            if !notes.is_empty() {
-                context.warn(&format!("commit {} has no SBOM", commit.short()));
-            }
-            continue;
+        // What is not declared there any more is what is declared here.
+        let at_commit = declared.declared(commit).ok().flatten();
+        let at_commit = at_commit.as_ref().map_or(deployment, |declared| &*declared.deployment);
+        let is_wanted =
+            |component: &&Component| wanted.as_ref().is_none_or(|names| names.contains(&component.name));
+        let components: Vec<_> = at_commit.components.iter().filter(is_wanted).collect();
+        let attached =
+            notes.get(commit).map(|note| parse(note, commit)).transpose()?.map(|bom| match wanted {
+                Some(wanted) => part(deployment, &bom, wanted),
+                None => bom,
+            });
+        let listed: BTreeSet<String> = attached
+            .iter()
+            .flat_map(|bom| sbom::summarise(bom).components)
+            .map(|component| component.name)
+            .collect();
+        let is_listed = |component: &&&Component| {
+            listed.contains(component.name.as_str()) || listed.contains(sbom::WHOLE)
         };
-        let bom = parse(note, commit)?;
-        let part = match wanted {
-            Some(wanted) => part(deployment, &bom, wanted),
-            None => bom,
-        };
-        united = Some(match united {
-            Some(united) => sbom::unite(&united, &part),
-            None => part,
-        });
+        let open: Vec<_> = components.iter().filter(|component| !is_listed(component)).copied().collect();
+        let (derived, left) = derived(context, repository, project, deployment, commit, open);
+        loaded_components.extend(components.into_iter().cloned());
+        missing.extend(left);
+        for part in attached.into_iter().chain(derived) {
+            united = Some(match united {
+                Some(united) => sbom::unite(&united, &part),
+                None => part,
+            });
+        }
     }
-    united.ok_or_else(|| no_sbom(deployment, subject))
+    missing.sort();
+    missing.dedup();
+    let bom = united.ok_or_else(|| no_sbom(deployment, subject, &loaded_components))?;
+    Ok(Loaded { bom, components: loaded_components, missing })
+}
+
+/// What the files of a commit say of components, and the components of which they say nothing.
+fn derived(
+    context: &Context,
+    repository: &Repository,
+    project: &Project<'_>,
+    deployment: &Deployment,
+    commit: &CommitId,
+    open: Vec<&Component>,
+) -> (Option<Bom>, Vec<ComponentName>) {
+    let names = |components: Vec<&Component>| components.iter().map(|one| one.name.clone()).collect();
+    if open.iter().all(|component| component.kind == ComponentKind::Nixpack) {
+        return (None, names(open));
+    }
+    let checkout = match derive::checked_out(repository, commit) {
+        Ok(checkout) => checkout,
+        Err(error) => {
+            let message = error.shown().map_or_else(String::new, |error| error.message.clone());
+            context.warn(&format!("the files of commit {} cannot be read: {message}", commit.short()));
+            return (None, names(open));
+        }
+    };
+    let root = derive::root(&checkout);
+    let reader = Reader { context, config: &project.config, checkout: &root };
+    let (mut components, mut left) = (Vec::new(), Vec::new());
+    for component in open {
+        match reader.billed(component) {
+            Some(billed) => components.push(billed),
+            None => left.push(component.name.clone()),
+        }
+    }
+    if components.is_empty() {
+        return (None, left);
+    }
+    let bill = Bill { deployment: &deployment.name, commit, generated_at: context.now(), components };
+    (Some(bill.to_bom()), left)
 }
 
 /// Reads the note of a commit.
@@ -116,7 +189,7 @@ fn part(deployment: &Deployment, bom: &Bom, wanted: &BTreeSet<ComponentName>) ->
     })
 }
 
-fn no_sbom(deployment: &Deployment, subject: &Subject) -> CommandError {
+fn no_sbom(deployment: &Deployment, subject: &Subject, components: &[Component]) -> CommandError {
     let commits: Vec<_> = subject.components.keys().map(|commit| commit.short().to_owned()).collect();
     let (name, of) = (&deployment.name, commits.join(", "));
     let target = subject.target.as_ref().or(deployment.context.default_target.as_ref());
@@ -126,35 +199,18 @@ fn no_sbom(deployment: &Deployment, subject: &Subject) -> CommandError {
         0 => format!("{name} has no such component there"),
         _ => format!("there is no SBOM of {name} at commit {of}"),
     };
-    CommandError::new(exit::FAILED, "no_sbom", message)
-        .hint(Hint::command(
+    let error = CommandError::new(exit::FAILED, "no_sbom", message);
+    let has_images = components.iter().any(|component| component.kind == ComponentKind::Nixpack);
+    let error = if has_images {
+        error.hint(Hint::command(
             "To build the commit that is checked out, with its SBOM",
             format!("atmos deployment build {name} --target {target}"),
         ))
-        .hint(Hint::command(
-            "To attach one that another tool wrote",
-            format!("atmos deployment attach {name} sbom --file sbom.cdx.json"),
-        ))
-}
-
-/// What scans have found in a subject; `None` where nothing of it was scanned.
-pub(super) fn vulnerabilities(
-    context: &Context,
-    ledger: &Ledger<'_>,
-    deployment: &Deployment,
-    subject: &Subject,
-) -> Result<Option<ScanSummary>, CommandError> {
-    let commits = subject.components.keys().cloned().collect();
-    let (notes, freshness) = ledger.notes_of(&deployment.name, NoteNamespace::ScanResults, &commits)?;
-    if !matches!(freshness, crate::ledger::Freshness::Current) {
-        context.say_warnings(ledger);
-    }
-    let found = subject.components.iter().filter_map(|(commit, wanted)| {
-        results::vulnerabilities(notes.get(commit)?, |component| match (component, wanted) {
-            (Some(component), Some(wanted)) => wanted.contains(component),
-            // About the deployment as a whole, or everything is wanted.
-            (None, _) | (_, None) => true,
-        })
-    });
-    Ok(found.reduce(ScanSummary::and))
+    } else {
+        error.hint(Hint::note("Its components have no images, and no lock files that are known"))
+    };
+    error.hint(Hint::command(
+        "To attach one that another tool wrote",
+        format!("atmos deployment attach {name} sbom --file sbom.cdx.json"),
+    ))
 }

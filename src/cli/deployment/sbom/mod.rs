@@ -1,7 +1,9 @@
 //! `atmos deployment sbom`: what is deployed made of.
 
+mod derive;
 mod diff;
 mod load;
+mod scans;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,8 +19,10 @@ use crate::ledger::Ledger;
 use crate::render;
 use crate::render::document;
 use crate::render::document::sbom::SbomSummary;
-use crate::sbom::{self, Bom};
+use crate::sbom;
 
+pub(in crate::cli::deployment) use derive::Reader;
+use load::Loaded;
 pub(in crate::cli) use load::{Subject, load, parse, subject_of_target};
 
 #[derive(Debug, clap::Args)]
@@ -85,8 +89,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         wanted.push(known_component(&deployment, reference)?.name.clone());
     }
     subject.restrict(&wanted);
-    let bom = load(context, &ledger, &deployment, &subject)?;
-    let result = show(args, context, &ledger, &deployment, &subject, bom);
+    let loaded = load(context, &repository, &project, &ledger, &deployment, &subject)?;
+    let result = show(args, context, &ledger, &deployment, &subject, loaded);
     context.say_warnings(&ledger);
     result
 }
@@ -110,19 +114,25 @@ fn show(
     ledger: &Ledger<'_>,
     deployment: &Deployment,
     subject: &Subject,
-    bom: Bom,
+    loaded: Loaded,
 ) -> Result<ExitCode, CommandError> {
+    let Loaded { bom, components, missing } = loaded;
     if args.summary {
-        let vulnerabilities = load::vulnerabilities(context, ledger, deployment, subject)?;
+        let vulnerabilities = scans::vulnerabilities(context, ledger, deployment, subject, &components)?;
         let summary = SbomSummary::new(
             &deployment.name,
             subject.target.as_ref(),
             subject.commits(),
             sbom::summarise(&bom),
             vulnerabilities,
+            missing,
         );
         context.print(&summary, render::sbom::summary)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if !missing.is_empty() {
+        let names: Vec<_> = missing.iter().map(AsRef::as_ref).collect();
+        context.warn(&format!("no SBOM says what these are made of: {}", names.join(", ")));
     }
     let text = match (args.format, &args.output) {
         (Format::Table, None) => render::sbom::tree(&sbom::summarise(&bom), &context.presentation()),

@@ -4,6 +4,7 @@
 pub const LEFT_OUT: &str = "…";
 
 /// A word as a shell reads it back.
+#[must_use]
 pub fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._/=@:,+-%".contains(&byte);
     let plain = word.strip_suffix(LEFT_OUT).unwrap_or(word);

@@ -1,0 +1,61 @@
+//! Whether anything of a component differs between two commits, or only the commit itself.
+
+use std::collections::BTreeMap;
+
+use super::configuration::Configurations;
+use crate::cli::deployment::matrix::{Changes, Place};
+use crate::cli::error::CommandError;
+use crate::config::AtmosConfig;
+use crate::deployment::diff::ComponentDifference;
+use crate::deployment::{CommitId, DeploymentName, TargetName};
+use crate::git::Repository;
+use crate::ledger::Ledger;
+
+/// Where both commits are read.
+pub(super) struct Comparison<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) config: &'a AtmosConfig,
+    pub(super) ledger: &'a Ledger<'a>,
+    pub(super) deployment: &'a DeploymentName,
+}
+
+impl Comparison<'_> {
+    /// Marks the components of which nothing differs but the commit: neither the files that they
+    /// are made of, nor their configuration on the targets that are compared, or on any where
+    /// commits are.
+    ///
+    /// # Errors
+    ///
+    /// Where a commit cannot be read.
+    pub(super) fn mark_same(
+        &self,
+        components: &mut [ComponentDifference],
+        on: [Option<&TargetName>; 2],
+        configurations: &Configurations,
+    ) -> Result<(), CommandError> {
+        let on: Vec<_> = on.into_iter().flatten().collect();
+        let mut by_commit: BTreeMap<CommitId, Changes<'_>> = BTreeMap::new();
+        for component in components {
+            let (Some(from), Some(to)) = (&component.from, &component.to) else { continue };
+            let Some(declared) = configurations.at(to).filter(|_| from != to) else { continue };
+            let declared_targets = declared.targets.keys();
+            let targets: Vec<_> = match on.as_slice() {
+                [] => declared_targets.collect(),
+                on => declared_targets.filter(|target| on.contains(target)).collect(),
+            };
+            let Some(first) = targets.first() else { continue };
+            if !by_commit.contains_key(to) {
+                let Self { repository, config, ledger, deployment } = *self;
+                let place = Place { repository, config, ledger, deployment, target: first };
+                by_commit.insert(to.clone(), Changes::new(place, to, declared)?);
+            }
+            let Some(changes) = by_commit.get_mut(to) else { continue };
+            let mut is_same = true;
+            for target in targets {
+                is_same = is_same && changes.is_same_on(target, &component.component, from)?;
+            }
+            component.is_same = is_same;
+        }
+        Ok(())
+    }
+}

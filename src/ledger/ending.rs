@@ -1,0 +1,76 @@
+//! Components that killed runs have left at work are asked to end, and waited for, before anything
+//! is started beside them.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use crate::deployment::lease::Liveness;
+use crate::deployment::lock::HeldLock;
+
+use super::holder::{Holder, left_at_work};
+use super::orphans::{Orphan, ask_to_end};
+
+/// How long components that were asked to end are waited for, however short `--lock-timeout` is.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Processes that a killed run has left at work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftAtWork {
+    pub run_id: String,
+    pub processes: Vec<Orphan>,
+}
+
+/// What is being ended while locks are waited for.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    /// The takings of locks whose components were asked.
+    asked: HashSet<Option<String>>,
+    /// What was asked since this was taken last.
+    news: Vec<LeftAtWork>,
+    pub(super) since: Option<Instant>,
+    /// What their runs have kept was published once they had ended.
+    pub(super) published: bool,
+}
+
+impl Ending {
+    /// What was asked to end since the last time that this was called. It may have ended already.
+    pub(super) fn news(&mut self) -> Vec<LeftAtWork> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Asks the components that killed runs have left at work to end, once. Returns whether another
+    /// look is worth it: they are waited for, or have ended since the lock was judged.
+    pub(super) fn ask(&mut self, held: &[HeldLock]) -> bool {
+        let mut is_ending = false;
+        for HeldLock { lock, .. } in held {
+            let left = left_at_work(lock);
+            is_ending |= !left.is_empty() || Holder::liveness(lock) == Liveness::Dead;
+            if !left.is_empty() && self.asked.insert(lock.session.clone()) {
+                ask_to_end(&left);
+                self.news.push(LeftAtWork { run_id: lock.run_id.clone(), processes: left });
+            }
+        }
+        is_ending && self.since.get_or_insert_with(Instant::now).elapsed() < LIMIT
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use crate::deployment::lock::{Lock, LockScope};
+
+    fn held_by(holder: Holder) -> HeldLock {
+        let Holder { host, process, started } = holder;
+        let lock = Lock { host, process: Some(process), process_started: started, ..Lock::unreadable() };
+        HeldLock { scope: LockScope::Target, object: "0".repeat(40).parse().unwrap(), lock }
+    }
+
+    #[test]
+    fn a_lock_is_looked_at_again_where_what_held_it_has_ended_since_it_was_judged() {
+        let living = Holder::current();
+        let ended = Holder { started: living.started.map(|ticks| ticks + 1), ..living.clone() };
+        assert!(Ending::default().ask(&[held_by(ended)]));
+        assert!(!Ending::default().ask(&[held_by(living)]));
+    }
+}

@@ -1,0 +1,123 @@
+//! What follows in this checkout once the remote has accepted a push: its copy of the refs.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use crate::deployment::ObjectId;
+use crate::deployment::ref_names::{
+    LATEST_PREFIX, LEDGER_PREFIX, LOCK_PREFIX, MIRROR_PREFIX, NOTES_PREFIX, STATE_PREFIX, TAGS_PREFIX,
+};
+use crate::git::refs::{Expected, PreparedRefs, RefUpdate};
+
+use super::pending::PENDING_PREFIX;
+use super::refs::mirror_of;
+use super::step::{Step, backoff};
+use super::{Ledger, LedgerError};
+
+/// Where the refs stand that follow here what the remote has accepted: one by one, each can be
+/// changed or not.
+const OWN_KINDS: [&str; 5] = [PENDING_PREFIX, MIRROR_PREFIX, TAGS_PREFIX, NOTES_PREFIX, LEDGER_PREFIX];
+
+impl Ledger<'_> {
+    /// Changes here what the remote has accepted. Where it could not be made ready, it is tried
+    /// again: a lock that is in the way may be one of a git at work.
+    ///
+    /// What cannot be changed here is a warning: it has happened, and is read again from the
+    /// remote.
+    pub(super) fn follow_here(
+        &self,
+        remote: &str,
+        ready: Option<PreparedRefs>,
+        (changes, removals, afterwards): (&[RefUpdate], &[RefUpdate], &[RefUpdate]),
+        reason: &str,
+    ) {
+        let mut removals = match self.known_here(removals) {
+            Ok(removals) => removals,
+            Err(error) => {
+                self.warn_of_own_copy(remote, &error);
+                Vec::new()
+            }
+        };
+        removals.extend_from_slice(afterwards);
+        if ready.is_some_and(|ready| ready.commit(&removals).is_ok()) {
+            return;
+        }
+        let Err(error) = self.update_patiently(&[changes, &removals].concat(), reason) else { return };
+        self.warn_of_own_copy(remote, &error);
+        // One of them is in the way of all.
+        for kind in OWN_KINDS {
+            let of_kind = |update: &&RefUpdate| own_kind(&update.name) == kind;
+            let some: Vec<_> = changes.iter().chain(&removals).filter(of_kind).cloned().collect();
+            if let Err(error) = self.update_patiently(&some, reason) {
+                tracing::debug!(%error, kind, "refs of this checkout stay as they are");
+            }
+        }
+    }
+
+    /// Changes refs here, again while a git at work holds one of them.
+    fn update_patiently(&self, updates: &[RefUpdate], reason: &str) -> Result<(), LedgerError> {
+        let began = Instant::now();
+        for attempt in 0.. {
+            match self.restoring(|| Ok(self.repository.git().update_refs(updates, reason)?)) {
+                Err(LedgerError::Git(error))
+                    if error.is_briefly_locked() && began.elapsed() < self.persistence =>
+                {
+                    std::thread::sleep(backoff(attempt));
+                }
+                outcome => return outcome,
+            }
+        }
+        Ok(())
+    }
+
+    fn warn_of_own_copy(&self, remote: &str, error: &LedgerError) {
+        self.warn(format!("{remote} has it all, but this checkout's own copy could not be moved: {error}"));
+        if let LedgerError::Git(error) = error
+            && let Some((when, command)) = error.way_out()
+        {
+            self.warn(format!("{when}: {command}"));
+        }
+    }
+
+    /// The removals of refs that are here.
+    fn known_here(&self, removals: &[RefUpdate]) -> Result<Vec<RefUpdate>, LedgerError> {
+        if removals.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<_> = removals.iter().map(|removal| &removal.name).collect();
+        let here: HashSet<_> = self.repository.refs(&names)?.into_iter().map(|found| found.name).collect();
+        Ok(removals.iter().filter(|removal| here.contains(&removal.name)).cloned().collect())
+    }
+}
+
+/// What is set and what is removed here once the remote has accepted a step: of the mirror, and of
+/// the ledger itself. Locks are only mirrored, and those that were taken not before the look at the
+/// remote that every taker of one has to take anyhow. What the remote had already was taken over
+/// when it was read.
+pub(super) fn after_push(remote: &str, step: &Step) -> (Vec<RefUpdate>, Vec<RefUpdate>) {
+    let change = |name: String, new: &Option<ObjectId>| RefUpdate {
+        name,
+        new: new.clone(),
+        expected: Expected::Anything,
+    };
+    let mut updates = Vec::new();
+    for update in step.updates().iter().filter(|update| update.new != update.expected) {
+        let name = &update.name;
+        if name.starts_with(LOCK_PREFIX) && update.new.is_some() {
+            continue;
+        }
+        if [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX, NOTES_PREFIX].iter().any(|kind| name.starts_with(kind))
+        {
+            updates.push(change(mirror_of(remote, name), &update.new));
+        }
+        if !name.starts_with(LOCK_PREFIX) {
+            updates.push(change(name.clone(), &update.new));
+        }
+    }
+    updates.into_iter().partition(|update| update.new.is_some())
+}
+
+/// Which of [`OWN_KINDS`] a ref is of.
+fn own_kind(name: &str) -> &'static str {
+    OWN_KINDS.into_iter().find(|kind| name.starts_with(kind)).unwrap_or_default()
+}

@@ -1,0 +1,61 @@
+//! What Linux tells of a process: `/proc/<pid>/stat`, `proc_pid_stat(5)`.
+
+use std::fs;
+
+use jiff::Timestamp;
+
+/// A process that works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ProcessStat {
+    pub(super) parent: u32,
+    pub(super) group: u32,
+    /// In the kernel's ticks since boot.
+    pub(super) started: u64,
+}
+
+impl ProcessStat {
+    /// Reads a process; `None` where there is none, or the system does not tell. One that is only
+    /// waiting to be collected does nothing any more, and counts as none.
+    pub(super) fn read(process: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // Fields are counted behind the name, which may hold anything.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let fields: Vec<_> = fields.split_whitespace().collect();
+        let [state, parent, group, ..] = fields[..] else { return None };
+        if state == "Z" {
+            return None;
+        }
+        let started = fields.get(19)?.parse().ok()?;
+        Some(Self { parent: parent.parse().ok()?, group: group.parse().ok()?, started })
+    }
+
+    /// When the process started, by this machine's clock.
+    pub(super) fn started_at(&self) -> Option<Timestamp> {
+        let stat = fs::read_to_string("/proc/stat").ok()?;
+        let boot: i64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+        let seconds = i64::try_from(self.started / rustix::param::clock_ticks_per_second()).ok()?;
+        Timestamp::from_second(boot.checked_add(seconds)?).ok()
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_only_waits_to_be_collected_works_no_more() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let process = child.id();
+        assert_eq!(ProcessStat::read(process).unwrap().parent, std::process::id());
+        child.kill().unwrap();
+        let state = || fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+        while !state().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        assert_eq!(ProcessStat::read(process), None);
+        child.wait().unwrap();
+        assert_eq!(ProcessStat::read(process), None);
+    }
+}

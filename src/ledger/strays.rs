@@ -1,0 +1,122 @@
+//! Records outside of their component's chain, among those that were read: they decide nothing, are
+//! marked, and are published late.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::deployment::ObjectId;
+use crate::deployment::record::LedgerRecord;
+use crate::deployment::ref_names::{ComponentAddress, latest_ref};
+use crate::git::transport::FetchOptions;
+
+use super::Ledger;
+use super::line::{Line, has_fork, identity, published_late};
+use super::refs::mirror_of;
+
+impl Ledger<'_> {
+    /// The chain of a component, followed through records that were read, or that are here.
+    pub(super) fn line(&self, address: &ComponentAddress, end: &ObjectId, records: &[LedgerRecord]) -> Line {
+        let known: HashMap<_, _> = records.iter().map(|found| (&found.object, &found.record)).collect();
+        Line::follow(end, |object| {
+            if let Some(record) = known.get(object) {
+                return Some(record.previous.clone());
+            }
+            let found = self.objects.contains(object).then(|| self.read_record(address, object))??;
+            Some(found.record.previous)
+        })
+    }
+
+    /// Leaves out the records outside of the chain, which decide nothing. The chain's end may be
+    /// older than the records are.
+    pub(super) fn without_strays(
+        &self,
+        address: &ComponentAddress,
+        mut records: Vec<LedgerRecord>,
+        refs: &BTreeMap<String, ObjectId>,
+    ) -> Vec<LedgerRecord> {
+        let end = refs.get(&latest_ref(&address.deployment, &address.target, &address.component));
+        if let Some(end) = end
+            && has_fork(&records)
+        {
+            let strays = self.line(address, end, &records).strays(&records);
+            records.retain(|found| !strays.contains(&found.object));
+        }
+        records
+    }
+
+    /// Finds the records outside of their chains, and leaves out those of them that late records
+    /// publish. Where there may be some and the remote has just answered, it is asked where the
+    /// chains end.
+    pub(super) fn sort_out_strays(
+        &self,
+        records: &mut Vec<LedgerRecord>,
+        is_current: bool,
+    ) -> BTreeSet<ObjectId> {
+        let mut components: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
+        for found in records.iter() {
+            components.entry(ComponentAddress::of(&found.id)).or_default().push(found.clone());
+        }
+        components.retain(|_, records| has_fork(records));
+        if components.is_empty() {
+            return BTreeSet::new();
+        }
+        let ends = self.ends(components.keys(), is_current);
+        let (mut strays, mut told) = (BTreeSet::new(), BTreeSet::new());
+        for (address, records) in &components {
+            let Some(end) = ends.get(address) else { continue };
+            let outside = self.line(address, end, records).strays(records);
+            let is_outside = |found: &&LedgerRecord| outside.contains(&found.object);
+            let late = published_late(records.iter().filter(|found| !is_outside(found)));
+            let (again, alone): (Vec<_>, Vec<_>) =
+                records.iter().filter(is_outside).partition(|found| late.contains(identity(found)));
+            told.extend(again.into_iter().map(|found| found.object.clone()));
+            strays.extend(alone.into_iter().map(|found| found.object.clone()));
+        }
+        records.retain(|found| !told.contains(&found.object));
+        strays
+    }
+
+    /// Where chains end: as the remote says, or has said.
+    fn ends<'a>(
+        &self,
+        components: impl Iterator<Item = &'a ComponentAddress>,
+        ask: bool,
+    ) -> BTreeMap<ComponentAddress, ObjectId> {
+        let name = |address: &ComponentAddress| {
+            let latest = latest_ref(&address.deployment, &address.target, &address.component);
+            self.remote().map_or_else(|| latest.clone(), |remote| mirror_of(remote, &latest))
+        };
+        let names: BTreeMap<_, _> = components.map(|address| (name(address), address.clone())).collect();
+        if let Some(remote) = self.reachable_remote().filter(|_| ask) {
+            let refspec = |(mirror, ComponentAddress { deployment, target, component }): (&String, &_)| {
+                // With a star, because a chain that has no end yet is not an error.
+                format!("+{}*:{mirror}*", latest_ref(deployment, target, component))
+            };
+            let refspecs: Vec<_> = names.iter().map(refspec).collect();
+            let options = FetchOptions { limit: Some(self.options.write_limit), ..self.fetch_options() };
+            if let Err(error) = self.fetch(remote, &refspecs, &options) {
+                self.warn(format!("where the records' chains end could not be asked: {error}"));
+            }
+        }
+        let wanted: Vec<_> = names.keys().cloned().collect();
+        let found = self.local_refs(&wanted).unwrap_or_default().into_iter();
+        found.filter_map(|(name, end)| Some((names.get(&name)?.clone(), end))).collect()
+    }
+}
+
+/// The records outside of a chain that none of its records publishes, oldest first, with free
+/// sequences.
+pub(super) fn untold(line: &Line, history: &[LedgerRecord]) -> Vec<(LedgerRecord, u32)> {
+    let strays = line.strays(history);
+    let is_stray = |found: &&LedgerRecord| strays.contains(&found.object);
+    let of_chain = || history.iter().filter(|found| !is_stray(found));
+    let mut told = published_late(of_chain());
+    told.extend(of_chain().map(|found| found.object.as_str()));
+    let mut names: BTreeSet<_> = history.iter().map(|found| found.id.clone()).collect();
+    let mut untold = Vec::new();
+    for found in history.iter().rev().filter(is_stray) {
+        if told.insert(identity(found)) {
+            untold.push((found.clone(), found.id.next_sequence(&mut names)));
+        }
+    }
+    untold
+}

@@ -1,0 +1,112 @@
+//! What holds components back that have not started: a run that cannot renew its locks, or whose
+//! records are refused, starts nothing more.
+
+use tokio::sync::watch;
+
+use crate::cancellation::{Cancellation, CancellationLevel};
+
+/// Whether components may start.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Position {
+    #[default]
+    Open,
+    /// It is not known yet.
+    Paused,
+    /// They may not, for this reason.
+    Shut(String),
+}
+
+/// The end that decides. Dropping it leaves the gate as it is.
+#[derive(Debug, Default)]
+pub(super) struct Gate(watch::Sender<Position>);
+
+/// The end that components go through; cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Passage(watch::Receiver<Position>);
+
+impl Gate {
+    pub(super) fn passage(&self) -> Passage {
+        Passage(self.0.subscribe())
+    }
+
+    /// Holds back what wants to start, until it is opened or shut.
+    pub(super) fn pause(&self) {
+        self.set(Position::Paused);
+    }
+
+    pub(super) fn open(&self) {
+        self.set(Position::Open);
+    }
+
+    /// Lets nothing start any more. The first reason counts.
+    pub(super) fn shut(&self, reason: String) {
+        self.set(Position::Shut(reason));
+    }
+
+    fn set(&self, position: Position) {
+        self.0.send_if_modified(|current| {
+            let may_change = !matches!(current, Position::Shut(_));
+            if may_change {
+                *current = position;
+            }
+            may_change
+        });
+    }
+}
+
+impl Passage {
+    /// Waits until a component may start. An error is the reason why it never may.
+    pub(super) async fn pass(&self, cancellation: &Cancellation) -> Result<(), String> {
+        let mut receiver = self.0.clone();
+        let decided = receiver.wait_for(|position| *position != Position::Paused);
+        tokio::select! {
+            position = decided => match position.as_deref() {
+                Ok(Position::Shut(reason)) => Err(reason.clone()),
+                // Without a gate, nothing holds it back.
+                Ok(Position::Open | Position::Paused) | Err(_) => Ok(()),
+            },
+            _ = cancellation.above(CancellationLevel::None) => Err("the rollout was cancelled".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn components_pass_an_open_gate_wait_at_a_paused_one_and_never_pass_a_shut_one() {
+        let gate = Gate::default();
+        let passage = gate.passage();
+        let never = Cancellation::never();
+        assert_eq!(passage.pass(&never).await, Ok(()));
+        gate.pause();
+        let waiting = passage.pass(&never);
+        tokio::pin!(waiting);
+        assert!(futures_are_pending(waiting.as_mut()).await);
+        gate.open();
+        assert_eq!(waiting.await, Ok(()));
+        gate.shut("lost".to_owned());
+        gate.open();
+        gate.shut("later".to_owned());
+        assert_eq!(passage.pass(&never).await, Err("lost".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_component_that_waits_can_be_cancelled() {
+        let gate = Gate::default();
+        gate.pause();
+        let (canceller, cancellation) = Cancellation::new();
+        canceller.raise(CancellationLevel::Graceful);
+        assert!(gate.passage().pass(&cancellation).await.is_err());
+    }
+
+    async fn futures_are_pending(future: std::pin::Pin<&mut impl Future>) -> bool {
+        let mut future = Some(future);
+        std::future::poll_fn(move |context| {
+            let polled = future.take().map(|future| future.poll(context).is_pending());
+            std::task::Poll::Ready(polled.unwrap_or(true))
+        })
+        .await
+    }
+}
