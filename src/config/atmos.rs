@@ -9,7 +9,8 @@ use crate::deployment::ComponentKind;
 use crate::deployment::definition::Values;
 
 use super::atmos_keys;
-use super::load::{self, ConfigError};
+use super::error::{ConfigError, about_file};
+use super::file;
 use super::path;
 use super::problem::{self, Problem, Problems};
 use super::shape::{self, Published, Rule};
@@ -333,7 +334,7 @@ pub fn parse(file: &str, text: &str) -> Result<AtmosConfig, Vec<Problem>> {
         let declared = root.entry(&["auth", "identities"]).filter(|entry| !entry.node.entries().is_empty());
         identities = declared.map(|entry| (entry.key.span.line, entry.key.span.column));
         let checked = shape::check(&RULE, &root, &mut problems)?;
-        load::deserialize::<AtmosFile>(checked, &mut problems)
+        file::deserialize::<AtmosFile>(checked, &mut problems)
     });
     let problems = problems.finish();
     if problem::has_errors(&problems) {
@@ -384,7 +385,7 @@ pub fn load(source: &dyn Source, start: &str) -> Result<AtmosConfig, ConfigError
     while let Some(current) = directory {
         for name in FILE_NAMES {
             let file = path::join([current, name]);
-            if let Some(text) = load::read_text(source, &file)? {
+            if let Some(text) = file::read_text(source, &file)? {
                 refuse_fragments(source, current)?;
                 return parse(&file, &text).map_err(ConfigError::Invalid);
             }
@@ -405,7 +406,7 @@ fn refuse_fragments(source: &dyn Source, directory: &str) -> Result<(), ConfigEr
             let message =
                 "configuration in pieces is not supported, and this one would not be read".to_owned();
             let hint = "write what it says into atmos.yaml".to_owned();
-            return Err(ConfigError::Invalid(load::about_file(&file, message, Some(hint))));
+            return Err(ConfigError::Invalid(about_file(&file, message, Some(hint))));
         }
     }
     Ok(())

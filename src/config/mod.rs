@@ -10,6 +10,8 @@ mod atmos_keys;
 mod committed;
 pub mod deployment_file;
 mod environment;
+mod error;
+mod file;
 mod load;
 mod nearest;
 mod path;
@@ -17,6 +19,7 @@ mod problem;
 mod resolve;
 mod shape;
 mod source;
+mod span;
 mod sparse;
 #[cfg(test)]
 mod tests;
@@ -25,9 +28,8 @@ mod yaml;
 pub use atmos::AtmosConfig;
 pub use committed::CommittedSource;
 pub use environment::EnvironmentError;
-pub use load::{
-    ConfigError, Listing, Loaded, LoadedAll, list_deployments, load_all, load_deployment, parse_deployment,
-};
+pub use error::ConfigError;
+pub use load::{Listing, Loaded, LoadedAll, list_deployments, load_all, load_deployment, parse_deployment};
 pub use path::between;
 pub use problem::{Problem, Severity};
 pub use source::{DirectorySource, MAX_FILE_BYTES, Source, SourceError};

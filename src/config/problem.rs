@@ -6,6 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 use serde::{Deserialize, Serialize};
 
+use super::span::Span;
 use super::yaml::Node;
 
 /// Whether a problem stops the file from being used.
@@ -118,24 +119,6 @@ impl fmt::Display for Problem {
             None => Ok(()),
         }
     }
-}
-
-/// A stretch of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    /// Counted from 1.
-    pub(super) line: usize,
-    /// In characters, counted from 1.
-    pub(super) column: usize,
-    /// In bytes from the start of the text.
-    pub(super) start: usize,
-    /// In bytes from the start of the text, exclusive.
-    pub(super) end: usize,
-}
-
-impl Span {
-    /// The very beginning of a file.
-    pub(super) const START: Self = Self { line: 1, column: 1, start: 0, end: 0 };
 }
 
 /// Collects the problems of one file.

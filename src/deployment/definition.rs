@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::health::HealthCheck;
 use super::names::{ComponentKind, ComponentName, ComponentReference, DeploymentName, TargetName};
 
-/// Configuration values as people write them: the JSON data model.
-pub type Values = serde_json::Map<String, serde_json::Value>;
+pub use super::values::Values;
 
 /// Labels: free strings that people select by.
 pub type Labels = IndexMap<String, String>;

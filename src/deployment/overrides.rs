@@ -6,9 +6,9 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::commit::CommitId;
-use super::definition::Values;
 use super::digest::{canonical_json, content_digest};
 use super::names::{ComponentName, DeploymentName, TargetName};
+use super::values::Values;
 use super::variables::merge;
 
 /// The purpose of the hash, so that it is no hash of anything else.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::lock::LockScope;
 use super::names::{ComponentName, DeploymentName, NameError, TargetName};
 use super::record::{Record, RecordId, in_whole_seconds};
+use super::ref_segment::{escape_segment, unescape_segment};
 
 /// The ledger's refs, which any clone may share.
 pub const LEDGER_PREFIX: &str = "refs/atmos/";
@@ -268,45 +269,6 @@ fn parse_timestamp(text: &str) -> Option<(Timestamp, u32)> {
     };
     // Only the one way of writing a time, so that one record has one tag.
     (timestamp_segment(timestamp) == time).then_some((timestamp, sequence))
-}
-
-/// Escapes everything that `git check-ref-format` refuses in a path segment, and `%` and `/`.
-pub(super) fn escape_segment(text: &str) -> String {
-    let mut segment = String::with_capacity(text.len());
-    let mut previous = None;
-    for (at, character) in text.char_indices() {
-        let rest = &text[at + character.len_utf8()..];
-        let escape = match character {
-            '.' => at == 0 || rest.is_empty() || previous == Some('.') || rest == "lock",
-            '@' => rest.starts_with('{'),
-            '%' | '/' | ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\' => true,
-            _ => character.is_ascii_control(),
-        };
-        if escape {
-            // Everything escaped is ASCII; writing to a string cannot fail.
-            let _ = write!(segment, "%{:02X}", u32::from(character));
-        } else {
-            segment.push(character);
-        }
-        previous = Some(character);
-    }
-    segment
-}
-
-/// Undoes [`escape_segment`]; `None` where an escape is broken.
-fn unescape_segment(segment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let mut digit = || char::from(rest.next()?).to_digit(16);
-            let value = digit()? * 16 + digit()?;
-            bytes.push(u8::try_from(value).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

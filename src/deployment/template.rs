@@ -15,8 +15,8 @@ use handlebars::{
 use serde_json::{Value, json};
 
 use super::commit::CommitId;
-use super::definition::Values;
 use super::names::{ComponentName, TargetName};
+use super::values::Values;
 
 /// What templates can name.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::definition::Values;
+use super::values::Values;
 
 /// Which layer a variable's value comes from, lowest first. For a map that several layers add to, the last.
 #[derive(

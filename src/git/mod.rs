@@ -20,6 +20,7 @@ mod ownership;
 mod packed_refs;
 pub mod partial;
 mod pipes;
+mod plain;
 pub mod process;
 pub mod redact;
 mod ref_files;

@@ -210,6 +210,20 @@ impl ObjectStore {
         Ok(id)
     }
 
+    /// Writes again what has vanished of what this process has written. Returns whether anything
+    /// had.
+    pub(super) fn restore(&self, written: &Written) -> Result<bool, ObjectError> {
+        let mut restored = false;
+        written.visit(|id, kind, content| {
+            if !self.contains(id) {
+                self.write(kind, content)?;
+                restored = true;
+            }
+            Ok::<_, ObjectError>(())
+        })?;
+        Ok(restored)
+    }
+
     /// Keeps an object that was just written, like those that this writes itself.
     pub(super) fn written(&self, oid: git2::Oid) -> Result<git2::Oid, ObjectError> {
         if let Some(written) = &self.written {

@@ -11,7 +11,7 @@ use memchr::memchr;
 
 use crate::deployment::ObjectId;
 
-use super::ref_files::{Unusual, is_asked_for, plain_id, plain_name};
+use super::plain::{Unusual, is_asked_for, plain_id, plain_name};
 
 /// How much of the file is read at a time; a stretch of that length is read through instead of being halved again.
 const STRETCH: u64 = 4096;

@@ -12,21 +12,14 @@ use std::path::Path;
 use crate::deployment::ObjectId;
 
 use super::packed_refs::PackedRefs;
-use super::refs::Ref;
-
-/// Something that is not read here. Git reads it, or says what is wrong with it.
-#[derive(Debug)]
-pub(super) struct Unusual;
-
-impl From<io::Error> for Unusual {
-    fn from(_: io::Error) -> Self {
-        Self
-    }
-}
+use super::plain::{Unusual, plain_id, plain_name};
 
 /// Every ref below these prefixes (which end in `/`) or of exactly the given names, by name. `folder` is the one that all
 /// worktrees share.
-pub(super) fn read<S: AsRef<str>>(folder: &Path, prefixes: &[S]) -> Result<Vec<Ref>, Unusual> {
+pub(super) fn read<S: AsRef<str>>(
+    folder: &Path,
+    prefixes: &[S],
+) -> Result<BTreeMap<String, ObjectId>, Unusual> {
     let mut loose = BTreeMap::new();
     for prefix in prefixes.iter().map(AsRef::as_ref) {
         if prefix.ends_with('/') {
@@ -43,13 +36,7 @@ pub(super) fn read<S: AsRef<str>>(folder: &Path, prefixes: &[S]) -> Result<Vec<R
         }
     }
     refs.append(&mut loose);
-    Ok(refs.into_iter().map(|(name, object)| Ref { name, object }).collect())
-}
-
-/// Whether a ref is one of those that are asked for: of this name, or below it.
-pub(super) fn is_asked_for(name: &str, prefix: &str) -> bool {
-    name.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/'))
+    Ok(refs)
 }
 
 /// Reads the loose ref of a name, or those below it where it is a folder's.
@@ -110,29 +97,6 @@ fn read_entry(
     }
 }
 
-/// The name of a ref, where it is a valid one.
-pub(super) fn plain_name(name: &str) -> Result<&str, Unusual> {
-    // Of these characters no name is forbidden, and nearly all names are made of nothing else.
-    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'%');
-    let is_simple = |name: &str| {
-        let mut segments = name.as_bytes().split(|byte| *byte == b'/');
-        segments.all(|segment| !segment.is_empty() && segment.iter().copied().all(is_harmless))
-    };
-    Some(name)
-        .filter(|name| (name.contains('/') && is_simple(name)) || git2::Reference::is_valid_name(name))
-        .ok_or(Unusual)
-}
-
-/// The object that a ref points at.
-pub(super) fn plain_id(text: &[u8]) -> Result<ObjectId, Unusual> {
-    let text = std::str::from_utf8(text).map_err(|_| Unusual)?;
-    // Zeros stand for no object at all, which git calls a broken ref.
-    if text.bytes().all(|byte| byte == b'0') {
-        return Err(Unusual);
-    }
-    text.parse().map_err(|_| Unusual)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -148,7 +112,8 @@ mod tests {
             assert_eq!(self.repository().refs(prefixes).unwrap(), by_git);
             match read(&self.git_dir(), prefixes) {
                 Ok(refs) => {
-                    assert_eq!(refs, by_git, "{prefixes:?}");
+                    let by_git: Vec<_> = by_git.into_iter().map(|found| (found.name, found.object)).collect();
+                    assert_eq!(refs.into_iter().collect::<Vec<_>>(), by_git, "{prefixes:?}");
                     true
                 }
                 Err(Unusual) => false,

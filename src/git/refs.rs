@@ -52,7 +52,7 @@ impl Repository {
         if self.keeps_refs_in_files()
             && let Ok(refs) = ref_files::read(self.common_dir(), prefixes)
         {
-            return Ok(refs);
+            return Ok(refs.into_iter().map(|(name, object)| Ref { name, object }).collect());
         }
         self.git().refs(prefixes)
     }

@@ -150,7 +150,7 @@ impl Repository {
     /// Where the repository cannot be written.
     pub fn restore_objects(&self) -> Result<bool, ObjectError> {
         // Opened anew: what was open before may know objects that are gone.
-        self.written.restore(&ObjectStore::open(&self.git_dir)?)
+        ObjectStore::open(&self.git_dir)?.restore(&self.written)
     }
 
     /// Keeps an object that git has written for this process.

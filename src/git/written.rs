@@ -10,8 +10,6 @@ use git2::ObjectType;
 
 use crate::deployment::ObjectId;
 
-use super::objects::{ObjectError, ObjectStore};
-
 /// The largest object that is kept. Records, locks and batches of them are smaller; notes of more
 /// than this are their files' to keep.
 const MAX_SIZE: usize = 1 << 20;
@@ -29,21 +27,13 @@ impl Written {
         }
     }
 
-    /// Writes again what has vanished. Returns whether anything had.
-    ///
-    /// # Errors
-    ///
-    /// Where the repository cannot be written.
-    pub(super) fn restore(&self, objects: &ObjectStore) -> Result<bool, ObjectError> {
-        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut restored = false;
-        for (id, (kind, content)) in &*written {
-            if !objects.contains(id) {
-                objects.write(*kind, content)?;
-                restored = true;
-            }
-        }
-        Ok(restored)
+    /// Calls `visit` with each of them, up to the first error.
+    pub(super) fn visit<E>(
+        &self,
+        mut visit: impl FnMut(&ObjectId, ObjectType, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let objects = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.iter().try_for_each(|(id, (kind, content))| visit(id, *kind, content))
     }
 }
 

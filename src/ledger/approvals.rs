@@ -7,11 +7,9 @@ use crate::deployment::ref_names::notes_ref;
 use crate::deployment::{CommitId, DeploymentName};
 use crate::git::transport::PushUpdate;
 
+use super::namespaces::APPROVALS;
 use super::notes::united;
 use super::{Freshness, Ledger, LedgerError};
-
-/// The namespace of the notes.
-pub(super) const NAMESPACE: &str = "approvals";
 
 impl Ledger<'_> {
     /// The change that notes an approval on every commit that it covers. It is pushed with the locks, so that nothing is
@@ -29,7 +27,7 @@ impl Ledger<'_> {
         let line = approval.to_json();
         let entries: BTreeMap<_, _> =
             commits.iter().map(|commit| (commit.clone(), vec![line.clone()])).collect();
-        self.note_update(deployment, NAMESPACE, &entries, united)
+        self.note_update(deployment, APPROVALS, &entries, united)
     }
 
     /// Notes an approval that is given ahead of its rollout.
@@ -41,7 +39,7 @@ impl Ledger<'_> {
         let commits: BTreeSet<_> = approval.components.iter().map(|covered| covered.commit.clone()).collect();
         let line = approval.to_json();
         let entries = commits.into_iter().map(|commit| (commit, vec![line.clone()])).collect();
-        self.add_notes(&approval.deployment, NAMESPACE, &entries, united)
+        self.add_notes(&approval.deployment, APPROVALS, &entries, united)
     }
 
     /// Notes that an approval is revoked, beside it.
@@ -61,7 +59,7 @@ impl Ledger<'_> {
                 entries.entry(commit.clone()).or_default().push(revocation.to_json());
             }
         }
-        self.add_notes(deployment, NAMESPACE, &entries, united)
+        self.add_notes(deployment, APPROVALS, &entries, united)
     }
 
     /// The lines of the approvals' notes on these commits, as the remote has them now.
@@ -74,8 +72,8 @@ impl Ledger<'_> {
         deployment: &DeploymentName,
         commits: &[CommitId],
     ) -> Result<Vec<String>, LedgerError> {
-        self.fetch_notes(deployment, NAMESPACE)?;
-        let name = notes_ref(deployment, NAMESPACE);
+        self.fetch_notes(deployment, APPROVALS)?;
+        let name = notes_ref(deployment, APPROVALS);
         let known = self.read_note_refs(&[&name])?;
         let texts = self.note_texts(&known, &name, commits)?;
         Ok(texts.iter().flat_map(|text| lines(text)).collect())
@@ -92,12 +90,12 @@ impl Ledger<'_> {
     ) -> Result<(Vec<String>, Freshness), LedgerError> {
         let freshness = match self.reachable_remote() {
             None => self.refresh_nothing(),
-            Some(_) => match self.fetch_notes(deployment, NAMESPACE) {
+            Some(_) => match self.fetch_notes(deployment, APPROVALS) {
                 Ok(()) => Freshness::Current,
                 Err(error) => self.stale(&error),
             },
         };
-        let name = notes_ref(deployment, NAMESPACE);
+        let name = notes_ref(deployment, APPROVALS);
         let known = self.read_note_refs(&[&name])?;
         let Some(tip) = self.notes_that_count(&known, &name) else {
             return Ok((Vec::new(), freshness));

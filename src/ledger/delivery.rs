@@ -14,9 +14,9 @@ use crate::git::Repository;
 use crate::git::refs::{Expected, RefUpdate};
 
 use super::hold::{Hold, RunEntry};
+use super::kept::{Kept, keep};
 use super::pending::{batch_ref, run_ref};
 use super::refs::KnownRefs;
-use super::session::{Kept, keep};
 use super::step::{Step, StepOutcome};
 use super::{Ledger, LedgerError, LedgerOptions, Scope};
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use crate::deployment::lease::Liveness;
+use crate::deployment::judgement::Liveness;
 use crate::deployment::lock::HeldLock;
 
 use super::holder::{Holder, left_at_work};

@@ -8,10 +8,11 @@ use crate::deployment::ref_names::{
     LATEST_PREFIX, LEDGER_PREFIX, LOCK_PREFIX, MIRROR_PREFIX, NOTES_PREFIX, STATE_PREFIX, TAGS_PREFIX,
 };
 use crate::git::refs::{Expected, PreparedRefs, RefUpdate};
+use crate::git::transport::PushUpdate;
 
+use super::backoff::backoff;
 use super::pending::PENDING_PREFIX;
 use super::refs::mirror_of;
-use super::step::{Step, backoff};
 use super::{Ledger, LedgerError};
 
 /// Where the refs stand that follow here what the remote has accepted: one by one, each can be
@@ -94,14 +95,17 @@ impl Ledger<'_> {
 /// the ledger itself. Locks are only mirrored, and those that were taken not before the look at the
 /// remote that every taker of one has to take anyhow. What the remote had already was taken over
 /// when it was read.
-pub(super) fn after_push(remote: &str, step: &Step) -> (Vec<RefUpdate>, Vec<RefUpdate>) {
+pub(super) fn after_push(
+    remote: &str,
+    pushed: impl IntoIterator<Item = PushUpdate>,
+) -> (Vec<RefUpdate>, Vec<RefUpdate>) {
     let change = |name: String, new: &Option<ObjectId>| RefUpdate {
         name,
         new: new.clone(),
         expected: Expected::Anything,
     };
     let mut updates = Vec::new();
-    for update in step.updates().iter().filter(|update| update.new != update.expected) {
+    for update in pushed.into_iter().filter(|update| update.new != update.expected) {
         let name = &update.name;
         if name.starts_with(LOCK_PREFIX) && update.new.is_some() {
             continue;

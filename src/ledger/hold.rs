@@ -13,6 +13,7 @@ use crate::deployment::lock::{Lock, LockScope};
 use crate::deployment::ref_names::lock_ref;
 
 use super::locks::{Acquired, LockRequest, expiry};
+use super::step::HoldChange;
 use super::{Ledger, LedgerError};
 
 /// Locks that are held, shared by the threads that work under them.
@@ -43,17 +44,6 @@ pub(super) enum RunEntry {
     /// It is being written, or that has failed halfway.
     Unsure,
     There,
-}
-
-/// What a push does to the locks that it is made under.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HoldChange {
-    /// What each lock's ref must be.
-    pub(super) seen: BTreeMap<String, ObjectId>,
-    /// The object that renews them.
-    pub(super) renewed: ObjectId,
-    /// Whether they are let go at the end instead.
-    pub(super) release: bool,
 }
 
 impl Hold {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::deployment::lease::Liveness;
+use crate::deployment::judgement::Liveness;
 use crate::deployment::lock::Lock;
 
 use super::orphans::{self, Orphan};

@@ -12,11 +12,9 @@ use crate::deployment::ref_names::notes_ref;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, ComponentName, DeploymentName, ObjectId, TargetName};
 
+use super::namespaces::HOLDS;
 use super::notes::united;
 use super::{Ledger, LedgerError};
-
-/// The namespace of the notes.
-pub(super) const NAMESPACE: &str = "holds";
 
 /// A lifted hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +44,7 @@ impl Ledger<'_> {
             let line = serde_json::to_string(lifted).unwrap_or_default();
             entries.entry(commit.clone()).or_default().push(line);
         }
-        self.add_notes(deployment, NAMESPACE, &entries, united)
+        self.add_notes(deployment, HOLDS, &entries, united)
     }
 
     /// The components whose hold was lifted, by target, as of the last look at the remote.
@@ -62,7 +60,7 @@ impl Ledger<'_> {
         if held.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let name = notes_ref(&state.deployment, NAMESPACE);
+        let name = notes_ref(&state.deployment, HOLDS);
         let known = self.read_note_refs(&[&name])?;
         let texts = self.note_texts(&known, &name, held.iter().map(|(_, _, _, commit)| *commit))?;
         let is_lifted = |record: &ObjectId, text: &str| {
@@ -85,7 +83,7 @@ impl Ledger<'_> {
         if held(state).next().is_none() {
             return Ok(BTreeSet::new());
         }
-        self.fetch_notes(&state.deployment, NAMESPACE)?;
+        self.fetch_notes(&state.deployment, HOLDS)?;
         self.lifted_holds(state)
     }
 }

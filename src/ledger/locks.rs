@@ -6,18 +6,20 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::deployment::lease::{Judgement, PUBLICATION_LEASE, judge};
+use crate::deployment::judgement::{Judgement, judge};
+use crate::deployment::lease::PUBLICATION_LEASE;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::record::in_whole_seconds;
 use crate::deployment::ref_names::{latest_ref, lock_ref};
 use crate::deployment::{ComponentName, DeploymentName, ObjectId, TargetName};
 use crate::git::transport::PushUpdate;
 
+use super::backoff::backoff;
 use super::ending::{Ending, LeftAtWork};
 use super::holder::Holder;
 use super::refs::KnownRefs;
 use super::snapshot::Snapshot;
-use super::step::{Step, StepOutcome, backoff};
+use super::step::{Step, StepOutcome};
 use super::{Ledger, LedgerError, Scope, codec};
 
 /// How much longer than its lease a publication is waited for, so that the wait sees its end.

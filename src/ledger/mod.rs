@@ -7,6 +7,7 @@
 
 mod ancestry;
 mod approvals;
+mod backoff;
 mod batch;
 mod build_records;
 mod canonical;
@@ -22,8 +23,10 @@ mod hold;
 mod holder;
 mod holds;
 mod interrupted;
+mod kept;
 mod line;
 mod locks;
+mod namespaces;
 mod notes;
 mod observations;
 mod orphans;
@@ -76,6 +79,7 @@ pub use failpoint::failpoint;
 pub use history::{History, HistoryQuery, Limit};
 pub use holder::{Holder, left_at_work};
 pub use holds::LiftedHold;
+pub use kept::Kept;
 pub use locks::{AcquireError, Acquired, LockRequest, Waiting, judge_now, lock_session};
 pub use observations::Observed;
 pub use orphans::{Orphan, SESSION_VARIABLE};
@@ -84,7 +88,7 @@ pub use pending::{LONGEST_RUN_ID, PendingRun, Published, run_id_fits};
 pub use publication::{NoteEdit, Publication, Unite};
 pub use rules::RulesCommit;
 pub use run_logs::RunLog;
-pub use session::{Kept, Session};
+pub use session::Session;
 pub use snapshot::Snapshot;
 pub use sync::Freshness;
 

@@ -7,9 +7,10 @@ use crate::deployment::ref_names::notes_ref;
 use crate::deployment::{CommitId, DeploymentName, ObjectId};
 use crate::git::transport::PushUpdate;
 
-use super::approvals::NAMESPACE as APPROVALS;
+use super::backoff::backoff;
+use super::namespaces::APPROVALS;
 use super::refs::{KnownRefs, mirror_of};
-use super::step::{Step, StepOutcome, backoff};
+use super::step::{Step, StepOutcome};
 use super::{Ledger, LedgerError};
 
 /// From here on a note is worth a warning (`git-tracking.md`, "Size Limits").

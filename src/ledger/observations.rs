@@ -15,14 +15,10 @@ use crate::deployment::ref_names::notes_ref;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, DeploymentName};
 
+use super::namespaces::{DRIFT, HEALTH};
 use super::notes::united;
 use super::refs::KnownRefs;
 use super::{Ledger, LedgerError};
-
-const HEALTH: &str = "health";
-const DRIFT: &str = "drift";
-/// The namespaces of what views show besides records: observations and lifted holds.
-pub(super) const NAMESPACES: [&str; 3] = [HEALTH, DRIFT, super::holds::NAMESPACE];
 
 /// Observations to be noted, each with the commit that ran.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

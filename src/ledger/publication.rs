@@ -13,7 +13,8 @@ use crate::git::partial::Partial;
 use crate::git::refs::{Expected, RefUpdate};
 use crate::git::transport::PushUpdate;
 
-use super::step::{Step, StepOutcome, backoff, given_up};
+use super::backoff::backoff;
+use super::step::{Step, StepOutcome, given_up};
 use super::{Freshness, Ledger, LedgerError, codec, notes};
 
 /// Makes one note of two. The second is the newer one. An error says what the first is instead of a note.

@@ -12,19 +12,20 @@ use crate::deployment::lease::Lease;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::record::{LedgerRecord, in_whole_seconds};
 use crate::deployment::ref_names::ComponentAddress;
-use crate::deployment::{ObjectId, Record, TargetName};
-use crate::git::refs::{Expected, Ref, RefUpdate};
+use crate::deployment::{Record, TargetName};
+use crate::git::refs::{Expected, RefUpdate};
 
 use super::chains::Chains;
 use super::delivery::{Delivery, Exchange, Renewal};
 use super::hold::{Hold, RunEntry};
 use super::interrupted::Remains;
+use super::kept::{Kept, keep};
 use super::locks::{Acquired, LockRequest};
-use super::pending::{batch_ref, run_ref};
+use super::pending::run_ref;
 use super::refs::KnownRefs;
 use super::snapshot::Snapshot;
 use super::step::Step;
-use super::{Ledger, LedgerError, Scope, batch};
+use super::{Ledger, LedgerError, Scope};
 
 /// A run that holds its locks.
 #[derive(Debug)]
@@ -35,35 +36,6 @@ pub struct Session<'l, 'r> {
     chains: Chains,
     /// The locks of dead or overdue runs that were in the way.
     taken_over: Vec<HeldLock>,
-}
-
-/// Records that are durable here and wait to be pushed.
-#[derive(Debug, Clone, Default)]
-pub struct Kept {
-    /// Oldest first.
-    pub records: Vec<LedgerRecord>,
-    /// The batches that keep them; none where there is no remote to wait for.
-    pub(super) batches: Vec<ObjectId>,
-}
-
-impl Kept {
-    /// How many records there are.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// Takes other records along.
-    pub fn extend(&mut self, other: Self) {
-        self.records.extend(other.records);
-        self.batches.extend(other.batches);
-    }
 }
 
 impl<'l, 'r> Session<'l, 'r> {
@@ -228,34 +200,6 @@ impl<'l, 'r> Session<'l, 'r> {
     pub(super) fn hold(&self) -> &Hold {
         &self.hold
     }
-}
-
-/// Keeps records of a run that holds its locks. Returns the batch; none where there is no remote to
-/// wait for.
-pub(super) fn keep(
-    ledger: &Ledger<'_>,
-    hold: &Hold,
-    records: &[LedgerRecord],
-) -> Result<Option<ObjectId>, LedgerError> {
-    if ledger.remote().is_none() || records.is_empty() {
-        return Ok(None);
-    }
-    let run = hold.lock();
-    let kept = ledger
-        .restoring(|| Ok(batch::write(&ledger.objects, records.iter().map(|record| &record.object))?))?;
-    let mut entries = vec![Ref { name: batch_ref(&run, &kept), object: kept.clone() }];
-    if hold.entry() != RunEntry::There {
-        // Must be written first: a batch without a run entry counts as left behind, and another
-        // command publishes it. It is written again where that has failed.
-        hold.mark(RunEntry::Unsure);
-        let lock = ledger.write_lock(hold.request(), &run)?;
-        entries.insert(0, Ref { name: run_ref(&run), object: lock });
-    }
-    ledger.restoring(|| Ok(ledger.repository.make_refs(entries.clone(), "atmos: to be published")?))?;
-    // A clean-up that began before there were refs takes the objects all the same.
-    ledger.repository.restore_objects()?;
-    hold.mark(RunEntry::There);
-    Ok(Some(kept))
 }
 
 impl Drop for Session<'_, '_> {

@@ -14,8 +14,8 @@ use crate::git::rejection::{Rejection, rejection_here};
 use crate::git::transport::{PushOutcome, PushUpdate};
 use crate::git::{Git, GitError};
 
+use super::backoff::backoff;
 use super::following::after_push;
-use super::hold::HoldChange;
 use super::{Ledger, LedgerError};
 
 /// The time for which a step that only meets contention is tried again. One of many writers gets
@@ -36,6 +36,17 @@ pub(super) struct Step {
     places: HashMap<String, usize>,
     /// The locks that it is made under.
     hold: Option<HoldChange>,
+}
+
+/// What a push does to the locks that it is made under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HoldChange {
+    /// What each lock's ref must be.
+    pub(super) seen: BTreeMap<String, ObjectId>,
+    /// The object that renews them.
+    pub(super) renewed: ObjectId,
+    /// Whether they are let go at the end instead.
+    pub(super) release: bool,
 }
 
 /// What the remote said to a step.
@@ -330,7 +341,7 @@ impl Ledger<'_> {
             return Ok(StepOutcome::Accepted);
         }
         let Some(remote) = self.reachable_remote() else { return self.carry_out_here(step, reason) };
-        let (changes, removals) = after_push(remote, step);
+        let (changes, removals) = after_push(remote, step.updates());
         self.insist(began, remote, || {
             // What follows here once the remote has accepted is made ready while it decides.
             let ready = self.repository.prepare_refs(&changes, reason)?;
@@ -441,14 +452,6 @@ pub(super) fn given_up(place: &str, rejected: Vec<(String, Rejection)>, what: St
         }
         None => LedgerError::Contended(what),
     }
-}
-
-/// How long to wait before trying again: doubling, half of it by chance, so that many runners do
-/// not march in step.
-pub(super) fn backoff(attempt: u32) -> Duration {
-    let ceiling = 40_u64 << attempt.min(6);
-    let chance = u64::from(uuid::Uuid::now_v7().as_bytes()[15]);
-    Duration::from_millis(ceiling / 2 + ceiling * chance / 512)
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ use crate::git::GitError;
 use crate::git::damage::Damage;
 use crate::git::transport::{FetchOptions, FetchReport};
 
-use super::observations::NAMESPACES;
+use super::backoff::backoff;
+use super::namespaces::SHOWN;
 use super::refs::mirror_of;
-use super::step::backoff;
 use super::warnings::Cause;
 use super::{Ledger, LedgerError, Scope};
 
@@ -109,13 +109,13 @@ impl Ledger<'_> {
 
     /// Likewise, and for what was observed of what runs.
     pub fn refresh_with_observations(&self, scope: &Scope) -> Freshness {
-        self.refresh_and(scope, &NAMESPACES, false)
+        self.refresh_and(scope, &SHOWN, false)
     }
 
     /// Asks the remote for everything that reports read: states, observations and holds, and the
     /// commit whose rules bind.
     pub fn refresh_for_reports(&self, scope: &Scope) -> Freshness {
-        self.refresh_and(scope, &NAMESPACES, true)
+        self.refresh_and(scope, &SHOWN, true)
     }
 
     fn refresh_and(&self, scope: &Scope, notes: &[&str], rules: bool) -> Freshness {

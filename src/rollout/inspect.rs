@@ -15,8 +15,9 @@ use crate::deployment::{CommitId, ComponentName};
 use crate::git::GitError;
 
 use super::gate::Gate;
-use super::job::{Job, OwnOutputs, RunError};
-use super::worker::{Shared, describe};
+use super::job::{Job, OwnOutputs};
+use super::run_error::{RunError, describe};
+use super::shared::Shared;
 use super::{Checkouts, EventSink, Rollout};
 
 /// What to look at.

@@ -3,115 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use crate::cancellation::Cancellation;
 use crate::component::{
-    self, ComponentError, ComponentRun, Environment, LogSink, Masks, Mode, TerraformSettings, TerraformStack,
+    self, ComponentRun, Environment, LogSink, Masks, Mode, TerraformSettings, TerraformStack,
 };
 use crate::deployment::definition::Values;
-use crate::deployment::health::{Health, HealthCheck};
+use crate::deployment::health::HealthCheck;
 use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::stack_layer::{KnownOutputs, NoStacks, StackLayers, StackRefusal};
-use crate::deployment::template::{Facts, Renderer, TemplateError};
+use crate::deployment::template::{Facts, Renderer};
 use crate::deployment::variables::{Variables, merge};
-use crate::deployment::{Component, ComponentKind, ComponentName, Deployment, Target, TargetName};
+use crate::deployment::{Component, ComponentKind, ComponentName, Deployment, Target};
 
-use super::worker::{Shared, describe};
+use super::run_error::RunError;
+use super::shared::Shared;
 
 /// The workspace that every terraform is in to begin with.
 const DEFAULT_WORKSPACE: &str = "default";
-
-/// Why a component did not run to a good end.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RunError {
-    #[error("the deployed commit does not have this component")]
-    NotInCommit,
-    #[error(transparent)]
-    Resolution(#[from] ResolutionError),
-    #[error("it needs outputs of {0}, which may run after it: add {0} to its metadata.depends_on")]
-    NotAfter(ComponentName),
-    #[error("its variables name its own outputs, which are there only when it has run")]
-    OwnOutputs,
-    #[error("it needs outputs of {0}, which the deployment does not have")]
-    OutputsOfNobody(ComponentName),
-    #[error("{source}; {component} has put out no such value on {target}")]
-    NoOutput { component: ComponentName, target: TargetName, source: Box<TemplateError> },
-    #[error("{source}; what a {kind} component puts out is known only while it is rolled out, so {component} has to \
-             be rolled out together with this", kind = kind.as_str())]
-    NotKept { component: ComponentName, kind: ComponentKind, source: Box<TemplateError> },
-    #[error("cannot read the outputs of {component}")]
-    Outputs { component: ComponentName, source: ComponentError },
-    #[error("cannot make a folder for temporary files: {0}")]
-    Scratch(std::io::Error),
-    #[error("it is not healthy after {} s: {health}", waited.as_secs_f64())]
-    Unhealthy { health: Health, waited: Duration },
-    #[error("its health cannot be checked")]
-    Health(#[source] ComponentError),
-    #[error(transparent)]
-    Component(ComponentError),
-}
-
-impl RunError {
-    /// The component whose outputs are not there (yet).
-    pub(super) const fn lacks_outputs_of(&self) -> Option<&ComponentName> {
-        match self {
-            Self::Resolution(ResolutionError::Stack(StackRefusal::NoOutput { component, .. }))
-            | Self::NoOutput { component, .. }
-            | Self::NotKept { component, .. } => Some(component),
-            _ => None,
-        }
-    }
-
-    /// What the record says of it, in one line: what became of the tool and the first error that it
-    /// tells, without values that the configuration may hold.
-    pub(super) fn recorded(&self, values: &Masks) -> String {
-        match self {
-            Self::Component(_) | Self::Health(_) => {
-                let ended = describe(self);
-                let told = self.reason().into_iter().find(|line| line.starts_with("Error:"));
-                match told.map(|line| values.apply(line)) {
-                    Some(line) => format!("{ended}: {}", first_characters(&line)),
-                    None => ended,
-                }
-            }
-            Self::Unhealthy { waited, .. } => format!("it is not healthy after {} s", waited.as_secs_f64()),
-            Self::Resolution(_) => "its configuration cannot be resolved".to_owned(),
-            Self::NoOutput { component, .. } | Self::NotKept { component, .. } => {
-                format!("it needs outputs of {component}, which are not there")
-            }
-            Self::NotInCommit
-            | Self::NotAfter(_)
-            | Self::OwnOutputs
-            | Self::OutputsOfNobody(_)
-            | Self::Outputs { .. }
-            | Self::Scratch(_) => describe(self),
-        }
-    }
-
-    /// The lines in which a tool says why it failed.
-    pub(super) fn reason(&self) -> Vec<String> {
-        match self {
-            Self::Component(error) | Self::Health(error) => error.reason(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Whether only the job that rolls out may know what is missing.
-    pub(super) const fn lacks_surroundings(&self) -> bool {
-        matches!(self, Self::Resolution(ResolutionError::Template(error)) if error.lacks_surroundings)
-    }
-}
-
-/// The most characters of a tool's error that a record takes.
-const LONGEST_ERROR: usize = 300;
-
-fn first_characters(line: &str) -> String {
-    let mut characters = line.chars();
-    let shown: String = characters.by_ref().take(LONGEST_ERROR).collect();
-    if characters.next().is_some() { shown + "…" } else { shown }
-}
 
 /// A component that is about to run.
 pub(super) struct Job<'a> {

@@ -12,6 +12,8 @@ mod log_tail;
 mod outputs;
 mod publisher;
 mod recording;
+mod run_error;
+mod shared;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};

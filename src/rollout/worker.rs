@@ -1,6 +1,6 @@
 //! Running one component and handing over its record.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Instant;
@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 
 use crate::cancellation::Cancellation;
 use crate::component::{self, ComponentResult as Done, Masks, Mode, Notice, Stream};
-use crate::deployment::definition::Values;
 use crate::deployment::health::HealthStatus;
 use crate::deployment::record::{Record, RecordDetails, RecordStatus};
 use crate::deployment::rollout_plan::ComponentPlan;
@@ -19,9 +18,11 @@ use crate::ledger::failpoint;
 use crate::scheduler::{Execution, Executor, Slot};
 
 use super::gate::Passage;
-use super::job::{Job, OwnOutputs, RunError};
+use super::job::{Job, OwnOutputs};
 use super::log_tail::LogTail;
 use super::publisher::Message;
+use super::run_error::{RunError, describe};
+use super::shared::Shared;
 use super::{EventSink, Rollout, Unrecorded, outputs, report as report_of};
 
 /// What is heard of a component while it runs, besides how it ends.
@@ -44,24 +45,6 @@ pub(super) struct Ended {
 pub(super) struct Worker {
     shared: Arc<Shared>,
     unrecorded: Unrecorded,
-}
-
-/// What the components of one rollout share.
-pub(super) struct Shared {
-    pub(super) rollout: Rollout,
-    /// Where in the plan each component is.
-    planned: BTreeMap<ComponentName, usize>,
-    pub(super) checkouts: BTreeMap<CommitId, PathBuf>,
-    /// The components that others of this rollout wait for.
-    awaited: BTreeSet<ComponentName>,
-    /// Where records go; none in a dry run.
-    records: Option<Mutex<mpsc::Sender<Message>>>,
-    passage: Passage,
-    /// What components have put out for those that come after them.
-    pub(super) outputs: Mutex<BTreeMap<ComponentName, Values>>,
-    /// What components that are not part of this have put out when they were applied last, as far as it was read.
-    pub(super) recorded_outputs: Mutex<BTreeMap<ComponentName, Values>>,
-    events: EventSink,
 }
 
 impl Worker {
@@ -90,22 +73,6 @@ impl Executor<Ended, Ended> for Worker {
 }
 
 impl Shared {
-    pub(super) fn new(
-        rollout: Rollout,
-        checkouts: BTreeMap<CommitId, PathBuf>,
-        records: Option<mpsc::Sender<Message>>,
-        passage: Passage,
-        events: EventSink,
-    ) -> Self {
-        let graph = &rollout.dependencies;
-        let awaited = graph.nodes().flat_map(|node| graph.needs(node)).cloned().collect();
-        let records = records.map(Mutex::new);
-        let (outputs, recorded_outputs) = (Mutex::default(), Mutex::default());
-        let components = rollout.plan.components.iter().enumerate();
-        let planned = components.map(|(at, planned)| (planned.component.clone(), at)).collect();
-        Self { rollout, planned, checkouts, awaited, records, passage, outputs, recorded_outputs, events }
-    }
-
     async fn execute(
         &self,
         component: ComponentName,
@@ -212,15 +179,6 @@ impl Shared {
             done.health = Some(health);
         }
         Ok(done)
-    }
-
-    /// Whether a component is part of this rollout.
-    pub(super) fn is_planned(&self, component: &ComponentName) -> bool {
-        self.planned.contains_key(component)
-    }
-
-    fn planned(&self, component: &ComponentName) -> Option<&ComponentPlan> {
-        self.rollout.plan.components.get(*self.planned.get(component)?)
     }
 
     fn report(
@@ -359,19 +317,4 @@ impl Shared {
             unknown: serde_json::Map::new(),
         }
     }
-}
-
-/// An error and its causes in one line.
-pub(super) fn describe(error: &RunError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -13,6 +13,7 @@ mod from_spdx;
 mod helm;
 mod lock_files;
 mod package;
+mod parse;
 mod purl;
 mod spdx;
 mod summary;

@@ -25,6 +25,7 @@ mod ci_remote_away;
 mod ci_reports;
 mod ci_requests;
 mod ci_trust;
+mod circles;
 mod clocks;
 mod concurrency;
 mod contracts;

@@ -6,7 +6,7 @@ use crate::cli::args::not_blank;
 use crate::cli::context::{Context, known_component, known_target};
 use crate::cli::error::{CommandError, exit};
 use crate::cli::left_at_work::{described, explained, left};
-use crate::deployment::lease::Judgement;
+use crate::deployment::judgement::Judgement;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::record::in_whole_seconds;

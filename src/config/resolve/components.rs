@@ -10,8 +10,10 @@ use crate::deployment::{Component, ComponentKind, ComponentName, Deployment};
 use super::super::deployment_file::{
     CommandComponent, ComponentsSection, HelmfileComponent, Metadata, NixpackComponent, TerraformComponent,
 };
-use super::super::problem::{Problems, Span};
-use super::super::{nearest, path};
+use super::super::nearest;
+use super::super::problem::Problems;
+use super::super::span::Span;
+use super::inside::check_inside;
 use super::settings::{DeclaredSettings, SettingsAt};
 use super::{Places, arrows};
 
@@ -137,14 +139,6 @@ impl Declared {
             vars: self.vars.unwrap_or_default(),
             settings,
         }
-    }
-}
-
-/// A path in the deployed commit must not lead out of it.
-pub(super) fn check_inside(written: &str, span: Span, problems: &mut Problems<'_>) {
-    if written.is_empty() || !path::is_inside(written) || written.contains('\0') {
-        let message = format!("`{written}` must be a relative path without `..`");
-        problems.error(span, message, None);
     }
 }
 

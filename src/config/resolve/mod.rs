@@ -1,6 +1,7 @@
 //! The typed file to the domain: names, references, and the rules that no schema can state.
 
 mod components;
+mod inside;
 mod settings;
 mod targets;
 
@@ -11,7 +12,8 @@ use crate::deployment::{Deployment, DeploymentName, TargetName};
 
 use super::deployment_file::{ContextSection, DeploymentSection};
 use super::nearest;
-use super::problem::{Problems, Span};
+use super::problem::Problems;
+use super::span::Span;
 use super::yaml::{Entry, Node, Value};
 
 /// Turns what a file says into a deployment. What cannot be used is reported and left out, so that the rest can be

@@ -15,9 +15,10 @@ use super::super::deployment_file::{
     HelmfileComponentSettings, HelmfileSection, NixpackComponentSettings, NixpackSection,
     TerraformComponentSettings, TerraformSection,
 };
-use super::super::problem::{Problems, Span};
+use super::super::problem::Problems;
+use super::super::span::Span;
 use super::Places;
-use super::components::check_inside;
+use super::inside::check_inside;
 
 /// The settings of a component of any kind, as the file has them.
 #[derive(Debug, Default)]

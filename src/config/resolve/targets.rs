@@ -9,7 +9,8 @@ use crate::deployment::{ComponentName, Deployment, PromotionRule, Target, Target
 
 use super::super::deployment_file::{OverrideSection, PromotionSection, TargetSection};
 use super::super::nearest;
-use super::super::problem::{Problems, Span};
+use super::super::problem::Problems;
+use super::super::span::Span;
 use super::{Places, arrows, settings};
 
 /// Adds the file's targets to the deployment, whose components are already there.

@@ -3,7 +3,8 @@
 use serde_json::Value as Json;
 
 use super::super::nearest;
-use super::super::problem::{Problems, Span};
+use super::super::problem::Problems;
+use super::super::span::Span;
 use super::super::yaml::{Entry, Node, Value};
 use super::{Meaning, Others, Record, Rule, Shape};
 

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag};
 
-use super::super::problem::{Problems, Span};
+use super::super::problem::Problems;
+use super::super::span::Span;
 use super::node::{Entry, Key, Node, Value};
 use super::scalar;
 

@@ -1,6 +1,6 @@
 //! The tree.
 
-use super::super::problem::Span;
+use super::super::span::Span;
 
 /// A value and where it stands. Behind an alias: where the anchor's value stands.
 #[derive(Debug, Clone, PartialEq)]

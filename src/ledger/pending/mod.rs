@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::deployment::lease::Liveness;
+use crate::deployment::judgement::Liveness;
 use crate::deployment::lock::Lock;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::record_order::newest_first_of_all;

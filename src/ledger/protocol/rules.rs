@@ -6,10 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::ref_names::{LATEST_PREFIX, LOCK_PREFIX, STATE_PREFIX, TAGS_PREFIX};
 use crate::deployment::{ObjectId, RecordStatus, fixtures};
-use crate::ledger::hold::HoldChange;
 use crate::ledger::line::Line;
 use crate::ledger::pending::{Arrived, Placement, place};
-use crate::ledger::step::Step;
+use crate::ledger::step::{HoldChange, Step};
 use crate::ledger::strays::untold;
 
 use super::remote::{Id, Kind, Name, Rec, Update};

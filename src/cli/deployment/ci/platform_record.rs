@@ -1,9 +1,7 @@
 //! The platform's own record of a rollout: which rollouts have one, under which key, and where.
 
-use std::collections::BTreeMap;
-
 use super::post::Report;
-use super::reports::Reports;
+use super::reports::{Reports, most_common};
 use crate::ci::System;
 use crate::cli::platform::{self, Environment};
 use crate::config::load_deployment;
@@ -108,13 +106,4 @@ impl Reports {
         };
         find().unwrap_or_else(|_| Environment { name: target.to_string(), url: None })
     }
-}
-
-/// The commit that most of the components get.
-pub(super) fn most_common(planned: &PlannedRollout) -> Option<CommitId> {
-    let mut number: BTreeMap<&CommitId, usize> = BTreeMap::new();
-    for component in &planned.components {
-        *number.entry(&component.commit).or_default() += 1;
-    }
-    number.into_iter().max_by_key(|(_, number)| *number).map(|(commit, _)| commit.clone())
 }

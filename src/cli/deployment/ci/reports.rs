@@ -1,5 +1,6 @@
 //! What the platform is told of a rollout: pending, how it ended, and where it was deployed.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use super::inputs::Inputs;
 use super::notices::Notices;
 use super::outcome::{Ending, Outcome};
 use super::part_names::part_names;
-use super::platform_record::most_common;
 use super::post::{Post, Report};
 use super::request::REPORTS;
 use super::{Subject, Verb, descriptions, requested_commits, staleness};
@@ -278,6 +278,15 @@ fn commits_of(planned: &PlannedRollout) -> Vec<CommitId> {
     commits.sort();
     commits.dedup();
     commits
+}
+
+/// The commit that most of the components get.
+pub(super) fn most_common(planned: &PlannedRollout) -> Option<CommitId> {
+    let mut number: BTreeMap<&CommitId, usize> = BTreeMap::new();
+    for component in &planned.components {
+        *number.entry(&component.commit).or_default() += 1;
+    }
+    number.into_iter().max_by_key(|(_, number)| *number).map(|(commit, _)| commit.clone())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::command_line::CommandLine;
 use crate::cli::error::{CommandError, exit};
 use crate::cli::left_at_work::explained;
-use crate::deployment::lease::{Judgement, patience};
+use crate::deployment::judgement::{Judgement, patience};
 use crate::deployment::lock::HeldLock;
 use crate::deployment::promotable::{LeftOut, LeftOutReason};
 use crate::deployment::promotion::PathRefusal;

@@ -1,0 +1,13 @@
+//! Paths that must stay inside of the deployed commit.
+
+use super::super::path;
+use super::super::problem::Problems;
+use super::super::span::Span;
+
+/// A path in the deployed commit must not lead out of it.
+pub(super) fn check_inside(written: &str, span: Span, problems: &mut Problems<'_>) {
+    if written.is_empty() || !path::is_inside(written) || written.contains('\0') {
+        let message = format!("`{written}` must be a relative path without `..`");
+        problems.error(span, message, None);
+    }
+}

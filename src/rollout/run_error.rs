@@ -1,0 +1,115 @@
+//! Why a component did not run to a good end.
+
+use std::time::Duration;
+
+use crate::component::{ComponentError, Masks};
+use crate::deployment::health::Health;
+use crate::deployment::resolution::ResolutionError;
+use crate::deployment::stack_layer::StackRefusal;
+use crate::deployment::template::TemplateError;
+use crate::deployment::{ComponentKind, ComponentName, TargetName};
+
+/// Why a component did not run to a good end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RunError {
+    #[error("the deployed commit does not have this component")]
+    NotInCommit,
+    #[error(transparent)]
+    Resolution(#[from] ResolutionError),
+    #[error("it needs outputs of {0}, which may run after it: add {0} to its metadata.depends_on")]
+    NotAfter(ComponentName),
+    #[error("its variables name its own outputs, which are there only when it has run")]
+    OwnOutputs,
+    #[error("it needs outputs of {0}, which the deployment does not have")]
+    OutputsOfNobody(ComponentName),
+    #[error("{source}; {component} has put out no such value on {target}")]
+    NoOutput { component: ComponentName, target: TargetName, source: Box<TemplateError> },
+    #[error("{source}; what a {kind} component puts out is known only while it is rolled out, so {component} has to \
+             be rolled out together with this", kind = kind.as_str())]
+    NotKept { component: ComponentName, kind: ComponentKind, source: Box<TemplateError> },
+    #[error("cannot read the outputs of {component}")]
+    Outputs { component: ComponentName, source: ComponentError },
+    #[error("cannot make a folder for temporary files: {0}")]
+    Scratch(std::io::Error),
+    #[error("it is not healthy after {} s: {health}", waited.as_secs_f64())]
+    Unhealthy { health: Health, waited: Duration },
+    #[error("its health cannot be checked")]
+    Health(#[source] ComponentError),
+    #[error(transparent)]
+    Component(ComponentError),
+}
+
+impl RunError {
+    /// The component whose outputs are not there (yet).
+    pub(super) const fn lacks_outputs_of(&self) -> Option<&ComponentName> {
+        match self {
+            Self::Resolution(ResolutionError::Stack(StackRefusal::NoOutput { component, .. }))
+            | Self::NoOutput { component, .. }
+            | Self::NotKept { component, .. } => Some(component),
+            _ => None,
+        }
+    }
+
+    /// What the record says of it, in one line: what became of the tool and the first error that it
+    /// tells, without values that the configuration may hold.
+    pub(super) fn recorded(&self, values: &Masks) -> String {
+        match self {
+            Self::Component(_) | Self::Health(_) => {
+                let ended = describe(self);
+                let told = self.reason().into_iter().find(|line| line.starts_with("Error:"));
+                match told.map(|line| values.apply(line)) {
+                    Some(line) => format!("{ended}: {}", first_characters(&line)),
+                    None => ended,
+                }
+            }
+            Self::Unhealthy { waited, .. } => format!("it is not healthy after {} s", waited.as_secs_f64()),
+            Self::Resolution(_) => "its configuration cannot be resolved".to_owned(),
+            Self::NoOutput { component, .. } | Self::NotKept { component, .. } => {
+                format!("it needs outputs of {component}, which are not there")
+            }
+            Self::NotInCommit
+            | Self::NotAfter(_)
+            | Self::OwnOutputs
+            | Self::OutputsOfNobody(_)
+            | Self::Outputs { .. }
+            | Self::Scratch(_) => describe(self),
+        }
+    }
+
+    /// The lines in which a tool says why it failed.
+    pub(super) fn reason(&self) -> Vec<String> {
+        match self {
+            Self::Component(error) | Self::Health(error) => error.reason(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether only the job that rolls out may know what is missing.
+    pub(super) const fn lacks_surroundings(&self) -> bool {
+        matches!(self, Self::Resolution(ResolutionError::Template(error)) if error.lacks_surroundings)
+    }
+}
+
+/// The most characters of a tool's error that a record takes.
+const LONGEST_ERROR: usize = 300;
+
+fn first_characters(line: &str) -> String {
+    let mut characters = line.chars();
+    let shown: String = characters.by_ref().take(LONGEST_ERROR).collect();
+    if characters.next().is_some() { shown + "…" } else { shown }
+}
+
+/// An error and its causes in one line.
+pub(super) fn describe(error: &RunError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,58 @@
+//! What the components of one rollout share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Mutex, mpsc};
+
+use crate::deployment::definition::Values;
+use crate::deployment::rollout_plan::ComponentPlan;
+use crate::deployment::{CommitId, ComponentName};
+
+use super::gate::Passage;
+use super::publisher::Message;
+use super::{EventSink, Rollout};
+
+/// What the components of one rollout share.
+pub(super) struct Shared {
+    pub(super) rollout: Rollout,
+    /// Where in the plan each component is.
+    pub(super) planned: BTreeMap<ComponentName, usize>,
+    pub(super) checkouts: BTreeMap<CommitId, PathBuf>,
+    /// The components that others of this rollout wait for.
+    pub(super) awaited: BTreeSet<ComponentName>,
+    /// Where records go; none in a dry run.
+    pub(super) records: Option<Mutex<mpsc::Sender<Message>>>,
+    pub(super) passage: Passage,
+    /// What components have put out for those that come after them.
+    pub(super) outputs: Mutex<BTreeMap<ComponentName, Values>>,
+    /// What components that are not part of this have put out when they were applied last, as far as it was read.
+    pub(super) recorded_outputs: Mutex<BTreeMap<ComponentName, Values>>,
+    pub(super) events: EventSink,
+}
+
+impl Shared {
+    pub(super) fn new(
+        rollout: Rollout,
+        checkouts: BTreeMap<CommitId, PathBuf>,
+        records: Option<mpsc::Sender<Message>>,
+        passage: Passage,
+        events: EventSink,
+    ) -> Self {
+        let graph = &rollout.dependencies;
+        let awaited = graph.nodes().flat_map(|node| graph.needs(node)).cloned().collect();
+        let records = records.map(Mutex::new);
+        let (outputs, recorded_outputs) = (Mutex::default(), Mutex::default());
+        let components = rollout.plan.components.iter().enumerate();
+        let planned = components.map(|(at, planned)| (planned.component.clone(), at)).collect();
+        Self { rollout, planned, checkouts, awaited, records, passage, outputs, recorded_outputs, events }
+    }
+
+    /// Whether a component is part of this rollout.
+    pub(super) fn is_planned(&self, component: &ComponentName) -> bool {
+        self.planned.contains_key(component)
+    }
+
+    pub(super) fn planned(&self, component: &ComponentName) -> Option<&ComponentPlan> {
+        self.rollout.plan.components.get(*self.planned.get(component)?)
+    }
+}
