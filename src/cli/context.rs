@@ -1,40 +1,32 @@
-//! What every command needs of the process: flags, environment, clock, streams; and how it opens the repository, the
-//! configuration and the ledger.
+//! What every command needs of the process: flags, environment, clock, streams; and how it opens the repository and the
+//! configuration.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
-use indexmap::IndexSet;
 use jiff::Timestamp;
 
 use crate::ci::Job;
 use crate::component::Masks;
 use crate::config::{
     self, AtmosConfig, CommittedSource, ConfigError, DirectorySource, Loaded, MAX_FILE_BYTES, Source,
-    SourceError, SparseSource,
+    SparseSource,
 };
-use crate::deployment::names::ComponentReference;
-use crate::deployment::{CommitId, Component, Deployment, DeploymentName, TargetName};
-use crate::git::objects::EntryKind;
+use crate::deployment::{Deployment, DeploymentName};
+use crate::git::Repository;
 use crate::git::repository::RepositoryError;
-use crate::git::{CommitTree, Repository};
-use crate::ledger::{Freshness, Ledger, LedgerOptions, Scope, Snapshot};
 use crate::render::document::error::Hint;
 use crate::render::document::{self, Document};
 use crate::render::stream::{Copied, Streams};
 use crate::render::{Clock, Presentation};
 
 use super::args::{Format, GlobalArgs};
-use super::error::{CommandError, did_you_mean, exit};
+use super::commit_source::CommitSource;
+use super::error::{CommandError, exit};
 use super::secrets;
 use super::stacks::{CheckoutFiles, CommitFiles, ImportedStacks};
-
-/// How long one exchange with the remote may take when something is written.
-const WRITE_LIMIT: Duration = Duration::from_mins(5);
 
 /// How much of an event's payload is read. GitHub's largest has 25 MB.
 const LARGEST_EVENT: u64 = 32 * 1024 * 1024;
@@ -442,143 +434,6 @@ impl Context {
         config::atmos::parse(&file.to_string_lossy(), &text)
             .map_err(|problems| ConfigError::Invalid(problems).into())
     }
-
-    /// The ledger of a repository.
-    pub fn ledger<'r>(
-        &self,
-        repository: &'r Repository,
-        config: &AtmosConfig,
-    ) -> Result<Ledger<'r>, CommandError> {
-        let wanted = self.variable("ATMOS_REMOTE").or(config.deployments.remote.as_deref());
-        let remote = repository.remote(wanted)?;
-        // Where git's own choice of a remote is not clear, the ledger's stands for the code's as
-        // well.
-        let code_remote = wanted.and_then(|_| repository.remote(None).ok().flatten());
-        let limit = config.deployments.ledger.max_refs_per_push;
-        let options = LedgerOptions {
-            remote,
-            code_remote,
-            default_branch: self.job().and_then(|job| job.default_branch),
-            max_refs_per_push: limit.and_then(|limit| NonZeroUsize::new(usize::try_from(limit).ok()?)),
-            ..self.ledger_options(repository, WRITE_LIMIT)
-        };
-        Ok(Ledger::open(repository, options)?)
-    }
-
-    /// What a remote has, whatever the configuration of the checkout calls the ledger's.
-    pub(super) fn ledger_of<'r>(
-        &self,
-        repository: &'r Repository,
-        remote: Option<String>,
-        limit: Duration,
-    ) -> Result<Ledger<'r>, CommandError> {
-        Ok(Ledger::open(repository, LedgerOptions { remote, ..self.ledger_options(repository, limit) })?)
-    }
-
-    fn ledger_options(&self, repository: &Repository, write_limit: Duration) -> LedgerOptions {
-        let writer = repository.identity().map_or_else(
-            || ("atmos".to_owned(), self.actor(repository)),
-            |identity| (identity.name, identity.email),
-        );
-        LedgerOptions {
-            remote: None,
-            code_remote: None,
-            default_branch: None,
-            offline: self.global.offline,
-            writer,
-            write_limit,
-            max_refs_per_push: None,
-            now,
-        }
-    }
-
-    /// Who does this: git's committer, else the CI's actor, else the user of this machine.
-    pub fn actor(&self, repository: &Repository) -> String {
-        repository
-            .identity()
-            .map(|identity| identity.email)
-            .or_else(|| {
-                let names = ["GITHUB_ACTOR", "GITLAB_USER_EMAIL", "GITLAB_USER_LOGIN", "USER", "LOGNAME"];
-                names.iter().find_map(|name| self.variable(name)).map(str::to_owned)
-            })
-            .unwrap_or_else(|| "unknown".to_owned())
-    }
-
-    /// The ledger as it is on the remote, or as it is here where the remote does not answer; says how old that is. What
-    /// interrupted runs of this checkout have not published is published on the way.
-    pub fn snapshot(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
-        self.snapshot_of(ledger, scope, &ledger.refresh(scope))
-    }
-
-    /// Likewise, with what was observed of what runs.
-    pub fn snapshot_with_observations(
-        &self,
-        ledger: &Ledger<'_>,
-        scope: &Scope,
-    ) -> Result<Snapshot, CommandError> {
-        self.snapshot_of(ledger, scope, &ledger.refresh_with_observations(scope))
-    }
-
-    /// Likewise, with what was observed of what runs, and the rules of the default branch.
-    pub fn snapshot_with_rules(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
-        self.snapshot_of(ledger, scope, &ledger.refresh_for_reports(scope))
-    }
-
-    /// The ledger as it was read just now.
-    pub fn snapshot_of(
-        &self,
-        ledger: &Ledger<'_>,
-        scope: &Scope,
-        freshness: &Freshness,
-    ) -> Result<Snapshot, CommandError> {
-        let mut snapshot = ledger.read(scope)?;
-        if self.publish_left_behind(ledger, &snapshot.pending, freshness) {
-            snapshot = ledger.read(scope)?;
-        }
-        self.say_freshness(ledger, freshness);
-        Ok(snapshot)
-    }
-
-    /// Says how old an answer is, where the remote was not asked or did not answer, and whatever the ledger noticed.
-    pub fn say_freshness(&self, ledger: &Ledger<'_>, freshness: &Freshness) {
-        let clock = self.clock();
-        let since = |since: &Option<Timestamp>| {
-            since.map_or_else(
-                || "this checkout has never been refreshed".to_owned(),
-                |since| format!("as of {}", clock.relative_and_exact(since)),
-            )
-        };
-        match freshness {
-            Freshness::Current => {}
-            Freshness::Offline { since: time } => {
-                self.streams.note(&format!("Offline: {}\n", since(time)));
-            }
-            Freshness::Stale { since: time, damage: Some(damage), reason, .. } => {
-                let (what, examined_by, since) = (damage.as_words(), damage.examined_by(), since(time));
-                self.warn(&format!("{what} ({examined_by}), {since}: {reason}"));
-            }
-            Freshness::Stale { since: time, reason, here, way_out, damage: None } => {
-                let remote = ledger.remote().unwrap_or("the remote");
-                let what = if *here {
-                    format!("this checkout could not take over what {remote} has")
-                } else {
-                    format!("{remote} did not answer")
-                };
-                self.warn(&format!("{what}, {}: {reason}", since(time)));
-                if let Some((when, command)) = way_out {
-                    self.warn(&format!("{when}: {command}"));
-                }
-            }
-        }
-        self.say_warnings(ledger);
-    }
-
-    /// Says what the ledger noticed.
-    pub fn say_warnings(&self, ledger: &Ledger<'_>) {
-        for warning in ledger.take_warnings() {
-            self.warn(&warning);
-        }
-    }
 }
 
 /// A file's path below a folder that it is named in, whatever a link makes of the file itself.
@@ -589,7 +444,7 @@ fn below(file: &Path, folder: &Path) -> Option<String> {
 }
 
 /// The clock. Debug builds can be told the time, for snapshots.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     #[cfg(debug_assertions)]
     if let Some(fixed) = std::env::var("ATMOS_NOW").ok().and_then(|now| now.parse().ok()) {
         return fixed;
@@ -635,121 +490,4 @@ impl Project<'_> {
         }
         Ok(deployment)
     }
-}
-
-/// The configuration in the tree of a commit.
-pub struct CommitSource(CommitTree);
-
-impl CommitSource {
-    pub fn new(repository: &Repository, commit: CommitId) -> Result<Self, CommandError> {
-        Ok(Self(CommitTree::new(repository, commit)?))
-    }
-}
-
-impl Source for CommitSource {
-    fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
-        let content = self
-            .0
-            .read_file(path)
-            .map_err(|error| SourceError::Other { path: path.to_owned(), source: Box::new(error) })?;
-        match content {
-            Some(content) if content.len() as u64 > limit => {
-                Err(SourceError::TooLarge { path: path.to_owned(), limit })
-            }
-            content => Ok(content),
-        }
-    }
-
-    fn list(&self, directory: &str) -> Result<Vec<String>, SourceError> {
-        let entries = self
-            .0
-            .list_directory(directory)
-            .map_err(|error| SourceError::Other { path: directory.to_owned(), source: Box::new(error) })?;
-        let files = entries.into_iter().flatten().filter(|(_, kind)| *kind == EntryKind::File);
-        Ok(files.map(|(name, _)| name).collect())
-    }
-}
-
-/// Refuses to answer that nothing is there, where nothing is known: this checkout has never heard
-/// from the remote.
-///
-/// # Errors
-///
-/// Where the remote was not asked or did not answer, and never has before.
-pub(super) fn refuse_ignorance(ledger: &Ledger<'_>, freshness: &Freshness) -> Result<(), CommandError> {
-    let (Freshness::Offline { since: None } | Freshness::Stale { since: None, .. }) = freshness else {
-        return Ok(());
-    };
-    let remote = ledger.remote().unwrap_or("the remote");
-    let message = format!("this checkout has never been refreshed from {remote}, and cannot tell");
-    Err(CommandError::new(exit::FAILED, "never_refreshed", message)
-        .hint(Hint::command("To have the ledger here once, with the network", "atmos deployment status")))
-}
-
-/// A target that a deployment has, or an error with the nearest name.
-pub fn known_target(deployment: &Deployment, target: &TargetName) -> Result<(), CommandError> {
-    if deployment.targets.contains_key(target) {
-        return Ok(());
-    }
-    let message = format!("{} has no target called {target}", deployment.name);
-    Err(unknown_target(message, "Its targets are", target, deployment.targets.keys()))
-}
-
-/// The error for a target that is none of these, with the nearest name.
-pub fn unknown_target<'n>(
-    message: String,
-    there_are: &str,
-    target: &TargetName,
-    names: impl Iterator<Item = &'n TargetName>,
-) -> CommandError {
-    let error = CommandError::new(exit::USAGE, "unknown_target", message);
-    let names: IndexSet<_> = names.map(TargetName::as_str).collect();
-    let names = Vec::from_iter(names);
-    let listed = format!("{there_are} {}", names.join(", "));
-    error.hint(did_you_mean(target.as_str(), names).unwrap_or_else(|| Hint::note(listed)))
-}
-
-/// The target that a command is about: the named one, or the deployment's default.
-pub fn chosen_target(
-    deployment: &Deployment,
-    named: Option<&TargetName>,
-) -> Result<TargetName, CommandError> {
-    let target = named.or(deployment.context.default_target.as_ref()).ok_or_else(|| {
-        let known: Vec<_> = deployment.targets.keys().map(TargetName::as_str).collect();
-        let listed = format!("{} has {}", deployment.name, known.join(", "));
-        CommandError::usage("which target? Name one with --target").hint(Hint::note(listed))
-    })?;
-    known_target(deployment, target)?;
-    Ok(target.clone())
-}
-
-/// The component that a reference means, or an error with the nearest name.
-pub fn known_component<'d>(
-    deployment: &'d Deployment,
-    reference: &ComponentReference,
-) -> Result<&'d Component, CommandError> {
-    deployment.find(reference).ok_or_else(|| {
-        let error = CommandError::new(
-            exit::USAGE,
-            "unknown_component",
-            format!("{} has no component called {reference}", deployment.name),
-        );
-        if let Some(repeated) = repeated(deployment, reference) {
-            return error.hint(Hint::note(format!("One name each; repeat the option: {repeated}")));
-        }
-        let names: Vec<_> = deployment.components.iter().map(|component| component.name.as_str()).collect();
-        let listed = format!("Its components are {}", names.join(", "));
-        match did_you_mean(&reference.0, names) {
-            Some(hint) => error.hint(hint),
-            None => error.hint(Hint::note(listed)),
-        }
-    })
-}
-
-/// The options that name the components of a list, where every one of them is known.
-fn repeated(deployment: &Deployment, reference: &ComponentReference) -> Option<String> {
-    let names: Vec<_> = reference.0.split([',', ' ']).filter(|name| !name.is_empty()).collect();
-    let known = |name: &&str| deployment.find(&ComponentReference((*name).to_owned())).is_some();
-    let options = names.iter().map(|name| format!("--component {name}")).collect::<Vec<_>>().join(" ");
-    (names.len() > 1 && names.iter().all(known)).then_some(options)
 }

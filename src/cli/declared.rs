@@ -7,7 +7,8 @@ use crate::config::{AtmosConfig, ConfigError, Source, load_deployment};
 use crate::deployment::{CommitId, Deployment, DeploymentName};
 use crate::git::Repository;
 
-use super::context::{CommitSource, Context, Project};
+use super::commit_source::CommitSource;
+use super::context::{Context, Project};
 use super::error::CommandError;
 
 /// Reads one deployment in commits.

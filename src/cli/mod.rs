@@ -2,6 +2,7 @@
 
 pub mod args;
 mod called;
+mod commit_source;
 mod completion;
 mod context;
 mod declared;
@@ -10,6 +11,8 @@ pub mod deployment;
 mod describe;
 mod disabled;
 mod error;
+mod known;
+mod ledger;
 mod left_at_work;
 mod left_behind;
 mod man;

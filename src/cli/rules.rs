@@ -13,7 +13,8 @@ use crate::git::Repository;
 use crate::ledger::{Ledger, RulesCommit};
 use crate::render::document::error::Hint;
 
-use super::context::{CommitSource, Context, Project};
+use super::commit_source::CommitSource;
+use super::context::{Context, Project};
 use super::declared::{CommitReader, Declared};
 use super::error::{CommandError, exit};
 use super::platform;

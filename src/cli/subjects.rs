@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use crate::config::{ConfigError, load_all};
 use crate::deployment::{Deployment, DeploymentName, TargetName};
 
-use super::context::{Context, Project, known_target, unknown_target};
+use super::context::{Context, Project};
 use super::error::CommandError;
+use super::known::{known_target, unknown_target};
 
 /// What the files declare of the deployments that are asked about.
 pub(super) struct Subjects {

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use crate::cli::context::{Context, Project, known_component};
+use crate::cli::context::{Context, Project};
 use crate::cli::error::{CommandError, exit};
+use crate::cli::known::known_component;
 use crate::cli::revision::resolve_commit;
 use crate::config::{LoadedAll, load_all};
 use crate::deployment::names::ComponentReference;

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use indexmap::IndexMap;
 
-use crate::cli::context::{Context, Project, known_target};
+use crate::cli::context::{Context, Project};
 use crate::cli::error::CommandError;
+use crate::cli::known::known_target;
 use crate::deployment::definition::Target;
 use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::resolution::{Resolution, Resolved};

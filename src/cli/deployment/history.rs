@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use crate::cli::context::{Context, known_component, refuse_ignorance};
+use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::known::known_component;
+use crate::cli::ledger::refuse_ignorance;
 use crate::cli::moment::{Moment, Viewpoint};
 use crate::cli::subjects::Subjects;
 use crate::deployment::names::ComponentReference;

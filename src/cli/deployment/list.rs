@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::cli::args::KeyValue;
-use crate::cli::context::{Context, Project, known_target};
+use crate::cli::context::{Context, Project};
 use crate::cli::error::CommandError;
+use crate::cli::known::known_target;
 use crate::cli::rules::{Certainty, TrustedRules};
 use crate::config::{ConfigError, LoadedAll, Problem, Severity, load_all};
 use crate::deployment::definition::Labels;

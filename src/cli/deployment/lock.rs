@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::cli::args::{not_blank, positive_duration};
-use crate::cli::context::{Context, known_component, known_target};
+use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::known::{known_component, known_target};
 use crate::cli::left_at_work::{described, explained};
 use crate::deployment::judgement::Judgement;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::cli::context::{Context, known_target};
+use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::known::known_target;
 use crate::deployment::{DeploymentName, TargetName};
 use crate::ledger::Scope;
 use crate::render;

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use super::attach::{Attachment, attach, commit, reachable, read, scan_results};
-use crate::cli::context::{Context, known_component};
+use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::known::known_component;
 use crate::deployment::DeploymentName;
 use crate::deployment::names::ComponentReference;
 use crate::render::document::attach::Attached;

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use super::rollout::{Findings, inspect};
-use crate::cli::context::{Context, Project, refuse_ignorance};
+use crate::cli::context::{Context, Project};
 use crate::cli::error::{CommandError, exit};
+use crate::cli::ledger::refuse_ignorance;
 use crate::cli::subjects::Subjects;
 use crate::deployment::diff::Drift;
 use crate::deployment::fan_in::FanIn;

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use crate::cli::args::not_blank;
-use crate::cli::context::{Context, known_component, known_target};
+use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::known::{known_component, known_target};
 use crate::cli::left_at_work::{described, explained, left};
 use crate::deployment::judgement::Judgement;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};

@@ -6,10 +6,11 @@ use secrecy::SecretString;
 
 use super::Args;
 use crate::build::{BuildSettings, Engine, EngineError, ImageName, SettingsError, SigningKey};
-use crate::cli::context::{Context, Project, chosen_target, known_component};
+use crate::cli::context::{Context, Project};
 use crate::cli::deployment::attach::reachable;
 use crate::cli::deployment::rollout::definition_at;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::known::{chosen_target, known_component};
 use crate::cli::revision::{checked_out, resolve_commit};
 use crate::cli::run::Run;
 use crate::component::Environment;

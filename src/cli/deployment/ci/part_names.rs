@@ -1,7 +1,8 @@
 //! The names of the components that a rollout is limited to, whichever way they were written.
 
 use super::Subject;
-use crate::cli::context::{CommitSource, Context};
+use crate::cli::commit_source::CommitSource;
+use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::config::load_deployment;
 use crate::deployment::Deployment;

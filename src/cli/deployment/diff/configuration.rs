@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexSet;
 
-use crate::cli::context::CommitSource;
+use crate::cli::commit_source::CommitSource;
 use crate::cli::error::CommandError;
 use crate::cli::stacks::{CommitFiles, ImportedStacks};
 use crate::config::{AtmosConfig, ConfigError, load_deployment};

@@ -12,8 +12,9 @@ use std::process::ExitCode;
 
 use clap::ArgGroup;
 
-use crate::cli::context::{Context, known_target};
+use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::known::known_target;
 use crate::cli::revision::resolve_commit;
 use crate::deployment::diff::{Change, CommitSummary, ComponentDifference, DiffView, Drift, FileDifference};
 use crate::deployment::names::ComponentReference;
@@ -198,7 +199,7 @@ fn chosen_components(
         let known = all.iter().find(|name| name.as_str() == reference.0).cloned();
         let name = match known {
             Some(name) => name,
-            None => crate::cli::context::known_component(deployment, reference)?.name.clone(),
+            None => crate::cli::known::known_component(deployment, reference)?.name.clone(),
         };
         if !chosen.contains(&name) {
             chosen.push(name);

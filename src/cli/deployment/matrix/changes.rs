@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::context::CommitSource;
+use crate::cli::commit_source::CommitSource;
 use crate::cli::error::CommandError;
 use crate::cli::stacks::{CommitFiles, ImportedStacks};
 use crate::config::{AtmosConfig, load_deployment};

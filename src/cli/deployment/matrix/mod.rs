@@ -9,8 +9,10 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::ci::matrix::{self, FanOut, MatrixError, Template};
-use crate::cli::context::{CommitSource, Context, chosen_target, known_component};
+use crate::cli::commit_source::CommitSource;
+use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::known::{chosen_target, known_component};
 use crate::cli::revision::resolve_commit;
 use crate::config::load_deployment;
 use crate::deployment::fan_out::{Job, jobs};

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use super::{load, subject_of_target};
-use crate::cli::context::{Context, known_target};
+use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::known::known_target;
 use crate::deployment::{DeploymentName, TargetName};
 use crate::render;
 use crate::render::document::sbom::SbomDiff;

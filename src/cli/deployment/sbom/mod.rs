@@ -11,8 +11,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::cli::args::{Format, any_format};
-use crate::cli::context::{Context, known_component, known_target};
+use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::known::{known_component, known_target};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
 use crate::ledger::Ledger;

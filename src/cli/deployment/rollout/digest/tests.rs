@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::*;
-use crate::cli::context::CommitSource;
+use crate::cli::commit_source::CommitSource;
 use crate::config::{atmos, load_deployment};
 use crate::deployment::digest::UNPUBLISHED;
 
