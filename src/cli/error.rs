@@ -7,6 +7,7 @@ use crate::deployment::DeploymentName;
 use crate::deployment::resolution::ResolutionError;
 use crate::deployment::stack_layer::StackRefusal;
 use crate::git::damage::Damage;
+use crate::git::rejection::Rejection;
 use crate::git::repository::RepositoryError;
 use crate::git::{GitError, objects::ObjectError};
 use crate::ledger::LedgerError;
@@ -33,12 +34,6 @@ pub mod exit {
     /// Interrupted by a signal.
     pub const INTERRUPTED: u8 = 130;
 }
-
-/// What git says of a branch that a symbolic ref leads to.
-const NO_COMMIT: &str = "trying to write non-commit object";
-
-/// What GitHub says where a ruleset limits the refs of a push.
-const TOO_MANY_REFS: &str = "Pushes can not update more than";
 
 /// What a command that only reads can do without its remote.
 const OFFLINE_ANSWERS: &str = "--offline answers from what is here";
@@ -497,16 +492,16 @@ impl From<LedgerError> for CommandError {
             LedgerError::Git(error) => error.into(),
             LedgerError::Repository(error) => error.into(),
             LedgerError::Objects(error) => error.into(),
-            LedgerError::Refused { ref reason, .. } if reason.contains("missing necessary objects") => {
+            LedgerError::Refused { reason: Rejection::LacksObjects(_), .. } => {
                 damaged(Self::new(exit::FAILED, "damaged", message), Damage::Remote)
             }
-            LedgerError::Refused { ref reason, .. } if reason.contains(NO_COMMIT) => {
+            LedgerError::Refused { reason: Rejection::SymbolicRef(_), .. } => {
                 Self::new(exit::FAILED, "remote_refused", message).hint(Hint::command(
                     "A ref of the ledger is symbolic there: to see it, and to remove it in the remote's repository",
                     "git for-each-ref --format='%(symref) %(refname)' refs/atmos && git symbolic-ref --delete <refname>",
                 ))
             }
-            LedgerError::Refused { ref reason, .. } if reason.contains(TOO_MANY_REFS) => {
+            LedgerError::Refused { reason: Rejection::TooManyRefs(_), .. } => {
                 Self::new(exit::FAILED, "remote_refused", message).hint(Hint::note(
                     "The host limits how many refs one push changes: set deployments.ledger.max_refs_per_push in atmos.yaml \
                      to its number",

@@ -28,6 +28,12 @@ pub enum Rejection {
     Hook(String),
     /// The server's configuration or the account's rights exclude it.
     Forbidden(String),
+    /// A server that lacks objects which its refs lead to.
+    LacksObjects(String),
+    /// A symbolic ref of the server that leads to a branch.
+    SymbolicRef(String),
+    /// A push that changes more refs than the host takes at once.
+    TooManyRefs(String),
     /// A reason that is not known.
     Other(String),
 }
@@ -66,6 +72,13 @@ const FORBIDDEN: [&str; 9] = [
     "read-only",
 ];
 
+/// Texts of objects that the server has lost.
+const LACKS_OBJECTS: [&str; 1] = ["missing necessary objects"];
+/// Texts of a branch that is written through a symbolic ref.
+const SYMBOLIC_REF: [&str; 1] = ["trying to write non-commit object"];
+/// Texts of a rule that limits the refs of one push (GitHub).
+const TOO_MANY_REFS: [&str; 1] = ["pushes can not update more than"];
+
 impl Rejection {
     /// Whether the same push may succeed a moment later.
     #[must_use]
@@ -76,7 +89,15 @@ impl Rejection {
     /// Whether no other push of this writer will succeed either, whatever it reads before.
     #[must_use]
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Hook(_) | Self::Forbidden(_) | Self::Other(_))
+        matches!(
+            self,
+            Self::Hook(_)
+                | Self::Forbidden(_)
+                | Self::LacksObjects(_)
+                | Self::SymbolicRef(_)
+                | Self::TooManyRefs(_)
+                | Self::Other(_)
+        )
     }
 
     /// Sorts what the client found before it sent anything: `[rejected]`.
@@ -94,7 +115,9 @@ impl Rejection {
 
     /// Sorts what the server answered, without the names in it: `[remote rejected]`.
     fn from_server(reason: String) -> Self {
-        if contains_any(&reason, &HOOK) {
+        if contains_any(&reason, &TOO_MANY_REFS) {
+            Self::TooManyRefs(reason)
+        } else if contains_any(&reason, &HOOK) {
             Self::Hook(reason)
         } else if contains_any(&reason, &["atomic push fail"]) {
             Self::Bystander
@@ -102,9 +125,19 @@ impl Rejection {
             Self::Busy(reason)
         } else if contains_any(&reason, &FORBIDDEN) {
             Self::Forbidden(reason)
+        } else if contains_any(&reason, &LACKS_OBJECTS) {
+            Self::LacksObjects(reason)
+        } else if contains_any(&reason, &SYMBOLIC_REF) {
+            Self::SymbolicRef(reason)
         } else {
             Self::Other(reason)
         }
+    }
+
+    /// Adds what a hook or a rule has printed, which may say more of the reason.
+    fn saying(reason: &str, said: &str) -> Self {
+        let reason = format!("{reason}: {said}");
+        if contains_any(&reason, &TOO_MANY_REFS) { Self::TooManyRefs(reason) } else { Self::Hook(reason) }
     }
 
     /// Sorts why a ref of this repository could not be locked, without the names in it.
@@ -124,7 +157,13 @@ impl fmt::Display for Rejection {
             Self::Stale => "it has changed since it was read",
             Self::Exists => "it exists already",
             Self::Bystander => "another ref of the same push was rejected",
-            Self::Busy(reason) | Self::Hook(reason) | Self::Forbidden(reason) | Self::Other(reason) => reason,
+            Self::Busy(reason)
+            | Self::Hook(reason)
+            | Self::Forbidden(reason)
+            | Self::LacksObjects(reason)
+            | Self::SymbolicRef(reason)
+            | Self::TooManyRefs(reason)
+            | Self::Other(reason) => reason,
         })
     }
 }
@@ -148,9 +187,7 @@ pub(super) fn rejections(stdout: &str, stderr: &str) -> Vec<(String, Rejection)>
                 _ => Rejection::from_server(without_names(reason)),
             };
             match (rejection, &said_by_a_hook) {
-                (Rejection::Hook(reason), Some(said)) => {
-                    (name.to_owned(), Rejection::Hook(format!("{reason}: {said}")))
-                }
+                (Rejection::Hook(reason), Some(said)) => (name.to_owned(), Rejection::saying(&reason, said)),
                 (rejection, _) => (name.to_owned(), rejection),
             }
         })
@@ -266,7 +303,10 @@ mod tests {
             ("[remote rejected] (deny updating a hidden ref)", forbidden("deny updating a hidden ref")),
             ("[remote rejected] (shallow update not allowed)", forbidden("shallow update not allowed")),
             ("[remote rejected] (deletion prohibited)", forbidden("deletion prohibited")),
-            ("[remote rejected] (missing necessary objects)", other("missing necessary objects")),
+            (
+                "[remote rejected] (missing necessary objects)",
+                Rejection::LacksObjects("missing necessary objects".to_owned()),
+            ),
             ("[remote rejected] (unpacker error)", other("unpacker error")),
             ("[remote rejected]", other("[remote rejected]")),
             // GitHub names the ref in the reason.
@@ -292,10 +332,38 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_of_refs_is_told_from_what_a_rule_or_a_hook_prints() {
+        let limit = |text: &str| Rejection::TooManyRefs(text.to_owned());
+        // GitHub's ruleset, and a hook that says the same.
+        let rules = "remote: error: GH013: Repository rule violations found for refs/x.        \nremote:         \n\
+                     remote: - Pushes can not update more than 4 branches or tags.        \n";
+        let by_rules = "push declined due to repository rule violations: error: GH013: Repository rule \
+                        violations found for refs/x. - Pushes can not update more than 4 branches or tags.";
+        let hooks = "remote: - Pushes can not update more than 4 branches or tags.        \n";
+        let by_hook = "pre-receive hook declined: - Pushes can not update more than 4 branches or tags.";
+        for (reason, said, expected) in [
+            ("push declined due to repository rule violations", rules, limit(by_rules)),
+            ("pre-receive hook declined", hooks, limit(by_hook)),
+            ("Pushes can not update more than 4 refs", "", limit("Pushes can not update more than 4 refs")),
+            // What a hook prints of other matters is its own text.
+            (
+                "hook declined",
+                "remote: missing necessary objects\n",
+                hook("hook declined: missing necessary objects"),
+            ),
+        ] {
+            let found = of(&format!("[remote rejected] ({reason})"), said);
+            assert_eq!(found, expected, "{reason}");
+            assert!(found.is_final());
+        }
+    }
+
+    #[test]
     fn a_symbolic_ref_to_a_branch_is_no_matter_of_time() {
         let said = "remote: error: cannot update ref 'refs/heads/main': trying to write non-commit object \
                     b74e to branch 'refs/heads/main'        \n";
-        let reason = other("cannot update ref: trying to write non-commit object b74e to branch");
+        let text = "cannot update ref: trying to write non-commit object b74e to branch";
+        let reason = Rejection::SymbolicRef(text.to_owned());
         assert_eq!(of("[remote rejected] (failed to update ref)", said), reason);
         assert!(reason.is_final());
     }

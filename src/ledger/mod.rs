@@ -64,6 +64,7 @@ use crate::deployment::{
     CommitId, ComponentName, DeploymentName, NoteNamespace, ObjectId, Record, RecordId, TargetName,
 };
 use crate::git::objects::ObjectError;
+use crate::git::rejection::Rejection;
 use crate::git::repository::{Repository, RepositoryError};
 use crate::git::signing::NewTag;
 use crate::git::symbolic::SymbolicRefs;
@@ -103,7 +104,7 @@ pub enum LedgerError {
     Objects(#[from] ObjectError),
     /// The remote did not take a push, and trying again would not help.
     #[error("{remote} refused {name}: {reason}")]
-    Refused { remote: String, name: String, reason: String },
+    Refused { remote: String, name: String, reason: Rejection },
     /// Record tags are other objects here than on the remote, so that what is here is not its
     /// history.
     #[error("{tag} is another object here than on {remote}{}", and_more(*.more))]

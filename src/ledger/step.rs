@@ -435,7 +435,7 @@ impl Ledger<'_> {
 /// errors.
 fn classify(remote: &str, rejected: Vec<(String, Rejection)>) -> Result<StepOutcome, LedgerError> {
     if let Some((name, rejection)) = rejected.iter().find(|(_, rejection)| rejection.is_final()) {
-        let (name, reason) = (name.clone(), rejection.to_string());
+        let (name, reason) = (name.clone(), rejection.clone());
         return Err(LedgerError::Refused { remote: remote.to_owned(), name, reason });
     }
     let (bystanders, guilty): (Vec<_>, Vec<_>) =
@@ -447,9 +447,7 @@ fn classify(remote: &str, rejected: Vec<(String, Rejection)>) -> Result<StepOutc
 /// refused, and only refs that were not as expected tell that `what` kept changing.
 pub(super) fn given_up(place: &str, rejected: Vec<(String, Rejection)>, what: String) -> LedgerError {
     match rejected.into_iter().find(|(_, rejection)| rejection.is_transient()) {
-        Some((name, rejection)) => {
-            LedgerError::Refused { remote: place.to_owned(), name, reason: rejection.to_string() }
-        }
+        Some((name, reason)) => LedgerError::Refused { remote: place.to_owned(), name, reason },
         None => LedgerError::Contended(what),
     }
 }
