@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::config::{ConfigError, Problem, SourceError};
 use crate::deployment::DeploymentName;
+use crate::deployment::nearest::nearest;
 use crate::deployment::resolution::ResolutionError;
 use crate::deployment::stack_layer::StackRefusal;
 use crate::git::damage::Damage;
@@ -15,7 +16,7 @@ use crate::render::document::error::{Error, Hint, Location};
 use crate::render::document::{self, DocumentError};
 use crate::render::stream::{StreamError, Streams};
 use crate::rollout::CheckoutError;
-use crate::text::quoted;
+use crate::text::{error_chain, quoted};
 
 use super::args::Format;
 
@@ -423,7 +424,7 @@ impl From<SourceError> for CommandError {
             let hint = Hint::command("What is done is what is committed; to see the changes", "git status");
             return Self::new(exit::USAGE, "dirty", message).hint(hint);
         }
-        Self::new(exit::FAILED, "files", chain(&error))
+        Self::new(exit::FAILED, "files", error_chain(&error))
     }
 }
 
@@ -556,24 +557,7 @@ impl From<LedgerError> for CommandError {
     }
 }
 
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
-/// Nearest of some names to a mistyped one, as a hint.
+/// The nearest of some names to a mistyped one, as a hint.
 pub(super) fn did_you_mean<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<Hint> {
-    names
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
-        .filter(|(distance, name)| *distance <= (name.len().max(wrong.len()) / 3).max(1))
-        .min()
-        .map(|(_, name)| Hint::note(format!("Did you mean {name}?")))
+    nearest(wrong, names).map(|name| Hint::note(format!("Did you mean {name}?")))
 }

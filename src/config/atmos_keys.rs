@@ -1,9 +1,9 @@
 //! The keys of `atmos.yaml` that are not read: those that would change what is are refused, those
 //! that look like a slip are told, and those of Atmos's other commands are passed over.
 
-use super::nearest;
 use super::problem::Problems;
 use super::yaml::{Entry, Node, Value};
+use crate::deployment::nearest::nearest;
 
 /// A key that changes the meaning of the others, and what to do in its place.
 const REFUSED: [(&str, &str); 2] = [
@@ -91,7 +91,7 @@ pub(super) fn check(root: &Node, problems: &mut Problems<'_>) {
             path => root.entry(path).map(|entry| entry.node.entries()).unwrap_or_default(),
         };
         for Entry { key, .. } in entries.iter().filter(|entry| !known.contains(&entry.key.text.as_str())) {
-            if let Some(nearest) = nearest::nearest(&key.text, known.iter().copied()) {
+            if let Some(nearest) = nearest(&key.text, known.iter().copied()) {
                 let message = format!("`{}` is no key that is known here, and is not read", key.text);
                 problems.warning(key.span, message, Some(format!("did you mean `{nearest}`?")));
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::deployment::nearest::nearest;
 use crate::deployment::{Deployment, DeploymentName};
 
 use super::atmos::AtmosConfig;
@@ -10,7 +11,7 @@ use super::file::{deserialize, read_text};
 use super::problem::{self, Problem, Problems};
 use super::shape;
 use super::source::{Source, SourceError};
-use super::{deployment_file, nearest, path, resolve, yaml};
+use super::{deployment_file, path, resolve, yaml};
 
 /// A deployment that can be used.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +93,7 @@ pub fn load_deployment(
         }
     }
     let available: Vec<DeploymentName> = list_deployments(source, config)?.files.into_keys().collect();
-    let nearest = nearest::nearest(name.as_str(), available.iter().map(DeploymentName::as_str))
+    let nearest = nearest(name.as_str(), available.iter().map(DeploymentName::as_str))
         .and_then(|nearest| available.iter().find(|name| name.as_str() == nearest))
         .cloned();
     Err(ConfigError::NotFound { name: name.clone(), nearest, available })

@@ -1,24 +1,6 @@
-//! The name that somebody probably meant.
+//! The hint for a name that does not exist.
 
-/// The candidate closest to what was written, where one is close enough to suggest.
-pub(super) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    /// People have fewer names; a hostile file must not buy time with more.
-    const COMPARED: usize = 1000;
-    candidates
-        .into_iter()
-        .take(COMPARED)
-        .filter_map(|candidate| {
-            let longest = written.chars().count().max(candidate.chars().count());
-            // The distance costs the product of the lengths, and nothing this long is a slip of the finger.
-            if longest > 128 {
-                return None;
-            }
-            let distance = strsim::damerau_levenshtein(written, candidate);
-            (distance <= (longest / 3).max(1) && distance < longest).then_some((distance, candidate))
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
+use crate::deployment::nearest::nearest;
 
 /// The hint for a name that does not exist: the nearest one, else all there are.
 pub(super) fn hint<'a>(
@@ -45,17 +27,6 @@ pub(super) fn hint<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn slips_are_near_and_other_words_are_not() {
-        let keys = ["labels", "context", "promotion", "components"];
-        assert_eq!(nearest("promotoin", keys), Some("promotion"));
-        assert_eq!(nearest("label", keys), Some("labels"));
-        for variable in ["cpu", "memory", "replicas", "log_level", "autoscale", "image"] {
-            assert_eq!(nearest(variable, keys), None, "{variable}");
-        }
-        assert_eq!(nearest("x", ["y"]), None);
-    }
 
     #[test]
     fn without_a_near_name_the_hint_lists_them() {

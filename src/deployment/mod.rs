@@ -30,6 +30,7 @@ pub mod judgement;
 pub mod lease;
 pub mod lock;
 pub mod names;
+pub mod nearest;
 pub mod note;
 pub mod observation;
 pub mod overrides;

@@ -4,6 +4,7 @@ use super::document::attach::{AttachResult, Attached};
 use super::escape::escape;
 use super::style::GOOD;
 use super::{Presentation, count, styled};
+use crate::deployment::count::plural;
 use crate::results::{ScanSummary, TestSummary};
 
 /// What was noted on which commit.
@@ -57,10 +58,4 @@ pub fn vulnerabilities(summary: &ScanSummary) -> String {
         parts.push(format!("{unknown} of unknown severity"));
     }
     parts.join(", ")
-}
-
-/// `1 dependency`, `2 dependencies`.
-#[must_use]
-pub fn plural(number: usize, one: &str, many: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::attach::plural;
 use super::document::build::BuildResult;
 use super::escape::escape;
 use super::style::{BAD, DETAIL, GOOD, WARN};
 use super::{Form, Presentation, count, styled, time};
 use crate::deployment::ComponentName;
 use crate::deployment::build_report::{BuildEvent, BuildStatus, ComponentBuild};
+use crate::deployment::count::plural;
 
 /// How many lines of a failed component's output are shown.
 const OUTPUT_LINES: usize = 20;

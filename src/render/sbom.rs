@@ -1,12 +1,13 @@
 //! `sbom` as text.
 
-use super::attach::{plural, vulnerabilities};
+use super::attach::vulnerabilities;
 use super::document::sbom::{SbomDiff, SbomSummary, ScanCoverage};
 use super::escape::escape;
 use super::style::{BAD, DETAIL, GOOD, WARN};
 use super::table::Table;
 use super::{Form, Presentation, count, styled};
 use crate::deployment::CommitId;
+use crate::deployment::count::plural;
 use crate::sbom::{Summary, VersionChange};
 
 /// How many dependencies a summary names.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use junit_parser::{TestCase, TestStatus, TestSuite, TestSuites};
 use serde::{Deserialize, Serialize};
 
+use crate::text::error_chain;
+
 use super::ResultsError;
 use super::junit_numbers::mended;
 
@@ -64,16 +66,8 @@ fn parse(text: &str) -> Result<TestSuites, ResultsError> {
         return Err(ResultsError::Junit("its suites are nested too deeply".to_owned()));
     }
     let mended = mended(text).map_err(|error| ResultsError::Junit(error.to_string()))?;
-    junit_parser::from_reader(std::io::Cursor::new(mended)).map_err(|error| {
-        let mut reason = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            // Writing to a string cannot fail.
-            let _ = write!(reason, ": {cause}");
-            source = cause.source();
-        }
-        ResultsError::Junit(reason)
-    })
+    junit_parser::from_reader(std::io::Cursor::new(mended))
+        .map_err(|error| ResultsError::Junit(error_chain(&error)))
 }
 
 /// How deep suites stand in suites. They are read by recursion.

@@ -13,10 +13,11 @@ use crate::deployment::observation::DriftFinding;
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::{CommitId, ComponentName};
 use crate::git::GitError;
+use crate::text::error_chain;
 
 use super::gate::Gate;
 use super::job::{Job, OwnOutputs};
-use super::run_error::{RunError, describe};
+use super::run_error::RunError;
 use super::shared::Shared;
 use super::{Checkouts, EventSink, Rollout};
 
@@ -84,7 +85,7 @@ async fn look(shared: &Shared, plan: &ComponentPlan, looks: Looks, cancellation:
         drift: None,
     };
     if let Err(error) = look_at(shared, plan, looks, cancellation, &mut inspected).await {
-        let reason = describe(&error);
+        let reason = error_chain(&error);
         inspected.health = looks.health.then(|| Health::new(HealthStatus::Unknown, reason.clone()));
         inspected.drift = looks.drift.then_some(Err(reason));
     }
@@ -104,11 +105,11 @@ async fn look_at(
     // Whoever is asked for health need not know the component's variables.
     if looks.health {
         let found = health(&job).await;
-        let unknown = |error| Some(Health::new(HealthStatus::Unknown, describe(&error)));
+        let unknown = |error| Some(Health::new(HealthStatus::Unknown, error_chain(&error)));
         inspected.health = found.unwrap_or_else(unknown);
     }
     if looks.drift && component::knows_drift(plan.kind) {
-        inspected.drift = Some(drift(&job).await.map_err(|error| describe(&error)));
+        inspected.drift = Some(drift(&job).await.map_err(|error| error_chain(&error)));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::deployment::resolution::ResolutionError;
 use crate::deployment::stack_layer::StackRefusal;
 use crate::deployment::template::TemplateError;
 use crate::deployment::{ComponentKind, ComponentName, TargetName};
+use crate::text::error_chain;
 
 /// Why a component did not run to a good end.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +56,7 @@ impl RunError {
     pub(super) fn recorded(&self, values: &Masks) -> String {
         match self {
             Self::Component(_) | Self::Health(_) => {
-                let ended = describe(self);
+                let ended = error_chain(self);
                 let told = self.reason().into_iter().find(|line| line.starts_with("Error:"));
                 match told.map(|line| values.apply(line)) {
                     Some(line) => format!("{ended}: {}", first_characters(&line)),
@@ -72,7 +73,7 @@ impl RunError {
             | Self::OwnOutputs
             | Self::OutputsOfNobody(_)
             | Self::Outputs { .. }
-            | Self::Scratch(_) => describe(self),
+            | Self::Scratch(_) => error_chain(self),
         }
     }
 
@@ -97,19 +98,4 @@ fn first_characters(line: &str) -> String {
     let mut characters = line.chars();
     let shown: String = characters.by_ref().take(LONGEST_ERROR).collect();
     if characters.next().is_some() { shown + "…" } else { shown }
-}
-
-/// An error and its causes in one line.
-pub(super) fn describe(error: &RunError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -16,12 +16,13 @@ use crate::deployment::rollout_report::{ComponentReport, ComponentResult, Rollou
 use crate::deployment::{CommitId, ComponentName};
 use crate::ledger::failpoint;
 use crate::scheduler::{Execution, Executor, Slot};
+use crate::text::error_chain;
 
 use super::gate::Passage;
 use super::job::{Job, OwnOutputs};
 use super::log_tail::LogTail;
 use super::publisher::Message;
-use super::run_error::{RunError, describe};
+use super::run_error::RunError;
 use super::shared::Shared;
 use super::{EventSink, Rollout, Unrecorded, outputs, report as report_of};
 
@@ -141,7 +142,9 @@ impl Shared {
                 let notice = match not_yet {
                     _ if self.rollout.mode != Mode::Plan => return Err(error),
                     Some(component) => Notice::NotPlannedBefore { component: component.clone() },
-                    None if error.lacks_surroundings() => Notice::NotPlannedHere { reason: describe(&error) },
+                    None if error.lacks_surroundings() => {
+                        Notice::NotPlannedHere { reason: error_chain(&error) }
+                    }
                     None => return Err(error),
                 };
                 let notices = vec![notice];
@@ -212,7 +215,7 @@ impl Shared {
                 Err(RunError::Unhealthy { health, .. }) => Some(health.clone()),
                 Err(_) => None,
             },
-            error: result.as_ref().err().map(describe),
+            error: result.as_ref().err().map(|error| error_chain(error)),
             reason: result.as_ref().err().map(RunError::reason).unwrap_or_default(),
             already_deployed: false,
             overridden: self

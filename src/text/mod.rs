@@ -1,5 +1,6 @@
 //! Text as other tools write it: with byte order marks and in other encodings than UTF-8.
 
+mod errors;
 mod shell;
 
 use std::borrow::Cow;
@@ -7,6 +8,7 @@ use std::borrow::Cow;
 use encoding_rs::{Encoding, UTF_8};
 use serde::de::DeserializeOwned;
 
+pub use errors::error_chain;
 pub use shell::{LEFT_OUT, quoted};
 
 /// How much of an XML document is looked through for what it says of its encoding, in bytes.

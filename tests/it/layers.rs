@@ -19,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("ledger", &["deployment", "git"]),
     ("render", &["deployment", "results", "sbom"]),
     ("results", &["deployment", "text"]),
-    ("rollout", &["cancellation", "component", "deployment", "git", "ledger", "scheduler"]),
+    ("rollout", &["cancellation", "component", "deployment", "git", "ledger", "scheduler", "text"]),
     ("sbom", &["deployment", "text"]),
     ("text", &[]),
 ];

@@ -130,7 +130,7 @@ impl ImportedStacks {
             lacking: Mutex::default(),
         };
         let (described, unapplied) = self.component(request, &functions, processing).map_err(|error| {
-            let message = crate::cli::error::chain(&error);
+            let message = crate::text::error_chain(&error);
             match functions.lacking.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 Some(Lacking::Outputs(component)) => StackRefusal::OutputsNeeded(component),
                 Some(Lacking::Output(component)) => StackRefusal::NoOutput { component, message },

@@ -14,8 +14,9 @@ use crate::render::document::error::Hint;
 use crate::stacks::{
     Inherit, KindSettings, ListMergeStrategy, Location, StackError, StackSettings, Variable,
 };
+use crate::text::error_chain;
 
-use super::error::{CommandError, chain, exit};
+use super::error::{CommandError, exit};
 
 pub use by_reference::StacksByReference;
 pub use files::{CheckoutFiles, CommitFiles};
@@ -116,7 +117,7 @@ impl From<StackError> for CommandError {
             _ => "stacks",
         };
         let exit_code = if matches!(error, StackError::Read { .. }) { exit::FAILED } else { exit::USAGE };
-        let shown = Self::new(exit_code, code, chain(&error));
+        let shown = Self::new(exit_code, code, error_chain(&error));
         match (hint(&error, None), &error) {
             (Some(hint), _) => shown.hint(Hint::note(hint)),
             (None, StackError::UnknownStack { .. } | StackError::UnknownComponent { .. }) => shown

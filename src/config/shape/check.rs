@@ -7,6 +7,7 @@ use super::super::problem::Problems;
 use super::super::span::Span;
 use super::super::yaml::{Entry, Node, Value};
 use super::{Meaning, Others, Record, Rule, Shape};
+use crate::deployment::nearest::nearest;
 
 /// Checks a file's tree and gives what is right about it, as JSON that the rule's types deserialise from.
 ///
@@ -51,7 +52,7 @@ impl Checker<'_, '_> {
                 if words.contains(text) {
                     return Some(Json::String(text.clone()));
                 }
-                let hint = nearest::nearest(text, words.iter().map(String::as_str))
+                let hint = nearest(text, words.iter().map(String::as_str))
                     .map(|word| format!("did you mean `{word}`?"));
                 self.problems.error(
                     node.span,
@@ -152,7 +153,7 @@ impl Checker<'_, '_> {
             Others::Keep(rule) if matches!(rule.shape(), Shape::Anything) => self.entry(rule, entry, map),
             // Shorthand for a known key's content: a slip in that key's name must not pass for it.
             Others::Keep(rule)
-                if nearest::nearest(key, known.clone()).is_none()
+                if nearest(key, known.clone()).is_none()
                     && matches!(entry.node.value, Value::Text(_) | Value::Number(_) | Value::Boolean(_)) =>
             {
                 self.entry(rule, entry, map);

@@ -9,6 +9,7 @@ use super::document::rollout::{RolloutComponent, RolloutResult};
 use super::escape::escape;
 use super::style::{BAD, DETAIL, GOOD, ID, WARN};
 use super::{Presentation, count, styled, time};
+use crate::deployment::count::count_have;
 use crate::deployment::rollout_report::{self, Changes, ComponentResult};
 use crate::deployment::{CommitId, ComponentKind, ComponentName};
 
@@ -121,9 +122,7 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
         push!(text, "\n  Digest {}\n", styled(&result.digest, ID));
     }
     if result.unpublished > 0 {
-        let (records, verb) =
-            (count(result.unpublished, "record"), if result.unpublished == 1 { "has" } else { "have" });
-        let line = format!("{records} {verb} not reached the remote yet");
+        let line = format!("{} not reached the remote yet", count_have(result.unpublished, "record"));
         push!(text, "    {}\n", styled(&line, WARN));
     }
     push!(text, "\n  {ending} {took}\n");

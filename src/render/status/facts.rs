@@ -1,10 +1,11 @@
 //! What `status` says of components besides its table: facts of records, observations, warnings.
 
 use crate::deployment::RecordStatus;
+use crate::deployment::count::count_have;
 use crate::render::document::status::{ComponentStatus, DeploymentEntry, TargetEntry};
 use crate::render::escape::escape;
 use crate::render::rollout::planned_changes;
-use crate::render::{Presentation, count, status_style, style, styled};
+use crate::render::{Presentation, status_style, style, styled};
 
 use super::marked;
 
@@ -123,8 +124,8 @@ fn of_component(component: &ComponentStatus, presentation: &Presentation) -> Vec
         (line, status_style(status))
     });
     let unpublished = (component.unpublished > 0).then(|| {
-        let (records, verb) = (count(component.unpublished, "record"), has(component.unpublished));
-        (format!("{records} {verb} not reached the remote yet"), style::WARN)
+        let records = count_have(component.unpublished, "record");
+        (format!("{records} not reached the remote yet"), style::WARN)
     });
     let lock = component.lock.as_ref().filter(|lock| !lock.expired).map(|lock| {
         let since = clock.relative(lock.acquired_at);
@@ -155,8 +156,4 @@ pub(super) fn details(
     }
     all.extend(freeze(target, presentation));
     all.join("; ")
-}
-
-const fn has(number: usize) -> &'static str {
-    if number == 1 { "has" } else { "have" }
 }

@@ -10,6 +10,7 @@ use crate::ci::log_group::LogGroups;
 use crate::cli::context::Context;
 use crate::component::Masks;
 use crate::deployment::ComponentName;
+use crate::deployment::count::count;
 use crate::deployment::rollout_report::RolloutEvent;
 use crate::render::rollout::Progress;
 use crate::render::stream::Streams;
@@ -77,8 +78,7 @@ impl Log {
         if number == 0 {
             return;
         }
-        let lines = if number == 1 { "1 line".to_owned() } else { format!("{number} lines") };
-        let title = self.masks.apply(format!("Output of {component} ({lines})"));
+        let title = self.masks.apply(format!("Output of {component} ({})", count(number, "line")));
         self.streams.steer(&self.groups.open(component, &title, Timestamp::now()));
         if output.left_out > 0 {
             self.streams.note(&format!("… {} lines are left out\n", output.left_out));

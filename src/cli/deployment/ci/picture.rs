@@ -246,6 +246,6 @@ fn template(project: &Project<'_>) -> Option<Result<String, String>> {
     Some(match project.source.read(&file, LARGEST) {
         Ok(Some(bytes)) => String::from_utf8(bytes).map_err(|_| format!("{file} is not text")),
         Ok(None) => Err(format!("there is no {file}")),
-        Err(error) => Err(crate::cli::error::chain(&error)),
+        Err(error) => Err(crate::text::error_chain(&error)),
     })
 }
