@@ -1,22 +1,20 @@
 //! Every error as people and programs see it: kind, message, hints, exit code.
 
+mod configuration;
+mod ledger;
+
 use std::process::ExitCode;
 
-use crate::config::{ConfigError, Problem, SourceError};
-use crate::deployment::DeploymentName;
+use crate::config::Problem;
 use crate::deployment::nearest::nearest;
-use crate::deployment::resolution::ResolutionError;
-use crate::deployment::stack_layer::StackRefusal;
 use crate::git::damage::Damage;
-use crate::git::rejection::Rejection;
 use crate::git::repository::RepositoryError;
 use crate::git::{GitError, objects::ObjectError};
-use crate::ledger::LedgerError;
 use crate::render::document::error::{Error, Hint, Location};
 use crate::render::document::{self, DocumentError};
 use crate::render::stream::{StreamError, Streams};
 use crate::rollout::CheckoutError;
-use crate::text::{error_chain, quoted};
+use crate::text::quoted;
 
 use super::args::Format;
 
@@ -413,146 +411,6 @@ impl From<RepositoryError> for CommandError {
                 .hint(Hint::command("To see which there are", "git remote --verbose")),
             RepositoryError::Objects(error) => error.into(),
             RepositoryError::Git(error) => error.into(),
-        }
-    }
-}
-
-impl From<SourceError> for CommandError {
-    fn from(error: SourceError) -> Self {
-        if let SourceError::Uncommitted { .. } = error {
-            let message = format!("Refused in CI: {error}");
-            let hint = Hint::command("What is done is what is committed; to see the changes", "git status");
-            return Self::new(exit::USAGE, "dirty", message).hint(hint);
-        }
-        Self::new(exit::FAILED, "files", error_chain(&error))
-    }
-}
-
-impl From<ConfigError> for CommandError {
-    fn from(error: ConfigError) -> Self {
-        match error {
-            ConfigError::NotFound { name, nearest, available } => {
-                unknown_deployment(&name, nearest, &available)
-            }
-            ConfigError::Invalid(problems) => invalid_configuration(&problems),
-            ConfigError::Source(error) => error.into(),
-        }
-    }
-}
-
-impl From<ResolutionError> for CommandError {
-    fn from(error: ResolutionError) -> Self {
-        let shown = Self::new(exit::USAGE, "configuration", error.to_string());
-        match error {
-            ResolutionError::Stack(StackRefusal::Invalid { hint: Some(hint), .. }) => {
-                shown.hint(Hint::note(hint))
-            }
-            ResolutionError::Template(_) | ResolutionError::Stack(_) => shown,
-        }
-    }
-}
-
-/// One problem is the message itself; several are listed below their number.
-fn invalid_configuration(problems: &[Problem]) -> CommandError {
-    let validate = || Hint::command("To check the whole configuration", "atmos deployment validate --all");
-    let error = |message| CommandError::new(exit::USAGE, "configuration", message).locations(problems);
-    if let [problem] = problems {
-        let Problem { file, line, column, message, hint, .. } = problem;
-        let error = error(format!("{file}:{line}:{column}: {message}"))
-            .details(problem.render_place().lines().map(str::to_owned));
-        return error.hint(hint.as_ref().map_or_else(validate, Hint::note));
-    }
-    let rendered = problems.iter().flat_map(|problem| {
-        let lines = problem.render(false);
-        lines.lines().map(str::to_owned).chain([String::new()]).collect::<Vec<_>>()
-    });
-    error(format!("the configuration has {} problems", problems.len())).details(rendered).hint(validate())
-}
-
-fn unknown_deployment(
-    name: &DeploymentName,
-    nearest: Option<DeploymentName>,
-    available: &[DeploymentName],
-) -> CommandError {
-    let error =
-        CommandError::new(exit::USAGE, "unknown_deployment", format!("there is no deployment called {name}"));
-    if let Some(nearest) = nearest {
-        return error.hint(Hint::note(format!("Did you mean {nearest}?")));
-    }
-    if available.is_empty() {
-        return error.hint(Hint::note(format!("Describe it in deployments/{name}.yaml")));
-    }
-    error.hint(Hint::command("To see which there are", "atmos deployment list"))
-}
-
-impl From<LedgerError> for CommandError {
-    fn from(error: LedgerError) -> Self {
-        let message = error.to_string();
-        let is_of_this_checkout = error.is_of_this_checkout();
-        match error {
-            LedgerError::Git(error) => error.into(),
-            LedgerError::Repository(error) => error.into(),
-            LedgerError::Objects(error) => error.into(),
-            LedgerError::Refused { reason: Rejection::LacksObjects(_), .. } => {
-                damaged(Self::new(exit::FAILED, "damaged", message), Damage::Remote)
-            }
-            LedgerError::Refused { reason: Rejection::SymbolicRef(_), .. } => {
-                Self::new(exit::FAILED, "remote_refused", message).hint(Hint::command(
-                    "A ref of the ledger is symbolic there: to see it, and to remove it in the remote's repository",
-                    "git for-each-ref --format='%(symref) %(refname)' refs/atmos && git symbolic-ref --delete <refname>",
-                ))
-            }
-            LedgerError::Refused { reason: Rejection::TooManyRefs(_), .. } => {
-                Self::new(exit::FAILED, "remote_refused", message).hint(Hint::note(
-                    "The host limits how many refs one push changes: set deployments.ledger.max_refs_per_push in atmos.yaml \
-                     to its number",
-                ))
-            }
-            LedgerError::Refused { .. } if is_of_this_checkout => Self::new(exit::FAILED, "git", message).hint(
-                Hint::note("The files of .git have to be writable, and their disk to have room"),
-            ),
-            LedgerError::Refused { .. } => Self::new(exit::FAILED, "remote_refused", message)
-                .hint(Hint::note(
-                    "The account needs permission to push refs/atmos/* and tags atmos/*, and the server must be able to change them",
-                )),
-            LedgerError::OtherHistory { remote, tag, .. } => {
-                Self::new(exit::FAILED, "other_history", message)
-                    .details([format!("What has run cannot be told apart from what {remote} does not know")])
-                    .hint(Hint::command(
-                        format!("To take {remote}'s, where the tag here is not the right one"),
-                        format!("git tag -d {tag}"),
-                    ))
-            }
-            LedgerError::Contended(_) => Self::new(exit::LOCKED, "contended", message)
-                .hint(Hint::note("Others write to the same ledger; run the command again")),
-            LedgerError::Moved { by, .. } => {
-                let shown = Self::new(exit::LOCKED, "moved", message);
-                let Some(by) = by else { return shown };
-                let record = &by.record;
-                shown.details([format!(
-                    "{} by {} at {}, commit {}{}",
-                    record.status,
-                    record.deployed_by.as_deref().unwrap_or("somebody"),
-                    record.timestamp,
-                    record.commit.short(),
-                    record.run_id.as_ref().map(|run| format!(", run {run}")).unwrap_or_default(),
-                )])
-            }
-            LedgerError::LockLost(_) => Self::new(exit::LOCKED, "lock_lost", message),
-            LedgerError::NotRenewed { .. } => {
-                Self::new(exit::LOCKED, "lock_not_renewed", message).hint(Hint::note(
-                    "It could not be renewed for longer than the lock lives, because the remote was away or this checkout \
-                     could not be used, so that others may take it over: what ran was ended, and what had not started was \
-                     left",
-                ))
-            }
-            LedgerError::NoteUnreadable { .. } => Self::new(exit::FAILED, "note_unreadable", message)
-                .hint(Hint::note("Somebody wrote it with other tools; `git notes --ref=… show` prints it")),
-            LedgerError::NotSigned(_) => Self::new(exit::USAGE, "not_signed", message).hint(Hint::command(
-                "To see with what git would sign",
-                "git config --get-regexp '^(user.signingkey|gpg\\.)'",
-            )),
-            LedgerError::NoteTooLarge(_) => Self::new(exit::FAILED, "note_too_large", message),
         }
     }
 }

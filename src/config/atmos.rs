@@ -1,5 +1,9 @@
 //! `atmos.yaml`: the sections that deployments read. The file belongs to Atmos and has many more.
 
+mod sections;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -16,6 +20,8 @@ use super::problem::{self, Problem, Problems};
 use super::shape::{self, Published, Rule};
 use super::source::Source;
 use super::yaml;
+
+use sections::AtmosFile;
 
 /// What the file may be called, in the order in which it is looked for.
 pub const FILE_NAMES: [&str; 4] = ["atmos.yaml", "atmos.yml", ".atmos.yaml", ".atmos.yml"];
@@ -412,83 +418,6 @@ fn refuse_fragments(source: &dyn Source, directory: &str) -> Result<(), ConfigEr
     Ok(())
 }
 
-/// The sections of `atmos.yaml` that are ours to read, as a file states them.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-struct AtmosFile {
-    base_path: Option<String>,
-    stacks: Option<StacksSection>,
-    components: Option<ComponentsSection>,
-    settings: Option<SettingsSection>,
-    templates: Option<TemplatesSection>,
-    integrations: Option<IntegrationsSection>,
-    deployments: Option<DeploymentsSection>,
-    ci: Option<CiConfig>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-struct IntegrationsSection {
-    github: Option<Values>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-struct TemplatesSection {
-    settings: Option<TemplatesConfig>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-struct StacksSection {
-    base_path: Option<String>,
-    included_paths: Option<Vec<String>>,
-    excluded_paths: Option<Vec<String>>,
-    name_pattern: Option<String>,
-    name_template: Option<String>,
-    inherit: Option<InheritSection>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-struct InheritSection {
-    metadata: Option<bool>,
-    source: Option<bool>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-struct ComponentsSection {
-    terraform: Option<InfrastructureSection>,
-    helmfile: Option<InfrastructureSection>,
-    packer: Option<InfrastructureSection>,
-    ansible: Option<InfrastructureSection>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-struct InfrastructureSection {
-    base_path: Option<String>,
-    command: Option<String>,
-    auto_generate_backend_file: Option<bool>,
-    workspaces_enabled: Option<bool>,
-    workspace: Option<WorkspaceSection>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-struct WorkspaceSection {
-    prefix_separator: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-struct SettingsSection {
-    list_merge_strategy: Option<ListMergeStrategy>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-struct DeploymentsSection {
-    base_path: Option<String>,
-    remote: Option<String>,
-    template_env: Option<Vec<String>>,
-    rules_from: Option<String>,
-    ignore: Option<Vec<IgnoredKey>>,
-    auth: Option<Credentials>,
-    ledger: Option<LedgerConfig>,
-}
-
 /// The JSON schema of what is read here of the file: the types and nothing but the types.
 #[must_use]
 pub fn schema() -> schemars::Schema {
@@ -498,80 +427,3 @@ pub fn schema() -> schemars::Schema {
 /// What the file may hold, as the published schema says.
 pub(super) static RULE: Rule = Rule::of_schema(&SCHEMA);
 static SCHEMA: Published = include!(concat!(env!("OUT_DIR"), "/atmos.schema.rs"));
-
-impl AtmosFile {
-    fn into_config(self, directory: String) -> AtmosConfig {
-        let components = self.components.unwrap_or_default();
-        AtmosConfig {
-            file: String::new(),
-            directory,
-            base_path: self.base_path.unwrap_or_default(),
-            stacks: self.stacks.unwrap_or_default().into_config(),
-            terraform: components.terraform.unwrap_or_default().into_config(),
-            helmfile: components.helmfile.unwrap_or_default().into_config(),
-            other_kinds: [("packer", components.packer), ("ansible", components.ansible)]
-                .into_iter()
-                .filter_map(|(kind, section)| Some((kind.to_owned(), section?.into_config())))
-                .collect(),
-            env: BTreeMap::new(),
-            identities: None,
-            warnings: Vec::new(),
-            github_integration: self.integrations.unwrap_or_default().github.unwrap_or_default(),
-            list_merge_strategy: self.settings.unwrap_or_default().list_merge_strategy.unwrap_or_default(),
-            templates: self.templates.unwrap_or_default().settings.unwrap_or_default(),
-            deployments: self.deployments.unwrap_or_default().into_config(),
-            ci: self.ci.unwrap_or_default(),
-        }
-    }
-}
-
-impl StacksSection {
-    fn into_config(self) -> StacksConfig {
-        let default = StacksConfig::default();
-        let inherit = self.inherit.unwrap_or_default();
-        StacksConfig {
-            base_path: not_empty(self.base_path).unwrap_or(default.base_path),
-            included_paths: self.included_paths,
-            excluded_paths: self.excluded_paths,
-            name_pattern: not_empty(self.name_pattern),
-            name_template: not_empty(self.name_template),
-            inherit_metadata: inherit.metadata,
-            inherit_source: inherit.source,
-        }
-    }
-}
-
-impl InfrastructureSection {
-    fn into_config(self) -> InfrastructureConfig {
-        InfrastructureConfig {
-            base_path: not_empty(self.base_path),
-            command: not_empty(self.command),
-            auto_generate_backend_file: self.auto_generate_backend_file,
-            workspaces_enabled: self.workspaces_enabled,
-            prefix_separator: not_empty(self.workspace.unwrap_or_default().prefix_separator),
-        }
-    }
-}
-
-impl DeploymentsSection {
-    fn into_config(self) -> DeploymentsConfig {
-        let default = DeploymentsConfig::default();
-        DeploymentsConfig {
-            base_path: not_empty(self.base_path).unwrap_or(default.base_path),
-            remote: not_empty(self.remote),
-            template_env: self.template_env.unwrap_or_default(),
-            rules_from: not_empty(self.rules_from),
-            ignore: self.ignore.unwrap_or_default(),
-            auth: self.auth,
-            ledger: self.ledger.unwrap_or_default(),
-        }
-    }
-}
-
-/// Atmos reads an empty text as absent.
-fn not_empty(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
-}
-
-#[cfg(test)]
-mod tests;
