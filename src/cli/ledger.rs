@@ -78,13 +78,14 @@ impl Context {
             .unwrap_or_else(|| "unknown".to_owned())
     }
 
-    /// The ledger as it is on the remote, or as it is here where the remote does not answer; says how old that is. What
-    /// interrupted runs of this checkout have not published is published on the way.
+    /// The ledger as it is on the remote, or as it is here where the remote does not answer; says
+    /// how old that is. What interrupted runs of this checkout have not published is published on
+    /// the way.
     pub fn snapshot(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
         self.snapshot_of(ledger, scope, &ledger.refresh(scope))
     }
 
-    /// Likewise, with what was observed of what runs.
+    /// The [`snapshot`](Self::snapshot), with what was observed of what runs.
     pub fn snapshot_with_observations(
         &self,
         ledger: &Ledger<'_>,
@@ -93,7 +94,8 @@ impl Context {
         self.snapshot_of(ledger, scope, &ledger.refresh_with_observations(scope))
     }
 
-    /// Likewise, with what was observed of what runs, and the rules of the default branch.
+    /// The [`snapshot`](Self::snapshot), with what was observed of what runs, and the rules of the
+    /// default branch.
     pub fn snapshot_with_rules(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
         self.snapshot_of(ledger, scope, &ledger.refresh_for_reports(scope))
     }
@@ -113,7 +115,8 @@ impl Context {
         Ok(snapshot)
     }
 
-    /// Says how old an answer is, where the remote was not asked or did not answer, and whatever the ledger noticed.
+    /// Says how old an answer is, where the remote was not asked or did not answer, and what the
+    /// ledger noticed.
     pub fn say_freshness(&self, ledger: &Ledger<'_>, freshness: &Freshness) {
         let clock = self.clock();
         let since = |since: &Option<Timestamp>| {

@@ -7,7 +7,8 @@ use super::problem::Problems;
 use super::source::{MAX_FILE_BYTES, Source, SourceError};
 use super::span::Span;
 
-/// What passed the check, as its type. The check follows the type's own schema, so a failure is one of the schema's.
+/// Deserializes what passed the check. The check follows the type's own schema, so a failure is
+/// one of the schema's.
 pub(super) fn deserialize<T: DeserializeOwned>(
     checked: serde_json::Value,
     problems: &mut Problems<'_>,

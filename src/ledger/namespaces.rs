@@ -1,4 +1,5 @@
-//! The namespaces of the notes that the ledger itself keeps: `refs/notes/atmos/<deployment>/<namespace>`.
+//! Namespaces of the notes that the ledger itself keeps:
+//! `refs/notes/atmos/<deployment>/<namespace>`.
 
 /// Approvals of commits.
 pub(super) const APPROVALS: &str = "approvals";

@@ -1,13 +1,14 @@
 //! Circles between files: files of the crate that use each other, directly or through others.
 //!
-//! A file and those in its folder count as one house: what stands between them is not looked at. What a module only
-//! hands on (`pub use`) counts as used from where it is defined.
+//! Arrows between a module and those below it are not counted. What a module only re-exports
+//! (`pub use`) counts as used from the file that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::layers::{Source, identifier, sources};
 
-/// The circles that are there, by their files relative to `src`. None may be added; what is resolved is taken out.
+/// The circles that are left, by their files relative to `src`. None may be added, and a resolved
+/// one is taken out.
 const KNOWN: [&[&str]; 7] = [
     &["cli/deployment/build/act.rs", "cli/deployment/build/publish.rs", "cli/deployment/build/report.rs"],
     &["cli/deployment/diff/configuration.rs", "cli/deployment/diff/side.rs"],
@@ -95,7 +96,7 @@ fn circles_are_found_in_every_form() {
     ] {
         assert_eq!(circles(&[root, back, ("m/a.rs", other)]), [""; 0], "{other}");
     }
-    // Three files, the last by way of another module's face; a folder and its own files are no circle.
+    // Three files, one of them by a re-export; a module and those below it are no circle.
     let files = [
         ("m/mod.rs", "pub mod a;\nuse a::f;\npub struct S;"),
         ("m/a.rs", "use super::S;\nuse crate::n;\nfn f() { n::g() }"),
@@ -220,7 +221,7 @@ fn module_path(file: &str) -> Path {
     if path == "lib" { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
 }
 
-/// A path from the crate's root, as it is meant in a module; `None` where it leads out of the crate.
+/// A path from the crate's root, as a module means it; `None` where it leads out of the crate.
 fn absolute(is_known: &dyn Fn(&[String]) -> bool, module: &[String], name: &[String]) -> Option<Path> {
     let ups = name.iter().take_while(|part| *part == "super").count();
     match name.first()?.as_str() {

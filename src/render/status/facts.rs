@@ -42,7 +42,7 @@ pub(super) fn record_facts(components: &[ComponentStatus], presentation: &Presen
     .collect()
 }
 
-/// What was seen of the components when somebody looked last, and when that was.
+/// The last observations of the components, and when they were made.
 pub(super) fn observations(components: &[ComponentStatus], presentation: &Presentation) -> Vec<String> {
     let health = |component: &ComponentStatus| {
         Some(presentation.seen(component.health.as_ref()?, component.health_checked_at))
