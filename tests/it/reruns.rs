@@ -121,3 +121,28 @@ fn a_success_that_came_late_is_not_done_again_by_another_attempt() {
     assert_eq!(applied(&other), 1);
     assert_eq!(remote.state("payment-service", "dev", "worker"), other.head());
 }
+
+#[test]
+fn a_run_does_not_apply_again_what_is_only_kept_here() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let worker = format!("{DEV} --component worker");
+    let closed = "#!/bin/sh\nif grep -q refs/tags/atmos; then echo closed >&2; exit 1; fi\n";
+    remote.hook("pre-receive", closed);
+    checkout.atmos_with(&worker, &run("7", "1")).exited(1);
+    assert_eq!(applied(&checkout), 1);
+    for (attempt, line) in [("1", &worker), ("2", &worker), ("2", &DEV.to_owned())] {
+        let refused = checkout.atmos_with(line, &run("7", attempt)).exited(1);
+        refused.says("This run has deployed worker already, which origin does not know yet");
+        assert_eq!(applied(&checkout), 0, "{line}");
+        assert_eq!(remote.locks(), [""; 0]);
+    }
+    // Another configuration is another deployment, and so is another run.
+    checkout.atmos_with(&format!("{worker} --context cpu=512"), &run("7", "2")).exited(1);
+    assert_eq!(applied(&checkout), 1);
+    std::fs::remove_file(remote.path.join("hooks/pre-receive")).unwrap();
+    checkout.atmos("deployment status payment-service --target dev").succeeded().says("Published 2 records");
+    checkout.atmos_with(&format!("{worker} --context cpu=512"), &run("7", "2")).succeeded().says(DONE);
+    assert_eq!(applied(&checkout), 0);
+    assert_eq!(remote.verify_chain("payment-service", "dev", "worker"), 2);
+}

@@ -10,16 +10,16 @@ use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::ref_names::{ComponentAddress, latest_ref, state_ref};
 use crate::deployment::{DeploymentName, ObjectId, RecordStatus, TargetName};
-use crate::git::refs::{Expected, Ref, RefUpdate};
+use crate::git::refs::{Expected, RefUpdate};
 
+use super::PendingRun;
 use super::placement::{Arrived, Placement, place};
-use super::{PendingRun, RUN_ENTRY};
 use crate::ledger::chains::Chains;
 use crate::ledger::interrupted::Remains;
 use crate::ledger::locks::{AcquireError, Acquired, LockRequest, lock_session};
 use crate::ledger::session::Session;
 use crate::ledger::step::{Step, StepOutcome};
-use crate::ledger::{Holder, Ledger, LedgerError, Scope, Snapshot, batch};
+use crate::ledger::{Holder, Ledger, LedgerError, Scope, Snapshot};
 
 /// How often a publication that met others is made anew.
 const ATTEMPTS: usize = 20;
@@ -46,6 +46,16 @@ struct Publication<'p, 'l> {
     /// The refs that keep them.
     kept: Vec<(String, ObjectId)>,
     published: Published,
+    earlier: BTreeMap<ComponentAddress, Earlier>,
+}
+
+/// What an earlier run of this checkout had kept of a component, and what has just gone up as it
+/// was.
+#[derive(Debug, Clone)]
+struct Earlier {
+    /// What its first record follows.
+    base: Option<ObjectId>,
+    end: LedgerRecord,
 }
 
 /// One push: what it changes, and how each of the run's records of the target goes into it.
@@ -70,16 +80,21 @@ impl Ledger<'_> {
         if self.reachable_remote().is_none() {
             return Ok(published);
         }
-        for run in runs.iter().filter(|run| !run.may_be_alive(self.now())) {
+        let mut earlier = BTreeMap::new();
+        let mut ended: Vec<_> = runs.iter().filter(|run| !run.may_be_alive(self.now())).collect();
+        // In the order in which they worked.
+        ended.sort_by_key(|run| run.records.first().map(|record| record.record.timestamp));
+        for run in ended {
             let mut publication = Publication {
                 ledger: self,
                 run,
                 records: run.records.clone(),
                 kept: run.refs.clone(),
                 published,
+                earlier,
             };
             publication.publish()?;
-            published = publication.published;
+            Publication { published, earlier, .. } = publication;
         }
         Ok(published)
     }
@@ -199,6 +214,7 @@ impl Publication<'_, '_> {
             // done more.
             let interrupted = if self.run.lock.is_some() { &left[..] } else { &[] };
             let dead = [&dead[..], interrupted].concat();
+            self.line_up(&deployment, &target, &snapshot)?;
             let mut plan = self.plan(&deployment, &target, &sequences, &dead, &snapshot)?;
             for held in left {
                 plan.step.delete(session.hold().name(&held.scope), held.object);
@@ -210,6 +226,7 @@ impl Publication<'_, '_> {
                     session.hold().arrived(&change);
                     self.published.records += plan.records;
                     self.published.late += plan.late;
+                    self.went_up(plan.written.into_values());
                     return Ok(());
                 }
                 StepOutcome::Contended(rejected) => {
@@ -330,37 +347,6 @@ impl Publication<'_, '_> {
         });
         Ok(arrived.collect())
     }
-
-    /// Gives a record another name of its second, because its own is taken, and tells those that
-    /// follow it. What keeps the records follows before the next push: otherwise an interruption
-    /// would publish the record twice.
-    fn rename(&mut self, at: usize, sequence: u32) -> Result<(), LedgerError> {
-        let ledger = self.ledger;
-        let renamed = &self.records[at];
-        let mut before = renamed.object.clone();
-        self.records[at] = ledger.write_record(renamed.record.clone(), sequence)?;
-        let mut after = self.records[at].object.clone();
-        for record in &mut self.records[at + 1..] {
-            if record.record.previous.as_ref() == Some(&before) {
-                before = record.object.clone();
-                record.record.previous = Some(after);
-                *record = ledger.write_record(record.record.clone(), record.id.sequence)?;
-                after = record.object.clone();
-            }
-        }
-        let batch = batch::write(&ledger.objects, self.records.iter().map(|record| &record.object))?;
-        let entry = Ref { name: self.run.batch_ref(&batch), object: batch };
-        ledger.repository.make_refs(vec![entry.clone()], "atmos: to be published")?;
-        let stays = |(name, _): &(String, ObjectId)| {
-            name.ends_with(RUN_ENTRY) || *name == entry.name || self.run.unreadable.contains(name)
-        };
-        let (mut kept, outdated): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.kept).into_iter().partition(stays);
-        ledger.repository.git().update_refs(&removals(&outdated), "atmos: to be published")?;
-        kept.push((entry.name, entry.object));
-        self.kept = kept;
-        Ok(())
-    }
 }
 
 /// The removals of refs that are as they were read.
@@ -373,5 +359,6 @@ fn removals<'k>(kept: impl IntoIterator<Item = &'k (String, ObjectId)>) -> Vec<R
     kept.into_iter().map(removal).collect()
 }
 
+mod rewriting;
 #[cfg(test)]
 mod tests;

@@ -229,6 +229,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         }
         let gathered = self.gather(&now, definitions, &fresh, run_id)?;
         self.insist_on_digest(&now.plan, &gathered.digests)?;
+        self.insist_on_published(&now.plan, &gathered, &fresh)?;
         let wanted = gathered.to_be_approved(&now.plan);
         if let Some(method) = now.plan.approval.filter(|_| !wanted.is_empty()) {
             let Some(granted) = &granted else {

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use super::carry_out::Undertaking;
 use super::digest::Digests;
-use crate::cli::error::CommandError;
+use super::gather::Gathered;
+use crate::cli::error::{CommandError, exit};
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::run::run_without_attempt;
 use crate::deployment::{ComponentName, RecordStatus};
 use crate::ledger::Snapshot;
+use crate::render::document::error::Hint;
 use crate::rollout::AlreadyDone;
 
 /// How far back the record of this run is looked for.
@@ -51,6 +53,50 @@ impl Undertaking<'_, '_> {
             }
         }
         Ok(done)
+    }
+
+    /// Refuses to apply again what this run has applied and what only this checkout knows of yet: its
+    /// record may still arrive, and a component that is applied twice would have one of them late.
+    pub(super) fn insist_on_published(
+        &self,
+        plan: &RolloutPlan,
+        gathered: &Gathered,
+        snapshot: &Snapshot,
+    ) -> Result<(), CommandError> {
+        let run = run_without_attempt(&self.prepared.run.id);
+        let kept = plan.components.iter().filter(|planned| {
+            let is_of_it = |found: &&LedgerRecord| {
+                let id = &found.id;
+                id.deployment == plan.deployment
+                    && id.target == plan.target
+                    && id.component == planned.component
+                    && is_of_run(found, run)
+            };
+            let records = snapshot.pending.iter().flat_map(|pending| &pending.records);
+            let last = records.filter(is_of_it).max_by_key(|found| found.record.timestamp);
+            !gathered.done.contains_key(&planned.component)
+                && last.is_some_and(|last| is_same(last, planned, &gathered.digests))
+        });
+        let kept: Vec<_> = kept.map(|planned| planned.component.as_str()).collect();
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let remote = self.prepared.ledger.remote().unwrap_or("the remote");
+        let message =
+            format!("This run has deployed {} already, which {remote} does not know yet", kept.join(", "));
+        let (deployment, target) = (&plan.deployment, &plan.target);
+        Err(CommandError::new(exit::FAILED, "records_kept", message)
+            .details([
+                "Its records are kept in this repository under refs/atmos/pending. Nothing was applied."
+                    .to_owned(),
+            ])
+            .hint(Hint::command(
+                "A command that reaches the remote publishes what is kept",
+                format!("atmos deployment status {deployment} --target {target}"),
+            ))
+            .hint(Hint::note(
+                "Then this run goes on with what it has not deployed. A new run deploys it again",
+            )))
     }
 
     /// Whether the request is to go back: a commit was named, or an automatic rollout may go back.

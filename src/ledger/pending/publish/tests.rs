@@ -78,6 +78,30 @@ fn late_records_of_one_second_keep_names_of_their_own() {
 }
 
 #[test]
+fn runs_of_one_checkout_that_kept_their_records_follow_each_other() {
+    let workspace = Workspace::new();
+    let (remote, checkout) = (workspace.remote(), workspace.clone(""));
+    let repository = checkout.repository();
+    let earlier = open(&repository, |options| options.now = || time(AT));
+    keep(&earlier, &workspace, &["main~3", "main~2"]);
+    let later = open(&repository, |options| options.now = || time("2025-01-22T12:00:30Z"));
+    keep(&later, &workspace, &["main~1", "main~0"]);
+    // The remote has nothing of the first run yet, so that both begin with the same.
+    let mut runs = later.read(&scope()).unwrap().pending;
+    assert_eq!(runs.iter().filter(|run| run.records[0].record.previous.is_none()).count(), 2);
+    runs.sort_by_key(|run| std::cmp::Reverse(run.records[0].record.timestamp));
+    let published = later.publish_pending(&runs).unwrap();
+    assert_eq!(published, Published { records: 4, runs: 2, ..Published::default() });
+    assert_eq!(chain(&remote).len(), 4);
+    let state = remote.git(&["rev-parse", STATE]);
+    assert_eq!(state, workspace.commit("main~0").as_str(), "what ran last runs");
+    let numbers = remote.git(&["for-each-ref", "--format=%(contents)", "refs/tags/atmos"]);
+    let numbers: Vec<_> = numbers.lines().filter(|line| line.starts_with("number: ")).collect();
+    assert_eq!(numbers, ["number: 1", "number: 2", "number: 3", "number: 4"]);
+    assert_eq!(checkout.git(&["for-each-ref", "refs/atmos/pending"]), "");
+}
+
+#[test]
 fn what_is_missing_of_a_record_that_has_arrived_is_completed() {
     let workspace = Workspace::new();
     let (remote, checkout) = (workspace.remote(), workspace.clone(""));
