@@ -35,7 +35,10 @@ impl Context {
     }
 
     fn say_published(&self, published: &Published) {
-        let Published { records, late, waiting_for, .. } = published;
+        let Published { records, late, waiting_for, failures, .. } = published;
+        for failure in failures {
+            self.warn(&format!("records of an earlier run are not published: {failure}"));
+        }
         if *records > 0 {
             let of_earlier_runs = count(*records, "record");
             let late = if *late > 0 {

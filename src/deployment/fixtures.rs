@@ -170,6 +170,7 @@ pub(crate) fn lock(scope: LockScope, expires_at: Option<&str>) -> HeldLock {
             host: None,
             process: None,
             process_started: None,
+            user: None,
             session: None,
             intends: BTreeMap::new(),
             follows: BTreeMap::new(),

@@ -38,6 +38,8 @@ pub struct Lock {
     pub process: Option<u32>,
     /// When that process started, in the kernel's ticks, against reused process ids.
     pub process_started: Option<u64>,
+    /// The number of its user there. Earlier versions did not say.
+    pub user: Option<u32>,
     /// Identifies the taking of the lock, which renewals keep: the jobs of a run share its id.
     pub session: Option<String>,
     /// The commits at which the run wants its components: what it may have applied where it dies.
@@ -70,6 +72,7 @@ impl Lock {
             host: None,
             process: None,
             process_started: None,
+            user: None,
             session: None,
             intends: BTreeMap::new(),
             follows: BTreeMap::new(),

@@ -28,10 +28,10 @@ fn redact_url(url: &str, redacted: &mut String) {
         }
         None => url,
     };
-    match place.split_once('?') {
-        Some((place, _)) => {
-            redacted.push_str(place);
-            redacted.push_str("?***");
+    match place.find(['?', '#']) {
+        Some(end) => {
+            redacted.push_str(&place[..=end]);
+            redacted.push_str("***");
         }
         None => redacted.push_str(place),
     }
@@ -57,6 +57,7 @@ mod tests {
             ),
             "unable to access 'https://example.com/r.git?***': 403, see http://h?***"
         );
+        assert_eq!(redact_urls("https://h/r.git#token=x is not found"), "https://h/r.git#*** is not found");
         // A password may have the sign that a query starts with.
         assert_eq!(redact_urls("https://user:p?s@host/r"), "https://***@host/r");
         assert_eq!(redact_urls("https://t@one/a https://u:v@w@two/b"), "https://***@one/a https://***@two/b");

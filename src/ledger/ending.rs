@@ -61,7 +61,7 @@ mod tests {
     use crate::deployment::lock::{Lock, LockScope};
 
     fn held_by(holder: Holder) -> HeldLock {
-        let Holder { host, process, started } = holder;
+        let Holder { host, process, started, .. } = holder;
         let lock = Lock { host, process: Some(process), process_started: started, ..Lock::unreadable() };
         HeldLock { scope: LockScope::Target, object: "0".repeat(40).parse().unwrap(), lock }
     }

@@ -101,8 +101,12 @@ impl Ledger<'_> {
                 // What their run has kept here comes before what follows it.
                 ending.published = true;
                 let runs = self.read(&scope)?.pending;
-                if let Err(error) = self.publish_pending(&runs) {
-                    self.warn(format!("what a killed run has kept is not published: {error}"));
+                let failures = match self.publish_pending(&runs) {
+                    Ok(published) => published.failures,
+                    Err(error) => vec![error.to_string()],
+                };
+                for failure in failures {
+                    self.warn(format!("what a killed run has kept is not published: {failure}"));
                 }
             } else if held.is_empty() {
                 for other in others(self)? {

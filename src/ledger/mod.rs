@@ -121,6 +121,9 @@ pub enum LedgerError {
     /// The lock could not be renewed until its lease ended, so that others may take it over.
     #[error("the lock on {target} could not be renewed for {} seconds", lease.as_secs())]
     NotRenewed { target: TargetName, lease: Duration },
+    /// A record that is kept here is on a commit that neither this repository nor the remote has.
+    #[error("the record {tag} cannot be published: commit {commit} is neither here nor on the remote")]
+    CommitMissing { tag: String, commit: CommitId },
     /// Records are to be signed, and cannot be.
     #[error("records are to be signed (tag.gpgSign), and cannot be: {0}")]
     NotSigned(#[source] GitError),

@@ -45,7 +45,18 @@ pub(super) fn of(lock: &Lock) -> Vec<Orphan> {
     let is_own = |orphan: &Orphan| {
         own.iter().any(|(process, stat)| *process == orphan.process || stat.group == orphan.group)
     };
-    working.into_iter().filter_map(orphan).filter(|orphan| !is_own(orphan)).collect()
+    let program = program(std::process::id());
+    let is_of_a_living_run = |orphan: &Orphan| {
+        ancestors(orphan.process).iter().skip(1).any(|(process, _)| self::program(*process) == program)
+    };
+    let orphans = working.into_iter().filter_map(orphan);
+    orphans.filter(|orphan| !is_own(orphan) && !is_of_a_living_run(orphan)).collect()
+}
+
+/// The name of a process's program, by which a living run is known: what it has started descends
+/// from it, and what a killed one has left does not.
+fn program(process: u32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{process}/comm")).ok()
 }
 
 /// Asks the processes' groups to end: SIGTERM, and never SIGKILL, which would leave half of

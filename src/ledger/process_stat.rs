@@ -1,8 +1,11 @@
 //! What Linux tells of a process: `/proc/<pid>/stat`, `proc_pid_stat(5)`.
 
 use std::fs;
+use std::path::Path;
 
 use jiff::Timestamp;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 /// A process that works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +14,35 @@ pub(super) struct ProcessStat {
     pub(super) group: u32,
     /// In the kernel's ticks since boot.
     pub(super) started: u64,
+}
+
+/// What can be seen of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    Works(ProcessStat),
+    /// There is none, or one that only waits to be collected.
+    Gone,
+    /// There is one of another user, of which the system does not tell (`hidepid`).
+    Hidden,
+}
+
+impl Sight {
+    /// Looks at a process.
+    pub(super) fn of(process: u32) -> Self {
+        match ProcessStat::read(process) {
+            Some(stat) => Self::Works(stat),
+            None if is_hidden(process) => Self::Hidden,
+            None => Self::Gone,
+        }
+    }
+}
+
+/// Whether there is a process that may not be looked at: a signal to it would be refused. One that
+/// waits to be collected can be looked at.
+fn is_hidden(process: u32) -> bool {
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::PERM))
+        && !Path::new(&format!("/proc/{process}/stat")).exists()
 }
 
 impl ProcessStat {

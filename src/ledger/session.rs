@@ -169,9 +169,10 @@ impl<'l, 'r> Session<'l, 'r> {
     /// predecessor.
     ///
     /// The time is that of this machine, even where the predecessor's is later: a clock that was
-    /// wrong once must not date all records that follow.
+    /// wrong once must not date all records that follow. It is none before the locks were taken,
+    /// where the clock goes back meanwhile: by that, a record is known to be made under them.
     pub fn write(&mut self, mut record: Record) -> Result<LedgerRecord, LedgerError> {
-        let second = in_whole_seconds(self.ledger.now());
+        let second = in_whole_seconds(self.ledger.now()).max(self.hold.lock().acquired_at);
         record.timestamp = second;
         record.promoted_at = record.promoted_from.is_some().then_some(second);
         // An older record can have the name as well, after a clock went back: then the push renames it.

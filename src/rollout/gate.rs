@@ -1,6 +1,8 @@
 //! What holds components back that have not started: a run that cannot renew its locks, or whose
 //! records are refused, starts nothing more.
 
+use std::time::Instant;
+
 use tokio::sync::watch;
 
 use crate::cancellation::{Cancellation, CancellationLevel};
@@ -8,6 +10,8 @@ use crate::cancellation::{Cancellation, CancellationLevel};
 /// Whether components may start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 enum Position {
+    /// Until then: who opened it may have been stopped since, and its locks may have been taken.
+    OpenUntil(Instant),
     #[default]
     Open,
     /// It is not known yet.
@@ -34,8 +38,20 @@ impl Gate {
         self.set(Position::Paused);
     }
 
-    pub(super) fn open(&self) {
-        self.set(Position::Open);
+    pub(super) fn open(&self, until: Option<Instant>) {
+        self.set(until.map_or(Position::Open, Position::OpenUntil));
+    }
+
+    /// Sets until when it is open, where it is.
+    pub(super) fn stay_open(&self, until: Instant) {
+        self.0.send_if_modified(|current| {
+            let is_open = matches!(current, Position::Open | Position::OpenUntil(_));
+            let changes = is_open && *current != Position::OpenUntil(until);
+            if changes {
+                *current = Position::OpenUntil(until);
+            }
+            changes
+        });
     }
 
     /// Lets nothing start any more. The first reason counts.
@@ -58,12 +74,16 @@ impl Passage {
     /// Waits until a component may start. An error is the reason why it never may.
     pub(super) async fn pass(&self, cancellation: &Cancellation) -> Result<(), String> {
         let mut receiver = self.0.clone();
-        let decided = receiver.wait_for(|position| *position != Position::Paused);
+        let decided = receiver.wait_for(|position| match position {
+            Position::Paused => false,
+            Position::OpenUntil(until) => Instant::now() < *until,
+            Position::Open | Position::Shut(_) => true,
+        });
         tokio::select! {
             position = decided => match position.as_deref() {
                 Ok(Position::Shut(reason)) => Err(reason.clone()),
                 // Without a gate, nothing holds it back.
-                Ok(Position::Open | Position::Paused) | Err(_) => Ok(()),
+                Ok(_) | Err(_) => Ok(()),
             },
             _ = cancellation.above(CancellationLevel::None) => Err("the rollout was cancelled".to_owned()),
         }
@@ -84,10 +104,17 @@ mod tests {
         let waiting = passage.pass(&never);
         tokio::pin!(waiting);
         assert!(futures_are_pending(waiting.as_mut()).await);
-        gate.open();
+        gate.open(None);
+        assert_eq!(waiting.await, Ok(()));
+        // The thread that would pause it has not been at work.
+        gate.stay_open(Instant::now());
+        let waiting = passage.pass(&never);
+        tokio::pin!(waiting);
+        assert!(futures_are_pending(waiting.as_mut()).await);
+        gate.stay_open(Instant::now() + std::time::Duration::from_secs(60));
         assert_eq!(waiting.await, Ok(()));
         gate.shut("lost".to_owned());
-        gate.open();
+        gate.open(None);
         gate.shut("later".to_owned());
         assert_eq!(passage.pass(&never).await, Err("lost".to_owned()));
     }

@@ -139,6 +139,9 @@ impl Publisher<'_, '_, '_> {
                     self.act(act);
                 }
             }
+            if let Some(until) = self.recording.starts_until() {
+                self.with.gate.stay_open(self.began + until);
+            }
         }
     }
 
@@ -231,7 +234,7 @@ impl Publisher<'_, '_, '_> {
                 let _ = self.renewals.send(());
             }
             Act::Pause => self.with.gate.pause(),
-            Act::Resume => self.with.gate.open(),
+            Act::Resume => self.with.gate.open(self.recording.starts_until().map(|until| self.began + until)),
             Act::Stop(why) => self.stop(why),
             Act::EndComponents => self.with.canceller.raise(CancellationLevel::Graceful),
             Act::Finish => {}

@@ -157,6 +157,11 @@ impl Recording {
         times.into_iter().min()
     }
 
+    /// Until when components may start without a renewal; `None` where there are no locks to renew.
+    pub(super) fn starts_until(&self) -> Option<Duration> {
+        self.keeps_locks().then(|| self.renewed + self.lease.starts_within())
+    }
+
     fn pushed(&mut self, now: Duration, end: End, acts: &mut Vec<Act>) {
         let push = self.push.take().unwrap_or(Push { began: now, last: false });
         match end {

@@ -169,6 +169,10 @@ impl<'a> Importing<'a> {
             has_templated_paths |= template::looks_like_template(&entry.path);
             let (files, importer_of_entry) = self.expand(&entry, path, &inner)?;
             for file in files {
+                if layers.len() >= IMPORTS {
+                    let what = format!("{path} imports more than {IMPORTS} files, counting each time");
+                    return Err(limit(path, what, "import each file once"));
+                }
                 let part = self.import(&file, &importer_of_entry)?;
                 has_templated_paths |= part.has_templated_paths;
                 let name = paths::manifest_name(&self.settings().base_path, &file);

@@ -16,7 +16,8 @@ pub(super) const VALUE_DEPTH: usize = 100;
 pub(super) const VALUES: usize = 1_000_000;
 /// How many files may import each other in a row.
 pub(super) const IMPORT_DEPTH: usize = 50;
-/// How many times a stack may import files whose meaning depends on who imports them.
+/// How many files one file may import, and how many times a stack may import files whose meaning
+/// depends on who imports them.
 pub(super) const IMPORTS: usize = 10_000;
 /// How deep included files may include others.
 pub(super) const INCLUDE_DEPTH: usize = 8;

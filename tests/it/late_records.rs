@@ -452,6 +452,39 @@ fn a_lock_that_only_says_that_it_is_short_is_not_waited_for() {
 }
 
 #[test]
+fn a_record_that_is_refused_keeps_no_other_from_arriving() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    remote.hook("pre-receive", CLOSED);
+    for component in ["api", "worker"] {
+        let run = [("ATMOS_RUN_ID", format!("github:{}/1", component.len()))];
+        let run = run.each_ref().map(|(name, value)| (*name, value.as_str()));
+        checkout.atmos_with(&rollout_of(component), &run).exited(1);
+    }
+    // What could never be published is told apart from what may be.
+    let tag = "atmos/deployments/payment-service/dev/database/2026-01-01T00-00-00Z";
+    let record = format!(
+        "object {}\ntype commit\ntag {tag}\ntagger x <x@x> 1700000000 +0000\n\natmos.tools/v1alpha1\nkind: Deployment\n---\n\
+         status: success\nrun_id: x\n",
+        "1".repeat(40)
+    );
+    let file = environment.path("batch");
+    std::fs::write(&file, format!("{}\n{record}\n", record.len())).unwrap();
+    let batch = checkout.git(&["hash-object", "-w", &file.display().to_string()]);
+    checkout.git(&["update-ref", &format!("refs/atmos/pending/a.b/%records-{}", batch.trim()), batch.trim()]);
+    std::fs::remove_file(remote.path.join("hooks/pre-receive")).unwrap();
+    remote.hook("update", "#!/bin/sh\ncase $1 in refs/tags/*/api/*) echo protected >&2; exit 1;; esac\n");
+    let missing = "commit 1111111111111111111111111111111111111111 is neither here nor on the remote";
+    let status = checkout.atmos(STATUS).succeeded().says(missing);
+    assert!(is_published(&status), "{}", status.report());
+    assert_eq!(records(&remote).len(), 1);
+    assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), checkout.head());
+    std::fs::remove_file(remote.path.join("hooks/update")).unwrap();
+    assert!(is_published(&checkout.atmos(STATUS).succeeded()));
+    assert_eq!(pending(&checkout).len(), 1, "what cannot be published stays");
+}
+
+#[test]
 fn a_cancelled_run_says_that_its_records_are_not_published() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();

@@ -74,6 +74,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
             host: None,
             process: None,
             process_started: None,
+            user: None,
             session: None,
             intends: BTreeMap::new(),
             follows: BTreeMap::new(),

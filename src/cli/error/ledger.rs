@@ -74,6 +74,7 @@ impl From<LedgerError> for CommandError {
                 "To see with what git would sign",
                 "git config --get-regexp '^(user.signingkey|gpg\\.)'",
             )),
+            LedgerError::CommitMissing { .. } => Self::new(exit::FAILED, "objects", message),
             LedgerError::NoteTooLarge(_) => Self::new(exit::FAILED, "note_too_large", message),
         }
     }

@@ -27,6 +27,7 @@ struct LockFields {
     host: Option<String>,
     process: Option<u32>,
     process_started: Option<u64>,
+    user: Option<u32>,
     session: Option<String>,
     intends: BTreeMap<String, String>,
     follows: BTreeMap<String, String>,
@@ -52,6 +53,7 @@ pub fn encode_lock(lock: &Lock, nonce: &str) -> String {
         .text("host", lock.host.as_deref())
         .number("process", lock.process.map(u64::from))
         .number("process_started", lock.process_started)
+        .number("user", lock.user.map(u64::from))
         .text("session", lock.session.as_deref())
         .map("intends", &texts(&lock.intends))
         .map("follows", &texts(&lock.follows))
@@ -73,6 +75,7 @@ pub fn decode_lock(message: &[u8]) -> Result<Lock, CodecError> {
         host: fields.host,
         process: fields.process,
         process_started: fields.process_started,
+        user: fields.user,
         session: fields.session,
         intends: readable(&fields.intends),
         follows: readable(&fields.follows),

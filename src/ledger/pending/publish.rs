@@ -35,6 +35,8 @@ pub struct Published {
     pub runs: usize,
     /// The holders of locks that have to be waited for.
     pub waiting_for: Vec<String>,
+    /// Why records of some runs have not arrived, while those of others may have.
+    pub failures: Vec<String>,
 }
 
 /// The publication of what one run has kept.
@@ -73,8 +75,8 @@ impl Ledger<'_> {
     ///
     /// # Errors
     ///
-    /// Where the remote refuses, does not answer or cannot be read. What has not arrived then
-    /// stays.
+    /// Where the remote does not answer or cannot be read. What has not arrived then stays, as does
+    /// what it refuses ([`Published::failures`]), which keeps nothing of other runs back.
     pub fn publish_pending(&self, runs: &[PendingRun]) -> Result<Published, LedgerError> {
         let mut published = Published::default();
         if self.reachable_remote().is_none() {
@@ -93,8 +95,13 @@ impl Ledger<'_> {
                 published,
                 earlier,
             };
-            publication.publish()?;
+            let result = publication.publish();
             Publication { published, earlier, .. } = publication;
+            match result {
+                Err(error @ LedgerError::Git(_)) => return Err(error),
+                Err(error) => published.failures.push(format!("run {}: {error}", run.run_id)),
+                Ok(()) => {}
+            }
         }
         Ok(published)
     }
@@ -174,6 +181,7 @@ impl Publication<'_, '_> {
                 host: holder.host,
                 process: Some(holder.process),
                 process_started: holder.started,
+                user: Some(holder.user),
                 session: Some(lock_session()),
                 intends: BTreeMap::new(),
                 follows: BTreeMap::new(),
@@ -288,6 +296,12 @@ impl Publication<'_, '_> {
             let state = state_ref(&address.deployment, &address.target, &address.component);
             let (lease, running) = (refs.get(&latest), refs.get(&state));
             let placement = place(kept, chains.end(&address), arrived.get(&address));
+            if placement != Placement::Arrived && !ledger.objects.contains(&kept.record.commit.0) {
+                ledger.fetch_commit(&kept.record.commit).map_err(|_| LedgerError::CommitMissing {
+                    tag: kept.id.tag_name(),
+                    commit: kept.record.commit.clone(),
+                })?;
+            }
             let written = if placement == Placement::Late {
                 let free = || arrived.get_mut(&address).map(|arrived| arrived.free_sequence(kept));
                 let sequence = sequences.get(&at).copied().or_else(free);

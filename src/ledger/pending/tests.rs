@@ -5,10 +5,11 @@ const EXPIRY: &str = "2025-01-22T12:05:00Z";
 
 /// A run with a lock by this holder, whose lease ends at [`EXPIRY`].
 fn run(holder: Option<Holder>, holds_locks: bool) -> PendingRun {
-    let lock = holder.map(|Holder { host, process, started }| Lock {
+    let lock = holder.map(|Holder { host, process, started, user }| Lock {
         host,
         process: Some(process),
         process_started: started,
+        user: Some(user),
         expires_at: Some(time(EXPIRY)),
         session: Some("5e55".to_owned()),
         ..Lock::unreadable()
@@ -26,7 +27,8 @@ fn run(holder: Option<Holder>, holds_locks: bool) -> PendingRun {
 
 #[test]
 fn a_run_elsewhere_may_be_alive_while_its_locks_are_there_and_its_lease_lasts() {
-    let elsewhere = || Some(Holder { host: Some("elsewhere".to_owned()), process: 1, started: Some(1) });
+    let elsewhere =
+        || Some(Holder { user: 0, host: Some("elsewhere".to_owned()), process: 1, started: Some(1) });
     let [before, at] = ["2025-01-22T12:04:59Z", EXPIRY].map(time);
     assert!(run(elsewhere(), true).may_be_alive(before));
     assert!(!run(elsewhere(), true).may_be_alive(at), "its lease has ended");

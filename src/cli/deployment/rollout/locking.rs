@@ -179,6 +179,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
                 host: holder.host,
                 process: Some(holder.process),
                 process_started: holder.started,
+                user: Some(holder.user),
                 session: Some(lock_session()),
                 intends: plan
                     .components

@@ -312,13 +312,14 @@ mod tests {
     #[test]
     fn what_a_killed_run_left_at_work_is_named_with_what_ends_it() {
         let session = format!("test-{}", std::process::id());
-        // Of a group of its own, as components are.
-        let mut left = std::os::unix::process::CommandExt::process_group(&mut Command::new("sleep"), 0)
-            .arg("60")
+        // Of a group of its own, as components are, and without a living run above it.
+        let left = std::os::unix::process::CommandExt::process_group(&mut Command::new("sh"), 0)
+            .args(["-c", "sleep 60 > /dev/null 2>&1 & echo $!"])
             .env(SESSION_VARIABLE, &session)
-            .spawn()
+            .output()
             .unwrap();
-        let Holder { host, process, started } = Holder::current();
+        let id = String::from_utf8(left.stdout).unwrap().trim().to_owned();
+        let Holder { host, process, started, .. } = Holder::current();
         let lock = Lock {
             host,
             process: Some(process),
@@ -334,10 +335,16 @@ mod tests {
             let error = not_acquired(&"api".parse().unwrap(), &"dev".parse().unwrap(), error, &clock);
             crate::render::error::text(error.shown().unwrap())
         };
-        let id = left.id();
         let text = refused();
-        let _ = left.kill();
-        let _ = left.wait();
+        assert!(Command::new("kill").args(["-KILL", &id]).status().unwrap().success());
+        let is_gone = || !std::path::Path::new(&format!("/proc/{id}/environ")).exists();
+        let ends = |process: &str| {
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+            stat.is_empty() || stat.contains(") Z ")
+        };
+        while !is_gone() && !ends(&id) {
+            std::thread::yield_now();
+        }
         for wanted in [
             "was killed, and what it started is still at work since ".to_owned(),
             format!("process {id}"),
