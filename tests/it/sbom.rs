@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::support::{Checkout, TestEnvironment};
+use crate::support::{Checkout, CiJob, TestEnvironment};
 
 /// A deployment with these components on `dev`.
 fn deployment<'e>(environment: &'e TestEnvironment, components: &str) -> Checkout<'e> {
@@ -126,6 +126,63 @@ fn a_command_in_the_root_is_not_made_of_everything_below() {
     checkout.commit("Add what the root needs");
     assert_eq!(dependencies(&checkout.json(SUMMARY)), [("right-pad", "1.3.0")]);
     checkout.atmos(SUMMARY).succeeded().shows("release  (command, read from the lock files in the root)");
+}
+
+#[test]
+fn a_build_without_images_notes_what_components_are_made_of() {
+    let environment = TestEnvironment::new();
+    let checkout = commands(&environment);
+    let notes = || checkout.git(&["ls-remote", "origin", "refs/notes/atmos/shop/sbom"]);
+    for line in ["--plan", "--skip-push"] {
+        let result = checkout.json(&format!("deployment build shop --target dev {line}"));
+        assert_eq!((&result["sbom"], notes().as_str()), (&Value::Null, ""), "{line}");
+    }
+    let run = checkout.atmos("deployment build shop --target dev --format json").succeeded();
+    let result = run.json();
+    run.says("shop has no nixpack components: there is nothing to build")
+        .says("Nothing says what these are made of: worker");
+    assert_eq!((&result["succeeded"], &result["components"]), (&json!(true), &json!([])));
+    assert_eq!(result["sbom"], json!({ "components": 1, "dependencies": 1 }));
+    let first = notes();
+    assert!(!first.is_empty());
+    let summary = checkout.json(SUMMARY);
+    assert_eq!(dependencies(&summary), [("left-pad", "1.3.0")]);
+    assert_eq!(summary["without_sbom"], json!(["worker"]));
+    // The same once more is no news.
+    checkout
+        .atmos("deployment build shop --target dev")
+        .succeeded()
+        .shows("Generated SBOM: 1 component, 1 dependency");
+    assert_eq!(notes(), first);
+    checkout
+        .atmos("deployment build shop --target dev --component api")
+        .refused(2, "api is a command component: there is no image to build");
+}
+
+#[test]
+fn a_build_of_which_nothing_is_known_notes_nothing() {
+    let environment = TestEnvironment::new();
+    let command = "    command: { release: { settings: { command: { apply: [\"true\"] } } } }\n";
+    let checkout = deployment(&environment, command);
+    checkout.commit("Add it");
+    checkout.git(&["push", "--quiet", "origin", "main"]);
+    let result = checkout.json("deployment build shop --target dev");
+    assert_eq!((&result["succeeded"], &result["sbom"]), (&json!(true), &Value::Null));
+    assert_eq!(checkout.git(&["ls-remote", "origin", "refs/notes/*"]), "");
+}
+
+#[test]
+fn a_job_tells_which_dependencies_change_without_a_build() {
+    let environment = TestEnvironment::new();
+    let checkout = commands(&environment);
+    checkout.atmos("deployment rollout shop --target dev").succeeded();
+    checkout.write("services/api/package-lock.json", &NPM.replace("1.3.0", "1.4.0"));
+    checkout.commit("Update it");
+    checkout.git(&["push", "--quiet", "origin", "main"]);
+    let job = CiJob::github(&checkout, "push").rollout("dev").input("deployment", "shop");
+    job.run().succeeded();
+    let summary = job.summary();
+    assert!(summary.contains("| `left-pad` | `api` | `1.3.0` | `1.4.0` | changed |"), "{summary}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod act;
 mod prepare;
 mod publish;
 mod report;
+mod without_images;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -55,7 +56,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let repository = context.repository()?;
     let project = context.project(&repository)?;
     let prepared = prepare::prepare(args, context, &repository, &project)?;
-    let result = act::act(args, context, &prepared);
+    let result = if prepared.jobs.is_empty() {
+        without_images::run(args, context, &prepared)
+    } else {
+        act::act(args, context, &prepared)
+    };
     context.say_warnings(&prepared.ledger);
     result
 }

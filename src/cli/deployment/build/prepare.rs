@@ -32,7 +32,7 @@ pub(super) struct Prepared<'r> {
     pub(super) deployment: Deployment,
     pub(super) target: TargetName,
     pub(super) commit: CommitId,
-    /// The images, in the order of the file.
+    /// The images, in the order of the file; none where the deployment has none.
     pub(super) jobs: Vec<Job>,
     pub(super) run: Run,
     /// What provenance is signed with.
@@ -96,10 +96,6 @@ pub(super) fn prepare<'r>(
                 job(args, component, &variables, &commit).map_err(|error| unusable(component, &error))?;
             jobs.push(job);
         }
-    }
-    if jobs.is_empty() {
-        let message = format!("{} has no nixpack components: there is nothing to build", deployment.name);
-        return Err(CommandError::new(exit::USAGE, "nothing_to_build", message));
     }
     Ok(Prepared { repository, project, ledger, deployment, target, commit, jobs, run, key })
 }

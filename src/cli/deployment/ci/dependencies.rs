@@ -1,56 +1,52 @@
-//! Which dependencies a step of a target changes, as far as both sides have an SBOM.
+//! Which dependencies a step of a target changes, as far as it is known what both sides are made of.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::steps::View;
 use crate::ci::comment::DependencyChange;
+use crate::cli::declared::CommitReader;
 use crate::cli::deployment::diff::Step;
-use crate::deployment::{CommitId, ComponentName, DeploymentName, NoteNamespace};
-use crate::ledger::Ledger;
-use crate::sbom::{self, Bom, Dependency};
+use crate::cli::deployment::sbom::derived;
+use crate::deployment::{CommitId, ComponentName, NoteNamespace};
+use crate::sbom::{self, Bom, SummaryComponent};
 
-/// What components are made of, at each of the commits that steps are about.
-pub(super) struct Boms(BTreeMap<CommitId, BTreeMap<String, Vec<Dependency>>>);
+/// Components by their names in SBOMs.
+type Components = BTreeMap<String, SummaryComponent>;
+
+/// What components are made of, at each of the commits that steps are about: as it is noted, and
+/// where nothing is noted of a component without an image, as the commit's files say.
+pub(super) struct Boms(BTreeMap<CommitId, Components>);
 
 impl Boms {
     /// Reads what there is. The comment can do without: what cannot be read is only logged.
-    pub(super) fn of<'s>(
-        ledger: &Ledger<'_>,
-        deployment: &DeploymentName,
-        steps: impl Iterator<Item = &'s Step<'s>>,
-    ) -> Self {
-        let commits: BTreeSet<CommitId> =
-            steps.flat_map(|step| step.from.values().chain(step.to.values())).cloned().collect();
-        if commits.is_empty() {
+    pub(super) fn of<'s>(view: &View<'_, '_>, steps: impl Iterator<Item = &'s Step<'s>>) -> Self {
+        let wanted = moved(steps);
+        if wanted.is_empty() {
             return Self(BTreeMap::new());
         }
-        let notes = match ledger.notes_of(deployment, NoteNamespace::Sbom, &commits) {
-            Ok((notes, _)) => notes,
-            Err(error) => {
-                tracing::warn!(%error, "no SBOM is compared");
-                BTreeMap::new()
+        let mut known = noted(view, &wanted.keys().cloned().collect());
+        for (commit, components) in wanted {
+            let here = known.entry(commit.clone()).or_default();
+            let open = components.into_iter().filter(|name| !here.contains_key(name.as_str())).collect();
+            if !here.contains_key(sbom::WHOLE) {
+                here.extend(of_files(view, &commit, &open));
             }
-        };
-        let parse = |(commit, note): (CommitId, Vec<u8>)| match Bom::parse(&note) {
-            Ok(bom) => {
-                let components = sbom::summarise(&bom).components.into_iter();
-                Some((commit, components.map(|one| (one.name, one.dependencies)).collect()))
-            }
-            Err(error) => {
-                tracing::warn!(%error, %commit, "an SBOM cannot be read");
-                None
-            }
-        };
-        Self(notes.into_iter().filter_map(parse).collect())
+        }
+        Self(known)
     }
 
-    /// What a step changes. A component without an SBOM of before or of after is left out: it would look as if
-    /// everything were new, or gone.
+    /// What a step changes. A component of which one side is unknown is left out: it would look as if
+    /// everything were new, or gone. So is one of which the sides were read differently.
     pub(super) fn changes(&self, step: &Step<'_>) -> Vec<DependencyChange> {
         let mut changes = Vec::new();
         for (component, commit) in &step.to {
             let before = step.from.get(component).and_then(|before| self.of_component(before, component));
             let (Some(from), Some(to)) = (before, self.of_component(commit, component)) else { continue };
-            changes.extend(sbom::version_changes(from, to).into_iter().map(|change| DependencyChange {
+            if from.read_from != to.read_from {
+                continue;
+            }
+            let versions = sbom::version_changes(&from.dependencies, &to.dependencies);
+            changes.extend(versions.into_iter().map(|change| DependencyChange {
                 component: component.to_string(),
                 name: change.name,
                 from: change.from,
@@ -60,8 +56,57 @@ impl Boms {
         changes
     }
 
-    /// What a component is made of; `None` where no SBOM says so.
-    fn of_component(&self, commit: &CommitId, component: &ComponentName) -> Option<&[Dependency]> {
-        self.0.get(commit)?.get(component.as_str()).map(Vec::as_slice)
+    /// What a component is made of; `None` where that is unknown.
+    fn of_component(&self, commit: &CommitId, component: &ComponentName) -> Option<&SummaryComponent> {
+        self.0.get(commit)?.get(component.as_str())
     }
+}
+
+/// The components that steps move to another commit, by each of their commits.
+fn moved<'s>(steps: impl Iterator<Item = &'s Step<'s>>) -> BTreeMap<CommitId, BTreeSet<ComponentName>> {
+    let mut wanted: BTreeMap<CommitId, BTreeSet<ComponentName>> = BTreeMap::new();
+    for step in steps {
+        for (component, to) in &step.to {
+            let Some(from) = step.from.get(component).filter(|from| *from != to) else { continue };
+            for commit in [from, to] {
+                wanted.entry(commit.clone()).or_default().insert(component.clone());
+            }
+        }
+    }
+    wanted
+}
+
+/// What the notes of commits say.
+fn noted(view: &View<'_, '_>, commits: &BTreeSet<CommitId>) -> BTreeMap<CommitId, Components> {
+    let notes = match view.ledger.notes_of(&view.deployment.name, NoteNamespace::Sbom, commits) {
+        Ok((notes, _)) => notes,
+        Err(error) => {
+            tracing::warn!(%error, "no SBOM is compared");
+            BTreeMap::new()
+        }
+    };
+    let parse = |(commit, note): (CommitId, Vec<u8>)| match Bom::parse(&note) {
+        Ok(bom) => Some((commit, by_name(&bom))),
+        Err(error) => {
+            tracing::warn!(%error, %commit, "an SBOM cannot be read");
+            None
+        }
+    };
+    notes.into_iter().filter_map(parse).collect()
+}
+
+/// What the files of a commit say of these components.
+fn of_files(view: &View<'_, '_>, commit: &CommitId, names: &BTreeSet<ComponentName>) -> Components {
+    let View { context, repository, project, deployment, .. } = view;
+    let reader = CommitReader::new(context, repository, project, &deployment.name);
+    let Some(declared) = reader.declared(commit).ok().flatten() else { return Components::new() };
+    let components = declared.deployment.components.iter();
+    let open = components.filter(|component| names.contains(&component.name)).collect();
+    let (bom, _) = derived(context, repository, project, &deployment.name, commit, open);
+    bom.as_ref().map(by_name).unwrap_or_default()
+}
+
+fn by_name(bom: &Bom) -> Components {
+    let components = sbom::summarise(bom).components.into_iter();
+    components.map(|component| (component.name.clone(), component)).collect()
 }

@@ -88,7 +88,7 @@ impl PictureSource<'_> {
         deployment: &Deployment,
     ) -> Result<Picture, CommandError> {
         let Known { state, stale } = look(ledger, &deployment.name)?;
-        let view = View { repository, project, ledger, deployment };
+        let view = View { context: self.context, repository, project, ledger, deployment };
         let mut standing =
             standing(self.context, repository, project, ledger, deployment, &state, BTreeMap::new())?;
         if stale.is_some() {

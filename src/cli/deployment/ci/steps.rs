@@ -2,7 +2,7 @@
 
 use super::dependencies::Boms;
 use crate::ci::comment::{DependencyChange, PromotionPreview};
-use crate::cli::context::Project;
+use crate::cli::context::{Context, Project};
 use crate::cli::deployment::diff::{RecordedOverrides, Step, of_step};
 use crate::cli::error::CommandError;
 use crate::deployment::diff::DiffView;
@@ -32,6 +32,7 @@ impl Changes {
 
 /// What is looked at.
 pub(super) struct View<'v, 'r> {
+    pub(super) context: &'v Context,
     pub(super) repository: &'r Repository,
     pub(super) project: &'v Project<'r>,
     pub(super) ledger: &'v Ledger<'r>,
@@ -58,7 +59,7 @@ impl View<'_, '_> {
                 looked_at.then(|| ahead(edge, state))
             })
             .collect();
-        let boms = Boms::of(self.ledger, &self.deployment.name, done.iter().chain(ahead.iter().flatten()));
+        let boms = Boms::of(self, done.iter().chain(ahead.iter().flatten()));
         let of_step = |step: Option<Step<'_>>| -> Result<Changes, CommandError> {
             let Some(step) = step else { return Ok(Changes::default()) };
             let dependencies = boms.changes(&step);

@@ -4,16 +4,19 @@ use std::path::{Path, PathBuf};
 
 use crate::build::{Surroundings, syft_packages};
 use crate::cancellation::Cancellation;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Project};
 use crate::cli::deployment::build::environment;
 use crate::cli::error::CommandError;
 use crate::cli::runtime;
 use crate::component::checkout::folder as folder_in;
 use crate::component::{Environment, Masks, Stream};
 use crate::config::AtmosConfig;
-use crate::deployment::{CommitId, Component, ComponentKind};
+use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, DeploymentName};
 use crate::git::Repository;
-use crate::sbom::{self, BilledComponent, Package, ReadError};
+use crate::sbom::{self, Bill, BilledComponent, Bom, Package, ReadError};
+
+/// The checkout's folder in a temporary one.
+const ROOT: &str = "checkout";
 
 /// Reads components in a checkout of one commit.
 pub(in crate::cli::deployment) struct Reader<'a> {
@@ -111,20 +114,49 @@ impl Reader<'_> {
     }
 }
 
-/// The files of a commit, until this is dropped.
-pub(super) fn checked_out(
+/// What the files of a commit say of components, and the components of which they say nothing.
+pub(in crate::cli::deployment) fn derived(
+    context: &Context,
     repository: &Repository,
+    project: &Project<'_>,
+    deployment: &DeploymentName,
     commit: &CommitId,
-) -> Result<tempfile::TempDir, CommandError> {
+    open: Vec<&Component>,
+) -> (Option<Bom>, Vec<ComponentName>) {
+    let names = |components: Vec<&Component>| components.iter().map(|one| one.name.clone()).collect();
+    if open.iter().all(|component| component.kind == ComponentKind::Nixpack) {
+        return (None, names(open));
+    }
+    let checkout = match checked_out(repository, commit) {
+        Ok(checkout) => checkout,
+        Err(error) => {
+            let message = error.shown().map_or_else(String::new, |error| error.message.clone());
+            context.warn(&format!("the files of commit {} cannot be read: {message}", commit.short()));
+            return (None, names(open));
+        }
+    };
+    let root = checkout.path().join(ROOT);
+    let reader = Reader { context, config: &project.config, checkout: &root };
+    let (mut components, mut left) = (Vec::new(), Vec::new());
+    for component in open {
+        match reader.billed(component) {
+            Some(billed) => components.push(billed),
+            None => left.push(component.name.clone()),
+        }
+    }
+    if components.is_empty() {
+        return (None, left);
+    }
+    let bill = Bill { deployment, commit, generated_at: context.now(), components };
+    (Some(bill.to_bom()), left)
+}
+
+/// The files of a commit, until this is dropped.
+fn checked_out(repository: &Repository, commit: &CommitId) -> Result<tempfile::TempDir, CommandError> {
     let failed = |error: std::io::Error| CommandError::internal(format!("cannot make a checkout: {error}"));
     let folder = tempfile::tempdir().map_err(failed)?;
-    let (root, index) = (folder.path().join("checkout"), folder.path().join("index"));
+    let (root, index) = (folder.path().join(ROOT), folder.path().join("index"));
     std::fs::create_dir(&root).map_err(failed)?;
     repository.git().materialise(commit, &root, &index)?;
     Ok(folder)
-}
-
-/// The root of such a checkout.
-pub(super) fn root(folder: &tempfile::TempDir) -> PathBuf {
-    folder.path().join("checkout")
 }

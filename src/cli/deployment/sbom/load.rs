@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::derive::{self, Reader};
+use super::derive::derived;
 use crate::cli::context::{Context, Project};
 use crate::cli::declared::CommitReader;
 use crate::cli::error::{CommandError, exit};
@@ -13,7 +13,7 @@ use crate::deployment::{
 use crate::git::Repository;
 use crate::ledger::{Ledger, Scope};
 use crate::render::document::error::Hint;
-use crate::sbom::{self, Bill, Bom};
+use crate::sbom::{self, Bom};
 
 /// What an SBOM is asked of: components, each at its commit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -120,7 +120,7 @@ pub(in crate::cli) fn load(
             listed.contains(component.name.as_str()) || listed.contains(sbom::WHOLE)
         };
         let open: Vec<_> = components.iter().filter(|component| !is_listed(component)).copied().collect();
-        let (derived, left) = derived(context, repository, project, deployment, commit, open);
+        let (derived, left) = derived(context, repository, project, &deployment.name, commit, open);
         loaded_components.extend(components.into_iter().cloned());
         missing.extend(left);
         for part in attached.into_iter().chain(derived) {
@@ -134,43 +134,6 @@ pub(in crate::cli) fn load(
     missing.dedup();
     let bom = united.ok_or_else(|| no_sbom(deployment, subject, &loaded_components))?;
     Ok(Loaded { bom, components: loaded_components, missing })
-}
-
-/// What the files of a commit say of components, and the components of which they say nothing.
-fn derived(
-    context: &Context,
-    repository: &Repository,
-    project: &Project<'_>,
-    deployment: &Deployment,
-    commit: &CommitId,
-    open: Vec<&Component>,
-) -> (Option<Bom>, Vec<ComponentName>) {
-    let names = |components: Vec<&Component>| components.iter().map(|one| one.name.clone()).collect();
-    if open.iter().all(|component| component.kind == ComponentKind::Nixpack) {
-        return (None, names(open));
-    }
-    let checkout = match derive::checked_out(repository, commit) {
-        Ok(checkout) => checkout,
-        Err(error) => {
-            let message = error.shown().map_or_else(String::new, |error| error.message.clone());
-            context.warn(&format!("the files of commit {} cannot be read: {message}", commit.short()));
-            return (None, names(open));
-        }
-    };
-    let root = derive::root(&checkout);
-    let reader = Reader { context, config: &project.config, checkout: &root };
-    let (mut components, mut left) = (Vec::new(), Vec::new());
-    for component in open {
-        match reader.billed(component) {
-            Some(billed) => components.push(billed),
-            None => left.push(component.name.clone()),
-        }
-    }
-    if components.is_empty() {
-        return (None, left);
-    }
-    let bill = Bill { deployment: &deployment.name, commit, generated_at: context.now(), components };
-    (Some(bill.to_bom()), left)
 }
 
 /// Reads the note of a commit.

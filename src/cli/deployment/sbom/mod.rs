@@ -22,7 +22,7 @@ use crate::render::document;
 use crate::render::document::sbom::SbomSummary;
 use crate::sbom;
 
-pub(in crate::cli::deployment) use derive::Reader;
+pub(in crate::cli::deployment) use derive::{Reader, derived};
 use load::Loaded;
 pub(in crate::cli) use load::{Subject, load, parse, subject_of_target};
 
