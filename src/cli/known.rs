@@ -14,6 +14,11 @@ pub fn known_target(deployment: &Deployment, target: &TargetName) -> Result<(), 
         return Ok(());
     }
     let message = format!("{} has no target called {target}", deployment.name);
+    if deployment.targets.is_empty() {
+        let status = format!("atmos deployment status {}", deployment.name);
+        return Err(CommandError::new(exit::USAGE, "unknown_target", message)
+            .hint(Hint::command("To see what runs where", status)));
+    }
     Err(unknown_target(message, "Its targets are", target, deployment.targets.keys()))
 }
 

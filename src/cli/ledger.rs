@@ -6,6 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::AtmosConfig;
+use crate::deployment::DeploymentName;
+use crate::deployment::state::DeploymentState;
 use crate::git::Repository;
 use crate::ledger::{Freshness, Ledger, LedgerOptions, Scope, Snapshot};
 use crate::render::document::error::Hint;
@@ -121,7 +123,7 @@ impl Context {
         let clock = self.clock();
         let since = |since: &Option<Timestamp>| {
             since.map_or_else(
-                || "this checkout has never been refreshed".to_owned(),
+                || "this checkout has never been told what is asked here".to_owned(),
                 |since| format!("as of {}", clock.relative_and_exact(since)),
             )
         };
@@ -150,6 +152,18 @@ impl Context {
         self.say_warnings(ledger);
     }
 
+    /// Says of which deployments it is not known what runs.
+    pub(super) fn say_unheard(&self, ledger: &Ledger<'_>, names: &[&DeploymentName]) {
+        if !names.is_empty() {
+            let remote = ledger.remote().unwrap_or("the remote");
+            let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+            self.warn(&format!(
+                "what runs of these is not known here, since {remote} has never told this checkout: {}",
+                names.join(", ")
+            ));
+        }
+    }
+
     /// Says what the ledger noticed.
     pub fn say_warnings(&self, ledger: &Ledger<'_>) {
         for warning in ledger.take_warnings() {
@@ -168,8 +182,27 @@ pub(super) fn refuse_ignorance(ledger: &Ledger<'_>, freshness: &Freshness) -> Re
     let (Freshness::Offline { since: None } | Freshness::Stale { since: None, .. }) = freshness else {
         return Ok(());
     };
+    Err(never_refreshed(ledger))
+}
+
+/// Refuses to answer that nothing of a deployment is there, as [`refuse_ignorance`] does.
+///
+/// # Errors
+///
+/// Where nothing is here, and the remote has never told this checkout of the scope.
+pub(super) fn refuse_unheard(
+    ledger: &Ledger<'_>,
+    scope: &Scope,
+    state: &DeploymentState,
+) -> Result<(), CommandError> {
+    let is_unknown = state.used_targets().next().is_none() && ledger.never_heard_of(scope);
+    if is_unknown { Err(never_refreshed(ledger)) } else { Ok(()) }
+}
+
+/// The error for a question that only the remote can answer, which has never been asked.
+pub(super) fn never_refreshed(ledger: &Ledger<'_>) -> CommandError {
     let remote = ledger.remote().unwrap_or("the remote");
     let message = format!("this checkout has never been refreshed from {remote}, and cannot tell");
-    Err(CommandError::new(exit::FAILED, "never_refreshed", message)
-        .hint(Hint::command("To have the ledger here once, with the network", "atmos deployment status")))
+    CommandError::new(exit::FAILED, "never_refreshed", message)
+        .hint(Hint::command("To have the ledger here once, with the network", "atmos deployment status"))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{ConfigError, load_all};
+use crate::deployment::state::DeploymentState;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
 
 use super::context::{Context, Project};
@@ -66,6 +67,33 @@ impl Subjects {
                 let message = format!("no deployment has a target called {target}");
                 Err(unknown_target(message, "There are", target, names))
             }
+        }
+    }
+
+    /// The one deployment as its file declares it, or as an undeclared one where it has no file any
+    /// more.
+    pub(super) fn one(&self, name: &DeploymentName) -> Deployment {
+        self.get(name).cloned().unwrap_or_else(|| Deployment::undeclared(name.clone()))
+    }
+
+    /// Refuses a deployment that has no file and of which the ledger has nothing either.
+    ///
+    /// # Errors
+    ///
+    /// With the nearest name.
+    pub(super) fn has_file_or_state(&self, state: &DeploymentState) -> Result<(), CommandError> {
+        if state.used_targets().next().is_some() { Ok(()) } else { self.known(None) }
+    }
+
+    /// Why a target is not asked how it is; `None` where it can be.
+    pub(super) fn why_not_asked(&self, name: &DeploymentName, target: &TargetName) -> Option<&'static str> {
+        match self.get(name) {
+            None if self.lacks(name) => Some("the deployment has no file"),
+            None => Some("the deployment's file cannot be used"),
+            Some(declared) if !declared.targets.contains_key(target) => {
+                Some("the deployment's file does not name it")
+            }
+            Some(_) => None,
         }
     }
 

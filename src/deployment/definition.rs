@@ -30,6 +30,24 @@ pub struct Deployment {
     pub vendor: Option<serde_json::Value>,
 }
 
+impl Deployment {
+    /// A deployment that no file declares: without targets and components, so that everything that
+    /// the ledger knows of it counts as removed.
+    #[must_use]
+    pub fn undeclared(name: DeploymentName) -> Self {
+        Self {
+            name,
+            description: None,
+            labels: Labels::new(),
+            stacks: Vec::new(),
+            context: DeploymentContext::default(),
+            components: Vec::new(),
+            targets: IndexMap::new(),
+            vendor: None,
+        }
+    }
+}
+
 /// A stack that a deployment imports. It is looked up when a component needs it, and may turn out not to be there: so it
 /// remembers where it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use crate::deployment::ref_names::notes_ref;
 use crate::deployment::{CommitId, DeploymentName};
 use crate::git::transport::PushUpdate;
 
+use super::heard::Part;
 use super::namespaces::APPROVALS;
 use super::notes::united;
 use super::{Freshness, Ledger, LedgerError};
@@ -89,10 +90,10 @@ impl Ledger<'_> {
         deployment: &DeploymentName,
     ) -> Result<(Vec<String>, Freshness), LedgerError> {
         let freshness = match self.reachable_remote() {
-            None => self.refresh_nothing(),
+            None => self.refresh_nothing(&Part::notes(deployment, APPROVALS)),
             Some(_) => match self.fetch_notes(deployment, APPROVALS) {
                 Ok(()) => Freshness::Current,
-                Err(error) => self.stale(&error),
+                Err(error) => self.stale(&error, &Part::notes(deployment, APPROVALS)),
             },
         };
         let name = notes_ref(deployment, APPROVALS);

@@ -14,6 +14,7 @@ use crate::deployment::rollout_history::Grouping;
 use crate::deployment::{ComponentName, DeploymentName, ObjectId, RecordId, TargetName};
 use crate::git::refs::Ref;
 
+use super::heard::Part;
 use super::pending::{PENDING_PREFIX, PendingRun};
 use super::refs::KnownRefs;
 use super::sync::{Freshness, ToldTags};
@@ -57,6 +58,8 @@ pub struct History {
     pub total: usize,
     /// Those of them that are outside of their component's chain.
     pub outside_of_chain: BTreeSet<ObjectId>,
+    /// Those that the remote, as it has just said, does not have: nothing is decided on them.
+    pub only_here: BTreeSet<ObjectId>,
     /// Whether there is a record at all, of whatever date.
     pub is_known: bool,
     /// Runs of this checkout whose records have not reached the remote.
@@ -99,14 +102,14 @@ impl Ledger<'_> {
     /// Asks the remote for the tags of a query. A remote that does not answer is not an error.
     pub fn refresh_history(&self, query: &HistoryQuery) -> Freshness {
         if self.reachable_remote().is_none() {
-            return self.refresh_nothing();
+            return self.refresh_nothing(&Part::history(&query.prefixes()));
         }
         match self.fetch_tags(&query.prefixes()) {
             Ok(told) => {
                 self.tags_told.replace(told);
                 Freshness::Current
             }
-            Err(error) => self.stale(&error),
+            Err(error) => self.stale(&error, &Part::history(&query.prefixes())),
         }
     }
 
@@ -125,7 +128,7 @@ impl Ledger<'_> {
             .partition(|found: &Ref| found.name.starts_with(PENDING_PREFIX));
         let pending = self.pending_runs(&KnownRefs::sort(pending, self.remote()));
         let mut tags = self.record_tags(tags);
-        self.warn_of_own_tags(&tags, told.as_ref());
+        let only_here = self.own_tags(&tags, told.as_ref());
         tags.retain(|(id, _)| query.is_about(id));
         let is_known = !tags.is_empty();
         let total = tags.iter().filter(|(id, _)| query.dates(id)).count();
@@ -136,7 +139,7 @@ impl Ledger<'_> {
         for record in &records {
             self.warn_of_future(record);
         }
-        Ok(History { records, total, outside_of_chain, is_known, pending })
+        Ok(History { records, total, outside_of_chain, only_here, is_known, pending })
     }
 
     /// The newest records within the dates of a query. Only these are read, as far as names tell
@@ -191,20 +194,22 @@ impl Ledger<'_> {
         tags
     }
 
-    /// Warns of the tags of a history that the remote, as it has just said, does not have so.
-    fn warn_of_own_tags(&self, tags: &[(RecordId, ObjectId)], told: Option<&ToldTags>) {
-        let (Some(told), Some(remote)) = (told, self.remote()) else { return };
+    /// The tags of a history that the remote, as it has just said, does not have; warns of them, and
+    /// of those that it has otherwise.
+    fn own_tags(&self, tags: &[(RecordId, ObjectId)], told: Option<&ToldTags>) -> BTreeSet<ObjectId> {
+        let (Some(told), Some(remote)) = (told, self.remote()) else { return BTreeSet::new() };
         if let Some(error) = other_history(remote, told) {
             self.warn(error.to_string());
         }
-        let here = tags.iter().map(|(id, _)| id.tag_name());
-        let own: Vec<_> = here.filter(|name| !told.has(name)).collect();
-        if let Some(first) = own.first() {
+        let here = tags.iter().map(|(id, object)| (id.tag_name(), object));
+        let own: Vec<_> = here.filter(|(name, _)| !told.has(name)).collect();
+        if let Some((first, _)) = own.first() {
             let (records, more) = (count_are(own.len(), "record"), and_more(own.len() - 1));
             self.warn(format!(
-                "{records} only in this checkout, not on {remote}: not counted: {first}{more}"
+                "{records} only in this checkout, not on {remote}, and nothing is decided on that: {first}{more}"
             ));
         }
+        own.into_iter().map(|(_, object)| object.clone()).collect()
     }
 
     /// Fetches tags, and returns what the remote says of them; `None` where it does not have to be

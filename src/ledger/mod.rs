@@ -18,6 +18,7 @@ mod delivery;
 mod ending;
 mod failpoint;
 mod following;
+mod heard;
 mod history;
 mod hold;
 mod holder;

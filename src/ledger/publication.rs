@@ -14,6 +14,7 @@ use crate::git::refs::{Expected, RefUpdate};
 use crate::git::transport::PushUpdate;
 
 use super::backoff::backoff;
+use super::heard::Part;
 use super::step::{Step, StepOutcome, given_up};
 use super::{Freshness, Ledger, LedgerError, codec, notes};
 
@@ -169,16 +170,18 @@ impl Ledger<'_> {
         commits: &BTreeSet<CommitId>,
     ) -> Result<(BTreeMap<CommitId, Vec<u8>>, Freshness), LedgerError> {
         let names = [notes_ref(deployment, namespace.as_str())];
-        let mut freshness = self.refresh_nothing();
+        let part = Part::notes(deployment, namespace.as_str());
+        let mut freshness = self.refresh_nothing(&part);
         let partial = self.remote().map(|remote| self.repository.partial(remote)).transpose()?;
         let tips = match (&partial, self.reachable_remote()) {
             (Some(partial), Some(_)) => match partial.fetch(&names, self.options.write_limit) {
                 Ok(tips) => {
+                    self.note_heard(&part);
                     freshness = Freshness::Current;
                     tips
                 }
                 Err(error) => {
-                    freshness = self.stale(&error);
+                    freshness = self.stale(&error, &part);
                     partial.last_seen(&names)?
                 }
             },

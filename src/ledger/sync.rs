@@ -1,7 +1,6 @@
 //! Refreshing from the remote: exact prefixes, no tags on the side, never more history than is needed.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +15,7 @@ use crate::git::damage::Damage;
 use crate::git::transport::{FetchOptions, FetchReport};
 
 use super::backoff::backoff;
+use super::heard::Part;
 use super::namespaces::SHOWN;
 use super::refs::mirror_of;
 use super::warnings::Cause;
@@ -120,8 +120,9 @@ impl Ledger<'_> {
 
     fn refresh_and(&self, scope: &Scope, notes: &[&str], rules: bool) -> Freshness {
         self.binding.set(false);
-        let Some(remote) = self.reachable_remote() else { return self.refresh_nothing() };
-        match self.fetch_states(remote, &Wanted { scope, notes, known: &[], rules }, self.patience()) {
+        let part = Part::states(scope);
+        let Some(remote) = self.reachable_remote() else { return self.refresh_nothing(&part) };
+        match self.fetch_states(remote, &Wanted { scope, notes, known: &[], rules }, self.patience(&part)) {
             Ok(()) => {
                 for (name, leads_to) in &*self.symbolic_there.borrow() {
                     let warning = format!("{name} on {remote} is symbolic: it is what {leads_to} is");
@@ -129,28 +130,28 @@ impl Ledger<'_> {
                 }
                 Freshness::Current
             }
-            Err(error) => self.stale(&error),
+            Err(error) => self.stale(&error, &part),
         }
     }
 
-    /// The answer where no remote is asked.
-    pub(super) fn refresh_nothing(&self) -> Freshness {
+    /// The answer where no remote is asked for a part.
+    pub(super) fn refresh_nothing(&self, part: &Part) -> Freshness {
         match self.remote() {
-            Some(_) => Freshness::Offline { since: self.last_refresh() },
+            Some(_) => Freshness::Offline { since: self.heard(part) },
             None => Freshness::Current,
         }
     }
 
-    /// The answer where the remote did not.
-    pub(super) fn stale(&self, error: &GitError) -> Freshness {
+    /// The answer where the remote did not tell a part.
+    pub(super) fn stale(&self, error: &GitError, part: &Part) -> Freshness {
         let here = error.is_of_this_checkout();
-        let (since, damage, way_out) = (self.last_refresh(), error.damage(), error.way_out());
+        let (since, damage, way_out) = (self.heard(part), error.damage(), error.way_out());
         Freshness::Stale { since, reason: error.to_string(), here, way_out, damage }
     }
 
-    /// How long a question waits for the remote.
-    fn patience(&self) -> Duration {
-        if self.last_refresh().is_some() { PATIENCE_WITH_A_COPY } else { PATIENCE_WITHOUT }
+    /// How long a question for a part waits for the remote.
+    fn patience(&self, part: &Part) -> Duration {
+        if self.heard(part).is_some() { PATIENCE_WITH_A_COPY } else { PATIENCE_WITHOUT }
     }
 
     /// Asks the remote for states, newest records, locks and the commit whose rules bind, and
@@ -216,7 +217,7 @@ impl Ledger<'_> {
             }
         }
         self.answered.set(true);
-        self.note_refresh();
+        self.note_heard(&Part::states(scope));
         Ok(())
     }
 
@@ -227,12 +228,14 @@ impl Ledger<'_> {
         let names: Vec<_> =
             prefixes.iter().map(|prefix| format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}{prefix}")).collect();
         let refspecs: Vec<_> = names.iter().map(|name| format!("{name}*:{name}*")).collect();
-        let limit = Some(if self.binding.get() { self.options.write_limit } else { self.patience() });
+        let part = Part::history(prefixes);
+        let limit = Some(if self.binding.get() { self.options.write_limit } else { self.patience(&part) });
         let options = FetchOptions { limit, ..self.fetch_options() };
         let git = self.repository.git();
         let report = again_while_locked(|| {
             self.keeping_history(&options, || git.fetch_tags(remote, &refspecs, &options))
         })?;
+        self.note_heard(&part);
         let mut told = ToldTags { report, not_here: BTreeMap::new() };
         let FetchReport { differing, unstored, way_out, .. } = &told.report;
         if let Some((when, command)) = way_out {
@@ -260,7 +263,9 @@ impl Ledger<'_> {
         // What the remote does not have is not kept as something that it has.
         let limit = Some(self.options.write_limit);
         let options = FetchOptions { prune: true, limit, ..FetchOptions::default() };
-        self.fetch(remote, &[refspec], &options)
+        self.fetch(remote, &[refspec], &options)?;
+        self.note_heard(&Part::notes(deployment, namespace));
+        Ok(())
     }
 
     /// Fetches refs below an exact name prefix as they are named on the remote.
@@ -335,27 +340,5 @@ impl Ledger<'_> {
     /// What a CI checkout has of history is what it keeps: one commit deep where it is shallow.
     pub(super) fn fetch_options(&self) -> FetchOptions {
         FetchOptions { depth: self.repository.is_shallow().then_some(1), ..FetchOptions::default() }
-    }
-
-    /// When the remote last answered.
-    fn last_refresh(&self) -> Option<Timestamp> {
-        let modified = std::fs::metadata(self.refresh_marker()).ok()?.modified().ok()?;
-        Timestamp::try_from(modified).ok()
-    }
-
-    fn note_refresh(&self) {
-        let marker = self.refresh_marker();
-        let written = marker
-            .parent()
-            .map_or(Ok(()), std::fs::create_dir_all)
-            .and_then(|()| std::fs::write(&marker, b""));
-        if let Err(error) = written {
-            // Only the age of a later answer depends on it.
-            tracing::debug!(%error, "cannot note the refresh");
-        }
-    }
-
-    fn refresh_marker(&self) -> PathBuf {
-        self.repository.common_dir().join("atmos").join("refreshed")
     }
 }

@@ -15,7 +15,8 @@ use crate::deployment::diff::{Change, Drift, FileChange, SideName};
 #[must_use]
 pub fn text(diff: &DeploymentDiff, presentation: &Presentation) -> String {
     let (from, to) = (label(&diff.from), label(&diff.to));
-    let mut text = styled(&format!("{}: {from} vs {to}", diff.deployment), HEADING);
+    let name = marked(diff.deployment.as_str(), diff.removed);
+    let mut text = styled(&format!("{name}: {from} vs {to}"), HEADING);
     text.push('\n');
 
     let mut commits = side_lines([(&from, &diff.from), (&to, &diff.to)], presentation);
@@ -51,7 +52,7 @@ pub fn text(diff: &DeploymentDiff, presentation: &Presentation) -> String {
 /// A side by its target, or by its commit where there is none.
 fn label(side: &Side) -> String {
     match (&side.target, &side.commit) {
-        (Some(target), _) => target.to_string(),
+        (Some(target), _) => marked(target.as_str(), side.removed),
         (None, Some(commit)) => commit.short().to_owned(),
         (None, None) => "-".to_owned(),
     }

@@ -181,6 +181,7 @@ fn details(record: &HistoryRecord) -> Vec<String> {
     let rollback = record.rollback_of.as_ref().map(|commit| format!("Rollback of {}", short(commit)));
     let late = record.late_of.as_ref().map(|_| "late".to_owned());
     let outside = record.outside_of_chain.then(|| "outside of the chain".to_owned());
+    let only_here = record.only_here.then(|| "only in this checkout".to_owned());
     let approver = record.metadata.get("approver").map(|approver| format!("approved by {approver}"));
     let overrides: Vec<_> =
         record.context_overrides.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -196,12 +197,22 @@ fn details(record: &HistoryRecord) -> Vec<String> {
     // The id that a run on this machine gave itself says nothing to people.
     let run = record.run_url.clone().or_else(|| record.run_id.clone().filter(|id| !id.starts_with("local:")));
     let run = run.map(|run| format!("run {run}"));
-    [record.error.clone(), promoted, rollback, late, outside, approver, record.reason.clone(), overrides]
-        .into_iter()
-        .flatten()
-        .chain(metadata)
-        .chain(run)
-        .collect()
+    [
+        record.error.clone(),
+        promoted,
+        rollback,
+        late,
+        outside,
+        only_here,
+        approver,
+        record.reason.clone(),
+        overrides,
+    ]
+    .into_iter()
+    .flatten()
+    .chain(metadata)
+    .chain(run)
+    .collect()
 }
 
 /// A commit that others may have abbreviated, as short as every other commit.
@@ -270,7 +281,14 @@ mod tests {
 
     fn of(records: Vec<LedgerRecord>, total: usize) -> DeploymentHistory {
         let deployment = "payment-service".parse().unwrap();
-        DeploymentHistory::new(Some(deployment), Some(target_name("prod")), records, &BTreeSet::new(), total)
+        DeploymentHistory::new(
+            Some(deployment),
+            Some(target_name("prod")),
+            records,
+            &BTreeSet::new(),
+            &BTreeSet::new(),
+            total,
+        )
     }
 
     /// Two rollouts of several components: one promotion, and before it one that failed in part.
@@ -332,7 +350,7 @@ mod tests {
         other.id.deployment = "inventory".parse().unwrap();
         let mut records = rollouts();
         records.push(other);
-        let all = DeploymentHistory::new(None, None, records.clone(), &BTreeSet::new(), 9);
+        let all = DeploymentHistory::new(None, None, records.clone(), &BTreeSet::new(), &BTreeSet::new(), 9);
         let shown = plain(&text(&all, View::Rollouts, &terminal()));
         assert!(
             shown.starts_with("Deployment history\n\nDate                 Deployment       Target  Commit"),

@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::document::list::{ComponentList, ComponentSummary, DeploymentList, TargetList};
+use super::document::list::{ComponentList, DeploymentItem, DeploymentList, TargetList};
 use super::status::{commit_cell, marked, status_cell};
 use super::table::{Cell, Table};
 use super::{Form, Presentation};
-use crate::deployment::ComponentKind;
+use crate::deployment::{ComponentKind, ComponentName};
 
 /// How many components are named before the rest is left out.
 const NAMED_COMPONENTS: usize = 2;
@@ -23,7 +23,7 @@ pub fn deployments(list: &DeploymentList, presentation: &Presentation) -> String
         table.row([
             marked(item.deployment.as_str(), item.removed).into(),
             targets.join(", ").into(),
-            component_summary(&item.components).into(),
+            component_cell(item).into(),
             newest
                 .map(|newest| format!("{} ({})", presentation.clock.relative(newest.at), newest.target))
                 .unwrap_or_default()
@@ -37,14 +37,24 @@ pub fn deployments(list: &DeploymentList, presentation: &Presentation) -> String
     title + &table.render(presentation.form)
 }
 
-/// `3 (api, worker, …)`.
-fn component_summary(components: &[ComponentSummary]) -> String {
-    let mut names: Vec<_> =
-        components.iter().take(NAMED_COMPONENTS).map(|component| component.component.as_str()).collect();
-    if components.len() > NAMED_COMPONENTS {
+/// `3 (api, worker, …)`, and how many the file does not name any more: `3 (api, worker, …), 1 removed`.
+fn component_cell(item: &DeploymentItem) -> String {
+    let removed = item.removed_components.len();
+    let declared = item.components.iter().map(|component| &component.component);
+    match removed {
+        0 => component_summary(declared),
+        _ if item.removed => component_summary(item.removed_components.iter()),
+        _ => format!("{}, {removed} removed", component_summary(declared)),
+    }
+}
+
+fn component_summary<'a>(components: impl ExactSizeIterator<Item = &'a ComponentName>) -> String {
+    let number = components.len();
+    let mut names: Vec<_> = components.take(NAMED_COMPONENTS).map(ComponentName::as_str).collect();
+    if number > NAMED_COMPONENTS {
         names.push("…");
     }
-    if names.is_empty() { "0".to_owned() } else { format!("{} ({})", components.len(), names.join(", ")) }
+    if names.is_empty() { "0".to_owned() } else { format!("{number} ({})", names.join(", ")) }
 }
 
 /// The targets of a deployment.
@@ -61,6 +71,11 @@ pub fn targets(list: &TargetList, presentation: &Presentation) -> String {
         } else {
             sources.join(", ")
         };
+        let approval = match (item.removed, item.requires_approval) {
+            (true, _) => "",
+            (false, true) => "yes",
+            (false, false) => "no",
+        };
         let status = if item.frozen {
             let status = item.status.map_or("", crate::deployment::RecordStatus::as_str);
             format!("{status} (frozen)").trim_start().into()
@@ -70,13 +85,14 @@ pub fn targets(list: &TargetList, presentation: &Presentation) -> String {
         table.row([
             marked(item.target.as_str(), item.removed).into(),
             sources.into(),
-            if item.requires_approval { "yes" } else { "no" }.into(),
+            approval.into(),
             presentation.relative(item.last_deploy).into(),
             status,
             health_cell(item.health.as_deref(), item.health_checked_at, presentation),
         ]);
     }
-    presentation.title(&format!("{} targets", list.deployment)) + &table.render(presentation.form)
+    let name = marked(list.deployment.as_str(), list.removed);
+    presentation.title(&format!("{name} targets")) + &table.render(presentation.form)
 }
 
 /// What the last health check found, and its age.
@@ -91,12 +107,13 @@ fn kind_cell(kind: Option<ComponentKind>) -> Cell {
 /// The components of a deployment, on one of its targets if one was named.
 #[must_use]
 pub fn components(list: &ComponentList, presentation: &Presentation) -> String {
+    let name = marked(list.deployment.as_str(), list.removed);
     let Some(target) = &list.target else {
         let mut table = Table::new(["Component", "Type"]);
         for item in &list.components {
-            table.row([item.component.as_str().into(), kind_cell(item.kind)]);
+            table.row([marked(item.component.as_str(), item.removed).into(), kind_cell(item.kind)]);
         }
-        let title = presentation.title(&format!("{} components", list.deployment));
+        let title = presentation.title(&format!("{name} components"));
         return title + &table.render(presentation.form);
     };
     let mut table = Table::new(["Component", "Type", "Commit", "Deployed", "Status", "Health"]);
@@ -110,14 +127,13 @@ pub fn components(list: &ComponentList, presentation: &Presentation) -> String {
             health_cell(item.health.as_deref(), item.health_checked_at, presentation),
         ]);
     }
-    let title = presentation.title(&format!("{} → {target} components", list.deployment));
+    let title = presentation.title(&format!("{name} → {target} components"));
     title + &table.render(presentation.form)
 }
 
 #[cfg(test)]
 mod tests {
 
-    use super::super::document::list::DeploymentItem;
     use super::super::fixtures::{json, now, pipe, plain, terminal};
     use super::*;
     use crate::deployment::Deployment;

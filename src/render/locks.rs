@@ -86,6 +86,7 @@ fn line(label: &str, item: &LockItem, presentation: &Presentation) -> String {
 
 fn expiry(item: &LockItem, presentation: &Presentation) -> Cell {
     match item.lock.expires_at {
+        _ if item.lock.dead => Cell::styled("its run has died", WARN),
         None => Cell::styled("never", PLAIN),
         Some(at) if item.lock.expired => {
             Cell::styled(format!("expired {}", presentation.clock.relative(at)), DETAIL)

@@ -2,6 +2,7 @@
 
 use super::document::promotion::{Edge, EdgeComponent, PromotionStatus};
 use super::escape::escape;
+use super::status::marked;
 use super::style::{BAD, DETAIL, GOOD, HEADING};
 use super::{Presentation, styled};
 use crate::deployment::promotion_status::{ComponentEdgeState, EdgeState};
@@ -10,9 +11,12 @@ use crate::deployment::{CommitId, RecordStatus};
 /// What can be promoted now, way by way.
 #[must_use]
 pub fn text(status: &PromotionStatus, presentation: &Presentation) -> String {
-    let mut text = styled(&format!("{} promotion status:", status.deployment), HEADING);
+    let name = marked(status.deployment.as_str(), status.removed);
+    let mut text = styled(&format!("{name} promotion status:"), HEADING);
     text.push('\n');
-    if status.edges.is_empty() {
+    if status.removed {
+        text.push_str("\nIt has no file any more, so that nothing can be promoted.\n");
+    } else if status.edges.is_empty() {
         text.push_str("\nNo target is promoted to.\n");
     }
     for edge in &status.edges {

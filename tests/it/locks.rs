@@ -56,6 +56,35 @@ fn a_lock_of_a_component_is_about_that_component() {
     checkout.atmos(&format!("{ROLLOUT} --component api")).succeeded();
     let locks = checkout.json("deployment locks payment-service --target dev");
     assert_eq!(locks["locks"][0]["component"], "worker");
+    // Also of a component that has never run there.
+    let status = checkout.atmos("deployment status payment-service --target dev").succeeded();
+    status.shows("locked by ada@example.com").shows(": migration");
+}
+
+#[test]
+fn a_run_that_died_is_told_of_until_another_one_takes_over() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    // The checkout of the run itself would record at once that it was interrupted.
+    let other = environment.clone(&remote.url(), "other", Clone::default());
+    let kill = "[ $ATMOS_COMPONENT != api ] || { kill -9 $PPID; exit 1; }";
+    checkout.atmos_with(ROLLOUT, &[("TEST_DO", kill)]).killed();
+    let line = "deployment status payment-service --target dev";
+    let api = || {
+        let status = other.json(line);
+        let components = status["deployments"][0]["targets"][0]["components"].as_array().unwrap().clone();
+        components.into_iter().find(|component| component["component"] == "api").unwrap()
+    };
+    // It has never run there, and may have been applied.
+    let found = api();
+    assert_eq!((found.get("commit"), &found["lock"]["dead"]), (None, &json!(true)), "{found:#}");
+    assert_eq!(found["lock"]["commit"], checkout.head());
+    let said = format!("the rollout of {} by ada@example.com", &checkout.head()[..7]);
+    other.atmos(line).succeeded().shows(&said).shows("died: whether it was applied is not known");
+    other.atmos("deployment locks payment-service").succeeded().shows("its run has died");
+    checkout.atmos(ROLLOUT).succeeded();
+    let found = api();
+    assert_eq!((&found["commit"], found.get("lock")), (&json!(checkout.head()), None), "{found:#}");
 }
 
 #[test]

@@ -111,6 +111,130 @@ fn a_deployment_without_a_file_has_its_status_and_its_history() {
     }
 }
 
+/// The renamed deployment, whose file is gone.
+fn without_file(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
+    let (checkout, remote) = renamed(environment);
+    checkout.git(&["rm", "--quiet", "deployments/shop.yaml"]);
+    checkout.commit("No shop any more");
+    checkout.git(&["push", "--quiet"]);
+    (checkout, remote)
+}
+
+#[test]
+fn a_deployment_without_a_file_is_listed_compared_and_drawn() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = without_file(&environment);
+    let all = marked(&[("dev", true), ("test", true)]);
+    // Neither does a fresh checkout know it by anything but the ledger.
+    let fresh = environment.clone(&remote.url(), "fresh", Clone::SHALLOW);
+    for checkout in [&checkout, &fresh] {
+        let document = checkout.json("deployment list");
+        let item = &document["deployments"][0];
+        assert_eq!((&item["deployment"], &item["removed"]), (&"shop".into(), &true.into()));
+        assert_eq!(item["removed_targets"], serde_json::json!(["dev", "test"]));
+        assert_eq!(item["removed_components"], serde_json::json!(["api", "web"]));
+
+        let document = checkout.json("deployment list targets shop");
+        assert_eq!(
+            (&document["removed"], marks(&document["targets"], "target")),
+            (&true.into(), all.clone())
+        );
+        for (line, components) in [
+            ("shop", marked(&[("api", true), ("web", true)])),
+            ("shop --target dev", marked(&[("api", true)])),
+        ] {
+            let document = checkout.json(&format!("deployment list components {line}"));
+            assert_eq!(document["removed"], true, "{line}");
+            assert_eq!(document["components"][0]["type"], "command", "{line}");
+            assert_eq!(marks(&document["components"], "component"), components, "{line}");
+        }
+        for verb in ["promotion-graph", "promotion-graph --show-status", "promotion-status"] {
+            let document = checkout.json(&format!("deployment {verb} shop"));
+            assert_eq!(document["removed"], true, "{verb}");
+            assert_eq!(marks(&document["targets"], "target"), all, "{verb}");
+            assert_eq!(document["edges"], serde_json::json!([]), "{verb}");
+        }
+        let document = checkout.json("deployment diff shop --from-target dev --to-target test");
+        assert_eq!(document["removed"], true);
+        assert_eq!((&document["from"]["removed"], &document["to"]["removed"]), (&true.into(), &true.into()));
+        assert_eq!(marks(&document["components"], "component"), marked(&[("api", true), ("web", true)]));
+    }
+    for (line, shown) in [
+        ("list", "shop (removed)"),
+        ("list targets shop", "dev (removed)"),
+        ("list components shop", "web (removed)"),
+        ("promotion-graph shop", "shop (removed) promotion graph:"),
+        ("promotion-status shop", "It has no file any more, so that nothing can be promoted."),
+        ("diff shop --from-target dev --to-target test", "shop (removed): dev (removed) vs test (removed)"),
+        ("diff shop --from-target dev --to-sha HEAD", "shop (removed): dev (removed) vs "),
+    ] {
+        checkout.atmos(&format!("deployment {line}")).succeeded().shows(shown);
+    }
+    // It may still be locked.
+    assert_eq!(checkout.json("deployment locks shop")["locks"], serde_json::json!([]));
+    checkout
+        .atmos("deployment diff shop --from-target dev --to-target test --check-drift")
+        .succeeded()
+        .says("shop → dev was not asked: the deployment has no file")
+        .shows("not checked");
+}
+
+#[test]
+fn what_neither_a_file_nor_the_ledger_knows_is_a_slip_of_the_pen() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = without_file(&environment);
+    checkout.write("deployments/store.yaml", &DEPLOYMENT.replace("name: shop", "name: store"));
+    checkout.commit("Another one");
+    for line in [
+        "list targets stroe",
+        "list components stroe",
+        "list components stroe --target dev",
+        "promotion-graph stroe",
+        "promotion-status stroe",
+        "diff stroe --from-target dev --to-target test",
+        "diff stroe --from-sha HEAD --to-sha HEAD",
+        "sbom stroe --target dev",
+        "sbom diff stroe dev test",
+        "locks stroe",
+    ] {
+        let run = checkout.atmos(&format!("deployment {line}")).refused(2, "no deployment called stroe");
+        run.says("Did you mean store?");
+    }
+    for line in [
+        "list components shop --target prod",
+        "diff shop --from-target prod --to-target dev",
+        "sbom shop --target prod",
+    ] {
+        let run = checkout.atmos(&format!("deployment {line}")).refused(2, "shop has no target called prod");
+        run.says("atmos deployment status shop");
+    }
+}
+
+#[test]
+fn what_is_removed_is_still_made_of_something() {
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = renamed(&environment);
+    let document = serde_json::json!({ "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
+        "components": [{ "type": "library", "name": "left-pad", "version": "1.3.0" }] });
+    checkout.write("../sbom.json", &document.to_string());
+    // The commit that `api` was rolled out of to `dev`; neither name is in the file any more.
+    let commit = checkout.git(&["rev-parse", "HEAD~1"]);
+    let attach = format!("deployment attach shop sbom --file ../sbom.json --git-sha {}", commit.trim());
+    checkout.atmos(&attach).succeeded();
+    for line in ["shop --target dev", "shop --target dev --component api"] {
+        let summary = checkout.json(&format!("deployment sbom {line} --summary"));
+        assert_eq!(summary["dependencies"][0]["name"], "left-pad", "{line}");
+    }
+    checkout.git(&["rm", "--quiet", "deployments/shop.yaml"]);
+    checkout.commit("No shop any more");
+    let summary = checkout.json("deployment sbom shop --target dev --component api --summary");
+    assert_eq!(summary["dependencies"][0]["name"], "left-pad");
+    checkout
+        .atmos("deployment sbom shop")
+        .exited(1)
+        .says("shop has no file any more: name a target on which it runs");
+}
+
 #[test]
 fn a_file_that_cannot_be_used_is_not_gone() {
     let environment = TestEnvironment::new();
@@ -133,6 +257,7 @@ fn a_target_of_all_deployments_can_be_asked_about() {
         &DEPLOYMENT.replace("name: shop", "name: elsewhere").replace("dev", "qa"),
     );
     checkout.commit("More of them");
+    checkout.git(&["push", "--quiet"]);
     checkout.atmos("deployment rollout other --target dev").succeeded();
     let status = checkout.json("deployment status --target dev");
     assert_eq!(marks(&status["deployments"], "deployment"), marked(&[("other", false), ("shop", false)]));
@@ -151,9 +276,39 @@ fn a_target_of_all_deployments_can_be_asked_about() {
 
     // A checkout that has never heard of the ledger does not know that nothing runs.
     let fresh = environment.clone(&remote.url(), "fresh", Clone::default());
-    for line in ["status", "status shop"] {
+    for line in [
+        "status",
+        "status shop",
+        "list components shop --target test",
+        "promotion-graph shop",
+        "promotion-status shop",
+        "diff shop --from-target test --to-sha HEAD",
+        "sbom shop --target test",
+        "locks",
+        "locks shop",
+    ] {
         let run = fresh.atmos(&format!("deployment {line} --offline --format json")).exited(1);
         assert_eq!(run.json()["code"], "never_refreshed", "{}", run.report());
     }
     fresh.atmos("deployment history shop --offline").succeeded().shows("dev");
+    let unknown = "what runs of these is not known here, since origin has never told this checkout: ";
+    fresh.atmos("deployment list targets shop --offline").succeeded().says(&format!("{unknown}shop"));
+
+    // What it has heard of one deployment says nothing of the others.
+    fresh.atmos("deployment status shop").succeeded();
+    fresh.git(&["remote", "set-url", "origin", "../gone.git"]);
+    for flag in ["", " --offline"] {
+        let run = fresh.atmos(&format!("deployment status --format json{flag}")).succeeded();
+        assert_eq!(marks(&run.json()["deployments"], "deployment"), marked(&[("shop", false)]));
+        run.says(&format!("{unknown}elsewhere, other"));
+        let run = fresh.atmos(&format!("deployment list{flag}")).succeeded();
+        run.says(&format!("{unknown}elsewhere, other"));
+        fresh
+            .atmos(&format!("deployment promotion-graph other{flag}"))
+            .refused(1, "has never been refreshed");
+        fresh.atmos(&format!("deployment status shop{flag}")).succeeded().says("as of ");
+    }
+    // Neither does the time of its states speak for its history.
+    let run = fresh.atmos("deployment history shop --offline").succeeded();
+    assert!(!run.stderr.contains("as of"), "{}", run.report());
 }

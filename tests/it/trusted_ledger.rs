@@ -57,7 +57,16 @@ fn a_record_that_was_never_pushed_makes_no_known_good() {
     checkout.atmos(&line).refused(3, "Cannot roll out directly to staging");
     // The history shows it, and says what it is.
     let history = "deployment history payment-service --target staging --component api";
-    checkout.atmos(history).succeeded().says("1 record is only in this checkout, not on origin").says(&tag);
+    checkout
+        .atmos(history)
+        .succeeded()
+        .says("1 record is only in this checkout, not on origin")
+        .says(&tag)
+        .shows("only in this checkout");
+    let records = &checkout.json(history)["records"];
+    let only_here: Vec<_> = records.as_array().unwrap().iter().map(|record| &record["only_here"]).collect();
+    assert_eq!(only_here.iter().filter(|mark| ***mark == true).count(), 1, "{records:#}");
+    assert_eq!(only_here.len(), 2);
     assert_eq!(remote.records("payment-service", "staging", "api").len(), 1);
     // On the remote it is a record like any other.
     checkout.git(&["push", "--quiet", "origin", &format!("refs/tags/{tag}")]);

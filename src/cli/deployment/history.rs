@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "COMPONENT")]
     component: Vec<ComponentReference>,
     /// At most so many rollouts, or records with --records; 0 for all
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, allow_negative_numbers = true)]
     limit: usize,
     /// Only from this date (2025-01-31, yesterday), time (2025-01-31T12:00:00Z) or age (2h, 7d) on
     #[arg(long, value_name = "TIME")]
@@ -85,6 +85,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         query.target,
         history.records,
         &history.outside_of_chain,
+        &history.only_here,
         history.total,
     );
     let view = if args.records { View::Records } else { View::Rollouts };

@@ -8,7 +8,9 @@ use crate::cli::args::KeyValue;
 use crate::cli::context::{Context, Project};
 use crate::cli::error::CommandError;
 use crate::cli::known::known_target;
+use crate::cli::ledger::refuse_unheard;
 use crate::cli::rules::{Certainty, TrustedRules};
+use crate::cli::subjects::Subjects;
 use crate::config::{ConfigError, LoadedAll, Problem, Severity, load_all};
 use crate::deployment::definition::Labels;
 use crate::deployment::state::TargetState;
@@ -58,12 +60,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     match &args.what {
         None | Some(What::Deployments) => deployments(&args.label, context, &repository, &project),
         Some(What::Targets { deployment }) => {
-            let deployment = project.deployment(context, deployment)?;
-            targets(&args.label, context, &repository, &project, &deployment)
+            targets(&args.label, context, &repository, &project, deployment)
         }
         Some(What::Components { deployment, target }) => {
-            let deployment = project.deployment(context, deployment)?;
-            components(&args.label, context, &repository, &project, &deployment, target.as_ref())
+            components(&args.label, context, &repository, &project, deployment, target.as_ref())
         }
     }
 }
@@ -84,12 +84,16 @@ fn deployments(
     let removed = snapshot.deployments.values().filter(|state| !deployments.contains_key(&state.deployment));
     let removed = removed.filter(|state| labels.is_empty() && state.used_targets().next().is_some());
     let removed: Vec<_> = removed.map(DeploymentItem::removed).collect();
-    let mut items = Vec::new();
+    let (mut items, mut unheard) = (Vec::new(), Vec::new());
     for loaded in deployments.into_values() {
         match loaded {
             Ok(loaded) if has_labels(&loaded.deployment, labels) => {
-                let state = snapshot.deployments.get(&loaded.deployment.name);
+                let name = loaded.deployment.name.clone();
+                let state = snapshot.deployments.get(&name);
                 items.push(DeploymentItem::new(&loaded.deployment, state));
+                if state.is_none() && ledger.never_heard_of(&Scope::Deployment(name.clone())) {
+                    unheard.push(name);
+                }
             }
             Ok(_) => {}
             Err(ConfigError::Invalid(problems)) => say_left_out(context, &problems),
@@ -97,6 +101,7 @@ fn deployments(
         }
     }
     items.extend(removed);
+    context.say_unheard(&ledger, &unheard.iter().collect::<Vec<_>>());
     context.print(&DeploymentList { deployments: items }, render::list::deployments)?;
     context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
@@ -114,17 +119,27 @@ fn targets(
     context: &Context,
     repository: &Repository,
     project: &Project<'_>,
-    deployment: &Deployment,
+    name: &DeploymentName,
 ) -> Result<ExitCode, CommandError> {
+    let subjects = Subjects::read(context, project, Some(name))?;
+    let deployment = subjects.one(name);
     let ledger = context.ledger(repository, &project.config)?;
-    let scope = Scope::Deployment(deployment.name.clone());
+    let scope = Scope::Deployment(name.clone());
     let snapshot = context.snapshot_with_rules(&ledger, &scope)?;
-    let state = snapshot.into_deployment(&deployment.name);
-    // Rollouts obey the default branch's rules, too: they are what is shown.
-    let trusted =
-        TrustedRules::read(context, repository, project, &ledger, deployment, Certainty::Provisional)?;
-    let (policy, _) = trusted.everywhere(deployment);
-    let mut list = TargetList::new(&policy, Some(&state), context.now());
+    let state = snapshot.into_deployment(name);
+    subjects.has_file_or_state(&state)?;
+    let mut list = if subjects.lacks(name) {
+        TargetList::removed(&state, context.now())
+    } else {
+        // Rollouts obey the default branch's rules, too: they are what is shown.
+        let trusted =
+            TrustedRules::read(context, repository, project, &ledger, &deployment, Certainty::Provisional)?;
+        let (policy, _) = trusted.everywhere(&deployment);
+        TargetList::new(&policy, Some(&state), context.now())
+    };
+    if state.used_targets().next().is_none() && ledger.never_heard_of(&scope) {
+        context.say_unheard(&ledger, &[name]);
+    }
     list.observe(&ledger.observations(&state)?);
     list.targets.retain(|item| holds_all(labels, &[&deployment.labels, &item.labels]));
     context.print(&list, render::list::targets)?;
@@ -137,9 +152,12 @@ fn components(
     context: &Context,
     repository: &Repository,
     project: &Project<'_>,
-    deployment: &Deployment,
+    name: &DeploymentName,
     target: Option<&TargetName>,
 ) -> Result<ExitCode, CommandError> {
+    let subjects = Subjects::read(context, project, Some(name))?;
+    let deployment = subjects.one(name);
+    let removed = subjects.lacks(name);
     let matching = |mut list: ComponentList| {
         let target = target.and_then(|target| deployment.targets.get(target));
         list.components.retain(|item| {
@@ -149,19 +167,31 @@ fn components(
         });
         list
     };
-    let Some(target) = target else {
-        context.print(&matching(ComponentList::new(deployment, None)), render::list::components)?;
-        return Ok(ExitCode::SUCCESS);
-    };
     let ledger = context.ledger(repository, &project.config)?;
-    let scope = Scope::Targets(deployment.name.clone(), vec![target.clone()]);
-    let state = context.snapshot_with_observations(&ledger, &scope)?.into_deployment(&deployment.name);
-    if !state.targets.contains_key(target) {
-        known_target(deployment, target)?;
-    }
+    let scope = match target {
+        Some(target) if !removed => Scope::Targets(name.clone(), vec![target.clone()]),
+        None if !removed => {
+            // The file alone says what is declared.
+            context.print(&matching(ComponentList::new(&deployment, None)), render::list::components)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        // Only the ledger can tell that there is such a deployment.
+        _ => Scope::Deployment(name.clone()),
+    };
+    let state = context.snapshot_with_observations(&ledger, &scope)?.into_deployment(name);
+    subjects.has_file_or_state(&state)?;
     let nothing = TargetState::default();
-    let on_target = state.targets.get(target).unwrap_or(&nothing);
-    let mut list = ComponentList::new(deployment, Some((target, on_target)));
+    let mut list = match target {
+        Some(target) => {
+            if !state.targets.contains_key(target) {
+                known_target(&deployment, target)?;
+                refuse_unheard(&ledger, &scope, &state)?;
+            }
+            let on_target = state.targets.get(target).unwrap_or(&nothing);
+            ComponentList { removed, ..ComponentList::new(&deployment, Some((target, on_target))) }
+        }
+        None => ComponentList::removed(&state),
+    };
     list.observe(&ledger.observations(&state)?);
     context.print(&matching(list), render::list::components)?;
     context.say_warnings(&ledger);

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use super::status::dead_locks;
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::cli::known::known_target;
+use crate::cli::ledger::never_refreshed;
+use crate::cli::subjects::Subjects;
 use crate::deployment::{DeploymentName, TargetName};
 use crate::ledger::Scope;
 use crate::render;
@@ -27,25 +29,36 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let repository = context.repository()?;
     let project = context.project(&repository)?;
     let scope = match (&args.deployment, &args.target) {
-        (Some(deployment), Some(target)) => {
-            known_target(&project.deployment(context, deployment)?, target)?;
-            Scope::Targets(deployment.clone(), vec![target.clone()])
-        }
-        (Some(deployment), None) => {
-            project.deployment(context, deployment)?;
-            Scope::Deployment(deployment.clone())
-        }
+        (Some(deployment), Some(target)) => Scope::Targets(deployment.clone(), vec![target.clone()]),
+        (Some(deployment), None) => Scope::Deployment(deployment.clone()),
         (None, _) => Scope::All,
     };
     let ledger = context.ledger(&repository, &project.config)?;
     let snapshot = context.snapshot(&ledger, &scope)?;
+    if let Some(name) = &args.deployment {
+        // What the files do not name any more may still be locked.
+        let state = snapshot.deployment(name);
+        let is_asked = |target: &TargetName| args.target.as_ref().is_none_or(|only| only == target);
+        if !state.targets.keys().any(is_asked) {
+            let subjects = Subjects::read(context, &project, Some(name))?;
+            subjects.known(args.target.as_ref())?;
+        }
+    }
     let now = context.now();
     let mut locks = Vec::new();
     for state in snapshot.deployments.values() {
+        let dead = dead_locks(state, context);
         for (target, target_state) in &state.targets {
             let held = target_state.locks.iter();
-            locks.extend(held.map(|held| LockItem::new(&state.deployment, target, held, now)));
+            locks.extend(held.map(|held| {
+                let mut item = LockItem::new(&state.deployment, target, held, now);
+                item.lock.dead = dead.contains(&held.object);
+                item
+            }));
         }
+    }
+    if locks.is_empty() && ledger.never_heard_of(&scope) {
+        return Err(never_refreshed(&ledger));
     }
     context.print(&LockList { locks }, render::locks::text)?;
     context.say_warnings(&ledger);

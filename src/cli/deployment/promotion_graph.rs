@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::ledger::refuse_unheard;
 use crate::cli::standing::standing;
+use crate::cli::subjects::Subjects;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName, promotion};
 use crate::git::Repository;
@@ -28,17 +30,25 @@ pub struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
-    let deployment = project.deployment(context, &args.deployment)?;
+    let subjects = Subjects::read(context, &project, Some(&args.deployment))?;
+    let deployment = subjects.one(&args.deployment);
     let ledger = context.ledger(&repository, &project.config)?;
     let scope = Scope::Deployment(args.deployment.clone());
     let show_status = args.show_status;
     let snapshot = context.snapshot_with_rules(&ledger, &scope)?;
     let state = snapshot.deployment(&args.deployment);
-    let behind =
-        if show_status { commits_behind(&repository, &deployment, &state)? } else { BTreeMap::new() };
-    let view = standing(context, &repository, &project, &ledger, &deployment, &state, behind)?;
-    let mut graph = PromotionGraph::from(&view);
-    graph.add_removed(&state, context.now());
+    subjects.has_file_or_state(&state)?;
+    refuse_unheard(&ledger, &scope, &state)?;
+    let mut graph = if subjects.lacks(&args.deployment) {
+        PromotionGraph::removed(&state, context.now())
+    } else {
+        let behind =
+            if show_status { commits_behind(&repository, &deployment, &state)? } else { BTreeMap::new() };
+        let view = standing(context, &repository, &project, &ledger, &deployment, &state, behind)?;
+        let mut graph = PromotionGraph::from(&view);
+        graph.add_removed(&state, context.now());
+        graph
+    };
     if show_status {
         graph.observe(&ledger.observations(&state)?);
     }

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::ledger::refuse_unheard;
 use crate::cli::standing::standing;
+use crate::cli::subjects::Subjects;
 use crate::deployment::DeploymentName;
 use crate::ledger::Scope;
 use crate::render;
@@ -22,12 +24,20 @@ pub struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
-    let deployment = project.deployment(context, &args.deployment)?;
+    let subjects = Subjects::read(context, &project, Some(&args.deployment))?;
     let ledger = context.ledger(&repository, &project.config)?;
     let scope = Scope::Deployment(args.deployment.clone());
     let state = context.snapshot_with_rules(&ledger, &scope)?.into_deployment(&args.deployment);
-    let view = standing(context, &repository, &project, &ledger, &deployment, &state, BTreeMap::new())?;
-    context.print(&PromotionStatus::from(&view), render::promotion_status::text)?;
+    subjects.has_file_or_state(&state)?;
+    refuse_unheard(&ledger, &scope, &state)?;
+    let status = if subjects.lacks(&args.deployment) {
+        PromotionStatus::removed(&state, context.now())
+    } else {
+        let deployment = subjects.one(&args.deployment);
+        let view = standing(context, &repository, &project, &ledger, &deployment, &state, BTreeMap::new())?;
+        PromotionStatus::from(&view)
+    };
+    context.print(&status, render::promotion_status::text)?;
     context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
 }

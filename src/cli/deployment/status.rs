@@ -10,9 +10,12 @@ use crate::cli::ledger::refuse_ignorance;
 use crate::cli::subjects::Subjects;
 use crate::deployment::diff::Drift;
 use crate::deployment::fan_in::FanIn;
-use crate::deployment::{Deployment, DeploymentName, TargetName};
+use crate::deployment::judgement::Judgement;
+use crate::deployment::lock::HeldLock;
+use crate::deployment::state::DeploymentState;
+use crate::deployment::{Deployment, DeploymentName, ObjectId, TargetName};
 use crate::git::Repository;
-use crate::ledger::{Ledger, Scope, Snapshot};
+use crate::ledger::{Ledger, Scope, Snapshot, judge_now};
 use crate::render;
 use crate::render::document::status::{DeploymentEntry, DeploymentStatus, FanInEntry};
 use crate::rollout::Looks;
@@ -91,7 +94,7 @@ pub(super) fn run_with(
             findings.extend(asked.look(name, &ledger, is_asked)?);
         }
     }
-    let mut deployments = Vec::new();
+    let (mut deployments, mut unheard) = (Vec::new(), Vec::new());
     for name in names {
         let (declared, state) = (subjects.get(name), snapshot.deployment(name));
         if args.deployment.is_none()
@@ -100,16 +103,22 @@ pub(super) fn run_with(
         {
             continue;
         }
+        if state.used_targets().next().is_none() && ledger.never_heard_of(&Scope::Deployment(name.clone())) {
+            unheard.push(name);
+            continue;
+        }
         let mut entry = DeploymentEntry::new(declared, &state, context.now());
         entry.removed = subjects.lacks(name);
         entry.targets.retain(|target| is_asked(&target.target));
         entry.observe(&ledger.observations(&state)?);
+        entry.mark_dead(&dead_locks(&state, context));
         if let Some(declared) = declared {
             entry.mark_holds(declared, &state, &ledger.lifted_holds(&state)?);
         }
         deployments.push(entry);
     }
-    if deployments.is_empty() {
+    context.say_unheard(&ledger, &unheard);
+    if deployments.is_empty() && unheard.is_empty() {
         project.say_there_are_none(context);
     }
     let fan_in = fan_in.map(|(target, fan_in)| FanInEntry::new(target, fan_in));
@@ -122,6 +131,15 @@ pub(super) fn run_with(
         (false, true) => exit::FAILED,
         (false, false) => 0,
     }))
+}
+
+/// The locks of a deployment whose runs are known to have died.
+pub(super) fn dead_locks(state: &DeploymentState, context: &Context) -> BTreeSet<ObjectId> {
+    let locks = state.targets.values().flat_map(|target| &target.locks);
+    let is_dead = |held: &&HeldLock| {
+        held.lock.process.is_some() && judge_now(&held.lock, context.now()) == Judgement::Free
+    };
+    locks.filter(is_dead).map(|held| held.object.clone()).collect()
 }
 
 fn declares(deployment: Option<&Deployment>, target: &TargetName) -> bool {
@@ -152,18 +170,16 @@ impl Asked<'_> {
         let undeclared = state.targets.keys().filter(|target| !declares(declared, target));
         let targets = declared.into_iter().flat_map(|deployment| deployment.targets.keys()).chain(undeclared);
         for target in targets.filter(|target| is_asked(target)) {
-            let why_not = match declared {
-                _ if !state.targets.contains_key(target) => "nothing runs there",
-                None if self.subjects.lacks(name) => "the deployment has no file",
-                None => "the deployment's file cannot be used",
-                Some(_) if !declares(declared, target) => "the deployment's file does not name it",
-                Some(deployment) => {
-                    let Self { context, repository, project, snapshot, looks, .. } = self;
-                    let found = inspect(context, repository, project, deployment, snapshot, target, *looks)?;
-                    note(context, ledger, name, &found);
-                    findings.push(found);
-                    continue;
-                }
+            let runs = state.targets.contains_key(target);
+            let why_not =
+                if runs { self.subjects.why_not_asked(name, target) } else { Some("nothing runs there") };
+            let Some(why_not) = why_not else {
+                let Self { context, repository, project, snapshot, looks, .. } = self;
+                let deployment = self.subjects.one(name);
+                let found = inspect(context, repository, project, &deployment, snapshot, target, *looks)?;
+                note(context, ledger, name, &found);
+                findings.push(found);
+                continue;
             };
             self.context.streams().note(&format!("{name} → {target} was not asked: {why_not}\n"));
         }

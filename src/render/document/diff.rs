@@ -10,12 +10,15 @@ use crate::deployment::diff::{
     Change, CommitSummary, ComponentDifference, ConfigurationDifference, DiffSide, DiffView, Drift,
     FileChange, FileDifference, SideName,
 };
-use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName, TargetName};
+use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment, DeploymentName, TargetName};
 
 /// What differs between two targets or commits.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DeploymentDiff {
     pub deployment: DeploymentName,
+    /// It has no file any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     pub from: Side,
     pub to: Side,
     /// How many commits `from` has that `to` lacks.
@@ -43,6 +46,9 @@ pub struct Side {
     /// Absent where commits are compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetName>,
+    /// The deployment's file does not name the target any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     /// Absent where nothing runs there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
@@ -107,6 +113,7 @@ impl From<&DiffView> for DeploymentDiff {
     fn from(view: &DiffView) -> Self {
         Self {
             deployment: view.deployment.clone(),
+            removed: false,
             from: (&view.from).into(),
             to: (&view.to).into(),
             commits_ahead: view.commits_ahead,
@@ -120,9 +127,24 @@ impl From<&DiffView> for DeploymentDiff {
     }
 }
 
+impl DeploymentDiff {
+    /// Marks what the deployment's file does not name any more; `removed` where there is no file.
+    pub fn mark_removed(&mut self, declared: &Deployment, removed: bool) {
+        self.removed = removed;
+        for side in [&mut self.from, &mut self.to] {
+            side.removed = side.target.as_ref().is_some_and(|target| !declared.targets.contains_key(target));
+        }
+    }
+}
+
 impl From<&DiffSide> for Side {
     fn from(side: &DiffSide) -> Self {
-        Self { target: side.target.clone(), commit: side.commit.clone(), deployed_at: side.deployed_at }
+        Self {
+            target: side.target.clone(),
+            removed: false,
+            commit: side.commit.clone(),
+            deployed_at: side.deployed_at,
+        }
     }
 }
 

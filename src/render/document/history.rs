@@ -68,13 +68,14 @@ pub struct RolloutComponent {
 
 impl DeploymentHistory {
     /// The records that are shown, newest first, of so many in all; some are outside of their
-    /// component's chain.
+    /// component's chain, some only in this checkout.
     #[must_use]
     pub fn new(
         deployment: Option<DeploymentName>,
         target: Option<TargetName>,
         records: Vec<LedgerRecord>,
         outside_of_chain: &BTreeSet<ObjectId>,
+        only_here: &BTreeSet<ObjectId>,
         total: usize,
     ) -> Self {
         let together = rollouts(&records);
@@ -92,6 +93,7 @@ impl DeploymentHistory {
                 .map(HistoryRecord::from)
                 .map(|record| HistoryRecord {
                     outside_of_chain: outside_of_chain.contains(&record.object),
+                    only_here: only_here.contains(&record.object),
                     ..record
                 })
                 .collect(),
@@ -163,6 +165,9 @@ pub struct HistoryRecord {
     /// others had gone on.
     #[serde(skip_serializing_if = "is_false")]
     pub outside_of_chain: bool,
+    /// Whether the remote does not have it, so that it decides nothing.
+    #[serde(skip_serializing_if = "is_false")]
+    pub only_here: bool,
     /// Why it failed, in one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -257,6 +262,7 @@ impl From<LedgerRecord> for HistoryRecord {
             number: details.number,
             status: record.status,
             outside_of_chain: false,
+            only_here: false,
             error: details.error,
             duration_seconds: details.duration_seconds,
             promoted_from: record.promoted_from,

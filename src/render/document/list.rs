@@ -1,5 +1,7 @@
 //! `list`: deployments, targets, components; one item a row.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -36,6 +38,9 @@ pub struct DeploymentItem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removed_targets: Vec<TargetName>,
     pub components: Vec<ComponentSummary>,
+    /// These were rolled out somewhere, and the file does not name them any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed_components: Vec<ComponentName>,
     /// It has no file any more.
     #[serde(skip_serializing_if = "is_false")]
     pub removed: bool,
@@ -63,6 +68,9 @@ pub struct LastDeploy {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TargetList {
     pub deployment: DeploymentName,
+    /// The deployment has no file any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     pub targets: Vec<TargetItem>,
 }
 
@@ -100,6 +108,9 @@ pub struct TargetItem {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ComponentList {
     pub deployment: DeploymentName,
+    /// The deployment has no file any more.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetName>,
     pub components: Vec<ComponentItem>,
@@ -151,6 +162,7 @@ impl DeploymentItem {
                 .iter()
                 .map(|component| ComponentSummary { component: component.name.clone(), kind: component.kind })
                 .collect(),
+            removed_components: removed_components(deployment, state),
             removed: false,
             last_deploy: newest_of(state),
         }
@@ -159,17 +171,17 @@ impl DeploymentItem {
     /// A deployment that has no file any more, as the ledger alone knows it.
     #[must_use]
     pub fn removed(state: &DeploymentState) -> Self {
-        Self {
-            deployment: state.deployment.clone(),
-            description: None,
-            labels: Labels::new(),
-            targets: Vec::new(),
-            removed_targets: state.used_targets().cloned().collect(),
-            components: Vec::new(),
-            removed: true,
-            last_deploy: newest_of(Some(state)),
-        }
+        let undeclared = Deployment::undeclared(state.deployment.clone());
+        Self { removed: true, ..Self::new(&undeclared, Some(state)) }
     }
+}
+
+/// The components that were rolled out to any target and that the file does not name any more, each
+/// once, in the order of their names.
+fn removed_components(deployment: &Deployment, state: Option<&DeploymentState>) -> Vec<ComponentName> {
+    let targets = state.into_iter().flat_map(|state| state.targets.values());
+    let found: BTreeSet<_> = targets.flat_map(|target| target.components.keys()).collect();
+    found.into_iter().filter(|name| deployment.component(name).is_none()).cloned().collect()
 }
 
 /// The newest deployment of what runs.
@@ -205,8 +217,16 @@ impl TargetList {
         let declared = deployment.targets.iter().map(|(name, target)| of(name, Some(target)));
         Self {
             deployment: deployment.name.clone(),
+            removed: false,
             targets: declared.chain(removed.map(|name| of(name, None))).collect(),
         }
+    }
+
+    /// The targets of a deployment that has no file any more, as the ledger alone knows them.
+    #[must_use]
+    pub fn removed(state: &DeploymentState, now: Timestamp) -> Self {
+        let undeclared = Deployment::undeclared(state.deployment.clone());
+        Self { removed: true, ..Self::new(&undeclared, Some(state), now) }
     }
 
     /// Adds what was observed of what runs.
@@ -231,8 +251,28 @@ impl ComponentList {
         let removed = removed.map(|(name, state)| ComponentItem::removed(name, state));
         Self {
             deployment: deployment.name.clone(),
+            removed: false,
             target: target.map(|(name, _)| name.clone()),
             components: declared.chain(removed).collect(),
+        }
+    }
+
+    /// The components of a deployment that has no file any more, on whatever target they were.
+    #[must_use]
+    pub fn removed(state: &DeploymentState) -> Self {
+        let found = state.targets.values().flat_map(|target| &target.components);
+        let kinds: BTreeMap<_, _> =
+            found.map(|(name, state)| (name, ComponentStatus::new(name, None, state).kind)).collect();
+        let components = kinds.into_iter().map(|(name, kind)| ComponentItem {
+            kind,
+            removed: true,
+            ..ComponentItem::of_ledger(name.clone(), None)
+        });
+        Self {
+            deployment: state.deployment.clone(),
+            removed: true,
+            target: None,
+            components: components.collect(),
         }
     }
 

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Document;
+use super::{Document, is_false};
 use crate::deployment::lock::{HeldLock, LockScope};
-use crate::deployment::{ComponentName, DeploymentName, ObjectId, TargetName};
+use crate::deployment::{CommitId, ComponentName, DeploymentName, ObjectId, TargetName};
 
 /// The locks that are held.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -79,6 +79,12 @@ pub struct LockEntry {
     pub expires_at: Option<Timestamp>,
     /// Whether it has run out, so that it may be taken over.
     pub expired: bool,
+    /// The commit that its run rolls out; absent where it is no rollout's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitId>,
+    /// Whether its run has died, as far as this machine can tell: the next rollout takes it over.
+    #[serde(skip_serializing_if = "is_false")]
+    pub dead: bool,
     /// The lock's object.
     pub object: ObjectId,
 }
@@ -96,6 +102,11 @@ impl LockEntry {
             acquired_at: lock.acquired_at,
             expires_at: lock.expires_at,
             expired: lock.expired(now),
+            commit: match &held.scope {
+                LockScope::Component(component) => lock.intends.get(component).cloned(),
+                LockScope::Target => None,
+            },
+            dead: false,
             object: held.object.clone(),
         }
     }

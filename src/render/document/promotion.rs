@@ -18,6 +18,9 @@ use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName, 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PromotionGraph {
     pub deployment: DeploymentName,
+    /// It has no file any more, so that no path leads anywhere.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     pub targets: Vec<Target>,
     pub edges: Vec<Edge>,
 }
@@ -30,6 +33,9 @@ impl Document for PromotionGraph {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PromotionStatus {
     pub deployment: DeploymentName,
+    /// It has no file any more, so that nothing can be promoted.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removed: bool,
     pub targets: Vec<Target>,
     pub edges: Vec<Edge>,
 }
@@ -121,6 +127,7 @@ impl From<&PromotionView> for PromotionGraph {
     fn from(view: &PromotionView) -> Self {
         Self {
             deployment: view.deployment.clone(),
+            removed: false,
             targets: view.targets.iter().map(Target::from).collect(),
             edges: view.edges.iter().map(Edge::from).collect(),
         }
@@ -136,6 +143,19 @@ impl PromotionGraph {
         self.targets.extend(removed.map(|standing| Target { removed: true, ..standing.into() }));
     }
 
+    /// The targets of a deployment that has no file any more, without paths between them.
+    #[must_use]
+    pub fn removed(state: &DeploymentState, now: Timestamp) -> Self {
+        let mut graph = Self {
+            deployment: state.deployment.clone(),
+            removed: true,
+            targets: Vec::new(),
+            edges: Vec::new(),
+        };
+        graph.add_removed(state, now);
+        graph
+    }
+
     /// Adds what was observed of what runs.
     pub fn observe(&mut self, observations: &Observations) {
         for target in &mut self.targets {
@@ -147,10 +167,20 @@ impl PromotionGraph {
     }
 }
 
+impl PromotionStatus {
+    /// A deployment that has no file any more: what runs on its targets, and no promotion.
+    #[must_use]
+    pub fn removed(state: &DeploymentState, now: Timestamp) -> Self {
+        let PromotionGraph { deployment, removed, targets, edges } = PromotionGraph::removed(state, now);
+        Self { deployment, removed, targets, edges }
+    }
+}
+
 impl From<&PromotionView> for PromotionStatus {
     fn from(view: &PromotionView) -> Self {
         Self {
             deployment: view.deployment.clone(),
+            removed: false,
             targets: view.targets.iter().map(Target::from).collect(),
             edges: view.edges.iter().map(Edge::from).collect(),
         }

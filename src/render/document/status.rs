@@ -10,12 +10,13 @@ use super::locks::LockEntry;
 use super::{Document, is_false, is_zero};
 use crate::deployment::diff::Drift;
 use crate::deployment::fan_in::FanIn;
+use crate::deployment::lock::LockScope;
 use crate::deployment::observation::Observations;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::rollout_report::Changes;
 use crate::deployment::state::{ComponentState, DeploymentState, TargetState};
 use crate::deployment::{
-    CommitId, ComponentKind, ComponentName, Deployment, DeploymentName, RecordStatus, TargetName,
+    CommitId, ComponentKind, ComponentName, Deployment, DeploymentName, ObjectId, RecordStatus, TargetName,
 };
 
 /// What runs where.
@@ -227,17 +228,36 @@ impl DeploymentEntry {
     }
 }
 
+impl DeploymentEntry {
+    /// Marks the locks whose runs have died.
+    pub fn mark_dead(&mut self, dead: &BTreeSet<ObjectId>) {
+        for target in &mut self.targets {
+            let locks = target.components.iter_mut().filter_map(|component| component.lock.as_mut());
+            for lock in locks {
+                lock.dead = dead.contains(&lock.object);
+            }
+        }
+    }
+}
+
 impl TargetEntry {
     fn new(deployment: Option<&Deployment>, name: &TargetName, state: &TargetState, now: Timestamp) -> Self {
         let declared = deployment
             .into_iter()
             .flat_map(|deployment| &deployment.components)
             .map(|component| &component.name);
+        let mut components = state.components.clone();
+        for held in &state.locks {
+            // What is rolled out for the first time has nothing but a lock yet.
+            if let LockScope::Component(component) = &held.scope {
+                components.entry(component.clone()).or_default();
+            }
+        }
         Self {
             target: name.clone(),
             removed: deployment.is_some_and(|deployment| !deployment.targets.contains_key(name)),
             lock: state.freeze().map(|held| LockEntry::new(held, now)),
-            components: in_order(declared, &state.components)
+            components: in_order(declared, &components)
                 .map(|(component, component_state)| {
                     let declared = deployment.and_then(|deployment| deployment.component(component));
                     ComponentStatus {

@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthStr as _;
 use self::rails::{draw_rails, rails};
 use super::document::promotion::{Edge, PromotionGraph, Target};
 use super::escape::escape;
+use super::status::marked;
 use super::style::HEADING;
 use super::{Presentation, count, styled};
 use crate::deployment::TargetName;
@@ -28,7 +29,8 @@ const WIDE: usize = 29;
 /// The promotion paths, with the state of every target where that was asked for.
 #[must_use]
 pub fn text(graph: &PromotionGraph, show_status: bool, presentation: &Presentation) -> String {
-    let title = styled(&format!("{} promotion graph:", graph.deployment), HEADING);
+    let name = marked(graph.deployment.as_str(), graph.removed);
+    let title = styled(&format!("{name} promotion graph:"), HEADING);
     if graph.targets.is_empty() {
         return format!("{title}\n\nNo targets.\n");
     }

@@ -2,6 +2,7 @@
 
 use crate::deployment::RecordStatus;
 use crate::deployment::count::count_have;
+use crate::render::document::locks::LockEntry;
 use crate::render::document::status::{ComponentStatus, DeploymentEntry, TargetEntry};
 use crate::render::escape::escape;
 use crate::render::rollout::planned_changes;
@@ -127,12 +128,31 @@ fn of_component(component: &ComponentStatus, presentation: &Presentation) -> Vec
         let records = count_have(component.unpublished, "record");
         (format!("{records} not reached the remote yet"), style::WARN)
     });
-    let lock = component.lock.as_ref().filter(|lock| !lock.expired).map(|lock| {
-        let since = clock.relative(lock.acquired_at);
-        let line = format!("locked by {} {since} (run {})", escape(&lock.holder), escape(&lock.run_id));
-        (line, style::PLAIN)
-    });
+    let lock = component.lock.as_ref().map(|lock| lock_of(component, lock, presentation));
     [attempt, unpublished, lock].into_iter().flatten().collect()
+}
+
+/// Who works on a component, or what a run has left that did not end.
+fn lock_of(component: &ComponentStatus, lock: &LockEntry, presentation: &Presentation) -> Warning {
+    let since = presentation.clock.relative(lock.acquired_at);
+    let by = format!("by {} {since} (run {})", escape(&lock.holder), escape(&lock.run_id));
+    let ahead = lock.commit.as_ref().filter(|commit| component.commit.as_ref() != Some(*commit));
+    let ended = if lock.dead {
+        "died"
+    } else if lock.expired {
+        "has not ended, and its lock has run out"
+    } else {
+        let to = ahead.map(|commit| format!(", to roll out {}", commit.short())).unwrap_or_default();
+        let reason = lock.reason.as_ref().map(|reason| format!(": {}", escape(reason))).unwrap_or_default();
+        return (format!("locked {by}{to}{reason}"), style::PLAIN);
+    };
+    let line = match ahead {
+        Some(commit) => {
+            format!("the rollout of {} {by} {ended}: whether it was applied is not known", commit.short())
+        }
+        None => format!("locked {by}, which {ended}"),
+    };
+    (line, style::WARN)
 }
 
 /// What a program gets to know of a component besides, in one cell: it is escaped there.

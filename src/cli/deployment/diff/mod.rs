@@ -15,7 +15,9 @@ use clap::ArgGroup;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
 use crate::cli::known::known_target;
+use crate::cli::ledger::never_refreshed;
 use crate::cli::revision::resolve_commit;
+use crate::cli::subjects::Subjects;
 use crate::deployment::diff::{Change, CommitSummary, ComponentDifference, DiffView, Drift, FileDifference};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::state::DeploymentState;
@@ -83,20 +85,37 @@ pub struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
-    let deployment = project.deployment(context, &args.deployment)?;
+    let subjects = Subjects::read(context, &project, Some(&args.deployment))?;
+    let deployment = subjects.one(&args.deployment);
+    let removed = subjects.lacks(&args.deployment);
     let targets: Vec<_> = [&args.from_target, &args.to_target].into_iter().flatten().cloned().collect();
     let ledger = context.ledger(&repository, &project.config)?;
-    let scope = Scope::Targets(args.deployment.clone(), targets.clone());
+    let scope = if removed {
+        // Only the ledger can tell that there is such a deployment.
+        Scope::Deployment(args.deployment.clone())
+    } else {
+        Scope::Targets(args.deployment.clone(), targets.clone())
+    };
     // Two commits have nothing to do with what runs where.
-    let freshness = (!targets.is_empty()).then(|| ledger.refresh(&scope));
+    let freshness = (removed || !targets.is_empty()).then(|| ledger.refresh(&scope));
     let snapshot = ledger.read(&scope)?;
     let state = snapshot.deployment(&args.deployment);
+    subjects.has_file_or_state(&state)?;
     // What the file does not name any more may still run.
     for target in targets.iter().filter(|target| !state.targets.contains_key(*target)) {
         known_target(&deployment, target)?;
+        let scope = Scope::Targets(args.deployment.clone(), vec![target.clone()]);
+        if ledger.never_heard_of(&scope) {
+            return Err(never_refreshed(&ledger));
+        }
     }
     let (mut drift, mut incomplete) = (Drift::NotChecked, false);
     for target in targets.iter().filter(|_| args.check_drift) {
+        if let Some(why_not) = subjects.why_not_asked(&args.deployment, target) {
+            context.streams().note(&format!("{} → {target} was not asked: {why_not}\n", args.deployment));
+            incomplete = true;
+            continue;
+        }
         let looks = Looks { health: false, drift: true };
         let found = inspect(context, &repository, &project, &deployment, &snapshot, target, looks)?;
         note(context, &ledger, &args.deployment, &found);
@@ -156,7 +175,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         from: from.shown(),
         to: to.shown(),
     };
-    context.print(&DeploymentDiff::from(&view), render::diff::text)?;
+    let mut document = DeploymentDiff::from(&view);
+    document.mark_removed(&deployment, removed);
+    context.print(&document, render::diff::text)?;
     match &freshness {
         Some(freshness) => context.say_freshness(&ledger, freshness),
         None => context.say_warnings(&ledger),

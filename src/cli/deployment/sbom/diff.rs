@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use super::{load, subject_of_target};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
-use crate::cli::known::known_target;
 use crate::deployment::{DeploymentName, TargetName};
 use crate::render;
 use crate::render::document::sbom::SbomDiff;
@@ -27,11 +26,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
-    let deployment = project.deployment(context, &args.deployment)?;
     let ledger = context.ledger(&repository, &project.config)?;
+    let deployment = super::deployment(context, &project, &ledger, &args.deployment)?;
     let mut boms = Vec::new();
     for target in [&args.from, &args.to] {
-        known_target(&deployment, target)?;
         let subject = subject_of_target(context, &ledger, &deployment, target)?;
         boms.push(load(context, &repository, &project, &ledger, &deployment, &subject)?.bom);
     }

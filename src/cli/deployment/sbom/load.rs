@@ -7,6 +7,9 @@ use super::derive::derived;
 use crate::cli::context::{Context, Project};
 use crate::cli::declared::CommitReader;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::known::known_target;
+use crate::cli::ledger::refuse_unheard;
+use crate::deployment::names::ComponentReference;
 use crate::deployment::{
     CommitId, Component, ComponentKind, ComponentName, Deployment, NoteNamespace, TargetName,
 };
@@ -32,6 +35,11 @@ impl Subject {
     /// The commits, each once.
     pub(in crate::cli) fn commits(&self) -> Vec<CommitId> {
         self.components.keys().cloned().collect()
+    }
+
+    /// The component that a name means of those that run there, declared or not.
+    pub(super) fn running(&self, reference: &ComponentReference) -> Option<&ComponentName> {
+        self.components.values().flatten().flatten().find(|name| name.as_str() == reference.0)
     }
 
     /// Only these components, where any are named.
@@ -64,6 +72,9 @@ pub(in crate::cli) fn subject_of_target(
         }
     }
     if components.is_empty() {
+        // What the file does not name any more may still run.
+        known_target(deployment, target)?;
+        refuse_unheard(ledger, &scope, &state)?;
         let message = format!("nothing of {} runs on {target}", deployment.name);
         return Err(CommandError::new(exit::USAGE, "nothing_deployed", message).hint(Hint::command(
             "To see what runs where",
@@ -108,7 +119,7 @@ pub(in crate::cli) fn load(
         let components: Vec<_> = at_commit.components.iter().filter(is_wanted).collect();
         let attached =
             notes.get(commit).map(|note| parse(note, commit)).transpose()?.map(|bom| match wanted {
-                Some(wanted) => part(deployment, &bom, wanted),
+                Some(wanted) => part([deployment, at_commit], &bom, wanted),
                 None => bom,
             });
         let listed: BTreeSet<String> = attached
@@ -145,9 +156,10 @@ pub(in crate::cli) fn parse(note: &[u8], commit: &CommitId) -> Result<Bom, Comma
 }
 
 /// The part of a document that is about some components. What is of no component of the deployment is about all.
-fn part(deployment: &Deployment, bom: &Bom, wanted: &BTreeSet<ComponentName>) -> Bom {
+fn part(declared: [&Deployment; 2], bom: &Bom, wanted: &BTreeSet<ComponentName>) -> Bom {
     sbom::select(bom, |name| {
-        let is_component = deployment.components.iter().any(|component| component.name.as_str() == name);
+        let mut components = declared.into_iter().flat_map(|deployment| &deployment.components);
+        let is_component = components.any(|component| component.name.as_str() == name);
         !is_component || wanted.iter().any(|wanted| wanted.as_str() == name)
     })
 }
@@ -160,10 +172,20 @@ fn no_sbom(deployment: &Deployment, subject: &Subject, components: &[Component])
     let target = target.map_or_else(|| "<target>".to_owned(), ToString::to_string);
     let message = match commits.len() {
         0 => format!("{name} has no such component there"),
-        _ => format!("there is no SBOM of {name} at commit {of}"),
+        1 => format!("there is no SBOM of {name} at commit {of}"),
+        _ => format!("there is no SBOM of {name} at the commits {of}"),
     };
     let error = CommandError::new(exit::FAILED, "no_sbom", message);
     let has_images = components.iter().any(|component| component.kind == ComponentKind::Nixpack);
+    if deployment.targets.is_empty() && deployment.components.is_empty() {
+        let status = format!("atmos deployment status {name}");
+        let note = if subject.target.is_some() {
+            format!("{name} has no file any more, and nothing was noted of its components")
+        } else {
+            format!("{name} has no file any more: name a target on which it runs")
+        };
+        return error.hint(Hint::note(note)).hint(Hint::command("To see what runs where", status));
+    }
     let error = if has_images {
         error.hint(Hint::command(
             "To build the commit that is checked out, with its SBOM",

@@ -11,12 +11,13 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::cli::args::{Format, any_format};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Project};
 use crate::cli::error::{CommandError, exit};
-use crate::cli::known::{known_component, known_target};
+use crate::cli::known::known_component;
+use crate::cli::subjects::Subjects;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Scope};
 use crate::render;
 use crate::render::document;
 use crate::render::document::sbom::SbomSummary;
@@ -75,19 +76,23 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     };
     let repository = context.repository()?;
     let project = context.project(&repository)?;
-    let deployment = project.deployment(context, name)?;
     let ledger = context.ledger(&repository, &project.config)?;
-    let mut subject = match (&args.git_sha, target(args, &deployment)?) {
+    let deployment = deployment(context, &project, &ledger, name)?;
+    let mut subject = match (&args.git_sha, target(args, &deployment)) {
         (Some(revision), _) => {
             let commit = crate::cli::revision::resolve_commit(context, &repository, &ledger, revision)?;
             Subject::commit(commit)
         }
-        (None, Some(target)) => subject_of_target(context, &ledger, &deployment, &target)?,
+        (None, Some(target)) => subject_of_target(context, &ledger, &deployment, target)?,
         (None, None) => Subject::commit(repository.head()?),
     };
     let mut wanted = Vec::new();
     for reference in &args.component {
-        wanted.push(known_component(&deployment, reference)?.name.clone());
+        let running = subject.running(reference);
+        wanted.push(match running {
+            Some(name) => name.clone(),
+            None => known_component(&deployment, reference)?.name.clone(),
+        });
     }
     subject.restrict(&wanted);
     let loaded = load(context, &repository, &project, &ledger, &deployment, &subject)?;
@@ -97,16 +102,27 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
 }
 
 /// The target that is asked for, or the default one where nothing is asked for.
-fn target(args: &Args, deployment: &Deployment) -> Result<Option<TargetName>, CommandError> {
-    let target = match (&args.target, &args.git_sha) {
+fn target<'a>(args: &'a Args, deployment: &'a Deployment) -> Option<&'a TargetName> {
+    match (&args.target, &args.git_sha) {
         (Some(target), _) => Some(target),
         (None, Some(_)) => None,
         (None, None) => deployment.context.default_target.as_ref(),
-    };
-    if let Some(target) = target {
-        known_target(deployment, target)?;
     }
-    Ok(target.cloned())
+}
+
+/// The deployment as its file declares it. One that has no file any more is known by the ledger.
+fn deployment(
+    context: &Context,
+    project: &Project<'_>,
+    ledger: &Ledger<'_>,
+    name: &DeploymentName,
+) -> Result<Deployment, CommandError> {
+    let subjects = Subjects::read(context, project, Some(name))?;
+    if subjects.lacks(name) {
+        let snapshot = context.snapshot(ledger, &Scope::Deployment(name.clone()))?;
+        subjects.has_file_or_state(&snapshot.into_deployment(name))?;
+    }
+    Ok(subjects.one(name))
 }
 
 fn show(

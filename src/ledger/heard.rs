@@ -1,0 +1,141 @@
+//! When the remote last told what: each part of the ledger by itself, since a command asks only for
+//! what it needs.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::{Ledger, Scope};
+use crate::deployment::DeploymentName;
+
+/// A part of the ledger that is asked for: paths of which each includes everything below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part(Vec<PathBuf>);
+
+impl Part {
+    /// States, newest records and locks.
+    pub(super) fn states(scope: &Scope) -> Self {
+        Self(scope.prefixes().iter().map(|prefix| Path::new("states").join(prefix)).collect())
+    }
+
+    /// History tags below these prefixes (`<deployment>/<target>/…/`).
+    pub(super) fn history(prefixes: &[String]) -> Self {
+        Self(prefixes.iter().map(|prefix| Path::new("history").join(prefix)).collect())
+    }
+
+    /// One namespace of a deployment's notes.
+    pub(super) fn notes(deployment: &DeploymentName, namespace: &str) -> Self {
+        Self(vec![Path::new("notes").join(deployment.as_str()).join(namespace)])
+    }
+}
+
+impl Ledger<'_> {
+    /// When the remote last told all of a part; `None` where it never has told some of it.
+    pub(super) fn heard(&self, part: &Part) -> Option<Timestamp> {
+        let root = self.heard_folder()?;
+        let of_path = |path: &PathBuf| path.ancestors().filter_map(|above| told_at(&root.join(above))).max();
+        part.0.iter().map(of_path).min().flatten()
+    }
+
+    /// Notes that the remote has just told a part.
+    pub(super) fn note_heard(&self, part: &Part) {
+        let Some(root) = self.heard_folder() else { return };
+        for path in &part.0 {
+            let folder = root.join(path);
+            let noted =
+                std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(MARKER), b""));
+            if let Err(error) = noted {
+                // Only what is said of a later answer's age depends on it.
+                tracing::debug!(%error, "cannot note what the remote has told");
+            }
+        }
+    }
+
+    /// Whether the remote has never told this checkout all of a scope's states, so that their
+    /// absence says nothing.
+    #[must_use]
+    pub fn never_heard_of(&self, scope: &Scope) -> bool {
+        self.remote().is_some() && !self.answered.get() && self.heard(&Part::states(scope)).is_none()
+    }
+
+    fn heard_folder(&self) -> Option<PathBuf> {
+        Some(self.repository.common_dir().join("atmos").join("heard").join(self.remote()?))
+    }
+}
+
+/// The file whose age tells. No deployment, target or namespace has such a name.
+const MARKER: &str = "%at";
+
+fn told_at(folder: &Path) -> Option<Timestamp> {
+    let modified = std::fs::metadata(folder.join(MARKER)).ok()?.modified().ok()?;
+    Timestamp::try_from(modified).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::fixtures::target_name;
+    use crate::ledger::testing::{Workspace, open};
+
+    #[test]
+    fn a_part_is_known_where_all_of_it_was_told() {
+        let workspace = Workspace::new();
+        let (checkout, other) = (workspace.clone(""), workspace.clone(""));
+        let (repository, elsewhere) = (checkout.repository(), other.repository());
+        let ledger = open(&repository, |options| options.offline = true);
+        let shop: DeploymentName = "shop".parse().unwrap();
+        let targets = |names: &[&str]| {
+            let names = names.iter().map(|name| target_name(name)).collect();
+            Part::states(&Scope::Targets(shop.clone(), names))
+        };
+        let whole = Part::states(&Scope::Deployment(shop.clone()));
+        let all = Part::states(&Scope::All);
+        let known = |part: &Part| ledger.heard(part).is_some();
+        let history = Part::history(&["shop/dev/".to_owned()]);
+        assert!(!known(&targets(&["dev"])) && !known(&all));
+
+        ledger.note_heard(&targets(&["dev"]));
+        assert!(known(&targets(&["dev"])));
+        for part in [&targets(&["dev", "prod"]), &targets(&["de"]), &whole, &all, &history] {
+            assert!(!known(part), "{part:?}");
+        }
+        ledger.note_heard(&whole);
+        assert!(known(&targets(&["dev", "prod"])) && known(&whole) && !known(&all));
+        ledger.note_heard(&Part::history(&[String::new()]));
+        assert!(known(&history) && !known(&all));
+        ledger.note_heard(&all);
+        let other: DeploymentName = "other".parse().unwrap();
+        assert!(known(&Part::states(&Scope::Deployment(other.clone()))));
+        assert!(!known(&Part::notes(&other, "sbom")));
+        assert!(!ledger.never_heard_of(&Scope::All));
+        // Another checkout, and another remote of this one, have told nothing.
+        assert!(open(&elsewhere, |options| options.offline = true).never_heard_of(&Scope::All));
+        let upstream = open(&repository, |options| options.remote = Some("upstream".to_owned()));
+        assert!(upstream.heard(&all).is_none());
+    }
+
+    #[test]
+    fn a_part_is_as_old_as_its_oldest_path_and_as_new_as_what_includes_it() {
+        let workspace = Workspace::new();
+        let checkout = workspace.clone("");
+        let repository = checkout.repository();
+        let ledger = open(&repository, |options| options.offline = true);
+        let set = |path: &str, seconds: u64| {
+            let folder = ledger.heard_folder().unwrap().join(path);
+            std::fs::create_dir_all(&folder).unwrap();
+            let file = std::fs::File::create(folder.join(MARKER)).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+        };
+        let age = |prefixes: &[&str]| {
+            let prefixes: Vec<_> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
+            ledger.heard(&Part::history(&prefixes)).map(Timestamp::as_second)
+        };
+        set("history/shop/dev", 10);
+        set("history/shop/prod", 20);
+        assert_eq!(age(&["shop/dev/", "shop/prod/"]), Some(10));
+        assert_eq!(age(&["shop/prod/api/"]), Some(20));
+        set("history", 15);
+        assert_eq!(age(&["shop/dev/", "shop/prod/"]), Some(15));
+        assert_eq!(age(&["billing/"]), Some(15));
+    }
+}
