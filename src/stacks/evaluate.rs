@@ -521,7 +521,8 @@ mod tests {
         );
         assert_eq!(
             refusal("a: x-{{ .b | shuffle }}\nb: c\n"),
-            "stacks/dev.yaml:1:14: the template function `shuffle` is not supported"
+            "stacks/dev.yaml:1:14: the template function `shuffle` is not supported: it gives something \
+             else each time"
         );
         assert_eq!(
             refusal("a: '{{ .b.c }}'\nb: {}\n"),

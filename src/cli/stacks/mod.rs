@@ -25,8 +25,8 @@ pub use world::{World, environment_of};
 
 /// What stacks can use beside values.
 const SUPPORTED: &str = "Supported are !env, !include, !append, !unset, !literal, !template, !repo-root, !labels, !tags, \
-                         !terraform.output, !terraform.state and Go templates with the functions of Sprig that depend \
-                         on nothing but their arguments";
+                         !terraform.output, !terraform.state and Go templates with the functions of Sprig and Gomplate \
+                         that depend on nothing but their arguments";
 
 /// The settings of `atmos.yaml` that stacks depend on.
 #[must_use]

@@ -14,6 +14,22 @@ pub(super) fn is_true(value: &Json) -> bool {
     }
 }
 
+/// The key under which a value with fields holds what is printed of it. No document has such a key.
+const OWN_TEXT: &str = "\0text";
+
+/// A value with fields that is printed as a text: a version, an address.
+pub(super) fn with_text(mut fields: Json, text: &str) -> Json {
+    if let Json::Object(map) = &mut fields {
+        map.insert(OWN_TEXT.to_owned(), text.into());
+    }
+    fields
+}
+
+/// What is printed of a value with fields, where it is not the fields.
+pub(super) fn own_text(value: &Json) -> Option<&str> {
+    value.get(OWN_TEXT)?.as_str()
+}
+
 /// A map's entries in the order in which Go prints and walks them.
 pub(super) fn sorted(map: &serde_json::Map<String, Json>) -> Vec<(&String, &Json)> {
     let mut entries: Vec<_> = map.iter().collect();
@@ -32,6 +48,9 @@ pub(super) fn to_text(value: &Json) -> String {
             format!("[{}]", items.iter().map(to_text).collect::<Vec<_>>().join(" "))
         }
         Json::Object(map) => {
+            if let Some(text) = own_text(value) {
+                return text.to_owned();
+            }
             let entries = sorted(map);
             let entries = entries.iter().map(|(name, value)| format!("{name}:{}", to_text(value)));
             format!("map[{}]", entries.collect::<Vec<_>>().join(" "))
@@ -66,8 +85,10 @@ pub(super) fn escaped_for_browsers(json: &str) -> String {
     json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
-fn in_order(value: &Json) -> Json {
+/// A value whose maps are sorted by their keys.
+pub(super) fn in_order(value: &Json) -> Json {
     match value {
+        Json::Object(_) if own_text(value).is_some() => own_text(value).into(),
         Json::Array(items) => Json::Array(items.iter().map(in_order).collect()),
         Json::Object(map) => Json::Object(
             sorted(map).into_iter().map(|(name, value)| (name.clone(), in_order(value))).collect(),

@@ -1,11 +1,13 @@
 //! Filling in a template that was read.
 
+mod changes;
+
 use serde_json::Value as Json;
 
 use super::functions;
 use super::lex::shortened;
 use super::parse::{Base, Branch, Command, Node, Operand, Pipeline};
-use super::print::{is_true, sorted, to_text};
+use super::print::{is_true, own_text, sorted, to_text};
 use super::{COMPONENT, Failure, MAX_TEXT, Refusal, Scope};
 
 /// How many steps a template may take.
@@ -18,7 +20,7 @@ const MAX_LOOKED_AT: usize = 1 << 30;
 /// Fills in a template. A failure comes with the place inside of the action where it happened.
 pub(super) fn run(nodes: &[Node<'_>], scope: &dyn Scope) -> Result<String, (Failure, usize)> {
     let top = Datum::Place(Vec::new());
-    let variables = vec![("$".to_owned(), top.clone())];
+    let variables = vec![Variable { name: "$".to_owned(), value: top.clone(), is_own: false }];
     let mut runner =
         Runner { scope, text: String::new(), variables, steps: 0, values: 0, looked_at: 0, at: 0 };
     match runner.nodes(nodes, &top) {
@@ -34,6 +36,13 @@ enum Datum {
     Value(Json),
 }
 
+struct Variable {
+    name: String,
+    value: Datum,
+    /// Whether its value is a map that nothing else holds, so that it can be changed.
+    is_own: bool,
+}
+
 /// How a block goes on.
 enum Flow {
     On,
@@ -44,7 +53,7 @@ enum Flow {
 struct Runner<'s> {
     scope: &'s dyn Scope,
     text: String,
-    variables: Vec<(String, Datum)>,
+    variables: Vec<Variable>,
     steps: usize,
     /// How large the values were that functions gave.
     values: usize,
@@ -129,14 +138,14 @@ impl Runner<'_> {
             let what = format!("the template `{}` {why}", shortened(written));
             Failure::Refused(Refusal { what, offset })
         };
-        match (value, self.scope.no_value()) {
-            (Json::String(text), _) => Ok(text),
+        match (&value, self.scope.no_value()) {
+            (Json::String(text), _) => Ok(text.clone()),
             (Json::Null, Some(text)) => Ok(text.to_owned()),
             (Json::Null, None) => Err(refuse("has no value here")),
-            (Json::Array(_) | Json::Object(_), None) => {
+            (Json::Array(_) | Json::Object(_), None) if own_text(&value).is_none() => {
                 Err(refuse("is a list or a map, where a text is needed"))
             }
-            (value, _) => Ok(to_text(&value)),
+            (value, _) => Ok(to_text(value)),
         }
     }
 
@@ -180,10 +189,10 @@ impl Runner<'_> {
             let item = Datum::Value(item);
             match branch.pipeline.variables.as_slice() {
                 [] => {}
-                [of_item] => self.set(of_item, item.clone(), &branch.pipeline)?,
+                [of_item] => self.set(of_item, item.clone(), false, &branch.pipeline)?,
                 [of_name, of_item, ..] => {
-                    self.set(of_name, Datum::Value(name), &branch.pipeline)?;
-                    self.set(of_item, item.clone(), &branch.pipeline)?;
+                    self.set(of_name, Datum::Value(name), false, &branch.pipeline)?;
+                    self.set(of_item, item.clone(), false, &branch.pipeline)?;
                 }
             }
             if let Flow::Break = self.nodes(&branch.inner, &item)? {
@@ -194,22 +203,27 @@ impl Runner<'_> {
         Ok(Flow::On)
     }
 
-    fn set(&mut self, name: &str, value: Datum, pipeline: &Pipeline) -> Result<(), Failure> {
+    fn set(&mut self, name: &str, value: Datum, is_own: bool, pipeline: &Pipeline) -> Result<(), Failure> {
         if pipeline.declares {
-            self.variables.push((name.to_owned(), value));
+            self.variables.push(Variable { name: name.to_owned(), value, is_own });
             return Ok(());
         }
-        match self.variables.iter_mut().rev().find(|(known, _)| known == name) {
-            Some((_, known)) => *known = value,
+        match self.variable(name) {
+            Some(known) => (known.value, known.is_own) = (value, is_own),
             None => return Err(refused(pipeline, &format!("there is no variable `{name}`"))),
         }
         Ok(())
     }
 
+    fn variable(&mut self, name: &str) -> Option<&mut Variable> {
+        self.variables.iter_mut().rev().find(|known| known.name == name)
+    }
+
     fn pipeline(&mut self, pipeline: &Pipeline, dot: &Datum) -> Result<Datum, Failure> {
         let value = self.commands(pipeline, dot)?;
         if let Some(name) = pipeline.variables.first() {
-            self.set(name, value.clone(), pipeline)?;
+            self.share_bare(pipeline);
+            self.set(name, value.clone(), changes::makes_own(pipeline), pipeline)?;
         }
         Ok(value)
     }
@@ -243,8 +257,8 @@ impl Runner<'_> {
             Base::Dot => dot.clone(),
             Base::Constant(value) => Datum::Value(value.clone()),
             Base::Variable(name) => {
-                let known = self.variables.iter().rev().find(|(known, _)| known == name);
-                known.map(|(_, value)| value.clone()).ok_or_else(|| {
+                let known = self.variables.iter().rev().find(|known| known.name == *name);
+                known.map(|known| known.value.clone()).ok_or_else(|| {
                     let what = format!("there is no variable `{name}`");
                     Failure::Refused(Refusal { what, offset: operand.offset })
                 })?
@@ -323,6 +337,8 @@ impl Runner<'_> {
         let refuse = |what: String| Failure::Refused(Refusal { what, offset });
         match functions::call(name, &arguments) {
             Some(Ok(value)) => {
+                self.change(name, operands, &value)
+                    .map_err(|why| refuse(format!("the template function `{name}` {why}")))?;
                 self.values += size(&value);
                 if self.values > MAX_VALUES {
                     return Err(refuse(format!("the values become larger than {MAX_VALUES} bytes")));
@@ -330,7 +346,10 @@ impl Runner<'_> {
                 Ok(Datum::Value(value))
             }
             Some(Err(why)) => Err(refuse(format!("the template function `{name}` {why}"))),
-            None => Err(refuse(format!("the template function `{name}` is not supported"))),
+            None => {
+                let why = functions::why_not(name);
+                Err(refuse(format!("the template function `{name}` is not supported{why}")))
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Templates on their own: what Go and Sprig make of them.
 
+mod functions;
+
 use serde_json::json;
 
 use super::super::yaml;
@@ -177,7 +179,7 @@ fn functions_of_go_and_sprig() {
 #[test]
 fn what_cannot_be_filled_in_says_where() {
     renders(&[
-        ("a {{ exec \"ls\" }}", "5: the template function `exec` is not supported"),
+        ("a {{ exec \"ls\" }}", "5: the template function `exec` is not supported: it runs a program"),
         ("{{ .vars.stage.deeper | nope }}", "24: the template function `nope` is not supported"),
         ("a {{ .b", "2: the template `{{ .b` has no end"),
         ("x {{ if .a }}y", "2: the template `{{ if .a }}` has no `end`"),

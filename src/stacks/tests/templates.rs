@@ -184,7 +184,7 @@ fn what_a_template_cannot_do_is_refused_only_where_it_is_needed() {
     assert!(find(&tree, "dev", "app").is_enabled);
     assert_eq!(
         refusal(&tree, "dev", "time"),
-        "stacks/deploy/dev.yaml:7:20: the template function `now` is not supported"
+        "stacks/deploy/dev.yaml:7:20: the template function `now` is not supported: it depends on the clock"
     );
     assert_eq!(
         refusal(&tree, "dev", "broken"),

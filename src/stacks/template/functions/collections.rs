@@ -1,11 +1,11 @@
-//! Lists and maps. A function that would change its argument in place is not among them.
+//! Lists and maps.
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value as Json};
 
 use super::super::print::{is_true, sorted};
-use super::{Outcome, any_text, bounded, exactly, index_of, kind, list_of, map_of, text_of};
+use super::{Outcome, any_text, bounded, exactly, index_of, integer_of, kind, list_of, map_of, text_of};
 
 pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     of_lists(name, arguments).or_else(|| of_maps(name, arguments))
@@ -45,6 +45,13 @@ fn of_lists(name: &str, arguments: &[Json]) -> Option<Outcome> {
             [] => Err("takes a list".to_owned()),
         },
         "slice" => slice(arguments),
+        "chunk" => exactly(arguments).and_then(|[size, items]| {
+            let size = index_of(size)?;
+            if size == 0 {
+                return Err("takes a size of at least 1".to_owned());
+            }
+            Ok(list_of(items)?.chunks(size).map(Json::from).collect())
+        }),
         "join" => exactly(arguments).and_then(|[between, items]| join(between, items)),
         "splitList" => exactly(arguments)
             .and_then(|[between, text]| Ok(split(text_of(text)?, text_of(between)?).into_iter().collect())),
@@ -71,13 +78,40 @@ fn of_maps(name: &str, arguments: &[Json]) -> Option<Outcome> {
             let maps = arguments.iter().map(map_of).collect::<Result<Vec<_>, _>>();
             maps.map(|maps| maps.into_iter().flat_map(sorted).map(|(key, _)| key.clone()).collect())
         }
-        "values" => exactly(arguments)
-            .and_then(|[map]| Ok(sorted(map_of(map)?).into_iter().map(|(_, value)| value.clone()).collect())),
+        "values" => {
+            let maps = arguments.iter().map(map_of).collect::<Result<Vec<_>, _>>();
+            maps.map(|maps| maps.into_iter().flat_map(sorted).map(|(_, value)| value.clone()).collect())
+        }
         "pick" => filtered(arguments, true),
         "omit" => filtered(arguments, false),
         "merge" => merge(arguments, false),
         "mergeOverwrite" => merge(arguments, true),
         "dig" => dig(arguments),
+        "deepCopy" => exactly(arguments).map(|[value]| value.clone()),
+        // The map itself is changed where the template runs; this is what the functions give.
+        "set" => exactly(arguments).and_then(|[map, key, value]| {
+            let mut map = map_of(map)?.clone();
+            map.insert(text_of(key)?.to_owned(), value.clone());
+            Ok(Json::Object(map))
+        }),
+        "unset" => exactly(arguments).and_then(|[map, key]| {
+            let mut map = map_of(map)?.clone();
+            map.shift_remove(text_of(key)?);
+            Ok(Json::Object(map))
+        }),
+        "pluck" => match arguments {
+            [key, maps @ ..] => maps
+                .iter()
+                .filter_map(|map| map_of(map).map(|map| map.get(key.as_str()?).cloned()).transpose())
+                .collect(),
+            [] => Err("takes a key and maps".to_owned()),
+        },
+        "splitn" => exactly(arguments).and_then(|[between, count, text]| {
+            let parts = split_at_most(text_of(text)?, text_of(between)?, integer_of(count)?).into_iter();
+            Ok(Json::Object(
+                parts.enumerate().map(|(index, part)| (format!("_{index}"), part.into())).collect(),
+            ))
+        }),
         "split" => exactly(arguments).and_then(|[between, text]| {
             let parts = split(text_of(text)?, text_of(between)?).into_iter().enumerate();
             Ok(Json::Object(parts.map(|(index, part)| (format!("_{index}"), part.into())).collect()))
@@ -124,11 +158,22 @@ fn join(between: &Json, items: &Json) -> Outcome {
     Ok(Json::String(texts.join(text_of(between)?)))
 }
 
-fn split(text: &str, between: &str) -> Vec<String> {
+pub(super) fn split(text: &str, between: &str) -> Vec<String> {
     if between.is_empty() {
         return text.chars().map(String::from).collect();
     }
     text.split(between).map(ToOwned::to_owned).collect()
+}
+
+/// At most so many parts, the last of which is all the rest; all of them where the count is negative.
+pub(super) fn split_at_most(text: &str, between: &str, count: i64) -> Vec<String> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let parts = split(text, between);
+    if parts.len() <= count || count == 0 {
+        return parts.into_iter().take(count).collect();
+    }
+    let rest = parts[count - 1..].join(between);
+    parts.into_iter().take(count - 1).chain([rest]).collect()
 }
 
 fn length(value: &Json) -> Outcome {

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde_json::Value as Json;
 
 use super::super::print::is_true;
-use super::{Outcome, any_text, exactly, kind, text_of};
+use super::{Outcome, any_text, convert, exactly, kind, text_of};
 
 pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     Some(match name {
@@ -29,8 +29,48 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
         "fail" => exactly(arguments).and_then(|[why]| Err(format!("says: {}", text_of(why)?))),
         "kindOf" => exactly(arguments).map(|[value]| Json::from(go_kind(value))),
         "kindIs" => exactly(arguments).map(|[wanted, value]| Json::Bool(any_text(wanted) == go_kind(value))),
+        "typeOf" => exactly(arguments).map(|[value]| Json::from(go_type(value))),
+        "typeIs" => exactly(arguments).map(|[wanted, value]| Json::Bool(any_text(wanted) == go_type(value))),
+        "typeIsLike" => exactly(arguments).map(|[wanted, value]| {
+            let wanted = any_text(wanted);
+            Json::Bool(wanted == go_type(value) || wanted.strip_prefix('*') == Some(go_type(value)))
+        }),
+        "deepEqual" => exactly(arguments).map(|[one, other]| Json::Bool(one == other)),
+        "test.Kind" | "kind" => exactly(arguments).map(|[value]| Json::from(go_kind(value))),
+        "test.IsKind" | "isKind" => exactly(arguments).map(|[wanted, value]| {
+            let is_number = wanted == "number" && value.is_number();
+            Json::Bool(is_number || any_text(wanted) == go_kind(value))
+        }),
+        "test.Ternary" => exactly(arguments).and_then(|[yes, no, choice]| {
+            let Some(choice) = convert::call("conv.ToBool", std::slice::from_ref(choice)) else {
+                return Ok(no.clone());
+            };
+            Ok(if is_true(&choice?) { yes.clone() } else { no.clone() })
+        }),
+        "test.Assert" | "assert" => {
+            required(arguments, "the assertion does not hold", is_true).map(|()| "".into())
+        }
+        "test.Required" | "required" => required(arguments, "a value is required", |value| match value {
+            Json::Null => false,
+            Json::String(text) => !text.is_empty(),
+            _ => true,
+        })
+        .map(|()| arguments.last().cloned().unwrap_or_default()),
+        "test.Fail" => Err(arguments
+            .first()
+            .map_or_else(|| "says: failed".to_owned(), |why| format!("says: {}", any_text(why)))),
         _ => return None,
     })
+}
+
+/// Refuses a value with the message before it, where there is one.
+fn required(arguments: &[Json], message: &str, holds: impl Fn(&Json) -> bool) -> Result<(), String> {
+    let (message, value) = match arguments {
+        [value] => (message, value),
+        [message, value] => (text_of(message)?, value),
+        _ => return Err(format!("takes 1 or 2 arguments, not {}", arguments.len())),
+    };
+    if holds(value) { Ok(()) } else { Err(format!("says: {message}")) }
 }
 
 fn default(arguments: &[Json]) -> Outcome {
@@ -91,5 +131,15 @@ fn go_kind(value: &Json) -> &'static str {
         Json::String(_) => "string",
         Json::Array(_) => "slice",
         Json::Object(_) => "map",
+    }
+}
+
+/// Go's name for a type of value.
+fn go_type(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "<nil>",
+        Json::Array(_) => "[]interface {}",
+        Json::Object(_) => "map[string]interface {}",
+        value => go_kind(value),
     }
 }

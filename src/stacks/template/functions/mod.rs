@@ -1,17 +1,28 @@
-//! The functions of templates: those of Go's `text/template`, and the ones of Sprig and Gomplate that compute
-//! nothing but what follows from their arguments.
+//! The functions of templates: those of Go's `text/template`, and those of Sprig and Gomplate that depend on nothing
+//! but their arguments. Where both have a name, Sprig's function is meant, as in Atmos.
 
+mod addresses;
 mod collections;
+mod convert;
+mod dates;
 mod encodings;
+mod formats;
+mod lists;
 mod logic;
 mod numbers;
+mod paths;
+mod patterns;
 mod printf;
 mod text;
+mod unsupported;
+mod versions;
+mod words;
 
 use serde_json::Value as Json;
 
 use super::MAX_TEXT;
 use super::print::to_text;
+use text::part;
 
 /// What a function gives, or why it gives nothing: the rest of a sentence that begins with its name.
 type Outcome = Result<Json, String>;
@@ -24,46 +35,49 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
         .or_else(|| collections::call(name, arguments))
         .or_else(|| numbers::call(name, arguments))
         .or_else(|| encodings::call(name, arguments))
+        .or_else(|| formats::call(name, arguments))
+        .or_else(|| convert::call(name, arguments))
+        .or_else(|| lists::call(name, arguments))
+        .or_else(|| words::call(name, arguments))
+        .or_else(|| paths::call(name, arguments))
+        .or_else(|| patterns::call(name, arguments))
+        .or_else(|| versions::call(name, arguments))
+        .or_else(|| addresses::call(name, arguments))
+        .or_else(|| dates::call(name, arguments))
 }
 
-/// Gomplate's name of a function by the one that Sprig has for it, where both mean the same.
+pub(super) use unsupported::why_not;
+
+/// A function's plain name: those that begin with `must` only differ in how they fail, and Gomplate has names of its
+/// own for functions that mean the same.
 fn plain_name(name: &str) -> &str {
     match name {
-        "strings.Title" => "title",
-        "strings.ToUpper" | "toUpper" => "upper",
-        "strings.ToLower" | "toLower" => "lower",
-        "strings.TrimSpace" => "trim",
-        "strings.Quote" => "quote",
-        "strings.Squote" => "squote",
-        "strings.ReplaceAll" | "replaceAll" => "replace",
-        "strings.Contains" => "contains",
-        "strings.HasPrefix" => "hasPrefix",
-        "strings.HasSuffix" => "hasSuffix",
-        "strings.TrimPrefix" => "trimPrefix",
-        "strings.TrimSuffix" => "trimSuffix",
-        "strings.Repeat" => "repeat",
-        "strings.Split" => "splitList",
-        "strings.Trunc" => "trunc",
-        "strings.Indent" => "indent",
-        "strings.Sort" | "coll.Sort" => "sortAlpha",
-        "conv.ToString" => "toString",
-        "conv.ToInt" | "conv.ToInt64" | "toInt64" => "int64",
-        "conv.ToFloat64" => "float64",
         "conv.Default" => "default",
-        "coll.Dict" => "dict",
         "coll.Slice" | "tuple" => "list",
+        "coll.GoSlice" | "mustSlice" => "slice",
         "coll.Has" => "gomplate.has",
         "coll.Keys" => "keys",
         "coll.Values" => "values",
-        "coll.Uniq" => "uniq",
-        "coll.Reverse" => "reverse",
+        "coll.Uniq" | "mustUniq" => "uniq",
+        "coll.Reverse" | "mustReverse" => "reverse",
         "data.ToJSON" | "toJSON" | "mustToRawJson" => "toRawJson",
-        "data.JSON" | "json" | "mustFromJson" => "fromJson",
+        "data.JSON" | "json" | "data.JSONArray" | "jsonArray" | "mustFromJson" => "fromJson",
         "mustToJson" => "toJson",
-        "mustToPrettyJson" | "data.ToJSONPretty" => "toPrettyJson",
-        "base64.Encode" => "b64enc",
-        "base64.Decode" => "b64dec",
+        "mustToPrettyJson" => "toPrettyJson",
+        "base64.Decode" | "base64.DecodeBytes" => "b64dec",
         "push" | "mustAppend" | "mustPush" => "append",
+        "mustPrepend" => "prepend",
+        "mustFirst" => "first",
+        "mustRest" => "rest",
+        "mustLast" => "last",
+        "mustInitial" => "initial",
+        "mustWithout" => "without",
+        "mustHas" => "has",
+        "mustCompact" => "compact",
+        "mustChunk" => "chunk",
+        "mustDeepCopy" => "deepCopy",
+        "mustMerge" => "merge",
+        "mustMergeOverwrite" => "mergeOverwrite",
         "biggest" => "max",
         name => name,
     }
@@ -108,6 +122,11 @@ fn map_of(value: &Json) -> Result<&serde_json::Map<String, Json>, String> {
 /// Texts as they are, everything else as it is printed.
 fn any_text(value: &Json) -> String {
     to_text(value)
+}
+
+/// A value as Gomplate makes a text of it.
+fn go_string(value: &Json) -> String {
+    if value.is_null() { "nil".to_owned() } else { to_text(value) }
 }
 
 /// A number that says how many or which.

@@ -27,6 +27,18 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
         "until" => exactly(arguments).and_then(|[end]| count(0, whole(end)?, 1)),
         "untilStep" => exactly(arguments)
             .and_then(|[start, end, step]| count(integer_of(start)?, integer_of(end)?, integer_of(step)?)),
+        "seq" => sequence(arguments).map(Json::from),
+        "round" => round(arguments),
+        "toDecimal" => exactly(arguments)
+            .map(|[value]| i64::from_str_radix(&to_text(value), 8).unwrap_or_default().into()),
+        "addf" => fold_floats(arguments, Some(0.0), |one, other| one + other),
+        "add1f" => exactly(arguments)
+            .and_then(|[value]| fold_floats(&[value.clone(), Json::from(1)], None, |one, other| one + other)),
+        "subf" => fold_floats(arguments, None, |one, other| one - other),
+        "mulf" => fold_floats(arguments, None, |one, other| one * other),
+        "divf" => fold_floats(arguments, None, |one, other| one / other),
+        "maxf" => fold_floats(arguments, None, f64::max),
+        "minf" => fold_floats(arguments, None, f64::min),
         _ => return None,
     })
 }
@@ -55,7 +67,7 @@ fn float(value: &Json) -> Result<f64, String> {
     read.ok_or_else(|| format!("takes a number, not {}", to_text(value)))
 }
 
-fn from_float(float: f64) -> Outcome {
+pub(super) fn from_float(float: f64) -> Outcome {
     serde_json::Number::from_f64(float).map(Json::Number).ok_or_else(|| "makes no number".to_owned())
 }
 
@@ -78,7 +90,7 @@ fn of_many(arguments: &[Json], choose: fn(std::vec::IntoIter<i64>) -> Option<i64
     choose(numbers.into_iter()).map(Json::from).ok_or_else(|| "takes at least one number".to_owned())
 }
 
-fn count(start: i64, end: i64, step: i64) -> Outcome {
+pub(super) fn count(start: i64, end: i64, step: i64) -> Outcome {
     if step == 0 || end.saturating_sub(start).saturating_div(step) > MAX_COUNT {
         return Err(format!("counts more than {MAX_COUNT} numbers"));
     }
@@ -92,4 +104,47 @@ fn count(start: i64, end: i64, step: i64) -> Outcome {
         }
     }
     Ok(Json::Array(numbers))
+}
+
+/// The numbers of the shell's `seq`, with blanks between them.
+fn sequence(arguments: &[Json]) -> Result<String, String> {
+    let numbers = arguments.iter().map(integer_of).collect::<Result<Vec<_>, _>>()?;
+    let (start, step, end) = match numbers.as_slice() {
+        [end] => (1, None, *end),
+        [start, end] => (*start, None, *end),
+        [start, step, end] => (*start, Some(*step), *end),
+        _ => return Ok(String::new()),
+    };
+    let direction = if end < start { -1 } else { 1 };
+    let step = step.unwrap_or(direction);
+    if step == 0 || (step > 0) != (direction > 0) {
+        return Ok(String::new());
+    }
+    let counted = count(start, end.saturating_add(direction), step)?;
+    let numbers = counted.as_array().map(|numbers| numbers.iter().map(to_text).collect::<Vec<_>>());
+    Ok(numbers.unwrap_or_default().join(" "))
+}
+
+/// A number to so many places; it goes up from a half on, or from the fraction that is given.
+fn round(arguments: &[Json]) -> Outcome {
+    let (value, places, from) = match arguments {
+        [value, places] => (float(value)?, integer_of(places)?, 0.5),
+        [value, places, from] => (float(value)?, integer_of(places)?, float(from)?),
+        _ => return Err(format!("takes 2 or 3 arguments, not {}", arguments.len())),
+    };
+    let power = 10_f64.powi(i32::try_from(places).map_err(|_| "takes fewer places")?);
+    let digits = value * power;
+    let rounded = if digits.fract() >= from { digits.ceil() } else { digits.floor() };
+    from_float(rounded / power)
+}
+
+/// Numbers put together one after the other. They are decimal: 0.1 and 0.2 are 0.3.
+fn fold_floats(arguments: &[Json], start: Option<f64>, step: fn(f64, f64) -> f64) -> Outcome {
+    let numbers = arguments.iter().map(float).collect::<Result<Vec<_>, _>>()?;
+    let mut numbers = start.into_iter().chain(numbers);
+    let first = numbers.next().ok_or("takes at least one number")?;
+    let folded = numbers.fold(first, step);
+    // Sixteen digits are as many as decimal arithmetic would give; the seventeenth is where floats go astray.
+    let decimal = format!("{folded:.15e}").parse().unwrap_or(folded);
+    from_float(if (decimal - folded).abs() <= folded.abs() * 1e-15 { decimal } else { folded })
 }

@@ -3,7 +3,8 @@
 use serde_json::Value as Json;
 
 use super::super::print::quoted;
-use super::{Outcome, any_text, bounded, exactly, index_of, integer_of, printf, text_of};
+use super::collections::split_at_most;
+use super::{Outcome, any_text, bounded, exactly, go_string, index_of, integer_of, printf, text_of};
 
 pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     Some(match name {
@@ -34,8 +35,112 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
         "trunc" => trunc(arguments),
         "indent" => indent(arguments),
         "nindent" => indent(arguments).map(|text| Json::String(format!("\n{}", any_text(&text)))),
+        "html" => Ok(Json::String(escaped(&joined_plainly(arguments), html_escape))),
+        "js" => Ok(Json::String(escaped(&joined_plainly(arguments), js_escape))),
+        _ => return of_gomplate(name, arguments),
+    })
+}
+
+/// Gomplate's functions that take any value as a text, or mean something else than Sprig's of the same name.
+fn of_gomplate(name: &str, arguments: &[Json]) -> Option<Outcome> {
+    let texts: Vec<Json> = arguments.iter().map(|value| Json::String(go_string(value))).collect();
+    let trimmed = |trim: &dyn Fn(&str, &str) -> String| of_two(&texts, trim);
+    Some(match name {
+        "strings.Title" => of_text(&texts, title),
+        "strings.ToUpper" | "toUpper" => of_text(&texts, str::to_uppercase),
+        "strings.ToLower" | "toLower" => of_text(&texts, str::to_lowercase),
+        "strings.TrimSpace" | "trimSpace" => of_text(&texts, |text| text.trim().to_owned()),
+        "strings.Quote" => of_text(&texts, quoted),
+        "strings.Squote" => of_text(&texts, |text| format!("'{}'", text.replace('\'', "''"))),
+        "strings.ShellQuote" | "shellQuote" => shell_quote(arguments),
+        "strings.ReplaceAll" | "replaceAll" => replace(&texts),
+        "strings.Contains" => test(&texts, |part, text| text.contains(part)),
+        "strings.HasPrefix" => test(&texts, |start, text| text.starts_with(start)),
+        "strings.HasSuffix" => test(&texts, |end, text| text.ends_with(end)),
+        "strings.TrimPrefix" => call("trimPrefix", &texts)?,
+        "strings.TrimSuffix" => call("trimSuffix", &texts)?,
+        "strings.Trim" => trimmed(&|cut, text| text.trim_matches(|letter| cut.contains(letter)).to_owned()),
+        "strings.TrimLeft" => {
+            trimmed(&|cut, text| text.trim_start_matches(|letter| cut.contains(letter)).to_owned())
+        }
+        "strings.TrimRight" => {
+            trimmed(&|cut, text| text.trim_end_matches(|letter| cut.contains(letter)).to_owned())
+        }
+        "strings.Repeat" => exactly(arguments)
+            .and_then(|[count, value]| repeat(&[count.clone(), Json::String(go_string(value))])),
+        "strings.Split" => exactly(&texts).and_then(|[between, text]| {
+            Ok(split_at_most(text_of(text)?, text_of(between)?, -1).into_iter().collect())
+        }),
+        "strings.SplitN" | "splitN" => exactly(arguments).and_then(|[between, count, text]| {
+            let parts = split_at_most(&go_string(text), text_of(between)?, integer_of(count)?);
+            Ok(parts.into_iter().collect())
+        }),
+        "strings.Trunc" => exactly(arguments).and_then(|[length, value]| {
+            let text = go_string(value);
+            part(&text, 0, usize::try_from(integer_of(length)?).unwrap_or(text.len()).min(text.len()))
+        }),
+        "strings.Indent" => indent_lines(arguments),
         _ => return None,
     })
+}
+
+fn shell_quote(arguments: &[Json]) -> Outcome {
+    let [value] = exactly(arguments)?;
+    let quote = |value: &Json| format!("'{}'", go_string(value).replace('\'', "'\"'\"'"));
+    Ok(match value {
+        Json::Array(items) => items.iter().map(quote).collect::<Vec<_>>().join(" ").into(),
+        value => quote(value).into(),
+    })
+}
+
+/// Lines that hold something, each with blanks or another text in front.
+fn indent_lines(arguments: &[Json]) -> Outcome {
+    let (width, with, value) = match arguments {
+        [value] => (1, " ", value),
+        [Json::String(with), value] => (1, with.as_str(), value),
+        [width, value] => (index_of(width)?, " ", value),
+        [width, with, value] => (index_of(width)?, text_of(with)?, value),
+        _ => return Err(format!("takes 1 to 3 arguments, not {}", arguments.len())),
+    };
+    if width == 0 || with.contains('\n') {
+        return Err("takes a width of at least 1, and no line break to indent with".to_owned());
+    }
+    let text = go_string(value);
+    bounded(width, with.len())?;
+    bounded(text.matches('\n').count() + 1, width * with.len())?;
+    let with = with.repeat(width);
+    let lines =
+        text.split('\n').map(|line| if line.is_empty() { String::new() } else { format!("{with}{line}") });
+    Ok(lines.collect::<Vec<_>>().join("\n").into())
+}
+
+fn joined_plainly(arguments: &[Json]) -> String {
+    arguments.iter().map(any_text).collect()
+}
+
+fn escaped(text: &str, escape: impl Fn(char) -> Option<String>) -> String {
+    text.chars().map(|letter| escape(letter).unwrap_or_else(|| letter.to_string())).collect()
+}
+
+fn html_escape(letter: char) -> Option<String> {
+    Some(match letter {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        '"' => "&#34;".to_owned(),
+        '\'' => "&#39;".to_owned(),
+        '\0' => '\u{fffd}'.to_string(),
+        _ => return None,
+    })
+}
+
+fn js_escape(letter: char) -> Option<String> {
+    match letter {
+        '\\' | '\'' | '"' => Some(format!("\\{letter}")),
+        '<' | '>' | '&' | '=' => Some(format!("\\u{:04X}", u32::from(letter))),
+        letter if u32::from(letter) < 0x20 => Some(format!("\\u{:04X}", u32::from(letter))),
+        _ => None,
+    }
 }
 
 fn of_text(arguments: &[Json], change: impl Fn(&str) -> String) -> Outcome {
@@ -77,7 +182,7 @@ fn printed(arguments: &[Json]) -> String {
     text
 }
 
-fn title(text: &str) -> String {
+pub(super) fn title(text: &str) -> String {
     let mut titled = String::with_capacity(text.len());
     let mut begins = true;
     for letter in text.chars() {
@@ -137,7 +242,7 @@ fn trunc(arguments: &[Json]) -> Outcome {
     if count < 0 { part(text, text.len() - size, text.len()) } else { part(text, 0, size) }
 }
 
-fn part(text: &str, start: usize, end: usize) -> Outcome {
+pub(super) fn part(text: &str, start: usize, end: usize) -> Outcome {
     let part = text.get(start..end.max(start)).ok_or("would cut a letter in two")?;
     Ok(Json::from(part))
 }
