@@ -84,7 +84,7 @@ pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
-    let arguments = with_verb_prefix(arguments.into_iter().collect());
+    let arguments = with_query(with_verb_prefix(arguments.into_iter().collect()));
     let environment: Vec<_> = environment.into_iter().collect();
     let cli = match parse(&arguments) {
         Ok(cli) => cli,
@@ -143,9 +143,40 @@ fn with_verb_prefix(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
+/// `-q` is `--quiet` everywhere, and to Atmos's `describe` it is `--query`: with a path behind it, it is that.
+fn with_query(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let text = |at: usize| arguments.get(at).and_then(|argument| argument.to_str());
+    let is_path = |text: &str| {
+        let mut letters = text.chars();
+        letters.next() == Some('.')
+            && letters.next().is_some_and(|next| next.is_alphabetic() || "_[\"".contains(next))
+    };
+    let verb = arguments.iter().find(|argument| *argument == "describe" || *argument == GROUP);
+    let is_describe = verb.is_some_and(|verb| verb == "describe");
+    let short = (1..arguments.len()).find(|at| text(*at) == Some("-q") && text(at + 1).is_some_and(is_path));
+    if let Some(at) = short.filter(|_| is_describe) {
+        arguments[at] = "--query".into();
+    }
+    arguments
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_q_with_a_path_is_a_query_where_stacks_are_described() {
+        for (line, expected) in [
+            ("atmos describe component a -s b -q .vars.x", "atmos describe component a -s b --query .vars.x"),
+            ("atmos describe stacks -q .[\"a/b\"]", "atmos describe stacks --query .[\"a/b\"]"),
+            ("atmos describe component -q . -s b", "atmos describe component -q . -s b"),
+            ("atmos describe component -q ./vpc -s b", "atmos describe component -q ./vpc -s b"),
+            ("atmos deployment describe -q .x", "atmos deployment describe -q .x"),
+        ] {
+            let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+            assert_eq!(with_query(words(line)), words(expected), "{line}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

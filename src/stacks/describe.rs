@@ -7,10 +7,12 @@ use serde_json::{Value as Json, json};
 use super::component::{self, TERRAFORM};
 use super::error::StackError;
 use super::evaluate::{Evaluator, Others, Processing};
+use super::failures::{self, Failure, Failures};
 use super::functions::Functions;
 use super::inherit;
 use super::integrations;
 use super::name;
+use super::provenance::{self, Provenance};
 use super::sources;
 use super::stack::{Stack, StackReader, Stacks, in_parallel};
 use super::value::{Map, Value, map_to_json};
@@ -39,6 +41,10 @@ pub struct StackComponent {
     pub is_locked: bool,
     /// The keys of `describe component`, by the reference implementation's names.
     pub sections: serde_json::Map<String, Json>,
+    /// What could not be computed, where that is tolerated; `sections` has it as it is written, and this as `failures`.
+    pub failures: Vec<Failure>,
+    /// Where the values are written, where that is asked for.
+    pub provenance: Vec<Provenance>,
 }
 
 /// Puts components together and computes them.
@@ -47,6 +53,8 @@ pub struct Describer<'a> {
     functions: &'a dyn Functions,
     processing: Processing,
     skipped: Vec<String>,
+    tolerates: bool,
+    traces_lines: bool,
 }
 
 /// How much of a component is shown.
@@ -76,7 +84,7 @@ impl Draft {
 impl<'a> Describer<'a> {
     /// Describes what `reader` reads.
     pub fn new(reader: &'a StackReader<'a>, functions: &'a dyn Functions, processing: Processing) -> Self {
-        Self { reader, functions, processing, skipped: Vec::new() }
+        Self { reader, functions, processing, skipped: Vec::new(), tolerates: false, traces_lines: false }
     }
 
     /// Shows calls of these YAML functions as they are written; their names are given without `!`.
@@ -84,6 +92,22 @@ impl<'a> Describer<'a> {
     pub fn skipping(mut self, functions: Vec<String>) -> Self {
         self.skipped = functions;
         self
+    }
+
+    /// Shows what cannot be computed as it is written, instead of ending with it.
+    #[must_use]
+    pub fn tolerating(self, tolerates: bool) -> Self {
+        Self { tolerates, ..self }
+    }
+
+    /// Finds out which line of which manifest each value of a single component is written on.
+    #[must_use]
+    pub fn tracing_lines(self, traces_lines: bool) -> Self {
+        Self { traces_lines, ..self }
+    }
+
+    pub(super) fn tolerates(&self) -> bool {
+        self.tolerates
     }
 
     /// A component of one stack, whatever the stack is called.
@@ -179,22 +203,33 @@ impl<'a> Describer<'a> {
     ) -> Result<StackComponent, StackError> {
         let Draft { kind, name: component, stack: stack_name, mut sections } = draft;
         let settings = self.reader.settings();
+        let failures = Failures::default();
+        let tolerated = |key: &str, error: StackError| {
+            if self.tolerates { Ok(failures.add(Some(key), &error)) } else { Err(error) }
+        };
         let sources =
             matches!(extent, Extent::Traced).then(|| sources::trace(stack, &kind, &component, &sections));
+        let provenance = if self.traces_lines && matches!(extent, Extent::Traced) {
+            provenance::trace(self.reader, stack, &kind, &component, &sections)
+        } else {
+            Vec::new()
+        };
         name_sections(&mut sections, &component, &stack_name, stack.file());
         let base = name::base_component(&sections, &component).map(ToOwned::to_owned);
         let workspace = if kind == TERRAFORM {
             let evaluator = self.evaluator(&sections, &stack_name);
-            let workspace = name::workspace(settings, &stack_name, &component, &sections, &evaluator)?;
-            sections.insert(Arc::from("workspace"), Value::text(&workspace));
-            Some(workspace)
+            let workspace = name::workspace(settings, &stack_name, &component, &sections, &evaluator)
+                .map_or_else(|error| tolerated("workspace", error).map(|()| None), |name| Ok(Some(name)))?;
+            sections.extend(workspace.iter().map(|name| (Arc::from("workspace"), Value::text(name))));
+            workspace
         } else {
             None
         };
         if matches!(extent, Extent::Traced) {
             let names = {
                 let evaluator = self.evaluator(&sections, &stack_name);
-                integrations::names(&stack_name, &component, &sections, &evaluator)?
+                let names = integrations::names(&stack_name, &component, &sections, &evaluator);
+                names.or_else(|error| tolerated("settings", error).map(|()| Vec::new()))?
             };
             sections.extend(names.into_iter().map(|(key, name)| (Arc::from(key), Value::text(&name))));
         }
@@ -206,7 +241,13 @@ impl<'a> Describer<'a> {
         let shown = sections.iter().filter(|(name, _)| is_wanted(name));
         let shown: Map = shown.map(|(name, value)| (Arc::clone(name), value.clone())).collect();
         let others = OthersOf { describer: self, stack, stack_name: &stack_name };
-        let mut computed = self.evaluator(&sections, &stack_name).among(&others).map(&shown)?;
+        let collected = self.tolerates.then_some(&failures);
+        let evaluator = self.evaluator(&sections, &stack_name).among(&others).collecting(collected);
+        let mut computed = evaluator.map(&shown)?;
+        let failures = failures.into_found();
+        if !failures.is_empty() {
+            computed.insert(failures::KEY.to_owned(), failures.iter().map(Failure::to_json).collect());
+        }
         if is_wanted("component_info") {
             let info = self.component_info(&kind, base.as_deref().unwrap_or(&component));
             computed.insert("component_info".to_owned(), info);
@@ -230,6 +271,8 @@ impl<'a> Describer<'a> {
             name: component,
             stack: stack_name,
             sections: computed,
+            failures,
+            provenance,
         })
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::error::StackError;
+use super::failures::Failures;
 use super::files::StackFiles;
 use super::functions::Functions;
 use super::include::{self, Including};
@@ -71,6 +72,8 @@ pub(super) struct Evaluator<'e> {
     others: Option<&'e dyn Others>,
     /// How many components need each other.
     depth: usize,
+    /// Where failures are noted; a value that fails is shown as it is written then.
+    failures: Option<&'e Failures>,
 }
 
 /// The other components of a stack, as they are put together.
@@ -135,6 +138,7 @@ impl<'e> Evaluator<'e> {
             others: None,
             depth: 0,
             skipped: &[],
+            failures: None,
         }
     }
 
@@ -147,6 +151,11 @@ impl<'e> Evaluator<'e> {
     /// Likewise, with other components that templates may ask for.
     pub(super) fn among(self, others: &'e dyn Others) -> Self {
         Self { others: Some(others), ..self }
+    }
+
+    /// Notes what fails instead of ending with it, and shows it as it is written.
+    pub(super) fn collecting(self, failures: Option<&'e Failures>) -> Self {
+        Self { failures, ..self }
     }
 
     /// A map with everything computed; what is unset is gone.
@@ -181,7 +190,7 @@ impl<'e> Evaluator<'e> {
     ) -> Result<serde_json::Map<String, Json>, StackError> {
         let mut computed = serde_json::Map::with_capacity(map.len());
         for (key, value) in map {
-            if let Some(value) = self.value_in(value, outer)? {
+            if let Some(value) = self.below(key, outer, || self.value_in(value, outer))? {
                 computed.insert(self.key(key, outer)?, value);
             }
         }
@@ -197,7 +206,21 @@ impl<'e> Evaluator<'e> {
         let whole_file = || Location { file: Arc::from(file), line: 1, column: 1 };
         let at = outer.map_or_else(whole_file, |outer| outer.call.at.clone());
         let call = Call { function: Function::Template, argument: Value::text(key), at, context: None };
-        self.fill_in(key, &Frame::inside(outer, &call))
+        match (self.fill_in(key, &Frame::inside(outer, &call)), self.failures) {
+            (Err(error), Some(failures)) if outer.is_none() => {
+                failures.add(Some(key), &error);
+                Ok(key.to_owned())
+            }
+            (key, _) => key,
+        }
+    }
+
+    /// Computes what stands below a key; where failures are noted, they are told by where they stand.
+    fn below<T>(&self, key: &str, outer: Option<&Frame<'_>>, compute: impl FnOnce() -> T) -> T {
+        match self.failures {
+            Some(failures) if outer.is_none() => failures.below(key, compute),
+            _ => compute(),
+        }
     }
 
     pub(super) fn value_in(
@@ -208,10 +231,20 @@ impl<'e> Evaluator<'e> {
         Ok(Some(match value {
             Value::Map(map) => Json::Object(self.map_in(map, outer)?),
             Value::List(items) => {
-                let items = items.iter().filter_map(|item| self.value_in(item, outer).transpose());
+                let items = items.iter().enumerate().filter_map(|(index, item)| {
+                    self.below(&index.to_string(), outer, || self.value_in(item, outer)).transpose()
+                });
                 Json::Array(items.collect::<Result<_, _>>()?)
             }
-            Value::Call(call) => return self.call(call, outer),
+            Value::Call(call) => {
+                return match (self.call(call, outer), self.failures) {
+                    (Err(error), Some(failures)) if outer.is_none() => {
+                        failures.add(None, &error);
+                        Ok(Some(call.to_json()))
+                    }
+                    (computed, _) => computed,
+                };
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_json(),
         }))
     }

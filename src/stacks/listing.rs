@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::describe::{Describer, Extent, StackComponent};
 use super::error::StackError;
+use super::failures::{self, Failure};
 use super::stack::{Stack, Stacks, in_parallel};
 use super::value::Value;
 
@@ -30,6 +31,30 @@ pub struct Listing {
     pub stacks: serde_json::Map<String, Json>,
     /// Components of which several manifests of one stack say different things; the first manifest's are shown.
     pub conflicts: Vec<StackError>,
+    /// What could not be computed, where that is tolerated.
+    pub failures: Vec<Unshown>,
+}
+
+/// A failure of a component or a stack.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unshown {
+    /// Where in the listing it stands: the stack, `components`, the kind and the component; the file alone where the
+    /// stack could not be read.
+    pub place: Vec<String>,
+    pub failure: Failure,
+}
+
+impl Unshown {
+    fn of_component(stack: &str, kind: &str, component: &str, failure: Failure) -> Self {
+        let place = [stack, "components", kind, component].map(ToOwned::to_owned).to_vec();
+        Self { place, failure }
+    }
+}
+
+/// What a stack has to show.
+struct Shown {
+    components: Vec<StackComponent>,
+    failures: Vec<Unshown>,
 }
 
 impl Describer<'_> {
@@ -40,15 +65,29 @@ impl Describer<'_> {
             BTreeMap::new();
         let mut owners: BTreeMap<(String, String, String), String> = BTreeMap::new();
         let mut conflicts = Vec::new();
+        let mut failures = Vec::new();
         if filter.empty_stacks {
             let names = candidates.iter().filter_map(|stack| self.early_name(stack));
             described.extend(
                 names.filter(|name| is_wanted(&filter.stacks, name)).map(|name| (name, BTreeMap::new())),
             );
         }
-        for components in in_parallel(&candidates, |stack| self.components(stack, filter)) {
-            for component in components? {
-                let StackComponent { kind, name, stack, stack_file, sections, .. } = component;
+        for shown in in_parallel(&candidates, |stack| self.components(stack, filter)) {
+            let shown = shown?;
+            // What has no stack's name is shown by the stack's file.
+            for Unshown { place, failure } in &shown.failures {
+                if let [file, _, kind, name] = place.as_slice() {
+                    let of_kind = described.entry(file.clone()).or_default().entry(kind.clone()).or_default();
+                    of_kind.insert(name.clone(), json!({ failures::KEY: [failure.to_json()] }));
+                }
+            }
+            failures.extend(shown.failures);
+            for component in shown.components {
+                let StackComponent { kind, name, stack, stack_file, sections, failures: of_it, .. } =
+                    component;
+                failures.extend(
+                    of_it.into_iter().map(|failure| Unshown::of_component(&stack, &kind, &name, failure)),
+                );
                 let of_kind = described.entry(stack.clone()).or_default().entry(kind.clone()).or_default();
                 let identity = (stack, kind, name);
                 match (of_kind.get(&identity.2), owners.get(&identity)) {
@@ -66,20 +105,27 @@ impl Describer<'_> {
             }
         }
         // A stack that could not be read is needed when everything is, or when what is wanted is nowhere else.
-        if (filter.stacks.is_empty() || described.is_empty())
-            && let Some(refusal) = stacks.first_refusal()
-        {
-            return Err(refusal);
+        if filter.stacks.is_empty() || described.is_empty() {
+            match stacks.first_refusal() {
+                Some(refusal) if !self.tolerates() => return Err(refusal),
+                _ => failures.extend(stacks.refused().iter().map(unread)),
+            }
         }
         let shows_something = |kinds: &BTreeMap<String, serde_json::Map<String, Json>>| {
             kinds.values().flat_map(serde_json::Map::values).any(|keys| *keys != json!({}))
         };
-        let stacks = described
+        let mut stacks: serde_json::Map<String, Json> = described
             .into_iter()
             .filter(|(_, kinds)| filter.empty_stacks || shows_something(kinds))
             .map(|(stack, kinds)| (stack, json!({ "components": kinds })))
             .collect();
-        Ok(Listing { stacks, conflicts })
+        for Unshown { place, failure } in &failures {
+            if let [file] = place.as_slice() {
+                let stack = stacks.entry(file.as_str()).or_insert_with(|| json!({ "components": {} }));
+                stack[failures::KEY] = [failure.to_json()].into_iter().collect();
+            }
+        }
+        Ok(Listing { stacks, conflicts, failures })
     }
 
     /// The name of a stack, where none of its components is needed for it.
@@ -92,8 +138,8 @@ impl Describer<'_> {
         }
     }
 
-    fn components(&self, stack: &Stack, filter: &Filter) -> Result<Vec<StackComponent>, StackError> {
-        let mut components = Vec::new();
+    fn components(&self, stack: &Stack, filter: &Filter) -> Result<Shown, StackError> {
+        let mut shown = Shown { components: Vec::new(), failures: Vec::new() };
         for (kind, names) in stack.component_names()? {
             if !is_wanted(&filter.kinds, kind) {
                 continue;
@@ -108,17 +154,22 @@ impl Describer<'_> {
                     {
                         continue;
                     }
+                    Err(error) if self.tolerates() => {
+                        let failure = Failure::new(Vec::new(), &error);
+                        shown.failures.push(Unshown::of_component(stack.file(), kind, name, failure));
+                        continue;
+                    }
                     draft => draft?,
                 };
                 if let Some(draft) = draft
                     && (is_named || is_wanted(&filter.components, folder(&draft.sections)))
                     && (is_wanted(&filter.stacks, &draft.stack) || is_wanted(&filter.stacks, stack.file()))
                 {
-                    components.push(self.finish(stack, draft, Extent::Sections(&filter.sections))?);
+                    shown.components.push(self.finish(stack, draft, Extent::Sections(&filter.sections))?);
                 }
             }
         }
-        Ok(components)
+        Ok(shown)
     }
 
     /// The components of a stack that are made of a folder of a kind's components, sorted.
@@ -145,6 +196,12 @@ impl Describer<'_> {
         made.dedup();
         Ok(made)
     }
+}
+
+/// A stack that could not be read, by its file.
+fn unread(error: &StackError) -> Unshown {
+    let file = error.location().map_or_else(|| "stacks".to_owned(), |at| at.file.to_string());
+    Unshown { place: vec![file], failure: Failure::new(Vec::new(), error) }
 }
 
 fn is_wanted(wanted: &[String], name: &str) -> bool {

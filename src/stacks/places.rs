@@ -50,19 +50,34 @@ fn is_something(content: &Map, path: &[&str]) -> bool {
 }
 
 fn in_manifest(reader: &StackReader<'_>, manifest: &str, path: &[&str]) -> Option<Location> {
+    let (file, text) = text_of(reader, manifest)?;
+    Some(in_text(&text, &Arc::from(file.as_str()), path))
+}
+
+/// The file of a manifest, and what is written in it.
+pub(super) fn text_of(reader: &StackReader<'_>, manifest: &str) -> Option<(String, Arc<str>)> {
     let below_base = paths::join(&reader.settings().base_path, manifest)?;
     // What lies outside of the stacks folder is named from the root.
     let candidates = [below_base.as_str(), manifest].into_iter().flat_map(paths::candidates);
     candidates.into_iter().find_map(|file| {
         let text = reader.files().read(&file).ok()??;
-        Some(in_text(&text, &Arc::from(file.as_str()), path))
+        Some((file, Arc::from(&*text)))
     })
+}
+
+/// Line and column of the key that a path leads to, counted from 1, where all of it is written out.
+pub(super) fn exact_in_text(text: &str, path: &[&str]) -> Option<(usize, usize)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut search = Search { events: Parser::new_from_str(text), found: None, depth: 0 };
+    let _ = search.document(path);
+    let span = search.found.filter(|_| search.depth == path.len())?;
+    Some((span.start.line(), span.start.col() + 1))
 }
 
 /// The place of the deepest key of a path that is written out; the text's beginning where none is.
 fn in_text(text: &str, file: &Arc<str>, path: &[&str]) -> Location {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut search = Search { events: Parser::new_from_str(text), found: None };
+    let mut search = Search { events: Parser::new_from_str(text), found: None, depth: 0 };
     // A text that is no YAML before its templates are filled in is read as far as it is.
     let _ = search.document(path);
     let (line, column) = search.found.map_or((1, 1), |span| (span.start.line(), span.start.col() + 1));
@@ -72,6 +87,8 @@ fn in_text(text: &str, file: &Arc<str>, path: &[&str]) -> Location {
 struct Search<'t> {
     events: Parser<'t, StrInput<'t>>,
     found: Option<Span>,
+    /// How many keys of the path were found.
+    depth: usize,
 }
 
 impl<'t> Search<'t> {
@@ -110,6 +127,7 @@ impl<'t> Search<'t> {
             let (value, _) = self.next()?;
             if is_wanted {
                 self.found = Some(span);
+                self.depth += 1;
                 return match value {
                     Event::MappingStart(..) if !rest.is_empty() => self.mapping(rest),
                     _ => Some(()),

@@ -19,6 +19,25 @@ pub(super) fn find(query: &str, value: &Value) -> Result<Value, String> {
     parse(query)?.find(value)
 }
 
+/// What a query finds in a document; null where there is nothing.
+///
+/// # Errors
+///
+/// When the query uses more of yq's language than is known, or asks a value for what it is not. The error ends a sentence
+/// that names the query.
+pub fn find_in(query: &str, document: &serde_json::Value) -> Result<serde_json::Value, String> {
+    find(query, &Value::from_json(document)).map(|found| found.to_json())
+}
+
+/// Whether a text is a query.
+///
+/// # Errors
+///
+/// When it is none; the error ends a sentence that names it.
+pub fn check(query: &str) -> Result<(), String> {
+    parse(query).map(drop)
+}
+
 /// Reads a query.
 pub(super) fn parse(query: &str) -> Result<Query, String> {
     let mut parser = Parser { rest: query.trim(), depth: 0, terms: 0 };

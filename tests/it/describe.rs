@@ -99,7 +99,20 @@ fn what_is_not_supported_matters_only_where_it_is_selected() {
     describe(&["stacks", "--stack", "dev"]).succeeded();
     let place = "stacks/deploy/prod.yaml:6:17: the YAML function `!exec` is not supported";
     describe(&["component", "odd", "-s", "prod"]).refused(2, place).says("Supported are !env");
-    describe(&["stacks"]).refused(2, place);
+    let partial = describe(&["stacks", "--format", "json"]).refused(2, place);
+    let shown: Json = serde_json::from_str(&partial.stdout).unwrap();
+    assert_eq!(shown["dev"]["components"]["terraform"]["vpc"]["vars"]["at"], json!("dev"));
+    let odd = &shown["prod"]["components"]["terraform"]["odd"];
+    assert_eq!((&odd["vars"]["x"], &odd["vars"]["stage"]), (&json!("!exec date"), &json!("prod")));
+    assert_eq!(
+        odd["failures"],
+        json!([{"path": "vars.x", "message": place, "file": "stacks/deploy/prod.yaml", "line": 6, "column": 17}])
+    );
+    partial.says("Warning: prod.components.terraform.odd.vars.x: ").says("1 value cannot be computed");
+    describe(&["stacks", "--query", ".prod.components.terraform.vpc"]).succeeded();
+    describe(&["component", "odd", "-s", "prod", "-q", ".vars.stage"]).succeeded();
+    let strict = describe(&["stacks", "--strict"]).refused(2, place);
+    assert_eq!(strict.stdout, "");
     let shown = describe(&["component", "odd", "-s", "prod", "--process-functions=false"]).succeeded();
     assert!(shown.stdout.contains("!exec date"), "{}", shown.report());
     describe(&["component", "vpc", "-s", "prdo"]).refused(2, "did you mean \"prod\"?");
@@ -143,12 +156,34 @@ fn a_description_can_be_cut_and_go_to_a_file() {
     let run = describe(&all.split(' ').collect::<Vec<_>>()).succeeded();
     assert_eq!(run.stdout, "");
     assert_eq!(std::fs::read_to_string(root.join("all.json")).unwrap().trim(), "\"!exec date\"");
-    describe(&["stacks", "--query", ".dev | keys"]).refused(2, "only paths such as");
+    describe(&["stacks", "--query", ".dev | map(.x)"]).refused(2, "only paths such as");
+    let length = describe(&["stacks", "--stack", "dev", "-q", ".dev.components.terraform | length"]);
+    assert_eq!(length.succeeded().stdout.trim(), "1");
+    describe(&["stacks", "--stack", "dev", "--query", ".dev | . + 1"])
+        .refused(2, "the query `.dev | . + 1` adds");
     describe(&["stacks", "--stack", "dev", "--file", "no/such/folder"]).refused(1, "cannot write");
     std::fs::write(root.join("stacks/deploy/none.yaml"), "name: none\n").unwrap();
     let empty =
         ["stacks", "--include-empty-stacks", "--sections", "component", "--query", ".none.components"];
     assert_eq!(describe(&empty).succeeded().stdout.trim(), "{}");
+}
+
+#[test]
+fn values_have_the_line_that_they_are_written_on() {
+    let environment = TestEnvironment::new();
+    let root = tree(&environment);
+    let describe = |arguments: &[&str]| {
+        let arguments = [&["describe", "component", "vpc", "-s", "dev", "--provenance"], arguments].concat();
+        atmos(&environment, &root, &arguments).succeeded()
+    };
+    let vars = describe(&["--query", ".vars"]).stdout;
+    assert!(vars.contains("stage: dev  # stacks/deploy/dev.yaml:2\n"), "{vars}");
+    assert!(vars.contains("at: dev  # stacks/catalog/vpc.yaml:1\n"), "{vars}");
+    let whole = describe(&[]).stdout;
+    assert!(whole.contains("  cidr: 10.0.0.0/16  # stacks/catalog/vpc.yaml:1\n"), "{whole}");
+    let document = describe(&["--format", "json"]).json();
+    let stage = json!({"path": "vars.stage", "file": "stacks/deploy/dev.yaml", "line": 2, "column": 8});
+    assert!(document["provenance"].as_array().unwrap().contains(&stage), "{document}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::{OutputArgs, ProcessingArgs, Tree, print};
+use super::{OutputArgs, ProcessingArgs, Tree, failures, print, provenance};
+use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
 use crate::render::document::error::Hint;
@@ -13,7 +14,8 @@ use crate::stacks::{Describer, StackReader, Stacks};
 #[command(after_help = "Examples:
   atmos describe component vpc --stack dev
   atmos describe component ecs/service -s prod --format json
-  atmos describe component . -s dev --query .vars")]
+  atmos describe component . -s dev --query .vars
+  atmos describe component vpc -s dev --provenance")]
 pub(super) struct Args {
     /// The component, or the path of the folder of its code
     component: String,
@@ -24,6 +26,9 @@ pub(super) struct Args {
     output: OutputArgs,
     #[command(flatten)]
     processing: ProcessingArgs,
+    /// Show the file and line that each value is written on: behind it, or in JSON as `provenance`
+    #[arg(long)]
+    provenance: bool,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
@@ -32,6 +37,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let stacks = reader.all()?;
     let describer = Describer::new(&reader, &tree.world, (&args.processing).into());
     let describer = describer.skipping(args.processing.skipped());
+    let describer = describer.tolerating(!args.processing.strict).tracing_lines(args.provenance);
     let by_name = describer.find(&stacks, &args.stack, None, &args.component);
     let found = match by_name {
         Ok(found) => found,
@@ -40,7 +46,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
             None => return Err(error.into()),
         },
     };
-    print(context, &args.output, &found.sections.into())
+    let mut sections = found.sections;
+    if args.provenance && context.global().document_format() == Some(Format::Json) {
+        sections.insert("provenance".to_owned(), provenance::document(&found.provenance));
+    }
+    print(context, &args.output, &sections.into(), &found.provenance)?;
+    failures::report(context, &args.output, found.failures.iter().map(|failure| (&[][..], failure)))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The kind and name of the component that is made of the folder that was given in the place of a name.

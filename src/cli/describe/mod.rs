@@ -1,6 +1,8 @@
 //! `atmos describe`: what stacks say, in the keys of the reference implementation, read from the working tree.
 
 mod component;
+mod failures;
+mod provenance;
 mod query;
 mod stacks;
 
@@ -13,7 +15,7 @@ use serde_json::Value;
 use crate::config::atmos::FILE_NAMES;
 use crate::config::{AtmosConfig, DirectorySource};
 use crate::render::document;
-use crate::stacks::{DirectoryFiles, Processing, StackFiles, StackSettings};
+use crate::stacks::{DirectoryFiles, Processing, Provenance, StackFiles, StackSettings};
 
 use super::args::Format;
 use super::context::Context;
@@ -37,7 +39,8 @@ enum What {
 /// Where a description goes, and how much of it.
 #[derive(Debug, Args)]
 struct OutputArgs {
-    /// Only the value at this path of the description, such as `.vars.tags` or `.dev.components`
+    /// Only the value at this path of the description, such as `.vars.tags` or `.dev.components`. `-q` with a path
+    /// behind it means the same
     #[arg(long, value_name = "PATH")]
     query: Option<Query>,
     /// Write to this file instead of stdout
@@ -61,6 +64,9 @@ struct ProcessingArgs {
     /// Show calls of these YAML functions as they are written, such as `terraform.output`
     #[arg(long, value_name = "FUNCTIONS", value_delimiter = ',')]
     skip: Vec<String>,
+    /// End with the first value that cannot be computed, instead of showing it as it is written
+    #[arg(long)]
+    strict: bool,
 }
 
 impl ProcessingArgs {
@@ -152,12 +158,22 @@ impl Tree {
     }
 }
 
-/// Prints a description, or writes it to a file: YAML unless JSON is asked for.
-fn print(context: &Context, output: &OutputArgs, description: &Value) -> Result<ExitCode, CommandError> {
-    let description = output.query.as_ref().map_or(description, |query| query.of(description));
+/// Prints a description, or writes it to a file: YAML unless JSON is asked for. In YAML, values have where they are
+/// written behind them, where that is known.
+fn print(
+    context: &Context,
+    output: &OutputArgs,
+    description: &Value,
+    provenance: &[Provenance],
+) -> Result<(), CommandError> {
+    let picked = output.query.as_ref().map(|query| query.of(description)).transpose()?;
+    let description = picked.as_ref().unwrap_or(description);
     let text = match context.global().format {
         Format::Json | Format::CyclonedxJson | Format::SpdxJson => document::plain_json(description)?,
-        Format::Table | Format::Yaml => document::plain_yaml(description)?,
+        Format::Table | Format::Yaml => {
+            let above = output.query.as_ref().map_or(Some(Vec::new()), Query::fields);
+            provenance::annotated(document::plain_yaml(description)?, above.as_deref(), provenance)
+        }
     };
     match &output.file {
         Some(file) => {
@@ -169,5 +185,5 @@ fn print(context: &Context, output: &OutputArgs, description: &Value) -> Result<
         }
         None => context.streams().data(&text)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

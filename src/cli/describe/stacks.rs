@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{OutputArgs, ProcessingArgs, Tree, print};
+use super::{OutputArgs, ProcessingArgs, Tree, failures, print};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
 use crate::stacks::{Describer, Filter, StackReader};
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let reader = StackReader::new(&*tree.files, &tree.settings);
     let stacks = reader.all()?;
     let describer = Describer::new(&reader, &tree.world, (&args.processing).into());
-    let describer = describer.skipping(args.processing.skipped());
+    let describer = describer.skipping(args.processing.skipped()).tolerating(!args.processing.strict);
     let filter = Filter {
         stacks: args.stack.iter().cloned().collect(),
         components: args.components.clone(),
@@ -52,5 +52,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     for conflict in &listing.conflicts {
         context.warn(&format!("{conflict}; the first is shown"));
     }
-    print(context, &args.output, &listing.stacks.into())
+    print(context, &args.output, &listing.stacks.into(), &[])?;
+    let failures = listing.failures.iter().map(|failed| (failed.place.as_slice(), &failed.failure));
+    failures::report(context, &args.output, failures)?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -24,7 +24,7 @@ pub use layers::ImportedStacks;
 pub use world::{World, environment_of};
 
 /// What stacks can use beside values.
-const SUPPORTED: &str = "Supported are !env, !include, !append, !unset, !literal, !template, !repo-root, !labels, !tags, \
+pub const SUPPORTED: &str = "Supported are !env, !include, !append, !unset, !literal, !template, !repo-root, !labels, !tags, \
                          !terraform.output, !terraform.state and Go templates with the functions of Sprig and Gomplate \
                          that depend on nothing but their arguments";
 

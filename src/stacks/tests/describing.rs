@@ -141,3 +141,82 @@ fn the_names_that_other_tools_know_a_component_by_are_shown_and_seen() {
     );
     assert!(!find(&off, "dev", "net/vpc").sections.contains_key("spacelift_stack"));
 }
+
+#[test]
+fn what_fails_is_shown_as_it_is_written_beside_the_rest() {
+    let tree = Tree::default()
+        .with("deploy/a.yaml", "vars: {stage: a}\ncomponents: {terraform: {good: {vars: {x: '{{ .vars.stage }}'}}}}\n")
+        .with(
+            "deploy/b.yaml",
+            "vars: {stage: b}\ncomponents:\n  terraform:\n    bad:\n      vars:\n        p: !secret db\n        \
+             list: [1, !exec ls]\n        made: '{{ .vars.p }}-x'\n        fine: '{{ .vars.stage }}'\n    \
+             lost: {metadata: {inherits: [nowhere]}}\n",
+        );
+    let settings = settings();
+    let reader = StackReader::new(&tree, &settings);
+    let stacks = reader.all().unwrap();
+    let describer = |tolerates| Describer::new(&reader, &Nothing, Processing::DESCRIBE).tolerating(tolerates);
+    let filter = Filter { sections: vec!["vars".to_owned()], ..Filter::default() };
+    let listing = describer(true).stacks(&stacks, &filter).unwrap();
+    assert_eq!(listing.stacks["a"]["components"]["terraform"]["good"]["vars"]["x"], json!("a"));
+    let bad = &listing.stacks["b"]["components"]["terraform"]["bad"];
+    assert_eq!(
+        bad["vars"],
+        json!({"stage": "b", "p": "!secret db", "list": [1, "!exec ls"], "made": "{{ .vars.p }}-x", "fine": "b"})
+    );
+    let secret = "stacks/deploy/b.yaml:6:12: the YAML function `!secret` is not supported";
+    assert_eq!(
+        bad["failures"][0],
+        json!({"path": "vars.p", "message": secret, "file": "stacks/deploy/b.yaml", "line": 6, "column": 12})
+    );
+    let lost = &listing.stacks["deploy/b"]["components"]["terraform"]["lost"];
+    assert!(lost["failures"][0]["message"].as_str().unwrap().contains("inherits from nowhere"), "{lost}");
+    let mut failed: Vec<_> = listing
+        .failures
+        .iter()
+        .map(|failed| [&failed.place[..], &failed.failure.path].concat().join("."))
+        .collect();
+    failed.sort_unstable();
+    let of_bad = "b.components.terraform.bad.vars";
+    let expected = [format!("{of_bad}.list.1"), format!("{of_bad}.made"), format!("{of_bad}.p")];
+    assert_eq!(failed[..3], expected);
+    assert_eq!(failed[3..], ["deploy/b.components.terraform.lost"]);
+
+    let found = describer(true).find(&stacks, "b", None, "bad").unwrap();
+    assert_eq!((found.failures.len(), found.workspace.as_deref()), (3, Some("b")));
+    assert!(describer(false).find(&stacks, "b", None, "bad").unwrap_err().to_string().contains("!secret"));
+    assert!(describer(false).stacks(&stacks, &filter).is_err());
+}
+
+#[test]
+fn each_value_has_the_line_that_it_is_written_on() {
+    let tree = Tree::default()
+        .with(
+            "catalog/app.yaml",
+            "components:\n  terraform:\n    base:\n      vars:\n        size: 1\n        tags: {a: 1, b: 2}\n",
+        )
+        .with(
+            "deploy/dev.yaml",
+            "import: [catalog/app]\nvars:\n  stage: dev\ncomponents:\n  terraform:\n    app:\n      \
+             component: base\n      vars:\n        tags: {b: 3}\n        name: '{{ .vars.stage }}'\n      \
+             settings: &s {x: 1}\n      env: *s\n",
+        );
+    let settings = settings();
+    let reader = StackReader::new(&tree, &settings);
+    let stacks = reader.all().unwrap();
+    let describer = Describer::new(&reader, &Nothing, Processing::DESCRIBE).tracing_lines(true);
+    let app = describer.find(&stacks, "dev", None, "app").unwrap();
+    let place = |path: &str| {
+        let found = app.provenance.iter().find(|found| found.path.join(".") == path)?;
+        Some((found.file.as_str(), found.line.map(|(line, _)| line)))
+    };
+    assert_eq!(place("vars.stage"), Some(("stacks/deploy/dev.yaml", Some(3))));
+    assert_eq!(place("vars.size"), Some(("stacks/catalog/app.yaml", Some(5))));
+    assert_eq!(place("vars.tags.a"), Some(("stacks/catalog/app.yaml", Some(6))));
+    assert_eq!(place("vars.tags.b"), Some(("stacks/deploy/dev.yaml", Some(9))));
+    assert_eq!(place("vars.name"), Some(("stacks/deploy/dev.yaml", Some(10))));
+    assert_eq!(place("settings.x"), Some(("stacks/deploy/dev.yaml", Some(11))));
+    // An alias leads to what is written elsewhere.
+    assert_eq!(place("env.x"), Some(("stacks/deploy/dev.yaml", None)));
+    assert_eq!(place("inheritance"), None);
+}

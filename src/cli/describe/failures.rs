@@ -1,0 +1,45 @@
+//! Values that could not be computed, told on stderr after everything else was shown.
+
+use std::collections::BTreeSet;
+
+use super::OutputArgs;
+use crate::cli::context::Context;
+use crate::cli::error::{CommandError, exit};
+use crate::cli::stacks::SUPPORTED;
+use crate::render::document::error::Hint;
+use crate::stacks::Failure;
+
+/// Warns of each failure below what is shown, and ends with an error where there are any.
+///
+/// # Errors
+///
+/// When there are failures: the command has shown what it was asked for, and not all of it is what it will be.
+pub(super) fn report<'f>(
+    context: &Context,
+    output: &OutputArgs,
+    failures: impl IntoIterator<Item = (&'f [String], &'f Failure)>,
+) -> Result<(), CommandError> {
+    let shown = output.query.as_ref().and_then(super::Query::fields).unwrap_or_default();
+    let mut told = BTreeSet::new();
+    let mut is_unsupported = false;
+    for (place, failure) in failures {
+        let path: Vec<&str> = place.iter().chain(&failure.path).map(String::as_str).collect();
+        if path.iter().zip(&shown).any(|(one, other)| one != other) {
+            continue;
+        }
+        let path = path.join(".");
+        let subject = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        is_unsupported |= failure.message.contains("not supported");
+        if told.insert((path, failure.message.clone())) {
+            context.warn(&format!("{subject}{}", failure.message));
+        }
+    }
+    let message = match told.len() {
+        0 => return Ok(()),
+        1 => "1 value cannot be computed, and is shown as it is written".to_owned(),
+        count => format!("{count} values cannot be computed, and are shown as they are written"),
+    };
+    let error = CommandError::new(exit::USAGE, "stacks", message);
+    let error = if is_unsupported { error.hint(Hint::note(SUPPORTED)) } else { error };
+    Err(error.after_document())
+}

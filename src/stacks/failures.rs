@@ -1,0 +1,69 @@
+//! Values of a component that cannot be computed, where all the others are shown.
+
+use std::cell::RefCell;
+
+use serde_json::{Value as Json, json};
+
+use super::error::StackError;
+use super::value::Location;
+
+/// The key of a shown component that holds its failures.
+pub(super) const KEY: &str = "failures";
+
+/// A value that cannot be computed, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The keys and indexes that lead to the value in the component; none where it is the component as a whole.
+    pub path: Vec<String>,
+    /// Begins with the place, where it is known.
+    pub message: String,
+    pub at: Option<Location>,
+}
+
+impl Failure {
+    pub(super) fn new(path: Vec<String>, error: &StackError) -> Self {
+        Self { path, message: error.to_string(), at: error.location().cloned() }
+    }
+
+    /// The failure as documents show it.
+    pub(super) fn to_json(&self) -> Json {
+        let mut shown = json!({ "message": self.message });
+        if !self.path.is_empty() {
+            shown["path"] = self.path.join(".").into();
+        }
+        if let Some(at) = &self.at {
+            shown["file"] = (*at.file).into();
+            shown["line"] = at.line.into();
+            shown["column"] = at.column.into();
+        }
+        shown
+    }
+}
+
+/// Collects the failures of one component.
+#[derive(Default)]
+pub(super) struct Failures {
+    /// Where in the component the value stands that is being computed.
+    path: RefCell<Vec<String>>,
+    found: RefCell<Vec<Failure>>,
+}
+
+impl Failures {
+    /// Notes that a value could not be computed: the current one, or the one below it of this key.
+    pub(super) fn add(&self, key: Option<&str>, error: &StackError) {
+        let path = self.path.borrow().iter().map(String::as_str).chain(key).map(ToOwned::to_owned).collect();
+        self.found.borrow_mut().push(Failure::new(path, error));
+    }
+
+    /// Computes a value below a key.
+    pub(super) fn below<T>(&self, key: &str, compute: impl FnOnce() -> T) -> T {
+        self.path.borrow_mut().push(key.to_owned());
+        let computed = compute();
+        self.path.borrow_mut().pop();
+        computed
+    }
+
+    pub(super) fn into_found(self) -> Vec<Failure> {
+        self.found.into_inner()
+    }
+}
