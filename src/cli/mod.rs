@@ -143,7 +143,8 @@ fn with_verb_prefix(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
-/// `-q` is `--quiet` everywhere, and to Atmos's `describe` it is `--query`: with a path behind it, it is that.
+/// `-q` is `--quiet` everywhere, and to Atmos's `describe` it is `--query`: with a path behind it,
+/// it is that.
 fn with_query(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let text = |at: usize| arguments.get(at).and_then(|argument| argument.to_str());
     let is_path = |text: &str| {

@@ -41,7 +41,8 @@ pub struct StackComponent {
     pub is_locked: bool,
     /// The keys of `describe component`, by the reference implementation's names.
     pub sections: serde_json::Map<String, Json>,
-    /// What could not be computed, where that is tolerated; `sections` has it as it is written, and this as `failures`.
+    /// What could not be computed, where that is tolerated; `sections` has it as it is written, and
+    /// this as `failures`.
     pub failures: Vec<Failure>,
     /// Where the values are written, where that is asked for.
     pub provenance: Vec<Provenance>,

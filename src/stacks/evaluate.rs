@@ -215,7 +215,8 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    /// Computes what stands below a key; where failures are noted, they are told by where they stand.
+    /// Computes what stands below a key; where failures are noted, they are told by where they
+    /// stand.
     fn below<T>(&self, key: &str, outer: Option<&Frame<'_>>, compute: impl FnOnce() -> T) -> T {
         match self.failures {
             Some(failures) if outer.is_none() => failures.below(key, compute),

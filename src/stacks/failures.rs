@@ -13,7 +13,8 @@ pub(super) const KEY: &str = "failures";
 /// A value that cannot be computed, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The keys and indexes that lead to the value in the component; none where it is the component as a whole.
+    /// The keys and indexes that lead to the value in the component; none where it is the component
+    /// as a whole.
     pub path: Vec<String>,
     /// Begins with the place, where it is known.
     pub message: String,

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::error::StackError;
 use super::evaluate::{Evaluator, Frame, refusal};
 use super::query;
-use super::value::Value;
+use super::value::{Location, Value};
 
 /// What YAML functions ask of the world.
 pub trait Functions: Sync {
@@ -20,10 +20,19 @@ pub trait Functions: Sync {
     /// is none.
     fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Json, String>;
 
-    /// Whether outputs are only shown, as they are asked for, because nobody knows what they are.
+    /// Whether outputs are only shown, as they are asked for, because they are not known.
     fn shows_outputs_as_written(&self) -> bool {
         false
     }
+
+    /// The outputs of a component of a stack whose state can be read where it is; nothing where it
+    /// cannot.
+    fn outputs_of(&self, _component: &str, _stack: &str) -> Option<serde_json::Map<String, Json>> {
+        None
+    }
+
+    /// Takes note of an output that is only shown as it is asked for, and of where.
+    fn note_unread(&self, _request: &OutputRequest<'_>, _at: &Location) {}
 }
 
 /// What a `!terraform.output` asks for.
@@ -142,13 +151,26 @@ impl Evaluator<'_> {
         output: &str,
         frame: &Frame<'_>,
     ) -> Result<Json, StackError> {
-        if self.functions.shows_outputs_as_written() {
+        let request = OutputRequest { component, stack, output, has_default: false };
+        let read = self.functions.outputs_of(component, stack);
+        if read.is_none() && self.functions.shows_outputs_as_written() {
+            self.functions.note_unread(&request, &frame.call.at);
             return Ok(Json::String(format!("!terraform.output {component} {stack} {output}")));
         }
-        let request = OutputRequest { component, stack, output, has_default: false };
-        self.functions.terraform_output(&request).map_err(|why| {
+        self.output_among(read, &request).map_err(|why| {
             refusal(frame.call, format!("the output \"{output}\" of {component} in {stack}: {why}"))
         })
+    }
+
+    /// An output of those that were read, or of those that only a run knows.
+    fn output_among(
+        &self,
+        read: Option<serde_json::Map<String, Json>>,
+        request: &OutputRequest<'_>,
+    ) -> Result<Json, String> {
+        let Some(mut read) = read else { return self.functions.terraform_output(request) };
+        let value = read.remove(request.output).or(request.has_default.then_some(Json::Null));
+        value.ok_or_else(|| "its state has no such output, or it is sensitive".to_owned())
     }
 
     /// `!terraform.output <component> [<stack>] <output or query>`.
@@ -159,13 +181,15 @@ impl Evaluator<'_> {
         };
         let stack = asked.stack.as_deref().unwrap_or(self.stack);
         let Asked { component, wanted, .. } = &asked;
-        if self.functions.shows_outputs_as_written() {
+        let read = self.functions.outputs_of(component, stack);
+        if read.is_none() && self.functions.shows_outputs_as_written() {
+            let request = OutputRequest { component, stack, output: wanted, has_default: false };
+            self.functions.note_unread(&request, &frame.call.at);
             return Ok(Json::String(format!("{tag} {component} {stack} {wanted}")));
         }
         let ask = |output: &str, has_default: bool| {
             let request = OutputRequest { component, stack, output, has_default };
-            self.functions
-                .terraform_output(&request)
+            self.output_among(read.clone(), &request)
                 .map_err(|why| refuse(format!("`{tag}` of \"{output}\" of {component} in {stack}: {why}")))
         };
         if !wanted.starts_with(['.', '(', '"', '[', '{']) {

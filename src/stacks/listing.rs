@@ -38,8 +38,8 @@ pub struct Listing {
 /// A failure of a component or a stack.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unshown {
-    /// Where in the listing it stands: the stack, `components`, the kind and the component; the file alone where the
-    /// stack could not be read.
+    /// Where in the listing it stands: the stack, `components`, the kind and the component; the
+    /// file alone where the stack could not be read.
     pub place: Vec<String>,
     pub failure: Failure,
 }

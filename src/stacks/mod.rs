@@ -39,6 +39,7 @@ mod scalar;
 mod settings;
 mod sources;
 mod stack;
+mod state;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -60,5 +61,6 @@ pub use provenance::{Provenance, line_of};
 pub use query::{check as check_query, find_in};
 pub use settings::{Inherit, KindSettings, StackSettings, Variable};
 pub use stack::{ImportRequest, Stack, StackReader, Stacks};
+pub use state::{KeptOutputs, outputs_of_state};
 pub use unapplied::{AUTH_HINT, BACKEND_TYPE, Unapplied};
 pub use value::Location;

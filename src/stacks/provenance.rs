@@ -14,7 +14,8 @@ pub struct Provenance {
     pub path: Vec<String>,
     /// Relative to the repository.
     pub file: String,
-    /// Line and column, counted from 1; absent where the file only leads to the value, by an alias or a template.
+    /// Line and column, counted from 1; absent where the file only leads to the value, by an alias
+    /// or a template.
     pub line: Option<(usize, usize)>,
 }
 
@@ -24,8 +25,8 @@ pub fn line_of(text: &str, path: &[&str]) -> Option<usize> {
     places::exact_in_text(text, path).map(|(line, _)| line)
 }
 
-/// Looks up all values of a component that a manifest sets to what they are. Values that several manifests make
-/// together, and those that follow from others, have no place.
+/// Looks up all values of a component that a manifest sets to what they are. Values that several
+/// manifests make together, and those that follow from others, have no place.
 pub(super) fn trace(
     reader: &StackReader<'_>,
     stack: &Stack,

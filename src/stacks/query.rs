@@ -23,8 +23,8 @@ pub(super) fn find(query: &str, value: &Value) -> Result<Value, String> {
 ///
 /// # Errors
 ///
-/// When the query uses more of yq's language than is known, or asks a value for what it is not. The error ends a sentence
-/// that names the query.
+/// When the query uses more of yq's language than is known, or asks a value for what it is not. The
+/// error ends a sentence that names the query.
 pub fn find_in(query: &str, document: &serde_json::Value) -> Result<serde_json::Value, String> {
     find(query, &Value::from_json(document)).map(|found| found.to_json())
 }

@@ -152,11 +152,10 @@ fn stacks_that_cannot_be_used_are_refused_with_their_place_before_anything_runs(
         team(&checkout, queue);
         refused(code, message);
     }
-    // Known only when the component runs.
     team(&checkout, "{vars: {x: !terraform.output vpc elsewhere id}}");
-    let run = checkout.atmos(line).exited(1);
-    assert!(run.stderr.contains("stacks/team.yaml:3:23: "), "{}", run.report());
-    assert!(run.stderr.contains("not of the stack elsewhere"), "{}", run.report());
+    refused(2, "stacks/team.yaml:3:23: the output \"id\" of vpc in elsewhere cannot be read");
+    team(&checkout, "{vars: {x: !terraform.output vpc id}}");
+    refused(2, "cannot be read: worker has no terraform component of that name");
     // What is not selected does not matter.
     team(&checkout, "{}\n    other: {vars: {x: !exec date}}");
     checkout.atmos(&format!("{line} --plan")).succeeded();
@@ -169,6 +168,41 @@ fn stacks_that_cannot_be_used_are_refused_with_their_place_before_anything_runs(
     checkout.write("stacks/platform/base.yaml", "import: [team]\n");
     checkout.commit("Import in a circle");
     refused(2, "stacks/platform/base.yaml → stacks/team.yaml → stacks/platform/base.yaml");
+}
+
+#[test]
+fn outputs_of_other_stacks_are_read_where_their_state_can_be() {
+    let environment = TestEnvironment::new();
+    let checkout = deployment(&environment);
+    let states = environment.path("states");
+    let net = |backend: &str| {
+        let vpc = "{remote_state_backend_type: static, remote_state_backend: {static: {id: vpc-1}}}";
+        let text = format!("components:\n  terraform:\n    vpc: {vpc}\n    db: {{{backend}}}\n");
+        checkout.write("stacks/net.yaml", &text);
+        checkout.write("stacks/other.yaml", "vars: {}\n");
+        team(&checkout, "{vars: {id: !terraform.output vpc net id, host: !terraform.state db net .host}}");
+    };
+    let local = format!("backend_type: local, backend: {{local: {{workspace_dir: {}}}}}", states.display());
+    let rollout = "deployment rollout worker --target dev";
+    net(&local);
+    // On another machine, the state may be there.
+    checkout.atmos("deployment validate worker").succeeded();
+    checkout.atmos(rollout).refused(2, "the output \".host\" of db in net cannot be read: there is no state");
+    assert_eq!(environment.applied(), [""; 0]);
+
+    std::fs::create_dir_all(states.join("net-db")).unwrap();
+    let state = r#"{"version": 4, "outputs": {"host": {"value": "db.internal", "type": "string"}}}"#;
+    std::fs::write(states.join("net-db/terraform.tfstate"), state).unwrap();
+    std::fs::create_dir_all(states.join("net")).unwrap();
+    std::fs::write(states.join("net/terraform.tfstate"), state).unwrap();
+    checkout.atmos(rollout).succeeded();
+    let vars: serde_json::Value = serde_json::from_str(&environment.applied().join("\n")).unwrap();
+    assert_eq!((&vars["id"], &vars["host"]), (&json!("vpc-1"), &json!("db.internal")));
+
+    net("backend_type: s3, backend: {s3: {bucket: b}}");
+    let never = "cannot be read: its state is in a backend that only terraform reads";
+    checkout.atmos("deployment validate worker").exited(2).shows(never);
+    checkout.atmos(rollout).refused(2, never).says("remote_state_backend_type: static");
 }
 
 #[test]

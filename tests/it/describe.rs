@@ -169,6 +169,35 @@ fn a_description_can_be_cut_and_go_to_a_file() {
 }
 
 #[test]
+fn outputs_are_shown_where_their_state_can_be_read() {
+    let environment = TestEnvironment::new();
+    let root = tree(&environment);
+    let app = "id: !terraform.output net two id, from: '{{ (atmos.Component \"db\" \"two\").outputs.host }}', \
+               none: !terraform.state db two .port // 5432, key: !terraform.output db two key, s3: !terraform.output far id";
+    let two = format!(
+        "vars: {{stage: two}}\ncomponents:\n  terraform:\n    \
+         net: {{remote_state_backend_type: static, remote_state_backend: {{static: {{id: vpc-1}}}}}}\n    \
+         db: {{}}\n    far: {{backend_type: s3, backend: {{s3: {{bucket: b}}}}}}\n    app: {{vars: {{{app}}}}}\n"
+    );
+    std::fs::write(root.join("stacks/deploy/two.yaml"), two).unwrap();
+    let folder = root.join("components/terraform/db/terraform.tfstate.d/two");
+    std::fs::create_dir_all(&folder).unwrap();
+    let state =
+        r#"{"outputs": {"host": {"value": "db.internal"}, "key": {"value": "x", "sensitive": true}}}"#;
+    std::fs::write(folder.join("terraform.tfstate"), state).unwrap();
+    let run = atmos(
+        &environment,
+        &root,
+        &["describe", "component", "app", "-s", "two", "-q", ".vars", "-f", "json"],
+    );
+    let run = run.refused(2, "vars.key: ").says("its state has no such output, or it is sensitive");
+    let shown: Json = serde_json::from_str(&run.stdout).unwrap();
+    let expected = json!({"stage": "two", "id": "vpc-1", "from": "db.internal", "none": 5432,
+                          "key": "!terraform.output db two key", "s3": "!terraform.output far two id"});
+    assert_eq!(shown, expected);
+}
+
+#[test]
 fn values_have_the_line_that_they_are_written_on() {
     let environment = TestEnvironment::new();
     let root = tree(&environment);

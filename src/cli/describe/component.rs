@@ -6,6 +6,7 @@ use super::{OutputArgs, ProcessingArgs, Tree, failures, print, provenance};
 use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
+use crate::cli::stacks::ShownOutputs;
 use crate::render::document::error::Hint;
 use crate::stacks::{Describer, StackReader, Stacks};
 
@@ -35,7 +36,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let tree = Tree::find(context)?;
     let reader = StackReader::new(&*tree.files, &tree.settings);
     let stacks = reader.all()?;
-    let describer = Describer::new(&reader, &tree.world, (&args.processing).into());
+    let functions = ShownOutputs::new(&reader, &stacks, &tree.world, tree.root.as_deref());
+    let describer = Describer::new(&reader, &functions, (&args.processing).into());
     let describer = describer.skipping(args.processing.skipped());
     let describer = describer.tolerating(!args.processing.strict).tracing_lines(args.provenance);
     let by_name = describer.find(&stacks, &args.stack, None, &args.component);

@@ -13,7 +13,8 @@ use crate::stacks::Failure;
 ///
 /// # Errors
 ///
-/// When there are failures: the command has shown what it was asked for, and not all of it is what it will be.
+/// When there are failures: the command has shown what it was asked for, and not all of it is what
+/// it will be.
 pub(super) fn report<'f>(
     context: &Context,
     output: &OutputArgs,

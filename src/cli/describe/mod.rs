@@ -39,8 +39,8 @@ enum What {
 /// Where a description goes, and how much of it.
 #[derive(Debug, Args)]
 struct OutputArgs {
-    /// Only the value at this path of the description, such as `.vars.tags` or `.dev.components`. `-q` with a path
-    /// behind it means the same
+    /// Only the value at this path of the description, such as `.vars.tags` or `.dev.components`.
+    /// `-q` with a path behind it means the same
     #[arg(long, value_name = "PATH")]
     query: Option<Query>,
     /// Write to this file instead of stdout
@@ -158,8 +158,8 @@ impl Tree {
     }
 }
 
-/// Prints a description, or writes it to a file: YAML unless JSON is asked for. In YAML, values have where they are
-/// written behind them, where that is known.
+/// Prints a description, or writes it to a file: YAML unless JSON is asked for. In YAML, values
+/// have where they are written behind them, where that is known.
 fn print(
     context: &Context,
     output: &OutputArgs,

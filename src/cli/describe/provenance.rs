@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::stacks::{Provenance, line_of};
 
-/// A YAML text with a comment behind each value whose place is known. `above` are the keys that lead to what the text
-/// shows; without them nothing is known.
+/// A YAML text with a comment behind each value whose place is known. `above` are the keys that
+/// lead to what the text shows; without them nothing is known.
 pub(super) fn annotated(text: String, above: Option<&[&str]>, provenance: &[Provenance]) -> String {
     let Some(above) = above.filter(|_| !provenance.is_empty()) else { return text };
     let mut lines: Vec<String> = text.lines().map(ToOwned::to_owned).collect();

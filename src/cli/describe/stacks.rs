@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::{OutputArgs, ProcessingArgs, Tree, failures, print};
 use crate::cli::context::Context;
 use crate::cli::error::CommandError;
+use crate::cli::stacks::ShownOutputs;
 use crate::stacks::{Describer, Filter, StackReader};
 
 /// Show the stacks and their components with everything resolved
@@ -39,7 +40,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let tree = Tree::find(context)?;
     let reader = StackReader::new(&*tree.files, &tree.settings);
     let stacks = reader.all()?;
-    let describer = Describer::new(&reader, &tree.world, (&args.processing).into());
+    let functions = ShownOutputs::new(&reader, &stacks, &tree.world, tree.root.as_deref());
+    let describer = Describer::new(&reader, &functions, (&args.processing).into());
     let describer = describer.skipping(args.processing.skipped()).tolerating(!args.processing.strict);
     let filter = Filter {
         stacks: args.stack.iter().cloned().collect(),

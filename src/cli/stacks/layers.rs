@@ -17,6 +17,8 @@ use crate::stacks::{
     REQUIREMENTS_FILE, StackCache, StackComponent, StackError, StackFiles, StackReader, StackSettings,
 };
 
+use super::World;
+use super::outputs::{self, Found, Memory};
 use super::unapplied::Allowed;
 
 /// The stacks of one tree of files, as its deployments import them. Nothing but what is imported is read.
@@ -128,6 +130,9 @@ impl ImportedStacks {
             environment: self.environment.as_ref(),
             read: Mutex::default(),
             lacking: Mutex::default(),
+            stacks: self,
+            memory: Memory::default(),
+            unread: Mutex::default(),
         };
         let (described, unapplied) = self.component(request, &functions, processing).map_err(|error| {
             let message = crate::text::error_chain(&error);
@@ -140,6 +145,8 @@ impl ImportedStacks {
                 }
             }
         })?;
+        let unread = functions.unread.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let unapplied = unapplied.into_iter().chain(unread).collect();
         let from_environment = functions.read.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Some(StackLayer { from_environment, ..self.layer_of(request, described, unapplied) }))
     }
@@ -206,7 +213,16 @@ struct Answers<'a> {
     read: Mutex<BTreeSet<String>>,
     /// What was asked for and is not there.
     lacking: Mutex<Option<Lacking>>,
+    stacks: &'a ImportedStacks,
+    memory: Memory,
+    /// Outputs that no run of this deployment finds out.
+    unread: Mutex<Vec<UnappliedKey>>,
 }
+
+/// What to do about an output that cannot be read.
+const UNREAD_HINT: &str = "Outputs are known of the deployment's own terraform components, and of other stacks where \
+                           `remote_state_backend_type: static` writes them out or a local backend keeps them under an \
+                           absolute path";
 
 /// What a component lacks whose outputs are asked for.
 enum Lacking {
@@ -217,6 +233,24 @@ enum Lacking {
 }
 
 impl Answers<'_> {
+    /// Whether a stack is the one that the deployment makes on the target.
+    fn is_own(&self, stack: &str) -> bool {
+        stack == stack_name(self.request) || stack == self.request.target.as_str()
+    }
+
+    /// The outputs of a component of another stack.
+    fn of_other_stack(&self, component: &str, stack: &str) -> Found {
+        let ImportedStacks { files, settings, cache, environment, .. } = self.stacks;
+        self.memory.remembered(component, stack, || {
+            let reader = StackReader::with_cache(&**files, settings, Arc::clone(cache));
+            let world = World { environment: environment.clone().unwrap_or_default(), repository_root: None };
+            match reader.all() {
+                Ok(stacks) => outputs::read(&reader, &stacks, &world, None, (component, stack)),
+                Err(error) => Found::Never(error.to_string()),
+            }
+        })
+    }
+
     fn lack(&self, lacking: Lacking) {
         *self.lacking.lock().unwrap_or_else(PoisonError::into_inner) = Some(lacking);
     }
@@ -244,11 +278,11 @@ impl Functions for Answers<'_> {
         };
         let deployment = self.request.deployment;
         let target = self.request.target;
-        if request.stack != stack_name(self.request) && request.stack != target.as_str() {
-            return Err(format!(
-                "!terraform.output reads components of {} on {target}, not of the stack {}",
-                deployment.name, request.stack
-            ));
+        if !self.is_own(request.stack) {
+            return Err(match self.of_other_stack(request.component, request.stack) {
+                Found::NotHere(why) | Found::Never(why) => why,
+                Found::Outputs(_) => format!("it is no stack of {} on {target}", deployment.name),
+            });
         }
         let component = terraform_component(deployment, request.component).ok_or_else(|| {
             format!("{} has no terraform component called {}", deployment.name, request.component)
@@ -266,6 +300,40 @@ impl Functions for Answers<'_> {
                 request.output
             )
         })
+    }
+
+    fn outputs_of(&self, component: &str, stack: &str) -> Option<Values> {
+        // Where stacks are shown, values stay as they are written.
+        let reads = self.environment.is_some() && !self.is_own(stack);
+        match reads.then(|| self.of_other_stack(component, stack))? {
+            Found::Outputs(outputs) => Some(outputs),
+            Found::NotHere(_) | Found::Never(_) => None,
+        }
+    }
+
+    fn note_unread(&self, request: &OutputRequest<'_>, at: &Location) {
+        let OutputRequest { component, stack, output, .. } = *request;
+        let deployment = self.request.deployment;
+        let why = if self.is_own(stack) {
+            let is_known = terraform_component(deployment, component).is_some();
+            (!is_known).then(|| format!("{} has no terraform component of that name", deployment.name))
+        } else {
+            match self.of_other_stack(component, stack) {
+                Found::Never(why) => Some(why),
+                // What is not here may be where the rollout will run.
+                Found::NotHere(why) => self.environment.is_some().then_some(why),
+                Found::Outputs(_) => None,
+            }
+        };
+        if let Some(why) = why {
+            self.unread.lock().unwrap_or_else(PoisonError::into_inner).push(UnappliedKey {
+                key: "!terraform.output".to_owned(),
+                message: format!(
+                    "{at}: the output \"{output}\" of {component} in {stack} cannot be read: {why}"
+                ),
+                hint: UNREAD_HINT.to_owned(),
+            });
+        }
     }
 
     fn shows_outputs_as_written(&self) -> bool {

@@ -4,6 +4,7 @@
 mod by_reference;
 mod files;
 mod layers;
+mod outputs;
 mod unapplied;
 mod world;
 
@@ -21,6 +22,7 @@ use super::error::{CommandError, exit};
 pub use by_reference::StacksByReference;
 pub use files::{CheckoutFiles, CommitFiles};
 pub use layers::ImportedStacks;
+pub use outputs::ShownOutputs;
 pub use world::{World, environment_of};
 
 /// What stacks can use beside values.

@@ -165,7 +165,8 @@ pub(super) fn split(text: &str, between: &str) -> Vec<String> {
     text.split(between).map(ToOwned::to_owned).collect()
 }
 
-/// At most so many parts, the last of which is all the rest; all of them where the count is negative.
+/// At most so many parts, the last of which is all the rest; all of them where the count is
+/// negative.
 pub(super) fn split_at_most(text: &str, between: &str, count: i64) -> Vec<String> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let parts = split(text, between);

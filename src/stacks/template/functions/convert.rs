@@ -1,4 +1,5 @@
-//! Gomplate's conversions and arithmetic: texts count as numbers, and one float makes the result one.
+//! Gomplate's conversions and arithmetic: texts count as numbers, and one float makes the result
+//! one.
 
 use serde_json::Value as Json;
 
@@ -172,7 +173,8 @@ fn is_float(value: &Json) -> bool {
     }
 }
 
-/// Numbers put together one after the other, beginning with the first where there is nothing to begin with.
+/// Numbers put together one after the other, beginning with the first where there is nothing to
+/// begin with.
 fn folded(
     arguments: &[Json],
     start: Option<(i64, f64)>,

@@ -1,5 +1,6 @@
-//! The functions of templates: those of Go's `text/template`, and those of Sprig and Gomplate that depend on nothing
-//! but their arguments. Where both have a name, Sprig's function is meant, as in Atmos.
+//! The functions of templates: those of Go's `text/template`, and those of Sprig and Gomplate that
+//! depend on nothing but their arguments. Where both have a name, Sprig's function is meant, as in
+//! Atmos.
 
 mod addresses;
 mod collections;
@@ -48,8 +49,8 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
 
 pub(super) use unsupported::why_not;
 
-/// A function's plain name: those that begin with `must` only differ in how they fail, and Gomplate has names of its
-/// own for functions that mean the same.
+/// A function's plain name: those that begin with `must` only differ in how they fail, and Gomplate
+/// has names of its own for functions that mean the same.
 fn plain_name(name: &str) -> &str {
     match name {
         "conv.Default" => "default",

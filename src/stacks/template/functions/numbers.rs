@@ -144,7 +144,8 @@ fn fold_floats(arguments: &[Json], start: Option<f64>, step: fn(f64, f64) -> f64
     let mut numbers = start.into_iter().chain(numbers);
     let first = numbers.next().ok_or("takes at least one number")?;
     let folded = numbers.fold(first, step);
-    // Sixteen digits are as many as decimal arithmetic would give; the seventeenth is where floats go astray.
+    // Sixteen digits are as many as decimal arithmetic would give; the seventeenth is where floats
+    // go astray.
     let decimal = format!("{folded:.15e}").parse().unwrap_or(folded);
     from_float(if (decimal - folded).abs() <= folded.abs() * 1e-15 { decimal } else { folded })
 }

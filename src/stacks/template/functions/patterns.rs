@@ -178,8 +178,8 @@ fn quote_meta(text: &str) -> String {
     quoted
 }
 
-/// A pattern of Go's as one of the `regex` crate: `\d`, `\w`, `\s` and `\b` mean ASCII, `\Q…\E` is literal, and a
-/// class holds no other class.
+/// A pattern of Go's as one of the `regex` crate: `\d`, `\w`, `\s` and `\b` mean ASCII, `\Q…\E` is
+/// literal, and a class holds no other class.
 fn translated(pattern: &str) -> String {
     let mut translated = String::with_capacity(pattern.len() + 16);
     let mut rest = pattern;

@@ -41,7 +41,8 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     })
 }
 
-/// Gomplate's functions that take any value as a text, or mean something else than Sprig's of the same name.
+/// Gomplate's functions that take any value as a text, or mean something else than Sprig's of the
+/// same name.
 fn of_gomplate(name: &str, arguments: &[Json]) -> Option<Outcome> {
     let texts: Vec<Json> = arguments.iter().map(|value| Json::String(go_string(value))).collect();
     let trimmed = |trim: &dyn Fn(&str, &str) -> String| of_two(&texts, trim);
@@ -95,22 +96,22 @@ fn shell_quote(arguments: &[Json]) -> Outcome {
 
 /// Lines that hold something, each with blanks or another text in front.
 fn indent_lines(arguments: &[Json]) -> Outcome {
-    let (width, with, value) = match arguments {
+    let (width, pad, value) = match arguments {
         [value] => (1, " ", value),
-        [Json::String(with), value] => (1, with.as_str(), value),
+        [Json::String(pad), value] => (1, pad.as_str(), value),
         [width, value] => (index_of(width)?, " ", value),
-        [width, with, value] => (index_of(width)?, text_of(with)?, value),
+        [width, pad, value] => (index_of(width)?, text_of(pad)?, value),
         _ => return Err(format!("takes 1 to 3 arguments, not {}", arguments.len())),
     };
-    if width == 0 || with.contains('\n') {
+    if width == 0 || pad.contains('\n') {
         return Err("takes a width of at least 1, and no line break to indent with".to_owned());
     }
     let text = go_string(value);
-    bounded(width, with.len())?;
-    bounded(text.matches('\n').count() + 1, width * with.len())?;
-    let with = with.repeat(width);
+    bounded(width, pad.len())?;
+    bounded(text.matches('\n').count() + 1, width * pad.len())?;
+    let pad = pad.repeat(width);
     let lines =
-        text.split('\n').map(|line| if line.is_empty() { String::new() } else { format!("{with}{line}") });
+        text.split('\n').map(|line| if line.is_empty() { String::new() } else { format!("{pad}{line}") });
     Ok(lines.collect::<Vec<_>>().join("\n").into())
 }
 

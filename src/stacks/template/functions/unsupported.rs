@@ -1,6 +1,7 @@
 //! Functions of Sprig and Gomplate that are refused, and why.
 
-/// Why there is no function of this name: the rest of a sentence, empty where the name says nothing.
+/// Why there is no function of this name: the rest of a sentence, empty where the name says
+/// nothing.
 pub(in super::super) fn why_not(name: &str) -> &'static str {
     let (namespace, member) = name.split_once('.').unwrap_or(("", name));
     match (namespace, member) {

@@ -1,5 +1,5 @@
-//! Semantic versions and constraints on them, as Masterminds' library reads them: a `v` in front and missing numbers
-//! are fine, and a prerelease satisfies only constraints that name one.
+//! Semantic versions and constraints on them, as Masterminds' library reads them: a `v` in front
+//! and missing numbers are fine, and a prerelease satisfies only constraints that name one.
 
 use std::cmp::Ordering;
 
@@ -52,7 +52,8 @@ fn read(text: &str) -> Result<(semver::Version, String), String> {
     Ok((semver::Version { major, minor, patch, pre, build: BuildMetadata::EMPTY }, metadata.to_owned()))
 }
 
-/// A part of a constraint: how a version compares with one of which trailing numbers may be left open.
+/// A part of a constraint: how a version compares with one of which trailing numbers may be left
+/// open.
 struct Comparator<'t> {
     operator: &'t str,
     version: semver::Version,
@@ -125,7 +126,8 @@ impl<'t> Comparator<'t> {
         read(&version).ok().map(|(version, _)| Self { operator, version, numbers: numbers.min(3) })
     }
 
-    /// Whether the numbers of a version up to the first that is left open are the ones that are written.
+    /// Whether the numbers of a version up to the first that is left open are the ones that are
+    /// written.
     fn has_written_numbers(&self, version: &semver::Version, at_most: usize) -> bool {
         let pairs = [
             (version.major, self.version.major),

@@ -70,8 +70,8 @@ fn is_connector(letter: char) -> bool {
     letter == '-' || letter == '_' || letter.is_whitespace()
 }
 
-/// Words without what connects them, each with a capital: `http_server` is `HttpServer`. What connects nothing in
-/// front stays, and so does all but the last of several that connect.
+/// Words without what connects them, each with a capital: `http_server` is `HttpServer`. What
+/// connects nothing in front stays, and so does all but the last of several that connect.
 fn pascal_case(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
     let begin = letters.iter().position(|letter| !is_connector(*letter)).unwrap_or(letters.len());
@@ -142,8 +142,8 @@ fn words(text: &str) -> Vec<(Word, &str)> {
     words
 }
 
-/// Small letters with a separator between words. A number belongs to the word before it, unless small letters follow
-/// it: `Bld4Floor` is `bld4_floor`, and `http2xx` is `http_2xx`.
+/// Small letters with a separator between words. A number belongs to the word before it, unless
+/// small letters follow it: `Bld4Floor` is `bld4_floor`, and `http2xx` is `http_2xx`.
 fn separated(text: &str, separator: char) -> String {
     let words = words(text);
     let at = |index: usize| words.get(index).copied().unwrap_or((Word::End, ""));
@@ -288,7 +288,8 @@ fn word_wrap(arguments: &[Json]) -> Outcome {
     wrapped(&go_string(value), width, between, false)
 }
 
-/// The words of a text in small letters, but for the first one; all but letters and digits separates them.
+/// The words of a text in small letters, but for the first one; all but letters and digits
+/// separates them.
 fn only_words(text: &str, separator: &str) -> String {
     let text = text.trim();
     let cased = with_first_of(&text.to_lowercase(), text);

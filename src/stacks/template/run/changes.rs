@@ -1,5 +1,5 @@
-//! Functions that change a map in place. In Go the change shows wherever the map is; here a value is no reference, so
-//! that only a map which a variable alone holds can be changed.
+//! Functions that change a map in place. In Go the change shows wherever the map is; here a value
+//! is no reference, so that only a map which a variable alone holds can be changed.
 
 use serde_json::Value as Json;
 
@@ -117,7 +117,7 @@ impl Runner<'_> {
         }
     }
 
-    /// Likewise, where a variable is set to another one.
+    /// Notes the same of a variable that another variable is set to.
     pub(super) fn share_bare(&mut self, pipeline: &Pipeline) {
         if let [command] = pipeline.commands.as_slice()
             && let [operand] = command.operands.as_slice()

@@ -1,4 +1,5 @@
-//! The functions of Sprig and Gomplate, by the examples of their documentation and what Go makes of the rest.
+//! The functions of Sprig and Gomplate, by the examples of their documentation and what Go makes of
+//! the rest.
 
 use super::renders;
 
