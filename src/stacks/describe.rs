@@ -206,7 +206,11 @@ impl<'a> Describer<'a> {
         let settings = self.reader.settings();
         let failures = Failures::default();
         let tolerated = |key: &str, error: StackError| {
-            if self.tolerates { Ok(failures.add(Some(key), &error)) } else { Err(error) }
+            if self.tolerates {
+                failures.add(Some(key), &error);
+                return Ok(());
+            }
+            Err(error)
         };
         let sources =
             matches!(extent, Extent::Traced).then(|| sources::trace(stack, &kind, &component, &sections));

@@ -22,6 +22,15 @@ pub(super) enum Step {
     Index(usize),
 }
 
+impl Step {
+    fn field(&self) -> Option<&str> {
+        match self {
+            Self::Field(name) => Some(name),
+            Self::Index(_) => None,
+        }
+    }
+}
+
 impl Query {
     /// The value that it picks; null where there is none.
     pub(super) fn of(&self, value: &Value) -> Result<Value, CommandError> {
@@ -42,11 +51,7 @@ impl Query {
     /// The fields that it goes through, where it is nothing but those.
     pub(super) fn fields(&self) -> Option<Vec<&str>> {
         let Self::Path(steps) = self else { return None };
-        let field = |step| match step {
-            &Step::Field(ref name) => Some(name.as_str()),
-            Step::Index(_) => None,
-        };
-        steps.iter().map(field).collect()
+        steps.iter().map(Step::field).collect()
     }
 }
 

@@ -127,22 +127,22 @@ impl Runner<'_> {
         let text = match value {
             Err(Failure::Later | Failure::Missing) if self.scope.keeps_what_waits() => written.to_owned(),
             Err(failure) => return Err(failure),
-            Ok(value) => self.printed(value, written, offset)?,
+            Ok(value) => self.printed(&value, written, offset)?,
         };
         self.text.push_str(&text);
         Ok(())
     }
 
-    fn printed(&self, value: Json, written: &str, offset: usize) -> Result<String, Failure> {
+    fn printed(&self, value: &Json, written: &str, offset: usize) -> Result<String, Failure> {
         let refuse = |why: &str| {
             let what = format!("the template `{}` {why}", shortened(written));
             Failure::Refused(Refusal { what, offset })
         };
-        match (&value, self.scope.no_value()) {
+        match (value, self.scope.no_value()) {
             (Json::String(text), _) => Ok(text.clone()),
             (Json::Null, Some(text)) => Ok(text.to_owned()),
             (Json::Null, None) => Err(refuse("has no value here")),
-            (Json::Array(_) | Json::Object(_), None) if own_text(&value).is_none() => {
+            (Json::Array(_) | Json::Object(_), None) if own_text(value).is_none() => {
                 Err(refuse("is a list or a map, where a text is needed"))
             }
             (value, _) => Ok(to_text(value)),

@@ -43,10 +43,12 @@ pub(in super::super) fn why_not(name: &str) -> &'static str {
         ("", "derivePassword" | "decryptAES" | "buildCustomCert") | ("crypto", _) => {
             ": keys and passwords do not belong in stacks"
         }
-        ("", "getHostByName" | "aws" | "gcp")
+        (
+            "",
+            "getHostByName" | "aws" | "gcp" | "ec2meta" | "ec2dynamic" | "ec2tag" | "ec2tags" | "ec2region",
+        )
         | ("net", "LookupIP" | "LookupIPs" | "LookupCNAME" | "LookupSRV" | "LookupSRVs" | "LookupTXT")
         | ("aws" | "gcp" | "azure", _) => ": it depends on the network",
-        ("", "ec2meta" | "ec2dynamic" | "ec2tag" | "ec2tags" | "ec2region") => ": it depends on the network",
         ("sockaddr", _) => ": it depends on the machine",
         (
             "",
