@@ -86,10 +86,19 @@ impl Engine {
             arguments.extend(["--build-arg".into(), format!("{name}={value}").into()]);
         }
         arguments.push(recipe.context.clone().into());
-        self.run(build, arguments, &[("SOURCE_DATE_EPOCH", time)])
-            .await
-            .map_err(BuildError::process("the image could not be built"))?;
+        if let Err(error) = self.run(build, arguments, &[("SOURCE_DATE_EPOCH", time)]).await {
+            let error = BuildError::process("the image could not be built")(error);
+            let lacks_buildx = !error.is_cancelled() && self.lacks_buildx(build.surroundings).await;
+            return Err(if lacks_buildx { BuildError::BuildxMissing } else { error });
+        }
         self.written(&id_file)
+    }
+
+    /// Whether this is docker without its plugin. Asked once a build has failed: docker itself
+    /// complains about a flag.
+    async fn lacks_buildx(&self, around: Surroundings<'_>) -> bool {
+        let version = ["buildx", "version"].map(OsString::from).into();
+        self.kind == EngineKind::Docker && self.output(around, version).await.is_err()
     }
 
     /// Pushes the image, and returns the digest of what arrived.

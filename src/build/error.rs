@@ -18,6 +18,12 @@ pub enum BuildError {
     Process { what: &'static str, source: ProcessError },
     #[error("cannot {action}: {source}")]
     Files { action: &'static str, source: io::Error },
+    /// Docker's own builder cannot do what a build asks of it.
+    #[error(
+        "docker has no buildx, which builds images: install its plugin (Debian: apt-get install docker-buildx), or set \
+         ATMOS_CONTAINER_ENGINE to buildah or podman"
+    )]
+    BuildxMissing,
     /// The engine ended well and did not say what came of it.
     #[error("{engine} did not say which image came of it")]
     NoDigest { engine: String },

@@ -86,12 +86,14 @@ impl BuildSettings {
 }
 
 impl ImageName {
-    /// The name by the component's resolved variables. Without a tag, it is the commit.
+    /// The name by the component's resolved variables. Without a tag, it is the commit; without a
+    /// registry, the default one.
     pub fn new(
         component: &Component,
         variables: &Values,
         tag: Option<&str>,
         commit: &CommitId,
+        default_registry: Option<&str>,
     ) -> Result<Self, SettingsError> {
         let image = match variables.get("image") {
             None | Some(Value::Null) => Values::new(),
@@ -103,7 +105,8 @@ impl ImageName {
                 });
             }
         };
-        let registry = text(&image, "registry")?.map(|registry| registry.trim_end_matches('/').to_owned());
+        let registry = text(&image, "registry")?.or_else(|| default_registry.map(str::to_owned));
+        let registry = registry.map(|registry| registry.trim_end_matches('/').to_owned());
         let name = text(&image, "name")?.unwrap_or_else(|| component.name.as_str().to_owned());
         let tag = match tag {
             Some(tag) => tag.to_owned(),
@@ -215,8 +218,25 @@ mod tests {
     fn name(image: &Value, tag: Option<&str>) -> Result<String, SettingsError> {
         let variables = json!({ "image": image });
         let commit = "a".repeat(40).parse().unwrap();
-        ImageName::new(&component(), variables.as_object().unwrap(), tag, &commit)
+        ImageName::new(&component(), variables.as_object().unwrap(), tag, &commit, None)
             .map(|name| name.reference())
+    }
+
+    #[test]
+    fn the_default_registry_is_that_of_images_that_name_none() {
+        let commit = "a".repeat(40).parse().unwrap();
+        let name = |image: Value, default: &str| {
+            let variables = json!({ "image": image });
+            let variables = variables.as_object().unwrap();
+            ImageName::new(&component(), variables, None, &commit, Some(default))
+                .map(|name| name.repository())
+        };
+        assert_eq!(name(json!({}), "r.example.com/team/").unwrap(), "r.example.com/team/api");
+        assert_eq!(
+            name(json!({"registry": "own.example.com"}), "r.example.com").unwrap(),
+            "own.example.com/api"
+        );
+        assert!(name(json!({}), "no registry").is_err());
     }
 
     #[test]

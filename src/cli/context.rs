@@ -15,8 +15,8 @@ use crate::config::{
     SparseSource,
 };
 use crate::deployment::{Deployment, DeploymentName};
-use crate::git::Repository;
 use crate::git::repository::RepositoryError;
+use crate::git::{CommitTree, Repository};
 use crate::render::document::error::Hint;
 use crate::render::document::{self, Document};
 use crate::render::stream::{Copied, Streams};
@@ -25,6 +25,7 @@ use crate::render::{Clock, Presentation};
 use super::args::{Format, GlobalArgs};
 use super::commit_source::CommitSource;
 use super::error::{CommandError, exit};
+use super::preflight::{Tree, WorkTree};
 use super::secrets;
 use super::stacks::{CheckoutFiles, CommitFiles, ImportedStacks};
 
@@ -469,6 +470,16 @@ impl Project<'_> {
             return Ok(ImportedStacks::new(files, &self.config));
         }
         Ok(ImportedStacks::new(CommitFiles::new(repository, repository.head()?)?, &self.config))
+    }
+
+    /// The files that components are made of, as [`Project::stacks`] reads stacks.
+    pub fn tree(&self, repository: &Repository) -> Result<Box<dyn Tree>, CommandError> {
+        let commit = || Ok::<_, CommandError>(CommitTree::new(repository, repository.head()?)?);
+        let Some(root) = repository.work_tree().filter(|_| !self.is_committed) else {
+            return Ok(Box::new(commit()?));
+        };
+        let is_sparse = !repository.left_out()?.is_empty();
+        Ok(Box::new(WorkTree::new(root, is_sparse.then(commit).transpose()?)))
     }
 
     /// Says where deployments come from, to whoever sees an empty table.

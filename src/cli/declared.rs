@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::config::atmos::CiConfig;
-use crate::config::{AtmosConfig, ConfigError, Source, load_deployment};
+use crate::config::{AtmosConfig, ConfigError, MAX_FILE_BYTES, Source, load_deployment};
 use crate::deployment::{CommitId, Deployment, DeploymentName};
 use crate::git::Repository;
 
@@ -26,6 +26,8 @@ pub struct Declared {
     pub deployment: Rc<Deployment>,
     /// What the commit calls the targets on a platform.
     pub ci: CiConfig,
+    /// The file that declares it, relative to the repository's root.
+    pub file: String,
 }
 
 impl<'a> CommitReader<'a> {
@@ -69,6 +71,18 @@ impl<'a> CommitReader<'a> {
         Ok(self.find(&CommitSource::new(self.repository, commit.clone())?)?.deployment)
     }
 
+    /// The file that declares the deployment in a commit, with its text.
+    ///
+    /// # Errors
+    ///
+    /// As [`CommitReader::existing`].
+    pub fn file(&self, commit: &CommitId) -> Result<(String, String), CommandError> {
+        let source = CommitSource::new(self.repository, commit.clone())?;
+        let file = self.find(&source)?.file;
+        let text = source.read(&file, MAX_FILE_BYTES).map_err(ConfigError::from)?.unwrap_or_default();
+        Ok((file, String::from_utf8_lossy(&text).into_owned()))
+    }
+
     /// Looks where the commit's own configuration keeps deployments, at the root before where this
     /// command was started, else where this command looks for them. Folders, flags and variables
     /// alone cannot lead away from what the commit declares, and deployments may move from commit
@@ -86,7 +100,7 @@ impl<'a> CommitReader<'a> {
             match load_deployment(source, config, &self.name) {
                 Ok(loaded) => {
                     let ci = naming.ci.clone();
-                    return Ok(Declared { deployment: Rc::new(loaded.deployment), ci });
+                    return Ok(Declared { deployment: Rc::new(loaded.deployment), ci, file: loaded.file });
                 }
                 Err(error @ ConfigError::NotFound { .. }) => outcome = Some(error),
                 Err(error) => return Err(error),

@@ -18,6 +18,7 @@ mod left_behind;
 mod man;
 mod moment;
 mod platform;
+mod preflight;
 #[cfg(test)]
 mod reference;
 mod revision;

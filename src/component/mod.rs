@@ -42,7 +42,7 @@ pub use log::{LogSink, Masks, Stream};
 pub use preflight::{MissingTool, preflight, preflight_health};
 pub use process::ProcessError;
 pub use terraform::{
-    ModuleError, TerraformSettings, TerraformStack, TooOld, is_module_file, local_modules,
+    ModuleError, ModuleInterface, TerraformSettings, TerraformStack, TooOld, is_module_file, local_modules,
     sensitive_variables,
 };
 

@@ -1,6 +1,6 @@
 //! `nixpack` components: images.
 //!
-//! A rollout builds nothing. It carries the digest that the build of the commit recorded to the components
+//! Missing images were built before. The component carries the recorded digest to the components
 //! that use the image, and into its own record.
 
 use super::{ComponentResult, ComponentRun, Notice};

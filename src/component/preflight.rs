@@ -19,7 +19,7 @@ pub struct MissingTool {
 
 /// Checks that the tools of every component are there.
 ///
-/// A command that is named by a path lies in the deployed commit and is looked for when it runs.
+/// A command that is named by a path lies in the deployed commit: `cli::preflight` looks there.
 pub fn preflight<'a>(
     components: impl IntoIterator<Item = &'a Component>,
     terraform: &TerraformSettings,

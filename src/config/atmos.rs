@@ -38,6 +38,8 @@ pub struct AtmosConfig {
     pub stacks: StacksConfig,
     pub terraform: InfrastructureConfig,
     pub helmfile: InfrastructureConfig,
+    /// `components.nixpack.registry`: where images are pushed whose component names no registry.
+    pub registry: Option<String>,
     /// Kinds of components that stacks can describe and deployments have not, by name: `packer`, `ansible`.
     pub other_kinds: BTreeMap<String, InfrastructureConfig>,
     /// Variables of the environment of every component that stacks describe.

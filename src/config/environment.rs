@@ -33,6 +33,7 @@ impl AtmosConfig {
         );
         set(&mut self.helmfile.base_path, text("ATMOS_COMPONENTS_HELMFILE_BASE_PATH").map(Some));
         set(&mut self.helmfile.command, text("ATMOS_COMPONENTS_HELMFILE_COMMAND").map(Some));
+        set(&mut self.registry, text("ATMOS_REGISTRY").map(Some));
         if let Some(value) = text("ATMOS_SETTINGS_LIST_MERGE_STRATEGY") {
             self.list_merge_strategy = match value.as_str() {
                 "replace" => ListMergeStrategy::Replace,
@@ -90,6 +91,7 @@ mod tests {
             ("ATMOS_COMPONENTS_TERRAFORM_COMMAND", "tofu"),
             ("ATMOS_COMPONENTS_TERRAFORM_AUTO_GENERATE_BACKEND_FILE", "0"),
             ("ATMOS_COMPONENTS_HELMFILE_BASE_PATH", ""),
+            ("ATMOS_REGISTRY", "registry.example.com"),
             ("ATMOS_SETTINGS_LIST_MERGE_STRATEGY", "merge"),
         ])
         .unwrap();
@@ -99,6 +101,7 @@ mod tests {
         assert_eq!(config.terraform.command.as_deref(), Some("tofu"));
         assert_eq!(config.terraform.auto_generate_backend_file, Some(false));
         assert_eq!(config.helmfile.base_path, None);
+        assert_eq!(config.registry.as_deref(), Some("registry.example.com"));
         assert_eq!(config.list_merge_strategy, ListMergeStrategy::Merge);
         assert_eq!(taken(&[]).unwrap(), AtmosConfig::default());
     }

@@ -3,11 +3,8 @@
 use crate::deployment::nearest::nearest;
 
 /// The hint for a name that does not exist: the nearest one, else all there are.
-pub(super) fn hint<'a>(
-    written: &str,
-    what: &str,
-    candidates: impl Iterator<Item = &'a str> + Clone,
-) -> String {
+#[must_use]
+pub fn hint<'a>(written: &str, what: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> String {
     /// More are no help.
     const SHOWN: usize = 12;
     if let Some(nearest) = nearest(written, candidates.clone()) {

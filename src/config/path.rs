@@ -6,7 +6,8 @@ use std::path::Path;
 ///
 /// An absolute part replaces what stands before it. What leads out of the root keeps its leading `..`, so that
 /// whoever reads it can refuse it.
-pub(super) fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+#[must_use]
+pub fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut absolute = false;
     let mut stack: Vec<&str> = Vec::new();
     for part in parts {
@@ -43,7 +44,8 @@ pub fn between(from: &Path, to: &Path) -> String {
 }
 
 /// Whether a path stays below the root that it is relative to.
-pub(super) fn is_inside(path: &str) -> bool {
+#[must_use]
+pub fn is_inside(path: &str) -> bool {
     !path.starts_with('/') && path.split('/').all(|part| part != "..")
 }
 

@@ -70,14 +70,14 @@ fn is_named(component: &Component, built: &Component) -> bool {
 }
 
 /// An image by its tag, `registry/name:tag`, from the resolved variables of the component that builds it; `None` where
-/// these name no tag.
+/// these name no tag. Without a registry of its own, it is in the default one.
 #[must_use]
-pub fn tagged_image(component: &Component, vars: &Values) -> Option<String> {
+pub fn tagged_image(component: &Component, vars: &Values, default_registry: Option<&str>) -> Option<String> {
     let image = vars.get("image")?;
     let text = |key: &str| image.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     let name = text("name").unwrap_or(component.name.as_str());
     let tag = text("tag")?;
-    Some(match text("registry") {
+    Some(match text("registry").or(default_registry) {
         Some(registry) => format!("{}/{name}:{tag}", registry.trim_end_matches('/')),
         None => format!("{name}:{tag}"),
     })
@@ -146,7 +146,7 @@ mod tests {
     fn a_tag_needs_nothing_but_the_tag() {
         let deployment = deployment(&["api"], &[]);
         let tagged = |image: Value| {
-            tagged_image(&deployment.components[0], json!({ "image": image }).as_object().unwrap())
+            tagged_image(&deployment.components[0], json!({ "image": image }).as_object().unwrap(), None)
         };
         let whole = tagged(json!({"registry": "r.example.com:5000/", "name": "team/api", "tag": "v1"}));
         assert_eq!(whole.as_deref(), Some("r.example.com:5000/team/api:v1"));

@@ -18,6 +18,8 @@ use super::commit::CommitId;
 use super::names::{ComponentName, TargetName};
 use super::values::Values;
 
+pub use output_references::{NamedOutput, named_outputs};
+
 /// What templates can name.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -52,6 +54,48 @@ pub struct TemplateError {
     pub lacks_outputs_of: Option<ComponentName>,
     /// It names what only the job that rolls out has: a variable of its environment, its branch.
     pub lacks_surroundings: bool,
+    /// The name that is not known, where that is what is wrong.
+    pub unknown: Option<Box<UnknownName>>,
+}
+
+/// A name in a template that means nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnknownName {
+    /// `context.memory`.
+    Value(String),
+    /// `upper`.
+    Helper(String),
+    /// A variable of the environment that is not set, or that templates may not read.
+    Environment(String),
+}
+
+/// The helpers that templates can use.
+pub const HELPERS: [&str; 18] = [
+    "env", "if", "unless", "each", "with", "lookup", "raw", "log", "eq", "ne", "gt", "gte", "lt", "lte",
+    "and", "or", "not", "len",
+];
+
+/// The values with templates at any depth, each with its path: `image.tag`, `list[2]`.
+#[must_use]
+pub fn texts(values: &Values) -> Vec<(String, &str)> {
+    fn collect<'v>(path: String, value: &'v Value, found: &mut Vec<(String, &'v str)>) {
+        match value {
+            Value::String(text) if text.contains("{{") => found.push((path, text)),
+            Value::Array(items) => {
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, item)| collect(format!("{path}[{index}]"), item, found));
+            }
+            Value::Object(values) => {
+                values.iter().for_each(|(name, value)| collect(format!("{path}.{name}"), value, found));
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    values.iter().for_each(|(name, value)| collect(name.clone(), value, &mut found));
+    found
 }
 
 /// Renders templates against one set of facts.
@@ -103,7 +147,15 @@ impl Renderer {
     fn text(&self, path: &str, text: &str) -> Result<Value, TemplateError> {
         let error = |line, column, message| {
             let path = path.to_owned();
-            TemplateError { path, line, column, message, lacks_outputs_of: None, lacks_surroundings: false }
+            TemplateError {
+                path,
+                line,
+                column,
+                message,
+                lacks_outputs_of: None,
+                lacks_surroundings: false,
+                unknown: None,
+            }
         };
         let template = Template::compile(text).map_err(|refused| {
             let (line, column) = refused.pos().unwrap_or((1, 1));
@@ -129,7 +181,12 @@ impl Renderer {
             let (line, column) = (refused.line_no.unwrap_or(1), refused.column_no.unwrap_or(1));
             let lacks_outputs_of = output_references::lacking(&template, self.facts.data());
             let lacks_surroundings = lacks_surroundings(&refused);
-            TemplateError { lacks_outputs_of, lacks_surroundings, ..error(line, column, explain(&refused)) }
+            TemplateError {
+                lacks_outputs_of,
+                lacks_surroundings,
+                unknown: unknown_name(&refused).map(Box::new),
+                ..error(line, column, explain(&refused))
+            }
         })?;
         rendered.into_string().map(Value::String).map_err(|broken| error(1, 1, broken.to_string()))
     }
@@ -177,7 +234,20 @@ fn explain(error: &RenderError) -> String {
     match error.reason() {
         RenderErrorReason::MissingVariable(Some(name)) => format!("{name} is not known here"),
         RenderErrorReason::NestedError(error) => error.to_string(),
+        RenderErrorReason::HelperNotFound(name) => format!("there is no helper called {name}"),
         reason => reason.to_string(),
+    }
+}
+
+/// The name that is not known, where that is what is wrong.
+fn unknown_name(error: &RenderError) -> Option<UnknownName> {
+    match error.reason() {
+        RenderErrorReason::MissingVariable(name) => name.clone().map(UnknownName::Value),
+        RenderErrorReason::HelperNotFound(name) => Some(UnknownName::Helper(name.clone())),
+        RenderErrorReason::NestedError(error) => {
+            error.downcast_ref().map(|UnsetVariable(name)| UnknownName::Environment(name.clone()))
+        }
+        _ => None,
     }
 }
 

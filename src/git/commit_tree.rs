@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::deployment::CommitId;
 
 use super::objects::{EntryKind, ObjectError, ObjectStore};
+use super::place::Place;
 use super::process::Git;
 use super::repository::Repository;
 
@@ -45,6 +46,15 @@ impl CommitTree {
     /// It is neither here nor on the remote.
     pub fn list_directory(&self, path: &str) -> Result<Option<Vec<(String, EntryKind)>>, ObjectError> {
         self.fetching(path, || self.objects.list_directory(&self.commit, path))
+    }
+
+    /// Looks what is at a path, without following links and submodules.
+    ///
+    /// # Errors
+    ///
+    /// It is neither here nor on the remote.
+    pub fn place(&self, path: &str) -> Result<Place, ObjectError> {
+        self.fetching(path, || self.objects.place(&self.commit, path))
     }
 
     /// Retries a failed read after git has read the object, which fetches what a partial clone lacks.

@@ -270,7 +270,11 @@ impl ObjectStore {
         Ok(Some(entries.collect()))
     }
 
-    fn entry(&self, commit: &CommitId, path: &str) -> Result<Option<git2::TreeEntry<'static>>, ObjectError> {
+    pub(super) fn entry(
+        &self,
+        commit: &CommitId,
+        path: &str,
+    ) -> Result<Option<git2::TreeEntry<'static>>, ObjectError> {
         let tree = self.repository.find_commit(self.oid(&commit.0)?)?.tree()?;
         match tree.get_path(Path::new(path.trim_start_matches("./"))) {
             Ok(entry) => Ok(Some(entry)),

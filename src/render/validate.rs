@@ -24,10 +24,15 @@ fn one_deployment(deployment: &ValidatedDeployment) -> String {
     let unreadable = deployment.problems.iter().any(|problem| is_error(problem, Check::Configuration));
     for check in Check::ALL {
         let failed = deployment.problems.iter().any(|problem| is_error(problem, check));
+        let has_remarks = deployment.problems.iter().any(|problem| checked(problem) == check);
+        // Of a file that is no deployment, it was not looked at.
+        let is_known = !unreadable && (deployment.summary.is_some() || !check.needs_the_deployment());
         if failed {
             text.push_str(&styled(&format!("✗ {}", words(check).1), BAD));
             text.push('\n');
-        } else if !unreadable {
+        } else if !check.is_always_shown() && has_remarks {
+            push!(text, "{} {}\n", styled("!", WARN), words(check).1);
+        } else if check.is_always_shown() && is_known {
             push!(text, "{} {}\n", styled("✓", GOOD), words(check).0);
         }
         for problem in deployment.problems.iter().filter(|problem| checked(problem) == check) {
@@ -60,6 +65,10 @@ const fn words(check: Check) -> (&'static str, &'static str) {
         Check::Promotion => ("Promotion paths valid (no cycles)", "Promotion paths are not valid"),
         Check::Context => ("Context variables valid", "Context variables are not valid"),
         Check::Labels => ("Labels valid", "Labels are not valid"),
+        Check::Settings => ("Components configured", "Components are not configured as they have to be"),
+        Check::Outputs => ("Outputs are there", "Not all outputs are there when they are needed"),
+        Check::Images => ("Images can be built", "Not all images can be built and pushed"),
+        Check::Programs => ("Programs are there", "Not all programs are on this machine"),
     }
 }
 

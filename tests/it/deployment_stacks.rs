@@ -348,6 +348,7 @@ fn validation_looks_at_the_stacks_of_the_deployments_own_components() {
     checkout.write("deployments/shop.yaml", &deployment.replace("NAME", "vpc"));
     let stack = "components:\n  terraform:\n    vpc: {vars: {region: eu-1}}\n    other:\n      vars:\n        key: !store ssm /key\n";
     checkout.write("stacks/platform.yaml", stack);
+    checkout.write("components/terraform/vpc/main.tf", "");
     checkout.atmos("deployment validate shop").succeeded();
     checkout.write("deployments/shop.yaml", &deployment.replace("NAME", "other"));
     let run = checkout.atmos("deployment validate shop --format json").exited(2);

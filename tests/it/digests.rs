@@ -168,7 +168,8 @@ fn a_digest_that_is_none_is_never_taken_for_no_digest() {
             ("v2:whatever", 3, "plan again"),
             (&format!("v1:sha256:{}", "0a".repeat(32)), 3, "is not what was planned"),
         ] {
-            let run = checkout.atmos(&format!("{verb} --digest {digest}")).exited(code);
+            let line = format!("{verb} --digest {digest}");
+            let run = checkout.atmos_with(&line, &[("REGION", "eu-1")]).exited(code);
             assert!(run.stderr.contains(message), "{}", run.report());
             assert!(run.stdout.is_empty(), "{}", run.report());
         }

@@ -185,10 +185,10 @@ fn what_a_command_puts_out_is_there_for_what_comes_after_it_in_the_same_rollout(
     checkout.write_script("apply.sh", "#!/bin/sh\ncat \"$ATMOS_VARS_FILE\" >> $TEST_APPLIED\n");
     let rollout = "deployment rollout shop --target dev";
     uses("id");
-    checkout.atmos(&format!("{rollout} --component second")).exited(1).says(
-        "what a command component puts out is known only while it is rolled out, so first has to be rolled out \
-         together with this",
-    );
+    checkout
+        .atmos(&format!("{rollout} --component second"))
+        .refused(2, "what a command component puts out is known only while it is rolled out")
+        .says("--component second --component first");
     checkout.atmos(rollout).succeeded();
     assert!(environment.applied().iter().any(|line| line.contains("\"token\": \"t1\"")));
     uses("name");
@@ -200,7 +200,7 @@ fn what_a_command_puts_out_is_there_for_what_comes_after_it_in_the_same_rollout(
             .replace("depends_on: [first] }", "depends_on: [first] }, vars: { x: '{{ outputs.frist.id }}' }"),
     );
     checkout.commit("Mistype");
-    checkout.atmos(rollout).exited(1).says("it needs outputs of frist, which the deployment does not have");
+    checkout.atmos(rollout).refused(2, "it needs outputs of frist, which the deployment does not have");
 }
 
 #[test]

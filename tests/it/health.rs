@@ -116,7 +116,7 @@ fn an_image_can_be_asked_for_by_a_command_too() {
     let environment = TestEnvironment::new();
     let (checkout, _) = shop(&environment, "");
     is(&environment, "fine");
-    let settings = "{ health: { command: ['./check-{{ target.name }}.sh'], timeout: 300ms } }";
+    let settings = "{ nixpack: { publish: false }, health: { command: ['./check-{{ target.name }}.sh'], timeout: 300ms } }";
     let component = format!("nixpack: {{ image: {{ vars: {{ source: . }}, settings: {settings} }} }}");
     let alone = DEPLOYMENT.split("    command:").next().unwrap();
     checkout.write("deployments/shop.yaml", &format!("{alone}    {component}\n  targets: {{ dev: {{}} }}\n"));

@@ -3,16 +3,23 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use super::build;
 use crate::cli::context::{Context, Project};
 use crate::cli::error::{CommandError, exit};
+use crate::cli::preflight::{Facts, Finding, Moment, Tree};
 use crate::cli::stacks::ImportedStacks;
-use crate::config::{self, ConfigError, Loaded, load_all, load_deployment};
+use crate::component::Environment;
+use crate::config::{self, ConfigError, Loaded, MAX_FILE_BYTES, load_all, load_deployment};
 use crate::deployment::definition::Values;
 use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
 use crate::deployment::stack_layer::{Deployable, KnownOutputs, StackRefusal};
-use crate::deployment::{Deployment, DeploymentName, promotion};
+use crate::deployment::{CommitId, ComponentKind, Deployment, DeploymentName, promotion};
+use crate::git::Repository;
 use crate::render;
 use crate::render::document::validate::{Check, Problem, Severity, ValidatedDeployment, ValidationReport};
+
+/// Stands for the image of a build.
+const ANY_IMAGE: &str = "registry/image@sha256:any";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -36,7 +43,16 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let repository = context.repository()?;
     let project = context.project(&repository)?;
     let stacks = project.stacks(&repository)?;
-    let validator = Validator { stacks: &stacks, check_promotions: args.check_promotions };
+    let tree = project.tree(&repository)?;
+    let validator = Validator {
+        context,
+        project: &project,
+        stacks: &stacks,
+        tree: &*tree,
+        commit: commit_or_none(&repository)?,
+        environment: build::environment(context),
+        check_promotions: args.check_promotions,
+    };
     let deployments = match &args.deployment {
         Some(name) => {
             let loaded = load_deployment(&*project.source, &project.config, name);
@@ -49,10 +65,23 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(if report.valid { ExitCode::SUCCESS } else { ExitCode::from(exit::USAGE) })
 }
 
+/// The commit that is checked out; one that stands for it where there is none yet.
+fn commit_or_none(repository: &Repository) -> Result<CommitId, CommandError> {
+    repository
+        .head()
+        .or_else(|_| "0".repeat(40).parse::<CommitId>())
+        .map_err(|error| CommandError::internal(error.to_string()))
+}
+
 /// What deployments are checked against.
 struct Validator<'v> {
+    context: &'v Context,
+    project: &'v Project<'v>,
     /// As the checkout has them.
     stacks: &'v ImportedStacks,
+    tree: &'v dyn Tree,
+    commit: CommitId,
+    environment: Environment,
     check_promotions: bool,
 }
 
@@ -82,6 +111,7 @@ impl Validator<'_> {
             Ok(Loaded { deployment, file, warnings }) => {
                 let mut problems: Vec<_> = warnings.iter().map(shown).collect();
                 problems.extend(self.stack_problems(&deployment, &file));
+                problems.extend(self.component_problems(&deployment, &file)?);
                 if self.check_promotions {
                     problems.extend(oversights(&deployment, &file));
                 }
@@ -92,6 +122,54 @@ impl Validator<'_> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What is wrong with the components on any target, each once: what a rollout is refused by.
+    fn component_problems(&self, deployment: &Deployment, file: &str) -> Result<Vec<Problem>, CommandError> {
+        let config = &self.project.config;
+        let together = deployment.components.iter().map(|component| component.name.clone()).collect();
+        let built = deployment.components.iter().filter(|component| component.kind == ComponentKind::Nixpack);
+        let images = built.map(|built| (built.name.to_string(), ANY_IMAGE.to_owned())).collect();
+        let readable = config.deployments.template_env.iter();
+        let template_environment = readable
+            .map(|name| (name.clone(), self.context.variable(name).unwrap_or("value").to_owned()))
+            .collect();
+        let mut found: Vec<Finding> = Vec::new();
+        for target in deployment.targets.values() {
+            let facts = Facts {
+                moment: Moment::Validation,
+                config,
+                deployment,
+                target,
+                commit: &self.commit,
+                branch: Some("branch"),
+                stacks: self.stacks,
+                tree: self.tree,
+                command_line: &|_| Values::new(),
+                environment: &self.environment,
+                template_environment: &template_environment,
+                images: &images,
+                together: &together,
+                of_commit: &together,
+                to_build: &together,
+            };
+            for component in &deployment.components {
+                for finding in facts.findings(component)? {
+                    let is_known = |known: &Finding| known.remark.message == finding.remark.message;
+                    if !found.iter().any(is_known) {
+                        found.push(finding);
+                    }
+                }
+            }
+        }
+        let text = self.project.source.read(file, MAX_FILE_BYTES).map_err(ConfigError::from)?;
+        let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+        let problem = |finding: &Finding| {
+            let check = Some(finding.check);
+            let problems = config::located(file, &text, std::slice::from_ref(&finding.remark));
+            problems.into_iter().map(move |problem| Problem { check, ..shown(&problem) })
+        };
+        Ok(found.iter().flat_map(problem).collect())
     }
 
     /// What is wrong with the stacks that the deployment's own components need, each once. What stacks say of other
@@ -114,7 +192,7 @@ impl Validator<'_> {
                 for (message, hint) in hindrances(resolution.resolve()) {
                     let problem = Problem {
                         severity: Severity::Error,
-                        check: Some(Check::Components),
+                        check: Some(Check::Settings),
                         message,
                         file: Some(file.to_owned()),
                         line: None,
@@ -191,6 +269,8 @@ fn check(keys: &[String]) -> Check {
         | ["deployment", "targets", _, "labels", ..]
         | ["deployment", "components", _, _, "metadata", "labels", ..] => Check::Labels,
         ["deployment", "targets", _, "promotion", ..] => Check::Promotion,
+        ["deployment", "components", _, _, "metadata", "depends_on", ..] => Check::Components,
+        ["deployment", "components", _, _, _, ..] => Check::Settings,
         ["deployment", "targets", _, "components", ..] | ["deployment", "components", ..] => {
             Check::Components
         }
@@ -216,5 +296,6 @@ mod tests {
         assert_eq!(check("deployment.targets.prod.labels.a"), Check::Labels);
         assert_eq!(check("deployment.targets.prod.components.api"), Check::Components);
         assert_eq!(check("deployment.components.nixpack.api.metadata.depends_on"), Check::Components);
+        assert_eq!(check("deployment.components.command.api.settings.timeout"), Check::Settings);
     }
 }

@@ -23,7 +23,7 @@ use module::Module;
 use tempfile::TempDir;
 
 pub use local_modules::local_modules;
-pub use module::ModuleError;
+pub use module::{ModuleError, ModuleInterface};
 pub use sensitive::{is_module_file, sensitive_variables};
 pub use version::TooOld;
 

@@ -1,6 +1,7 @@
 //! What a root module declares: its variables and its backend.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use hcl_edit::structure::{Block, Body};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::sensitive::is_module_file;
 use crate::deployment::variables::ValueSource;
 
 /// A module that cannot be read.
@@ -21,6 +23,25 @@ pub enum ModuleError {
     Json { file: PathBuf, source: serde_json::Error },
     #[error("there is no Terraform module in {}", folder.display())]
     Empty { folder: PathBuf },
+}
+
+/// What a root module takes and gives.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModuleInterface {
+    pub variables: BTreeSet<String>,
+    pub outputs: BTreeSet<String>,
+}
+
+impl ModuleInterface {
+    /// Reads the module in `folder` from the texts of its files.
+    ///
+    /// # Errors
+    ///
+    /// Where Terraform's own files cannot be read, or there are none.
+    pub fn parse(folder: &Path, files: &[(PathBuf, String)]) -> Result<Self, ModuleError> {
+        let Module { variables, outputs, .. } = Module::parse(folder, files)?;
+        Ok(Self { variables, outputs })
+    }
 }
 
 /// Where a module keeps its state.
@@ -37,6 +58,7 @@ pub(super) enum Backend {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Module {
     pub variables: BTreeSet<String>,
+    pub outputs: BTreeSet<String>,
     pub backend: Backend,
     /// What it says of a local file of its own.
     pub local: LocalBackend,
@@ -58,29 +80,28 @@ impl Module {
             let file = file.to_owned();
             |source| ModuleError::Unreadable { file, source }
         };
-        let mut module = Self::default();
-        let mut files = 0;
+        let mut files = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(unreadable(folder))? {
             let path = entry.map_err(unreadable(folder))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            // What editors leave behind is not part of the module, by Terraform's own rule.
-            if name.starts_with(['.', '#']) || name.ends_with('~') {
-                continue;
-            }
-            let hcl = name.ends_with(".tf") || name.ends_with(".tofu");
-            let json = name.ends_with(".tf.json") || name.ends_with(".tofu.json");
-            if !hcl && !json {
-                continue;
-            }
-            files += 1;
-            let text = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
-            if hcl {
-                module.add_hcl(&path, &text)?;
-            } else {
-                module.add_json(&path, &text)?;
+            if path.file_name().and_then(OsStr::to_str).is_some_and(is_module_file) {
+                let text = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
+                files.push((path, text));
             }
         }
-        if files == 0 { Err(ModuleError::Empty { folder: folder.to_owned() }) } else { Ok(module) }
+        Self::parse(folder, &files)
+    }
+
+    /// Reads the module that these files of a folder make up.
+    fn parse(folder: &Path, files: &[(PathBuf, String)]) -> Result<Self, ModuleError> {
+        let mut module = Self::default();
+        for (path, text) in files {
+            if path.extension().is_some_and(|extension| extension == "json") {
+                module.add_json(path, text)?;
+            } else {
+                module.add_hcl(path, text)?;
+            }
+        }
+        if files.is_empty() { Err(ModuleError::Empty { folder: folder.to_owned() }) } else { Ok(module) }
     }
 
     /// Whether the state in a workspace has a place of its own that outlives the checkout.
@@ -124,6 +145,7 @@ impl Module {
         })?;
         let label = |block: &Block| block.labels.first().map(|label| label.as_str().to_owned());
         self.variables.extend(body.get_blocks("variable").filter_map(label));
+        self.outputs.extend(body.get_blocks("output").filter_map(label));
         for settings in body.get_blocks("terraform") {
             for block in settings.body.get_blocks("backend") {
                 let setting = |name: &str| block.body.get_attribute(name)?.value.as_str();
@@ -143,6 +165,9 @@ impl Module {
         for root in objects(&document) {
             for variables in root.get("variable").into_iter().flat_map(objects) {
                 self.variables.extend(variables.keys().cloned());
+            }
+            for outputs in root.get("output").into_iter().flat_map(objects) {
+                self.outputs.extend(outputs.keys().cloned());
             }
             for settings in root.get("terraform").into_iter().flat_map(objects) {
                 for backends in settings.get("backend").into_iter().flat_map(objects) {
@@ -203,10 +228,13 @@ mod tests {
             }
             module "inner" { source = "./x" }
         "#;
-        let json = r#"{"variable": [{"region": {}}, {"zone": {"default": "a"}}], "//": "comment"}"#;
+        let hcl = &format!("{hcl}\noutput \"url\" {{ value = 1 }}\n");
+        let json = r#"{"variable": [{"region": {}}, {"zone": {"default": "a"}}], "//": "comment",
+            "output": {"id": {"value": 1}}}"#;
         let module =
             module(&[("main.tf", hcl), ("more.tf.json", json), ("old.tf~", "variable \"old\" {}")]).unwrap();
         assert_eq!(module.variables.iter().collect::<Vec<_>>(), ["cpu", "name", "region", "zone"]);
+        assert_eq!(module.outputs.iter().collect::<Vec<_>>(), ["id", "url"]);
         assert_eq!(module.backend, Backend::Local);
     }
 

@@ -55,8 +55,15 @@ struct InheritSection {
 struct ComponentsSection {
     terraform: Option<InfrastructureSection>,
     helmfile: Option<InfrastructureSection>,
+    nixpack: Option<NixpackSection>,
     packer: Option<InfrastructureSection>,
     ansible: Option<InfrastructureSection>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct NixpackSection {
+    /// The registry of images whose component names none: `registry.example.com/team`. `ATMOS_REGISTRY` wins over it.
+    registry: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -99,6 +106,7 @@ impl AtmosFile {
             stacks: self.stacks.unwrap_or_default().into_config(),
             terraform: components.terraform.unwrap_or_default().into_config(),
             helmfile: components.helmfile.unwrap_or_default().into_config(),
+            registry: not_empty(components.nixpack.unwrap_or_default().registry),
             other_kinds: [("packer", components.packer), ("ansible", components.ansible)]
                 .into_iter()
                 .filter_map(|(kind, section)| Some((kind.to_owned(), section?.into_config())))

@@ -26,6 +26,7 @@ components:
     auto_generate_backend_file: true
     workspaces_enabled: false
     workspace: {prefix_separator: "--"}
+  nixpack: {registry: registry.example.com/team}
   packer: {base_path: images}
 env: {REGION: eu, COUNT: 3, TOKEN: !exec 'gh auth token'}
 stacks:
@@ -50,11 +51,12 @@ templates: {settings: {enabled: false, evaluations: 2, env: {A: b}, gomplate: {t
     assert_eq!(config.terraform.auto_generate_backend_file, Some(true));
     assert_eq!(config.terraform.workspaces_enabled, Some(false));
     assert_eq!(config.terraform.prefix_separator.as_deref(), Some("--"));
+    assert_eq!(config.registry.as_deref(), Some("registry.example.com/team"));
     assert_eq!(config.other_kinds["packer"].base_path.as_deref(), Some("images"));
     let token = Variable::Function {
         tag: "!exec".to_owned(),
         argument: "gh auth token".to_owned(),
-        line: 12,
+        line: 13,
         column: 42,
     };
     let text = |text: &str| Variable::Text(text.to_owned());

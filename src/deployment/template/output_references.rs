@@ -1,5 +1,7 @@
 //! Which outputs of other components a template names: `{{ outputs.database.url }}`.
 
+use std::cell::RefCell;
+
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Path, PathSeg, Template};
 use serde_json::Value;
@@ -20,6 +22,34 @@ pub(super) fn lacking(template: &Template, facts: &Value) -> Option<ComponentNam
         rest.iter().try_fold(&facts[OUTPUTS][component], |value, name| value.get(*name)).is_some()
     };
     find(template, &|component, rest| !has(component, rest))
+}
+
+/// An output that a template names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedOutput {
+    /// The component, whether or not there is one of this name.
+    pub component: String,
+    /// Absent where the template names all of the component's outputs.
+    pub output: Option<String>,
+}
+
+/// The outputs that a text names; none where it is no template.
+#[must_use]
+pub fn named_outputs(text: &str) -> Vec<NamedOutput> {
+    let Ok(template) = Template::compile(text) else { return Vec::new() };
+    let named = RefCell::new(Vec::new());
+    let note = |component: &str, rest: &[&str]| {
+        let output = rest.first().map(|name| (*name).to_owned());
+        let found = NamedOutput { component: component.to_owned(), output };
+        let mut named = named.borrow_mut();
+        if !named.contains(&found) {
+            named.push(found);
+        }
+        // The walk ends at what is found.
+        false
+    };
+    let _ = find(&template, &note);
+    named.into_inner()
 }
 
 /// Whether an output, of a component and by the names below it, is looked for.
@@ -66,5 +96,26 @@ const fn segment_name(segment: &PathSeg) -> Option<&str> {
     match segment {
         PathSeg::Named(name) => Some(name.as_str()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_output_that_a_template_names_is_found_once() {
+        let named = |text: &str| -> Vec<String> {
+            let shown = |found: NamedOutput| match found.output {
+                Some(output) => format!("{}:{output}", found.component),
+                None => found.component,
+            };
+            named_outputs(text).into_iter().map(shown).collect()
+        };
+        let text = "{{ outputs.db.url }}/{{#if outputs.[ecs/api].id}}{{ outputs.db.url }}{{ outputs.db.port }}{{/if}}";
+        assert_eq!(named(text), ["db:url", "ecs/api:id", "db:port"]);
+        assert_eq!(named("{{#with outputs.db}}{{ url }}{{/with}}"), ["db"]);
+        assert_eq!(named("{{ context.cpu }} outputs.db.url"), [""; 0]);
+        assert_eq!(named("{{ outputs.db"), [""; 0]);
     }
 }

@@ -72,12 +72,42 @@ pub enum Check {
     Promotion,
     Context,
     Labels,
+    /// How components are configured.
+    Settings,
+    /// Outputs that components need of each other.
+    Outputs,
+    /// Images that are to be built.
+    Images,
+    /// Programs that components need; those of this machine are warnings.
+    Programs,
 }
 
 impl Check {
     /// Every check, in the order in which they are shown.
-    pub const ALL: [Self; 6] =
-        [Self::Configuration, Self::Targets, Self::Components, Self::Promotion, Self::Context, Self::Labels];
+    pub const ALL: [Self; 10] = [
+        Self::Configuration,
+        Self::Targets,
+        Self::Components,
+        Self::Promotion,
+        Self::Context,
+        Self::Labels,
+        Self::Settings,
+        Self::Outputs,
+        Self::Images,
+        Self::Programs,
+    ];
+
+    /// Whether only a file that can be read as a deployment was checked for it.
+    #[must_use]
+    pub const fn needs_the_deployment(self) -> bool {
+        matches!(self, Self::Components | Self::Context)
+    }
+
+    /// Whether it is shown also where nothing is wrong.
+    #[must_use]
+    pub const fn is_always_shown(self) -> bool {
+        !matches!(self, Self::Settings | Self::Outputs | Self::Images | Self::Programs)
+    }
 }
 
 /// What a deployment declares.

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,14 +14,13 @@ use tokio::runtime::Runtime;
 use super::Args;
 use super::prepare::{Job, Prepared, engine, environment};
 use super::publish::{Published, publish};
-use super::report::{EventSink, event_sink, finish};
+use super::report::{EventSink, event_sink};
 use crate::build::{
     self, Build, BuildError, Built, Engine, ImageReference, Presence, Registry, Surroundings, has_dockerfile,
     nixpacks_program, syft_packages, write_recipe,
 };
 use crate::cancellation::Cancellation;
 use crate::cli::context::Context;
-use crate::cli::deployment::rollout::cancellation;
 use crate::cli::error::{CommandError, exit};
 use crate::component::{Environment, Masks, Stream};
 use crate::deployment::ComponentName;
@@ -58,7 +56,19 @@ struct Shared {
     events: EventSink,
 }
 
-pub(super) fn act(args: &Args, context: &Context, prepared: &Prepared<'_>) -> Result<ExitCode, CommandError> {
+/// What came of a build.
+pub(super) struct Acted {
+    pub(super) builds: Vec<ComponentBuild>,
+    pub(super) published: Published,
+    pub(super) duration: Duration,
+}
+
+pub(super) fn act(
+    args: &Args,
+    context: &Context,
+    prepared: &Prepared<'_>,
+    cancellation: &Cancellation,
+) -> Result<Acted, CommandError> {
     let began = Instant::now();
     let events = event_sink(context);
     let runtime = Runtime::new().map_err(|error| CommandError::internal(error.to_string()))?;
@@ -93,9 +103,8 @@ pub(super) fn act(args: &Args, context: &Context, prepared: &Prepared<'_>) -> Re
         scratch,
         events: Arc::clone(&events),
     });
-    let cancellation = cancellation(context);
     let parallelism = args.parallelism;
-    finished.extend(runtime.block_on(run(&shared, parallelism, &cancellation)));
+    finished.extend(runtime.block_on(run(&shared, parallelism, cancellation)));
     finished.sort_by_key(|done| prepared.jobs.iter().position(|job| job.component == done.build.component));
     for done in &finished {
         for warning in &done.warnings {
@@ -106,7 +115,7 @@ pub(super) fn act(args: &Args, context: &Context, prepared: &Prepared<'_>) -> Re
         Some(engine) => {
             let version = runtime.block_on(engine.version(shared.surroundings(
                 &|_: Stream, _: &str| {},
-                &cancellation,
+                cancellation,
                 &|_| {},
             )));
             let checkout =
@@ -116,8 +125,8 @@ pub(super) fn act(args: &Args, context: &Context, prepared: &Prepared<'_>) -> Re
         None => Published::default(),
     };
     events(BuildEvent::Finished);
-    let builds: Vec<_> = finished.into_iter().map(|done| done.build).collect();
-    finish(args, context, prepared, &builds, &published, cancellation.is_cancelled(), began.elapsed())
+    let builds = finished.into_iter().map(|done| done.build).collect();
+    Ok(Acted { builds, published, duration: began.elapsed() })
 }
 
 /// The components of which the same was built before, and whose image is still there.

@@ -1,6 +1,7 @@
 //! `atmos deployment build`: images of a commit, what they are made of, and the record of both.
 
 mod act;
+mod first;
 mod prepare;
 mod publish;
 mod report;
@@ -11,10 +12,12 @@ use std::process::ExitCode;
 
 use crate::cli::args::{KeyValue, context_override};
 use crate::cli::context::Context;
+use crate::cli::deployment::rollout::cancellation;
 use crate::cli::error::CommandError;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
 
+pub(in crate::cli::deployment) use first::{Wanted, build_first};
 pub(in crate::cli::deployment) use prepare::{commit_of, engine, environment};
 
 #[derive(Debug, clap::Args)]
@@ -56,11 +59,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let repository = context.repository()?;
     let project = context.project(&repository)?;
     let prepared = prepare::prepare(args, context, &repository, &project)?;
-    let result = if prepared.jobs.is_empty() {
-        without_images::run(args, context, &prepared)
+    let cancellation = cancellation(context);
+    let acted = if prepared.jobs.is_empty() {
+        without_images::act(args, context, &prepared)
     } else {
-        act::act(args, context, &prepared)
+        act::act(args, context, &prepared, &cancellation)
     };
     context.say_warnings(&prepared.ledger);
-    result
+    report::finish(args, context, &prepared, &acted?, cancellation.is_cancelled())
 }

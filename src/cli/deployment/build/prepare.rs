@@ -92,8 +92,9 @@ pub(super) fn prepare<'r>(
             let overrides = overrides.values(&[&at.context, &component.vars]);
             let variables =
                 variables(context, project, component, at, &overrides, &commit, branch.as_deref())?;
-            let job =
-                job(args, component, &variables, &commit).map_err(|error| unusable(component, &error))?;
+            let registry = project.config.registry.as_deref();
+            let job = job(args, component, &variables, &commit, registry)
+                .map_err(|error| unusable(component, &error))?;
             jobs.push(job);
         }
     }
@@ -117,7 +118,7 @@ pub(in crate::cli::deployment) fn commit_of(
 /// What the component itself says, what the target says of it, and the command line. The context that a target gives to
 /// all its components is for templates alone: the same commit is the same image on every target, so that it can be
 /// promoted.
-fn variables(
+pub(super) fn variables(
     context: &Context,
     project: &Project<'_>,
     component: &Component,
@@ -156,9 +157,10 @@ fn job(
     component: &Component,
     variables: &Values,
     commit: &CommitId,
+    registry: Option<&str>,
 ) -> Result<Job, SettingsError> {
     let settings = BuildSettings::new(component, variables)?;
-    let name = ImageName::new(component, variables, args.tag.as_deref(), commit)?;
+    let name = ImageName::new(component, variables, args.tag.as_deref(), commit, registry)?;
     let published = component.settings.nixpack.as_ref().is_none_or(|nixpack| nixpack.publish);
     let publish = published && !args.skip_push;
     if publish && !args.plan && name.registry.is_none() {
@@ -173,7 +175,8 @@ fn unusable(component: &Component, error: &SettingsError) -> CommandError {
         CommandError::new(exit::USAGE, "configuration", format!("{}: {error}", component.qualified_name()));
     match error {
         SettingsError::NoRegistry => shown.hint(Hint::note(
-            "Set vars.image.registry of the component, or add --skip-push to build without pushing",
+            "Set vars.image.registry of the component, components.nixpack.registry of atmos.yaml or ATMOS_REGISTRY, or \
+             add --skip-push to build without pushing",
         )),
         _ => shown,
     }

@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use super::Args;
+use super::act::Acted;
 use super::prepare::Prepared;
-use super::publish::Published;
 use crate::cli::context::Context;
 use crate::cli::error::{CommandError, exit};
-use crate::deployment::build_report::{BuildEvent, BuildStatus, ComponentBuild};
+use crate::deployment::build_report::{BuildEvent, BuildStatus};
 use crate::render;
 use crate::render::build::{BuildLive, BuildProgress};
 use crate::render::document::build::{BuildResult, SbomCounts};
@@ -41,11 +40,10 @@ pub(super) fn finish(
     args: &Args,
     context: &Context,
     prepared: &Prepared<'_>,
-    builds: &[ComponentBuild],
-    published: &Published,
+    acted: &Acted,
     cancelled: bool,
-    duration: Duration,
 ) -> Result<ExitCode, CommandError> {
+    let Acted { builds, published, duration } = acted;
     let failed =
         builds.iter().any(|build| matches!(build.status, BuildStatus::Failed | BuildStatus::Cancelled));
     let result = BuildResult {

@@ -2,13 +2,12 @@
 //! noted all the same.
 
 use std::collections::BTreeSet;
-use std::process::ExitCode;
 use std::time::Instant;
 
 use super::Args;
+use super::act::Acted;
 use super::prepare::Prepared;
 use super::publish::Published;
-use super::report::finish;
 use crate::cli::context::Context;
 use crate::cli::deployment::attach::sbom_edit;
 use crate::cli::deployment::sbom::derived;
@@ -19,13 +18,13 @@ use crate::sbom::{self, Bom};
 
 /// Says that there is nothing to build, which is no failure: a pipeline builds every deployment by
 /// one command.
-pub(super) fn run(args: &Args, context: &Context, prepared: &Prepared<'_>) -> Result<ExitCode, CommandError> {
+pub(super) fn act(args: &Args, context: &Context, prepared: &Prepared<'_>) -> Result<Acted, CommandError> {
     let began = Instant::now();
     let name = &prepared.deployment.name;
     context.streams().note(&format!("{name} has no nixpack components: there is nothing to build\n"));
     let published =
         if args.plan || args.skip_push { Published::default() } else { note_sbom(context, prepared)? };
-    finish(args, context, prepared, &[], &published, false, began.elapsed())
+    Ok(Acted { builds: Vec::new(), published, duration: began.elapsed() })
 }
 
 /// Notes what the commit's files say of its components. What is noted already is not noted again.

@@ -92,6 +92,8 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let plan = &decided.plan;
         let definitions = self.definitions(plan)?;
         self.check_tools(plan, &definitions)?;
+        let missing = self.look_ahead(&decided, &definitions, &snapshot)?;
+        self.say_missing(plan, &missing);
         let run_id = &self.prepared.run.id;
         let gathered = self.gather(&decided, definitions, &snapshot, run_id)?;
         self.insist_on_digest(plan, &gathered.digests)?;
@@ -169,6 +171,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
     fn make_ready(&self, decided: Decided, snapshot: &Snapshot, run_id: &str) -> Result<Ready, CommandError> {
         let definitions = self.definitions(&decided.plan)?;
         self.check_tools(&decided.plan, &definitions)?;
+        self.ensure_images(&decided, &definitions, snapshot)?;
         let mut granted = None;
         if self.is_bound(&decided) {
             let gathered = self.gather(&decided, definitions.clone(), snapshot, run_id)?;
@@ -228,6 +231,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             checkouts = self.check_out(&now.plan, &definitions)?;
         }
         let gathered = self.gather(&now, definitions, &fresh, run_id)?;
+        self.insist_on_images(&now, &gathered)?;
         self.insist_on_digest(&now.plan, &gathered.digests)?;
         self.insist_on_published(&now.plan, &gathered, &fresh)?;
         let wanted = gathered.to_be_approved(&now.plan);

@@ -10,8 +10,8 @@ use crate::deployment::image_binding::tagged_image;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::template::{Facts, Renderer};
-use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment};
-use crate::ledger::Snapshot;
+use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment, RecordStatus};
+use crate::ledger::{Scope, Snapshot};
 
 /// The images of a rollout and the builds that they come from.
 #[derive(Debug, Default)]
@@ -32,6 +32,21 @@ impl Undertaking<'_, '_> {
         plan: &RolloutPlan,
         definitions: &BTreeMap<CommitId, Deployment>,
         stacks: &Stacks,
+        snapshot: &Snapshot,
+    ) -> Result<Images, CommandError> {
+        let mut images = self.known_images(plan, definitions, snapshot)?;
+        let by_tag = self.prepared.checkout.context.promote_by == PromoteBy::Tag;
+        if by_tag && matches!(plan.kind, RolloutKind::Promotion { .. }) {
+            self.use_tags(plan, definitions, stacks, &mut images)?;
+        }
+        Ok(images)
+    }
+
+    /// The images by digest, whichever way the target names them.
+    pub(super) fn known_images(
+        &self,
+        plan: &RolloutPlan,
+        definitions: &BTreeMap<CommitId, Deployment>,
         snapshot: &Snapshot,
     ) -> Result<Images, CommandError> {
         let mut images = Images::default();
@@ -68,19 +83,50 @@ impl Undertaking<'_, '_> {
             images.by_component.insert(component.to_string(), build.image);
             images.build_ids.extend(build.build_id.map(|id| (component, id)));
         }
-        for (component, commit) in wanted {
-            let is_planned = plan.components.iter().any(|planned| planned.component == component);
+        for (component, commit) in &wanted {
+            let is_planned = plan.components.iter().any(|planned| planned.component == *component);
             if !images.by_component.contains_key(component.as_str())
-                && let Some(image) = recorded(&plan.target, &component, is_planned.then_some(&commit))
+                && let Some(image) = recorded(&plan.target, component, is_planned.then_some(commit))
             {
                 images.by_component.insert(component.to_string(), image);
             }
         }
-        let by_tag = self.prepared.checkout.context.promote_by == PromoteBy::Tag;
-        if by_tag && matches!(plan.kind, RolloutKind::Promotion { .. }) {
-            self.use_tags(plan, definitions, stacks, &mut images)?;
-        }
+        wanted.retain(|(component, _)| !images.by_component.contains_key(component.as_str()));
+        self.add_earlier_images(plan, &wanted, &mut images)?;
         Ok(images)
+    }
+
+    /// The images of commits that ran before, here or on another target: of each the newest record.
+    fn add_earlier_images(
+        &self,
+        plan: &RolloutPlan,
+        wanted: &[(ComponentName, CommitId)],
+        images: &mut Images,
+    ) -> Result<(), CommandError> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let ledger = &self.prepared.ledger;
+        let snapshot = ledger.read(&Scope::Deployment(plan.deployment.clone()))?;
+        let state = snapshot.deployment(&plan.deployment);
+        let names: Vec<_> = wanted.iter().map(|(component, _)| component.clone()).collect();
+        let mut histories = self.prepared.histories(&state, &names)?;
+        for (component, commit) in wanted {
+            let here = histories.remove(component);
+            let elsewhere = state.targets.values().filter_map(|target| target.components.get(component));
+            let elsewhere = elsewhere.filter_map(|state| state.running.as_deref());
+            let records = here.iter().flat_map(|records| records.iter()).chain(elsewhere);
+            let of_commit = records
+                .filter(|found| {
+                    found.record.status == RecordStatus::Success && found.record.commit == *commit
+                })
+                .filter_map(|found| Some((found, found.record.artifacts.get(component.as_str())?)));
+            if let Some((found, image)) = of_commit.max_by(|(one, _), (other, _)| one.compare_age(other)) {
+                images.by_component.insert(component.to_string(), image.clone());
+                images.build_ids.extend(found.record.build_id.clone().map(|id| (component.clone(), id)));
+            }
+        }
+        Ok(())
     }
 
     /// Names what is promoted by tag, in the registry that the target has. An image without a tag keeps its digest.
@@ -131,6 +177,7 @@ impl Undertaking<'_, '_> {
         let resolved =
             crate::deployment::resolution::Resolution { templates: Some(&templates), ..resolution }
                 .resolve()?;
-        Ok(tagged_image(resolution.component, &resolved.variables.values))
+        let registry = self.prepared.project.config.registry.as_deref();
+        Ok(tagged_image(resolution.component, &resolved.variables.values, registry))
     }
 }

@@ -40,26 +40,43 @@ impl Undertaking<'_, '_> {
             };
         }
         let environment = self.environment();
+        let missing = |missing: MissingTool| self.missing_tool(plan, missing);
         preflight(others, &self.terraform(), &self.helmfile(), &environment).map_err(missing)?;
         preflight_health(all, &environment).map_err(missing)?;
         let by_program: BTreeMap<String, &ComponentName> =
             programs.into_iter().map(|(component, program)| (program, component)).collect();
         for (program, component) in by_program {
-            self.check_terraform(component, program)?;
+            self.check_terraform(plan, component, program)?;
         }
         Ok(())
     }
 
     /// Whether the program of a terraform component is there and new enough.
-    fn check_terraform(&self, component: &ComponentName, program: String) -> Result<(), CommandError> {
+    fn check_terraform(
+        &self,
+        plan: &RolloutPlan,
+        component: &ComponentName,
+        program: String,
+    ) -> Result<(), CommandError> {
         let settings = TerraformSettings { program, ..self.terraform() };
         let environment = self.environment();
-        settings.check(component, &environment).map_err(missing)?;
+        settings.check(component, &environment).map_err(|missing| self.missing_tool(plan, missing))?;
         let runtime = runtime::on_this_thread()?;
         let too_old = |error: TooOld| {
             CommandError::new(exit::USAGE, "preflight", error.to_string()).hint(Hint::note(error.hint))
         };
         runtime.block_on(settings.check_version(&environment)).map_err(too_old)
+    }
+}
+
+impl Undertaking<'_, '_> {
+    /// The error for a program that is missing, with the place of the component that needs it.
+    fn missing_tool(&self, plan: &RolloutPlan, tool: MissingTool) -> CommandError {
+        let planned = plan.components.iter().find(|planned| planned.component == tool.component);
+        let place = planned
+            .and_then(|planned| self.place_of(&planned.commit, planned.kind, &planned.component))
+            .map(|place| format!("needed at {place}"));
+        missing(tool).details(place)
     }
 }
 

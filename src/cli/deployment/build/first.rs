@@ -1,0 +1,86 @@
+//! Images that a rollout lacks, built before it takes its locks.
+
+use super::Args;
+use super::act::{Acted, act};
+use super::prepare::prepare;
+use crate::cancellation::Cancellation;
+use crate::cli::context::{Context, Project};
+use crate::cli::error::{CommandError, exit};
+use crate::deployment::build_report::BuildStatus;
+use crate::deployment::names::ComponentReference;
+use crate::deployment::{CommitId, ComponentName, DeploymentName, TargetName};
+use crate::git::Repository;
+use crate::render::document::error::Hint;
+
+/// The images that are wanted of one commit.
+pub(in crate::cli::deployment) struct Wanted<'a> {
+    pub(in crate::cli::deployment) deployment: &'a DeploymentName,
+    pub(in crate::cli::deployment) target: &'a TargetName,
+    pub(in crate::cli::deployment) commit: &'a CommitId,
+    pub(in crate::cli::deployment) components: Vec<ComponentName>,
+}
+
+impl Wanted<'_> {
+    /// The command that builds them.
+    pub(in crate::cli::deployment) fn command(&self) -> String {
+        let Wanted { deployment, target, commit, components } = self;
+        let components: String =
+            components.iter().flat_map(|name| [" --component ", name.as_str()]).collect();
+        format!("atmos deployment build {deployment} --target {target} --git-sha {commit}{components}")
+    }
+}
+
+/// Builds images and records them, as `atmos deployment build` does; prints progress and no result.
+///
+/// # Errors
+///
+/// Where any of them could not be built: those that could are recorded.
+pub(in crate::cli::deployment) fn build_first(
+    wanted: &Wanted<'_>,
+    context: &Context,
+    repository: &Repository,
+    project: &Project<'_>,
+    cancellation: &Cancellation,
+) -> Result<(), CommandError> {
+    let args = Args {
+        deployment: wanted.deployment.clone(),
+        target: Some(wanted.target.clone()),
+        component: wanted.components.iter().map(|name| ComponentReference(name.to_string())).collect(),
+        git_sha: Some(wanted.commit.to_string()),
+        context: Vec::new(),
+        tag: None,
+        plan: false,
+        skip_push: false,
+        parallelism: None,
+    };
+    // What this machine lacks, another one may have.
+    let elsewhere =
+        |error: CommandError| error.hint(Hint::command("Or build it where that is there", wanted.command()));
+    let prepared = prepare(&args, context, repository, project)?;
+    let acted = act(&args, context, &prepared, cancellation);
+    context.say_warnings(&prepared.ledger);
+    let Acted { builds, .. } = acted.map_err(elsewhere)?;
+    let failed: Vec<_> = builds
+        .iter()
+        .filter(|build| !matches!(build.status, BuildStatus::Built | BuildStatus::Reused))
+        .collect();
+    if cancellation.is_cancelled() {
+        let message = "The rollout was cancelled before anything was applied";
+        return Err(CommandError::new(exit::INTERRUPTED, "cancelled", message));
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = failed.iter().map(|build| build.component.as_str()).collect();
+    let message = format!(
+        "{} could not be built, so that nothing was rolled out to {}",
+        names.join(", "),
+        wanted.target
+    );
+    let reasons =
+        failed.iter().filter_map(|build| Some(format!("{}: {}", build.component, build.error.as_ref()?)));
+    Err(CommandError::new(exit::FAILED, "build_failed", message).details(reasons).hint(Hint::command(
+        "To build it again, with all that the engine says",
+        format!("{} --verbose", wanted.command()),
+    )))
+}
