@@ -41,7 +41,7 @@ pub(super) fn read(
 ) -> Found {
     let describer = Describer::new(reader, functions, Processing::DESCRIBE).tolerating(true);
     let kept = match describer.find(stacks, stack_name, Some(TERRAFORM), component) {
-        Ok(described) => described.kept_outputs(),
+        Ok(component) => component.kept_outputs(),
         Err(error) => return Found::Never(error.to_string()),
     };
     match kept {
