@@ -23,8 +23,8 @@ use module::Module;
 use tempfile::TempDir;
 
 pub use local_modules::local_modules;
-pub use module::{ModuleError, ModuleInterface};
-pub use sensitive::{is_module_file, sensitive_variables};
+pub use module::{ModuleError, ModuleInterface, is_module_file};
+pub use sensitive::sensitive_variables;
 pub use version::TooOld;
 
 /// `components.terraform` of `atmos.yaml`.

@@ -9,7 +9,6 @@ use hcl_edit::structure::{Block, Body};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::sensitive::is_module_file;
 use crate::deployment::variables::ValueSource;
 
 /// A module that cannot be read.
@@ -202,6 +201,15 @@ pub(super) fn objects(value: &Value) -> impl Iterator<Item = &serde_json::Map<St
     list.iter().filter_map(Value::as_object)
 }
 
+/// Whether Terraform or `OpenTofu` reads a file of this name as part of a module.
+#[must_use]
+pub fn is_module_file(name: &str) -> bool {
+    // What editors leave behind is not part of the module, by Terraform's own rule.
+    let is_left_behind = name.starts_with(['.', '#']) || name.ends_with('~');
+    let endings = [".tf", ".tofu", ".tf.json", ".tofu.json"];
+    !is_left_behind && endings.iter().any(|ending| name.ends_with(ending))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,5 +276,15 @@ mod tests {
         let error = module(&[("main.tf", "variable \"a\" {\n  type = \n}\n")]).unwrap_err();
         assert!(matches!(error, ModuleError::Hcl { line: 2, .. }), "{error}");
         assert!(matches!(module(&[("README.md", "")]), Err(ModuleError::Empty { .. })));
+    }
+
+    #[test]
+    fn only_files_of_the_module_are_read() {
+        for name in ["main.tf", "main.tofu", "main.tf.json", "main.tofu.json"] {
+            assert!(is_module_file(name), "{name}");
+        }
+        for name in ["main.tf~", ".main.tf", "#main.tf", "x.tfvars", "x.json", ".terraform.lock.hcl", "tf"] {
+            assert!(!is_module_file(name), "{name}");
+        }
     }
 }

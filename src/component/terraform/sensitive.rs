@@ -8,15 +8,6 @@ use serde_json::Value;
 
 use super::module::objects;
 
-/// Whether Terraform or `OpenTofu` reads a file of this name as part of a module.
-#[must_use]
-pub fn is_module_file(name: &str) -> bool {
-    // What editors leave behind is not part of the module, by Terraform's own rule.
-    let is_left_behind = name.starts_with(['.', '#']) || name.ends_with('~');
-    let endings = [".tf", ".tofu", ".tf.json", ".tofu.json"];
-    !is_left_behind && endings.iter().any(|ending| name.ends_with(ending))
-}
-
 /// The variables that a file of a module declares with `sensitive = true`. `None` where the file
 /// cannot be read as Terraform would. `name` is the file's name, which tells its syntax.
 #[must_use]
@@ -91,15 +82,5 @@ mod tests {
     fn a_file_that_cannot_be_read_is_not_taken_for_one_without_secrets() {
         assert_eq!(sensitive_variables("a.tf", "variable \"a\" {"), None);
         assert_eq!(sensitive_variables("a.tofu.json", "{"), None);
-    }
-
-    #[test]
-    fn only_files_of_the_module_are_read() {
-        for name in ["main.tf", "main.tofu", "main.tf.json", "main.tofu.json"] {
-            assert!(is_module_file(name), "{name}");
-        }
-        for name in ["main.tf~", ".main.tf", "#main.tf", "x.tfvars", "x.json", ".terraform.lock.hcl", "tf"] {
-            assert!(!is_module_file(name), "{name}");
-        }
     }
 }

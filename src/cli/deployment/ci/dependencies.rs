@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::steps::View;
+use super::view::View;
 use crate::ci::comment::DependencyChange;
 use crate::cli::declared::CommitReader;
 use crate::cli::deployment::diff::Step;

@@ -29,6 +29,7 @@ mod trust;
 mod undelivered_reports;
 mod usage;
 mod verb_environment;
+mod view;
 mod words;
 
 use std::path::{Path, PathBuf};

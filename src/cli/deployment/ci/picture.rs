@@ -6,7 +6,8 @@ use super::failure;
 use super::outcome::Outcome;
 use super::presence::{change, presence, unfinished};
 use super::staleness::stale;
-use super::steps::{Changes, View};
+use super::steps::Changes;
+use super::view::View;
 use crate::ci::Job;
 use crate::ci::comment::{
     Approved, CommentError, CommentInput, CommentTemplate, FailureView, Limit, Presence, Rendered,

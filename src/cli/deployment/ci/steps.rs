@@ -1,6 +1,7 @@
 //! What a run has changed, or would, and what each promotion that can come next would.
 
 use super::dependencies::Boms;
+use super::view::View;
 use crate::ci::comment::{DependencyChange, PromotionPreview};
 use crate::cli::context::{Context, Project};
 use crate::cli::deployment::diff::{RecordedOverrides, Step, of_step};
@@ -28,15 +29,6 @@ impl Changes {
     pub(super) fn of<'p>(&'p self, edge: &'p PromotionEdge) -> PromotionPreview<'p> {
         PromotionPreview { edge, diff: self.diff.as_ref(), dependencies: &self.dependencies }
     }
-}
-
-/// What is looked at.
-pub(super) struct View<'v, 'r> {
-    pub(super) context: &'v Context,
-    pub(super) repository: &'r Repository,
-    pub(super) project: &'v Project<'r>,
-    pub(super) ledger: &'v Ledger<'r>,
-    pub(super) deployment: &'v Deployment,
 }
 
 impl View<'_, '_> {
