@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::error::StackError;
 use super::value::Location;
+use crate::text::error_chain;
 
 /// The key of a shown component that holds its failures.
 pub(super) const KEY: &str = "failures";
@@ -16,14 +17,14 @@ pub struct Failure {
     /// The keys and indexes that lead to the value in the component; none where it is the component
     /// as a whole.
     pub path: Vec<String>,
-    /// Begins with the place, where it is known.
+    /// The error and its causes. Begins with the place, where it is known.
     pub message: String,
     pub at: Option<Location>,
 }
 
 impl Failure {
     pub(super) fn new(path: Vec<String>, error: &StackError) -> Self {
-        Self { path, message: error.to_string(), at: error.location().cloned() }
+        Self { path, message: error_chain(error), at: error.location().cloned() }
     }
 
     /// The failure as documents show it.

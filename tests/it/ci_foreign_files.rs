@@ -146,12 +146,12 @@ fn stacks_are_not_read_through_a_link_out_of_the_checkout() {
     for target in [secret.to_str().unwrap(), "/proc/self/environ", "../.git/config"] {
         link(&checkout, target, "stacks/out.txt");
         let run = stack("./out.txt")
-            .exited(1)
+            .exited(2)
             .says("cannot read stacks/out.txt: it leads out of the files of the repository");
         assert!(!run.report().contains(PLANTED.1) && !run.report().contains("[core]"), "{}", run.report());
     }
     let run = stack("../.git/config")
-        .exited(1)
+        .exited(2)
         .says("cannot read .git/config: it leads out of the files of the repository");
     assert!(!run.report().contains("[core]"), "{}", run.report());
 }

@@ -11,7 +11,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("deployment", &[]),
     ("git", &["deployment", "text"]),
     ("config", &["boundary", "deployment"]),
-    ("stacks", &["boundary", "deployment"]),
+    ("stacks", &["boundary", "deployment", "text"]),
     ("provider", &["deployment", "text"]),
     ("ci", &["boundary", "deployment", "text"]),
     ("component", &["cancellation", "deployment", "text"]),
