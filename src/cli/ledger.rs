@@ -123,7 +123,7 @@ impl Context {
         let clock = self.clock();
         let since = |since: &Option<Timestamp>| {
             since.map_or_else(
-                || "this checkout has never been told what is asked here".to_owned(),
+                || "this checkout has never been told all of what is asked here".to_owned(),
                 |since| format!("as of {}", clock.relative_and_exact(since)),
             )
         };

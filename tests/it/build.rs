@@ -187,12 +187,8 @@ fn a_refused_push_leaves_nothing() {
     assert_eq!(remote.snapshot(), before);
 }
 
-#[test]
-fn what_is_missing_is_said_before_anything_is_built() {
-    let mut environment = TestEnvironment::new();
-    images(&mut environment);
-    let (checkout, _remote) = checkout(&environment);
-    // Git, and no engine.
+/// The `PATH` of a machine with git, and without an engine.
+pub fn without_engine(environment: &TestEnvironment, checkout: &Checkout<'_>) -> String {
     let programs = environment.path("programs");
     std::fs::create_dir(&programs).unwrap();
     for program in ["git", "sh"] {
@@ -201,7 +197,16 @@ fn what_is_missing_is_said_before_anything_is_built() {
         let found = String::from_utf8(found.unwrap().stdout).unwrap();
         std::os::unix::fs::symlink(found.trim(), programs.join(program)).unwrap();
     }
-    let path = programs.to_str().unwrap();
+    programs.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_is_missing_is_said_before_anything_is_built() {
+    let mut environment = TestEnvironment::new();
+    images(&mut environment);
+    let (checkout, _remote) = checkout(&environment);
+    let path = without_engine(&environment, &checkout);
+    let path = path.as_str();
     let build = |variables: &[(&str, &str)]| {
         checkout.atmos_with("deployment build payment-service --target dev", variables)
     };

@@ -1,8 +1,6 @@
 //! A rollout sees to it that images are built: it builds what lacks, or is refused before anything is applied.
 
-use std::os::unix::fs::symlink;
-
-use crate::build::{checkout, images};
+use crate::build::{checkout, images, without_engine};
 use crate::support::{Checkout, TestEnvironment};
 
 const ROLLOUT: &str = "deployment rollout payment-service --target dev";
@@ -11,19 +9,6 @@ const ROLLOUT: &str = "deployment rollout payment-service --target dev";
 fn builds(environment: &TestEnvironment) -> usize {
     let log = std::fs::read_to_string(environment.path("engine.log")).unwrap_or_default();
     log.lines().filter(|line| line.starts_with("build ")).count()
-}
-
-/// The `PATH` of a machine with git, and without an engine.
-fn without_engine(environment: &TestEnvironment, checkout: &Checkout<'_>) -> String {
-    let programs = environment.path("programs");
-    std::fs::create_dir(&programs).unwrap();
-    for program in ["git", "sh"] {
-        let found =
-            environment.command("sh", &checkout.path).args(["-c", "command -v \"$0\"", program]).output();
-        let found = String::from_utf8(found.unwrap().stdout).unwrap();
-        symlink(found.trim(), programs.join(program)).unwrap();
-    }
-    programs.to_str().unwrap().to_owned()
 }
 
 /// Changes the deployment's file and commits that.

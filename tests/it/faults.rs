@@ -684,6 +684,9 @@ fn a_lock_file_in_the_way_of_a_look_is_not_blamed_on_the_remote() {
     other.commit_version("2");
     other.git(&["push", "--quiet"]);
     other.atmos(ROLLOUT).succeeded();
+    // All targets are asked for, of which the rollout has heard of one.
+    checkout.atmos("deployment status payment-service").succeeded();
+    other.atmos(ROLLOUT).succeeded();
     lock_file(&checkout, "refs/atmos-remotes/origin/latest/payment-service/dev/api");
     let run = checkout.atmos("deployment status payment-service").succeeded();
     tells_of_a_lock_file(&run, "this checkout could not take over what origin has, as of ");

@@ -18,7 +18,7 @@ deployment:
       first: { settings: { command: { apply: [./run.sh] } } }
       api:
         metadata: { depends_on: [first] }
-        vars: { cpu: '{{ context.cpu }}', sha: '{{ git.sha }}', url: '{{ outputs.first.url }}', home: plain }
+        vars: { cores: '{{ context.cpu }}', sha: '{{ git.sha }}', url: '{{ outputs.first.url }}', home: plain }
         settings: { command: { plan: [../../run.sh], apply: [./deploy.sh, now], working_directory: services/api } }
       last: { metadata: { depends_on: [api] }, settings: { command: { apply: [./run.sh] } } }
   targets:
