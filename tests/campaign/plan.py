@@ -163,7 +163,8 @@ def _add_faults(chance, kind, steps):
                 if free:
                     _add_fault(chance, kind, free.pop(), name)
     # Drawn last, so that what was decided before stays what it was.
-    for name, group in (("kill-git", mix.PROCESS), ("refused", mix.NETWORK if kind.has("proxy") else ())):
+    network = mix.NETWORK if kind.has("proxy") else ()
+    for name, group in (("kill-git", mix.PROCESS), ("refused", network), ("refused", network)):
         free = [step for step in steps if not any(fault.name in group for fault in step.faults)]
         if group and free:
             _add_fault(chance, kind, chance.choice(free), name)
