@@ -153,14 +153,7 @@ impl Validator<'_> {
                 of_commit: &together,
                 to_build: &together,
             };
-            for component in &deployment.components {
-                for finding in facts.findings(component)? {
-                    let is_known = |known: &Finding| known.remark.message == finding.remark.message;
-                    if !found.iter().any(is_known) {
-                        found.push(finding);
-                    }
-                }
-            }
+            facts.check(deployment.components.iter(), &mut found)?;
         }
         let text = self.project.source.read(file, MAX_FILE_BYTES).map_err(ConfigError::from)?;
         let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();

@@ -82,13 +82,30 @@ struct Subject<'a> {
 }
 
 impl Facts<'_> {
-    /// Finds what is wrong with a component; nothing where its stacks disable it. Stacks that
-    /// cannot be resolved are reported apart.
+    /// Adds what is wrong with these components to what was found before; what several of them have
+    /// in common, once.
     ///
     /// # Errors
     ///
     /// Where the files cannot be read.
-    pub fn findings(&self, component: &Component) -> Result<Vec<Finding>, CommandError> {
+    pub fn check<'c>(
+        &self,
+        components: impl Iterator<Item = &'c Component>,
+        found: &mut Vec<Finding>,
+    ) -> Result<(), CommandError> {
+        for component in components {
+            for finding in self.findings(component)? {
+                if !found.contains(&finding) {
+                    found.push(finding);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds what is wrong with a component; nothing where its stacks disable it. Stacks that
+    /// cannot be resolved are reported apart.
+    fn findings(&self, component: &Component) -> Result<Vec<Finding>, CommandError> {
         let Ok(layer) = self.layer(component) else { return Ok(Vec::new()) };
         if layer.as_ref().is_some_and(|layer| layer.deployable != Deployable::Yes) {
             return Ok(Vec::new());
@@ -185,7 +202,14 @@ impl Subject<'_> {
         message: impl Into<String>,
         hint: Option<String>,
     ) {
-        let message = format!("{}: {}", self.component.qualified_name(), message.into());
+        // The context is of all components of the target.
+        let is_shared = matches!(&keys[..], [_, of, _, what, ..] if of == "targets" && what == "context");
+        let of_what = if is_shared {
+            format!("context of {}", self.facts.target.name)
+        } else {
+            self.component.qualified_name()
+        };
+        let message = format!("{of_what}: {}", message.into());
         self.found.push(Finding { check, remark: Remark { severity, keys, message, hint } });
     }
 }

@@ -70,11 +70,8 @@ impl Undertaking<'_, '_> {
                 to_build: &missing.to_build,
             };
             let mut found = Vec::new();
-            for component in
-                deployment.components.iter().filter(|component| of_commit.contains(&component.name))
-            {
-                found.extend(facts.findings(component)?);
-            }
+            let components = deployment.components.iter();
+            facts.check(components.filter(|component| of_commit.contains(&component.name)), &mut found)?;
             self.refuse(commit, &found)?;
         }
         Ok(())
