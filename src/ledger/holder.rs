@@ -37,11 +37,10 @@ impl Holder {
     #[must_use]
     pub fn liveness(lock: &Lock) -> Liveness {
         match works(lock) {
-            None => Liveness::Unknown,
             Some(true) => Liveness::Alive,
             Some(false) if !orphans::of(lock).is_empty() => Liveness::Alive,
             Some(false) if orphans_would_be_seen(lock) => Liveness::Dead,
-            Some(false) => Liveness::Unknown,
+            Some(false) | None => Liveness::Unknown,
         }
     }
 }

@@ -111,7 +111,7 @@ mod tests {
         let waiting = passage.pass(&never);
         tokio::pin!(waiting);
         assert!(futures_are_pending(waiting.as_mut()).await);
-        gate.stay_open(Instant::now() + std::time::Duration::from_secs(60));
+        gate.stay_open(Instant::now() + std::time::Duration::from_mins(1));
         assert_eq!(waiting.await, Ok(()));
         gate.shut("lost".to_owned());
         gate.open(None);

@@ -29,13 +29,11 @@ impl Publication<'_, '_> {
     pub(super) fn went_up(&mut self, written: impl Iterator<Item = LedgerRecord>) {
         for record in written.filter(|record| !record.is_late()) {
             let address = ComponentAddress::of(&record.id);
-            match self.earlier.get_mut(&address) {
-                Some(earlier) => earlier.end = record,
-                None => {
-                    let base = record.record.previous.clone();
-                    self.earlier.insert(address, Earlier { base, end: record });
-                }
-            }
+            let base = match self.earlier.remove(&address) {
+                Some(earlier) => earlier.base,
+                None => record.record.previous.clone(),
+            };
+            self.earlier.insert(address, Earlier { base, end: record });
         }
     }
 
