@@ -216,6 +216,8 @@ fn a_rollout_that_is_killed_while_git_pushes_is_finished_by_the_same_command() {
     std::fs::write(go, "").unwrap();
     again.wait().succeeded();
     wait_until("the push that was left behind has ended", || remote.locks().is_empty());
+    // What the killed run had kept arrived with that push, or does with the next command.
+    checkout.atmos("deployment status payment-service").succeeded();
     is_sound(&checkout, &remote, "while git pushed");
 }
 

@@ -8,6 +8,7 @@ mod step;
 pub(super) use side::RecordedOverrides;
 pub(super) use step::{Step, of_step};
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::ArgGroup;
@@ -196,18 +197,20 @@ fn complete_history(context: &Context, ledger: &Ledger<'_>, commits: &[CommitId]
     }
 }
 
-/// The components that are compared: those that were named, else all that are declared or run anywhere.
+/// The components that are compared: those that were named, else all that are declared, in their order, and by
+/// name those that only earlier commits declare or that run somewhere.
 fn chosen_components(
     args: &Args,
     deployment: &Deployment,
     state: &DeploymentState,
     configurations: &Configurations,
 ) -> Result<Vec<ComponentName>, CommandError> {
-    let declared = [deployment].into_iter().chain(configurations.deployments());
-    let declared = declared.flat_map(|deployment| &deployment.components).map(|component| &component.name);
+    let mut all: Vec<ComponentName> =
+        deployment.components.iter().map(|component| component.name.clone()).collect();
+    let earlier = configurations.deployments().flat_map(|deployment| &deployment.components);
     let running = state.targets.values().flat_map(|target| target.components.keys());
-    let mut all: Vec<ComponentName> = Vec::new();
-    for name in declared.chain(running) {
+    let others: BTreeSet<_> = earlier.map(|component| &component.name).chain(running).collect();
+    for name in others {
         if !all.contains(name) {
             all.push(name.clone());
         }
