@@ -7,7 +7,8 @@ import resource
 import subprocess
 from pathlib import Path
 
-SIZE = "12m"
+# Once there is room again, all of the ledger has to fit.
+SIZE = "24m"
 
 
 def mount(folder):
