@@ -8,7 +8,7 @@ use crate::deployment::count::count_are;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::record_order::merged_newest_first;
 use crate::deployment::ref_names::{
-    ComponentAddress, RECORD_TAG_PREFIX, TAGS_PREFIX, component_segment, record_tag_prefix,
+    ComponentAddress, MIRROR_PREFIX, RECORD_TAG_PREFIX, TAGS_PREFIX, component_segment, record_tag_prefix,
 };
 use crate::deployment::rollout_history::Grouping;
 use crate::deployment::{ComponentName, DeploymentName, ObjectId, RecordId, TargetName};
@@ -128,7 +128,7 @@ impl Ledger<'_> {
             .partition(|found: &Ref| found.name.starts_with(PENDING_PREFIX));
         let pending = self.pending_runs(&KnownRefs::sort(pending, self.remote()));
         let mut tags = self.record_tags(tags);
-        let only_here = self.own_tags(&tags, told.as_ref());
+        let only_here = self.own_tags(&mut tags, told.as_ref())?;
         tags.retain(|(id, _)| query.is_about(id));
         let is_known = !tags.is_empty();
         let total = tags.iter().filter(|(id, _)| query.dates(id)).count();
@@ -195,21 +195,53 @@ impl Ledger<'_> {
     }
 
     /// The tags of a history that the remote, as it has just said, does not have; warns of them, and
-    /// of those that it has otherwise.
-    fn own_tags(&self, tags: &[(RecordId, ObjectId)], told: Option<&ToldTags>) -> BTreeSet<ObjectId> {
-        let (Some(told), Some(remote)) = (told, self.remote()) else { return BTreeSet::new() };
+    /// of those that it has otherwise. What is known to be another remote's is taken out.
+    fn own_tags(
+        &self,
+        tags: &mut Vec<(RecordId, ObjectId)>,
+        told: Option<&ToldTags>,
+    ) -> Result<BTreeSet<ObjectId>, LedgerError> {
+        let (Some(told), Some(remote)) = (told, self.remote()) else { return Ok(BTreeSet::new()) };
         if let Some(error) = other_history(remote, told) {
             self.warn(error.to_string());
         }
-        let here = tags.iter().map(|(id, object)| (id.tag_name(), object));
-        let own: Vec<_> = here.filter(|(name, _)| !told.has(name)).collect();
+        let is_own = |id: &RecordId| !told.has(&id.tag_name());
+        let own = tags.iter().filter(|(id, _)| is_own(id)).map(|(_, object)| object.clone()).collect();
+        let of_others = self.of_other_remotes(remote, &own)?;
+        tags.retain(|(_, object)| !of_others.contains(object));
+        let own: Vec<_> = tags.iter().filter(|(id, _)| is_own(id)).collect();
         if let Some((first, _)) = own.first() {
+            let first = first.tag_name();
             let (records, more) = (count_are(own.len(), "record"), and_more(own.len() - 1));
             self.warn(format!(
                 "{records} only in this checkout, not on {remote}, and nothing is decided on that: {first}{more}"
             ));
         }
-        own.into_iter().map(|(_, object)| object.clone()).collect()
+        Ok(own.into_iter().map(|(_, object)| object.clone()).collect())
+    }
+
+    /// Those of these records that are in the chain of another remote's ledger, as it was seen last.
+    fn of_other_remotes(
+        &self,
+        remote: &str,
+        records: &BTreeSet<ObjectId>,
+    ) -> Result<BTreeSet<ObjectId>, LedgerError> {
+        let mut found = BTreeSet::new();
+        if records.is_empty() {
+            return Ok(found);
+        }
+        let own = format!("{MIRROR_PREFIX}{remote}/");
+        for mirror in self.repository.refs(&[MIRROR_PREFIX.to_owned()])? {
+            let is_end_of_another = !mirror.name.starts_with(&own) && mirror.name.contains("/latest/");
+            let mut next = Some(mirror.object).filter(|_| is_end_of_another);
+            while let Some(object) = next.take()
+                && records.contains(&object)
+                && found.insert(object.clone())
+            {
+                next = self.read_own_record(&object).and_then(|found| found.record.previous);
+            }
+        }
+        Ok(found)
     }
 
     /// Fetches tags, and returns what the remote says of them; `None` where it does not have to be

@@ -49,6 +49,29 @@ fn a_remote_that_pushes_to_several_places_is_read_and_not_written() {
 }
 
 #[test]
+fn records_of_another_remote_are_no_history_of_this_one() {
+    let environment = TestEnvironment::new();
+    let (checkout, _) = environment.with_remote();
+    let upstream = environment.bare("upstream.git", &[]);
+    checkout.git(&["remote", "add", "upstream", &upstream.url()]);
+    checkout.git(&["push", "--quiet", "upstream", "main"]);
+    checkout.atmos(ROLLOUT).succeeded();
+    for _ in 0..2 {
+        checkout.commit_version("2");
+        checkout.git(&["push", "--quiet", "upstream", "main"]);
+        checkout.atmos_with(ROLLOUT, &[("ATMOS_REMOTE", "upstream")]).succeeded();
+    }
+    let history = "deployment history payment-service --target dev --component worker";
+    let records = |remote: &str| {
+        let run = checkout.atmos_with(&format!("{history} --format json"), &[("ATMOS_REMOTE", remote)]);
+        let run = run.succeeded();
+        assert!(!run.stderr.contains("only in this checkout"), "{}", run.report());
+        run.json()["records"].as_array().unwrap().len()
+    };
+    assert_eq!((records("origin"), records("upstream")), (1, 2));
+}
+
+#[test]
 fn a_mirror_clone_answers_and_rolls_out() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
