@@ -1,5 +1,5 @@
-//! What every command needs of the process: flags, environment, clock, streams; and how it opens the repository and the
-//! configuration.
+//! What every command needs of the process: flags, environment, clock, streams; and how it opens
+//! the repository and the configuration.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;

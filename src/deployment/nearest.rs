@@ -10,7 +10,8 @@ pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>)
         .take(COMPARED)
         .filter_map(|candidate| {
             let longest = written.chars().count().max(candidate.chars().count());
-            // The distance costs the product of the lengths, and nothing this long is a slip of the finger.
+            // The distance costs the product of the lengths, and nothing this long is a slip of the
+            // finger.
             if longest > 128 {
                 return None;
             }

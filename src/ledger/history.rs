@@ -194,8 +194,8 @@ impl Ledger<'_> {
         tags
     }
 
-    /// The tags of a history that the remote, as it has just said, does not have; warns of them, and
-    /// of those that it has otherwise. What is known to be another remote's is taken out.
+    /// The tags of a history that the remote, as it has just said, does not have; warns of them,
+    /// and of those that it has otherwise. What is known to be another remote's is taken out.
     fn own_tags(
         &self,
         tags: &mut Vec<(RecordId, ObjectId)>,
@@ -220,7 +220,8 @@ impl Ledger<'_> {
         Ok(own.into_iter().map(|(_, object)| object.clone()).collect())
     }
 
-    /// Those of these records that are in the chain of another remote's ledger, as it was seen last.
+    /// Those of these records that are in the chain of another remote's ledger, as it was seen
+    /// last.
     fn of_other_remotes(
         &self,
         remote: &str,

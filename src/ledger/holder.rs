@@ -32,8 +32,8 @@ impl Holder {
         Self { host: host(), process, started, user: geteuid().as_raw() }
     }
 
-    /// Whether a lock's holder lives, or a component that it has left behind works. Only the machine
-    /// that it ran on can tell.
+    /// Whether a lock's holder lives, or a component that it has left behind works. Only the
+    /// machine that it ran on can tell.
     #[must_use]
     pub fn liveness(lock: &Lock) -> Liveness {
         match works(lock) {

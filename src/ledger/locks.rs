@@ -114,7 +114,8 @@ impl Ledger<'_> {
                 }
                 match self.carry_out(&step, "atmos: lock", &[])? {
                     StepOutcome::Accepted => return Ok(Acquired { object, lock, taken_over }),
-                    // Another run was faster: to the lock, which the next look shows, or to the notes that go with it.
+                    // Another run was faster: to the lock, which the next look shows, or to the
+                    // notes that go with it.
                     StepOutcome::Contended(_) if began.elapsed() < self.persistence => {
                         std::thread::sleep(backoff(attempt.min(4)));
                     }

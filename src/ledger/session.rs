@@ -175,7 +175,8 @@ impl<'l, 'r> Session<'l, 'r> {
         let second = in_whole_seconds(self.ledger.now()).max(self.hold.lock().acquired_at);
         record.timestamp = second;
         record.promoted_at = record.promoted_from.is_some().then_some(second);
-        // An older record can have the name as well, after a clock went back: then the push renames it.
+        // An older record can have the name as well, after a clock went back: then the push renames
+        // it.
         let sequence = self.chains.next_sequence(&ComponentAddress::of_record(&record), second);
         self.chains.append(self.ledger, record, sequence)
     }

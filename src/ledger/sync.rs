@@ -29,12 +29,13 @@ const PATIENCE_WITHOUT: Duration = Duration::from_mins(2);
 /// How often refs are fetched again that another process of this checkout was writing.
 const FETCHES: u32 = 6;
 
-/// What git says of a ref that another process has locked, or written since it looked. A remote that
-/// writes a ref at the moment in which it lists it can list it as no object.
+/// What git says of a ref that another process has locked, or written since it looked. A remote
+/// that writes a ref at the moment in which it lists it can list it as no object.
 const WRITTEN_MEANWHILE: [&str; 4] =
     ["cannot lock ref", "unable to resolve reference", "but expected", "not our ref 0000000"];
 
-/// Fetches again while other processes, of this checkout or the remote's, are writing the same refs.
+/// Fetches again while other processes, of this checkout or the remote's, are writing the same
+/// refs.
 fn again_while_locked<T>(fetch: impl Fn() -> Result<T, GitError>) -> Result<T, GitError> {
     let mut attempt = 0;
     loop {

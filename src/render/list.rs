@@ -37,7 +37,8 @@ pub fn deployments(list: &DeploymentList, presentation: &Presentation) -> String
     title + &table.render(presentation.form)
 }
 
-/// `3 (api, worker, …)`, and how many the file does not name any more: `3 (api, worker, …), 1 removed`.
+/// `3 (api, worker, …)`, and how many the file does not name any more: `3 (api, worker, …), 1
+/// removed`.
 fn component_cell(item: &DeploymentItem) -> String {
     let removed = item.removed_components.len();
     let declared = item.components.iter().map(|component| &component.component);

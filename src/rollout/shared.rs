@@ -25,7 +25,8 @@ pub(super) struct Shared {
     pub(super) passage: Passage,
     /// What components have put out for those that come after them.
     pub(super) outputs: Mutex<BTreeMap<ComponentName, Values>>,
-    /// What components that are not part of this have put out when they were applied last, as far as it was read.
+    /// What components that are not part of this have put out when they were applied last, as far
+    /// as it was read.
     pub(super) recorded_outputs: Mutex<BTreeMap<ComponentName, Values>>,
     pub(super) events: EventSink,
 }

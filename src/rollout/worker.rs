@@ -232,8 +232,8 @@ impl Shared {
         }
     }
 
-    /// Hands the record over. Where others wait for the component, it is waited for here until that is
-    /// durable; `false` where it could not be kept.
+    /// Hands the record over. Where others wait for the component, it is waited for here until that
+    /// is durable; `false` where it could not be kept.
     async fn hand_over(
         &self,
         plan: &ComponentPlan,

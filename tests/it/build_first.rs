@@ -1,4 +1,5 @@
-//! A rollout sees to it that images are built: it builds what lacks, or is refused before anything is applied.
+//! A rollout sees to it that images are built: it builds what lacks, or is refused before anything
+//! is applied.
 
 use crate::build::{checkout, images, without_engine};
 use crate::support::{Checkout, TestEnvironment};

@@ -1,4 +1,5 @@
-//! What can be known to be wrong is refused before the first component starts, and `validate` says the same.
+//! What can be known to be wrong is refused before the first component starts, and `validate` says
+//! the same.
 
 use std::path::Path;
 

@@ -2,8 +2,8 @@
 //! runs on two components, in every order of crash, lost answer, late delivery and takeover.
 //!
 //! What the ledger decides is asked of the ledger's own code: the order of a push on a server
-//! without atomic pushes and where a kept record goes ([`rules`]). The rest is what git does with refs
-//! ([`remote`]).
+//! without atomic pushes and where a kept record goes ([`rules`]). The rest is what git does with
+//! refs ([`remote`]).
 
 mod remote;
 mod rules;

@@ -53,7 +53,8 @@ pub fn application_packages(root: &Path, source: &Path) -> (Vec<Package>, Vec<Re
     read_all(lock_files)
 }
 
-/// The packages of the lock files that stand directly in a folder, as [`application_packages`] tells of them.
+/// The packages of the lock files that stand directly in a folder, as [`application_packages`]
+/// tells of them.
 #[must_use]
 pub fn folder_packages(folder: &Path) -> (Vec<Package>, Vec<ReadError>) {
     read_all(in_folder(folder))

@@ -45,8 +45,8 @@ fn note_sbom(context: &Context, prepared: &Prepared<'_>) -> Result<Published, Co
     Ok(Published { sbom: Some((summary.components.len(), summary.dependencies.len())) })
 }
 
-/// Whether the note of the commit says the same of these components. A note that cannot be read does
-/// not.
+/// Whether the note of the commit says the same of these components. A note that cannot be read
+/// does not.
 fn is_noted(prepared: &Prepared<'_>, bom: &Bom) -> Result<bool, CommandError> {
     let Prepared { ledger, deployment, commit, .. } = prepared;
     let commits = BTreeSet::from([commit.clone()]);

@@ -1,4 +1,5 @@
-//! Which dependencies a step of a target changes, as far as it is known what both sides are made of.
+//! Which dependencies a step of a target changes, as far as it is known what both sides are made
+//! of.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,8 +36,8 @@ impl Boms {
         Self(known)
     }
 
-    /// What a step changes. A component of which one side is unknown is left out: it would look as if
-    /// everything were new, or gone. So is one of which the sides were read differently.
+    /// What a step changes. A component of which one side is unknown is left out: it would look as
+    /// if everything were new, or gone. So is one of which the sides were read differently.
     pub(super) fn changes(&self, step: &Step<'_>) -> Vec<DependencyChange> {
         let mut changes = Vec::new();
         for (component, commit) in &step.to {

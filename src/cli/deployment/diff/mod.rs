@@ -197,8 +197,8 @@ fn complete_history(context: &Context, ledger: &Ledger<'_>, commits: &[CommitId]
     }
 }
 
-/// The components that are compared: those that were named, else all that are declared, in their order, and by
-/// name those that only earlier commits declare or that run somewhere.
+/// The components that are compared: those that were named, else all that are declared, in their
+/// order, and by name those that only earlier commits declare or that run somewhere.
 fn chosen_components(
     args: &Args,
     deployment: &Deployment,

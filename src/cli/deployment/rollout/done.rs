@@ -55,8 +55,9 @@ impl Undertaking<'_, '_> {
         Ok(done)
     }
 
-    /// Refuses to apply again what this run has applied and what only this checkout knows of yet: its
-    /// record may still arrive, and a component that is applied twice would have one of them late.
+    /// Refuses to apply again what this run has applied and what only this checkout knows of yet:
+    /// its record may still arrive, and a component that is applied twice would have one of them
+    /// late.
     pub(super) fn insist_on_published(
         &self,
         plan: &RolloutPlan,

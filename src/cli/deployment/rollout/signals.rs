@@ -19,8 +19,8 @@ pub(in crate::cli::deployment) fn cancellation(context: &Context) -> Cancellatio
     cancellation
 }
 
-/// Whether SIGHUP is ignored, as `nohup` has it: then a terminal that hangs up ends nothing. Systems
-/// that do not tell leave the signal as it is.
+/// Whether SIGHUP is ignored, as `nohup` has it: then a terminal that hangs up ends nothing.
+/// Systems that do not tell leave the signal as it is.
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

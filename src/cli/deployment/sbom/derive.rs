@@ -67,8 +67,8 @@ impl Reader<'_> {
     }
 
     /// What a command deploys: the application in its folder. Without a lock file and without a
-    /// scanner nothing is known of it. The root of the repository is the folder of everything in it:
-    /// of a command that runs there, only the lock files directly in the root tell.
+    /// scanner nothing is known of it. The root of the repository is the folder of everything in
+    /// it: of a command that runs there, only the lock files directly in the root tell.
     fn command(&self, component: &Component) -> Option<Found> {
         let settings = component.settings.command.as_ref()?;
         // A script that is called by its path stands beside what it deploys.
