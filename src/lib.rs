@@ -4,19 +4,23 @@
 //! ledger, lets `deployment` decide, acts through the adapters, and renders what happened.
 
 pub mod boundary;
-pub mod build;
 pub mod cancellation;
 pub mod ci;
 pub mod cli;
 pub mod component;
 pub mod config;
+pub mod context;
 pub mod deployment;
+pub mod error;
+pub mod execution;
 pub mod git;
+pub mod image;
 pub mod ledger;
+pub mod preflight;
+pub mod project;
 pub mod provider;
 pub mod render;
 pub mod results;
-pub mod rollout;
 pub mod sbom;
 pub mod scheduler;
 pub mod stacks;

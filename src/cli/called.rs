@@ -8,8 +8,8 @@ use std::ffi::OsString;
 
 use clap::{ArgMatches, Args, Command};
 
-use super::args::GlobalArgs;
 use super::{GROUP, deployment};
+use crate::context::flags::GlobalArgs;
 
 /// What a command line says that is in order and starts with `atmos deployment <verb>`.
 pub(super) fn matches(arguments: &[OsString]) -> Option<ArgMatches> {

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap_complete::Shell;
 
-use super::context::Context;
-use super::error::CommandError;
+use crate::context::Context;
+use crate::error::CommandError;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

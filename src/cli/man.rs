@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::context::Context;
-use super::error::CommandError;
+use crate::context::Context;
+use crate::error::CommandError;
 
 pub(super) fn run(context: &Context) -> Result<ExitCode, CommandError> {
     let mut page = Vec::new();

@@ -2,33 +2,14 @@
 
 pub mod args;
 mod called;
-mod commit_source;
 mod completion;
-mod context;
-mod declared;
 mod deferred;
 pub mod deployment;
 mod describe;
-mod disabled;
-mod error;
-mod known;
-mod ledger;
-mod left_at_work;
-mod left_behind;
 mod man;
 mod moment;
-mod platform;
-mod preflight;
 #[cfg(test)]
 mod reference;
-mod revision;
-mod rules;
-mod run;
-mod runtime;
-mod secrets;
-mod stacks;
-mod standing;
-mod subjects;
 mod usage;
 
 use std::ffi::OsString;
@@ -37,10 +18,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use args::GlobalArgs;
-use context::Context;
+use crate::context::Context;
+use crate::context::flags::GlobalArgs;
 use deferred::Deferred;
-pub use error::CommandError;
 
 /// Deployments tracked in Git itself: roll out, promote, roll back, and know what runs where.
 #[derive(Debug, Parser)]

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::args::Format;
-use super::error::{CommandError, exit};
+use crate::error::{CommandError, exit};
+use crate::render::document::Format;
 use crate::render::document::error::Hint;
 use crate::render::stream::{ColorChoice, Streams};
 use crate::text::LEFT_OUT;

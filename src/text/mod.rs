@@ -1,6 +1,7 @@
 //! Text as other tools write it: with byte order marks and in other encodings than UTF-8.
 
 mod errors;
+mod key_value;
 mod shell;
 
 use std::borrow::Cow;
@@ -9,6 +10,7 @@ use encoding_rs::{Encoding, UTF_8};
 use serde::de::DeserializeOwned;
 
 pub use errors::error_chain;
+pub use key_value::KeyValue;
 pub use shell::{LEFT_OUT, quoted};
 
 /// How much of an XML document is looked through for what it says of its encoding, in bytes.

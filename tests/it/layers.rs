@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The modules that a module may use, beside itself. `cli` and the two roots may use everything.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("boundary", &[]),
-    ("build", &["cancellation", "component", "deployment", "sbom", "text"]),
     ("cancellation", &[]),
+    ("text", &[]),
     ("deployment", &[]),
     ("git", &["deployment", "text"]),
     ("config", &["boundary", "deployment"]),
@@ -17,11 +17,50 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("component", &["cancellation", "deployment", "text"]),
     ("scheduler", &["cancellation", "deployment"]),
     ("ledger", &["deployment", "git"]),
-    ("render", &["deployment", "results", "sbom"]),
     ("results", &["deployment", "text"]),
-    ("rollout", &["cancellation", "component", "deployment", "git", "ledger", "scheduler", "text"]),
     ("sbom", &["deployment", "text"]),
-    ("text", &[]),
+    ("execution", &["cancellation", "component", "deployment", "git", "ledger", "scheduler", "text"]),
+    ("render", &["deployment", "results", "sbom"]),
+    ("error", &["config", "deployment", "execution", "git", "ledger", "render", "text"]),
+    ("context", &["cancellation", "ci", "component", "error", "git", "render", "text"]),
+    ("project", PROJECT),
+    ("image", IMAGE),
+    ("preflight", &["component", "config", "deployment", "error", "git", "image", "project", "render"]),
+];
+
+/// What declarations are read and resolved with.
+const PROJECT: &[&str] = &[
+    "boundary",
+    "ci",
+    "component",
+    "config",
+    "context",
+    "deployment",
+    "error",
+    "git",
+    "ledger",
+    "provider",
+    "render",
+    "stacks",
+    "text",
+];
+
+/// What images are built and recorded with.
+const IMAGE: &[&str] = &[
+    "cancellation",
+    "component",
+    "config",
+    "context",
+    "deployment",
+    "error",
+    "execution",
+    "git",
+    "ledger",
+    "project",
+    "render",
+    "sbom",
+    "scheduler",
+    "text",
 ];
 
 /// What may stand in some files only: the text, who may, and why.
@@ -45,7 +84,7 @@ const PLACES: [(&[&str], &[&str], &str); 6] = [
     (&["Command::new(\"git\")"], &["git/process.rs"], "git is started in one place"),
     (
         &["env::var", "env::args", "env::current_dir", "env::temp_dir", "env::home_dir", "env::current_exe"],
-        &["main.rs", "cli/", "ledger/failpoint.rs"],
+        &["main.rs", "cli/", "context/", "ledger/failpoint.rs"],
         "the environment is read at the edge",
     ),
 ];

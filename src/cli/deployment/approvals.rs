@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use crate::cli::context::Context;
-use crate::cli::error::CommandError;
-use crate::cli::known::known_target;
+use crate::context::Context;
 use crate::deployment::approval::Approvals;
 use crate::deployment::{DeploymentName, TargetName};
+use crate::error::CommandError;
 use crate::ledger::{Freshness, Scope};
+use crate::project::known::known_target;
 use crate::render;
 use crate::render::document::approval::{ApprovalItem, ApprovalList};
 

@@ -2,20 +2,21 @@
 
 use std::process::ExitCode;
 
-use super::lock::reachable;
 use super::rollout;
-use crate::cli::args::{KeyValue, context_override, not_blank};
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::known::known_target;
+use crate::cli::args::{context_override, not_blank};
+use crate::context::Context;
 use crate::deployment::approval::{Approvals, Revocation, Standing};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::record::in_whole_seconds;
 use crate::deployment::{DeploymentName, TargetName};
+use crate::error::{CommandError, exit};
 use crate::ledger::Scope;
+use crate::project::known::known_target;
+use crate::project::ledger::reachable;
 use crate::render;
 use crate::render::document::approval::{ApprovalItem, ApprovalResult};
 use crate::render::document::error::Hint;
+use crate::text::KeyValue;
 
 #[derive(Debug, clap::Args)]
 #[expect(clippy::option_option, reason = "revoking comes with an id, without one, or not at all")]

@@ -6,15 +6,18 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use crate::cli::context::{Context, Project};
-use crate::cli::error::{CommandError, exit};
-use crate::cli::known::known_component;
-use crate::cli::revision::resolve_commit;
 use crate::config::{LoadedAll, load_all};
+use crate::context::Context;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{CommitId, Component, Deployment, DeploymentName, NoteNamespace};
+use crate::error::{CommandError, exit};
 use crate::git::Repository;
+use crate::image::sbom_edit;
 use crate::ledger::{Ledger, NoteEdit, Publication};
+use crate::project::Project;
+use crate::project::known::known_component;
+use crate::project::ledger::reachable;
+use crate::project::revision::resolve_commit;
 use crate::render;
 use crate::render::document::attach::{AttachResult, Attached};
 use crate::render::document::error::Hint;
@@ -66,7 +69,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         args.component.as_ref().map(|reference| known_component(&deployment, reference)).transpose()?;
     let file = read(context, &args.file)?;
     let ledger = context.ledger(&repository, &project.config)?;
-    reachable(context, &ledger)?;
+    reachable(context, &ledger, "notes")?;
     let commit = commit(context, &repository, &ledger, args.git_sha.as_deref())?;
     let by = context.actor(&repository);
     let attachment = match args.namespace {
@@ -131,21 +134,6 @@ fn sbom_note(
             dependencies: summary.dependencies.len(),
         },
     })
-}
-
-/// The change that adds an SBOM to the note of a commit; where the deployment asks for SPDX, of that too.
-pub(super) fn sbom_edit(deployment: &Deployment, commit: CommitId, bom: &Bom) -> NoteEdit {
-    let wants_spdx = deployment.components.iter().any(|component| {
-        let settings = component.settings.nixpack.as_ref();
-        settings.is_some_and(|nixpack| nixpack.sbom_formats.iter().any(|format| format == "spdx-json"))
-    });
-    NoteEdit {
-        namespace: NoteNamespace::Sbom,
-        commit,
-        content: bom.to_json().into_bytes(),
-        unite: sbom::unite_notes,
-        derived: wants_spdx.then_some((NoteNamespace::SbomSpdx, sbom::spdx_note as _)),
-    }
 }
 
 /// The note that a JUnit report makes.
@@ -253,16 +241,6 @@ pub(super) fn commit(
     match named {
         Some(revision) => resolve_commit(context, repository, ledger, revision),
         None => Ok(repository.head()?),
-    }
-}
-
-/// What is noted here alone is noted for nobody.
-pub(super) fn reachable(context: &Context, ledger: &Ledger<'_>) -> Result<(), CommandError> {
-    match ledger.remote() {
-        Some(remote) if context.global().offline => Err(CommandError::usage(format!(
-            "notes are kept on {remote}, which --offline does not let this command reach"
-        ))),
-        _ => Ok(()),
     }
 }
 

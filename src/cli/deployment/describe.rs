@@ -5,9 +5,7 @@ use std::process::ExitCode;
 
 use indexmap::IndexMap;
 
-use crate::cli::context::{Context, Project};
-use crate::cli::error::CommandError;
-use crate::cli::known::known_target;
+use crate::context::Context;
 use crate::deployment::definition::Target;
 use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::resolution::{Resolution, Resolved};
@@ -15,8 +13,11 @@ use crate::deployment::stack_layer::KnownOutputs;
 use crate::deployment::state::TargetState;
 use crate::deployment::variables::ValueSource;
 use crate::deployment::{Component, ComponentName, DeploymentName, TargetName};
+use crate::error::CommandError;
 use crate::git::Repository;
 use crate::ledger::Scope;
+use crate::project::Project;
+use crate::project::known::known_target;
 use crate::render;
 use crate::render::document::describe::{DeploymentDescription, DescribedComponent};
 

@@ -4,15 +4,15 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::known::known_component;
-use crate::cli::ledger::refuse_ignorance;
 use crate::cli::moment::{Moment, Viewpoint};
-use crate::cli::subjects::Subjects;
+use crate::context::Context;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{ComponentName, DeploymentName, TargetName};
+use crate::error::{CommandError, exit};
 use crate::ledger::{HistoryQuery, Limit};
+use crate::project::known::known_component;
+use crate::project::ledger::refuse_ignorance;
+use crate::project::subjects::Subjects;
 use crate::render;
 use crate::render::document::history::DeploymentHistory;
 use crate::render::history::View;

@@ -4,21 +4,22 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::cli::args::KeyValue;
-use crate::cli::context::{Context, Project};
-use crate::cli::error::CommandError;
-use crate::cli::known::known_target;
-use crate::cli::ledger::refuse_unheard;
-use crate::cli::rules::{Certainty, TrustedRules};
-use crate::cli::subjects::Subjects;
 use crate::config::{ConfigError, LoadedAll, Problem, Severity, load_all};
+use crate::context::Context;
 use crate::deployment::definition::Labels;
 use crate::deployment::state::TargetState;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
+use crate::error::CommandError;
 use crate::git::Repository;
 use crate::ledger::Scope;
+use crate::project::Project;
+use crate::project::known::known_target;
+use crate::project::ledger::refuse_unheard;
+use crate::project::rules::{Certainty, TrustedRules};
+use crate::project::subjects::Subjects;
 use crate::render;
 use crate::render::document::list::{ComponentList, DeploymentItem, DeploymentList, TargetList};
+use crate::text::KeyValue;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

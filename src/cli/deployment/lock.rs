@@ -6,15 +6,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::cli::args::{not_blank, positive_duration};
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::known::{known_component, known_target};
-use crate::cli::left_at_work::{described, explained};
+use crate::context::Context;
 use crate::deployment::judgement::Judgement;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
+use crate::error::{CommandError, exit};
 use crate::ledger::{AcquireError, Acquired, Ledger, LockRequest, Scope, judge_now};
+use crate::project::known::{known_component, known_target};
+use crate::project::ledger::reachable;
+use crate::project::left_at_work::{described, explained};
 use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::document::locks::{LockItem, LockResult};
@@ -88,18 +89,6 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     context.print(&document, render::locks::result)?;
     context.say_warnings(&ledger);
     Ok(ExitCode::SUCCESS)
-}
-
-/// Refuses `--offline` where there is a remote. A lock, a hold or an approval that only this
-/// checkout knows of would bind no other one.
-pub(super) fn reachable(context: &Context, ledger: &Ledger<'_>, what: &str) -> Result<(), CommandError> {
-    match ledger.remote() {
-        Some(remote) if context.global().offline => Err(CommandError::usage(format!(
-            "{what} are kept on {remote}, which --offline does not let this command reach"
-        ))
-        .hint(Hint::note("Leave out --offline"))),
-        _ => Ok(()),
-    }
 }
 
 /// Takes the locks, and looks who works there all the same.

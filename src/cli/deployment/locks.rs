@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use super::status::dead_locks;
-use crate::cli::context::Context;
-use crate::cli::error::CommandError;
-use crate::cli::ledger::never_refreshed;
-use crate::cli::subjects::Subjects;
+use crate::context::Context;
 use crate::deployment::{DeploymentName, TargetName};
+use crate::error::CommandError;
 use crate::ledger::Scope;
+use crate::project::ledger::never_refreshed;
+use crate::project::subjects::Subjects;
 use crate::render;
 use crate::render::document::locks::{LockItem, LockList};
 

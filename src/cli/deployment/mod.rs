@@ -28,9 +28,9 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::context::Context;
 use super::deferred::Deferred;
-use super::error::CommandError;
+use crate::context::Context;
+use crate::error::CommandError;
 
 #[derive(Debug, clap::Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use crate::cli::context::Context;
-use crate::cli::error::CommandError;
-use crate::cli::ledger::refuse_unheard;
-use crate::cli::standing::standing;
-use crate::cli::subjects::Subjects;
+use crate::context::Context;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName, promotion};
+use crate::error::CommandError;
 use crate::git::Repository;
 use crate::ledger::Scope;
+use crate::project::ledger::refuse_unheard;
+use crate::project::standing::standing;
+use crate::project::subjects::Subjects;
 use crate::render;
 use crate::render::document::promotion::PromotionGraph;
 

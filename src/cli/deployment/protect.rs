@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::runtime;
+use crate::context::Context;
+use crate::context::runtime;
+use crate::error::{CommandError, exit};
 use crate::provider::{
     Platform, Protection, ProviderError, ProviderSettings, RetryPolicy, RuleState, connect,
 };

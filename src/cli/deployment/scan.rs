@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::attach::{Attachment, attach, commit, reachable, read, scan_results};
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::known::known_component;
+use super::attach::{Attachment, attach, commit, read, scan_results};
+use crate::context::Context;
 use crate::deployment::DeploymentName;
 use crate::deployment::names::ComponentReference;
+use crate::error::{CommandError, exit};
+use crate::project::known::known_component;
+use crate::project::ledger::reachable;
 use crate::render::document::attach::Attached;
 use crate::results::Severity;
 
@@ -64,7 +65,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         args.component.as_ref().map(|reference| known_component(&deployment, reference)).transpose()?;
     let file = read(context, &args.file)?;
     let ledger = context.ledger(&repository, &project.config)?;
-    reachable(context, &ledger)?;
+    reachable(context, &ledger, "notes")?;
     let commit = commit(context, &repository, &ledger, args.git_sha.as_deref())?;
     let by = context.actor(&repository);
     let attachment = scan_results(context, component, &commit, &file, &args.file, by)?;

@@ -4,21 +4,22 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use super::rollout::{Findings, inspect};
-use crate::cli::context::{Context, Project};
-use crate::cli::error::{CommandError, exit};
-use crate::cli::ledger::refuse_ignorance;
-use crate::cli::subjects::Subjects;
+use crate::context::Context;
 use crate::deployment::diff::Drift;
 use crate::deployment::fan_in::FanIn;
 use crate::deployment::judgement::Judgement;
 use crate::deployment::lock::HeldLock;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{Deployment, DeploymentName, ObjectId, TargetName};
+use crate::error::{CommandError, exit};
+use crate::execution::Looks;
 use crate::git::Repository;
 use crate::ledger::{Ledger, Scope, Snapshot, judge_now};
+use crate::project::Project;
+use crate::project::ledger::refuse_ignorance;
+use crate::project::subjects::Subjects;
 use crate::render;
 use crate::render::document::status::{DeploymentEntry, DeploymentStatus, FanInEntry};
-use crate::rollout::Looks;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use super::attach::reachable;
-use super::build::{commit_of, engine, environment};
-use super::rollout::{cancellation, definition_at};
-use crate::build::{BuildError, Engine, Surroundings, TestOutcome, TestRun, run_tests};
 use crate::cancellation::Cancellation;
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::known::{chosen_target, known_component};
 use crate::component::{Environment, Masks, Stream};
+use crate::context::Context;
+use crate::context::signals::cancellation;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{Component, ComponentKind, Deployment, DeploymentName, NoteNamespace, TargetName};
+use crate::error::{CommandError, exit};
+use crate::image::{BuildError, Engine, Surroundings, TestOutcome, TestRun, run_tests};
+use crate::image::{commit_of, engine, environment};
 use crate::ledger::{NoteEdit, Publication};
+use crate::project::declared::definition_at;
+use crate::project::known::{chosen_target, known_component};
+use crate::project::ledger::reachable;
 use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::document::test::{TestResult, TestedComponent};
@@ -62,7 +63,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let policy = project.deployment(context, &args.deployment)?;
     let target = chosen_target(&policy, args.target.as_ref())?;
     let ledger = context.ledger(&repository, &project.config)?;
-    reachable(context, &ledger)?;
+    reachable(context, &ledger, "notes")?;
     let (commit, _) = commit_of(context, &repository, &ledger, args.git_sha.as_deref(), false)?;
     let deployment = definition_at(context, &repository, &project, &args.deployment, &commit, &target)?;
     let components = wanted(args, &deployment)?;

@@ -3,23 +3,23 @@
 use std::process::ExitCode;
 
 use crate::cli::args::not_blank;
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::known::{known_component, known_target};
-use crate::cli::left_at_work::{described, explained, left};
+use crate::context::Context;
 use crate::deployment::judgement::Judgement;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::record::in_whole_seconds;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
+use crate::error::{CommandError, exit};
 use crate::git::Repository;
 use crate::ledger::{Ledger, LiftedHold, Scope, judge_now};
+use crate::project::known::{known_component, known_target};
+use crate::project::left_at_work::{described, explained, left};
 use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::document::locks::{LockItem, UnlockResult};
 
-use super::lock::reachable;
+use crate::project::ledger::reachable;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

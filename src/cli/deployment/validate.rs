@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use super::build;
-use crate::cli::context::{Context, Project};
-use crate::cli::error::{CommandError, exit};
-use crate::cli::preflight::{Facts, Finding, Moment, Tree};
-use crate::cli::stacks::ImportedStacks;
 use crate::component::Environment;
 use crate::config::{self, ConfigError, Loaded, MAX_FILE_BYTES, load_all, load_deployment};
+use crate::context::Context;
 use crate::deployment::definition::Values;
 use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
 use crate::deployment::stack_layer::{Deployable, KnownOutputs, StackRefusal};
 use crate::deployment::{CommitId, ComponentKind, Deployment, DeploymentName, promotion};
+use crate::error::{CommandError, exit};
 use crate::git::Repository;
+use crate::preflight::{Facts, Finding, Moment};
+use crate::project::Project;
+use crate::project::Tree;
+use crate::project::stacks::ImportedStacks;
 use crate::render;
 use crate::render::document::validate::{Check, Problem, Severity, ValidatedDeployment, ValidationReport};
 
@@ -50,7 +51,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         stacks: &stacks,
         tree: &*tree,
         commit: commit_or_none(&repository)?,
-        environment: build::environment(context),
+        environment: crate::image::environment(context),
         check_promotions: args.check_promotions,
     };
     let deployments = match &args.deployment {

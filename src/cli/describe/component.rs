@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use super::{OutputArgs, ProcessingArgs, Tree, failures, print, provenance};
-use crate::cli::args::Format;
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::stacks::ShownOutputs;
+use crate::context::Context;
+use crate::error::{CommandError, exit};
+use crate::project::stacks::ShownOutputs;
+use crate::render::document::Format;
 use crate::render::document::error::Hint;
 use crate::stacks::{Describer, StackReader, Stacks};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::OutputArgs;
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::stacks::SUPPORTED;
+use crate::context::Context;
+use crate::error::{CommandError, exit};
+use crate::project::stacks::SUPPORTED;
 use crate::render::document::error::Hint;
 use crate::stacks::Failure;
 

@@ -17,10 +17,10 @@ use crate::config::{AtmosConfig, DirectorySource};
 use crate::render::document;
 use crate::stacks::{DirectoryFiles, Processing, Provenance, StackFiles, StackSettings};
 
-use super::args::Format;
-use super::context::Context;
-use super::error::{CommandError, exit};
-use super::stacks::{CheckoutFiles, CommitFiles, World, environment_of, settings};
+use crate::context::Context;
+use crate::error::{CommandError, exit};
+use crate::project::stacks::{CheckoutFiles, CommitFiles, World, environment_of, settings};
+use crate::render::document::Format;
 use query::Query;
 
 #[derive(Debug, Args)]

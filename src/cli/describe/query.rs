@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use crate::cli::error::CommandError;
+use crate::error::CommandError;
 use crate::stacks::{check_query, find_in};
 
 /// What picks a value.

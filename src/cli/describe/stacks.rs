@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use super::{OutputArgs, ProcessingArgs, Tree, failures, print};
-use crate::cli::context::Context;
-use crate::cli::error::CommandError;
-use crate::cli::stacks::ShownOutputs;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::project::stacks::ShownOutputs;
 use crate::stacks::{Describer, Filter, StackReader};
 
 /// Show the stacks and their components with everything resolved

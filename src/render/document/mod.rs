@@ -1,4 +1,4 @@
-//! The documents of `--format json|yaml`: a public contract (`design/cli.md`, "JSON documents").
+//! The documents of `--format json|yaml`: a public contract (`docs/json.md`).
 //!
 //! Keys are `snake_case` and absent rather than null, object ids are in full, times are RFC 3339 in UTC.
 //! Changes are additive only. The schemas in `schema/` are generated from these types.
@@ -9,6 +9,7 @@ pub mod build;
 pub mod describe;
 pub mod diff;
 pub mod error;
+mod format;
 pub mod history;
 pub mod list;
 pub mod locks;
@@ -26,6 +27,8 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::Value;
+
+pub use format::Format;
 
 /// The version of every document.
 pub const API_VERSION: &str = "atmos.tools/v1alpha1";

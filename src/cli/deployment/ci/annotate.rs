@@ -8,7 +8,7 @@ use super::failure;
 use super::outcome::Outcome;
 use crate::ci::System;
 use crate::ci::annotations::{self, Annotation, AnnotationLevel, AnnotationPlace};
-use crate::cli::context::Context;
+use crate::context::Context;
 use crate::deployment::rollout_report::ComponentResult;
 
 /// Gives the platform its annotations. GitLab has none: there the log says it.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::View;
 use crate::ci::comment::DependencyChange;
-use crate::cli::declared::CommitReader;
 use crate::cli::deployment::diff::Step;
-use crate::cli::deployment::sbom::derived;
 use crate::deployment::{CommitId, ComponentName, NoteNamespace};
+use crate::image::derived;
+use crate::project::declared::CommitReader;
 use crate::sbom::{self, Bom, SummaryComponent};
 
 /// Components by their names in SBOMs.

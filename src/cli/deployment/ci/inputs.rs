@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use crate::cli::error::{CommandError, did_you_mean};
+use crate::error::{CommandError, did_you_mean};
 use crate::render::document::error::Hint;
 
 /// Every input there is. Public interface of the action and of the template.
@@ -130,7 +130,7 @@ pub(super) fn is_input(variable: &OsString) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::error::exit;
+    use crate::error::exit;
 
     fn read(pairs: &[(&str, &str)], on_github: bool) -> Result<Inputs, CommandError> {
         let environment: Vec<_> = pairs.iter().map(|(name, value)| (name.into(), value.into())).collect();

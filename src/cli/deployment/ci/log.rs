@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::ci::System;
 use crate::ci::log_group::LogGroups;
-use crate::cli::context::Context;
 use crate::component::Masks;
+use crate::context::Context;
 use crate::deployment::ComponentName;
 use crate::deployment::count::count;
 use crate::deployment::rollout_report::RolloutEvent;

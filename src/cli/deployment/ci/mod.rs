@@ -49,14 +49,14 @@ use super::rollout::{self, Subject, Surroundings};
 use super::{DeploymentArgs, Verb, status};
 use crate::cancellation::Cancellation;
 use crate::ci::{Activity, Job, System};
-use crate::cli::args::GlobalArgs;
-use crate::cli::context::{Context, Inner};
-use crate::cli::error::CommandError;
-use crate::cli::platform;
+use crate::context::flags::GlobalArgs;
+use crate::context::{Context, Inner, signals};
 use crate::deployment::rollout_report::RolloutEvent;
+use crate::error::CommandError;
+use crate::execution::EventSink;
+use crate::project::platform;
 use crate::provider::Token;
 use crate::render::stream::Copied;
-use crate::rollout::EventSink;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -155,7 +155,7 @@ impl Undertaking {
         let mut notices = Notices::default();
         let (outcome, reports) = match &self.arguments.verb {
             Verb::Rollout(args) => {
-                let cancellation = rollout::cancellation(&self.context);
+                let cancellation = signals::cancellation(&self.context);
                 let reports = self.reports(&mut notices);
                 let outcome = self.rollout(args, cancellation, reports.as_ref());
                 if let Some(reports) = &reports {

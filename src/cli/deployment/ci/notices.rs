@@ -2,7 +2,7 @@
 
 use crate::ci::System;
 use crate::ci::annotations::{self, Annotation, AnnotationLevel};
-use crate::cli::context::Context;
+use crate::context::Context;
 
 /// Notices, each once.
 #[derive(Debug, Default)]

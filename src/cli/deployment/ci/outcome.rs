@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
+use crate::context::Context;
 use crate::deployment::TargetName;
 use crate::deployment::fan_in::FanIn;
 use crate::deployment::rollout_report::{PlannedRollout, RolloutEvent, RolloutReport};
+use crate::error::{CommandError, exit};
 use crate::render::document::error::Error;
 
 /// How a verb ended.

@@ -8,7 +8,7 @@ use super::outcome::Outcome;
 use crate::ci::System;
 use crate::ci::outputs::{Output, append_github, dotenv};
 use crate::ci::replaced_file::replace;
-use crate::cli::context::Context;
+use crate::context::Context;
 use crate::deployment::rollout_report::{ComponentResult, RolloutReport};
 use crate::deployment::{CommitId, RecordId};
 use crate::render::document;

@@ -1,11 +1,11 @@
 //! The names of the components that a rollout is limited to, whichever way they were written.
 
 use super::Subject;
-use crate::cli::commit_source::CommitSource;
-use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::config::load_deployment;
+use crate::context::Context;
 use crate::deployment::Deployment;
+use crate::error::CommandError;
+use crate::project::commit_source::CommitSource;
 
 /// Each once, in the order of the deployment file. One that is not declared stays as it was
 /// written.

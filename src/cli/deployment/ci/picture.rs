@@ -13,16 +13,17 @@ use crate::ci::comment::{
     Approved, CommentError, CommentInput, CommentTemplate, FailureView, Limit, Presence, Rendered,
     RolloutOfRun, RunLink, Stale, Unfinished,
 };
-use crate::cli::context::{Context, Project};
-use crate::cli::error::CommandError;
-use crate::cli::standing::standing;
 use crate::config::{AtmosConfig, ConfigError, load_deployment};
+use crate::context::Context;
 use crate::deployment::promotion_status::{PromotionView, standing_of_ledger};
 use crate::deployment::rollout_report::RolloutReport;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
+use crate::error::CommandError;
 use crate::git::Repository;
 use crate::ledger::{Ledger, Scope};
+use crate::project::Project;
+use crate::project::standing::standing;
 
 /// Everything that is shown of a deployment.
 pub(super) struct Picture {

@@ -3,10 +3,10 @@
 use super::post::Report;
 use super::reports::{Reports, most_common};
 use crate::ci::System;
-use crate::cli::platform::{self, Environment};
 use crate::config::load_deployment;
 use crate::deployment::rollout_report::PlannedRollout;
 use crate::deployment::{CommitId, TargetName};
+use crate::project::platform::{self, Environment};
 use crate::provider::{DeploymentPhase, DeploymentUpdate, NewDeployment};
 
 impl Reports {

@@ -12,7 +12,7 @@ use super::dispatch::{Next, Started};
 use super::notices::Notices;
 use super::undelivered_reports::UndeliveredReports;
 use crate::ci::{Job, RequestedDeployment};
-use crate::cli::runtime;
+use crate::context::runtime;
 use crate::deployment::CommitId;
 use crate::deployment::change_request::{ChangeRequest, RequestLookup};
 use crate::provider::{

@@ -15,12 +15,12 @@ use super::request::REPORTS;
 use super::{Subject, Verb, descriptions, requested_commits, staleness};
 use crate::ci::comment::Limit;
 use crate::ci::{Job, System};
-use crate::cli::context::Context;
-use crate::cli::error::CommandError;
+use crate::context::Context;
 use crate::deployment::change_request::RequestLookup;
 use crate::deployment::fan_in::FanIn;
 use crate::deployment::rollout_report::PlannedRollout;
 use crate::deployment::{CommitId, TargetName};
+use crate::error::CommandError;
 use crate::provider::{CommitStatus, CommitStatusState, DeploymentPhase, Platform, StickyComment};
 use crate::render::document::error::Hint;
 

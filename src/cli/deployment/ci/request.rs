@@ -2,10 +2,10 @@
 
 use super::inputs::Inputs;
 use super::{usage, words};
-use crate::cli::args::GlobalArgs;
 use crate::cli::deployment::DeploymentArgs;
-use crate::cli::error::{CommandError, did_you_mean};
 use crate::cli::{Cli, Command};
+use crate::context::flags::GlobalArgs;
+use crate::error::{CommandError, did_you_mean};
 use crate::render::document::error::Hint;
 
 /// The inputs that are flags of the same name, where the verb has one.

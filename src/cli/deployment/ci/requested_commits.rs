@@ -2,10 +2,10 @@
 //! which commits.
 
 use super::Subject;
-use crate::cli::context::Context;
-use crate::cli::error::CommandError;
 use crate::config::{AtmosConfig, ConfigError, load_deployment};
+use crate::context::Context;
 use crate::deployment::{CommitId, TargetName};
+use crate::error::CommandError;
 use crate::ledger::Scope;
 
 /// Whether there is such a deployment with such a target and such components. A status of what does

@@ -1,9 +1,9 @@
 //! How old an answer is that the ledger's remote has not just given.
 
 use crate::ci::comment::{NotTold, Stale};
-use crate::cli::context::Context;
-use crate::cli::error::CommandError;
+use crate::context::Context;
 use crate::deployment::DeploymentName;
+use crate::error::CommandError;
 use crate::ledger::{Freshness, Ledger, Scope};
 
 /// What is said of an answer as fresh as this; `None` where the remote has given it, or where there

@@ -4,12 +4,12 @@ use super::dependencies::Boms;
 use super::view::View;
 use crate::ci::comment::{DependencyChange, PromotionPreview};
 use crate::cli::deployment::diff::{RecordedOverrides, Step, of_step};
-use crate::cli::error::CommandError;
 use crate::deployment::TargetName;
 use crate::deployment::diff::DiffView;
 use crate::deployment::promotion_status::{EdgeState, PromotionEdge, PromotionView};
 use crate::deployment::rollout_report::{ComponentResult, RolloutReport};
 use crate::deployment::state::{DeploymentState, TargetState};
+use crate::error::CommandError;
 
 /// The most promotions that are looked at closely: each costs a comparison.
 const MOST_PREVIEWS: usize = 8;

@@ -13,7 +13,7 @@ use crate::ci::comment::Limit;
 use crate::ci::markdown;
 use crate::ci::replaced_file::replace;
 use crate::ci::summary::{SUMMARY_LIMIT, append, room};
-use crate::cli::context::Context;
+use crate::context::Context;
 
 /// How much of what a verb printed is shown, in bytes.
 const MOST_OUTPUT: usize = 64 * 1024;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::ci::{Activity, Job, System, Trust};
-use crate::cli::context::{Context, Distrusted};
-use crate::cli::error::{CommandError, exit};
-use crate::cli::revision::resolve_commit;
+use crate::context::{Context, Distrusted};
 use crate::deployment::CommitId;
+use crate::error::{CommandError, exit};
 use crate::git::Repository;
 use crate::ledger::{Ledger, Ownership};
+use crate::project::revision::resolve_commit;
 use crate::provider::{is_folder, path_on_servers};
 use crate::render::document::error::Hint;
 

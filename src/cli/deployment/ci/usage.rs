@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::inputs::NAMES;
-use crate::cli::error::CommandError;
+use crate::error::CommandError;
 
 /// The parser's error with inputs in the place of flags.
 pub(super) fn in_terms_of_inputs(error: &clap::Error) -> CommandError {

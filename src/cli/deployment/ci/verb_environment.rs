@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use super::credentials::{self, Source};
 use super::inputs::{Inputs, is_input};
 use crate::ci::System;
-use crate::cli::args::GlobalArgs;
-use crate::cli::context::Context;
-use crate::cli::error::CommandError;
+use crate::context::Context;
+use crate::context::flags::GlobalArgs;
+use crate::error::CommandError;
 
 /// Where the verb runs, seen from where the job's command does.
 ///

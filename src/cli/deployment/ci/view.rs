@@ -1,9 +1,10 @@
 //! What a report of a job looks at.
 
-use crate::cli::context::{Context, Project};
+use crate::context::Context;
 use crate::deployment::Deployment;
 use crate::git::Repository;
 use crate::ledger::Ledger;
+use crate::project::Project;
 
 /// A deployment and its ledger, as a report reads them.
 pub(super) struct View<'v, 'r> {

@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexSet;
 
-use crate::cli::commit_source::CommitSource;
-use crate::cli::error::CommandError;
-use crate::cli::stacks::{CommitFiles, ImportedStacks};
 use crate::config::{AtmosConfig, ConfigError, load_deployment};
 use crate::deployment::configuration_diff::{
     ComponentSides, ConfigurationSide, across_targets, of_components, of_deployment, of_target,
@@ -17,7 +14,10 @@ use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::resolution::Resolution;
 use crate::deployment::stack_layer::{KnownOutputs, NoStacks};
 use crate::deployment::{CommitId, ComponentName, Deployment, DeploymentName, TargetName};
+use crate::error::CommandError;
 use crate::git::Repository;
+use crate::project::commit_source::CommitSource;
+use crate::project::stacks::{CommitFiles, ImportedStacks};
 
 use super::side::Side;
 

@@ -13,22 +13,22 @@ use std::process::ExitCode;
 
 use clap::ArgGroup;
 
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::known::known_target;
-use crate::cli::ledger::never_refreshed;
-use crate::cli::revision::resolve_commit;
-use crate::cli::subjects::Subjects;
+use crate::context::Context;
 use crate::deployment::diff::{Change, CommitSummary, ComponentDifference, DiffView, Drift, FileDifference};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, ComponentName, Deployment, DeploymentName, TargetName};
+use crate::error::{CommandError, exit};
+use crate::execution::Looks;
 use crate::git::history::Divergence;
 use crate::git::{Git, GitError, Repository};
 use crate::ledger::{Ledger, Scope};
+use crate::project::known::known_target;
+use crate::project::ledger::never_refreshed;
+use crate::project::revision::resolve_commit;
+use crate::project::subjects::Subjects;
 use crate::render;
 use crate::render::document::diff::DeploymentDiff;
-use crate::rollout::Looks;
 
 use super::rollout::inspect;
 use super::status::note;
@@ -223,7 +223,7 @@ fn chosen_components(
         let known = all.iter().find(|name| name.as_str() == reference.0).cloned();
         let name = match known {
             Some(name) => name,
-            None => crate::cli::known::known_component(deployment, reference)?.name.clone(),
+            None => crate::project::known::known_component(deployment, reference)?.name.clone(),
         };
         if !chosen.contains(&name) {
             chosen.push(name);

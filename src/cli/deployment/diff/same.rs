@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::configuration::Configurations;
 use crate::cli::deployment::matrix::{Changes, Place};
-use crate::cli::error::CommandError;
 use crate::config::AtmosConfig;
 use crate::deployment::diff::ComponentDifference;
 use crate::deployment::{CommitId, DeploymentName, TargetName};
+use crate::error::CommandError;
 use crate::git::Repository;
 use crate::ledger::Ledger;
 

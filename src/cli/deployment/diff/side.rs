@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::cli::error::{CommandError, exit};
 use crate::deployment::diff::DiffSide;
 use crate::deployment::state::{DeploymentState, TargetState};
 use crate::deployment::{CommitId, ComponentName, TargetName};
+use crate::error::{CommandError, exit};
 use crate::git::Repository;
 use crate::render::document::error::Hint;
 

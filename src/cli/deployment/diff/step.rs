@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::configuration::Configurations;
 use super::side::{RecordedOverrides, Side};
 use super::{divergence_of, summaries};
-use crate::cli::context::Project;
-use crate::cli::error::CommandError;
 use crate::deployment::diff::{ComponentDifference, DiffView, Drift};
 use crate::deployment::{CommitId, ComponentName, Deployment, TargetName};
+use crate::error::CommandError;
 use crate::git::Repository;
 use crate::ledger::Ledger;
+use crate::project::Project;
 
 /// A step of a target.
 pub(in crate::cli::deployment) struct Step<'s> {

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::commit_source::CommitSource;
-use crate::cli::error::CommandError;
-use crate::cli::stacks::{CommitFiles, ImportedStacks};
 use crate::config::{AtmosConfig, load_deployment};
 use crate::deployment::change::{Between, ChangeReason, since_deployed};
 use crate::deployment::definition::Values;
@@ -12,8 +9,11 @@ use crate::deployment::resolution::{Resolution, Resolved};
 use crate::deployment::stack_layer::{KnownOutputs, StackLayer};
 use crate::deployment::state::ComponentState;
 use crate::deployment::{CommitId, Component, ComponentName, Deployment, DeploymentName, TargetName};
+use crate::error::CommandError;
 use crate::git::{CommitTree, ObjectStore, Repository};
 use crate::ledger::Ledger;
+use crate::project::commit_source::CommitSource;
+use crate::project::stacks::{CommitFiles, ImportedStacks};
 
 use super::sources::footprint;
 

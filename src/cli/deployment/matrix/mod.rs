@@ -9,16 +9,16 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use crate::ci::matrix::{self, FanOut, MatrixError, Template};
-use crate::cli::commit_source::CommitSource;
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::known::{chosen_target, known_component};
-use crate::cli::revision::resolve_commit;
 use crate::config::load_deployment;
+use crate::context::Context;
 use crate::deployment::fan_out::{Job, jobs};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{ComponentName, Deployment, DeploymentName, TargetName};
+use crate::error::{CommandError, exit};
 use crate::ledger::Scope;
+use crate::project::commit_source::CommitSource;
+use crate::project::known::{chosen_target, known_component};
+use crate::project::revision::resolve_commit;
 use crate::render::document::error::Hint;
 
 pub(super) use changes::{Changes, Place};

@@ -5,15 +5,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::carry_out::Undertaking;
 use super::decide::Decided;
 use super::gather::Gathered;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::platform::{self, Platform};
 use crate::deployment::approval::{Approval, ApprovalOf, Approvals, Covered, Need};
 use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::record::in_whole_seconds;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::{CommitId, ComponentName, RecordStatus};
+use crate::error::{CommandError, exit};
 use crate::ledger::Snapshot;
+use crate::project::platform::{self, Platform};
 use crate::provider::{PlatformApproval, PlatformApprovals, ProviderSettings};
 use crate::render::document::error::Hint;
 

@@ -5,12 +5,12 @@ use super::carry_out::Undertaking;
 use super::gather::check_built;
 use super::prepare::prepare;
 use super::{Args, Surroundings};
-use crate::cli::context::Context;
-use crate::cli::deployment::lock::reachable;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::rules::Certainty;
+use crate::context::Context;
 use crate::deployment::approval::Approval;
 use crate::deployment::definition::ApprovalMethod;
+use crate::error::{CommandError, exit};
+use crate::project::ledger::reachable;
+use crate::project::rules::Certainty;
 use crate::render::document::error::Hint;
 
 /// Notes an approval of the rollout that these arguments ask for; `None` where it needs none.

@@ -12,19 +12,19 @@ use super::prepare::Prepared;
 use super::report::shown;
 use super::{Args, Surroundings};
 use crate::cancellation::Cancellation;
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::rules::{Alone, Certainty};
 use crate::component::Mode;
+use crate::context::Context;
 use crate::deployment::approval::Covered;
 use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::{RolloutEvent, WouldBeRefused};
 use crate::deployment::{CommitId, Deployment};
+use crate::error::{CommandError, exit};
+use crate::execution::{self, EventSink};
 use crate::ledger::{Freshness, LedgerError, SESSION_VARIABLE, Scope, Snapshot};
+use crate::project::rules::{Alone, Certainty};
 use crate::provider::Token;
 use crate::render::document::error::Hint;
-use crate::rollout::{self, EventSink};
 
 /// How often a plan is made anew because the ledger moved between deciding and locking.
 const DECISIONS: usize = 5;
@@ -104,7 +104,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         let gathered = Gathered { done: BTreeMap::new(), ..gathered };
         let rollout = self.rollout(&decided, gathered, Mode::Plan, run_id, None)?;
         self.check_artifacts(plan, &rollout)?;
-        let outcome = rollout::run(rollout, checkouts, None, &self.cancellation, &self.events)?;
+        let outcome = execution::run(rollout, checkouts, None, &self.cancellation, &self.events)?;
         self.finish(plan, &digest, None, outcome, false)
     }
 
@@ -295,7 +295,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             // By it, a later run finds what this one leaves at work when it is killed.
             rollout.environment.set(SESSION_VARIABLE, id);
         }
-        let outcome = rollout::run(rollout, checkouts, Some(session), &self.cancellation, &self.events)?;
+        let outcome = execution::run(rollout, checkouts, Some(session), &self.cancellation, &self.events)?;
         self.note_health(plan, &outcome);
         let log_is_noted = self.note_logs(plan, &outcome);
         self.finish(plan, &digest, granted.map(|granted| &granted.approval), outcome, log_is_noted)

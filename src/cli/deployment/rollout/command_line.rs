@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::Args;
-use crate::cli::context::Context;
 use crate::config::AtmosConfig;
+use crate::context::Context;
 use crate::text::{LEFT_OUT, quoted};
 
 /// A `rollout` command, or the `approve` command of one.

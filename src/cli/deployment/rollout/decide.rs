@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::prepare::{Prepared, in_commit};
+use super::prepare::Prepared;
 use super::refusal::refused;
+use crate::project::declared::in_commit;
 
-use crate::cli::context::Context;
-use crate::cli::disabled::disabled_on_target;
-use crate::cli::error::CommandError;
-use crate::cli::rules::{Certainty, TrustedRules};
+use crate::context::Context;
 use crate::deployment::chain::Chain;
 use crate::deployment::declarations::Definitions;
 use crate::deployment::record::LedgerRecord;
@@ -18,7 +16,10 @@ use crate::deployment::rollout_plan::{
 };
 use crate::deployment::state::{ComponentState, DeploymentState};
 use crate::deployment::{CommitId, Component, ComponentName, Deployment, ObjectId, PromotionRule};
+use crate::error::CommandError;
 use crate::ledger::{Scope, Snapshot};
+use crate::project::disabled::disabled_on_target;
+use crate::project::rules::{Certainty, TrustedRules};
 
 /// A plan, and the rules that it was made by.
 #[derive(Debug, Clone)]

@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::sensitive::declared_sensitive;
-use crate::cli::error::CommandError;
-use crate::cli::stacks::{CommitFiles, StacksByReference};
 use crate::config::AtmosConfig;
 use crate::deployment::definition::Values;
 use crate::deployment::digest::{
@@ -19,8 +17,10 @@ use crate::deployment::stack_layer::{KnownOutputs, NoStacks, StackLayers};
 use crate::deployment::{
     CommitId, Component, ComponentKind, ComponentName, Deployment, DeploymentName, Target, TargetName,
 };
+use crate::error::CommandError;
 use crate::git::objects::{EntryKind, ObjectError};
 use crate::git::{CommitTree, Repository};
+use crate::project::stacks::{CommitFiles, StacksByReference};
 
 /// How deep below a component's folder lock files are looked for.
 const MAX_DEPTH: usize = 8;

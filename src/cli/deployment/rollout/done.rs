@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use super::carry_out::Undertaking;
 use super::digest::Digests;
 use super::gather::Gathered;
-use crate::cli::error::{CommandError, exit};
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::run::run_without_attempt;
 use crate::deployment::{ComponentName, RecordStatus};
+use crate::error::{CommandError, exit};
+use crate::execution::AlreadyDone;
 use crate::ledger::Snapshot;
 use crate::render::document::error::Hint;
-use crate::rollout::AlreadyDone;
 
 /// How far back the record of this run is looked for.
 const RECORDS_LOOKED_AT: usize = 50;

@@ -8,16 +8,16 @@ use super::digest::{ComponentDigest, DigestBasis, Digests};
 use super::images::Images;
 use super::prepare::Prepared;
 use super::stacks::Stacks;
-use crate::cli::error::{CommandError, exit};
 use crate::deployment::approval::Covered;
 use crate::deployment::digest::DigestAction;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::rules::rule_digest;
 use crate::deployment::{CommitId, ComponentName, Deployment};
+use crate::error::{CommandError, exit};
+use crate::execution::{AlreadyDone, RecordedInputs};
 use crate::ledger::Snapshot;
 use crate::render::document::error::Hint;
-use crate::rollout::{AlreadyDone, RecordedInputs};
 
 /// What a plan is carried out with.
 pub(super) struct Gathered {

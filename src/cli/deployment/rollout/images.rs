@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::carry_out::Undertaking;
 use super::stacks::{Stacks, resolution_of};
-use crate::cli::error::CommandError;
 use crate::deployment::definition::PromoteBy;
 use crate::deployment::image_binding::tagged_image;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::template::{Facts, Renderer};
 use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment, RecordStatus};
+use crate::error::CommandError;
 use crate::ledger::{Scope, Snapshot};
 
 /// The images of a rollout and the builds that they come from.

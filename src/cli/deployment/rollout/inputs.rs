@@ -9,14 +9,14 @@ use super::approve::Granted;
 use super::carry_out::Undertaking;
 use super::decide::Decided;
 use super::gather::Gathered;
-use super::prepare::{Prepared, definition_at};
-use crate::cli::deployment::build;
-use crate::cli::error::CommandError;
+use super::prepare::Prepared;
 use crate::component::{Environment, HelmfileSettings, Mode, TerraformSettings};
 use crate::deployment::health::Probe;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutSource};
 use crate::deployment::{CommitId, ComponentKind, Deployment};
-use crate::rollout::{Checkouts, Provenance, Rollout};
+use crate::error::CommandError;
+use crate::execution::{Checkouts, Provenance, Rollout};
+use crate::project::declared::definition_at;
 
 impl Undertaking<'_, '_> {
     /// The deployment as every commit of the plan declares it. Commits that are not here are fetched.
@@ -90,7 +90,7 @@ impl Undertaking<'_, '_> {
     }
 
     pub(super) fn environment(&self) -> Environment {
-        build::environment(self.context)
+        crate::image::environment(self.context)
     }
 
     pub(super) fn terraform(&self) -> TerraformSettings {

@@ -9,14 +9,10 @@ use super::decide::Decided;
 use super::digest::Digests;
 use super::gather::Gathered;
 use super::prepare::Prepared;
-use super::signals;
 use super::tools::missing;
-use crate::cli::context::{Context, Project};
-use crate::cli::declared::CommitReader;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::rules::TrustedRules;
-use crate::cli::run::Run;
 use crate::component::{Mode, knows_drift, preflight_health};
+use crate::context::Context;
+use crate::context::signals;
 use crate::deployment::dependencies::among;
 use crate::deployment::diff::Drift;
 use crate::deployment::graph::Graph;
@@ -27,9 +23,14 @@ use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutRequest
 use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::rules::RulesOrigin;
 use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment, TargetName};
+use crate::error::{CommandError, exit};
+use crate::execution::{self, EventSink, Inspected, Looks};
 use crate::git::Repository;
 use crate::ledger::{Observed, Snapshot};
-use crate::rollout::{self, EventSink, Inspected, Looks};
+use crate::project::Project;
+use crate::project::declared::CommitReader;
+use crate::project::rules::TrustedRules;
+use crate::project::run::Run;
 
 /// `--context` that components run with, as far as the values are known.
 type Overrides = BTreeMap<ComponentName, ContextOverrides>;
@@ -156,7 +157,7 @@ impl Undertaking<'_, '_> {
         let decided = Decided { plan, policy, trusted };
         let mut rollout = self.rollout(&decided, gathered, Mode::Plan, "", None)?;
         rollout.overrides = overrides;
-        let inspected = rollout::inspect(rollout, &checkouts, looks, &unplannable, &self.cancellation)?;
+        let inspected = execution::inspect(rollout, &checkouts, looks, &unplannable, &self.cancellation)?;
         if self.cancellation.is_cancelled() {
             return Err(CommandError::new(exit::INTERRUPTED, "cancelled", "the look was cancelled"));
         }

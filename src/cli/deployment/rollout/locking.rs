@@ -7,16 +7,16 @@ use std::time::Duration;
 use super::carry_out::{Ready, Undertaking};
 use super::inputs::distinct_commits;
 use super::refusal::not_acquired;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::left_at_work;
-use crate::cli::rules::Certainty;
 use crate::deployment::lease::LEASE;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutEvent;
+use crate::error::{CommandError, exit};
+use crate::execution::Checkouts;
 use crate::ledger::{Holder, LockRequest, Session, Snapshot, lock_session};
+use crate::project::left_at_work;
+use crate::project::rules::Certainty;
 use crate::render::document::error::Hint;
-use crate::rollout::Checkouts;
 
 /// What says how long locks live without being renewed, and the seconds that it may say.
 const LEASE_VARIABLE: &str = "ATMOS_LOCK_LEASE";

@@ -22,27 +22,25 @@ mod registry;
 mod report;
 mod required_sboms;
 mod sensitive;
-mod signals;
 mod stacks;
 mod surroundings;
 mod tools;
 
 pub(super) use approve_ahead::approve_ahead;
 pub(super) use inspect::{Findings, inspect};
-pub(super) use prepare::definition_at;
-pub(super) use signals::cancellation;
 pub(super) use surroundings::Surroundings;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::cli::args::{KeyValue, context_override, duration, not_blank};
-use crate::cli::context::Context;
-use crate::cli::error::CommandError;
+use crate::cli::args::{context_override, duration, not_blank};
+use crate::context::Context;
 use crate::deployment::digest::{Digest, DigestError};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
+use crate::error::CommandError;
+use crate::text::KeyValue;
 
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]

@@ -8,9 +8,9 @@ use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::{
     ComponentReport, ComponentResult, RolloutKind, RolloutReport, RolloutResult,
 };
+use crate::execution::RolloutOutcome;
 use crate::ledger::RunLog;
 use crate::render::document::error::{Hint, Step};
-use crate::rollout::RolloutOutcome;
 use crate::text::quoted;
 
 /// More components than these are not named one by one: then everything is tried again.

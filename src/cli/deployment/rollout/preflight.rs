@@ -6,15 +6,15 @@ use super::carry_out::Undertaking;
 use super::decide::Decided;
 use super::inputs::distinct_commits;
 use super::missing_images::Missing;
-use super::prepare::in_commit;
 use super::stacks::Stacks;
-use crate::cli::error::CommandError;
-use crate::cli::preflight::{Facts, Finding, Moment};
 use crate::config::{ConfigError, Remark, Severity, located};
 use crate::deployment::definition::Values;
 use crate::deployment::stack_layer::{NoStacks, StackLayers};
 use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, Deployment};
+use crate::error::CommandError;
 use crate::git::CommitTree;
+use crate::preflight::{Facts, Finding, Moment};
+use crate::project::declared::in_commit;
 
 /// Stands for the image of a build that is still to be made.
 const TO_BE_BUILT: &str = "registry/image@sha256:to-be-built";

@@ -2,27 +2,27 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use super::Args;
 use super::command_line::{CommandLine, may_be_secret};
 use super::decide::Histories;
-use crate::cli::args::KeyValue;
-use crate::cli::context::{Context, Project};
-use crate::cli::declared::CommitReader;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::known::{chosen_target, known_component, known_target};
-use crate::cli::revision::{checked_out, resolve_commit};
-use crate::cli::run::Run;
+use crate::context::Context;
 use crate::deployment::declarations::Definitions;
 use crate::deployment::digest::{Digest, DigestError};
 use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
-use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
+use crate::deployment::{Deployment, TargetName};
+use crate::error::{CommandError, exit};
 use crate::git::Repository;
 use crate::git::checkout::CheckoutLook;
 use crate::ledger::Ledger;
+use crate::project::Project;
+use crate::project::declared::{CommitReader, definition_at};
+use crate::project::known::{chosen_target, known_component, known_target};
+use crate::project::revision::{checked_out, resolve_commit};
+use crate::project::run::Run;
 use crate::render::document::error::Hint;
+use crate::text::KeyValue;
 
 /// A rollout that knows what it is asked for.
 pub(super) struct Prepared<'r> {
@@ -203,32 +203,4 @@ fn promotion_source(
         return Err(CommandError::usage(format!("{target} cannot be promoted from itself")));
     }
     Ok(RolloutSource::Promotion { from })
-}
-
-/// The deployment as a commit declares it: configuration comes from what is deployed.
-pub(in crate::cli::deployment) fn definition_at(
-    context: &Context,
-    repository: &Repository,
-    project: &Project<'_>,
-    name: &DeploymentName,
-    commit: &CommitId,
-    target: &TargetName,
-) -> Result<Deployment, CommandError> {
-    let reader = CommitReader::new(context, repository, project, name);
-    let deployment = reader.existing(commit).map_err(|error| in_commit(error, commit))?;
-    if !deployment.targets.contains_key(target) {
-        let message = format!("{name} has no target called {target} in commit {}", commit.short());
-        let error = CommandError::new(exit::USAGE, "unknown_target", message);
-        return Err(
-            error.hint(Hint::note("Configuration comes from the commit that is deployed: commit it first"))
-        );
-    }
-    if deployment.components.is_empty() {
-        context.warn(&format!("{name} has no components to roll out to {target}"));
-    }
-    Ok(Rc::unwrap_or_clone(deployment))
-}
-
-pub(super) fn in_commit(error: CommandError, commit: &CommitId) -> CommandError {
-    error.details([format!("in commit {}", commit.short())])
 }

@@ -1,8 +1,6 @@
 //! Refusals in the words of the specification, each with the way out.
 
 use super::command_line::CommandLine;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::left_at_work::explained;
 use crate::deployment::judgement::{Judgement, patience};
 use crate::deployment::lock::HeldLock;
 use crate::deployment::promotable::{LeftOut, LeftOutReason};
@@ -10,7 +8,9 @@ use crate::deployment::promotion::PathRefusal;
 use crate::deployment::rollout_plan::{NotPromotedReason, Refusal};
 use crate::deployment::rules::RulesConflict;
 use crate::deployment::{ComponentName, Deployment, DeploymentName, PromotionRule, TargetName};
+use crate::error::{CommandError, exit};
 use crate::ledger::{AcquireError, judge_now};
+use crate::project::left_at_work::explained;
 use crate::render::Clock;
 use crate::render::document::error::{Error, Hint};
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::carry_out::Undertaking;
-use crate::build::{ImageReference, Presence, Registry};
-use crate::cli::error::{CommandError, exit};
-use crate::cli::runtime;
+use crate::context::runtime;
 use crate::deployment::rollout_plan::RolloutPlan;
+use crate::error::{CommandError, exit};
+use crate::execution::Rollout;
+use crate::image::{ImageReference, Presence, Registry};
 use crate::render::document::error::Hint;
-use crate::rollout::Rollout;
 
 impl Undertaking<'_, '_> {
     /// Finds out before anything is applied what the images of a rollout lack. Whoever only looks at what runs needs none

@@ -8,9 +8,7 @@ use super::carry_out::Undertaking;
 use super::decide::Decided;
 use super::digest::Digests;
 use super::gather::Gathered;
-use crate::cli::args::Format;
-use crate::cli::context::Context;
-use crate::cli::error::{CommandError, exit};
+use crate::context::Context;
 use crate::deployment::ComponentName;
 use crate::deployment::approval::Approval;
 use crate::deployment::count::{count, count_are};
@@ -24,13 +22,15 @@ use crate::deployment::rollout_report::{
     self, ComponentReport, ComponentResult, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport,
     RolloutResult, WouldBeRefused,
 };
+use crate::error::{CommandError, exit};
+use crate::execution::{EventSink, RolloutOutcome};
 use crate::ledger::{LedgerError, Observed, Snapshot};
 use crate::render;
+use crate::render::document::Format;
 use crate::render::document::error::Hint;
 use crate::render::document::rollout_event;
 use crate::render::live::Live;
 use crate::render::rollout::Progress;
-use crate::rollout::{EventSink, RolloutOutcome};
 
 /// Turns events into lines of progress on stderr; on a terminal, with a live view of what runs below them. Where a
 /// program reads the result, it can read the events as well: one JSON document a line.

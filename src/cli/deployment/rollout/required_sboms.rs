@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::carry_out::Undertaking;
 use crate::cli::deployment::sbom::parse;
-use crate::cli::error::{CommandError, exit};
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::{CommitId, Deployment, NoteNamespace};
+use crate::error::{CommandError, exit};
 use crate::render::document::error::Hint;
 use crate::sbom::{self, Bom};
 

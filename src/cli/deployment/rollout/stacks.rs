@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::carry_out::Undertaking;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::stacks::{CommitFiles, ImportedStacks, environment_of};
 use crate::deployment::definition::Values;
 use crate::deployment::resolution::Resolution;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
@@ -13,6 +11,8 @@ use crate::deployment::stack_layer::{
     Deployable, KnownOutputs, NoStacks, StackLayer, StackLayers, UnappliedKey,
 };
 use crate::deployment::{CommitId, ComponentName, Deployment};
+use crate::error::{CommandError, exit};
+use crate::project::stacks::{CommitFiles, ImportedStacks, environment_of};
 use crate::render::document::error::Hint;
 
 /// The stacks of each commit.

@@ -1,11 +1,11 @@
 //! What a rollout has around it, besides what it is asked for.
 
 use super::report::event_sink;
-use super::signals;
 use crate::cancellation::Cancellation;
-use crate::cli::context::Context;
+use crate::context::Context;
+use crate::context::signals;
+use crate::execution::EventSink;
 use crate::provider::Token;
-use crate::rollout::EventSink;
 
 /// Who hears of a rollout, what stops it, and how the platform is asked.
 pub(in crate::cli::deployment) struct Surroundings {

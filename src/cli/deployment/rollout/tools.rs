@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::carry_out::Undertaking;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::runtime;
 use crate::component::{MissingTool, TerraformSettings, TooOld, preflight, preflight_health};
+use crate::context::runtime;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment};
+use crate::error::{CommandError, exit};
 use crate::render::document::error::Hint;
 
 impl Undertaking<'_, '_> {

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use super::{load, subject_of_target};
-use crate::cli::context::Context;
-use crate::cli::error::CommandError;
+use crate::context::Context;
 use crate::deployment::{DeploymentName, TargetName};
+use crate::error::CommandError;
 use crate::render;
 use crate::render::document::sbom::SbomDiff;
 use crate::sbom;

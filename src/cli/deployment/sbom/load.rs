@@ -3,18 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::derive::derived;
-use crate::cli::context::{Context, Project};
-use crate::cli::declared::CommitReader;
-use crate::cli::error::{CommandError, exit};
-use crate::cli::known::known_target;
-use crate::cli::ledger::refuse_unheard;
+use crate::context::Context;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{
     CommitId, Component, ComponentKind, ComponentName, Deployment, NoteNamespace, TargetName,
 };
+use crate::error::{CommandError, exit};
 use crate::git::Repository;
+use crate::image::derived;
 use crate::ledger::{Ledger, Scope};
+use crate::project::Project;
+use crate::project::declared::CommitReader;
+use crate::project::known::known_target;
+use crate::project::ledger::refuse_unheard;
 use crate::render::document::error::Hint;
 use crate::sbom::{self, Bom};
 

@@ -1,6 +1,5 @@
 //! `atmos deployment sbom`: what is deployed made of.
 
-mod derive;
 mod diff;
 mod load;
 mod scans;
@@ -10,20 +9,21 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::cli::args::{Format, any_format};
-use crate::cli::context::{Context, Project};
-use crate::cli::error::{CommandError, exit};
-use crate::cli::known::known_component;
-use crate::cli::subjects::Subjects;
+use crate::context::Context;
+use crate::context::flags::any_format;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
+use crate::error::{CommandError, exit};
 use crate::ledger::{Ledger, Scope};
+use crate::project::Project;
+use crate::project::known::known_component;
+use crate::project::subjects::Subjects;
 use crate::render;
 use crate::render::document;
+use crate::render::document::Format;
 use crate::render::document::sbom::SbomSummary;
 use crate::sbom;
 
-pub(in crate::cli::deployment) use derive::{Reader, derived};
 use load::Loaded;
 pub(in crate::cli) use load::{Subject, load, parse, subject_of_target};
 
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let deployment = deployment(context, &project, &ledger, name)?;
     let mut subject = match (&args.git_sha, target(args, &deployment)) {
         (Some(revision), _) => {
-            let commit = crate::cli::revision::resolve_commit(context, &repository, &ledger, revision)?;
+            let commit = crate::project::revision::resolve_commit(context, &repository, &ledger, revision)?;
             Subject::commit(commit)
         }
         (None, Some(target)) => subject_of_target(context, &ledger, &deployment, target)?,

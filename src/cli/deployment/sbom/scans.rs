@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::load::Subject;
-use crate::cli::context::Context;
-use crate::cli::error::CommandError;
+use crate::context::Context;
 use crate::deployment::{Component, ComponentKind, ComponentName, Deployment, NoteNamespace};
+use crate::error::CommandError;
 use crate::ledger::{Freshness, Ledger};
 use crate::render::document::sbom::{ScanCoverage, Vulnerabilities};
 use crate::results::{self, Scanned};

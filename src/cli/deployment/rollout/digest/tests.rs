@@ -8,9 +8,9 @@ use std::process::Command;
 use serde_json::json;
 
 use super::*;
-use crate::cli::commit_source::CommitSource;
 use crate::config::{atmos, load_deployment};
 use crate::deployment::digest::UNPUBLISHED;
+use crate::project::commit_source::CommitSource;
 
 const DEPLOYMENT: &str = r#"
 deployment:

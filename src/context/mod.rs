@@ -1,0 +1,330 @@
+//! What every command needs of the process: flags, environment, clock, streams; and how it finds the repository.
+
+pub mod flags;
+pub mod runtime;
+pub mod secrets;
+pub mod signals;
+
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::ci::Job;
+use crate::component::Masks;
+use crate::error::{CommandError, exit};
+use crate::git::Repository;
+use crate::git::repository::RepositoryError;
+use crate::render::document::{self, Document, Format};
+use crate::render::stream::{Copied, Streams};
+use crate::render::{Clock, Presentation};
+
+use flags::GlobalArgs;
+
+/// How much of an event's payload is read. GitHub's largest has 25 MB.
+const LARGEST_EVENT: u64 = 32 * 1024 * 1024;
+
+/// The process as a command sees it.
+pub struct Context {
+    global: GlobalArgs,
+    environment: Vec<(OsString, OsString)>,
+    /// What git sees besides: credentials that nobody else is to have.
+    git_environment: Vec<(OsString, OsString)>,
+    directory: PathBuf,
+    streams: Streams,
+    masks: Masks,
+    /// Where the last document is kept as JSON, for whoever runs a command to report on it.
+    document: Option<Mutex<Option<String>>>,
+    now: Timestamp,
+    /// What must not be believed any more; nothing until that was looked at.
+    distrusted: OnceLock<Distrusted>,
+    /// Set where the files of the checkout have to be those of its commit.
+    committed: OnceLock<()>,
+    /// What is odd about `atmos.yaml` is told once.
+    warned: OnceLock<()>,
+}
+
+/// What of a checkout is not the repository's own, so that nothing in it speaks for the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distrusted {
+    /// The files. The ledger of the remote is the repository's.
+    Files,
+    /// The clone itself, with the remote that it names.
+    Clone,
+}
+
+/// What a command that is run for another one sees differently.
+pub struct Inner {
+    pub global: GlobalArgs,
+    pub environment: Vec<(OsString, OsString)>,
+    pub git_environment: Vec<(OsString, OsString)>,
+    /// Where to run, seen from where the outer command runs.
+    pub directory: PathBuf,
+    /// Where what is printed to stdout is copied to.
+    pub copied: Copied,
+}
+
+impl Context {
+    /// Takes in the flags and the environment, and sets up logging.
+    pub fn new(
+        global: GlobalArgs,
+        environment: Vec<(OsString, OsString)>,
+    ) -> Result<Self, Box<(Streams, CommandError)>> {
+        let masks = secrets::of_environment(&environment);
+        let streams =
+            secrets::guarded(Streams::system(global.color.into(), global.quiet), &masks, &environment);
+        crate::render::stream::log(global.logs_level.into(), secrets::guard(&masks));
+        let directory = match (&global.chdir, std::env::current_dir()) {
+            (Some(directory), _) if !directory.is_dir() => {
+                let message = format!("{} is not a directory", directory.display());
+                return Err(Box::new((streams, CommandError::usage(message))));
+            }
+            (Some(directory), current) => current.unwrap_or_default().join(directory),
+            (None, Ok(current)) => current,
+            (None, Err(error)) => {
+                let message = format!("the current directory cannot be used: {error}");
+                return Err(Box::new((streams, CommandError::usage(message))));
+            }
+        };
+        Ok(Self {
+            global,
+            environment,
+            git_environment: Vec::new(),
+            directory,
+            streams,
+            masks,
+            document: None,
+            now: now(),
+            distrusted: OnceLock::new(),
+            committed: OnceLock::new(),
+            warned: OnceLock::new(),
+        })
+    }
+
+    /// A context for a command that is run for this one. It keeps the last document that it prints.
+    pub fn inner(&self, inner: Inner) -> Self {
+        let Inner { global, environment, git_environment, directory, copied } = inner;
+        let streams = Streams::system(global.color.into(), global.quiet).copied_to(copied);
+        Self {
+            streams: secrets::guarded_log(streams, &self.masks, &self.environment),
+            directory: self.directory.join(directory),
+            masks: self.masks.clone(),
+            document: Some(Mutex::default()),
+            now: self.now,
+            distrusted: OnceLock::new(),
+            committed: OnceLock::new(),
+            warned: OnceLock::new(),
+            global,
+            environment,
+            git_environment,
+        }
+    }
+
+    /// The last document that was printed, as JSON, in whatever form it was printed.
+    pub fn last_document(&self) -> Option<String> {
+        self.document.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What must not be shown to anybody.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
+    }
+
+    /// Where output goes.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    /// Streams of their own for whoever writes progress from another thread.
+    pub fn progress_streams(&self) -> Streams {
+        let streams = Streams::system(self.global.color.into(), self.global.quiet);
+        secrets::guarded(streams, &self.masks, &self.environment)
+    }
+
+    /// The flags of every command.
+    pub fn global(&self) -> &GlobalArgs {
+        &self.global
+    }
+
+    /// The process's environment.
+    pub fn environment(&self) -> &[(OsString, OsString)] {
+        &self.environment
+    }
+
+    /// A variable of the environment; `None` where it is unset, empty or not text.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.environment.iter().find(|(variable, _)| variable == OsStr::new(name))?;
+        value.to_str().filter(|value| !value.is_empty())
+    }
+
+    /// Whether this runs in a CI job.
+    pub fn in_ci(&self) -> bool {
+        self.variable("CI").is_some_and(|value| !matches!(value, "false" | "0"))
+            || self.variable("GITHUB_ACTIONS").is_some()
+            || self.variable("GITLAB_CI").is_some()
+    }
+
+    /// The CI job that this runs in.
+    pub fn job(&self) -> Option<Job> {
+        Job::detect(
+            |name| self.variable(name),
+            || {
+                let mut text = String::new();
+                let file = std::fs::File::open(self.variable("GITHUB_EVENT_PATH")?).ok()?;
+                file.take(LARGEST_EVENT).read_to_string(&mut text).ok()?;
+                Some(text)
+            },
+        )
+    }
+
+    /// The moment of this command: everything that it says is as of then.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// How text is presented on stdout.
+    pub fn presentation(&self) -> Presentation {
+        Presentation { form: self.streams.form(), clock: self.clock() }
+    }
+
+    /// The clock and the zone that times are shown in.
+    pub fn clock(&self) -> Clock {
+        // What a command says that is run for another one ends up in reports, which are kept.
+        Clock { now: self.now(), zone: self.global.timezone.clone(), kept: self.document.is_some() }
+    }
+
+    /// Prints what a command found out: as the document that was asked for, else as text.
+    pub fn print<D: Document>(
+        &self,
+        document: &D,
+        text: impl FnOnce(&D, &Presentation) -> String,
+    ) -> Result<(), CommandError> {
+        let output = match self.global.format {
+            Format::Table => text(document, &self.presentation()),
+            Format::Json | Format::CyclonedxJson | Format::SpdxJson => document::json(document)?,
+            Format::Yaml => document::yaml(document)?,
+        };
+        if let Some(last) = &self.document {
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(document::json(document)?);
+        }
+        Ok(self.streams.data(&output)?)
+    }
+
+    /// Says something on stderr that is worth knowing.
+    pub fn warn(&self, message: &str) {
+        self.streams.warn(&format!("Warning: {message}\n"));
+    }
+
+    /// From now on the checkout does not speak for the repository: see [`Context::project`].
+    pub fn distrust(&self, what: Distrusted) {
+        // What was found out first holds.
+        let _ = self.distrusted.set(what);
+    }
+
+    /// Refuses what the checkout, or the clone, would have to be trusted for.
+    ///
+    /// # Errors
+    ///
+    /// Where it is distrusted.
+    pub fn refuse_distrusted(&self, wanted: Distrusted) -> Result<(), CommandError> {
+        match self.distrusted.get() {
+            Some(distrusted) if *distrusted == Distrusted::Clone || wanted == Distrusted::Files => {
+                let message = "the checkout is not the repository's own, and does not speak for it";
+                Err(CommandError::new(exit::REFUSED, "foreign_head", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The repository around the working directory.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or the clone is distrusted.
+    pub fn repository(&self) -> Result<Repository, CommandError> {
+        self.refuse_distrusted(Distrusted::Clone)?;
+        self.discover().map_err(Into::into)
+    }
+
+    /// A CI job checks out a work tree: a bare repository is what something else has left there.
+    fn discover(&self) -> Result<Repository, RepositoryError> {
+        let mut repository = Repository::discover(&self.directory, self.seen_by_git())?;
+        if self.global.offline {
+            repository = repository.offline();
+        }
+        let repository = repository.trusting(&self.trusted_folders());
+        repository.check_owner()?;
+        if self.in_ci() && repository.work_tree().is_none() {
+            return Err(RepositoryError::Bare(self.directory.clone()));
+        }
+        Ok(repository)
+    }
+
+    /// The folders whose repositories are used also where another user owns them: what the user
+    /// names, and what a CI system has checked out for this job, which may be for another user than
+    /// runs it.
+    fn trusted_folders(&self) -> Vec<PathBuf> {
+        let named = self.variable("ATMOS_SAFE_DIRECTORY").map(std::env::split_paths).into_iter().flatten();
+        let of_job = [("GITHUB_ACTIONS", "GITHUB_WORKSPACE"), ("GITLAB_CI", "CI_PROJECT_DIR")];
+        let of_job = of_job.iter().filter(|(system, _)| self.variable(system).is_some());
+        let of_job = of_job.filter_map(|(_, folder)| self.variable(folder).map(PathBuf::from));
+        named.chain(of_job).collect()
+    }
+
+    fn seen_by_git(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        self.environment.iter().chain(&self.git_environment).cloned()
+    }
+
+    /// From now on a file of the checkout that is not its commit's is refused: what was looked at
+    /// is the commit.
+    pub fn use_committed_files(&self) {
+        let _ = self.committed.set(());
+    }
+
+    /// Whether every file that is used has to be its commit's.
+    pub fn uses_committed_files(&self) -> bool {
+        self.committed.get().is_some()
+    }
+
+    /// Says what is odd about a configuration; only the first time that it is asked to.
+    pub fn warn_once(&self, warnings: impl IntoIterator<Item = String>) {
+        if self.warned.set(()).is_ok() {
+            warnings.into_iter().for_each(|warning| self.warn(&warning));
+        }
+    }
+
+    /// The repository around the working directory, where there is one.
+    pub fn repository_if_any(&self) -> Result<Option<Repository>, CommandError> {
+        match self.discover() {
+            Ok(repository) => Ok(Some(repository)),
+            Err(RepositoryError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The working directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The working directory, relative to the checkout.
+    pub fn start(&self, repository: &Repository) -> String {
+        let directory = self.directory.canonicalize().unwrap_or_else(|_| self.directory.clone());
+        repository
+            .work_tree()
+            .and_then(|root| directory.strip_prefix(root).ok())
+            .map(|relative| relative.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+}
+
+/// The clock. Debug builds can be told the time, for snapshots.
+pub fn now() -> Timestamp {
+    #[cfg(debug_assertions)]
+    if let Some(fixed) = std::env::var("ATMOS_NOW").ok().and_then(|now| now.parse().ok()) {
+        return fixed;
+    }
+    Timestamp::now()
+}

@@ -1,0 +1,163 @@
+//! What components without an image are made of, read from the files of a commit.
+
+use std::path::{Path, PathBuf};
+
+use super::prepare::environment;
+use super::{Surroundings, syft_packages};
+use crate::cancellation::Cancellation;
+use crate::component::checkout::folder as folder_in;
+use crate::component::{Environment, Masks, Stream};
+use crate::config::AtmosConfig;
+use crate::context::Context;
+use crate::context::runtime;
+use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, DeploymentName};
+use crate::error::CommandError;
+use crate::git::Repository;
+use crate::project::Project;
+use crate::sbom::{self, Bill, BilledComponent, Bom, Package, ReadError};
+
+/// The checkout's folder in a temporary one.
+const ROOT: &str = "checkout";
+
+/// Reads components in a checkout of one commit.
+pub struct Reader<'a> {
+    pub context: &'a Context,
+    pub config: &'a AtmosConfig,
+    /// The root of the checkout.
+    pub checkout: &'a Path,
+}
+
+/// What was read, and from what.
+struct Found {
+    packages: Vec<Package>,
+    problems: Vec<ReadError>,
+    read_from: &'static str,
+}
+
+impl Reader<'_> {
+    /// What a component is made of; `None` where nothing in the commit says so.
+    pub fn billed(&self, component: &Component) -> Option<BilledComponent> {
+        let Found { packages, problems, read_from } = match component.kind {
+            ComponentKind::Terraform => {
+                let (packages, problems) =
+                    sbom::modules_and_providers(self.checkout, &self.folder(component)?);
+                Found { packages, problems, read_from: "its modules and its lock file" }
+            }
+            ComponentKind::Helmfile => {
+                let (packages, problems) = sbom::charts(self.checkout, &self.folder(component)?);
+                Found { packages, problems, read_from: "its releases and charts" }
+            }
+            ComponentKind::Command => self.command(component)?,
+            ComponentKind::Nixpack => return None,
+        };
+        for problem in problems {
+            self.context.warn(&format!("{}: {problem}", component.name));
+        }
+        Some(BilledComponent {
+            component: component.name.clone(),
+            kind: component.kind,
+            image: None,
+            packages,
+            read_from: Some(read_from.to_owned()),
+        })
+    }
+
+    fn folder(&self, component: &Component) -> Option<PathBuf> {
+        let folder = Path::new(&self.config.components_directory(component.kind)).join(component.folder());
+        folder_in(self.checkout, &folder).ok()
+    }
+
+    /// What a command deploys: the application in its folder. Without a lock file and without a
+    /// scanner nothing is known of it. The root of the repository is the folder of everything in
+    /// it: of a command that runs there, only the lock files directly in the root tell.
+    fn command(&self, component: &Component) -> Option<Found> {
+        let settings = component.settings.command.as_ref()?;
+        // A script that is called by its path stands beside what it deploys.
+        let script = settings.apply.first().filter(|program| program.contains('/'));
+        let beside = script.and_then(|program| Path::new(program).parent());
+        let folder = settings.working_directory.as_deref().map(Path::new).or(beside);
+        let folder = folder_in(self.checkout, folder.unwrap_or(Path::new("."))).ok()?;
+        if self.checkout.canonicalize().is_ok_and(|root| root == folder) {
+            let (packages, problems) = sbom::folder_packages(&folder);
+            let known = !packages.is_empty() || !problems.is_empty();
+            return known.then_some(Found { packages, problems, read_from: "the lock files in the root" });
+        }
+        let (packages, problems) = sbom::application_packages(self.checkout, &folder);
+        match self.scanned(component, &folder) {
+            Some(packages) => Some(Found { packages, problems: Vec::new(), read_from: "syft" }),
+            None if packages.is_empty() && problems.is_empty() => None,
+            None => Some(Found { packages, problems, read_from: "its lock files" }),
+        }
+    }
+
+    /// What an installed `syft` finds in a folder, where it finds anything.
+    fn scanned(&self, component: &Component, folder: &Path) -> Option<Vec<Package>> {
+        let environment: Environment = environment(self.context);
+        let (log, cancellation) = (|_: Stream, _: &str| {}, Cancellation::never());
+        let masks: &Masks = self.context.masks();
+        let surroundings = Surroundings {
+            environment: &environment,
+            log: &log,
+            masks,
+            cancellation: &cancellation,
+            on_step: &|_| {},
+        };
+        let runtime = runtime::on_this_thread().ok()?;
+        match runtime.block_on(syft_packages(surroundings, None, folder))? {
+            Ok(packages) => Some(packages).filter(|packages| !packages.is_empty()),
+            Err(reason) => {
+                let name = &component.name;
+                self.context
+                    .warn(&format!("{name}: lock files are read instead of what syft finds: {reason}"));
+                None
+            }
+        }
+    }
+}
+
+/// What the files of a commit say of components, and the components of which they say nothing.
+pub fn derived(
+    context: &Context,
+    repository: &Repository,
+    project: &Project<'_>,
+    deployment: &DeploymentName,
+    commit: &CommitId,
+    open: Vec<&Component>,
+) -> (Option<Bom>, Vec<ComponentName>) {
+    let names = |components: Vec<&Component>| components.iter().map(|one| one.name.clone()).collect();
+    if open.iter().all(|component| component.kind == ComponentKind::Nixpack) {
+        return (None, names(open));
+    }
+    let checkout = match checked_out(repository, commit) {
+        Ok(checkout) => checkout,
+        Err(error) => {
+            let message = error.shown().map_or_else(String::new, |error| error.message.clone());
+            context.warn(&format!("the files of commit {} cannot be read: {message}", commit.short()));
+            return (None, names(open));
+        }
+    };
+    let root = checkout.path().join(ROOT);
+    let reader = Reader { context, config: &project.config, checkout: &root };
+    let (mut components, mut left) = (Vec::new(), Vec::new());
+    for component in open {
+        match reader.billed(component) {
+            Some(billed) => components.push(billed),
+            None => left.push(component.name.clone()),
+        }
+    }
+    if components.is_empty() {
+        return (None, left);
+    }
+    let bill = Bill { deployment, commit, generated_at: context.now(), components };
+    (Some(bill.to_bom()), left)
+}
+
+/// The files of a commit, until this is dropped.
+fn checked_out(repository: &Repository, commit: &CommitId) -> Result<tempfile::TempDir, CommandError> {
+    let failed = |error: std::io::Error| CommandError::internal(format!("cannot make a checkout: {error}"));
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let (root, index) = (folder.path().join(ROOT), folder.path().join("index"));
+    std::fs::create_dir(&root).map_err(failed)?;
+    repository.git().materialise(commit, &root, &index)?;
+    Ok(folder)
+}

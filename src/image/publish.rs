@@ -1,0 +1,121 @@
+//! What a build leaves in the ledger: records, the SBOM of the deployment, and where each image comes from. All of it
+//! arrives in one push.
+
+use std::path::Path;
+
+use super::Options;
+use super::finished::Finished;
+use super::other_components::Reader;
+use super::prepare::Prepared;
+use super::sbom_note::sbom_edit;
+use super::{Provenance, statement};
+use crate::context::Context;
+use crate::deployment::build_report::BuildStatus;
+use crate::deployment::{BuildRecord, ComponentKind, NoteNamespace};
+use crate::error::{CommandError, exit};
+use crate::git::redact::redact_urls;
+use crate::ledger::{NoteEdit, Publication};
+use crate::sbom::{self, Bill, BilledComponent};
+
+/// What was published.
+#[derive(Debug, Clone, Default)]
+pub struct Published {
+    /// How many components and dependencies the SBOM has; absent where none was attached.
+    pub sbom: Option<(usize, usize)>,
+}
+
+pub fn publish(
+    options: &Options,
+    context: &Context,
+    prepared: &Prepared<'_>,
+    finished: &[Finished],
+    engine: &str,
+    checkout: &Path,
+) -> Result<Published, CommandError> {
+    let built: Vec<_> =
+        finished.iter().filter_map(|done| Some((done, record(prepared, done, engine)?))).collect();
+    if built.is_empty() {
+        return Ok(Published::default());
+    }
+    let mut components: Vec<_> = built
+        .iter()
+        .map(|(done, record)| BilledComponent {
+            component: record.component.clone(),
+            kind: ComponentKind::Nixpack,
+            image: Some(record.image.clone()),
+            packages: done.packages.clone(),
+            read_from: None,
+        })
+        .collect();
+    // Of some images alone, nothing else is said.
+    if options.component.is_empty() {
+        let others = prepared.deployment.components.iter();
+        let others = others.filter(|component| component.kind != ComponentKind::Nixpack);
+        let reader = Reader { context, config: &prepared.project.config, checkout };
+        components.extend(others.filter_map(|component| reader.billed(component)));
+    }
+    let bill = Bill {
+        deployment: &prepared.deployment.name,
+        commit: &prepared.commit,
+        generated_at: context.now(),
+        components,
+    };
+    let bom = bill.to_bom();
+    let summary = sbom::summarise(&bom);
+    let repository = remote_address(prepared);
+    let statements: Vec<_> = built
+        .iter()
+        .map(|(done, record)| {
+            let job = prepared.jobs.iter().find(|job| job.component == record.component);
+            let provenance = Provenance {
+                record,
+                repository: repository.as_deref(),
+                source: job.map_or(".", |job| job.settings.source.as_str()),
+                started_at: done.started_at,
+            };
+            let statement = statement(provenance).to_string();
+            match &prepared.key {
+                Some(key) => key.envelope(&statement).map(|envelope| envelope.to_string()),
+                None => Ok(statement),
+            }
+        })
+        .collect::<Result<_, _>>()
+        .map_err(|error| CommandError::new(exit::FAILED, "not_signed", format!("provenance: {error}")))?;
+    let notes = vec![
+        sbom_edit(&prepared.deployment, prepared.commit.clone(), &bom),
+        NoteEdit::lines(NoteNamespace::Provenance, prepared.commit.clone(), &statements),
+    ];
+    let builds = built.into_iter().map(|(_, record)| record).collect();
+    prepared.ledger.publish(&prepared.deployment.name, &Publication { notes, builds })?;
+    Ok(Published { sbom: Some((summary.components.len(), summary.dependencies.len())) })
+}
+
+/// The record of an image that was pushed.
+fn record(prepared: &Prepared<'_>, done: &Finished, engine: &str) -> Option<BuildRecord> {
+    let build = &done.build;
+    let job = prepared.jobs.iter().find(|job| job.component == build.component)?;
+    let image = build.image.clone().filter(|_| build.status == BuildStatus::Built)?;
+    Some(BuildRecord {
+        deployment: prepared.deployment.name.clone(),
+        component: build.component.clone(),
+        target: prepared.target.clone(),
+        commit: prepared.commit.clone(),
+        image,
+        tag: Some(job.name.tag.clone()),
+        inputs: job.inputs.clone(),
+        builder: build.builder.clone(),
+        engine: engine.to_owned(),
+        built_by: prepared.run.actor.clone(),
+        // In whole seconds, as all times of the ledger.
+        timestamp: jiff::Timestamp::from_second(prepared.ledger.now().as_second()).unwrap_or_default(),
+        run_id: prepared.run.id.clone(),
+    })
+}
+
+/// The address of the repository that the source is in, without credentials.
+fn remote_address(prepared: &Prepared<'_>) -> Option<String> {
+    let remote = prepared.ledger.remote()?;
+    let address = prepared.repository.git().verb("remote").args(["get-url", "--", remote]).run().ok()?;
+    let address = redact_urls(String::from_utf8_lossy(&address).trim());
+    Some(address.replace("***@", "")).filter(|address| !address.is_empty())
+}

@@ -1,0 +1,20 @@
+//! The note that says what the components of a commit are made of.
+
+use crate::deployment::{CommitId, Deployment, NoteNamespace};
+use crate::ledger::NoteEdit;
+use crate::sbom::{self, Bom};
+
+/// The change that adds an SBOM to the note of a commit; where the deployment asks for SPDX, of that too.
+pub fn sbom_edit(deployment: &Deployment, commit: CommitId, bom: &Bom) -> NoteEdit {
+    let wants_spdx = deployment.components.iter().any(|component| {
+        let settings = component.settings.nixpack.as_ref();
+        settings.is_some_and(|nixpack| nixpack.sbom_formats.iter().any(|format| format == "spdx-json"))
+    });
+    NoteEdit {
+        namespace: NoteNamespace::Sbom,
+        commit,
+        content: bom.to_json().into_bytes(),
+        unite: sbom::unite_notes,
+        derived: wants_spdx.then_some((NoteNamespace::SbomSpdx, sbom::spdx_note as _)),
+    }
+}

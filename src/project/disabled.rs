@@ -1,0 +1,66 @@
+//! Components that their stacks disable on a target: what depends on them does not wait for them, so a promotion does not
+//! either.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::deployment::definition::Values;
+use crate::deployment::resolution::Resolution;
+use crate::deployment::stack_layer::{Deployable, KnownOutputs};
+use crate::deployment::{ComponentName, Deployment, TargetName};
+use crate::git::Repository;
+
+use crate::error::CommandError;
+use crate::project::Project;
+use crate::project::stacks::{CommitFiles, ImportedStacks};
+
+/// Those of the components that the stacks disable on a target: those of the checkout and, where
+/// `committed` is what the commit that is checked out declares, those of that as well. A component
+/// whose stacks cannot be resolved is not disabled, as far as is known.
+///
+/// # Errors
+///
+/// Where the files of the checkout, or of its commit, cannot be read.
+pub fn disabled_on_target(
+    repository: &Repository,
+    project: &Project<'_>,
+    checkout: &Deployment,
+    committed: Option<&Deployment>,
+    target: &TargetName,
+    components: BTreeSet<ComponentName>,
+) -> Result<BTreeSet<ComponentName>, CommandError> {
+    if components.is_empty() || checkout.stacks.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let disabled = disabled_by(&project.stacks(repository)?, checkout, target, components);
+    match committed {
+        Some(committed) if !disabled.is_empty() => {
+            let files = CommitFiles::new(repository, repository.head()?)?;
+            Ok(disabled_by(&ImportedStacks::new(files, &project.config), committed, target, disabled))
+        }
+        _ => Ok(disabled),
+    }
+}
+
+fn disabled_by(
+    stacks: &ImportedStacks,
+    deployment: &Deployment,
+    target: &TargetName,
+    components: BTreeSet<ComponentName>,
+) -> BTreeSet<ComponentName> {
+    let Some(target) = deployment.targets.get(target) else { return BTreeSet::new() };
+    let is_disabled = |name: &ComponentName| {
+        let resolution = Resolution {
+            deployment,
+            component: deployment.component(name)?,
+            target,
+            command_line: &Values::new(),
+            stacks,
+            outputs: KnownOutputs::AsWritten,
+            images: &BTreeMap::new(),
+            repository_root: None,
+            templates: None,
+        };
+        Some(resolution.resolve().ok()?.stack?.deployable == Deployable::Disabled)
+    };
+    components.into_iter().filter(|name| is_disabled(name) == Some(true)).collect()
+}

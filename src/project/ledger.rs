@@ -1,0 +1,220 @@
+//! How commands open the ledger, read it, and say how old an answer is.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::config::AtmosConfig;
+use crate::deployment::DeploymentName;
+use crate::deployment::state::DeploymentState;
+use crate::git::Repository;
+use crate::ledger::{Freshness, Ledger, LedgerOptions, Scope, Snapshot};
+use crate::render::document::error::Hint;
+
+use crate::context::{Context, now};
+use crate::error::{CommandError, exit};
+
+/// How long one exchange with the remote may take when something is written.
+const WRITE_LIMIT: Duration = Duration::from_mins(5);
+
+impl Context {
+    /// The ledger of a repository.
+    pub fn ledger<'r>(
+        &self,
+        repository: &'r Repository,
+        config: &AtmosConfig,
+    ) -> Result<Ledger<'r>, CommandError> {
+        let wanted = self.variable("ATMOS_REMOTE").or(config.deployments.remote.as_deref());
+        let remote = repository.remote(wanted)?;
+        // Where git's own choice of a remote is not clear, the ledger's stands for the code's as
+        // well.
+        let code_remote = wanted.and_then(|_| repository.remote(None).ok().flatten());
+        let limit = config.deployments.ledger.max_refs_per_push;
+        let options = LedgerOptions {
+            remote,
+            code_remote,
+            default_branch: self.job().and_then(|job| job.default_branch),
+            max_refs_per_push: limit.and_then(|limit| NonZeroUsize::new(usize::try_from(limit).ok()?)),
+            ..self.ledger_options(repository, WRITE_LIMIT)
+        };
+        Ok(Ledger::open(repository, options)?)
+    }
+
+    /// What a remote has, whatever the configuration of the checkout calls the ledger's.
+    pub fn ledger_of<'r>(
+        &self,
+        repository: &'r Repository,
+        remote: Option<String>,
+        limit: Duration,
+    ) -> Result<Ledger<'r>, CommandError> {
+        Ok(Ledger::open(repository, LedgerOptions { remote, ..self.ledger_options(repository, limit) })?)
+    }
+
+    fn ledger_options(&self, repository: &Repository, write_limit: Duration) -> LedgerOptions {
+        let writer = repository.identity().map_or_else(
+            || ("atmos".to_owned(), self.actor(repository)),
+            |identity| (identity.name, identity.email),
+        );
+        LedgerOptions {
+            remote: None,
+            code_remote: None,
+            default_branch: None,
+            offline: self.global().offline,
+            writer,
+            write_limit,
+            max_refs_per_push: None,
+            now,
+        }
+    }
+
+    /// Who does this: git's committer, else the CI's actor, else the user of this machine.
+    pub fn actor(&self, repository: &Repository) -> String {
+        repository
+            .identity()
+            .map(|identity| identity.email)
+            .or_else(|| {
+                let names = ["GITHUB_ACTOR", "GITLAB_USER_EMAIL", "GITLAB_USER_LOGIN", "USER", "LOGNAME"];
+                names.iter().find_map(|name| self.variable(name)).map(str::to_owned)
+            })
+            .unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    /// The ledger as it is on the remote, or as it is here where the remote does not answer; says
+    /// how old that is. What interrupted runs of this checkout have not published is published on
+    /// the way.
+    pub fn snapshot(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
+        self.snapshot_of(ledger, scope, &ledger.refresh(scope))
+    }
+
+    /// The [`snapshot`](Self::snapshot), with what was observed of what runs.
+    pub fn snapshot_with_observations(
+        &self,
+        ledger: &Ledger<'_>,
+        scope: &Scope,
+    ) -> Result<Snapshot, CommandError> {
+        self.snapshot_of(ledger, scope, &ledger.refresh_with_observations(scope))
+    }
+
+    /// The [`snapshot`](Self::snapshot), with what was observed of what runs, and the rules of the
+    /// default branch.
+    pub fn snapshot_with_rules(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
+        self.snapshot_of(ledger, scope, &ledger.refresh_for_reports(scope))
+    }
+
+    /// The ledger as it was read just now.
+    pub fn snapshot_of(
+        &self,
+        ledger: &Ledger<'_>,
+        scope: &Scope,
+        freshness: &Freshness,
+    ) -> Result<Snapshot, CommandError> {
+        let mut snapshot = ledger.read(scope)?;
+        if self.publish_left_behind(ledger, &snapshot.pending, freshness) {
+            snapshot = ledger.read(scope)?;
+        }
+        self.say_freshness(ledger, freshness);
+        Ok(snapshot)
+    }
+
+    /// Says how old an answer is, where the remote was not asked or did not answer, and what the
+    /// ledger noticed.
+    pub fn say_freshness(&self, ledger: &Ledger<'_>, freshness: &Freshness) {
+        let clock = self.clock();
+        let since = |since: &Option<Timestamp>| {
+            since.map_or_else(
+                || "this checkout has never been told all of what is asked here".to_owned(),
+                |since| format!("as of {}", clock.relative_and_exact(since)),
+            )
+        };
+        match freshness {
+            Freshness::Current => {}
+            Freshness::Offline { since: time } => {
+                self.streams().note(&format!("Offline: {}\n", since(time)));
+            }
+            Freshness::Stale { since: time, damage: Some(damage), reason, .. } => {
+                let (what, examined_by, since) = (damage.as_words(), damage.examined_by(), since(time));
+                self.warn(&format!("{what} ({examined_by}), {since}: {reason}"));
+            }
+            Freshness::Stale { since: time, reason, here, way_out, damage: None } => {
+                let remote = ledger.remote().unwrap_or("the remote");
+                let what = if *here {
+                    format!("this checkout could not take over what {remote} has")
+                } else {
+                    format!("{remote} did not answer")
+                };
+                self.warn(&format!("{what}, {}: {reason}", since(time)));
+                if let Some((when, command)) = way_out {
+                    self.warn(&format!("{when}: {command}"));
+                }
+            }
+        }
+        self.say_warnings(ledger);
+    }
+
+    /// Says of which deployments it is not known what runs.
+    pub fn say_unheard(&self, ledger: &Ledger<'_>, names: &[&DeploymentName]) {
+        if !names.is_empty() {
+            let remote = ledger.remote().unwrap_or("the remote");
+            let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+            self.warn(&format!(
+                "what runs of these is not known here, since {remote} has never told this checkout: {}",
+                names.join(", ")
+            ));
+        }
+    }
+
+    /// Says what the ledger noticed.
+    pub fn say_warnings(&self, ledger: &Ledger<'_>) {
+        for warning in ledger.take_warnings() {
+            self.warn(&warning);
+        }
+    }
+}
+
+/// Refuses to answer that nothing is there, where nothing is known: this checkout has never heard
+/// from the remote.
+///
+/// # Errors
+///
+/// Where the remote was not asked or did not answer, and never has before.
+pub fn refuse_ignorance(ledger: &Ledger<'_>, freshness: &Freshness) -> Result<(), CommandError> {
+    let (Freshness::Offline { since: None } | Freshness::Stale { since: None, .. }) = freshness else {
+        return Ok(());
+    };
+    Err(never_refreshed(ledger))
+}
+
+/// Refuses to answer that nothing of a deployment is there, as [`refuse_ignorance`] does.
+///
+/// # Errors
+///
+/// Where nothing is here, and the remote has never told this checkout of the scope.
+pub fn refuse_unheard(
+    ledger: &Ledger<'_>,
+    scope: &Scope,
+    state: &DeploymentState,
+) -> Result<(), CommandError> {
+    let is_unknown = state.used_targets().next().is_none() && ledger.never_heard_of(scope);
+    if is_unknown { Err(never_refreshed(ledger)) } else { Ok(()) }
+}
+
+/// The error for a question that only the remote can answer, which has never been asked.
+pub fn never_refreshed(ledger: &Ledger<'_>) -> CommandError {
+    let remote = ledger.remote().unwrap_or("the remote");
+    let message = format!("this checkout has never been refreshed from {remote}, and cannot tell");
+    CommandError::new(exit::FAILED, "never_refreshed", message)
+        .hint(Hint::command("To have the ledger here once, with the network", "atmos deployment status"))
+}
+
+/// Refuses `--offline` where there is a remote. A lock, a hold, an approval or a note that only
+/// this checkout knows of would bind no other one.
+pub fn reachable(context: &Context, ledger: &Ledger<'_>, what: &str) -> Result<(), CommandError> {
+    match ledger.remote() {
+        Some(remote) if context.global().offline => Err(CommandError::usage(format!(
+            "{what} are kept on {remote}, which --offline does not let this command reach"
+        ))
+        .hint(Hint::note("Leave out --offline"))),
+        _ => Ok(()),
+    }
+}

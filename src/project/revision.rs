@@ -1,0 +1,96 @@
+//! Commits as people name them, and the one that is checked out.
+
+use crate::deployment::CommitId;
+use crate::git::Repository;
+use crate::git::checkout::{Checkout, CheckoutLook};
+use crate::git::repository::RepositoryError;
+use crate::ledger::Ledger;
+use crate::render::document::error::Hint;
+
+use crate::context::Context;
+use crate::error::{CommandError, exit};
+
+/// The fewest digits that git takes for the start of an id.
+const FEWEST_DIGITS: usize = 4;
+
+/// The commit that a text means: whatever git takes for one here; else a full id, which the remote is asked for; else
+/// the start of the id of exactly one commit that the ledger speaks of.
+pub fn resolve_commit(
+    context: &Context,
+    repository: &Repository,
+    ledger: &Ledger<'_>,
+    text: &str,
+) -> Result<CommitId, CommandError> {
+    let unclear = match repository.resolve(text) {
+        Ok(Some(commit)) => return Ok(commit),
+        Ok(None) => RepositoryError::UnknownRevision { revision: text.to_owned() },
+        // Of several commits with this start, one that was deployed is meant.
+        Err(error @ RepositoryError::AmbiguousRevision { .. }) => error,
+        Err(error) => return Err(error.into()),
+    };
+    let wanted = match text.parse::<CommitId>() {
+        Ok(id) => Some(id),
+        Err(_) => deployed_commit(ledger, text)?,
+    };
+    let Some(wanted) = wanted else { return Err(unknown(unclear, repository)) };
+    if let Some(commit) = repository.resolve(wanted.as_str())? {
+        return Ok(commit);
+    }
+    let fetched = ledger.fetch_commit(&wanted);
+    if let Some(commit) = repository.resolve(wanted.as_str())? {
+        return Ok(commit);
+    }
+    let error = unknown(unclear, repository);
+    let Some(remote) = ledger.remote() else { return Err(error) };
+    Err(match fetched {
+        Err(refusal) => error.details([format!("{remote} was asked for it: {refusal}")]),
+        Ok(()) if context.global().offline => error.details([format!("{remote} was not asked: --offline")]),
+        Ok(()) => error,
+    })
+}
+
+/// The error for a revision that is not known here.
+fn unknown(error: RepositoryError, repository: &Repository) -> CommandError {
+    let is_unknown = matches!(error, RepositoryError::UnknownRevision { .. });
+    let error = CommandError::from(error);
+    match (is_unknown, repository.is_shallow()) {
+        (false, _) => error,
+        (true, true) => error.hint(Hint::command(
+            "This is a shallow clone; to get the whole history",
+            "git fetch --unshallow",
+        )),
+        (true, false) => error.hint(Hint::command("To see the newest commits", "git log --oneline -10")),
+    }
+}
+
+/// The one commit of the ledger whose id starts with these digits.
+fn deployed_commit(ledger: &Ledger<'_>, digits: &str) -> Result<Option<CommitId>, CommandError> {
+    if digits.len() < FEWEST_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(None);
+    }
+    let mut commits = ledger.commits_starting_with(digits)?.into_iter();
+    let first = commits.next();
+    Ok(first.filter(|_| commits.next().is_none()))
+}
+
+/// The commit that is checked out, and its branch. Changes that are in no commit are not `done` (built, deployed): in a CI, where
+/// nobody expects any, that is an error.
+pub fn checked_out(
+    context: &Context,
+    look: CheckoutLook<'_>,
+    done: &str,
+    dry_run: bool,
+) -> Result<(CommitId, Option<String>), CommandError> {
+    let Checkout { commit, branch, dirty } = look.finish()?;
+    if dirty {
+        let message = format!("the checkout has changes that are not part of commit {}", commit.short());
+        if context.in_ci() && !dry_run {
+            let hint = format!("What is {done} is a commit; to see the changes");
+            return Err(
+                CommandError::new(exit::USAGE, "dirty", message).hint(Hint::command(hint, "git status"))
+            );
+        }
+        context.warn(&format!("{message}, and will not be {done}"));
+    }
+    Ok((commit, branch))
+}
