@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::ci::Job;
 use crate::component::Masks;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::git::repository::RepositoryError;
 use crate::render::document::{self, Document, Format};
@@ -232,7 +232,7 @@ impl Context {
         match self.distrusted.get() {
             Some(distrusted) if *distrusted == Distrusted::Clone || wanted == Distrusted::Files => {
                 let message = "the checkout is not the repository's own, and does not speak for it";
-                Err(CommandError::new(exit::REFUSED, "foreign_head", message))
+                Err(CommandError::new(Code::ForeignHead, message))
             }
             _ => Ok(()),
         }

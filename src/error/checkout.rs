@@ -1,6 +1,6 @@
 //! The error of a commit that cannot be checked out for its components.
 
-use super::{CommandError, exit};
+use super::{Code, CommandError};
 use crate::execution::CheckoutError;
 use crate::git::GitError;
 
@@ -11,9 +11,9 @@ impl From<CheckoutError> for CommandError {
                 let is_plain = matches!(source, GitError::Failed { .. }) && source.damage().is_none();
                 let shown =
                     Self::from(source).prefixed(&format!("cannot check out commit {}", commit.short()));
-                if is_plain { shown.coded("checkout") } else { shown }
+                if is_plain { shown.coded(Code::Checkout) } else { shown }
             }
-            error @ CheckoutError::Files { .. } => Self::new(exit::FAILED, "checkout", error.to_string()),
+            error @ CheckoutError::Files { .. } => Self::new(Code::Checkout, error.to_string()),
         }
     }
 }

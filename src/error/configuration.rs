@@ -7,16 +7,16 @@ use crate::deployment::stack_layer::StackRefusal;
 use crate::render::document::error::Hint;
 use crate::text::error_chain;
 
-use super::{CommandError, exit};
+use super::{Code, CommandError};
 
 impl From<SourceError> for CommandError {
     fn from(error: SourceError) -> Self {
         if let SourceError::Uncommitted { .. } = error {
             let message = format!("Refused in CI: {error}");
             let hint = Hint::command("What is done is what is committed; to see the changes", "git status");
-            return Self::new(exit::USAGE, "dirty", message).hint(hint);
+            return Self::new(Code::Dirty, message).hint(hint);
         }
-        Self::new(exit::FAILED, "files", error_chain(&error))
+        Self::new(Code::Files, error_chain(&error))
     }
 }
 
@@ -34,7 +34,7 @@ impl From<ConfigError> for CommandError {
 
 impl From<ResolutionError> for CommandError {
     fn from(error: ResolutionError) -> Self {
-        let shown = Self::new(exit::USAGE, "configuration", error.to_string());
+        let shown = Self::new(Code::Configuration, error.to_string());
         match error {
             ResolutionError::Stack(StackRefusal::Invalid { hint: Some(hint), .. }) => {
                 shown.hint(Hint::note(hint))
@@ -47,7 +47,7 @@ impl From<ResolutionError> for CommandError {
 /// One problem is the message itself; several are listed below their number.
 fn invalid_configuration(problems: &[Problem]) -> CommandError {
     let validate = || Hint::command("To check the whole configuration", "atmos deployment validate --all");
-    let error = |message| CommandError::new(exit::USAGE, "configuration", message).locations(problems);
+    let error = |message| CommandError::new(Code::Configuration, message).locations(problems);
     if let [problem] = problems {
         let Problem { file, line, column, message, hint, .. } = problem;
         let error = error(format!("{file}:{line}:{column}: {message}"))
@@ -66,8 +66,7 @@ fn unknown_deployment(
     nearest: Option<DeploymentName>,
     available: &[DeploymentName],
 ) -> CommandError {
-    let error =
-        CommandError::new(exit::USAGE, "unknown_deployment", format!("there is no deployment called {name}"));
+    let error = CommandError::new(Code::UnknownDeployment, format!("there is no deployment called {name}"));
     if let Some(nearest) = nearest {
         return error.hint(Hint::note(format!("Did you mean {nearest}?")));
     }

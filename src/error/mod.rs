@@ -1,6 +1,7 @@
 //! Every error as people and programs see it: kind, message, hints, exit code.
 
 mod checkout;
+mod code;
 mod configuration;
 mod ledger;
 
@@ -16,21 +17,7 @@ use crate::render::document::{self, DocumentError, Format};
 use crate::render::stream::{StreamError, Streams};
 use crate::text::quoted;
 
-/// Exit codes, which are part of the interface.
-pub mod exit {
-    /// Something failed: a component, the remote, I/O.
-    pub const FAILED: u8 = 1;
-    /// Wrong usage or configuration.
-    pub const USAGE: u8 = 2;
-    /// Refused by policy: promotion path, approval, freeze.
-    pub const REFUSED: u8 = 3;
-    /// Locked, or lost a race; worth another try.
-    pub const LOCKED: u8 = 4;
-    /// Findings: differences that were asked for.
-    pub const FINDINGS: u8 = 5;
-    /// Interrupted by a signal.
-    pub const INTERRUPTED: u8 = 130;
-}
+pub use code::{Code, exit};
 
 /// What a command that only reads can do without its remote.
 const OFFLINE_ANSWERS: &str = "--offline answers from what is here";
@@ -54,25 +41,25 @@ pub enum CommandError {
 
 impl CommandError {
     /// An error of this kind.
-    pub fn new(exit_code: u8, code: &str, message: impl Into<String>) -> Self {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self::Shown(Box::new(Error {
-            code: code.to_owned(),
+            code: code.as_str().to_owned(),
             message: message.into(),
             details: Vec::new(),
             hints: Vec::new(),
             locations: Vec::new(),
-            exit_code,
+            exit_code: code.exit_code(),
         }))
     }
 
     /// Wrong usage.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self::new(exit::USAGE, "usage", message)
+        Self::new(Code::Usage, message)
     }
 
     /// Something that should not happen.
     pub fn internal(message: impl Into<String>) -> Self {
-        Self::new(exit::FAILED, "internal", message)
+        Self::new(Code::Internal, message)
     }
 
     /// Ends with another exit code.
@@ -104,9 +91,9 @@ impl CommandError {
 
     /// Gives it another code.
     #[must_use]
-    pub fn coded(mut self, code: &str) -> Self {
+    pub fn coded(mut self, code: Code) -> Self {
         if let Self::Shown(error) = &mut self {
-            code.clone_into(&mut error.code);
+            code.as_str().clone_into(&mut error.code);
         }
         self
     }
@@ -223,7 +210,7 @@ impl From<StreamError> for CommandError {
     fn from(error: StreamError) -> Self {
         match error {
             StreamError::Closed => Self::OutputClosed,
-            StreamError::Write(_) => Self::new(exit::FAILED, "output", error.to_string()),
+            StreamError::Write(_) => Self::new(Code::Output, error.to_string()),
         }
     }
 }
@@ -237,7 +224,7 @@ impl From<DocumentError> for CommandError {
 impl From<GitError> for CommandError {
     fn from(error: GitError) -> Self {
         let message = error.to_string();
-        let shown = Self::new(exit::FAILED, "git", &message);
+        let shown = Self::new(Code::Git, &message);
         let is_of_this_checkout = error.is_of_this_checkout();
         match error {
             GitError::Missing => shown.hint(Hint::note("Install git 2.39 or newer")),
@@ -262,16 +249,16 @@ impl From<GitError> for CommandError {
             },
             GitError::SeveralAddresses { remote, .. } => {
                 let push_to = format!("git config --replace-all remote.{}.pushurl ADDRESS", quoted(&remote));
-                Self::new(exit::USAGE, "several_addresses", message)
+                Self::new(Code::SeveralAddresses, message)
                     .hint(Hint::command("Push to the one that holds the ledger", push_to))
             }
             GitError::SymbolicRef { ref name, .. } => {
-                Self::new(exit::FAILED, "symbolic_ref", message).hint(Hint::command(
+                Self::new(Code::SymbolicRef, message).hint(Hint::command(
                     "The ledger's refs are plain ones; to remove this one, in the remote's repository",
                     format!("git symbolic-ref --delete {}", quoted(name)),
                 ))
             }
-            GitError::SubmoduleMissing { .. } => Self::new(exit::USAGE, "submodule_missing", message)
+            GitError::SubmoduleMissing { .. } => Self::new(Code::SubmoduleMissing, message)
                 .hint(Hint::command("Get it", "git submodule update --init --recursive"))
                 .hint(Hint::note(
                     "In CI: `submodules: recursive` of actions/checkout, `GIT_SUBMODULE_STRATEGY: recursive` on \
@@ -295,7 +282,7 @@ fn of_git(stderr: &str) -> Option<Hint> {
 /// Says what is damaged, and what mends it.
 fn damaged(shown: CommandError, damage: Damage) -> CommandError {
     let fetch = "git fetch --refetch origin '+refs/atmos/*:refs/atmos-remotes/origin/*' 'refs/tags/atmos/*:refs/tags/atmos/*'";
-    let shown = shown.prefixed(damage.as_words()).coded("damaged");
+    let shown = shown.prefixed(damage.as_words()).coded(Code::Damaged);
     match damage {
         Damage::Objects => shown
             .hint(Hint::command("To see which objects, and the files that hold them", "git fsck"))
@@ -347,7 +334,7 @@ fn remote_hint(stderr: &str) -> Option<Hint> {
 
 impl From<ObjectError> for CommandError {
     fn from(error: ObjectError) -> Self {
-        let shown = Self::new(exit::FAILED, "objects", error.to_string());
+        let shown = Self::new(Code::Objects, error.to_string());
         if let ObjectError::NotHere { .. } = error {
             return shown.hint(Hint::note(LACKS));
         }
@@ -359,15 +346,13 @@ impl From<RepositoryError> for CommandError {
     fn from(error: RepositoryError) -> Self {
         let message = error.to_string();
         match error {
-            RepositoryError::NotFound(_) => {
-                Self::new(exit::USAGE, "no_repository", message).hint(Hint::command(
-                    "Run inside a repository, or name one",
-                    "atmos -C path/to/repository deployment status",
-                ))
-            }
+            RepositoryError::NotFound(_) => Self::new(Code::NoRepository, message).hint(Hint::command(
+                "Run inside a repository, or name one",
+                "atmos -C path/to/repository deployment status",
+            )),
             RepositoryError::NotOwned(folder) => {
                 let folder = quoted(&folder.display().to_string());
-                Self::new(exit::USAGE, "not_owned", message)
+                Self::new(Code::NotOwned, message)
                     .details(["Git runs what its configuration says, and it is not yours".to_owned()])
                     .hint(Hint::command(
                         "If you trust its owner",
@@ -377,21 +362,21 @@ impl From<RepositoryError> for CommandError {
                         "Where git's configuration cannot be changed: ATMOS_SAFE_DIRECTORY={folder}"
                     )))
             }
-            RepositoryError::Bare(_) => Self::new(exit::USAGE, "no_repository", message),
-            RepositoryError::Unborn => Self::new(exit::USAGE, "no_commit", message).hint(Hint::command(
+            RepositoryError::Bare(_) => Self::new(Code::NoRepository, message),
+            RepositoryError::Unborn => Self::new(Code::NoCommit, message).hint(Hint::command(
                 "What is deployed is a commit; make one first",
                 "git add --all && git commit -m 'First commit'",
             )),
-            RepositoryError::UnknownRevision { .. } => Self::new(exit::USAGE, "unknown_commit", message),
-            RepositoryError::AmbiguousRevision { .. } => Self::new(exit::USAGE, "ambiguous_commit", message)
+            RepositoryError::UnknownRevision { .. } => Self::new(Code::UnknownCommit, message),
+            RepositoryError::AmbiguousRevision { .. } => Self::new(Code::AmbiguousCommit, message)
                 .hint(Hint::note("Write more digits of the commit's id")),
             RepositoryError::AmbiguousRemote(remotes) => {
                 let example = remotes.first().cloned().unwrap_or_default();
-                Self::new(exit::USAGE, "ambiguous_remote", message).hint(Hint::note(format!(
+                Self::new(Code::AmbiguousRemote, message).hint(Hint::note(format!(
                     "Set deployments.remote in atmos.yaml, or ATMOS_REMOTE={example}"
                 )))
             }
-            RepositoryError::UnknownRemote(_) => Self::new(exit::USAGE, "unknown_remote", message)
+            RepositoryError::UnknownRemote(_) => Self::new(Code::UnknownRemote, message)
                 .hint(Hint::command("To see which there are", "git remote --verbose")),
             RepositoryError::Objects(error) => error.into(),
             RepositoryError::Git(error) => error.into(),

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::deployment::build_report::BuildStatus;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{CommitId, ComponentName, DeploymentName, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::project::Project;
 use crate::render::document::error::Hint;
@@ -68,7 +68,7 @@ pub fn build_first(
         .collect();
     if cancellation.is_cancelled() {
         let message = "The rollout was cancelled before anything was applied";
-        return Err(CommandError::new(exit::INTERRUPTED, "cancelled", message));
+        return Err(CommandError::new(Code::Cancelled, message));
     }
     if failed.is_empty() {
         return Ok(());
@@ -81,7 +81,7 @@ pub fn build_first(
     );
     let reasons =
         failed.iter().filter_map(|build| Some(format!("{}: {}", build.component, build.error.as_ref()?)));
-    Err(CommandError::new(exit::FAILED, "build_failed", message).details(reasons).hint(Hint::command(
+    Err(CommandError::new(Code::BuildFailed, message).details(reasons).hint(Hint::command(
         "To build it again, with all that the engine says",
         format!("{} --verbose", wanted.command()),
     )))

@@ -13,7 +13,7 @@ use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::template::{Facts, Renderer};
 use crate::deployment::variables::merge;
 use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, Deployment, Target, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::ledger::Ledger;
 use crate::project::Project;
@@ -149,7 +149,7 @@ pub fn variables(
         environment: &environment,
     });
     renderer.render(&values).map_err(|error| {
-        CommandError::new(exit::USAGE, "configuration", format!("{}: {error}", component.qualified_name()))
+        CommandError::new(Code::Configuration, format!("{}: {error}", component.qualified_name()))
     })
 }
 
@@ -172,8 +172,7 @@ fn job(
 }
 
 fn unusable(component: &Component, error: &SettingsError) -> CommandError {
-    let shown =
-        CommandError::new(exit::USAGE, "configuration", format!("{}: {error}", component.qualified_name()));
+    let shown = CommandError::new(Code::Configuration, format!("{}: {error}", component.qualified_name()));
     match error {
         SettingsError::NoRegistry => shown.hint(Hint::note(
             "Set vars.image.registry of the component, components.nixpack.registry of atmos.yaml or ATMOS_REGISTRY, or \
@@ -203,7 +202,7 @@ fn provenance_key(context: &Context) -> Result<Option<SigningKey>, CommandError>
     let Some(value) = context.variable(PROVENANCE_KEY) else { return Ok(None) };
     let unusable = |reason: String| {
         let message = format!("{PROVENANCE_KEY} cannot be used: {reason}");
-        CommandError::new(exit::USAGE, "not_signed", message).hint(Hint::command(
+        CommandError::new(Code::NotSigned, message).hint(Hint::command(
             "To make a key",
             "openssl ecparam -name prime256v1 -genkey -noout -out provenance.pem",
         ))
@@ -221,7 +220,7 @@ fn provenance_key(context: &Context) -> Result<Option<SigningKey>, CommandError>
 /// The engine, or what to do to have one.
 pub fn engine(environment: &Environment) -> Result<Engine, CommandError> {
     Engine::find(environment).map_err(|error| {
-        let shown = CommandError::new(exit::USAGE, "preflight", error.to_string());
+        let shown = CommandError::new(Code::Preflight, error.to_string());
         shown.hint(Hint::note(match error {
             EngineError::Unknown(_) => "Unset it to take the first that is there",
             EngineError::NoneFound | EngineError::Missing(_) => {

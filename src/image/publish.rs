@@ -12,7 +12,7 @@ use super::{Provenance, statement};
 use crate::context::Context;
 use crate::deployment::build_report::BuildStatus;
 use crate::deployment::{BuildRecord, ComponentKind, NoteNamespace};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError, exit};
 use crate::git::redact::redact_urls;
 use crate::ledger::{NoteEdit, Publication};
 use crate::sbom::{self, Bill, BilledComponent};
@@ -80,7 +80,9 @@ pub fn publish(
             }
         })
         .collect::<Result<_, _>>()
-        .map_err(|error| CommandError::new(exit::FAILED, "not_signed", format!("provenance: {error}")))?;
+        .map_err(|error| {
+            CommandError::new(Code::NotSigned, format!("provenance: {error}")).exits_with(exit::FAILED)
+        })?;
     let notes = vec![
         sbom_edit(&prepared.deployment, prepared.commit.clone(), &bom),
         NoteEdit::lines(NoteNamespace::Provenance, prepared.commit.clone(), &statements),

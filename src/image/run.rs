@@ -26,7 +26,7 @@ use crate::context::Context;
 use crate::deployment::ComponentName;
 use crate::deployment::build_report::{BuildEvent, BuildStatus, BuildStep, ComponentBuild};
 use crate::deployment::graph::Graph;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::execution::CheckoutError;
 use crate::render::document::error::Hint;
 use crate::sbom;
@@ -79,8 +79,7 @@ pub fn run(
     for done in &finished {
         events(BuildEvent::ComponentFinished(done.build.clone()));
     }
-    let scratch =
-        tempfile::tempdir().map_err(|error| CommandError::new(exit::FAILED, "files", error.to_string()))?;
+    let scratch = tempfile::tempdir().map_err(|error| CommandError::new(Code::Files, error.to_string()))?;
     let jobs = check_out(prepared, to_build, scratch.path())?;
     check_nixpacks(&environment, &jobs)?;
     let shared = Arc::new(Shared {
@@ -190,7 +189,7 @@ fn check_nixpacks(
         return Ok(());
     }
     let message = format!("{} needs the program \"nixpacks\", which is not on PATH", job.component);
-    Err(CommandError::new(exit::USAGE, "preflight", message)
+    Err(CommandError::new(Code::Preflight, message)
         .hint(Hint::command("To install it", "cargo install nixpacks"))
         .hint(Hint::note("Or build with the source's Dockerfile: settings.nixpack.dockerfile_escape: true")))
 }

@@ -8,7 +8,7 @@ use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
 use crate::git::Repository;
 
 use crate::context::Context;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::project::Project;
 use crate::project::commit_source::CommitSource;
 use crate::render::document::error::Hint;
@@ -129,7 +129,7 @@ pub fn definition_at(
     let deployment = reader.existing(commit).map_err(|error| in_commit(error, commit))?;
     if !deployment.targets.contains_key(target) {
         let message = format!("{name} has no target called {target} in commit {}", commit.short());
-        let error = CommandError::new(exit::USAGE, "unknown_target", message);
+        let error = CommandError::new(Code::UnknownTarget, message);
         return Err(
             error.hint(Hint::note("Configuration comes from the commit that is deployed: commit it first"))
         );

@@ -6,7 +6,7 @@ use crate::deployment::names::ComponentReference;
 use crate::deployment::{Component, Deployment, TargetName};
 use crate::render::document::error::Hint;
 
-use crate::error::{CommandError, did_you_mean, exit};
+use crate::error::{Code, CommandError, did_you_mean};
 
 /// A target that a deployment has, or an error with the nearest name.
 pub fn known_target(deployment: &Deployment, target: &TargetName) -> Result<(), CommandError> {
@@ -16,7 +16,7 @@ pub fn known_target(deployment: &Deployment, target: &TargetName) -> Result<(), 
     let message = format!("{} has no target called {target}", deployment.name);
     if deployment.targets.is_empty() {
         let status = format!("atmos deployment status {}", deployment.name);
-        return Err(CommandError::new(exit::USAGE, "unknown_target", message)
+        return Err(CommandError::new(Code::UnknownTarget, message)
             .hint(Hint::command("To see what runs where", status)));
     }
     Err(unknown_target(message, "Its targets are", target, deployment.targets.keys()))
@@ -29,7 +29,7 @@ pub fn unknown_target<'n>(
     target: &TargetName,
     names: impl Iterator<Item = &'n TargetName>,
 ) -> CommandError {
-    let error = CommandError::new(exit::USAGE, "unknown_target", message);
+    let error = CommandError::new(Code::UnknownTarget, message);
     let names: IndexSet<_> = names.map(TargetName::as_str).collect();
     let names = Vec::from_iter(names);
     let listed = format!("{there_are} {}", names.join(", "));
@@ -57,8 +57,7 @@ pub fn known_component<'d>(
 ) -> Result<&'d Component, CommandError> {
     deployment.find(reference).ok_or_else(|| {
         let error = CommandError::new(
-            exit::USAGE,
-            "unknown_component",
+            Code::UnknownComponent,
             format!("{} has no component called {reference}", deployment.name),
         );
         if let Some(repeated) = repeated(deployment, reference) {

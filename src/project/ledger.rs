@@ -13,7 +13,7 @@ use crate::ledger::{Freshness, Ledger, LedgerOptions, Scope, Snapshot};
 use crate::render::document::error::Hint;
 
 use crate::context::{Context, now};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 
 /// How long one exchange with the remote may take when something is written.
 const WRITE_LIMIT: Duration = Duration::from_mins(5);
@@ -203,7 +203,7 @@ pub fn refuse_unheard(
 pub fn never_refreshed(ledger: &Ledger<'_>) -> CommandError {
     let remote = ledger.remote().unwrap_or("the remote");
     let message = format!("this checkout has never been refreshed from {remote}, and cannot tell");
-    CommandError::new(exit::FAILED, "never_refreshed", message)
+    CommandError::new(Code::NeverRefreshed, message)
         .hint(Hint::command("To have the ledger here once, with the network", "atmos deployment status"))
 }
 

@@ -7,7 +7,7 @@ use crate::config::atmos::CiConfig;
 use crate::context::Context;
 use crate::context::runtime;
 use crate::deployment::{Deployment, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::provider::{
     PlatformApprovals, Provider, ProviderError, ProviderSettings, RetryPolicy, Token, connect,
 };
@@ -77,7 +77,7 @@ fn render(
     let facts = json!({ "deployment": deployment.name, "target": target, "labels": labels });
     let rendered = registry.render_template(template, &facts).map_err(|error| {
         let message = format!("`{key}` in atmos.yaml cannot be rendered for {target}: {error}");
-        CommandError::new(exit::USAGE, "configuration", message).hint(Hint::note(
+        CommandError::new(Code::Configuration, message).hint(Hint::note(
             "It may use deployment, target, and the target's labels: {{ labels.environment }}",
         ))
     })?;

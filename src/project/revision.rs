@@ -8,7 +8,7 @@ use crate::ledger::Ledger;
 use crate::render::document::error::Hint;
 
 use crate::context::Context;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 
 /// The fewest digits that git takes for the start of an id.
 const FEWEST_DIGITS: usize = 4;
@@ -86,9 +86,7 @@ pub fn checked_out(
         let message = format!("the checkout has changes that are not part of commit {}", commit.short());
         if context.in_ci() && !dry_run {
             let hint = format!("What is {done} is a commit; to see the changes");
-            return Err(
-                CommandError::new(exit::USAGE, "dirty", message).hint(Hint::command(hint, "git status"))
-            );
+            return Err(CommandError::new(Code::Dirty, message).hint(Hint::command(hint, "git status")));
         }
         context.warn(&format!("{message}, and will not be {done}"));
     }

@@ -14,7 +14,7 @@ use crate::ledger::{Ledger, RulesCommit};
 use crate::render::document::error::Hint;
 
 use crate::context::Context;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::project::Project;
 use crate::project::commit_source::CommitSource;
 use crate::project::declared::{CommitReader, Declared};
@@ -119,7 +119,7 @@ impl TrustedRules {
                 tip => Some(tip.ok_or_else(|| {
                     let message =
                         format!("`deployments.rules_from` names the branch {branch}, which does not exist");
-                    CommandError::new(exit::USAGE, "rules_from", message)
+                    CommandError::new(Code::RulesFrom, message)
                 })?),
             };
         }
@@ -228,7 +228,7 @@ impl TrustedRules {
 fn unreachable(ledger: &Ledger<'_>) -> CommandError {
     let remote = ledger.code_remote().unwrap_or("the remote");
     let message = format!("The promotion rules of {remote}'s default branch cannot be read");
-    CommandError::new(exit::FAILED, "rules_unreachable", message)
+    CommandError::new(Code::RulesUnreachable, message)
         .hint(Hint::note(format!("A rollout obeys them: try again when {remote} can be reached")))
 }
 
@@ -315,7 +315,7 @@ fn deciding(deployment: &Deployment) -> Deciding<'_> {
 
 fn dirty(message: &str) -> CommandError {
     let hint = Hint::command("A pipeline obeys what is committed; to see the changes", "git status");
-    CommandError::new(exit::USAGE, "dirty", message).hint(hint)
+    CommandError::new(Code::Dirty, message).hint(hint)
 }
 
 fn of_rules(error: CommandError, commit: &CommitId) -> CommandError {

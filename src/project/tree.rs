@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::boundary::Boundary;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::git::objects::EntryKind;
 use crate::git::{CommitTree, Place};
 
@@ -94,5 +94,5 @@ impl Tree for WorkTree {
 }
 
 fn files(path: &str, error: &std::io::Error) -> CommandError {
-    CommandError::new(exit::FAILED, "files", format!("cannot read {path}: {error}"))
+    CommandError::new(Code::Files, format!("cannot read {path}: {error}"))
 }

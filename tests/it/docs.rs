@@ -88,36 +88,6 @@ fn every_relative_link_leads_somewhere() {
 }
 
 #[test]
-fn every_error_code_is_documented() {
-    let documented = read("docs/errors.md");
-    let mut codes = BTreeSet::new();
-    for path in files("src", ".rs") {
-        let source = read(&path);
-        for (at, _) in source.match_indices("exit::") {
-            // `exit::REFUSED, "frozen"`: a constant and, behind a comma, the code.
-            let behind = source[at..].split_once(',').map_or("", |(_, behind)| behind.trim_start());
-            let quoted = behind.strip_prefix('"').and_then(|code| code.split_once('"'));
-            codes.extend(quoted.map(|(code, _)| code.to_owned()));
-        }
-        // `let refused = |code: &str, …`: the code is what the closure is called with.
-        for (at, _) in source.match_indices(" = |code: &str") {
-            let name = source[..at].rsplit(' ').next().unwrap();
-            let calls: Vec<_> = source.match_indices(&format!("{name}(")).collect();
-            let called_with = calls.iter().filter_map(|(at, call)| {
-                let argument = source[at + call.len()..].trim_start().strip_prefix('"')?;
-                Some(argument.split_once('"')?.0.to_owned())
-            });
-            codes.extend(called_with);
-        }
-    }
-    for known in ["frozen", "git", "hold", "backwards"] {
-        assert!(codes.contains(known), "{known} was not found: {codes:?}");
-    }
-    let missing: Vec<_> = codes.iter().filter(|code| !documented.contains(&format!("`{code}`"))).collect();
-    assert!(missing.is_empty(), "docs/errors.md does not speak of {missing:?}");
-}
-
-#[test]
 fn every_key_of_a_deployment_file_is_documented() {
     fn keys(value: &serde_json::Value, found: &mut BTreeSet<String>) {
         if let Some(properties) = value["properties"].as_object() {

@@ -9,7 +9,7 @@ use crate::deployment::approval::{Approvals, Revocation, Standing};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::record::in_whole_seconds;
 use crate::deployment::{DeploymentName, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::ledger::Scope;
 use crate::project::known::known_target;
 use crate::project::ledger::reachable;
@@ -137,7 +137,7 @@ fn revoke(args: &Args, wanted: Option<&str>, context: &Context) -> Result<ExitCo
                 standing => format!("{id} is there, and does not count: {standing}"),
             }
         });
-        return Err(CommandError::new(exit::USAGE, "no_approval", message)
+        return Err(CommandError::new(Code::NoApproval, message)
             .details(gone)
             .hint(Hint::command("To see the approvals", command)));
     }

@@ -10,7 +10,7 @@ use crate::config::{LoadedAll, load_all};
 use crate::context::Context;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{CommitId, Component, Deployment, DeploymentName, NoteNamespace};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::image::sbom_edit;
 use crate::ledger::{Ledger, NoteEdit, Publication};
@@ -192,18 +192,13 @@ fn refused(path: &Path, error: &ResultsError) -> CommandError {
 }
 
 fn unusable(path: &Path, reason: &str) -> CommandError {
-    CommandError::new(
-        exit::USAGE,
-        "unusable_file",
-        format!("{} cannot be attached: {reason}", path.display()),
-    )
+    CommandError::new(Code::UnusableFile, format!("{} cannot be attached: {reason}", path.display()))
 }
 
 fn too_large(path: &Path, size: usize) -> CommandError {
     let megabytes = size / 1_000_000;
     CommandError::new(
-        exit::FAILED,
-        "note_too_large",
+        Code::NoteTooLarge,
         format!("{} has {megabytes} MB; notes of more than 50 MB belong into other storage", path.display()),
     )
     .hint(Hint::note("Keep the file where the CI keeps its artifacts, and attach what matters of it"))

@@ -8,7 +8,7 @@ use crate::cli::moment::{Moment, Viewpoint};
 use crate::context::Context;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{ComponentName, DeploymentName, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::ledger::{HistoryQuery, Limit};
 use crate::project::known::known_component;
 use crate::project::ledger::refuse_ignorance;
@@ -107,7 +107,7 @@ fn range(args: &Args, context: &Context) -> Result<(Option<Timestamp>, Option<Ti
         let (since, until) = (clock.second(since), clock.second(until));
         let message =
             format!("--since ({since}) is after --until ({until}), so that nothing is between them");
-        return Err(CommandError::new(exit::USAGE, "usage", message));
+        return Err(CommandError::new(Code::Usage, message));
     }
     Ok((since, until))
 }

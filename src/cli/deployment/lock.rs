@@ -11,7 +11,7 @@ use crate::deployment::judgement::Judgement;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::ledger::{AcquireError, Acquired, Ledger, LockRequest, Scope, judge_now};
 use crate::project::known::{known_component, known_target};
 use crate::project::ledger::reachable;
@@ -157,7 +157,7 @@ fn held_by_others(context: &Context, request: &LockRequest, held: &[HeldLock]) -
         .collect();
     let holder = held.first().map_or("somebody", |held| held.lock.holder.as_str());
     let message = format!("{deployment}/{target} is already locked by {holder}");
-    let error = CommandError::new(exit::LOCKED, "locked", message).details(lines);
+    let error = CommandError::new(Code::Locked, message).details(lines);
     let (error, is_at_work) = explained(error, held, &context.clock());
     if is_at_work { error } else { hints.into_iter().fold(error, CommandError::hint) }
 }

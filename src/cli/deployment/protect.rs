@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::context::Context;
 use crate::context::runtime;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError, exit};
 use crate::provider::{
     Platform, Protection, ProviderError, ProviderSettings, RetryPolicy, RuleState, connect,
 };
@@ -65,20 +65,16 @@ fn document(platform: Platform, dry_run: bool, found: Protection) -> ProtectionR
 fn shown(error: &ProviderError) -> CommandError {
     let message = error.to_string();
     match error {
-        ProviderError::Unsupported { .. } => CommandError::new(exit::USAGE, "no_platform", message).hint(
-            Hint::note("Run it in a checkout whose remote is on GitHub or GitLab, or in one of their jobs"),
-        ),
-        ProviderError::Unconfigured { .. } => {
-            CommandError::new(exit::USAGE, "platform_unconfigured", message)
-        }
-        ProviderError::Refused { .. } => CommandError::new(exit::FAILED, "platform_refused", message),
+        ProviderError::Unsupported { .. } => CommandError::new(Code::NoPlatform, message).hint(Hint::note(
+            "Run it in a checkout whose remote is on GitHub or GitLab, or in one of their jobs",
+        )),
+        ProviderError::Unconfigured { .. } => CommandError::new(Code::PlatformUnconfigured, message),
+        ProviderError::Refused { .. } => CommandError::new(Code::PlatformRefused, message),
         ProviderError::RateLimited { .. }
         | ProviderError::Moved { .. }
         | ProviderError::Unreachable { .. }
         | ProviderError::Unavailable { .. }
         | ProviderError::UnexpectedAnswer { .. }
-        | ProviderError::TooManyComments { .. } => {
-            CommandError::new(exit::FAILED, "platform_failed", message)
-        }
+        | ProviderError::TooManyComments { .. } => CommandError::new(Code::PlatformFailed, message),
     }
 }

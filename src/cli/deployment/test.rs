@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::context::signals::cancellation;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{Component, ComponentKind, Deployment, DeploymentName, NoteNamespace, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError, exit};
 use crate::image::{BuildError, Engine, Surroundings, TestOutcome, TestRun, run_tests};
 use crate::image::{commit_of, engine, environment};
 use crate::ledger::{NoteEdit, Publication};
@@ -74,8 +74,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         let Some(build) = images.get(&component.name) else {
             let message = format!("no image of {} was built of commit {}", component.name, commit.short());
             let build = format!("atmos deployment build {} --target {target}", deployment.name);
-            return Err(CommandError::new(exit::FAILED, "not_built", message)
-                .hint(Hint::command("To build it first", build)));
+            return Err(
+                CommandError::new(Code::NotBuilt, message).hint(Hint::command("To build it first", build))
+            );
         };
         testable.push(Testable { component, image: build.image.clone(), command });
     }
@@ -138,7 +139,7 @@ fn wanted<'d>(
         let component = known_component(deployment, reference)?;
         let Some(command) = given.clone().or_else(|| own(component)) else {
             let message = format!("{} has no tests", component.name);
-            return Err(CommandError::new(exit::USAGE, "no_tests", message)
+            return Err(CommandError::new(Code::NoTests, message)
                 .hint(Hint::note("Set settings.nixpack.test of the component, or name a --command")));
         };
         if component.kind != ComponentKind::Nixpack {
@@ -154,7 +155,7 @@ fn wanted<'d>(
     }
     if components.is_empty() {
         let message = format!("no component of {} has tests", deployment.name);
-        return Err(CommandError::new(exit::USAGE, "no_tests", message)
+        return Err(CommandError::new(Code::NoTests, message)
             .hint(Hint::note("Set settings.nixpack.test of a component, or name a --command")));
     }
     Ok(components)
@@ -168,8 +169,7 @@ fn run_one(
     cancellation: &Cancellation,
 ) -> Result<TestOutcome, CommandError> {
     let runtime = Runtime::new().map_err(|error| CommandError::internal(error.to_string()))?;
-    let folder =
-        tempfile::tempdir().map_err(|error| CommandError::new(exit::FAILED, "files", error.to_string()))?;
+    let folder = tempfile::tempdir().map_err(|error| CommandError::new(Code::Files, error.to_string()))?;
     let (streams, verbose) = (context.progress_streams(), context.global().verbose);
     let name = testable.component.name.to_string();
     let log = move |_: Stream, line: &str| {
@@ -196,7 +196,8 @@ fn run_one(
             BuildError::Process { source, .. } => source.tail().to_vec(),
             _ => Vec::new(),
         };
-        CommandError::new(code, "tests_not_run", format!("{}: {error}", testable.component.name))
+        CommandError::new(Code::TestsNotRun, format!("{}: {error}", testable.component.name))
+            .exits_with(code)
             .details(tail)
     })
 }
@@ -209,7 +210,7 @@ fn entry(
 ) -> Result<(results::ResultsEntry<results::TestSummary>, String), CommandError> {
     let unusable = |error: ResultsError| {
         let message = format!("the report of {} cannot be used: {error}", testable.component.name);
-        CommandError::new(exit::FAILED, "unusable_report", message)
+        CommandError::new(Code::UnusableReport, message)
     };
     let report = match &outcome.report {
         Some(report) => report.clone(),
@@ -231,7 +232,6 @@ fn synthetic(testable: &Testable<'_>, duration: Duration, outcome: &TestOutcome)
 fn write(context: &Context, file: &Path, reports: &BTreeMap<String, String>) -> Result<(), CommandError> {
     let parts = reports.iter().map(|(component, report)| (component.as_str(), report.as_str()));
     let xml = write_report(parts).map_err(|error| CommandError::internal(error.to_string()))?;
-    std::fs::write(context.directory().join(file), xml).map_err(|error| {
-        CommandError::new(exit::FAILED, "files", format!("cannot write {}: {error}", file.display()))
-    })
+    std::fs::write(context.directory().join(file), xml)
+        .map_err(|error| CommandError::new(Code::Files, format!("cannot write {}: {error}", file.display())))
 }

@@ -10,7 +10,7 @@ use crate::deployment::names::ComponentReference;
 use crate::deployment::record::in_whole_seconds;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::ledger::{Ledger, LiftedHold, Scope, judge_now};
 use crate::project::known::{known_component, known_target};
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     if !chosen.is_empty() && !ledger.unlock(&args.deployment, &args.target, &chosen, &snapshot)? {
         let message = format!("the locks of {}/{} have just changed", args.deployment, args.target);
         let again = Hint::note("Look at them again, then run the command again");
-        return Err(CommandError::new(exit::LOCKED, "contended", message).hint(again));
+        return Err(CommandError::new(Code::Contended, message).hint(again));
     }
     let item = |held: &HeldLock| LockItem::new(&args.deployment, &args.target, held, context.now());
     let document = UnlockResult {
@@ -192,8 +192,7 @@ fn refuse_running(args: &Args, context: &Context, chosen: &[HeldLock]) -> Result
         command.extend([" --component ", &component.0]);
     }
     command.push_str(" --force");
-    let error =
-        CommandError::new(exit::LOCKED, "locked", message).details([format!("run {run}, since {since}")]);
+    let error = CommandError::new(Code::Locked, message).details([format!("run {run}, since {since}")]);
     let (error, _) = explained(error, chosen, &context.clock());
     Err(error.hint(Hint::command("If nothing is running any more", command)))
 }

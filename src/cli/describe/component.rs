@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{OutputArgs, ProcessingArgs, Tree, failures, print, provenance};
 use crate::context::Context;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::project::stacks::ShownOutputs;
 use crate::render::document::Format;
 use crate::render::document::error::Hint;
@@ -83,7 +83,7 @@ fn by_path(
                 args.stack,
                 several.join(", ")
             );
-            let error = CommandError::new(exit::USAGE, "ambiguous_component", message);
+            let error = CommandError::new(Code::AmbiguousComponent, message);
             Err(error.hint(Hint::note("Give the component by its name")))
         }
     }

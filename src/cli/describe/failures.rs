@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::OutputArgs;
 use crate::context::Context;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::project::stacks::SUPPORTED;
 use crate::render::document::error::Hint;
 use crate::stacks::Failure;
@@ -40,7 +40,7 @@ pub(super) fn report<'f>(
         1 => "1 value cannot be computed, and is shown as it is written".to_owned(),
         count => format!("{count} values cannot be computed, and are shown as they are written"),
     };
-    let error = CommandError::new(exit::USAGE, "stacks", message);
+    let error = CommandError::new(Code::Stacks, message);
     let error = if is_unsupported { error.hint(Hint::note(SUPPORTED)) } else { error };
     Err(error.after_document())
 }

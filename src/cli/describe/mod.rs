@@ -18,7 +18,7 @@ use crate::render::document;
 use crate::stacks::{DirectoryFiles, Processing, Provenance, StackFiles, StackSettings};
 
 use crate::context::Context;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::project::stacks::{CheckoutFiles, CommitFiles, World, environment_of, settings};
 use crate::render::document::Format;
 use query::Query;
@@ -178,9 +178,8 @@ fn print(
     match &output.file {
         Some(file) => {
             let path = context.directory().join(file);
-            let refuse = |error| {
-                CommandError::new(exit::FAILED, "output", format!("cannot write {}: {error}", path.display()))
-            };
+            let refuse =
+                |error| CommandError::new(Code::Output, format!("cannot write {}: {error}", path.display()));
             std::fs::write(&path, text).map_err(refuse)?;
         }
         None => context.streams().data(&text)?,

@@ -17,7 +17,7 @@ use crate::stacks::{
 };
 use crate::text::error_chain;
 
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError, exit};
 
 pub use by_reference::StacksByReference;
 pub use files::{CheckoutFiles, CommitFiles};
@@ -114,12 +114,13 @@ fn hint(error: &StackError, stacks_directory: Option<&str>) -> Option<String> {
 impl From<StackError> for CommandError {
     fn from(error: StackError) -> Self {
         let code = match error {
-            StackError::UnknownStack { .. } => "unknown_stack",
-            StackError::UnknownComponent { .. } => "unknown_component",
-            _ => "stacks",
+            StackError::UnknownStack { .. } => Code::UnknownStack,
+            StackError::UnknownComponent { .. } => Code::UnknownComponent,
+            _ => Code::Stacks,
         };
-        let exit_code = if matches!(error, StackError::Read { .. }) { exit::FAILED } else { exit::USAGE };
-        let shown = Self::new(exit_code, code, error_chain(&error));
+        let shown = Self::new(code, error_chain(&error));
+        let shown =
+            if matches!(error, StackError::Read { .. }) { shown.exits_with(exit::FAILED) } else { shown };
         match (hint(&error, None), &error) {
             (Some(hint), _) => shown.hint(Hint::note(hint)),
             (None, StackError::UnknownStack { .. } | StackError::UnknownComponent { .. }) => shown

@@ -16,7 +16,7 @@ use crate::deployment::fan_in::{FanIn, LeftComponent};
 use crate::deployment::rollout_plan::Ancestry;
 use crate::deployment::state::ComponentState;
 use crate::deployment::{CommitId, ComponentName, DeploymentName, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::ledger::{Ledger, Scope};
 use crate::project::commit_source::CommitSource;
 use crate::project::disabled::disabled_on_target;
@@ -91,7 +91,7 @@ pub(super) fn run(
         context.streams().note(&format!("{said}\n"));
         return Ok(ending);
     }
-    let error = CommandError::new(exit::FINDINGS, "incomplete", said).details(details);
+    let error = CommandError::new(Code::Incomplete, said).details(details);
     Err(hints.into_iter().fold(error, CommandError::hint).after_document())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ci::{Activity, Job, System, Trust};
 use crate::context::{Context, Distrusted};
 use crate::deployment::CommitId;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::ledger::{Ledger, Ownership};
 use crate::project::revision::resolve_commit;
@@ -146,7 +146,7 @@ fn refusal(job: &Job, message: String, mut details: Vec<String>) -> CommandError
             "To run the project's own commit, use a pipeline of one of its branches",
         ),
     };
-    CommandError::new(exit::REFUSED, "foreign_head", message)
+    CommandError::new(Code::ForeignHead, message)
         .details(details)
         .hint(Hint::note(plan))
         .hint(Hint::note(base))

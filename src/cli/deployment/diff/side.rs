@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::deployment::diff::DiffSide;
 use crate::deployment::state::{DeploymentState, TargetState};
 use crate::deployment::{CommitId, ComponentName, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::render::document::error::Hint;
 
@@ -127,6 +127,6 @@ fn nothing_deployed(state: &DeploymentState, target: &TargetName) -> CommandErro
     };
     let what = if runs(target) { "none of these components is" } else { "nothing is" };
     let message = format!("{what} deployed to {target}, so there is nothing to compare");
-    CommandError::new(exit::USAGE, "nothing_deployed", message)
+    CommandError::new(Code::NothingDeployed, message)
         .hint(Hint::command("To see what runs where", format!("atmos deployment status {name}")))
 }

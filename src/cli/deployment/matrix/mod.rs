@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::deployment::fan_out::{Job, jobs};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{ComponentName, Deployment, DeploymentName, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::ledger::Scope;
 use crate::project::commit_source::CommitSource;
 use crate::project::known::{chosen_target, known_component};
@@ -129,13 +129,14 @@ fn text(args: &Args, context: &Context, target: &TargetName, jobs: &[Job]) -> Re
         Reader::GitLab => matrix::gitlab(&fan_out, &Template::parse(&args.template)),
     };
     text.map_err(|error| match error {
-        MatrixError::TooManyJobs { .. } => CommandError::new(exit::USAGE, "too_many_jobs", error.to_string())
-            .hint(Hint::command(
+        MatrixError::TooManyJobs { .. } => {
+            CommandError::new(Code::TooManyJobs, error.to_string()).hint(Hint::command(
                 "Split it: a matrix for each wave, or for some of the components with --component",
                 format!("atmos deployment matrix {} --target {target} --wave 0", args.deployment),
-            )),
+            ))
+        }
         MatrixError::TooManyNeeds { .. } => {
-            CommandError::new(exit::USAGE, "too_many_needs", error.to_string()).hint(Hint::note(
+            CommandError::new(Code::TooManyNeeds, error.to_string()).hint(Hint::note(
                 "Split it: roll out some of what it needs first, in a pipeline of its own with --component",
             ))
         }

@@ -11,7 +11,7 @@ use crate::deployment::record::in_whole_seconds;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::{CommitId, ComponentName, RecordStatus};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::ledger::Snapshot;
 use crate::project::platform::{self, Platform};
 use crate::provider::{PlatformApproval, PlatformApprovals, ProviderSettings};
@@ -146,7 +146,7 @@ impl Asking<'_, '_, '_> {
         }
         let not_approved = || {
             let message = format!("the rollout to {} was not approved", plan.target);
-            CommandError::new(exit::REFUSED, "not_approved", message)
+            CommandError::new(Code::NotApproved, message)
         };
         if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
             return Err(not_approved());
@@ -246,7 +246,7 @@ impl Asking<'_, '_, '_> {
         );
         let hint = "Whose reviewers approve is part of the rules: merge `ci.environment` and the target's labels into the \
                     default branch first";
-        Err(CommandError::new(exit::REFUSED, "rules", message).hint(Hint::note(hint)))
+        Err(CommandError::new(Code::Rules, message).hint(Hint::note(hint)))
     }
 
     /// Refuses approvals of the run that it has used already. The platform tells neither when nor for which job they
@@ -321,8 +321,7 @@ impl Asking<'_, '_, '_> {
 
     fn needed(&self, how: &str) -> CommandError {
         CommandError::new(
-            exit::REFUSED,
-            "approval_required",
+            Code::ApprovalRequired,
             format!("The rollout to {} requires an approval, {how}", self.decided.plan.target),
         )
         .details([format!("Approved would be {}", self.gathered.digests.plan)])

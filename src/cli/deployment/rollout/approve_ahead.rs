@@ -8,7 +8,7 @@ use super::{Args, Surroundings};
 use crate::context::Context;
 use crate::deployment::approval::Approval;
 use crate::deployment::definition::ApprovalMethod;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::project::ledger::reachable;
 use crate::project::rules::Certainty;
 use crate::render::document::error::Hint;
@@ -50,7 +50,7 @@ impl Undertaking<'_, '_> {
             let target = &decided.plan.target;
             let message =
                 format!("Rollouts to {target} are approved by {}, not by this command", method.as_str());
-            return Err(CommandError::new(exit::REFUSED, "approval_method", message).hint(Hint::note(
+            return Err(CommandError::new(Code::ApprovalMethod, message).hint(Hint::note(
                 "With approval_method: ci, reviewers of the CI's environment approve the job that rolls out",
             )));
         }

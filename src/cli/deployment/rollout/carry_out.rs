@@ -19,7 +19,7 @@ use crate::deployment::definition::ApprovalMethod;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::{RolloutEvent, WouldBeRefused};
 use crate::deployment::{CommitId, Deployment};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::execution::{self, EventSink};
 use crate::ledger::{Freshness, LedgerError, SESSION_VARIABLE, Scope, Snapshot};
 use crate::project::rules::{Alone, Certainty};
@@ -315,7 +315,7 @@ enum Settled {
 /// An approval does not go over to another plan.
 fn outdated() -> CommandError {
     let message = "What was approved is no longer what would be rolled out";
-    CommandError::new(exit::REFUSED, "approval_outdated", message)
+    CommandError::new(Code::ApprovalOutdated, message)
         .hint(Hint::note("Look at the new plan with --plan, and approve that"))
 }
 

@@ -9,7 +9,7 @@ use crate::deployment::record::LedgerRecord;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::run::run_without_attempt;
 use crate::deployment::{ComponentName, RecordStatus};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::execution::AlreadyDone;
 use crate::ledger::Snapshot;
 use crate::render::document::error::Hint;
@@ -86,7 +86,7 @@ impl Undertaking<'_, '_> {
         let message =
             format!("This run has deployed {} already, which {remote} does not know yet", kept.join(", "));
         let (deployment, target) = (&plan.deployment, &plan.target);
-        Err(CommandError::new(exit::FAILED, "records_kept", message)
+        Err(CommandError::new(Code::RecordsKept, message)
             .details([
                 "Its records are kept in this repository under refs/atmos/pending. Nothing was applied."
                     .to_owned(),

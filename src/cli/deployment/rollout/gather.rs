@@ -14,7 +14,7 @@ use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::rules::rule_digest;
 use crate::deployment::{CommitId, ComponentName, Deployment};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::execution::{AlreadyDone, RecordedInputs};
 use crate::ledger::Snapshot;
 use crate::render::document::error::Hint;
@@ -119,7 +119,7 @@ impl Undertaking<'_, '_> {
         let details = [format!("Planned was  {expected}"), format!("Now it is    {}:", digests.plan)];
         let mut command = self.prepared.typed.clone();
         command.plan();
-        Err(CommandError::new(exit::REFUSED, "digest", message)
+        Err(CommandError::new(Code::Digest, message)
             .details(details.into_iter().chain(components))
             .hint(Hint::command("Look at the new plan, and approve that", command.to_string())))
     }
@@ -134,10 +134,10 @@ pub(super) fn check_built(plan: &RolloutPlan, digests: &Digests) -> Result<(), C
     let message =
         format!("The plan for {} cannot be approved or insisted on: images are not built yet", plan.target);
     let (deployment, target) = (&plan.deployment, &plan.target);
-    Err(CommandError::new(exit::REFUSED, "unbuilt", message)
-        .details([format!("Not built: {}", names.join(", "))])
-        .hint(Hint::command(
+    Err(CommandError::new(Code::Unbuilt, message).details([format!("Not built: {}", names.join(", "))]).hint(
+        Hint::command(
             "To build what is checked out",
             format!("atmos deployment build {deployment} --target {target}"),
-        )))
+        ),
+    ))
 }

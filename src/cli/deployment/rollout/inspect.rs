@@ -23,7 +23,7 @@ use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutRequest
 use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::rules::RulesOrigin;
 use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::execution::{self, EventSink, Inspected, Looks};
 use crate::git::Repository;
 use crate::ledger::{Observed, Snapshot};
@@ -159,7 +159,7 @@ impl Undertaking<'_, '_> {
         rollout.overrides = overrides;
         let inspected = execution::inspect(rollout, &checkouts, looks, &unplannable, &self.cancellation)?;
         if self.cancellation.is_cancelled() {
-            return Err(CommandError::new(exit::INTERRUPTED, "cancelled", "the look was cancelled"));
+            return Err(CommandError::new(Code::Cancelled, "the look was cancelled"));
         }
         Ok(self.findings(target, inspected))
     }

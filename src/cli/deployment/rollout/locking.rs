@@ -11,7 +11,7 @@ use crate::deployment::lease::LEASE;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::deployment::rollout_report::RolloutEvent;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::execution::Checkouts;
 use crate::ledger::{Holder, LockRequest, Session, Snapshot, lock_session};
 use crate::project::left_at_work;
@@ -115,7 +115,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             return Ok(());
         }
         let message = "The rollout was cancelled before anything was applied";
-        Err(CommandError::new(exit::INTERRUPTED, "cancelled", message))
+        Err(CommandError::new(Code::Cancelled, message))
     }
 
     /// Says who is waited for, and for what: the remote has just been asked.

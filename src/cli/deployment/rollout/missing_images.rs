@@ -13,7 +13,7 @@ use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::template::texts;
 use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, Deployment};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::git::CommitTree;
 use crate::image::Engine;
 use crate::image::{Wanted, build_first};
@@ -242,7 +242,7 @@ fn not_built(plan: &RolloutPlan, missing: &Missing) -> CommandError {
     let message = format!("{} to {} needs images that are not built", plan.deployment, plan.target);
     let listed = missing.images.iter();
     let listed = listed.map(|(component, commit)| format!("{component} at commit {}", commit.short()));
-    let error = CommandError::new(exit::USAGE, "image_not_built", message).details(listed);
+    let error = CommandError::new(Code::ImageNotBuilt, message).details(listed);
     let error = match &missing.why_not {
         Some(why) => error.details([format!("Not built first: {why}")]),
         None => error,

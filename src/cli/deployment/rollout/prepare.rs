@@ -12,7 +12,7 @@ use crate::deployment::digest::{Digest, DigestError};
 use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
 use crate::deployment::{Deployment, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::git::checkout::CheckoutLook;
 use crate::ledger::Ledger;
@@ -145,7 +145,7 @@ fn expected_digest(args: &Args) -> Result<Option<Digest>, CommandError> {
             // The project has not been asked which names it redacts.
             let mut command = args.command_line(&|_, _| true);
             command.plan();
-            Err(CommandError::new(exit::REFUSED, "digest_version", message)
+            Err(CommandError::new(Code::DigestVersion, message)
                 .hint(Hint::command("To see the new plan, and its digest", command.to_string())))
         }
         Err(error) => Err(CommandError::usage(format!("--digest: {error}"))),
@@ -160,7 +160,7 @@ const RESERVED: [&str; 5] =
 fn metadata(pairs: &[KeyValue]) -> Result<BTreeMap<String, String>, CommandError> {
     if let Some(pair) = pairs.iter().find(|pair| RESERVED.contains(&pair.key.as_str())) {
         let message = format!("--metadata {}: this key is set by the program alone", pair.key);
-        return Err(CommandError::new(exit::USAGE, "reserved_metadata", message)
+        return Err(CommandError::new(Code::ReservedMetadata, message)
             .hint(Hint::note(format!("Choose another key; reserved are {}", RESERVED.join(", ")))));
     }
     Ok(pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect())
@@ -191,8 +191,7 @@ fn promotion_source(
 ) -> Result<RolloutSource, CommandError> {
     if from.contains('/') {
         return Err(CommandError::new(
-            exit::REFUSED,
-            "cross_deployment",
+            Code::CrossDeployment,
             "Cannot promote across deployments. Use same-deployment promotion only.",
         )
         .hint(Hint::note(format!("Name a target of {}", policy.name))));

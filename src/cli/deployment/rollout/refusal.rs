@@ -8,7 +8,7 @@ use crate::deployment::promotion::PathRefusal;
 use crate::deployment::rollout_plan::{NotPromotedReason, Refusal};
 use crate::deployment::rules::RulesConflict;
 use crate::deployment::{ComponentName, Deployment, DeploymentName, PromotionRule, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError, exit};
 use crate::ledger::{AcquireError, judge_now};
 use crate::project::left_at_work::explained;
 use crate::render::Clock;
@@ -22,7 +22,7 @@ pub(super) fn refused(
     typed: &CommandLine,
     clock: &Clock,
 ) -> CommandError {
-    let refused = |code: &str, message: String| CommandError::new(exit::REFUSED, code, message);
+    let refused = |code: Code, message: String| CommandError::new(code, message);
     let name = &checkout.name;
     let with = |change: &dyn Fn(&mut CommandLine)| {
         let mut line = typed.clone();
@@ -45,7 +45,7 @@ pub(super) fn refused(
                 NotPromotedReason::Left => "this commit has run there, and going to it now is no rollback",
                 NotPromotedReason::Overridden => "with --context, a commit that has run there is another one",
             };
-            let error = refused("not_promoted", format!("Cannot roll out directly to {target}: {reason}"))
+            let error = refused(Code::NotPromoted, format!("Cannot roll out directly to {target}: {reason}"))
                 .details([format!("Components: {}", listed(components))]);
             if *why == NotPromotedReason::Overridden {
                 let command = with(&|line| {
@@ -73,7 +73,7 @@ pub(super) fn refused(
                 .expires_at
                 .map(|expiry| format!(", until {}", clock.exact(expiry)))
                 .unwrap_or_default();
-            refused("frozen", format!("{target} is frozen by {}{reason}", lock.lock.holder))
+            refused(Code::Frozen, format!("{target} is frozen by {}{reason}", lock.lock.holder))
                 .details([format!("Since {}{until}", clock.relative_and_exact(lock.lock.acquired_at))])
                 .hint(Hint::command(
                     "To lift the freeze",
@@ -81,7 +81,7 @@ pub(super) fn refused(
                 ))
         }
         Refusal::NothingToPromote { from, left_out } => {
-            let error = refused("nothing_to_promote", format!("There is nothing to promote from {from}"))
+            let error = refused(Code::NothingToPromote, format!("There is nothing to promote from {from}"))
                 .details(reasons(left_out));
             let error = error.hint(deploy_first(checkout, from, typed));
             if has_unrecorded(left_out) { error.hint(trusting()) } else { error }
@@ -89,7 +89,7 @@ pub(super) fn refused(
         Refusal::NotPromotable { from, left_out, together } => {
             let LeftOut { component, reason } = &**left_out;
             let error =
-                refused("not_promotable", format!("Cannot promote {component} from {from}: {reason}"));
+                refused(Code::NotPromotable, format!("Cannot promote {component} from {from}: {reason}"));
             match reason {
                 LeftOutReason::Needs { .. } if !together.is_empty() => {
                     let all = with(&|line| {
@@ -114,7 +114,7 @@ pub(super) fn refused(
             let rest = with(&|line| {
                 line.flag("allow-partial");
             });
-            let error = refused("partial", format!("The promotion from {from} would be partial"))
+            let error = refused(Code::Partial, format!("The promotion from {from} would be partial"))
                 .details(reasons(left_out))
                 .hint(status_of(name, from));
             let error = if has_unrecorded(left_out) { error.hint(trusting()) } else { error };
@@ -125,7 +125,7 @@ pub(super) fn refused(
                 line.without("require-uniform");
             });
             refused(
-                "mixed_commits",
+                Code::MixedCommits,
                 format!("The components on {from} sit at {} different commits", commits.len()),
             )
             .details(
@@ -136,7 +136,7 @@ pub(super) fn refused(
             .hint(Hint::command("To promote each component at its own commit", each))
         }
         Refusal::OnHold { target, components } => refused(
-            "hold",
+            Code::Hold,
             format!("{target} was rolled back; the next step forwards is started by a person"),
         )
         .details([format!("Components: {}", listed(components))])
@@ -149,7 +149,7 @@ pub(super) fn refused(
             let back = with(&|line| {
                 line.roll_out().flag("allow-rollback");
             });
-            refused("backwards", format!("{target} runs newer commits than this run would deploy"))
+            refused(Code::Backwards, format!("{target} runs newer commits than this run would deploy"))
                 .details(components.iter().map(|step| {
                     let (running, commit) = (step.running.short(), step.commit.short());
                     format!("{}: {running} runs, and {commit} is an ancestor of it", step.component)
@@ -207,7 +207,7 @@ fn of_rules(conflict: &RulesConflict) -> CommandError {
             "Merge the target into the default branch first: until then it can have no rules",
         ),
     };
-    CommandError::new(exit::REFUSED, "rules", message).hint(Hint::note(hint))
+    CommandError::new(Code::Rules, message).hint(Hint::note(hint))
 }
 
 /// What is said of a promotion and of no other rollout, or of one rollout alone.
@@ -246,7 +246,7 @@ pub(super) fn not_acquired(
         AcquireError::Held(held) => held,
     };
     let Some(first) = held.first() else {
-        return CommandError::new(exit::LOCKED, "locked", "another run holds a lock");
+        return CommandError::new(Code::Locked, "another run holds a lock");
     };
     let name = |scope: &LockScope| match scope {
         LockScope::Component(component) => component.to_string(),
@@ -259,8 +259,7 @@ pub(super) fn not_acquired(
     let components = components.collect::<String>();
     let names: Vec<_> = held.iter().map(|held| name(&held.scope)).collect();
     let error = CommandError::new(
-        exit::LOCKED,
-        "locked",
+        Code::Locked,
         format!("{} on {target} is locked by {}", names.join(", "), first.lock.holder),
     )
     .details(held.iter().map(|held| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::carry_out::Undertaking;
 use crate::context::runtime;
 use crate::deployment::rollout_plan::RolloutPlan;
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::execution::Rollout;
 use crate::image::{ImageReference, Presence, Registry};
 use crate::render::document::error::Hint;
@@ -45,7 +45,7 @@ impl Undertaking<'_, '_> {
         }
         let what = if missing.len() == 1 { "an image that is" } else { "images that are" };
         let message = format!("{} to {} needs {what} not in the registry", plan.deployment, plan.target);
-        Err(CommandError::new(exit::FAILED, "image_missing", message).details(missing).hint(Hint::command(
+        Err(CommandError::new(Code::ImageMissing, message).details(missing).hint(Hint::command(
             "To build what is checked out anew",
             format!("atmos deployment build {} --target {}", plan.deployment, plan.target),
         )))

@@ -6,7 +6,7 @@ use super::carry_out::Undertaking;
 use crate::cli::deployment::sbom::parse;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::{CommitId, Deployment, NoteNamespace};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::render::document::error::Hint;
 use crate::sbom::{self, Bom};
 
@@ -47,7 +47,7 @@ impl Undertaking<'_, '_> {
         }
         let (deployment, target) = (&plan.deployment, &plan.target);
         let message = format!("{deployment} to {target} needs an SBOM of every image that requires one");
-        Err(CommandError::new(exit::REFUSED, "sbom_missing", message)
+        Err(CommandError::new(Code::SbomMissing, message)
             .details(missing)
             .hint(Hint::command(
                 "To build what is checked out, with its SBOM",

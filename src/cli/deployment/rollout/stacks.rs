@@ -11,7 +11,7 @@ use crate::deployment::stack_layer::{
     Deployable, KnownOutputs, NoStacks, StackLayer, StackLayers, UnappliedKey,
 };
 use crate::deployment::{CommitId, ComponentName, Deployment};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::project::stacks::{CommitFiles, ImportedStacks, environment_of};
 use crate::render::document::error::Hint;
 
@@ -57,15 +57,13 @@ impl Undertaking<'_, '_> {
                     let message = format!(
                         "{component} is abstract in its stacks (metadata.type): it is there to be inherited from"
                     );
-                    return Err(CommandError::new(exit::USAGE, "abstract_component", message).hint(
-                        Hint::note(
-                            "Remove it from the deployment, or let a component of its own inherit from it",
-                        ),
-                    ));
+                    return Err(CommandError::new(Code::AbstractComponent, message).hint(Hint::note(
+                        "Remove it from the deployment, or let a component of its own inherit from it",
+                    )));
                 }
                 Deployable::Locked => {
                     let message = format!("{component} is locked by its stacks (metadata.locked)");
-                    return Err(CommandError::new(exit::REFUSED, "locked_component", message)
+                    return Err(CommandError::new(Code::LockedComponent, message)
                         .hint(Hint::note("Unlock it in the stack that locks it, and commit that")));
                 }
             }
@@ -131,7 +129,7 @@ impl Undertaking<'_, '_> {
 fn unapplied(keys: Vec<UnappliedKey>) -> Option<CommandError> {
     let mut keys = keys.into_iter();
     let first = keys.next()?;
-    let refusal = CommandError::new(exit::USAGE, "unapplied_key", first.message).hint(Hint::note(first.hint));
+    let refusal = CommandError::new(Code::UnappliedKey, first.message).hint(Hint::note(first.hint));
     Some(keys.fold(refusal, |refusal, key| refusal.details([key.message]).hint(Hint::note(key.hint))))
 }
 

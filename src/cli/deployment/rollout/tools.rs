@@ -7,7 +7,7 @@ use crate::component::{MissingTool, TerraformSettings, TooOld, preflight, prefli
 use crate::context::runtime;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::render::document::error::Hint;
 
 impl Undertaking<'_, '_> {
@@ -63,7 +63,7 @@ impl Undertaking<'_, '_> {
         settings.check(component, &environment).map_err(|missing| self.missing_tool(plan, missing))?;
         let runtime = runtime::on_this_thread()?;
         let too_old = |error: TooOld| {
-            CommandError::new(exit::USAGE, "preflight", error.to_string()).hint(Hint::note(error.hint))
+            CommandError::new(Code::Preflight, error.to_string()).hint(Hint::note(error.hint))
         };
         runtime.block_on(settings.check_version(&environment)).map_err(too_old)
     }
@@ -81,11 +81,11 @@ impl Undertaking<'_, '_> {
 }
 
 pub(super) fn missing(missing: MissingTool) -> CommandError {
-    CommandError::new(exit::USAGE, "preflight", missing.to_string()).hint(Hint::note(missing.hint))
+    CommandError::new(Code::Preflight, missing.to_string()).hint(Hint::note(missing.hint))
 }
 
 fn not_in_commit(planned: &ComponentPlan) -> CommandError {
     let message = format!("commit {} has no component called {}", planned.commit.short(), planned.component);
-    CommandError::new(exit::USAGE, "unknown_component", message)
+    CommandError::new(Code::UnknownComponent, message)
         .hint(Hint::note("Configuration comes from the commit that is deployed: commit it first"))
 }

@@ -8,7 +8,7 @@ use crate::deployment::names::ComponentReference;
 use crate::deployment::{
     CommitId, Component, ComponentKind, ComponentName, Deployment, NoteNamespace, TargetName,
 };
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::image::derived;
 use crate::ledger::{Ledger, Scope};
@@ -77,7 +77,7 @@ pub(in crate::cli) fn subject_of_target(
         known_target(deployment, target)?;
         refuse_unheard(ledger, &scope, &state)?;
         let message = format!("nothing of {} runs on {target}", deployment.name);
-        return Err(CommandError::new(exit::USAGE, "nothing_deployed", message).hint(Hint::command(
+        return Err(CommandError::new(Code::NothingDeployed, message).hint(Hint::command(
             "To see what runs where",
             format!("atmos deployment status {}", deployment.name),
         )));
@@ -152,7 +152,7 @@ pub(in crate::cli) fn load(
 pub(in crate::cli) fn parse(note: &[u8], commit: &CommitId) -> Result<Bom, CommandError> {
     Bom::parse(note).map_err(|error| {
         let message = format!("the SBOM of commit {} cannot be read: {error}", commit.short());
-        CommandError::new(exit::FAILED, "note_unreadable", message)
+        CommandError::new(Code::NoteUnreadable, message)
     })
 }
 
@@ -176,7 +176,7 @@ fn no_sbom(deployment: &Deployment, subject: &Subject, components: &[Component])
         1 => format!("there is no SBOM of {name} at commit {of}"),
         _ => format!("there is no SBOM of {name} at the commits {of}"),
     };
-    let error = CommandError::new(exit::FAILED, "no_sbom", message);
+    let error = CommandError::new(Code::NoSbom, message);
     let has_images = components.iter().any(|component| component.kind == ComponentKind::Nixpack);
     if deployment.targets.is_empty() && deployment.components.is_empty() {
         let status = format!("atmos deployment status {name}");

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::context::flags::any_format;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
-use crate::error::{CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::ledger::{Ledger, Scope};
 use crate::project::Project;
 use crate::project::known::known_component;
@@ -162,7 +162,7 @@ fn show(
         return Ok(ExitCode::SUCCESS);
     };
     std::fs::write(context.directory().join(file), &text).map_err(|error| {
-        CommandError::new(exit::FAILED, "files", format!("cannot write {}: {error}", file.display()))
+        CommandError::new(Code::Files, format!("cannot write {}: {error}", file.display()))
     })?;
     context.streams().note(&format!("Wrote {} ({})\n", file.display(), render::sbom::size(text.len())));
     Ok(ExitCode::SUCCESS)
