@@ -21,6 +21,7 @@ pub mod project;
 pub mod provider;
 pub mod render;
 pub mod results;
+pub mod rollout;
 pub mod sbom;
 pub mod scheduler;
 pub mod stacks;

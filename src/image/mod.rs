@@ -42,7 +42,7 @@ pub use provenance::{Provenance, statement};
 pub use recipe::{Builder, Recipe, has_dockerfile, nixpacks_program, write_recipe};
 pub use registry::{ImageReference, Presence, Registry};
 pub use run::{Acted, run};
-pub use sbom_note::sbom_edit;
+pub use sbom_note::{parse_sbom_note, sbom_edit};
 pub use settings::{BuildSettings, ImageName, SettingsError};
 pub use syft::syft_packages;
 pub use test_run::{TestOutcome, TestRun, run_tests};

@@ -1,6 +1,7 @@
 //! The note that says what the components of a commit are made of.
 
 use crate::deployment::{CommitId, Deployment, NoteNamespace};
+use crate::error::{Code, CommandError};
 use crate::ledger::NoteEdit;
 use crate::sbom::{self, Bom};
 
@@ -17,4 +18,16 @@ pub fn sbom_edit(deployment: &Deployment, commit: CommitId, bom: &Bom) -> NoteEd
         unite: sbom::unite_notes,
         derived: wants_spdx.then_some((NoteNamespace::SbomSpdx, sbom::spdx_note as _)),
     }
+}
+
+/// Reads the SBOM in the note of a commit.
+///
+/// # Errors
+///
+/// What cannot be read.
+pub fn parse_sbom_note(note: &[u8], commit: &CommitId) -> Result<Bom, CommandError> {
+    Bom::parse(note).map_err(|error| {
+        let message = format!("the SBOM of commit {} cannot be read: {error}", commit.short());
+        CommandError::new(Code::NoteUnreadable, message)
+    })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The modules that a module may use, beside itself. `cli` and the two roots may use everything.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("boundary", &[]),
     ("cancellation", &[]),
     ("text", &[]),
@@ -25,6 +25,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("context", &["cancellation", "ci", "component", "error", "git", "render", "text"]),
     ("project", PROJECT),
     ("image", IMAGE),
+    ("rollout", ROLLOUT),
     ("preflight", &["component", "config", "deployment", "error", "git", "image", "project", "render"]),
 ];
 
@@ -60,6 +61,26 @@ const IMAGE: &[&str] = &[
     "render",
     "sbom",
     "scheduler",
+    "text",
+];
+
+/// What a rollout is decided, agreed to, locked and executed with.
+const ROLLOUT: &[&str] = &[
+    "cancellation",
+    "component",
+    "config",
+    "context",
+    "deployment",
+    "error",
+    "execution",
+    "git",
+    "image",
+    "ledger",
+    "preflight",
+    "project",
+    "provider",
+    "render",
+    "sbom",
     "text",
 ];
 

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use super::rollout;
 use crate::cli::args::{context_override, not_blank};
 use crate::context::Context;
 use crate::deployment::approval::{Approvals, Revocation, Standing};
@@ -16,6 +15,7 @@ use crate::project::ledger::reachable;
 use crate::render;
 use crate::render::document::approval::{ApprovalItem, ApprovalResult};
 use crate::render::document::error::Hint;
+use crate::rollout::{self, Options};
 use crate::text::KeyValue;
 
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, requires = "promote_from")]
     trust_state: bool,
     /// Approve nothing but the plan that has this digest
-    #[arg(long, value_name = "DIGEST", value_parser = rollout::plan_digest)]
+    #[arg(long, value_name = "DIGEST", value_parser = super::rollout::plan_digest)]
     digest: Option<String>,
     /// Why. Without it, a terminal shows the plan and asks; with it, nothing is shown, and the
     /// approval counts as given unseen unless --digest names the plan
@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     if let Some(id) = &args.revoke {
         return revoke(args, id.as_deref(), context);
     }
-    let mut plan = rollout::Args::of_nothing(args.deployment.clone());
+    let mut plan = Options::plan_of(args.deployment.clone());
     plan.target = Some(args.target.clone());
     plan.git_sha.clone_from(&args.git_sha);
     plan.promote_from.clone_from(&args.promote_from);

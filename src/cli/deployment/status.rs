@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use super::rollout::{Findings, inspect};
 use crate::context::Context;
 use crate::deployment::diff::Drift;
 use crate::deployment::fan_in::FanIn;
@@ -20,6 +19,7 @@ use crate::project::ledger::refuse_ignorance;
 use crate::project::subjects::Subjects;
 use crate::render;
 use crate::render::document::status::{DeploymentEntry, DeploymentStatus, FanInEntry};
+use crate::rollout::{Findings, inspect};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

@@ -45,7 +45,7 @@ use self::post::Post;
 use self::reports::{Reports, Switches};
 use self::request::Request;
 use self::trust::RequestedVerb;
-use super::rollout::{self, Subject, Surroundings};
+use super::rollout::{self, Subject};
 use super::{DeploymentArgs, Verb, status};
 use crate::cancellation::Cancellation;
 use crate::ci::{Activity, Job, System};
@@ -57,6 +57,7 @@ use crate::execution::EventSink;
 use crate::project::platform;
 use crate::provider::Token;
 use crate::render::stream::Copied;
+use crate::rollout::Surroundings;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -66,8 +67,8 @@ pub struct Args {}
 
 pub(super) fn run(outer: &Context) -> ExitCode {
     let job = outer.job();
-    match Undertaking::prepare(outer, job.clone()) {
-        Ok(undertaking) => undertaking.carry_out(),
+    match CiCommand::prepare(outer, job.clone()) {
+        Ok(command) => command.execute(),
         Err(error) => {
             let outcome = Outcome::without_a_verb(error);
             let code = outcome.show(outer);
@@ -94,7 +95,7 @@ fn hand_on(
 }
 
 /// A job that knows what it is asked for.
-struct Undertaking {
+struct CiCommand {
     /// Where the job runs.
     home: PathBuf,
     context: Arc<Context>,
@@ -112,7 +113,7 @@ struct Undertaking {
     copied: Copied,
 }
 
-impl Undertaking {
+impl CiCommand {
     /// Reads the inputs, and makes the verb's own context of the job's.
     fn prepare(outer: &Context, job: Option<Job>) -> Result<Self, CommandError> {
         let system = job.as_ref().map(|job| job.system);
@@ -151,7 +152,7 @@ impl Undertaking {
     }
 
     /// Runs the verb, and reports on it.
-    fn carry_out(&self) -> ExitCode {
+    fn execute(&self) -> ExitCode {
         let mut notices = Notices::default();
         let (outcome, reports) = match &self.arguments.verb {
             Verb::Rollout(args) => {
@@ -196,7 +197,7 @@ impl Undertaking {
         let surroundings =
             Surroundings { events: self.events(&seen, reports), cancellation, token: self.token.clone() };
         let trusted = self.check_trust();
-        let result = trusted.and_then(|()| rollout::run_within(args, &self.context, surroundings));
+        let result = trusted.and_then(|()| crate::rollout::run(&args.options(), &self.context, surroundings));
         let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.outcome(result, seen)
     }

@@ -30,8 +30,8 @@ use crate::project::subjects::Subjects;
 use crate::render;
 use crate::render::document::diff::DeploymentDiff;
 
-use super::rollout::inspect;
 use super::status::note;
+use crate::rollout::inspect;
 use configuration::Configurations;
 use same::Comparison;
 use side::Side;

@@ -10,7 +10,7 @@ use crate::deployment::{
 };
 use crate::error::{Code, CommandError};
 use crate::git::Repository;
-use crate::image::derived;
+use crate::image::{derived, parse_sbom_note};
 use crate::ledger::{Ledger, Scope};
 use crate::project::Project;
 use crate::project::declared::CommitReader;
@@ -119,10 +119,12 @@ pub(in crate::cli) fn load(
             |component: &&Component| wanted.as_ref().is_none_or(|names| names.contains(&component.name));
         let components: Vec<_> = at_commit.components.iter().filter(is_wanted).collect();
         let attached =
-            notes.get(commit).map(|note| parse(note, commit)).transpose()?.map(|bom| match wanted {
-                Some(wanted) => part([deployment, at_commit], &bom, wanted),
-                None => bom,
-            });
+            notes.get(commit).map(|note| parse_sbom_note(note, commit)).transpose()?.map(
+                |bom| match wanted {
+                    Some(wanted) => part([deployment, at_commit], &bom, wanted),
+                    None => bom,
+                },
+            );
         let listed: BTreeSet<String> = attached
             .iter()
             .flat_map(|bom| sbom::summarise(bom).components)
@@ -146,14 +148,6 @@ pub(in crate::cli) fn load(
     missing.dedup();
     let bom = united.ok_or_else(|| no_sbom(deployment, subject, &loaded_components))?;
     Ok(Loaded { bom, components: loaded_components, missing })
-}
-
-/// Reads the note of a commit.
-pub(in crate::cli) fn parse(note: &[u8], commit: &CommitId) -> Result<Bom, CommandError> {
-    Bom::parse(note).map_err(|error| {
-        let message = format!("the SBOM of commit {} cannot be read: {error}", commit.short());
-        CommandError::new(Code::NoteUnreadable, message)
-    })
 }
 
 /// The part of a document that is about some components. What is of no component of the deployment is about all.

@@ -25,7 +25,7 @@ use crate::render::document::sbom::SbomSummary;
 use crate::sbom;
 
 use load::Loaded;
-pub(in crate::cli) use load::{Subject, load, parse, subject_of_target};
+pub(in crate::cli) use load::{Subject, load, subject_of_target};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]

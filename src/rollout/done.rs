@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use super::digest::Digests;
 use super::gather::Gathered;
 use crate::deployment::record::LedgerRecord;
@@ -17,7 +17,7 @@ use crate::render::document::error::Hint;
 /// How far back the record of this run is looked for.
 const RECORDS_LOOKED_AT: usize = 50;
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// The components whose last record of this run, whichever attempt of it, is a success of the
     /// same digest.
     pub(super) fn done(

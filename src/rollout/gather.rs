@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use super::decide::Decided;
 use super::digest::{ComponentDigest, DigestBasis, Digests};
 use super::images::Images;
@@ -54,7 +54,7 @@ impl From<ComponentDigest> for RecordedInputs {
     }
 }
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// Gathers what a plan is carried out with.
     pub(super) fn gather(
         &self,

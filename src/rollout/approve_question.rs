@@ -13,7 +13,7 @@ impl Asking<'_, '_, '_> {
     /// What is approved, and the question.
     pub(super) fn question(&self) -> String {
         let plan = &self.decided.plan;
-        let is_ahead = self.run.args.is_approval;
+        let is_ahead = self.run.options.is_approval;
         // Writing to a string cannot fail.
         let mut text = String::new();
         if is_ahead {

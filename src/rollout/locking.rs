@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{ControlFlow, RangeInclusive};
 use std::time::Duration;
 
-use super::carry_out::{Ready, Undertaking};
+use super::command::{Ready, RolloutCommand};
 use super::inputs::distinct_commits;
 use super::refusal::not_acquired;
 use crate::deployment::lease::LEASE;
@@ -30,7 +30,7 @@ pub(super) struct Locked<'u, 'r> {
     pub(super) checkouts: Checkouts,
 }
 
-impl<'u, 'r> Undertaking<'u, 'r> {
+impl<'u, 'r> RolloutCommand<'u, 'r> {
     /// Takes the locks of the plan's components and reads the ledger as it is under them. While the remote is asked, the
     /// plan's commits are checked out: they hardly ever are other ones afterwards.
     pub(super) fn lock(
@@ -195,7 +195,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
                 lease: None,
             },
             lease: Some(self.lease()?),
-            wait: self.args.lock_timeout,
+            wait: self.options.lock_timeout,
             replaces: None,
             ends_orphans: true,
         })

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use super::approve::Granted;
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use super::decide::Decided;
 use super::gather::Gathered;
 use super::prepare::Prepared;
@@ -18,7 +18,7 @@ use crate::error::CommandError;
 use crate::execution::{Checkouts, Provenance, Rollout};
 use crate::project::declared::definition_at;
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// The deployment as every commit of the plan declares it. Commits that are not here are fetched.
     pub(super) fn definitions(
         &self,
@@ -129,7 +129,7 @@ impl Undertaking<'_, '_> {
         let provenance = Provenance {
             run_url: self.prepared.run.url.clone(),
             rules: Some(decided.trusted.origin.to_string()),
-            reason: self.args.reason.clone(),
+            reason: self.options.reason.clone(),
             approval: granted.map(|granted| (granted.id.clone(), granted.approval.clone())),
         };
         let ledger = &self.prepared.project.config.deployments.ledger;
@@ -163,11 +163,11 @@ impl Undertaking<'_, '_> {
             state: self.private_folder().join("state"),
             plugin_cache: self.private_folder().join("plugin-cache"),
             parallelism: self
-                .args
+                .options
                 .parallelism
                 .unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
-            fail_fast: self.args.fail_fast,
-            keep_checkouts: self.args.keep_workdir,
+            fail_fast: self.options.fail_fast,
+            keep_checkouts: self.options.keep_workdir,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use super::stacks::{Stacks, resolution_of};
 use crate::deployment::definition::PromoteBy;
 use crate::deployment::image_binding::tagged_image;
@@ -21,7 +21,7 @@ pub(super) struct Images {
     pub(super) build_ids: BTreeMap<ComponentName, String>,
 }
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// The image of every nixpack component of the deployment, as far as there is a record of it.
     ///
     /// What is promoted is what was recorded where it comes from. What is deployed is what was built of its commit. A

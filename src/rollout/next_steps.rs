@@ -1,6 +1,6 @@
 //! What comes next when a rollout has ended: promoting it, or trying again what failed.
 
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use super::command_line::CommandLine;
 use crate::deployment::NoteNamespace;
 use crate::deployment::ref_names::notes_ref;
@@ -16,7 +16,7 @@ use crate::text::quoted;
 /// More components than these are not named one by one: then everything is tried again.
 const MOST_NAMED: usize = 10;
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// Notes what the components that failed printed last. `false` where there is no such note:
     /// what cannot be noted is no second failure.
     pub(super) fn note_logs(&self, plan: &RolloutPlan, outcome: &RolloutOutcome) -> bool {
@@ -84,7 +84,7 @@ impl Undertaking<'_, '_> {
         let command = |to: &str| {
             let mut line = CommandLine::rollout(report.deployment.as_str());
             line.add("target", to).add("promote-from", report.target.as_str());
-            for component in &self.args.component {
+            for component in &self.options.component {
                 line.add("component", &component.0);
             }
             line.to_string()

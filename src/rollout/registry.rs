@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use crate::context::runtime;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::error::{Code, CommandError};
@@ -10,7 +10,7 @@ use crate::execution::Rollout;
 use crate::image::{ImageReference, Presence, Registry};
 use crate::render::document::error::Hint;
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// Finds out before anything is applied what the images of a rollout lack. Whoever only looks at what runs needs none
     /// of it.
     pub(super) fn check_artifacts(&self, plan: &RolloutPlan, rollout: &Rollout) -> Result<(), CommandError> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use super::decide::Decided;
 use super::inputs::distinct_commits;
 use super::missing_images::Missing;
@@ -19,7 +19,7 @@ use crate::project::declared::in_commit;
 /// Stands for the image of a build that is still to be made.
 const TO_BE_BUILT: &str = "registry/image@sha256:to-be-built";
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// Refuses a plan of which something is known to be wrong. `images` are those that are known,
     /// and `missing` those that are not.
     pub(super) fn check_components(
@@ -53,7 +53,7 @@ impl Undertaking<'_, '_> {
             let tree = CommitTree::new(self.prepared.repository, commit.clone())?;
             let stacks = stacks.get(commit).map(|stacks| &**stacks as &dyn StackLayers);
             let facts = Facts {
-                moment: if self.args.plan { Moment::Plan } else { Moment::Rollout },
+                moment: if self.options.plan { Moment::Plan } else { Moment::Rollout },
                 config: &self.prepared.project.config,
                 deployment,
                 target,

@@ -10,7 +10,7 @@ use super::gather::{Gathered, check_built};
 use super::locking::Locked;
 use super::prepare::Prepared;
 use super::report::shown;
-use super::{Args, Surroundings};
+use super::{Options, Surroundings};
 use crate::cancellation::Cancellation;
 use crate::component::Mode;
 use crate::context::Context;
@@ -29,22 +29,22 @@ use crate::render::document::error::Hint;
 /// How often a plan is made anew because the ledger moved between deciding and locking.
 const DECISIONS: usize = 5;
 
-pub(super) fn carry_out(
-    args: &Args,
+pub(super) fn execute(
+    options: &Options,
     context: &Context,
     prepared: &Prepared<'_>,
     surroundings: Surroundings,
 ) -> Result<ExitCode, CommandError> {
     let Surroundings { events, cancellation, token } = surroundings;
-    let run = Undertaking::new(args, context, prepared, events, cancellation, token);
-    let result = if args.plan { run.dry_run() } else { run.for_real() };
+    let run = RolloutCommand::new(options, context, prepared, events, cancellation, token);
+    let result = if options.plan { run.dry_run() } else { run.for_real() };
     context.say_warnings(&prepared.ledger);
     result
 }
 
 /// One rollout on its way.
-pub(super) struct Undertaking<'u, 'r> {
-    pub(super) args: &'u Args,
+pub(super) struct RolloutCommand<'u, 'r> {
+    pub(super) options: &'u Options,
     pub(super) context: &'u Context,
     pub(super) prepared: &'u Prepared<'r>,
     pub(super) events: EventSink,
@@ -65,9 +65,9 @@ pub(super) struct Ready {
     pub(super) granted: Option<Granted>,
 }
 
-impl<'u, 'r> Undertaking<'u, 'r> {
+impl<'u, 'r> RolloutCommand<'u, 'r> {
     pub(super) fn new(
-        args: &'u Args,
+        options: &'u Options,
         context: &'u Context,
         prepared: &'u Prepared<'r>,
         events: EventSink,
@@ -75,7 +75,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
         token: Option<Token>,
     ) -> Self {
         let (announced, said_alone) = (RefCell::default(), RefCell::default());
-        Self { args, context, prepared, events, cancellation, token, announced, said_alone }
+        Self { options, context, prepared, events, cancellation, token, announced, said_alone }
     }
 
     /// Shows what would be done. Nothing is locked, applied or recorded.
@@ -249,7 +249,7 @@ impl<'u, 'r> Undertaking<'u, 'r> {
             if !counts {
                 return Err(outdated());
             }
-        } else if granted.is_none() && self.args.approve.is_some() {
+        } else if granted.is_none() && self.options.approve.is_some() {
             let target = &now.plan.target;
             self.context.warn(&format!("{target} needs no approval; --approve is not recorded"));
         }

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::carry_out::Undertaking;
-use crate::cli::deployment::sbom::parse;
+use super::command::RolloutCommand;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::{CommitId, Deployment, NoteNamespace};
 use crate::error::{Code, CommandError};
+use crate::image::parse_sbom_note;
 use crate::render::document::error::Hint;
 use crate::sbom::{self, Bom};
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// Refuses a rollout of images that need an SBOM and have none on their commit.
     pub(super) fn check_sboms(
         &self,
@@ -35,7 +35,7 @@ impl Undertaking<'_, '_> {
         let mut missing = Vec::new();
         for planned in needed {
             let is_there = match notes.get(&planned.commit) {
-                Some(note) => lists(&parse(note, &planned.commit)?, planned),
+                Some(note) => lists(&parse_sbom_note(note, &planned.commit)?, planned),
                 None => false,
             };
             if !is_there {

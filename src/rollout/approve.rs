@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use super::decide::Decided;
 use super::gather::Gathered;
 use crate::deployment::approval::{Approval, ApprovalOf, Approvals, Covered, Need};
@@ -42,7 +42,7 @@ impl Granted {
 
 /// An approval that is to be got.
 pub(super) struct Asking<'a, 'u, 'r> {
-    pub(super) run: &'a Undertaking<'u, 'r>,
+    pub(super) run: &'a RolloutCommand<'u, 'r>,
     pub(super) decided: &'a Decided,
     pub(super) gathered: &'a Gathered,
     pub(super) snapshot: &'a Snapshot,
@@ -61,7 +61,7 @@ impl Asking<'_, '_, '_> {
         // note.
         let may_be_noted = self.method != ApprovalMethod::Ci;
         if may_be_noted
-            && run.args.approve.is_none()
+            && run.options.approve.is_none()
             && let Some(granted) = self.given_before()?
         {
             return Ok(granted);
@@ -107,7 +107,7 @@ impl Asking<'_, '_, '_> {
     /// The person at the terminal agrees, or the command line says that a person did.
     pub(super) fn manual(&self) -> Result<Approval, CommandError> {
         let run = self.run;
-        let (reason, of) = match &run.args.approve {
+        let (reason, of) = match &run.options.approve {
             Some(reason) => (reason.clone(), self.of_expected()),
             None => (self.ask()?, ApprovalOf::Seen),
         };
@@ -125,7 +125,7 @@ impl Asking<'_, '_, '_> {
     /// Shows the plan and asks; the answer is the reason.
     fn ask(&self) -> Result<String, CommandError> {
         let plan = &self.decided.plan;
-        let is_ahead = self.run.args.is_approval;
+        let is_ahead = self.run.options.is_approval;
         let streams = self.run.context.streams();
         let ask = |question: &str| {
             let answer = streams.ask(question, || self.run.cancellation.is_cancelled());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use super::decide::Decided;
 use super::gather::Gathered;
 use super::stacks::Stacks;
@@ -40,7 +40,7 @@ impl Missing {
     }
 }
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// Checks the components of a plan, and builds the images that it lacks.
     pub(super) fn ensure_images(
         &self,

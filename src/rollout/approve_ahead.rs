@@ -1,10 +1,10 @@
 //! An approval that is given ahead of its rollout (`atmos deployment approve`).
 
 use super::approve::Asking;
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use super::gather::check_built;
 use super::prepare::prepare;
-use super::{Args, Surroundings};
+use super::{Options, Surroundings};
 use crate::context::Context;
 use crate::deployment::approval::Approval;
 use crate::deployment::definition::ApprovalMethod;
@@ -18,22 +18,19 @@ use crate::render::document::error::Hint;
 /// # Errors
 ///
 /// Where the rollout would be refused for good, is not the one that the digest names, or is not approved like this.
-pub(in crate::cli::deployment) fn approve_ahead(
-    args: &Args,
-    context: &Context,
-) -> Result<Option<Approval>, CommandError> {
+pub fn approve_ahead(options: &Options, context: &Context) -> Result<Option<Approval>, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
-    let prepared = prepare(args, context, &repository, &project)?;
+    let prepared = prepare(options, context, &repository, &project)?;
     reachable(context, &prepared.ledger, "approvals")?;
     let Surroundings { events, cancellation, token } = Surroundings::of_a_command_line(context);
-    let run = Undertaking::new(args, context, &prepared, events, cancellation, token);
+    let run = RolloutCommand::new(options, context, &prepared, events, cancellation, token);
     let approved = run.approve_ahead();
     context.say_warnings(&prepared.ledger);
     approved
 }
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     fn approve_ahead(&self) -> Result<Option<Approval>, CommandError> {
         let ledger = &self.prepared.ledger;
         let scope = self.prepared.scope();

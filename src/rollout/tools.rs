@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use crate::component::{MissingTool, TerraformSettings, TooOld, preflight, preflight_health};
 use crate::context::runtime;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
@@ -10,7 +10,7 @@ use crate::deployment::{CommitId, ComponentKind, ComponentName, Deployment};
 use crate::error::{Code, CommandError};
 use crate::render::document::error::Hint;
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// Finds out what is missing before anything is applied.
     pub(super) fn check_tools(
         &self,
@@ -69,7 +69,7 @@ impl Undertaking<'_, '_> {
     }
 }
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// The error for a program that is missing, with the place of the component that needs it.
     fn missing_tool(&self, plan: &RolloutPlan, tool: MissingTool) -> CommandError {
         let planned = plan.components.iter().find(|planned| planned.component == tool.component);

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::Args;
+use super::Options;
 use super::command_line::{CommandLine, may_be_secret};
 use super::decide::Histories;
 use crate::context::Context;
@@ -53,18 +53,18 @@ pub(super) struct Prepared<'r> {
 
 /// Resolves the arguments against the repository and the configuration.
 pub(super) fn prepare<'r>(
-    args: &Args,
+    options: &Options,
     context: &Context,
     repository: &'r Repository,
     project: &'r Project<'r>,
 ) -> Result<Prepared<'r>, CommandError> {
-    let expected = expected_digest(args)?;
-    let metadata = metadata(&args.metadata)?;
-    let asked = Asked::of(args, repository)?;
-    let checkout = project.deployment(context, &args.deployment)?;
-    let target = chosen_target(&checkout, args.target.as_ref())?;
+    let expected = expected_digest(options)?;
+    let metadata = metadata(&options.metadata)?;
+    let asked = Asked::of(options, repository)?;
+    let checkout = project.deployment(context, &options.deployment)?;
+    let target = chosen_target(&checkout, options.target.as_ref())?;
     let ledger = context.ledger(repository, &project.config)?;
-    if context.global().offline && ledger.remote().is_some() && !args.plan {
+    if context.global().offline && ledger.remote().is_some() && !options.plan {
         return Err(CommandError::usage("a rollout takes its locks on the remote, which --offline forbids")
             .hint(Hint::note("Leave out --offline, or add --plan")));
     }
@@ -75,18 +75,18 @@ pub(super) fn prepare<'r>(
             (RolloutSource::Commit(commit), repository.branch())
         }
         Asked::Checkout(look) => {
-            let (commit, branch) = checked_out(context, look, "deployed", args.plan)?;
+            let (commit, branch) = checked_out(context, look, "deployed", options.plan)?;
             (RolloutSource::Commit(commit), branch)
         }
     };
     let at_commit = match &source {
         RolloutSource::Commit(commit) => {
-            Some(definition_at(context, repository, project, &args.deployment, commit, &target)?)
+            Some(definition_at(context, repository, project, &options.deployment, commit, &target)?)
         }
         RolloutSource::Promotion { .. } => None,
     };
     let universe = at_commit.as_ref().unwrap_or(&checkout);
-    let components = args
+    let components = options
         .component
         .iter()
         .map(|reference| known_component(universe, reference).map(|component| component.name.clone()))
@@ -94,24 +94,24 @@ pub(super) fn prepare<'r>(
     let job = context.job();
     // A job checks out a commit, on no branch: the CI knows which one it is about.
     let branch = branch.or_else(|| job.as_ref().and_then(|job| job.branch.clone()));
-    let overrides: ContextOverrides = args.context.iter().map(|pair| (&pair.key, &pair.value)).collect();
+    let overrides: ContextOverrides = options.context.iter().map(|pair| (&pair.key, &pair.value)).collect();
     let own_commit = job.as_ref().and_then(|job| job.commit.clone());
     let request = RolloutRequest {
         target,
         components,
-        skip_promotion_check: args.skip_promotion_check,
-        require_uniform: args.require_uniform,
-        allow_partial: args.allow_partial,
-        trust_state: args.trust_state,
+        skip_promotion_check: options.skip_promotion_check,
+        require_uniform: options.require_uniform,
+        allow_partial: options.allow_partial,
+        trust_state: options.trust_state,
         automatic: job.as_ref().is_some_and(|job| job.automatic),
         // The commit of the job itself says no more than the checkout does.
-        commit_named: match (&args.git_sha, &source) {
+        commit_named: match (&options.git_sha, &source) {
             (Some(_), RolloutSource::Commit(named)) => own_commit.as_ref() != Some(named),
             _ => false,
         },
-        allow_rollback: args.allow_rollback,
+        allow_rollback: options.allow_rollback,
         retry_is_meant: job.as_ref().is_some_and(|job| job.retry_is_meant),
-        approves: args.approve.is_some(),
+        approves: options.approve.is_some(),
         overridden: !overrides.is_empty(),
         source,
     };
@@ -128,7 +128,7 @@ pub(super) fn prepare<'r>(
         request,
         at_commit,
         branch,
-        typed: args.command_line(&|option, key| may_be_secret(context, &project.config, option, key)),
+        typed: options.command_line(&|option, key| may_be_secret(context, &project.config, option, key)),
         known_histories: RefCell::default(),
         known_definitions: RefCell::default(),
     })
@@ -136,14 +136,14 @@ pub(super) fn prepare<'r>(
 
 /// The digest that is insisted on. One of another version is no mistake in the command, but a plan that has to be made
 /// again.
-fn expected_digest(args: &Args) -> Result<Option<Digest>, CommandError> {
-    let Some(text) = &args.digest else { return Ok(None) };
+fn expected_digest(options: &Options) -> Result<Option<Digest>, CommandError> {
+    let Some(text) = &options.digest else { return Ok(None) };
     match text.parse::<Digest>() {
         Ok(expected) => Ok(Some(expected)),
         Err(error @ DigestError::OtherVersion) => {
             let message = format!("--digest {text}: {error}");
             // The project has not been asked which names it redacts.
-            let mut command = args.command_line(&|_, _| true);
+            let mut command = options.command_line(&|_, _| true);
             command.plan();
             Err(CommandError::new(Code::DigestVersion, message)
                 .hint(Hint::command("To see the new plan, and its digest", command.to_string())))
@@ -175,8 +175,8 @@ enum Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn of(args: &'a Args, repository: &'a Repository) -> Result<Self, CommandError> {
-        Ok(match (&args.promote_from, &args.git_sha) {
+    fn of(options: &'a Options, repository: &'a Repository) -> Result<Self, CommandError> {
+        Ok(match (&options.promote_from, &options.git_sha) {
             (Some(from), _) => Self::Promotion(from),
             (None, Some(revision)) => Self::Revision(revision),
             (None, None) => Self::Checkout(repository.look_at_checkout()?),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use super::decide::Decided;
 use super::digest::Digests;
 use super::gather::Gathered;
@@ -62,7 +62,7 @@ pub(super) fn event_sink(context: &Context) -> EventSink {
     })
 }
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// Says what is about to be done, once.
     pub(super) fn announce(
         &self,
@@ -118,7 +118,7 @@ impl Undertaking<'_, '_> {
             approval: plan.approval,
             digest: gathered.digests.plan.to_string(),
             partial: plan.partial,
-            would_be_refused: if self.args.plan { self.would_be_refused(plan) } else { Vec::new() },
+            would_be_refused: if self.options.plan { self.would_be_refused(plan) } else { Vec::new() },
             components: plan.components.iter().map(component).collect(),
         }));
     }
@@ -215,12 +215,12 @@ impl Undertaking<'_, '_> {
             deployment: plan.deployment.clone(),
             target: plan.target.clone(),
             kind: plan.kind.clone(),
-            dry_run: self.args.plan,
+            dry_run: self.options.plan,
             result,
             approval: approval.map(shown),
             digest: digest.to_string(),
             partial: plan.partial,
-            would_be_refused: if self.args.plan { self.would_be_refused(plan) } else { Vec::new() },
+            would_be_refused: if self.options.plan { self.would_be_refused(plan) } else { Vec::new() },
             components: outcome.components,
             duration: outcome.duration,
             unpublished: outcome.unpublished,

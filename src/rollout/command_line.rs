@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Args;
+use super::Options;
 use crate::config::AtmosConfig;
 use crate::context::Context;
 use crate::text::{LEFT_OUT, quoted};
@@ -17,7 +17,7 @@ pub(super) struct CommandLine {
 const ROLLOUT: &str = "rollout";
 const APPROVE: &str = "approve";
 
-impl Args {
+impl Options {
     /// The command that asks for this rollout. Of options and keys that are `hidden`, the values
     /// are left out: hints are kept in logs and comments.
     pub(super) fn command_line(&self, hidden: &dyn Fn(&str, &str) -> bool) -> CommandLine {
@@ -149,24 +149,32 @@ pub(super) fn may_be_secret(context: &Context, config: &AtmosConfig, option: &st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deployment::names::ComponentReference;
 
-    fn typed(words: &str) -> CommandLine {
-        let args = ["atmos", "deployment", "rollout"].into_iter().chain(words.split(' '));
-        let line: Vec<std::ffi::OsString> = args.map(Into::into).collect();
-        let parsed = crate::cli::parse(&line).unwrap();
-        let crate::cli::Command::Deployment(arguments) = parsed.command else { panic!("{words}") };
-        let crate::cli::deployment::Verb::Rollout(args) = arguments.into_inner().verb else {
-            panic!("{words}")
-        };
-        args.command_line(&|_, key| key == "password")
+    fn typed(context: &[&str]) -> Options {
+        let target = Some("prod".parse().unwrap());
+        let context = context.iter().map(|pair| pair.parse().unwrap()).collect();
+        Options { target, context, plan: false, ..Options::plan_of("api".parse().unwrap()) }
+    }
+
+    fn line(options: &Options) -> CommandLine {
+        options.command_line(&|_, key| key == "password")
     }
 
     #[test]
     fn a_hint_asks_for_what_was_asked_for() {
-        let words =
-            "api --target prod --git-sha abc --component a --component b --context x=1 --metadata pr=2";
-        let mut line = typed(words);
-        assert_eq!(line.to_string(), format!("atmos deployment rollout {words}"));
+        let options = Options {
+            git_sha: Some("abc".to_owned()),
+            component: ["a", "b"].map(|name| ComponentReference(name.to_owned())).to_vec(),
+            metadata: vec!["pr=2".parse().unwrap()],
+            ..typed(&["x=1"])
+        };
+        let mut line = line(&options);
+        assert_eq!(
+            line.to_string(),
+            "atmos deployment rollout api --target prod --git-sha abc --component a --component b --context x=1 \
+             --metadata pr=2"
+        );
         line.flag("allow-rollback").flag("allow-rollback").without("component").set("git-sha", "def");
         assert_eq!(
             line.to_string(),
@@ -176,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_hint_leaves_secrets_out() {
-        let line = typed("api --target prod --context password=s3 --context x=1").to_string();
+        let line = line(&typed(&["password=s3", "x=1"])).to_string();
         assert_eq!(line, "atmos deployment rollout api --target prod --context password=… --context x=1");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::carry_out::Undertaking;
+use super::command::RolloutCommand;
 use crate::deployment::definition::Values;
 use crate::deployment::resolution::Resolution;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
@@ -18,7 +18,7 @@ use crate::render::document::error::Hint;
 /// The stacks of each commit.
 pub(super) type Stacks = BTreeMap<CommitId, Arc<dyn StackLayers>>;
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     /// The stacks that each of the commits has, where its deployment imports any.
     pub(super) fn stacks(
         &self,

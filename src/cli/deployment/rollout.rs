@@ -1,35 +1,5 @@
 //! `atmos deployment rollout`: deploy, promote, roll back.
 
-mod approve;
-mod approve_ahead;
-mod approve_question;
-mod carry_out;
-mod command_line;
-mod decide;
-mod digest;
-mod done;
-mod gather;
-mod images;
-mod inputs;
-mod inspect;
-mod locking;
-mod missing_images;
-mod next_steps;
-mod preflight;
-mod prepare;
-mod refusal;
-mod registry;
-mod report;
-mod required_sboms;
-mod sensitive;
-mod stacks;
-mod surroundings;
-mod tools;
-
-pub(super) use approve_ahead::approve_ahead;
-pub(super) use inspect::{Findings, inspect};
-pub(super) use surroundings::Surroundings;
-
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -40,6 +10,7 @@ use crate::deployment::digest::{Digest, DigestError};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
 use crate::error::CommandError;
+use crate::rollout::{self, Options, Surroundings};
 use crate::text::KeyValue;
 
 #[derive(Debug, clap::Args)]
@@ -110,9 +81,6 @@ pub struct Args {
     /// Keep the checkouts of the deployed commits
     #[arg(long)]
     keep_workdir: bool,
-    /// These are the arguments of `approve`, which asks for the same and rolls nothing out.
-    #[arg(skip)]
-    pub(super) is_approval: bool,
 }
 
 /// A digest as a plan shows it. One of another version is no mistake in the command: it is refused later, with what to do.
@@ -149,29 +117,29 @@ impl Args {
         }
     }
 
-    /// The flags of somebody who gave none.
-    pub(super) fn of_nothing(deployment: DeploymentName) -> Self {
-        Self {
-            deployment,
-            target: None,
-            git_sha: None,
-            promote_from: None,
-            component: Vec::new(),
-            plan: true,
-            context: Vec::new(),
-            metadata: Vec::new(),
-            skip_promotion_check: false,
-            require_uniform: false,
-            allow_partial: false,
-            trust_state: false,
-            allow_rollback: false,
-            parallelism: None,
-            fail_fast: false,
-            approve: None,
-            reason: None,
-            digest: None,
-            lock_timeout: Duration::ZERO,
-            keep_workdir: false,
+    /// What is asked for.
+    pub(super) fn options(&self) -> Options {
+        Options {
+            deployment: self.deployment.clone(),
+            target: self.target.clone(),
+            git_sha: self.git_sha.clone(),
+            promote_from: self.promote_from.clone(),
+            component: self.component.clone(),
+            plan: self.plan,
+            context: self.context.clone(),
+            metadata: self.metadata.clone(),
+            skip_promotion_check: self.skip_promotion_check,
+            require_uniform: self.require_uniform,
+            allow_partial: self.allow_partial,
+            trust_state: self.trust_state,
+            allow_rollback: self.allow_rollback,
+            parallelism: self.parallelism,
+            fail_fast: self.fail_fast,
+            approve: self.approve.clone(),
+            reason: self.reason.clone(),
+            digest: self.digest.clone(),
+            lock_timeout: self.lock_timeout,
+            keep_workdir: self.keep_workdir,
             is_approval: false,
         }
     }
@@ -183,17 +151,5 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
-    run_within(args, context, Surroundings::of_a_command_line(context))
-}
-
-/// Likewise, for whoever has more to do with the rollout than to wait for its end.
-pub(super) fn run_within(
-    args: &Args,
-    context: &Context,
-    surroundings: Surroundings,
-) -> Result<ExitCode, CommandError> {
-    let repository = context.repository()?;
-    let project = context.project(&repository)?;
-    let prepared = prepare::prepare(args, context, &repository, &project)?;
-    carry_out::carry_out(args, context, &prepared, surroundings)
+    rollout::run(&args.options(), context, Surroundings::of_a_command_line(context))
 }

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::Args;
-use super::carry_out::Undertaking;
+use super::Options;
+use super::command::RolloutCommand;
 use super::decide::Decided;
 use super::digest::Digests;
 use super::gather::Gathered;
@@ -50,18 +50,18 @@ impl Unasked {
 
 /// What was found out.
 #[derive(Debug, Default)]
-pub(in crate::cli::deployment) struct Findings {
+pub struct Findings {
     /// To be noted.
-    pub(in crate::cli::deployment) observed: Observed,
-    pub(in crate::cli::deployment) drift: Drift,
+    pub observed: Observed,
+    pub drift: Drift,
     /// Something is not healthy, as far as anybody knows.
-    pub(in crate::cli::deployment) unhealthy: bool,
+    pub unhealthy: bool,
     /// Something could not be looked at for drift.
-    pub(in crate::cli::deployment) incomplete: bool,
+    pub incomplete: bool,
 }
 
 /// Looks at what runs on a target of a deployment.
-pub(in crate::cli::deployment) fn inspect(
+pub fn inspect(
     context: &Context,
     repository: &Repository,
     project: &Project<'_>,
@@ -70,7 +70,7 @@ pub(in crate::cli::deployment) fn inspect(
     target: &TargetName,
     looks: Looks,
 ) -> Result<Findings, CommandError> {
-    let args = Args::of_nothing(policy.name.clone());
+    let options = Options::plan_of(policy.name.clone());
     let prepared = Prepared {
         repository,
         project,
@@ -83,18 +83,18 @@ pub(in crate::cli::deployment) fn inspect(
         metadata: BTreeMap::new(),
         run: Run::unnamed(context.actor(repository)),
         branch: repository.branch(),
-        typed: args.command_line(&|_, _| true),
+        typed: options.command_line(&|_, _| true),
         known_histories: RefCell::default(),
         known_definitions: RefCell::default(),
         reader: CommitReader::new(context, repository, project, &policy.name),
     };
     let events: EventSink = std::sync::Arc::new(|_| {});
     let cancellation = signals::cancellation(context);
-    let undertaking = Undertaking::new(&args, context, &prepared, events, cancellation, None);
-    undertaking.inspect(target, snapshot, looks)
+    let command = RolloutCommand::new(&options, context, &prepared, events, cancellation, None);
+    command.inspect(target, snapshot, looks)
 }
 
-impl Undertaking<'_, '_> {
+impl RolloutCommand<'_, '_> {
     fn inspect(
         &self,
         target: &TargetName,

@@ -8,16 +8,16 @@ use crate::execution::EventSink;
 use crate::provider::Token;
 
 /// Who hears of a rollout, what stops it, and how the platform is asked.
-pub(in crate::cli::deployment) struct Surroundings {
-    pub(in crate::cli::deployment) events: EventSink,
-    pub(in crate::cli::deployment) cancellation: Cancellation,
+pub struct Surroundings {
+    pub events: EventSink,
+    pub cancellation: Cancellation,
     /// The token for the platform; without it, one of the environment.
-    pub(in crate::cli::deployment) token: Option<Token>,
+    pub token: Option<Token>,
 }
 
 impl Surroundings {
     /// Somebody typed the command: progress on stderr, Ctrl-C.
-    pub(super) fn of_a_command_line(context: &Context) -> Self {
+    pub fn of_a_command_line(context: &Context) -> Self {
         Self { events: event_sink(context), cancellation: signals::cancellation(context), token: None }
     }
 }

@@ -1,0 +1,54 @@
+//! Rollouts: what is asked for becomes a plan, which is agreed to, locked, decided again on what is true then, and executed.
+
+mod approve;
+mod approve_ahead;
+mod approve_question;
+mod command;
+mod command_line;
+mod decide;
+mod digest;
+mod done;
+mod gather;
+mod images;
+mod inputs;
+mod inspect;
+mod locking;
+mod missing_images;
+mod next_steps;
+mod options;
+mod preflight;
+mod prepare;
+mod refusal;
+mod registry;
+mod report;
+mod required_sboms;
+mod sensitive;
+mod stacks;
+mod surroundings;
+mod tools;
+
+pub use approve_ahead::approve_ahead;
+pub use inspect::{Findings, inspect};
+pub use options::Options;
+pub use surroundings::Surroundings;
+
+use std::process::ExitCode;
+
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// Rolls out, or shows what would be rolled out.
+///
+/// # Errors
+///
+/// What was refused or lost, or failed before anything ran. A component that fails is in the result.
+pub fn run(
+    options: &Options,
+    context: &Context,
+    surroundings: Surroundings,
+) -> Result<ExitCode, CommandError> {
+    let repository = context.repository()?;
+    let project = context.project(&repository)?;
+    let prepared = prepare::prepare(options, context, &repository, &project)?;
+    command::execute(options, context, &prepared, surroundings)
+}
