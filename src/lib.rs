@@ -7,6 +7,7 @@ pub mod boundary;
 pub mod cancellation;
 pub mod ci;
 pub mod cli;
+pub mod compare;
 pub mod component;
 pub mod config;
 pub mod context;

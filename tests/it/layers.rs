@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The modules that a module may use, beside itself. `cli` and the two roots may use everything.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("boundary", &[]),
     ("cancellation", &[]),
     ("text", &[]),
@@ -25,6 +25,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ("context", &["cancellation", "ci", "component", "error", "git", "render", "text"]),
     ("project", PROJECT),
     ("image", IMAGE),
+    ("compare", &["component", "config", "deployment", "error", "git", "ledger", "project", "render"]),
     ("rollout", ROLLOUT),
     ("preflight", &["component", "config", "deployment", "error", "git", "image", "project", "render"]),
 ];

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::View;
 use crate::ci::comment::DependencyChange;
-use crate::cli::deployment::diff::Step;
+use crate::compare::Step;
 use crate::deployment::{CommitId, ComponentName, NoteNamespace};
 use crate::image::derived;
 use crate::project::declared::CommitReader;

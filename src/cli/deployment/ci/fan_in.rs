@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::outcome::Seen;
 use super::reports::{Reports, Switches};
 use super::{Subject, status};
-use crate::cli::deployment::matrix::{Changes, Place};
+use crate::compare::{Changes, Place};
 use crate::config::load_deployment;
 use crate::context::Context;
 use crate::context::flags::GlobalArgs;

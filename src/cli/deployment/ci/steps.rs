@@ -3,7 +3,7 @@
 use super::dependencies::Boms;
 use super::view::View;
 use crate::ci::comment::{DependencyChange, PromotionPreview};
-use crate::cli::deployment::diff::{RecordedOverrides, Step, of_step};
+use crate::compare::{RecordedOverrides, Step, of_step};
 use crate::deployment::TargetName;
 use crate::deployment::diff::DiffView;
 use crate::deployment::promotion_status::{EdgeState, PromotionEdge, PromotionView};

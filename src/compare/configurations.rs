@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexSet;
 
-use crate::config::{AtmosConfig, ConfigError, load_deployment};
+use crate::config::{AtmosConfig, ConfigError};
 use crate::deployment::configuration_diff::{
     ComponentSides, ConfigurationSide, across_targets, of_components, of_deployment, of_target,
 };
@@ -16,22 +16,21 @@ use crate::deployment::stack_layer::{KnownOutputs, NoStacks};
 use crate::deployment::{CommitId, ComponentName, Deployment, DeploymentName, TargetName};
 use crate::error::CommandError;
 use crate::git::Repository;
-use crate::project::commit_source::CommitSource;
-use crate::project::stacks::{CommitFiles, ImportedStacks};
 
+use super::at_commit::AtCommit;
 use super::side::Side;
 
 /// The deployment as several commits declare it.
-pub(super) struct Configurations {
-    by_commit: BTreeMap<CommitId, (Deployment, ImportedStacks)>,
+pub struct Configurations {
+    by_commit: BTreeMap<CommitId, AtCommit>,
 }
 
 /// What differs, and what could not be resolved.
-pub(super) type Compared = (Vec<ConfigurationDifference>, IndexSet<String>);
+pub type Compared = (Vec<ConfigurationDifference>, IndexSet<String>);
 
 impl Configurations {
     /// Reads the deployment in each of the commits, and says of which it cannot be read.
-    pub(super) fn load<'c>(
+    pub fn load<'c>(
         repository: &Repository,
         config: &AtmosConfig,
         name: &DeploymentName,
@@ -41,12 +40,10 @@ impl Configurations {
         let mut warnings = Vec::new();
         let commits: IndexSet<_> = commits.into_iter().collect();
         for commit in commits {
-            let source = CommitSource::new(repository, commit.clone())?;
             let at = commit.short();
-            match load_deployment(&source, config, name) {
-                Ok(loaded) => {
-                    let stacks = ImportedStacks::new(CommitFiles::new(repository, commit.clone())?, config);
-                    by_commit.insert(commit.clone(), (loaded.deployment, stacks));
+            match AtCommit::read(repository, config, name, commit)? {
+                Ok(read) => {
+                    by_commit.insert(commit.clone(), read);
                 }
                 Err(ConfigError::NotFound { .. }) => {
                     warnings
@@ -63,17 +60,17 @@ impl Configurations {
     }
 
     /// The deployment as a commit declares it.
-    pub(super) fn at(&self, commit: &CommitId) -> Option<&Deployment> {
-        self.by_commit.get(commit).map(|(deployment, _)| deployment)
+    pub fn at(&self, commit: &CommitId) -> Option<&Deployment> {
+        self.by_commit.get(commit).map(|at| &at.deployment)
     }
 
     /// The deployment in every commit that declares it.
-    pub(super) fn deployments(&self) -> impl Iterator<Item = &Deployment> {
-        self.by_commit.values().map(|(deployment, _)| deployment)
+    pub fn deployments(&self) -> impl Iterator<Item = &Deployment> {
+        self.by_commit.values().map(|at| &at.deployment)
     }
 
     /// What differs between the sides, and what of their stacks cannot be used. `whole` also looks at what is not about single components.
-    pub(super) fn compare(&self, chosen: &[ComponentName], from: &Side, to: &Side, whole: bool) -> Compared {
+    pub fn compare(&self, chosen: &[ComponentName], from: &Side, to: &Side, whole: bool) -> Compared {
         let problems = RefCell::new(IndexSet::new());
         let (before, after) = (self.at(&from.commit), self.at(&to.commit));
         let mut differences = if whole { of_deployment(before, after) } else { Vec::new() };
@@ -117,7 +114,7 @@ impl Configurations {
         problems: &RefCell<IndexSet<String>>,
     ) -> Option<ConfigurationSide<'a>> {
         let commit = side.commits.get(component)?;
-        let (deployment, stacks) = self.by_commit.get(commit)?;
+        let AtCommit { deployment, stacks } = self.by_commit.get(commit)?;
         let (declared, on) = (deployment.component(component)?, deployment.targets.get(target)?);
         // A value that only its hash is kept of is shown as that.
         let overrides: ContextOverrides = side.overrides.get(component).into_iter().flatten().collect();

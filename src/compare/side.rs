@@ -6,25 +6,23 @@ use jiff::Timestamp;
 
 use crate::deployment::diff::DiffSide;
 use crate::deployment::state::{DeploymentState, TargetState};
-use crate::deployment::{CommitId, ComponentName, TargetName};
+use crate::deployment::{CommitId, ComponentName, Deployment, TargetName};
 use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::render::document::error::Hint;
 
-use super::configuration::Configurations;
-
 /// `--context` that components run with, as their records keep it.
-pub(in crate::cli::deployment) type RecordedOverrides = BTreeMap<ComponentName, BTreeMap<String, String>>;
+pub type RecordedOverrides = BTreeMap<ComponentName, BTreeMap<String, String>>;
 
 /// One side of a diff.
-pub(super) struct Side {
+pub struct Side {
     /// Absent for a commit.
-    pub(super) target: Option<TargetName>,
+    pub target: Option<TargetName>,
     /// The commit that commits and files are compared at: of several, the newest.
-    pub(super) commit: CommitId,
-    pub(super) commits: BTreeMap<ComponentName, CommitId>,
+    pub commit: CommitId,
+    pub commits: BTreeMap<ComponentName, CommitId>,
     /// Empty for a commit.
-    pub(super) overrides: RecordedOverrides,
+    pub overrides: RecordedOverrides,
     deployed_at: Option<Timestamp>,
     /// How many commits the components are at.
     distinct: usize,
@@ -32,7 +30,7 @@ pub(super) struct Side {
 
 impl Side {
     /// What runs of these components on a target.
-    pub(super) fn of_target(
+    pub fn of_target(
         repository: &Repository,
         state: &DeploymentState,
         target: &TargetName,
@@ -65,7 +63,7 @@ impl Side {
     }
 
     /// These components at these commits; `None` where there are none.
-    pub(super) fn of_components(
+    pub fn of_components(
         repository: &Repository,
         target: Option<TargetName>,
         commits: BTreeMap<ComponentName, CommitId>,
@@ -79,22 +77,17 @@ impl Side {
         Ok(commit.map(|commit| Self { target, commit, commits, overrides, deployed_at: None, distinct }))
     }
 
-    /// The components that are declared in a commit.
-    pub(super) fn of_commit(
-        commit: CommitId,
-        configurations: &Configurations,
-        chosen: &[ComponentName],
-    ) -> Self {
-        let declared = |name: &&ComponentName| {
-            configurations.at(&commit).is_some_and(|deployment| deployment.component(name).is_some())
-        };
+    /// Those of these components that a commit declares.
+    pub fn of_commit(commit: CommitId, declares: Option<&Deployment>, chosen: &[ComponentName]) -> Self {
+        let declared =
+            |name: &&ComponentName| declares.is_some_and(|deployment| deployment.component(name).is_some());
         let commits = chosen.iter().filter(declared).map(|name| (name.clone(), commit.clone())).collect();
         let overrides = RecordedOverrides::new();
         Self { target: None, commit, commits, overrides, deployed_at: None, distinct: 1 }
     }
 
     /// What to know of a side whose components are at several commits.
-    pub(super) fn mixed(&self) -> Option<String> {
+    pub fn mixed(&self) -> Option<String> {
         let target = self.target.as_ref().filter(|_| self.distinct > 1)?;
         Some(format!(
             "{target} runs {} commits; commits and files are compared at the newest, {}\n",
@@ -104,7 +97,7 @@ impl Side {
     }
 
     /// The side as it is shown.
-    pub(super) fn shown(self) -> DiffSide {
+    pub fn shown(self) -> DiffSide {
         DiffSide { target: self.target, commit: Some(self.commit), deployed_at: self.deployed_at }
     }
 }

@@ -1,27 +1,20 @@
 //! `atmos deployment diff`: what differs between two targets or two commits.
 
-mod configuration;
-mod same;
-mod side;
-mod step;
-
-pub(super) use side::RecordedOverrides;
-pub(super) use step::{Step, of_step};
-
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::ArgGroup;
 
+use crate::compare::{Comparison, Configurations, Side, divergence, summaries};
 use crate::context::Context;
-use crate::deployment::diff::{Change, CommitSummary, ComponentDifference, DiffView, Drift, FileDifference};
+use crate::deployment::diff::{Change, ComponentDifference, DiffView, Drift, FileDifference};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, ComponentName, Deployment, DeploymentName, TargetName};
 use crate::error::{CommandError, exit};
 use crate::execution::Looks;
 use crate::git::history::Divergence;
-use crate::git::{Git, GitError, Repository};
+use crate::git::{Git, GitError};
 use crate::ledger::{Ledger, Scope};
 use crate::project::known::known_target;
 use crate::project::ledger::never_refreshed;
@@ -29,15 +22,9 @@ use crate::project::revision::resolve_commit;
 use crate::project::subjects::Subjects;
 use crate::render;
 use crate::render::document::diff::DeploymentDiff;
+use crate::rollout::inspect;
 
 use super::status::note;
-use crate::rollout::inspect;
-use configuration::Configurations;
-use same::Comparison;
-use side::Side;
-
-/// The most commits that are listed; the others are counted.
-const COMMITS_LISTED: usize = 50;
 
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -142,7 +129,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     }
     let chosen = chosen_components(args, &deployment, &state, &configurations)?;
     let side = |target: Option<&TargetName>, commit: Option<CommitId>| match (target, commit) {
-        (_, Some(commit)) => Ok(Side::of_commit(commit, &configurations, &chosen)),
+        (_, Some(commit)) => {
+            let declares = configurations.at(&commit);
+            Ok(Side::of_commit(commit.clone(), declares, &chosen))
+        }
         (Some(target), None) => Side::of_target(&repository, &state, target, &chosen),
         (None, None) => Err(CommandError::usage("two targets or two commits are to be compared")),
     };
@@ -245,25 +235,10 @@ fn compare_commits(
     }
     std::thread::scope(|scope| {
         let files = with_files.then(|| scope.spawn(|| git.file_changes(from, to, args.show_code)));
-        let divergence = divergence_of(git, from, to)?;
+        let divergence = divergence(git, from, to)?;
         let files = files.map(|files| files.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         Ok((divergence, files.transpose()?))
     })
-}
-
-fn divergence_of(git: &Git, from: &CommitId, to: &CommitId) -> Result<Divergence, GitError> {
-    if from == to { Ok(Divergence::default()) } else { git.divergence(from, to, COMMITS_LISTED) }
-}
-
-fn summaries(repository: &Repository, divergence: &Divergence) -> Result<Vec<CommitSummary>, CommandError> {
-    let objects = repository.objects()?;
-    let newest = divergence.newest.iter();
-    newest
-        .map(|(commit, only_in)| {
-            let summary = objects.commit_summary(commit)?;
-            Ok(CommitSummary { commit: commit.clone(), summary, only_in: *only_in })
-        })
-        .collect()
 }
 
 fn components(

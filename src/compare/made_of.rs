@@ -12,7 +12,7 @@ use crate::git::CommitTree;
 use crate::git::objects::{EntryKind, ObjectError};
 
 /// The files of a component: its own, and those of the images that it uses or says it needs.
-pub(super) fn footprint(
+pub fn footprint(
     tree: &CommitTree,
     config: &AtmosConfig,
     deployment: &Deployment,

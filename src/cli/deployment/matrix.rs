@@ -1,14 +1,12 @@
 //! `atmos deployment matrix`: a rollout as jobs of the CI.
 
-mod changes;
-mod sources;
-
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 
 use crate::ci::matrix::{self, FanOut, MatrixError, Template};
+use crate::compare::{Changes, Place};
 use crate::config::load_deployment;
 use crate::context::Context;
 use crate::deployment::fan_out::{Job, jobs};
@@ -20,8 +18,6 @@ use crate::project::commit_source::CommitSource;
 use crate::project::known::{chosen_target, known_component};
 use crate::project::revision::resolve_commit;
 use crate::render::document::error::Hint;
-
-pub(super) use changes::{Changes, Place};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::configuration::Configurations;
+use super::commits::{divergence, summaries};
+use super::configurations::Configurations;
 use super::side::{RecordedOverrides, Side};
-use super::{divergence_of, summaries};
 use crate::deployment::diff::{ComponentDifference, DiffView, Drift};
 use crate::deployment::{CommitId, ComponentName, Deployment, TargetName};
 use crate::error::CommandError;
@@ -13,17 +13,17 @@ use crate::ledger::Ledger;
 use crate::project::Project;
 
 /// A step of a target.
-pub(in crate::cli::deployment) struct Step<'s> {
-    pub(in crate::cli::deployment) target: &'s TargetName,
-    pub(in crate::cli::deployment) from: BTreeMap<ComponentName, CommitId>,
-    pub(in crate::cli::deployment) to: BTreeMap<ComponentName, CommitId>,
+pub struct Step<'s> {
+    pub target: &'s TargetName,
+    pub from: BTreeMap<ComponentName, CommitId>,
+    pub to: BTreeMap<ComponentName, CommitId>,
     /// `--context` of either side.
-    pub(in crate::cli::deployment) overrides: (RecordedOverrides, RecordedOverrides),
+    pub overrides: (RecordedOverrides, RecordedOverrides),
 }
 
 /// What a step changes. `None` where there is nothing to compare with. Both sides are looked at as they are on the
 /// target: how its source is configured has nothing to do with the step.
-pub(in crate::cli::deployment) fn of_step(
+pub fn of_step(
     repository: &Repository,
     project: &Project<'_>,
     ledger: &Ledger<'_>,
@@ -49,7 +49,7 @@ pub(in crate::cli::deployment) fn of_step(
             chosen.push(component);
         }
     }
-    let divergence = divergence_of(repository.git(), &from.commit, &to.commit)?;
+    let divergence = divergence(repository.git(), &from.commit, &to.commit)?;
     let (configuration, _) = configurations.compare(&chosen, &from, &to, true);
     let difference = |component: &ComponentName| ComponentDifference {
         component: component.clone(),

@@ -2,70 +2,59 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{AtmosConfig, load_deployment};
+use super::at_commit::{AtCommit, stacks};
+use crate::config::AtmosConfig;
 use crate::deployment::change::{Between, ChangeReason, since_deployed};
-use crate::deployment::definition::Values;
-use crate::deployment::resolution::{Resolution, Resolved};
-use crate::deployment::stack_layer::{KnownOutputs, StackLayer};
+use crate::deployment::resolution::Resolved;
+use crate::deployment::stack_layer::StackLayer;
 use crate::deployment::state::ComponentState;
 use crate::deployment::{CommitId, Component, ComponentName, Deployment, DeploymentName, TargetName};
 use crate::error::CommandError;
 use crate::git::{CommitTree, ObjectStore, Repository};
 use crate::ledger::Ledger;
-use crate::project::commit_source::CommitSource;
-use crate::project::stacks::{CommitFiles, ImportedStacks};
 
-use super::sources::footprint;
+use super::made_of::footprint;
 
 /// Where it is read.
 #[derive(Clone, Copy)]
-pub(in crate::cli::deployment) struct Place<'a> {
-    pub(in crate::cli::deployment) repository: &'a Repository,
-    pub(in crate::cli::deployment) config: &'a AtmosConfig,
-    pub(in crate::cli::deployment) ledger: &'a Ledger<'a>,
-    pub(in crate::cli::deployment) deployment: &'a DeploymentName,
-    pub(in crate::cli::deployment) target: &'a TargetName,
+pub struct Place<'a> {
+    pub repository: &'a Repository,
+    pub config: &'a AtmosConfig,
+    pub ledger: &'a Ledger<'a>,
+    pub deployment: &'a DeploymentName,
+    pub target: &'a TargetName,
 }
 
 /// Compares the commit that would be rolled out with those that run.
-pub(in crate::cli::deployment) struct Changes<'a> {
+pub struct Changes<'a> {
     place: Place<'a>,
     objects: ObjectStore,
     tree: CommitTree,
     commit: CommitId,
-    new: Side,
+    new: AtCommit,
     /// By the commits that run. What cannot be known of one says why.
     old: BTreeMap<CommitId, Result<Old, String>>,
 }
 
-/// The deployment as a commit has it.
-struct Side {
-    deployment: Deployment,
-    stacks: ImportedStacks,
-}
-
 /// A commit that runs.
 struct Old {
-    side: Result<Side, String>,
+    side: Result<AtCommit, String>,
     /// The files that differ from the commit that would be rolled out.
     files: Vec<String>,
 }
 
 impl<'a> Changes<'a> {
     /// Of the commit that would be rolled out, and declares the deployment so.
-    pub(in crate::cli::deployment) fn new(
-        place: Place<'a>,
-        commit: &CommitId,
-        deployment: &Deployment,
-    ) -> Result<Self, CommandError> {
-        let new = Side { deployment: deployment.clone(), stacks: place.stacks(commit)? };
+    pub fn new(place: Place<'a>, commit: &CommitId, deployment: &Deployment) -> Result<Self, CommandError> {
+        let stacks = stacks(place.repository, place.config, commit)?;
+        let new = AtCommit { deployment: deployment.clone(), stacks };
         let objects = place.repository.objects()?;
         let tree = CommitTree::new(place.repository, commit.clone())?;
         Ok(Self { place, objects, tree, commit: commit.clone(), new, old: BTreeMap::new() })
     }
 
     /// Why a component has to be rolled out, where it has to.
-    pub(in crate::cli::deployment) fn reason(
+    pub fn reason(
         &mut self,
         name: &ComponentName,
         state: Option<&ComponentState>,
@@ -75,7 +64,7 @@ impl<'a> Changes<'a> {
 
     /// Whether nothing of a component differs from what another commit has, as it would be on a
     /// target.
-    pub(in crate::cli::deployment) fn is_same_on(
+    pub fn is_same_on(
         &mut self,
         target: &TargetName,
         name: &ComponentName,
@@ -145,31 +134,7 @@ fn layer(resolved: Resolved) -> Option<StackLayer> {
     })
 }
 
-impl Side {
-    /// A component as it is on a target. What is known only when it runs, stays as it is written.
-    fn resolve(&self, component: &Component, target: &TargetName) -> Result<Resolved, String> {
-        let target = self.deployment.targets.get(target);
-        let target = target.ok_or_else(|| "the target is new".to_owned())?;
-        let resolution = Resolution {
-            deployment: &self.deployment,
-            component,
-            target,
-            command_line: &Values::new(),
-            stacks: &self.stacks,
-            outputs: KnownOutputs::AsWritten,
-            images: &BTreeMap::new(),
-            repository_root: None,
-            templates: None,
-        };
-        resolution.resolve().map_err(|error| error.to_string())
-    }
-}
-
 impl Place<'_> {
-    fn stacks(&self, commit: &CommitId) -> Result<ImportedStacks, CommandError> {
-        Ok(ImportedStacks::new(CommitFiles::new(self.repository, commit.clone())?, self.config))
-    }
-
     /// A commit that runs, fetched where it is not here.
     fn old(&self, objects: &ObjectStore, commit: &CommitId, new: &CommitId) -> Result<Old, String> {
         if !objects.contains(&commit.0) {
@@ -183,11 +148,9 @@ impl Place<'_> {
         Ok(Old { side: self.side(commit), files })
     }
 
-    fn side(&self, commit: &CommitId) -> Result<Side, String> {
+    fn side(&self, commit: &CommitId) -> Result<AtCommit, String> {
         let unreadable = || format!("its configuration in commit {} cannot be read", commit.short());
-        let source = CommitSource::new(self.repository, commit.clone()).map_err(|_| unreadable())?;
-        let loaded = load_deployment(&source, self.config, self.deployment).map_err(|_| unreadable())?;
-        let stacks = self.stacks(commit).map_err(|_| unreadable())?;
-        Ok(Side { deployment: loaded.deployment, stacks })
+        let read = AtCommit::read(self.repository, self.config, self.deployment, commit);
+        read.map_err(|_| unreadable())?.map_err(|_| unreadable())
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::configuration::Configurations;
-use crate::cli::deployment::matrix::{Changes, Place};
+use super::changes::{Changes, Place};
+use super::configurations::Configurations;
 use crate::config::AtmosConfig;
 use crate::deployment::diff::ComponentDifference;
 use crate::deployment::{CommitId, DeploymentName, TargetName};
@@ -12,11 +12,11 @@ use crate::git::Repository;
 use crate::ledger::Ledger;
 
 /// Where both commits are read.
-pub(super) struct Comparison<'a> {
-    pub(super) repository: &'a Repository,
-    pub(super) config: &'a AtmosConfig,
-    pub(super) ledger: &'a Ledger<'a>,
-    pub(super) deployment: &'a DeploymentName,
+pub struct Comparison<'a> {
+    pub repository: &'a Repository,
+    pub config: &'a AtmosConfig,
+    pub ledger: &'a Ledger<'a>,
+    pub deployment: &'a DeploymentName,
 }
 
 impl Comparison<'_> {
@@ -27,7 +27,7 @@ impl Comparison<'_> {
     /// # Errors
     ///
     /// Where a commit cannot be read.
-    pub(super) fn mark_same(
+    pub fn mark_same(
         &self,
         components: &mut [ComponentDifference],
         on: [Option<&TargetName>; 2],

@@ -1,0 +1,77 @@
+//! A deployment, and the stacks that it imports, as one commit has them.
+
+use std::collections::BTreeMap;
+
+use crate::config::{AtmosConfig, ConfigError, load_deployment};
+use crate::deployment::definition::Values;
+use crate::deployment::resolution::{Resolution, Resolved};
+use crate::deployment::stack_layer::KnownOutputs;
+use crate::deployment::{CommitId, Component, Deployment, DeploymentName, TargetName};
+use crate::error::CommandError;
+use crate::git::Repository;
+use crate::project::commit_source::CommitSource;
+use crate::project::stacks::{CommitFiles, ImportedStacks};
+
+/// The deployment as a commit has it.
+pub struct AtCommit {
+    pub deployment: Deployment,
+    pub stacks: ImportedStacks,
+}
+
+impl AtCommit {
+    /// Reads the deployment where the configuration keeps it. Of a declaration that cannot be used
+    /// the inner result says why.
+    ///
+    /// # Errors
+    ///
+    /// A commit that cannot be read.
+    pub fn read(
+        repository: &Repository,
+        config: &AtmosConfig,
+        name: &DeploymentName,
+        commit: &CommitId,
+    ) -> Result<Result<Self, ConfigError>, CommandError> {
+        let source = CommitSource::new(repository, commit.clone())?;
+        let loaded = match load_deployment(&source, config, name) {
+            Ok(loaded) => loaded,
+            Err(error) => return Ok(Err(error)),
+        };
+        let stacks = stacks(repository, config, commit)?;
+        Ok(Ok(Self { deployment: loaded.deployment, stacks }))
+    }
+
+    /// A component as it is on a target. What is known only when it runs, stays as it is written.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be told.
+    pub fn resolve(&self, component: &Component, target: &TargetName) -> Result<Resolved, String> {
+        let target = self.deployment.targets.get(target);
+        let target = target.ok_or_else(|| "the target is new".to_owned())?;
+        let resolution = Resolution {
+            deployment: &self.deployment,
+            component,
+            target,
+            command_line: &Values::new(),
+            stacks: &self.stacks,
+            outputs: KnownOutputs::AsWritten,
+            images: &BTreeMap::new(),
+            repository_root: None,
+            templates: None,
+        };
+        resolution.resolve().map_err(|error| error.to_string())
+    }
+}
+
+/// The stacks of a commit.
+///
+/// # Errors
+///
+/// A commit that cannot be read.
+pub fn stacks(
+    repository: &Repository,
+    config: &AtmosConfig,
+    commit: &CommitId,
+) -> Result<ImportedStacks, CommandError> {
+    Ok(ImportedStacks::new(CommitFiles::new(repository, commit.clone())?, config))
+}

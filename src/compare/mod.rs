@@ -1,0 +1,18 @@
+//! What differs between commits, or between what runs and what would: files, configuration, and why a component has to be
+//! rolled out.
+
+mod at_commit;
+mod changes;
+mod commits;
+mod configurations;
+mod made_of;
+mod same;
+mod side;
+mod step;
+
+pub use changes::{Changes, Place};
+pub use commits::{divergence, summaries};
+pub use configurations::Configurations;
+pub use same::Comparison;
+pub use side::{RecordedOverrides, Side};
+pub use step::{Step, of_step};
