@@ -21,6 +21,7 @@ pub mod preflight;
 pub mod project;
 pub mod provider;
 pub mod render;
+pub mod report;
 pub mod results;
 pub mod rollout;
 pub mod sbom;

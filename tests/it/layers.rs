@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The modules that a module may use, beside itself. `cli` and the two roots may use everything.
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("boundary", &[]),
     ("cancellation", &[]),
     ("text", &[]),
@@ -26,6 +26,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ("project", PROJECT),
     ("image", IMAGE),
     ("compare", &["component", "config", "deployment", "error", "git", "ledger", "project", "render"]),
+    ("report", REPORT),
     ("rollout", ROLLOUT),
     ("preflight", &["component", "config", "deployment", "error", "git", "image", "project", "render"]),
 ];
@@ -62,6 +63,25 @@ const IMAGE: &[&str] = &[
     "render",
     "sbom",
     "scheduler",
+    "text",
+];
+
+/// What a job tells of its verb with.
+const REPORT: &[&str] = &[
+    "ci",
+    "compare",
+    "component",
+    "config",
+    "context",
+    "deployment",
+    "error",
+    "git",
+    "image",
+    "ledger",
+    "project",
+    "provider",
+    "render",
+    "sbom",
     "text",
 ];
 

@@ -10,6 +10,7 @@ use crate::deployment::digest::{Digest, DigestError};
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
 use crate::error::CommandError;
+use crate::report::Subject;
 use crate::rollout::{self, Options, Surroundings};
 use crate::text::KeyValue;
 
@@ -89,20 +90,6 @@ pub(super) fn plan_digest(text: &str) -> Result<String, String> {
         Ok(_) | Err(DigestError::OtherVersion) => Ok(text.to_owned()),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// What a rollout is about, as far as the command line says.
-#[derive(Debug, Clone)]
-pub(super) struct Subject {
-    pub(super) deployment: DeploymentName,
-    pub(super) target: Option<TargetName>,
-    pub(super) dry_run: bool,
-    /// The components that it is limited to.
-    pub(super) components: Vec<ComponentReference>,
-    /// The commit that is asked for by name.
-    pub(super) revision: Option<String>,
-    /// What is rolled out is what runs on another target.
-    pub(super) is_promotion: bool,
 }
 
 impl Args {

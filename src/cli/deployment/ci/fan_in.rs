@@ -4,9 +4,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use super::outcome::Seen;
-use super::reports::{Reports, Switches};
-use super::{Subject, status};
+use super::status;
 use crate::compare::{Changes, Place};
 use crate::config::load_deployment;
 use crate::context::Context;
@@ -22,6 +20,7 @@ use crate::project::commit_source::CommitSource;
 use crate::project::disabled::disabled_on_target;
 use crate::project::known::known_target;
 use crate::render::document::error::Hint;
+use crate::report::{Reports, Seen, Subject, Switches};
 use crate::text::quoted;
 
 /// The subject of a report on a target; `None` where nothing is to be reported.

@@ -1,51 +1,24 @@
 //! `atmos deployment ci`: what the action and the template run. The job's inputs become one verb, and what comes of it is
 //! reported where people and later jobs look.
 
-mod annotate;
-mod change_request;
 mod credentials;
-mod dependencies;
-mod descriptions;
-mod dispatch;
-mod failure;
 mod fan_in;
 mod inputs;
-mod log;
-mod notices;
-mod outcome;
-mod outputs;
-mod part_names;
-mod picture;
-mod platform_record;
-mod post;
-mod presence;
-mod reports;
 mod request;
-mod requested_commits;
-mod staleness;
-mod steps;
-mod summary;
+mod switches;
 mod trust;
-mod undelivered_reports;
 mod usage;
 mod verb_environment;
-mod view;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::inputs::Inputs;
-use self::log::Log;
-use self::notices::Notices;
-use self::outcome::{Ending, Outcome, Seen};
-use self::picture::{Picture, PictureSource};
-use self::post::Post;
-use self::reports::{Reports, Switches};
 use self::request::Request;
 use self::trust::RequestedVerb;
-use super::rollout::{self, Subject};
+use super::rollout;
 use super::{DeploymentArgs, Verb, status};
 use crate::cancellation::Cancellation;
 use crate::ci::{Activity, Job, System};
@@ -57,6 +30,10 @@ use crate::execution::EventSink;
 use crate::project::platform;
 use crate::provider::Token;
 use crate::render::stream::Copied;
+use crate::report::{
+    Ending, Log, Notices, Outbox, Outcome, Overview, OverviewSource, Reports, Seen, Subject, Switches,
+    hand_on,
+};
 use crate::rollout::Surroundings;
 
 #[derive(Debug, clap::Args)]
@@ -76,22 +53,6 @@ pub(super) fn run(outer: &Context) -> ExitCode {
             code
         }
     }
-}
-
-/// Leaves what people and later steps look at, and says what could not be told.
-fn hand_on(
-    context: &Context,
-    job: Option<&Job>,
-    home: &Path,
-    outcome: &Outcome,
-    picture: Option<&Picture>,
-    mut notices: Notices,
-) {
-    let system = job.map(|job| job.system);
-    annotate::annotate(context, system, outcome);
-    let summary_file = summary::write(context, system, outcome, picture, &mut notices);
-    outputs::write(context, system, home, &outputs::of(outcome, summary_file.as_deref()), &mut notices);
-    notices.say(context, system);
 }
 
 /// A job that knows what it is asked for.
@@ -121,7 +82,7 @@ impl CiCommand {
         let Request { verb, global, arguments } = Request::new(&inputs)?;
         let token = inputs.get("token").map(Token::new).transpose();
         let token = token.map_err(|error| CommandError::usage(format!("input `token`: {error}")))?;
-        let switches = Switches::read(&inputs, &arguments.verb, &verb)?;
+        let switches = switches::read(&inputs, &arguments.verb, &verb)?;
         let dispatch = inputs.get("dispatch").map(str::to_owned);
         if dispatch.is_some() && !matches!(arguments.verb, Verb::Rollout(_)) {
             let message =
@@ -144,7 +105,7 @@ impl CiCommand {
             verb,
             arguments,
             switches,
-            wants_reports: Switches::asked_for(&inputs)?,
+            wants_reports: switches::asked_for(&inputs)?,
             dispatch,
             token,
             copied,
@@ -176,14 +137,14 @@ impl CiCommand {
         {
             reports.start_next(workflow, &outcome);
         }
-        let picture = self.picture(reports.as_deref(), &outcome, &mut notices);
+        let overview = self.overview(reports.as_deref(), &outcome, &mut notices);
         if let Some(reports) = &reports {
-            if let Some(picture) = picture.as_ref().filter(|_| reports.wants_a_comment()) {
-                self.comment(reports, picture, &mut notices);
+            if let Some(overview) = overview.as_ref().filter(|_| reports.wants_a_comment()) {
+                self.comment(reports, overview, &mut notices);
             }
             notices.extend(reports.close(outcome.ending()));
         }
-        hand_on(&self.context, self.job.as_deref(), &self.home, &outcome, picture.as_ref(), notices);
+        hand_on(&self.context, self.job.as_deref(), &self.home, &outcome, overview.as_ref(), notices);
         code
     }
 
@@ -283,14 +244,14 @@ impl CiCommand {
         }
         match platform::settings(&self.context, self.token.clone()) {
             Ok(settings) => {
-                let post = Post::open(settings, job);
+                let outbox = Outbox::open(settings, job);
                 Some(Arc::new(Reports::new(
                     Arc::clone(&self.context),
                     Arc::clone(job),
                     subject,
                     self.switches,
                     self.dispatch.is_some(),
-                    post,
+                    outbox,
                 )))
             }
             Err(error) => {
@@ -301,32 +262,32 @@ impl CiCommand {
     }
 
     /// How the deployment stands now. Not after a cancellation: there is no time for it.
-    fn picture(
+    fn overview(
         &self,
         reports: Option<&Reports>,
         outcome: &Outcome,
         notices: &mut Notices,
-    ) -> Option<Picture> {
+    ) -> Option<Overview> {
         let subject = self.subject.as_ref()?;
         if outcome.ending() == Ending::Cancelled {
             return None;
         }
         let job = reports.map(Reports::job);
         let job = job.as_ref().or(self.job.as_deref());
-        let source = PictureSource { context: &self.context, job, outcome };
-        let picture = source.picture(&subject.deployment);
-        if let (Err(error), Ending::Success) = (&picture, outcome.ending()) {
+        let source = OverviewSource { context: &self.context, job, outcome };
+        let overview = source.overview(&subject.deployment);
+        if let (Err(error), Ending::Success) = (&overview, outcome.ending()) {
             let reason = error.shown().map(|error| error.message.clone()).unwrap_or_default();
             notices.add(format!(
                 "the summary and the comment are short, because the deployment cannot be looked at: {reason}"
             ));
         }
-        picture.ok()
+        overview.ok()
     }
 
-    fn comment(&self, reports: &Reports, picture: &Picture, notices: &mut Notices) {
+    fn comment(&self, reports: &Reports, overview: &Overview, notices: &mut Notices) {
         let limit = reports.comment_limit();
-        match picture.comment(limit) {
+        match overview.comment(limit) {
             Ok((rendered, problem)) => {
                 if let Some(problem) = problem {
                     notices.add(format!("the built-in template is used for the comment: {problem}"));

@@ -10,7 +10,7 @@ use crate::ledger::Scope;
 
 /// Whether there is such a deployment with such a target and such components. A status of what does
 /// not exist could never be mended.
-pub(super) fn exists(context: &Context, subject: &Subject, target: &TargetName) -> bool {
+pub fn exists(context: &Context, subject: &Subject, target: &TargetName) -> bool {
     let find = || -> Result<bool, CommandError> {
         let repository = context.repository()?;
         let seen = |config: &AtmosConfig| -> Result<bool, CommandError> {
@@ -39,7 +39,7 @@ pub(super) fn exists(context: &Context, subject: &Subject, target: &TargetName) 
 
 /// The commit that was to be rolled out: the one that was named, else the one that is checked out.
 /// Of a promotion it is known only with a plan: then the job's own stands for it.
-pub(super) fn commits(context: &Context, subject: &Subject, of_job: Option<&CommitId>) -> Vec<CommitId> {
+pub fn commits(context: &Context, subject: &Subject, of_job: Option<&CommitId>) -> Vec<CommitId> {
     let repository = || context.repository().ok();
     let commit = match &subject.revision {
         Some(revision) => repository().and_then(|found| found.resolve(revision).ok().flatten()),

@@ -16,11 +16,11 @@ type Components = BTreeMap<String, SummaryComponent>;
 
 /// What components are made of, at each of the commits that steps are about: as it is noted, and
 /// where nothing is noted of a component without an image, as the commit's files say.
-pub(super) struct Boms(BTreeMap<CommitId, Components>);
+pub struct Boms(BTreeMap<CommitId, Components>);
 
 impl Boms {
     /// Reads what there is. The comment can do without: what cannot be read is only logged.
-    pub(super) fn of<'s>(view: &View<'_, '_>, steps: impl Iterator<Item = &'s Step<'s>>) -> Self {
+    pub fn of<'s>(view: &View<'_, '_>, steps: impl Iterator<Item = &'s Step<'s>>) -> Self {
         let wanted = moved(steps);
         if wanted.is_empty() {
             return Self(BTreeMap::new());
@@ -38,7 +38,7 @@ impl Boms {
 
     /// What a step changes. A component of which one side is unknown is left out: it would look as
     /// if everything were new, or gone. So is one of which the sides were read differently.
-    pub(super) fn changes(&self, step: &Step<'_>) -> Vec<DependencyChange> {
+    pub fn changes(&self, step: &Step<'_>) -> Vec<DependencyChange> {
         let mut changes = Vec::new();
         for (component, commit) in &step.to {
             let before = step.from.get(component).and_then(|before| self.of_component(before, component));

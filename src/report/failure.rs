@@ -5,7 +5,7 @@ use crate::ci::comment::{FailureView, HintView, of_components};
 use crate::deployment::rollout_report::RolloutKind;
 
 /// The error of a verb; `None` where there is none to show.
-pub(super) fn view(outcome: &Outcome) -> Option<FailureView> {
+pub fn view(outcome: &Outcome) -> Option<FailureView> {
     let error = outcome.error()?;
     let (symbol, ending) = match outcome.ending() {
         Ending::Refused => ("⛔", "was refused"),

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use crate::deployment::change_request::ChangeRequest;
 
-/// How long the picture of a deployment waits for the answer. Without it, nothing is said of the
+/// How long the overview of a deployment waits for the answer. Without it, nothing is said of the
 /// change's commits.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the thread that asks hands over: `None` where there is no such request, or no answer.
-pub(super) type Answer = Option<ChangeRequest>;
+pub type Answer = Option<ChangeRequest>;
 
 /// The question, as the thread that reports sees it.
 #[derive(Default)]
-pub(super) struct Question(Mutex<State>);
+pub struct Question(Mutex<State>);
 
 #[derive(Default)]
 enum State {
@@ -27,16 +27,16 @@ enum State {
 
 impl Question {
     /// A question that is answered through the sender.
-    pub(super) fn ask() -> (Self, Sender<Answer>) {
+    pub fn ask() -> (Self, Sender<Answer>) {
         let (sender, receiver) = mpsc::channel();
         (Self(Mutex::new(State::Asked(receiver))), sender)
     }
 
     /// The answer; waits for it, once.
-    pub(super) fn answer(&self) -> Answer {
+    pub fn answer(&self) -> Answer {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let State::Asked(receiver) = &*state {
-            *state = State::Answered(receiver.recv_timeout(PATIENCE).ok().flatten());
+            *state = State::Answered(receiver.recv_timeout(TIMEOUT).ok().flatten());
         }
         match &*state {
             State::Answered(answer) => answer.clone(),

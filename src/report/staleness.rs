@@ -8,7 +8,7 @@ use crate::ledger::{Freshness, Ledger, Scope};
 
 /// What is said of an answer as fresh as this; `None` where the remote has given it, or where there
 /// is none.
-pub(super) fn stale(ledger: &Ledger<'_>, freshness: &Freshness) -> Option<Stale> {
+pub fn stale(ledger: &Ledger<'_>, freshness: &Freshness) -> Option<Stale> {
     let (why, as_of) = match freshness {
         Freshness::Current => return None,
         Freshness::Offline { since } => (NotTold::NotAsked, *since),
@@ -19,7 +19,7 @@ pub(super) fn stale(ledger: &Ledger<'_>, freshness: &Freshness) -> Option<Stale>
 }
 
 /// The same of what a job answers that is not to ask the remote.
-pub(super) fn offline(context: &Context, name: &DeploymentName) -> Option<Stale> {
+pub fn offline(context: &Context, name: &DeploymentName) -> Option<Stale> {
     let look = || -> Result<Option<Stale>, CommandError> {
         let repository = context.repository()?;
         let project = context.project(&repository)?;

@@ -1,6 +1,6 @@
 //! The platform's own record of a rollout: which rollouts have one, under which key, and where.
 
-use super::post::Report;
+use super::outbox::Message;
 use super::reports::{Reports, most_common};
 use crate::ci::System;
 use crate::config::load_deployment;
@@ -20,35 +20,35 @@ impl Reports {
 
     /// Whether it has one of a rollout: of a real one, and of all components. One that is limited
     /// to some says nothing of what runs in the environment.
-    pub(super) fn is_recorded(&self, planned: &PlannedRollout) -> bool {
+    pub fn is_recorded(&self, planned: &PlannedRollout) -> bool {
         self.has_records() && !planned.dry_run && self.subject.components.is_empty()
     }
 
     /// A rollout is under way.
-    pub(super) fn record_starts(&self, planned: &PlannedRollout, description: &str) {
+    pub fn record_starts(&self, planned: &PlannedRollout, description: &str) {
         if let Some(commit) = most_common(planned).filter(|_| self.is_recorded(planned)) {
             self.start_record(&planned.target, commit, DeploymentPhase::InProgress, description);
         }
     }
 
     /// A rollout has ended.
-    pub(super) fn record_ends(&self, planned: &PlannedRollout, phase: DeploymentPhase, description: &str) {
+    pub fn record_ends(&self, planned: &PlannedRollout, phase: DeploymentPhase, description: &str) {
         if most_common(planned).is_some() && self.is_recorded(planned) {
             let environment_url = self.environment(&planned.target).url;
-            self.post.send(Report::DeploymentIs(self.update(phase, description, environment_url)));
+            self.outbox.send(Message::DeploymentIs(self.update(phase, description, environment_url)));
         }
     }
 
     /// Ends the deployment that asked for a rollout which did not come to a plan: it would stay
     /// pending.
-    pub(super) fn request_ends(&self, phase: DeploymentPhase, description: &str) {
+    pub fn request_ends(&self, phase: DeploymentPhase, description: &str) {
         if self.has_records() && self.job.requested_deployment.is_some() {
-            self.post.send(Report::RequestIs(self.update(phase, description, None)));
+            self.outbox.send(Message::RequestIs(self.update(phase, description, None)));
         }
     }
 
     /// What the jobs of a fan-out have come to.
-    pub(super) fn record_of_fan_in(
+    pub fn record_of_fan_in(
         &self,
         target: &TargetName,
         commit: CommitId,
@@ -74,7 +74,7 @@ impl Reports {
             description: self.context.masks().apply(description.to_owned()),
         };
         let update = self.update(phase, description, url);
-        self.post.send(Report::DeploymentStarts { deployment, update });
+        self.outbox.send(Message::DeploymentStarts { deployment, update });
     }
 
     fn update(

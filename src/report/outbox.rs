@@ -35,7 +35,7 @@ const OF_REPORTS: [Capability; 3] =
     [Capability::Comments, Capability::CommitStatuses, Capability::Deployments];
 
 /// Something to tell the platform.
-pub(super) enum Report {
+pub enum Message {
     Status {
         commits: Vec<CommitId>,
         status: CommitStatus,
@@ -59,7 +59,7 @@ pub(super) enum Report {
     Comment(StickyComment),
 }
 
-impl Report {
+impl Message {
     const fn capability(&self) -> Capability {
         match self {
             Self::Status { .. } => Capability::CommitStatuses,
@@ -74,17 +74,17 @@ impl Report {
 }
 
 /// Takes reports to the platform.
-pub(super) struct Post {
+pub struct Outbox {
     /// Gone when nothing more is said.
-    reports: Mutex<Option<Sender<Report>>>,
+    reports: Mutex<Option<Sender<Message>>>,
     /// Ends when everything is said.
     done: Mutex<Receiver<()>>,
     undelivered: Arc<Mutex<UndeliveredReports>>,
 }
 
-impl Post {
+impl Outbox {
     /// Starts the thread.
-    pub(super) fn open(settings: ProviderSettings, job: &Job) -> Self {
+    pub fn open(settings: ProviderSettings, job: &Job) -> Self {
         let (reports, inbox) = mpsc::channel();
         let (alive, done) = mpsc::channel();
         let undelivered = Arc::<Mutex<UndeliveredReports>>::default();
@@ -117,7 +117,7 @@ impl Post {
         Self { reports: Mutex::new(Some(reports)), done: Mutex::new(done), undelivered }
     }
 
-    pub(super) fn send(&self, report: Report) {
+    pub fn send(&self, report: Message) {
         if let Some(reports) = &*self.reports.lock().unwrap_or_else(PoisonError::into_inner) {
             // The thread has gone where it could not start, and has said so.
             let _ = reports.send(report);
@@ -125,7 +125,7 @@ impl Post {
     }
 
     /// Waits for everything to be said, but no longer than this.
-    pub(super) fn close(&self, patience: Duration) -> Notices {
+    pub fn close(&self, patience: Duration) -> Notices {
         drop(self.reports.lock().unwrap_or_else(PoisonError::into_inner).take());
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         if done.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -158,14 +158,14 @@ struct Carrier {
 }
 
 impl Carrier {
-    async fn carry(&mut self, report: Report) {
+    async fn carry(&mut self, report: Message) {
         let capability = report.capability();
         if self.given_up.contains(&capability) {
             return;
         }
         // To a push that may not know of which request it is, nothing is missing.
         let may_be_refused =
-            matches!(&report, Report::FindChangeRequest { lookup: RequestLookup::Commit(_), .. });
+            matches!(&report, Message::FindChangeRequest { lookup: RequestLookup::Commit(_), .. });
         let told = self.tell(report).await;
         self.answers =
             !matches!(told, Err(ProviderError::Unavailable { .. } | ProviderError::Unreachable { .. }));
@@ -176,16 +176,16 @@ impl Carrier {
         }
     }
 
-    async fn tell(&mut self, report: Report) -> Result<(), ProviderError> {
+    async fn tell(&mut self, report: Message) -> Result<(), ProviderError> {
         let provider = if self.answers { &self.patient } else { &self.impatient };
         match report {
-            Report::Status { commits, status } => {
+            Message::Status { commits, status } => {
                 for commit in commits {
                     provider.set_commit_status(&commit, &status).await?;
                 }
                 Ok(())
             }
-            Report::DeploymentStarts { deployment, update } => {
+            Message::DeploymentStarts { deployment, update } => {
                 let started = match self.requested.as_ref().filter(|requested| is_for(requested, &deployment))
                 {
                     Some(requested) => PlatformDeployment { id: requested.id },
@@ -195,18 +195,18 @@ impl Carrier {
                 self.deployment = Some(started);
                 told
             }
-            Report::DeploymentIs(update) => match &self.deployment {
+            Message::DeploymentIs(update) => match &self.deployment {
                 Some(deployment) => provider.update_deployment(deployment, &update).await,
                 // That it did not start has been said.
                 None => Ok(()),
             },
-            Report::RequestIs(update) => match &self.requested {
+            Message::RequestIs(update) => match &self.requested {
                 Some(RequestedDeployment { id, .. }) => {
                     provider.update_deployment(&PlatformDeployment { id: *id }, &update).await
                 }
                 None => Ok(()),
             },
-            Report::Dispatch(next) => {
+            Message::Dispatch(next) => {
                 match next.start(&**provider, self.change_request.as_ref()).await? {
                     Started::WithInputs => {}
                     Started::WithoutInputs(reason) => {
@@ -222,7 +222,7 @@ impl Carrier {
                 }
                 Ok(())
             }
-            Report::FindChangeRequest { lookup, answer } => {
+            Message::FindChangeRequest { lookup, answer } => {
                 if let Some(found) = provider.find_change_request(&lookup).await? {
                     // Gone where the report could not wait any longer.
                     let _ = answer.send(Some(found.clone()));
@@ -230,7 +230,7 @@ impl Carrier {
                 }
                 Ok(())
             }
-            Report::Comment(comment) => match &self.change_request {
+            Message::Comment(comment) => match &self.change_request {
                 Some(request) => provider.put_comment(request.number, &comment).await.map(drop),
                 None => Ok(()),
             },

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::failure;
 use super::notices::Notices;
 use super::outcome::{Ending, Outcome};
-use super::picture::Picture;
+use super::overview::Overview;
 use crate::ci::System;
 use crate::ci::comment::Limit;
 use crate::ci::markdown;
@@ -21,11 +21,11 @@ const MOST_OUTPUT: usize = 64 * 1024;
 const MOST_DETAILS: usize = 50;
 
 /// Writes the summary to where the platform shows it. Returns where it can be read, seen from the job's own folder.
-pub(super) fn write(
+pub fn write(
     context: &Context,
     system: Option<System>,
     outcome: &Outcome,
-    picture: Option<&Picture>,
+    overview: Option<&Overview>,
     notices: &mut Notices,
 ) -> Option<PathBuf> {
     let step = context.variable("GITHUB_STEP_SUMMARY").filter(|_| system == Some(System::GitHubActions));
@@ -33,7 +33,7 @@ pub(super) fn write(
     let limit = step.and_then(|step| room(step).ok()).unwrap_or(SUMMARY_LIMIT);
     // The empty line that sets it apart counts too.
     let limit = Limit::Bytes(limit.saturating_sub(2));
-    let of_picture = picture.and_then(|picture| picture.built_in(limit).ok());
+    let of_picture = overview.and_then(|overview| overview.built_in(limit).ok());
     let markdown = of_picture.map_or_else(|| plain(outcome), |rendered| rendered.markdown);
     let markdown = context.masks().apply(markdown);
     if let Some(step) = step {

@@ -16,21 +16,21 @@ const MOST_PREVIEWS: usize = 8;
 
 /// What a step changes.
 #[derive(Default)]
-pub(super) struct Changes {
-    pub(super) diff: Option<DiffView>,
-    pub(super) dependencies: Vec<DependencyChange>,
+pub struct Changes {
+    pub diff: Option<DiffView>,
+    pub dependencies: Vec<DependencyChange>,
 }
 
 impl Changes {
     /// The preview of an edge that these are the changes of.
-    pub(super) fn of<'p>(&'p self, edge: &'p PromotionEdge) -> PromotionPreview<'p> {
+    pub fn of<'p>(&'p self, edge: &'p PromotionEdge) -> PromotionPreview<'p> {
         PromotionPreview { edge, diff: self.diff.as_ref(), dependencies: &self.dependencies }
     }
 }
 
 impl View<'_, '_> {
     /// What a run has changed, or would, and what each edge would.
-    pub(super) fn changes(
+    pub fn changes(
         &self,
         report: Option<&RolloutReport>,
         standing: &PromotionView,

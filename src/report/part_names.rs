@@ -9,7 +9,7 @@ use crate::project::commit_source::CommitSource;
 
 /// Each once, in the order of the deployment file. One that is not declared stays as it was
 /// written.
-pub(super) fn part_names(context: &Context, subject: &Subject) -> Vec<String> {
+pub fn part_names(context: &Context, subject: &Subject) -> Vec<String> {
     if subject.components.is_empty() {
         return Vec::new();
     }

@@ -6,23 +6,23 @@ use crate::context::Context;
 
 /// Notices, each once.
 #[derive(Debug, Default)]
-pub(super) struct Notices(Vec<String>);
+pub struct Notices(Vec<String>);
 
 impl Notices {
     /// Adds a sentence without its full stop.
-    pub(super) fn add(&mut self, notice: String) {
+    pub fn add(&mut self, notice: String) {
         if !self.0.contains(&notice) {
             self.0.push(notice);
         }
     }
 
     /// Adds those of others.
-    pub(super) fn extend(&mut self, others: Self) {
+    pub fn extend(&mut self, others: Self) {
         others.0.into_iter().for_each(|notice| self.add(notice));
     }
 
     /// Shows them.
-    pub(super) fn say(&self, context: &Context, system: Option<System>) {
+    pub fn say(&self, context: &Context, system: Option<System>) {
         let masked = self.0.iter().map(|notice| context.masks().apply(notice.clone()));
         if system != Some(System::GitHubActions) {
             masked.for_each(|notice| context.streams().warn(&format!("Notice: {notice}\n")));

@@ -5,7 +5,7 @@ use crate::deployment::count::count;
 use crate::deployment::rollout_report::{ComponentResult, PlannedRollout, RolloutKind, RolloutReport};
 
 /// What is under way.
-pub(super) fn planned(planned: &PlannedRollout) -> String {
+pub fn planned(planned: &PlannedRollout) -> String {
     let components = count(planned.components.len(), "component");
     match &planned.kind {
         _ if planned.dry_run => format!("Planning {components}"),
@@ -16,7 +16,7 @@ pub(super) fn planned(planned: &PlannedRollout) -> String {
 }
 
 /// How it ended.
-pub(super) fn ended(outcome: &Outcome) -> String {
+pub fn ended(outcome: &Outcome) -> String {
     let report = outcome.rollout.report.as_ref();
     match (outcome.error(), report) {
         (Some(error), _) => error.message.clone(),

@@ -26,7 +26,7 @@ use crate::project::Project;
 use crate::project::standing::standing;
 
 /// Everything that is shown of a deployment.
-pub(super) struct Picture {
+pub struct Overview {
     standing: PromotionView,
     /// Absent where it is not known what the change is, or what the deployment is made of.
     presence: Option<BTreeMap<TargetName, Presence>>,
@@ -53,21 +53,21 @@ pub(super) struct Picture {
     template: Option<Result<String, String>>,
 }
 
-/// What a picture is taken of.
-pub(super) struct PictureSource<'s> {
-    pub(super) context: &'s Context,
-    pub(super) job: Option<&'s Job>,
-    pub(super) outcome: &'s Outcome,
+/// What a overview is taken of.
+pub struct OverviewSource<'s> {
+    pub context: &'s Context,
+    pub job: Option<&'s Job>,
+    pub outcome: &'s Outcome,
 }
 
-impl PictureSource<'_> {
+impl OverviewSource<'_> {
     /// Looks at the ledger as it is now. Where the deployment's file cannot be used, what the
     /// ledger knows is shown.
     ///
     /// # Errors
     ///
     /// Where there is no such deployment, or the ledger cannot be read.
-    pub(super) fn picture(self, name: &DeploymentName) -> Result<Picture, CommandError> {
+    pub fn overview(self, name: &DeploymentName) -> Result<Overview, CommandError> {
         let context = self.context;
         let repository = context.repository()?;
         let Ok(project) = context.project(&repository) else {
@@ -88,7 +88,7 @@ impl PictureSource<'_> {
         project: &Project<'_>,
         ledger: &Ledger<'_>,
         deployment: &Deployment,
-    ) -> Result<Picture, CommandError> {
+    ) -> Result<Overview, CommandError> {
         let Known { state, stale } = look(ledger, &deployment.name)?;
         let view = View { context: self.context, repository, project, ledger, deployment };
         let mut standing =
@@ -112,20 +112,20 @@ impl PictureSource<'_> {
         });
         let unfinished = unfinished(Some(deployment), &state, self.job, report);
         let template = template(project);
-        Ok(Picture { presence, unfinished, stale, done, previews, template, ..self.plain(&state, standing) })
+        Ok(Overview { presence, unfinished, stale, done, previews, template, ..self.plain(&state, standing) })
     }
 
-    fn of_ledger(self, known: Known, template: Option<Result<String, String>>) -> Picture {
+    fn of_ledger(self, known: Known, template: Option<Result<String, String>>) -> Overview {
         let Known { state, stale } = known;
         let unfinished = unfinished(None, &state, self.job, self.outcome.rollout.report.as_ref());
         let standing = standing_of_ledger(&state, self.context.now());
-        Picture { unfinished, of_ledger_alone: true, stale, template, ..self.plain(&state, standing) }
+        Overview { unfinished, of_ledger_alone: true, stale, template, ..self.plain(&state, standing) }
     }
 
     /// What can be shown without the deployment's file.
-    fn plain(self, state: &DeploymentState, standing: PromotionView) -> Picture {
+    fn plain(self, state: &DeploymentState, standing: PromotionView) -> Overview {
         let Self { context, job, outcome } = self;
-        Picture {
+        Overview {
             standing,
             presence: None,
             unfinished: Vec::new(),
@@ -163,9 +163,9 @@ fn look(ledger: &Ledger<'_>, name: &DeploymentName) -> Result<Known, CommandErro
     Ok(Known { state, stale: stale(ledger, &freshness) })
 }
 
-impl Picture {
+impl Overview {
     /// The comment, by the project's own template where that can be used; otherwise it is said why not.
-    pub(super) fn comment(&self, limit: Limit) -> Result<(Rendered, Option<String>), CommentError> {
+    pub fn comment(&self, limit: Limit) -> Result<(Rendered, Option<String>), CommentError> {
         let own = match &self.template {
             None => return Ok((self.built_in(limit)?, None)),
             Some(Err(problem)) => Err(problem.clone()),
@@ -180,7 +180,7 @@ impl Picture {
     }
 
     /// The same by the built-in template: what approvers have to see is in it.
-    pub(super) fn built_in(&self, limit: Limit) -> Result<Rendered, CommentError> {
+    pub fn built_in(&self, limit: Limit) -> Result<Rendered, CommentError> {
         self.render(&CommentTemplate::built_in()?, limit)
     }
 

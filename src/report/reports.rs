@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use super::change_request::Question;
 use super::dispatch::Next;
-use super::inputs::Inputs;
 use super::notices::Notices;
+use super::outbox::{Message, Outbox};
 use super::outcome::{Ending, Outcome};
 use super::part_names::part_names;
-use super::post::{Post, Report};
-use super::request::REPORTS;
-use super::{Subject, Verb, descriptions, requested_commits, staleness};
+use super::{Subject, descriptions, requested_commits, staleness};
 use crate::ci::comment::Limit;
 use crate::ci::{Job, System};
 use crate::context::Context;
@@ -22,12 +20,11 @@ use crate::deployment::rollout_report::PlannedRollout;
 use crate::deployment::{CommitId, TargetName};
 use crate::error::CommandError;
 use crate::provider::{CommitStatus, CommitStatusState, DeploymentPhase, Platform, StickyComment};
-use crate::render::document::error::Hint;
 
 /// How long is waited for the platform at the end.
-const PATIENCE: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(2);
 /// The same after a cancellation: the runner kills what is left within seconds.
-const PATIENCE_WHEN_CANCELLED: Duration = Duration::from_secs(6);
+const TIMEOUT_WHEN_CANCELLED: Duration = Duration::from_secs(6);
 
 /// What is said of a plan that another one has taken the place of.
 const REPLACED: &str = "Planned anew: what runs has changed in the meantime";
@@ -37,59 +34,26 @@ const MOST_COMMITS: usize = 20;
 
 /// What the job is to report, by its inputs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Switches {
-    pub(super) comment: bool,
-    pub(super) commit_status: bool,
-    pub(super) deployment_record: bool,
+pub struct Switches {
+    pub comment: bool,
+    pub commit_status: bool,
+    pub deployment_record: bool,
 }
 
 impl Switches {
-    /// A rollout is reported unless the job says otherwise; how a target stands only where the job
-    /// says so.
-    pub(super) fn read(inputs: &Inputs, verb: &Verb, words: &str) -> Result<Self, CommandError> {
-        let (by_default, may) = match verb {
-            Verb::Rollout(_) => (true, true),
-            Verb::Status(_) => (false, true),
-            _ => (false, false),
-        };
-        let wanted = |name| match inputs.flag(name)? {
-            Some(true) if !may => {
-                let message = format!("input `{name}` does not apply to command `{words}`");
-                let hint = "It applies to `rollout`, and to `status` of one target";
-                Err(CommandError::usage(message).hint(Hint::note(hint)))
-            }
-            given => Ok(given.unwrap_or(by_default)),
-        };
-        Ok(Self {
-            comment: wanted("comment")?,
-            commit_status: wanted("commit-status")?,
-            deployment_record: wanted("deployment-record")?,
-        })
-    }
-
-    /// Whether the inputs ask for a report by name.
-    pub(super) fn asked_for(inputs: &Inputs) -> Result<bool, CommandError> {
-        for name in REPORTS {
-            if inputs.flag(name)? == Some(true) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Whether anything is to be reported.
-    pub(super) const fn any(self) -> bool {
+    pub const fn any(self) -> bool {
         self.comment || self.commit_status || self.deployment_record
     }
 }
 
 /// Tells the platform of one rollout, or of how a target stands.
-pub(super) struct Reports {
-    pub(super) context: Arc<Context>,
-    pub(super) job: Arc<Job>,
-    pub(super) subject: Subject,
-    pub(super) switches: Switches,
-    pub(super) post: Post,
+pub struct Reports {
+    pub context: Arc<Context>,
+    pub job: Arc<Job>,
+    pub subject: Subject,
+    pub switches: Switches,
+    pub outbox: Outbox,
     /// The components that the rollout is limited to, by their names.
     components: String,
     /// The newest plan that was reported.
@@ -98,15 +62,15 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    /// Reports on a subject through the post; asks for the change request where that is needed.
+    /// Reports on a subject through the outbox; asks for the change request where that is needed.
     /// `dispatches` says that something is started after the rollout.
-    pub(super) fn new(
+    pub fn new(
         context: Arc<Context>,
         job: Arc<Job>,
         subject: Subject,
         switches: Switches,
         dispatches: bool,
-        post: Post,
+        outbox: Outbox,
     ) -> Self {
         // A comment needs the request; what comes next runs on its base, which a number does not
         // tell.
@@ -116,7 +80,7 @@ impl Reports {
         let change_request = match job.request_lookup.as_ref().filter(is_needed) {
             Some(lookup) => {
                 let (question, answer) = Question::ask();
-                post.send(Report::FindChangeRequest { lookup: lookup.clone(), answer });
+                outbox.send(Message::FindChangeRequest { lookup: lookup.clone(), answer });
                 question
             }
             None => Question::default(),
@@ -127,7 +91,7 @@ impl Reports {
             job,
             subject,
             switches,
-            post,
+            outbox,
             components,
             announced: Mutex::default(),
             change_request,
@@ -135,7 +99,7 @@ impl Reports {
     }
 
     /// The rollout knows what it is going to do; anew where the ledger has moved in the meantime.
-    pub(super) fn planned(&self, planned: &PlannedRollout) {
+    pub fn planned(&self, planned: &PlannedRollout) {
         let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
         let before = announced.replace(planned.clone());
         let description = descriptions::planned(planned);
@@ -155,7 +119,7 @@ impl Reports {
     }
 
     /// The rollout has ended, or was not begun.
-    pub(super) fn ended(&self, outcome: &Outcome) {
+    pub fn ended(&self, outcome: &Outcome) {
         let mut description = descriptions::ended(outcome);
         // A plan that was made without the remote does not pass for one of what is there.
         if let Some(stale) = staleness::offline(&self.context, &self.subject.deployment) {
@@ -180,7 +144,7 @@ impl Reports {
     }
 
     /// What the jobs of a fan-out have come to, told at once.
-    pub(super) fn fan_in(&self, target: &TargetName, found: &FanIn) {
+    pub fn fan_in(&self, target: &TargetName, found: &FanIn) {
         let (state, phase) = if found.is_complete() {
             (CommitStatusState::Success, DeploymentPhase::Success)
         } else {
@@ -192,7 +156,7 @@ impl Reports {
     }
 
     /// It cannot be found out what they have come to: that is no success.
-    pub(super) fn no_fan_in(&self, target: &TargetName, error: &CommandError) {
+    pub fn no_fan_in(&self, target: &TargetName, error: &CommandError) {
         let message = error.shown().map(|error| error.message.as_str()).unwrap_or_default();
         self.status_without_a_plan(target, CommitStatusState::Error, message);
     }
@@ -207,20 +171,20 @@ impl Reports {
     }
 
     /// Starts what comes after a rollout that has succeeded. A plan has nothing after it.
-    pub(super) fn start_next(&self, workflow: &str, outcome: &Outcome) {
+    pub fn start_next(&self, workflow: &str, outcome: &Outcome) {
         if !self.subject.dry_run {
             let next = Next::new(&self.job, workflow, outcome.rollout.report.as_ref());
-            self.post.send(Report::Dispatch(next));
+            self.outbox.send(Message::Dispatch(next));
         }
     }
 
     /// Shows the comment, if there is a change request to show it on.
-    pub(super) fn comment(&self, markdown: &str) {
-        self.post.send(Report::Comment(StickyComment::new(&self.subject.deployment, markdown)));
+    pub fn comment(&self, markdown: &str) {
+        self.outbox.send(Message::Comment(StickyComment::new(&self.subject.deployment, markdown)));
     }
 
     /// The job with what the platform says of its change request.
-    pub(super) fn job(&self) -> Job {
+    pub fn job(&self) -> Job {
         let mut job = (*self.job).clone();
         if let Some(found) = self.change_request.answer() {
             job.change_request = Some(found);
@@ -229,7 +193,7 @@ impl Reports {
     }
 
     /// How long the comment may be.
-    pub(super) fn comment_limit(&self) -> Limit {
+    pub fn comment_limit(&self) -> Limit {
         let platform = match self.job.system {
             System::GitHubActions => Platform::GitHub,
             System::GitLabCi => Platform::GitLab,
@@ -238,13 +202,13 @@ impl Reports {
     }
 
     /// Whether a comment may be shown.
-    pub(super) fn wants_a_comment(&self) -> bool {
+    pub fn wants_a_comment(&self) -> bool {
         self.switches.comment && (self.job.change_request.is_some() || self.job.request_lookup.is_some())
     }
 
     /// Waits until the platform has taken everything.
-    pub(super) fn close(&self, ending: Ending) -> Notices {
-        self.post.close(if ending == Ending::Cancelled { PATIENCE_WHEN_CANCELLED } else { PATIENCE })
+    pub fn close(&self, ending: Ending) -> Notices {
+        self.outbox.close(if ending == Ending::Cancelled { TIMEOUT_WHEN_CANCELLED } else { TIMEOUT })
     }
 
     fn status(&self, target: &TargetName, commits: &[CommitId], state: CommitStatusState, description: &str) {
@@ -263,7 +227,7 @@ impl Reports {
         }
         let commits: Vec<_> =
             commits.iter().take(MOST_COMMITS).map(|commit| self.job.shown_at(commit).clone()).collect();
-        self.post.send(Report::Status { commits, status });
+        self.outbox.send(Message::Status { commits, status });
     }
 }
 
@@ -281,7 +245,7 @@ fn commits_of(planned: &PlannedRollout) -> Vec<CommitId> {
 }
 
 /// The commit that most of the components get.
-pub(super) fn most_common(planned: &PlannedRollout) -> Option<CommitId> {
+pub fn most_common(planned: &PlannedRollout) -> Option<CommitId> {
     let mut number: BTreeMap<&CommitId, usize> = BTreeMap::new();
     for component in &planned.components {
         *number.entry(&component.commit).or_default() += 1;

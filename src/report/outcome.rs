@@ -10,33 +10,33 @@ use crate::error::{CommandError, exit};
 use crate::render::document::error::Error;
 
 /// How a verb ended.
-pub(super) struct Outcome {
+pub struct Outcome {
     /// The words of the verb; absent where the inputs did not name one.
-    pub(super) verb: Option<String>,
-    pub(super) result: Result<ExitCode, CommandError>,
+    pub verb: Option<String>,
+    pub result: Result<ExitCode, CommandError>,
     /// What the verb wrote to stdout.
-    pub(super) stdout: String,
+    pub stdout: String,
     /// Its document as JSON.
-    pub(super) document: Option<String>,
-    pub(super) rollout: Seen,
+    pub document: Option<String>,
+    pub rollout: Seen,
     /// The components that the rollout was limited to.
-    pub(super) only: Vec<String>,
+    pub only: Vec<String>,
 }
 
 /// What was seen of a rollout, or of the jobs of a fan-out.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
+pub struct Seen {
     /// Absent where it did not come to a plan.
-    pub(super) planned: Option<PlannedRollout>,
+    pub planned: Option<PlannedRollout>,
     /// Absent where it did not come to an end.
-    pub(super) report: Option<RolloutReport>,
+    pub report: Option<RolloutReport>,
     /// What the jobs of a fan-out have come to on a target, where that was asked for.
-    pub(super) fan_in: Option<(TargetName, FanIn)>,
+    pub fan_in: Option<(TargetName, FanIn)>,
 }
 
 /// How a verb ended, in one word: the output `result`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub enum Ending {
     Success,
     Failed,
     Refused,
@@ -46,7 +46,7 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    pub(super) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
             Self::Failed => "failed",
@@ -60,13 +60,13 @@ impl Ending {
 
 impl Seen {
     /// That nothing is left to roll out on a target, in words.
-    pub(super) fn complete(&self) -> Option<String> {
+    pub fn complete(&self) -> Option<String> {
         let (target, fan_in) = self.fan_in.as_ref()?;
         fan_in.is_complete().then(|| format!("{target}: {fan_in}"))
     }
 
     /// Keeps what is reported on.
-    pub(super) fn take(&mut self, event: RolloutEvent) {
+    pub fn take(&mut self, event: RolloutEvent) {
         match event {
             RolloutEvent::Planned(planned) => self.planned = Some(planned),
             RolloutEvent::Finished(report) => self.report = Some(report),
@@ -77,7 +77,7 @@ impl Seen {
 
 impl Outcome {
     /// The inputs did not come to a verb.
-    pub(super) fn without_a_verb(error: CommandError) -> Self {
+    pub fn without_a_verb(error: CommandError) -> Self {
         Self {
             verb: None,
             result: Err(error),
@@ -88,7 +88,7 @@ impl Outcome {
         }
     }
 
-    pub(super) fn ending(&self) -> Ending {
+    pub fn ending(&self) -> Ending {
         let code = match &self.result {
             Ok(code) => *code,
             Err(error) => error.exit_code(),
@@ -110,7 +110,7 @@ impl Outcome {
     }
 
     /// Shows the error, if there is one. Returns what the process ends with.
-    pub(super) fn show(&self, context: &Context) -> ExitCode {
+    pub fn show(&self, context: &Context) -> ExitCode {
         match &self.result {
             Ok(code) => *code,
             Err(error) => error.report(context.streams(), context.global().document_format()),
@@ -118,12 +118,12 @@ impl Outcome {
     }
 
     /// What is said of it where it did not end well.
-    pub(super) fn error(&self) -> Option<&Error> {
+    pub fn error(&self) -> Option<&Error> {
         self.result.as_ref().err()?.shown()
     }
 
     /// The digest of what was, or would be, rolled out.
-    pub(super) fn digest(&self) -> Option<&str> {
+    pub fn digest(&self) -> Option<&str> {
         let planned = self.rollout.planned.as_ref().map(|planned| planned.digest.as_str());
         self.rollout.report.as_ref().map(|report| report.digest.as_str()).or(planned)
     }

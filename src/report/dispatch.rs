@@ -13,7 +13,7 @@ use crate::provider::{Dispatch, Provider, ProviderError, WorkflowInputs};
 const VARIABLE: &str = "ATMOS_DISPATCH";
 
 /// A workflow or pipeline to start.
-pub(super) struct Next {
+pub struct Next {
     workflow: String,
     /// The branch or tag to run it on, as the event tells it.
     reference: Option<String>,
@@ -24,7 +24,7 @@ pub(super) struct Next {
 }
 
 /// What became of it.
-pub(super) enum Started {
+pub enum Started {
     WithInputs,
     /// Why it got none.
     WithoutInputs(String),
@@ -34,7 +34,7 @@ pub(super) enum Started {
 
 impl Next {
     /// What follows a rollout that a job has carried out.
-    pub(super) fn new(job: &Job, workflow: &str, rollout: Option<&RolloutReport>) -> Self {
+    pub fn new(job: &Job, workflow: &str, rollout: Option<&RolloutReport>) -> Self {
         let names = |name: &str| match job.system {
             System::GitHubActions => name.to_owned(),
             System::GitLabCi => format!("{VARIABLE}_{}", name.to_uppercase()),
@@ -62,7 +62,7 @@ impl Next {
     }
 
     /// Starts it with those of the values that it declares inputs for.
-    pub(super) async fn start(
+    pub async fn start(
         self,
         provider: &dyn Provider,
         request: Option<&ChangeRequest>,

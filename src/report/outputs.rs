@@ -17,7 +17,7 @@ use crate::render::document;
 const DOTENV: (&str, &str) = ("ATMOS_DOTENV", "atmos.env");
 
 /// The outputs of a verb. Those that it has nothing for are left out.
-pub(super) fn of(outcome: &Outcome, summary_file: Option<&Path>) -> Vec<Output> {
+pub fn of(outcome: &Outcome, summary_file: Option<&Path>) -> Vec<Output> {
     let mut outputs = vec![Output { name: "result", value: outcome.ending().as_str().to_owned() }];
     let mut add = |name, value: Option<String>| outputs.extend(value.map(|value| Output { name, value }));
     if let Some(report) = &outcome.rollout.report {
@@ -41,7 +41,7 @@ pub(super) fn of(outcome: &Outcome, summary_file: Option<&Path>) -> Vec<Output> 
 }
 
 /// Writes them to where the platform reads them; `home` is the job's own folder.
-pub(super) fn write(
+pub fn write(
     context: &Context,
     system: Option<System>,
     home: &Path,

@@ -7,10 +7,10 @@ use crate::ledger::Ledger;
 use crate::project::Project;
 
 /// A deployment and its ledger, as a report reads them.
-pub(super) struct View<'v, 'r> {
-    pub(super) context: &'v Context,
-    pub(super) repository: &'r Repository,
-    pub(super) project: &'v Project<'r>,
-    pub(super) ledger: &'v Ledger<'r>,
-    pub(super) deployment: &'v Deployment,
+pub struct View<'v, 'r> {
+    pub context: &'v Context,
+    pub repository: &'r Repository,
+    pub project: &'v Project<'r>,
+    pub ledger: &'v Ledger<'r>,
+    pub deployment: &'v Deployment,
 }

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::deployment::rollout_report::ComponentResult;
 
 /// Gives the platform its annotations. GitLab has none: there the log says it.
-pub(super) fn annotate(context: &Context, system: Option<System>, outcome: &Outcome) {
+pub fn annotate(context: &Context, system: Option<System>, outcome: &Outcome) {
     if system != Some(System::GitHubActions) {
         return;
     }

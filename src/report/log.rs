@@ -20,7 +20,7 @@ use crate::render::{Clock, Form};
 const MOST_LINES: usize = 5_000;
 
 /// Writes events to the log.
-pub(super) struct Log {
+pub struct Log {
     streams: Streams,
     clock: Clock,
     masks: Masks,
@@ -40,7 +40,7 @@ struct Output {
 }
 
 impl Log {
-    pub(super) fn new(context: &Context, system: Option<System>) -> Self {
+    pub fn new(context: &Context, system: Option<System>) -> Self {
         let groups = match system {
             Some(System::GitHubActions) => LogGroups::GitHub,
             Some(System::GitLabCi) => LogGroups::GitLab,
@@ -57,7 +57,7 @@ impl Log {
     }
 
     /// Shows one event.
-    pub(super) fn show(&self, event: &RolloutEvent) {
+    pub fn show(&self, event: &RolloutEvent) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             RolloutEvent::ComponentOutput { component, line, .. } => {

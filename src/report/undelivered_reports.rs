@@ -6,7 +6,7 @@ use crate::provider::{Capability, ProviderError};
 
 /// The failures so far.
 #[derive(Debug, Default)]
-pub(super) struct UndeliveredReports {
+pub struct UndeliveredReports {
     others: Notices,
     /// Each cause, with all that it prevented.
     causes: Vec<(ProviderError, Vec<Capability>)>,
@@ -14,12 +14,12 @@ pub(super) struct UndeliveredReports {
 
 impl UndeliveredReports {
     /// Adds what has another cause than the platform, as a sentence without its full stop.
-    pub(super) fn add(&mut self, notice: String) {
+    pub fn add(&mut self, notice: String) {
         self.others.add(notice);
     }
 
     /// Adds what an error prevented.
-    pub(super) fn prevented(&mut self, capability: Capability, error: &ProviderError) {
+    pub fn prevented(&mut self, capability: Capability, error: &ProviderError) {
         match self.causes.iter_mut().find(|(cause, _)| error.has_the_cause_of(cause)) {
             Some((_, capabilities)) if capabilities.contains(&capability) => {}
             Some((_, capabilities)) => capabilities.push(capability),
@@ -28,7 +28,7 @@ impl UndeliveredReports {
     }
 
     /// All of it, one notice a cause.
-    pub(super) fn into_notices(self) -> Notices {
+    pub fn into_notices(self) -> Notices {
         let mut notices = self.others;
         for (cause, capabilities) in self.causes {
             notices.add(cause.said_of(&capabilities));

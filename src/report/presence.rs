@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 
 /// The commits that stand for the change: a pull request's own; of a push, what was rolled out.
 /// `None` where a pull request's are not known: what was rolled out says nothing of them.
-pub(super) fn change(job: Option<&Job>, report: Option<&RolloutReport>) -> Option<Vec<CommitId>> {
+pub fn change(job: Option<&Job>, report: Option<&RolloutReport>) -> Option<Vec<CommitId>> {
     if let Some(change) = job.and_then(|job| job.change_request.as_ref()) {
         let commits: Vec<_> = change.commits().cloned().collect();
         return (!commits.is_empty()).then_some(commits);
@@ -30,7 +30,7 @@ pub(super) fn change(job: Option<&Job>, report: Option<&RolloutReport>) -> Optio
 }
 
 /// How much of the change runs on each target.
-pub(super) fn presence(
+pub fn presence(
     deployment: &Deployment,
     state: &DeploymentState,
     ledger: &Ledger<'_>,
@@ -129,7 +129,7 @@ impl Holders<'_, '_> {
 
 /// The newest attempts that did not succeed, of the components of a deployment; of all where its
 /// file cannot be used. What the run reports itself is left out.
-pub(super) fn unfinished(
+pub fn unfinished(
     deployment: Option<&Deployment>,
     state: &DeploymentState,
     job: Option<&Job>,
