@@ -15,7 +15,7 @@ use crate::deployment::rollout_plan::{
     Ancestry, PastFacts, Refusal, RolloutBasis, RolloutPlan, RolloutSource, plan,
 };
 use crate::deployment::state::{ComponentState, DeploymentState};
-use crate::deployment::{CommitId, Component, ComponentName, Deployment, ObjectId, PromotionRule};
+use crate::deployment::{CommitId, Component, ComponentName, Deployment, PromotionRule};
 use crate::error::CommandError;
 use crate::ledger::{Scope, Snapshot};
 use crate::project::disabled::disabled_on_target;
@@ -36,9 +36,6 @@ impl Decided {
         self.policy.targets.get(&self.plan.target)?.promotion.as_ref()
     }
 }
-
-/// Histories that were read, each with the newest record that was known then: it changes when they do.
-pub(super) type Histories = BTreeMap<ComponentName, (ObjectId, Rc<[LedgerRecord]>)>;
 
 impl Prepared<'_> {
     /// The part of the ledger that the rollout reads: its target, and where it is promoted from.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::{ControlFlow, RangeInclusive};
 use std::time::Duration;
 
-use super::command::{Ready, RolloutCommand};
+use super::command::RolloutCommand;
 use super::inputs::distinct_commits;
+use super::ready::Ready;
 use super::refusal::not_acquired;
 use crate::deployment::lease::LEASE;
 use crate::deployment::lock::{HeldLock, Lock, LockScope};

@@ -8,6 +8,7 @@ mod command_line;
 mod decide;
 mod digest;
 mod done;
+mod execute;
 mod gather;
 mod images;
 mod inputs;
@@ -18,6 +19,7 @@ mod next_steps;
 mod options;
 mod preflight;
 mod prepare;
+mod ready;
 mod refusal;
 mod registry;
 mod report;
@@ -50,5 +52,5 @@ pub fn run(
     let repository = context.repository()?;
     let project = context.project(&repository)?;
     let prepared = prepare::prepare(options, context, &repository, &project)?;
-    command::execute(options, context, &prepared, surroundings)
+    execute::execute(options, context, &prepared, surroundings)
 }

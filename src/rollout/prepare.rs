@@ -2,16 +2,17 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::Options;
 use super::command_line::{CommandLine, may_be_secret};
-use super::decide::Histories;
 use crate::context::Context;
 use crate::deployment::declarations::Definitions;
 use crate::deployment::digest::{Digest, DigestError};
 use crate::deployment::overrides::ContextOverrides;
+use crate::deployment::record::LedgerRecord;
 use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
-use crate::deployment::{Deployment, TargetName};
+use crate::deployment::{ComponentName, Deployment, ObjectId, TargetName};
 use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::git::checkout::CheckoutLook;
@@ -23,6 +24,9 @@ use crate::project::revision::{checked_out, resolve_commit};
 use crate::project::run::Run;
 use crate::render::document::error::Hint;
 use crate::text::KeyValue;
+
+/// Histories that were read, each with the newest record that was known then: it changes when they do.
+pub(super) type Histories = BTreeMap<ComponentName, (ObjectId, Rc<[LedgerRecord]>)>;
 
 /// A rollout that knows what it is asked for.
 pub(super) struct Prepared<'r> {
