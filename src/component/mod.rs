@@ -42,8 +42,8 @@ pub use log::{LogSink, Masks, Stream};
 pub use preflight::{MissingTool, preflight, preflight_health};
 pub use process::ProcessError;
 pub use terraform::{
-    ModuleError, ModuleInterface, TerraformSettings, TerraformStack, TooOld, is_module_file, local_modules,
-    sensitive_variables,
+    ModuleError, ModuleInterface, ModuleNeeds, TerraformSettings, TerraformStack, TooOld, Written,
+    is_module_file, is_variables_file, local_modules, plain_program, sensitive_variables, variables_in,
 };
 
 /// Whether anything is changed.

@@ -1,9 +1,10 @@
 //! Folders and files that components name: modules, releases, sources, programs of the commit.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::files::module_files;
 use super::{Facts, Subject};
-use crate::component::{ModuleError, ModuleInterface, is_module_file};
+use crate::component::{ModuleError, ModuleInterface};
 use crate::config::{Severity, join_path};
 use crate::deployment::health::Probe;
 use crate::deployment::nearest::nearest;
@@ -35,11 +36,12 @@ impl Subject<'_> {
             return Ok(());
         }
         let is_generated = self.layer.as_ref().is_some_and(|layer| !layer.generated_files.is_empty());
-        match self.facts.interface(&folder)? {
+        let Some(files) = module_files(self.facts.tree, &folder)?.known() else { return Ok(()) };
+        match ModuleInterface::parse(Path::new(&folder), &files) {
             // What the stacks generate is a module too.
-            Some(Err(ModuleError::Empty { .. })) if is_generated => {}
-            Some(Err(error)) => self.add(Check::Components, Severity::Error, keys, error.to_string(), None),
-            Some(Ok(_)) | None => {}
+            Err(ModuleError::Empty { .. }) if is_generated => {}
+            Err(error) => self.add(Check::Components, Severity::Error, keys, error.to_string(), None),
+            Ok(module) => self.check_needs(&folder, &module, files, &keys)?,
         }
         Ok(())
     }
@@ -116,23 +118,12 @@ impl Facts<'_> {
         &self,
         folder: &str,
     ) -> Result<Option<Result<ModuleInterface, ModuleError>>, CommandError> {
-        if leads_out(folder) || self.tree.place(folder)? != Place::Folder {
-            return Ok(None);
-        }
-        let mut files = Vec::new();
-        for name in self.tree.names(folder)?.into_iter().filter(|name| is_module_file(name)) {
-            let path = join_path([folder, name.as_str()]);
-            if !matches!(self.tree.place(&path)?, Place::File { .. }) {
-                return Ok(None);
-            }
-            let Some(text) = self.tree.text(&path)? else { return Ok(None) };
-            files.push((PathBuf::from(path), text));
-        }
-        Ok(Some(ModuleInterface::parse(Path::new(folder), &files)))
+        let files = module_files(self.tree, folder)?.known();
+        Ok(files.map(|files| ModuleInterface::parse(Path::new(folder), &files)))
     }
 
     /// The name beside a path that was probably meant.
-    fn neighbour(&self, path: &str) -> Result<Option<String>, CommandError> {
+    pub(super) fn neighbour(&self, path: &str) -> Result<Option<String>, CommandError> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let names = self.tree.names(folder)?;
         let near = nearest(name, names.iter().map(String::as_str));
@@ -141,6 +132,125 @@ impl Facts<'_> {
 }
 
 /// Whether a path is none of the commit, so that nothing is known of it.
-fn leads_out(path: &str) -> bool {
+pub(super) fn leads_out(path: &str) -> bool {
     path.starts_with('/') || path == ".." || path.starts_with("../")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Moment;
+    use super::super::testing::Shop;
+    use super::*;
+    use crate::deployment::stack_layer::StackLayer;
+
+    const API: &str = "vars: { home: plain }\n        settings: { command: { apply: [./run.sh] } }";
+
+    fn told(shop: &Shop) -> Vec<String> {
+        shop.told(&[Check::Components])
+    }
+
+    /// The shop with these settings of `api`.
+    fn api(settings: &str) -> Shop {
+        Shop::with(API, &format!("vars: {{ home: plain }}\n        settings: {{ {settings} }}"))
+    }
+
+    #[test]
+    fn folders_and_programs_that_are_not_there_are_found() {
+        const AT_API: &str = "components.command.api.settings.command";
+        let rows: [(Shop, &str); 12] = [
+            (
+                Shop::with("component: service", "component: servise"),
+                "components.terraform.app.component: terraform/app: there is no folder components/terraform/servise \
+                 [did you mean components/terraform/service?]",
+            ),
+            (
+                Shop::with("net: {}", "nothing-like-it: {}")
+                    .with_text("[net]", "[]")
+                    .with_text("outputs.net.id", "x"),
+                "components.terraform.nothing-like-it: terraform/nothing-like-it: there is no folder \
+                 components/terraform/nothing-like-it",
+            ),
+            (
+                Shop::with("component: service", "component: plain").file("components/terraform/plain", ""),
+                "components.terraform.app.component: terraform/app: components/terraform/plain is no folder",
+            ),
+            (
+                Shop::with("component: service", "component: empty")
+                    .file("components/terraform/empty/x.md", ""),
+                "components.terraform.app.component: terraform/app: there is no Terraform module in \
+                 components/terraform/empty",
+            ),
+            (
+                Shop::new().file("components/terraform/service/main.tf", "variable \"vpc\" {}\nvariable {\n"),
+                "components.terraform.app.component: terraform/app: components/terraform/service/main.tf:2:",
+            ),
+            (
+                Shop::with("chart: {}", "chart: { component: chrt }"),
+                "components.helmfile.chart.component: helmfile/chart: there is no folder components/helmfile/chrt \
+                 [did you mean components/helmfile/chart?]",
+            ),
+            (
+                api("command: { apply: [./rum.sh] }"),
+                &format!("{AT_API}.apply: command/api: there is no file rum.sh [did you mean run.sh?]"),
+            ),
+            (
+                api("command: { apply: [./notes.txt] }"),
+                &format!(
+                    "{AT_API}.apply: command/api: notes.txt is not executable [git update-index --chmod=+x notes.txt, \
+                     and commit that]"
+                ),
+            ),
+            (
+                api("command: { apply: [services/web] }"),
+                &format!("{AT_API}.apply: command/api: services/web is a folder, and no program"),
+            ),
+            (
+                api("command: { plan: [./plan.sh], apply: [./run.sh] }"),
+                &format!("{AT_API}.plan: command/api: there is no file plan.sh"),
+            ),
+            (
+                api("command: { apply: [./run.sh], working_directory: services/wbe }"),
+                &format!(
+                    "{AT_API}.working_directory: command/api: there is no folder services/wbe [did you mean \
+                     services/web?]"
+                ),
+            ),
+            (
+                api("health: { command: [./chek.sh] }, command: { apply: [./run.sh] }"),
+                "components.command.api.settings.health.command: command/api: there is no file chek.sh",
+            ),
+        ];
+        for (shop, expected) in rows {
+            for moment in [Moment::Validation, Moment::Plan, Moment::Rollout] {
+                let told = told(&Shop { moment, ..shop.copy() });
+                assert_eq!(told.len(), 1, "{told:?}");
+                assert!(told[0].starts_with(&format!("error at {expected}")), "{told:?}\n{expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_be_there_is_passed_over() {
+        let generated = StackLayer {
+            generated_files: [("backend.tf.json".to_owned(), serde_json::json!({}))].into(),
+            ..StackLayer::default()
+        };
+        for (what, shop) in [
+            ("all of it", Shop::new()),
+            ("a program of the machine", api("command: { apply: [deploy] }")),
+            ("a path of the machine", api("command: { apply: [/opt/deploy] }")),
+            ("a program by a template", api("command: { apply: ['./{{ target.name }}.sh'] }")),
+            ("a script below", api("command: { apply: [../../run.sh], working_directory: services/web }")),
+            (
+                "a module that the stacks make",
+                Shop {
+                    layer: Some(generated),
+                    ..Shop::with("component: service", "component: empty")
+                        .file("components/terraform/empty/x.md", "")
+                },
+            ),
+        ] {
+            assert_eq!(told(&shop), [""; 0], "{what}");
+        }
+    }
 }

@@ -47,3 +47,78 @@ impl Subject<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Shop;
+    use super::*;
+
+    fn told(shop: &Shop) -> Vec<String> {
+        shop.told(&[Check::Images, Check::Components])
+    }
+
+    #[test]
+    fn images_that_cannot_be_built_are_found() {
+        const AT_IMAGE: &str = "components.nixpack.web.vars.image: nixpack/web: ";
+        let no_registry = || Shop::with("registry: 'r.example.com', ", "");
+        let rows: [(Shop, &str, String); 6] = [
+            (
+                Shop::with("source: services/web", "source: services/wbe"),
+                "error",
+                "components.nixpack.web.vars.source: nixpack/web: there is no folder services/wbe [did you mean \
+                 services/web?]"
+                    .to_owned(),
+            ),
+            (
+                Shop::with("name: shop/web", "name: Shop/Web"),
+                "error",
+                format!("{AT_IMAGE}\"Shop/Web\" cannot be part of an image's name"),
+            ),
+            (
+                Shop::with("name: shop/web", "name: shop/web, tag: '-x'"),
+                "error",
+                format!("{AT_IMAGE}\"-x\" cannot be an image's tag"),
+            ),
+            (no_registry(), "error", format!("{AT_IMAGE}it names no registry: ")),
+            (no_registry().at(Moment::Validation), "warning", format!("{AT_IMAGE}it names no registry: ")),
+            (no_registry().at(Moment::Plan), "warning", format!("{AT_IMAGE}it names no registry: ")),
+        ];
+        for (shop, severity, expected) in rows {
+            let told = told(&shop);
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].starts_with(&format!("{severity} at {expected}")), "{told:?}\n{expected}");
+        }
+    }
+
+    #[test]
+    fn images_that_can_be_built_or_are_built_are_passed_over() {
+        let default = || {
+            let shop = Shop::with("registry: 'r.example.com', ", "");
+            let mut config = shop.config.clone();
+            config.registry = Some("r.example.com".to_owned());
+            Shop { config, ..shop }
+        };
+        let kept = "name: shop/web } }, settings: { nixpack: { publish: false } } }";
+        for (what, shop) in [
+            ("all of it", Shop::new()),
+            ("the registry of the project", default()),
+            (
+                "an image that stays here",
+                Shop {
+                    text: Shop::new()
+                        .text
+                        .replace("name: shop/web } } }", kept)
+                        .replace("registry: 'r.example.com', ", ""),
+                    ..Shop::new()
+                },
+            ),
+            (
+                "what is built already",
+                Shop { to_build: Vec::new(), ..Shop::with("source: services/web", "source: gone") },
+            ),
+            ("a template that is said apart", Shop::with("name: shop/web", "name: '{{ git.shaa }}'")),
+        ] {
+            assert_eq!(told(&shop), [""; 0], "{what}");
+        }
+    }
+}

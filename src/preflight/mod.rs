@@ -4,11 +4,15 @@
 //! What only a rollout can know (an output's value, a variable of another job's environment) is
 //! not guessed: it is a warning, or nothing is said of it.
 
+mod files;
 mod folders;
 mod images;
+mod needs;
 mod outputs;
 mod programs;
 mod templates;
+#[cfg(test)]
+mod testing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +27,8 @@ use crate::project::Tree;
 use crate::render::document::validate::Check;
 
 use crate::error::CommandError;
+
+pub use files::module_files;
 
 /// When the check is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -129,7 +129,7 @@ impl Subject<'_> {
     }
 
     /// Whether `depends_on` leads to a component, directly or through others.
-    fn comes_after(&self, needed: &ComponentName) -> bool {
+    pub(super) fn comes_after(&self, needed: &ComponentName) -> bool {
         let mut open: Vec<_> = self.component.depends_on.iter().collect();
         let mut seen = BTreeSet::new();
         while let Some(name) = open.pop() {
@@ -141,5 +141,130 @@ impl Subject<'_> {
             }
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Shop;
+    use super::*;
+
+    /// The shop with this as a variable of `api`, which runs after `first`.
+    fn home(output: &str) -> Shop {
+        Shop::with("home: plain", &format!("home: '{{{{ outputs.{output} }}}}'"))
+    }
+
+    /// The shop with this as the variable of `app`, which runs after `net`.
+    fn vpc(output: &str) -> Shop {
+        Shop::with("outputs.net.id", &format!("outputs.{output}"))
+    }
+
+    fn told(shop: &Shop) -> Vec<String> {
+        shop.told(&[Check::Outputs])
+    }
+
+    #[test]
+    fn outputs_that_will_not_be_there_are_found() {
+        const HOME: &str = "components.command.api.vars.home: command/api: ";
+        const VPC: &str = "components.terraform.app.vars.vpc: terraform/app: ";
+        let built =
+            Shop::with("source: services/web,", "source: services/web, url: '{{ outputs.first.url }}',");
+        let rows: [(Shop, String); 11] = [
+            (
+                home("frist.url"),
+                format!("{HOME}it needs outputs of frist, which the deployment does not have [did you mean `first`?]"),
+            ),
+            (
+                home("net.id"),
+                format!("{HOME}it needs outputs of net, which may run after it [add net to its metadata.depends_on]"),
+            ),
+            (
+                home("api.url"),
+                format!("{HOME}its variables name its own outputs, which are there only when it has run"),
+            ),
+            (home("chart.url"), format!("{HOME}it needs outputs of chart, and helmfile components have none")),
+            (
+                home("web.image"),
+                format!(
+                    "{HOME}it needs outputs of web, and nixpack components have none [its image is \
+                     {{{{ nixpack.web.image }}}}]"
+                ),
+            ),
+            (
+                vpc("net.idd"),
+                format!(
+                    "{VPC}net puts out no idd: components/terraform/net declares no such output [did you mean \
+                     outputs.net.id?]"
+                ),
+            ),
+            (
+                vpc("net.arn"),
+                format!(
+                    "{VPC}net puts out no arn: components/terraform/net declares no such output [outputs: `id`]"
+                ),
+            ),
+            (
+                Shop { together: vec!["api"], ..home("first.url") },
+                format!(
+                    "{HOME}it needs outputs of first, and what a command component puts out is known only while it \
+                     is rolled out [roll both out: --component api --component first]"
+                ),
+            ),
+            (
+                built,
+                "components.nixpack.web.vars.url: nixpack/web: its image is built before anything is rolled out, so \
+                 without outputs of first"
+                    .to_owned(),
+            ),
+            (
+                vpc("first.url"),
+                format!(
+                    "{VPC}it needs outputs of first, which may run after it [add first to its metadata.depends_on]"
+                ),
+            ),
+            (
+                Shop { together: vec!["app"], ..vpc("nets.id") },
+                format!("{VPC}it needs outputs of nets, which the deployment does not have [did you mean `net`?]"),
+            ),
+        ];
+        for (shop, expected) in rows {
+            assert_eq!(told(&shop), [format!("error at {expected}")]);
+        }
+    }
+
+    #[test]
+    fn outputs_that_may_be_there_are_passed_over() {
+        let by_way = Shop::with("depends_on: [first]", "depends_on: [chart]");
+        let by_way = by_way.text.replace("chart: {}", "chart: { metadata: { depends_on: [first] } }");
+        let url = "web: { metadata: { depends_on: [first] }, vars: { url: '{{ outputs.first.url }}',";
+        let built = Shop::with("web: { vars: {", url);
+        let odd = "components/terraform/net/main.tf";
+        for (what, shop) in [
+            ("of a command", home("first.anything")),
+            (
+                "of what runs before by way of another",
+                Shop {
+                    text: by_way.replace("home: plain", "home: '{{ outputs.first.url }}'"),
+                    ..Shop::new()
+                },
+            ),
+            ("of what ran before", Shop { together: vec!["app"], ..vpc("net.gone") }),
+            (
+                "of what is rolled out at another commit",
+                Shop { of_another_commit: vec!["net"], ..vpc("net.gone") },
+            ),
+            (
+                "of a module that is not here",
+                vpc("net.gone").file("components/terraform/net/odd.tf", "output {"),
+            ),
+            ("of what is built already", Shop { to_build: Vec::new(), ..built }),
+            (
+                "before others know",
+                Shop { together: vec!["api"], ..home("first.url") }.at(Moment::Validation),
+            ),
+            ("in JSON", vpc("net.arn").file(&format!("{odd}.json"), r#"{"output": {"arn": {"value": 1}}}"#)),
+        ] {
+            assert_eq!(told(&shop), [""; 0], "{what}");
+        }
     }
 }

@@ -53,3 +53,102 @@ impl Subject<'_> {
         programs.filter(|(program, _)| program.starts_with('/')).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::testing::Shop;
+    use super::*;
+    use crate::component::Environment;
+    use crate::deployment::stack_layer::StackLayer;
+
+    /// An environment with these programs on `PATH`.
+    fn machine(programs: &[&str]) -> (tempfile::TempDir, Environment) {
+        let folder = tempfile::tempdir().unwrap();
+        for program in programs {
+            let file = folder.path().join(program);
+            fs::write(&file, "").unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut environment = Environment::default();
+        environment.set("PATH", folder.path());
+        (folder, environment)
+    }
+
+    fn told(shop: Shop, programs: &[&str]) -> Vec<String> {
+        let (_folder, environment) = machine(programs);
+        Shop { environment, ..shop }.told(&[Check::Programs])
+    }
+
+    fn api(settings: &str) -> Shop {
+        Shop::with(
+            "vars: { home: plain }\n        settings: { command: { apply: [./run.sh] } }",
+            &format!("vars: {{ home: plain }}\n        settings: {{ {settings} }}"),
+        )
+    }
+
+    #[test]
+    fn programs_that_are_not_on_this_machine_are_found() {
+        const ALL: &[&str] = &["terraform", "helmfile", "helm"];
+        let wrapped = || {
+            let layer = StackLayer { program: Some("wrapped".to_owned()), ..StackLayer::default() };
+            Shop { layer: Some(layer), ..Shop::new() }
+        };
+        for (shop, programs, expected) in [
+            (
+                api("command: { plan: [/nowhere/plan], apply: [./run.sh] }"),
+                ALL,
+                "error at components.command.api.settings.command.plan: command/api: there is no program \
+                 /nowhere/plan on this machine",
+            ),
+            (
+                api("command: { apply: [/nowhere/deploy] }").at(Moment::Plan),
+                ALL,
+                "warning at components.command.api.settings.command.apply: command/api: there is no program \
+                 /nowhere/deploy on this machine",
+            ),
+            (
+                api("command: { apply: [deploy] }").at(Moment::Validation),
+                ALL,
+                "warning at components.command.api: command/api: it needs the program \"deploy\", which is not on \
+                 PATH here [",
+            ),
+            (
+                api("health: { command: [probe] }, command: { apply: [./run.sh] }").at(Moment::Validation),
+                ALL,
+                "warning at components.command.api: command/api: it needs the program \"probe\", which is not on PATH \
+                 here [",
+            ),
+            (
+                Shop::new().at(Moment::Validation),
+                &["terraform", "helm"],
+                "warning at components.helmfile.chart: helmfile/chart: it needs the program \"helmfile\", which is not \
+                 on PATH here [",
+            ),
+        ] {
+            let told = told(shop, programs);
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].starts_with(expected), "{told:?}\n{expected}");
+        }
+        let told = told(wrapped().at(Moment::Validation), ALL);
+        assert_eq!(told.len(), 2, "each component that is run with it: {told:?}");
+        assert!(told[0].contains("it needs the program \"wrapped\""), "{told:?}");
+    }
+
+    #[test]
+    fn programs_that_are_there_or_that_a_rollout_looks_for_itself_are_passed_over() {
+        for (what, shop, programs) in [
+            (
+                "all of it",
+                api("command: { apply: [deploy] }").at(Moment::Validation),
+                &["terraform", "helmfile", "helm", "deploy"][..],
+            ),
+            ("a rollout's own", api("command: { apply: [deploy] }"), &[][..]),
+            ("a path of the machine", api("command: { apply: [/bin/sh] }"), &[][..]),
+        ] {
+            assert_eq!(told(shop, programs), [""; 0], "{what}");
+        }
+    }
+}

@@ -18,6 +18,10 @@ use crate::render::document::validate::Check;
 const NAMES: &str = "templates know git.sha, git.branch, target.name, context.<name>, nixpack.<component>.image and \
                      .digest, outputs.<component>.<name>, and {{ env \"NAME\" }}";
 
+/// What to do where there is no branch.
+const NO_BRANCH: &str =
+    "the checkout is on no branch, and no CI job names one: git switch <branch>, or name git.sha";
+
 impl Subject<'_> {
     /// Checks the templates of the component's variables and of its health check.
     pub(super) fn check_values(&mut self) -> Result<(), CommandError> {
@@ -111,6 +115,10 @@ impl Subject<'_> {
 
     /// The hint for a name that is not known: the nearest one that is.
     fn known_value(&self, name: &str, context: &Values) -> String {
+        // It is a name, and there is nothing to be had by it.
+        if name == "git.branch" {
+            return NO_BRANCH.to_owned();
+        }
         let mut known: Vec<String> = ["git.sha", "git.branch", "target.name"].map(str::to_owned).into();
         known.extend(context.keys().map(|key| format!("context.{key}")));
         known.extend(
@@ -122,6 +130,174 @@ impl Subject<'_> {
         match nearest(name, known.iter().map(String::as_str)) {
             Some(near) => format!("did you mean {near}?"),
             None => NAMES.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Moment;
+    use super::super::testing::Shop;
+    use super::*;
+
+    const AT_HOME: &str = "components.command.api.vars.home: command/api: home: line 1, column ";
+
+    /// The shop with this as a variable of `api`.
+    fn home(template: &str) -> Shop {
+        Shop::with("home: plain", &format!("home: '{template}'"))
+    }
+
+    fn told(shop: &Shop) -> Vec<String> {
+        shop.told(&[Check::Context, Check::Outputs])
+    }
+
+    #[test]
+    fn what_a_template_cannot_name_is_found() {
+        let health = |name: &str| {
+            let command = format!(
+                "settings: {{ health: {{ command: [probe, '{{{{ {name} }}}}'] }}, command: {{ apply: [./run.sh] }} }}\n  targets"
+            );
+            Shop::with("settings: { command: { apply: [./run.sh] } }\n  targets", &command)
+        };
+        let rows: [(Shop, String); 7] = [
+            (
+                home("{{ git.shaa }}"),
+                format!("{AT_HOME}1 of the template: git.shaa is not known here [did you mean git.sha?]"),
+            ),
+            (
+                home("{{ contxt.cpu }}"),
+                format!("{AT_HOME}1 of the template: contxt.cpu is not known here [did you mean context.cpu?]"),
+            ),
+            (
+                home("{{ nixpack.wbe.image }}"),
+                format!(
+                    "{AT_HOME}1 of the template: nixpack.wbe.image is not known here [did you mean nixpack.web.image?]"
+                ),
+            ),
+            (
+                home("{{ something }}"),
+                format!("{AT_HOME}1 of the template: something is not known here [{NAMES}]"),
+            ),
+            (
+                home("{{ lokup git \"sha\" }}"),
+                format!("{AT_HOME}1 of the template: there is no helper called lokup [did you mean lookup?]"),
+            ),
+            (
+                home("{{ uppercase \"x\" }}"),
+                format!(
+                    "{AT_HOME}1 of the template: there is no helper called uppercase [templates can use {}]",
+                    HELPERS.join(", ")
+                ),
+            ),
+            (
+                health("git.shaa"),
+                "components.command.api.settings.health.command: command/api: settings.health.command: line 1, \
+                 column 1 of the template: git.shaa is not known here [did you mean git.sha?]"
+                    .to_owned(),
+            ),
+        ];
+        for (shop, expected) in rows {
+            assert_eq!(told(&shop), [format!("error at {expected}")]);
+        }
+        // What the parser says of syntax is its own.
+        let told = told(&home("{{#if context.cpu}}x"));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with(&format!("error at {AT_HOME}21 of the template: ")), "{told:?}");
+    }
+
+    #[test]
+    fn what_others_may_know_is_warned_of() {
+        let readable = |shop: Shop| {
+            let mut config = shop.config.clone();
+            config.deployments.template_env.push("HOME".to_owned());
+            Shop { config, ..shop }
+        };
+        let rows: [(Shop, &str, String); 7] = [
+            (
+                home("{{ context.cpuu }}").at(Moment::Plan),
+                "error",
+                format!(
+                    "{AT_HOME}1 of the template: context.cpuu is not known here [did you mean context.cpu?]"
+                ),
+            ),
+            (
+                home("{{ context.cpuu }}").at(Moment::Validation),
+                "warning",
+                format!(
+                    "{AT_HOME}1 of the template: context.cpuu is not known here [did you mean context.cpu?]"
+                ),
+            ),
+            (
+                Shop { branch: None, ..home("{{ git.branch }}") },
+                "error",
+                format!("{AT_HOME}1 of the template: git.branch is not known here [{NO_BRANCH}]"),
+            ),
+            (
+                Shop { branch: None, ..home("{{ git.branch }}") }.at(Moment::Plan),
+                "warning",
+                format!("{AT_HOME}1 of the template: git.branch is not known here [{NO_BRANCH}]"),
+            ),
+            (
+                home("{{ env \"HOME\" }}").at(Moment::Plan),
+                "error",
+                format!(
+                    "{AT_HOME}1 of the template: the environment variable HOME is not set, or templates may not read \
+                     it [add HOME to deployments.template_env of atmos.yaml]"
+                ),
+            ),
+            (
+                readable(home("{{ env \"HOME\" }}")).at(Moment::Plan),
+                "warning",
+                format!(
+                    "{AT_HOME}1 of the template: the environment variable HOME is not set, or templates may not read \
+                     it [set HOME where this is rolled out]"
+                ),
+            ),
+            (
+                readable(home("{{ env \"HOME\" }}")),
+                "error",
+                format!(
+                    "{AT_HOME}1 of the template: the environment variable HOME is not set, or templates may not read \
+                     it [set HOME where this is rolled out]"
+                ),
+            ),
+        ];
+        for (shop, severity, expected) in rows {
+            assert_eq!(told(&shop), [format!("{severity} at {expected}")]);
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_target_is_said_of_the_target_once() {
+        let shop = Shop::with("cpu: 256", "cpu: '{{ git.shaa }}'");
+        let expected = "error at targets.dev.context.cpu: context of dev: cpu: line 1, column 1 of the template: \
+                        git.shaa is not known here [did you mean git.sha?]";
+        assert_eq!(told(&shop), [expected]);
+        let of_component = "context: { cpu: 256 }, components: { api: { vars: { home: '{{ git.shaa }}' } } }";
+        let shop = Shop::with("context: { cpu: 256 }", of_component);
+        let expected = "error at targets.dev.components.api.vars.home: command/api: home: line 1, column 1 of the \
+                        template: git.shaa is not known here [did you mean git.sha?]";
+        assert_eq!(told(&shop), [expected]);
+        let listed = Shop::with("home: plain", "home: { list: [1, '{{ git.shaa }}'] }");
+        let expected = "error at components.command.api.vars.home.list: command/api: home.list[1]: line 1, column 1 \
+                        of the template: git.shaa is not known here [did you mean git.sha?]";
+        assert_eq!(told(&listed), [expected]);
+    }
+
+    #[test]
+    fn what_a_template_can_name_is_passed_over() {
+        let mut with_variable = home("{{ env \"HOME\" }}");
+        with_variable.template_environment.insert("HOME".to_owned(), String::new());
+        for shop in [
+            home("{{ git.sha }} {{ git.branch }} {{ target.name }} {{ context.cpu }}"),
+            home("{{ nixpack.web.image }} {{ nixpack.web.digest }}"),
+            home("{{#if (eq context.cpu 256)}}a{{else}}b{{/if}}"),
+            home("{{ outputs.first.url }}"),
+            home("{{ context.given }}").context("given", "1"),
+            home("no template: { }"),
+            with_variable,
+        ] {
+            assert_eq!(told(&shop), [""; 0], "{}", shop.text);
         }
     }
 }

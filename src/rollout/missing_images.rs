@@ -6,7 +6,8 @@ use super::command::RolloutCommand;
 use super::decide::Decided;
 use super::gather::Gathered;
 use super::stacks::Stacks;
-use crate::component::{ModuleInterface, is_module_file};
+use crate::component::ModuleInterface;
+use crate::config::join_path;
 use crate::deployment::digest::{UNBUILT, artifacts};
 use crate::deployment::image_binding::bound_to;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
@@ -18,6 +19,7 @@ use crate::git::CommitTree;
 use crate::image::Engine;
 use crate::image::{Wanted, build_first};
 use crate::ledger::Snapshot;
+use crate::preflight::module_files;
 use crate::render::document::error::Hint;
 
 /// The images that a plan lacks.
@@ -192,16 +194,10 @@ impl RolloutCommand<'_, '_> {
         variable: &str,
     ) -> Result<bool, CommandError> {
         let base = self.prepared.project.config.components_directory(component.kind);
-        let folder = format!("{base}/{}", component.folder());
+        let folder = join_path([base.as_str(), component.folder()]);
         let tree = CommitTree::new(self.prepared.repository, planned.commit.clone())?;
-        let mut files = Vec::new();
-        for (name, _) in tree.list_directory(&folder)?.into_iter().flatten() {
-            if is_module_file(&name)
-                && let Some(content) = tree.read_file(&format!("{folder}/{name}"))?
-            {
-                files.push((name.into(), String::from_utf8_lossy(&content).into_owned()));
-            }
-        }
+        // Of a module that is known in part, that part counts.
+        let files = module_files(&tree, &folder)?.files;
         let module = ModuleInterface::parse(folder.as_ref(), &files);
         Ok(module.is_ok_and(|module| module.variables.contains(variable)))
     }

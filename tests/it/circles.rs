@@ -13,22 +13,6 @@ const KNOWN: [&[&str]; 3] = [
     &["stacks/evaluate.rs", "stacks/functions.rs"],
     &["stacks/merge.rs", "stacks/value.rs"],
     &["stacks/cache.rs", "stacks/import.rs", "stacks/manifest.rs", "stacks/overrides.rs"],
-]; 5] = [
-    &["rollout/decide.rs", "rollout/prepare.rs"],
-    &[
-        "rollout/approve.rs",
-        "rollout/command.rs",
-        "rollout/gather.rs",
-        "rollout/images.rs",
-        "rollout/inputs.rs",
-        "rollout/locking.rs",
-        "rollout/report.rs",
-        "rollout/stacks.rs",
-        "rollout/surroundings.rs",
-    ],
-    &["stacks/evaluate.rs", "stacks/functions.rs"],
-    &["stacks/merge.rs", "stacks/value.rs"],
-    &["stacks/cache.rs", "stacks/import.rs", "stacks/manifest.rs", "stacks/overrides.rs"],
 ];
 
 /// Names that lead to a module or to something in it, from the crate's root.

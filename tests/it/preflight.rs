@@ -65,6 +65,26 @@ const FOLDERS: &[Wrong] = &[
     ),
     wrong("component: service", "component: broken", "components/terraform/broken/main.tf:1:", ""),
     wrong(
+        "net: {}",
+        "net: { component: calls }",
+        "module zone (components/terraform/calls/main.tf:2) has the source ../../../modules/zonne, and there is no folder \
+         modules/zonne",
+        "did you mean modules/zone?",
+    ),
+    wrong(
+        "net: {}",
+        "net: { component: calls-json }",
+        "module inner (components/terraform/calls-json/main.tf.json) has the source ./inner, and there is no folder \
+         components/terraform/calls-json/inner",
+        "commit components/terraform/calls-json/inner, or correct the source of module inner",
+    ),
+    wrong(
+        "net: {}",
+        "net: { component: calls-deep }",
+        "module deeper (modules/deep/main.tf:1) has the source ./er, and there is no folder modules/deep/er",
+        "commit modules/deep/er",
+    ),
+    wrong(
         "chart: {}",
         "chart: { component: chrt }",
         "helmfile/chart: there is no folder components/helmfile/chrt",
@@ -176,6 +196,19 @@ const VALUES: &[Wrong] = &[
         "net puts out no idd: components/terraform/net declares no such output",
         "did you mean outputs.net.id?",
     ),
+    wrong_here(
+        "vars: { vpc:",
+        "vars: { vcp:",
+        "its module needs a value for the variable vpc (components/terraform/service/main.tf:1), and nothing gives it one",
+        "vcp (component vars) is no variable of the module: did you mean vpc?",
+    ),
+    wrong_here(
+        "net: {}",
+        "net: { component: zoned }",
+        "its module needs a value for the variable zone (components/terraform/zoned/vars.tf.json), and nothing gives it \
+         one",
+        "by --context zone=…, or as TF_VAR_zone in the environment of the rollout",
+    ),
 ];
 
 const IMAGES: &[Wrong] = &[
@@ -220,6 +253,24 @@ fn shop(environment: &mut TestEnvironment) -> Checkout<'_> {
         ("components/terraform/service/main.tf", "variable \"vpc\" {}\n"),
         ("components/terraform/broken/main.tf", "variable {\n"),
         ("components/terraform/empty/README.md", ""),
+        (
+            "components/terraform/calls/main.tf",
+            "\nmodule \"zone\" {\n  source = \"../../../modules/zonne\"\n}\noutput \"id\" {}\n",
+        ),
+        (
+            "components/terraform/calls-json/main.tf.json",
+            r#"{"module": {"inner": {"source": "./inner"}}, "output": {"id": {}}}"#,
+        ),
+        (
+            "components/terraform/calls-deep/main.tf",
+            "module \"deep\" {\n  source = \"../../../modules/deep\"\n}\noutput \"id\" {}\n",
+        ),
+        ("modules/deep/main.tf", "module \"deeper\" {\n  source = \"./er\"\n}\n"),
+        ("modules/zone/main.tf", ""),
+        (
+            "components/terraform/zoned/vars.tf.json",
+            r#"{"variable": {"zone": {}}, "output": {"id": {"value": 1}}}"#,
+        ),
         ("components/terraform/plain", ""),
         ("components/helmfile/chart/helmfile.yaml", ""),
     ] {
@@ -310,6 +361,54 @@ fn what_may_be_right_is_not_refused() {
         .atmos("deployment rollout shop --target dev --component api")
         .refused(2, "what a command component puts out is known only while it is rolled out")
         .says("--component api --component first");
+}
+
+/// Stands for a terraform that has nothing to do.
+const TERRAFORM: &str = r#"#!/bin/sh
+case "$1" in
+    show) echo '{"resource_changes": []}' ;;
+    output) echo '{"id": {"sensitive": false, "type": "string", "value": "1"}}' ;;
+esac
+"#;
+
+#[test]
+fn a_variable_may_get_its_value_from_anywhere() {
+    let mut environment = TestEnvironment::new();
+    let checkout = shop(&mut environment);
+    let bin = checkout.environment.path("bin");
+    checkout.write_script(bin.join("terraform").to_str().unwrap(), TERRAFORM);
+    let base = DEPLOYMENT.replace("net: {}", "net: { component: zoned }");
+    let line = "deployment rollout shop --target dev --component net";
+    let file = "components/terraform/zoned/zone.auto.tfvars";
+    let missing = "needs a value for the variable zone";
+    let write = |from: &str, to: &str, what: &str| {
+        assert!(base.contains(from));
+        checkout.write("deployments/shop.yaml", &base.replacen(from, to, 1));
+        checkout.commit(what);
+    };
+    write("component: zoned", "component: zoned", "Without a value");
+    checkout.atmos(line).refused(2, missing);
+    checkout.atmos("deployment validate shop").succeeded().shows(missing);
+    checkout.atmos(&format!("{line} --context zone=a")).succeeded();
+    checkout.atmos_with(line, &[("TF_VAR_zone", "a")]).succeeded();
+    checkout.atmos_with(line, &[("TF_CLI_ARGS_plan", "-var-file=/etc/zone.tfvars")]).succeeded();
+    write("cpu: 256", "cpu: 256, zone: a", "In the context");
+    checkout.atmos(line).succeeded();
+    checkout.write(file, "zone = \"a\"\n");
+    write("component: zoned", "component: zoned", "In a file of the module");
+    checkout.atmos(line).succeeded();
+    let run = checkout.atmos("deployment validate shop").succeeded();
+    assert!(!run.stdout.contains(missing), "{}", run.report());
+
+    // What the checkout has and the commit does not is nothing that is rolled out.
+    checkout.git(&["rm", "--quiet", "--cached", file]);
+    checkout.git(&["commit", "--quiet", "--message", "Without the file"]);
+    checkout.atmos(line).refused(2, missing);
+
+    std::fs::remove_file(checkout.path.join(file)).unwrap();
+    checkout.write("stacks/all.yaml", "components: { terraform: { net: { env: { TF_VAR_zone: a } } } }\n");
+    write("name: shop\n", "name: shop\n  stacks: [all]\n", "In the environment of the stacks");
+    checkout.atmos(line).succeeded();
 }
 
 #[test]

@@ -1,10 +1,23 @@
 //! The modules of the same repository that a Terraform file calls.
 
+use hcl_edit::Span;
 use hcl_edit::expr::Expression;
-use hcl_edit::structure::Body;
+use hcl_edit::structure::{Block, Body};
 use serde_json::Value;
 
 use super::module::objects;
+
+/// A module that a file calls and says the source of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Call {
+    /// What the call is named.
+    pub name: String,
+    /// `None` where it is computed: `OpenTofu` takes what it can compute early. Which folder that
+    /// is, is not known here.
+    pub source: Option<String>,
+    /// Where the call is; JSON says no lines.
+    pub line: Option<usize>,
+}
 
 /// The paths that a file's `module` blocks name, relative to the file's folder. Only what starts with `./` or `../` is of
 /// the same repository, by Terraform's own rule. `None` where the file cannot be read as Terraform would.
@@ -12,35 +25,56 @@ use super::module::objects;
 /// `name` is the file's name, which tells its syntax; files that are no part of a module call nothing.
 #[must_use]
 pub fn local_modules(name: &str, text: &str) -> Option<Vec<String>> {
-    let ends = |endings: [&str; 2]| endings.iter().any(|ending| name.ends_with(ending));
-    let sources = if ends([".tf", ".tofu"]) {
-        hcl_sources(text)?
-    } else if ends([".tf.json", ".tofu.json"]) {
-        json_sources(text)?
-    } else {
-        Vec::new()
-    };
-    Some(sources.into_iter().filter(|source| source.starts_with("./") || source.starts_with("../")).collect())
+    let sources: Option<Vec<String>> = calls(name, text)?.into_iter().map(|call| call.source).collect();
+    Some(sources?.into_iter().filter(|source| is_local(source)).collect())
 }
 
-fn hcl_sources(text: &str) -> Option<Vec<String>> {
-    let body: Body = crate::text::unmarked(text).parse().ok()?;
-    let sources = body.get_blocks("module").filter_map(|block| block.body.get_attribute("source"));
-    sources
-        .map(|source| match &source.value {
+/// Whether a source is a folder of the same repository, by Terraform's own rule.
+pub(super) fn is_local(source: &str) -> bool {
+    source.starts_with("./") || source.starts_with("../")
+}
+
+/// The modules that a file calls. `None` where it cannot be read as Terraform would.
+pub(super) fn calls(name: &str, text: &str) -> Option<Vec<Call>> {
+    let ends = |endings: [&str; 2]| endings.iter().any(|ending| name.ends_with(ending));
+    if ends([".tf", ".tofu"]) {
+        hcl_calls(crate::text::unmarked(text))
+    } else if ends([".tf.json", ".tofu.json"]) {
+        json_calls(crate::text::unmarked(text))
+    } else {
+        Some(Vec::new())
+    }
+}
+
+fn hcl_calls(text: &str) -> Option<Vec<Call>> {
+    let body: Body = text.parse().ok()?;
+    let call = |block: &Block| {
+        let source = match &block.body.get_attribute("source")?.value {
             Expression::String(path) => Some(path.as_str().to_owned()),
-            // OpenTofu takes what it can compute early. Which folder that is, is not known here.
             _ => None,
-        })
-        .collect()
+        };
+        let name = block.labels.first().map(|label| label.as_str().to_owned()).unwrap_or_default();
+        Some(Call { name, source, line: line_of(block, text) })
+    };
+    Some(body.get_blocks("module").filter_map(call).collect())
 }
 
 /// JSON syntax: `{"module": {"name": {"source": "…"}}}`, with a list of objects wherever there is an object.
-fn json_sources(text: &str) -> Option<Vec<String>> {
-    let document: Value = serde_json::from_str(crate::text::unmarked(text)).ok()?;
-    let modules = objects(&document).filter_map(|root| root.get("module")).flat_map(objects);
-    let calls = modules.flat_map(serde_json::Map::values).flat_map(objects);
-    Some(calls.filter_map(|call| call.get("source")?.as_str()).map(str::to_owned).collect())
+fn json_calls(text: &str) -> Option<Vec<Call>> {
+    let document: Value = serde_json::from_str(text).ok()?;
+    let modules = objects(&document).filter_map(|root| root.get("module")).flat_map(objects).flatten();
+    let calls = modules.flat_map(|(name, calls)| objects(calls).map(move |call| (name, call)));
+    let calls = calls.filter_map(|(name, call)| {
+        let source = call.get("source")?.as_str()?;
+        let is_computed = source.contains("${") || source.contains("%{");
+        Some(Call { name: name.clone(), source: (!is_computed).then(|| source.to_owned()), line: None })
+    });
+    Some(calls.collect())
+}
+
+/// The line of the text that a block begins in.
+pub(super) fn line_of(block: &Block, text: &str) -> Option<usize> {
+    Some(text.get(..block.span()?.start)?.matches('\n').count() + 1)
 }
 
 #[cfg(test)]
@@ -67,6 +101,7 @@ mod tests {
         assert_eq!(local_modules("main.tf", "module \"a\" {"), None);
         assert_eq!(local_modules("main.tf", "module \"a\" {\n  source = local.path\n}\n"), None);
         assert_eq!(local_modules("main.tf.json", "{"), None);
+        assert_eq!(local_modules("main.tf.json", r#"{"module": {"a": {"source": "./${var.a}"}}}"#), None);
         assert_eq!(local_modules("README.md", "module \"a\" {"), Some(Vec::new()));
     }
 }

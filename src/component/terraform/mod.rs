@@ -3,6 +3,7 @@
 mod answers;
 mod local_modules;
 mod module;
+mod needs;
 mod plugin_cache;
 mod sensitive;
 mod version;
@@ -24,6 +25,7 @@ use tempfile::TempDir;
 
 pub use local_modules::local_modules;
 pub use module::{ModuleError, ModuleInterface, is_module_file};
+pub use needs::{ModuleNeeds, Written, is_variables_file, plain_program, variables_in};
 pub use sensitive::sensitive_variables;
 pub use version::TooOld;
 

@@ -83,8 +83,9 @@ impl Module {
         for entry in std::fs::read_dir(folder).map_err(unreadable(folder))? {
             let path = entry.map_err(unreadable(folder))?.path();
             if path.file_name().and_then(OsStr::to_str).is_some_and(is_module_file) {
-                let text = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
-                files.push((path, text));
+                let content = std::fs::read(&path).map_err(unreadable(&path))?;
+                // Comments may be in any encoding.
+                files.push((path, String::from_utf8_lossy(&content).into_owned()));
             }
         }
         Self::parse(folder, &files)
@@ -136,6 +137,7 @@ impl Module {
     }
 
     fn add_hcl(&mut self, file: &Path, text: &str) -> Result<(), ModuleError> {
+        let text = crate::text::unmarked(text);
         let body: Body = text.parse().map_err(|error: hcl_edit::parser::Error| ModuleError::Hcl {
             file: file.to_owned(),
             line: error.location().line(),
@@ -239,11 +241,22 @@ mod tests {
         let hcl = &format!("{hcl}\noutput \"url\" {{ value = 1 }}\n");
         let json = r#"{"variable": [{"region": {}}, {"zone": {"default": "a"}}], "//": "comment",
             "output": {"id": {"value": 1}}}"#;
-        let module =
-            module(&[("main.tf", hcl), ("more.tf.json", json), ("old.tf~", "variable \"old\" {}")]).unwrap();
+        let module = module(&[
+            ("main.tf", &format!("\u{feff}{hcl}")),
+            ("more.tf.json", json),
+            ("old.tf~", "variable \"old\" {}"),
+        ])
+        .unwrap();
         assert_eq!(module.variables.iter().collect::<Vec<_>>(), ["cpu", "name", "region", "zone"]);
         assert_eq!(module.outputs.iter().collect::<Vec<_>>(), ["id", "url"]);
         assert_eq!(module.backend, Backend::Local);
+    }
+
+    #[test]
+    fn comments_may_be_in_any_encoding() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("main.tf"), b"# caf\xe9\nvariable \"a\" {}\n").unwrap();
+        assert_eq!(Module::read(folder.path()).unwrap().variables.into_iter().collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub fn sensitive_variables(name: &str, text: &str) -> Option<BTreeSet<String>> {
 }
 
 fn from_hcl(text: &str) -> Option<BTreeSet<String>> {
-    let body: Body = text.parse().ok()?;
+    let body: Body = crate::text::unmarked(text).parse().ok()?;
     let sensitive = body.get_blocks("variable").filter(|block| {
         let attribute = block.body.get_attribute("sensitive");
         attribute.is_some_and(|attribute| may_be_true(&attribute.value))
@@ -72,7 +72,7 @@ mod tests {
             }
         "#;
         assert_eq!(names("variables.tf", hcl), ["password", "quoted"]);
-        assert_eq!(names("variables.tofu", hcl), ["password", "quoted"]);
+        assert_eq!(names("variables.tofu", &format!("\u{feff}{hcl}")), ["password", "quoted"]);
         let json = r#"{"variable": [{"token": {"sensitive": true}, "open": {"sensitive": false}},
             {"key": [{"type": "string"}, {"sensitive": "true"}], "plain": {}}], "output": {"x": {"sensitive": true}}}"#;
         assert_eq!(names("variables.tf.json", json), ["key", "token"]);
