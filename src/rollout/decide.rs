@@ -5,8 +5,6 @@ use std::rc::Rc;
 
 use super::prepare::Prepared;
 use super::refusal::refused;
-use crate::project::declared::in_commit;
-
 use crate::context::Context;
 use crate::deployment::chain::Chain;
 use crate::deployment::declarations::Definitions;
@@ -15,9 +13,10 @@ use crate::deployment::rollout_plan::{
     Ancestry, PastFacts, Refusal, RolloutBasis, RolloutPlan, RolloutSource, plan,
 };
 use crate::deployment::state::{ComponentState, DeploymentState};
-use crate::deployment::{CommitId, Component, ComponentName, Deployment, PromotionRule};
+use crate::deployment::{CommitId, Component, ComponentName, Deployment, PromotionRule, TargetName};
 use crate::error::CommandError;
 use crate::ledger::{Scope, Snapshot};
+use crate::project::declared::in_commit;
 use crate::project::disabled::disabled_on_target;
 use crate::project::rules::{Certainty, TrustedRules};
 
@@ -227,6 +226,27 @@ impl Prepared<'_> {
 
     /// The error for a refusal.
     pub(super) fn refusal(&self, refusal: &Refusal, context: &Context) -> CommandError {
-        refused(refusal, &self.checkout, &self.typed, &context.clock())
+        let empty = match refusal {
+            Refusal::NotPromoted { sources, components, .. } => self.empty(sources, components),
+            _ => BTreeSet::new(),
+        };
+        refused(refusal, &self.checkout, &empty, &self.typed, &context.clock())
+    }
+
+    /// Those of the targets that are known to run none of the components: nothing is promoted from
+    /// there.
+    fn empty(&self, targets: &[TargetName], components: &[ComponentName]) -> BTreeSet<TargetName> {
+        let scope = Scope::Targets(self.checkout.name.clone(), targets.to_vec());
+        // What the remote does not tell is not known.
+        if self.ledger.remote().is_some() && self.ledger.refresh_states_or_fail(&scope).is_err() {
+            return BTreeSet::new();
+        }
+        let Ok(snapshot) = self.ledger.read(&scope) else { return BTreeSet::new() };
+        let state = snapshot.deployment(&self.checkout.name);
+        let runs = |target: &TargetName, component| {
+            state.component(target, component).is_some_and(|state| state.commit.is_some())
+        };
+        let is_empty = |target: &&TargetName| !components.iter().any(|component| runs(target, component));
+        targets.iter().filter(is_empty).cloned().collect()
     }
 }

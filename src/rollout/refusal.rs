@@ -1,5 +1,7 @@
 //! Refusals in the words of the specification, each with the way out.
 
+use std::collections::BTreeSet;
+
 use super::command_line::CommandLine;
 use crate::deployment::judgement::{Judgement, patience};
 use crate::deployment::lock::HeldLock;
@@ -14,11 +16,13 @@ use crate::project::left_at_work::explained;
 use crate::render::Clock;
 use crate::render::document::error::{Error, Hint};
 
-/// The error for a refusal of the rollout that was asked for like this.
+/// The error for a refusal of the rollout that was asked for like this. On the targets in `empty`,
+/// none of its components runs.
 #[expect(clippy::too_many_lines, reason = "one arm for each refusal, each of them plain")]
 pub(super) fn refused(
     refusal: &Refusal,
     checkout: &Deployment,
+    empty: &BTreeSet<TargetName>,
     typed: &CommandLine,
     clock: &Clock,
 ) -> CommandError {
@@ -55,6 +59,9 @@ pub(super) fn refused(
                 return error.hint(Hint::command(text, command));
             }
             let error = sources.iter().fold(error, |error, source| {
+                if empty.contains(source) {
+                    return error.hint(on_its_way(checkout, source, typed));
+                }
                 let command = with(&|line| {
                     line.without("git-sha").without("context").set("target", target.as_str());
                     line.set("promote-from", source.as_str());
@@ -181,6 +188,22 @@ fn deploy_first(checkout: &Deployment, from: &TargetName, typed: &CommandLine) -
     }
     line.roll_out().set("target", from.as_str());
     Hint::command("To deploy to it first", line.to_string())
+}
+
+/// How a commit comes to a target that it may be promoted from.
+fn on_its_way(checkout: &Deployment, from: &TargetName, typed: &CommandLine) -> Hint {
+    let rule = checkout.targets.get(from).and_then(|target| target.promotion.as_ref());
+    if rule.is_some_and(PromotionRule::is_guarded) {
+        let command = format!("atmos deployment promotion-status {}", checkout.name);
+        return Hint::command(
+            format!("Nothing of it runs on {from} yet. To see what can be promoted"),
+            command,
+        );
+    }
+    let mut line = typed.clone();
+    line.roll_out().set("target", from.as_str());
+    let text = format!("Nothing of it runs on {from} yet. To deploy it there first");
+    Hint::command(text, line.to_string())
 }
 
 fn listed(components: &[ComponentName]) -> String {

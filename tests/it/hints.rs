@@ -122,6 +122,31 @@ fn a_commit_that_was_not_promoted_comes_by_promotion_or_by_force() {
 }
 
 #[test]
+fn a_commit_that_runs_nowhere_is_deployed_to_where_it_is_promoted_from_first() {
+    check(&Refused {
+        line: "deployment rollout payment-service --target staging --component worker --metadata note=x",
+        code: "not_promoted",
+        ways: &[
+            ("Nothing of it runs on dev yet. To deploy it there first", |checkout, _| {
+                assert_eq!(applied(checkout), ["dev worker 1"]);
+                assert_eq!(record(checkout, "dev", "worker")["metadata"]["note"], "x");
+            }),
+            ("Or skip promotion validation (not recommended)", |checkout, _| {
+                assert_eq!(applied(checkout), ["staging worker 1"]);
+            }),
+        ],
+        ..REFUSED
+    });
+    // What is not there cannot be deployed to staging either, which is promoted to.
+    let environment = TestEnvironment::new();
+    let (checkout, _remote) = environment.with_remote();
+    let run =
+        checkout.atmos("deployment rollout payment-service --target prod").refused(3, "has not run there");
+    run.says("Nothing of it runs on staging yet. To see what can be promoted:")
+        .says("atmos deployment promotion-status payment-service");
+}
+
+#[test]
 fn a_rollback_with_overrides_goes_without_them() {
     check(&Refused {
         state: |checkout| {
