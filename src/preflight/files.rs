@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::folders::leads_out;
-use super::tree::Tree;
 use crate::component::is_module_file;
 use crate::config::join_path;
 use crate::error::CommandError;
 use crate::git::Place;
+use crate::project::Tree;
 
 /// The texts of a module's files.
 #[derive(Debug, Default)]

@@ -138,7 +138,10 @@ async fn gitlab_protects_the_tags() {
 fn without_a_platform_there_is_nothing_to_ask() {
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
-    checkout.atmos("deployment protect").refused(2, "cannot protect the ledger").says("GitHub or GitLab");
+    checkout
+        .atmos("deployment protect")
+        .refused(2, "A remote on neither GitHub nor GitLab cannot protect the ledger")
+        .says("GitHub or GitLab");
     checkout.atmos("deployment protect --offline").refused(2, "--offline");
     // Outside of a job, the remote tells; what is missing then is the token.
     checkout.git(&["remote", "set-url", "origin", "git@github.com:acme/shop.git"]);

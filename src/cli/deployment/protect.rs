@@ -65,9 +65,18 @@ fn document(platform: Platform, dry_run: bool, found: Protection) -> ProtectionR
 fn shown(error: &ProviderError) -> CommandError {
     let message = error.to_string();
     match error {
-        ProviderError::Unsupported { .. } => CommandError::new(Code::NoPlatform, message).hint(Hint::note(
-            "Run it in a checkout whose remote is on GitHub or GitLab, or in one of their jobs",
-        )),
+        ProviderError::Unsupported { platform, .. } => {
+            // It need not be a job that asks.
+            let message = match platform {
+                Platform::None => {
+                    "A remote on neither GitHub nor GitLab cannot protect the ledger".to_owned()
+                }
+                Platform::GitHub | Platform::GitLab => message,
+            };
+            CommandError::new(Code::NoPlatform, message).hint(Hint::note(
+                "Run it in a checkout whose remote is on GitHub or GitLab, or in one of their jobs",
+            ))
+        }
         ProviderError::Unconfigured { .. } => CommandError::new(Code::PlatformUnconfigured, message),
         ProviderError::Refused { .. } => CommandError::new(Code::PlatformRefused, message),
         ProviderError::RateLimited { .. }
