@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::folders::leads_out;
 use crate::component::is_module_file;
 use crate::config::join_path;
 use crate::error::CommandError;
@@ -49,4 +48,9 @@ pub fn module_files(tree: &dyn Tree, folder: &str) -> Result<ModuleFiles, Comman
 /// The text of a file; `None` where it is no file, or no text.
 pub(super) fn file_text(tree: &dyn Tree, path: &str) -> Result<Option<String>, CommandError> {
     if matches!(tree.place(path)?, Place::File { .. }) { tree.text(path) } else { Ok(None) }
+}
+
+/// Whether a path is none of the commit, so that nothing is known of it.
+pub(super) fn leads_out(path: &str) -> bool {
+    path.starts_with('/') || path == ".." || path.starts_with("../")
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::files::module_files;
+use super::files::{leads_out, module_files};
 use super::{Facts, Subject};
 use crate::component::{ModuleError, ModuleInterface};
 use crate::config::{Severity, join_path};
@@ -129,11 +129,6 @@ impl Facts<'_> {
         let near = nearest(name, names.iter().map(String::as_str));
         Ok(near.map(|near| format!("did you mean {}?", join_path([folder, near]))))
     }
-}
-
-/// Whether a path is none of the commit, so that nothing is known of it.
-pub(super) fn leads_out(path: &str) -> bool {
-    path.starts_with('/') || path == ".." || path.starts_with("../")
 }
 
 #[cfg(test)]

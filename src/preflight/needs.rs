@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::files::leads_out;
 use super::files::{file_text, module_files};
-use super::folders::leads_out;
 use super::{Facts, Moment, Subject};
 use crate::component::{
     ModuleInterface, ModuleNeeds, Written, is_variables_file, plain_program, variables_in,
