@@ -78,9 +78,9 @@ impl Side {
     }
 
     /// Those of these components that a commit declares.
-    pub fn of_commit(commit: CommitId, declares: Option<&Deployment>, chosen: &[ComponentName]) -> Self {
+    pub fn of_commit(commit: CommitId, deployment: Option<&Deployment>, chosen: &[ComponentName]) -> Self {
         let declared =
-            |name: &&ComponentName| declares.is_some_and(|deployment| deployment.component(name).is_some());
+            |name: &&ComponentName| deployment.is_some_and(|deployment| deployment.component(name).is_some());
         let commits = chosen.iter().filter(declared).map(|name| (name.clone(), commit.clone())).collect();
         let overrides = RecordedOverrides::new();
         Self { target: None, commit, commits, overrides, deployed_at: None, distinct: 1 }

@@ -104,6 +104,7 @@ impl Context {
     }
 
     /// A context for a command that is run for this one. It keeps the last document that it prints.
+    #[must_use]
     pub fn inner(&self, inner: Inner) -> Self {
         let Inner { global, environment, git_environment, directory, copied } = inner;
         let streams = Streams::system(global.color.into(), global.quiet).copied_to(copied);

@@ -297,7 +297,9 @@ mod tests {
     /// The rows of the table below the heading of an exit code.
     fn table(exit_code: u8) -> String {
         let codes = Code::ALL.iter().filter(|code| code.exit_code() == exit_code);
-        codes.map(|code| format!("| `{}` | {} |\n", code.as_str(), code.explanation())).collect()
+        let rows: Vec<_> =
+            codes.map(|code| format!("| `{}` | {} |", code.as_str(), code.explanation())).collect();
+        rows.join("\n") + "\n"
     }
 
     /// The documentation with its tables written anew.

@@ -6,13 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use super::{Facts, Finding, Moment, WorkTree};
+use super::{Facts, Finding, Moment};
 use crate::component::Environment;
 use crate::config::{AtmosConfig, Severity, parse_deployment};
 use crate::deployment::definition::Values;
 use crate::deployment::fixtures::target_name;
 use crate::deployment::stack_layer::{StackLayer, StackLayers, StackRefusal, StackRequest};
 use crate::deployment::{CommitId, Component, ComponentKind, ComponentName};
+use crate::project::WorkTree;
 use crate::render::document::validate::Check;
 
 const DEPLOYMENT: &str = "\

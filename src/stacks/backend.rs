@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::error::StackError;
-use super::merge::{ListMergeStrategy, merge_all};
+use super::list_merge::ListMergeStrategy;
+use super::merge::merge_all;
 use super::value::{Map, Value};
 
 /// What a component's backends are made of; layers in the order kind, bases, component.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use super::import::Imported;
-use super::manifest::Source;
+use super::imported::Imported;
+use super::source::Source;
 
 /// What has been read of one tree of files by one set of settings; whoever reads that tree again need not parse it again.
 #[derive(Default)]

@@ -8,7 +8,6 @@ use super::component::{self, TERRAFORM};
 use super::error::StackError;
 use super::evaluate::{Evaluator, Others, Processing};
 use super::failures::{self, Failure, Failures};
-use super::functions::Functions;
 use super::inherit;
 use super::integrations;
 use super::name;
@@ -16,6 +15,7 @@ use super::provenance::{self, Provenance};
 use super::sources;
 use super::stack::{Stack, StackReader, Stacks, in_parallel};
 use super::value::{Map, Value, map_to_json};
+use super::world::Functions;
 
 /// The kinds that a component is looked for in where none is named, in that order; then any other.
 const KINDS: [&str; 3] = [TERRAFORM, "helmfile", "packer"];

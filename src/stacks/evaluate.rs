@@ -11,13 +11,13 @@ use serde_json::Value as Json;
 use super::error::StackError;
 use super::failures::Failures;
 use super::files::StackFiles;
-use super::functions::Functions;
 use super::include::{self, Including};
 use super::limits::Included;
 use super::merge::{APPEND, merge_json};
 use super::settings::StackSettings;
 use super::template::{self, COMPONENT, Delimiters, Failure, NO_VALUE, Scope, Template};
 use super::value::{Call, Function, Location, Map, Value};
+use super::world::Functions;
 
 /// Which of the things that are left open are computed; the others are shown as they are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -464,7 +464,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::functions::OutputRequest;
+    use super::super::world::OutputRequest;
     use super::super::yaml;
     use super::*;
 

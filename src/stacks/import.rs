@@ -7,28 +7,16 @@ use std::sync::{Arc, PoisonError};
 use super::cache::StackCache;
 use super::error::StackError;
 use super::files::StackFiles;
+use super::imported::Imported;
 use super::limits::{IMPORT_DEPTH, IMPORTS, limit};
+use super::list_merge::ListMergeStrategy;
 use super::manifest::{Given, Manifest, ManifestReader};
-use super::merge::{ListMergeStrategy, merge_all, merge_into};
+use super::merge::{merge_all, merge_into};
 use super::overrides::Overrides;
 use super::paths::{self, Glob};
 use super::settings::StackSettings;
 use super::template::{self, Known};
 use super::value::{Function, Location, Map, Value};
-
-/// A manifest merged with its imports.
-#[derive(Debug)]
-pub(super) struct Imported {
-    pub(super) merged: Arc<Map>,
-    /// What the file itself says.
-    pub(super) own: Arc<Map>,
-    /// What each of the files says that it imports, directly or not, by the manifest's name.
-    pub(super) imports: BTreeMap<Arc<str>, Arc<Map>>,
-    overrides_inline: Overrides,
-    overrides_from_imports: Overrides,
-    /// Whether an import's path depends on what was imported before.
-    has_templated_paths: bool,
-}
 
 /// Where a manifest is imported from, as far as that changes what it means.
 #[derive(Clone, Default)]

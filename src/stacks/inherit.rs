@@ -2,7 +2,7 @@
 
 use super::error::StackError;
 use super::limits::{BASES, INHERITANCE_DEPTH, limit};
-use super::manifest::section;
+use super::sections::section;
 use super::value::{Map, Value};
 
 /// What a component inherits from.

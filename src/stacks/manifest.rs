@@ -9,8 +9,9 @@ use super::include::{self, Including};
 use super::limits::Included;
 use super::locals;
 use super::settings::StackSettings;
+use super::source::Source;
 use super::template::{self, Known};
-use super::value::{Call, Function, Location, Map, Value};
+use super::value::{Location, Map, Value};
 use super::yaml::{self, Document};
 
 /// A manifest with everything filled in that is known before its components are put together.
@@ -19,13 +20,6 @@ pub(super) struct Manifest {
     pub(super) content: Map,
     /// Where the entries of its `import` list stand.
     pub(super) imports: Vec<Location>,
-}
-
-/// A file as it was read; the same for everybody who imports it.
-pub(super) struct Source {
-    text: String,
-    /// Absent where the text is no YAML before its templates are filled in.
-    document: Option<Document>,
 }
 
 /// What an import gives the manifest that it imports.
@@ -174,67 +168,4 @@ fn fill_in_map(sections: &Map, known: &Known<'_>, waits: &mut bool) -> Map {
         Value::Map(sections) => Arc::unwrap_or_clone(sections),
         _ => Map::new(),
     }
-}
-
-/// A section that must be a map where it is there; null is nothing.
-pub(super) fn section<'m>(map: &'m Map, name: &str, file: &str) -> Result<Option<&'m Map>, StackError> {
-    nested_section(map, &[name], file)
-}
-
-/// Why a section that is a function is none.
-fn no_section(call: &Call, section: &str) -> String {
-    let layers = match &call.function {
-        Function::Merged(_) => call.argument.as_list().unwrap_or_default(),
-        Function::Tag(_) | Function::Template => &[],
-    };
-    let include = std::iter::once(call)
-        .chain(layers.iter().filter_map(|layer| match layer {
-            Value::Call(call) => Some(&**call),
-            _ => None,
-        }))
-        .find(|call| include::is_include(call));
-    if let Some(written) = include.map(Call::to_json) {
-        let written = written.as_str().unwrap_or(include::INCLUDE);
-        return format!(
-            "`{written}` cannot make up the section `{section}`: there is no such file, or no map in it"
-        );
-    }
-    match &call.function {
-        Function::Tag(tag) => {
-            let written = call.to_json();
-            let written = written.as_str().unwrap_or(tag);
-            format!("the function `{written}` cannot make up the section `{section}`")
-        }
-        Function::Template => format!("a template cannot make up the section `{section}`"),
-        Function::Merged(_) => format!("a function cannot make up a part of the section `{section}`"),
-    }
-}
-
-/// The map at a path of keys, each of which must be a map where it is there.
-pub(super) fn nested_section<'m>(
-    map: &'m Map,
-    path: &[&str],
-    file: &str,
-) -> Result<Option<&'m Map>, StackError> {
-    let mut current = map;
-    for (depth, name) in path.iter().enumerate() {
-        match current.get(*name) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Map(map)) => current = map,
-            Some(Value::Call(call)) => {
-                let section = path[..=depth].join(".");
-                let what = no_section(call, &section);
-                return Err(StackError::Unsupported { what, at: call.at.clone() });
-            }
-            Some(other) => {
-                return Err(StackError::Section {
-                    file: file.to_owned(),
-                    section: path[..=depth].join("."),
-                    expected: "a map",
-                    found: other.kind(),
-                });
-            }
-        }
-    }
-    Ok(Some(current))
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::StackError;
-use super::manifest::{nested_section, section};
-use super::merge::{ListMergeStrategy, merge_all};
+use super::list_merge::ListMergeStrategy;
+use super::merge::merge_all;
+use super::sections::{nested_section, section};
 use super::value::{Map, Value};
 use crate::deployment::ComponentKind;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::merge::ListMergeStrategy;
+use super::list_merge::ListMergeStrategy;
 use super::value::{Call, Function, Location, Value};
 
 /// The settings of `atmos.yaml` that stacks depend on.

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::cache::StackCache;
 use super::error::StackError;
 use super::files::StackFiles;
-use super::import::{Imported, Importing};
-use super::manifest::{Manifest, nested_section, section};
+use super::import::Importing;
+use super::imported::Imported;
+use super::manifest::Manifest;
 use super::merge::merge_into;
 use super::paths::{self, Glob};
+use super::sections::{nested_section, section};
 use super::settings::StackSettings;
 use super::value::{Location, Map, Value, map_from_json};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-use super::merge::ListMergeStrategy;
+use super::list_merge::ListMergeStrategy;
 
 /// A mapping, in the order of the file.
 pub(super) type Map = IndexMap<Arc<str>, Value>;

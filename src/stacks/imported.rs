@@ -1,0 +1,21 @@
+//! A manifest with everything that it imports.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::overrides::Overrides;
+use super::value::Map;
+
+/// A manifest merged with its imports.
+#[derive(Debug)]
+pub(super) struct Imported {
+    pub(super) merged: Arc<Map>,
+    /// What the file itself says.
+    pub(super) own: Arc<Map>,
+    /// What each of the files says that it imports, directly or not, by the manifest's name.
+    pub(super) imports: BTreeMap<Arc<str>, Arc<Map>>,
+    pub(super) overrides_inline: Overrides,
+    pub(super) overrides_from_imports: Overrides,
+    /// Whether an import's path depends on what was imported before.
+    pub(super) has_templated_paths: bool,
+}
