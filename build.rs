@@ -6,11 +6,16 @@ use std::{env, fs};
 
 use serde_json::Value;
 
+#[path = "tests/needs/tools.rs"]
+#[allow(dead_code, reason = "tests say what is wrong where something is missing")]
+mod tools;
+
 /// The schemas that configuration files are held against.
 const SCHEMAS: [&str; 2] = ["atmos.schema.json", "deployment.schema.json"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=tests/needs/tools.rs");
     let folder = PathBuf::from(env::var("OUT_DIR")?);
     for name in SCHEMAS {
         let published = Path::new("schema").join(name);
@@ -20,7 +25,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         fs::write(folder.join(name).with_extension("rs"), source(&mut schema))?;
     }
     link();
+    look_for_tools(&folder);
     Ok(())
+}
+
+/// Has the tests ignored whose tools are missing here.
+///
+/// They are looked for again where something else is required, but not whenever PATH changes: the
+/// whole crate would be compiled again for it.
+fn look_for_tools(scratch: &Path) {
+    for variable in ["ATMOS_TEST_REQUIRE"].iter().chain(&tools::VARIABLES) {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+    let mut missing = Vec::new();
+    for tool in &tools::TOOLS {
+        let condition = tool.condition();
+        println!("cargo::rustc-check-cfg=cfg({condition})");
+        if !tool.is_there(scratch) {
+            println!("cargo::rustc-cfg={condition}");
+            missing.push(tool.name);
+        }
+    }
+    println!("cargo::rustc-env=ATMOS_TESTS_WITHOUT={}", missing.join(" "));
 }
 
 /// Leaves out of a schema what is there for people. It is four fifths of the text.

@@ -385,10 +385,11 @@ fn a_remote_that_is_not_there_is_named() {
 }
 
 #[test]
+#[cfg_attr(without_git_http_backend, ignore = "needs git-http-backend")]
 fn whoever_may_not_push_is_told_before_anything_is_applied() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
-    let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+    let server = HttpServer::start(&environment, remote.path.parent().unwrap());
     checkout.git(&["remote", "set-url", "origin", &server.url("remote.git")]);
     checkout.git(&["config", "http.extraheader", HttpServer::token_setting().split_once('=').unwrap().1]);
     // Reading is allowed, writing is not: the backend answers 403.

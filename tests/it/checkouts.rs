@@ -44,19 +44,21 @@ fn a_shallow_clone_promotes_over_file() {
 }
 
 #[test]
+#[cfg_attr(without_git_daemon, ignore = "needs git-daemon")]
 fn a_shallow_clone_promotes_over_git_daemon() {
     let environment = TestEnvironment::new();
     let (_, remote) = environment.with_remote();
-    let Some(daemon) = GitDaemon::start(&environment, remote.path.parent().unwrap()) else { return };
+    let daemon = GitDaemon::start(&environment, remote.path.parent().unwrap());
     let ci = environment.clone(&daemon.url("remote.git"), "ci", Clone::SHALLOW);
     promote_from_ci_checkout(&environment, &remote, &ci);
 }
 
 #[test]
+#[cfg_attr(without_git_http_backend, ignore = "needs git-http-backend")]
 fn a_shallow_clone_promotes_over_http_with_a_token() {
     let environment = TestEnvironment::new();
     let (_, remote) = environment.with_remote();
-    let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+    let server = HttpServer::start(&environment, remote.path.parent().unwrap());
     let token = HttpServer::token_setting();
     let ci = environment.clone_with(&server.url("remote.git"), "ci", Clone::SHALLOW, &[&token]);
     promote_from_ci_checkout(&environment, &remote, &ci);
@@ -78,10 +80,11 @@ fn a_shallow_clone_promotes_over_ssh() {
 }
 
 #[test]
+#[cfg_attr(without_git_http_backend, ignore = "needs git-http-backend")]
 fn whatever_gives_git_its_credentials_gives_them_to_us() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
-    let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+    let server = HttpServer::start(&environment, remote.path.parent().unwrap());
     checkout.git(&["remote", "set-url", "origin", &server.url("remote.git")]);
     let helper = "!f() { echo username=x-access-token; echo password=secret-token; }; f";
     checkout.git(&["config", "credential.helper", helper]);
@@ -90,10 +93,11 @@ fn whatever_gives_git_its_credentials_gives_them_to_us() {
 }
 
 #[test]
+#[cfg_attr(without_git_http_backend, ignore = "needs git-http-backend")]
 fn without_the_token_nothing_is_applied_and_nothing_secret_is_said() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
-    let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+    let server = HttpServer::start(&environment, remote.path.parent().unwrap());
     let url = server.url("remote.git").replace("http://", "http://ci:hunter2-wrong@");
     checkout.git(&["remote", "set-url", "origin", &url]);
     let before = remote.snapshot();

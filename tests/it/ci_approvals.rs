@@ -25,8 +25,9 @@ fn promotion<'c, 'e>(checkout: &'c Checkout<'e>) -> CiJob<'c, 'e> {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn whoever_approved_the_run_approved_exactly_what_was_planned() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     ready_for_prod(&checkout);
@@ -63,8 +64,9 @@ fn whoever_approved_the_run_approved_exactly_what_was_planned() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn an_approval_is_of_the_job_that_waited_for_it_and_of_no_other_job_of_the_run() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     ready_for_prod(&checkout);
@@ -87,8 +89,9 @@ fn an_approval_is_of_the_job_that_waited_for_it_and_of_no_other_job_of_the_run()
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn where_the_job_cannot_be_told_the_approvals_of_the_run_count_with_a_warning() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     ready_for_prod(&checkout);
@@ -106,8 +109,9 @@ fn where_the_job_cannot_be_told_the_approvals_of_the_run_count_with_a_warning() 
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn another_environment_may_stand_for_the_target() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     checkout.write("atmos.yaml", "ci: { environment: \"{{ deployment }}/{{ labels.environment }}\" }\n");
@@ -125,8 +129,9 @@ fn another_environment_may_stand_for_the_target() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_branch_does_not_choose_the_environment_whose_reviewers_approve() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     checkout.write("atmos.yaml", "ci: { environment: \"{{ labels.environment }}\" }\n");
@@ -165,8 +170,9 @@ fn a_branch_does_not_choose_the_environment_whose_reviewers_approve() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn gitlab_tells_who_approved_the_job_s_deployment() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     ready_for_prod(&checkout);
@@ -203,8 +209,9 @@ fn where_the_platform_cannot_be_asked_nothing_runs() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn the_specification_s_gated_job_needs_no_digest_and_what_it_approved_counts_as_unseen() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     ready_for_prod(&checkout);
@@ -218,8 +225,9 @@ fn the_specification_s_gated_job_needs_no_digest_and_what_it_approved_counts_as_
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn where_a_digest_is_required_the_gated_job_has_to_name_one() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let file = "deployments/payment-service.yaml";
@@ -245,8 +253,9 @@ fn where_a_digest_is_required_the_gated_job_has_to_name_one() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn an_approval_of_a_run_allows_each_component_once() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     ready_for_prod(&checkout);
@@ -272,8 +281,9 @@ fn an_approval_of_a_run_allows_each_component_once() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn the_time_of_an_approval_is_the_reviewer_s() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let mut environment = TestEnvironment::new();
     environment.set_clock("2025-01-23T16:45:00Z");
     let (checkout, remote) = environment.with_remote();

@@ -7,8 +7,9 @@ use crate::ci_reports::{pull_request, statuses};
 use crate::support::{CiJob, Platform, TestEnvironment};
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_change_whose_head_is_not_known_is_not_said_to_run_anywhere() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     // The default branch is checked out; where the pull request is, the event does not say.
@@ -27,8 +28,9 @@ fn a_change_whose_head_is_not_known_is_not_said_to_run_anywhere() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_broken_deployment_file_changes_the_comment() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let job = |run: &str| {
@@ -71,8 +73,9 @@ fn a_broken_deployment_file_changes_the_comment() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_mistyped_name_leaves_nothing_behind() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let head = checkout.head();
@@ -90,8 +93,9 @@ fn a_mistyped_name_leaves_nothing_behind() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_refusal_stands_at_the_commit_that_was_asked_for() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let old = checkout.head();
@@ -105,8 +109,9 @@ fn a_refusal_stands_at_the_commit_that_was_asked_for() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn what_failed_in_one_job_stays_in_the_comment_when_another_succeeds() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let job = |component: &str, does: &str| {
@@ -143,8 +148,9 @@ fn what_failed_in_one_job_stays_in_the_comment_when_another_succeeds() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn what_is_read_days_later_has_no_relative_times() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     CiJob::github(&checkout, "push").rollout("dev").unreported().run().succeeded();

@@ -35,8 +35,9 @@ fn record(states: &[&str]) -> (String, Vec<String>) {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn jobs_of_a_run_come_to_one_status_and_one_record() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let head = checkout.head();
@@ -65,8 +66,9 @@ fn jobs_of_a_run_come_to_one_status_and_one_record() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn the_comment_may_wait_for_all_jobs() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let event = pull_request("acme/shop", &checkout.head());
@@ -95,8 +97,9 @@ fn the_comment_may_wait_for_all_jobs() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn where_nothing_has_changed_the_status_arrives_all_the_same() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     // Each push is of the commit that is checked out then.
@@ -122,8 +125,9 @@ fn where_nothing_has_changed_the_status_arrives_all_the_same() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn what_cannot_be_found_out_is_no_success() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     CiJob::github(&checkout, "push").rollout("dev").unreported().run().succeeded();
@@ -160,8 +164,9 @@ fn what_cannot_be_found_out_is_no_success() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn on_gitlab_a_job_with_an_environment_has_its_own_record_already() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     CiJob::github(&checkout, "push").rollout("dev").unreported().run().succeeded();
@@ -181,8 +186,9 @@ fn on_gitlab_a_job_with_an_environment_has_its_own_record_already() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn rollouts_of_one_run_do_not_share_a_record() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let job = |name: &str| {
@@ -201,8 +207,9 @@ fn rollouts_of_one_run_do_not_share_a_record() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn what_the_stacks_disable_is_not_waited_for() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let checkout = environment.empty_repository("checkout", &[]);
     checkout
@@ -242,8 +249,9 @@ fn with_folders(checkout: &Checkout<'_>) {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_component_that_need_not_change_counts_as_having_the_change() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     with_folders(&checkout);
@@ -266,8 +274,9 @@ fn a_component_that_need_not_change_counts_as_having_the_change() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn what_a_newer_run_has_replaced_is_not_to_be_rolled_out_again() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     with_folders(&checkout);
@@ -303,8 +312,9 @@ fn what_a_newer_run_has_replaced_is_not_to_be_rolled_out_again() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn what_is_left_where_commits_come_by_promotion_is_promoted() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let run = fan_in(&checkout, &platform).input("target", "staging").run().exited(5);
@@ -312,8 +322,9 @@ fn what_is_left_where_commits_come_by_promotion_is_promoted() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_state_that_no_record_leads_to_is_not_known_to_be_deployed() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     for component in ["database", "api"] {

@@ -34,6 +34,7 @@ fn a_platform_that_is_down_changes_nothing() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn errors_are_retried_a_bounded_number_of_times_and_name_what_is_missing() {
     let statuses = "/statuses/";
     for (status, more, said, asked) in [
@@ -56,7 +57,7 @@ fn errors_are_retried_a_bounded_number_of_times_and_name_what_is_missing() {
             2,
         ),
     ] {
-        let Some(platform) = Platform::start() else { return };
+        let platform = Platform::start();
         let environment = TestEnvironment::new();
         let (checkout, remote) = environment.with_remote();
         platform.refuse(status, 1000, statuses, &more);
@@ -72,6 +73,7 @@ fn errors_are_retried_a_bounded_number_of_times_and_name_what_is_missing() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn one_cause_is_one_notice_of_all_that_was_left_out() {
     let all = "set the commit status, record the deployment and write the comment";
     let moved = json!({ "headers": { "location": "https://git.example.com/x" } });
@@ -84,7 +86,7 @@ fn one_cause_is_one_notice_of_all_that_was_left_out() {
         (429, hour, "wants a pause of 3600 s, until 20"),
         (403, unauthorized, sso),
     ] {
-        let Some(platform) = Platform::start() else { return };
+        let platform = Platform::start();
         let environment = TestEnvironment::new();
         let (checkout, _remote) = environment.with_remote();
         platform.refuse(status, 1000, "/repos/", &more);
@@ -109,8 +111,9 @@ fn what_is_no_address_of_the_platform_is_one_notice_at_once() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_job_of_a_request_that_it_may_not_read_is_told_what_is_missing() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let comment = json!({
@@ -136,8 +139,9 @@ fn a_job_of_a_request_that_it_may_not_read_is_told_what_is_missing() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_pause_that_the_platform_asks_for_is_kept() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     platform.refuse(429, 1, "/statuses/", &json!({ "headers": { "retry-after": "1" } }));
@@ -147,8 +151,9 @@ fn a_pause_that_the_platform_asks_for_is_kept() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_comment_that_vanishes_or_is_buried_is_written_once_or_not_at_all() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let run =
@@ -171,8 +176,9 @@ fn a_comment_that_vanishes_or_is_buried_is_written_once_or_not_at_all() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_fork_s_plan_works_and_what_its_token_may_not_is_said_once() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     platform.refuse(403, 1000, "", &json!({ "message": "Resource not accessible by integration" }));
@@ -185,8 +191,9 @@ fn a_fork_s_plan_works_and_what_its_token_may_not_is_said_once() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_missing_permission_is_told_apart_from_a_fork_s_token() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     // A fork's pull request that the platform is asked for: the job has the repository's own token.
@@ -209,8 +216,9 @@ fn a_missing_permission_is_told_apart_from_a_fork_s_token() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn what_comes_next_is_refused_for_itself_also_to_a_fork() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let job = job(&checkout, "mallory/shop", platform.github()).unreported().input("dispatch", "promote.yml");
@@ -224,8 +232,9 @@ fn what_comes_next_is_refused_for_itself_also_to_a_fork() {
 const HOSTILE: &str = "%0A::set-output name=result::evil | **b** <img src=x onerror=alert(1)> @acme/all #1 `c` ${{ secrets.T }} ##[add-path]/evil </details>";
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn what_others_write_is_harmless_in_every_report() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let name = "x`<b>|@acme";
@@ -280,8 +289,9 @@ fn what_others_write_is_harmless_in_every_report() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn no_output_shows_a_token_at_any_level() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let say = format!("echo \"token {TOKEN}\"; echo \"again $GITHUB_TOKEN\" >&2");
@@ -314,8 +324,9 @@ fn no_output_shows_a_token_at_any_level() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn two_hundred_components_fit_into_a_comment() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let component = |n| {

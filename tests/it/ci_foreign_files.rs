@@ -51,8 +51,9 @@ fn with_template(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>, Co
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_refused_run_reports_nothing_that_the_checkout_says() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote, fork) = with_template(&environment);
     // What the repository has rolled out itself is in its ledger, and is told.
@@ -82,8 +83,9 @@ fn a_refused_run_reports_nothing_that_the_checkout_says() {
 
 /// A remote with the attacker's ledger is no more to be believed than the attacker's files.
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_refused_run_reports_nothing_of_a_ledger_that_is_not_the_repository_s() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote, fork) = with_template(&environment);
     checkout.atmos("deployment rollout payment-service --target dev").exited(1);
@@ -94,8 +96,9 @@ fn a_refused_run_reports_nothing_of_a_ledger_that_is_not_the_repository_s() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn no_verb_follows_a_link_out_of_the_checkout_or_into_git_s_folder() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote, fork) = with_fork(&environment);
     let secret = environment.path("credentials");

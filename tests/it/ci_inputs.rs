@@ -170,10 +170,11 @@ fn a_job_promotes_a_part_where_its_inputs_say_so() {
 }
 
 #[test]
+#[cfg_attr(without_git_http_backend, ignore = "needs git-http-backend")]
 fn the_token_of_the_job_is_git_s_last_resort_in_a_shallow_checkout_without_credentials() {
     let environment = TestEnvironment::new();
     let (_, remote) = environment.with_remote();
-    let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+    let server = HttpServer::start(&environment, remote.path.parent().unwrap());
     let token = HttpServer::token_setting();
     let checkout = environment.clone_with(&server.url("remote.git"), "shallow", Clone::SHALLOW, &[&token]);
     let job = || CiJob::github(&checkout, "push").rollout("dev").unreported();
@@ -196,10 +197,11 @@ fn the_token_of_the_job_is_git_s_last_resort_in_a_shallow_checkout_without_crede
 }
 
 #[test]
+#[cfg_attr(without_git_http_backend, ignore = "needs git-http-backend")]
 fn the_input_token_pushes_where_a_checkout_of_gitlab_has_a_token_that_may_only_read() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
-    let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+    let server = HttpServer::start(&environment, remote.path.parent().unwrap());
     let address = server.url("remote.git").replace("://", "://gitlab-ci-token:job-token@");
     checkout.git(&["remote", "set-url", "origin", &address]);
     // A runner may have left a helper that knows the job's token instead.

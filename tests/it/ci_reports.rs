@@ -25,8 +25,9 @@ pub(crate) fn statuses(platform: &Platform) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_pull_request_s_rollout_is_shown_where_reviewers_look() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let head = checkout.head();
@@ -74,8 +75,9 @@ fn a_pull_request_s_rollout_is_shown_where_reviewers_look() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn after_a_merge_the_push_goes_on_with_the_comment_of_what_was_merged() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let plan = CiJob::github(&checkout, "pull_request").rollout("dev").input("plan", "true");
@@ -107,8 +109,9 @@ fn after_a_merge_the_push_goes_on_with_the_comment_of_what_was_merged() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn what_comes_next_is_started_when_the_rollout_has_succeeded() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let job = |target: &str, run: &str| {
@@ -142,8 +145,9 @@ fn what_comes_next_is_started_when_the_rollout_has_succeeded() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_plan_shows_its_digest_and_leaves_the_status_of_what_runs_alone() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let job = CiJob::github(&checkout, "push").with("GITHUB_API_URL", platform.github());
@@ -183,8 +187,9 @@ fn a_plan_shows_its_digest_and_leaves_the_status_of_what_runs_alone() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_promotion_shows_which_dependencies_it_changes() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let attach = |component: &str, packages: &[(&str, &str)]| {
@@ -236,8 +241,9 @@ fn a_promotion_shows_which_dependencies_it_changes() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn whatever_happens_the_status_is_finished() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let job = |target: &str| {
@@ -301,8 +307,9 @@ fn a_mistake_in_the_configuration_is_shown_at_its_line() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_merge_request_gets_its_note_and_a_job_token_is_told_what_it_lacks() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let job = || {
@@ -332,8 +339,9 @@ fn a_merge_request_gets_its_note_and_a_job_token_is_told_what_it_lacks() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn each_report_can_be_switched_off() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let head = checkout.head();
@@ -351,8 +359,9 @@ fn each_report_can_be_switched_off() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_team_s_own_template_is_used_and_a_broken_one_is_not() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     checkout.write("atmos.yaml", "ci: { comment_template: .github/comment.md.hbs }\n");
@@ -378,8 +387,9 @@ fn a_team_s_own_template_is_used_and_a_broken_one_is_not() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_job_that_is_killed_leaves_nothing_unfinished() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let started = environment.path("started");
@@ -398,8 +408,9 @@ fn a_job_that_is_killed_leaves_nothing_unfinished() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_job_that_is_killed_while_it_waits_for_a_lock_ends_as_well() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     checkout.atmos("deployment lock payment-service --target dev --component api").succeeded();
@@ -414,8 +425,9 @@ fn a_job_that_is_killed_while_it_waits_for_a_lock_ends_as_well() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_status_of_components_has_one_name_however_they_are_written() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     for components in ["api\nworker", "worker,api", "command/worker\napi\ncommand/api", "api,api,worker"] {
@@ -434,8 +446,9 @@ fn a_status_of_components_has_one_name_however_they_are_written() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn an_attempt_that_has_nothing_left_to_do_says_so() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let job = |attempt: &str| {

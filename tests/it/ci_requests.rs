@@ -21,8 +21,9 @@ fn commits_of_statuses(platform: &Platform) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn the_pull_request_is_found_whatever_event_is_about_it() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let head = checkout.head();
@@ -84,8 +85,9 @@ fn the_pull_request_is_found_whatever_event_is_about_it() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_comment_s_rollout_of_the_base_does_not_say_that_the_change_is_deployed() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let base = checkout.head();
@@ -104,8 +106,9 @@ fn a_comment_s_rollout_of_the_base_does_not_say_that_the_change_is_deployed() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn after_a_merge_statuses_stand_at_what_was_deployed_and_the_base_goes_on() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     checkout.git(&["checkout", "--quiet", "-b", "feature"]);
@@ -135,8 +138,9 @@ fn after_a_merge_statuses_stand_at_what_was_deployed_and_the_base_goes_on() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn the_trial_merge_of_an_open_request_has_its_statuses_at_the_head() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let head = "c".repeat(40);
@@ -149,8 +153,9 @@ fn the_trial_merge_of_an_open_request_has_its_statuses_at_the_head() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn what_comes_next_never_runs_on_the_branch_of_a_fork() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let head = checkout.head();
@@ -176,8 +181,9 @@ fn asking_deployment(platform: &Platform, commit: &str) -> Value {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_deployment_event_is_answered_at_the_deployment_that_started_it() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let head = checkout.head();
@@ -205,8 +211,9 @@ fn a_deployment_event_is_answered_at_the_deployment_that_started_it() {
 }
 
 #[test]
+#[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_deployment_whose_rollout_does_not_come_to_a_plan_does_not_stay_pending() {
-    let Some(platform) = Platform::start() else { return };
+    let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let head = checkout.head();

@@ -1,7 +1,7 @@
 //! The provider layer against the platforms' official API descriptions, in both directions.
 //!
 //! `tests/contracts/run` starts a stateful stub of both platforms and, before it, Prism, which turns every request and
-//! every answer that a description does not allow into an error. Without it these tests are skipped.
+//! every answer that a description does not allow into an error. Nothing else runs these tests.
 //!
 //! | capability | GitHub | GitLab | test |
 //! | --- | --- | --- | --- |
@@ -40,17 +40,16 @@ struct Platforms {
 static ALONE: Mutex<()> = Mutex::new(());
 
 impl Platforms {
-    /// The addresses that `tests/contracts/run` gives; nothing where it does not run.
-    fn there() -> Option<Self> {
-        let address = |name: &str| std::env::var(format!("ATMOS_CONTRACTS_{name}")).ok();
+    /// The addresses that `tests/contracts/run` gives.
+    fn there() -> Self {
+        let address = |name: &str| {
+            let variable = format!("ATMOS_CONTRACTS_{name}");
+            std::env::var(&variable)
+                .unwrap_or_else(|_| panic!("{variable} is not set: tests/contracts/run sets it"))
+        };
         let (stub, github, gitlab) = (address("STUB"), address("GITHUB"), address("GITLAB"));
-        if stub.is_none() || github.is_none() || gitlab.is_none() {
-            // To require them is for the runner, which starts them.
-            eprintln!("skipped: the contracts are held by tests/contracts/run");
-            return None;
-        }
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(Self { stub: stub?, github: github?, gitlab: gitlab?, _alone: alone })
+        Self { stub, github, gitlab, _alone: alone }
     }
 
     fn github(&self, token: &str) -> Box<dyn Provider> {
@@ -114,8 +113,9 @@ fn commit(digit: &str) -> CommitId {
 }
 
 #[tokio::test]
+#[ignore = "run by tests/contracts/run"]
 async fn a_comment_is_written_edited_and_written_anew() {
-    let Some(platforms) = Platforms::there() else { return };
+    let platforms = Platforms::there();
     let providers = [
         platforms.github("ghs_app"),
         platforms.github("ghp_user"),
@@ -138,8 +138,9 @@ async fn a_comment_is_written_edited_and_written_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by tests/contracts/run"]
 async fn of_jobs_that_write_the_first_comment_at_once_one_stays() {
-    let Some(platforms) = Platforms::there() else { return };
+    let platforms = Platforms::there();
     for on_github in [true, false] {
         platforms.control("DELETE", "/__comments", "");
         let mut jobs = tokio::task::JoinSet::new();
@@ -159,8 +160,9 @@ async fn of_jobs_that_write_the_first_comment_at_once_one_stays() {
 }
 
 #[tokio::test]
+#[ignore = "run by tests/contracts/run"]
 async fn what_a_push_has_merged_is_found() {
-    let Some(platforms) = Platforms::there() else { return };
+    let platforms = Platforms::there();
     let merge = serde_json::json!({ "number": 7, "branch": "main", "commit": commit("c").as_str() });
     platforms.control("POST", "/__merges", &merge.to_string());
     for provider in platforms.both() {
@@ -180,8 +182,9 @@ fn of_commit(digit: &str, branch: &str, owner: Option<&str>) -> RequestLookup {
 }
 
 #[tokio::test]
+#[ignore = "run by tests/contracts/run"]
 async fn the_request_of_a_number_or_a_branch_is_found() {
-    let Some(platforms) = Platforms::there() else { return };
+    let platforms = Platforms::there();
     let told = json!({ "number": 11, "head": commit("e").as_str(), "branch": "fix", "base": "main",
         "repository": "mallory/shop" });
     platforms.control("POST", "/__requests", &told.to_string());
@@ -199,8 +202,9 @@ async fn the_request_of_a_number_or_a_branch_is_found() {
 }
 
 #[tokio::test]
+#[ignore = "run by tests/contracts/run"]
 async fn a_commit_gets_every_status() {
-    let Some(platforms) = Platforms::there() else { return };
+    let platforms = Platforms::there();
     let target: TargetName = "prod".parse().unwrap();
     let phases = [
         CommitStatusState::Pending,
@@ -224,8 +228,9 @@ async fn a_commit_gets_every_status() {
 }
 
 #[tokio::test]
+#[ignore = "run by tests/contracts/run"]
 async fn each_rollout_is_recorded() {
-    let Some(platforms) = Platforms::there() else { return };
+    let platforms = Platforms::there();
     for provider in platforms.both() {
         let new = NewDeployment {
             deployment: "api".parse().unwrap(),
@@ -263,8 +268,9 @@ async fn each_rollout_is_recorded() {
 }
 
 #[tokio::test]
+#[ignore = "run by tests/contracts/run"]
 async fn the_ledger_is_protected() {
-    let Some(platforms) = Platforms::there() else { return };
+    let platforms = Platforms::there();
     for provider in platforms.both() {
         assert_eq!(provider.protection().await.unwrap().rules[0].state, RuleState::Missing);
         provider.protect().await.unwrap();
@@ -273,8 +279,9 @@ async fn the_ledger_is_protected() {
 }
 
 #[tokio::test]
+#[ignore = "run by tests/contracts/run"]
 async fn a_pipeline_is_started() {
-    let Some(platforms) = Platforms::there() else { return };
+    let platforms = Platforms::there();
     let dispatch = Dispatch {
         workflow: "deploy.yml".to_owned(),
         reference: "main".to_owned(),
@@ -296,8 +303,9 @@ async fn a_pipeline_is_started() {
 }
 
 #[tokio::test]
+#[ignore = "run by tests/contracts/run"]
 async fn the_approver_of_a_run_is_read() {
-    let Some(platforms) = Platforms::there() else { return };
+    let platforms = Platforms::there();
     let job = |runner: &str, environment: Option<&str>| {
         let job = json!({ "run": 99, "runner": runner, "commit": commit("b"), "environment": environment });
         platforms.control("POST", "/__jobs", &job.to_string());
@@ -321,8 +329,9 @@ async fn the_approver_of_a_run_is_read() {
 
 /// Past Prism, which describes no such answer.
 #[tokio::test]
+#[ignore = "run by tests/contracts/run"]
 async fn a_comment_whose_answer_is_lost_is_written_once() {
-    let Some(platforms) = Platforms::there() else { return };
+    let platforms = Platforms::there();
     platforms.control("DELETE", "/__comments", "");
     platforms.control("POST", "/__fault", r#"{"status": 502, "times": 1, "method": "POST"}"#);
     let github = Platforms::github_at(&platforms.stub, "ghs_app");
@@ -332,8 +341,9 @@ async fn a_comment_whose_answer_is_lost_is_written_once() {
 
 /// That a violation is noticed at all.
 #[tokio::test]
+#[ignore = "run by tests/contracts/run"]
 async fn a_request_that_is_not_described_is_an_error() {
-    let Some(platforms) = Platforms::there() else { return };
+    let platforms = Platforms::there();
     let empty =
         Dispatch { workflow: "deploy.yml".to_owned(), reference: String::new(), inputs: BTreeMap::new() };
     let inputs = (0..200).map(|number| (format!("input{number}"), String::new())).collect();

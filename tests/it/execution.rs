@@ -1,7 +1,5 @@
 //! What may go wrong while components run: they hang, are interrupted, or there is no room on the disk.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -92,8 +90,8 @@ fn the_second_interrupt_kills_what_ignores_the_first() {
     let running = checkout.start(ROLLOUT, &[]);
     wait_until("the component runs", || environment.path("applied.up").exists());
     running.signal(Signal::INT);
+    running.until_it_says("Once more stops it at once");
     wait_until("the component is asked", || environment.path("applied.asked").exists());
-    std::thread::sleep(Duration::from_millis(200));
     running.signal(Signal::INT);
     let run = running.wait().exited(130);
     assert_eq!(statuses(&run.json())[0], ("first".to_owned(), "cancelled".to_owned()));

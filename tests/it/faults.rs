@@ -493,11 +493,12 @@ fn rollout_with_fault(checkout: &Checkout<'_>, server: &HttpServer, fault: Fault
 }
 
 #[test]
+#[cfg_attr(without_git_http_backend, ignore = "needs git-http-backend")]
 fn a_push_whose_end_nobody_saw_is_neither_lost_nor_doubled() {
     for fault in [Fault::Refuse, Fault::DropPush, Fault::LosePushAnswer] {
         let environment = TestEnvironment::new();
         let (_, remote) = environment.with_remote();
-        let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+        let server = HttpServer::start(&environment, remote.path.parent().unwrap());
         let token = HttpServer::token_setting();
         let checkout = environment.clone_with(&server.url("remote.git"), "ci", Clone::SHALLOW, &[&token]);
         let run = rollout_with_fault(&checkout, &server, fault).exited(1);
@@ -512,10 +513,11 @@ fn a_push_whose_end_nobody_saw_is_neither_lost_nor_doubled() {
 }
 
 #[test]
+#[cfg_attr(without_git_http_backend, ignore = "needs git-http-backend")]
 fn questions_are_answered_from_here_while_the_remote_is_away_or_stalls() {
     let environment = TestEnvironment::new();
     let (_, remote) = environment.with_remote();
-    let Some(server) = HttpServer::start(&environment, remote.path.parent().unwrap()) else { return };
+    let server = HttpServer::start(&environment, remote.path.parent().unwrap());
     let token = HttpServer::token_setting();
     let checkout = environment.clone_with(&server.url("remote.git"), "ci", Clone::SHALLOW, &[&token]);
     checkout.atmos(ROLLOUT).succeeded();

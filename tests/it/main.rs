@@ -1,11 +1,5 @@
 //! Integration tests.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says on stderr why it was skipped"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod approvals;
 mod attach;
@@ -56,6 +50,7 @@ mod locks;
 mod matrix;
 mod moved_ledger;
 mod names;
+mod needs;
 mod not_kept;
 mod outlived_runs;
 mod overrides;

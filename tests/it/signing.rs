@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Checkout, TestEnvironment, has_tool};
+use crate::support::{Checkout, TestEnvironment, insist_on};
 
-/// Makes a key, and has git sign tags with it and trust it. `false` where there is no `ssh-keygen`.
-fn sign_with_ssh(checkout: &Checkout<'_>) -> bool {
+/// Makes a key, and has git sign tags with it and trust it.
+fn sign_with_ssh(checkout: &Checkout<'_>) {
     let environment = checkout.environment;
     let key = environment.path("key");
     let made = Command::new("ssh-keygen")
@@ -14,9 +14,7 @@ fn sign_with_ssh(checkout: &Checkout<'_>) -> bool {
         .arg(&key)
         .output()
         .is_ok_and(|output| output.status.success());
-    if !has_tool("ssh-keygen", made) {
-        return false;
-    }
+    insist_on("ssh-keygen", made);
     let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
     let trusted = environment.path("trusted");
     std::fs::write(&trusted, format!("ada@example.com {public}")).unwrap();
@@ -28,7 +26,6 @@ fn sign_with_ssh(checkout: &Checkout<'_>) -> bool {
     ] {
         checkout.git(&["config", name, value]);
     }
-    true
 }
 
 /// The names of all records in the checkout.
@@ -43,14 +40,13 @@ fn verifies(checkout: &Checkout<'_>, tag: &str) -> bool {
 }
 
 #[test]
+#[cfg_attr(without_ssh_keygen, ignore = "needs ssh-keygen")]
 fn records_are_signed_where_git_signs_tags() {
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
     let unsigned = records(&checkout);
-    if !sign_with_ssh(&checkout) {
-        return;
-    }
+    sign_with_ssh(&checkout);
     checkout.atmos("deployment rollout payment-service --target staging --promote-from dev").succeeded();
     let all = records(&checkout);
     assert_eq!((unsigned.len(), all.len()), (3, 6));
@@ -74,12 +70,11 @@ fn records_are_signed_where_git_signs_tags() {
 }
 
 #[test]
+#[cfg_attr(without_ssh_keygen, ignore = "needs ssh-keygen")]
 fn a_key_that_is_missing_is_found_before_anything_is_applied() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
-    if !sign_with_ssh(&checkout) {
-        return;
-    }
+    sign_with_ssh(&checkout);
     std::fs::remove_file(environment.path("key")).unwrap();
     std::fs::remove_file(environment.path("key.pub")).unwrap();
     let before = remote.snapshot();
@@ -94,12 +89,11 @@ fn a_key_that_is_missing_is_found_before_anything_is_applied() {
 }
 
 #[test]
+#[cfg_attr(without_ssh_keygen, ignore = "needs ssh-keygen")]
 fn a_key_that_fails_later_does_not_cost_the_record() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
-    if !sign_with_ssh(&checkout) {
-        return;
-    }
+    sign_with_ssh(&checkout);
     let key = environment.path("key");
     let script = std::fs::read_to_string(checkout.path.join("services/api/deploy.sh")).unwrap();
     checkout.write_script(
@@ -116,6 +110,7 @@ fn a_key_that_fails_later_does_not_cost_the_record() {
 }
 
 #[test]
+#[cfg_attr(without_ssh_keygen, ignore = "needs ssh-keygen")]
 fn what_the_environment_configures_counts_and_so_do_all_kinds_of_repositories() {
     for format in ["sha1", "sha256"] {
         let mut environment = TestEnvironment::new();
@@ -127,9 +122,7 @@ fn what_the_environment_configures_counts_and_so_do_all_kinds_of_repositories() 
         let checkout = environment.payment_service_with("checkout", &[&format!("--object-format={format}")]);
         // Alone, the environment's setting has git look for a key.
         checkout.atmos("deployment rollout payment-service --target dev").refused(2, "cannot be");
-        if !sign_with_ssh(&checkout) {
-            return;
-        }
+        sign_with_ssh(&checkout);
         checkout.atmos("deployment rollout payment-service --target dev").succeeded();
         let tags = checkout.git(&["tag", "--list", "atmos/deployments/*"]);
         assert_eq!(tags.lines().count(), 3);

@@ -3,168 +3,366 @@
 //! Commits are the one thing that cannot be as written: the specification's ids are those of nobody's repository.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use crate::build;
-use crate::support::{Checkout, TestEnvironment};
+use crate::support::{Checkout, Remote, TestEnvironment, insist_on, specification};
 
-/// Where a line stands in the specification, the line, and the exit code that it ends with. They run in this order, in
-/// one repository.
-const LINES: [(&str, &str, i32); 50] = [
-    ("cli-integration.md, validate", "atmos deployment validate payment-service", 0),
-    ("cli-integration.md, validate", "atmos deployment validate --all", 0),
-    ("cli-integration.md, validate", "atmos deployment validate payment-service --check-promotions", 0),
-    ("cli-integration.md, status", "atmos deployment status", 0),
-    ("cli-integration.md, list", "atmos deployment list", 0),
-    ("cli-integration.md, list", "atmos deployment list deployments", 0),
-    ("cli-integration.md, list", "atmos deployment list targets payment-service", 0),
-    ("cli-integration.md, list", "atmos deployment list components payment-service --target prod", 0),
-    ("cli-integration.md, list", "atmos deployment list --label environment=prod", 0),
-    ("cli-integration.md, promotion-graph", "atmos deployment promotion-graph payment-service", 0),
-    ("git-tracking.md, Deploy to Dev", "atmos deployment rollout payment-service --target dev", 0),
+/// Where a line stands in the specification, the line, the exit code that it ends with, and what it
+/// says. A ref and what it is at has to be so on the remote, too.
+type Line = (&'static str, &'static str, i32, &'static str);
+
+/// They run in this order, in one repository.
+const LINES: [Line; 50] = [
+    (
+        "cli-integration.md, validate",
+        "atmos deployment validate payment-service",
+        0,
+        "Promotion path: dev → staging → prod",
+    ),
+    ("cli-integration.md, validate", "atmos deployment validate --all", 0, "Validating inventory-service..."),
+    (
+        "cli-integration.md, validate",
+        "atmos deployment validate payment-service --check-promotions",
+        0,
+        "✓ Promotion paths valid (no cycles)",
+    ),
+    ("cli-integration.md, status", "atmos deployment status", 0, "payment-service\tprod\tapi\tOLDER\t"),
+    (
+        "cli-integration.md, list",
+        "atmos deployment list",
+        0,
+        "inventory-service\tdev, staging, prod\t3 (api, worker, …)\t-",
+    ),
+    (
+        "cli-integration.md, list",
+        "atmos deployment list deployments",
+        0,
+        "payment-service\tdev, staging, prod\t3 (api, worker, …)\t",
+    ),
+    ("cli-integration.md, list", "atmos deployment list targets payment-service", 0, "prod\tstaging\tyes\t"),
+    (
+        "cli-integration.md, list",
+        "atmos deployment list components payment-service --target prod",
+        0,
+        "api\tcommand\tOLDER\t",
+    ),
+    (
+        "cli-integration.md, list",
+        "atmos deployment list --label environment=prod",
+        0,
+        "payment-service\tdev, staging, prod\t",
+    ),
+    (
+        "cli-integration.md, promotion-graph",
+        "atmos deployment promotion-graph payment-service",
+        0,
+        "from: staging, requires approval",
+    ),
+    (
+        "git-tracking.md, Deploy to Dev",
+        "atmos deployment rollout payment-service --target dev",
+        0,
+        "refs/atmos/deployments/payment-service/dev/api → NEWER",
+    ),
     (
         "cli-integration.md, rollout",
         "atmos deployment rollout payment-service --target dev --git-sha abc123def",
         0,
+        "refs/atmos/deployments/payment-service/dev/api → NEWER",
     ),
-    ("cli-integration.md, Typical Workflow", "atmos deployment status payment-service --target dev", 0),
+    (
+        "cli-integration.md, Typical Workflow",
+        "atmos deployment status payment-service --target dev",
+        0,
+        "payment-service\tdev\tapi\tNEWER\t",
+    ),
     (
         "target-promotion.md, CLI Validation",
         "atmos deployment rollout payment-service --target prod --promote-from dev",
         3,
+        "Cannot promote directly from dev to prod",
     ),
-    ("target-promotion.md, Promotion Status", "atmos deployment promotion-status payment-service", 0),
+    (
+        "target-promotion.md, Promotion Status",
+        "atmos deployment promotion-status payment-service",
+        0,
+        "dev → staging (ready)",
+    ),
     (
         "target-promotion.md, CLI Validation",
         "atmos deployment rollout payment-service --target staging --promote-from dev",
         0,
+        "refs/atmos/deployments/payment-service/staging/api → NEWER",
     ),
-    ("cli-integration.md, Typical Workflow", "atmos deployment status payment-service --target staging", 0),
+    (
+        "cli-integration.md, Typical Workflow",
+        "atmos deployment status payment-service --target staging",
+        0,
+        "payment-service\tstaging\tapi\tNEWER\t",
+    ),
     // Nobody is there to approve.
     (
         "target-promotion.md, CLI Validation",
         "atmos deployment rollout payment-service --target prod --promote-from staging",
         3,
+        "The rollout to prod requires an approval, and there is no terminal to ask at",
     ),
     (
         "target-promotion.md, Selective Component Promotion",
         "atmos deployment rollout payment-service --target prod --promote-from staging --component api",
         3,
+        "--target prod --promote-from staging --component api --digest ",
     ),
     (
         "target-promotion.md, Cross-Deployment Promotion",
         "atmos deployment rollout inventory-service --target prod --promote-from payment-service/prod",
         3,
+        "Cannot promote across deployments. Use same-deployment promotion only.",
     ),
     // Likewise: skipping the check of the path skips no approval.
     (
         "cli-integration.md, Error Messages",
         "atmos deployment rollout payment-service --target prod --skip-promotion-check",
         3,
+        "The rollout to prod requires an approval, and there is no terminal to ask at",
     ),
-    ("cli-integration.md, rollout", "atmos deployment rollout payment-service --target prod", 3),
+    (
+        "cli-integration.md, rollout",
+        "atmos deployment rollout payment-service --target prod",
+        3,
+        "Cannot roll out directly to prod: this commit has not run there before",
+    ),
     (
         "an approval on the way",
         "atmos deployment rollout payment-service --target prod --promote-from staging --approve yes",
         0,
+        "refs/atmos/deployments/payment-service/prod/api → NEWER",
     ),
-    ("git-tracking.md, Query Deployment State", "atmos deployment status payment-service --target prod", 0),
-    ("cli-integration.md, status", "atmos deployment status payment-service", 0),
+    (
+        "git-tracking.md, Query Deployment State",
+        "atmos deployment status payment-service --target prod",
+        0,
+        "payment-service\tprod\tapi\tNEWER\t",
+    ),
+    (
+        "cli-integration.md, status",
+        "atmos deployment status payment-service",
+        0,
+        "payment-service\tstaging\tworker\tNEWER\t",
+    ),
     (
         "git-tracking.md, Query Deployment State",
         "atmos deployment history payment-service --target prod --component api",
         0,
+        "\tpayment-service\tprod\tNEWER\tapi\t",
     ),
-    ("cli-integration.md, history", "atmos deployment history payment-service --target prod", 0),
-    ("cli-integration.md, history", "atmos deployment history payment-service --target prod --limit 10", 0),
+    (
+        "cli-integration.md, history",
+        "atmos deployment history payment-service --target prod",
+        0,
+        "\tpayment-service\tprod\tOLDER\tapi, database, worker\t",
+    ),
+    (
+        "cli-integration.md, history",
+        "atmos deployment history payment-service --target prod --limit 10",
+        0,
+        "\tpayment-service\tprod\tNEWER\tapi, database, worker\t",
+    ),
     (
         "cli-integration.md, history",
         "atmos deployment history payment-service --target prod --since 2025-01-01 --until 2025-01-31",
         0,
+        "Date\tDeployment\tTarget\tCommit\tComponents\t",
     ),
     (
         "cli-integration.md, diff",
         "atmos deployment diff payment-service --from-target prod --to-target staging",
         0,
+        "context.cpu:    2048 → 512",
     ),
     (
         "cli-integration.md, diff",
         "atmos deployment diff payment-service --from-sha abc123 --to-sha def456",
         0,
+        "api:      NEWER → OLDER  (changed)",
     ),
     (
         "cli-integration.md, diff",
         "atmos deployment diff payment-service --from-target prod --to-target staging --component api",
         0,
+        "api.context.cpu:    2048 → 512",
     ),
     (
         "cli-integration.md, diff",
         "atmos deployment diff payment-service --from-target prod --to-target staging --show-files",
         0,
+        "Files (0 files changed, +0/-0 lines):",
     ),
     (
         "cli-integration.md, promotion-graph",
         "atmos deployment promotion-graph payment-service --show-status",
         0,
+        "up to date ✓",
     ),
     // It runs there already; deploying it once more is no rollback, and nobody is there to approve.
     (
         "definitions.md, Rollout",
         "atmos deployment rollout payment-service --target prod --git-sha abc123def",
         3,
+        "The rollout to prod requires an approval, and there is no terminal to ask at",
     ),
     (
         "git-tracking.md, Rollback",
         "atmos deployment rollout payment-service --target prod --git-sha def456",
         0,
+        "refs/atmos/deployments/payment-service/prod/api → OLDER",
     ),
     (
         "forwards again, which wants an approval",
         "atmos deployment rollout payment-service --target prod --promote-from staging --approve yes",
         0,
+        "refs/atmos/deployments/payment-service/prod/api → NEWER",
     ),
     (
         "cli-integration.md, rollout",
         "atmos deployment rollout payment-service --target prod --git-sha def456abc",
         0,
+        "refs/atmos/deployments/payment-service/prod/api → OLDER",
     ),
     (
         "cli-integration.md, Typical Workflow",
         "atmos deployment rollout payment-service --target prod --git-sha <previous-sha>",
         0,
+        "refs/atmos/deployments/payment-service/prod/api → OLDER",
     ),
-    ("README.md, 3", "atmos deployment rollout api --target dev", 0),
-    ("README.md, 4", "atmos deployment rollout api --target staging --promote-from dev", 0),
-    ("definitions.md, Promotion Path", "atmos deployment rollout api --target prod --promote-from dev", 3),
-    ("README.md, 4", "atmos deployment rollout api --target prod --promote-from staging", 0),
-    ("README.md, 5", "atmos deployment status api", 0),
-    ("README.md, Troubleshooting", "atmos deployment status api --target prod", 0),
-    ("README.md, 6", "atmos deployment diff api --from-target prod --to-target staging", 0),
-    ("README.md, 6", "atmos deployment diff api --from-target prod --to-target staging --show-code", 0),
-    ("README.md, 7", "atmos deployment history api --target prod", 0),
-    ("README.md, 8", "atmos deployment rollout api --target prod --git-sha def456a", 0),
+    (
+        "README.md, 3",
+        "atmos deployment rollout api --target dev",
+        0,
+        "refs/atmos/deployments/api/dev/api → NEWER",
+    ),
+    (
+        "README.md, 4",
+        "atmos deployment rollout api --target staging --promote-from dev",
+        0,
+        "refs/atmos/deployments/api/staging/api → NEWER",
+    ),
+    (
+        "definitions.md, Promotion Path",
+        "atmos deployment rollout api --target prod --promote-from dev",
+        3,
+        "Cannot promote directly from dev to prod",
+    ),
+    (
+        "README.md, 4",
+        "atmos deployment rollout api --target prod --promote-from staging",
+        0,
+        "refs/atmos/deployments/api/prod/api → NEWER",
+    ),
+    ("README.md, 5", "atmos deployment status api", 0, "api\tstaging\tworker\tNEWER\t"),
+    ("README.md, Troubleshooting", "atmos deployment status api --target prod", 0, "api\tprod\tapi\tNEWER\t"),
+    (
+        "README.md, 6",
+        "atmos deployment diff api --from-target prod --to-target staging",
+        0,
+        "context.memory: 4096 → 1024",
+    ),
+    (
+        "README.md, 6",
+        "atmos deployment diff api --from-target prod --to-target staging --show-code",
+        0,
+        "Files (0 files changed, +0/-0 lines):",
+    ),
+    (
+        "README.md, 7",
+        "atmos deployment history api --target prod",
+        0,
+        "\tapi\tprod\tNEWER\tapi, database, worker\t",
+    ),
+    (
+        "README.md, 8",
+        "atmos deployment rollout api --target prod --git-sha def456a",
+        0,
+        "refs/atmos/deployments/api/prod/api → OLDER",
+    ),
     (
         "README.md, Troubleshooting",
         "atmos deployment rollout api --target prod --git-sha <previous-commit>",
         0,
+        "refs/atmos/deployments/api/prod/api → OLDER",
     ),
 ];
 
 /// Likewise, about images. They run in one repository of their own.
-const IMAGE_LINES: [(&str, &str, i32); 13] = [
-    ("cli-integration.md, build", "atmos deployment build payment-service --target dev", 0),
-    ("cli-integration.md, build", "atmos deployment build payment-service --target dev --component api", 0),
-    ("cli-integration.md, build", "atmos deployment build payment-service --target dev --context cpu=512", 0),
-    ("git-tracking.md, Test", "atmos deployment test payment-service --target dev", 0),
-    ("cli-integration.md, sbom", "atmos deployment sbom payment-service --git-sha abc123def", 0),
-    ("what prod runs", "atmos deployment rollout payment-service --target prod", 0),
-    ("cli-integration.md, sbom", "atmos deployment sbom payment-service --target prod", 0),
-    ("cli-integration.md, sbom", "atmos deployment sbom payment-service --target prod --output sbom.json", 0),
-    ("cli-integration.md, sbom", "atmos deployment sbom payment-service --target prod --summary", 0),
-    ("README.md, 3", "atmos deployment build api --target dev", 0),
-    ("README.md, 3", "atmos deployment rollout api --target dev", 0),
-    ("what prod runs", "atmos deployment rollout api --target prod --promote-from dev", 0),
-    ("README.md, Troubleshooting", "atmos deployment sbom api --target prod", 0),
+const IMAGE_LINES: [Line; 13] = [
+    (
+        "cli-integration.md, build",
+        "atmos deployment build payment-service --target dev",
+        0,
+        "Attached SBOM to commit NEWER",
+    ),
+    (
+        "cli-integration.md, build",
+        "atmos deployment build payment-service --target dev --component api",
+        0,
+        "Already built sha256:",
+    ),
+    (
+        "cli-integration.md, build",
+        "atmos deployment build payment-service --target dev --context cpu=512",
+        0,
+        "Generated SBOM: 3 components, 1 dependency",
+    ),
+    ("git-tracking.md, Test", "atmos deployment test payment-service --target dev", 0, "3 of 3 tests passed"),
+    (
+        "cli-integration.md, sbom",
+        "atmos deployment sbom payment-service --git-sha abc123def",
+        0,
+        "api\tdocker image\tidna\t3.6\tpkg:pypi/idna@3.6",
+    ),
+    (
+        "what prod runs",
+        "atmos deployment rollout payment-service --target prod",
+        0,
+        "refs/atmos/deployments/payment-service/prod/api → NEWER",
+    ),
+    (
+        "cli-integration.md, sbom",
+        "atmos deployment sbom payment-service --target prod",
+        0,
+        "database\tdocker image\tidna\t3.6\tpkg:pypi/idna@3.6",
+    ),
+    (
+        "cli-integration.md, sbom",
+        "atmos deployment sbom payment-service --target prod --output sbom.json",
+        0,
+        "Wrote sbom.json",
+    ),
+    (
+        "cli-integration.md, sbom",
+        "atmos deployment sbom payment-service --target prod --summary",
+        0,
+        "Dependencies: 1 total",
+    ),
+    ("README.md, 3", "atmos deployment build api --target dev", 0, "Building api for target dev..."),
+    (
+        "README.md, 3",
+        "atmos deployment rollout api --target dev",
+        0,
+        "refs/atmos/deployments/api/dev/api → NEWER",
+    ),
+    (
+        "what prod runs",
+        "atmos deployment rollout api --target prod --promote-from dev",
+        0,
+        "refs/atmos/deployments/api/prod/api → NEWER",
+    ),
+    (
+        "README.md, Troubleshooting",
+        "atmos deployment sbom api --target prod",
+        0,
+        "worker\tdocker image\tidna\t3.6\tpkg:pypi/idna@3.6",
+    ),
 ];
 
 /// The verbs that there are.
@@ -204,7 +402,7 @@ fn deployments(checkout: &Checkout<'_>) {
 #[test]
 fn every_command_line_of_the_specification_runs_as_written() {
     let environment = TestEnvironment::new();
-    let (checkout, _remote) = environment.with_remote();
+    let (checkout, remote) = environment.with_remote();
     deployments(&checkout);
     let older = checkout.commit("All deployments");
     checkout.git(&["push", "--quiet", "origin", "HEAD:main"]);
@@ -215,25 +413,28 @@ fn every_command_line_of_the_specification_runs_as_written() {
         }
     }
     let newer = checkout.commit_version("2");
-    run_as_written(&checkout, &LINES, &newer, &older);
+    run_as_written(&checkout, &remote, &LINES, &newer, &older);
 }
 
 #[test]
 fn every_command_line_about_images_runs_as_written() {
     let mut environment = TestEnvironment::new();
     build::images(&mut environment);
-    let (checkout, _remote) = build::checkout(&environment);
+    let (checkout, remote) = build::checkout(&environment);
     let file = std::fs::read_to_string(checkout.path.join("deployments/payment-service.yaml")).unwrap();
     let file = file.replace("prod: { promotion: { from: dev } }", "prod: {}");
     checkout.write("deployments/payment-service.yaml", &file);
     checkout.write("deployments/api.yaml", &file.replace("name: payment-service\n", "name: api\n"));
     let commit = checkout.commit("Two deployments");
     checkout.git(&["push", "--quiet", "origin", "HEAD:main"]);
-    run_as_written(&checkout, &IMAGE_LINES, &commit, &commit);
+    run_as_written(&checkout, &remote, &IMAGE_LINES, &commit, &commit);
+    let written = std::fs::read_to_string(checkout.path.join("sbom.json")).unwrap();
+    let written: serde_json::Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(written["bomFormat"], "CycloneDX");
 }
 
-fn run_as_written(checkout: &Checkout<'_>, lines: &[(&str, &str, i32)], newer: &str, older: &str) {
-    for (place, line, code) in lines {
+fn run_as_written(checkout: &Checkout<'_>, remote: &Remote<'_>, lines: &[Line], newer: &str, older: &str) {
+    for (place, line, code, says) in lines {
         let words: Vec<_> = line
             .split(' ')
             .map(|word| match word {
@@ -242,22 +443,29 @@ fn run_as_written(checkout: &Checkout<'_>, lines: &[(&str, &str, i32)], newer: &
                 other => other,
             })
             .collect();
+        let before = remote.git(&["for-each-ref"]);
         let run = checkout.atmos(&words[1..].join(" "));
         assert_eq!(run.code, Some(*code), "{place}\n{}", run.report());
+        let says = says.replace("NEWER", &newer[..7]).replace("OLDER", &older[..7]);
+        let said = run.stdout.contains(&says) || run.stderr.contains(&says);
+        assert!(said, "{place}: expected {says:?}\n{}", run.report());
+        if let Some((name, commit)) = says.split_once(" → ").filter(|(name, _)| name.starts_with("refs/")) {
+            assert!(remote.git(&["rev-parse", name]).starts_with(commit), "{place}\n{}", run.report());
+            assert_ne!(remote.git(&["for-each-ref"]), before, "{place}\n{}", run.report());
+        } else if !["build", "test"].contains(&words[2]) {
+            assert_eq!(remote.git(&["for-each-ref"]), before, "{place}\n{}", run.report());
+        }
     }
 }
 
 #[test]
+#[cfg_attr(without_specification, ignore = "needs the specification")]
 fn no_command_line_of_the_specification_is_forgotten() {
-    let shared = std::env::var_os("ATMOS_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let Ok(documents) = std::fs::read_dir(shared.join("spec")) else {
-        eprintln!("skipped: the specification is not here; ATMOS_SHARED names the folder that holds it");
-        return;
-    };
-    let known: BTreeSet<_> = LINES.iter().chain(&IMAGE_LINES).map(|(_, line, _)| *line).collect();
+    let documents = specification().read_dir();
+    insist_on("specification", documents.is_ok());
+    let known: BTreeSet<_> = LINES.iter().chain(&IMAGE_LINES).map(|(_, line, ..)| *line).collect();
     let mut forgotten = BTreeSet::new();
-    for document in documents {
+    for document in documents.unwrap() {
         let text = std::fs::read_to_string(document.unwrap().path()).unwrap();
         for line in text.lines() {
             let line = line.trim().trim_start_matches("run: ").trim_start_matches("$ ");

@@ -1,8 +1,7 @@
 //! Stacks against the reference implementation: its own scenarios, and the values that it recorded for them.
 //!
 //! The scenarios are not part of the repository. They are looked for in `ATMOS_CONFORMANCE_DIR`, else in
-//! `../shared/conformance/stacks`; without them the test is skipped, unless `ATMOS_TEST_REQUIRE` lists
-//! `conformance`.
+//! `../shared/conformance/stacks`; without them the test is ignored.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,8 @@ use atmos_deployments::stacks::{
     Processing, StackReader, StackSettings,
 };
 use serde_json::{Map, Value as Json};
+
+use crate::support::{conformance_cases, insist_on};
 
 /// A world in which nothing is set, as the values were recorded in.
 struct Nothing;
@@ -32,29 +33,23 @@ impl Functions for Nothing {
 }
 
 #[test]
+#[cfg_attr(without_conformance, ignore = "needs conformance")]
 fn stacks_mean_what_the_reference_implementation_recorded() {
-    let Some(cases) = cases() else { return };
+    let cases = cases();
     let failures: Vec<String> = cases.iter().flat_map(|case| failures(case)).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The directories of the cases; nothing, with a word why, where there are none to be had.
-pub(crate) fn cases() -> Option<Vec<PathBuf>> {
-    let directory = match std::env::var_os("ATMOS_CONFORMANCE_DIR") {
-        Some(directory) => PathBuf::from(directory),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/stacks"),
-    };
-    let Ok(entries) = directory.read_dir() else {
-        let is_required = std::env::var("ATMOS_TEST_REQUIRE").is_ok_and(|list| list.contains("conformance"));
-        assert!(!is_required, "the conformance cases are required, but not there");
-        eprintln!("skipped: there are no conformance cases; set ATMOS_CONFORMANCE_DIR");
-        return None;
-    };
+/// The directories of the cases.
+pub(crate) fn cases() -> Vec<PathBuf> {
+    let entries = conformance_cases().read_dir();
+    insist_on("conformance", entries.is_ok());
+    let entries = entries.unwrap();
     let mut cases: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     cases.retain(|case| case.join("expected.json").is_file());
     cases.sort();
     assert!(!cases.is_empty(), "no conformance case was found");
-    Some(cases)
+    cases
 }
 
 /// Every difference between what a case expects and what comes out.

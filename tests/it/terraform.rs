@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::ci_reports::pull_request;
-use crate::support::{Checkout, CiJob, Platform, Remote, TestEnvironment, has_tool};
+use crate::support::{Checkout, CiJob, Platform, Remote, TestEnvironment, insist_on};
 
 const SECRET: &str = "hunter2-in-no-log";
 
@@ -108,13 +108,11 @@ resource \"terraform_data\" \"fragile\" {
 }
 ";
 
-/// The shop in a checkout with a remote; nothing, with a word why, where there is no terraform.
-fn shop(environment: &mut TestEnvironment) -> Option<(Checkout<'_>, Remote<'_>)> {
+/// The shop in a checkout with a remote.
+fn shop(environment: &mut TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
     let path = std::env::var_os("PATH").unwrap();
     let is_there = std::env::split_paths(&path).any(|folder| folder.join("terraform").is_file());
-    if !has_tool("terraform", is_there) {
-        return None;
-    }
+    insist_on("terraform", is_there);
     environment.set("SHOP_PASSWORD", SECRET);
     let modules = environment.empty_repository("modules", &[]);
     modules.write("naming/main.tf", &NAMING.replace("VERSION", "from git"));
@@ -129,7 +127,7 @@ fn shop(environment: &mut TestEnvironment) -> Option<(Checkout<'_>, Remote<'_>)>
     checkout.commit("Version 1");
     checkout.git(&["remote", "add", "origin", &remote.url()]);
     checkout.git(&["push", "--quiet", "--set-upstream", "origin", "main"]);
-    Some((checkout, remote))
+    (checkout, remote)
 }
 
 fn write_code(checkout: &Checkout<'_>, version: &str) {
@@ -155,9 +153,10 @@ fn workdirs(checkout: &Checkout<'_>) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 fn each_target_has_the_code_and_the_values_of_the_commit_that_it_got() {
     let mut environment = TestEnvironment::new();
-    let Some((checkout, remote)) = shop(&mut environment) else { return };
+    let (checkout, remote) = shop(&mut environment);
     let first = checkout.head();
     let app = |size: u32, code: &str, stage: &str, cidr: &str, commit: &str| json!({"size": size, "code": code, "network": format!("{stage}-shop-{code} {cidr}"), "commit": commit});
     checkout.atmos("deployment rollout shop --target dev").succeeded();
@@ -194,9 +193,10 @@ fn each_target_has_the_code_and_the_values_of_the_commit_that_it_got() {
 }
 
 #[test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 fn a_failure_in_the_middle_stops_what_depends_on_it_and_nothing_else() {
     let mut environment = TestEnvironment::new();
-    let Some((checkout, remote)) = shop(&mut environment) else { return };
+    let (checkout, remote) = shop(&mut environment);
     let first = checkout.head();
     checkout.atmos("deployment rollout shop --target dev").succeeded();
     write_code(&checkout, "2");
@@ -232,9 +232,10 @@ fn a_failure_in_the_middle_stops_what_depends_on_it_and_nothing_else() {
 }
 
 #[test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 fn outputs_are_read_from_the_state_of_what_is_not_rolled_out() {
     let mut environment = TestEnvironment::new();
-    let Some((checkout, _)) = shop(&mut environment) else { return };
+    let (checkout, _) = shop(&mut environment);
     let everything = checkout.json("deployment rollout shop --target dev --plan");
     let app =
         &everything["components"].as_array().unwrap().iter().find(|one| one["component"] == "app").unwrap();
@@ -266,9 +267,10 @@ fn outputs_are_read_from_the_state_of_what_is_not_rolled_out() {
 }
 
 #[test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 fn a_sensitive_output_is_shown_nowhere() {
     let mut environment = TestEnvironment::new();
-    let Some((checkout, remote)) = shop(&mut environment) else { return };
+    let (checkout, remote) = shop(&mut environment);
     let runs = [
         checkout.atmos("deployment rollout shop --target dev --verbose --plan"),
         checkout.atmos("deployment rollout shop --target dev --verbose"),
@@ -280,32 +282,43 @@ fn a_sensitive_output_is_shown_nowhere() {
         let run = run.succeeded();
         assert!(!run.stdout.contains(SECRET) && !run.stderr.contains(SECRET), "{}", run.report());
     }
-    // A job tells the platform more than that.
-    if let Some(platform) = Platform::start() {
-        write_code(&checkout, "2");
-        let head = checkout.commit("Version 2");
-        let job = CiJob::github(&checkout, "pull_request").with("GITHUB_API_URL", platform.github());
-        let job = job.event(&pull_request("acme/shop", &head));
-        let job = job.input("command", "rollout").input("deployment", "shop").input("target", "dev");
-        let run = job.run().succeeded();
-        let comments = platform.told("comments");
-        assert_eq!(comments.len(), 1, "{}", run.report());
-        for text in [comments[0].to_string(), job.summary(), job.output("json"), run.stderr] {
-            assert!(!text.is_empty() && !text.contains(SECRET), "{text}");
-        }
-    }
-    assert_eq!(output(&checkout, "dev", "app", "password"), SECRET, "terraform knows it");
+    holds_no_secret(&checkout, &remote);
+}
+
+/// Of a rollout whose secret terraform knows, no repository does.
+fn holds_no_secret(checkout: &Checkout<'_>, remote: &Remote<'_>) {
+    assert_eq!(output(checkout, "dev", "app", "password"), SECRET, "terraform knows it");
     for repository in [&checkout.path, &remote.path] {
-        let objects = environment.git(repository, &["cat-file", "--batch-all-objects", "--batch"]);
+        let objects = checkout.environment.git(repository, &["cat-file", "--batch-all-objects", "--batch"]);
         assert!(!objects.contains(SECRET));
     }
 }
 
+/// A job tells more than a rollout does.
 #[test]
+#[cfg_attr(any(without_terraform, without_python3), ignore = "needs terraform and python3")]
+fn a_sensitive_output_is_in_nothing_that_a_job_tells_the_platform() {
+    let platform = Platform::start();
+    let mut environment = TestEnvironment::new();
+    let (checkout, remote) = shop(&mut environment);
+    let job = CiJob::github(&checkout, "pull_request").with("GITHUB_API_URL", platform.github());
+    let job = job.event(&pull_request("acme/shop", &checkout.head()));
+    let job = job.input("command", "rollout").input("deployment", "shop").input("target", "dev");
+    let run = job.run().succeeded();
+    let comments = platform.told("comments");
+    assert_eq!(comments.len(), 1, "{}", run.report());
+    for text in [comments[0].to_string(), job.summary(), job.output("json"), run.stderr] {
+        assert!(!text.is_empty() && !text.contains(SECRET), "{text}");
+    }
+    holds_no_secret(&checkout, &remote);
+}
+
+#[test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 fn drift_is_found_noted_and_shown_to_whoever_asks_later() {
     let mut environment = TestEnvironment::new();
     environment.set_clock("2025-01-22T12:00:00Z");
-    let Some((checkout, remote)) = shop(&mut environment) else { return };
+    let (checkout, remote) = shop(&mut environment);
     let first = checkout.head();
     checkout.atmos("deployment rollout shop --target dev").succeeded();
     // What is checked out has nothing to do with it.
@@ -343,9 +356,10 @@ fn drift_is_found_noted_and_shown_to_whoever_asks_later() {
 }
 
 #[test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 fn rollouts_of_two_targets_at_once_in_one_checkout_do_not_disturb_each_other() {
     let mut environment = TestEnvironment::new();
-    let Some((checkout, remote)) = shop(&mut environment) else { return };
+    let (checkout, remote) = shop(&mut environment);
     let lines =
         ["--target dev", "--target staging --skip-promotion-check", "--target prod --skip-promotion-check"];
     let running = lines.map(|line| checkout.start(&format!("deployment rollout shop {line}"), &[]));
@@ -386,9 +400,10 @@ deployment:
 ";
 
 #[test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 fn what_uses_the_outputs_of_others_can_be_looked_at_and_rolled_out_alone() {
     let mut environment = TestEnvironment::new();
-    let Some((checkout, _)) = shop(&mut environment) else { return };
+    let (checkout, _) = shop(&mut environment);
     checkout.write("deployments/edge.yaml", GATEWAY);
     checkout.write("components/terraform/naming/main.tf", &NAMING.replace("VERSION", "1"));
     checkout.write_script("check.sh", "#!/bin/sh\necho \"asked for $1\"\n");

@@ -24,27 +24,24 @@ const MODULE: &str = r#"
     }
 "#;
 
-/// A component with this module, or `None`, with a word why, where there is no terraform.
-fn fixture(module: &str) -> Option<Fixture> {
+/// A component with this module.
+fn fixture(module: &str) -> Fixture {
     let mut fixture = Fixture::new(ComponentKind::Terraform, "ecs/service");
     let environment = std::env::vars_os().collect();
-    if fixture.terraform.find_program(&environment).is_none() {
-        let required = std::env::var("ATMOS_TEST_REQUIRE").unwrap_or_default();
-        assert!(!required.contains("terraform"), "terraform is required and not on PATH");
-        println!("skipped: terraform is not on PATH");
-        return None;
-    }
+    let program = fixture.terraform.find_program(&environment);
+    assert!(program.is_some(), "terraform is not on PATH. `touch build.rs` has it looked for again");
     fixture.component.folder = Some("service".to_owned());
     fixture.vars = json!({"size": 1, "undeclared": "x"}).as_object().unwrap().clone();
     let folder = fixture.checkout().join("components/terraform/service");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("main.tf"), module).unwrap();
-    Some(fixture)
+    fixture
 }
 
 #[tokio::test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 async fn a_plan_changes_nothing_and_an_apply_does_what_was_planned() {
-    let Some(mut fixture) = fixture(MODULE) else { return };
+    let mut fixture = fixture(MODULE);
     let planned = fixture.run(Mode::Plan).await.unwrap();
     assert_eq!(planned.changes, Some(Changes { add: 2, change: 0, destroy: 0 }));
     let state = fixture.state().join("shop/dev/ecs/service/terraform.tfstate");
@@ -72,14 +69,16 @@ async fn a_plan_changes_nothing_and_an_apply_does_what_was_planned() {
 }
 
 #[tokio::test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 async fn a_failure_carries_what_terraform_said() {
-    let Some(fixture) = fixture("resource \"terraform_data\" \"x\" { input = var.nope }\n") else { return };
+    let fixture = fixture("resource \"terraform_data\" \"x\" { input = var.nope }\n");
     let error = fixture.run(Mode::Apply).await.unwrap_err();
     assert_eq!(error.to_string(), "terraform plan failed with exit status 1");
     assert!(error.tail().iter().any(|line| line.contains("undeclared input variable")), "{:?}", error.tail());
 }
 
 #[tokio::test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 async fn a_cancelled_apply_keeps_what_it_made_and_gives_up_its_lock() {
     let module = r#"
         resource "terraform_data" "made" { input = 1 }
@@ -88,7 +87,7 @@ async fn a_cancelled_apply_keeps_what_it_made_and_gives_up_its_lock() {
           provisioner "local-exec" { command = "echo sleeping && sleep 600" }
         }
     "#;
-    let Some(mut fixture) = fixture(module) else { return };
+    let mut fixture = fixture(module);
     fixture.cancel_at = Some("(local-exec): sleeping");
     let error = fixture.run(Mode::Apply).await.unwrap_err();
     assert!(error.is_cancelled(), "{error}");
@@ -101,8 +100,9 @@ async fn a_cancelled_apply_keeps_what_it_made_and_gives_up_its_lock() {
 }
 
 #[tokio::test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 async fn local_state_is_told_of_in_ci_and_a_backend_keeps_its_own() {
-    let Some(mut fixture) = fixture("") else { return };
+    let mut fixture = fixture("");
     fixture.in_ci = true;
     assert_eq!(fixture.run(Mode::Plan).await.unwrap().notices, [Notice::LocalStateInCi]);
 
@@ -117,8 +117,9 @@ async fn local_state_is_told_of_in_ci_and_a_backend_keeps_its_own() {
 }
 
 #[tokio::test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 async fn a_folder_outside_the_commit_is_refused() {
-    let Some(mut fixture) = fixture(MODULE) else { return };
+    let mut fixture = fixture(MODULE);
     fixture.component.folder = Some("../../..".to_owned());
     let error = fixture.run(Mode::Plan).await.unwrap_err();
     assert!(matches!(error, ComponentError::Folder(FolderError::Outside { .. })), "{error}");
@@ -142,8 +143,9 @@ fn shim(fixture: &mut Fixture, name: &str, script: &str) {
 }
 
 #[tokio::test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 async fn a_plan_that_somebody_overtook_is_not_applied() {
-    let Some(mut fixture) = fixture(MODULE) else { return };
+    let mut fixture = fixture(MODULE);
     fixture.run(Mode::Apply).await.unwrap();
     let overtake =
         "[ \"$1\" = apply ] && $terraform apply -auto-approve -replace=terraform_data.one -var size=9";
@@ -164,8 +166,9 @@ async fn a_plan_that_somebody_overtook_is_not_applied() {
 }
 
 #[tokio::test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 async fn opentofu_is_the_same_under_another_name() {
-    let Some(mut fixture) = fixture(MODULE) else { return };
+    let mut fixture = fixture(MODULE);
     shim(&mut fixture, "tofu", "[ \"$1\" = apply ] && echo \"this is tofu\"");
     let environment = std::env::vars_os().collect();
     assert_eq!(fixture.terraform.check_version(&environment).await, Ok(()));
@@ -175,17 +178,19 @@ async fn opentofu_is_the_same_under_another_name() {
 }
 
 #[tokio::test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 async fn an_init_that_fails_is_told_with_its_reason() {
     let module = "module \"gone\" { source = \"./gone\" }\n";
-    let Some(fixture) = fixture(module) else { return };
+    let fixture = fixture(module);
     let error = fixture.run(Mode::Apply).await.unwrap_err();
     assert_eq!(error.to_string(), "terraform init failed with exit status 1");
     assert!(error.tail().iter().any(|line| line.contains("gone")), "{:?}", error.tail());
 }
 
 #[tokio::test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 async fn a_variable_that_the_module_does_not_declare_is_told_of_where_it_was_meant_for_it() {
-    let Some(mut fixture) = fixture(MODULE) else { return };
+    let mut fixture = fixture(MODULE);
     fixture.sources = [
         ("sise", ValueSource::CommandLine),
         ("unrelated", ValueSource::CommandLine),
@@ -203,8 +208,9 @@ async fn a_variable_that_the_module_does_not_declare_is_told_of_where_it_was_mea
 }
 
 #[tokio::test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 async fn the_cache_of_providers_is_the_users_or_else_the_checkouts() {
-    let Some(mut fixture) = fixture(MODULE) else { return };
+    let mut fixture = fixture(MODULE);
     shim(&mut fixture, "cached", "[ \"$1\" = init ] && echo \"cache=$TF_PLUGIN_CACHE_DIR\"");
     fixture.run(Mode::Plan).await.unwrap();
     let own = fixture.plugin_cache();
@@ -219,8 +225,9 @@ async fn the_cache_of_providers_is_the_users_or_else_the_checkouts() {
 }
 
 #[tokio::test]
+#[cfg_attr(without_terraform, ignore = "needs terraform")]
 async fn drift_is_what_a_plan_of_the_same_would_change() {
-    let Some(fixture) = fixture(MODULE) else { return };
+    let fixture = fixture(MODULE);
     fixture.run(Mode::Apply).await.unwrap();
     let none = DriftFinding { drift: Drift::None, changes: Some(Changes::default()) };
     assert_eq!(fixture.with_run(Mode::Plan, check_drift).await.unwrap(), none);

@@ -1,11 +1,16 @@
 //! `git daemon` on the loopback interface.
 
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::thread;
 
 use super::environment::TestEnvironment;
-use super::{has_tool, wait_until};
+use super::insist_on;
+
+/// How many ports are tried.
+const PORTS: usize = 20;
 
 /// A daemon that serves every repository below a folder, for fetching and pushing. Ended when it is dropped.
 pub(crate) struct GitDaemon {
@@ -14,29 +19,36 @@ pub(crate) struct GitDaemon {
 }
 
 impl GitDaemon {
-    /// Starts a daemon; `None`, with a word why, where it is not installed.
-    pub(crate) fn start(environment: &TestEnvironment, folder: &Path) -> Option<Self> {
+    /// Starts a daemon.
+    pub(crate) fn start(environment: &TestEnvironment, folder: &Path) -> Self {
         // `git daemon` itself would only be the parent of this, and leave it behind when it is killed.
         let program = Path::new(&environment.git(folder, &["--exec-path"])).join("git-daemon");
-        if !has_tool("git-daemon", program.exists()) {
-            return None;
-        }
+        insist_on("git-daemon", program.exists());
+        let daemon = (0..PORTS).find_map(|_| Self::try_start(environment, &program, folder));
+        daemon.expect("git daemon came up on no port")
+    }
+
+    /// It takes no port of the system's choice. One that was free may be taken before the daemon has
+    /// it; then it ends.
+    fn try_start(environment: &TestEnvironment, program: &Path, folder: &Path) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = environment.command(program, folder);
         command
-            .args(["--reuseaddr", "--export-all", "--enable=receive-pack", "--listen=127.0.0.1"])
+            .args(["--export-all", "--enable=receive-pack", "--verbose", "--log-destination=stderr"])
+            .args(["--reuseaddr", "--listen=127.0.0.1"])
             .arg(format!("--port={port}"))
             .arg(format!("--base-path={}", folder.display()))
             .arg(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(Stdio::piped());
         let mut daemon = Self { child: command.spawn().unwrap(), port };
-        wait_until("git daemon answers", || {
-            assert!(daemon.child.try_wait().unwrap().is_none(), "git daemon ended");
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        Some(daemon)
+        // That something listens there does not mean that it is this daemon.
+        let mut log = BufReader::new(daemon.child.stderr.take().unwrap());
+        let is_up = log.by_ref().lines().map_while(Result::ok).any(|line| line.ends_with("Ready to rumble"));
+        // Were its log full, it would wait.
+        thread::spawn(move || io::copy(&mut log, &mut io::sink()));
+        is_up.then_some(daemon)
     }
 
     /// The URL of a repository below the folder.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::environment::TestEnvironment;
-use super::has_tool;
+use super::insist_on;
 
 /// `x-access-token:secret-token`, as HTTP's basic authentication wants it.
 const TOKEN: &str = "eC1hY2Nlc3MtdG9rZW46c2VjcmV0LXRva2Vu";
@@ -62,12 +62,10 @@ struct Request {
 }
 
 impl HttpServer {
-    /// Starts a server; `None`, with a word why, where `git http-backend` is not installed.
-    pub(crate) fn start(environment: &TestEnvironment, folder: &Path) -> Option<Self> {
+    /// Starts a server.
+    pub(crate) fn start(environment: &TestEnvironment, folder: &Path) -> Self {
         let backend = Path::new(&environment.git(folder, &["--exec-path"])).join("git-http-backend");
-        if !has_tool("git-http-backend", backend.exists()) {
-            return None;
-        }
+        insist_on("git-http-backend", backend.exists());
         let command = environment.command(&backend, folder);
         let variables = command
             .get_envs()
@@ -93,7 +91,7 @@ impl HttpServer {
                 thread::spawn(move || shared.serve(connection));
             }
         });
-        Some(Self { port, shared })
+        Self { port, shared }
     }
 
     /// The URL of a repository below the folder, without credentials.

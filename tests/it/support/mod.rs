@@ -11,6 +11,9 @@ mod platform;
 mod program;
 mod run;
 mod terminal;
+#[path = "../../needs/tools.rs"]
+#[allow(dead_code, reason = "build.rs looks for the tools")]
+mod tools;
 
 pub(crate) use checkout::{ATMOS, Checkout, Remote};
 pub(crate) use ci_job::{Job as CiJob, RUNNER, TOKEN};
@@ -22,6 +25,7 @@ pub(crate) use platform::{Platform, control};
 pub(crate) use program::copy_program;
 pub(crate) use run::{Run, Running};
 pub(crate) use terminal::Terminal;
+pub(crate) use tools::{TOOLS, conformance_cases, specification};
 
 use std::time::{Duration, Instant};
 
@@ -37,13 +41,10 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Whether a tool that a machine may lack is there. Says so where it is not; fails where it was required
-/// (`ATMOS_TEST_REQUIRE`, as in CI).
-pub(crate) fn has_tool(name: &str, is_there: bool) -> bool {
-    let required = std::env::var("ATMOS_TEST_REQUIRE").unwrap_or_default();
-    assert!(is_there || !required.contains(name), "{name} is required and not installed");
-    if !is_there {
-        eprintln!("skipped: {name} is not installed");
-    }
-    is_there
+/// Fails where something is missing that a test needs: it was here when the tests were built, or the
+/// test would have been ignored.
+#[track_caller]
+pub(crate) fn insist_on(name: &str, is_there: bool) {
+    let tool = TOOLS.iter().find(|tool| tool.name == name).unwrap();
+    assert!(is_there, "{}. `touch build.rs` has it looked for again", tool.missing);
 }

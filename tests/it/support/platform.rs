@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::has_tool;
+use super::insist_on;
 
 /// A running stub. Gone when it is dropped.
 pub(crate) struct Platform {
@@ -17,19 +17,17 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// Starts one; nothing where there is no Python.
-    pub(crate) fn start() -> Option<Self> {
+    /// Starts one.
+    pub(crate) fn start() -> Self {
         let stub = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contracts/stub.py");
         let mut command = Command::new("python3");
         command.arg(stub).args(["--port", "0"]).stdin(Stdio::null()).stdout(Stdio::piped());
         let process = command.spawn();
-        if !has_tool("python3", process.is_ok()) {
-            return None;
-        }
+        insist_on("python3", process.is_ok());
         let mut process = process.unwrap();
         let mut address = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Some(Self { process, address: address.trim().to_owned() })
+        Self { process, address: address.trim().to_owned() }
     }
 
     /// Where GitHub's API is.
