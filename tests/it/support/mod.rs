@@ -25,7 +25,7 @@ pub(crate) use platform::{Platform, control};
 pub(crate) use program::copy_program;
 pub(crate) use run::{Run, Running};
 pub(crate) use terminal::Terminal;
-pub(crate) use tools::{TOOLS, conformance_cases, specification};
+pub(crate) use tools::{TOOLS, Tool, conformance_cases, specification};
 
 use std::time::{Duration, Instant};
 
