@@ -4,6 +4,7 @@
 mod at_commit;
 mod changes;
 mod commits;
+mod components;
 mod configurations;
 mod made_of;
 mod same;
@@ -11,7 +12,8 @@ mod side;
 mod step;
 
 pub use changes::{Changes, Place};
-pub use commits::{divergence, summaries};
+pub use commits::{WithFiles, compare_commits, summaries};
+pub use components::{chosen_components, components};
 pub use configurations::Configurations;
 pub use same::Comparison;
 pub use side::{RecordedOverrides, Side};

@@ -13,6 +13,7 @@ mod programs;
 mod templates;
 #[cfg(test)]
 mod testing;
+mod validator;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,7 @@ use crate::render::document::validate::Check;
 use crate::error::CommandError;
 
 pub use files::module_files;
+pub use validator::Validator;
 
 /// When the check is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,7 +28,10 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ("compare", &["component", "config", "deployment", "error", "git", "ledger", "project", "render"]),
     ("report", REPORT),
     ("rollout", ROLLOUT),
-    ("preflight", &["component", "config", "deployment", "error", "git", "image", "project", "render"]),
+    (
+        "preflight",
+        &["component", "config", "context", "deployment", "error", "git", "image", "project", "render"],
+    ),
 ];
 
 /// What declarations are read and resolved with.

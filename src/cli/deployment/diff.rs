@@ -1,20 +1,18 @@
 //! `atmos deployment diff`: what differs between two targets or two commits.
 
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::ArgGroup;
 
-use crate::compare::{Comparison, Configurations, Side, divergence, summaries};
+use crate::compare::{
+    Comparison, Configurations, Side, WithFiles, chosen_components, compare_commits, components, summaries,
+};
 use crate::context::Context;
-use crate::deployment::diff::{Change, ComponentDifference, DiffView, Drift, FileDifference};
+use crate::deployment::diff::{Change, DiffView, Drift};
 use crate::deployment::names::ComponentReference;
-use crate::deployment::state::DeploymentState;
-use crate::deployment::{CommitId, ComponentName, Deployment, DeploymentName, TargetName};
+use crate::deployment::{CommitId, DeploymentName, TargetName};
 use crate::error::{CommandError, exit};
 use crate::execution::Looks;
-use crate::git::history::Divergence;
-use crate::git::{Git, GitError};
 use crate::ledger::{Ledger, Scope};
 use crate::project::known::known_target;
 use crate::project::ledger::never_refreshed;
@@ -127,7 +125,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     for warning in warnings {
         context.warn(&warning);
     }
-    let chosen = chosen_components(args, &deployment, &state, &configurations)?;
+    let chosen = chosen_components(&args.component, &deployment, &state, &configurations)?;
     let side = |target: Option<&TargetName>, commit: Option<CommitId>| match (target, commit) {
         (_, Some(commit)) => {
             let declares = configurations.at(&commit);
@@ -141,7 +139,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     for note in [&from, &to].into_iter().filter_map(Side::mixed) {
         context.streams().note(&note);
     }
-    let (divergence, files) = compare_commits(repository.git(), &from.commit, &to.commit, args)?;
+    let with_files = match (args.show_code, args.show_files) {
+        (true, _) => WithFiles::Lines,
+        (false, true) => WithFiles::Names,
+        (false, false) => WithFiles::No,
+    };
+    let (divergence, files) = compare_commits(repository.git(), (&from.commit, &to.commit), with_files)?;
     let (configuration, problems) = configurations.compare(&chosen, &from, &to, args.component.is_empty());
     for problem in problems {
         context.warn(&problem);
@@ -185,92 +188,6 @@ fn complete_history(context: &Context, ledger: &Ledger<'_>, commits: &[CommitId]
         Ok(false) => context.warn(early),
         Err(error) => context.warn(&format!("{early}: {error}")),
     }
-}
-
-/// The components that are compared: those that were named, else all that are declared, in their
-/// order, and by name those that only earlier commits declare or that run somewhere.
-fn chosen_components(
-    args: &Args,
-    deployment: &Deployment,
-    state: &DeploymentState,
-    configurations: &Configurations,
-) -> Result<Vec<ComponentName>, CommandError> {
-    let mut all: Vec<ComponentName> =
-        deployment.components.iter().map(|component| component.name.clone()).collect();
-    let earlier = configurations.deployments().flat_map(|deployment| &deployment.components);
-    let running = state.targets.values().flat_map(|target| target.components.keys());
-    let others: BTreeSet<_> = earlier.map(|component| &component.name).chain(running).collect();
-    for name in others {
-        if !all.contains(name) {
-            all.push(name.clone());
-        }
-    }
-    if args.component.is_empty() {
-        return Ok(all);
-    }
-    let mut chosen: Vec<ComponentName> = Vec::new();
-    for reference in &args.component {
-        let known = all.iter().find(|name| name.as_str() == reference.0).cloned();
-        let name = match known {
-            Some(name) => name,
-            None => crate::project::known::known_component(deployment, reference)?.name.clone(),
-        };
-        if !chosen.contains(&name) {
-            chosen.push(name);
-        }
-    }
-    Ok(chosen)
-}
-
-/// What git says of two commits: each question is a walk of its own, and they are asked at once.
-fn compare_commits(
-    git: &Git,
-    from: &CommitId,
-    to: &CommitId,
-    args: &Args,
-) -> Result<(Divergence, Option<Vec<FileDifference>>), GitError> {
-    let with_files = args.show_files || args.show_code;
-    if from == to {
-        return Ok((Divergence::default(), with_files.then(Vec::new)));
-    }
-    std::thread::scope(|scope| {
-        let files = with_files.then(|| scope.spawn(|| git.file_changes(from, to, args.show_code)));
-        let divergence = divergence(git, from, to)?;
-        let files = files.map(|files| files.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        Ok((divergence, files.transpose()?))
-    })
-}
-
-fn components(
-    chosen: &[ComponentName],
-    from: &Side,
-    to: &Side,
-    deployment: &Deployment,
-    state: &DeploymentState,
-    configurations: &Configurations,
-) -> Vec<ComponentDifference> {
-    let declared = |name: &ComponentName| {
-        let mut deployments = [deployment].into_iter().chain(configurations.deployments());
-        deployments.find_map(|deployment| deployment.component(name)).map(|component| component.kind)
-    };
-    let recorded = |name: &ComponentName| {
-        let mut running = state.targets.values().filter_map(|target| target.components.get(name));
-        running.find_map(|component| component.newest.as_ref()?.record.component_type)
-    };
-    let kind = |name: &ComponentName| declared(name).or_else(|| recorded(name));
-    let sides =
-        chosen.iter().map(|name| (name, from.commits.get(name).cloned(), to.commits.get(name).cloned()));
-    sides
-        .filter(|(_, from, to)| from.is_some() || to.is_some())
-        .map(|(name, from_commit, to_commit)| ComponentDifference {
-            component: name.clone(),
-            kind: kind(name),
-            from: from_commit,
-            to: to_commit,
-            is_same: false,
-            removed: (from.target.is_some() || to.target.is_some()) && deployment.component(name).is_none(),
-        })
-        .collect()
 }
 
 /// Whether other commits are deployed. Two targets that run the same commits differ in their configuration only by what

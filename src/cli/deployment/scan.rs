@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::attach::{Attachment, attach, commit, read, scan_results};
+use super::attach::notes::{Attachment, attach, commit, read, scan_results};
 use crate::context::Context;
 use crate::deployment::DeploymentName;
 use crate::deployment::names::ComponentReference;

@@ -1,0 +1,248 @@
+//! What is wrong with deployments, as `atmos deployment validate` reports it.
+
+use std::collections::BTreeMap;
+
+use super::{Facts, Finding, Moment};
+use crate::component::Environment;
+use crate::config::{self, ConfigError, Loaded, MAX_FILE_BYTES, load_all};
+use crate::context::Context;
+use crate::deployment::definition::Values;
+use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
+use crate::deployment::stack_layer::{Deployable, KnownOutputs, StackRefusal};
+use crate::deployment::{CommitId, ComponentKind, Deployment, promotion};
+use crate::error::CommandError;
+use crate::project::stacks::ImportedStacks;
+use crate::project::{Project, Tree};
+use crate::render::document::validate::{Check, Problem, Severity, ValidatedDeployment};
+
+/// Stands for the image of a build.
+const ANY_IMAGE: &str = "registry/image@sha256:any";
+
+/// What deployments are checked against.
+pub struct Validator<'v> {
+    pub context: &'v Context,
+    pub project: &'v Project<'v>,
+    /// As the checkout has them.
+    pub stacks: &'v ImportedStacks,
+    pub tree: &'v dyn Tree,
+    pub commit: CommitId,
+    pub environment: Environment,
+    pub check_promotions: bool,
+}
+
+impl Validator<'_> {
+    /// Every deployment, and every file among them that cannot be one.
+    ///
+    /// # Errors
+    ///
+    /// Where the files cannot be read.
+    pub fn all(&self, project: &Project<'_>) -> Result<Vec<ValidatedDeployment>, CommandError> {
+        let loaded = load_all(&*project.source, &project.config)?;
+        let mut deployments = loaded
+            .deployments
+            .into_iter()
+            .map(|(name, loaded)| self.validated(name.to_string(), loaded))
+            .collect::<Result<Vec<_>, _>>()?;
+        deployments.extend(loaded.problems.iter().map(|problem| {
+            let file_name = problem.file.rsplit('/').next().unwrap_or(&problem.file);
+            let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem);
+            ValidatedDeployment::new(stem.to_owned(), None, vec![shown(problem)])
+        }));
+        Ok(deployments)
+    }
+
+    /// One deployment, as it was loaded.
+    ///
+    /// # Errors
+    ///
+    /// Where files of the repository cannot be read.
+    pub fn validated(
+        &self,
+        name: String,
+        loaded: Result<Loaded, ConfigError>,
+    ) -> Result<ValidatedDeployment, CommandError> {
+        match loaded {
+            Ok(Loaded { deployment, file, warnings }) => {
+                let mut problems: Vec<_> = warnings.iter().map(shown).collect();
+                problems.extend(self.stack_problems(&deployment, &file));
+                problems.extend(self.component_problems(&deployment, &file)?);
+                if self.check_promotions {
+                    problems.extend(oversights(&deployment, &file));
+                }
+                Ok(ValidatedDeployment::new(name, Some(&deployment), problems))
+            }
+            Err(ConfigError::Invalid(problems)) => {
+                Ok(ValidatedDeployment::new(name, None, problems.iter().map(shown).collect()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What is wrong with the components on any target, each once: what a rollout is refused by.
+    fn component_problems(&self, deployment: &Deployment, file: &str) -> Result<Vec<Problem>, CommandError> {
+        let config = &self.project.config;
+        let together = deployment.components.iter().map(|component| component.name.clone()).collect();
+        let built = deployment.components.iter().filter(|component| component.kind == ComponentKind::Nixpack);
+        let images = built.map(|built| (built.name.to_string(), ANY_IMAGE.to_owned())).collect();
+        let readable = config.deployments.template_env.iter();
+        let template_environment = readable
+            .map(|name| (name.clone(), self.context.variable(name).unwrap_or("value").to_owned()))
+            .collect();
+        let mut found: Vec<Finding> = Vec::new();
+        for target in deployment.targets.values() {
+            let facts = Facts {
+                moment: Moment::Validation,
+                config,
+                deployment,
+                target,
+                commit: &self.commit,
+                branch: Some("branch"),
+                stacks: self.stacks,
+                tree: self.tree,
+                command_line: &|_| Values::new(),
+                environment: &self.environment,
+                template_environment: &template_environment,
+                images: &images,
+                together: &together,
+                of_commit: &together,
+                to_build: &together,
+            };
+            facts.check(deployment.components.iter(), &mut found)?;
+        }
+        let text = self.project.source.read(file, MAX_FILE_BYTES).map_err(ConfigError::from)?;
+        let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+        let problem = |finding: &Finding| {
+            let check = Some(finding.check);
+            let problems = config::located(file, &text, std::slice::from_ref(&finding.remark));
+            problems.into_iter().map(move |problem| Problem { check, ..shown(&problem) })
+        };
+        Ok(found.iter().flat_map(problem).collect())
+    }
+
+    /// What is wrong with the stacks that the deployment's own components need, each once. What stacks say of other
+    /// components does not matter.
+    fn stack_problems(&self, deployment: &Deployment, file: &str) -> Vec<Problem> {
+        let mut found: Vec<Problem> = Vec::new();
+        for target in deployment.targets.values() {
+            for component in &deployment.components {
+                let resolution = Resolution {
+                    deployment,
+                    component,
+                    target,
+                    command_line: &Values::new(),
+                    stacks: self.stacks,
+                    outputs: KnownOutputs::AsWritten,
+                    images: &BTreeMap::new(),
+                    repository_root: None,
+                    templates: None,
+                };
+                for (message, hint) in hindrances(resolution.resolve()) {
+                    let problem = Problem {
+                        severity: Severity::Error,
+                        check: Some(Check::Settings),
+                        message,
+                        file: Some(file.to_owned()),
+                        line: None,
+                        column: None,
+                        hint,
+                        rendered: None,
+                    };
+                    if !found.iter().any(|known| known.message == problem.message) {
+                        found.push(problem);
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Why a component could not be rolled out as its stacks are, each with what to do about it.
+fn hindrances(resolved: Result<Resolved, ResolutionError>) -> Vec<(String, Option<String>)> {
+    match resolved {
+        Err(error) => {
+            let hint = match &error {
+                ResolutionError::Stack(StackRefusal::Invalid { hint, .. }) => hint.clone(),
+                _ => None,
+            };
+            vec![(error.to_string(), hint)]
+        }
+        // What is not rolled out need not be able to.
+        Ok(Resolved { stack: Some(layer), .. }) if layer.deployable == Deployable::Yes => {
+            layer.unapplied.into_iter().map(|key| (key.message, Some(key.hint))).collect()
+        }
+        Ok(_) => Vec::new(),
+    }
+}
+
+fn oversights(deployment: &Deployment, file: &str) -> Vec<Problem> {
+    let oversights = promotion::oversights(deployment).into_iter();
+    oversights
+        .map(|oversight| Problem {
+            severity: Severity::Warning,
+            check: Some(Check::Promotion),
+            message: oversight.to_string(),
+            file: Some(file.to_owned()),
+            line: None,
+            column: None,
+            hint: None,
+            rendered: None,
+        })
+        .collect()
+}
+
+/// A problem as the report shows it.
+fn shown(problem: &config::Problem) -> Problem {
+    Problem {
+        severity: match problem.severity {
+            config::Severity::Error => Severity::Error,
+            config::Severity::Warning => Severity::Warning,
+        },
+        check: Some(check(&problem.keys)),
+        message: problem.message.clone(),
+        file: Some(problem.file.clone()),
+        line: Some(problem.line),
+        column: Some(problem.column),
+        hint: problem.hint.clone(),
+        rendered: Some(problem.render(false)),
+    }
+}
+
+/// What was checked where these keys stand.
+fn check(keys: &[String]) -> Check {
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    match keys.as_slice() {
+        ["deployment", "labels", ..]
+        | ["deployment", "targets", _, "labels", ..]
+        | ["deployment", "components", _, _, "metadata", "labels", ..] => Check::Labels,
+        ["deployment", "targets", _, "promotion", ..] => Check::Promotion,
+        ["deployment", "components", _, _, "metadata", "depends_on", ..] => Check::Components,
+        ["deployment", "components", _, _, _, ..] => Check::Settings,
+        ["deployment", "targets", _, "components", ..] | ["deployment", "components", ..] => {
+            Check::Components
+        }
+        // A target's key that is none of its own is taken as context.
+        ["deployment", "targets", _, _, ..] | ["deployment", "context", ..] => Check::Context,
+        ["deployment", "targets", ..] => Check::Targets,
+        _ => Check::Configuration,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_belongs_to_the_innermost_check() {
+        let check = |path: &str| check(&path.split('.').map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(check(""), Check::Configuration);
+        assert_eq!(check("deployment.name"), Check::Configuration);
+        assert_eq!(check("deployment.targets.prod"), Check::Targets);
+        assert_eq!(check("deployment.targets.prod.promotion.from"), Check::Promotion);
+        assert_eq!(check("deployment.targets.prod.cpu"), Check::Context);
+        assert_eq!(check("deployment.targets.prod.labels.a"), Check::Labels);
+        assert_eq!(check("deployment.targets.prod.components.api"), Check::Components);
+        assert_eq!(check("deployment.components.nixpack.api.metadata.depends_on"), Check::Components);
+        assert_eq!(check("deployment.components.command.api.settings.timeout"), Check::Settings);
+    }
+}
