@@ -1,7 +1,7 @@
 //! Cancellation: how a run is told to stop, and how urgently.
 //!
-//! A leaf that imports nothing of the crate, because what starts work (the scheduler) and what does it (the
-//! components' processes) listen to the same signal.
+//! A leaf that imports nothing of the crate, because what starts work (the scheduler) and what does
+//! it (the components' processes) listen to the same signal.
 
 use std::future::pending;
 

@@ -62,8 +62,8 @@ impl Annotation {
     }
 }
 
-/// The annotations as lines of the log: as many of each level as GitHub shows, the last of which says how many more there
-/// are.
+/// The annotations as lines of the log: as many of each level as GitHub shows, the last of
+/// which says how many more there are.
 #[must_use]
 pub fn github(annotations: &[Annotation]) -> String {
     let mut text = String::new();
@@ -82,8 +82,8 @@ pub fn github(annotations: &[Annotation]) -> String {
     text
 }
 
-/// A line of the log that is no workflow command, whatever others have put into it. The runner takes `::` at the start of
-/// a line, and `##[` anywhere.
+/// A line of the log that is no workflow command, whatever others have put into it. The runner
+/// takes `::` at the start of a line, and `##[` anywhere.
 #[must_use]
 pub fn inert(line: &str) -> Cow<'_, str> {
     let starts_a_command = line.trim_start().starts_with("::");

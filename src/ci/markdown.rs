@@ -1,7 +1,8 @@
 //! Text that others wrote, as Markdown that shows it and does nothing else.
 //!
-//! Names, commit messages, configuration values and reviewers' words come from whoever may push. None of it may notify
-//! people, link to other issues, run a quick action, tear a table or look like a part of the comment.
+//! Names, commit messages, configuration values and reviewers' words come from whoever may
+//! push. None of it may notify people, link to other issues, run a quick action, tear a table
+//! or look like a part of the comment.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -31,7 +32,8 @@ pub fn escape(text: &str) -> String {
             }
             // No address becomes a link by itself.
             ':' if rest.starts_with("//") => escaped.push_str("\\:"),
-            // At the start of a line these begin lists, underline headings and call GitLab's quick actions.
+            // At the start of a line these begin lists, underline headings
+            // and call GitLab's quick actions.
             '-' | '+' | '=' | '/' if index == 0 => {
                 escaped.push('\\');
                 escaped.push(character);
@@ -77,7 +79,8 @@ pub fn code(text: &str) -> String {
     if !text.is_empty() && !touches_the_edge && text.chars().all(is_plain) {
         return format!("`{text}`");
     }
-    // A code span cannot hold everything everywhere (a `|` in a table, a run of backticks); entities can.
+    // A code span cannot hold everything everywhere (a `|` in a table, a
+    // run of backticks); entities can.
     format!("<code>{}</code>", entities(&text))
 }
 

@@ -1,4 +1,5 @@
-//! The CI job that this runs in, read from its environment, and what it leaves for people and for later jobs.
+//! The CI job that this runs in, read from its environment, and what it leaves
+//! for people and for later jobs.
 
 pub mod annotations;
 pub mod comment;
@@ -34,8 +35,8 @@ pub struct Job {
     pub run_id: String,
     /// Where to look at it.
     pub url: Option<String>,
-    /// Whether no person asked for this very run: a push, a schedule or another pipeline started it,
-    /// or it is started again.
+    /// Whether no person asked for this very run: a push, a schedule or another pipeline
+    /// started it, or it is started again.
     pub automatic: bool,
     /// Whether it is a manual job or one of an environment, on GitLab. Its interface rolls an
     /// environment back by a retry of such a job.
@@ -78,8 +79,8 @@ pub struct RequestedDeployment {
 
 impl Job {
     /// The job that the environment describes; `None` outside of the platforms that are known.
-    /// `variable` looks up a variable, with nothing for an empty one; `event` is the text of the file that
-    /// `GITHUB_EVENT_PATH` names.
+    /// `variable` looks up a variable, with nothing for an empty one; `event` is the text of the
+    /// file that `GITHUB_EVENT_PATH` names.
     #[must_use]
     pub fn detect<'v>(
         variable: impl Fn(&str) -> Option<&'v str>,

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use uuid::Uuid;
 
-/// How much of a dotenv report GitLab takes: <https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv>.
+/// How much of a dotenv report GitLab takes:
+/// <https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv>.
 const DOTENV_LIMIT: usize = 5 * 1024;
 
 /// One output.
@@ -26,8 +27,8 @@ pub struct Dotenv {
     pub omitted: Vec<String>,
 }
 
-/// The outputs in the form of `$GITHUB_OUTPUT`. A value may have any number of lines; none of them ends it, since none is
-/// the delimiter, which has to be one that nobody can guess.
+/// The outputs in the form of `$GITHUB_OUTPUT`. A value may have any number of lines; none of them
+/// ends it, since none is the delimiter, which has to be one that nobody can guess.
 #[must_use]
 pub fn github(outputs: &[Output], delimiter: &str) -> String {
     let mut text = String::new();
@@ -48,8 +49,9 @@ pub fn append_github(file: &Path, outputs: &[Output]) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).open(file)?.write_all(github(outputs, &delimiter).as_bytes())
 }
 
-/// The outputs as a dotenv report: `previous-commit` becomes `ATMOS_PREVIOUS_COMMIT`. Values are single lines there, so a
-/// line break is written as `\n`. What is too large for the whole to fit is left out, largest first.
+/// The outputs as a dotenv report: `previous-commit` becomes `ATMOS_PREVIOUS_COMMIT`. Values are
+/// single lines there, so a line break is written as `\n`. What is too large for the whole to
+/// fit is left out, largest first.
 #[must_use]
 pub fn dotenv(outputs: &[Output]) -> Dotenv {
     let mut lines: Vec<_> = outputs

@@ -17,8 +17,8 @@ pub fn room(file: &Path) -> io::Result<usize> {
     Ok(SUMMARY_LIMIT.saturating_sub(taken))
 }
 
-/// Appends Markdown to a summary. What does not fit into [`room`] is not written, as it would hide the rest; the answer
-/// says whether it was.
+/// Appends Markdown to a summary. What does not fit into [`room`] is not written, as it would hide
+/// the rest; the answer says whether it was.
 pub fn append(file: &Path, markdown: &str) -> io::Result<bool> {
     // Apart from what another step of the same job has written.
     let text = format!("{}\n\n", markdown.trim_end());

@@ -1,8 +1,9 @@
 //! The verb that is called, parsed without the others.
 //!
-//! Every verb takes the global options, and clap hands each verb a copy of all of them, although only one verb is called. So a
-//! verb of `atmos deployment` is first parsed as if it were the only one. Whatever is not in order there, and every question
-//! for help, is left to the whole definition, which knows all there is to say.
+//! Every verb takes the global options, and clap hands each verb a copy of all of them, although
+//! only one verb is called. So a verb of `atmos deployment` is first parsed as if it were the only
+//! one. Whatever is not in order there, and every question for help, is left to the whole
+//! definition, which knows all there is to say.
 
 use std::ffi::OsString;
 

@@ -4,8 +4,8 @@ use std::ops::Deref;
 
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Id};
 
-/// The arguments of a command that is one of many. What the command is for stands where the commands are listed: a list
-/// of commands is shown without asking each for its options.
+/// The arguments of a command that is one of many. What the command is for stands where the
+/// commands are listed: a list of commands is shown without asking each for its options.
 #[derive(Debug)]
 pub(super) struct Deferred<T>(T);
 

@@ -54,9 +54,9 @@ const GROUP: &str = "deployment";
 /// The name under which the binary takes the verbs of `atmos deployment` directly.
 const VERBS_ONLY: &str = "atmos-deployment";
 
-/// The name under which the binary is the entry of the action. What it is called with then does not count: some runners put
-/// the action's input `args` there, which is read with the other inputs. No shell could stand in between, since shells drop
-/// variables such as `INPUT_PROMOTE-FROM`.
+/// The name under which the binary is the entry of the action. What it is called with then does not
+/// count: some runners put the action's input `args` there, which is read with the other inputs. No
+/// shell could stand in between, since shells drop variables such as `INPUT_PROMOTE-FROM`.
 const CI_ONLY: &str = "atmos-ci";
 
 /// Runs the program: everything that it needs to know of the process is passed in.

@@ -1,4 +1,5 @@
-//! `docs/command-line.md`, written from the command line's definition: `UPDATE_DOCS=1 cargo test command_line_reference`.
+//! `docs/command-line.md`, written from the command line's definition: `UPDATE_DOCS=1
+//! cargo test command_line_reference`.
 
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -34,8 +35,8 @@ fn page(root: &Command) -> Result<String, fmt::Error> {
     Ok(page)
 }
 
-/// The commands that do something, in the order of the help. A command with subcommands of its own is among them only
-/// where it can be called without one.
+/// The commands that do something, in the order of the help. A command with subcommands of its own
+/// is among them only where it can be called without one.
 fn leaves(command: &Command) -> Vec<&Command> {
     let children = command.get_subcommands().filter(|child| child.get_name() != "help");
     let own = !command.has_subcommands() || (!command.is_subcommand_required_set() && is_verb(command));

@@ -69,7 +69,8 @@ impl Configurations {
         self.by_commit.values().map(|at| &at.deployment)
     }
 
-    /// What differs between the sides, and what of their stacks cannot be used. `whole` also looks at what is not about single components.
+    /// What differs between the sides, and what of their stacks cannot be used. `whole` also looks
+    /// at what is not about single components.
     pub fn compare(&self, chosen: &[ComponentName], from: &Side, to: &Side, whole: bool) -> Compared {
         let problems = RefCell::new(IndexSet::new());
         let (before, after) = (self.at(&from.commit), self.at(&to.commit));
@@ -105,7 +106,8 @@ impl Configurations {
         (differences, problems.into_inner())
     }
 
-    /// A component of one side. Where its stacks cannot be used, what the deployment says stands alone.
+    /// A component of one side. Where its stacks cannot be used, what
+    /// the deployment says stands alone.
     fn component_side<'a>(
         &'a self,
         side: &Side,

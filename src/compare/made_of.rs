@@ -1,4 +1,5 @@
-//! What the components of a commit are made of: their own folders, and those of the Terraform modules that they call.
+//! What the components of a commit are made of: their own folders, and those of the
+//! Terraform modules that they call.
 
 use std::collections::BTreeSet;
 

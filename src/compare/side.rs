@@ -102,7 +102,8 @@ impl Side {
     }
 }
 
-/// The newest of several commits: one that leads to none of the others, and of those the one that was made last.
+/// The newest of several commits: one that leads to none of the others, and of
+/// those the one that was made last.
 fn newest(repository: &Repository, commits: &[CommitId]) -> Result<Option<CommitId>, CommandError> {
     if let [] | [_] = commits {
         return Ok(commits.first().cloned());

@@ -21,8 +21,8 @@ pub struct Step<'s> {
     pub overrides: (RecordedOverrides, RecordedOverrides),
 }
 
-/// What a step changes. `None` where there is nothing to compare with. Both sides are looked at as they are on the
-/// target: how its source is configured has nothing to do with the step.
+/// What a step changes. `None` where there is nothing to compare with. Both sides are looked at as
+/// they are on the target: how its source is configured has nothing to do with the step.
 pub fn of_step(
     repository: &Repository,
     project: &Project<'_>,

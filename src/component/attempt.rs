@@ -7,7 +7,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{ComponentError, ComponentResult, ComponentRun, Notice, Stream};
 use crate::cancellation::{Cancellation, CancellationLevel};
 
-/// How long a run has to end in order when its time is up. Terraform gives up its state lock in that time.
+/// How long a run has to end in order when its time is up. Terraform gives
+/// up its state lock in that time.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// How long to wait before the second attempt; twice as long before each further one.
@@ -15,7 +16,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest wait between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Runs a component as often as its settings allow until it succeeds, each time for no longer than they allow.
+/// Runs a component as often as its settings allow until it succeeds, each time
+/// for no longer than they allow.
 pub(super) async fn within_limits(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentError> {
     let limits = run.component.settings.limits;
     let mut attempt = 1;

@@ -16,8 +16,8 @@ pub enum FolderError {
     Unreadable { folder: String, source: io::Error },
 }
 
-/// The folder at `relative` under the checkout's root, as a real path. What leads out of the checkout, by
-/// `..`, by an absolute path or by a symbolic link, is refused.
+/// The folder at `relative` under the checkout's root, as a real path. What leads out of the
+/// checkout, by `..`, by an absolute path or by a symbolic link, is refused.
 pub(crate) fn folder(checkout: &Path, relative: &Path) -> Result<PathBuf, FolderError> {
     let folder = || relative.display().to_string();
     let unreadable = |source: io::Error| match source.kind() {

@@ -43,8 +43,8 @@ impl Environment {
         if path.is_absolute() { path.exists().then(|| path.to_owned()) } else { self.find_program(program) }
     }
 
-    /// The program of this name on `PATH`. Entries that are not absolute are passed over: what they name
-    /// would depend on where a child happens to run.
+    /// The program of this name on `PATH`. Entries that are not absolute are passed over: what they
+    /// name would depend on where a child happens to run.
     #[must_use]
     pub fn find_program(&self, name: &str) -> Option<PathBuf> {
         std::env::split_paths(self.get("PATH")?)

@@ -10,7 +10,8 @@ use super::ComponentError;
 /// What the names of files begin with that are being written.
 pub(super) const UNFINISHED: &str = ".atmos-";
 
-/// Puts a file in place whole, readable by its owner alone. A link of that name is replaced, not followed.
+/// Puts a file in place whole, readable by its owner alone. A link of that
+/// name is replaced, not followed.
 pub(super) fn write_json(folder: &Path, name: &str, content: &Value) -> Result<(), ComponentError> {
     let write = || -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;

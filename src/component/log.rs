@@ -28,15 +28,16 @@ pub struct Masks(Vec<String>);
 /// What stands in a masked string's place.
 const MASK: &str = "***";
 
-/// Lines of a longer secret that are shorter than this are not masked on their own: a brace, say, of a JSON
-/// document would blot out half the log.
+/// Lines of a longer secret that are shorter than this are not masked on their own: a brace, say,
+/// of a JSON document would blot out half the log.
 const SHORTEST_PART: usize = 4;
 
 /// What may be a secret and is shorter than this is not masked.
 const SHORTEST_SUSPECT: usize = 6;
 
 impl Masks {
-    /// Masks for these secrets. One of several lines is masked line by line, as it would be printed.
+    /// Masks for these secrets. One of several lines is masked line
+    /// by line, as it would be printed.
     pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
         let mut masks = Vec::new();
         for secret in secrets {
@@ -55,8 +56,9 @@ impl Masks {
         Self(masks)
     }
 
-    /// These masks, and masks for what may be a secret or not, such as whatever the environment gave: what is too short
-    /// to be one, or a number, is left readable. They are masked in base64 too, as templates and charts write them.
+    /// These masks, and masks for what may be a secret or not, such as whatever the environment
+    /// gave: what is too short to be one, or a number, is left readable. They are masked in base64
+    /// too, as templates and charts write them.
     #[must_use]
     pub fn with_suspects<S: AsRef<str>>(&self, suspects: impl IntoIterator<Item = S>) -> Self {
         let is_suspect =

@@ -1,7 +1,8 @@
 //! Components: what a rollout runs, one file per kind.
 //!
-//! A component runs in a checkout of the commit that is being deployed, with the environment that it is
-//! given; nothing here reads the process's own. What children print goes to a [`LogSink`], line by line.
+//! A component runs in a checkout of the commit that is being deployed, with the
+//! environment that it is given; nothing here reads the process's own. What children print
+//! goes to a [`LogSink`], line by line.
 
 mod attempt;
 pub(crate) mod checkout;
@@ -66,7 +67,8 @@ pub struct ComponentRun<'a> {
     pub previous_commit: Option<&'a CommitId>,
     pub run_id: &'a str,
     pub mode: Mode,
-    /// The variables, resolved and without templates; what earlier components put out is in them already.
+    /// The variables, resolved and without templates; what earlier
+    /// components put out is in them already.
     pub vars: &'a Values,
     /// Where each of them comes from.
     pub sources: &'a IndexMap<String, ValueSource>,
@@ -74,9 +76,11 @@ pub struct ComponentRun<'a> {
     pub artifacts: &'a BTreeMap<String, String>,
     /// The root of a checkout of the commit.
     pub checkout: &'a Path,
-    /// Where Terraform's state is kept for modules without a backend: `.atmos/state` of the working copy.
+    /// Where Terraform's state is kept for modules without a backend:
+    /// `.atmos/state` of the working copy.
     pub state: &'a Path,
-    /// Where Terraform's providers are kept for the next run, unless the environment says where: `.atmos/plugin-cache`.
+    /// Where Terraform's providers are kept for the next run, unless the environment
+    /// says where: `.atmos/plugin-cache`.
     pub plugin_cache: &'a Path,
     /// A folder for this run's temporary files, which may hold secrets; outside the checkout.
     pub scratch: &'a Path,
@@ -114,10 +118,11 @@ pub enum Notice {
     NoPlanCommand,
     /// A `nixpack` component for whose commit no image was built.
     NoBuildRecord { commit: CommitId },
-    /// The module has no backend that outlives the job: its state was kept in a file of this machine.
+    /// The module has no backend that outlives the job: its state was
+    /// kept in a file of this machine.
     LocalStateInCi,
-    /// The module declares no variable of these names, which were meant for it; each with the nearest one that it
-    /// declares.
+    /// The module declares no variable of these names, which were meant for it; each with
+    /// the nearest one that it declares.
     Undeclared { variables: Vec<(String, Option<String>)> },
     /// It did not succeed at once.
     Retried { attempts: u32 },
@@ -188,7 +193,8 @@ pub const fn knows_drift(kind: ComponentKind) -> bool {
     matches!(kind, ComponentKind::Terraform | ComponentKind::Helmfile)
 }
 
-/// Looks whether what a component manages is still what was deployed. The run's mode is [`Mode::Plan`].
+/// Looks whether what a component manages is still what was deployed.
+/// The run's mode is [`Mode::Plan`].
 pub async fn check_drift(run: ComponentRun<'_>) -> Result<DriftFinding, ComponentError> {
     let found = |found| if found { Drift::Found } else { Drift::None };
     match run.component.kind {
@@ -201,7 +207,8 @@ pub async fn check_drift(run: ComponentRun<'_>) -> Result<DriftFinding, Componen
     }
 }
 
-/// Reads what a component has put out when it was applied last, where its kind keeps that; nothing where it never was.
+/// Reads what a component has put out when it was applied last, where its kind keeps
+/// that; nothing where it never was.
 pub async fn recorded_outputs(run: ComponentRun<'_>) -> Result<Values, ComponentError> {
     match run.component.kind {
         ComponentKind::Terraform => terraform::outputs(run).await,

@@ -36,8 +36,9 @@ pub(super) fn command(apply: &[&str]) -> CommandSettings {
     CommandSettings { plan: None, apply, working_directory: None }
 }
 
-/// Writes a program. Another process does: were the file open for writing here, a child that another test starts at that
-/// moment would inherit that, and nobody could run it ("text file busy").
+/// Writes a program. Another process does: were the file open for writing here, a
+/// child that another test starts at that moment would inherit that, and nobody
+/// could run it ("text file busy").
 pub(super) fn write_program(path: &Path, script: &str) {
     let mut writer = std::process::Command::new("/bin/sh")
         .args(["-c", "cat > \"$1\" && chmod 755 \"$1\"", "sh"])

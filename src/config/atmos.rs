@@ -40,7 +40,8 @@ pub struct AtmosConfig {
     pub helmfile: InfrastructureConfig,
     /// `components.nixpack.registry`: where images are pushed whose component names no registry.
     pub registry: Option<String>,
-    /// Kinds of components that stacks can describe and deployments have not, by name: `packer`, `ansible`.
+    /// Kinds of components that stacks can describe and deployments have
+    /// not, by name: `packer`, `ansible`.
     pub other_kinds: BTreeMap<String, InfrastructureConfig>,
     /// Variables of the environment of every component that stacks describe.
     pub env: BTreeMap<String, Variable>,
@@ -280,8 +281,8 @@ impl AtmosConfig {
         self.directory_of(&self.stacks.base_path)
     }
 
-    /// The directory of a kind's components, relative to the repository's root; the base path itself for kinds that
-    /// have no folder of their own.
+    /// The directory of a kind's components, relative to the repository's root; the base path
+    /// itself for kinds that have no folder of their own.
     #[must_use]
     pub fn components_directory(&self, kind: ComponentKind) -> String {
         let configured = match kind {
@@ -295,7 +296,8 @@ impl AtmosConfig {
         }
     }
 
-    /// The directory of the components of a kind that deployments have not, relative to the repository's root.
+    /// The directory of the components of a kind that deployments have not,
+    /// relative to the repository's root.
     #[must_use]
     pub fn other_components_directory(&self, kind: &str) -> String {
         match self.other_kinds.get(kind).and_then(|configured| configured.base_path.as_deref()) {
@@ -386,7 +388,8 @@ fn variables(root: &yaml::Node, problems: &mut Problems<'_>) -> BTreeMap<String,
     variables
 }
 
-/// Finds `atmos.yaml` from a directory upwards to the root of the source; defaults where there is none.
+/// Finds `atmos.yaml` from a directory upwards to the root of the
+/// source; defaults where there is none.
 pub fn load(source: &dyn Source, start: &str) -> Result<AtmosConfig, ConfigError> {
     let start = path::join([start]);
     let mut directory = Some(start.as_str());

@@ -1,8 +1,9 @@
 //! The deployment file, `deployments/<name>.yaml`, as people write it.
 //!
-//! These types are the one description of that file: the published JSON schema is generated from them, the check
-//! for unknown keys and wrong types follows that schema, and what passes is deserialised into them. Everything
-//! optional may also be left empty (`vars:`), which means the same as leaving it out.
+//! These types are the one description of that file: the published JSON schema is generated
+//! from them, the check for unknown keys and wrong types follows that schema, and what passes
+//! is deserialised into them. Everything optional may also be left empty (`vars:`), which
+//! means the same as leaving it out.
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;

@@ -1,4 +1,5 @@
-//! The settings of `atmos.yaml` that the environment may change, by Atmos's own names of the variables.
+//! The settings of `atmos.yaml` that the environment may change, by
+//! Atmos's own names of the variables.
 
 use super::atmos::{AtmosConfig, ListMergeStrategy};
 
@@ -12,7 +13,8 @@ pub struct EnvironmentError {
 }
 
 impl AtmosConfig {
-    /// Lets the environment win over the file. Empty variables count as absent; lists are separated by commas.
+    /// Lets the environment win over the file. Empty variables count as absent;
+    /// lists are separated by commas.
     pub fn take_environment<'e>(
         &mut self,
         variable: impl Fn(&str) -> Option<&'e str>,

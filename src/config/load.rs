@@ -48,9 +48,11 @@ pub struct LoadedAll {
     pub problems: Vec<Problem>,
 }
 
-/// The deployments that have a file: `<name>.yaml` or `<name>.yml`, directly in the deployments directory.
+/// The deployments that have a file: `<name>.yaml` or `<name>.yml`,
+/// directly in the deployments directory.
 ///
-/// Hidden files are passed over; any other YAML file whose stem is no deployment's name is a problem.
+/// Hidden files are passed over; any other YAML file whose stem is no
+/// deployment's name is a problem.
 pub fn list_deployments(source: &dyn Source, config: &AtmosConfig) -> Result<Listing, SourceError> {
     let directory = config.deployments_directory();
     let mut names = source.list(&directory)?;

@@ -1,9 +1,10 @@
-//! `atmos.yaml` and `deployments/*.yaml` to validated domain types, with everything that is wrong said at once.
+//! `atmos.yaml` and `deployments/*.yaml` to validated domain types, with
+//! everything that is wrong said at once.
 //!
-//! A file's text becomes a tree that knows where everything stands (`yaml`), is held against the schema of its types
-//! (`shape`), deserialised into those types ([`deployment_file`], [`atmos`]), and turned into the domain's
-//! (`resolve`). The domain's types hold no positions, except of the stacks that are yet to be imported; whatever is wrong is a
-//! [`Problem`] that does.
+//! A file's text becomes a tree that knows where everything stands (`yaml`), is held against the
+//! schema of its types (`shape`), deserialised into those types ([`deployment_file`], [`atmos`]),
+//! and turned into the domain's (`resolve`). The domain's types hold no positions, except of the
+//! stacks that are yet to be imported; whatever is wrong is a [`Problem`] that does.
 
 pub mod atmos;
 mod atmos_keys;

@@ -46,7 +46,8 @@ pub struct Problem {
     excerpt: Option<Excerpt>,
 }
 
-/// The source line of a problem. Only that line is kept: neighbours may hold what nobody should see.
+/// The source line of a problem. Only that line is kept: neighbours
+/// may hold what nobody should see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Excerpt {
     line: String,
@@ -80,7 +81,8 @@ impl Problem {
         place.split_once('\n').map(|(_, place)| place.to_owned()).unwrap_or_default()
     }
 
-    /// The problem for people: `message`, `file:line:column`, the source line with the place marked, the hint.
+    /// The problem for people: `message`, `file:line:column`, the source line
+    /// with the place marked, the hint.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         let (level, help) = match self.severity {
@@ -131,7 +133,8 @@ pub(super) struct Problems<'t> {
 }
 
 impl<'t> Problems<'t> {
-    /// Nobody reads more at once, and a hostile file must not fill the memory with complaints about it.
+    /// Nobody reads more at once, and a hostile file must not fill the
+    /// memory with complaints about it.
     const LIMIT: usize = 100;
 
     pub(super) fn new(file: &'t str, text: &'t str) -> Self {
@@ -182,7 +185,8 @@ impl<'t> Problems<'t> {
         self.list.len()
     }
 
-    /// Says of the problems from the `first` on, which are about rules, by which keys they stand in the file.
+    /// Says of the problems from the `first` on, which are about rules, by
+    /// which keys they stand in the file.
     pub(super) fn locate(&mut self, first: usize, root: &Node) {
         for problem in self.list.iter_mut().skip(first) {
             problem.keys = root.keys_at(problem.line, problem.column);

@@ -12,14 +12,16 @@ pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// A place that holds configuration files.
 ///
-/// Paths are relative to the repository's root, with `/` between their parts; the root is the empty string.
+/// Paths are relative to the repository's root, with `/` between their
+/// parts; the root is the empty string.
 pub trait Source {
     /// The content of a file; `None` where there is no such file.
     ///
     /// Reads at most `limit` bytes and answers [`SourceError::TooLarge`] where there is more.
     fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError>;
 
-    /// The names of the files directly inside a directory, in any order; empty where there is no such directory.
+    /// The names of the files directly inside a directory, in any order; empty
+    /// where there is no such directory.
     fn list(&self, directory: &str) -> Result<Vec<String>, SourceError>;
 }
 

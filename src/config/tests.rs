@@ -1,4 +1,5 @@
-//! Whole deployment files: the specification's examples, everything that can be wrong, and hostile ones.
+//! Whole deployment files: the specification's examples, everything that
+//! can be wrong, and hostile ones.
 
 mod mistakes;
 mod schemas;

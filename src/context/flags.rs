@@ -47,8 +47,8 @@ pub struct GlobalArgs {
 }
 
 impl GlobalArgs {
-    /// These flags, and those of `outer` where these do not say otherwise. The directory is not among them: whoever runs
-    /// a command within another one knows where.
+    /// These flags, and those of `outer` where these do not say otherwise. The directory is not
+    /// among them: whoever runs a command within another one knows where.
     #[must_use]
     pub fn below(self, outer: &Self) -> Self {
         Self {
@@ -173,7 +173,8 @@ fn switch(text: &str) -> Result<bool, String> {
 
 fn time_zone(text: &str) -> Result<TimeZone, String> {
     if text.eq_ignore_ascii_case("utc") {
-        // Without a look at the system's database of zones, which takes as long as the rest of a short command.
+        // Without a look at the system's database of zones, which takes as long
+        // as the rest of a short command.
         return Ok(TimeZone::UTC);
     }
     TimeZone::get(text).map_err(|error| error.to_string())

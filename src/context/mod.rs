@@ -1,4 +1,5 @@
-//! What every command needs of the process: flags, environment, clock, streams; and how it finds the repository.
+//! What every command needs of the process: flags, environment, clock, streams;
+//! and how it finds the repository.
 
 pub mod flags;
 pub mod runtime;

@@ -1,5 +1,5 @@
-//! The tokens of the environment, which nothing that is printed may hold; and the workflow commands that nobody's text may
-//! give.
+//! The tokens of the environment, which nothing that is printed may hold; and the workflow
+//! commands that nobody's text may give.
 
 use std::ffi::OsString;
 use std::sync::Arc;

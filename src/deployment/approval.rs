@@ -1,8 +1,9 @@
 //! Approvals: who agreed to exactly what, and for how long that counts.
 //!
-//! An approval is a line of JSON in the note of the approved commits (`target-promotion.md`, "Approval recorded as Git
-//! note"). It covers components by their digests, each on top of what ran when it was given: once the target has moved
-//! on, it is used up. That needs no clock; only the expiry does.
+//! An approval is a line of JSON in the note of the approved commits
+//! (`target-promotion.md`, "Approval recorded as Git note"). It covers components by their
+//! digests, each on top of what ran when it was given: once the target has moved on, it is
+//! used up. That needs no clock; only the expiry does.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -66,7 +67,8 @@ pub struct Covered {
     pub component: ComponentName,
     pub commit: CommitId,
     pub digest: Digest,
-    /// The record of what ran when it was given; absent where nothing did. The approval counts while that runs.
+    /// The record of what ran when it was given; absent where nothing did. The
+    /// approval counts while that runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<ObjectId>,
 }

@@ -48,12 +48,13 @@ impl Chain {
         &self.0
     }
 
-    /// Whether `commit` succeeded here before what runs now, and no rollback has left it since its newest success: a
-    /// known good to return to.
+    /// Whether `commit` succeeded here before what runs now, and no rollback has left it since its
+    /// newest success: a known good to return to.
     #[must_use]
     pub fn returns_to(&self, commit: &CommitId, running: &CommitId) -> bool {
         let Some(now) = self.0.iter().position(|success| success.commit == *running) else { return false };
-        // What runs may have been set by hand to something older: what came after it is left behind, too.
+        // What runs may have been set by hand to something older: what
+        // came after it is left behind, too.
         let before = self.0.iter().skip(now + 1).position(|success| success.commit == *commit);
         before.is_some_and(|at| !self.0.iter().take(now + 1 + at).any(|later| later.left(commit)))
     }

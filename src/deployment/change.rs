@@ -1,5 +1,5 @@
-//! Whether a component has changed since it was deployed. What cannot be told counts as a change: a job too many costs
-//! time, one too few leaves an old version running.
+//! Whether a component has changed since it was deployed. What cannot be told counts as a change: a
+//! job too many costs time, one too few leaves an old version running.
 
 use std::fmt;
 
@@ -39,8 +39,8 @@ pub struct Between<'a> {
     pub configuration: Result<bool, String>,
 }
 
-/// Why a component has to be rolled out, where it has to: what lies between the commit that runs and `commit`.
-/// `between` is asked only where that matters.
+/// Why a component has to be rolled out, where it has to: what lies between the commit that runs
+/// and `commit`. `between` is asked only where that matters.
 pub fn since_deployed<'a>(
     state: Option<&ComponentState>,
     commit: &CommitId,

@@ -1,5 +1,5 @@
-//! What differs in a deployment's configuration between two sides: the variables and settings of each component on its
-//! target, and what the file declares around them.
+//! What differs in a deployment's configuration between two sides: the variables and settings of
+//! each component on its target, and what the file declares around them.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ pub struct ConfigurationSide<'a> {
     pub overridden: Vec<String>,
 }
 
-/// Both sides of one component. A side is absent where the component does not run, or where its commit has no such
-/// deployment.
+/// Both sides of one component. A side is absent where the component does not run, or where its
+/// commit has no such deployment.
 #[derive(Debug, Clone)]
 pub struct ComponentSides<'a> {
     pub component: &'a ComponentName,
@@ -61,10 +61,12 @@ impl Declared {
     }
 }
 
-/// The configuration of components that differs, and the values of their targets' context whether they differ or not.
+/// The configuration of components that differs, and the values of their targets'
+/// context whether they differ or not.
 ///
-/// A value of the context is told once, as `context.cpu`, where all components agree about it and `merge` allows it;
-/// else for each component, as `api.context.cpu`. Everything else stands with its component: `api.vars.source`.
+/// A value of the context is told once, as `context.cpu`, where all components agree about it and
+/// `merge` allows it; else for each component, as `api.context.cpu`. Everything else stands with
+/// its component: `api.vars.source`.
 #[must_use]
 pub fn of_components(components: &[ComponentSides<'_>], merge: bool) -> Vec<ConfigurationDifference> {
     let mut context: IndexMap<String, Vec<OfComponent<'_>>> = IndexMap::new();
@@ -155,8 +157,8 @@ fn add_rule(flat: &mut Flat, rule: &PromotionRule) {
     }
 }
 
-/// The values that differ between two commits, on each of the targets: once where they differ alike on all of them, else
-/// as `targets.prod.context.cpu`.
+/// The values that differ between two commits, on each of the targets: once where they differ alike
+/// on all of them, else as `targets.prod.context.cpu`.
 #[must_use]
 pub fn across_targets(
     by_target: &[(&TargetName, Vec<ConfigurationDifference>)],

@@ -48,8 +48,8 @@ impl Deployment {
     }
 }
 
-/// A stack that a deployment imports. It is looked up when a component needs it, and may turn out not to be there: so it
-/// remembers where it is asked for.
+/// A stack that a deployment imports. It is looked up when a component needs it, and may turn out
+/// not to be there: so it remembers where it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackImport {
     /// As in the `import` list of a stack.
@@ -191,7 +191,8 @@ pub struct ComponentOverride {
 /// Where a target may be promoted from, and who must agree (`target-promotion.md`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromotionRule {
-    /// One for `from`, any number for `allowed_from`; empty for an entry point, which accepts any commit.
+    /// One for `from`, any number for `allowed_from`; empty for an entry
+    /// point, which accepts any commit.
     pub sources: Vec<TargetName>,
     pub requires_approval: bool,
     pub approval_method: ApprovalMethod,
@@ -199,8 +200,8 @@ pub struct PromotionRule {
     pub approval_expires: Duration,
     /// Only an approval of a plan that was seen counts: an approved digest, or `--digest`.
     pub require_digest: bool,
-    /// Whether automatic rollouts wait for a person after a rollback. Absent: promotions do, and everything does
-    /// where `sources` are named.
+    /// Whether automatic rollouts wait for a person after a rollback. Absent: promotions do, and
+    /// everything does where `sources` are named.
     pub hold: Option<bool>,
 }
 
@@ -262,7 +263,8 @@ impl ApprovalMethod {
 impl Deployment {
     /// The component that a reference means: by its name, or by `kind/name`.
     ///
-    /// A name wins over a reading with a kind, so that a component called `terraform/x` stays reachable.
+    /// A name wins over a reading with a kind, so that a component called
+    /// `terraform/x` stays reachable.
     #[must_use]
     pub fn find(&self, reference: &ComponentReference) -> Option<&Component> {
         let text = reference.0.as_str();

@@ -32,8 +32,8 @@ pub struct DiffView {
 pub struct DiffSide {
     /// Absent where commits are compared.
     pub target: Option<TargetName>,
-    /// Absent where nothing runs on the target. With components at several commits, the one that the
-    /// commits and files are counted from.
+    /// Absent where nothing runs on the target. With components at several commits, the one that
+    /// the commits and files are counted from.
     pub commit: Option<CommitId>,
     pub deployed_at: Option<Timestamp>,
 }
@@ -79,7 +79,8 @@ pub struct ConfigurationDifference {
     pub path: String,
     pub from: Option<Value>,
     pub to: Option<Value>,
-    /// The sides whose value is one of `--context`: the deployment's files say something else, or nothing.
+    /// The sides whose value is one of `--context`: the deployment's files
+    /// say something else, or nothing.
     pub overridden: Vec<SideName>,
 }
 

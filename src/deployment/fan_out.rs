@@ -12,14 +12,15 @@ use super::names::{ComponentKind, ComponentName};
 pub struct Job {
     pub component: ComponentName,
     pub kind: ComponentKind,
-    /// Counted from 0: a job needs only jobs of earlier waves, so that those of one wave can run side by side.
+    /// Counted from 0: a job needs only jobs of earlier waves, so that those of
+    /// one wave can run side by side.
     pub wave: usize,
     /// The jobs that have to succeed first; only such as there are.
     pub depends_on: Vec<ComponentName>,
 }
 
-/// The jobs of the chosen components, wave by wave. What a component needs through components that are not chosen, it
-/// needs all the same.
+/// The jobs of the chosen components, wave by wave. What a component needs through components that
+/// are not chosen, it needs all the same.
 pub fn jobs(
     deployment: &Deployment,
     chosen: &BTreeSet<ComponentName>,

@@ -39,7 +39,8 @@ pub(crate) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// A deployment of nixpack components, its targets with their promotion sources. `prod` requires approval.
+/// A deployment of nixpack components, its targets with their promotion
+/// sources. `prod` requires approval.
 pub(crate) fn deployment(components: &[&str], targets: &[(&str, &[&str])]) -> Deployment {
     let target = |name: &str, sources: &[&str]| Target {
         name: target_name(name),

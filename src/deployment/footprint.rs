@@ -15,8 +15,8 @@ pub enum Footprint {
 }
 
 impl Footprint {
-    /// The footprint that a component's definition tells. `folder` is where the code of a terraform or helmfile component
-    /// is.
+    /// The footprint that a component's definition tells. `folder` is where the code of a
+    /// terraform or helmfile component is.
     #[must_use]
     pub fn of(component: &Component, folder: &str) -> Self {
         match component.kind {

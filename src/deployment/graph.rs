@@ -19,7 +19,8 @@ impl<N: Ord + Clone> Default for Graph<N> {
 }
 
 impl<N: Ord + Clone> Graph<N> {
-    /// Adds a node and what it needs. Needs that are never added as nodes are ignored by every query.
+    /// Adds a node and what it needs. Needs that are never added as
+    /// nodes are ignored by every query.
     pub fn insert(&mut self, node: N, needs: impl IntoIterator<Item = N>) {
         self.needs.entry(node).or_default().extend(needs);
     }

@@ -1,7 +1,7 @@
 //! Which images a component uses, and the variables by which it gets them.
 //!
-//! By labels first, then by name; a template (`{{ nixpack.api.image }}`) names an image without either. What the
-//! deployment's own variables say always stands.
+//! By labels first, then by name; a template (`{{ nixpack.api.image }}`) names an image without
+//! either. What the deployment's own variables say always stands.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ const IMAGE: &str = "image";
 /// The variable that holds several, by the names of the components that build them.
 const IMAGES: &str = "images";
 
-/// The variables that a component gets because it uses images: `image` for one, `images` by component for several.
-/// Components that build images get none.
+/// The variables that a component gets because it uses images: `image` for one, `images` by
+/// component for several. Components that build images get none.
 #[must_use]
 pub fn image_variables(
     deployment: &Deployment,
@@ -53,13 +53,15 @@ pub fn bound_to<'d>(deployment: &'d Deployment, component: &Component) -> Vec<&'
     }
 }
 
-/// How many labels two components share; `None` where there are none or where one label has different values.
+/// How many labels two components share; `None` where there are none or where
+/// one label has different values.
 fn labels_in_common(left: &Labels, right: &Labels) -> Option<usize> {
     let shared: Vec<_> = left.iter().filter_map(|(name, value)| Some((value, right.get(name)?))).collect();
     (!shared.is_empty() && shared.iter().all(|(left, right)| left == right)).then_some(shared.len())
 }
 
-/// Whether a component names an image: by the name of its container, or by the last part of its own name.
+/// Whether a component names an image: by the name of its container, or by
+/// the last part of its own name.
 fn is_named(component: &Component, built: &Component) -> bool {
     let text = |values: &Values, section: &str| {
         values.get(section).and_then(|section| section.get("name")).and_then(Value::as_str).map(str::to_owned)
@@ -69,8 +71,9 @@ fn is_named(component: &Component, built: &Component) -> bool {
     name == built.name.as_str() || text(&built.vars, "image").is_some_and(|image| image == name)
 }
 
-/// An image by its tag, `registry/name:tag`, from the resolved variables of the component that builds it; `None` where
-/// these name no tag. Without a registry of its own, it is in the default one.
+/// An image by its tag, `registry/name:tag`, from the resolved variables of the
+/// component that builds it; `None` where these name no tag. Without a registry of its
+/// own, it is in the default one.
 #[must_use]
 pub fn tagged_image(component: &Component, vars: &Values, default_registry: Option<&str>) -> Option<String> {
     let image = vars.get("image")?;

@@ -1,5 +1,6 @@
-//! What was observed of a component that runs: whether it is healthy, whether it is still what was deployed. Noted on
-//! the commit that runs, so that whoever asks later knows what was seen last, and when.
+//! What was observed of a component that runs: whether it is healthy, whether it is
+//! still what was deployed. Noted on the commit that runs, so that whoever asks later
+//! knows what was seen last, and when.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +50,8 @@ pub struct TargetHealth {
 }
 
 impl Observations {
-    /// How a target is: as its worst component, of those that were looked at. `None` where nobody has looked.
+    /// How a target is: as its worst component, of those that were looked at.
+    /// `None` where nobody has looked.
     #[must_use]
     pub fn health_of(&self, target: &TargetName) -> Option<TargetHealth> {
         let seen: Vec<_> = self.health.values().filter(|seen| seen.target == *target).collect();

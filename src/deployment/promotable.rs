@@ -1,5 +1,5 @@
-//! What a promotion takes along and what it leaves out: one answer for rollouts, `promotion-status`, the graph and the
-//! comment.
+//! What a promotion takes along and what it leaves out: one answer for rollouts,
+//! `promotion-status`, the graph and the comment.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -35,7 +35,8 @@ pub enum LeftOutReason {
     Unsuccessful { from: TargetName, status: RecordStatus, commit: CommitId },
     /// No record says that what the source's state names was deployed there.
     Unrecorded { from: TargetName, commit: CommitId },
-    /// The commit that runs in the source does not declare the target: it has no configuration for it.
+    /// The commit that runs in the source does not declare the target:
+    /// it has no configuration for it.
     Undeclared { from: TargetName, to: TargetName, commit: CommitId },
     /// It runs in the source and belongs to the deployment, and this checkout does not declare it.
     Unlisted { from: TargetName },
@@ -102,7 +103,8 @@ pub struct Exceptions<'a> {
     pub trust_state: bool,
 }
 
-/// Sorts the chosen components into those that a promotion takes along and those that it leaves out.
+/// Sorts the chosen components into those that a promotion takes
+/// along and those that it leaves out.
 #[must_use]
 pub fn promotable<'c>(
     chosen: impl IntoIterator<Item = &'c Component>,
@@ -203,7 +205,8 @@ mod tests {
         state
     }
 
-    /// What becomes of `api → worker → database` (each depends on the next): promoted, left out, partial.
+    /// What becomes of `api → worker → database` (each depends on the
+    /// next): promoted, left out, partial.
     fn outcome(source: Vec<(&str, ComponentState)>, target: &[&str], disabled: &[&str]) -> String {
         outcome_trusting(Trust::Records, source, target, disabled)
     }

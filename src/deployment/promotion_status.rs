@@ -33,8 +33,8 @@ pub struct TargetStanding {
     /// Where it is promoted from; empty for an entry point.
     pub sources: Vec<TargetName>,
     pub requires_approval: bool,
-    /// The commits that run there, each once, in the order of the components. More than one where the
-    /// components have been deployed apart.
+    /// The commits that run there, each once, in the order of the components. More than one where
+    /// the components have been deployed apart.
     pub commits: Vec<CommitId>,
     /// When the newest of what runs was deployed.
     pub deployed_at: Option<Timestamp>,
@@ -70,7 +70,8 @@ pub struct PromotionEdge {
     pub blockers: Vec<Blocker>,
     /// What runs in `to` is a rollback, so that only a person promotes onto it.
     pub hold: bool,
-    /// Part of what runs in `from` would stay behind, which a promotion refuses unless it is asked to go on.
+    /// Part of what runs in `from` would stay behind, which a promotion
+    /// refuses unless it is asked to go on.
     pub partial: bool,
     /// The components that have been deployed to `from`, in the order of the file.
     pub components: Vec<ComponentPromotion>,
@@ -189,8 +190,8 @@ pub struct StandingFacts {
     pub conflicts: BTreeMap<TargetName, RulesConflict>,
 }
 
-/// How the targets of a deployment, with the rules that hold, stand to each other. Locks that have expired at `now` are
-/// in the way of nothing.
+/// How the targets of a deployment, with the rules that hold, stand to each other. Locks that have
+/// expired at `now` are in the way of nothing.
 #[must_use]
 pub fn promotion_status(
     deployment: &Deployment,

@@ -128,7 +128,8 @@ pub struct Record {
     pub status: RecordStatus,
     pub promoted_from: Option<TargetName>,
     pub promoted_at: Option<Timestamp>,
-    /// The commit that was replaced, where this record is a rollback. Others may have abbreviated it.
+    /// The commit that was replaced, where this record is a rollback.
+    /// Others may have abbreviated it.
     pub rollback_of: Option<String>,
     /// The component's previous record.
     pub previous: Option<ObjectId>,
@@ -136,7 +137,8 @@ pub struct Record {
     pub run_id: Option<String>,
     /// What was deployed, by digest: component to `registry/name@sha256:…`.
     pub artifacts: BTreeMap<String, String>,
-    /// What the deployed commit does not hold itself, by content digest: vendored sources, lock files.
+    /// What the deployed commit does not hold itself, by content
+    /// digest: vendored sources, lock files.
     pub sources: BTreeMap<String, String>,
     /// `--context`, by dotted key and as it was typed; sensitive values as a salted hash.
     pub context_overrides: BTreeMap<String, String>,
@@ -149,7 +151,8 @@ pub struct Record {
     pub unknown: serde_json::Map<String, serde_json::Value>,
 }
 
-/// The fields of a record that say how it came about (`docs/ledger.md` has the table of all fields).
+/// The fields of a record that say how it came about
+/// (`docs/ledger.md` has the table of all fields).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RecordDetails {
     /// Counts a component's records on a target from 1; absent in records that others wrote.

@@ -62,8 +62,9 @@ pub fn newest_first(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     ordered
 }
 
-/// The records of one component whose number is not that of their predecessor plus one, or not 1
-/// where they name none. A predecessor that is not among the records, or has no number, proves nothing.
+/// The records of one component whose number is not that of their predecessor plus
+/// one, or not 1 where they name none. A predecessor that is not among the records, or
+/// has no number, proves nothing.
 #[must_use]
 pub fn misnumbered(records: &[LedgerRecord]) -> Vec<&LedgerRecord> {
     if records.iter().all(|record| number(record).is_none()) {

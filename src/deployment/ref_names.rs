@@ -1,7 +1,8 @@
 //! The names of the ledger's refs and tags, and what they say (`design/ledger.md`, "Names").
 //!
-//! A component may hold `/`, which Git cannot keep beside a component of the same first part, so a
-//! component is written as one path segment with everything that a ref cannot hold escaped as `%XX`.
+//! A component may hold `/`, which Git cannot keep beside a component of the same
+//! first part, so a component is written as one path segment with everything that a
+//! ref cannot hold escaped as `%XX`.
 
 use std::fmt::Write as _;
 
@@ -38,7 +39,8 @@ pub const BUILD_PREFIX: &str = "refs/atmos/builds/";
 pub const NOTES_PREFIX: &str = "refs/notes/atmos/";
 /// Where tag names begin; a history record is `refs/tags/<tag name>`.
 pub const TAGS_PREFIX: &str = "refs/tags/";
-/// The tag names of history records: `atmos/deployments/<deployment>/<target>/<component>/<timestamp>`.
+/// The tag names of history records:
+/// `atmos/deployments/<deployment>/<target>/<component>/<timestamp>`.
 pub const RECORD_TAG_PREFIX: &str = "atmos/deployments/";
 
 /// Whether a ref, or a prefix of refs, is this program's own.

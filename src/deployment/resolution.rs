@@ -1,5 +1,5 @@
-//! How a component is resolved on a target: its stacks, and over them what the deployment, the target and the command
-//! line say. The one place that knows the order.
+//! How a component is resolved on a target: its stacks, and over them what the deployment, the
+//! target and the command line say. The one place that knows the order.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,8 @@ pub struct Resolution<'a> {
     pub images: &'a BTreeMap<String, String>,
     /// Where the files of the commit are, for those who run it.
     pub repository_root: Option<&'a str>,
-    /// Fills in the templates of the deployment's own values; without it they are left as they are written.
+    /// Fills in the templates of the deployment's own values; without it
+    /// they are left as they are written.
     pub templates: Option<&'a Renderer>,
 }
 

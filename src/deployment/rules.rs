@@ -1,8 +1,9 @@
-//! Whose promotion rules a rollout obeys: those of the default branch and those of the checkout, both.
+//! Whose promotion rules a rollout obeys: those of the default branch
+//! and those of the checkout, both.
 //!
-//! A commit that is checked out, or a working tree, can loosen its own rules; it cannot loosen those of the default
-//! branch. What the two say of one target is merged into the stricter of each; where they name different sources
-//! altogether, nothing can be promoted and the merge is refused.
+//! A commit that is checked out, or a working tree, can loosen its own rules; it cannot loosen
+//! those of the default branch. What the two say of one target is merged into the stricter of each;
+//! where they name different sources altogether, nothing can be promoted and the merge is refused.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -62,8 +63,9 @@ impl fmt::Display for RulesConflict {
     }
 }
 
-/// The digest of a target's rule, for the digests of what is rolled out by it. What a rule leaves at its default is not
-/// in it, so that rules of later versions change no digest that does not use them.
+/// The digest of a target's rule, for the digests of what is rolled out by it. What a
+/// rule leaves at its default is not in it, so that rules of later versions change no
+/// digest that does not use them.
 #[must_use]
 pub fn rule_digest(rule: Option<&PromotionRule>) -> String {
     let mut document = serde_json::Map::new();
@@ -103,8 +105,8 @@ pub enum TrustedSide<'d> {
 ///
 /// # Errors
 ///
-/// Where the sides leave nothing that could be done, or `target` is not declared on the default branch (the first of
-/// `trusted`) and has rules all the same.
+/// Where the sides leave nothing that could be done, or `target` is not declared on the default
+/// branch (the first of `trusted`) and has rules all the same.
 pub fn stricter(
     checkout: &Deployment,
     trusted: &[TrustedSide<'_>],
@@ -125,7 +127,8 @@ pub fn stricter(
     Ok(policy)
 }
 
-/// Likewise for every target, for views; a target whose rules conflict keeps the checkout's, beside the conflict.
+/// Likewise for every target, for views; a target whose rules conflict keeps the
+/// checkout's, beside the conflict.
 #[must_use]
 pub fn stricter_everywhere(
     checkout: &Deployment,

@@ -22,7 +22,8 @@ pub fn pipeline_of(run_id: &str) -> &str {
     if run_id.starts_with("gitlab:") { run_without_attempt(run_id) } else { run_id }
 }
 
-/// The address of a run on GitHub without its attempt (`…/actions/runs/6/attempts/2`); any other one unchanged.
+/// The address of a run on GitHub without its attempt
+/// (`…/actions/runs/6/attempts/2`); any other one unchanged.
 #[must_use]
 pub fn address_without_attempt(address: &str) -> &str {
     address.split_once("/attempts/").map_or(address, |(run, _)| run)

@@ -1,5 +1,5 @@
-//! What the stacks that a deployment imports say of its components: the lowest layer of their variables, and how they
-//! are run.
+//! What the stacks that a deployment imports say of its components: the lowest layer of their
+//! variables, and how they are run.
 //!
 //! Who reads stacks is not the domain's business: it asks through [`StackLayers`].
 
@@ -18,8 +18,8 @@ pub struct StackLayer {
     pub stack: String,
     /// The component's variables, the deployment's own among them: templates in stacks see those.
     pub vars: Values,
-    /// The stack manifest that decides a variable's value, relative to the stacks directory and without its extension;
-    /// for those that a stack sets.
+    /// The stack manifest that decides a variable's value, relative to the stacks directory and
+    /// without its extension; for those that a stack sets.
     pub files: IndexMap<String, String>,
     /// The folder of the component's code under the base path of its kind.
     pub folder: String,
@@ -29,7 +29,8 @@ pub struct StackLayer {
     pub env: BTreeMap<String, Option<String>>,
     /// The program that runs a terraform component.
     pub program: Option<String>,
-    /// The files that are written into the folder first, by name: `backend.tf.json`, `providers_override.tf.json`.
+    /// The files that are written into the folder first, by name:
+    /// `backend.tf.json`, `providers_override.tf.json`.
     pub generated_files: BTreeMap<String, Value>,
     /// What was read from the environment (`!env`). It may be secret, and belongs in no log.
     pub from_environment: BTreeSet<String>,
@@ -91,7 +92,8 @@ pub enum StackRefusal {
     /// A value is an output of another component of the deployment, which is not known yet.
     #[error("the outputs of {0} are not known")]
     OutputsNeeded(ComponentName),
-    /// A value is an output that the component does not have: it was never deployed, or the output is sensitive.
+    /// A value is an output that the component does not have: it was never
+    /// deployed, or the output is sensitive.
     #[error("{message}")]
     NoOutput { component: ComponentName, message: String },
     /// The stacks are wrong, or use what is not supported.

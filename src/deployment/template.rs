@@ -1,7 +1,8 @@
 //! Templates in values: `{{ git.sha }}`, `{{ context.cpu }}`, `{{ nixpack.api.image }}`.
 //!
-//! Handlebars, strict: what a template names must be there. A value that is one such name and nothing else
-//! keeps its type, so that `"{{ context.cpu }}"` is a number where the context has one.
+//! Handlebars, strict: what a template names must be there. A value that is one
+//! such name and nothing else keeps its type, so that `"{{ context.cpu }}"` is a
+//! number where the context has one.
 
 mod output_references;
 

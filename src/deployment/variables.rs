@@ -36,7 +36,8 @@ pub enum ValueSource {
     CommandLine,
 }
 
-/// The layers of one component on one target that the deployment's own file and the command line make, lowest first.
+/// The layers of one component on one target that the deployment's own file and the
+/// command line make, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Layers<'a> {
     pub images: &'a Values,

@@ -46,7 +46,8 @@ impl Checkouts {
             checkouts.folders.insert(commit.clone(), folder.clone());
             let index = root.join(format!("{place}.index"));
             let result = repository.git().materialise(commit, &folder, &index);
-            // Git's bookkeeping of a checkout that is never changed, and what is left of it where git was killed.
+            // Git's bookkeeping of a checkout that is never changed, and what is
+            // left of it where git was killed.
             let lock = root.join(format!("{place}.index.lock"));
             for left in [index, lock] {
                 let _ = fs::remove_file(left);

@@ -39,8 +39,8 @@ pub struct Inspected {
     pub drift: Option<Result<DriftFinding, String>>,
 }
 
-/// Looks at the components of a plan, several at a time. The rollout's mode is a dry run's. Of the components in
-/// `unplannable` no plan can be made, for the reason that is given.
+/// Looks at the components of a plan, several at a time. The rollout's mode is a dry run's. Of the
+/// components in `unplannable` no plan can be made, for the reason that is given.
 pub fn inspect(
     rollout: Rollout,
     checkouts: &Checkouts,

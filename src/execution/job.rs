@@ -1,4 +1,5 @@
-//! One component's part of a rollout: from its definition in the commit to everything that its run needs.
+//! One component's part of a rollout: from its definition in the commit to
+//! everything that its run needs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -104,8 +105,8 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Resolves the component. Outputs that it needs of components that are not part of this rollout are read from
-    /// their state.
+    /// Resolves the component. Outputs that it needs of components that are not part of this
+    /// rollout are read from their state.
     pub(super) async fn prepare(&self) -> Result<Prepared, RunError> {
         let mut known = BTreeMap::new();
         let command_line = self.overrides_of(self.component);
@@ -132,13 +133,14 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// The component with what others put out left as it is written: enough to find it, not to apply it.
+    /// The component with what others put out left as it is written:
+    /// enough to find it, not to apply it.
     pub(super) fn prepare_as_written(&self) -> Result<Prepared, RunError> {
         self.as_written(self.component)
     }
 
-    /// How it is found out whether the component is healthy, templates filled in. Nothing where nobody can say, or where
-    /// only what the component has yet to put out would tell.
+    /// How it is found out whether the component is healthy, templates filled in. Nothing where
+    /// nobody can say, or where only what the component has yet to put out would tell.
     pub(super) async fn health_check(&self, own: OwnOutputs<'_>) -> Result<Option<HealthCheck>, RunError> {
         let Some(check) = &self.component.settings.health else { return Ok(None) };
         let mut known = BTreeMap::new();

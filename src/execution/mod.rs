@@ -1,8 +1,8 @@
-//! The act of a rollout: components run in dependency order from checkouts of their commits, and each is recorded as it
-//! ends.
+//! The act of a rollout: components run in dependency order from checkouts of their commits,
+//! and each is recorded as it ends.
 //!
-//! The scheduler and the components work on threads of their own; the calling thread holds the ledger's session and
-//! publishes ([`publisher`]). What happens is told as events.
+//! The scheduler and the components work on threads of their own; the calling thread holds the
+//! ledger's session and publishes ([`publisher`]). What happens is told as events.
 
 mod checkouts;
 mod gate;
@@ -54,7 +54,8 @@ pub struct Rollout {
     pub plan: RolloutPlan,
     /// What each component of the plan needs of the others.
     pub dependencies: Graph<ComponentName>,
-    /// The deployment as each commit of the plan declares it: configuration comes from what is deployed.
+    /// The deployment as each commit of the plan declares it:
+    /// configuration comes from what is deployed.
     pub definitions: BTreeMap<CommitId, Deployment>,
     /// The stacks that these import, as each commit has them.
     pub stacks: BTreeMap<CommitId, Arc<dyn StackLayers>>,
@@ -68,7 +69,8 @@ pub struct Rollout {
     pub provenance: Provenance,
     /// What the records keep of each component besides.
     pub recorded: BTreeMap<ComponentName, RecordedInputs>,
-    /// `--context` of each component: of what is rolled out, or of what runs where that is looked at.
+    /// `--context` of each component: of what is rolled out, or of
+    /// what runs where that is looked at.
     pub overrides: BTreeMap<ComponentName, ContextOverrides>,
     pub branch: Option<String>,
     /// The images of the components, by digest: component to `registry/name@sha256:…`.
@@ -160,8 +162,8 @@ impl RolloutOutcome {
     }
 }
 
-/// Runs the components of a plan. With a session, each is recorded as it ends and the locks are let go with the last
-/// record; without one (a dry run) nothing is recorded.
+/// Runs the components of a plan. With a session, each is recorded as it ends and the locks are let
+/// go with the last record; without one (a dry run) nothing is recorded.
 pub fn run(
     rollout: Rollout,
     checkouts: Checkouts,
@@ -281,7 +283,8 @@ impl Drop for Closing {
     }
 }
 
-/// The components that are not run at all, because their stacks disable them or this run has recorded them already.
+/// The components that are not run at all, because their stacks disable them or this
+/// run has recorded them already.
 fn reports_in_advance(rollout: &Rollout) -> BTreeMap<ComponentName, ComponentReport> {
     let in_advance = |planned: &ComponentPlan| {
         let name = &planned.component;
@@ -303,7 +306,8 @@ fn reports_in_advance(rollout: &Rollout) -> BTreeMap<ComponentName, ComponentRep
     rollout.plan.components.iter().filter_map(in_advance).collect()
 }
 
-/// What is still to be done of a graph. What needs something that is left out needs what that needs.
+/// What is still to be done of a graph. What needs something that is
+/// left out needs what that needs.
 fn remaining(
     dependencies: &Graph<ComponentName>,
     is_left_out: impl Fn(&ComponentName) -> bool,

@@ -36,8 +36,8 @@ impl CheckoutLook<'_> {
 }
 
 impl Repository {
-    /// The commit and the branch that are checked out, and whether tracked files differ from them: one question for all,
-    /// which git answers while something else is done.
+    /// The commit and the branch that are checked out, and whether tracked files differ from them:
+    /// one question for all, which git answers while something else is done.
     pub fn look_at_checkout(&self) -> Result<CheckoutLook<'_>, RepositoryError> {
         let status = self.work_tree().map(|_| {
             self.git()
@@ -50,7 +50,8 @@ impl Repository {
     }
 }
 
-/// Reads `git status --porcelain=v2 --branch -z`: headers that start with `#`, then an entry for everything that differs.
+/// Reads `git status --porcelain=v2 --branch -z`: headers that start with `#`, then an
+/// entry for everything that differs.
 fn parse_status(output: &str) -> Result<Checkout, RepositoryError> {
     let header = |name: &str| {
         let mut lines = output.split('\0').map_while(|line| line.strip_prefix("# "));

@@ -1,8 +1,10 @@
-//! The output of `git diff -z --raw --numstat [--patch]`: three lists of the same files in the same order.
+//! The output of `git diff -z --raw --numstat [--patch]`: three lists of
+//! the same files in the same order.
 
 use crate::deployment::diff::{FileChange, FileDifference};
 
-/// The most lines of code that are kept of one file, and of all together. Nobody reads more at once.
+/// The most lines of code that are kept of one file, and of all
+/// together. Nobody reads more at once.
 const LINES_OF_A_FILE: usize = 400;
 const LINES_IN_ALL: usize = 10_000;
 
@@ -36,7 +38,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// `:<mode> <mode> <id> <id> <letter><score> NUL <path> NUL`, with a second path after a rename or copy.
+/// `:<mode> <mode> <id> <id> <letter><score> NUL <path> NUL`, with a
+/// second path after a rename or copy.
 fn raw_entry(reader: &mut Reader<'_>) -> Option<FileDifference> {
     let head = reader.field()?;
     let change = match head.rsplit(' ').next()?.bytes().next()? {
@@ -53,7 +56,8 @@ fn raw_entry(reader: &mut Reader<'_>) -> Option<FileDifference> {
     Some(FileDifference { path, previous_path, change, lines_added: 0, lines_removed: 0, hunks: None })
 }
 
-/// `<added> TAB <removed> TAB <path> NUL`; after a rename the path is empty and both follow. Of a binary file, dashes.
+/// `<added> TAB <removed> TAB <path> NUL`; after a rename the path is empty and both
+/// follow. Of a binary file, dashes.
 fn numstat_entry(reader: &mut Reader<'_>, renamed: bool) -> Option<(usize, usize)> {
     let entry = reader.field()?;
     let mut numbers = entry.split('\t').map(|number| number.parse().unwrap_or(0));

@@ -1,5 +1,5 @@
-//! Working trees and history, through the executable: it honours shallow boundaries and grafts, applies filters, fetches
-//! what a partial clone lacks, and uses the commit graph.
+//! Working trees and history, through the executable: it honours shallow boundaries and grafts,
+//! applies filters, fetches what a partial clone lacks, and uses the commit graph.
 
 use std::path::Path;
 
@@ -42,7 +42,8 @@ impl Git {
         parse_divergence(&output, limit)
     }
 
-    /// The commits without parents that lead to any of these. In a shallow checkout, history ends early at some.
+    /// The commits without parents that lead to any of these. In a shallow
+    /// checkout, history ends early at some.
     pub(super) fn roots(&self, commits: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
         if commits.is_empty() {
             return Ok(Vec::new());
@@ -63,15 +64,16 @@ impl Git {
         parse_ids(&output)
     }
 
-    /// What happened to each file between two commits, with renames found; with the hunks where `code` is wanted.
+    /// What happened to each file between two commits, with renames found; with
+    /// the hunks where `code` is wanted.
     pub fn file_changes(
         &self,
         from: &CommitId,
         to: &CommitId,
         code: bool,
     ) -> Result<Vec<FileDifference>, GitError> {
-        // `diff`, because unlike `diff-tree` it reads what the checkout has from there, which is several times faster. The
-        // options undo what configuration can do to its form.
+        // `diff`, because unlike `diff-tree` it reads what the checkout has from there, which is
+        // several times faster. The options undo what configuration can do to its form.
         let mut invocation = self
             .verb("diff")
             .args(["-z", "--raw", "--numstat", "--find-renames", "--submodule=short", "--no-relative"])
@@ -106,7 +108,8 @@ impl Git {
     /// Git's own, and [`GitError::SubmoduleMissing`].
     pub fn materialise(&self, commit: &CommitId, folder: &Path, index: &Path) -> Result<(), GitError> {
         let git = self.with_work_tree(folder);
-        // Nobody looks at this index again: nothing of it is shared, and nothing watches the files for it.
+        // Nobody looks at this index again: nothing of it is shared, and
+        // nothing watches the files for it.
         let git = git.with_setting("core.splitIndex=false").with_setting("core.fsmonitor=false");
         let read = git.verb("read-tree").env("GIT_INDEX_FILE", index);
         // All of it, whatever of it the repository's own work tree shows.

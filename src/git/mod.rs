@@ -1,9 +1,9 @@
-//! Git, as an adapter: the executable for refs, transport and history walks, `git2` for objects. Refs that are kept in
-//! ordinary files are read from there.
+//! Git, as an adapter: the executable for refs, transport and history walks, `git2` for objects.
+//! Refs that are kept in ordinary files are read from there.
 //!
-//! Which of the two does what was measured: `git2` needs hundreds of milliseconds to list one prefix of a
-//! large repository, cannot read refs of a reftable repository, and pushes neither atomically nor with leases; but it
-//! reads and writes single objects without starting a process.
+//! Which of the two does what was measured: `git2` needs hundreds of milliseconds to list one
+//! prefix of a large repository, cannot read refs of a reftable repository, and pushes neither
+//! atomically nor with leases; but it reads and writes single objects without starting a process.
 
 pub mod ancestry;
 pub mod checkout;

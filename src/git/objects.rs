@@ -67,28 +67,33 @@ impl std::fmt::Debug for ObjectStore {
     }
 }
 
-/// Lets libgit2 open every repository whose objects it can read, and read them as git does, once for the process.
+/// Lets libgit2 open every repository whose objects it can read, and read them as
+/// git does, once for the process.
 #[allow(unsafe_code, reason = "libgit2 keeps these settings in unguarded globals")]
 fn accept_all_repositories() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // As git itself does, which checks hashes when objects arrive and in `git fsck`, not at every read.
+        // As git itself does, which checks hashes when objects arrive and in
+        // `git fsck`, not at every read.
         git2::opts::strict_hash_verification(false);
-        // The refs of a reftable repository are unreadable to libgit2; only its objects are asked for here, and those
-        // are as ever. The same goes for what a partial clone lacks: git fetches that.
+        // The refs of a reftable repository are unreadable to libgit2; only its objects
+        // are asked for here, and those are as ever. The same goes for what a partial
+        // clone lacks: git fetches that.
         let extensions = ["refstorage", "partialclone", "relativeworktrees"];
-        // What is configured for the user and the machine does not change what an object is. (How one is written depends
-        // on `core.fsyncObjectFiles`, which git has given up and libgit2 still reads from the repository's own file.)
+        // What is configured for the user and the machine does not change what an object is. (How
+        // one is written depends on `core.fsyncObjectFiles`, which git has given up and libgit2
+        // still reads from the repository's own file.)
         let elsewhere = [ConfigLevel::System, ConfigLevel::XDG, ConfigLevel::Global];
-        // SAFETY: all of them write plain globals of libgit2. `Once` runs this before any repository has been opened
-        // by this process, and nothing else in the crate sets them.
+        // SAFETY: all of them write plain globals of libgit2. `Once` runs this before any
+        // repository has been opened by this process, and nothing else in the crate sets them.
         let result = unsafe {
             git2::opts::set_extensions(&extensions)
                 .and_then(|()| {
                     elsewhere.into_iter().try_for_each(|level| git2::opts::set_search_path(level, ""))
                 })
-                // CI containers run as another user than the checkout's owner. No hook and no configured command
-                // runs through libgit2, which is what the check protects against.
+                // CI containers run as another user than the checkout's owner. No
+                // hook and no configured command runs through libgit2, which is
+                // what the check protects against.
                 .and_then(|()| git2::opts::set_verify_owner_validation(false))
         };
         if let Err(error) = result {

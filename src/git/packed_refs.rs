@@ -1,4 +1,5 @@
-//! `packed-refs`: one line a ref, in the order of their names, so that a prefix is found by halving.
+//! `packed-refs`: one line a ref, in the order of their names, so
+//! that a prefix is found by halving.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,7 +14,8 @@ use crate::deployment::ObjectId;
 
 use super::plain::{Unusual, is_asked_for, plain_id, plain_name};
 
-/// How much of the file is read at a time; a stretch of that length is read through instead of being halved again.
+/// How much of the file is read at a time; a stretch of that length is read through
+/// instead of being halved again.
 const STRETCH: u64 = 4096;
 /// How many stretches are kept: those that every search begins with, and not a whole file.
 const KEPT: usize = 64;
@@ -75,7 +77,8 @@ impl PackedRefs {
         Ok(())
     }
 
-    /// The start of a line before which everything sorts before the prefix, not far from where the prefix begins.
+    /// The start of a line before which everything sorts before the prefix, not
+    /// far from where the prefix begins.
     fn before(&mut self, prefix: &str) -> Result<u64, Unusual> {
         let (mut low, mut high) = (self.start, self.end);
         let mut line = Vec::new();
@@ -109,7 +112,8 @@ impl PackedRefs {
         Ok(Some(Line { id: &line[..space], name: &line[space + 1..] }))
     }
 
-    /// What stands from an offset to the end of its line, nothing at the end of the file. Returns where the next line starts.
+    /// What stands from an offset to the end of its line, nothing at the end of the file.
+    /// Returns where the next line starts.
     fn line(&mut self, mut at: u64, line: &mut Vec<u8>) -> io::Result<u64> {
         line.clear();
         while at < self.end && line.last() != Some(&b'\n') {

@@ -1,9 +1,11 @@
-//! A part of a remote's objects: everything but the files, and of the files those that somebody has asked for.
+//! A part of a remote's objects: everything but the files, and of the files
+//! those that somebody has asked for.
 //!
-//! A ref of notes can lead to thousands of large files, of which a command reads one. Git fetches such a thing in part
-//! (`--filter=blob:none`), but would make the whole repository a partial clone by it, which a checkout never asked to
-//! be. So these objects have a place of their own, a bare repository inside of this one. The remote is reached with
-//! this repository's configuration and credentials all the same.
+//! A ref of notes can lead to thousands of large files, of which a command reads one. Git
+//! fetches such a thing in part (`--filter=blob:none`), but would make the whole repository a
+//! partial clone by it, which a checkout never asked to be. So these objects have a place of
+//! their own, a bare repository inside of this one. The remote is reached with this repository's
+//! configuration and credentials all the same.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +29,8 @@ pub struct Partial {
     remote: String,
     /// This repository's configuration, the part's objects.
     transport: Git,
-    /// The part as a repository of its own: its refs are what the remote had when it was asked last.
+    /// The part as a repository of its own: its refs are what the
+    /// remote had when it was asked last.
     own: Git,
     objects: ObjectStore,
 }
@@ -49,7 +52,8 @@ impl Repository {
         Ok(Partial { remote: remote.to_owned(), transport, own, objects })
     }
 
-    /// Makes an empty repository beside its place, and puts it there whole: others may do the same at this moment.
+    /// Makes an empty repository beside its place, and puts it there whole: others
+    /// may do the same at this moment.
     fn make_room(&self, folder: &Path) -> Result<(), GitError> {
         let draft = folder.with_extension(uuid::Uuid::now_v7().simple().to_string());
         fs::create_dir_all(draft.join("objects/info"))?;
@@ -81,7 +85,8 @@ impl Partial {
         &self.objects
     }
 
-    /// Git with this repository's configuration and the part's objects, to push what was written here.
+    /// Git with this repository's configuration and the part's objects,
+    /// to push what was written here.
     #[must_use]
     pub const fn transport(&self) -> &Git {
         &self.transport

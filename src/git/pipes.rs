@@ -1,4 +1,5 @@
-//! A child's pipes, all served by the calling thread: starting a thread for each costs more than many a git command.
+//! A child's pipes, all served by the calling thread: starting a thread for each
+//! costs more than many a git command.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -7,11 +8,13 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A pipe that is ready to be written to takes so much without blocking (`PIPE_BUF` of Linux; POSIX asks for 512).
+/// A pipe that is ready to be written to takes so much without blocking (`PIPE_BUF`
+/// of Linux; POSIX asks for 512).
 const CHUNK: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 const BUFFER: usize = 64 * 1024;
 
-/// Gives a child its input and reads stdout and stderr to their ends; `None` where that is not over by the deadline.
+/// Gives a child its input and reads stdout and stderr to their ends; `None` where
+/// that is not over by the deadline.
 pub(super) fn exchange(
     child: &mut Child,
     mut input: &[u8],

@@ -25,8 +25,8 @@ pub struct Output {
 }
 
 /// Variables of git that are kept from the caller's environment: how to reach a remote, where its
-/// configuration is, who commits, tracing. Everything else that starts with `GIT_` (an index file, an object
-/// directory, a namespace left by a hook) would change what our commands mean.
+/// configuration is, who commits, tracing. Everything else that starts with `GIT_` (an index file,
+/// an object directory, a namespace left by a hook) would change what our commands mean.
 const KEPT: [&str; 21] = [
     "GIT_ALLOW_PROTOCOL",
     "GIT_ASKPASS",
@@ -63,7 +63,8 @@ fn is_kept(name: &OsStr) -> bool {
     })
 }
 
-/// Git's file, looked for on the `PATH` of this environment. Where there is none, starting it says so.
+/// Git's file, looked for on the `PATH` of this environment. Where
+/// there is none, starting it says so.
 fn executable(environment: &[(OsString, OsString)]) -> PathBuf {
     let is_program = |file: &PathBuf| {
         file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
@@ -81,7 +82,8 @@ fn executable(environment: &[(OsString, OsString)]) -> PathBuf {
 /// A git executable, bound to one repository and to a scrubbed environment.
 #[derive(Debug, Clone)]
 pub struct Git {
-    /// The executable's file. Named by its path, it can be started without copying this process first.
+    /// The executable's file. Named by its path, it can be started
+    /// without copying this process first.
     program: PathBuf,
     repository: PathBuf,
     work_tree: Option<PathBuf>,
@@ -99,8 +101,8 @@ pub struct Git {
 }
 
 impl Git {
-    /// Binds git to a repository. `environment` is the caller's; what would change the meaning of our
-    /// commands is dropped from it.
+    /// Binds git to a repository. `environment` is the caller's; what would change the meaning of
+    /// our commands is dropped from it.
     #[must_use]
     pub fn new(
         git_dir: &Path,
@@ -262,7 +264,8 @@ impl Git {
         // name.
         command.args(["-c", "core.warnAmbiguousRefs=false"]);
         command.current_dir(self.work_tree.as_deref().unwrap_or(&self.repository));
-        // Its own process group: a Ctrl-C at the terminal reaches us alone, and we decide what to finish.
+        // Its own process group: a Ctrl-C at the terminal reaches us
+        // alone, and we decide what to finish.
         command.process_group(0);
         command
     }
@@ -372,7 +375,8 @@ impl Running {
         kill_group(&self.child);
     }
 
-    /// Gives the process what it has to read so far, and keeps its input open for [`Self::finish_with`].
+    /// Gives the process what it has to read so far, and keeps its input
+    /// open for [`Self::finish_with`].
     ///
     /// What the process prints is not read meanwhile: for those that answer in a few words.
     pub(super) fn feed(&mut self) -> std::io::Result<()> {

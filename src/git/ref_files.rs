@@ -1,8 +1,9 @@
 //! Reading refs from the files that git keeps them in, without starting git.
 //!
-//! A ref is a file of its own ("loose") or a line of `packed-refs`; where it is both, the file counts. Only what is
-//! plain is read here: symbolic and broken refs, links, odd names, an unsorted `packed-refs` or anything else out of the
-//! ordinary is [`Unusual`], and git is asked instead. (`git2` reads all of `packed-refs` to list one prefix.)
+//! A ref is a file of its own ("loose") or a line of `packed-refs`; where it is both, the file
+//! counts. Only what is plain is read here: symbolic and broken refs, links, odd names, an unsorted
+//! `packed-refs` or anything else out of the ordinary is [`Unusual`], and git is asked instead.
+//! (`git2` reads all of `packed-refs` to list one prefix.)
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry};
@@ -14,8 +15,8 @@ use crate::deployment::ObjectId;
 use super::packed_refs::PackedRefs;
 use super::plain::{Unusual, plain_id, plain_name};
 
-/// Every ref below these prefixes (which end in `/`) or of exactly the given names, by name. `folder` is the one that all
-/// worktrees share.
+/// Every ref below these prefixes (which end in `/`) or of exactly the given names, by name.
+/// `folder` is the one that all worktrees share.
 pub(super) fn read<S: AsRef<str>>(
     folder: &Path,
     prefixes: &[S],

@@ -1,5 +1,5 @@
-//! Refs: read from git's files where they are kept in such, else through the executable, which knows every storage
-//! format and changes many refs in one transaction.
+//! Refs: read from git's files where they are kept in such, else through the executable, which
+//! knows every storage format and changes many refs in one transaction.
 
 use std::sync::Arc;
 
@@ -47,7 +47,8 @@ pub fn is_branch_name(name: &str) -> bool {
 }
 
 impl Repository {
-    /// Every ref under the given prefixes (which end in `/`) or of exactly the given names, by name.
+    /// Every ref under the given prefixes (which end in `/`) or of
+    /// exactly the given names, by name.
     pub fn refs<S: AsRef<str>>(&self, prefixes: &[S]) -> Result<Vec<Ref>, GitError> {
         if self.keeps_refs_in_files()
             && let Ok(refs) = ref_files::read(self.common_dir(), prefixes)
@@ -57,10 +58,12 @@ impl Repository {
         self.git().refs(prefixes)
     }
 
-    /// Gets changes of refs ready, to happen once something else has turned out well: git checks them and locks the refs
-    /// meanwhile. `None` where there is nothing to do, or where git would lock all refs for it, as in a reftable.
+    /// Gets changes of refs ready, to happen once something else has turned out well: git checks
+    /// them and locks the refs meanwhile. `None` where there is nothing to do, or where git would
+    /// lock all refs for it, as in a reftable.
     ///
-    /// Nothing is deleted so: for a deletion git locks all packed refs, which others cannot wait for that long.
+    /// Nothing is deleted so: for a deletion git locks all packed refs, which
+    /// others cannot wait for that long.
     pub fn prepare_refs(
         &self,
         updates: &[RefUpdate],
@@ -99,7 +102,8 @@ impl Git {
             .collect()
     }
 
-    /// What every ref under the given prefixes leads to: the object behind an annotated tag, else the ref's own.
+    /// What every ref under the given prefixes leads to: the object behind an
+    /// annotated tag, else the ref's own.
     pub fn peeled_refs<S: AsRef<str>>(&self, prefixes: &[S]) -> Result<Vec<ObjectId>, GitError> {
         let output = self
             .verb("for-each-ref")

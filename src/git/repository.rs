@@ -167,7 +167,8 @@ impl Repository {
         }
     }
 
-    /// Likewise, read from the files where git keeps it in these, which spares a process; `None` leaves it to git.
+    /// Likewise, read from the files where git keeps it in these, which spares a
+    /// process; `None` leaves it to git.
     fn head_by_files(&self) -> Option<CommitId> {
         let head = std::fs::read_to_string(self.git_dir.join("HEAD")).ok()?;
         let head = head.trim_end();
@@ -225,7 +226,8 @@ impl Repository {
         })
     }
 
-    /// Whether refs are kept as files and in `packed-refs`, as far as the configuration can be read.
+    /// Whether refs are kept as files and in `packed-refs`, as far as
+    /// the configuration can be read.
     pub(super) fn keeps_refs_in_files(&self) -> bool {
         self.git
             .configuration()
@@ -233,7 +235,8 @@ impl Repository {
             .is_ok_and(|settings| settings.ref_storage.as_ref().is_none_or(|storage| storage == "files"))
     }
 
-    /// Whether files of the repository have to be writable for others as well, as far as the configuration can be read.
+    /// Whether files of the repository have to be writable for others as well, as far as
+    /// the configuration can be read.
     pub(super) fn is_shared(&self) -> bool {
         self.git.configuration().settings().is_ok_and(|settings| settings.shared)
     }

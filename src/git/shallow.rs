@@ -1,7 +1,8 @@
 //! Shallow checkouts: where their history ends.
 //!
-//! A fetch of one commit's depth makes every commit that it brings an end of history, also one in the middle of what was
-//! there already. Such an end is taken back, so that asking the ledger never costs a checkout its history.
+//! A fetch of one commit's depth makes every commit that it brings an end of history, also one in
+//! the middle of what was there already. Such an end is taken back, so that asking the ledger
+//! never costs a checkout its history.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +22,8 @@ impl Repository {
         self.shallow_file().exists()
     }
 
-    /// Where the history that leads to these commits ends early; nowhere in a checkout that is not shallow.
+    /// Where the history that leads to these commits ends early; nowhere in
+    /// a checkout that is not shallow.
     pub fn history_ends(&self, commits: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
         if !self.is_shallow() {
             return Ok(Vec::new());

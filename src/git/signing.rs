@@ -1,4 +1,5 @@
-//! Signed tags. Git itself writes them: it knows every kind of signature, and how people have configured theirs.
+//! Signed tags. Git itself writes them: it knows every kind of signature, and how
+//! people have configured theirs.
 
 use std::fs;
 use std::io;
@@ -25,8 +26,9 @@ pub struct NewTag<'t> {
 }
 
 impl Repository {
-    /// Writes an annotated tag with a signature, as `gpg.format` and `user.signingKey` say, and returns its id. No ref is
-    /// made: git makes one, but in a repository of its own that lasts for this one command and only shares the objects.
+    /// Writes an annotated tag with a signature, as `gpg.format` and `user.signingKey` say, and
+    /// returns its id. No ref is made: git makes one, but in a repository of its own that lasts for
+    /// this one command and only shares the objects.
     pub fn write_signed_tag(&self, tag: NewTag<'_>, limit: Duration) -> Result<ObjectId, GitError> {
         let folder = tempfile::tempdir()?;
         make_repository(folder.path(), tag.commit)?;

@@ -76,8 +76,8 @@ pub enum PushOutcome {
 }
 
 impl Git {
-    /// Fetches exactly these refspecs: no tags besides, nothing written to `FETCH_HEAD`, no maintenance.
-    /// Returns which of the remote's refs are symbolic, as far as its server tells.
+    /// Fetches exactly these refspecs: no tags besides, nothing written to `FETCH_HEAD`, no
+    /// maintenance. Returns which of the remote's refs are symbolic, as far as its server tells.
     ///
     /// # Errors
     ///

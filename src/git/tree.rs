@@ -1,7 +1,8 @@
 //! Notes trees: maps from a commit to a blob, in the layout of `git notes`.
 //!
-//! A note is a file named after the commit; large trees are fanned out into folders of two hexadecimal digits, to any
-//! depth, mixed with flat entries. Everything here keeps that layout readable to `git notes`.
+//! A note is a file named after the commit; large trees are fanned out into folders of two
+//! hexadecimal digits, to any depth, mixed with flat entries. Everything here keeps that
+//! layout readable to `git notes`.
 
 use crate::deployment::{CommitId, ObjectId};
 
@@ -18,7 +19,8 @@ impl ObjectStore {
         self.note_blob(notes, commit)?.map(|blob| self.read_blob(&blob)).transpose()
     }
 
-    /// The blob that holds the note of a commit, which need not be here; `None` where the commit has no note.
+    /// The blob that holds the note of a commit, which need not be here;
+    /// `None` where the commit has no note.
     pub fn note_blob(&self, notes: &ObjectId, commit: &CommitId) -> Result<Option<ObjectId>, ObjectError> {
         let mut tree = self.commit_tree(notes)?;
         let mut rest = commit.as_str();
@@ -65,7 +67,8 @@ impl ObjectStore {
         Ok(())
     }
 
-    /// Writes a new commit of a notes ref in which these commits have these notes, on top of `notes`.
+    /// Writes a new commit of a notes ref in which these commits have
+    /// these notes, on top of `notes`.
     pub fn write_notes<'a>(
         &self,
         notes: Option<&ObjectId>,

@@ -40,7 +40,8 @@ impl std::fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// Reads a key in PEM: ECDSA on P-256, as `openssl ecparam` and `openssl genpkey` write it, or Ed25519.
+    /// Reads a key in PEM: ECDSA on P-256, as `openssl ecparam` and `openssl
+    /// genpkey` write it, or Ed25519.
     pub fn from_pem(pem: &SecretString) -> Result<Self, SigningError> {
         let key = PrivateKeyDer::from_pem_slice(pem.expose_secret().as_bytes());
         let key = key.map_err(|_| SigningError::NotPem)?;
@@ -82,7 +83,8 @@ impl SigningKey {
     }
 }
 
-/// What is signed, so that nothing of one type can be taken for another: DSSE's "pre-authentication encoding".
+/// What is signed, so that nothing of one type can be taken for another: DSSE's
+/// "pre-authentication encoding".
 fn encoded(statement: &str) -> Vec<u8> {
     let (type_length, length) = (PAYLOAD_TYPE.len(), statement.len());
     format!("DSSEv1 {type_length} {PAYLOAD_TYPE} {length} {statement}").into_bytes()

@@ -41,7 +41,8 @@ impl EngineKind {
 }
 
 impl Engine {
-    /// The engine that the environment asks for, else the first that is on `PATH`: docker, buildah, podman.
+    /// The engine that the environment asks for, else the first that is on
+    /// `PATH`: docker, buildah, podman.
     pub fn find(environment: &Environment) -> Result<Self, EngineError> {
         let all = [EngineKind::Docker, EngineKind::Buildah, EngineKind::Podman];
         let find =

@@ -1,6 +1,8 @@
-//! Building images: a recipe is written or found, an engine carries it out, the registry says which digest came of it.
+//! Building images: a recipe is written or found, an engine carries it out, the
+//! registry says which digest came of it.
 //!
-//! What is built is a checkout of a commit. Nothing is read from the process; what children print goes to a sink.
+//! What is built is a checkout of a commit. Nothing is read from the process; what
+//! children print goes to a sink.
 
 mod attestation;
 mod engine;
@@ -59,8 +61,8 @@ pub struct Build<'a> {
     pub name: &'a ImageName,
     /// What names the caches of this component's builds.
     pub cache_key: &'a str,
-    /// When the commit was made, in seconds since 1970: the time that everything in the image has, so that the same
-    /// source gives the same digest.
+    /// When the commit was made, in seconds since 1970: the time that everything in the image has,
+    /// so that the same source gives the same digest.
     pub commit_time: i64,
     /// Where there is none, the image stays in the engine's own storage.
     pub registry: Option<&'a Registry>,

@@ -102,7 +102,8 @@ pub fn prepare<'r>(
     Ok(Prepared { repository, project, ledger, deployment, target, commit, jobs, run, key })
 }
 
-/// The commit that is meant, and the branch that is checked out. Changes that are in no commit are not built.
+/// The commit that is meant, and the branch that is checked out. Changes that
+/// are in no commit are not built.
 pub fn commit_of(
     context: &Context,
     repository: &Repository,
@@ -116,9 +117,9 @@ pub fn commit_of(
     checked_out(context, repository.look_at_checkout()?, "built", dry_run)
 }
 
-/// What the component itself says, what the target says of it, and the command line. The context that a target gives to
-/// all its components is for templates alone: the same commit is the same image on every target, so that it can be
-/// promoted.
+/// What the component itself says, what the target says of it, and the command line. The context
+/// that a target gives to all its components is for templates alone: the same commit is the same
+/// image on every target, so that it can be promoted.
 pub fn variables(
     context: &Context,
     project: &Project<'_>,
@@ -192,7 +193,8 @@ fn listed(deployment: &Deployment) -> String {
     }
 }
 
-/// The environment that children get: not the key, of which builders, tests and components need to know nothing.
+/// The environment that children get: not the key, of which builders, tests and
+/// components need to know nothing.
 pub fn environment(context: &Context) -> Environment {
     context.environment().iter().filter(|(name, _)| name != PROVENANCE_KEY).cloned().collect()
 }

@@ -10,7 +10,8 @@ use crate::render::build::{BuildLive, BuildProgress};
 /// Takes what happens, in the order in which it happens.
 pub type EventSink = Arc<dyn Fn(BuildEvent) + Send + Sync>;
 
-/// Turns events into lines of progress on stderr; on a terminal, with a live view of what runs below them.
+/// Turns events into lines of progress on stderr; on a terminal, with a
+/// live view of what runs below them.
 pub fn event_sink(context: &Context) -> EventSink {
     let streams = context.progress_streams();
     let terminal = streams.stderr_is_terminal();

@@ -1,5 +1,5 @@
-//! What a build leaves in the ledger: records, the SBOM of the deployment, and where each image comes from. All of it
-//! arrives in one push.
+//! What a build leaves in the ledger: records, the SBOM of the deployment, and where each image
+//! comes from. All of it arrives in one push.
 
 use std::path::Path;
 

@@ -51,7 +51,8 @@ pub fn has_dockerfile(settings: &BuildSettings, source: &Path) -> bool {
     settings.dockerfile_escape && source.join(DOCKERFILE).is_file()
 }
 
-/// Finds out how to build an image, and writes it down: by the source's own Dockerfile, else by nixpacks.
+/// Finds out how to build an image, and writes it down: by the source's
+/// own Dockerfile, else by nixpacks.
 pub async fn write_recipe(build: &Build<'_>) -> Result<Recipe, BuildError> {
     (build.surroundings.on_step)(BuildStep::Planning);
     let source = build.settings.source_folder(build.checkout)?;

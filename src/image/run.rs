@@ -1,5 +1,5 @@
-//! The act of a build: what is there already is told apart, the rest is built side by side, and what came of it is
-//! published.
+//! The act of a build: what is there already is told apart, the rest is built side by side,
+//! and what came of it is published.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -151,8 +151,8 @@ fn reused(
     Ok(found)
 }
 
-/// A checkout of the commit for every image: recipes are written into it. Outside of the repository, whose ignored files
-/// builders would take for what is to be left out.
+/// A checkout of the commit for every image: recipes are written into it. Outside of the
+/// repository, whose ignored files builders would take for what is to be left out.
 fn check_out(
     prepared: &Prepared<'_>,
     jobs: Vec<Job>,

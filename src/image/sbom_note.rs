@@ -5,7 +5,8 @@ use crate::error::{Code, CommandError};
 use crate::ledger::NoteEdit;
 use crate::sbom::{self, Bom};
 
-/// The change that adds an SBOM to the note of a commit; where the deployment asks for SPDX, of that too.
+/// The change that adds an SBOM to the note of a commit; where the
+/// deployment asks for SPDX, of that too.
 pub fn sbom_edit(deployment: &Deployment, commit: CommitId, bom: &Bom) -> NoteEdit {
     let wants_spdx = deployment.components.iter().any(|component| {
         let settings = component.settings.nixpack.as_ref();

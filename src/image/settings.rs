@@ -77,7 +77,8 @@ impl BuildSettings {
         folder(checkout, Path::new(&self.source))
     }
 
-    /// A digest of everything beside the commit that the image depends on: what is built again is built for a reason.
+    /// A digest of everything beside the commit that the image depends on: what is
+    /// built again is built for a reason.
     #[must_use]
     pub fn inputs(&self, repository: &str) -> String {
         let digest = Sha256::digest(format!("{self:?}\n{repository}"));
@@ -139,7 +140,8 @@ impl ImageName {
     }
 }
 
-/// What the standard of registries allows: lower case, and no separator at an end. A registry may have a port.
+/// What the standard of registries allows: lower case, and no separator at an
+/// end. A registry may have a port.
 fn check_name(name: &str, is_registry: bool) -> Result<(), SettingsError> {
     let (name, port) = match name.split_once(':') {
         Some((host, rest)) if is_registry => (host, Some(rest)),

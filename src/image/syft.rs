@@ -7,7 +7,8 @@ use super::Surroundings;
 use crate::component::process::StdoutUse;
 use crate::sbom::{Bom, Package, packages_of};
 
-/// The packages that syft finds; `None` where it is not installed. An error says why it found nothing.
+/// The packages that syft finds; `None` where it is not installed. An
+/// error says why it found nothing.
 pub async fn syft_packages(
     around: Surroundings<'_>,
     image: Option<&str>,

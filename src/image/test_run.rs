@@ -36,7 +36,8 @@ pub struct TestOutcome {
     pub duration: Duration,
 }
 
-/// Runs a command in an image, with the variable `ATMOS_JUNIT_XML` naming the file that its report is expected in.
+/// Runs a command in an image, with the variable `ATMOS_JUNIT_XML` naming the file
+/// that its report is expected in.
 pub async fn run_tests(run: TestRun<'_>) -> Result<TestOutcome, BuildError> {
     std::fs::create_dir_all(run.folder).map_err(BuildError::files("make a folder for the tests' report"))?;
     let variable = format!("ATMOS_JUNIT_XML={FOLDER}/{REPORT}");

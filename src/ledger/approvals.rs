@@ -13,8 +13,8 @@ use super::notes::united;
 use super::{Freshness, Ledger, LedgerError};
 
 impl Ledger<'_> {
-    /// The change that notes an approval on every commit that it covers. It is pushed with the locks, so that nothing is
-    /// applied whose approval is not on record.
+    /// The change that notes an approval on every commit that it covers. It is pushed with the
+    /// locks, so that nothing is applied whose approval is not on record.
     ///
     /// # Errors
     ///

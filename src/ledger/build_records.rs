@@ -10,7 +10,8 @@ use super::codec::{BuildImage, decode_build};
 use super::{Ledger, LedgerError};
 
 impl Ledger<'_> {
-    /// The images that were built of these components, each at its commit; components without a build are missing.
+    /// The images that were built of these components, each at its commit;
+    /// components without a build are missing.
     pub fn built_images(
         &self,
         deployment: &DeploymentName,

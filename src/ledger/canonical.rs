@@ -1,8 +1,8 @@
 //! A quick way to read the form of YAML that this program itself writes ([`super::yaml::Mapping`]).
 //!
-//! Nearly every record has this form, and a history is hundreds of records: a whole YAML parser takes most of the time
-//! that showing it takes. Whatever is not exactly of this form is left to the parser; what is read here reads the same
-//! there, which a test holds.
+//! Nearly every record has this form, and a history is hundreds of records: a whole YAML parser
+//! takes most of the time that showing it takes. Whatever is not exactly of this form is left to
+//! the parser; what is read here reads the same there, which a test holds.
 
 use std::borrow::Cow;
 use std::iter::Peekable;
@@ -205,7 +205,8 @@ mod tests {
         }
     }
 
-    /// A name that is written as it is: `on` and its like are quoted, and quoted keys are left to the parser.
+    /// A name that is written as it is: `on` and its like are quoted, and
+    /// quoted keys are left to the parser.
     fn unquoted_name() -> impl Strategy<Value = String> {
         "[a-z][a-z0-9_.:-]{0,9}[a-z]".prop_filter("written without quotes", |name| is_canonical(name, name))
     }

@@ -9,7 +9,8 @@ use super::refs::mirror_of;
 use super::{Ledger, LedgerError};
 
 impl Ledger<'_> {
-    /// The deployed commits whose ids start with these hexadecimal digits, as far as states and records are here.
+    /// The deployed commits whose ids start with these hexadecimal digits, as far
+    /// as states and records are here.
     pub fn commits_starting_with(&self, digits: &str) -> Result<BTreeSet<CommitId>, LedgerError> {
         let digits = digits.to_ascii_lowercase();
         let mut prefixes = vec![format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}")];

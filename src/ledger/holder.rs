@@ -13,8 +13,8 @@ use super::process_stat::{ProcessStat, Sight};
 /// The identity of a process on its machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Boot and process namespace, where the system tells them. A host name would not do: containers share names and
-    /// each have a process 1.
+    /// Boot and process namespace, where the system tells them. A host name would not do:
+    /// containers share names and each have a process 1.
     pub host: Option<String>,
     pub process: u32,
     /// In the kernel's ticks since boot, against process ids that are used again.
@@ -72,7 +72,8 @@ pub fn left_at_work(lock: &Lock) -> Vec<Orphan> {
     if works(lock) == Some(false) { orphans::of(lock) } else { Vec::new() }
 }
 
-/// The boot and the process namespace. `None` on systems that do not tell: leases expire there instead.
+/// The boot and the process namespace. `None` on systems that do not
+/// tell: leases expire there instead.
 fn host() -> Option<String> {
     // In a process namespace of its own without a `/proc` of its own, numbers mean other processes.
     let of_this_namespace =

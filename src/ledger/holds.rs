@@ -1,7 +1,7 @@
 //! Holds that were lifted, as notes on the commits that run: `refs/notes/atmos/<deployment>/holds`.
 //!
-//! A hold itself is derived: what runs is a rollback. The note names the record of that rollback, so that it says nothing
-//! of a later one.
+//! A hold itself is derived: what runs is a rollback. The note names the record of that rollback,
+//! so that it says nothing of a later one.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -36,7 +36,8 @@ pub struct LockRequest {
     pub scopes: Vec<LockScope>,
     /// What the locks will say. Their times are set when they are taken.
     pub lock: Lock,
-    /// How long a lock lives without being renewed; `None` for a lock that stays until it is removed.
+    /// How long a lock lives without being renewed; `None` for a lock
+    /// that stays until it is removed.
     pub lease: Option<Duration>,
     /// How long to wait for those of others.
     pub wait: Duration,
@@ -76,8 +77,9 @@ pub enum AcquireError {
 }
 
 impl Ledger<'_> {
-    /// Takes all of these locks or none, together with `others`, which must hold as well. `waiting` is told, before
-    /// every look, who is waited for and what was asked to end for it, and may break it off.
+    /// Takes all of these locks or none, together with `others`, which must hold as
+    /// well. `waiting` is told, before every look, who is waited for and what was asked
+    /// to end for it, and may break it off.
     pub fn acquire(
         &self,
         request: &LockRequest,
@@ -91,7 +93,8 @@ impl Ledger<'_> {
         let mut known = snapshot.known.clone();
         let mut publications = None;
         let mut ending = Ending::default();
-        // What is known here of others' locks may be long past: only the remote says that one is held.
+        // What is known here of others' locks may be long past: only
+        // the remote says that one is held.
         let mut seen = Seen { asked: self.reachable_remote().is_none(), ..Seen::default() };
         for attempt in 0.. {
             let (mut step, lock, object, held, taken_over) = self.lock_step(request, &known, &mut seen)?;
@@ -191,8 +194,8 @@ impl Ledger<'_> {
         request.lock.intends.keys().filter_map(end).collect()
     }
 
-    /// Writes a lock's object. It tags an empty file: a lock is not about any commit, and a commit might not be on the
-    /// remote yet.
+    /// Writes a lock's object. It tags an empty file: a lock is not about any commit, and a commit
+    /// might not be on the remote yet.
     pub(super) fn write_lock(&self, request: &LockRequest, lock: &Lock) -> Result<ObjectId, LedgerError> {
         let nothing = self.objects.write_blob(b"")?;
         let nonce = uuid::Uuid::now_v7().simple().to_string();

@@ -130,7 +130,8 @@ pub enum LedgerError {
     NotSigned(#[source] GitError),
     #[error("the note has {} MB; notes of more than 50 MB belong into other storage", .0 / 1_000_000)]
     NoteTooLarge(usize),
-    /// What is noted there already cannot be united with what is to be added, and is never overwritten.
+    /// What is noted there already cannot be united with what is to be
+    /// added, and is never overwritten.
     #[error("the {namespace} note of commit {} cannot be added to: {reason}", commit.short())]
     NoteUnreadable { namespace: NoteNamespace, commit: CommitId, reason: String },
 }
@@ -260,7 +261,8 @@ impl<'r> Ledger<'r> {
         })
     }
 
-    /// The remote that commands write to: none where there is none or the network is not to be used.
+    /// The remote that commands write to: none where there is none or
+    /// the network is not to be used.
     fn reachable_remote(&self) -> Option<&str> {
         self.options.remote.as_deref().filter(|_| !self.options.offline)
     }
@@ -314,8 +316,8 @@ impl<'r> Ledger<'r> {
 
     /// Writes the tag object of a record that stays. No ref is made.
     ///
-    /// Git's own `tag.gpgSign` says whether it is signed. What has happened is recorded all the same where that does not
-    /// work any more: [`Self::check_signing`] has found it working before.
+    /// Git's own `tag.gpgSign` says whether it is signed. What has happened is recorded all the
+    /// same where that does not work any more: [`Self::check_signing`] has found it working before.
     fn write_tag(&self, commit: &CommitId, name: &str, message: &str) -> Result<ObjectId, LedgerError> {
         if self.repository.signs_tags() {
             match self.write_signed_tag(commit, name, message) {
@@ -333,7 +335,8 @@ impl<'r> Ledger<'r> {
         self.repository.write_signed_tag(tag, self.options.write_limit)
     }
 
-    /// Finds out whether records can be signed, where they are to be, before there is anything to record.
+    /// Finds out whether records can be signed, where they are to be,
+    /// before there is anything to record.
     pub fn check_signing(&self, commit: &CommitId) -> Result<(), LedgerError> {
         if !self.repository.signs_tags() {
             return Ok(());

@@ -19,8 +19,9 @@ const LARGE: usize = 10 * 1024 * 1024;
 const TOO_LARGE: usize = 50 * 1024 * 1024;
 
 impl Ledger<'_> {
-    /// The change of a notes ref that adds entries, one JSON value a line, to the notes of commits, on top of what the
-    /// remote has. Pushed together with other changes; to be made anew where it was refused.
+    /// The change of a notes ref that adds entries, one JSON value a line, to the notes of
+    /// commits, on top of what the remote has. Pushed together with other changes; to be
+    /// made anew where it was refused.
     pub(super) fn note_update(
         &self,
         deployment: &DeploymentName,
@@ -67,7 +68,8 @@ impl Ledger<'_> {
         Ok(PushUpdate { name, new: Some(object), expected: base.cloned() })
     }
 
-    /// Adds entries to notes that nothing else is pushed with. Others may be writing to the same notes.
+    /// Adds entries to notes that nothing else is pushed with. Others
+    /// may be writing to the same notes.
     pub(super) fn add_notes(
         &self,
         deployment: &DeploymentName,
@@ -90,7 +92,8 @@ impl Ledger<'_> {
         Err(LedgerError::Contended(notes_ref(deployment, namespace)))
     }
 
-    /// What the notes of these commits say, as the remote has them as of the last time that it was asked.
+    /// What the notes of these commits say, as the remote has them as of
+    /// the last time that it was asked.
     pub(super) fn note_texts<'c>(
         &self,
         known: &KnownRefs,
@@ -132,8 +135,8 @@ impl Ledger<'_> {
     }
 }
 
-/// Two sets of entries as one: every distinct JSON value once, a line each, sorted. A text that is no JSON, as anybody
-/// may attach with plain git, is kept as it is in front.
+/// Two sets of entries as one: every distinct JSON value once, a line each, sorted. A text that is
+/// no JSON, as anybody may attach with plain git, is kept as it is in front.
 pub(super) fn united(left: &str, right: &str) -> String {
     let mut prose = Vec::new();
     let mut entries = BTreeSet::new();

@@ -1,7 +1,8 @@
-//! Observations as notes on the commits that run: `refs/notes/atmos/<deployment>/health` and `…/drift`.
+//! Observations as notes on the commits that run:
+//! `refs/notes/atmos/<deployment>/health` and `…/drift`.
 //!
-//! Of each component on each target the newest observation is kept: an old one says nothing any more, and there would be
-//! no end to them where somebody looks every minute.
+//! Of each component on each target the newest observation is kept: an old one says nothing any
+//! more, and there would be no end to them where somebody looks every minute.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,10 @@
-//! What is published of a commit besides its rollouts: notes, which can be large, and records of builds.
+//! What is published of a commit besides its rollouts: notes, which can
+//! be large, and records of builds.
 //!
-//! Everything of one publication arrives in one push or not at all. A note that is there already is united with, never
-//! overwritten: where somebody else was faster, theirs is read and united with again. Of a ref of notes only the notes
-//! of the commits in question are read (`git::partial`), so that one SBOM of a thousand costs one.
+//! Everything of one publication arrives in one push or not at all. A note that is there already is
+//! united with, never overwritten: where somebody else was faster, theirs is read and united with
+//! again. Of a ref of notes only the notes of the commits in question are read (`git::partial`), so
+//! that one SBOM of a thousand costs one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -18,7 +20,8 @@ use super::heard::Part;
 use super::step::{Step, StepOutcome, given_up};
 use super::{Freshness, Ledger, LedgerError, codec, notes};
 
-/// Makes one note of two. The second is the newer one. An error says what the first is instead of a note.
+/// Makes one note of two. The second is the newer one. An error says what
+/// the first is instead of a note.
 pub type Unite = fn(&[u8], &[u8]) -> Result<Vec<u8>, String>;
 
 /// Writes one note anew from another one.
@@ -161,8 +164,8 @@ impl Ledger<'_> {
         Ok(self.repository.git().update_refs(&updates, "atmos: build")?)
     }
 
-    /// The notes of these commits; commits without one are missing. A remote that does not answer is answered for by
-    /// what was read of it before.
+    /// The notes of these commits; commits without one are missing. A remote that does not answer
+    /// is answered for by what was read of it before.
     pub fn notes_of(
         &self,
         deployment: &DeploymentName,
@@ -255,8 +258,8 @@ impl Notes<'_, '_> {
         Ok(step)
     }
 
-    /// What is noted on a commit, together with what is to be added: what is published, what is here alone, what this
-    /// publication has written already, and the new.
+    /// What is noted on a commit, together with what is to be added: what is published, what is
+    /// here alone, what this publication has written already, and the new.
     fn united(&self, name: &str, edit: &NoteEdit, already: Option<Vec<u8>>) -> Result<Vec<u8>, LedgerError> {
         let mut older = Vec::new();
         if let Some(already) = already {

@@ -90,7 +90,8 @@ impl Ledger<'_> {
     }
 }
 
-/// Reads the record in a tag object, whose own name is the record's. `what` is what it is called where it cannot be read.
+/// Reads the record in a tag object, whose own name is the record's. `what` is what it is
+/// called where it cannot be read.
 fn read_unnamed(
     objects: &ObjectStore,
     object: &ObjectId,

@@ -51,13 +51,15 @@ impl<'l, 'r> Session<'l, 'r> {
         }
     }
 
-    /// Asks the remote for what it has now that the locks are taken. These need not be mirrored here for as long as the run
-    /// holds them: every lock would be a file to write and to remove again.
+    /// Asks the remote for what it has now that the locks are taken. These need not
+    /// be mirrored here for as long as the run holds them: every lock would be a
+    /// file to write and to remove again.
     pub fn refresh(&self, scope: &Scope) -> Result<(), LedgerError> {
         self.ledger.refresh_without(scope, &self.hold.names())
     }
 
-    /// Takes over the state as it was read *after* the locks were taken: what is recorded goes on top of it.
+    /// Takes over the state as it was read *after* the locks were taken: what
+    /// is recorded goes on top of it.
     pub fn begin_from(&mut self, snapshot: &Snapshot) {
         let components: Vec<_> = self.components().collect();
         self.chains = Chains::of(self.ledger, snapshot, &components);

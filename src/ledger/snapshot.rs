@@ -100,7 +100,8 @@ impl Snapshot {
 }
 
 impl Ledger<'_> {
-    /// Reads the state from what is here. Call [`Ledger::refresh`] first to have it as the remote has it.
+    /// Reads the state from what is here. Call [`Ledger::refresh`] first
+    /// to have it as the remote has it.
     pub fn read(&self, scope: &Scope) -> Result<Snapshot, LedgerError> {
         let mut known = self.read_refs(scope)?;
         self.adopt_mirror(&mut known);
@@ -110,7 +111,8 @@ impl Ledger<'_> {
         Ok(Snapshot { deployments, pending, known, late_heads })
     }
 
-    /// One listing for everything: states, newest records, locks, what waits to be published, and the mirror of each.
+    /// One listing for everything: states, newest records, locks, what waits to be
+    /// published, and the mirror of each.
     pub(super) fn read_refs(&self, scope: &Scope) -> Result<KnownRefs, LedgerError> {
         let mut prefixes = vec![PENDING_PREFIX.to_owned()];
         for namespace in [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX] {
@@ -241,8 +243,8 @@ impl Ledger<'_> {
         }
     }
 
-    /// Finds the record of what runs where the newest one does not say it: in a ledger that plain git commands wrote,
-    /// behind failed attempts, or behind late records.
+    /// Finds the record of what runs where the newest one does not say it: in a ledger that plain
+    /// git commands wrote, behind failed attempts, or behind late records.
     fn complete_from_history(
         &self,
         components: &mut BTreeMap<ComponentAddress, ComponentState>,

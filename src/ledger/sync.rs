@@ -1,4 +1,5 @@
-//! Refreshing from the remote: exact prefixes, no tags on the side, never more history than is needed.
+//! Refreshing from the remote: exact prefixes, no tags on the side,
+//! never more history than is needed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -99,8 +100,8 @@ pub(super) struct ToldTags {
 }
 
 impl Ledger<'_> {
-    /// Asks the remote for states, newest records and locks. A remote that does not answer is not an error: what
-    /// is here is then as old as the answer says.
+    /// Asks the remote for states, newest records and locks. A remote that does not answer is not
+    /// an error: what is here is then as old as the answer says.
     pub fn refresh(&self, scope: &Scope) -> Freshness {
         self.refresh_and(scope, &[], false)
     }
@@ -283,7 +284,8 @@ impl Ledger<'_> {
         self.fetch(remote, &[commit.to_string()], &self.fetch_options())
     }
 
-    /// Gets the whole history that leads to these commits, which are here, and says whether it is complete then.
+    /// Gets the whole history that leads to these commits, which are here, and
+    /// says whether it is complete then.
     pub fn complete_history(&self, commits: &[CommitId]) -> Result<bool, GitError> {
         let missing = self.repository.history_ends(commits)?;
         let Some(remote) = self.reachable_remote() else { return Ok(missing.is_empty()) };

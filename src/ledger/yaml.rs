@@ -13,7 +13,8 @@ const MAX_SIZE: usize = 256 * 1024;
 const RESERVED: [&str; 12] =
     ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "~", ".nan", ".inf"];
 
-/// A mapping that is being written, one `key: value` a line. What is `None` or empty leaves no trace.
+/// A mapping that is being written, one `key: value` a line. What is
+/// `None` or empty leaves no trace.
 pub(super) struct Mapping(String);
 
 impl Mapping {
@@ -136,8 +137,8 @@ fn is_plain(text: &str) -> bool {
         let class = CLASSES[usize::from(*byte)];
         (all & class, any | class)
     });
-    // Anything that starts with a digit may be a number or a date, unless a letter that no number has stands in it
-    // (`1a2b3c…` is a fine commit id, `12e4567` is a number to many readers).
+    // Anything that starts with a digit may be a number or a date, unless a letter that no number
+    // has stands in it (`1a2b3c…` is a fine commit id, `12e4567` is a number to many readers).
     let is_a_word = any & IN_NO_NUMBER != 0 || !first.is_ascii_digit();
     first.is_ascii_alphanumeric()
         && all & SAFE != 0

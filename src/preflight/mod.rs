@@ -37,7 +37,8 @@ pub use validator::Validator;
 pub enum Moment {
     /// Another machine may roll out, with another environment and `--context`.
     Validation,
-    /// The command line is that of the rollout, which may be another job's: with its own environment.
+    /// The command line is that of the rollout, which may be another
+    /// job's: with its own environment.
     Plan,
     /// Everything is known that the rollout is started with.
     Rollout,

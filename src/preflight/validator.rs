@@ -119,8 +119,8 @@ impl Validator<'_> {
         Ok(found.iter().flat_map(problem).collect())
     }
 
-    /// What is wrong with the stacks that the deployment's own components need, each once. What stacks say of other
-    /// components does not matter.
+    /// What is wrong with the stacks that the deployment's own components need, each once. What
+    /// stacks say of other components does not matter.
     fn stack_problems(&self, deployment: &Deployment, file: &str) -> Vec<Problem> {
         let mut found: Vec<Problem> = Vec::new();
         for target in deployment.targets.values() {

@@ -1,5 +1,5 @@
-//! Components that their stacks disable on a target: what depends on them does not wait for them, so a promotion does not
-//! either.
+//! Components that their stacks disable on a target: what depends on them does not wait for them,
+//! so a promotion does not either.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,8 +5,8 @@ use crate::deployment::count::count;
 use crate::ledger::{Freshness, Ledger, LedgerError, PendingRun, Published};
 
 impl Context {
-    /// Publishes what interrupted runs of this checkout have kept, where the remote answers. Returns whether anything
-    /// was: then the ledger is not any more as it was read.
+    /// Publishes what interrupted runs of this checkout have kept, where the remote answers.
+    /// Returns whether anything was: then the ledger is not any more as it was read.
     pub fn publish_left_behind(
         &self,
         ledger: &Ledger<'_>,

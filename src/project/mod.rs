@@ -1,5 +1,5 @@
-//! What a repository declares: its configuration, deployments, stacks and rules, in the checkout and in commits; and how
-//! its ledger is opened.
+//! What a repository declares: its configuration, deployments, stacks and rules, in the checkout
+//! and in commits; and how its ledger is opened.
 
 pub mod commit_source;
 pub mod declared;

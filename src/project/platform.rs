@@ -1,4 +1,5 @@
-//! The hosting platform as commands ask it: one question after the other, and what it calls the targets.
+//! The hosting platform as commands ask it: one question after the other,
+//! and what it calls the targets.
 
 use handlebars::Handlebars;
 use serde_json::json;

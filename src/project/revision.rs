@@ -13,8 +13,8 @@ use crate::error::{Code, CommandError};
 /// The fewest digits that git takes for the start of an id.
 const FEWEST_DIGITS: usize = 4;
 
-/// The commit that a text means: whatever git takes for one here; else a full id, which the remote is asked for; else
-/// the start of the id of exactly one commit that the ledger speaks of.
+/// The commit that a text means: whatever git takes for one here; else a full id, which the remote
+/// is asked for; else the start of the id of exactly one commit that the ledger speaks of.
 pub fn resolve_commit(
     context: &Context,
     repository: &Repository,
@@ -73,8 +73,8 @@ fn deployed_commit(ledger: &Ledger<'_>, digits: &str) -> Result<Option<CommitId>
     Ok(first.filter(|_| commits.next().is_none()))
 }
 
-/// The commit that is checked out, and its branch. Changes that are in no commit are not `done` (built, deployed): in a CI, where
-/// nobody expects any, that is an error.
+/// The commit that is checked out, and its branch. Changes that are in no commit are not `done`
+/// (built, deployed): in a CI, where nobody expects any, that is an error.
 pub fn checked_out(
     context: &Context,
     look: CheckoutLook<'_>,

@@ -1,4 +1,5 @@
-//! The promotion rules that hold, read from the default branch and from the checkout (`deployment::rules`).
+//! The promotion rules that hold, read from the default branch and from the
+//! checkout (`deployment::rules`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -76,7 +77,8 @@ impl TrustedRules {
     ///
     /// # Errors
     ///
-    /// Where the rules are binding and the default branch cannot be read: in a CI also when it was read before.
+    /// Where the rules are binding and the default branch cannot be read: in a
+    /// CI also when it was read before.
     pub fn read(
         context: &Context,
         repository: &Repository,

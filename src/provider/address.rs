@@ -1,4 +1,5 @@
-//! Which platform a git remote is on, told by its address: for people, who have no CI job to tell it.
+//! Which platform a git remote is on, told by its address: for people,
+//! who have no CI job to tell it.
 
 use super::Platform;
 
@@ -33,8 +34,9 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Takes an address apart, in git's forms of one: `https://host/path.git`, `ssh://git@host:22/path`, `git@host:path`.
-    /// `None` is what is on no other machine. User and password are not looked at.
+    /// Takes an address apart, in git's forms of one: `https://host/path.git`,
+    /// `ssh://git@host:22/path`, `git@host:path`. `None` is what is on no other machine. User
+    /// and password are not looked at.
     pub(super) fn parse(url: &str) -> Option<Self> {
         let is_whole = |path: &str| path.split('/').filter(|part| !part.is_empty()).count() >= 2;
         Self::take_apart(url).filter(|address| is_whole(&address.path))

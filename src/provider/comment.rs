@@ -89,8 +89,8 @@ pub(super) trait Comments: Sync {
     async fn author(&self) -> Result<String, ProviderError>;
 }
 
-/// Edits the comment with the marker, or writes it. `pause` is how long a comment that was written without an answer may
-/// take to appear.
+/// Edits the comment with the marker, or writes it. `pause` is how long a comment that was written
+/// without an answer may take to appear.
 pub(super) async fn put(
     comments: &impl Comments,
     comment: &StickyComment,
@@ -134,8 +134,8 @@ pub(super) async fn put(
     }
 }
 
-/// Whether another job has written the comment at the same time, and first: then the one just written is taken back. Both
-/// see the same order, so that one of them stays.
+/// Whether another job has written the comment at the same time, and first: then the one just
+/// written is taken back. Both see the same order, so that one of them stays.
 async fn is_second(
     comments: &impl Comments,
     comment: &StickyComment,

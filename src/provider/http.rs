@@ -126,7 +126,8 @@ pub(super) enum TransportError {
 }
 
 impl TransportError {
-    /// From an error of the crates that carry requests; both stand on reqwest, whose error is among the sources.
+    /// From an error of the crates that carry requests; both stand on reqwest,
+    /// whose error is among the sources.
     pub(super) fn from_error(error: &(dyn std::error::Error + 'static)) -> Self {
         let chain = || std::iter::successors(Some(error), |error| cause(*error));
         let tls = chain().find_map(|error| error.downcast_ref::<rustls::Error>());

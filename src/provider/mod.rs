@@ -1,7 +1,7 @@
 //! The hosting platform: what it shows of rollouts and what it knows of them.
 //!
-//! Every capability is optional. One that a platform lacks, or that a job's token does not reach, ends in a
-//! [`ProviderError`] that says so; what it was about (a rollout) is not touched by that.
+//! Every capability is optional. One that a platform lacks, or that a job's token does not reach,
+//! ends in a [`ProviderError`] that says so; what it was about (a rollout) is not touched by that.
 //!
 //! A provider belongs to the tokio runtime in which it is first asked.
 
@@ -56,7 +56,8 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// The longest comment, in UTF-16 units: the strictest way to count what the platforms call characters.
+    /// The longest comment, in UTF-16 units: the strictest way to count what
+    /// the platforms call characters.
     #[must_use]
     pub const fn comment_limit(self) -> usize {
         match self {
@@ -112,8 +113,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Which platform it is.
     fn platform(&self) -> Platform;
 
-    /// Shows a comment on a pull or merge request: edits the one with the same marker, else writes one. There is
-    /// never a second one.
+    /// Shows a comment on a pull or merge request: edits the one with the same marker, else writes
+    /// one. There is never a second one.
     async fn put_comment(
         &self,
         change_request: u64,
@@ -163,8 +164,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::Protection))
     }
 
-    /// Protects the ledger's refs, as far as the platform can. What is in place already stays as it is; the answer is
-    /// what was found before.
+    /// Protects the ledger's refs, as far as the platform can. What is in place already stays as it
+    /// is; the answer is what was found before.
     async fn protect(&self) -> Result<Protection, ProviderError> {
         Err(self.unsupported(Capability::Protection))
     }
@@ -185,14 +186,15 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::Dispatch))
     }
 
-    /// Who approved that this job deploys to an environment of the platform. Empty where there was no approval, needed
-    /// or not.
+    /// Who approved that this job deploys to an environment of the platform. Empty where there
+    /// was no approval, needed or not.
     async fn approvals(&self, environment: &str) -> Result<PlatformApprovals, ProviderError> {
         let _ = environment;
         Err(self.unsupported(Capability::Approvals))
     }
 
-    /// Where on the platform it is set that somebody has to approve, for those who find that nobody did.
+    /// Where on the platform it is set that somebody has to approve, for
+    /// those who find that nobody did.
     fn approval_setting(&self, environment: &str) -> Option<String> {
         let _ = environment;
         None

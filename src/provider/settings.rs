@@ -23,7 +23,8 @@ pub struct GitHubSettings {
     pub(super) repository: String,
     pub(super) run_id: Option<u64>,
     pub(super) run_attempt: Option<u64>,
-    /// The runner that has the job: among those of a run that are under way, its name tells which one this is.
+    /// The runner that has the job: among those of a run that are under way,
+    /// its name tells which one this is.
     pub(super) runner_name: Option<String>,
     /// The commit that the run is about.
     pub(super) commit: Option<CommitId>,
@@ -66,8 +67,9 @@ pub enum TokenKind {
 }
 
 impl ProviderSettings {
-    /// The platform that the environment describes. `variable` looks up a variable, with nothing for an empty one;
-    /// `token` is the one that was given to the job on purpose and beats those of the environment.
+    /// The platform that the environment describes. `variable` looks up a variable, with
+    /// nothing for an empty one; `token` is the one that was given to the job on purpose and
+    /// beats those of the environment.
     ///
     /// Fails where the job runs on a platform and has no token or no repository for it.
     pub fn detect<'v>(

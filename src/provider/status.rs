@@ -33,8 +33,8 @@ pub enum CommitStatusState {
 }
 
 impl CommitStatus {
-    /// The status of a commit on a target, `atmos/<deployment>/<target>`. A longer description is cut; `url` leads to
-    /// the run.
+    /// The status of a commit on a target, `atmos/<deployment>/<target>`. A longer description
+    /// is cut; `url` leads to the run.
     #[must_use]
     pub fn new(
         deployment: &DeploymentName,
@@ -47,8 +47,8 @@ impl CommitStatus {
         Self { context, state, description: cut(description), url }
     }
 
-    /// The status of a part of it, which leaves that of the whole alone: `atmos/<deployment>/<target>/<part>`.
-    /// A name that is too long ends in a hash of all of it.
+    /// The status of a part of it, which leaves that of the whole alone:
+    /// `atmos/<deployment>/<target>/<part>`. A name that is too long ends in a hash of all of it.
     #[must_use]
     pub fn of_part(mut self, part: &str) -> Self {
         self.context = fitting(format!("{}/{part}", self.context));

@@ -45,7 +45,8 @@ pub fn tests(summary: &TestSummary) -> String {
     parts.join(", ")
 }
 
-/// `0 critical, 1 high, 2 medium, 5 low`: high and unknown ones only where there are any, as in the specification.
+/// `0 critical, 1 high, 2 medium, 5 low`: high and unknown ones only where there
+/// are any, as in the specification.
 #[must_use]
 pub fn vulnerabilities(summary: &ScanSummary) -> String {
     let ScanSummary { critical, high, medium, low, unknown } = *summary;

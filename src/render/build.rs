@@ -1,4 +1,5 @@
-//! `build` as text: progress, the live view, the result (`cli-integration.md`, "atmos deployment build").
+//! `build` as text: progress, the live view, the result
+//! (`cli-integration.md`, "atmos deployment build").
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -30,8 +31,8 @@ pub struct BuildProgress {
 }
 
 impl BuildProgress {
-    /// Progress for a person (`Form::Terminal`), or with a line for every step too, for a log. Verbose shows everything
-    /// that the builders print; otherwise only the end of what failed.
+    /// Progress for a person (`Form::Terminal`), or with a line for every step too, for a log.
+    /// Verbose shows everything that the builders print; otherwise only the end of what failed.
     #[must_use]
     pub const fn new(form: Form, verbose: bool) -> Self {
         Self { form, verbose, width: 0, output: BTreeMap::new() }

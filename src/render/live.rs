@@ -15,7 +15,8 @@ const TICK: Duration = Duration::from_millis(120);
 /// How many of the components that wait are named.
 const NAMED: usize = 3;
 
-/// Lines at the bottom of the terminal that change while components run. Nothing of it stays when the rollout ends.
+/// Lines at the bottom of the terminal that change while components run. Nothing of
+/// it stays when the rollout ends.
 #[derive(Debug)]
 pub struct Live {
     view: MultiProgress,
@@ -80,8 +81,8 @@ impl Live {
         line.set_message(left(&self.waiting));
     }
 
-    /// What ends waits no more, and what is not in the way any more is not waited for. What a failure blocks ends too, as
-    /// skipped.
+    /// What ends waits no more, and what is not in the way any more is not waited for. What a
+    /// failure blocks ends too, as skipped.
     fn ended(&mut self, report: &ComponentReport) {
         self.waiting.retain(|(name, _)| *name != report.component);
         if !matches!(report.status, ComponentResult::Failed | ComponentResult::Cancelled) {

@@ -1,8 +1,8 @@
 //! Everything the tool prints: documents for programs, text for people.
 //!
-//! A verb makes one [`document`], which is all that it found out. `--format json|yaml` prints the document
-//! itself; otherwise the module named after the verb turns it into text, with a pure `text` function. Only
-//! [`stream`] writes.
+//! A verb makes one [`document`], which is all that it found out. `--format json|yaml` prints the
+//! document itself; otherwise the module named after the verb turns it into text, with a pure
+//! `text` function. Only [`stream`] writes.
 
 /// Appends formatted text to a string, which cannot fail.
 macro_rules! push {

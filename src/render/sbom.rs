@@ -74,7 +74,8 @@ fn form<'t>(kind: Option<&'t str>, form: &'t str) -> &'t str {
     }
 }
 
-/// Every component with what it is made of: as a tree, or as rows in a pipe (`definitions.md`, "SBOM").
+/// Every component with what it is made of: as a tree, or as rows in a
+/// pipe (`definitions.md`, "SBOM").
 #[must_use]
 pub fn tree(summary: &Summary, presentation: &Presentation) -> String {
     if presentation.form == Form::Pipe {

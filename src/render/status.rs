@@ -113,7 +113,8 @@ fn every_deployment(deployments: &[DeploymentEntry], presentation: &Presentation
     table.render(presentation.form)
 }
 
-/// A target's components by name, commit, age and status; one row that says so where there are none.
+/// A target's components by name, commit, age and status; one row
+/// that says so where there are none.
 fn rows(target: &TargetEntry, presentation: &Presentation) -> Vec<[Cell; 4]> {
     if target.components.is_empty() {
         return vec![["".into(), "".into(), "".into(), "not deployed".into()]];

@@ -63,7 +63,8 @@ impl Sink {
     }
 
     fn write_as_it_is(&self, text: &str) -> io::Result<()> {
-        // A writer that panicked half-way has written half a line, which does not concern the next one.
+        // A writer that panicked half-way has written half a line, which
+        // does not concern the next one.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if self.color {
             writer.write_all(text.as_bytes())?;
@@ -113,7 +114,8 @@ impl Streams {
         }
     }
 
-    /// Whatever is written to stdout goes through `stdout` first, and through `stderr` what is written there.
+    /// Whatever is written to stdout goes through `stdout` first, and through
+    /// `stderr` what is written there.
     #[must_use]
     pub fn guarded(mut self, stdout: Guard, stderr: Guard) -> Self {
         self.stdout.guard = Some(stdout);
@@ -140,7 +142,8 @@ impl Streams {
         self.stderr.terminal
     }
 
-    /// Asks the person at the terminal; `None` where there is none to ask, or the question is withdrawn meanwhile.
+    /// Asks the person at the terminal; `None` where there is none to ask, or the
+    /// question is withdrawn meanwhile.
     pub fn ask(&self, question: &str, is_withdrawn: impl Fn() -> bool) -> Option<String> {
         let stdin = io::stdin();
         if !stdin.is_terminal() || !self.stderr.terminal {
@@ -179,7 +182,8 @@ impl Streams {
         let _ = self.stderr.write(text);
     }
 
-    /// Writes what steers the log of a CI system: it may not be guarded, and nobody else's text may be in it as it is.
+    /// Writes what steers the log of a CI system: it may not be guarded, and nobody
+    /// else's text may be in it as it is.
     pub fn steer(&self, commands: &str) {
         // As with warnings.
         let _ = self.stderr.write_as_it_is(commands);

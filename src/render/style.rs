@@ -1,4 +1,5 @@
-//! The colours of the output, by what they mean. They are stripped where the stream does not want them.
+//! The colours of the output, by what they mean. They are stripped where
+//! the stream does not want them.
 
 use owo_colors::Style;
 

@@ -72,8 +72,8 @@ const fn words(check: Check) -> (&'static str, &'static str) {
     }
 }
 
-/// The problem with its source line where there is one, else `deployments/api.yaml:12:5: error: …`, which
-/// editors can jump to.
+/// The problem with its source line where there is one, else `deployments/api.yaml:12:5: error:
+/// …`, which editors can jump to.
 fn problem_lines(problem: &Problem) -> String {
     if let Some(rendered) = &problem.rendered {
         let mut text = String::new();

@@ -95,7 +95,8 @@ fn of_validation(document: &str) -> Vec<Annotation> {
     problems.filter_map(annotation).collect()
 }
 
-/// What leads from the workspace, which annotations are relative to, to the checkout; usually nothing.
+/// What leads from the workspace, which annotations are relative to, to
+/// the checkout; usually nothing.
 fn prefix(context: &Context) -> String {
     let find = || {
         let repository = context.repository().ok()?;

@@ -1,4 +1,5 @@
-//! A rollout in the log of a CI system: what each component printed is folded away, and what came of it stands below.
+//! A rollout in the log of a CI system: what each component printed is folded away,
+//! and what came of it stands below.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! What is told to the platform while a verb runs and when it has ended: in order, on a thread of its own, so that a
-//! platform that is slow or down delays no rollout.
+//! What is told to the platform while a verb runs and when it has ended: in order, on a thread of
+//! its own, so that a platform that is slow or down delays no rollout.
 
 use std::collections::HashSet;
 use std::sync::mpsc::{self, Receiver, Sender};

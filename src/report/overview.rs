@@ -1,4 +1,5 @@
-//! Where a deployment is after a run, what the run did and what can come next: all that the comment and the summary show.
+//! Where a deployment is after a run, what the run did and what can come next: all that
+//! the comment and the summary show.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +50,8 @@ pub struct Overview {
     runs: BTreeMap<TargetName, String>,
     commit_address: Option<String>,
     now: jiff::Timestamp,
-    /// The text of the template that the project has for its comments; `Err` says why there is none.
+    /// The text of the template that the project has for its
+    /// comments; `Err` says why there is none.
     template: Option<Result<String, String>>,
 }
 
@@ -164,7 +166,8 @@ fn look(ledger: &Ledger<'_>, name: &DeploymentName) -> Result<Known, CommandErro
 }
 
 impl Overview {
-    /// The comment, by the project's own template where that can be used; otherwise it is said why not.
+    /// The comment, by the project's own template where that can be
+    /// used; otherwise it is said why not.
     pub fn comment(&self, limit: Limit) -> Result<(Rendered, Option<String>), CommentError> {
         let own = match &self.template {
             None => return Ok((self.built_in(limit)?, None)),

@@ -20,7 +20,8 @@ const MOST_OUTPUT: usize = 64 * 1024;
 /// How many lines of an error's details are shown.
 const MOST_DETAILS: usize = 50;
 
-/// Writes the summary to where the platform shows it. Returns where it can be read, seen from the job's own folder.
+/// Writes the summary to where the platform shows it. Returns where it can be read,
+/// seen from the job's own folder.
 pub fn write(
     context: &Context,
     system: Option<System>,
@@ -56,7 +57,8 @@ pub fn write(
     }
 }
 
-/// The summary of a verb that is no rollout, or of one that did not come to anything that could be shown.
+/// The summary of a verb that is no rollout, or of one that did not come
+/// to anything that could be shown.
 fn plain(outcome: &Outcome) -> String {
     let verb = outcome.verb.as_deref().unwrap_or("ci");
     let symbol = match outcome.ending() {
@@ -92,7 +94,8 @@ fn plain(outcome: &Outcome) -> String {
     blocks.join("\n\n")
 }
 
-/// Writes the summary below the checkout's `.atmos`, which later steps see as well, unlike the container's other folders.
+/// Writes the summary below the checkout's `.atmos`, which later steps see as well, unlike
+/// the container's other folders.
 fn to_file(context: &Context, outcome: &Outcome, markdown: &str) -> io::Result<Option<PathBuf>> {
     let Some(root) =
         context.repository().ok().and_then(|repository| repository.work_tree().map(Path::to_owned))

@@ -94,7 +94,8 @@ impl Asking<'_, '_, '_> {
         }))
     }
 
-    /// The run that an approval is given to: reviewers see the platform's, and `ATMOS_RUN_ID` makes no other one of it.
+    /// The run that an approval is given to: reviewers see the platform's, and
+    /// `ATMOS_RUN_ID` makes no other one of it.
     fn run_id(&self) -> &str {
         let run = &self.run.prepared.run;
         if self.method == ApprovalMethod::Ci { &run.platform_id } else { &run.id }
@@ -165,8 +166,8 @@ impl Asking<'_, '_, '_> {
         Err(not_approved().details(["An approval needs a reason".to_owned()]))
     }
 
-    /// The approver let this run go on to the target's environment. What was seen of it is the plan: `--digest` makes
-    /// sure that it is that.
+    /// The approver let this run go on to the target's environment. What was seen of it is the
+    /// plan: `--digest` makes sure that it is that.
     fn of_this_run(&self) -> Result<Approval, CommandError> {
         let (run, plan) = (self.run, &self.decided.plan);
         if self.requires_digest() && run.prepared.expected.is_none() {
@@ -249,8 +250,8 @@ impl Asking<'_, '_, '_> {
         Err(CommandError::new(Code::Rules, message).hint(Hint::note(hint)))
     }
 
-    /// Refuses approvals of the run that it has used already. The platform tells neither when nor for which job they
-    /// were given, so they are counted: each allows every component once.
+    /// Refuses approvals of the run that it has used already. The platform tells neither when nor
+    /// for which job they were given, so they are counted: each allows every component once.
     fn check_unused(&self, given: usize) -> Result<(), CommandError> {
         let prepared = self.run.prepared;
         let state = self.snapshot.deployment(&self.decided.plan.deployment);

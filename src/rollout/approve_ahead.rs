@@ -17,7 +17,8 @@ use crate::render::document::error::Hint;
 ///
 /// # Errors
 ///
-/// Where the rollout would be refused for good, is not the one that the digest names, or is not approved like this.
+/// Where the rollout would be refused for good, is not the one that the digest
+/// names, or is not approved like this.
 pub fn approve_ahead(options: &Options, context: &Context) -> Result<Option<Approval>, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;

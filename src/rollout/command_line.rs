@@ -1,4 +1,5 @@
-//! The command that was typed, for hints: what they say to paste asks for the same rollout, with one thing changed.
+//! The command that was typed, for hints: what they say to paste asks for the same
+//! rollout, with one thing changed.
 
 use std::fmt;
 

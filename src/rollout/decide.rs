@@ -160,7 +160,8 @@ impl Prepared<'_> {
         Ok(definitions)
     }
 
-    /// The deployment as a commit declares it, once; `None` where it does not. A commit that is not here is fetched.
+    /// The deployment as a commit declares it, once; `None` where it does not. A
+    /// commit that is not here is fetched.
     pub(super) fn definition_at(&self, commit: &CommitId) -> Result<Option<Rc<Deployment>>, CommandError> {
         if let Some(known) = self.known_definitions.borrow().get(commit) {
             return Ok(known.clone());
@@ -196,8 +197,8 @@ impl Prepared<'_> {
         target.is_some_and(|target| target.components.values().any(ComponentState::runs_a_rollback))
     }
 
-    /// The histories of components on the target, newest first. What was read before is read again only where another
-    /// record has come.
+    /// The histories of components on the target, newest first. What was read before is read again
+    /// only where another record has come.
     pub(super) fn histories(
         &self,
         state: &DeploymentState,

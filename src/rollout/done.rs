@@ -1,4 +1,5 @@
-//! Idempotency: what this very run has deployed already, which it does not deploy again (`trust.md`, "The digest").
+//! Idempotency: what this very run has deployed already, which it does not deploy
+//! again (`trust.md`, "The digest").
 
 use std::collections::BTreeMap;
 
@@ -144,8 +145,9 @@ fn last_of_run<'r>(records: &'r [LedgerRecord], run: &str) -> Option<&'r LedgerR
     own.reduce(|last, found| if attempt(found) > attempt(last) { found } else { last })
 }
 
-/// Whether a run may have recorded something before this record, which is another run's: a run that is new has not. CI
-/// systems count their runs; a run of this machine has an id that nothing else has.
+/// Whether a run may have recorded something before this record, which is another
+/// run's: a run that is new has not. CI systems count their runs; a run of this machine
+/// has an id that nothing else has.
 fn may_have_run_before(run_id: &str, newest: &LedgerRecord) -> bool {
     let run = run_without_attempt(run_id);
     let is_run_again = run_id.starts_with("github:") && run != run_id && !run_id.ends_with("/1");
@@ -163,7 +165,8 @@ fn may_have_run_before(run_id: &str, newest: &LedgerRecord) -> bool {
     }
 }
 
-/// Whether a record is of what is planned. Earlier versions wrote no digest: then the commit has to do.
+/// Whether a record is of what is planned. Earlier versions wrote no
+/// digest: then the commit has to do.
 fn is_same(found: &LedgerRecord, planned: &ComponentPlan, digests: &Digests) -> bool {
     let record = &found.record;
     let same = match (&record.details.digest, digests.components.get(&planned.component)) {

@@ -1,4 +1,5 @@
-//! From the request to the result: decide, agree, lock, decide again on what is true now, act, record.
+//! From the request to the result: decide, agree, lock, decide again on
+//! what is true now, act, record.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -98,8 +99,8 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
             snapshot = ledger.read(&scope)?;
         }
         let run_id = &self.prepared.run.id;
-        // A decision on what is here saves a question to the remote where it is allowed anyway: once the locks are held,
-        // the ledger is read again, and only that decides.
+        // A decision on what is here saves a question to the remote where it is allowed anyway:
+        // once the locks are held, the ledger is read again, and only that decides.
         let first = self.prepared.decide(self.context, &snapshot, Certainty::Provisional)?;
         let mut decided = match first {
             Ok(decided) if !self.is_bound(&decided) && decided.plan.obstacles.is_empty() => decided,
@@ -130,7 +131,8 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         decided.plan.approval.is_some() || self.prepared.expected.is_some()
     }
 
-    /// Does what comes before the locks. Who approves has to see what the remote has: then that was asked before.
+    /// Does what comes before the locks. Who approves has to see what the remote
+    /// has: then that was asked before.
     fn make_ready(&self, decided: Decided, snapshot: &Snapshot, run_id: &str) -> Result<Ready, CommandError> {
         let definitions = self.definitions(&decided.plan)?;
         self.check_tools(&decided.plan, &definitions)?;

@@ -125,7 +125,8 @@ impl RolloutCommand<'_, '_> {
     }
 }
 
-/// Refuses to bind anything to a plan whose images are not built: its digest does not say what would run.
+/// Refuses to bind anything to a plan whose images are not built: its
+/// digest does not say what would run.
 pub(super) fn check_built(plan: &RolloutPlan, digests: &Digests) -> Result<(), CommandError> {
     if digests.unbuilt.is_empty() {
         return Ok(());

@@ -24,9 +24,10 @@ pub(super) struct Images {
 impl RolloutCommand<'_, '_> {
     /// The image of every nixpack component of the deployment, as far as there is a record of it.
     ///
-    /// What is promoted is what was recorded where it comes from. What is deployed is what was built of its commit. A
-    /// component that is not rolled out itself may still be used by one that is: it counts as it runs where that one is
-    /// promoted from; else as it was built of the commit, or as it runs on the target.
+    /// What is promoted is what was recorded where it comes from. What is deployed is what was
+    /// built of its commit. A component that is not rolled out itself may still be used by one that
+    /// is: it counts as it runs where that one is promoted from; else as it was built of the
+    /// commit, or as it runs on the target.
     pub(super) fn images(
         &self,
         plan: &RolloutPlan,
@@ -129,7 +130,8 @@ impl RolloutCommand<'_, '_> {
         Ok(())
     }
 
-    /// Names what is promoted by tag, in the registry that the target has. An image without a tag keeps its digest.
+    /// Names what is promoted by tag, in the registry that the target has. An image
+    /// without a tag keeps its digest.
     fn use_tags(
         &self,
         plan: &RolloutPlan,

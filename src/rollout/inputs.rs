@@ -19,7 +19,8 @@ use crate::execution::{Checkouts, Provenance, Rollout};
 use crate::project::declared::definition_at;
 
 impl RolloutCommand<'_, '_> {
-    /// The deployment as every commit of the plan declares it. Commits that are not here are fetched.
+    /// The deployment as every commit of the plan declares it. Commits
+    /// that are not here are fetched.
     pub(super) fn definitions(
         &self,
         plan: &RolloutPlan,
@@ -52,8 +53,8 @@ impl RolloutCommand<'_, '_> {
         self.check_out_during(plan, definitions, |_| Ok(())).map(|(checkouts, ())| checkouts)
     }
 
-    /// Checks out the commits of a plan while something else is done, from when that says so or has been done well. What it
-    /// says of itself comes first.
+    /// Checks out the commits of a plan while something else is done, from when that says so or has
+    /// been done well. What it says of itself comes first.
     pub(super) fn check_out_during<T>(
         &self,
         plan: &RolloutPlan,
@@ -179,8 +180,8 @@ impl RolloutCommand<'_, '_> {
     }
 }
 
-/// The commits of a plan whose files somebody needs. An image has been built already; a command that asks whether it is
-/// healthy runs among the files.
+/// The commits of a plan whose files somebody needs. An image has been built already; a command
+/// that asks whether it is healthy runs among the files.
 fn commits_with_files<'p>(
     plan: &'p RolloutPlan,
     definitions: &BTreeMap<CommitId, Deployment>,

@@ -1,4 +1,5 @@
-//! Looking at what runs on a target, by what a rollout of it would be: the same commits, configuration and tools.
+//! Looking at what runs on a target, by what a rollout of it would be: the same
+//! commits, configuration and tools.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -214,8 +215,9 @@ impl RolloutCommand<'_, '_> {
         }
     }
 
-    /// What runs with `--context` is looked at with the same. Of a component with a value that only its hash is kept of,
-    /// no plan can be made: it is told why. Whether it is healthy can be asked all the same.
+    /// What runs with `--context` is looked at with the same. Of a component with a value
+    /// that only its hash is kept of, no plan can be made: it is told why. Whether it is
+    /// healthy can be asked all the same.
     fn running_overrides(plan: &RolloutPlan, snapshot: &Snapshot) -> (Overrides, Unplannable) {
         let state = snapshot.deployment(&plan.deployment);
         let (mut overrides, mut unplannable) = (Overrides::new(), Unplannable::new());

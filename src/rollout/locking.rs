@@ -32,8 +32,9 @@ pub(super) struct Locked<'u, 'r> {
 }
 
 impl<'u, 'r> RolloutCommand<'u, 'r> {
-    /// Takes the locks of the plan's components and reads the ledger as it is under them. While the remote is asked, the
-    /// plan's commits are checked out: they hardly ever are other ones afterwards.
+    /// Takes the locks of the plan's components and reads the ledger as it is under
+    /// them. While the remote is asked, the plan's commits are checked out: they hardly
+    /// ever are other ones afterwards.
     pub(super) fn lock(
         &self,
         ready: &Ready,

@@ -1,4 +1,5 @@
-//! Rollouts: what is asked for becomes a plan, which is agreed to, locked, decided again on what is true then, and executed.
+//! Rollouts: what is asked for becomes a plan, which is agreed to, locked, decided again on
+//! what is true then, and executed.
 
 mod approve;
 mod approve_ahead;
@@ -43,7 +44,8 @@ use crate::error::CommandError;
 ///
 /// # Errors
 ///
-/// What was refused or lost, or failed before anything ran. A component that fails is in the result.
+/// What was refused or lost, or failed before anything ran. A
+/// component that fails is in the result.
 pub fn run(
     options: &Options,
     context: &Context,

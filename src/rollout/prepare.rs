@@ -1,4 +1,5 @@
-//! From what was typed to a typed request: names that exist, commits that are here, a run that has an id.
+//! From what was typed to a typed request: names that exist, commits that
+//! are here, a run that has an id.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,7 +26,8 @@ use crate::project::run::Run;
 use crate::render::document::error::Hint;
 use crate::text::KeyValue;
 
-/// Histories that were read, each with the newest record that was known then: it changes when they do.
+/// Histories that were read, each with the newest record that was known
+/// then: it changes when they do.
 pub(super) type Histories = BTreeMap<ComponentName, (ObjectId, Rc<[LedgerRecord]>)>;
 
 /// A rollout that knows what it is asked for.
@@ -138,8 +140,8 @@ pub(super) fn prepare<'r>(
     })
 }
 
-/// The digest that is insisted on. One of another version is no mistake in the command, but a plan that has to be made
-/// again.
+/// The digest that is insisted on. One of another version is no mistake in the command, but a
+/// plan that has to be made again.
 fn expected_digest(options: &Options) -> Result<Option<Digest>, CommandError> {
     let Some(text) = &options.digest else { return Ok(None) };
     match text.parse::<Digest>() {

@@ -237,7 +237,8 @@ fn of_rules(conflict: &RulesConflict) -> CommandError {
 const OF_A_PROMOTION: [&str; 6] =
     ["context", "metadata", "reason", "require-uniform", "allow-partial", "trust-state"];
 
-/// A promotion off the path, in the words of the specification, for the components that were asked for.
+/// A promotion off the path, in the words of the specification, for the
+/// components that were asked for.
 fn off_the_path(path: &PathRefusal, typed: &CommandLine) -> CommandError {
     let promote = |from: &str, to: &str| {
         let mut line = typed.clone();

@@ -11,15 +11,16 @@ use crate::image::{ImageReference, Presence, Registry};
 use crate::render::document::error::Hint;
 
 impl RolloutCommand<'_, '_> {
-    /// Finds out before anything is applied what the images of a rollout lack. Whoever only looks at what runs needs none
-    /// of it.
+    /// Finds out before anything is applied what the images of a rollout lack. Whoever only looks
+    /// at what runs needs none of it.
     pub(super) fn check_artifacts(&self, plan: &RolloutPlan, rollout: &Rollout) -> Result<(), CommandError> {
         self.check_images(plan, &rollout.images)?;
         self.check_sboms(plan, &rollout.definitions)
     }
 
-    /// Asks the registries for the images that are about to be deployed. One that is missing is an error; a registry
-    /// that does not say so is warned about: a rollout job need not be allowed to pull.
+    /// Asks the registries for the images that are about to be deployed. One that is
+    /// missing is an error; a registry that does not say so is warned about: a rollout
+    /// job need not be allowed to pull.
     fn check_images(
         &self,
         plan: &RolloutPlan,

@@ -32,8 +32,9 @@ use crate::render::document::rollout_event;
 use crate::render::live::Live;
 use crate::render::rollout::Progress;
 
-/// Turns events into lines of progress on stderr; on a terminal, with a live view of what runs below them. Where a
-/// program reads the result, it can read the events as well: one JSON document a line.
+/// Turns events into lines of progress on stderr; on a terminal, with a live view of
+/// what runs below them. Where a program reads the result, it can read the events as
+/// well: one JSON document a line.
 pub(super) fn event_sink(context: &Context) -> EventSink {
     let streams = context.progress_streams();
     if context.global().format == Format::Json {
@@ -169,7 +170,8 @@ impl RolloutCommand<'_, '_> {
         }
     }
 
-    /// Notes how healthy what was rolled out is. That it cannot be noted is no reason for a rollout to fail.
+    /// Notes how healthy what was rolled out is. That it cannot be noted is
+    /// no reason for a rollout to fail.
     pub(super) fn note_health(&self, plan: &RolloutPlan, outcome: &RolloutOutcome) {
         let checked_at = self.prepared.ledger.now();
         let observation = |component: &ComponentReport| {

@@ -7,7 +7,8 @@ use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName};
 use super::deployment_bom::{Bill, BilledComponent};
 use super::document::Bom;
 
-/// Puts a document under a component of the deployment: what it lists becomes what the component is made of.
+/// Puts a document under a component of the deployment: what it lists becomes
+/// what the component is made of.
 #[must_use]
 pub fn as_component(
     bom: &Bom,

@@ -65,7 +65,8 @@ pub fn compare(from: &Bom, to: &Bom) -> SbomComparison {
         let (from, older) = before.get(name).unwrap_or(&nothing);
         let (to, newer) = after.get(name).unwrap_or(&nothing);
         let dependencies = version_changes(older, newer);
-        // A commit is not what a component is made of: without other dependencies nothing has changed.
+        // A commit is not what a component is made of: without other
+        // dependencies nothing has changed.
         let image =
             |version: &Option<String>| version.clone().filter(|version| version.starts_with("sha256:"));
         let (from, to) = (image(from), image(to));

@@ -50,7 +50,8 @@ pub(super) fn text(file: &Path) -> Result<String, ReadError> {
     text::of_file(&bytes).map(Cow::into_owned).ok_or_else(|| ReadError::malformed(file, "it is not text"))
 }
 
-/// The regular files below a folder for which `wanted` holds, sorted. What was installed there is passed over.
+/// The regular files below a folder for which `wanted` holds, sorted. What was
+/// installed there is passed over.
 pub(super) fn below(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![(folder.to_owned(), 0)];
@@ -79,7 +80,8 @@ pub(super) fn below(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf
     found
 }
 
-/// Whether brackets are nested deeper than anybody writes them: recursive parsers would run out of stack.
+/// Whether brackets are nested deeper than anybody writes them: recursive
+/// parsers would run out of stack.
 pub(super) fn is_too_deep(text: &str) -> bool {
     let mut depth = 0_usize;
     text.bytes().any(|byte| {

@@ -1,4 +1,5 @@
-//! The charts of a helmfile component: its releases, and what the charts of the repository pin in turn.
+//! The charts of a helmfile component: its releases, and what the charts
+//! of the repository pin in turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

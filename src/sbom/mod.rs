@@ -1,8 +1,9 @@
 //! Software bills of materials: what a deployment is made of (`definitions.md`, "SBOM").
 //!
-//! One CycloneDX document a deployment: its components, and nested in each what that is made of. Documents of others are
-//! united with ours and may be of a newer version of the standard, with keys that this program has never heard of; so a
-//! document is kept as the JSON that it is, and nothing of it is lost. What is read is bounded: it may be hostile.
+//! One CycloneDX document a deployment: its components, and nested in each what that is made of.
+//! Documents of others are united with ours and may be of a newer version of the standard, with
+//! keys that this program has never heard of; so a document is kept as the JSON that it is, and
+//! nothing of it is lost. What is read is bounded: it may be hostile.
 
 mod attach;
 mod compare;

@@ -130,8 +130,8 @@ impl Writer {
     }
 }
 
-/// The checksums whose algorithms SPDX has a name for. One each: of a provider, whose archives for several platforms
-/// have their own, none is the package's.
+/// The checksums whose algorithms SPDX has a name for. One each: of a provider, whose archives for
+/// several platforms have their own, none is the package's.
 fn checksums(component: &Value) -> impl Iterator<Item = Value> {
     let hashes = component["hashes"].as_array().filter(|hashes| hashes.len() == 1);
     hashes.into_iter().flatten().filter_map(|hash| {

@@ -1,4 +1,5 @@
-//! What a terraform component is made of: the modules that it calls, and the providers that its lock file pins.
+//! What a terraform component is made of: the modules that it calls, and the
+//! providers that its lock file pins.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ const LOCK_FILE: &str = ".terraform.lock.hcl";
 /// How many modules of the repository itself are looked into.
 const MOST_MODULES: usize = 500;
 
-/// The modules and providers of the root module in a folder. Modules of the repository itself (`./`, `../`) are looked
-/// into and are not listed: they are the component.
+/// The modules and providers of the root module in a folder. Modules of the repository itself
+/// (`./`, `../`) are looked into and are not listed: they are the component.
 #[must_use]
 pub fn modules_and_providers(root: &Path, folder: &Path) -> (Vec<Package>, Vec<ReadError>) {
     let mut packages = Vec::new();

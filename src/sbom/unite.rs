@@ -1,4 +1,5 @@
-//! Two documents of one commit as one: a component at a time, so that builds of different components can run at once.
+//! Two documents of one commit as one: a component at a time, so that builds of
+//! different components can run at once.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,8 @@ use super::deployment_bom::name_of;
 use super::document::{Bom, is_flat};
 use super::spdx::to_spdx;
 
-/// Unites two notes; of a component that both have, the second one's holds. An error says why one is no SBOM.
+/// Unites two notes; of a component that both have, the second one's holds. An
+/// error says why one is no SBOM.
 pub fn unite_notes(older: &[u8], newer: &[u8]) -> Result<Vec<u8>, String> {
     let parse = |bytes| Bom::parse(bytes).map_err(|error| error.to_string());
     Ok(unite(&parse(older)?, &parse(newer)?).to_json().into_bytes())
@@ -91,7 +93,8 @@ fn identity(component: &Value) -> (&str, Option<&str>, Option<&str>, Option<&str
     (name_of(component), text("group"), text("version"), text("purl"))
 }
 
-/// What the newer one says holds; what only the older one says stays, such as the image of a scanned component.
+/// What the newer one says holds; what only the older one says stays, such as
+/// the image of a scanned component.
 fn overlay(known: &mut Value, component: &Value) {
     let (Some(known), Some(component)) = (known.as_object_mut(), component.as_object()) else { return };
     for (key, value) in component {
@@ -138,8 +141,8 @@ fn later(older: &Value, newer: &Value) -> Value {
     if number(older) >= number(newer) { older.clone() } else { newer.clone() }
 }
 
-/// References have to be unique in a document. Those of nested components come from tools that did not know each other;
-/// and what depends on something that is gone depends on nothing.
+/// References have to be unique in a document. Those of nested components come from tools that did
+/// not know each other; and what depends on something that is gone depends on nothing.
 fn make_references_unique(bom: &mut Bom) {
     let mut seen = BTreeSet::new();
     let root = bom.get("metadata")["component"]["bom-ref"].as_str().map(str::to_owned);

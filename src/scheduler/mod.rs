@@ -1,8 +1,8 @@
 //! The order in which components run: one dependency graph, a ready queue, a limit.
 //!
-//! A component starts as soon as everything that it needs has succeeded and a slot is free; there are no
-//! waves that wait for their slowest member. What a component *is* does not matter here: an [`Executor`]
-//! runs it.
+//! A component starts as soon as everything that it needs has succeeded and a slot is free;
+//! there are no waves that wait for their slowest member. What a component *is* does not matter
+//! here: an [`Executor`] runs it.
 
 mod outcome;
 mod plan;
@@ -26,8 +26,9 @@ use plan::Plan;
 pub trait Executor<T, E>: Send + Sync + 'static {
     /// Runs one component to its end.
     ///
-    /// A component counts as succeeded, and its dependents start, when this returns. So is its slot free for another
-    /// component; an executor of a component that has succeeded and only waits to be recorded frees it first.
+    /// A component counts as succeeded, and its dependents start, when this returns. So is its
+    /// slot free for another component; an executor of a component that has succeeded and only
+    /// waits to be recorded frees it first.
     fn execute(
         &self,
         component: ComponentName,
@@ -53,7 +54,8 @@ where
 
 /// The right to work, one of `parallelism`.
 ///
-/// Dropping it changes nothing: what comes after a failure is decided before anything else may start.
+/// Dropping it changes nothing: what comes after a failure is decided
+/// before anything else may start.
 #[derive(Debug, Clone)]
 pub struct Slot {
     permit: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
@@ -99,8 +101,8 @@ impl Scheduler {
         Ok(Self { plan: Plan::new(graph)?, limits })
     }
 
-    /// Runs every component that can run and returns one completion for each, in the order in which they
-    /// came to their ends.
+    /// Runs every component that can run and returns one completion for each, in the order in
+    /// which they came to their ends.
     ///
     /// Dropping the future aborts what runs.
     pub async fn run<T, E>(
@@ -135,7 +137,8 @@ impl Scheduler {
                 Some(joined) = tasks.join_next_with_id(), if !tasks.is_empty() => {
                     let (id, execution) = match joined {
                         Ok(joined) => joined,
-                        // Tasks are never aborted while this loop runs, so it panicked: pass that on.
+                        // Tasks are never aborted while this loop
+                        // runs, so it panicked: pass that on.
                         Err(error) => std::panic::resume_unwind(error.into_panic()),
                     };
                     let Some(Running { component, started, slot }) = running.remove(&id) else { continue };

@@ -29,7 +29,8 @@ pub enum Outcome<T, E> {
 /// Why a component was never started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SkipReason {
-    /// This component failed or was cancelled, and the skipped one needs it, directly or through others.
+    /// This component failed or was cancelled, and the skipped one needs
+    /// it, directly or through others.
     Blocked(ComponentName),
     /// This component failed, and the rollout stops at the first failure.
     FailFast(ComponentName),

@@ -1,4 +1,5 @@
-//! Where terraform keeps its state: `backend` and `remote_state_backend`, with the places that follow from names.
+//! Where terraform keeps its state: `backend` and `remote_state_backend`, with the
+//! places that follow from names.
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ pub(super) struct BackendLayers<'l> {
     pub(super) lists: ListMergeStrategy,
 }
 
-/// `backend_type`, `backend` and the two of the remote state, the backends being those of the type alone.
+/// `backend_type`, `backend` and the two of the remote state, the backends
+/// being those of the type alone.
 pub(super) fn backends(layers: &BackendLayers<'_>) -> Result<[(&'static str, Value); 4], StackError> {
     let backend_type = layers.backend_type.clone().unwrap_or_else(|| Value::text(""));
     let type_name = backend_type.as_str().unwrap_or_default();
@@ -91,7 +93,8 @@ impl BackendLayers<'_> {
                 let key_of = |layer: &Map| layer.get("azurerm")?.as_map()?.get("key").cloned();
                 let [of_kind, _, own] = self.backend;
                 let shared = key_of(of_kind);
-                // A key that the component or a base has set stays; a shared one becomes the keys' directory.
+                // A key that the component or a base has set stays; a shared
+                // one becomes the keys' directory.
                 if key_of(own).is_some() || (is_set(backend, "key") && backend.get("key") != shared.as_ref())
                 {
                     return;

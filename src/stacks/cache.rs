@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use super::imported::Imported;
 use super::source::Source;
 
-/// What has been read of one tree of files by one set of settings; whoever reads that tree again need not parse it again.
+/// What has been read of one tree of files by one set of settings; whoever reads that tree
+/// again need not parse it again.
 #[derive(Default)]
 pub struct StackCache {
     /// Files by their paths; nothing for those that are not there.

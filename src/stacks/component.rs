@@ -1,4 +1,5 @@
-//! A component put together from its layers: global sections, those of its kind, its bases, itself, its overrides.
+//! A component put together from its layers: global sections, those of its kind,
+//! its bases, itself, its overrides.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use super::value::{Map, Value, map_from_json};
 /// The kind with state, providers and workspaces.
 pub(super) const TERRAFORM: &str = "terraform";
 
-/// Where a section that is a map comes from besides the component and its bases, and when it is shown.
+/// Where a section that is a map comes from besides the component and
+/// its bases, and when it is shown.
 struct Section {
     name: &'static str,
     /// The top level of the manifest has it too.
@@ -87,7 +89,8 @@ fn is_provisioned(kind: &str) -> bool {
     matches!(kind, TERRAFORM | "helmfile" | "packer" | "helm" | "kubernetes")
 }
 
-/// Puts a component together; nothing where the stack has none of that name. Functions and templates are kept.
+/// Puts a component together; nothing where the stack has none of that name.
+/// Functions and templates are kept.
 pub(super) fn assemble(
     settings: &StackSettings,
     stack: &Stack,
@@ -234,7 +237,8 @@ impl Assembly<'_> {
             let integrations = Value::map(Map::from_iter([(Arc::from("github"), github)]));
             merged.insert(Arc::from("integrations"), integrations);
         }
-        // What stands above the components is merged by the general strategy, a component's own only below it.
+        // What stands above the components is merged by the general strategy, a
+        // component's own only below it.
         let general = self.settings.list_merge_strategy;
         if section.global
             && let Some(layer) = self::section(content, section.name, file)?
@@ -277,7 +281,8 @@ impl Assembly<'_> {
         Ok(metadata)
     }
 
-    /// The folder of the component's code: its own `metadata.component`, else `component:`, else its name.
+    /// The folder of the component's code: its own `metadata.component`,
+    /// else `component:`, else its name.
     fn folder(&self) -> Result<String, StackError> {
         let metadata = section(self.own, "metadata", self.stack.file())?;
         let own = metadata.and_then(|metadata| metadata.get("component")).and_then(Value::as_str);
@@ -347,7 +352,8 @@ impl Assembly<'_> {
             backend: [of_kind("backend")?, &of_bases, own("backend")?],
             remote_type: self.text_of("remote_state_backend_type", false)?,
             remote: [of_kind("remote_state_backend")?, &remote_of_bases, own("remote_state_backend")?],
-            // The reference implementation merges backends by the general strategy, whatever the component asks for.
+            // The reference implementation merges backends by the general strategy,
+            // whatever the component asks for.
             lists: self.settings.list_merge_strategy,
         })
     }
@@ -377,7 +383,8 @@ impl Assembly<'_> {
     }
 }
 
-/// Takes back `settings.spacelift.workspace_enabled`, which is not meant for what cannot be deployed.
+/// Takes back `settings.spacelift.workspace_enabled`, which is not
+/// meant for what cannot be deployed.
 fn forget_workspace(sections: &mut Map) {
     if let Some(Value::Map(settings)) = sections.get_mut("settings")
         && let Some(Value::Map(spacelift)) = Arc::make_mut(settings).get_mut("spacelift")

@@ -29,7 +29,8 @@ pub struct StackComponent {
     pub stack: String,
     /// The manifest that makes the stack, from the stacks directory without its extension.
     pub stack_file: String,
-    /// The component that this one is made from, where it is not made from itself; else it is its own folder.
+    /// The component that this one is made from, where it is not made from
+    /// itself; else it is its own folder.
     pub base: Option<String>,
     /// The terraform workspace.
     pub workspace: Option<String>,
@@ -127,7 +128,8 @@ impl<'a> Describer<'a> {
 
     /// The component of the stack of that name.
     ///
-    /// Several manifests may make up one stack, as long as they agree about the components that they share.
+    /// Several manifests may make up one stack, as long as they agree about
+    /// the components that they share.
     pub fn find(
         &self,
         stacks: &Stacks,
@@ -242,7 +244,8 @@ impl<'a> Describer<'a> {
             Extent::Traced | Extent::Sections([]) => true,
             Extent::Sections(wanted) => wanted.iter().any(|name| name == section),
         };
-        // What is not shown need not be computed, and what cannot be computed there does not matter.
+        // What is not shown need not be computed, and what cannot be
+        // computed there does not matter.
         let shown = sections.iter().filter(|(name, _)| is_wanted(name));
         let shown: Map = shown.map(|(name, value)| (Arc::clone(name), value.clone())).collect();
         let others = OthersOf { describer: self, stack, stack_name: &stack_name };
@@ -298,7 +301,8 @@ impl<'a> Describer<'a> {
             .skipping(&self.skipped)
     }
 
-    /// Why a component was not found: the stack is not there, or is there without it, or could not be read.
+    /// Why a component was not found: the stack is not there, or is there
+    /// without it, or could not be read.
     fn not_found(
         &self,
         stacks: &Stacks,

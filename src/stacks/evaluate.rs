@@ -24,8 +24,9 @@ use super::world::Functions;
 pub struct Processing {
     pub templates: bool,
     pub functions: bool,
-    /// A template whose value is missing, or that needs itself, is refused: what is deployed must be meant.
-    /// Otherwise it is shown as the reference implementation shows it: `<no value>`, or as it is written.
+    /// A template whose value is missing, or that needs itself, is refused: what is
+    /// deployed must be meant. Otherwise it is shown as the reference implementation shows
+    /// it: `<no value>`, or as it is written.
     pub strict: bool,
 }
 
@@ -60,7 +61,8 @@ pub(super) struct Evaluator<'e> {
     pub(super) template_env: &'e BTreeMap<String, String>,
     /// What templates see: the component's sections as they stand.
     pub(super) data: &'e Map,
-    /// The stack that a function means when it names none; empty while that is still to be found out.
+    /// The stack that a function means when it names none; empty while
+    /// that is still to be found out.
     pub(super) stack: &'e str,
     /// The steps taken so far, by other components too that this one asks.
     steps: Rc<Cell<usize>>,
@@ -68,7 +70,8 @@ pub(super) struct Evaluator<'e> {
     included: Rc<RefCell<Included>>,
     /// The functions that are shown as they are written, without `!`.
     skipped: &'e [String],
-    /// Where other components of the same stack are found, by those that are being computed already.
+    /// Where other components of the same stack are found, by those
+    /// that are being computed already.
     others: Option<&'e dyn Others>,
     /// How many components need each other.
     depth: usize,
@@ -168,7 +171,8 @@ impl<'e> Evaluator<'e> {
         self.value_in(value, None)
     }
 
-    /// A name with its templates filled in, whatever the processing is; none of its values may be missing.
+    /// A name with its templates filled in, whatever the processing is;
+    /// none of its values may be missing.
     pub(super) fn name(&self, text: &str, at: &Location) -> Result<String, StackError> {
         let processing = Processing { strict: false, ..self.processing };
         let delimiters = Delimiters::default();

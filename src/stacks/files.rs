@@ -10,8 +10,8 @@ pub trait StackFiles: Sync {
     /// The text of a file, or nothing where there is no such file.
     fn read(&self, path: &str) -> io::Result<Option<String>>;
 
-    /// Every file below a directory, however deep, in any order; nothing where there is no such directory.
-    /// Git's own directory does not count.
+    /// Every file below a directory, however deep, in any order; nothing where there is no such
+    /// directory. Git's own directory does not count.
     fn list(&self, directory: &str) -> io::Result<Vec<String>>;
 }
 
@@ -39,7 +39,8 @@ impl DirectoryFiles {
         for entry in directory.read_dir()? {
             let entry = entry?;
             let path = entry.path();
-            // Symbolic links to files are followed, those to directories are not: they may lead in circles.
+            // Symbolic links to files are followed, those to directories are
+            // not: they may lead in circles.
             if entry.file_type()?.is_dir() {
                 if entry.file_name() == ".git" {
                     continue;

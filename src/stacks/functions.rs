@@ -75,7 +75,8 @@ impl Evaluator<'_> {
         }
     }
 
-    /// A variable of the environment: the component's own `env` first, then the one that surrounds it.
+    /// A variable of the environment: the component's own `env` first,
+    /// then the one that surrounds it.
     fn environment(&self, name: &str, frame: &Frame<'_>) -> Result<Option<String>, StackError> {
         let own = self.data.get("env").and_then(Value::as_map).and_then(|env| env.get(name));
         // A variable that takes over the one of its own name means the surrounding one.
@@ -90,8 +91,8 @@ impl Evaluator<'_> {
         }
     }
 
-    /// A variable as templates see it: `templates.settings.env` of the component's settings, then of `atmos.yaml`,
-    /// then what surrounds it. The component's own `env` is not for templates.
+    /// A variable as templates see it: `templates.settings.env` of the component's settings, then
+    /// of `atmos.yaml`, then what surrounds it. The component's own `env` is not for templates.
     pub(super) fn template_environment(
         &self,
         name: &str,
@@ -229,7 +230,8 @@ fn unquoted(text: &str) -> String {
     text.to_owned()
 }
 
-/// Takes an argument apart at blanks, except inside of quotes; each word with the place where it begins.
+/// Takes an argument apart at blanks, except inside of quotes; each word
+/// with the place where it begins.
 fn words(argument: &str) -> Vec<(String, usize)> {
     let mut words = Vec::new();
     let mut current: Option<(String, usize)> = None;

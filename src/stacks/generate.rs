@@ -51,8 +51,8 @@ impl StackComponent {
 
     /// What [`PROVIDERS_FILE`] holds; nothing where the component sets no providers.
     ///
-    /// `aws.west` is an alias of `aws`: the providers of one name become a list, in which each alias is named by its
-    /// `alias`, or by its key where it has none.
+    /// `aws.west` is an alias of `aws`: the providers of one name become a list, in which each
+    /// alias is named by its `alias`, or by its key where it has none.
     #[must_use]
     pub fn providers_file(&self) -> Option<Json> {
         let providers = self.section("providers");

@@ -7,7 +7,8 @@ use hcl_edit::template::Element;
 
 use super::value::{Map, Value};
 
-/// The attributes of a file of variables; what would have to be computed is refused by the attribute's name.
+/// The attributes of a file of variables; what would have to be computed is
+/// refused by the attribute's name.
 pub(super) fn parse_variables(text: &str) -> Result<Value, String> {
     let body = hcl_edit::parser::parse_body(text)
         .map_err(|error| format!("is not HCL (line {})", error.location().line()))?;

@@ -1,4 +1,5 @@
-//! Imports: a manifest with everything that it imports, depth first in the order of the list, then the file itself.
+//! Imports: a manifest with everything that it imports, depth first in the order of
+//! the list, then the file itself.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -271,7 +272,8 @@ impl<'a> Importing<'a> {
         Ok(files)
     }
 
-    /// An import's path with its templates filled in: from its own `context`, then from what was imported before.
+    /// An import's path with its templates filled in: from its own `context`, then
+    /// from what was imported before.
     fn fill_in_path(&self, entry: &Entry, importer: &Importer) -> Result<String, StackError> {
         if entry.skip_templates || !self.settings().templates || !template::looks_like_template(&entry.path) {
             return Ok(entry.path.clone());

@@ -1,4 +1,5 @@
-//! The bases of a component: the top-level `component:` chain first, then `metadata.inherits` in order, recursively.
+//! The bases of a component: the top-level `component:` chain first, then
+//! `metadata.inherits` in order, recursively.
 
 use super::error::StackError;
 use super::limits::{BASES, INHERITANCE_DEPTH, limit};
@@ -8,12 +9,13 @@ use super::value::{Map, Value};
 /// What a component inherits from.
 #[derive(Debug, Default)]
 pub(super) struct Bases<'s> {
-    /// In the order in which they are merged; the later ones win. One that is reached twice is there twice.
+    /// In the order in which they are merged; the later ones win. One that
+    /// is reached twice is there twice.
     pub(super) layers: Vec<(&'s str, &'s Map)>,
     /// Each base once, the nearest first: the `inheritance` that `describe component` shows.
     pub(super) chain: Vec<&'s str>,
-    /// The end of the top-level `component:` chain, as far as it leads through components: the folder of the
-    /// component's code. A base that the stack does not define names no folder.
+    /// The end of the top-level `component:` chain, as far as it leads through components: the
+    /// folder of the component's code. A base that the stack does not define names no folder.
     pub(super) folder: Option<&'s str>,
 }
 

@@ -1,11 +1,13 @@
-//! What a component is called by the tools that run it elsewhere: `spacelift_stack` and `atlantis_project`.
+//! What a component is called by the tools that run it elsewhere:
+//! `spacelift_stack` and `atlantis_project`.
 
 use super::error::StackError;
 use super::evaluate::Evaluator;
 use super::name::by_tokens;
 use super::value::{Map, Value};
 
-/// The names that follow from `settings.spacelift` and `settings.atlantis`; templates see them by these keys.
+/// The names that follow from `settings.spacelift` and `settings.atlantis`;
+/// templates see them by these keys.
 pub(super) fn names(
     stack_name: &str,
     component: &str,

@@ -1,4 +1,5 @@
-//! Many components at once: what `describe stacks` shows, and which components are made of a folder.
+//! Many components at once: what `describe stacks` shows, and which
+//! components are made of a folder.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +30,8 @@ pub struct Filter {
 pub struct Listing {
     /// stack → `components` → kind → component → keys.
     pub stacks: serde_json::Map<String, Json>,
-    /// Components of which several manifests of one stack say different things; the first manifest's are shown.
+    /// Components of which several manifests of one stack say different things;
+    /// the first manifest's are shown.
     pub conflicts: Vec<StackError>,
     /// What could not be computed, where that is tolerated.
     pub failures: Vec<Unshown>,
@@ -104,7 +106,8 @@ impl Describer<'_> {
                 }
             }
         }
-        // A stack that could not be read is needed when everything is, or when what is wanted is nowhere else.
+        // A stack that could not be read is needed when everything is, or when
+        // what is wanted is nowhere else.
         if filter.stacks.is_empty() || described.is_empty() {
             match stacks.first_refusal() {
                 Some(refusal) if !self.tolerates() => return Err(refusal),

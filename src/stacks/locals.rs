@@ -12,10 +12,11 @@ const KINDS: [&str; 3] = ["terraform", "helmfile", "packer"];
 /// The sections of a file that its locals see.
 const VISIBLE: [&str; 3] = ["settings", "vars", "env"];
 
-/// The locals of a file, those of its kinds' sections over its own; nothing where it has no `locals` at all.
+/// The locals of a file, those of its kinds' sections over its own; nothing
+/// where it has no `locals` at all.
 ///
-/// They may refer to each other in any order, and to the `settings`, `vars` and `env` of the same file. Functions
-/// are left to the component, and so is what needs them.
+/// They may refer to each other in any order, and to the `settings`, `vars` and `env` of the same
+/// file. Functions are left to the component, and so is what needs them.
 pub(super) fn resolve(sections: &Map, context: &Map, file: &str) -> Result<Option<Map>, StackError> {
     let own = own_locals(sections, "locals", file)?;
     let mut data = context.clone();
@@ -105,7 +106,8 @@ fn with_locals(around: &Map, locals: &Map) -> Map {
     all
 }
 
-/// Takes away locals that refer to nothing that is left, until nothing is left; else there is a circle.
+/// Takes away locals that refer to nothing that is left, until nothing
+/// is left; else there is a circle.
 fn refuse_circles(locals: &Map, file: &str) -> Result<(), StackError> {
     let mut left: Vec<(&str, Vec<(String, &Location)>)> = Vec::new();
     for (name, value) in locals {
@@ -130,7 +132,8 @@ fn refuse_circles(locals: &Map, file: &str) -> Result<(), StackError> {
     }
 }
 
-/// A circle that can be reached from a local, all of what is left leading on to something that is left.
+/// A circle that can be reached from a local, all of what is left
+/// leading on to something that is left.
 fn circle<'v>(first: &'v str, left: &'v [(&'v str, Vec<(String, &'v Location)>)]) -> Vec<&'v str> {
     let mut chain = vec![first];
     loop {

@@ -102,7 +102,8 @@ impl ManifestReader<'_> {
     }
 }
 
-/// Reads a text that becomes YAML only when its templates are filled in (`enabled: {{ .enabled }}`).
+/// Reads a text that becomes YAML only when its templates are filled
+/// in (`enabled: {{ .enabled }}`).
 fn parse_filled_in(text: &str, given: &Given, file: &Arc<str>) -> Result<Document, StackError> {
     let known = Known { keeps_what_waits: true, ..given.known() };
     let filled = template::fill_in_text(text, &known).map_err(|refusal| StackError::Unsupported {
@@ -157,7 +158,8 @@ fn fill_in(sections: Map, given: &Given, path: &str) -> Result<Map, StackError> 
     let known = Known { data: &data, kept: Some(Arc::clone(&kept)), ..given.known() };
     let filled = fill_in_map(&sections, &known, &mut waits);
     if waits && given.context.is_empty() {
-        // A file that needs more than it knows is for the component to fill in, all of it by the component's sections.
+        // A file that needs more than it knows is for the component to fill in, all of
+        // it by the component's sections.
         return Ok(fill_in_map(&sections, &Known { data: &kept, ..known }, &mut waits));
     }
     Ok(filled)

@@ -95,7 +95,8 @@ fn merge_later(old: &mut Value, new: &Value, lists: ListMergeStrategy) {
     }
 }
 
-/// Whether a call may give a map or a list. A template gives a text, and some functions are settled otherwise.
+/// Whether a call may give a map or a list. A template gives a text, and some
+/// functions are settled otherwise.
 fn gives_anything(call: &Call) -> bool {
     const OTHERWISE: [&str; 5] = ["!unset", "!literal", "!repo-root", "!git.root", "!cwd"];
     match &call.function {

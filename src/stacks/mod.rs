@@ -1,13 +1,14 @@
 //! Stacks: Atmos's own configuration, with its imports, inheritance, overrides and names.
 //!
-//! Manifests are read through [`StackFiles`], so that they can come from a directory or from a commit, and each
-//! file is parsed once however many stacks import it. [`StackReader`] gives stacks: one composed out of an import
-//! list, or all that the settings include. [`Describer`] puts a stack's components together. What is not
-//! supported (`!exec`, `!store`, template functions that ask the world, remote imports) is refused by name and
-//! position, and only when a component that is selected needs it.
+//! Manifests are read through [`StackFiles`], so that they can come from a directory or from a
+//! commit, and each file is parsed once however many stacks import it. [`StackReader`] gives
+//! stacks: one composed out of an import list, or all that the settings include. [`Describer`]
+//! puts a stack's components together. What is not supported (`!exec`, `!store`, template
+//! functions that ask the world, remote imports) is refused by name and position, and only when a
+//! component that is selected needs it.
 //!
-//! The way of a value: `yaml` reads it, `manifest` fills in an import's context, `import` merges files,
-//! `component` merges layers, `evaluate` computes functions and templates.
+//! The way of a value: `yaml` reads it, `manifest` fills in an import's context, `import` merges
+//! files, `component` merges layers, `evaluate` computes functions and templates.
 
 mod backend;
 mod cache;

@@ -12,7 +12,8 @@ use super::value::{Location, Map, Value};
 /// The workspace of a terraform that has no others.
 const DEFAULT_WORKSPACE: &str = "default";
 
-/// The one valid name of a stack: the manifest's own, else by template, else by pattern, else the file's.
+/// The one valid name of a stack: the manifest's own, else by template,
+/// else by pattern, else the file's.
 pub(super) fn stack_name(
     settings: &StackSettings,
     stack: &Stack,
@@ -69,8 +70,8 @@ fn text_variable(name: &str, evaluator: &Evaluator<'_>) -> Result<Option<String>
     }
 }
 
-/// The component that another one is made from, where it is not made from itself: `metadata.component`, else
-/// `component`.
+/// The component that another one is made from, where it is not made from itself:
+/// `metadata.component`, else `component`.
 pub(super) fn base_component<'s>(sections: &'s Map, component: &str) -> Option<&'s str> {
     let metadata = sections.get("metadata").and_then(Value::as_map);
     let of_metadata = metadata.and_then(|metadata| metadata.get("component")).and_then(Value::as_str);
@@ -79,9 +80,11 @@ pub(super) fn base_component<'s>(sections: &'s Map, component: &str) -> Option<&
         .filter(|base| *base != component && !base.is_empty())
 }
 
-/// The terraform workspace: `<stack>`, or `<stack>-<component>` where the component has a base; `/` becomes `-`.
+/// The terraform workspace: `<stack>`, or `<stack>-<component>` where the
+/// component has a base; `/` becomes `-`.
 ///
-/// `metadata.terraform_workspace`, `…_template` or `…_pattern` set it instead, the first of them that is there.
+/// `metadata.terraform_workspace`, `…_template` or `…_pattern` set it instead,
+/// the first of them that is there.
 pub(super) fn workspace(
     settings: &StackSettings,
     stack_name: &str,

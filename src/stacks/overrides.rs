@@ -55,7 +55,8 @@ impl Overrides {
         self.0.get(kind)
     }
 
-    /// Gives the overrides to every component that a file defines, in the place of the component's own.
+    /// Gives the overrides to every component that a file defines, in
+    /// the place of the component's own.
     pub(super) fn apply(&self, content: &mut Map) {
         let Some(Value::Map(components)) = content.get_mut("components") else { return };
         for (kind, overrides) in &self.0 {

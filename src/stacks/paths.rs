@@ -7,7 +7,8 @@ use super::error::StackError;
 /// The extensions a manifest can have, in the order in which they are tried.
 const EXTENSIONS: [&str; 4] = [".yaml", ".yml", ".yaml.tmpl", ".yml.tmpl"];
 
-/// Joins a path to a directory and resolves `.` and `..`; nothing where that leads out of the repository.
+/// Joins a path to a directory and resolves `.` and `..`; nothing where
+/// that leads out of the repository.
 pub(super) fn join(directory: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in directory.split('/').chain(path.split('/')) {

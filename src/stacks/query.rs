@@ -1,7 +1,8 @@
-//! Queries of `!include` and `!terraform.output`: the part of yq's language that picks values out of documents.
+//! Queries of `!include` and `!terraform.output`: the part of yq's language that
+//! picks values out of documents.
 //!
-//! Paths (`.a.b`, `.a["b/c"]`, `.list[0]`), alternatives (`.a // "default"`), joined texts (`"x" + .a`), `|`, and
-//! `length` and `keys`. Anything else is refused.
+//! Paths (`.a.b`, `.a["b/c"]`, `.list[0]`), alternatives (`.a // "default"`), joined texts (`"x" +
+//! .a`), `|`, and `length` and `keys`. Anything else is refused.
 
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ const MAX_TERMS: usize = 500;
 /// How many items, or bytes of a text, a sum may have.
 const MAX_SUM: usize = 1 << 20;
 
-/// What a query finds in a value; null where there is nothing. The error ends a sentence that names the query.
+/// What a query finds in a value; null where there is nothing. The error ends a
+/// sentence that names the query.
 pub(super) fn find(query: &str, value: &Value) -> Result<Value, String> {
     parse(query)?.find(value)
 }

@@ -1,11 +1,12 @@
-//! What a plain YAML scalar means: the resolution rules of the reference implementation's YAML library.
+//! What a plain YAML scalar means: the resolution rules of the reference
+//! implementation's YAML library.
 
 use super::value::Value;
 
 /// The value of a scalar without quotes and without a tag.
 ///
-/// `yes`, `no`, `on` and `off` are texts; integers may be written in bases 2, 8 and 16 and with underscores;
-/// dates stay texts, and so do infinities and not-a-number, which JSON cannot hold.
+/// `yes`, `no`, `on` and `off` are texts; integers may be written in bases 2, 8 and 16 and with
+/// underscores; dates stay texts, and so do infinities and not-a-number, which JSON cannot hold.
 pub(super) fn resolve_plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,

@@ -25,22 +25,26 @@ pub struct StackSettings {
     pub list_merge_strategy: ListMergeStrategy,
     /// `templates.settings.enabled`; without it, what looks like a template is a text.
     pub templates: bool,
-    /// `templates.settings.evaluations`: how often what comes out of a template is read as one again.
+    /// `templates.settings.evaluations`: how often what comes out of a
+    /// template is read as one again.
     pub template_evaluations: usize,
-    /// `templates.settings.delimiters`, left and right: what templates of components are written between. An import's
-    /// `context` and a file's `locals` are always filled in between `{{` and `}}`.
+    /// `templates.settings.delimiters`, left and right: what templates of components
+    /// are written between. An import's `context` and a file's `locals` are always
+    /// filled in between `{{` and `}}`.
     pub template_delimiters: (String, String),
     /// `templates.settings.env`: variables that templates see before those that surround them.
     pub template_env: BTreeMap<String, String>,
     /// `env`: variables of every component's environment.
     pub env: BTreeMap<String, Variable>,
-    /// `integrations.github`, which is the lowest layer of every component's `settings.integrations.github`.
+    /// `integrations.github`, which is the lowest layer of every component's
+    /// `settings.integrations.github`.
     pub github_integration: serde_json::Map<String, serde_json::Value>,
     /// `components.<kind>`, by kind.
     pub kinds: BTreeMap<String, KindSettings>,
     /// `components.terraform.workspaces_enabled`.
     pub workspaces_enabled: bool,
-    /// `components.terraform.workspace.prefix_separator`, which takes the place of `/` in state prefixes.
+    /// `components.terraform.workspace.prefix_separator`, which takes the
+    /// place of `/` in state prefixes.
     pub workspace_prefix_separator: String,
 }
 

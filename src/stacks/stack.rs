@@ -101,7 +101,8 @@ impl Stacks {
         self.stacks.iter()
     }
 
-    /// Why some stacks could not be read: they need what is not supported. It matters when one of them is needed.
+    /// Why some stacks could not be read: they need what is not supported. It
+    /// matters when one of them is needed.
     #[must_use]
     pub fn refused(&self) -> &[StackError] {
         &self.refused
@@ -154,10 +155,12 @@ impl<'a> StackReader<'a> {
         self.importing.reader.files
     }
 
-    /// One stack out of an ordered list of imports and what is laid over them; nothing else is read.
+    /// One stack out of an ordered list of imports and what is laid
+    /// over them; nothing else is read.
     ///
-    /// `name` is the stack's name, and `file` is what stands for its manifest: imports may be relative to it.
-    /// `content` is a manifest (`vars`, `components.terraform.…`), whose texts are taken as they are.
+    /// `name` is the stack's name, and `file` is what stands for its manifest: imports may
+    /// be relative to it. `content` is a manifest (`vars`, `components.terraform.…`),
+    /// whose texts are taken as they are.
     pub fn compose(
         &self,
         name: &str,
@@ -229,7 +232,8 @@ impl<'a> StackReader<'a> {
     }
 }
 
-/// Applies a function to every item on as many threads as there are cores; the results are in the items' order.
+/// Applies a function to every item on as many threads as there are cores; the
+/// results are in the items' order.
 pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], apply: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(items.len());
     if threads <= 1 {

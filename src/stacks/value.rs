@@ -1,4 +1,5 @@
-//! Configuration values: the JSON data model, shared cheaply, with what cannot be computed yet kept as it stands.
+//! Configuration values: the JSON data model, shared cheaply, with what cannot be
+//! computed yet kept as it stands.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use super::list_merge::ListMergeStrategy;
 /// A mapping, in the order of the file.
 pub(super) type Map = IndexMap<Arc<str>, Value>;
 
-/// A configuration value. Cloning one is cheap: lists and maps are shared until somebody changes them.
+/// A configuration value. Cloning one is cheap: lists and maps are
+/// shared until somebody changes them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Null,
@@ -42,7 +44,8 @@ pub(super) enum Function {
     Tag(Box<str>),
     /// A text with `{{ … }}` in it.
     Template,
-    /// Layers of a value, some of which are functions: they are merged when it is known what those give.
+    /// Layers of a value, some of which are functions: they are merged
+    /// when it is known what those give.
     Merged(ListMergeStrategy),
 }
 

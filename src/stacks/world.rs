@@ -13,8 +13,8 @@ pub trait Functions: Sync {
     /// `!repo-root`: the path of the repository's root, where there is one.
     fn repository_root(&self) -> Option<String>;
 
-    /// `!terraform.output` and `!terraform.state`: an output of a component that is deployed already, or why there
-    /// is none.
+    /// `!terraform.output` and `!terraform.state`: an output of a component that is deployed
+    /// already, or why there is none.
     fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Json, String>;
 
     /// Whether outputs are only shown, as they are asked for, because they are not known.
@@ -39,6 +39,7 @@ pub struct OutputRequest<'r> {
     pub stack: &'r str,
     /// The output's name.
     pub output: &'r str,
-    /// Whether the function says what to take where the component has no such output: null is an answer then.
+    /// Whether the function says what to take where the component has no such
+    /// output: null is an answer then.
     pub has_default: bool,
 }

@@ -1,7 +1,8 @@
-//! YAML text into values: tags and templates are kept with their positions, everything else is read at once.
+//! YAML text into values: tags and templates are kept with their positions,
+//! everything else is read at once.
 //!
-//! Built on the parser's events rather than on serde, because a custom tag on any node and its position must
-//! both survive, and because an alias must cost its reference and not its expansion.
+//! Built on the parser's events rather than on serde, because a custom tag on any node and its
+//! position must both survive, and because an alias must cost its reference and not its expansion.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -38,7 +38,8 @@ fn standings(checkout: &Checkout<'_>, deployment: &str) -> Vec<(String, String)>
     list["approvals"].as_array().unwrap().iter().map(|one| (text(&one["id"]), text(&one["state"]))).collect()
 }
 
-/// A deployment of components without dependencies on each other, whose target `prod` has this declaration.
+/// A deployment of components without dependencies on each other, whose
+/// target `prod` has this declaration.
 fn fleet(checkout: &Checkout<'_>, name: &str, components: &[&str], prod: &str) {
     let components: Vec<_> = components.iter().map(|&component| component.to_owned()).collect();
     for component in &components {

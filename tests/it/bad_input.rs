@@ -6,8 +6,8 @@ use crate::support::{Checkout, HttpServer, Remote, Run, TestEnvironment};
 
 const FILE: &str = "deployments/payment-service.yaml";
 
-/// Holds that a command is refused with this exit code and message, in words and as a document with a hint, and
-/// changes nothing anywhere.
+/// Holds that a command is refused with this exit code and message, in words and as a document with
+/// a hint, and changes nothing anywhere.
 #[track_caller]
 fn refused(
     checkout: &Checkout<'_>,

@@ -1,4 +1,5 @@
-//! Images: built by an engine that only pretends, recorded, tested, and missed where they are not there.
+//! Images: built by an engine that only pretends, recorded, tested, and
+//! missed where they are not there.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -11,7 +12,8 @@ use crate::support::{Checkout, Remote, TestEnvironment, insist_on};
 /// A registry that nobody answers for: what it has cannot be known.
 const REGISTRY: &str = "127.0.0.1:9";
 
-/// An engine that writes down what it is asked for, and answers with digests that follow from the image's name.
+/// An engine that writes down what it is asked for, and answers with digests
+/// that follow from the image's name.
 const ENGINE: &str = r#"#!/bin/sh
 set -eu
 echo "$@" >> "$ENGINE_LOG"

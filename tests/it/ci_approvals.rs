@@ -1,4 +1,5 @@
-//! `approval_method: ci`: the platform's environment holds the job, and its approval is the rollout's.
+//! `approval_method: ci`: the platform's environment holds the job, and
+//! its approval is the rollout's.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! Platforms that are down, slow or refuse, tokens that may too little, text that means harm: a rollout's result stays what
-//! it is.
+//! Platforms that are down, slow or refuse, tokens that may too little, text that means harm: a
+//! rollout's result stays what it is.
 
 use serde_json::{Value, json};
 

@@ -228,7 +228,8 @@ fn a_promotion_shows_which_dependencies_it_changes() {
                  | `new` | `api` | – | `2.0` | added |\n\n";
     assert!(comment.contains(&table.replace("Now | After", "From | To")), "what it did: {comment}");
     assert!(comment.contains(table), "what can come next: {comment}");
-    // The worker has no SBOM of the second version: what it is made of is not known, rather than gone.
+    // The worker has no SBOM of the second version: what it is made of
+    // is not known, rather than gone.
     assert!(comment.contains("1 commit, 3 components, 3 dependencies"), "{comment}");
     let (comment, summary) = run("staging", Some("dev"), true);
     for text in [comment, summary] {

@@ -1,7 +1,8 @@
 //! The provider layer against the platforms' official API descriptions, in both directions.
 //!
-//! `tests/contracts/run` starts a stateful stub of both platforms and, before it, Prism, which turns every request and
-//! every answer that a description does not allow into an error. Nothing else runs these tests.
+//! `tests/contracts/run` starts a stateful stub of both platforms and, before it, Prism, which
+//! turns every request and every answer that a description does not allow into an error.
+//! Nothing else runs these tests.
 //!
 //! | capability | GitHub | GitLab | test |
 //! | --- | --- | --- | --- |

@@ -290,7 +290,8 @@ fn a_job_goes_by_the_stacks_of_its_commit() {
     assert!(!run.stderr.contains("would be refused"), "{}", run.report());
 }
 
-/// Stands for terraform: notes where it runs, what it is asked for, and the files and variables that it finds.
+/// Stands for terraform: notes where it runs, what it is asked for, and the
+/// files and variables that it finds.
 const TERRAFORM: &str = r#"#!/bin/sh
 set -eu
 case "$1" in

@@ -1,4 +1,5 @@
-//! `atmos describe`: stacks as the working tree has them, and the reference implementation's values through the program.
+//! `atmos describe`: stacks as the working tree has them, and the reference
+//! implementation's values through the program.
 
 use std::path::Path;
 

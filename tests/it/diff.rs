@@ -17,7 +17,8 @@ const COMMITS: usize = 20_000;
 struct Stream(String);
 
 impl Stream {
-    /// Adds a commit to a branch; its other parents, if it is not just the branch's next, are lines of `parents`.
+    /// Adds a commit to a branch; its other parents, if it is not just the
+    /// branch's next, are lines of `parents`.
     fn commit(&mut self, branch: &str, at: usize, parents: &str, changes: &str) {
         let time = 1_700_000_000 + at;
         let message = format!("Change {at}");
@@ -35,8 +36,9 @@ impl Stream {
     }
 }
 
-/// Adds a history to `main`: work on two lines that are merged now and then, on many files; some appear, some go, one
-/// is renamed, one is binary. Returns the end of `main` and of a fork that is never merged.
+/// Adds a history to `main`: work on two lines that are merged now and then, on many
+/// files; some appear, some go, one is renamed, one is binary. Returns the end of `main`
+/// and of a fork that is never merged.
 fn generate(checkout: &Checkout<'_>) -> [String; 2] {
     let mut stream = Stream::default();
     for at in 0..COMMITS {

@@ -1,4 +1,5 @@
-//! Digests between jobs: the same for the same rollout, wherever it is planned; another one for any other.
+//! Digests between jobs: the same for the same rollout, wherever it is
+//! planned; another one for any other.
 
 use crate::support::{Checkout, Clone, Remote, TestEnvironment};
 
@@ -55,7 +56,8 @@ fn a_plan_of_one_job_is_what_another_job_runs() {
         ],
     ]
     .concat();
-    // That job may lack what the component needs to be planned; what would be deployed is known all the same.
+    // That job may lack what the component needs to be planned; what would be
+    // deployed is known all the same.
     let plan = planning.atmos_with(&format!("{line} --plan --format json"), &planned).json();
     let digest = plan["digest"].as_str().unwrap();
     let gated = [

@@ -1,4 +1,5 @@
-//! Every document that a verb prints: of its kind, valid against its published schema, the same as JSON and as YAML.
+//! Every document that a verb prints: of its kind, valid against its published
+//! schema, the same as JSON and as YAML.
 
 use std::path::Path;
 
@@ -36,7 +37,8 @@ const DOCUMENTS: [(&str, &str, i32); 22] = [
     ("deployment unlock payment-service --target staging", "UnlockResult", 0),
 ];
 
-/// The published schema of a kind: `DeploymentStatus` is described in `deployment-status.schema.json`.
+/// The published schema of a kind: `DeploymentStatus` is described in
+/// `deployment-status.schema.json`.
 fn schema(kind: &str) -> jsonschema::Validator {
     let mut name = String::new();
     for character in kind.chars() {

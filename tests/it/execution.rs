@@ -1,4 +1,5 @@
-//! What may go wrong while components run: they hang, are interrupted, or there is no room on the disk.
+//! What may go wrong while components run: they hang, are interrupted,
+//! or there is no room on the disk.
 
 use rustix::process::Signal;
 use serde_json::Value;

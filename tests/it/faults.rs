@@ -1,5 +1,5 @@
-//! What goes wrong: processes that die at any step, remotes that reject, stall and vanish. Afterwards the ledger is
-//! whole, and nothing is lost or doubled.
+//! What goes wrong: processes that die at any step, remotes that reject, stall and vanish.
+//! Afterwards the ledger is whole, and nothing is lost or doubled.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,7 +14,8 @@ const DEPLOYMENT: &str = "payment-service";
 const COMPONENTS: [&str; 3] = ["api", "worker", "database"];
 const ROLLOUT: &str = "deployment rollout payment-service --target dev";
 
-/// Holds that every component has run and is recorded exactly so often, and that nothing is left over.
+/// Holds that every component has run and is recorded exactly so often,
+/// and that nothing is left over.
 #[track_caller]
 fn is_whole(checkout: &Checkout<'_>, remote: &Remote<'_>, records: usize, when: &str) {
     for component in COMPONENTS {
@@ -239,8 +240,8 @@ fn pending(checkout: &Checkout<'_>) -> Vec<String> {
     refs.lines().map(str::to_owned).collect()
 }
 
-/// A rollout that was killed before it pushed its first records: its checkout, the ref that keeps the records, and
-/// their tags.
+/// A rollout that was killed before it pushed its first records: its checkout, the ref that
+/// keeps the records, and their tags.
 fn killed_before_pushing(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>, String, Vec<String>) {
     let (checkout, remote) = environment.with_remote();
     checkout.atmos_with(ROLLOUT, &[("ATMOS_FAILPOINT", "kept#1")]).killed();

@@ -1,4 +1,5 @@
-//! Health: looked at when a component has been rolled out and when somebody asks, noted for whoever asks later.
+//! Health: looked at when a component has been rolled out and when somebody
+//! asks, noted for whoever asks later.
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! What refusals tell to paste: each command is run as it is printed, in the state that it was printed for.
+//! What refusals tell to paste: each command is run as it is printed, in the
+//! state that it was printed for.
 
 use serde_json::Value;
 

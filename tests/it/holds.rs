@@ -1,4 +1,5 @@
-//! What a pipeline does not do by itself: bring back what was rolled back, or go back; and what it leaves behind.
+//! What a pipeline does not do by itself: bring back what was rolled back, or go
+//! back; and what it leaves behind.
 
 use crate::support::{Checkout, Clone, Remote, Run, TestEnvironment};
 
@@ -57,7 +58,8 @@ fn rule(checkout: &Checkout<'_>, target: &str, rule: &str) {
     checkout.git(&["push", "--quiet", "origin", "main"]);
 }
 
-/// Two versions went to dev and staging, and staging was rolled back. Returns the first and the second.
+/// Two versions went to dev and staging, and staging was rolled back.
+/// Returns the first and the second.
 fn rolled_back(checkout: &Checkout<'_>) -> [String; 2] {
     let first = checkout.head();
     for version in ["1", "2"] {
@@ -330,7 +332,8 @@ fn the_retry_of_a_job_of_an_environment_is_how_gitlab_rolls_back() {
     checkout.git(&["push", "--quiet", "origin", "main"]);
     run(&checkout, DEV, &job("2", "2", true)).succeeded();
     let old = old_pipeline(&environment, &remote, "old", Clone { arguments: &[] }, &first);
-    // Another pipeline of the old commit that comes late, and a job that is none of an environment, are not meant.
+    // Another pipeline of the old commit that comes late, and a job that is none of
+    // an environment, are not meant.
     run(&old, DEV, &job("3", "3", true)).refused(3, "dev runs newer commits");
     run(&old, DEV, &job("1", "4", false)).refused(3, "dev runs newer commits");
     run(&old, DEV, &job("1", "5", true)).succeeded();
@@ -397,7 +400,8 @@ fn what_depends_on_what_stays_behind_stays_behind_unless_the_target_has_it() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     failed_on_dev(&checkout, false);
-    // The api was skipped on dev; it runs there in its first version, and staging has no database to go with it.
+    // The api was skipped on dev; it runs there in its first version, and staging
+    // has no database to go with it.
     checkout.atmos(&format!("{STAGING} --component api")).refused(3, "Cannot promote api from dev");
     checkout.atmos(STAGING).refused(3, "partial").says("api: it depends on database");
     checkout.atmos(&format!("{STAGING} --allow-partial")).succeeded();

@@ -84,7 +84,8 @@ fn an_image_reaches_its_users_by_digest_and_is_promoted_as_it_is() {
     checkout.atmos("deployment rollout shop --target prod --promote-from dev").succeeded();
     assert_eq!(applied(&environment), expected("prod"));
 
-    // Rolled out alone, a component uses what runs beside it, and promoted alone, what runs where it comes from.
+    // Rolled out alone, a component uses what runs beside it, and promoted alone,
+    // what runs where it comes from.
     checkout.commit("Version 2");
     checkout.atmos("deployment rollout shop --target dev --component ecs/taskdef").succeeded();
     assert_eq!(applied(&environment), [expected("dev")[0].clone()]);

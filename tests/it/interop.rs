@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::support::{Checkout, TestEnvironment};
 
-/// A repository whose ledger was made by hand, with the commands of `git-tracking.md`: two records of `api` in prod.
-/// Returns the two commits.
+/// A repository whose ledger was made by hand, with the commands of `git-tracking.md`: two records
+/// of `api` in prod. Returns the two commits.
 fn by_hand(checkout: &Checkout<'_>) -> [String; 2] {
     let first = checkout.head();
     let second = checkout.commit_version("2");
@@ -125,7 +125,8 @@ fn what_is_written_reads_correctly_with_plain_git_commands() {
     assert_eq!(checkout.git_line("git tag -l atmos/deployments/**").lines().count(), 9);
     let tag = "atmos/deployments/payment-service/prod/api/2025-01-22T10-30-00Z";
     let text = checkout.git(&["cat-file", "-p", tag]);
-    // As `ParseDeploymentTag` of `git-tracking.md` reads it: the message is what follows the first blank line.
+    // As `ParseDeploymentTag` of `git-tracking.md` reads it: the message is
+    // what follows the first blank line.
     let (header, message) = text.split_once("\n\n").unwrap();
     assert!(
         header

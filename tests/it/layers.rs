@@ -1,4 +1,5 @@
-//! The layers of the crate, read from its sources: which module may use which, and what is done in one place only.
+//! The layers of the crate, read from its sources: which module may use which, and
+//! what is done in one place only.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -237,7 +238,8 @@ impl Source {
         used
     }
 
-    /// Whether a path of `super::` reaches the crate's root. What is indented may stand in a module of the file.
+    /// Whether a path of `super::` reaches the crate's root. What is indented may
+    /// stand in a module of the file.
     fn leaves_by_super(&self) -> bool {
         self.code.lines().any(|line| {
             let inner = usize::from(line.starts_with(' '));

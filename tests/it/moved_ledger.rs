@@ -1,4 +1,5 @@
-//! A ledger that moves while a rollout waits for its locks: what was approved or insisted on stays that, or nothing runs.
+//! A ledger that moves while a rollout waits for its locks: what was approved or insisted
+//! on stays that, or nothing runs.
 
 use crate::support::{Checkout, Clone, Remote, Running, TestEnvironment};
 

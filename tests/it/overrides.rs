@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Checkout, Clone, Remote, TestEnvironment};
 
-/// A project that keeps `password` out of its records, with `cpu` and `password` overridden on dev for the api.
+/// A project that keeps `password` out of its records, with `cpu` and `password`
+/// overridden on dev for the api.
 fn overridden(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
     let (checkout, remote) = environment.with_remote();
     checkout.write("atmos.yaml", "deployments: { ledger: { redact: [password] } }\n");

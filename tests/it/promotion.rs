@@ -4,7 +4,8 @@ use crate::support::{Checkout, TestEnvironment};
 
 const DEPLOYMENT: &str = "payment-service";
 
-/// Rolls the components out to dev at three commits: database at the first, api at the second, worker at the third.
+/// Rolls the components out to dev at three commits: database at the first, api at
+/// the second, worker at the third.
 fn apart(checkout: &Checkout<'_>) -> [String; 3] {
     let first = checkout.head();
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();

@@ -365,7 +365,8 @@ fn what_promotion_status_says_is_what_a_promotion_does() {
             }
             attempt(&checkout, "database", database);
             for api in ENDINGS {
-                // Each ending of the api follows the one before it; that it was never deployed comes first.
+                // Each ending of the api follows the one before it; that it
+                // was never deployed comes first.
                 attempt(&checkout, "api", api);
                 seen.insert(agrees(
                     &checkout,

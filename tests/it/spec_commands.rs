@@ -1,6 +1,7 @@
 //! Every command line of the specification that belongs to the verbs that there are, as written.
 //!
-//! Commits are the one thing that cannot be as written: the specification's ids are those of nobody's repository.
+//! Commits are the one thing that cannot be as written: the specification's ids
+//! are those of nobody's repository.
 
 use std::collections::BTreeSet;
 
@@ -389,7 +390,8 @@ const VERBS: [&str; 20] = [
     "validate",
 ];
 
-/// The deployments that the specification speaks of: `payment-service` is there; `api` asks nobody for approval.
+/// The deployments that the specification speaks of: `payment-service` is there;
+/// `api` asks nobody for approval.
 fn deployments(checkout: &Checkout<'_>) {
     let path = |name: &str| format!("deployments/{name}.yaml");
     let file = std::fs::read_to_string(checkout.path.join(path("payment-service"))).unwrap();

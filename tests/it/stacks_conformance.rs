@@ -1,7 +1,8 @@
-//! Stacks against the reference implementation: its own scenarios, and the values that it recorded for them.
+//! Stacks against the reference implementation: its own scenarios, and the
+//! values that it recorded for them.
 //!
-//! The scenarios are not part of the repository. They are looked for in `ATMOS_CONFORMANCE_DIR`, else in
-//! `../shared/conformance/stacks`; without them the test is ignored.
+//! The scenarios are not part of the repository. They are looked for in `ATMOS_CONFORMANCE_DIR`,
+//! else in `../shared/conformance/stacks`; without them the test is ignored.
 
 use std::path::{Path, PathBuf};
 
@@ -106,7 +107,8 @@ pub(crate) fn difference(
     Some(format!("`{section}` is {found}, where `{}` must be {}", wrong.0, wrong.1))
 }
 
-/// Whether a variable has a value. The recorded expectations name a variable inside a map by its last key alone.
+/// Whether a variable has a value. The recorded expectations name a variable
+/// inside a map by its last key alone.
 fn holds(variables: &Json, name: &str, value: &Json) -> bool {
     match variables.get(name) {
         Some(found) => found == value,

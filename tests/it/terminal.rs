@@ -1,4 +1,5 @@
-//! A person at a terminal: the question before a rollout that needs an approval, and what runs while they look.
+//! A person at a terminal: the question before a rollout that needs an approval,
+//! and what runs while they look.
 
 use crate::support::{Checkout, Remote, Terminal, TestEnvironment};
 

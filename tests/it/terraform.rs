@@ -1,5 +1,5 @@
-//! A deployment of terraform components through the program, with a real terraform and without a network: modules from
-//! the same commit and from a git repository, stacks, state, outputs.
+//! A deployment of terraform components through the program, with a real terraform and without a
+//! network: modules from the same commit and from a git repository, stacks, state, outputs.
 
 use serde_json::{Value, json};
 

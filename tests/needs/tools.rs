@@ -1,8 +1,8 @@
 //! What some tests need beyond Rust and git, and how to find out whether it is here.
 //!
 //! libtest ignores no test at run time: a test that found its tool missing could only pass or fail.
-//! So `build.rs`, of which this is a module, looks for the tools once, when the tests are built, and
-//! sets the condition `without_<tool>` for each that is missing.
+//! So `build.rs`, of which this is a module, looks for the tools once, when the tests are built,
+//! and sets the condition `without_<tool>` for each that is missing.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -382,7 +382,8 @@ impl Builder<'_> {
     }
 }
 
-/// The keys of `--context` that something on a target runs with. Their values are for the differences.
+/// The keys of `--context` that something on a target runs with. Their
+/// values are for the differences.
 fn overridden(standing: &TargetStanding) -> Option<String> {
     let keys: Vec<_> = standing.overridden.iter().map(String::as_str).collect();
     (!keys.is_empty()).then(|| text(&keys.join(", ")))

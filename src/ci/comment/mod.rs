@@ -1,5 +1,5 @@
-//! The comment that reviewers read on a pull or merge request: where the change is, what a promotion would change, who
-//! approved.
+//! The comment that reviewers read on a pull or merge request: where the change is, what a
+//! promotion would change, who approved.
 //!
 //! The same text, with more room, is the summary of a step.
 

@@ -10,7 +10,8 @@ use crate::ci::markdown;
 /// The comment as it comes with the tool.
 const BUILT_IN: &str = include_str!("../../../templates/comment.md.hbs");
 
-/// How many rows the lists have at most, tried until the text fits. Without rows there are still the counts.
+/// How many rows the lists have at most, tried until the text fits. Without
+/// rows there are still the counts.
 const ROWS: [usize; 8] = [500, 200, 100, 50, 25, 10, 3, 0];
 
 /// A template that cannot be used.

@@ -1,7 +1,7 @@
 //! What the comment's template sees: the contract with those who bring their own.
 //!
-//! Text is as it was written by whoever wrote it; `{{value}}` in a template escapes it. Everything is always there: absent
-//! values are null, lists are empty.
+//! Text is as it was written by whoever wrote it; `{{value}}` in a template escapes it. Everything
+//! is always there: absent values are null, lists are empty.
 
 use serde::Serialize;
 
@@ -154,7 +154,8 @@ pub struct RolloutView {
     pub succeeded: bool,
     /// `3 succeeded, 1 failed`.
     pub counts: String,
-    /// `3 commits, 2 of 12 components, 3 configuration values, 1 dependency`; null where nothing changes.
+    /// `3 commits, 2 of 12 components, 3 configuration values, 1
+    /// dependency`; null where nothing changes.
     pub changes: Option<String>,
     /// `+4 ~2 -1`; null where no plan counted.
     pub plan: Option<String>,
@@ -206,7 +207,8 @@ pub struct PromotionPreviewView {
     /// Part of what runs on the source would stay behind.
     pub partial: bool,
     pub blockers: Vec<String>,
-    /// `3 commits, 2 of 12 components, 3 configuration values, 1 dependency`; null where nothing changes.
+    /// `3 commits, 2 of 12 components, 3 configuration values, 1
+    /// dependency`; null where nothing changes.
     pub changes: Option<String>,
     /// What a promotion brings, and what it takes away.
     pub commits: List<CommitView>,

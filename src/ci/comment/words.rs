@@ -68,8 +68,8 @@ pub(super) fn plan(changes: Option<Changes>) -> Option<String> {
     })
 }
 
-/// `3 commits, 2 of 12 components, 3 configuration values, 1 dependency`: of the components, those that change and all of
-/// them.
+/// `3 commits, 2 of 12 components, 3 configuration values, 1 dependency`: of the components,
+/// those that change and all of them.
 pub(super) fn changes(
     commits: usize,
     (changing, all): (usize, usize),

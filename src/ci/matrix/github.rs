@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::{FanOut, MatrixError};
 use crate::deployment::{ComponentKind, ComponentName};
 
-/// <https://docs.github.com/en/actions/reference/limits>: a matrix makes at most so many jobs of a run.
+/// <https://docs.github.com/en/actions/reference/limits>: a matrix makes
+/// at most so many jobs of a run.
 const LIMIT: usize = 256;
 
 #[derive(Serialize)]

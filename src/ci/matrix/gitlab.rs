@@ -1,4 +1,5 @@
-//! GitLab's child pipeline: one job for each component, which `needs:` the jobs of what it depends on.
+//! GitLab's child pipeline: one job for each component, which `needs:`
+//! the jobs of what it depends on.
 
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
@@ -115,7 +116,8 @@ pub fn gitlab(fan_out: &FanOut<'_>, template: &Template) -> Result<String, Matri
     Ok(serde_yaml::to_string(&Pipeline { include: [template], stages: [STAGE], jobs })?)
 }
 
-/// A word before the component's name, which alone could be one of GitLab's own keywords or start with a dot.
+/// A word before the component's name, which alone could be one of GitLab's
+/// own keywords or start with a dot.
 fn job_name(component: &ComponentName) -> String {
     format!("rollout {component}")
 }

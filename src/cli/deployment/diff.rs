@@ -190,8 +190,8 @@ fn complete_history(context: &Context, ledger: &Ledger<'_>, commits: &[CommitId]
     }
 }
 
-/// Whether other commits are deployed. Two targets that run the same commits differ in their configuration only by what
-/// each of them is.
+/// Whether other commits are deployed. Two targets that run the same commits differ in their
+/// configuration only by what each of them is.
 fn differs(view: &DiffView) -> bool {
     view.from.commit != view.to.commit
         || view.components.iter().any(|component| component.change() != Change::NoChange)

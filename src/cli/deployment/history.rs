@@ -72,7 +72,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         history = ledger.history(&query)?;
     }
     if !history.is_known {
-        // What is not declared any more may still have a history; what has none either is a slip of the pen.
+        // What is not declared any more may still have a history; what has
+        // none either is a slip of the pen.
         subjects.known(args.target.as_ref())?;
         known_components(&subjects, &args.component)?;
         refuse_ignorance(&ledger, &freshness).inspect_err(|_| context.say_freshness(&ledger, &freshness))?;

@@ -59,8 +59,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// How many commits each target lacks of what runs on its sources. Nothing is said of a target where nothing
-/// runs, nor in a shallow checkout, whose history does not tell.
+/// How many commits each target lacks of what runs on its sources. Nothing is said of a target
+/// where nothing runs, nor in a shallow checkout, whose history does not tell.
 fn commits_behind(
     repository: &Repository,
     deployment: &Deployment,

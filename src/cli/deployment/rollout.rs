@@ -84,7 +84,8 @@ pub struct Args {
     keep_workdir: bool,
 }
 
-/// A digest as a plan shows it. One of another version is no mistake in the command: it is refused later, with what to do.
+/// A digest as a plan shows it. One of another version is no mistake in the command: it is
+/// refused later, with what to do.
 pub(super) fn plan_digest(text: &str) -> Result<String, String> {
     match text.parse::<Digest>() {
         Ok(_) | Err(DigestError::OtherVersion) => Ok(text.to_owned()),

@@ -57,7 +57,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// The kind and name of the component that is made of the folder that was given in the place of a name.
+/// The kind and name of the component that is made of the folder that
+/// was given in the place of a name.
 fn by_path(
     args: &Args,
     context: &Context,

@@ -1,4 +1,5 @@
-//! `atmos describe`: what stacks say, in the keys of the reference implementation, read from the working tree.
+//! `atmos describe`: what stacks say, in the keys of the reference
+//! implementation, read from the working tree.
 
 mod component;
 mod failures;
@@ -99,8 +100,8 @@ struct Tree {
 }
 
 impl Tree {
-    /// Finds them. Like the reference implementation, this needs no repository: then everything is relative to the
-    /// nearest `atmos.yaml`.
+    /// Finds them. Like the reference implementation, this needs no repository: then everything is
+    /// relative to the nearest `atmos.yaml`.
     fn find(context: &Context) -> Result<Self, CommandError> {
         let tree =
             |files: Box<dyn StackFiles>, root: Option<PathBuf>, config: &AtmosConfig, repository_root| {
@@ -146,7 +147,8 @@ impl Tree {
         Ok(tree(Box::new(files), Some(root.join(folder)), &config, root_text))
     }
 
-    /// The folder that a path leads to, relative to the root, by a kind of components whose folder it is in.
+    /// The folder that a path leads to, relative to the root, by a kind of
+    /// components whose folder it is in.
     fn folder_of_component(&self, path: &Path) -> Option<(&str, String)> {
         let root = self.root.as_ref()?.canonicalize().ok()?;
         let path = path.canonicalize().ok()?;

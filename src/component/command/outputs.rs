@@ -1,7 +1,8 @@
 //! The file in which a command leaves its outputs.
 //!
-//! Lines of `key=value`, and for values of several lines the form that GitHub's job outputs have:
-//! `key<<DELIMITER`, the lines of the value, `DELIMITER`. A key that comes again replaces its value.
+//! Lines of `key=value`, and for values of several lines the form that GitHub's job
+//! outputs have: `key<<DELIMITER`, the lines of the value, `DELIMITER`. A key that
+//! comes again replaces its value.
 
 use std::io::{self, Read};
 use std::path::Path;

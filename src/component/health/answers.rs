@@ -24,7 +24,8 @@ struct Metadata {
     generation: u64,
 }
 
-/// A workload is healthy when its controller has seen its newest specification and every replica of that is ready.
+/// A workload is healthy when its controller has seen its newest specification and
+/// every replica of that is ready.
 pub(super) fn kubernetes(answer: &[u8]) -> Option<Health> {
     let workload: Workload = crate::text::json(answer).ok()?;
     let count = |name: &str| workload.status.get(name).and_then(Value::as_u64).unwrap_or(0);
@@ -93,7 +94,8 @@ struct Failure {
     reason: Option<String>,
 }
 
-/// A service is healthy when it is active, all of its tasks run, and no other deployment of it is under way.
+/// A service is healthy when it is active, all of its tasks run, and no other
+/// deployment of it is under way.
 pub(super) fn ecs(answer: &[u8]) -> Option<Health> {
     let Services { services, failures } = crate::text::json(answer).ok()?;
     let Some(service) = services.into_iter().next() else {

@@ -39,7 +39,8 @@ pub async fn wait(run: ComponentRun<'_>, check: &HealthCheck) -> Result<Health, 
     }
 }
 
-/// Looks once. That whoever is asked does not answer is a finding; an error is that nobody could be asked.
+/// Looks once. That whoever is asked does not answer is a finding; an error
+/// is that nobody could be asked.
 pub async fn check(run: ComponentRun<'_>, probe: &Probe) -> Result<Health, ComponentError> {
     match probe {
         Probe::Command(argv) => by_command(run, argv).await,
@@ -67,7 +68,8 @@ fn cancelled() -> ComponentError {
     ProcessError::Cancelled { program: "the health check".to_owned(), tail: Vec::new() }.into()
 }
 
-/// Asks a command of the team's own, in the checkout of the commit. What it prints last is the detail.
+/// Asks a command of the team's own, in the checkout of the commit.
+/// What it prints last is the detail.
 async fn by_command(run: ComponentRun<'_>, argv: &[String]) -> Result<Health, ComponentError> {
     let (program, arguments) = argv.split_first().ok_or(ComponentError::NoCommand)?;
     let directory = run.checkout.to_owned();

@@ -1,4 +1,5 @@
-//! Whoever can be asked here: a command, a server on the loopback interface, and programs in the tools' places.
+//! Whoever can be asked here: a command, a server on the loopback interface, and
+//! programs in the tools' places.
 
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};

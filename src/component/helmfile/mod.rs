@@ -1,7 +1,7 @@
 //! `helmfile` components: a set of Helm releases, diffed or applied as Atmos does it.
 //!
-//! `helmfile --state-values-file <stack>-<component>.helmfile.vars.yaml diff|apply` in the component's folder. Which
-//! cluster that is, the environment says (`KUBECONFIG`).
+//! `helmfile --state-values-file <stack>-<component>.helmfile.vars.yaml diff|apply` in the
+//! component's folder. Which cluster that is, the environment says (`KUBECONFIG`).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ use super::files::write_json;
 use super::process::{self, Invocation, ProcessError, StdoutUse};
 use super::{ComponentError, ComponentResult, ComponentRun, Mode, checkout};
 
-/// What variables tell of where a component is, each as the environment variable of its name in upper case.
+/// What variables tell of where a component is, each as the environment
+/// variable of its name in upper case.
 const PLACE: [&str; 5] = ["namespace", "tenant", "environment", "stage", "region"];
 
 /// The exit status by which `diff --detailed-exitcode` says that something would change.

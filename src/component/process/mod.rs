@@ -1,8 +1,8 @@
 //! The one place here that starts child processes.
 //!
-//! A child runs in a process group of its own, with an argument vector (no shell), nothing more on its
-//! standard input than a few lines and exactly the environment it is given. To stop it is to stop the group, so that what the child
-//! has started ends too.
+//! A child runs in a process group of its own, with an argument vector (no shell), nothing more on
+//! its standard input than a few lines and exactly the environment it is given. To stop it is to
+//! stop the group, so that what the child has started ends too.
 
 mod output;
 
@@ -27,14 +27,15 @@ use output::{LineCutter, Tail, clean};
 /// How long a group that was asked to end by a time-out has to do so before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long to read on after a child has ended while something that it left behind holds its output open,
-/// and how long to wait for one that was killed.
+/// How long to read on after a child has ended while something that it left behind holds its output
+/// open, and how long to wait for one that was killed.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// The most that is kept of a standard output that is read as data, in bytes.
 const LARGEST_DATA: usize = 256 * 1024 * 1024;
 
-/// How often to try again to start a program whose file another process still holds open for writing.
+/// How often to try again to start a program whose file another
+/// process still holds open for writing.
 const BUSY_RETRIES: u32 = 5;
 
 /// What becomes of a child's standard output.
@@ -158,8 +159,8 @@ pub(crate) async fn run(
     }
 }
 
-/// Starts the child, again if its file is still open for writing elsewhere: between fork and exec, any
-/// process of ours holds copies of the files that we are writing.
+/// Starts the child, again if its file is still open for writing elsewhere: between fork and exec,
+/// any process of ours holds copies of the files that we are writing.
 async fn start(invocation: &Invocation) -> Result<Child, ProcessError> {
     let mut command = Command::new(&invocation.program);
     command
@@ -205,8 +206,8 @@ enum Stop {
 
 /// Waits for the child and for its output, and stops the group when it is time to.
 ///
-/// A graceful cancellation sets no time of its own: what is being applied may need minutes to stop without
-/// losing track of what it made, and whoever cancelled can still say "immediately".
+/// A graceful cancellation sets no time of its own: what is being applied may need minutes to stop
+/// without losing track of what it made, and whoever cancelled can still say "immediately".
 async fn supervise(
     invocation: &Invocation,
     supervision: Supervision<'_>,
@@ -262,7 +263,8 @@ async fn supervise(
                     }
                 }
             }
-            // Last: a child that never stops printing would keep the others from ever being looked at.
+            // Last: a child that never stops printing would keep the
+            // others from ever being looked at.
             read = &mut reading, if !all_read => {
                 read?;
                 all_read = true;

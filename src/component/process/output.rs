@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::super::log::Masks;
 
-/// The longest line, in bytes. What is longer becomes several lines, so that a child that never ends its
-/// line costs no more memory than this.
+/// The longest line, in bytes. What is longer becomes several lines, so that a child that never
+/// ends its line costs no more memory than this.
 const LONGEST_LINE: usize = 16 * 1024;
 
 /// How many of the last lines are kept for the report of a failure.

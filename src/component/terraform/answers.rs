@@ -30,8 +30,8 @@ struct Output {
     value: serde_json::Value,
 }
 
-/// Counts a plan's changes as Terraform's own summary does: a replacement is one to add and one to destroy,
-/// reading data is none.
+/// Counts a plan's changes as Terraform's own summary does: a replacement is one to add and one to
+/// destroy, reading data is none.
 pub(super) fn changes(plan: &[u8]) -> Result<Changes, serde_json::Error> {
     let plan: Plan = crate::text::json(plan)?;
     let mut changes = Changes::default();

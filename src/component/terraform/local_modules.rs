@@ -19,10 +19,12 @@ pub(super) struct Call {
     pub line: Option<usize>,
 }
 
-/// The paths that a file's `module` blocks name, relative to the file's folder. Only what starts with `./` or `../` is of
-/// the same repository, by Terraform's own rule. `None` where the file cannot be read as Terraform would.
+/// The paths that a file's `module` blocks name, relative to the file's folder. Only what starts
+/// with `./` or `../` is of the same repository, by Terraform's own rule. `None` where the file
+/// cannot be read as Terraform would.
 ///
-/// `name` is the file's name, which tells its syntax; files that are no part of a module call nothing.
+/// `name` is the file's name, which tells its syntax; files that are no
+/// part of a module call nothing.
 #[must_use]
 pub fn local_modules(name: &str, text: &str) -> Option<Vec<String>> {
     let sources: Option<Vec<String>> = calls(name, text)?.into_iter().map(|call| call.source).collect();
@@ -59,7 +61,8 @@ fn hcl_calls(text: &str) -> Option<Vec<Call>> {
     Some(body.get_blocks("module").filter_map(call).collect())
 }
 
-/// JSON syntax: `{"module": {"name": {"source": "…"}}}`, with a list of objects wherever there is an object.
+/// JSON syntax: `{"module": {"name": {"source": "…"}}}`, with a list of
+/// objects wherever there is an object.
 fn json_calls(text: &str) -> Option<Vec<Call>> {
     let document: Value = serde_json::from_str(text).ok()?;
     let modules = objects(&document).filter_map(|root| root.get("module")).flat_map(objects).flatten();

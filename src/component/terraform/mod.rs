@@ -77,10 +77,11 @@ impl TerraformSettings {
 pub struct TerraformStack {
     /// The stack's name, for the name of the variables file.
     pub name: String,
-    /// The workspace of the module's backend to work in; absent: the default one. Made where it is missing.
-    /// Local state is kept per deployment, target and component and needs none.
+    /// The workspace of the module's backend to work in; absent: the default one. Made where it is
+    /// missing. Local state is kept per deployment, target and component and needs none.
     pub workspace: Option<String>,
-    /// Files to write into the module's folder first: `backend.tf.json`, `providers_override.tf.json`.
+    /// Files to write into the module's folder first:
+    /// `backend.tf.json`, `providers_override.tf.json`.
     pub generated_files: BTreeMap<String, serde_json::Value>,
 }
 
@@ -159,8 +160,8 @@ pub(super) async fn outputs(run: ComponentRun<'_>) -> Result<Values, ComponentEr
     terraform.outputs().await
 }
 
-/// The captured environment with what makes Terraform run unattended. `TF_*` passes through, except where
-/// it would put the module's own files or its state elsewhere.
+/// The captured environment with what makes Terraform run unattended. `TF_*` passes through, except
+/// where it would put the module's own files or its state elsewhere.
 fn environment(run: ComponentRun<'_>, scratch: &Path, local_state: bool) -> Environment {
     let mut environment = run.environment.clone();
     environment.set("TF_IN_AUTOMATION", "1");

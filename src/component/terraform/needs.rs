@@ -15,7 +15,8 @@ use super::module::objects;
 pub struct ModuleNeeds {
     /// The variables without a default.
     pub variables: BTreeMap<String, Written>,
-    /// The calls of modules of the same repository, by their names: the path relative to the folder.
+    /// The calls of modules of the same repository, by their names:
+    /// the path relative to the folder.
     pub modules: BTreeMap<String, (String, Written)>,
     /// Whether variables may have values that neither files nor this machine know: a workspace of
     /// HCP Terraform has variables of its own.

@@ -1,7 +1,7 @@
 //! Terraform's cache of providers, which `init` fills.
 //!
-//! Terraform itself does not let several `init` share one: they would write the same files. So they take turns, also
-//! those of other processes, by a lock on the folder.
+//! Terraform itself does not let several `init` share one: they would write the same files. So they
+//! take turns, also those of other processes, by a lock on the folder.
 
 use std::fs::File;
 use std::io;
@@ -20,8 +20,9 @@ pub(super) const VARIABLE: &str = "TF_PLUGIN_CACHE_DIR";
 /// How often to look whether it is one's turn.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The folder of the cache. The environment and the user's own configuration of Terraform decide; without either, it is
-/// one of this checkout. `None` where the configuration names a folder: Terraform finds it by itself.
+/// The folder of the cache. The environment and the user's own configuration of Terraform
+/// decide; without either, it is one of this checkout. `None` where the configuration names a
+/// folder: Terraform finds it by itself.
 pub(super) fn folder(run: ComponentRun<'_>) -> Result<Option<PathBuf>, ComponentError> {
     if let Some(folder) = run.environment.get(VARIABLE).filter(|folder| !folder.is_empty()) {
         return Ok(Some(folder.into()));
@@ -44,8 +45,8 @@ fn is_configured(environment: &Environment) -> bool {
     })
 }
 
-/// Waits until nobody else fills the cache. What is returned holds the turn. A folder that cannot be locked is used
-/// without: Terraform will say what is wrong with it.
+/// Waits until nobody else fills the cache. What is returned holds the turn. A folder that cannot
+/// be locked is used without: Terraform will say what is wrong with it.
 pub(super) async fn turn(run: ComponentRun<'_>, folder: &Path) -> Result<Option<File>, ComponentError> {
     let Ok(file) = File::open(folder) else { return Ok(None) };
     loop {

@@ -37,8 +37,8 @@ struct Answer {
 }
 
 impl TerraformSettings {
-    /// Asks the program for its version, and whether that will do. A program that does not say, a wrapper perhaps, will
-    /// have to show.
+    /// Asks the program for its version, and whether that will do. A program that does not say, a
+    /// wrapper perhaps, will have to show.
     pub async fn check_version(&self, environment: &Environment) -> Result<(), TooOld> {
         match self.version(environment).await {
             Some((version, parsed)) if parsed < MINIMUM => Err(TooOld {

@@ -9,13 +9,14 @@ use super::super::{ComponentError, ComponentRun};
 use super::module::Module;
 use serde_json::{Value, json};
 
-/// The override that moves the state of a module without a backend. Its content is the same for every
-/// component, since they may share the folder; the path is given to `init`.
+/// The override that moves the state of a module without a backend. Its content is the same for
+/// every component, since they may share the folder; the path is given to `init`.
 const BACKEND_OVERRIDE: &str = "atmos_backend_override.tf.json";
 const VARIABLES_EXTENSION: &str = ".terraform.tfvars.json";
 
-/// A copy of the module's folder beside it, so that relative paths lead to the same places. Components may share a
-/// folder, and the files that are generated for one of them are not for the others.
+/// A copy of the module's folder beside it, so that relative paths lead to the same
+/// places. Components may share a folder, and the files that are generated for one
+/// of them are not for the others.
 pub(super) fn folder_of_its_own(run: ComponentRun<'_>, folder: PathBuf) -> Result<PathBuf, ComponentError> {
     let is_root = run.checkout.canonicalize().is_ok_and(|root| root == folder);
     let (Some(parent), false) = (folder.parent(), is_root) else { return Ok(folder) };
@@ -48,7 +49,8 @@ fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file of a module's folder belongs to another component that runs there, or is about to.
+/// Whether a file of a module's folder belongs to another component
+/// that runs there, or is about to.
 fn is_written_by_others(name: &str) -> bool {
     name == BACKEND_OVERRIDE || name.ends_with(VARIABLES_EXTENSION) || name.starts_with(UNFINISHED)
 }

@@ -16,8 +16,9 @@ use super::problem::Problems;
 use super::span::Span;
 use super::yaml::{Entry, Node, Value};
 
-/// Turns what a file says into a deployment. What cannot be used is reported and left out, so that the rest can be
-/// checked against each other; the result is to be used only if no error was reported.
+/// Turns what a file says into a deployment. What cannot be used is reported and left
+/// out, so that the rest can be checked against each other; the result is to be used
+/// only if no error was reported.
 pub(super) fn resolve(
     section: DeploymentSection,
     name: &DeploymentName,
@@ -88,7 +89,8 @@ impl<'a> Places<'a> {
         self.find(path).is_some_and(|entry| entry.node.value == Value::Null)
     }
 
-    /// Whether there is anything below a key but empty sections: if it did not arrive, it was wrong.
+    /// Whether there is anything below a key but empty sections: if
+    /// it did not arrive, it was wrong.
     fn has_content(self, path: &[&str]) -> bool {
         let is_empty = |node: &Node| node.value == Value::Null || node.value == Value::Mapping(Vec::new());
         self.find(path).is_some_and(|entry| {

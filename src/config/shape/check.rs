@@ -9,10 +9,11 @@ use super::super::yaml::{Entry, Node, Value};
 use super::{Meaning, Others, Record, Rule, Shape};
 use crate::deployment::nearest::nearest;
 
-/// Checks a file's tree and gives what is right about it, as JSON that the rule's types deserialise from.
+/// Checks a file's tree and gives what is right about it, as JSON that the
+/// rule's types deserialise from.
 ///
-/// What is wrong is reported and left out, so that the rest can be checked further; nothing where the file as a
-/// whole is of the wrong type.
+/// What is wrong is reported and left out, so that the rest can be checked further; nothing where
+/// the file as a whole is of the wrong type.
 pub(in crate::config) fn check(rule: &Rule, root: &Node, problems: &mut Problems<'_>) -> Option<Json> {
     let place = Place { what: "the file", owner: Span::START };
     Checker { problems }.value(rule, root, place)
@@ -82,7 +83,8 @@ impl Checker<'_, '_> {
                 Some(Json::Object(map))
             }
             (Shape::Record(record), Value::Mapping(entries)) => Some(self.record(record, entries, place)),
-            // A section whose every key is optional may be left empty, even where it has to be there.
+            // A section whose every key is optional may be left empty,
+            // even where it has to be there.
             (Shape::Record(record), Value::Null) => Some(self.record(record, &[], place)),
             _ => {
                 self.wrong_type(rule, node, place);
@@ -110,7 +112,8 @@ impl Checker<'_, '_> {
         }
     }
 
-    /// A value that may hold `{{ … }}`: what is opened must be closed. The rest is seen when it is rendered.
+    /// A value that may hold `{{ … }}`: what is opened must be closed. The
+    /// rest is seen when it is rendered.
     fn template(&mut self, text: &str, span: Span) -> String {
         let is_open = text.rfind("{{").is_some_and(|start| !text[start..].contains("}}"));
         if is_open {

@@ -1,5 +1,5 @@
-//! What a file may hold, read from the JSON schema of its types, so that the published schema and the check can
-//! never disagree.
+//! What a file may hold, read from the JSON schema of its types, so that the published schema
+//! and the check can never disagree.
 
 mod check;
 mod schema;
@@ -12,7 +12,8 @@ pub(super) use check::check;
 pub(super) use schema::Published;
 use schema::Schema;
 
-/// What may stand in a place. Of a schema only what a file is about is ever read: every command reads a file when it starts.
+/// What may stand in a place. Of a schema only what a file is about is ever read: every
+/// command reads a file when it starts.
 #[derive(Debug)]
 pub(super) struct Rule {
     /// The schema of this place, as JSON.
@@ -81,8 +82,8 @@ enum Others {
 impl Rule {
     /// The rule that the published schema of our own types states.
     ///
-    /// Knows the keywords that those types produce. What it does not know lets everything pass; a test holds that this
-    /// never happens.
+    /// Knows the keywords that those types produce. What it does not know lets everything pass; a
+    /// test holds that this never happens.
     pub(super) const fn of_schema(published: &'static Published) -> Self {
         Self::new(published.schema, published)
     }
@@ -205,7 +206,8 @@ mod tests {
     use super::*;
     use crate::config::{atmos, deployment_file};
 
-    /// The places where anything may stand are these, and not some that the translation failed to understand.
+    /// The places where anything may stand are these, and not some that the
+    /// translation failed to understand.
     #[test]
     fn every_keyword_of_our_schemas_is_understood() {
         fn walk(path: &str, rule: &Rule, open: &mut Vec<String>) {

@@ -16,9 +16,11 @@ const MAX_NODES: usize = 20_000;
 /// The most text that aliases may repeat, in bytes.
 const MAX_REPEATED_BYTES: usize = 4 * 1024 * 1024;
 
-/// The tree of a file that holds one YAML document; nothing where its syntax is wrong or it is over budget.
+/// The tree of a file that holds one YAML document; nothing where its syntax
+/// is wrong or it is over budget.
 ///
-/// Problems that leave the rest of the tree meaningful (a key that comes up twice) are reported and stepped over.
+/// Problems that leave the rest of the tree meaningful (a key that comes up twice)
+/// are reported and stepped over.
 pub(in crate::config) fn compose(text: &str, problems: &mut Problems<'_>) -> Option<Node> {
     let options = granit_parser::options! {
         emit_comments: false,

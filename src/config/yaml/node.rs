@@ -64,8 +64,8 @@ impl Node {
         node.entries().iter().find(|entry| entry.key.text == *last)
     }
 
-    /// The keys of the mappings around a place, from the outside in: of each mapping the last key that does not
-    /// stand behind it.
+    /// The keys of the mappings around a place, from the outside in: of each mapping the last key
+    /// that does not stand behind it.
     pub(in crate::config) fn keys_at(&self, line: usize, column: usize) -> Vec<String> {
         let mut keys = Vec::new();
         let mut node = self;

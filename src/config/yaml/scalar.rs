@@ -1,12 +1,14 @@
-//! What a scalar without quotes means: YAML 1.2's core schema, limited to what JSON can hold exactly.
+//! What a scalar without quotes means: YAML 1.2's core schema, limited
+//! to what JSON can hold exactly.
 
 use super::node::Value;
 
 /// Resolves a plain scalar.
 ///
-/// Two deviations from the core schema, both so that identifiers survive: digits with a leading zero (`012345`, an
-/// account's number) and numbers that a JSON number cannot hold (`12e4567`, a commit; infinities; more than 64
-/// bits) stay text. Dates and YAML 1.1's `yes`, `no`, `on`, `off` are text, as the core schema has it.
+/// Two deviations from the core schema, both so that identifiers survive: digits with a leading
+/// zero (`012345`, an account's number) and numbers that a JSON number cannot hold (`12e4567`, a
+/// commit; infinities; more than 64 bits) stay text. Dates and YAML 1.1's `yes`, `no`, `on`, `off`
+/// are text, as the core schema has it.
 pub(super) fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,

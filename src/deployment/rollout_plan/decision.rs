@@ -98,7 +98,8 @@ impl Decision<'_> {
         self.basis.components.iter().filter(|component| self.request.includes(&component.name))
     }
 
-    /// The components at one commit. A guarded target takes it only where it runs already, or returns to it.
+    /// The components at one commit. A guarded target takes it only where it
+    /// runs already, or returns to it.
     fn deployed(&self, commit: &CommitId) -> Result<Chosen, Refusal> {
         let planned: Vec<_> = self.selected().map(|component| self.component(component, commit)).collect();
         let left_out = Vec::new();
@@ -196,7 +197,8 @@ impl Decision<'_> {
         Ok(Chosen { planned, left_out, partial, promotion_check_skipped })
     }
 
-    /// The components that were asked for with all that they need and the target lacks, where that can be promoted.
+    /// The components that were asked for with all that they need and the target
+    /// lacks, where that can be promoted.
     fn together(&self, from: &TargetName) -> Vec<ComponentName> {
         let Self { basis, request } = self;
         let target = &request.target;
@@ -263,8 +265,8 @@ impl Decision<'_> {
         goes_back.then(|| running.to_string())
     }
 
-    /// What stays as it is while others return to a known good, such as what a promotion that failed half-way did not
-    /// reach, needs no approval: going back must not wait.
+    /// What stays as it is while others return to a known good, such as what a promotion that
+    /// failed half-way did not reach, needs no approval: going back must not wait.
     fn keep_no_rollback_waiting(&self, planned: &mut [ComponentPlan]) {
         if planned.iter().any(|planned| planned.goes_back() && !planned.needs_approval) {
             for planned in planned {
@@ -282,8 +284,8 @@ impl Decision<'_> {
         running.is_some_and(|running| is_same(&running.record))
     }
 
-    /// Whether a component returns to a commit that is known to be good: the rollback that needs no approval. Running it
-    /// once more where it came by such a rollback is the same.
+    /// Whether a component returns to a commit that is known to be good: the rollback that needs no
+    /// approval. Running it once more where it came by such a rollback is the same.
     fn returns(&self, component: &ComponentName, commit: &CommitId) -> bool {
         let Some(state) = self.state(component) else { return false };
         let Some(running) = &state.commit else { return false };
@@ -312,7 +314,8 @@ impl Decision<'_> {
         holds.then(|| Refusal::Frozen { target: target.clone(), lock: Box::new(freeze.clone()) })
     }
 
-    /// After a rollback, a pipeline does not bring back by itself what a person has just taken away.
+    /// After a rollback, a pipeline does not bring back by itself
+    /// what a person has just taken away.
     fn hold(&self, planned: &[ComponentPlan]) -> Option<Refusal> {
         let rule = self.rule();
         let is_promotion = matches!(self.request.source, RolloutSource::Promotion { .. });
@@ -330,7 +333,8 @@ impl Decision<'_> {
                 moves && !planned.goes_back() && !past.lifted.contains(&planned.component)
             })
             .filter(|planned| self.state(&planned.component).is_some_and(ComponentState::runs_a_rollback))
-            // A person approves it, after the rollback: approvals of before are used up. A pipeline's own is none.
+            // A person approves it, after the rollback: approvals of before are
+            // used up. A pipeline's own is none.
             .filter(|planned| self.request.approves || !(planned.needs_approval && is_gated))
             .map(|planned| planned.component.clone())
             .collect();
@@ -361,7 +365,8 @@ impl Decision<'_> {
     }
 }
 
-/// The planned components so that each comes after what it depends on. Cycles were refused with the configuration.
+/// The planned components so that each comes after what it depends on. Cycles were
+/// refused with the configuration.
 fn in_order(needs: &Graph<ComponentName>, planned: Vec<ComponentPlan>) -> Vec<ComponentPlan> {
     let Ok(order) = needs.order() else { return planned };
     let mut by_name: BTreeMap<_, _> =

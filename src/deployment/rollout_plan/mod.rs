@@ -1,4 +1,5 @@
-//! The decision of a rollout: what it will do, or why it is refused. Pure: facts and a request in, a plan out.
+//! The decision of a rollout: what it will do, or why it is refused. Pure:
+//! facts and a request in, a plan out.
 
 mod decision;
 mod refusal;
@@ -134,8 +135,8 @@ pub struct RolloutPlan {
     pub approval: Option<ApprovalMethod>,
     /// The promotion path does not allow this, and the request insisted.
     pub promotion_check_skipped: bool,
-    /// What is in the way for now: a freeze, a hold, a step back that was not asked for. A dry run shows the plan all
-    /// the same.
+    /// What is in the way for now: a freeze, a hold, a step back that was not asked for. A dry
+    /// run shows the plan all the same.
     pub obstacles: Vec<Refusal>,
     /// What each component needs of the others.
     pub needs: Graph<ComponentName>,
@@ -177,7 +178,8 @@ impl ComponentPlan {
 pub struct RolloutBasis<'a> {
     /// The deployment as the checkout declares it, with the rules that hold: see [`super::rules`].
     pub policy: &'a Deployment,
-    /// The components that can be rolled out: of the commit that is deployed, or of the checkout for a promotion.
+    /// The components that can be rolled out: of the commit that is deployed, or
+    /// of the checkout for a promotion.
     pub components: &'a [Component],
     pub state: &'a DeploymentState,
     pub past: &'a PastFacts,

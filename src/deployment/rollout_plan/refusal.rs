@@ -27,8 +27,8 @@ pub enum Refusal {
     Frozen { target: TargetName, lock: Box<HeldLock> },
     /// Nothing on the source target can be promoted; each component with the reason.
     NothingToPromote { from: TargetName, left_out: Vec<LeftOut> },
-    /// A component that was asked for cannot be promoted. `together`: the components that could be, where it could be
-    /// among them.
+    /// A component that was asked for cannot be promoted. `together`: the components that could
+    /// be, where it could be among them.
     NotPromotable { from: TargetName, left_out: Box<LeftOut>, together: Vec<ComponentName> },
     /// Part of what runs on the source target would stay behind.
     Partial { from: TargetName, left_out: Vec<LeftOut> },
@@ -45,7 +45,8 @@ pub enum Refusal {
 pub enum NotPromotedReason {
     /// It has not succeeded there.
     New,
-    /// It has, and what runs is newer, or a rollback has left it since: going there is a step forwards.
+    /// It has, and what runs is newer, or a rollback has left it since:
+    /// going there is a step forwards.
     Left,
     /// Without `--context` it would be a rollback.
     Overridden,

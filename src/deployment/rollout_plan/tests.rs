@@ -1,5 +1,6 @@
-//! The decision as a table. Commits are letters: lower-case ones lie on one line of history (`a` is the ancestor of `b`),
-//! upper-case ones on branches of their own. A story is what ran on `prod`, oldest first; `a<b` is a rollback from `b`.
+//! The decision as a table. Commits are letters: lower-case ones lie on one line of history (`a` is
+//! the ancestor of `b`), upper-case ones on branches of their own. A story is what ran on `prod`,
+//! oldest first; `a<b` is a rollback from `b`.
 
 use std::sync::Arc;
 
@@ -59,8 +60,8 @@ fn component(target: &str, story: &str) -> Option<ComponentState> {
     Some(ComponentState { commit, newest: Some(newest), running, unpublished: 0 })
 }
 
-/// What is decided of one component. `rule` and `flags` are words; `ask` is a commit, or `dev` for a promotion of what
-/// runs there.
+/// What is decided of one component. `rule` and `flags` are words; `ask` is a commit, or `dev` for
+/// a promotion of what runs there.
 fn decide(rule: &str, story: &str, ask: &str, flags: &str) -> String {
     let has = |words: &str, word: &str| words.split_whitespace().any(|one| one == word);
     let is = |flag: &str| has(flags, flag);
@@ -124,7 +125,8 @@ fn decide(rule: &str, story: &str, ask: &str, flags: &str) -> String {
     told(plan(basis, &request))
 }
 
-/// A decision in words: what it is, whether it wants an approval, what the record says, what is in the way.
+/// A decision in words: what it is, whether it wants an approval, what the
+/// record says, what is in the way.
 fn told(decided: Result<RolloutPlan, Refusal>) -> String {
     let name = |refusal: &Refusal| match refusal {
         Refusal::Rules(_) => "rules",
@@ -296,7 +298,8 @@ fn basis<'a>(policy: &'a Deployment, state: &'a DeploymentState, past: &'a PastF
     RolloutBasis { policy, components: &policy.components, state, past, now: time(NOW) }
 }
 
-/// `api`, `worker` and `database` promoted from dev to prod, each at a commit, or `!` where its last attempt failed.
+/// `api`, `worker` and `database` promoted from dev to prod, each at a commit, or `!`
+/// where its last attempt failed.
 fn promote(dev: &[(&str, &str)], change: impl FnOnce(&mut RolloutRequest)) -> String {
     let mut policy = deployment(&["api", "worker", "database"], &[("dev", &[]), ("prod", &["dev"])]);
     policy.components[0].depends_on.push(component_name("database"));
@@ -363,7 +366,8 @@ fn a_promotion_keeps_to_the_path() {
     assert_eq!(told(plan(basis, &request)), "promotion approval skipped");
 }
 
-/// A promotion to b failed half-way, and all go back to a: what is at a already keeps nothing waiting.
+/// A promotion to b failed half-way, and all go back to a: what is at a
+/// already keeps nothing waiting.
 #[test]
 fn a_rollback_of_half_a_promotion_needs_no_approval() {
     let mut policy = deployment(&["api", "worker"], &[("prod", &[])]);

@@ -1,4 +1,5 @@
-//! The credentials that engines are configured with: `auth.json` of podman and buildah, `config.json` of docker.
+//! The credentials that engines are configured with: `auth.json` of podman and
+//! buildah, `config.json` of docker.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,7 +47,8 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    /// Reads the files that the engines of this environment read; the first that knows a registry counts.
+    /// Reads the files that the engines of this environment read; the
+    /// first that knows a registry counts.
     pub(super) fn of(environment: &Environment) -> Self {
         let mut credentials = Self { environment: environment.clone(), ..Self::default() };
         for file in files(environment) {
@@ -65,8 +67,9 @@ impl Credentials {
         credentials
     }
 
-    /// The header's value for an image: of its registry's own helper, else of the longest part of its name that there are
-    /// credentials for, else of the helper for all registries. An error says why a helper did not answer.
+    /// The header's value for an image: of its registry's own helper, else of the longest part of
+    /// its name that there are credentials for, else of the helper for all registries. An error
+    /// says why a helper did not answer.
     pub(super) async fn basic(&self, image: &ImageReference) -> Result<Option<String>, HelperError> {
         let names = image.registry_names();
         let own = names.iter().find_map(|name| self.helpers.get(*name));

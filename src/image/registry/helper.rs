@@ -1,4 +1,5 @@
-//! Credential helpers: programs called `docker-credential-<name>` that keep what is not to stand in a file.
+//! Credential helpers: programs called `docker-credential-<name>` that keep
+//! what is not to stand in a file.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,7 +43,8 @@ struct Answer {
     secret: String,
 }
 
-/// Asks a helper for the credentials of a registry, as `user:password` in base64; `None` where it has none.
+/// Asks a helper for the credentials of a registry, as `user:password` in
+/// base64; `None` where it has none.
 pub(super) async fn ask(
     helper: &str,
     registry: &str,
@@ -72,7 +74,8 @@ pub(super) async fn ask(
     };
     let printed = match process::run(&invocation, supervision).await {
         Ok(printed) => printed,
-        // Said on standard output, which is data here: that it is a failure without words has to do.
+        // Said on standard output, which is data here: that it is a
+        // failure without words has to do.
         Err(ProcessError::Failed { tail, .. }) if tail.iter().all(|line| line.contains(NOT_FOUND)) => {
             return Ok(None);
         }

@@ -1,7 +1,7 @@
 //! Asking a registry whether it has an image, by the standard of the Open Container Initiative.
 //!
-//! Nothing is pulled and nothing is pushed here: engines do that. A rollout has none, and still has to know whether what
-//! it is about to deploy is there.
+//! Nothing is pulled and nothing is pushed here: engines do that. A rollout has none, and still has
+//! to know whether what it is about to deploy is there.
 
 mod credentials;
 mod helper;

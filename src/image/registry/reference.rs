@@ -51,7 +51,8 @@ impl ImageReference {
         }
     }
 
-    /// What the registry is called where credentials are kept; the first is what helpers are asked for.
+    /// What the registry is called where credentials are kept; the first
+    /// is what helpers are asked for.
     pub(super) fn registry_names(&self) -> Vec<&str> {
         match self.host() {
             "registry-1.docker.io" | "docker.io" | "index.docker.io" => {

@@ -76,7 +76,8 @@ async fn a_registry_that_is_not_there_says_nothing() {
     assert!(matches!(presence, Presence::Unknown(_)), "{presence:?}");
 }
 
-/// Writes a helper, in a process of its own: were the file open for writing here, it could not be run.
+/// Writes a helper, in a process of its own: were the file open for
+/// writing here, it could not be run.
 fn helper(folder: &std::path::Path, name: &str, script: &str) {
     let file = folder.join(format!("docker-credential-{name}"));
     let write = "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"";

@@ -39,7 +39,8 @@ impl HasKind for LockFields {
     }
 }
 
-/// Writes a lock. `nonce` makes its object unique: a push of an object that the remote already has would succeed.
+/// Writes a lock. `nonce` makes its object unique: a push of an object that the
+/// remote already has would succeed.
 #[must_use]
 pub fn encode_lock(lock: &Lock, nonce: &str) -> String {
     message("Lock")

@@ -1,4 +1,5 @@
-//! Messages of the ledger's tags: the API version, the kind, `---`, then YAML (`git-tracking.md`, "Tag Message Format").
+//! Messages of the ledger's tags: the API version, the kind, `---`, then YAML
+//! (`git-tracking.md`, "Tag Message Format").
 
 mod build;
 mod lock;
@@ -61,8 +62,8 @@ fn signature(text: &str) -> Option<usize> {
 }
 
 impl<'m> Message<'m> {
-    /// Takes a message apart. Accepts what plain git commands write: blank lines before the first line, no `---`, the
-    /// kind inside the YAML, a signature at the end.
+    /// Takes a message apart. Accepts what plain git commands write: blank lines before the first
+    /// line, no `---`, the kind inside the YAML, a signature at the end.
     fn split(text: &'m str) -> Result<Self, CodecError> {
         let text = text.trim_start_matches(['\n', ' ']);
         let text = match signature(text) {
@@ -98,7 +99,8 @@ impl<'m> Message<'m> {
     }
 }
 
-/// Reads a message's YAML as what `expected` is made of. Returns it as well where it may hold more than that.
+/// Reads a message's YAML as what `expected` is made of. Returns it as well
+/// where it may hold more than that.
 fn read<T: for<'de> Deserialize<'de> + HasKind>(
     message: &[u8],
     expected: &'static str,
@@ -133,7 +135,8 @@ fn parse_fields<T: for<'de> Deserialize<'de> + HasKind>(body: &str) -> Result<T,
 trait HasKind: Sized {
     fn kind(&self) -> Option<&str>;
 
-    /// Picks the fields out of what was read the quick way; `None`, where there are others, leaves it to the YAML parser.
+    /// Picks the fields out of what was read the quick way; `None`, where there are
+    /// others, leaves it to the YAML parser.
     fn from_canonical(_: Vec<(&str, Entry<'_>)>) -> Option<Self> {
         None
     }

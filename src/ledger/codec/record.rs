@@ -285,8 +285,8 @@ const KNOWN_KEYS: [&str; 38] = [
     "metadata",
 ];
 
-/// Where a record was found. The tag's name and target are the truth for what they say: they are what plain git
-/// commands see, and a message cannot claim another place.
+/// Where a record was found. The tag's name and target are the truth for what they say: they are
+/// what plain git commands see, and a message cannot claim another place.
 pub struct Found<'a> {
     pub deployment: &'a DeploymentName,
     pub target: &'a TargetName,
@@ -348,7 +348,8 @@ pub fn encode_record(record: &Record) -> String {
 pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecError> {
     let (fields, rest) = read::<RecordFields>(message, "Deployment")?;
     let status = match fields.status.as_deref() {
-        // The specification's own command writes a status; a record without one was made by hand after the fact.
+        // The specification's own command writes a status; a record without one
+        // was made by hand after the fact.
         None | Some("success") => RecordStatus::Success,
         Some("failed") => RecordStatus::Failed,
         Some("cancelled") => RecordStatus::Cancelled,
@@ -406,7 +407,8 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
     })
 }
 
-/// The fields of a record that this version does not know. Looked for only where a top-level key says so.
+/// The fields of a record that this version does not know. Looked for only
+/// where a top-level key says so.
 fn unknown_fields(body: &str) -> Map<String, Value> {
     let is_unknown = |line: &str| {
         !line.starts_with([' ', '\t', '#', '-', '}', '{'])

@@ -1,5 +1,5 @@
-//! What the stacks that a deployment imports say of its components: the imports and the deployment's own components as
-//! one synthetic manifest.
+//! What the stacks that a deployment imports say of its components: the imports and the
+//! deployment's own components as one synthetic manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,8 @@ use super::World;
 use super::outputs::{self, Found, Memory};
 use super::unapplied::Allowed;
 
-/// The stacks of one tree of files, as its deployments import them. Nothing but what is imported is read.
+/// The stacks of one tree of files, as its deployments import them.
+/// Nothing but what is imported is read.
 pub struct ImportedStacks {
     files: Box<dyn StackFiles + Send>,
     settings: StackSettings,
@@ -158,8 +159,9 @@ impl StackLayers for ImportedStacks {
     }
 }
 
-/// The name of the stack that a deployment's imports make up on a target. It is the deployment's own: two deployments
-/// that import the same stacks do not share the workspaces in which terraform keeps their state.
+/// The name of the stack that a deployment's imports make up on a target. It is the
+/// deployment's own: two deployments that import the same stacks do not share the workspaces in
+/// which terraform keeps their state.
 fn stack_name(request: &StackRequest<'_>) -> String {
     format!("{}-{}", request.deployment.name, request.target)
 }
@@ -174,7 +176,8 @@ fn manifest(request: &StackRequest<'_>) -> Values {
     let Component { name, kind, folder, .. } = request.component;
     let mut component = json!({ "vars": request.vars });
     if let Some(folder) = folder {
-        // It may be a component of the stacks, whose configuration is inherited; the folder it is in any case.
+        // It may be a component of the stacks, whose configuration is
+        // inherited; the folder it is in any case.
         component["component"] = json!(folder);
         component["metadata"] = json!({ "component": folder });
     }
@@ -183,7 +186,8 @@ fn manifest(request: &StackRequest<'_>) -> Values {
     manifest
 }
 
-/// The stack manifest that decides each variable, where the deployment's own file does not do it alone.
+/// The stack manifest that decides each variable, where the deployment's
+/// own file does not do it alone.
 fn deciding_files(described: &StackComponent, own_file: Option<&str>) -> indexmap::IndexMap<String, String> {
     let vars = described.sections.get("sources").and_then(|sources| sources.get("vars"));
     let vars = vars.and_then(Value::as_object).into_iter().flatten();

@@ -1,5 +1,5 @@
-//! Stacks as commands use them: where their files are, the settings that they follow, and what a deployment's imports
-//! say of its components.
+//! Stacks as commands use them: where their files are, the settings that they follow, and what a
+//! deployment's imports say of its components.
 
 mod by_reference;
 mod files;

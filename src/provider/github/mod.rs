@@ -34,7 +34,8 @@ use crate::deployment::change_request::{ChangeRequest, RequestLookup};
 /// The name of the ruleset that protects the ledger.
 const RULESET: &str = "atmos deployments";
 
-/// The tags of the ledger. In patterns `*` stops at `/`, so that `atmos/**` alone would not reach them.
+/// The tags of the ledger. In patterns `*` stops at `/`, so that
+/// `atmos/**` alone would not reach them.
 const TAGS: &str = "refs/tags/atmos/**/*";
 
 /// What the ruleset forbids. Creating tags stays free: the job's own token could not be exempted.

@@ -12,11 +12,12 @@ use crate::provider::{Capability, ProviderError};
 /// How many pages of a run's jobs are read.
 const PAGES_OF_JOBS: u32 = 10;
 
-/// How often the jobs are asked for: it may take a moment until the platform knows which runner has one.
+/// How often the jobs are asked for: it may take a moment until the
+/// platform knows which runner has one.
 const LOOKS_FOR_THE_JOB: u32 = 3;
 
-/// How many deployments are asked whose they are. Each costs a request, and a run has few to one environment, unless it
-/// has a large matrix.
+/// How many deployments are asked whose they are. Each costs a request, and a run has few to one
+/// environment, unless it has a large matrix.
 const MOST_DEPLOYMENTS: usize = 30;
 
 /// How many statuses of a deployment are read. Each of them names the job.
@@ -32,8 +33,8 @@ pub(super) enum Waited {
 }
 
 impl GitHub {
-    /// Whether this job of the run waited for the environment. What the platform does not know, or does not tell this
-    /// token, is no error.
+    /// Whether this job of the run waited for the environment. What the platform does not know, or
+    /// does not tell this token, is no error.
     pub(super) async fn waited(&self, run: u64, environment: &str) -> Result<Waited, ProviderError> {
         if let Some(identity) = &self.identity {
             match identity.waited(run, environment).await {
@@ -121,8 +122,8 @@ impl GitHub {
         Ok(all)
     }
 
-    /// The newest deployments of the job's commit to an environment, newest first. For a pull request, the commit that
-    /// the run is for may be another than the one that it has checked out.
+    /// The newest deployments of the job's commit to an environment, newest first. For a pull
+    /// request, the commit that the run is for may be another than the one that it has checked out.
     async fn deployments_of(
         &self,
         job: &Job,

@@ -76,9 +76,9 @@ impl Hint {
 }
 
 impl Error {
-    /// A promotion that the paths do not allow, in the words of the specification (`cli-integration.md`,
-    /// "Error Messages"). `promote` gives the command from one target to another; `skip` is the command that goes off
-    /// the path all the same.
+    /// A promotion that the paths do not allow, in the words of the specification
+    /// (`cli-integration.md`, "Error Messages"). `promote` gives the command from one target to
+    /// another; `skip` is the command that goes off the path all the same.
     #[must_use]
     pub fn promotion_path(
         refusal: &PathRefusal,

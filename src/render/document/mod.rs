@@ -1,7 +1,7 @@
 //! The documents of `--format json|yaml`: a public contract (`docs/json.md`).
 //!
-//! Keys are `snake_case` and absent rather than null, object ids are in full, times are RFC 3339 in UTC.
-//! Changes are additive only. The schemas in `schema/` are generated from these types.
+//! Keys are `snake_case` and absent rather than null, object ids are in full, times are RFC 3339 in
+//! UTC. Changes are additive only. The schemas in `schema/` are generated from these types.
 
 pub mod approval;
 pub mod attach;

@@ -181,8 +181,8 @@ pub struct Attempt {
 }
 
 impl DeploymentEntry {
-    /// What the ledger says of a deployment, in the order of its file as far as there is one. Targets and
-    /// components that the file no longer has come after.
+    /// What the ledger says of a deployment, in the order of its file as far as there is one.
+    /// Targets and components that the file no longer has come after.
     #[must_use]
     pub fn new(deployment: Option<&Deployment>, state: &DeploymentState, now: Timestamp) -> Self {
         let declared = deployment.into_iter().flat_map(|deployment| deployment.targets.keys());
@@ -208,7 +208,8 @@ impl DeploymentEntry {
 }
 
 impl DeploymentEntry {
-    /// Marks the components that a rollback holds: a rule of their target wants it, and it was not lifted.
+    /// Marks the components that a rollback holds: a rule of their target
+    /// wants it, and it was not lifted.
     pub fn mark_holds(
         &mut self,
         policy: &Deployment,
@@ -289,7 +290,8 @@ impl ComponentStatus {
         }
     }
 
-    /// What the ledger says of one component. `declared` is the kind that the deployment's file gives it.
+    /// What the ledger says of one component. `declared` is the kind that
+    /// the deployment's file gives it.
     #[must_use]
     pub fn new(component: &ComponentName, declared: Option<ComponentKind>, state: &ComponentState) -> Self {
         let newest = state.newest.as_ref();

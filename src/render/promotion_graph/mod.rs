@@ -1,7 +1,7 @@
 //! `promotion-graph` as text: the targets as boxes from top to bottom, the promotions as arrows.
 //!
-//! A promotion between two boxes that follow each other is an arrow between them. Every other one runs
-//! along a rail on the left, one rail for each target that is promoted from.
+//! A promotion between two boxes that follow each other is an arrow between them. Every other one
+//! runs along a rail on the left, one rail for each target that is promoted from.
 
 mod rails;
 
@@ -103,7 +103,8 @@ fn wide_box<'a>(graph: &PromotionGraph, target: &'a Target, presentation: &Prese
     }
 }
 
-/// What can be promoted from a target; at the end of a path, how it stands to where it is promoted from.
+/// What can be promoted from a target; at the end of a path, how it
+/// stands to where it is promoted from.
 fn promotions(graph: &PromotionGraph, target: &TargetName) -> Vec<String> {
     let outgoing: Vec<_> = graph.edges.iter().filter(|edge| edge.from == *target).collect();
     if outgoing.is_empty() {
@@ -137,15 +138,16 @@ fn running(target: &Target) -> String {
     }
 }
 
-/// The targets so that each comes after where it is promoted from, and as often as can be right after.
+/// The targets so that each comes after where it is promoted from, and
+/// as often as can be right after.
 fn order(graph: &PromotionGraph) -> Vec<&Target> {
     let mut left: Vec<&Target> = graph.targets.iter().collect();
     let mut ordered: Vec<&Target> = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let placed = |name: &TargetName| left.iter().all(|target| target.target != *name);
         let ready = |target: &&Target| target.promotion_from.iter().all(&placed);
-        // Of what is ready, the target that continues the youngest path; without one (validation refuses
-        // circles), the first.
+        // Of what is ready, the target that continues the youngest path; without one
+        // (validation refuses circles), the first.
         let next = (0..left.len())
             .filter(|at| left.get(*at).is_some_and(ready))
             .max_by_key(|at| {

@@ -20,7 +20,8 @@ impl Rail {
     }
 }
 
-/// The rails that these edges need, each from box to box by their places, on as few lanes as they fit on.
+/// The rails that these edges need, each from box to box by their places,
+/// on as few lanes as they fit on.
 pub(super) fn rails(edges: impl Iterator<Item = (usize, usize)>) -> Vec<Rail> {
     let mut rails: Vec<Rail> = Vec::new();
     for (from, to) in edges {

@@ -29,8 +29,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Progress for a person (`Form::Terminal`), or with a line for every start too, for a log. Verbose
-    /// shows everything that the components print; otherwise only the end of what failed.
+    /// Progress for a person (`Form::Terminal`), or with a line for every start too, for a log.
+    /// Verbose shows everything that the components print; otherwise only the end of what failed.
     #[must_use]
     pub const fn new(form: Form, verbose: bool) -> Self {
         Self {
@@ -133,7 +133,8 @@ impl Progress {
         }
         let kept = self.output.entry(component.clone()).or_default();
         if kept.len() == OUTPUT_LINES {
-            // The two streams of a tool are read at once: what is wrong may come before the rest of the log.
+            // The two streams of a tool are read at once: what is wrong may
+            // come before the rest of the log.
             let oldest = kept.iter().position(|(_, is_error)| !is_error).unwrap_or(0);
             kept.remove(oldest);
         }

@@ -37,9 +37,9 @@ fn reader(name: &str) -> Option<Reader> {
     known.or(is_requirements.then_some(python::requirements as Reader))
 }
 
-/// The packages of an application: of every lock file in its folder and below; where there is none, of the nearest ones
-/// above it, up to the checkout's root, as in a monorepo with one lock file for all. Files that make no sense are told
-/// of, and cost their own packages alone.
+/// The packages of an application: of every lock file in its folder and below; where there is none,
+/// of the nearest ones above it, up to the checkout's root, as in a monorepo with one lock file for
+/// all. Files that make no sense are told of, and cost their own packages alone.
 #[must_use]
 pub fn application_packages(root: &Path, source: &Path) -> (Vec<Package>, Vec<ReadError>) {
     let mut lock_files = files::below(source, |name| reader(name).is_some());
@@ -72,7 +72,8 @@ fn read_all(lock_files: Vec<PathBuf>) -> (Vec<Package>, Vec<ReadError>) {
     (distinct(packages), problems)
 }
 
-/// The packages of one lock file, which its name tells the format of; none where the name is not known.
+/// The packages of one lock file, which its name tells the format of;
+/// none where the name is not known.
 pub fn lock_file_packages(file: &Path) -> Result<Vec<Package>, ReadError> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let Some(reader) = reader(&name) else { return Ok(Vec::new()) };

@@ -52,7 +52,8 @@ fn package(name: &str, entry: &Value) -> Option<Package> {
         return None;
     }
     let version = entry["version"].as_str()?;
-    // Version 1 says so in place of a version: a folder of the repository itself, or an alias of something else.
+    // Version 1 says so in place of a version: a folder of the repository itself,
+    // or an alias of something else.
     if version.starts_with("file:") {
         return None;
     }

@@ -20,8 +20,8 @@ struct Locked {
     name: String,
     /// Absent where uv locks something whose version its source tells.
     version: Option<String>,
-    /// Of uv: a table with one key, which says what kind of source it is. Of poetry: with a key `type`, where it is not
-    /// the index of all.
+    /// Of uv: a table with one key, which says what kind of source it is. Of poetry: with a key
+    /// `type`, where it is not the index of all.
     #[serde(default)]
     source: toml::Table,
     /// Of poetry before 1.5.

@@ -1,4 +1,5 @@
-//! Filling in what a file knows of itself: its import's context and its locals. The rest waits for the component.
+//! Filling in what a file knows of itself: its import's context and its locals.
+//! The rest waits for the component.
 
 use std::sync::Arc;
 
@@ -79,13 +80,15 @@ fn holds_calls(value: &Value) -> bool {
     }
 }
 
-/// Fills in the templates below a value. One that needs more than is known stays as it is, whole, and `waits` says so.
+/// Fills in the templates below a value. One that needs more than is known stays as it
+/// is, whole, and `waits` says so.
 pub(in super::super) fn fill_in(value: &Value, known: &Known<'_>, waits: &mut bool) -> Value {
     match value {
         Value::Call(call) if call.is_tag("!literal") => value.clone(),
         Value::Call(call) if call.function == Function::Template => {
             let text = call.argument.as_str().unwrap_or_default();
-            // A text that is one field and nothing else takes the field's value as it is, whatever its type.
+            // A text that is one field and nothing else takes the field's
+            // value as it is, whatever its type.
             if let Some(value) = plain_field(text).and_then(|path| look_up(known.data, &path)) {
                 return value.clone();
             }

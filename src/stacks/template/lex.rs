@@ -56,7 +56,8 @@ pub(super) struct Placed {
     pub(super) is_apart: bool,
 }
 
-/// Cuts a template at its actions. Marks that trim blanks (`{{-`, `-}}`) are obeyed, comments disappear.
+/// Cuts a template at its actions. Marks that trim blanks (`{{-`, `-}}`)
+/// are obeyed, comments disappear.
 pub(super) fn segments<'t>(text: &'t str, delimiters: &Delimiters) -> Result<Vec<Segment<'t>>, Refusal> {
     let (left, right) = (delimiters.left.as_str(), delimiters.right.as_str());
     let mut segments = Vec::new();
@@ -104,7 +105,8 @@ fn is_comment(body: &str) -> bool {
     body.len() >= 4 && body.starts_with("/*") && body.ends_with("*/")
 }
 
-/// The length of the action at the start of a text, which ends at the first delimiter outside of quotes.
+/// The length of the action at the start of a text, which ends at the
+/// first delimiter outside of quotes.
 fn action_length(action: &str, left: &str, right: &str) -> Option<usize> {
     let inside = &action[left.len()..];
     let comment = inside.strip_prefix('-').unwrap_or(inside).trim_start();

@@ -1,9 +1,10 @@
-//! Templates in stacks: Go's `text/template`, with those functions of Sprig and Gomplate that depend on nothing but
-//! their arguments.
+//! Templates in stacks: Go's `text/template`, with those functions of Sprig and Gomplate that
+//! depend on nothing but their arguments.
 //!
-//! A template is read into a tree (`lex`, `parse`) and filled in from a [`Scope`] (`run`), which says what the
-//! values are. What a template cannot know yet, because it is written in a file that is merged with others, waits
-//! for the component; what is not supported is refused by name and place.
+//! A template is read into a tree (`lex`, `parse`) and filled in from a [`Scope`]
+//! (`run`), which says what the values are. What a template cannot know yet, because it
+//! is written in a file that is merged with others, waits for the component; what is not
+//! supported is refused by name and place.
 
 mod fill_in;
 mod functions;
@@ -28,8 +29,8 @@ pub(super) const NO_VALUE: &str = "<no value>";
 /// How long a text may become, in bytes.
 const MAX_TEXT: usize = 1 << 20;
 
-/// The function that gives another component. What it gives has a path that begins with this name, the component's
-/// and the stack's.
+/// The function that gives another component. What it gives has a path that begins with this name,
+/// the component's and the stack's.
 pub(super) const COMPONENT: &str = "atmos.Component";
 
 /// What actions are written between.
@@ -92,8 +93,8 @@ pub(super) trait Scope {
         false
     }
 
-    /// What is printed where there is no value. Without it neither that nor a list or a map is printed: they are
-    /// refused, because nobody means what they would look like.
+    /// What is printed where there is no value. Without it neither that nor a list or a map is
+    /// printed: they are refused, because nobody means what they would look like.
     fn no_value(&self) -> Option<&str>;
 }
 

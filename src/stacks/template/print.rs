@@ -58,7 +58,8 @@ pub(super) fn to_text(value: &Json) -> String {
     }
 }
 
-/// Whole numbers as they are, others as short as they can be written, large and small ones with an exponent.
+/// Whole numbers as they are, others as short as they can be written, large
+/// and small ones with an exponent.
 fn number_text(number: &serde_json::Number) -> String {
     let Some(float) = number.as_f64().filter(|_| number.is_f64()) else { return number.to_string() };
     let scientific = format!("{float:e}");

@@ -29,7 +29,8 @@ pub(super) fn run(nodes: &[Node<'_>], scope: &dyn Scope) -> Result<String, (Fail
     }
 }
 
-/// A value, or where it stands below the top: it is computed when it is needed, and nothing around it is.
+/// A value, or where it stands below the top: it is computed when it is
+/// needed, and nothing around it is.
 #[derive(Debug, Clone)]
 enum Datum {
     Place(Vec<String>),

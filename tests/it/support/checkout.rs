@@ -117,8 +117,8 @@ impl<'e> Checkout<'e> {
         )
     }
 
-    /// Every ref and what the work tree has: equal before and after what changes nothing. Objects that nothing names
-    /// do not count.
+    /// Every ref and what the work tree has: equal before and after what changes nothing. Objects
+    /// that nothing names do not count.
     pub(crate) fn snapshot(&self) -> String {
         let refs = refs(self.environment, &self.path);
         let status = self.git(&["status", "--porcelain"]);
@@ -232,7 +232,8 @@ fn refs(environment: &TestEnvironment, path: &Path) -> String {
     format!("{head}\n{}", environment.git(path, &["for-each-ref"]))
 }
 
-/// Splits a command line as a shell does, as far as the specification's lines need it: blanks and double quotes.
+/// Splits a command line as a shell does, as far as the specification's lines
+/// need it: blanks and double quotes.
 pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

@@ -1,4 +1,5 @@
-//! A job of a CI system: the variables that its runner sets, and the files that it reads afterwards.
+//! A job of a CI system: the variables that its runner sets, and the
+//! files that it reads afterwards.
 
 use std::path::PathBuf;
 
@@ -146,7 +147,8 @@ impl<'c, 'e> Job<'c, 'e> {
         Running::start(command)
     }
 
-    /// An output of GitHub's, as the next step reads it; of GitLab's, as the next job does. Empty where there is none.
+    /// An output of GitHub's, as the next step reads it; of GitLab's, as the next job
+    /// does. Empty where there is none.
     #[track_caller]
     pub(crate) fn output(&self, name: &str) -> String {
         if !self.on_github {
@@ -181,7 +183,8 @@ impl<'c, 'e> Job<'c, 'e> {
     }
 }
 
-/// The action's inputs and their defaults, as the runner sets them: one that was left out and has no default is empty.
+/// The action's inputs and their defaults, as the runner sets them: one that was left
+/// out and has no default is empty.
 fn inputs_of_the_action() -> Vec<(String, String)> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/action.yml")).unwrap();
     let action: serde_json::Value = serde_yaml::from_str(&text).unwrap();

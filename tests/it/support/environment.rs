@@ -1,4 +1,5 @@
-//! A hermetic environment: its own home, no configuration of git but its own, no variables of a CI system.
+//! A hermetic environment: its own home, no configuration of git but its
+//! own, no variables of a CI system.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +10,8 @@ use super::checkout::{Checkout, Remote};
 use super::payment_service;
 use super::run::Running;
 
-/// Somewhere to keep repositories, and what every process of a test sees. Everything is gone when it is dropped.
+/// Somewhere to keep repositories, and what every process of a test sees.
+/// Everything is gone when it is dropped.
 pub(crate) struct TestEnvironment {
     root: TempDir,
     variables: Vec<(String, String)>,
@@ -159,7 +161,8 @@ impl TestEnvironment {
         Checkout::new(self, path)
     }
 
-    /// What components applied so far, a line each: target, component, commit and the version in that commit.
+    /// What components applied so far, a line each: target, component, commit
+    /// and the version in that commit.
     pub(crate) fn applied(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.path("applied")).unwrap_or_default();
         log.lines().map(str::to_owned).collect()

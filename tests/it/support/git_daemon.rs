@@ -12,7 +12,8 @@ use super::insist_on;
 /// How many ports are tried.
 const PORTS: usize = 20;
 
-/// A daemon that serves every repository below a folder, for fetching and pushing. Ended when it is dropped.
+/// A daemon that serves every repository below a folder, for fetching and
+/// pushing. Ended when it is dropped.
 pub(crate) struct GitDaemon {
     child: Child,
     port: u16,
@@ -21,15 +22,16 @@ pub(crate) struct GitDaemon {
 impl GitDaemon {
     /// Starts a daemon.
     pub(crate) fn start(environment: &TestEnvironment, folder: &Path) -> Self {
-        // `git daemon` itself would only be the parent of this, and leave it behind when it is killed.
+        // `git daemon` itself would only be the parent of this, and
+        // leave it behind when it is killed.
         let program = Path::new(&environment.git(folder, &["--exec-path"])).join("git-daemon");
         insist_on("git-daemon", program.exists());
         let daemon = (0..PORTS).find_map(|_| Self::try_start(environment, &program, folder));
         daemon.expect("git daemon came up on no port")
     }
 
-    /// It takes no port of the system's choice. One that was free may be taken before the daemon has
-    /// it; then it ends.
+    /// It takes no port of the system's choice. One that was free may be taken before
+    /// the daemon has it; then it ends.
     fn try_start(environment: &TestEnvironment, program: &Path, folder: &Path) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = environment.command(program, folder);

@@ -1,4 +1,5 @@
-//! The ways out that a refusal prints, taken from its document and run as a person would paste them.
+//! The ways out that a refusal prints, taken from its document and
+//! run as a person would paste them.
 
 use std::path::Path;
 

@@ -41,8 +41,8 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Fails where something is missing that a test needs: it was here when the tests were built, or the
-/// test would have been ignored.
+/// Fails where something is missing that a test needs: it was here when the tests were built, or
+/// the test would have been ignored.
 #[track_caller]
 pub(crate) fn insist_on(name: &str, is_there: bool) {
     let tool = TOOLS.iter().find(|tool| tool.name == name).unwrap();

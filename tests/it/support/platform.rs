@@ -1,5 +1,5 @@
-//! The stand-in for GitHub and GitLab: `tests/contracts/stub.py`, which Prism has held against the platforms' own API
-//! descriptions (`tests/contracts/run`).
+//! The stand-in for GitHub and GitLab: `tests/contracts/stub.py`, which Prism has held against the
+//! platforms' own API descriptions (`tests/contracts/run`).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -64,7 +64,8 @@ impl Platform {
         self.control("POST", "/__fault", &fault);
     }
 
-    /// Starts a job of GitHub's run on a runner. Where it has an environment, the platform makes a deployment of it.
+    /// Starts a job of GitHub's run on a runner. Where it has an environment, the
+    /// platform makes a deployment of it.
     pub(crate) fn job(&self, runner: &str, environment: Option<&str>, commit: &str) {
         let job = json!({ "run": 99, "runner": runner, "commit": commit, "environment": environment });
         self.control("POST", "/__jobs", &job);

@@ -1,5 +1,6 @@
-//! Programs that tests make. Another process writes them: were such a file open for writing here, a child that another
-//! test starts at that moment would inherit that, and nobody could run the program ("text file busy").
+//! Programs that tests make. Another process writes them: were such a file open for writing
+//! here, a child that another test starts at that moment would inherit that, and nobody could
+//! run the program ("text file busy").
 
 use std::io::Write as _;
 use std::path::Path;

@@ -44,7 +44,8 @@ impl Run {
         self
     }
 
-    /// Insists on a clean refusal: the exit code, an `Error:` line with this text on stderr, nothing on stdout.
+    /// Insists on a clean refusal: the exit code, an `Error:` line with this
+    /// text on stderr, nothing on stdout.
     #[track_caller]
     pub(crate) fn refused(self, code: i32, message: &str) -> Self {
         let run = self.exited(code);

@@ -24,7 +24,8 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a program whose standard streams are a terminal, which is the one that it is controlled by.
+    /// Starts a program whose standard streams are a terminal, which is
+    /// the one that it is controlled by.
     pub(crate) fn start(mut command: Command) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let own = openpt(flags).unwrap();

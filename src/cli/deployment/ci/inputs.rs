@@ -39,10 +39,11 @@ const GITHUB: &str = "INPUT_";
 /// How it is named everywhere else: `ATMOS_INPUT_PROMOTE_FROM`.
 const ELSEWHERE: &str = "ATMOS_INPUT_";
 
-/// The input that is not to be lost on its way: without it, something else than what was looked at might run.
+/// The input that is not to be lost on its way: without it, something else
+/// than what was looked at might run.
 const DIGEST: &str = "digest";
-/// What it says where there is none. On GitHub an input that was left out cannot be told from an empty one, so this is
-/// the default of the action, and of the template.
+/// What it says where there is none. On GitHub an input that was left out cannot be told from an
+/// empty one, so this is the default of the action, and of the template.
 const NO_DIGEST: &str = "none";
 
 /// The inputs that were given; an empty one was not, and an empty digest is an error.
@@ -50,8 +51,8 @@ const NO_DIGEST: &str = "none";
 pub(super) struct Inputs(BTreeMap<&'static str, String>);
 
 impl Inputs {
-    /// Reads the inputs from the environment. On GitHub both forms are known, since a step that runs a command has no
-    /// inputs of its own.
+    /// Reads the inputs from the environment. On GitHub both forms are known, since a step that
+    /// runs a command has no inputs of its own.
     pub(super) fn read(environment: &[(OsString, OsString)], on_github: bool) -> Result<Self, CommandError> {
         let mut inputs = BTreeMap::new();
         for (variable, value) in environment {

@@ -1,4 +1,5 @@
-//! From the inputs to the command line of one verb, which the same parser reads as when it is typed.
+//! From the inputs to the command line of one verb, which the same
+//! parser reads as when it is typed.
 
 use super::inputs::Inputs;
 use super::{usage, words};
@@ -30,7 +31,8 @@ const REPORTING: [&str; 2] = ["rollout", "status"];
 /// How long a rollout of a job waits for those before it.
 const LOCK_TIMEOUT: &str = "10m";
 
-/// The verb that does not leave the machine untouched even offline: it takes its locks on the remote.
+/// The verb that does not leave the machine untouched even offline: it
+/// takes its locks on the remote.
 const NEEDS_THE_REMOTE: &str = "rollout";
 
 /// What a job asks for.

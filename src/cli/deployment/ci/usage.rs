@@ -42,7 +42,8 @@ pub(super) fn in_terms_of_inputs(error: &clap::Error) -> CommandError {
     }
 }
 
-/// The arguments that an error is about, as the parser writes them: `--target <TARGET>`, `<DEPLOYMENT>`.
+/// The arguments that an error is about, as the parser writes them:
+/// `--target <TARGET>`, `<DEPLOYMENT>`.
 fn arguments(error: &clap::Error, kind: ContextKind) -> Vec<String> {
     match error.get(kind) {
         Some(ContextValue::String(argument)) => vec![argument.clone()],

@@ -1,4 +1,5 @@
-//! A line of arguments as a shell would split it, without a shell: nothing is expanded and nothing is run.
+//! A line of arguments as a shell would split it, without a shell: nothing
+//! is expanded and nothing is run.
 
 /// A line that cannot be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -9,8 +10,8 @@ pub(super) enum WordsError {
     TrailingBackslash,
 }
 
-/// The words of a line: blanks separate them; `'…'` keeps everything, `"…"` everything but `\"` and `\\`; outside of
-/// quotes a backslash keeps the next character.
+/// The words of a line: blanks separate them; `'…'` keeps everything, `"…"` everything but `\"` and
+/// `\\`; outside of quotes a backslash keeps the next character.
 pub(super) fn split(line: &str) -> Result<Vec<String>, WordsError> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

@@ -1,5 +1,5 @@
-//! From the ledger to one document: the SBOMs of the commits that components sit at, the part of each that is about
-//! these components.
+//! From the ledger to one document: the SBOMs of the commits that components sit at, the part of
+//! each that is about these components.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -150,7 +150,8 @@ pub(in crate::cli) fn load(
     Ok(Loaded { bom, components: loaded_components, missing })
 }
 
-/// The part of a document that is about some components. What is of no component of the deployment is about all.
+/// The part of a document that is about some components. What is of no component
+/// of the deployment is about all.
 fn part(declared: [&Deployment; 2], bom: &Bom, wanted: &BTreeSet<ComponentName>) -> Bom {
     sbom::select(bom, |name| {
         let mut components = declared.into_iter().flat_map(|deployment| &deployment.components);

@@ -25,7 +25,8 @@ use super::MAX_TEXT;
 use super::print::to_text;
 use text::part;
 
-/// What a function gives, or why it gives nothing: the rest of a sentence that begins with its name.
+/// What a function gives, or why it gives nothing: the rest of a
+/// sentence that begins with its name.
 type Outcome = Result<Json, String>;
 
 /// Calls a function; nothing where there is none of that name.

@@ -225,7 +225,8 @@ fn repeat(arguments: &[Json]) -> Outcome {
     Ok(Json::String(text.repeat(count)))
 }
 
-/// The letters from `start` to before `end`; a negative `start` means the beginning, a negative `end` the end.
+/// The letters from `start` to before `end`; a negative `start` means the
+/// beginning, a negative `end` the end.
 fn substr(arguments: &[Json]) -> Outcome {
     let [start, end, text] = exactly(arguments)?;
     let text = text_of(text)?;
