@@ -1,9 +1,9 @@
-//! Records that were made together, kept as one object until the remote has them: one ref to write
-//! and to remove again, where a ref for each would take longer than the push that they wait for.
+//! Batches: records that wait together for a push, stored as one object under one ref. A ref for
+//! each record would take longer to write and remove than the push that they wait for.
 //!
-//! The object is a blob that holds the records' tag objects whole, each after its length in bytes
-//! on a line of its own and before a line end. The tags are nobody's until they are published, so
-//! that git's clean-up may take them; from the batch they are made anew.
+//! The object is a blob of whole tag objects, each after its length in bytes on a line of its own
+//! and before a line end. Until they are published, no ref leads to the tags themselves and `git
+//! gc` may prune them; they are then restored from the batch.
 
 use crate::deployment::ObjectId;
 use crate::git::ObjectStore;

@@ -249,7 +249,7 @@ mod tests {
             }
         }
 
-        /// Likewise, for texts that are nearly of our form.
+        /// The same property for texts that are close to the canonical form.
         #[test]
         fn what_is_nearly_ours_reads_the_same_with_the_parser(
             text in "((a|b|c|d): (\"[^\"]{0,3}\"|[0-9]{1,20}|[a-z]{1,3})\n|(a|b|c|d):\n( {1,3}- {1,2}[ -~]{1,4}\n){1,3}|(a|b|c|d): \\|\n( {0,3}[ -~]{0,4}\n){1,3}){1,3}",

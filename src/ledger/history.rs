@@ -182,8 +182,7 @@ impl Ledger<'_> {
         }
     }
 
-    /// The record tags among refs. Other tags that somebody keeps there
-    /// are passed over with a warning.
+    /// The record tags among refs. Foreign tags under that prefix are skipped with a warning.
     fn record_tags(&self, refs: Vec<Ref>) -> Vec<(RecordId, ObjectId)> {
         let mut tags = Vec::with_capacity(refs.len());
         for Ref { name, object } in refs {

@@ -47,11 +47,11 @@ impl Ledger<'_> {
         self.add_notes(deployment, HOLDS, &entries, united)
     }
 
-    /// The components whose hold was lifted, by target, as of the last look at the remote.
+    /// The components whose hold was lifted, by target, from the mirror. May be stale.
     ///
     /// # Errors
     ///
-    /// Where the notes that are here cannot be read.
+    /// Fails where the mirrored notes cannot be read.
     pub fn lifted_holds(
         &self,
         state: &DeploymentState,
@@ -71,11 +71,11 @@ impl Ledger<'_> {
         Ok(lifted.map(|((target, component, ..), _)| ((*target).clone(), (*component).clone())).collect())
     }
 
-    /// Likewise, as the remote has it now.
+    /// Fetches the notes of lifted holds and reads them: [`Self::lifted_holds`] without staleness.
     ///
     /// # Errors
     ///
-    /// Where the remote does not answer.
+    /// Fails where the remote does not answer, or where the fetched notes cannot be read.
     pub fn lifted_holds_now(
         &self,
         state: &DeploymentState,

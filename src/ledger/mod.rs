@@ -205,7 +205,7 @@ pub struct LedgerOptions {
     pub default_branch: Option<String>,
     /// Never use the network.
     pub offline: bool,
-    /// Name and mail of whoever writes tags and notes.
+    /// Name and mail of the tagger and of the author of notes.
     pub writer: (String, String),
     /// How long a single exchange with the remote may take when writing.
     pub write_limit: Duration,

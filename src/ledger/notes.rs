@@ -135,8 +135,8 @@ impl Ledger<'_> {
     }
 }
 
-/// Two sets of entries as one: every distinct JSON value once, a line each, sorted. A text that is
-/// no JSON, as anybody may attach with plain git, is kept as it is in front.
+/// Merges two notes: every distinct JSON value once, a line each, sorted. Text that is no JSON, as
+/// plain `git notes` may attach, is kept unchanged in front.
 pub(super) fn united(left: &str, right: &str) -> String {
     let mut prose = Vec::new();
     let mut entries = BTreeSet::new();

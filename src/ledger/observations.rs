@@ -1,8 +1,8 @@
 //! Observations as notes on the commits that run:
 //! `refs/notes/atmos/<deployment>/health` and `…/drift`.
 //!
-//! Of each component on each target the newest observation is kept: an old one says nothing any
-//! more, and there would be no end to them where somebody looks every minute.
+//! Only the newest observation of each component on each target is kept: a stale one is worthless,
+//! and polling every minute would grow the notes without bound.
 
 use std::collections::BTreeMap;
 

@@ -1,10 +1,9 @@
-//! What is published of a commit besides its rollouts: notes, which can
-//! be large, and records of builds.
+//! Publication of a commit's notes (SBOMs, test results), which can be large, and build records.
 //!
-//! Everything of one publication arrives in one push or not at all. A note that is there already is
-//! united with, never overwritten: where somebody else was faster, theirs is read and united with
-//! again. Of a ref of notes only the notes of the commits in question are read (`git::partial`), so
-//! that one SBOM of a thousand costs one.
+//! A publication is one transaction: one atomic push. A note that exists is merged with, never
+//! overwritten: after a conflict (lost race) the new note is read and merged, and the push is
+//! retried. Only the notes of the commits in question are fetched (`git::partial`), so that reading
+//! one SBOM of a thousand costs one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -195,7 +194,7 @@ impl Ledger<'_> {
         let mut found = BTreeMap::new();
         for commit in commits {
             let note = notes.published(&names[0], commit)?;
-            // What somebody attached here and has not pushed yet.
+            // A local note that plain git attached and that has not been pushed yet.
             let note = match note {
                 None if partial.is_some() => notes.unpublished(&names[0], commit)?,
                 note => note,
@@ -288,7 +287,7 @@ impl Notes<'_, '_> {
         Ok(Some(partial.read_blob(&blob, self.ledger.options.write_limit)?))
     }
 
-    /// The note that somebody attached with plain git, where it has not been pushed.
+    /// The local note that plain git attached, where it has not been pushed.
     fn unpublished(&self, name: &str, commit: &CommitId) -> Result<Option<Vec<u8>>, LedgerError> {
         let here = self.ledger.local_refs(&[name.to_owned()])?;
         let Some(tip) = here.get(name) else { return Ok(None) };

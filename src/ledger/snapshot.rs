@@ -255,7 +255,7 @@ impl Ledger<'_> {
         for (address, state) in components.iter_mut() {
             match (&state.newest, &state.commit) {
                 (Some(newest), Some(commit)) if runs(newest, commit) => state.running = state.newest.clone(),
-                // The state was moved by somebody who does not keep newest records.
+                // Another tool moved the state ref without updating the newest record.
                 (Some(newest), Some(_)) if newest.record.status == RecordStatus::Success => {
                     unknown.insert(address.clone());
                 }
@@ -335,7 +335,7 @@ impl Ledger<'_> {
             .collect()
     }
 
-    /// Reads a lock. One that cannot be read still is a lock, held by nobody knows whom.
+    /// Reads a lock. An unreadable lock still locks: its holder is unknown.
     pub(super) fn read_lock(&self, name: &str, object: &ObjectId) -> crate::deployment::lock::Lock {
         let decoded = self
             .objects

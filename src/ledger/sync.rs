@@ -60,7 +60,7 @@ fn is_written_meanwhile(error: &GitError) -> bool {
     }
 }
 
-/// How far what was read can be trusted to be what the remote has.
+/// How current the mirror is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {
     /// The remote has just been asked, or there is none.
@@ -100,24 +100,25 @@ pub(super) struct ToldTags {
 }
 
 impl Ledger<'_> {
-    /// Asks the remote for states, newest records and locks. A remote that does not answer is not
-    /// an error: what is here is then as old as the answer says.
+    /// Fetches states, newest records and locks into the mirror. An unreachable remote is not an
+    /// error: the returned [`Freshness`] says how stale the mirror is.
     pub fn refresh(&self, scope: &Scope) -> Freshness {
         self.refresh_and(scope, &[], false)
     }
 
-    /// Likewise, and for the commit whose promotion rules bind: [`Ledger::rules_commit`].
+    /// [`Self::refresh`] that also fetches the commit whose promotion rules
+    /// bind: [`Ledger::rules_commit`].
     pub fn refresh_with_rules(&self, scope: &Scope) -> Freshness {
         self.refresh_and(scope, &[], true)
     }
 
-    /// Likewise, and for what was observed of what runs.
+    /// [`Self::refresh`] that also fetches observations of health and drift.
     pub fn refresh_with_observations(&self, scope: &Scope) -> Freshness {
         self.refresh_and(scope, &SHOWN, false)
     }
 
-    /// Asks the remote for everything that reports read: states, observations and holds, and the
-    /// commit whose rules bind.
+    /// [`Self::refresh`] of everything that reports read: states, observations and holds,
+    /// and the commit whose rules bind.
     pub fn refresh_for_reports(&self, scope: &Scope) -> Freshness {
         self.refresh_and(scope, &SHOWN, true)
     }
@@ -138,7 +139,7 @@ impl Ledger<'_> {
         }
     }
 
-    /// The answer where no remote is asked for a part.
+    /// The freshness of a part for which no remote is asked.
     pub(super) fn refresh_nothing(&self, part: &Part) -> Freshness {
         match self.remote() {
             Some(_) => Freshness::Offline { since: self.heard(part) },
@@ -146,39 +147,41 @@ impl Ledger<'_> {
         }
     }
 
-    /// The answer where the remote did not tell a part.
+    /// The freshness of a part after its fetch failed.
     pub(super) fn stale(&self, error: &GitError, part: &Part) -> Freshness {
         let here = error.is_of_this_checkout();
         let (since, damage, way_out) = (self.heard(part), error.damage(), error.way_out());
         Freshness::Stale { since, reason: error.to_string(), here, way_out, damage }
     }
 
-    /// How long a question for a part waits for the remote.
+    /// The timeout for fetching a part: shorter where a stale copy can be shown instead.
     fn patience(&self, part: &Part) -> Duration {
         if self.heard(part).is_some() { PATIENCE_WITH_A_COPY } else { PATIENCE_WITHOUT }
     }
 
-    /// Asks the remote for states, newest records, locks and the commit whose rules bind, and
-    /// insists on an answer of the ledger's remote: also where the history is read later, until the
-    /// next [`Self::refresh`]. Where the code has another one, [`Ledger::rules_commit`] tells.
+    /// Fetches states, newest records, locks and the commit whose rules bind, or fails: decisions
+    /// must not be made on a stale mirror.
+    ///
+    /// Reads of the history must then reach the remote as well, until the next
+    /// [`Self::refresh`]. Where the code has a remote of its own, [`Ledger::rules_commit`]
+    /// reports whether that answered.
     pub fn refresh_or_fail(&self, scope: &Scope) -> Result<(), LedgerError> {
         self.refresh_without(scope, &[])
     }
 
-    /// Likewise, without the commit whose rules bind.
+    /// [`Self::refresh_or_fail`] without the commit whose rules bind.
     pub fn refresh_states_or_fail(&self, scope: &Scope) -> Result<(), LedgerError> {
         self.insist_on(&Wanted { scope, notes: &[], known: &[], rules: false })
     }
 
-    /// As [`Self::refresh_or_fail`], leaving these refs as they are here: who has just written them
-    /// need not be told.
+    /// [`Self::refresh_or_fail`] without refs that this process has just written, and so knows.
     pub(super) fn refresh_without(&self, scope: &Scope, known: &[String]) -> Result<(), LedgerError> {
         self.insist_on_history();
         self.insist_on(&Wanted { scope, notes: &[], known, rules: true })
     }
 
-    /// Says that what is read from now on is decided on: where the history is read, the remote has
-    /// to tell it. [`Self::refresh`] takes that back.
+    /// Makes reads of the history fail from now on where the remote does not answer, because
+    /// decisions depend on them. [`Self::refresh`] resets that.
     pub fn insist_on_history(&self) {
         self.binding.set(true);
     }
