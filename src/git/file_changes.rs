@@ -3,8 +3,7 @@
 
 use crate::deployment::diff::{FileChange, FileDifference};
 
-/// The most lines of code that are kept of one file, and of all
-/// together. Nobody reads more at once.
+/// The most lines of code that are kept of one file, and of all together: more is not reviewed.
 const LINES_OF_A_FILE: usize = 400;
 const LINES_IN_ALL: usize = 10_000;
 

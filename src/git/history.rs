@@ -108,8 +108,7 @@ impl Git {
     /// Git's own, and [`GitError::SubmoduleMissing`].
     pub fn materialise(&self, commit: &CommitId, folder: &Path, index: &Path) -> Result<(), GitError> {
         let git = self.with_work_tree(folder);
-        // Nobody looks at this index again: nothing of it is shared, and
-        // nothing watches the files for it.
+        // The index is used once: a split index or a file system monitor would only cost time.
         let git = git.with_setting("core.splitIndex=false").with_setting("core.fsmonitor=false");
         let read = git.verb("read-tree").env("GIT_INDEX_FILE", index);
         // All of it, whatever of it the repository's own work tree shows.

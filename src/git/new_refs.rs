@@ -9,8 +9,9 @@ use super::refs::{Expected, Ref, RefUpdate};
 use super::repository::Repository;
 
 impl Repository {
-    /// Makes refs in this order, whatever they point at now. Their names are those of the caller
-    /// alone: nobody else changes them at the same time.
+    /// Creates or overwrites refs in this order, without compare-and-swap.
+    ///
+    /// Invariant: no other process writes these names at the same time.
     pub fn make_refs(&self, refs: Vec<Ref>, reason: &str) -> Result<(), GitError> {
         let in_files = self.keeps_refs_in_files() && !self.is_shared();
         let mut left = Vec::new();

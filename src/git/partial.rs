@@ -1,11 +1,9 @@
-//! A part of a remote's objects: everything but the files, and of the files
-//! those that somebody has asked for.
+//! A partial clone of a remote's objects: all commits and trees, and the blobs that were read.
 //!
-//! A ref of notes can lead to thousands of large files, of which a command reads one. Git
-//! fetches such a thing in part (`--filter=blob:none`), but would make the whole repository a
-//! partial clone by it, which a checkout never asked to be. So these objects have a place of
-//! their own, a bare repository inside of this one. The remote is reached with this repository's
-//! configuration and credentials all the same.
+//! A ref of notes can lead to thousands of large blobs, of which a command reads one. Fetching with
+//! `--filter=blob:none` would turn the user's whole repository into a partial clone, so these
+//! objects live in a bare repository inside of this one. It is fetched with this repository's
+//! configuration and credentials.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -62,7 +62,7 @@ pub(super) fn exchange(
 fn wait(pipes: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        // A time that does not fit is longer than anybody waits.
+        // A duration that overflows means no timeout.
         let left: Option<Timespec> = left.and_then(|left| left.try_into().ok());
         match poll(pipes, left.as_ref()) {
             Ok(ready) => return Ok(ready > 0),

@@ -50,7 +50,7 @@ const KEPT: [&str; 21] = [
     "GIT_SSH_COMMAND",
     "GIT_SSH_VARIANT",
 ];
-/// Likewise, by prefix.
+/// Prefixes of variables that git gets from the caller's environment.
 const KEPT_PREFIXES: [&str; 5] =
     ["GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", "GIT_PROXY_SSL_", "GIT_SSL_", "GIT_TRACE"];
 

@@ -201,7 +201,7 @@ mod tests {
         drop(repository.prepare_refs(&new, "test").unwrap().unwrap());
         assert_eq!(there(), before);
         let prepared = repository.prepare_refs(&new, "test").unwrap().unwrap();
-        // Whoever changes or packs other refs need not wait.
+        // Prepared refs do not lock others: these can be changed and packed meanwhile.
         fixture.git(&["update-ref", "refs/x/third", "HEAD"], "");
         fixture.git(&["pack-refs", "--all"], "");
         fixture.git(&["update-ref", "-d", "refs/x/third"], "");

@@ -167,8 +167,8 @@ impl Repository {
         }
     }
 
-    /// Likewise, read from the files where git keeps it in these, which spares a
-    /// process; `None` leaves it to git.
+    /// The commit that is checked out, read from loose ref files without a git process; `None`
+    /// where git has to be asked (reftable, for example).
     fn head_by_files(&self) -> Option<CommitId> {
         let head = std::fs::read_to_string(self.git_dir.join("HEAD")).ok()?;
         let head = head.trim_end();
