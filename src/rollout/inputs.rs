@@ -180,8 +180,8 @@ impl RolloutCommand<'_, '_> {
     }
 }
 
-/// The commits of a plan whose files somebody needs. An image has been built already; a command
-/// that asks whether it is healthy runs among the files.
+/// The commits of a plan that need a checkout. A built image needs none, unless a
+/// health command runs among the files.
 fn commits_with_files<'p>(
     plan: &'p RolloutPlan,
     definitions: &BTreeMap<CommitId, Deployment>,

@@ -55,7 +55,7 @@ pub struct Findings {
     /// To be noted.
     pub observed: Observed,
     pub drift: Drift,
-    /// Something is not healthy, as far as anybody knows.
+    /// A component is known not to be healthy.
     pub unhealthy: bool,
     /// Something could not be looked at for drift.
     pub incomplete: bool,

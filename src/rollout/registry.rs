@@ -11,8 +11,8 @@ use crate::image::{ImageReference, Presence, Registry};
 use crate::render::document::error::Hint;
 
 impl RolloutCommand<'_, '_> {
-    /// Finds out before anything is applied what the images of a rollout lack. Whoever only looks
-    /// at what runs needs none of it.
+    /// Refuses a rollout whose images or SBOMs are missing, before anything is applied. Commands
+    /// that only read do not need this check.
     pub(super) fn check_artifacts(&self, plan: &RolloutPlan, rollout: &Rollout) -> Result<(), CommandError> {
         self.check_images(plan, &rollout.images)?;
         self.check_sboms(plan, &rollout.definitions)

@@ -16,7 +16,7 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Somebody typed the command: progress on stderr, Ctrl-C.
+    /// The surroundings of a typed command: progress on stderr, cancellation by Ctrl-C.
     pub fn of_a_command_line(context: &Context) -> Self {
         Self { events: event_sink(context), cancellation: signals::cancellation(context), token: None }
     }
