@@ -62,7 +62,7 @@ impl Checkouts {
         self.folders.clone()
     }
 
-    /// Keeps the checkouts for somebody to look at, and says where they are.
+    /// Keeps the checkouts for debugging and returns their folders.
     pub(super) fn keep(mut self) -> Vec<PathBuf> {
         self.keep = true;
         self.folders.values().cloned().collect()
@@ -91,7 +91,7 @@ fn remove_if_unused(root: &Path) {
     let only_ours = fs::read_dir(parent)
         .is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == IGNORE_FILE));
     if only_ours {
-        // Somebody who needs it again makes it again.
+        // The next run creates the folder again.
         let _ = fs::remove_file(parent.join(IGNORE_FILE));
         let _ = fs::remove_dir(parent);
     }
@@ -99,7 +99,7 @@ fn remove_if_unused(root: &Path) {
 
 const IGNORE_FILE: &str = ".gitignore";
 
-/// Keeps the folder out of everybody's `git status`.
+/// Keeps the folder out of `git status` with a `.gitignore` of its own.
 fn ignore(root: &Path) -> std::io::Result<()> {
     let Some(parent) = root.parent() else { return Ok(()) };
     let file = parent.join(IGNORE_FILE);

@@ -33,9 +33,9 @@ pub struct Looks {
 pub struct Inspected {
     pub component: ComponentName,
     pub commit: CommitId,
-    /// Absent where nothing says how to find out, or nobody asked.
+    /// Absent where the component has no health check, or none was requested.
     pub health: Option<Health>,
-    /// Absent where nobody asked; else the finding, or why there is none.
+    /// Absent where drift was not requested; otherwise the finding, or why there is none.
     pub drift: Option<Result<DriftFinding, String>>,
 }
 
@@ -102,7 +102,7 @@ async fn look_at(
     let scratch = tempfile::tempdir().map_err(RunError::Scratch)?;
     let log = |_: Stream, line: &str| tracing::debug!(component = %plan.component, line);
     let job = Job::new(shared, plan, scratch.path(), &log, cancellation)?;
-    // Whoever is asked for health need not know the component's variables.
+    // Health checks do not need the component's resolved variables.
     if looks.health {
         let found = health(&job).await;
         let unknown = |error| Some(Health::new(HealthStatus::Unknown, error_chain(&error)));

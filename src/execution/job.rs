@@ -139,8 +139,8 @@ impl<'a> Job<'a> {
         self.as_written(self.component)
     }
 
-    /// How it is found out whether the component is healthy, templates filled in. Nothing where
-    /// nobody can say, or where only what the component has yet to put out would tell.
+    /// The component's health check with its templates rendered. `None` where it has none, or where
+    /// a template needs outputs that the component does not have yet.
     pub(super) async fn health_check(&self, own: OwnOutputs<'_>) -> Result<Option<HealthCheck>, RunError> {
         let Some(check) = &self.component.settings.health else { return Ok(None) };
         let mut known = BTreeMap::new();
@@ -177,7 +177,8 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Why the component cannot be resolved; where outputs are missing that nobody keeps, that too.
+    /// The error of a failed resolution. Names outputs that are
+    /// missing because they are not stored.
     fn unresolved(&self, error: ResolutionError) -> RunError {
         let ResolutionError::Template(error) = error else { return error.into() };
         let Some(component) = error.lacks_outputs_of.clone() else {

@@ -145,7 +145,7 @@ pub struct RolloutOutcome {
     pub pushes: usize,
     /// What went wrong with the ledger without being fatal.
     pub warnings: Vec<String>,
-    /// The checkouts that are left for somebody to look at.
+    /// The checkouts that are kept for debugging.
     pub kept: Vec<PathBuf>,
 }
 
