@@ -193,8 +193,7 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::Approvals))
     }
 
-    /// Where on the platform it is set that somebody has to approve, for
-    /// those who find that nobody did.
+    /// The platform's setting that requires an approval, for the hint of a refusal without one.
     fn approval_setting(&self, environment: &str) -> Option<String> {
         let _ = environment;
         None
