@@ -87,7 +87,7 @@ impl Cancellation {
         let raised = receiver.wait_for(|current| *current > level).await.map(|current| *current);
         match raised {
             Ok(level) => level,
-            // Nobody is left who could cancel.
+            // The sender is gone, so this can no longer be cancelled.
             Err(_) => pending().await,
         }
     }

@@ -1,8 +1,8 @@
 //! Text that others wrote, as Markdown that shows it and does nothing else.
 //!
-//! Names, commit messages, configuration values and reviewers' words come from whoever may
-//! push. None of it may notify people, link to other issues, run a quick action, tear a table
-//! or look like a part of the comment.
+//! Names, commit messages, configuration values and reviewers' words are untrusted input: they come
+//! from any account that may push. None of it may notify people, link to other issues, run a quick
+//! action, tear a table or look like a part of the comment.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -28,7 +28,7 @@ pub struct Dotenv {
 }
 
 /// The outputs in the form of `$GITHUB_OUTPUT`. A value may have any number of lines; none of them
-/// ends it, since none is the delimiter, which has to be one that nobody can guess.
+/// can end it, because the delimiter has to be unpredictable.
 #[must_use]
 pub fn github(outputs: &[Output], delimiter: &str) -> String {
     let mut text = String::new();

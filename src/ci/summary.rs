@@ -7,7 +7,7 @@ use std::path::Path;
 /// How much of a step's summary GitHub shows; a larger one is not shown at all.
 pub const SUMMARY_LIMIT: usize = 1024 * 1024;
 
-/// How many bytes of a summary are left for whoever writes next.
+/// The bytes of the summary limit that are still free.
 pub fn room(file: &Path) -> io::Result<usize> {
     let taken = match std::fs::metadata(file) {
         Ok(metadata) => usize::try_from(metadata.len()).unwrap_or(SUMMARY_LIMIT),

@@ -23,7 +23,7 @@ pub(super) fn report(
     let text = || error.render().ansi().to_string();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // Help that nobody reads to the end is not a failure.
+            // A closed pipe (`--help | head`) is not a failure.
             let _ = streams.data(&text());
             ExitCode::SUCCESS
         }

@@ -54,7 +54,7 @@ impl Environment {
     }
 }
 
-/// Whether this is a file that somebody may execute.
+/// Whether this is a file with any execute permission.
 fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }

@@ -28,7 +28,7 @@ pub enum ComponentError {
     Answer { program: String, source: serde_json::Error },
     #[error("it did not end within {} and was stopped", shown(*after))]
     TimedOut { after: Duration, tail: Vec<String> },
-    /// Somebody changed the state between the plan and its apply.
+    /// Lost race: the state changed between the plan and its apply.
     #[error("what was planned is out of date: the state has changed since, so nothing was applied")]
     StalePlan { tail: Vec<String> },
     #[error("cannot {action}")]

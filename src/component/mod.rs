@@ -187,7 +187,7 @@ async fn run_once(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentErr
     }
 }
 
-/// Whether somebody can tell of components of a kind that they are not any more what was deployed.
+/// Whether this kind supports drift detection.
 #[must_use]
 pub const fn knows_drift(kind: ComponentKind) -> bool {
     matches!(kind, ComponentKind::Terraform | ComponentKind::Helmfile)
@@ -202,7 +202,7 @@ pub async fn check_drift(run: ComponentRun<'_>) -> Result<DriftFinding, Componen
         ComponentKind::Helmfile => {
             Ok(DriftFinding { drift: found(helmfile::drifted(run).await?), changes: None })
         }
-        // Nobody but their makers could tell.
+        // These kinds have no drift detection.
         ComponentKind::Command | ComponentKind::Nixpack => Ok(DriftFinding::default()),
     }
 }

@@ -36,9 +36,8 @@ pub(super) fn command(apply: &[&str]) -> CommandSettings {
     CommandSettings { plan: None, apply, working_directory: None }
 }
 
-/// Writes a program. Another process does: were the file open for writing here, a
-/// child that another test starts at that moment would inherit that, and nobody
-/// could run it ("text file busy").
+/// Writes a program, in another process. Race: a child that another test forks at that moment would
+/// inherit a descriptor that is open for writing, and `exec` would fail with `ETXTBSY`.
 pub(super) fn write_program(path: &Path, script: &str) {
     let mut writer = std::process::Command::new("/bin/sh")
         .args(["-c", "cat > \"$1\" && chmod 755 \"$1\"", "sh"])

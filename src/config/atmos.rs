@@ -355,7 +355,7 @@ pub fn parse(file: &str, text: &str) -> Result<AtmosConfig, Vec<Problem>> {
     Ok(AtmosConfig { env, identities, warnings: problems, file: file.to_owned(), ..read })
 }
 
-/// The variables under `env`, whose functions are kept for whoever needs them.
+/// The variables under `env`. YAML functions are kept unevaluated: few commands need their values.
 fn variables(root: &yaml::Node, problems: &mut Problems<'_>) -> BTreeMap<String, Variable> {
     let mut variables = BTreeMap::new();
     let Some(env) = root.entry(&["env"]).map(|entry| &entry.node) else { return variables };

@@ -4,8 +4,8 @@ use std::path::Path;
 
 /// Joins parts and resolves `.` and `..`, without looking at any file system.
 ///
-/// An absolute part replaces what stands before it. What leads out of the root keeps its leading
-/// `..`, so that whoever reads it can refuse it.
+/// An absolute part replaces what stands before it. A path out of the root keeps its leading `..`,
+/// so that the caller can refuse it.
 #[must_use]
 pub fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut absolute = false;

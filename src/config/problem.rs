@@ -46,8 +46,7 @@ pub struct Problem {
     excerpt: Option<Excerpt>,
 }
 
-/// The source line of a problem. Only that line is kept: neighbours
-/// may hold what nobody should see.
+/// The source line of a problem. Only that line is kept: its neighbours may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Excerpt {
     line: String,
@@ -133,8 +132,8 @@ pub(super) struct Problems<'t> {
 }
 
 impl<'t> Problems<'t> {
-    /// Nobody reads more at once, and a hostile file must not fill the
-    /// memory with complaints about it.
+    /// The most problems that are kept of a file: a hostile file must
+    /// not fill the memory with them.
     const LIMIT: usize = 100;
 
     pub(super) fn new(file: &'t str, text: &'t str) -> Self {

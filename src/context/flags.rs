@@ -48,7 +48,7 @@ pub struct GlobalArgs {
 
 impl GlobalArgs {
     /// These flags, and those of `outer` where these do not say otherwise. The directory is not
-    /// among them: whoever runs a command within another one knows where.
+    /// merged: the caller of a nested command sets it.
     #[must_use]
     pub fn below(self, outer: &Self) -> Self {
         Self {

@@ -31,12 +31,12 @@ const LARGEST_EVENT: u64 = 32 * 1024 * 1024;
 pub struct Context {
     global: GlobalArgs,
     environment: Vec<(OsString, OsString)>,
-    /// What git sees besides: credentials that nobody else is to have.
+    /// Extra variables for git alone: credentials that no other child process may get.
     git_environment: Vec<(OsString, OsString)>,
     directory: PathBuf,
     streams: Streams,
     masks: Masks,
-    /// Where the last document is kept as JSON, for whoever runs a command to report on it.
+    /// The last document as JSON, where a CI job runs a command and then reports on it.
     document: Option<Mutex<Option<String>>>,
     now: Timestamp,
     /// What must not be believed any more; nothing until that was looked at.
@@ -129,7 +129,7 @@ impl Context {
         self.document.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What must not be shown to anybody.
+    /// The secrets to mask in all output.
     pub fn masks(&self) -> &Masks {
         &self.masks
     }
@@ -139,7 +139,7 @@ impl Context {
         &self.streams
     }
 
-    /// Streams of their own for whoever writes progress from another thread.
+    /// Separate streams for writing progress from another thread.
     pub fn progress_streams(&self) -> Streams {
         let streams = Streams::system(self.global.color.into(), self.global.quiet);
         secrets::guarded(streams, &self.masks, &self.environment)

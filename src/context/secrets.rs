@@ -1,5 +1,5 @@
-//! The tokens of the environment, which nothing that is printed may hold; and the workflow
-//! commands that nobody's text may give.
+//! Guards of output: masks the environment's tokens, and defuses
+//! workflow commands in text of others.
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -31,19 +31,19 @@ pub fn of_environment(environment: &[(OsString, OsString)]) -> Masks {
     Masks::new(tokens.map(str::trim).filter(|token| token.len() >= SHORTEST))
 }
 
-/// Takes secrets out.
+/// A guard that masks secrets.
 pub fn guard(masks: &Masks) -> Guard {
     let masks = masks.clone();
     Arc::new(move |text| masks.apply(text.to_owned()))
 }
 
-/// Streams without secrets, whose conversation gives no command to the log that it may stand in.
+/// Streams that mask secrets, and whose stderr gives no workflow command to a CI system's log.
 pub fn guarded(streams: Streams, masks: &Masks, environment: &[(OsString, OsString)]) -> Streams {
     let conversation = if is_log_of_commands(environment) { for_log(masks) } else { guard(masks) };
     streams.guarded(guard(masks), conversation)
 }
 
-/// Likewise where stdout is part of the log too.
+/// [`guarded`] streams for jobs whose stdout is part of the log too.
 pub fn guarded_log(streams: Streams, masks: &Masks, environment: &[(OsString, OsString)]) -> Streams {
     let guard = if is_log_of_commands(environment) { for_log(masks) } else { guard(masks) };
     streams.guarded(Arc::clone(&guard), guard)

@@ -103,7 +103,7 @@ pub struct ComponentSettings {
     pub nixpack: Option<NixpackSettings>,
     pub terraform: TerraformOptions,
     pub helmfile: HelmfileOptions,
-    /// Absent: nobody can say whether the component is healthy.
+    /// Absent: the component has no health check, so its health is unknown.
     pub health: Option<HealthCheck>,
 }
 
@@ -119,7 +119,7 @@ pub struct RunLimits {
 /// What a `terraform` component sets itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TerraformOptions {
-    /// How long to wait for somebody else's state lock.
+    /// The timeout for a state lock that another process holds.
     pub lock_timeout: Option<Duration>,
 }
 

@@ -1,6 +1,5 @@
-//! What was observed of a component that runs: whether it is healthy, whether it is
-//! still what was deployed. Noted on the commit that runs, so that whoever asks later
-//! knows what was seen last, and when.
+//! Observations of a running component: health and drift. They are notes on the commit that runs,
+//! so that later commands can show the last observation and its time.
 
 use std::collections::BTreeMap;
 
@@ -50,8 +49,7 @@ pub struct TargetHealth {
 }
 
 impl Observations {
-    /// How a target is: as its worst component, of those that were looked at.
-    /// `None` where nobody has looked.
+    /// The health of a target: the worst of its observed components. `None` without observations.
     #[must_use]
     pub fn health_of(&self, target: &TargetName) -> Option<TargetHealth> {
         let seen: Vec<_> = self.health.values().filter(|seen| seen.target == *target).collect();

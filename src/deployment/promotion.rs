@@ -74,7 +74,7 @@ pub fn cycle<'a>(
     graph.order().err()
 }
 
-/// Promotion rules that hold and that nobody can have meant.
+/// Valid promotion rules that are almost certainly mistakes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Oversight {
     /// A rollout without `--target` goes to a target that is only promoted to.

@@ -46,11 +46,12 @@ pub struct TargetStanding {
     pub hold: bool,
     /// The keys of `--context` that something there runs with.
     pub overridden: BTreeSet<String>,
-    /// How many commits of its sources it lacks, where somebody counted. This is lag, not drift.
+    /// The number of commits that it is behind its sources, where they were
+    /// counted. This is lag, not drift.
     pub commits_behind: Option<usize>,
 }
 
-/// A target that somebody has frozen.
+/// The freeze of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Freeze {
     pub holder: String,

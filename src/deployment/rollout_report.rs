@@ -213,9 +213,9 @@ pub enum RolloutEvent {
     ApprovalRequested {
         method: ApprovalMethod,
     },
-    /// Somebody agreed.
+    /// The rollout was approved.
     Approved(Approval),
-    /// Somebody else holds a lock that the rollout needs, and it waits.
+    /// The rollout waits for a lock that another run holds.
     LockWaiting {
         holder: String,
         run_id: String,

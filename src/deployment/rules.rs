@@ -127,8 +127,8 @@ pub fn stricter(
     Ok(policy)
 }
 
-/// Likewise for every target, for views; a target whose rules conflict keeps the
-/// checkout's, beside the conflict.
+/// [`stricter`] for every target, for views. A target whose rules conflict keeps those of the
+/// checkout, and the conflict is returned beside.
 #[must_use]
 pub fn stricter_everywhere(
     checkout: &Deployment,

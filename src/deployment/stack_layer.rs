@@ -57,7 +57,7 @@ pub enum Deployable {
     Yes,
     /// `type: abstract`: it is there to be inherited from.
     Abstract,
-    /// `locked: true`: nobody may change it.
+    /// `locked: true`: the component must not be changed.
     Locked,
     /// `enabled: false`: it is left out.
     Disabled,

@@ -35,7 +35,7 @@ pub enum CommandError {
     Shown(Box<Error>),
     /// To be shown to people; a program has its document already.
     AfterDocument(Box<Error>),
-    /// Nobody reads the output any more: end quietly.
+    /// The output is a closed pipe: end quietly.
     OutputClosed,
 }
 

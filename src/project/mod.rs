@@ -57,7 +57,7 @@ impl Project<'_> {
         Ok(Box::new(WorkTree::new(root, is_sparse.then(commit).transpose()?)))
     }
 
-    /// Says where deployments come from, to whoever sees an empty table.
+    /// Explains an empty table: where deployment files belong.
     pub fn say_there_are_none(&self, context: &Context) {
         let directory = self.config.deployments_directory();
         context.streams().note(&format!("No deployments yet: each is a file {directory}/<name>.yaml\n"));

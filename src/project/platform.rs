@@ -32,12 +32,12 @@ impl Platform {
         Ok(Self { runtime: runtime::on_this_thread()?, provider })
     }
 
-    /// Who let this job go on to an environment.
+    /// The platform's approvals of this job for an environment.
     pub fn approvals(&self, environment: &str) -> Result<PlatformApprovals, ProviderError> {
         self.runtime.block_on(self.provider.approvals(environment))
     }
 
-    /// Where on the platform it is set that somebody has to.
+    /// The platform's setting that requires an approval.
     pub fn approval_setting(&self, environment: &str) -> Option<String> {
         self.provider.approval_setting(environment)
     }

@@ -74,7 +74,7 @@ fn deployed_commit(ledger: &Ledger<'_>, digits: &str) -> Result<Option<CommitId>
 }
 
 /// The commit that is checked out, and its branch. Changes that are in no commit are not `done`
-/// (built, deployed): in a CI, where nobody expects any, that is an error.
+/// (built, deployed): in CI, where a checkout should be clean, that is an error.
 pub fn checked_out(
     context: &Context,
     look: CheckoutLook<'_>,

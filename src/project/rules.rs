@@ -213,7 +213,7 @@ impl TrustedRules {
         stricter(checkout, &self.trusted(), target)
     }
 
-    /// Likewise with the rules of every target, and those that cannot be obeyed.
+    /// The deployment with the rules that bind on every target, and the rules that conflict.
     pub fn everywhere(&self, checkout: &Deployment) -> (Deployment, BTreeMap<TargetName, RulesConflict>) {
         stricter_everywhere(checkout, &self.trusted())
     }

@@ -1,8 +1,8 @@
 //! Text that others wrote, made harmless for a terminal.
 //!
-//! Metadata, commit messages, lock reasons and even record authors come from whoever may
-//! push. None of it may move the cursor, colour the screen, forge a line of a table or
-//! turn the reading direction round.
+//! Metadata, commit messages, lock reasons and even record authors are untrusted input: they come
+//! from any account that may push. None of it may move the cursor, colour the screen, forge a line
+//! of a table or turn the reading direction round.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

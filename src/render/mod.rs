@@ -66,7 +66,7 @@ impl Presentation {
         }
     }
 
-    /// What was seen when somebody looked last, and when that was: `healthy (2/2 tasks), 5m ago`.
+    /// The last observation and its age: `healthy (2/2 tasks), 5m ago`.
     fn seen(&self, found: &str, at: Option<jiff::Timestamp>) -> String {
         let ago = at.map(|at| format!(", {}", self.clock.relative(at))).unwrap_or_default();
         format!("{found}{ago}")

@@ -27,7 +27,7 @@ pub enum ColorChoice {
 /// stdout could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// The reader has gone (`atmos … | head`): nobody is left to tell, so end quietly.
+    /// The pipe is closed (`atmos … | head`): end quietly.
     #[error("the reader of the output has gone")]
     Closed,
     #[error("cannot write the output: {0}")]
@@ -169,21 +169,21 @@ impl Streams {
         self.stdout.write(text).map_err(StreamError::from)
     }
 
-    /// Writes progress or a note, unless it is quiet. That nobody reads it stops nothing.
+    /// Writes progress or a note, unless `--quiet` is given. A closed stderr is ignored.
     pub fn note(&self, text: &str) {
         if !self.quiet {
             self.warn(text);
         }
     }
 
-    /// Writes a warning or an error, quiet or not. That nobody reads it stops nothing.
+    /// Writes a warning or an error, also with `--quiet`. A closed stderr is ignored.
     pub fn warn(&self, text: &str) {
         // A rollout must end and be recorded even when stderr has gone.
         let _ = self.stderr.write(text);
     }
 
-    /// Writes what steers the log of a CI system: it may not be guarded, and nobody
-    /// else's text may be in it as it is.
+    /// Writes workflow commands for the log of a CI system. They bypass the guard, so the caller
+    /// must have escaped any text of others in them.
     pub fn steer(&self, commands: &str) {
         // As with warnings.
         let _ = self.stderr.write_as_it_is(commands);
@@ -230,7 +230,7 @@ impl Write for GuardedMessage<'_> {
 impl Drop for GuardedMessage<'_> {
     fn drop(&mut self) {
         let message = (self.guard)(&String::from_utf8_lossy(&self.message));
-        // A log that nobody reads stops nothing.
+        // A closed stderr is ignored.
         let _ = io::stderr().write_all(message.as_bytes());
     }
 }

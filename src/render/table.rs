@@ -21,7 +21,7 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    /// A cell with a colour. The text may come from anybody.
+    /// A cell with a colour. The text may be untrusted; it is escaped here.
     pub(super) fn styled(text: impl AsRef<str>, style: Style) -> Self {
         let text = escape(text.as_ref());
         let text = if text.is_empty() { EMPTY.to_owned() } else { text.into_owned() };

@@ -1,8 +1,8 @@
 //! Results of tests and scans: files that other tools write, read as far as
 //! they are counted, and kept whole.
 //!
-//! Files come from CI steps that nobody has to trust: they are bounded, no entity of XML is
-//! resolved, and what makes no sense is refused.
+//! Files come from untrusted CI steps: their size is bounded, XML entities are not resolved,
+//! and malformed files are refused.
 
 mod junit;
 mod junit_numbers;
@@ -131,9 +131,8 @@ impl Scanned {
     }
 }
 
-/// What is known of the vulnerabilities of a commit: of each component, what its newest scan
-/// found. `None` where nothing was scanned. Lines that are no entries of ours, as somebody may
-/// attach with plain git, are passed over.
+/// The vulnerabilities of a commit: for each component those of its newest scan. `None` where
+/// nothing was scanned. Foreign lines, as plain `git notes` may attach, are skipped.
 #[must_use]
 pub fn vulnerabilities(note: &[u8], wanted: impl Fn(Option<&ComponentName>) -> bool) -> Option<Scanned> {
     let text = String::from_utf8_lossy(note);

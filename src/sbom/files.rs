@@ -1,4 +1,4 @@
-//! Reading files of a checkout that nobody has to trust: bounded, and never out of it.
+//! Reads files of an untrusted checkout: bounded in size, and never outside of it.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -12,7 +12,7 @@ const LARGEST: u64 = 32 * 1024 * 1024;
 const DEEPEST: usize = 8;
 /// How many entries of folders are looked at.
 const MOST_ENTRIES: usize = 50_000;
-/// Folders that hold what was installed, or nobody's source.
+/// Folders of installed packages and build output, which hold no source.
 const PASSED_OVER: [&str; 7] =
     ["node_modules", "vendor", "target", "venv", "__pycache__", "dist", "site-packages"];
 
@@ -80,8 +80,7 @@ pub(super) fn below(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf
     found
 }
 
-/// Whether brackets are nested deeper than anybody writes them: recursive
-/// parsers would run out of stack.
+/// Whether brackets are nested too deep: recursive parsers would overflow the stack.
 pub(super) fn is_too_deep(text: &str) -> bool {
     let mut depth = 0_usize;
     text.bytes().any(|byte| {

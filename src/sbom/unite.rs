@@ -78,7 +78,7 @@ fn components(older: &[Value], newer: &[Value]) -> Value {
             None => united.push(component.clone()),
         }
     }
-    // In one order, whoever came first.
+    // Sorted, so that the result does not depend on the order of the merge.
     united.sort_by(|a, b| name_of(a).cmp(name_of(b)));
     united.into()
 }

@@ -75,7 +75,7 @@ impl BackendLayers<'_> {
         self.state_name.replace('/', self.separator)
     }
 
-    /// Gives the state of each component a place of its own where nobody has named one.
+    /// Sets a default state location of each component's own where the stack names none.
     fn set_state_place(&self, backend_type: &str, backend: &mut Map) {
         let is_set = |backend: &Map, key: &str| match backend.get(key) {
             Some(Value::String(text)) => !text.is_empty(),

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::imported::Imported;
 use super::source::Source;
 
-/// What has been read of one tree of files by one set of settings; whoever reads that tree
-/// again need not parse it again.
+/// Parsed manifests of one tree of files under one set of settings, so that each is parsed once.
 #[derive(Default)]
 pub struct StackCache {
     /// Files by their paths; nothing for those that are not there.

@@ -26,7 +26,7 @@ struct Section {
     /// `<kind>.<section>` is a layer.
     of_kind: bool,
     overridable: bool,
-    /// The kinds that have it even where it is empty; others have it where somebody wrote it.
+    /// The kinds that show it even where it is empty; others show it where a manifest declares it.
     always: fn(&str) -> bool,
 }
 

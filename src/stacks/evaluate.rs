@@ -151,7 +151,7 @@ impl<'e> Evaluator<'e> {
         self
     }
 
-    /// Likewise, with other components that templates may ask for.
+    /// Evaluates with other components that templates may refer to.
     pub(super) fn among(self, others: &'e dyn Others) -> Self {
         Self { others: Some(others), ..self }
     }

@@ -74,7 +74,7 @@ impl ManifestReader<'_> {
             }
         };
         let mut sections = if templates { fill_in(sections, given, path)? } else { sections };
-        // Locals are the file's own: nobody who imports it sees them.
+        // Locals are scoped to their file: importers do not see them.
         sections.shift_remove("locals");
         if source.text.contains(include::INCLUDE) {
             let mut spent = Included::default();

@@ -2,7 +2,7 @@
 
 use super::yaml::Document;
 
-/// A file as it was read; the same for everybody who imports it.
+/// A file as it was read, shared by all its importers.
 pub(super) struct Source {
     pub(super) text: String,
     /// Absent where the text is no YAML before its templates are filled in.

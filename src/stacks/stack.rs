@@ -138,7 +138,7 @@ impl<'a> StackReader<'a> {
         Self::with_cache(files, settings, Arc::default())
     }
 
-    /// Likewise, with what has been read of the same files by the same settings before.
+    /// Reads with a cache that earlier readers of the same files and settings have filled.
     pub fn with_cache(
         files: &'a dyn StackFiles,
         settings: &'a StackSettings,

@@ -12,8 +12,7 @@ use super::list_merge::ListMergeStrategy;
 /// A mapping, in the order of the file.
 pub(super) type Map = IndexMap<Arc<str>, Value>;
 
-/// A configuration value. Cloning one is cheap: lists and maps are
-/// shared until somebody changes them.
+/// A configuration value. Cloning one is cheap: lists and maps are shared, copied on write.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Null,

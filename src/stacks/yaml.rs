@@ -30,7 +30,7 @@ pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Document, StackError>
     parse_with(text, file, DELIMITER)
 }
 
-/// Likewise, where templates are also written with another left delimiter.
+/// Reads one YAML document whose templates may also start with another left delimiter.
 pub(super) fn parse_with(text: &str, file: &Arc<str>, delimiter: &str) -> Result<Document, StackError> {
     let start = Location { file: Arc::clone(file), line: 1, column: 1 };
     if text.len() > FILE_BYTES {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Checkout, Remote, TestEnvironment, insist_on};
 
-/// A registry that nobody answers for: what it has cannot be known.
+/// The address of a registry that refuses connections: what it has stays unknown.
 const REGISTRY: &str = "127.0.0.1:9";
 
 /// An engine that writes down what it is asked for, and answers with digests

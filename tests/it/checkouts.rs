@@ -221,7 +221,7 @@ fn a_read_only_checkout_still_answers() {
     let run_read_only = |line: &str| {
         set_writable(&checkout, false);
         let mut command = checkout.atmos_command(line);
-        // Root may write whatever the permissions say, so somebody else asks.
+        // Permissions do not stop root from writing, so the command runs as another user.
         if rustix::process::geteuid().is_root() {
             let binary = environment.path("atmos");
             if !binary.exists() {

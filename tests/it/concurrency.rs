@@ -74,7 +74,7 @@ fn racing_on_one_component_there_is_one_at_a_time_and_one_chain() {
         let run = run.exited(4);
         assert!(run.stderr.contains("ada@example.com"), "the holder is not named\n{}", run.report());
     }
-    // Whoever had the lock applied once and has one record; nobody else did anything.
+    // Each winner of the lock applied once and has one record; the losers did nothing.
     assert_eq!(remote.verify_chain("payment-service", "dev", "worker"), won.len());
     assert_eq!(environment.applied().len(), won.len());
     assert_eq!(remote.locks(), [""; 0]);

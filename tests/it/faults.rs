@@ -400,7 +400,7 @@ fn a_remote_without_atomic_pushes_will_do() {
     remote.git(&["config", "receive.advertiseAtomic", "false"]);
     checkout.atmos(ROLLOUT).succeeded();
     is_whole(&checkout, &remote, 1, "without atomic pushes");
-    // Two at once still take turns, and whoever comes second takes none of the locks.
+    // Two runs at once still exclude each other, and the second one takes none of the locks.
     let other = environment.clone(&remote.url(), "other", Clone::default());
     let started = environment.path("started");
     let go = environment.path("go");
@@ -456,7 +456,7 @@ fn old_records_arrive_even_where_their_names_are_taken() {
     old_records_arrive(&environment);
 }
 
-/// A record waits here while somebody else records the same component; then it is published.
+/// A pending record is published after another run has recorded the same component.
 fn old_records_arrive(environment: &TestEnvironment) {
     let (checkout, remote) = environment.with_remote();
     let other = environment.clone(&remote.url(), "other", Clone::default());
@@ -465,7 +465,7 @@ fn old_records_arrive(environment: &TestEnvironment) {
     let line = format!("{ROLLOUT} --component worker");
     checkout.atmos_with(&line, &[("TEST_DO", &vanish)]).exited(1);
     std::fs::rename(gone, &remote.path).unwrap();
-    // The first run is dead and its record unknown: somebody else goes on.
+    // The first run is dead and its record is not on the remote: another run continues.
     let second = other.commit_version("2");
     other.atmos(&line).succeeded();
     checkout.atmos("deployment status payment-service").succeeded();

@@ -1,5 +1,4 @@
-//! Health: looked at when a component has been rolled out and when somebody
-//! asks, noted for whoever asks later.
+//! Health checks after a rollout and on request, and the notes that keep their findings.
 
 use serde_json::Value;
 

@@ -120,7 +120,7 @@ fn an_image_that_requires_an_sbom_is_not_deployed_without() {
     attach("worker");
     checkout.atmos("deployment rollout shop --target dev").succeeded();
     assert_eq!(applied(&environment).len(), 4);
-    // Whoever only looks at what runs needs none.
+    // Commands that only read need no SBOM.
     checkout.git(&["update-ref", "-d", "refs/notes/atmos/shop/sbom"]);
     checkout.atmos("deployment rollout shop --target dev").refused(3, "needs an SBOM");
     checkout.atmos("deployment status shop --target dev --check-health").exited(5);

@@ -158,7 +158,7 @@ fn refspecs_that_cover_the_ledger_are_in_nobodys_way() {
     for refspec in ["+refs/tags/*:refs/tags/*", "+refs/atmos/*:refs/atmos-remotes/origin/*"] {
         checkout.git(&["config", "--add", "remote.origin.fetch", refspec]);
     }
-    // The locks are waited for by nobody, or this takes a quarter of an hour.
+    // Must not wait for ref locks: with this timeout the test would take a quarter of an hour.
     checkout.git(&["config", "core.filesRefLockTimeout", "60000"]);
     for _ in 0..2 {
         checkout.atmos("deployment rollout payment-service --target dev").succeeded();
@@ -315,7 +315,7 @@ fn a_tag_of_another_version_or_of_nobodys_is_skipped_with_a_warning() {
     assert_eq!(status["deployments"][0]["targets"][0]["components"][0]["commit"], second.as_str());
 }
 
-/// More records than anybody shows at once.
+/// More records than one page of the history.
 const MANY: u32 = 450;
 
 #[test]
@@ -354,7 +354,7 @@ fn a_long_history_is_in_order_and_what_is_no_record_does_not_count() {
     let all = times(0);
     assert_eq!(all.len(), 447);
     assert!(all.is_sorted_by(|newer, older| newer > older), "{all:?}");
-    // Two of the newest 250 are nobody's record: others take their place.
+    // Two of the newest 250 tags are no records: older records take their place.
     assert_eq!(times(250), all[..250]);
     let warned = checkout.atmos("deployment history payment-service --target prod --limit 0");
     assert_eq!(warned.stderr.matches("is skipped").count(), 3, "{}", warned.stderr);

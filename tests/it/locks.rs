@@ -1,4 +1,4 @@
-//! Freezes, locks on components, and taking over what nobody holds any more.
+//! Freezes, locks on components, and takeover of expired locks.
 
 use serde_json::json;
 

@@ -45,7 +45,7 @@ fn shop(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
     (checkout, remote)
 }
 
-/// Makes the checked-out commit the one that runs on dev, as whoever has git can.
+/// Makes the checked-out commit the one that runs on dev, with plain git.
 fn deployed(checkout: &Checkout<'_>, components: &[&str]) {
     for component in components {
         let name = format!("HEAD:refs/atmos/deployments/shop/dev/{component}");

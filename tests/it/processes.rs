@@ -89,7 +89,7 @@ fn signing_costs_one_process_a_record_and_one_before() {
     checkout.atmos(line).succeeded();
     checkout.commit_version("1");
     let unsigned = processes(&checkout, line);
-    // A signature that nobody could verify, of a program that everybody has.
+    // A fake signing program: its signatures cannot be verified, and it needs no installed gpg.
     let program = Checkout::new(&environment, environment.path("signer"));
     let script = "#!/bin/sh\ncat > /dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\necho '-----BEGIN PGP SIGNATURE-----'\n";
     program.write_script("sign", script);

@@ -122,7 +122,7 @@ fn whoever_skips_the_check_is_on_record() {
     assert!(record("prod").contains("promotion_check: skipped"), "{}", record("prod"));
     assert!(record("prod").contains("promoted_from: dev"), "{}", record("prod"));
     assert!(!record("dev").contains("promotion_check"), "{}", record("dev"));
-    // A direct rollout likewise.
+    // A direct rollout records the skipped check as well.
     checkout.commit_version("2");
     checkout.atmos("deployment rollout payment-service --target staging --skip-promotion-check").succeeded();
     assert!(record("staging").contains("promotion_check: skipped"), "{}", record("staging"));

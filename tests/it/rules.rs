@@ -105,7 +105,7 @@ fn the_record_names_the_commit_of_the_default_branch_and_an_old_checkout_obeys_i
     assert!(record(&checkout, "dev").contains(&format!("rules: {new}")), "{}", record(&checkout, "dev"));
     let promotion = format!("{STAGING} --promote-from dev");
     checkout.atmos(&promotion).refused(3, "requires an approval");
-    // Likewise in the job of an old pipeline, one commit deep.
+    // The job of an old pipeline, a clone of depth 1, is refused as well.
     let clone = environment.clone(&remote.url(), "clone", Clone::SHALLOW);
     clone.git(&["fetch", "--quiet", "--depth=1", "origin", &old]);
     clone.git(&["checkout", "--quiet", "--detach", &old]);

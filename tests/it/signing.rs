@@ -64,7 +64,7 @@ fn records_are_signed_where_git_signs_tags() {
     assert!(text.trim_end().ends_with("-----END SSH SIGNATURE-----"), "{text}");
     let history = checkout.json("deployment history payment-service --target staging --component api");
     assert_eq!(history["records"][0]["promoted_from"], "dev");
-    // Somebody else's key is not ours.
+    // A signature of an untrusted key does not verify.
     std::fs::write(environment.path("trusted"), "").unwrap();
     assert!(!verifies(&checkout, signed));
 }
@@ -83,7 +83,7 @@ fn a_key_that_is_missing_is_found_before_anything_is_applied() {
         .refused(2, "records are to be signed (tag.gpgSign), and cannot be");
     assert_eq!(environment.applied(), [""; 0]);
     assert_eq!(remote.snapshot(), before);
-    // Whoever only looks is not asked for a key.
+    // Commands that only read need no signing key.
     checkout.atmos("deployment rollout payment-service --target dev --plan").succeeded();
     checkout.atmos("deployment status payment-service").succeeded();
 }

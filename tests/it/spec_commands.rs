@@ -1,7 +1,6 @@
 //! Every command line of the specification that belongs to the verbs that there are, as written.
 //!
-//! Commits are the one thing that cannot be as written: the specification's ids
-//! are those of nobody's repository.
+//! Only commit ids are replaced: those of the specification exist in no repository.
 
 use std::collections::BTreeSet;
 
@@ -101,7 +100,7 @@ const LINES: [Line; 50] = [
         0,
         "payment-service\tstaging\tapi\tNEWER\t",
     ),
-    // Nobody is there to approve.
+    // There is no terminal to approve at.
     (
         "target-promotion.md, CLI Validation",
         "atmos deployment rollout payment-service --target prod --promote-from staging",
@@ -120,7 +119,7 @@ const LINES: [Line; 50] = [
         3,
         "Cannot promote across deployments. Use same-deployment promotion only.",
     ),
-    // Likewise: skipping the check of the path skips no approval.
+    // Skipping the check of the promotion path skips no approval.
     (
         "cli-integration.md, Error Messages",
         "atmos deployment rollout payment-service --target prod --skip-promotion-check",
@@ -205,7 +204,7 @@ const LINES: [Line; 50] = [
         0,
         "up to date ✓",
     ),
-    // It runs there already; deploying it once more is no rollback, and nobody is there to approve.
+    // It runs there already; deploying it once more is no rollback, and there is no terminal.
     (
         "definitions.md, Rollout",
         "atmos deployment rollout payment-service --target prod --git-sha abc123def",
@@ -294,7 +293,7 @@ const LINES: [Line; 50] = [
     ),
 ];
 
-/// Likewise, about images. They run in one repository of their own.
+/// The command lines about images. They run in one repository of their own.
 const IMAGE_LINES: [Line; 13] = [
     (
         "cli-integration.md, build",
@@ -390,8 +389,8 @@ const VERBS: [&str; 20] = [
     "validate",
 ];
 
-/// The deployments that the specification speaks of: `payment-service` is there;
-/// `api` asks nobody for approval.
+/// The deployments that the specification speaks of: `payment-service` is
+/// there; `api` requires no approval.
 fn deployments(checkout: &Checkout<'_>) {
     let path = |name: &str| format!("deployments/{name}.yaml");
     let file = std::fs::read_to_string(checkout.path.join(path("payment-service"))).unwrap();

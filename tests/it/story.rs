@@ -123,7 +123,7 @@ fn without_approval_nothing_reaches_prod() {
     let line = "deployment rollout payment-service --target prod --promote-from staging";
     let before = remote.snapshot();
     checkout.atmos(line).refused(3, "approv").says("--approve");
-    // Other methods fail closed: there is nobody to ask here.
+    // Other methods fail closed: outside of CI there is no platform to ask.
     for method in ["ci", "pro"] {
         let file = std::fs::read_to_string(checkout.path.join("deployments/payment-service.yaml")).unwrap();
         let start = file.find("approval_method: ").unwrap() + "approval_method: ".len();

@@ -131,7 +131,7 @@ pub struct DependencyChange {
     pub to: Vec<String>,
 }
 
-/// Somebody who agreed to what runs on a target.
+/// An approval of what runs on a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approved {
     pub target: TargetName,

@@ -1,7 +1,7 @@
 //! What the comment's template sees: the contract with those who bring their own.
 //!
-//! Text is as it was written by whoever wrote it; `{{value}}` in a template escapes it. Everything
-//! is always there: absent values are null, lists are empty.
+//! Text is raw, untrusted input; `{{value}}` in a template escapes it. Every key is always there:
+//! absent values are null, lists are empty.
 
 use serde::Serialize;
 
@@ -133,7 +133,7 @@ pub struct NextView {
     pub action: &'static str,
     pub from: Option<String>,
     pub to: String,
-    /// Somebody has to approve it.
+    /// The target requires an approval.
     pub approval: bool,
     /// The component that failed first.
     pub failed: Option<String>,
@@ -256,7 +256,7 @@ pub struct DependencyView {
     pub change: &'static str,
 }
 
-/// Somebody who agreed.
+/// An approval.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ApprovalView {
     pub target: String,

@@ -1,4 +1,4 @@
-//! `atmos deployment lock`: freezes a target, or keeps everybody from some of its components.
+//! `atmos deployment lock`: freezes a target, or locks some of its components.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -188,8 +188,7 @@ impl Asked<'_> {
     }
 }
 
-/// Keeps what was found for whoever asks next. Where it cannot be kept, it is still shown: what is
-/// kept is not what is asked for.
+/// Stores the findings as notes. A failed write is a warning: this command's job is to show them.
 pub(super) fn note(context: &Context, ledger: &Ledger<'_>, deployment: &DeploymentName, found: &Findings) {
     if let Err(error) = ledger.note_observations(deployment, &found.observed) {
         context.warn(&format!("what was found is not noted: {error}"));

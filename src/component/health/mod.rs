@@ -39,8 +39,8 @@ pub async fn wait(run: ComponentRun<'_>, check: &HealthCheck) -> Result<Health, 
     }
 }
 
-/// Looks once. That whoever is asked does not answer is a finding; an error
-/// is that nobody could be asked.
+/// Runs one health check. A probe that gets no answer is a finding; an error
+/// means that the probe could not run.
 pub async fn check(run: ComponentRun<'_>, probe: &Probe) -> Result<Health, ComponentError> {
     match probe {
         Probe::Command(argv) => by_command(run, argv).await,

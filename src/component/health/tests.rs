@@ -1,5 +1,4 @@
-//! Whoever can be asked here: a command, a server on the loopback interface, and
-//! programs in the tools' places.
+//! Probes against a command, a server on the loopback interface, and fake tools.
 
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};

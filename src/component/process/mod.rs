@@ -206,8 +206,8 @@ enum Stop {
 
 /// Waits for the child and for its output, and stops the group when it is time to.
 ///
-/// A graceful cancellation sets no time of its own: what is being applied may need minutes to stop
-/// without losing track of what it made, and whoever cancelled can still say "immediately".
+/// A graceful cancellation sets no timeout: terraform may need minutes to stop without losing
+/// state, and a second signal still kills it immediately.
 async fn supervise(
     invocation: &Invocation,
     supervision: Supervision<'_>,

@@ -31,8 +31,8 @@ async fn run_alone(invocation: &Invocation) -> Result<Vec<u8>, ProcessError> {
     run_with(invocation, &|_, _: &str| {}, &Cancellation::never()).await
 }
 
-/// Whether the process is gone, given the time that the kernel needs. A dead process that waits to
-/// be collected by whoever inherited it counts as gone.
+/// Whether the process is gone, given the time that the kernel needs. A zombie that its new parent
+/// has yet to reap counts as gone.
 fn is_gone(pid: &str) -> bool {
     (0..500).any(|_| {
         let gone = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat"))

@@ -36,7 +36,7 @@ pub struct TerraformSettings {
     pub program: String,
     /// The folder of the root modules, relative to the root of the checkout.
     pub base_path: PathBuf,
-    /// How long to wait for somebody else's state lock.
+    /// The timeout for a state lock that another process holds.
     pub lock_timeout: Duration,
 }
 

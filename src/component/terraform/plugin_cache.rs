@@ -45,8 +45,9 @@ fn is_configured(environment: &Environment) -> bool {
     })
 }
 
-/// Waits until nobody else fills the cache. What is returned holds the turn. A folder that cannot
-/// be locked is used without: Terraform will say what is wrong with it.
+/// Waits for the exclusive lock on the plugin cache; dropping the returned file unlocks it.
+///
+/// A folder that cannot be locked is used without a lock: Terraform will report what is wrong.
 pub(super) async fn turn(run: ComponentRun<'_>, folder: &Path) -> Result<Option<File>, ComponentError> {
     let Ok(file) = File::open(folder) else { return Ok(None) };
     loop {

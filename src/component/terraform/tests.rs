@@ -232,7 +232,7 @@ async fn drift_is_what_a_plan_of_the_same_would_change() {
     let none = DriftFinding { drift: Drift::None, changes: Some(Changes::default()) };
     assert_eq!(fixture.with_run(Mode::Plan, check_drift).await.unwrap(), none);
 
-    // Somebody changes what is there, behind everybody's back.
+    // Drift: the state changes outside of a rollout.
     let state = fixture.state().join("shop/dev/ecs/service/terraform.tfstate");
     let text = std::fs::read_to_string(&state).unwrap();
     std::fs::write(&state, text.replace("\"value\": 1", "\"value\": 7")).unwrap();

@@ -1,5 +1,5 @@
-//! The part of a JSON schema that says what a file may hold. What describes it to people is passed
-//! over unread, and what stands deeper is kept as it stands until somebody asks for it.
+//! The validating part of a JSON schema. Annotations (`description`, `examples`) are skipped, and
+//! subschemas are parsed lazily, when a value reaches them.
 
 use std::fmt;
 

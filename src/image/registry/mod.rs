@@ -110,7 +110,7 @@ impl Registry {
             return Ok(basic);
         }
         let Some(realm) = parameter(parameters, "realm") else { return Ok(None) };
-        // Credentials go to nobody who can read along.
+        // Credentials are sent over TLS or to this machine only: plain HTTP can be read on the way.
         if !realm.starts_with("https://") && !is_local(realm.trim_start_matches("http://")) {
             return Ok(None);
         }

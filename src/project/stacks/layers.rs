@@ -47,7 +47,7 @@ impl ImportedStacks {
         }
     }
 
-    /// Likewise, to be used: `!env` reads these variables.
+    /// Reads with these variables for `!env`: the values are used and not only shown.
     #[must_use]
     pub fn with_environment(self, environment: BTreeMap<String, String>) -> Self {
         Self { environment: Some(environment), ..self }
@@ -230,7 +230,7 @@ const UNREAD_HINT: &str = "Outputs are known of the deployment's own terraform c
 
 /// What a component lacks whose outputs are asked for.
 enum Lacking {
-    /// Nobody knows its outputs yet.
+    /// Its outputs are not known yet.
     Outputs(ComponentName),
     /// This output is not among them.
     Output(ComponentName),

@@ -93,8 +93,8 @@ pub(super) trait Scope {
         false
     }
 
-    /// What is printed where there is no value. Without it neither that nor a list or a map is
-    /// printed: they are refused, because nobody means what they would look like.
+    /// The text of an absent value. `None` refuses to print absent values, lists and maps: their Go
+    /// syntax (`map[a:1]`) in configuration is always a mistake.
     fn no_value(&self) -> Option<&str>;
 }
 

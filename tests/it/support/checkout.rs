@@ -44,7 +44,7 @@ impl<'e> Checkout<'e> {
         self.start(line, &[]).wait()
     }
 
-    /// Likewise, with variables.
+    /// Runs `atmos` with what is typed after it and with these variables.
     #[track_caller]
     pub(crate) fn atmos_with(&self, line: &str, variables: &[(&str, &str)]) -> Run {
         self.start(line, variables).wait()

@@ -34,7 +34,7 @@ impl<'c, 'e> Job<'c, 'e> {
             ("GITHUB_EVENT_NAME", event),
             ("GITHUB_REPOSITORY", "acme/shop"),
             ("GITHUB_SERVER_URL", "https://github.example.com"),
-            // Where nobody listens, until a test says otherwise.
+            // A closed port, until a test sets the address of its server.
             ("GITHUB_API_URL", "http://127.0.0.1:9"),
             ("GITHUB_RUN_ID", RUN),
             ("GITHUB_RUN_ATTEMPT", "1"),

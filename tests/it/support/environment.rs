@@ -106,7 +106,7 @@ impl TestEnvironment {
         self.payment_service_with(name, &[])
     }
 
-    /// Likewise, with arguments for `git init`.
+    /// The same repository, made with arguments for `git init`.
     pub(crate) fn payment_service_with(&self, name: &str, init: &[&str]) -> Checkout<'_> {
         let checkout = self.empty_repository(name, init);
         payment_service::write(&checkout);

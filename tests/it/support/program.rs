@@ -1,6 +1,6 @@
-//! Programs that tests make. Another process writes them: were such a file open for writing
-//! here, a child that another test starts at that moment would inherit that, and nobody could
-//! run the program ("text file busy").
+//! Programs that tests make. Another process writes them. Race: a child that another
+//! test forks at that moment would inherit a descriptor that is open for writing, and
+//! `exec` would fail with `ETXTBSY`.
 
 use std::io::Write as _;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What the parser finds wrong with the inputs, in the words of whoever wrote them.
+//! Usage errors that name the job's inputs instead of the command-line options they became.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
