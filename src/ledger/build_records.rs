@@ -12,6 +12,11 @@ use super::{Ledger, LedgerError};
 impl Ledger<'_> {
     /// The images that were built of these components, each at its commit;
     /// components without a build are missing.
+    ///
+    /// # Errors
+    ///
+    /// Fails where this repository's refs cannot be read. An unreachable remote and unreadable
+    /// records are warnings.
     pub fn built_images(
         &self,
         deployment: &DeploymentName,

@@ -11,6 +11,10 @@ use super::{Ledger, LedgerError};
 impl Ledger<'_> {
     /// The deployed commits whose ids start with these hexadecimal digits, as far
     /// as states and records are here.
+    ///
+    /// # Errors
+    ///
+    /// Fails where `git for-each-ref` fails.
     pub fn commits_starting_with(&self, digits: &str) -> Result<BTreeSet<CommitId>, LedgerError> {
         let digits = digits.to_ascii_lowercase();
         let mut prefixes = vec![format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}")];

@@ -114,6 +114,11 @@ impl Ledger<'_> {
     }
 
     /// Reads the records of a query from what is here. Only those that are shown are read in full.
+    ///
+    /// # Errors
+    ///
+    /// Fails where this repository's refs cannot be read. Records that cannot be read are skipped
+    /// with a warning.
     pub fn history(&self, query: &HistoryQuery) -> Result<History, LedgerError> {
         let prefixes: Vec<_> = query
             .prefixes()

@@ -80,6 +80,12 @@ impl Ledger<'_> {
     /// Takes all of these locks or none, together with `others`, which must hold as
     /// well. `waiting` is told, before every look, who is waited for and what was asked
     /// to end for it, and may break it off.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError::Held`] where others still hold the locks after `request.wait`, or where
+    /// `waiting` breaks it off. [`LedgerError::Contended`] where the push keeps losing races;
+    /// otherwise the errors of `others`, and of a remote that refuses or does not answer.
     pub fn acquire(
         &self,
         request: &LockRequest,

@@ -243,6 +243,10 @@ pub struct Ledger<'r> {
 
 impl<'r> Ledger<'r> {
     /// Opens the ledger of a repository.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the repository's object database cannot be opened.
     pub fn open(repository: &'r Repository, options: LedgerOptions) -> Result<Self, LedgerError> {
         let objects = repository.objects()?;
         Ok(Self {
@@ -337,6 +341,10 @@ impl<'r> Ledger<'r> {
 
     /// Finds out whether records can be signed, where they are to be,
     /// before there is anything to record.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::NotSigned`] where git cannot sign: no key, no signing program, or a timeout.
     pub fn check_signing(&self, commit: &CommitId) -> Result<(), LedgerError> {
         if !self.repository.signs_tags() {
             return Ok(());

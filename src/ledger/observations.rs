@@ -30,6 +30,11 @@ pub struct Observed {
 
 impl Ledger<'_> {
     /// Notes what was observed.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the notes cannot be fetched or pushed; without a remote, where they cannot be
+    /// written.
     pub fn note_observations(
         &self,
         deployment: &DeploymentName,
@@ -54,6 +59,10 @@ impl Ledger<'_> {
     }
 
     /// The last observations of what runs now. Those from before it was deployed say nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the mirrored notes cannot be read.
     pub fn observations(&self, state: &DeploymentState) -> Result<Observations, LedgerError> {
         let [health, drift] = [HEALTH, DRIFT].map(|namespace| notes_ref(&state.deployment, namespace));
         let known = self.read_note_refs(&[&health, &drift])?;

@@ -72,6 +72,12 @@ impl Publication {
 
 impl Ledger<'_> {
     /// Publishes notes and build records: on the remote where there is one, else here.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::NoteTooLarge`] and [`LedgerError::NoteUnreadable`] for a note that cannot be
+    /// stored. [`LedgerError::Contended`] where the push keeps losing races; otherwise where the
+    /// remote refuses or does not answer.
     pub fn publish(&self, deployment: &DeploymentName, publication: &Publication) -> Result<(), LedgerError> {
         for edit in &publication.notes {
             self.check_size(edit.content.len())?;
@@ -165,6 +171,11 @@ impl Ledger<'_> {
 
     /// The notes of these commits; commits without one are missing. A remote that does not answer
     /// is answered for by what was read of it before.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the partial clone cannot be opened, or where a note is not here and cannot be
+    /// fetched.
     pub fn notes_of(
         &self,
         deployment: &DeploymentName,

@@ -54,6 +54,10 @@ impl<'l, 'r> Session<'l, 'r> {
     /// Asks the remote for what it has now that the locks are taken. These need not
     /// be mirrored here for as long as the run holds them: every lock would be a
     /// file to write and to remove again.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the remote does not answer in time, or where the mirror cannot be written.
     pub fn refresh(&self, scope: &Scope) -> Result<(), LedgerError> {
         self.ledger.refresh_without(scope, &self.hold.names())
     }
@@ -173,6 +177,10 @@ impl<'l, 'r> Session<'l, 'r> {
     /// The time is that of this machine, even where the predecessor's is later: a clock that was
     /// wrong once must not date all records that follow. It is none before the locks were taken,
     /// where the clock goes back meanwhile: by that, a record is known to be made under them.
+    ///
+    /// # Errors
+    ///
+    /// Fails where this repository cannot be written, or where the record cannot be signed.
     pub fn write(&mut self, mut record: Record) -> Result<LedgerRecord, LedgerError> {
         let second = in_whole_seconds(self.ledger.now()).max(self.hold.lock().acquired_at);
         record.timestamp = second;
@@ -196,6 +204,11 @@ impl<'l, 'r> Session<'l, 'r> {
     }
 
     /// Lets go of the locks without recording anything.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the remote refuses or does not answer, or where another run has taken the locks
+    /// over.
     pub fn release(&mut self) -> Result<(), LedgerError> {
         Exchange::new(self.ledger, &self.hold, &mut self.known).push(&mut Kept::default(), true)
     }

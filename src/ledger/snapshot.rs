@@ -102,6 +102,11 @@ impl Snapshot {
 impl Ledger<'_> {
     /// Reads the state from what is here. Call [`Ledger::refresh`] first
     /// to have it as the remote has it.
+    ///
+    /// # Errors
+    ///
+    /// Fails where refs or the histories behind them cannot be read. Unreadable records and foreign
+    /// refs are skipped with a warning.
     pub fn read(&self, scope: &Scope) -> Result<Snapshot, LedgerError> {
         let mut known = self.read_refs(scope)?;
         self.adopt_mirror(&mut known);

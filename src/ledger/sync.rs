@@ -165,11 +165,21 @@ impl Ledger<'_> {
     /// Reads of the history must then reach the remote as well, until the next
     /// [`Self::refresh`]. Where the code has a remote of its own, [`Ledger::rules_commit`]
     /// reports whether that answered.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the remote does not answer within
+    /// [`LedgerOptions::write_limit`](super::LedgerOptions), or where one of the refs is symbolic
+    /// on it.
     pub fn refresh_or_fail(&self, scope: &Scope) -> Result<(), LedgerError> {
         self.refresh_without(scope, &[])
     }
 
     /// [`Self::refresh_or_fail`] without the commit whose rules bind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::refresh_or_fail`].
     pub fn refresh_states_or_fail(&self, scope: &Scope) -> Result<(), LedgerError> {
         self.insist_on(&Wanted { scope, notes: &[], known: &[], rules: false })
     }
@@ -282,6 +292,11 @@ impl Ledger<'_> {
     }
 
     /// Gets a commit that is not here, by its full id.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the remote does not answer or does not have the commit. Offline nothing is
+    /// fetched, and that is no error.
     pub fn fetch_commit(&self, commit: &CommitId) -> Result<(), GitError> {
         let Some(remote) = self.reachable_remote() else { return Ok(()) };
         self.fetch(remote, &[commit.to_string()], &self.fetch_options())
@@ -289,6 +304,10 @@ impl Ledger<'_> {
 
     /// Gets the whole history that leads to these commits, which are here, and
     /// says whether it is complete then.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a commit is missing here, or where the remote does not answer.
     pub fn complete_history(&self, commits: &[CommitId]) -> Result<bool, GitError> {
         let missing = self.repository.history_ends(commits)?;
         let Some(remote) = self.reachable_remote() else { return Ok(missing.is_empty()) };

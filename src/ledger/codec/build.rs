@@ -56,6 +56,10 @@ pub fn encode_build(record: &BuildRecord) -> String {
 }
 
 /// Reads a build record.
+///
+/// # Errors
+///
+/// Fails where the message is no build record that this version can read, or names no image digest.
 pub fn decode_build(message: &[u8]) -> Result<BuildImage, CodecError> {
     let (fields, _) = read::<BuildFields>(message, "Build")?;
     match fields.image {

@@ -63,6 +63,11 @@ pub fn encode_lock(lock: &Lock, nonce: &str) -> String {
 }
 
 /// Reads a lock.
+///
+/// # Errors
+///
+/// Fails where the message is no lock that this version can read, or where one of its times is
+/// malformed.
 pub fn decode_lock(message: &[u8]) -> Result<Lock, CodecError> {
     let (fields, _) = read::<LockFields>(message, "Lock")?;
     Ok(Lock {
