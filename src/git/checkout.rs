@@ -26,6 +26,10 @@ pub struct CheckoutLook<'r> {
 
 impl CheckoutLook<'_> {
     /// What was found.
+    ///
+    /// # Errors
+    ///
+    /// Fails where git fails or prints an unexpected status, and where `HEAD` leads to no commit.
     pub fn finish(self) -> Result<Checkout, RepositoryError> {
         let Some(status) = self.status else {
             let (commit, branch) = (self.repository.head()?, self.repository.branch());
@@ -38,6 +42,10 @@ impl CheckoutLook<'_> {
 impl Repository {
     /// The commit and the branch that are checked out, and whether tracked files differ from them:
     /// one question for all, which git answers while something else is done.
+    ///
+    /// # Errors
+    ///
+    /// Fails where git cannot be started.
     pub fn look_at_checkout(&self) -> Result<CheckoutLook<'_>, RepositoryError> {
         let status = self.work_tree().map(|_| {
             self.git()

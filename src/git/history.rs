@@ -23,6 +23,10 @@ pub struct Divergence {
 
 impl Git {
     /// How many commits lead to any of `wanted` and to none of `present`.
+    ///
+    /// # Errors
+    ///
+    /// Fails where one of the commits is missing, or where git fails.
     pub fn count_missing(&self, wanted: &[CommitId], present: &[CommitId]) -> Result<usize, GitError> {
         let output = self
             .verb("rev-list")
@@ -36,6 +40,10 @@ impl Git {
     }
 
     /// Which commits only one of two has, in a single walk; the newest `limit` of them by name.
+    ///
+    /// # Errors
+    ///
+    /// Fails where one of the commits is missing, or where git fails.
     pub fn divergence(&self, from: &CommitId, to: &CommitId, limit: usize) -> Result<Divergence, GitError> {
         let range = format!("{from}...{to}");
         let output = self.verb("rev-list").args(["--left-right", &range, "--"]).run()?;
@@ -58,6 +66,10 @@ impl Git {
     }
 
     /// Those of several commits that lead to none of the others.
+    ///
+    /// # Errors
+    ///
+    /// Fails where one of the commits is missing, or where git fails.
     pub fn independent(&self, commits: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
         let output =
             self.verb("merge-base").arg("--independent").args(commits.iter().map(CommitId::as_str)).run()?;
@@ -66,6 +78,11 @@ impl Git {
 
     /// What happened to each file between two commits, with renames found; with
     /// the hunks where `code` is wanted.
+    ///
+    /// # Errors
+    ///
+    /// Fails where one of the commits is missing, where git fails, or where its output cannot be
+    /// parsed.
     pub fn file_changes(
         &self,
         from: &CommitId,
@@ -89,6 +106,10 @@ impl Git {
     }
 
     /// The paths of the files that differ between two commits; of a renamed file, both.
+    ///
+    /// # Errors
+    ///
+    /// Fails where one of the commits is missing, or where git fails.
     pub fn changed_paths(&self, from: &CommitId, to: &CommitId) -> Result<Vec<String>, GitError> {
         let output = self
             .verb("diff")

@@ -12,6 +12,11 @@ impl Repository {
     /// Creates or overwrites refs in this order, without compare-and-swap.
     ///
     /// Invariant: no other process writes these names at the same time.
+    ///
+    /// # Errors
+    ///
+    /// Fails where git cannot lock or write a ref. Refs before it in the order may have been
+    /// written.
     pub fn make_refs(&self, refs: Vec<Ref>, reason: &str) -> Result<(), GitError> {
         let in_files = self.keeps_refs_in_files() && !self.is_shared();
         let mut left = Vec::new();

@@ -136,6 +136,10 @@ impl ObjectStore {
     }
 
     /// Reads an annotated tag. Anything larger than [`MAX_TAG_SIZE`] is refused before it is read.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the object is missing, is no annotated tag, is too large, or is malformed.
     pub fn read_tag(&self, id: &ObjectId) -> Result<TagObject, ObjectError> {
         let oid = self.oid(id)?;
         let odb = self.repository.odb()?;
@@ -153,6 +157,10 @@ impl ObjectStore {
     /// Writes an annotated tag, byte for byte, and returns its id. No ref is made.
     ///
     /// `tagger` is git's form of an identity and a moment: `Name <mail> <seconds> <zone>`.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the object database cannot be written.
     pub fn write_tag(
         &self,
         target: &ObjectId,
@@ -167,11 +175,19 @@ impl ObjectStore {
     }
 
     /// An annotated tag as it is stored, byte for byte.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the object is missing or damaged.
     pub fn tag_bytes(&self, id: &ObjectId) -> Result<Vec<u8>, ObjectError> {
         Ok(self.repository.odb()?.read(self.oid(id)?)?.data().to_vec())
     }
 
     /// Writes an annotated tag as it is stored, where it is not here, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the tag is not here and the object database cannot be written.
     pub fn restore_tag(&self, content: &[u8]) -> Result<ObjectId, ObjectError> {
         let kind = git2::ObjectType::Tag;
         let id = from_oid(git2::Oid::hash_object_ext(kind, content, self.repository.object_format())?)?;
@@ -180,16 +196,28 @@ impl ObjectStore {
     }
 
     /// Reads a file's content.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the object is missing or is no blob. Nothing is fetched.
     pub fn read_blob(&self, id: &ObjectId) -> Result<Vec<u8>, ObjectError> {
         Ok(self.repository.find_blob(self.oid(id)?)?.content().to_vec())
     }
 
     /// Writes a blob and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the object database cannot be written.
     pub fn write_blob(&self, content: &[u8]) -> Result<ObjectId, ObjectError> {
         self.write(git2::ObjectType::Blob, content)
     }
 
     /// Writes a commit and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the object database cannot be written.
     pub fn write_commit(
         &self,
         tree: &ObjectId,
@@ -289,6 +317,11 @@ impl ObjectStore {
     }
 
     /// How one commit relates to another, as far as the history that is here goes.
+    ///
+    /// # Errors
+    ///
+    /// Fails where an id has another format than those of the repository. A history that ends early
+    /// is [`Ancestry::Unrelated`].
     pub fn ancestry(&self, first: &CommitId, second: &CommitId) -> Result<Ancestry, ObjectError> {
         if first == second {
             return Ok(Ancestry::Same);
@@ -306,6 +339,10 @@ impl ObjectStore {
     }
 
     /// The parents that a commit names, whether or not history goes on to them here.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the commit is missing or malformed.
     pub fn parents(&self, commit: &ObjectId) -> Result<Vec<ObjectId>, ObjectError> {
         let odb = self.repository.odb()?;
         let object = odb.read(self.oid(commit)?)?;
@@ -322,6 +359,10 @@ impl ObjectStore {
     }
 
     /// The first paragraph of a commit's message, in one line.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the commit is missing.
     pub fn commit_summary(&self, commit: &CommitId) -> Result<String, ObjectError> {
         let commit = self.repository.find_commit(self.oid(&commit.0)?)?;
         let message = text::decoded(commit.message_bytes(), commit.message_encoding().ok().flatten());

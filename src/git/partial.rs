@@ -35,6 +35,10 @@ pub struct Partial {
 
 impl Repository {
     /// Opens the part of a remote's objects; makes room for it first where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the repository for it can be neither created nor opened.
     pub fn partial(&self, remote: &str) -> Result<Partial, RepositoryError> {
         let folder = self.common_dir().join(FOLDER);
         if !folder.exists() {
@@ -91,12 +95,20 @@ impl Partial {
     }
 
     /// What the remote had under these names when it was asked last.
+    ///
+    /// # Errors
+    ///
+    /// Fails where git cannot read the refs.
     pub fn last_seen(&self, names: &[String]) -> Result<BTreeMap<String, ObjectId>, GitError> {
         let refs = self.own.refs(names)?.into_iter();
         Ok(refs.filter(|found| names.contains(&found.name)).map(|found| (found.name, found.object)).collect())
     }
 
     /// Asks the remote what it has under these names, and gets all of it but the files.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the remote does not answer within `limit`, or where the refs cannot be written.
     pub fn fetch(&self, names: &[String], limit: Duration) -> Result<BTreeMap<String, ObjectId>, GitError> {
         let refs = self.transport.remote_refs(&self.remote, names, Some(limit))?.into_iter();
         let tips: BTreeMap<_, _> = refs.map(|Ref { name, object }| (name, object)).collect();
@@ -117,6 +129,10 @@ impl Partial {
     }
 
     /// Remembers what the remote has under these names.
+    ///
+    /// # Errors
+    ///
+    /// Fails where git cannot write the refs.
     pub fn remember(&self, names: &[String], tips: &BTreeMap<String, ObjectId>) -> Result<(), GitError> {
         let known = self.last_seen(names)?;
         let changed = names.iter().filter(|name| known.get(*name) != tips.get(*name));
@@ -135,6 +151,10 @@ impl Partial {
     }
 
     /// Reads a file; gets it from the remote where it is not here.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the blob is neither here nor fetched from the remote within `limit`.
     pub fn read_blob(&self, id: &ObjectId, limit: Duration) -> Result<Vec<u8>, GitError> {
         self.transport.verb("cat-file").args(["blob", id.as_str()]).limit(Some(limit)).run()
     }

@@ -335,16 +335,29 @@ impl Invocation {
     }
 
     /// Runs the command; an exit status other than 0 is an error.
+    ///
+    /// # Errors
+    ///
+    /// As [`Running::finish_well`]; also where git cannot be started.
     pub fn run(self) -> Result<Vec<u8>, GitError> {
         self.start()?.finish_well()
     }
 
     /// Runs the command, whatever its exit status says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Running::finish`]; also where git cannot be started.
     pub fn output(self) -> Result<Output, GitError> {
         self.start()?.finish()
     }
 
     /// Starts the command, to be waited for later. What it is given to read, it gets then.
+    ///
+    /// # Errors
+    ///
+    /// [`GitError::Missing`] where git is not on `PATH`; [`GitError::Io`] where it cannot be
+    /// started.
     pub fn start(mut self) -> Result<Running, GitError> {
         let started = Instant::now();
         let stdin = if self.input.is_empty() { Stdio::null() } else { Stdio::piped() };
@@ -391,6 +404,11 @@ impl Running {
     }
 
     /// Waits for the end of the process, whatever its exit status says.
+    ///
+    /// # Errors
+    ///
+    /// [`GitError::TimedOut`] after the limit, with the process group killed; [`GitError::Io`]
+    /// where its pipes fail.
     pub fn finish(mut self) -> Result<Output, GitError> {
         let result = self.collect();
         if result.is_err() {
@@ -410,6 +428,10 @@ impl Running {
     }
 
     /// As [`Self::finish`], with what the process printed; an exit status other than 0 is an error.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::finish`]; [`GitError::Failed`] for an exit status other than 0.
     pub fn finish_well(self) -> Result<Vec<u8>, GitError> {
         let verb = self.verb.clone();
         let Output { status, stdout, stderr } = self.finish()?;

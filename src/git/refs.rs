@@ -49,6 +49,10 @@ pub fn is_branch_name(name: &str) -> bool {
 impl Repository {
     /// Every ref under the given prefixes (which end in `/`) or of
     /// exactly the given names, by name.
+    ///
+    /// # Errors
+    ///
+    /// Fails where git fails to list the refs.
     pub fn refs<S: AsRef<str>>(&self, prefixes: &[S]) -> Result<Vec<Ref>, GitError> {
         if self.keeps_refs_in_files()
             && let Ok(refs) = ref_files::read(self.common_dir(), prefixes)
@@ -64,6 +68,11 @@ impl Repository {
     ///
     /// Nothing is deleted so: for a deletion git locks all packed refs, which
     /// others cannot wait for that long.
+    ///
+    /// # Errors
+    ///
+    /// Fails where git cannot be started. A lease that does not hold is an error of
+    /// [`PreparedRefs::commit`].
     pub fn prepare_refs(
         &self,
         updates: &[RefUpdate],
@@ -104,6 +113,10 @@ impl Git {
 
     /// What every ref under the given prefixes leads to: the object behind an
     /// annotated tag, else the ref's own.
+    ///
+    /// # Errors
+    ///
+    /// Fails where git fails to list the refs.
     pub fn peeled_refs<S: AsRef<str>>(&self, prefixes: &[S]) -> Result<Vec<ObjectId>, GitError> {
         let output = self
             .verb("for-each-ref")
@@ -114,6 +127,11 @@ impl Git {
     }
 
     /// Changes all of these refs, or none of them.
+    ///
+    /// # Errors
+    ///
+    /// Fails where an expected old value does not hold, or where git cannot lock or write a ref.
+    /// Then no ref has changed.
     pub fn update_refs(&self, updates: &[RefUpdate], reason: &str) -> Result<(), GitError> {
         if updates.is_empty() {
             return Ok(());
@@ -139,6 +157,11 @@ pub struct PreparedRefs {
 
 impl PreparedRefs {
     /// Makes the changes, and then these others.
+    ///
+    /// # Errors
+    ///
+    /// Fails where git could not prepare or commit the changes: a lease that does not hold, a lock,
+    /// a killed process.
     pub fn commit(mut self, others: &[RefUpdate]) -> Result<(), GitError> {
         let Some(running) = self.running.take() else { return Ok(()) };
         let mut rest = b"commit\0".to_vec();

@@ -60,6 +60,10 @@ impl Repository {
     ///
     /// A bare repository counts only where there is no `.git` above it: a commit can hold the files
     /// of one, with a configuration whose commands git would run.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::NotFound`] where `start` does not exist or is in no repository.
     pub fn discover(
         start: &Path,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -138,6 +142,10 @@ impl Repository {
     }
 
     /// Opens the objects. Each thread opens its own.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the object database cannot be opened.
     pub fn objects(&self) -> Result<ObjectStore, ObjectError> {
         Ok(ObjectStore::open(&self.git_dir)?.keeping(&self.written))
     }
@@ -160,6 +168,10 @@ impl Repository {
     }
 
     /// The commit that is checked out.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Unborn`] where the branch has no commit yet; otherwise where git fails.
     pub fn head(&self) -> Result<CommitId, RepositoryError> {
         match self.head_by_files() {
             Some(commit) => Ok(commit),
@@ -187,6 +199,11 @@ impl Repository {
     }
 
     /// The commit that a revision means; `None` where there is no such commit here.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::AmbiguousRevision`] for an abbreviated id of several objects; otherwise
+    /// where git cannot be run.
     pub fn resolve(&self, revision: &str) -> Result<Option<CommitId>, RepositoryError> {
         let output = self
             .git

@@ -24,6 +24,10 @@ impl Repository {
 
     /// Where the history that leads to these commits ends early; nowhere in
     /// a checkout that is not shallow.
+    ///
+    /// # Errors
+    ///
+    /// Fails where one of the commits is missing, or where git fails.
     pub fn history_ends(&self, commits: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
         if !self.is_shallow() {
             return Ok(Vec::new());
@@ -42,6 +46,10 @@ impl Repository {
     }
 
     /// Takes back ends of history that a fetch has made where history went on before.
+    ///
+    /// # Errors
+    ///
+    /// Fails where git's `shallow` file is locked or cannot be replaced.
     pub fn restore_history(&self, before: &BTreeSet<ObjectId>) -> io::Result<()> {
         let after = self.shallow_commits();
         let Ok(objects) = self.objects() else { return Ok(()) };

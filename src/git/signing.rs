@@ -29,6 +29,11 @@ impl Repository {
     /// Writes an annotated tag with a signature, as `gpg.format` and `user.signingKey` say, and
     /// returns its id. No ref is made: git makes one, but in a repository of its own that lasts for
     /// this one command and only shares the objects.
+    ///
+    /// # Errors
+    ///
+    /// Fails where git cannot sign within `limit`: no key, no signing program, a prompt without a
+    /// terminal.
     pub fn write_signed_tag(&self, tag: NewTag<'_>, limit: Duration) -> Result<ObjectId, GitError> {
         let folder = tempfile::tempdir()?;
         make_repository(folder.path(), tag.commit)?;

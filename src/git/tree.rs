@@ -15,12 +15,20 @@ const FOLDER_MODE: i32 = 0o040_000;
 
 impl ObjectStore {
     /// The note of a commit in the notes tree of `notes`; `None` where it has none.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the notes commit or its tree is missing, or where the note's blob is not here.
     pub fn note(&self, notes: &ObjectId, commit: &CommitId) -> Result<Option<Vec<u8>>, ObjectError> {
         self.note_blob(notes, commit)?.map(|blob| self.read_blob(&blob)).transpose()
     }
 
     /// The blob that holds the note of a commit, which need not be here;
     /// `None` where the commit has no note.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the notes commit or its root tree is missing.
     pub fn note_blob(&self, notes: &ObjectId, commit: &CommitId) -> Result<Option<ObjectId>, ObjectError> {
         let mut tree = self.commit_tree(notes)?;
         let mut rest = commit.as_str();
@@ -38,6 +46,10 @@ impl ObjectStore {
     }
 
     /// Every note of a notes tree.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the notes commit, one of its trees or one of its blobs is missing.
     pub fn notes(&self, notes: &ObjectId) -> Result<Vec<(CommitId, Vec<u8>)>, ObjectError> {
         let mut found = Vec::new();
         self.collect_notes(&self.commit_tree(notes)?, "", &mut found)?;
@@ -69,6 +81,11 @@ impl ObjectStore {
 
     /// Writes a new commit of a notes ref in which these commits have
     /// these notes, on top of `notes`.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the notes commit or one of its trees is missing, or where the object database
+    /// cannot be written.
     pub fn write_notes<'a>(
         &self,
         notes: Option<&ObjectId>,
