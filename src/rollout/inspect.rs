@@ -62,6 +62,11 @@ pub struct Findings {
 }
 
 /// Looks at what runs on a target of a deployment.
+///
+/// # Errors
+///
+/// Fails where the ledger cannot be opened, where tools that the checks need are missing, or where
+/// the components' commits cannot be checked out. A check that fails is a finding.
 pub fn inspect(
     context: &Context,
     repository: &Repository,
