@@ -26,6 +26,10 @@ pub struct Checkouts {
 
 impl Checkouts {
     /// Checks out every commit below `root`, in folders whose names start with `name`.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a folder cannot be written, or where git cannot check a commit out.
     pub fn create<'c>(
         repository: &Repository,
         root: &Path,

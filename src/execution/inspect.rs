@@ -41,6 +41,10 @@ pub struct Inspected {
 
 /// Looks at the components of a plan, several at a time. The rollout's mode is a dry run's. Of the
 /// components in `unplannable` no plan can be made, for the reason that is given.
+///
+/// # Errors
+///
+/// Fails where the async runtime cannot be started. A check that fails is a finding.
 pub fn inspect(
     rollout: Rollout,
     checkouts: &Checkouts,

@@ -164,6 +164,11 @@ impl RolloutOutcome {
 
 /// Runs the components of a plan. With a session, each is recorded as it ends and the locks are let
 /// go with the last record; without one (a dry run) nothing is recorded.
+///
+/// # Errors
+///
+/// Fails where the async runtime cannot be started, before anything runs. A failed component or
+/// publication is part of the outcome.
 pub fn run(
     rollout: Rollout,
     checkouts: Checkouts,
