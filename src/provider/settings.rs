@@ -71,6 +71,8 @@ impl ProviderSettings {
     /// nothing for an empty one; `token` is the one that was given to the job on purpose and
     /// beats those of the environment.
     ///
+    /// # Errors
+    ///
     /// Fails where the job runs on a platform and has no token or no repository for it.
     pub fn detect<'v>(
         variable: impl Fn(&str) -> Option<&'v str>,
@@ -88,6 +90,11 @@ impl ProviderSettings {
     /// Detects the platform of the job; outside of one, that which a git remote is on. The remote's
     /// addresses are given as it is written and as git uses it. Of the environment, the addresses
     /// of the APIs still count.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::detect`]; also where the remote is on a platform and the environment has no token
+    /// for it.
     pub fn detect_or_of_remote<'v>(
         variable: impl Fn(&str) -> Option<&'v str>,
         remote_urls: &[String],

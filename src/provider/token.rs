@@ -18,6 +18,10 @@ pub struct Token(SecretString);
 
 impl Token {
     /// A token, without the white space around it.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the text is empty or holds a character that an HTTP header cannot carry.
     pub fn new(text: &str) -> Result<Self, TokenError> {
         let text = text.trim();
         // Clients of HTTP panic, or quote the value in an error, where a header cannot carry it.
