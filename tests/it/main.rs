@@ -42,6 +42,7 @@ mod history;
 mod holds;
 mod images;
 mod interop;
+mod language;
 mod late_records;
 mod layers;
 mod leases;
