@@ -1,4 +1,5 @@
-//! Taking and giving back locks: all of a run's locks or none, in one create-only push.
+//! Acquisition and release of locks: all of a run's locks or none, in one push whose leases require
+//! that each ref is absent or holds an abandoned lock.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -22,36 +23,36 @@ use super::snapshot::Snapshot;
 use super::step::{Step, StepOutcome};
 use super::{Ledger, LedgerError, Scope, codec};
 
-/// How much longer than its lease a publication is waited for, so that the wait sees its end.
+/// The grace period after a publication's lease, so that a waiter sees the lease end.
 const PUBLICATION_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long is waited at most between two looks at the lock of a publication.
+/// The longest delay between two polls of a publication's lock.
 const LOOKS_AT_PUBLICATIONS: Duration = Duration::from_secs(1);
 
-/// Which locks a run wants.
+/// The locks that a run needs.
 #[derive(Debug, Clone)]
 pub struct LockRequest {
     pub deployment: DeploymentName,
     pub target: TargetName,
     pub scopes: Vec<LockScope>,
-    /// What the locks will say. Their times are set when they are taken.
+    /// The content of the locks. Their times are set when they are acquired.
     pub lock: Lock,
-    /// How long a lock lives without being renewed; `None` for a lock
+    /// The lease: how long a lock lives without a renewal; `None` for a lock
     /// that stays until it is removed.
     pub lease: Option<Duration>,
-    /// How long to wait for those of others.
+    /// The timeout for locks that other runs hold.
     pub wait: Duration,
-    /// A taking of locks ([`Lock::session`]) whose holder is known to have ended: they are as good
-    /// as free.
+    /// A session ([`Lock::session`]) whose run is known to have ended: its locks count as free.
     pub replaces: Option<String>,
-    /// Whether components that a killed run has left at work are asked to end and waited for.
+    /// Whether processes that a killed run left behind are told to end, and waited for.
     pub ends_orphans: bool,
 }
 
-/// What is told who is waited for, and what was asked to end for it since the last look.
+/// A callback of [`Ledger::acquire`] before each poll: the locks in the way, and the processes that
+/// were told to end since the last poll. It may break the wait off.
 pub type Waiting<'w> = dyn FnMut(&[HeldLock], Vec<LeftAtWork>) -> ControlFlow<()> + 'w;
 
-/// An id for the taking of locks.
+/// A new session id, the same on all locks of one acquisition.
 #[must_use]
 pub fn lock_session() -> String {
     uuid::Uuid::now_v7().simple().to_string()
@@ -62,14 +63,14 @@ pub fn lock_session() -> String {
 pub struct Acquired {
     pub object: ObjectId,
     pub lock: Lock,
-    /// The locks of dead or overdue runs that were in the way.
+    /// The locks of dead or overdue runs that were taken over.
     pub taken_over: Vec<HeldLock>,
 }
 
 /// Why locks were not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum AcquireError {
-    /// Others hold them.
+    /// Other runs hold them.
     #[error("locked by {}", .0.first().map_or("another run", |held| held.lock.holder.as_str()))]
     Held(Vec<HeldLock>),
     #[error(transparent)]
@@ -77,9 +78,11 @@ pub enum AcquireError {
 }
 
 impl Ledger<'_> {
-    /// Takes all of these locks or none, together with `others`, which must hold as
-    /// well. `waiting` is told, before every look, who is waited for and what was asked
-    /// to end for it, and may break it off.
+    /// Acquires all of these locks or none, in one transaction with `others`,
+    /// whose leases must hold as well.
+    ///
+    /// Polls the remote until the locks are free or `request.wait` is over.
+    /// `waiting` is called before each poll.
     ///
     /// # Errors
     ///
@@ -99,15 +102,15 @@ impl Ledger<'_> {
         let mut known = snapshot.known.clone();
         let mut publications = None;
         let mut ending = Ending::default();
-        // What is known here of others' locks may be long past: only
-        // the remote says that one is held.
+        // The mirror may be stale: only a look at the remote proves that a lock is held.
         let mut seen = Seen { asked: self.reachable_remote().is_none(), ..Seen::default() };
         for attempt in 0.. {
             let (mut step, lock, object, held, taken_over) = self.lock_step(request, &known, &mut seen)?;
-            // At the first look that counts, however long is waited for the lock.
+            // At the first poll of the remote, whatever the timeout is.
             let is_ending = request.ends_orphans && seen.asked && ending.ask(&held);
             if held.is_empty() && ending.since.is_some() && !ending.published {
-                // What their run has kept here comes before what follows it.
+                // The killed run's pending records must be published
+                // before the records that follow.
                 ending.published = true;
                 let runs = self.read(&scope)?.pending;
                 let failures = match self.publish_pending(&runs) {
@@ -123,8 +126,7 @@ impl Ledger<'_> {
                 }
                 match self.carry_out(&step, "atmos: lock", &[])? {
                     StepOutcome::Accepted => return Ok(Acquired { object, lock, taken_over }),
-                    // Another run was faster: to the lock, which the next look shows, or to the
-                    // notes that go with it.
+                    // Lost race: for the lock, which the next poll shows, or for a ref of `others`.
                     StepOutcome::Contended(_) if began.elapsed() < self.persistence => {
                         std::thread::sleep(backoff(attempt.min(4)));
                     }
@@ -133,7 +135,7 @@ impl Ledger<'_> {
                     }
                 }
             } else if !seen.asked {
-                // It is asked right away.
+                // Only the mirror shows a holder: poll the remote without a delay.
             } else if (Instant::now() < deadline || is_brief(&held, &mut publications) || is_ending)
                 && waiting(&held, ending.news()).is_continue()
             {
@@ -149,7 +151,7 @@ impl Ledger<'_> {
         Err(LedgerError::Contended(target_of(request)).into())
     }
 
-    /// The push that would take the locks, and whose are in the way.
+    /// The step that acquires the locks, the locks in its way, and those that it takes over.
     #[allow(clippy::type_complexity, reason = "used in one place, a line below")]
     fn lock_step(
         &self,
@@ -190,7 +192,7 @@ impl Ledger<'_> {
         Ok((step, lock, object, held, taken_over))
     }
 
-    /// The ends of the chains of what a run intends, as far as they are known.
+    /// The known ends of the chains of the components that a run intends to change.
     fn ends_of(&self, request: &LockRequest, known: &KnownRefs) -> BTreeMap<ComponentName, ObjectId> {
         let refs = self.authoritative(known);
         let end = |component: &ComponentName| {
@@ -200,8 +202,7 @@ impl Ledger<'_> {
         request.lock.intends.keys().filter_map(end).collect()
     }
 
-    /// Writes a lock's object. It tags an empty file: a lock is not about any commit, and a commit
-    /// might not be on the remote yet.
+    /// Writes a lock's tag object. It tags an empty blob: a commit might not be on the remote yet.
     pub(super) fn write_lock(&self, request: &LockRequest, lock: &Lock) -> Result<ObjectId, LedgerError> {
         let nothing = self.objects.write_blob(b"")?;
         let nonce = uuid::Uuid::now_v7().simple().to_string();
@@ -210,13 +211,15 @@ impl Ledger<'_> {
         Ok(self.objects.write_tag(&nothing, "blob", &name, &self.signature(), &message)?)
     }
 
-    /// Takes locks away from any holder, if they still are the ones that were seen, renewed or not.
-    /// What a run may have applied under them is recorded as interrupted. Returns whether they are
-    /// away.
+    /// Removes locks of any holder, if they are still of the sessions that were seen, renewed or
+    /// not. Returns whether they are removed.
+    ///
+    /// Components that the run may have applied under them are recorded as
+    /// interrupted, in the same transaction.
     ///
     /// # Errors
     ///
-    /// Where the remote refuses, does not answer or cannot be read.
+    /// Fails where the remote refuses or does not answer, or where histories cannot be read.
     pub fn unlock(
         &self,
         deployment: &DeploymentName,
@@ -260,16 +263,17 @@ impl Ledger<'_> {
     }
 }
 
-/// The lock that was seen, as it is there now: of the same taking by the same run.
+/// The current object of a lock that was seen: of the same session of the same run.
 fn of_same_taking(seen: &HeldLock, there: &[HeldLock]) -> Option<HeldLock> {
     let taking = |lock: &Lock| (lock.session.clone(), lock.run_id.clone(), lock.acquired_at);
     let found = there.iter().find(|found| found.scope == seen.scope)?;
     (taking(&found.lock) == taking(&seen.lock)).then(|| found.clone())
 }
 
-/// Whether kept records are being published under all of these locks, which does not take long: by
-/// this process's own clock, since such locks were first met. What a lock says of its end may be of
-/// another clock, or untrue.
+/// Whether all of these locks are publications, which are brief and worth waiting for.
+///
+/// Measured by this process's own clock since the first such lock: the expiry in a lock may
+/// be of a skewed clock, or forged.
 fn is_brief(held: &[HeldLock], since: &mut Option<Instant>) -> bool {
     if !held.iter().all(|held| held.lock.is_publication()) {
         return false;
@@ -277,11 +281,11 @@ fn is_brief(held: &[HeldLock], since: &mut Option<Instant>) -> bool {
     since.get_or_insert_with(Instant::now).elapsed() < PUBLICATION_LEASE + PUBLICATION_PATIENCE
 }
 
-/// Since when a waiter has seen the locks that the remote has, by its own monotonic clock.
+/// The time since a waiter first saw each lock on the remote, by its own monotonic clock.
 #[derive(Debug, Default)]
 struct Seen {
     since: HashMap<ObjectId, Instant>,
-    /// Whether the remote has told what is looked at. What is mirrored here may be long past.
+    /// Whether the locks were read from the remote. A stale mirror proves nothing.
     asked: bool,
 }
 
@@ -294,13 +298,14 @@ impl Seen {
     }
 }
 
-/// Judges a lock at one look. What only looks abandoned may be taken over by a run that waits.
+/// Judges a lock without waiting. A lock that only looks abandoned is taken over by runs that
+/// keep watching it, see [`judge`].
 #[must_use]
 pub fn judge_now(lock: &Lock, now: Timestamp) -> Judgement {
     judge(lock, Holder::liveness(lock), now, Duration::ZERO)
 }
 
-/// When a lease that starts now ends.
+/// The end of a lease that starts now.
 pub(super) fn expiry(now: Timestamp, lease: Option<Duration>) -> Option<Timestamp> {
     now.checked_add(jiff::SignedDuration::try_from(lease?).ok()?).ok()
 }

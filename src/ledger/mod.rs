@@ -1,9 +1,11 @@
 //! The ledger: deployments as refs, annotated tags and notes, on any Git remote.
 //!
-//! `refs/atmos/…` holds what is true here and is what plain git commands read;
-//! `refs/atmos-remotes/<remote>/…` mirrors what the remote has, as `refs/remotes` does for
-//! branches, and is what pushes are compared with. Nothing that exists only here is ever pruned,
-//! and nothing of it counts where there is a remote: it may be of another one, or made by hand.
+//! `refs/atmos/…` is the local ledger, for plain git commands to read;
+//! `refs/atmos-remotes/<remote>/…` is the mirror of the remote's refs as last seen, like
+//! `refs/remotes`, and gives pushes their leases.
+//!
+//! Invariant: refs that exist only here are never pruned, and are never decided on where there is a
+//! remote: they may be of another remote, or made by hand.
 
 mod ancestry;
 mod approvals;
@@ -103,41 +105,39 @@ pub enum LedgerError {
     Repository(#[from] RepositoryError),
     #[error(transparent)]
     Objects(#[from] ObjectError),
-    /// The remote did not take a push, and trying again would not help.
+    /// A refusal: the remote did not accept a push, and a retry would not help.
     #[error("{remote} refused {name}: {reason}")]
     Refused { remote: String, name: String, reason: Rejection },
-    /// Record tags are other objects here than on the remote, so that what is here is not its
-    /// history.
+    /// Record tags here differ from those on the remote: this is the history of another ledger.
     #[error("{tag} is another object here than on {remote}{}", and_more(*.more))]
     OtherHistory { remote: String, tag: String, more: usize },
-    /// Others kept changing the same refs for as long as was tried.
+    /// A conflict: other writers won every race for the same refs until the retry timeout.
     #[error("{0} kept changing while it was being written")]
     Contended(String),
-    /// Another run recorded the same component in the meantime.
+    /// A conflict: another run recorded the same component in the meantime.
     #[error("another run has moved {component} on {target}")]
     Moved { target: TargetName, component: ComponentName, by: Option<Arc<LedgerRecord>> },
-    /// The lock was taken away, by hand or because its lease had run out.
+    /// The lock was removed by a user, or taken over after its lease had ended.
     #[error("the lock on {0} is not held any more")]
     LockLost(String),
-    /// The lock could not be renewed until its lease ended, so that others may take it over.
+    /// The lock could not be renewed before its lease ended, so that other runs may take it over.
     #[error("the lock on {target} could not be renewed for {} seconds", lease.as_secs())]
     NotRenewed { target: TargetName, lease: Duration },
-    /// A record that is kept here is on a commit that neither this repository nor the remote has.
+    /// A pending record is on a commit that neither this repository nor the remote has.
     #[error("the record {tag} cannot be published: commit {commit} is neither here nor on the remote")]
     CommitMissing { tag: String, commit: CommitId },
-    /// Records are to be signed, and cannot be.
+    /// `tag.gpgSign` is set, and git cannot sign.
     #[error("records are to be signed (tag.gpgSign), and cannot be: {0}")]
     NotSigned(#[source] GitError),
     #[error("the note has {} MB; notes of more than 50 MB belong into other storage", .0 / 1_000_000)]
     NoteTooLarge(usize),
-    /// What is noted there already cannot be united with what is to be
-    /// added, and is never overwritten.
+    /// The note that is there cannot be merged with the new entries. Notes are never overwritten.
     #[error("the {namespace} note of commit {} cannot be added to: {reason}", commit.short())]
     NoteUnreadable { namespace: NoteNamespace, commit: CommitId, reason: String },
 }
 
 impl LedgerError {
-    /// Whether something is wrong with this checkout, and the remote has no part in it.
+    /// Whether the cause is in this checkout, and not on the remote.
     #[must_use]
     pub fn is_of_this_checkout(&self) -> bool {
         match self {
@@ -153,7 +153,7 @@ fn and_more(more: usize) -> String {
     if more == 0 { String::new() } else { format!(" (and {more} more)") }
 }
 
-/// What the ledger is about: which part of it a command reads.
+/// The part of the ledger that a command reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// Every deployment.
@@ -165,7 +165,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The one deployment that it is about.
+    /// The deployment, where it is a single one.
     const fn deployment(&self) -> Option<&DeploymentName> {
         match self {
             Self::All => None,
@@ -192,10 +192,10 @@ impl Scope {
     }
 }
 
-/// How the ledger is reached and who writes into it.
+/// The remote, the identity and the limits of a ledger.
 #[derive(Debug, Clone)]
 pub struct LedgerOptions {
-    /// The remote that holds the ledger; `None` keeps it here alone.
+    /// The remote that holds the ledger; `None` keeps the ledger in this repository.
     pub remote: Option<String>,
     /// The remote that holds the code, and with it the rules that bind; that of the ledger where
     /// absent.
@@ -207,11 +207,11 @@ pub struct LedgerOptions {
     pub offline: bool,
     /// Name and mail of the tagger and of the author of notes.
     pub writer: (String, String),
-    /// How long a single exchange with the remote may take when writing.
+    /// The timeout of a single exchange with the remote when writing.
     pub write_limit: Duration,
     /// How many refs one push may change, where the host limits that.
     pub max_refs_per_push: Option<NonZeroUsize>,
-    /// The clock.
+    /// The clock, which tests replace.
     pub now: fn() -> Timestamp,
 }
 
@@ -221,23 +221,23 @@ pub struct Ledger<'r> {
     repository: &'r Repository,
     objects: ObjectStore,
     options: LedgerOptions,
-    /// What went wrong without being fatal, for the caller to say.
+    /// Warnings, for the caller to print.
     warnings: RefCell<Warnings>,
-    /// Whether the remote has told its states and newest records to this process.
+    /// Whether this process has fetched the remote's states and newest records.
     answered: Cell<bool>,
-    /// Whether what is read is decided on: then the remote has to tell its history as well.
+    /// Whether decisions depend on reads: then the history must be fetched as well.
     binding: Cell<bool>,
-    /// What the remote has said of the tags of a history that is to be read.
+    /// The remote's tags of a history that is about to be read.
     tags_told: RefCell<Option<ToldTags>>,
-    /// The ledger's refs that the remote has told to be symbolic, and where they lead.
+    /// The ledger's refs that are symbolic on the remote, and where they lead.
     symbolic_there: RefCell<SymbolicRefs>,
-    /// Whether the remote was found to take pushes ref by ref alone.
+    /// Whether the remote was found not to support atomic pushes.
     pushes_apart: Cell<bool>,
-    /// Whether some locks of a push that lets go of them may be gone although it has not arrived.
+    /// Whether a push that releases locks may have deleted some of them before it failed.
     lets_go: Cell<bool>,
-    /// What this process has found out about the branch of the rules.
+    /// The progress of finding the branch whose rules bind.
     rules: Cell<rules::Progress>,
-    /// The time for which a change is tried again while its refs are busy.
+    /// The retry timeout of a step whose refs are locked.
     persistence: Duration,
 }
 
@@ -265,19 +265,18 @@ impl<'r> Ledger<'r> {
         })
     }
 
-    /// The remote that commands write to: none where there is none or
-    /// the network is not to be used.
+    /// The remote to talk to; `None` without a remote or with `--offline`.
     fn reachable_remote(&self) -> Option<&str> {
         self.options.remote.as_deref().filter(|_| !self.options.offline)
     }
 
-    /// The remote's name, used or not.
+    /// The remote's name, also with `--offline`.
     #[must_use]
     pub fn remote(&self) -> Option<&str> {
         self.options.remote.as_deref()
     }
 
-    /// What went wrong so far without being fatal, once.
+    /// Takes the warnings since the last call.
     pub fn take_warnings(&self) -> Vec<String> {
         self.warnings.take().into_lines()
     }
@@ -286,18 +285,18 @@ impl<'r> Ledger<'r> {
         self.warnings.borrow_mut().add(warning);
     }
 
-    /// Warns of a fault that thousands of refs may have.
+    /// Adds a warning that thousands of refs may cause; those of a cause are summarised.
     fn warn_of(&self, cause: Cause, warning: String) {
         self.warnings.borrow_mut().add_of(cause, warning);
     }
 
-    /// The clock. A command that has waited for a lock does not decide by when it started.
+    /// The current time, read anew: a command may have waited for a lock for a long time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         (self.options.now)()
     }
 
-    /// The tagger or committer line of what is written now.
+    /// The tagger or committer line for an object that is written now.
     fn signature(&self) -> String {
         let clean = |text: &str| text.replace(['<', '>', '\n', '\0'], "");
         let (name, mail) = &self.options.writer;
@@ -320,8 +319,8 @@ impl<'r> Ledger<'r> {
 
     /// Writes the tag object of a record that stays. No ref is made.
     ///
-    /// Git's own `tag.gpgSign` says whether it is signed. What has happened is recorded all the
-    /// same where that does not work any more: [`Self::check_signing`] has found it working before.
+    /// It is signed where `tag.gpgSign` is set. A signature that fails now is a warning, because a
+    /// rollout that has happened must be recorded: [`Self::check_signing`] found it working before.
     fn write_tag(&self, commit: &CommitId, name: &str, message: &str) -> Result<ObjectId, LedgerError> {
         if self.repository.signs_tags() {
             match self.write_signed_tag(commit, name, message) {
@@ -339,8 +338,7 @@ impl<'r> Ledger<'r> {
         self.repository.write_signed_tag(tag, self.options.write_limit)
     }
 
-    /// Finds out whether records can be signed, where they are to be,
-    /// before there is anything to record.
+    /// Checks, before anything is applied, that records can be signed where `tag.gpgSign` is set.
     ///
     /// # Errors
     ///

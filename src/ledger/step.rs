@@ -1,4 +1,4 @@
-//! One step of writing: refs that change together, on the remote and then here.
+//! A step: a transaction of refs, pushed to the remote and then mirrored by local refs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
@@ -18,47 +18,48 @@ use super::backoff::backoff;
 use super::following::after_push;
 use super::{Ledger, LedgerError};
 
-/// The time for which a step that only meets contention is tried again. One of many writers gets
-/// through at a time, so that the last of them has to try as often as there are others.
+/// The retry timeout of a step that only meets contention. Of n concurrent writers one wins each
+/// round (optimistic concurrency), so that the last one needs up to n attempts.
 pub(super) const PERSISTENCE: Duration = Duration::from_mins(3);
 
-/// How often objects are written again that git's clean-up takes before a ref leads to them.
+/// The most retries after `git gc` has pruned objects that no ref leads to yet.
 const RESTORATIONS: u32 = 20;
 
-/// What refuses where there is no remote.
+/// The name of this repository in refusals, where there is no remote.
 pub(super) const HERE: &str = "this repository";
 
-/// Refs that change together or not at all.
+/// A transaction: refs that change together or not at all, each with its expected old value.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Step {
     updates: Vec<PushUpdate>,
-    /// Where each ref's change is.
+    /// The index of each ref's change in `updates`.
     places: HashMap<String, usize>,
-    /// The locks that it is made under.
+    /// The locks under which it is made.
     hold: Option<HoldChange>,
 }
 
-/// What a push does to the locks that it is made under.
+/// The change of the locks under which a push is made. It renews them or lets them go, and fails
+/// (compare-and-swap) where one of them was taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HoldChange {
-    /// What each lock's ref must be.
+    /// The lease of each lock's ref: its expected old value.
     pub(super) seen: BTreeMap<String, ObjectId>,
-    /// The object that renews them.
+    /// The lock object that renews them.
     pub(super) renewed: ObjectId,
-    /// Whether they are let go at the end instead.
+    /// Whether they are deleted at the end instead.
     pub(super) release: bool,
 }
 
-/// What the remote said to a step.
+/// The result of pushing a step.
 #[derive(Debug)]
 pub(super) enum StepOutcome {
     Accepted,
-    /// These refs are not as they were expected to be, or busy.
+    /// A conflict: these refs do not have their expected values (a lost race), or are locked.
     Contended(Vec<(String, Rejection)>),
 }
 
 impl Step {
-    /// Adds a change; a second one of the same ref replaces what the first would have set.
+    /// Adds a change. A second one of the same ref replaces the new value and keeps the lease.
     pub(super) fn push(&mut self, update: PushUpdate) {
         if let Some(known) = self.places.get(&update.name).and_then(|at| self.updates.get_mut(*at)) {
             known.new = update.new;
@@ -73,12 +74,12 @@ impl Step {
         self.push(PushUpdate { name, new: Some(object), expected: None });
     }
 
-    /// Adds a ref that must be as it was last seen.
+    /// Adds a ref whose lease is the value that was last seen; `None` requires that it is absent.
     pub(super) fn set(&mut self, name: String, object: ObjectId, seen: Option<&ObjectId>) {
         self.push(PushUpdate { name, new: Some(object), expected: seen.cloned() });
     }
 
-    /// Adds the removal of a ref that must be as it was last seen.
+    /// Adds the removal of a ref whose lease is the value that was last seen.
     pub(super) fn delete(&mut self, name: String, seen: ObjectId) {
         self.push(PushUpdate { name, new: None, expected: Some(seen) });
     }
@@ -88,8 +89,8 @@ impl Step {
         self.create(record.id.tag_ref(), record.object.clone());
     }
 
-    /// Adds what leads to a record that is the end of its chain: the newest record, and the state
-    /// where it is a success that is not late. Each must be as `seen` has it.
+    /// Adds the index refs of a record at the end of its chain: the newest record, and for a
+    /// success that is not late the state. Their leases are the values in `seen`.
     pub(super) fn lead_to(&mut self, record: &LedgerRecord, seen: &BTreeMap<String, ObjectId>) {
         let RecordId { deployment, target, component, .. } = &record.id;
         let latest = latest_ref(deployment, target, component);
@@ -102,17 +103,17 @@ impl Step {
         }
     }
 
-    /// Makes the step under locks: it changes nothing where one of them has been taken away.
+    /// Makes the step under locks. Invariant: it changes nothing once one of them was taken over.
     pub(super) fn under(&mut self, change: HoldChange) {
         self.hold = Some(change);
     }
 
-    /// Whether it lets go of the locks that it is made under.
+    /// Whether it deletes the locks under which it is made.
     fn lets_go(&self) -> bool {
         self.hold.as_ref().is_some_and(|hold| hold.release)
     }
 
-    /// The changes, the locks' included, as they happen at once.
+    /// The changes of one atomic push, those of the locks included.
     pub(super) fn updates(&self) -> Vec<PushUpdate> {
         let of_locks = self.hold.iter().flat_map(|hold| {
             let new = (!hold.release).then(|| hold.renewed.clone());
@@ -121,9 +122,11 @@ impl Step {
         self.updates.iter().cloned().chain(of_locks).collect()
     }
 
-    /// The changes in as few pushes as a host allows that limits the refs of one. A component is
-    /// complete or absent, its lock included, whichever parts arrive; only where it has more
-    /// records than fit, their tags come first. Notes come last.
+    /// The changes in as few pushes as a host with a limit of refs per push allows.
+    ///
+    /// Invariant: whichever parts arrive, a component is complete or absent, its
+    /// lock included. Only where it has more records than fit into one push, their
+    /// tags come first. Notes come last.
     pub(super) fn in_parts(&self, limit: Option<NonZeroUsize>) -> Vec<Vec<PushUpdate>> {
         let updates = self.updates();
         let Some(limit) = limit.map(NonZeroUsize::get).filter(|limit| updates.len() > *limit) else {
@@ -139,7 +142,7 @@ impl Step {
         }
         let mut parts: Vec<Vec<PushUpdate>> = Vec::new();
         for mut component in components.into_values().chain([others]) {
-            // Kept records can be many: their tags come before what leads to them.
+            // Pending records can be many: their tags come before the refs that lead to them.
             component.sort_by_key(|update| !update.name.starts_with(TAGS_PREFIX));
             while component.len() > limit {
                 let rest = component.split_off(limit.min(component.len() - limit));
@@ -154,15 +157,16 @@ impl Step {
         parts
     }
 
-    /// The changes for a server without atomic pushes: a renewal of the locks it is made under,
-    /// then tags, then what leads to them, then states, then locks. A push that is torn between two
-    /// of these never names a record that is not there, nor frees what is not recorded. What is
-    /// pushed by a run that has lost its locks ends with the first, or where another record has
-    /// come in between: a server looks at each ref of a part by itself, so that the state must wait
-    /// for the chain.
+    /// The changes for a server without atomic pushes, in parts: renewals of the locks, tags,
+    /// newest records, states, releases of locks.
     ///
-    /// A tag comes after that of the record that it follows: where that one's name is taken, it is
-    /// written anew, and what follows it as well.
+    /// Invariant: a sequence that is torn between two parts never leads to a missing record, and
+    /// never frees a lock whose work is not recorded. A run that has lost its locks fails with the
+    /// first part, or where another record came in between. The server checks each ref of a part by
+    /// itself, so the states must wait until the chain is accepted.
+    ///
+    /// The tags of a chain are spread over parts, oldest first: where a name is taken, that record
+    /// and all that follow it are rewritten.
     pub(super) fn in_safe_order(&self) -> Vec<Vec<PushUpdate>> {
         let (mut renewals, mut leading, mut states, mut locks) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -197,7 +201,7 @@ impl Step {
     }
 }
 
-/// What a ref belongs to: deployment, target and component; `None` for other refs.
+/// The deployment, target and component that a ref belongs to; `None` for other refs.
 fn component_of(name: &str) -> Option<Vec<String>> {
     let record = format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}");
     let rest = [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX, record.as_str()]
@@ -206,18 +210,18 @@ fn component_of(name: &str) -> Option<Vec<String>> {
     Some(rest?.split('/').take(3).map(str::to_owned).collect())
 }
 
-/// A change of a ref that is this object now.
+/// A change whose lease is the object `seen`.
 fn change(name: &str, new: Option<ObjectId>, seen: &ObjectId) -> PushUpdate {
     PushUpdate { name: name.to_owned(), new, expected: Some(seen.clone()) }
 }
 
 impl Ledger<'_> {
-    /// Pushes a step once. A refusal that trying again cannot change is an error.
+    /// Pushes a step once, without retry. A refusal that a retry cannot change is an error.
     pub(super) fn push_step(&self, remote: &str, step: &Step) -> Result<StepOutcome, LedgerError> {
         self.push_step_with(self.repository.git(), remote, step)
     }
 
-    /// Pushes a step once, with a git that finds the step's objects.
+    /// Pushes a step once with this git, which has to find the step's objects.
     pub(super) fn push_step_with(
         &self,
         git: &Git,
@@ -251,15 +255,14 @@ impl Ledger<'_> {
         Ok(StepOutcome::Accepted)
     }
 
-    /// Pushes a step to a server without atomic pushes, with no more refs in a push than a host
-    /// allows.
+    /// Pushes a step to a server without atomic pushes, within the limit of refs per push.
     fn push_apart(&self, git: &Git, remote: &str, step: &Step) -> Result<StepOutcome, LedgerError> {
         let limit = Some(self.options.write_limit);
         self.pushes_apart.set(true);
         let most = self.options.max_refs_per_push.map_or(usize::MAX, NonZeroUsize::get);
         let mut arrived = Vec::new();
         for part in step.in_safe_order().iter().flat_map(|part| part.chunks(most)) {
-            // Locks go in the end, one by one.
+            // Locks are deleted in the last part, not atomically: some may be gone after an error.
             let frees =
                 part.iter().any(|change| change.name.starts_with(LOCK_PREFIX) && change.new.is_none());
             self.lets_go.set(self.lets_go.get() || (frees && step.lets_go()));
@@ -279,13 +282,13 @@ impl Ledger<'_> {
         Ok(StepOutcome::Accepted)
     }
 
-    /// Whether what a step changes on the remote can be there in part.
+    /// Whether a step can be torn: arrive on the remote in part.
     pub(super) fn pushes_in_parts(&self) -> bool {
         self.pushes_apart.get() || self.options.max_refs_per_push.is_some()
     }
 
-    /// Gives locks back of which only some were taken, where pushes are made in parts: all of them
-    /// or none. Those that a step only renews are its run's as they were before.
+    /// Rolls back a torn acquisition of locks: a run holds all of its locks or none. Renewed locks
+    /// stay, because the run held them before.
     fn take_back(&self, remote: &str, step: &Step, part: &[PushUpdate], rejected: &[(String, Rejection)]) {
         if step.hold.is_some() {
             return;
@@ -296,7 +299,7 @@ impl Ledger<'_> {
             .filter(|update| !rejected.iter().any(|(name, _)| *name == update.name))
             .filter_map(|update| {
                 let taken = update.new.clone();
-                // What was there before, of a dead run, tells what that one intended.
+                // A dead run's lock is restored: only it names what that run intended.
                 Some(PushUpdate {
                     name: update.name.clone(),
                     new: update.expected.clone(),
@@ -313,11 +316,10 @@ impl Ledger<'_> {
         }
     }
 
-    /// Carries a step out, on the remote where there is one and then here; waits for its turn where
-    /// others write to the same repository at the same moment, and gives up where a ref is not as
-    /// expected.
+    /// Executes a step: pushes it, then updates the local refs that mirror it. Retries while refs
+    /// are locked by other writers; returns a conflict where a lease does not hold.
     ///
-    /// `afterwards` is removed here at last.
+    /// The refs in `afterwards` are deleted locally, after everything else.
     pub(super) fn carry_out(
         &self,
         step: &Step,
@@ -327,8 +329,8 @@ impl Ledger<'_> {
         self.carry_out_since(Instant::now(), step, reason, afterwards)
     }
 
-    /// Carries out a step whose time to be tried again counts from `began`: what is renewed beside
-    /// it makes it a new one again and again, and must not make it last longer.
+    /// Executes a step whose retry timeout counts from `began`: a caller that rebuilds the step
+    /// after each renewal of its locks must not extend the timeout.
     pub(super) fn carry_out_since(
         &self,
         began: Instant,
@@ -343,7 +345,7 @@ impl Ledger<'_> {
         let Some(remote) = self.reachable_remote() else { return self.carry_out_here(step, reason) };
         let (changes, removals) = after_push(remote, step.updates());
         self.insist(began, remote, || {
-            // What follows here once the remote has accepted is made ready while it decides.
+            // The local updates are prepared (git locks the refs) while the remote decides.
             let ready = self.repository.prepare_refs(&changes, reason)?;
             let outcome = self.restoring(|| self.push_step(remote, step))?;
             if matches!(outcome, StepOutcome::Accepted) {
@@ -354,8 +356,8 @@ impl Ledger<'_> {
         })
     }
 
-    /// Tries again for as long as refs are only busy. What is still busy then has another reason
-    /// than other writers, as far as is known: it is told in the words of who refused.
+    /// Retries with backoff while refs are only locked, until the retry timeout. A lock that lasts
+    /// longer has another cause than contention, so the error quotes the refusal.
     fn insist(
         &self,
         began: Instant,
@@ -365,7 +367,7 @@ impl Ledger<'_> {
         let mut attempts = 0;
         loop {
             match attempt() {
-                // Nothing was changed, as opposed to a push that was followed by this.
+                // Safe to retry only without a remote: after a push the step would no longer apply.
                 Err(LedgerError::Git(error))
                     if place == HERE && error.is_briefly_locked() && began.elapsed() < self.persistence => {}
                 Ok(StepOutcome::Contended(rejected))
@@ -382,8 +384,8 @@ impl Ledger<'_> {
         }
     }
 
-    /// Does something that needs what this process has written, again where git's clean-up has
-    /// taken some of that: no ref led to it yet.
+    /// Retries an action after restoring objects of this process that `git gc` has
+    /// pruned: no ref led to them yet.
     pub(super) fn restoring<T>(
         &self,
         mut act: impl FnMut() -> Result<T, LedgerError>,
@@ -402,12 +404,12 @@ impl Ledger<'_> {
         }
     }
 
-    /// Carries a step out in a repository without a remote.
+    /// Executes a step in a repository without a remote.
     pub(super) fn carry_out_here(&self, step: &Step, reason: &str) -> Result<StepOutcome, LedgerError> {
         self.insist(Instant::now(), HERE, || self.restoring(|| self.update_step(step, reason)))
     }
 
-    /// Changes a step's refs here, once. A refusal that trying again cannot change is an error.
+    /// Updates a step's refs locally, once. A refusal that a retry cannot change is an error.
     fn update_step(&self, step: &Step, reason: &str) -> Result<StepOutcome, LedgerError> {
         let updates: Vec<_> = step
             .updates()
@@ -431,8 +433,8 @@ impl Ledger<'_> {
     }
 }
 
-/// Sorts rejections into contention, which another look may resolve, and refusals, which are
-/// errors.
+/// Sorts rejections into conflicts, which a retry on fresh state may resolve,
+/// and refusals, which are errors.
 fn classify(remote: &str, rejected: Vec<(String, Rejection)>) -> Result<StepOutcome, LedgerError> {
     if let Some((name, rejection)) = rejected.iter().find(|(_, rejection)| rejection.is_final()) {
         let (name, reason) = (name.clone(), rejection.clone());
@@ -443,8 +445,8 @@ fn classify(remote: &str, rejected: Vec<(String, Rejection)>) -> Result<StepOutc
     Ok(StepOutcome::Contended(if guilty.is_empty() { bystanders } else { guilty }))
 }
 
-/// Why it was given up, by the last rejections: refs that were busy are told in the words of who
-/// refused, and only refs that were not as expected tell that `what` kept changing.
+/// The error after the retry timeout: locked refs quote the refusal, and lost races
+/// say that `what` kept changing.
 pub(super) fn given_up(place: &str, rejected: Vec<(String, Rejection)>, what: String) -> LedgerError {
     match rejected.into_iter().find(|(_, rejection)| rejection.is_transient()) {
         Some((name, reason)) => LedgerError::Refused { remote: place.to_owned(), name, reason },

@@ -1,5 +1,5 @@
-//! Refreshing from the remote: exact prefixes, no tags on the side,
-//! never more history than is needed.
+//! Fetches the ledger's refs into the mirror: exact prefixes, no other tags, and
+//! no more history than is needed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,21 +22,20 @@ use super::refs::mirror_of;
 use super::warnings::Cause;
 use super::{Ledger, LedgerError, Scope};
 
-/// How long a question may wait for the remote when there is a copy here to answer from.
+/// The timeout of a fetch where a stale mirror can be shown instead.
 const PATIENCE_WITH_A_COPY: Duration = Duration::from_secs(5);
-/// And when there is none.
+/// The timeout of a fetch where nothing is mirrored yet.
 const PATIENCE_WITHOUT: Duration = Duration::from_mins(2);
 
-/// How often refs are fetched again that another process of this checkout was writing.
+/// The most retries of a fetch that loses races against other processes of this checkout.
 const FETCHES: u32 = 6;
 
-/// What git says of a ref that another process has locked, or written since it looked. A remote
-/// that writes a ref at the moment in which it lists it can list it as no object.
+/// Messages of git about refs that another process locked or changed during the fetch. A remote
+/// that lists a ref while writing it can list the null object.
 const WRITTEN_MEANWHILE: [&str; 4] =
     ["cannot lock ref", "unable to resolve reference", "but expected", "not our ref 0000000"];
 
-/// Fetches again while other processes, of this checkout or the remote's, are writing the same
-/// refs.
+/// Retries a fetch while other processes, here or on the remote, write the same refs.
 fn again_while_locked<T>(fetch: impl Fn() -> Result<T, GitError>) -> Result<T, GitError> {
     let mut attempt = 0;
     loop {
@@ -53,7 +52,7 @@ fn again_while_locked<T>(fetch: impl Fn() -> Result<T, GitError>) -> Result<T, G
 fn is_written_meanwhile(error: &GitError) -> bool {
     match error {
         GitError::Failed { stderr, .. } => {
-            // What only the user can remove stays.
+            // A retry does not help where only the user can remove the obstacle.
             error.way_out().is_none() && WRITTEN_MEANWHILE.iter().any(|text| stderr.contains(text))
         }
         error => error.is_briefly_locked(),
@@ -80,22 +79,22 @@ pub enum Freshness {
     },
 }
 
-/// What is asked of the remote beside states, newest records and locks.
+/// The options of a refresh, beside states, newest records and locks.
 struct Wanted<'w> {
     scope: &'w Scope,
     /// The namespaces of notes.
     notes: &'w [&'w str],
-    /// The refs that need not be told.
+    /// The refs to exclude, because their values are known.
     known: &'w [String],
     /// Whether the commit whose rules bind is fetched as well.
     rules: bool,
 }
 
-/// What the remote has told of its history tags.
+/// The result of fetching the remote's history tags.
 #[derive(Debug, Default)]
 pub(super) struct ToldTags {
     pub(super) report: FetchReport,
-    /// The tags that are not here as the remote has them, by their refs, with the remote's objects.
+    /// The remote's objects of tags that differ here or could not be stored, by their refs.
     pub(super) not_here: BTreeMap<String, ObjectId>,
 }
 
@@ -238,7 +237,7 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// Fetches the history tags below these prefixes (`<deployment>/<target>/…/`), and says which
+    /// Fetches the history tags below these prefixes (`<deployment>/<target>/…/`) and reports which
     /// of them the remote has; `None` where no remote is asked. Tags are never overwritten.
     pub(super) fn fetch_tags(&self, prefixes: &[String]) -> Result<Option<ToldTags>, GitError> {
         let Some(remote) = self.reachable_remote() else { return Ok(None) };
@@ -277,7 +276,7 @@ impl Ledger<'_> {
         let name = notes_ref(deployment, namespace);
         // With a star, because a namespace that does not exist yet is not an error.
         let refspec = format!("+{name}*:{}*", mirror_of(remote, &name));
-        // What the remote does not have is not kept as something that it has.
+        // Pruned, so that the mirror does not keep notes that the remote has deleted.
         let limit = Some(self.options.write_limit);
         let options = FetchOptions { prune: true, limit, ..FetchOptions::default() };
         self.fetch(remote, &[refspec], &options)?;
@@ -285,13 +284,13 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// Fetches refs below an exact name prefix as they are named on the remote.
+    /// Fetches refs below a name prefix to the same names, without a mirror.
     pub(super) fn fetch_prefix(&self, prefix: &str) -> Result<(), GitError> {
         let Some(remote) = self.reachable_remote() else { return Ok(()) };
         self.fetch(remote, &[format!("{prefix}*:{prefix}*")], &self.fetch_options())
     }
 
-    /// Gets a commit that is not here, by its full id.
+    /// Fetches a commit by its full id.
     ///
     /// # Errors
     ///
@@ -302,8 +301,7 @@ impl Ledger<'_> {
         self.fetch(remote, &[commit.to_string()], &self.fetch_options())
     }
 
-    /// Gets the whole history that leads to these commits, which are here, and
-    /// says whether it is complete then.
+    /// Unshallows the history of these commits, which must be here. Returns whether it is complete.
     ///
     /// # Errors
     ///
@@ -314,21 +312,21 @@ impl Ledger<'_> {
         if missing.is_empty() {
             return Ok(true);
         }
-        // Where history ends early is where the remote has been asked before: it has these commits.
+        // The remote has the commits at the shallow boundary: they were fetched from it.
         let wanted: Vec<_> = missing.iter().map(ToString::to_string).collect();
         let options = FetchOptions { unshallow: true, ..FetchOptions::default() };
         self.fetch(remote, &wanted, &options)?;
         Ok(self.repository.history_ends(commits)?.is_empty())
     }
 
-    /// Fetches, and leaves a shallow checkout the history that it has.
+    /// Fetches without cutting off history that a shallow checkout has.
     pub(super) fn fetch(
         &self,
         remote: &str,
         refspecs: &[String],
         options: &FetchOptions,
     ) -> Result<(), GitError> {
-        // What the remote has must not be written where a symbolic ref leads.
+        // Removed first: the fetch would write through a symbolic ref to the ref that it leads to.
         let own = [format!("{MIRROR_PREFIX}{remote}/"), RULES_PREFIX.to_owned()];
         self.repository.remove_symbolic_refs(&own)?;
         let symbolic = again_while_locked(|| {
@@ -340,8 +338,8 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// Insists that the remote's refs are none of these that are symbolic there: a push would
-    /// change what they lead to.
+    /// Refuses refs that are symbolic on the remote: a push would
+    /// change the refs that they lead to.
     pub(super) fn refuse_symbolic(
         &self,
         remote: &str,

@@ -1,5 +1,4 @@
-//! Publication of what runs have kept that cannot do it themselves any more (`ledger.md`, "Late
-//! records").
+//! Publication of pending records whose runs have ended (`ledger.md`, "Late records").
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -21,62 +20,62 @@ use crate::ledger::session::Session;
 use crate::ledger::step::{Step, StepOutcome};
 use crate::ledger::{Holder, Ledger, LedgerError, Scope, Snapshot};
 
-/// How often a publication that met others is made anew.
+/// The most attempts of a publication that loses races.
 const ATTEMPTS: usize = 20;
 
-/// What has been published of runs that left records behind.
+/// The result of publishing pending records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Published {
-    /// How many records have arrived.
+    /// The number of records that the remote has accepted.
     pub records: usize,
-    /// How many of them after others of their component, marked as late.
+    /// The number of these that came after newer records of their component, marked as late.
     pub late: usize,
-    /// How many runs have nothing left here.
+    /// The number of runs without pending records now.
     pub runs: usize,
-    /// The holders of locks that have to be waited for.
+    /// The holders of locks that are in the way.
     pub waiting_for: Vec<String>,
-    /// Why records of some runs have not arrived, while those of others may have.
+    /// The errors of runs whose records were refused. Those of other runs may have arrived.
     pub failures: Vec<String>,
 }
 
-/// The publication of what one run has kept.
+/// The publication of one run's pending records.
 struct Publication<'p, 'l> {
     ledger: &'p Ledger<'l>,
     run: &'p PendingRun,
     /// All of the run's records, oldest first.
     records: Vec<LedgerRecord>,
-    /// The refs that keep them.
+    /// The pending refs that hold them.
     kept: Vec<(String, ObjectId)>,
     published: Published,
     earlier: BTreeMap<ComponentAddress, Earlier>,
 }
 
-/// What an earlier run of this checkout had kept of a component, and what has just gone up as it
-/// was.
+/// Records of a component that were pending from an earlier run of this checkout and have
+/// just been published unchanged.
 #[derive(Debug, Clone)]
 struct Earlier {
-    /// What its first record follows.
+    /// The predecessor of the first of them.
     base: Option<ObjectId>,
     end: LedgerRecord,
 }
 
-/// One push: what it changes, and how each of the run's records of the target goes into it.
+/// One push, and the form in which each of the run's records of the target is part of it.
 struct Plan {
     step: Step,
-    /// By the records' places.
+    /// By the records' indices.
     written: BTreeMap<usize, LedgerRecord>,
     records: usize,
     late: usize,
 }
 
 impl Ledger<'_> {
-    /// Publishes what runs left behind that cannot do it themselves any more: under the locks of
-    /// the components, so that no run is overtaken. What others hold waits.
+    /// Publishes pending records of runs that have ended, under the locks of their components, so
+    /// that no running rollout is overtaken. Records whose locks are held stay pending.
     ///
     /// # Errors
     ///
-    /// Where the remote does not answer or cannot be read. What has not arrived then stays, as does
-    /// what it refuses ([`Published::failures`]), which keeps nothing of other runs back.
+    /// Fails where the remote does not answer or cannot be read; the records then stay pending. A
+    /// refusal concerns one run ([`Published::failures`]) and does not hold up the others.
     pub fn publish_pending(&self, runs: &[PendingRun]) -> Result<Published, LedgerError> {
         let mut published = Published::default();
         if self.reachable_remote().is_none() {
@@ -84,7 +83,7 @@ impl Ledger<'_> {
         }
         let mut earlier = BTreeMap::new();
         let mut ended: Vec<_> = runs.iter().filter(|run| !run.may_be_alive(self.now())).collect();
-        // In the order in which they worked.
+        // Oldest first, because later runs follow earlier ones in the chains.
         ended.sort_by_key(|run| run.records.first().map(|record| record.record.timestamp));
         for run in ended {
             let mut publication = Publication {
@@ -124,7 +123,7 @@ impl Publication<'_, '_> {
         Ok(())
     }
 
-    /// Removes what keeps a run whose records have arrived. What could not be read stays.
+    /// Deletes the pending refs of a run whose records have arrived. Unreadable ones stay.
     fn forget(&mut self) -> Result<(), LedgerError> {
         let is_readable = |(name, _): &&(String, ObjectId)| !self.run.unreadable.contains(name);
         let arrived = removals(self.kept.iter().filter(is_readable));
@@ -133,8 +132,7 @@ impl Publication<'_, '_> {
         Ok(())
     }
 
-    /// Publishes the run's records of one target. Returns whether that could be done: others may
-    /// hold a lock.
+    /// Publishes the run's records of one target. Returns `false` where another run holds a lock.
     fn publish_target(
         &mut self,
         deployment: DeploymentName,
@@ -174,7 +172,7 @@ impl Publication<'_, '_> {
                 run_id: format!("publish:{}", uuid::Uuid::now_v7().simple()),
                 run_url: None,
                 reason: Some(PUBLISHING.to_owned()),
-                // Set when it is taken.
+                // Set when it is acquired.
                 acquired_at: self.ledger.now(),
                 expires_at: None,
                 lease: Some(PUBLICATION_LEASE),
@@ -200,12 +198,12 @@ impl Publication<'_, '_> {
         acquired: Acquired,
         scope: &Scope,
     ) -> Result<(), LedgerError> {
-        // The run's own locks on these components say nothing besides: how it ended is what it has
-        // kept.
+        // The run's own locks on these components need no interrupted records: its
+        // pending records tell how they ended.
         let is_own = |held: &HeldLock| held.lock.session.is_some() && held.lock.session == self.run.session;
         let dead: Vec<_> = acquired.taken_over.iter().filter(|held| !is_own(held)).cloned().collect();
         let (deployment, target) = (request.deployment.clone(), request.target.clone());
-        // Lets go of the locks, whatever happens.
+        // Dropping the session releases the locks, also after an error.
         let session = Session::new(self.ledger, request, acquired);
         // The sequences of late records whose names were taken.
         let mut sequences = BTreeMap::new();
@@ -218,8 +216,8 @@ impl Publication<'_, '_> {
                 Some(ended) => snapshot.locks_of(&deployment, &target, ended),
                 None => Vec::new(),
             };
-            // A run that has ended by itself has kept all that it did. One that was killed may have
-            // done more.
+            // A run that ended by itself has records of all that it did. A
+            // killed one may have applied more.
             let interrupted = if self.run.lock.is_some() { &left[..] } else { &[] };
             let dead = [&dead[..], interrupted].concat();
             self.line_up(&deployment, &target, &snapshot)?;
@@ -261,8 +259,8 @@ impl Publication<'_, '_> {
         Err(LedgerError::Contended(format!("{deployment}/{target}")))
     }
 
-    /// The push that publishes the run's records of a target on top of what the remote has, and
-    /// says what was interrupted.
+    /// The push that appends the run's records of a target to the remote's chains, with
+    /// records of interrupted components.
     fn plan(
         &self,
         deployment: &DeploymentName,
@@ -335,7 +333,8 @@ impl Publication<'_, '_> {
         Ok(plan)
     }
 
-    /// What the remote has of the components whose ends do not tell it.
+    /// The remote's histories of components where the end of the chain
+    /// does not decide the placement.
     fn arrived<'r>(
         &self,
         records: impl Iterator<Item = &'r LedgerRecord>,
@@ -363,7 +362,7 @@ impl Publication<'_, '_> {
     }
 }
 
-/// The removals of refs that are as they were read.
+/// Removals of refs, with the values that were read as leases.
 fn removals<'k>(kept: impl IntoIterator<Item = &'k (String, ObjectId)>) -> Vec<RefUpdate> {
     let removal = |(name, object): &(String, ObjectId)| RefUpdate {
         name: name.clone(),
