@@ -1,4 +1,4 @@
-//! Single objects, through `git2`: reading tags and files of a commit, writing tags and notes.
+//! Single objects, through `git2`: reads tags and files of a commit, writes tags and notes.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -13,10 +13,11 @@ use crate::text;
 
 use super::written::Written;
 
-/// The largest tag that is read. A record is about a kilobyte; what is larger is no record.
+/// The largest tag that is read. A record has about a kilobyte, so a
+/// larger tag is hostile or foreign.
 pub const MAX_TAG_SIZE: usize = 256 * 1024;
 
-/// What can go wrong with the object database.
+/// An error of the object database.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
     #[error("cannot read the repository's objects: {0}")]
@@ -27,7 +28,7 @@ pub enum ObjectError {
     TooLarge { id: ObjectId, size: usize },
     #[error("object {0} is damaged")]
     Damaged(ObjectId),
-    /// What a partial clone lacks, where nothing is to be fetched.
+    /// A blob that a partial clone lacks, with `--offline`.
     #[error("{path} of commit {} is not in this partial clone, and --offline fetches nothing", commit.short())]
     NotHere { path: String, commit: CommitId },
     #[error("{path} is not a file in commit {}", commit.short())]
@@ -57,7 +58,8 @@ pub enum EntryKind {
 /// The objects of one repository. Each thread opens its own.
 pub struct ObjectStore {
     repository: git2::Repository,
-    /// Where what is written is kept as well; nowhere for objects that have no clean-up to fear.
+    /// Copies of written objects, to restore those that `git gc` prunes before a ref leads to them;
+    /// `None` for repositories that are never pruned.
     written: Option<Arc<Written>>,
 }
 
@@ -67,22 +69,18 @@ impl std::fmt::Debug for ObjectStore {
     }
 }
 
-/// Lets libgit2 open every repository whose objects it can read, and read them as
-/// git does, once for the process.
+/// Configures libgit2, once per process, to open every repository whose objects it can read.
 #[allow(unsafe_code, reason = "libgit2 keeps these settings in unguarded globals")]
 fn accept_all_repositories() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // As git itself does, which checks hashes when objects arrive and in
-        // `git fsck`, not at every read.
+        // Like git itself, which verifies hashes on fetch and in `git fsck`, not at every read.
         git2::opts::strict_hash_verification(false);
-        // The refs of a reftable repository are unreadable to libgit2; only its objects
-        // are asked for here, and those are as ever. The same goes for what a partial
-        // clone lacks: git fetches that.
+        // libgit2 cannot read reftables or fetch the missing objects of a partial clone. Only
+        // objects are read with it; git does the rest.
         let extensions = ["refstorage", "partialclone", "relativeworktrees"];
-        // What is configured for the user and the machine does not change what an object is. (How
-        // one is written depends on `core.fsyncObjectFiles`, which git has given up and libgit2
-        // still reads from the repository's own file.)
+        // User and system configuration do not matter for objects. (`core.fsyncObjectFiles`, which
+        // git has dropped and libgit2 still honours, is read from the repository's own file.)
         let elsewhere = [ConfigLevel::System, ConfigLevel::XDG, ConfigLevel::Global];
         // SAFETY: all of them write plain globals of libgit2. `Once` runs this before any
         // repository has been opened by this process, and nothing else in the crate sets them.
@@ -91,9 +89,8 @@ fn accept_all_repositories() {
                 .and_then(|()| {
                     elsewhere.into_iter().try_for_each(|level| git2::opts::set_search_path(level, ""))
                 })
-                // CI containers run as another user than the checkout's owner. No
-                // hook and no configured command runs through libgit2, which is
-                // what the check protects against.
+                // CI containers often run as another user than the checkout's owner. The ownership
+                // check protects against hooks and configured commands, and libgit2 runs neither.
                 .and_then(|()| git2::opts::set_verify_owner_validation(false))
         };
         if let Err(error) = result {
@@ -111,12 +108,12 @@ impl ObjectStore {
         Ok(Self { repository, written: None })
     }
 
-    /// The same objects; what is written to them is kept.
+    /// The same store, which keeps copies of what it writes.
     pub(super) fn keeping(self, written: &Arc<Written>) -> Self {
         Self { written: Some(Arc::clone(written)), ..self }
     }
 
-    /// The id as libgit2 has it.
+    /// The id in libgit2's form.
     pub(super) fn oid(&self, id: &ObjectId) -> Result<git2::Oid, ObjectError> {
         Ok(git2::Oid::from_str_ext(id.as_str(), self.repository.object_format())?)
     }
@@ -154,9 +151,9 @@ impl ObjectStore {
         parse_tag(object.data()).ok_or_else(|| ObjectError::Damaged(id.clone()))
     }
 
-    /// Writes an annotated tag, byte for byte, and returns its id. No ref is made.
+    /// Writes an annotated tag and returns its id. No ref is created.
     ///
-    /// `tagger` is git's form of an identity and a moment: `Name <mail> <seconds> <zone>`.
+    /// `tagger` is an identity and a time in git's form: `Name <mail> <seconds> <zone>`.
     ///
     /// # Errors
     ///
@@ -183,7 +180,7 @@ impl ObjectStore {
         Ok(self.repository.odb()?.read(self.oid(id)?)?.data().to_vec())
     }
 
-    /// Writes an annotated tag as it is stored, where it is not here, and returns its id.
+    /// Writes the bytes of an annotated tag, unless the object exists, and returns its id.
     ///
     /// # Errors
     ///
@@ -191,7 +188,7 @@ impl ObjectStore {
     pub fn restore_tag(&self, content: &[u8]) -> Result<ObjectId, ObjectError> {
         let kind = git2::ObjectType::Tag;
         let id = from_oid(git2::Oid::hash_object_ext(kind, content, self.repository.object_format())?)?;
-        // A checkout that cannot be written to can still be read.
+        // Checked first, so that this works in a read-only repository.
         if self.contains(&id) { Ok(id) } else { self.write(kind, content) }
     }
 
@@ -243,8 +240,7 @@ impl ObjectStore {
         Ok(id)
     }
 
-    /// Writes again what has vanished of what this process has written. Returns whether anything
-    /// had.
+    /// Rewrites objects of this process that were pruned. Returns whether there were any.
     pub(super) fn restore(&self, written: &Written) -> Result<bool, ObjectError> {
         let mut restored = false;
         written.visit(|id, kind, content| {
@@ -257,7 +253,7 @@ impl ObjectStore {
         Ok(restored)
     }
 
-    /// Keeps an object that was just written, like those that this writes itself.
+    /// Keeps a copy of an object that libgit2 has just written.
     pub(super) fn written(&self, oid: git2::Oid) -> Result<git2::Oid, ObjectError> {
         if let Some(written) = &self.written {
             let odb = self.repository.odb()?;
@@ -316,7 +312,7 @@ impl ObjectStore {
         }
     }
 
-    /// How one commit relates to another, as far as the history that is here goes.
+    /// The relation of two commits, in the history that is here.
     ///
     /// # Errors
     ///
@@ -327,7 +323,7 @@ impl ObjectStore {
             return Ok(Ancestry::Same);
         }
         let (first, second) = (self.oid(&first.0)?, self.oid(&second.0)?);
-        // Where history ends early, the walk ends with an error: then nothing is known.
+        // A walk into a missing (shallow) history is an error: then the relation is unknown.
         let reaches = |from, to| self.repository.graph_descendant_of(from, to).unwrap_or(false);
         Ok(if reaches(second, first) {
             Ancestry::Ancestor
@@ -338,7 +334,7 @@ impl ObjectStore {
         })
     }
 
-    /// The parents that a commit names, whether or not history goes on to them here.
+    /// The parents that a commit names, whether or not they are here (shallow clones).
     ///
     /// # Errors
     ///

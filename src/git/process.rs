@@ -1,4 +1,5 @@
-//! The only place that starts `git`.
+//! Git processes. The only place that starts `git`: bound to a repository, with a scrubbed
+//! environment, a timeout, and captured output.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -15,7 +16,7 @@ use super::journal::{Journal, age_of};
 use super::pipes::exchange;
 use super::redact::redact_urls;
 
-/// What a finished git process left.
+/// The result of a finished git process.
 #[derive(Debug)]
 pub struct Output {
     pub status: ExitStatus,
@@ -63,8 +64,8 @@ fn is_kept(name: &OsStr) -> bool {
     })
 }
 
-/// Git's file, looked for on the `PATH` of this environment. Where
-/// there is none, starting it says so.
+/// The path of git's executable, from the `PATH` of this environment; plain `git` where there is
+/// none, so that the error comes from starting it.
 fn executable(environment: &[(OsString, OsString)]) -> PathBuf {
     let is_program = |file: &PathBuf| {
         file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
@@ -72,7 +73,8 @@ fn executable(environment: &[(OsString, OsString)]) -> PathBuf {
     let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path);
     path.into_iter()
         .flat_map(std::env::split_paths)
-        // A relative folder would mean another one in the folder that git is started in.
+        // A relative folder would be resolved in git's working directory: a
+        // repository could bring its own `git`.
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join("git"))
         .find(is_program)
@@ -82,27 +84,26 @@ fn executable(environment: &[(OsString, OsString)]) -> PathBuf {
 /// A git executable, bound to one repository and to a scrubbed environment.
 #[derive(Debug, Clone)]
 pub struct Git {
-    /// The executable's file. Named by its path, it can be started
-    /// without copying this process first.
+    /// The executable's file. With a path, `Command` can use `posix_spawn` and need not fork.
     program: PathBuf,
     repository: PathBuf,
     work_tree: Option<PathBuf>,
     configuration: Arc<Configuration>,
-    /// What git finds in its environment besides.
+    /// Variables to add to git's environment.
     variables: Vec<(OsString, OsString)>,
-    /// Settings that hold over the repository's: `key=value`.
+    /// Settings that override the configuration (`-c`): `key=value`.
     settings: Vec<String>,
-    /// What its commands lock.
+    /// The journal of refs that its commands lock, to recognise lock files of killed processes.
     journal: Arc<Journal>,
-    /// Whether the repository is to be used although another user owns it.
+    /// Whether the repository is used even if another user owns it (`safe.directory`).
     trusts_owner: bool,
-    /// Whether nothing is to be fetched, also not what a partial clone lacks.
+    /// Whether network access is off, lazy fetches of a partial clone included.
     is_offline: bool,
 }
 
 impl Git {
-    /// Binds git to a repository. `environment` is the caller's; what would change the meaning of
-    /// our commands is dropped from it.
+    /// Binds git to a repository. `environment` is the caller's; variables that would change the
+    /// meaning of our commands are dropped.
     #[must_use]
     pub fn new(
         git_dir: &Path,
@@ -123,65 +124,64 @@ impl Git {
         }
     }
 
-    /// Uses the repository also where another user owns it.
+    /// Uses the repository even if another user owns it.
     pub(super) const fn trust_owner(&mut self) {
         self.trusts_owner = true;
     }
 
-    /// Whether the repository is used also where another user owns it.
+    /// Whether the repository is used even if another user owns it.
     pub(super) const fn trusts_owner(&self) -> bool {
         self.trusts_owner
     }
 
-    /// Keeps all commands from the network.
+    /// Denies all commands network access.
     pub(super) const fn stay_offline(&mut self) {
         self.is_offline = true;
     }
 
-    /// Whether all commands are kept from the network.
+    /// Whether all commands are denied network access.
     pub(super) const fn is_offline(&self) -> bool {
         self.is_offline
     }
 
-    /// Another repository, reached with the same environment and under the same restrictions.
+    /// Git for another repository, with the same environment and the same network access.
     pub(super) fn other(&self, git_dir: &Path) -> Self {
         let environment = Arc::clone(self.environment());
         Self { is_offline: self.is_offline, ..Self::new(git_dir, None, environment) }
     }
 
-    /// The same repository with another folder to write files into.
+    /// Git for the same repository with another work tree.
     pub(super) fn with_work_tree(&self, work_tree: &Path) -> Self {
         Self { work_tree: Some(work_tree.to_owned()), ..self.clone() }
     }
 
-    /// The same repository with a setting over its own: `key=value`.
+    /// Git for the same repository with a setting (`-c`) that overrides its own: `key=value`.
     pub(super) fn with_setting(&self, setting: &str) -> Self {
         let mut git = self.clone();
         git.settings.push(setting.to_owned());
         git
     }
 
-    /// The same repository with its objects elsewhere: what is written goes there.
+    /// Git for the same repository that reads and writes objects in another folder.
     pub(super) fn with_objects_in(&self, objects: &Path, settings: Vec<String>) -> Self {
         let mut git = Self { settings, ..self.clone() };
         git.variables.push(("GIT_OBJECT_DIRECTORY".into(), objects.into()));
         git
     }
 
-    /// Another repository, whose objects are those of this one.
+    /// Git for another repository that shares the objects of this one.
     pub(super) fn elsewhere(&self, repository: &Path, objects: &Path, settings: Vec<String>) -> Self {
         let journal = Arc::new(Journal::new(repository));
         let git = Self { repository: repository.to_owned(), work_tree: None, journal, ..self.clone() };
         git.with_objects_in(objects, settings)
     }
 
-    /// Runs a command that locks these refs (prefixes of their names end in `*`), and once more
-    /// where what a killed process has left was in its way.
+    /// Runs a command that locks these refs (prefixes of their names end in `*`), and retries it
+    /// once after removing a stale lock file of a killed process.
     ///
     /// # Errors
     ///
-    /// The command's own; [`GitError::Locked`] where a lock file is in its way that is not known to
-    /// be ours.
+    /// Those of the command; [`GitError::Locked`] for a lock file that is not known to be stale.
     pub(super) fn locking<T>(
         &self,
         names: &[&str],
@@ -200,7 +200,7 @@ impl Git {
         }
         match age_of(&lock) {
             Some(age) => Err(GitError::Locked { lock, age }),
-            // Who held it has let go of it.
+            // The lock file is gone: its holder has finished.
             None => command(),
         }
     }
@@ -209,7 +209,7 @@ impl Git {
         &self.journal
     }
 
-    /// The folder of this worktree's own files.
+    /// The git directory of this worktree.
     pub(super) fn git_dir(&self) -> &Path {
         &self.repository
     }
@@ -223,7 +223,7 @@ impl Git {
         self.configuration.environment()
     }
 
-    /// Git, in the caller's environment without what would change the meaning of our commands.
+    /// A command with the repository, the settings and the scrubbed environment.
     fn command(&self) -> Command {
         let mut command = self.command_anywhere();
         if self.trusts_owner {
@@ -245,7 +245,7 @@ impl Git {
         command
     }
 
-    /// Git, that is told of no repository: it finds the one that it is started in.
+    /// A command without a repository: git discovers the one of its working directory.
     fn command_anywhere(&self) -> Command {
         let mut command = Command::new(&self.program);
         let kept = self.environment().iter().filter(|(name, _)| is_kept(name));
@@ -258,26 +258,25 @@ impl Git {
             // Git before 2.45 knows only the second one.
             command.envs([("GIT_NO_LAZY_FETCH", "1"), ("GIT_ALLOW_PROTOCOL", "")]);
         }
-        // What the repository's configuration would have git run of its own accord.
+        // An untrusted repository's configuration must not start programs.
         command.args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
-        // Object ids are given in full: git need not look, for each, whether a ref has it for a
-        // name.
+        // Object ids are given in full, so git need not check for each whether a ref has that name.
         command.args(["-c", "core.warnAmbiguousRefs=false"]);
         command.current_dir(self.work_tree.as_deref().unwrap_or(&self.repository));
-        // Its own process group: a Ctrl-C at the terminal reaches us
-        // alone, and we decide what to finish.
+        // Its own process group: a Ctrl-C at the terminal reaches this process alone, which decides
+        // what to finish; and a timeout can kill the whole group.
         command.process_group(0);
         command
     }
 
-    /// A command line in which git finds the repository itself, and looks whose it is.
+    /// A command line in which git discovers the repository itself and checks its owner.
     pub(super) fn verb_that_discovers(&self, verb: &str) -> Invocation {
         let mut command = self.command_anywhere();
         command.arg(verb);
         Invocation { verb: verb.to_owned(), command, input: Vec::new(), limit: None }
     }
 
-    /// A command line to be run, starting with git's verb.
+    /// A command line that starts with this verb.
     pub fn verb(&self, verb: &str) -> Invocation {
         let mut command = self.command();
         command.arg(verb);
@@ -322,13 +321,13 @@ impl Invocation {
         self
     }
 
-    /// Gives the command something to read.
+    /// Sets the command's stdin.
     pub fn input(mut self, input: Vec<u8>) -> Self {
         self.input = input;
         self
     }
 
-    /// Kills the command and everything that it started after this time.
+    /// Sets the timeout, after which the command's process group is killed.
     pub fn limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = limit;
         self
@@ -352,7 +351,7 @@ impl Invocation {
         self.start()?.finish()
     }
 
-    /// Starts the command, to be waited for later. What it is given to read, it gets then.
+    /// Starts the command. Its input is written later, by [`Running::finish`].
     ///
     /// # Errors
     ///
@@ -382,22 +381,22 @@ pub struct Running {
 }
 
 impl Running {
-    /// Kills the process, as others may at any time.
+    /// Kills the process group, as another process may at any time.
     #[cfg(test)]
     pub(super) fn kill(&self) {
         kill_group(&self.child);
     }
 
-    /// Gives the process what it has to read so far, and keeps its input
-    /// open for [`Self::finish_with`].
+    /// Writes the input so far and keeps stdin open for [`Self::finish_with`].
     ///
-    /// What the process prints is not read meanwhile: for those that answer in a few words.
+    /// Output is not read meanwhile, so this would deadlock with a process that
+    /// prints more than a pipe holds.
     pub(super) fn feed(&mut self) -> std::io::Result<()> {
         let input = std::mem::take(&mut self.input);
         self.child.stdin.as_mut().map_or(Ok(()), |stdin| stdin.write_all(&input))
     }
 
-    /// Gives the process the rest of what it has to read, and waits for its end.
+    /// Writes the rest of the input and waits for the end of the process.
     pub(super) fn finish_with(mut self, rest: Vec<u8>) -> Result<Vec<u8>, GitError> {
         self.input = rest;
         self.finish_well()
@@ -427,7 +426,7 @@ impl Running {
         Ok(Output { status, stdout, stderr })
     }
 
-    /// As [`Self::finish`], with what the process printed; an exit status other than 0 is an error.
+    /// As [`Self::finish`], returning stdout; an exit status other than 0 is an error.
     ///
     /// # Errors
     ///
@@ -442,7 +441,7 @@ impl Running {
         }
     }
 
-    /// Feeds the child and reads both of its streams to their end, within the time limit.
+    /// Writes stdin and reads stdout and stderr to their ends, until the timeout.
     fn collect(&mut self) -> Result<(Vec<u8>, Vec<u8>), GitError> {
         let deadline = self.limit.and_then(|limit| Instant::now().checked_add(limit));
         exchange(&mut self.child, &self.input, deadline)?.ok_or_else(|| GitError::TimedOut {
@@ -452,10 +451,10 @@ impl Running {
     }
 }
 
-/// Ends git and the transport helpers that it started, which would otherwise keep our pipes open.
+/// Kills git and its transport helpers, which would otherwise keep our pipes open.
 fn kill_group(child: &Child) {
     if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-        // Already gone is what we want.
+        // A process that is already gone is no error.
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
 }

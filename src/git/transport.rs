@@ -1,4 +1,4 @@
-//! Fetching and pushing, through the executable, with whatever credentials git is configured with.
+//! Fetch, ls-remote and push through git's executable, which uses the configured credentials.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,44 +13,44 @@ use super::rejection::{Rejection, rejections};
 use super::repository::parse_id;
 use super::symbolic::{self, SymbolicRefs};
 
-/// How to fetch.
+/// The options of a fetch.
 #[derive(Debug, Clone, Default)]
 pub struct FetchOptions {
-    /// Delete what the refspecs' right sides hold and the remote does not have.
+    /// Delete local refs under the refspecs' destinations that the remote does not have.
     pub prune: bool,
-    /// Fetch only so many commits of each history.
+    /// Fetch only this many commits of each history.
     pub depth: Option<u32>,
-    /// Fetch so many commits more of each history that was fetched in part.
+    /// Deepen shallow histories by this many commits.
     pub deepen: Option<u32>,
-    /// Fetch the whole history of what was fetched in part.
+    /// Fetch shallow histories completely.
     pub unshallow: bool,
-    /// Give up after this time.
+    /// The timeout.
     pub limit: Option<Duration>,
 }
 
-/// Which refs of a remote are asked for.
+/// The kind of a remote's refs to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TipKind {
     Branches,
     Tags,
 }
 
-/// What git says of a ref that it could not write here.
+/// Git's message for a ref that it could not write locally.
 const UNSTORED: &str = "(unable to update local ref)";
 
-/// How the names of the ledger's tags start.
+/// The prefix of the ledger's tags.
 const LEDGER: &str = "atmos/";
 
-/// What a fetch says of the refs that it asked for.
+/// The result of fetching tags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FetchReport {
-    /// Tags that are here as the remote has them, without `refs/tags/`.
+    /// Tags that are the same here and on the remote, without `refs/tags/`.
     pub agreed: BTreeSet<String>,
     /// Tags that are other objects here than on the remote.
     pub differing: BTreeSet<String>,
-    /// Tags that could not be made here, because another ref is in their way.
+    /// Tags that could not be written here, because another ref is in their way (`a` and `a/b`).
     pub unstored: BTreeSet<String>,
-    /// What the user can do about that: when it is right, and the command.
+    /// A remedy for the user: its condition, and the command.
     pub way_out: Option<(&'static str, String)>,
 }
 
@@ -61,15 +61,15 @@ pub struct PushUpdate {
     pub name: String,
     /// The new value; `None` deletes the ref.
     pub new: Option<ObjectId>,
-    /// What the remote must have; `None` means that it must not have the ref.
+    /// The lease: the expected old value on the remote; `None` requires that the ref is absent.
     pub expected: Option<ObjectId>,
 }
 
-/// What became of a push.
+/// The result of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PushOutcome {
     Accepted,
-    /// The remote did not take some refs: each with why.
+    /// The remote rejected these refs.
     Rejected(Vec<(String, Rejection)>),
     /// The server cannot push atomically; nothing was changed.
     AtomicUnsupported,
@@ -81,7 +81,7 @@ impl Git {
     ///
     /// # Errors
     ///
-    /// Where git fails.
+    /// Fails where git cannot reach the remote, lacks a ref there, or cannot write one here.
     pub fn fetch(
         &self,
         remote: &str,
@@ -97,19 +97,18 @@ impl Git {
         })
     }
 
-    /// Fetches tags, which are never overwritten, and says which of them the remote has.
+    /// Fetches tags, never overwriting any, and reports which of them the remote has.
     ///
     /// # Errors
     ///
-    /// As [`Self::fetch`]. A tag that differs, or that another ref is in the way of, is none: the
-    /// report names it.
+    /// As [`Self::fetch`]. A tag that differs or cannot be stored is no error: the report names it.
     pub fn fetch_tags(
         &self,
         remote: &str,
         refspecs: &[String],
         options: &FetchOptions,
     ) -> Result<FetchReport, GitError> {
-        // In full: names that are the same on both sides would be written once otherwise.
+        // The compact format would print names that are the same on both sides only once.
         let git = self.with_setting("fetch.output=full");
         self.locking(&written_by(refspecs), || {
             let (_, output) = git.run_fetch("--verbose", remote, refspecs, options)?;
@@ -124,7 +123,7 @@ impl Git {
         })
     }
 
-    /// Runs a fetch: which of the remote's refs are symbolic, and what git printed besides.
+    /// Runs a fetch. Returns the remote's symbolic refs, and git's other output.
     fn run_fetch(
         &self,
         verbosity: &str,
@@ -156,11 +155,12 @@ impl Git {
         Ok((symbolic, output))
     }
 
-    /// What a remote has under exactly these names.
+    /// Lists a remote's refs of exactly these names.
     ///
     /// # Errors
     ///
-    /// [`GitError::SymbolicRef`] where one of them is symbolic there.
+    /// [`GitError::SymbolicRef`] where one of them is symbolic on the remote; otherwise where it
+    /// does not answer within `limit`.
     pub fn remote_refs(
         &self,
         remote: &str,
@@ -171,7 +171,7 @@ impl Git {
         let invocation = self.verb("ls-remote").args(["--refs", "--symref", "--", &asked_by]).args(names);
         let output = invocation.limit(limit).run()?;
         let text = String::from_utf8_lossy(&output);
-        // Git lists names that end so as well.
+        // Git matches patterns at the end of names as well.
         let is_wanted = |name: &str| names.iter().any(|wanted| wanted == name);
         let mut symbolic = text.lines().filter_map(symbolic::listed);
         if let Some((name, leads_to)) = symbolic.find(|(name, _)| is_wanted(name)) {
@@ -182,11 +182,11 @@ impl Git {
         refs_listed(lines, is_wanted)
     }
 
-    /// What a remote has below these prefixes of names.
+    /// Lists a remote's refs below these prefixes.
     ///
     /// # Errors
     ///
-    /// Where the remote does not answer.
+    /// Fails where the remote does not answer within `limit`.
     pub fn remote_refs_below(
         &self,
         remote: &str,
@@ -201,19 +201,19 @@ impl Git {
         refs_listed(text.lines(), |name| prefixes.iter().any(|prefix| name.starts_with(prefix.as_str())))
     }
 
-    /// What a remote's branches, or its tags, lead to, by their names: of an annotated tag, what it
-    /// points at. The ledger's tags are none of the repository's.
+    /// Lists a remote's branches or tags with their objects; annotated tags are peeled. The
+    /// ledger's own tags are left out.
     ///
     /// # Errors
     ///
-    /// Fails where the remote does not answer.
+    /// Fails where the remote does not answer within `limit`.
     pub fn remote_tips(
         &self,
         remote: &str,
         kind: TipKind,
         limit: Option<Duration>,
     ) -> Result<BTreeMap<String, ObjectId>, GitError> {
-        // Servers of version 2 of the protocol send nothing else then.
+        // With version 2 of the protocol, servers send only these refs.
         let (option, prefix) = match kind {
             TipKind::Branches => ("--heads", "refs/heads/"),
             TipKind::Tags => ("--tags", TAGS_PREFIX),
@@ -227,18 +227,19 @@ impl Git {
             let Some(own) = name.strip_prefix(prefix).filter(|name| !name.starts_with(LEDGER)) else {
                 continue;
             };
-            // What a tag points at comes after it.
+            // The peeled object follows its tag and replaces it in the map.
             let name = own.strip_suffix("^{}").unwrap_or(own);
             tips.insert(name.to_owned(), parse_id("ls-remote", object)?);
         }
         Ok(tips)
     }
 
-    /// Pushes with a lease on every ref; atomically, unless the caller gives that up.
+    /// Pushes with a lease on every ref (compare-and-swap), as one transaction if `atomic`.
     ///
     /// # Errors
     ///
-    /// Where git fails without naming a ref, or the remote stands for several places.
+    /// Fails where git fails without naming a ref (no connection, no permission, a timeout), or
+    /// where the remote has several push addresses.
     pub fn push(
         &self,
         remote: &str,
@@ -251,15 +252,16 @@ impl Git {
             let expected = update.expected.as_ref().map_or("", |id| id.as_str());
             format!("--force-with-lease={}:{expected}", update.name)
         });
-        // No `+`: it would switch the lease off.
+        // No `+`: it would disable the lease.
         let refspecs = updates
             .iter()
             .map(|update| format!("{}:{}", update.new.as_ref().map_or("", |id| id.as_str()), update.name));
         let output = self
-            // Where the checkout's own refspecs cover them, git sets refs here after a push, which
-            // it may find locked: by who pushes, to set them as well. No push need wait for that.
+            // Where the checkout's own refspecs cover the pushed refs, git updates
+            // them here after the push. The caller may hold their locks to do the
+            // same, so git must not wait for them.
             .with_setting("core.filesRefLockTimeout=0")
-            // A mirror clone (`git clone --mirror`) pushes everything, or nothing by name.
+            // In a mirror clone (`git clone --mirror`) git refuses to push single refs.
             .with_setting(&format!("remote.{remote}.mirror=false"))
             .verb("push")
             .args([
@@ -294,8 +296,7 @@ impl Git {
     }
 }
 
-/// Whether a fetch has worked. With a depth, git calls it a failure, without a word, that no ref
-/// matched. What it traces is no word.
+/// Whether a fetch has succeeded. With a depth, git fails without a message if no ref matched.
 fn fetched(output: &Output, options: &FetchOptions) -> bool {
     output.status.success()
         || (options.depth.is_some()
@@ -303,7 +304,7 @@ fn fetched(output: &Output, options: &FetchOptions) -> bool {
             && fetch_report(&output.stderr).differing.is_empty())
 }
 
-/// The refs that a fetch writes: the right sides of its refspecs.
+/// The refs that a fetch writes: the destinations of its refspecs.
 fn written_by(refspecs: &[String]) -> Vec<&str> {
     refspecs.iter().filter_map(|refspec| Some(refspec.split_once(':')?.1)).collect()
 }
@@ -316,7 +317,7 @@ fn fetch_failed(code: Option<i32>, stderr: String) -> GitError {
     GitError::Failed { verb: "fetch".to_owned(), code, stderr }
 }
 
-/// The refs that lines of `ls-remote` list and that are wanted.
+/// The wanted refs of the lines of `ls-remote`.
 fn refs_listed<'t>(
     lines: impl Iterator<Item = &'t str>,
     is_wanted: impl Fn(&str) -> bool,
@@ -327,7 +328,7 @@ fn refs_listed<'t>(
         .collect()
 }
 
-/// What `git fetch --verbose` says of its refs.
+/// Parses the output of `git fetch --verbose`.
 fn fetch_report(stderr: &str) -> FetchReport {
     let mut report = FetchReport::default();
     for line in stderr.lines() {
@@ -342,8 +343,8 @@ fn fetch_report(stderr: &str) -> FetchReport {
     report
 }
 
-/// A line of `git fetch --verbose`: a blank, a flag, a blank, what was done, the ref there, `->`,
-/// the ref here, and why not in brackets.
+/// Parses a line of `git fetch --verbose`: ` <flag> <summary> <remote
+/// ref> -> <local ref> (<reason>)`.
 fn reported(line: &str) -> Option<(char, &str)> {
     let (done, here) = line.split_once(" -> ")?;
     let mut done = done.strip_prefix(' ')?.chars();
