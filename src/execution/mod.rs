@@ -1,8 +1,8 @@
-//! The act of a rollout: components run in dependency order from checkouts of their commits,
+//! The execution of a rollout: components run in dependency order from checkouts of their commits,
 //! and each is recorded as it ends.
 //!
-//! The scheduler and the components work on threads of their own; the calling thread holds the
-//! ledger's session and publishes ([`publisher`]). What happens is told as events.
+//! The scheduler and the components run on an async runtime; the calling thread owns the ledger's
+//! session and publishes ([`publisher`]). Progress is sent as events.
 
 mod checkouts;
 mod gate;
@@ -42,77 +42,76 @@ use gate::Gate;
 pub use inspect::{Inspected, Looks, inspect};
 use worker::Worker;
 
-/// Takes what happens, in the order in which it happens.
+/// Receives the events of a rollout in their order.
 pub type EventSink = Arc<dyn Fn(RolloutEvent) + Send + Sync>;
 
-/// The components that have succeeded without a record that is durable here.
+/// The components that have succeeded and whose records could not be made durable.
 type Unrecorded = Arc<Mutex<BTreeSet<ComponentName>>>;
 
-/// Everything that a rollout needs to know. Nothing is read from the process.
+/// The inputs of a rollout. Nothing else is read from the process or its environment.
 #[expect(clippy::struct_excessive_bools, reason = "settings that do not depend on each other")]
 pub struct Rollout {
     pub plan: RolloutPlan,
-    /// What each component of the plan needs of the others.
+    /// The dependencies between the plan's components.
     pub dependencies: Graph<ComponentName>,
-    /// The deployment as each commit of the plan declares it:
-    /// configuration comes from what is deployed.
+    /// The deployment as each commit of the plan declares it: a component is configured by the
+    /// commit that it runs from, not by the checkout.
     pub definitions: BTreeMap<CommitId, Deployment>,
-    /// The stacks that these import, as each commit has them.
+    /// The stacks that these import, at each commit.
     pub stacks: BTreeMap<CommitId, Arc<dyn StackLayers>>,
-    /// Components that their stacks disable: they are left out, and nothing waits for them.
+    /// Components that their stacks disable. They are skipped, and their dependents do not wait.
     pub disabled: BTreeSet<ComponentName>,
     pub mode: Mode,
     pub run_id: String,
     pub deployed_by: String,
-    /// `--metadata`, and what the rollout itself has to say.
+    /// `--metadata`, and the rollout's own entries.
     pub metadata: BTreeMap<String, String>,
     pub provenance: Provenance,
-    /// What the records keep of each component besides.
+    /// Each component's inputs, for its record.
     pub recorded: BTreeMap<ComponentName, RecordedInputs>,
-    /// `--context` of each component: of what is rolled out, or of
-    /// what runs where that is looked at.
+    /// `--context` of each component: of this rollout, or of the last one for an inspection.
     pub overrides: BTreeMap<ComponentName, ContextOverrides>,
     pub branch: Option<String>,
     /// The images of the components, by digest: component to `registry/name@sha256:…`.
     pub images: BTreeMap<String, String>,
-    /// The builds that these images come from.
+    /// The builds that made these images.
     pub build_ids: BTreeMap<ComponentName, String>,
-    /// Components that this run has recorded as successful already, just so.
+    /// Components that this run has recorded as successful with the same inputs (a retried job).
     pub done: BTreeMap<ComponentName, AlreadyDone>,
     pub environment: Environment,
     /// The variables that templates may read.
     pub template_environment: BTreeMap<String, String>,
     pub masks: Masks,
-    /// Whether records and notes say why components failed.
+    /// Whether records and notes contain the errors of failed components.
     pub keeps_errors: bool,
-    /// Names of outputs that are not shown.
+    /// Names of outputs whose values are redacted.
     pub redacted: Vec<String>,
     pub in_ci: bool,
     pub terraform: TerraformSettings,
     pub helmfile: HelmfileSettings,
-    /// Where local Terraform state is kept.
+    /// The folder of local Terraform state.
     pub state: PathBuf,
-    /// Where Terraform's providers are kept for the next run.
+    /// The folder of Terraform's plugin cache.
     pub plugin_cache: PathBuf,
     pub parallelism: NonZeroUsize,
     pub fail_fast: bool,
-    /// Whether the checkouts stay although everything has gone well.
+    /// Whether the checkouts are kept after a success as well.
     pub keep_checkouts: bool,
 }
 
-/// How a rollout came about, for the records.
+/// The origin of a rollout, for its records.
 #[derive(Debug, Clone, Default)]
 pub struct Provenance {
     pub run_url: Option<String>,
-    /// Whose promotion rules it obeys.
+    /// The commit or checkout whose promotion rules bind it.
     pub rules: Option<String>,
-    /// Why, in the words of the request.
+    /// The reason that the request gives.
     pub reason: Option<String>,
-    /// The approval that allows it, with its identity.
+    /// The approval that permits it, with its identity.
     pub approval: Option<(String, Approval)>,
 }
 
-/// What a component is given, as its record keeps it.
+/// A component's inputs, as its record stores them.
 #[derive(Debug, Clone, Default)]
 pub struct RecordedInputs {
     pub digest: Option<String>,
@@ -122,48 +121,48 @@ pub struct RecordedInputs {
     pub stack: Option<String>,
 }
 
-/// A component that is not run again.
+/// A component that is not run again, with the record of its success.
 #[derive(Debug, Clone)]
 pub struct AlreadyDone {
     pub id: RecordId,
     pub notice: String,
 }
 
-/// How a rollout went.
+/// The result of a rollout.
 #[derive(Debug)]
 pub struct RolloutOutcome {
     /// In dependency order.
     pub components: Vec<ComponentReport>,
     pub cancelled: bool,
     pub duration: Duration,
-    /// How many records have not reached the remote.
+    /// The number of records that have not reached the remote and stay pending.
     pub unpublished: usize,
-    /// Why they have not, or why the rollout was ended before its end.
+    /// The error that kept them from it, or that ended the rollout early.
     pub failure: Option<LedgerError>,
-    /// How many records have reached the remote, and in how many pushes, tried ones included.
+    /// The number of records that have reached the remote.
     pub recorded: usize,
     pub pushes: usize,
-    /// What went wrong with the ledger without being fatal.
+    /// Warnings of the ledger.
     pub warnings: Vec<String>,
     /// The checkouts that are kept for debugging.
     pub kept: Vec<PathBuf>,
 }
 
 impl RolloutOutcome {
-    /// Whether every component is what it was to be.
+    /// Whether every component has succeeded or was skipped on purpose.
     #[must_use]
     pub fn succeeded(&self) -> bool {
         self.components.iter().all(|component| match component.status {
             ComponentResult::Success | ComponentResult::Planned => true,
-            // Left out on purpose, as opposed to blocked by a failure.
+            // Disabled, as opposed to blocked by a failure.
             ComponentResult::Skipped => component.error.is_none() && component.notice.is_some(),
             ComponentResult::Failed | ComponentResult::Cancelled => false,
         })
     }
 }
 
-/// Runs the components of a plan. With a session, each is recorded as it ends and the locks are let
-/// go with the last record; without one (a dry run) nothing is recorded.
+/// Runs the components of a plan. With a session, each is recorded as it ends, and the last push
+/// releases the locks; without one (a dry run) nothing is recorded.
 ///
 /// # Errors
 ///
@@ -203,9 +202,9 @@ pub fn run(
         let closing = Closing(sender.clone());
         let running = scope.spawn(|| {
             let _closing = closing;
-            // Cycles were refused with the configuration; what is left of one runs nothing.
+            // Unreachable: cycles are refused when the configuration is loaded.
             let Ok(scheduler) = Scheduler::new(&graph, limits) else { return Default::default() };
-            // Its executor tells of what runs.
+            // Only skips: the worker itself sends the events of components that run.
             let tell = |event: Event<'_>| {
                 if let Event::Skipped { component, because, .. } = event
                     && let Some(report) = skips.report(component, because)
@@ -214,7 +213,7 @@ pub fn run(
                 }
             };
             let completions = runtime.block_on(scheduler.run(worker, cancellation.clone(), tell));
-            // They are removed while the last records are published.
+            // Removed in this thread, while the last records are published.
             let all_well = completions.iter().all(|ended| matches!(ended.outcome, Outcome::Succeeded(_)));
             let kept = if keep || !all_well {
                 checkouts.keep()
@@ -288,8 +287,8 @@ impl Drop for Closing {
     }
 }
 
-/// The components that are not run at all, because their stacks disable them or this
-/// run has recorded them already.
+/// Reports of the components that are not run: disabled by their stacks,
+/// or already recorded by this run.
 fn reports_in_advance(rollout: &Rollout) -> BTreeMap<ComponentName, ComponentReport> {
     let in_advance = |planned: &ComponentPlan| {
         let name = &planned.component;
@@ -311,8 +310,8 @@ fn reports_in_advance(rollout: &Rollout) -> BTreeMap<ComponentName, ComponentRep
     rollout.plan.components.iter().filter_map(in_advance).collect()
 }
 
-/// What is still to be done of a graph. What needs something that is
-/// left out needs what that needs.
+/// The graph without the components that are left out. Dependencies through them become direct, so
+/// that the order of the others stays.
 fn remaining(
     dependencies: &Graph<ComponentName>,
     is_left_out: impl Fn(&ComponentName) -> bool,
@@ -334,7 +333,7 @@ fn remaining(
     graph
 }
 
-/// What is said of a component about which there is nothing but how it ended.
+/// A report with nothing but a status.
 fn report(planned: &ComponentPlan, status: ComponentResult) -> ComponentReport {
     ComponentReport {
         component: planned.component.clone(),
@@ -361,10 +360,11 @@ fn by_name(planned: &ComponentPlan) -> (&ComponentName, &ComponentPlan) {
     (&planned.component, planned)
 }
 
-/// Why components are skipped.
+/// Reports of skipped components, with the reason.
 struct Skips<'p> {
     plan: BTreeMap<&'p ComponentName, &'p ComponentPlan>,
-    /// They have succeeded, and what needs them is not started because nothing tells of it.
+    /// Succeeded without a durable record. Invariant: a dependent never starts before the
+    /// record of its dependency is durable.
     unrecorded: &'p Unrecorded,
 }
 

@@ -1,8 +1,8 @@
-//! Recording what ends, while the rest still runs.
+//! Publication of records while other components still run.
 //!
-//! The calling thread makes what has ended durable here and decides ([`Recording`]); one thread
-//! pushes, one push at a time, and another one renews the locks, so that neither a component nor a
-//! renewal waits for the network.
+//! The calling thread makes records durable (pending refs) and decides what happens next
+//! ([`Recording`]). One thread pushes, one push at a time, and another one renews the locks:
+//! neither components nor renewals wait for a slow push.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -20,50 +20,50 @@ use super::EventSink;
 use super::gate::Gate;
 use super::recording::{Act, End, Happened, Recording, Stop};
 
-/// What the publisher is told.
+/// A message to the publisher.
 pub(super) enum Message {
     /// A component has ended.
     Ended {
         record: Box<Record>,
-        /// Told once the record is durable here, or that it could not be.
+        /// Receives whether the record is durable here. Its dependents wait for that.
         kept: Option<oneshot::Sender<bool>>,
     },
-    /// No component runs any more.
+    /// All components have ended.
     Closed,
-    /// A push has ended: with what was pushed.
+    /// A push has ended, with the records that it contained.
     Pushed(Kept, Result<(), LedgerError>),
     /// A renewal has ended.
     Renewed(Result<(), LedgerError>),
-    /// Something went wrong without being fatal.
+    /// A warning of the ledger.
     Warning(String),
 }
 
-/// What became of the records.
+/// The result of the publication.
 #[derive(Debug, Default)]
 pub(super) struct Published {
     pub(super) records: Vec<LedgerRecord>,
-    /// How many did not reach the remote.
+    /// The number of records that have not reached the remote and stay pending.
     pub(super) kept: usize,
-    /// Why not, or why the run was ended.
+    /// The first failure, or the loss of the locks that ended the run.
     pub(super) failure: Option<LedgerError>,
-    /// How many pushes there were.
+    /// The number of pushes, failed ones included.
     pub(super) pushes: usize,
     pub(super) warnings: Vec<String>,
 }
 
-/// What the publisher works with.
+/// The channels and controls of the publisher.
 pub(super) struct Surroundings<'p> {
-    /// What is told by the components, and by the publisher's own threads.
+    /// Messages of components and of the publisher's own threads.
     pub(super) messages: Receiver<Message>,
     pub(super) teller: Sender<Message>,
-    /// Holds back components that have not started.
+    /// Keeps components from starting.
     pub(super) gate: &'p Gate,
-    /// Ends those that run.
+    /// Cancels components that run.
     pub(super) canceller: &'p Canceller,
     pub(super) events: &'p EventSink,
 }
 
-/// Publishes what arrives until nothing runs any more; then lets go of the locks.
+/// Publishes records until all components have ended, and releases the locks with the last push.
 pub(super) fn publish_until_closed(mut session: Session<'_, '_>, with: Surroundings<'_>) -> Published {
     let (pushes, to_push) = mpsc::channel();
     let (renewals, to_renew) = mpsc::channel();
@@ -88,7 +88,7 @@ pub(super) fn publish_until_closed(mut session: Session<'_, '_>, with: Surroundi
     })
 }
 
-/// Makes the pushes that are asked for, one after the other.
+/// The pushing thread: one push at a time, until the channel closes.
 fn deliver(mut delivery: Delivery<'_>, pushes: &Receiver<(Kept, bool)>, teller: &Sender<Message>) {
     for (mut kept, last) in pushes {
         let (result, warnings) = delivery.push(&mut kept, last);
@@ -101,7 +101,7 @@ fn deliver(mut delivery: Delivery<'_>, pushes: &Receiver<(Kept, bool)>, teller: 
     }
 }
 
-/// Renews the locks whenever it is asked for.
+/// The renewing thread: renews the locks once per message, until the channel closes.
 fn renew(mut renewal: Renewal<'_>, asked: &Receiver<()>, teller: &Sender<Message>) {
     for () in asked {
         if teller.send(Message::Renewed(renewal.renew())).is_err() {
@@ -114,13 +114,13 @@ struct Publisher<'p, 'l, 'r> {
     session: Session<'l, 'r>,
     recording: Recording,
     began: Instant,
-    /// Durable here, and not in the push in flight.
+    /// Records that are durable here and not part of the push in flight.
     kept: Kept,
     pushes: Sender<(Kept, bool)>,
     renewals: Sender<()>,
-    /// The last push has not reached the remote, which has been told.
+    /// The last push failed, and the event for that was sent.
     is_behind: bool,
-    /// A record could not be written here.
+    /// A record could not be made durable, so that only the lock tells what was applied.
     is_incomplete: bool,
     result: Published,
     with: Surroundings<'p>,
@@ -145,14 +145,15 @@ impl Publisher<'_, '_, '_> {
         }
     }
 
-    /// The next message; none where something is due first.
+    /// The next message; `None` after the timeout of the next due action.
     fn next(&self) -> Option<Message> {
         let Some(wake) = self.recording.wake_at() else { return self.with.messages.recv().ok() };
         let left = wake.saturating_sub(self.began.elapsed());
         self.with.messages.recv_timeout(left).ok()
     }
 
-    /// Takes note of messages. What has ended at the same time is kept together.
+    /// Turns messages into inputs of [`Recording`]. Components that
+    /// ended together become one batch.
     fn take(&mut self, messages: Vec<Message>) -> Vec<Happened> {
         let (mut ended, mut happened) = (Vec::new(), Vec::new());
         for message in messages {
@@ -173,14 +174,14 @@ impl Publisher<'_, '_, '_> {
         happened
     }
 
-    /// Makes records durable as soon as their components have ended.
+    /// Makes the records of a batch durable and wakes the components' waiting tasks.
     fn keep(&mut self, ended: Vec<(Record, Option<oneshot::Sender<bool>>)>) -> Happened {
         let (records, waiters): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
         let written: Result<Vec<_>, _> =
             records.into_iter().map(|record| self.session.write(record)).collect();
         let kept = written.and_then(|records| self.session.keep(records));
         let is_kept = kept.is_ok();
-        // A component that was cancelled meanwhile does not wait any more.
+        // The receiver is gone where the component was cancelled meanwhile.
         for waiter in waiters.into_iter().flatten() {
             let _ = waiter.send(is_kept);
         }
@@ -227,7 +228,8 @@ impl Publisher<'_, '_, '_> {
         match act {
             Act::Push { last } => {
                 self.result.pushes += 1;
-                // The thread ends with this one. A lock that alone tells what was applied stays.
+                // Sending fails only at the end of the thread. The locks stay if a record is
+                // incomplete: then they alone tell what was applied.
                 let _ = self.pushes.send((std::mem::take(&mut self.kept), last && !self.is_incomplete));
             }
             Act::Renew => {
@@ -250,7 +252,7 @@ impl Publisher<'_, '_, '_> {
                 Some(LedgerError::NotRenewed { target: target.clone(), lease: self.session.lease().0 })
             }
         };
-        // That the locks are lost says more than what failed before.
+        // The loss of the locks replaces earlier failures, which it explains.
         self.result.failure = ended.or(self.result.failure.take());
         let reason = match &self.result.failure {
             Some(failure) if why == Stop::NotRecorded => {
@@ -262,7 +264,7 @@ impl Publisher<'_, '_, '_> {
         self.with.gate.shut(reason);
     }
 
-    /// The first failure is what is reported.
+    /// Keeps the first failure for the report.
     fn fail(&mut self, error: LedgerError) {
         self.result.failure.get_or_insert(error);
     }
@@ -283,7 +285,8 @@ impl Publisher<'_, '_, '_> {
             self.session.leave_locks();
         }
         if may_pass && self.result.kept == 0 && !self.is_incomplete {
-            // The remote was away for a while, or only for the end; or a lock was in the way here.
+            // A temporary failure: the remote was unreachable, or a local ref was locked, and
+            // all records have arrived since.
             self.result.failure = None;
         }
         self.result
@@ -296,7 +299,7 @@ fn renewed(result: &Result<(), LedgerError>) -> End {
     end_of(error)
 }
 
-/// What an error says of an exchange.
+/// The outcome of a failed push or renewal.
 fn end_of(error: &LedgerError) -> End {
     match error {
         LedgerError::LockLost(_) => End::LockLost,
