@@ -1,4 +1,4 @@
-//! Reading the history: the tags of a target or a component, newest first.
+//! History: reads the record tags of a target or a component, newest first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,10 +21,10 @@ use super::sync::{Freshness, ToldTags};
 use super::warnings::Cause;
 use super::{Ledger, LedgerError, Scope, and_more};
 
-/// How many records in a row have to be of other rollouts for one to be taken as whole.
+/// The number of records of other rollouts in a row after which a rollout counts as complete.
 const APART: usize = 100;
 
-/// Which records to read.
+/// A query for records.
 #[derive(Debug, Clone)]
 pub struct HistoryQuery {
     /// Any deployment where absent.
@@ -39,28 +39,28 @@ pub struct HistoryQuery {
     pub limit: Limit,
 }
 
-/// How much of a history is read.
+/// The limit of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     All,
-    /// So many records.
+    /// This many records.
     Records(usize),
-    /// The records of so many rollouts.
+    /// The records of this many rollouts.
     Rollouts(usize),
 }
 
-/// The records that were asked for.
+/// The result of a query.
 #[derive(Debug)]
 pub struct History {
     /// Newest first by time, those of one component in its own order.
     pub records: Vec<LedgerRecord>,
-    /// How many there are within the dates, shown or not.
+    /// The number of records within the dates, also of those beyond the limit.
     pub total: usize,
     /// Those of them that are outside of their component's chain.
     pub outside_of_chain: BTreeSet<ObjectId>,
-    /// Those that the remote, as it has just said, does not have: nothing is decided on them.
+    /// Records that are only here and not on the remote. Invariant: no decision is based on them.
     pub only_here: BTreeSet<ObjectId>,
-    /// Whether there is a record at all, of whatever date.
+    /// Whether there is any record, of any date.
     pub is_known: bool,
     /// Runs of this checkout whose records have not reached the remote.
     pub pending: Vec<PendingRun>,
@@ -73,15 +73,15 @@ impl HistoryQuery {
             && self.until.is_none_or(|until| id.timestamp < until)
     }
 
-    /// Whether a record is of what is asked about, by its name and whatever its date.
+    /// Whether a record matches the query by its name, of any date.
     fn is_about(&self, id: &RecordId) -> bool {
         self.deployment.as_ref().is_none_or(|deployment| *deployment == id.deployment)
             && self.target.as_ref().is_none_or(|target| *target == id.target)
             && (self.components.is_empty() || self.components.contains(&id.component))
     }
 
-    /// The paths below the tags' namespace, each empty or ending in `/`. They may lead to more than
-    /// [is asked about](Self::is_about).
+    /// Prefixes below the tags' namespace, each empty or ending in `/`. They match a superset:
+    /// filter with [`Self::is_about`].
     fn prefixes(&self) -> Vec<String> {
         match (&self.deployment, &self.target) {
             (None, _) => vec![String::new()],
@@ -99,7 +99,7 @@ impl HistoryQuery {
 }
 
 impl Ledger<'_> {
-    /// Asks the remote for the tags of a query. A remote that does not answer is not an error.
+    /// Fetches the tags of a query. An unreachable remote is not an error.
     pub fn refresh_history(&self, query: &HistoryQuery) -> Freshness {
         if self.reachable_remote().is_none() {
             return self.refresh_nothing(&Part::history(&query.prefixes()));
@@ -113,7 +113,7 @@ impl Ledger<'_> {
         }
     }
 
-    /// Reads the records of a query from what is here. Only those that are shown are read in full.
+    /// Reads the records of a query from this repository. Only objects within the limit are read.
     ///
     /// # Errors
     ///
@@ -147,9 +147,10 @@ impl Ledger<'_> {
         Ok(History { records, total, outside_of_chain, only_here, is_known, pending })
     }
 
-    /// The newest records within the dates of a query. Only these are read, as far as names tell
-    /// which they are: a component that has a name in the future is read in whole, since only its
-    /// numbers tell where that record belongs.
+    /// The newest records within the dates of a query, chosen by the times in their names.
+    ///
+    /// A component with a name in the future (a skewed clock) is read completely: only the
+    /// records' numbers tell their order.
     fn newest_records(&self, query: &HistoryQuery, tags: Vec<(RecordId, ObjectId)>) -> Vec<LedgerRecord> {
         let skewed: BTreeSet<_> = tags
             .iter()
@@ -199,8 +200,8 @@ impl Ledger<'_> {
         tags
     }
 
-    /// The tags of a history that the remote, as it has just said, does not have; warns of them,
-    /// and of those that it has otherwise. What is known to be another remote's is taken out.
+    /// The tags that the remote does not have, after a fetch; warns of them and of tags that
+    /// differ. Tags that are known to be of another remote are removed from `tags`.
     fn own_tags(
         &self,
         tags: &mut Vec<(RecordId, ObjectId)>,
@@ -225,8 +226,7 @@ impl Ledger<'_> {
         Ok(own.into_iter().map(|(_, object)| object.clone()).collect())
     }
 
-    /// Those of these records that are in the chain of another remote's ledger, as it was seen
-    /// last.
+    /// Those of these records that are in a chain of another remote's mirror.
     fn of_other_remotes(
         &self,
         remote: &str,
@@ -250,13 +250,12 @@ impl Ledger<'_> {
         Ok(found)
     }
 
-    /// Fetches tags, and returns what the remote says of them; `None` where it does not have to be
-    /// asked.
+    /// Fetches tags and reports which of them the remote has; `None` where no fetch is needed.
     ///
     /// # Errors
     ///
-    /// Where something is decided on them, and the remote does not tell, or tells of others than
-    /// are here.
+    /// Where a decision depends on them: fails if the remote does not answer, or if its tags
+    /// differ from those that are here.
     fn told_tags(&self, prefixes: &[String]) -> Result<Option<ToldTags>, LedgerError> {
         let is_binding = self.binding.get();
         match self.fetch_tags(prefixes) {
@@ -280,8 +279,8 @@ impl Ledger<'_> {
         }
     }
 
-    /// The whole histories of some components as their tags are, newest first, with late records
-    /// and those outside of the chain.
+    /// The complete histories of some components, newest first, with late records
+    /// and records outside of the chain.
     pub(super) fn component_histories(
         &self,
         components: &BTreeSet<ComponentAddress>,
@@ -293,7 +292,7 @@ impl Ledger<'_> {
         self.histories_below(&prefixes.collect::<Vec<_>>())
     }
 
-    /// The whole histories of all components below these prefixes (`<deployment>/<target>/…/`).
+    /// The complete histories of all components below these prefixes (`<deployment>/<target>/…/`).
     pub(super) fn histories_below(
         &self,
         below: &[String],
@@ -313,7 +312,7 @@ impl Ledger<'_> {
         Ok(histories.into_iter().map(|(address, records)| (address, self.ordered(records))).collect())
     }
 
-    /// The refs below these prefixes, those that the remote has otherwise as it has them.
+    /// The refs below these prefixes; where the remote's values differ, those of the remote.
     fn refs_as_told(&self, prefixes: &[String], told: Option<&ToldTags>) -> Result<Vec<Ref>, LedgerError> {
         let here = self.repository.refs(prefixes)?;
         let Some(told) = told.filter(|told| !told.not_here.is_empty()) else { return Ok(here) };
@@ -322,13 +321,13 @@ impl Ledger<'_> {
         Ok(refs.into_iter().map(|(name, object)| Ref { name, object }).collect())
     }
 
-    /// The whole histories of components on a target, newest first and with late records, without
-    /// what is outside of their chains.
+    /// The complete histories of components on a target, newest first, with late records, without
+    /// records outside of the chains.
     ///
     /// # Errors
     ///
-    /// Where the history that is here cannot be read; where something is decided on it, also where
-    /// the remote does not tell its own.
+    /// Fails where the history cannot be read; where a decision depends on it, also
+    /// where the remote does not answer.
     pub fn histories(
         &self,
         deployment: &DeploymentName,

@@ -1,4 +1,4 @@
-//! Notes on commits, which many write at once: entries are united, never overwritten.
+//! Notes on commits, with concurrent writers: entries are merged, never overwritten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -13,15 +13,14 @@ use super::refs::{KnownRefs, mirror_of};
 use super::step::{Step, StepOutcome};
 use super::{Ledger, LedgerError};
 
-/// From here on a note is worth a warning (`git-tracking.md`, "Size Limits").
+/// The size of a note that causes a warning (`git-tracking.md`, "Size Limits").
 const LARGE: usize = 10 * 1024 * 1024;
-/// From here on it is refused.
+/// The size of a note that is refused.
 const TOO_LARGE: usize = 50 * 1024 * 1024;
 
 impl Ledger<'_> {
-    /// The change of a notes ref that adds entries, one JSON value a line, to the notes of
-    /// commits, on top of what the remote has. Pushed together with other changes; to be
-    /// made anew where it was refused.
+    /// The change of a notes ref that adds entries, one JSON value a line, on top of the mirror. It
+    /// is part of a larger transaction, and has to be rebuilt after a conflict.
     pub(super) fn note_update(
         &self,
         deployment: &DeploymentName,
@@ -43,8 +42,8 @@ impl Ledger<'_> {
             notes.insert(commit, merge(&existing, &text));
             Ok(())
         };
-        // What was noted here and never pushed goes along. Approvals do not: what no remote had
-        // does not count, and must not come to count with the next one.
+        // Unpushed local notes are merged in. Approvals are not: one that no remote had does not
+        // count, and pushing it to a new remote must not make it count.
         let stays = namespace == APPROVALS && self.remote().is_some();
         let only_here = here.filter(|here| !stays && Some(*here) != base);
         if let Some(here) = only_here {
@@ -68,8 +67,7 @@ impl Ledger<'_> {
         Ok(PushUpdate { name, new: Some(object), expected: base.cloned() })
     }
 
-    /// Adds entries to notes that nothing else is pushed with. Others
-    /// may be writing to the same notes.
+    /// Adds entries to notes in a transaction of their own, with retries after conflicts.
     pub(super) fn add_notes(
         &self,
         deployment: &DeploymentName,
@@ -92,8 +90,7 @@ impl Ledger<'_> {
         Err(LedgerError::Contended(notes_ref(deployment, namespace)))
     }
 
-    /// What the notes of these commits say, as the remote has them as of
-    /// the last time that it was asked.
+    /// The notes of these commits, from the mirror.
     pub(super) fn note_texts<'c>(
         &self,
         known: &KnownRefs,
@@ -104,7 +101,7 @@ impl Ledger<'_> {
         commits.into_iter().map(|commit| self.note_text(notes, commit)).collect()
     }
 
-    /// The notes of the remote; those that are here where none can be asked.
+    /// The tip of the mirrored notes; without a reachable remote, also that of the local ones.
     pub(super) fn notes_that_count<'k>(&self, known: &'k KnownRefs, name: &str) -> Option<&'k ObjectId> {
         let here = || known.local.get(name).filter(|_| self.reachable_remote().is_none());
         known.remote.get(name).or_else(here)
@@ -116,7 +113,7 @@ impl Ledger<'_> {
         Ok(note.map(|content| String::from_utf8_lossy(&content).into_owned()).unwrap_or_default())
     }
 
-    /// Refs of notes, here and as the remote has them.
+    /// Refs of notes, local and mirrored.
     pub(super) fn read_note_refs(&self, names: &[&str]) -> Result<KnownRefs, LedgerError> {
         let mirrors =
             self.remote().into_iter().flat_map(|remote| names.iter().map(|name| mirror_of(remote, name)));

@@ -19,11 +19,10 @@ use super::heard::Part;
 use super::step::{Step, StepOutcome, given_up};
 use super::{Freshness, Ledger, LedgerError, codec, notes};
 
-/// Makes one note of two. The second is the newer one. An error says what
-/// the first is instead of a note.
+/// Merges two notes, of which the second is newer. The error says why the first is not a note.
 pub type Unite = fn(&[u8], &[u8]) -> Result<Vec<u8>, String>;
 
-/// Writes one note anew from another one.
+/// Derives one note from another one.
 pub type Derive = fn(&[u8]) -> Result<Vec<u8>, String>;
 
 /// A note to be added to a commit.
@@ -33,11 +32,11 @@ pub struct NoteEdit {
     pub commit: CommitId,
     pub content: Vec<u8>,
     pub unite: Unite,
-    /// The note that follows from the united one.
+    /// A note to rewrite from the merged one.
     pub derived: Option<(NoteNamespace, Derive)>,
 }
 
-/// What arrives together or not at all.
+/// The changes of one transaction.
 #[derive(Debug, Clone, Default)]
 pub struct Publication {
     pub notes: Vec<NoteEdit>,
@@ -45,7 +44,7 @@ pub struct Publication {
 }
 
 impl NoteEdit {
-    /// JSON objects, one a line, that are added to those that are there.
+    /// A publication that adds JSON objects, one a line, to a note.
     #[must_use]
     pub fn lines(namespace: NoteNamespace, commit: CommitId, lines: &[String]) -> Self {
         let unite: Unite = |one, other| {
@@ -71,7 +70,7 @@ impl Publication {
 }
 
 impl Ledger<'_> {
-    /// Publishes notes and build records: on the remote where there is one, else here.
+    /// Publishes notes and build records: to the remote, or locally without one.
     ///
     /// # Errors
     ///
@@ -111,7 +110,7 @@ impl Ledger<'_> {
         Err(LedgerError::Contended(format!("the notes of {deployment}")))
     }
 
-    /// Without a remote, what is here is all that there is.
+    /// Publishes to this repository, where there is no remote.
     fn publish_here(
         &self,
         deployment: &DeploymentName,
@@ -146,7 +145,7 @@ impl Ledger<'_> {
         builds.collect()
     }
 
-    /// Keeps here what the remote has now. Notes stay in the part of the objects that is theirs.
+    /// Mirrors an accepted publication. Objects of notes stay in the partial clone.
     fn after_publication(
         &self,
         partial: &Partial,
@@ -169,8 +168,8 @@ impl Ledger<'_> {
         Ok(self.repository.git().update_refs(&updates, "atmos: build")?)
     }
 
-    /// The notes of these commits; commits without one are missing. A remote that does not answer
-    /// is answered for by what was read of it before.
+    /// Reads the notes of these commits; commits without one are missing. An unreachable remote is
+    /// not an error: the returned [`Freshness`] says how stale the notes are.
     ///
     /// # Errors
     ///
@@ -215,14 +214,14 @@ impl Ledger<'_> {
         Ok((found, freshness))
     }
 
-    /// What stands under exactly these names here.
+    /// The local refs of exactly these names.
     pub(super) fn local_refs(&self, names: &[String]) -> Result<BTreeMap<String, ObjectId>, LedgerError> {
         let refs = self.repository.refs(names)?.into_iter();
         Ok(refs.filter(|found| names.contains(&found.name)).map(|found| (found.name, found.object)).collect())
     }
 }
 
-/// Refs of notes as they are, and where their objects are.
+/// The tips of notes refs, and the store of their objects.
 struct Notes<'n, 'l> {
     ledger: &'n Ledger<'l>,
     /// Absent without a remote: then everything is in the repository itself.
@@ -231,7 +230,7 @@ struct Notes<'n, 'l> {
 }
 
 impl Notes<'_, '_> {
-    /// The changes that a publication makes of what is there.
+    /// The step that merges a publication into the current tips.
     fn step(
         &self,
         deployment: &DeploymentName,
@@ -268,8 +267,8 @@ impl Notes<'_, '_> {
         Ok(step)
     }
 
-    /// What is noted on a commit, together with what is to be added: what is published, what is
-    /// here alone, what this publication has written already, and the new.
+    /// The merged note of a commit, in this order: the published one, the unpushed local one, what
+    /// this publication has already written, and the addition.
     fn united(&self, name: &str, edit: &NoteEdit, already: Option<Vec<u8>>) -> Result<Vec<u8>, LedgerError> {
         let mut older = Vec::new();
         if let Some(already) = already {
@@ -290,7 +289,7 @@ impl Notes<'_, '_> {
         Ok(united.unwrap_or_default())
     }
 
-    /// The note of a commit, as it is on the remote, or here where there is none.
+    /// The note of a commit on the remote; without a remote, the local one.
     fn published(&self, name: &str, commit: &CommitId) -> Result<Option<Vec<u8>>, LedgerError> {
         let Some(tip) = self.tips.get(name) else { return Ok(None) };
         let Some(partial) = self.partial else { return Ok(self.ledger.objects.note(tip, commit)?) };

@@ -1,7 +1,7 @@
-//! A run that holds its locks: writes what it does, as it does it, and lets go.
+//! A session: a run that holds its locks, records components as they end, and releases the locks.
 //!
-//! What a run has done is durable here first: [`Session::keep`] costs no network. A [`Delivery`]
-//! brings it to the remote, and a [`Renewal`] keeps the locks; both work on threads of their own.
+//! Records are durable here first: [`Session::keep`] needs no network. A [`Delivery`] pushes them
+//! and a [`Renewal`] renews the locks, each on a thread of its own.
 //!
 //! [`Delivery`]: super::Delivery
 //! [`Renewal`]: super::Renewal
@@ -34,12 +34,12 @@ pub struct Session<'l, 'r> {
     hold: Arc<Hold>,
     known: KnownRefs,
     chains: Chains,
-    /// The locks of dead or overdue runs that were in the way.
+    /// The locks of dead or overdue runs that were taken over.
     taken_over: Vec<HeldLock>,
 }
 
 impl<'l, 'r> Session<'l, 'r> {
-    /// Starts from locks that were taken.
+    /// Starts a session from acquired locks.
     #[must_use]
     pub fn new(ledger: &'l Ledger<'r>, request: LockRequest, acquired: Acquired) -> Self {
         Self {
@@ -51,9 +51,8 @@ impl<'l, 'r> Session<'l, 'r> {
         }
     }
 
-    /// Asks the remote for what it has now that the locks are taken. These need not
-    /// be mirrored here for as long as the run holds them: every lock would be a
-    /// file to write and to remove again.
+    /// Fetches the remote's state under the locks. The run's own locks are not mirrored: each would
+    /// be a ref to write and to delete again.
     ///
     /// # Errors
     ///
@@ -62,8 +61,8 @@ impl<'l, 'r> Session<'l, 'r> {
         self.ledger.refresh_without(scope, &self.hold.names())
     }
 
-    /// Takes over the state as it was read *after* the locks were taken: what
-    /// is recorded goes on top of it.
+    /// Takes the state on which records are appended. Invariant: it was read *after* the locks were
+    /// acquired, or the first push is a conflict.
     pub fn begin_from(&mut self, snapshot: &Snapshot) {
         let components: Vec<_> = self.components().collect();
         self.chains = Chains::of(self.ledger, snapshot, &components);
@@ -83,18 +82,19 @@ impl<'l, 'r> Session<'l, 'r> {
         })
     }
 
-    /// Records what the runs may have applied whose locks were taken over and that have recorded
-    /// nothing of it. Returns whether there was anything.
+    /// Records as interrupted what runs may have applied, without a record of it, whose locks were
+    /// taken over. Returns whether there was anything.
     ///
     /// # Errors
     ///
-    /// Where that cannot be recorded.
+    /// Fails where histories cannot be read, or where the remote refuses or does not answer.
     pub fn record_interrupted(&mut self, snapshot: &Snapshot) -> Result<bool, LedgerError> {
         let LockRequest { deployment, target, .. } = self.hold.request();
         let mut remains = self.ledger.remains(deployment, target, &self.taken_over, snapshot)?;
         let mut strays = Vec::new();
         if self.ledger.pushes_in_parts() {
-            // Any run may have left a record half there, also one that has let go of its locks.
+            // Without atomic pushes any run may have left a torn record,
+            // also one that released its locks.
             let known: Vec<_> = remains.components().collect();
             let others = self.components().filter(|component| !known.contains(component)).collect();
             let parts = self.ledger.parts(&others, snapshot)?;
@@ -107,10 +107,10 @@ impl<'l, 'r> Session<'l, 'r> {
         let Remains { interrupted, torn } = remains;
         let records = interrupted.into_iter().map(|record| self.write(record)).collect::<Result<_, _>>()?;
         let mut kept = self.keep(records)?;
-        // Their tags are there already: what leads to them is pushed.
+        // Torn records: their tags are on the remote, and the index refs are missing.
         kept.records.extend(torn);
         self.push_on_chains(&mut kept)?;
-        // Each by itself: a name that is taken meanwhile changes the record, and what follows it.
+        // One push for each: a name that is taken meanwhile changes the record and its successors.
         for (stray, sequence) in strays {
             let late = self.chains.append_late(self.ledger, &stray, sequence)?;
             let mut kept = self.keep(vec![late])?;
@@ -119,7 +119,7 @@ impl<'l, 'r> Session<'l, 'r> {
         Ok(true)
     }
 
-    /// Pushes records, one of a component, which are the ends of the chains then.
+    /// Pushes records, at most one of a component, and makes them the ends of the chains.
     fn push_on_chains(&mut self, kept: &mut Kept) -> Result<(), LedgerError> {
         if !kept.is_empty() {
             Exchange::new(self.ledger, &self.hold, &mut self.known).push(kept, false)?;
@@ -130,7 +130,7 @@ impl<'l, 'r> Session<'l, 'r> {
         Ok(())
     }
 
-    /// The lock of a dead or overdue run that was in the way, if there was one.
+    /// The first lock of a dead or overdue run that was taken over.
     #[must_use]
     pub fn taken_over(&self) -> Option<&Lock> {
         self.taken_over.first().map(|held| &held.lock)
@@ -148,24 +148,25 @@ impl<'l, 'r> Session<'l, 'r> {
         &self.hold.request().target
     }
 
-    /// What its components' processes carry in [`SESSION_VARIABLE`](super::SESSION_VARIABLE).
+    /// The id that its child processes inherit in [`SESSION_VARIABLE`](super::SESSION_VARIABLE).
     #[must_use]
     pub fn id(&self) -> Option<String> {
         self.hold.lock().session
     }
 
-    /// Leaves the locks to their lease: the remote is away, and is not asked once more at the end.
+    /// Does not release the locks at the end, for an unreachable
+    /// remote: they expire with their lease.
     pub fn leave_locks(&self) {
         self.hold.leave();
     }
 
-    /// What brings records to the remote, for another thread. There is one for a session.
+    /// The session's only [`Delivery`], for the pushing thread.
     #[must_use]
     pub fn delivery(&mut self) -> Delivery<'r> {
         Delivery::new(self.ledger, Arc::clone(&self.hold), std::mem::take(&mut self.known))
     }
 
-    /// What keeps the locks, for another thread.
+    /// A [`Renewal`], for the renewing thread.
     #[must_use]
     pub fn renewal(&self) -> Renewal<'r> {
         Renewal::new(self.ledger, Arc::clone(&self.hold))
@@ -174,9 +175,9 @@ impl<'l, 'r> Session<'l, 'r> {
     /// Writes a component's record; no ref leads to it yet. Sets the time, the number and the
     /// predecessor.
     ///
-    /// The time is that of this machine, even where the predecessor's is later: a clock that was
-    /// wrong once must not date all records that follow. It is none before the locks were taken,
-    /// where the clock goes back meanwhile: by that, a record is known to be made under them.
+    /// The time is this machine's, even where the predecessor's is later: one skewed clock must not
+    /// date all records that follow. Invariant: it is never before the acquisition of the locks,
+    /// even if the clock goes back, so that a record is known to be made under them.
     ///
     /// # Errors
     ///
@@ -185,25 +186,25 @@ impl<'l, 'r> Session<'l, 'r> {
         let second = in_whole_seconds(self.ledger.now()).max(self.hold.lock().acquired_at);
         record.timestamp = second;
         record.promoted_at = record.promoted_from.is_some().then_some(second);
-        // An older record can have the name as well, after a clock went back: then the push renames
-        // it.
+        // An older record can have the same name after a clock went back;
+        // the push then renames this one.
         let sequence = self.chains.next_sequence(&ComponentAddress::of_record(&record), second);
         self.chains.append(self.ledger, record, sequence)
     }
 
-    /// Keeps records here until the remote has them, oldest first. From then on neither a killed
-    /// process nor a remote that has gone loses them.
+    /// Makes records durable as pending refs, oldest first. From then on neither a killed process
+    /// nor an unreachable remote loses them.
     ///
     /// # Errors
     ///
-    /// Where this repository cannot be written.
+    /// Fails where this repository cannot be written.
     pub fn keep(&self, records: Vec<LedgerRecord>) -> Result<Kept, LedgerError> {
         let batches = keep(self.ledger, &self.hold, &records)?.into_iter().collect();
         super::failpoint("kept");
         Ok(Kept { records, batches })
     }
 
-    /// Lets go of the locks without recording anything.
+    /// Releases the locks without recording anything.
     ///
     /// # Errors
     ///
@@ -213,15 +214,15 @@ impl<'l, 'r> Session<'l, 'r> {
         Exchange::new(self.ledger, &self.hold, &mut self.known).push(&mut Kept::default(), true)
     }
 
-    /// The hold, for a push that is made under it.
+    /// The hold, for pushes under its locks.
     pub(super) fn hold(&self) -> &Hold {
         &self.hold
     }
 }
 
 impl Drop for Session<'_, '_> {
-    /// No lock is left behind, however the run ends. A remote that is away frees them by their
-    /// lease. What is kept is free to be published by any command from here on.
+    /// Releases the locks, however the run ends; on an unreachable remote they expire. Any command
+    /// may publish the pending records from here on.
     fn drop(&mut self) {
         if self.hold.mark(RunEntry::Absent) != RunEntry::Absent {
             let name = run_ref(&self.hold.lock());

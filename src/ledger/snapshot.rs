@@ -1,4 +1,4 @@
-//! Reading the current state: O(components), however long the history is.
+//! Snapshots: reads the current state in O(components), however long the history is.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,20 +24,19 @@ use super::{Ledger, LedgerError, Scope, and_more};
 /// The ends of chains, by component.
 type Heads = BTreeMap<ComponentAddress, Arc<LedgerRecord>>;
 
-/// How far back a record is looked for behind failed attempts and late records before the history
-/// is read.
+/// The most records to follow back over failed attempts and late records, before the
+/// whole history is read instead.
 const ATTEMPTS_FOLLOWED: usize = 32;
 
-/// The ledger at one moment.
+/// A snapshot of the ledger, on which a decision is based.
 #[derive(Debug)]
 pub struct Snapshot {
     pub deployments: BTreeMap<DeploymentName, DeploymentState>,
     /// Runs of this checkout whose records have not reached the remote.
     pub pending: Vec<PendingRun>,
-    /// What pushes are compared with.
+    /// The refs whose values are the leases of pushes.
     pub(super) known: KnownRefs,
-    /// The ends of the chains whose end is a late record; of all others, the newest record is the
-    /// end.
+    /// The ends of chains that end in a late record. The other chains end in the newest record.
     pub(super) late_heads: Heads,
 }
 
@@ -49,13 +48,13 @@ impl Snapshot {
         known.unwrap_or_else(|| Cow::Owned(DeploymentState::empty(name.clone())))
     }
 
-    /// A component's newest record, which no late record is.
+    /// A component's newest record that is not late.
     pub(super) fn newest(&self, address: &ComponentAddress) -> Option<&Arc<LedgerRecord>> {
         let state = self.deployments.get(&address.deployment)?;
         state.component(&address.target, &address.component)?.newest.as_ref()
     }
 
-    /// The ends of the chains, as far as they can be read: newest records, or late ones after them.
+    /// The readable ends of the chains: newest records, or late ones after them.
     pub(super) fn heads(&self) -> impl Iterator<Item = (ComponentAddress, &Arc<LedgerRecord>)> {
         let targets = self.deployments.iter().flat_map(|(deployment, state)| {
             state.targets.iter().map(move |(target, state)| (deployment, target, state))
@@ -74,13 +73,13 @@ impl Snapshot {
         newest.filter(is_last).chain(self.late_heads.iter().map(|(address, head)| (address.clone(), head)))
     }
 
-    /// The refs that pushes are compared with: the remote's, where there is one.
+    /// The refs whose values are the leases of pushes: the mirror, or
+    /// without a remote the local refs.
     pub(super) fn authoritative(&self, ledger: &Ledger<'_>) -> &BTreeMap<String, ObjectId> {
         ledger.authoritative(&self.known)
     }
 
-    /// The locks of one taking on a target:
-    /// [`Lock::session`](crate::deployment::lock::Lock::session).
+    /// The locks of one [session](crate::deployment::lock::Lock::session) on a target.
     pub(super) fn locks_of(
         &self,
         deployment: &DeploymentName,
@@ -100,8 +99,7 @@ impl Snapshot {
 }
 
 impl Ledger<'_> {
-    /// Reads the state from what is here. Call [`Ledger::refresh`] first
-    /// to have it as the remote has it.
+    /// Reads a snapshot from the mirror. Stale unless [`Ledger::refresh`] was called before.
     ///
     /// # Errors
     ///
@@ -116,8 +114,8 @@ impl Ledger<'_> {
         Ok(Snapshot { deployments, pending, known, late_heads })
     }
 
-    /// One listing for everything: states, newest records, locks, what waits to be
-    /// published, and the mirror of each.
+    /// Lists all refs of a scope at once: states, newest records, locks, pending
+    /// records, and the mirror of each.
     pub(super) fn read_refs(&self, scope: &Scope) -> Result<KnownRefs, LedgerError> {
         let mut prefixes = vec![PENDING_PREFIX.to_owned()];
         for namespace in [STATE_PREFIX, LATEST_PREFIX, LOCK_PREFIX] {
@@ -130,8 +128,8 @@ impl Ledger<'_> {
         Ok(KnownRefs::sort(self.repository.refs(&prefixes)?, self.remote()))
     }
 
-    /// Takes over what the remote has. What exists only here stays in the checkout and does not
-    /// count: it may be of another remote, or made by hand.
+    /// Copies the mirror to the local refs. Refs that exist only here stay in the checkout and are
+    /// ignored: they may be of another remote, or made by hand.
     fn adopt_mirror(&self, known: &mut KnownRefs) {
         let mut updates = Vec::new();
         for (name, object) in &known.remote {
@@ -147,14 +145,14 @@ impl Ledger<'_> {
             known.local.extend(new.clone().map(|object| (name.clone(), object)));
         }
         if let Err(error) = self.repository.git().update_refs(&updates, "atmos: refresh") {
-            // A checkout that cannot be written to can still be read.
+            // Only a warning: a read-only checkout can still be read.
             self.warn(format!("cannot keep what {} has: {error}", self.remote().unwrap_or("the remote")));
         }
         self.leave_out_own(known);
     }
 
-    /// Leaves out the states and newest records that the remote does not have. A checkout that has
-    /// never heard of the remote's has nothing else to show.
+    /// Removes states and newest records from `known` that the remote does not have, unless nothing
+    /// was ever fetched from it: then they are all there is to show.
     fn leave_out_own(&self, known: &mut KnownRefs) {
         let is_state = |name: &str| name.starts_with(STATE_PREFIX) || name.starts_with(LATEST_PREFIX);
         let Some(remote) = self.remote() else { return };
@@ -230,8 +228,8 @@ impl Ledger<'_> {
         Ok((deployments, late_heads))
     }
 
-    /// Says of a state that no record speaks of that it is one: a record's tag is on a commit, and
-    /// nothing else vouches for this. What is no commit runs nowhere.
+    /// Warns of a state without a record, which nothing vouches for.
+    /// One that is no commit is dropped.
     fn doubt_unrecorded(&self, address: &ComponentAddress, state: &mut ComponentState) {
         let (None, Some(commit)) = (&state.running, &state.commit) else { return };
         let ComponentAddress { deployment, target, component } = address;
@@ -248,8 +246,8 @@ impl Ledger<'_> {
         }
     }
 
-    /// Finds the record of what runs where the newest one does not say it: in a ledger that plain
-    /// git commands wrote, behind failed attempts, or behind late records.
+    /// Finds the record of the running commit where the newest record is another one: in a ledger
+    /// that plain git wrote, behind failed attempts, or behind late records.
     fn complete_from_history(
         &self,
         components: &mut BTreeMap<ComponentAddress, ComponentState>,
@@ -302,8 +300,8 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// The newest record before `from` that is wanted; `None` also where it is too far back, or its
-    /// object is not here.
+    /// Follows the chain back from `from` to the first wanted record; `None` also where it is too
+    /// far back, or where an object is missing.
     fn follow(
         &self,
         address: &ComponentAddress,
