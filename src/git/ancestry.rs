@@ -1,8 +1,8 @@
-//! How commits relate, as far as the history that is here tells.
+//! Ancestry of commits in a history that may be incomplete (shallow or partial clones).
 //!
-//! The walk reads commit objects and nothing else: neither a commit-graph file nor the list of
-//! shallow commits changes what the parents of a commit are. A missing parent is an end, never an
-//! answer.
+//! The walk reads commit objects only, so that neither a commit-graph file nor the
+//! list of shallow commits hides parents. Invariant: a missing parent leaves the
+//! question open, it never answers it.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
@@ -13,51 +13,51 @@ use crate::deployment::{CommitId, ObjectId};
 
 use super::objects::{ObjectError, ObjectStore, from_oid};
 
-/// The flag of what the first commit leads to.
+/// The flag of ancestors of the first commit.
 const FIRST: u8 = 1;
-/// The flag of what the second commit leads to.
+/// The flag of ancestors of the second commit.
 const SECOND: u8 = 2;
 /// Both flags. No path between the two commits leads through a commit that has both.
 const BOTH: u8 = FIRST | SECOND;
 
-/// What the history that is here says of two commits.
+/// The relation of two commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Related {
     Known(Ancestry),
-    /// A commit, or history before the answer, is not here.
+    /// Unknown: a commit, or history that would decide, is not here.
     Open {
-        /// The shallow commits from which history has to go on; none where it cannot.
+        /// The shallow commits to deepen from; empty where that would not help.
         ends: BTreeSet<ObjectId>,
     },
 }
 
-/// Whether history leads from some commits to another one.
+/// Whether one commit is an ancestor of some others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
     Yes,
     No,
-    /// No path as far as the history is here, which does not go on everywhere.
+    /// Unknown: no path was found, and history is missing.
     Open {
         /// The tips that are not here.
         missing: BTreeSet<ObjectId>,
-        /// The shallow commits from which history has to go on.
+        /// The shallow commits to deepen from.
         ends: BTreeSet<ObjectId>,
     },
 }
 
-/// The commits of a repository, as of the moment at which they are read first.
+/// A cache of a repository's commits for walks of their history.
 #[derive(Debug)]
 pub struct Histories<'o> {
     objects: &'o ObjectStore,
     shallow: BTreeSet<ObjectId>,
-    /// What was read; `None` of what is not here or no commit.
+    /// The commits read so far; `None` for a missing object or one that is no commit.
     commits: HashMap<git2::Oid, Option<Rc<Commit>>>,
 }
 
-/// What a walk needs of a commit.
+/// The fields of a commit that a walk needs.
 #[derive(Debug)]
 struct Commit {
-    /// Seconds since 1970. A wrong one makes a walk longer, and changes no answer.
+    /// Seconds since 1970. A skewed one makes a walk longer, but changes no answer.
     time: i64,
     parents: Vec<git2::Oid>,
 }
@@ -67,9 +67,9 @@ struct Commit {
 struct Walk {
     marks: HashMap<git2::Oid, Mark>,
     queue: BinaryHeap<(i64, git2::Oid)>,
-    /// How many commits of the queue have one flag only.
+    /// The number of queued commits with one flag only; the walk ends at zero.
     undecided: usize,
-    /// The parents that are not here, with the commits that name them.
+    /// The missing parents, with the commits that name them.
     missing: HashMap<git2::Oid, Vec<git2::Oid>>,
 }
 
@@ -80,13 +80,13 @@ struct Mark {
 }
 
 impl<'o> Histories<'o> {
-    /// Starts with nothing read. `shallow` are the commits that the repository calls shallow.
+    /// An empty cache. `shallow` is the repository's list of shallow commits.
     #[must_use]
     pub fn new(objects: &'o ObjectStore, shallow: BTreeSet<ObjectId>) -> Self {
         Self { objects, shallow, commits: HashMap::new() }
     }
 
-    /// How the first commit relates to the second.
+    /// The relation of the first commit to the second.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What can go wrong with git, and whose fault it is: this checkout's, or the remote's.
+//! Errors of git processes, classified: caused by this checkout or by the remote, damage, remedies.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::text::quoted;
 use super::damage::{Damage, damage};
 use super::rejection::rejection_here;
 
-/// What can go wrong with a git process.
+/// An error of a git process.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     #[error("git is not installed or not on PATH")]
@@ -21,12 +21,12 @@ pub enum GitError {
     Failed {
         verb: String,
         code: Option<i32>,
-        /// What git wrote to stderr, with credentials removed.
+        /// Git's stderr, with credentials removed.
         stderr: String,
     },
     #[error("git {verb} printed something unexpected: {detail}")]
     Unexpected { verb: String, detail: String },
-    /// A lock file of a process that is not known to be dead.
+    /// A lock file whose process is not known to be dead.
     #[error("git cannot lock what {} locks, which has been there for {} seconds", lock.display(), age.as_secs())]
     Locked { lock: PathBuf, age: Duration },
     #[error("{remote} pushes to several addresses, and a ledger has one: {}", addresses.join(", "))]
@@ -35,7 +35,7 @@ pub enum GitError {
         /// Without credentials.
         addresses: Vec<String>,
     },
-    /// A ref of a remote through which a push would change another one.
+    /// A symbolic ref of a remote: a push would change the ref that it leads to.
     #[error("{name} on {remote} is symbolic: a push would change {leads_to} in its place")]
     SymbolicRef { remote: String, name: String, leads_to: String },
     #[error("the submodule {path} is not here at its commit {}", commit.short())]
@@ -44,17 +44,16 @@ pub enum GitError {
     Io(#[from] std::io::Error),
 }
 
-/// How old a lock file is that no git at work holds any more, as far as one can tell.
+/// The age from which a lock file is probably stale. Git holds locks for moments.
 const STALE_AGE: Duration = Duration::from_secs(10);
 
 /// The verbs that talk to a remote.
 const REMOTE_VERBS: [&str; 3] = ["fetch", "ls-remote", "push"];
 
-/// What is the remote's whatever verb has met it: a partial clone fetches what it lacks at any
-/// time.
+/// Messages about the remote that any verb can print: a partial clone fetches lazily.
 const OF_REMOTE: [&str; 2] = ["from promisor remote", "unable to access 'http"];
 
-/// What git says itself, as opposed to the remote, of a repository that cannot be written.
+/// Messages of git about a local repository that cannot be written.
 const UNWRITABLE: [&str; 5] = [
     "unable to create",
     "unable to write",
@@ -64,12 +63,12 @@ const UNWRITABLE: [&str; 5] = [
 ];
 
 impl GitError {
-    /// Whether git had no time to clean up: it was killed, by us or by others.
+    /// Whether git was killed, by a timeout or from outside, and may have left lock files.
     pub(super) const fn was_killed(&self) -> bool {
         matches!(self, Self::TimedOut { .. } | Self::Failed { code: None, .. })
     }
 
-    /// What is damaged, where git says so.
+    /// The damage that git reports, if any.
     #[must_use]
     pub fn damage(&self) -> Option<Damage> {
         match self {
@@ -78,20 +77,20 @@ impl GitError {
         }
     }
 
-    /// Whether the server knows who asks and does not let them: a token that may only read, say.
+    /// Whether the server denies permission, for example to a read-only token.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
         let texts = ["returned error: 403", "Permission to ", "not allowed to push", "not permitted"];
         matches!(self, Self::Failed { stderr, .. } if texts.iter().any(|text| stderr.contains(text)))
     }
 
-    /// Whether a lock is in the way that a git at work may hold, which holds it for moments.
+    /// Whether a lock file is young enough to be released soon, so that a retry makes sense.
     #[must_use]
     pub fn is_briefly_locked(&self) -> bool {
         matches!(self, Self::Locked { age, .. } if *age < STALE_AGE)
     }
 
-    /// What the user can do that git cannot: when that is right, and the command for it.
+    /// A remedy for the user: its condition, and the command.
     #[must_use]
     pub fn way_out(&self) -> Option<(&'static str, String)> {
         match self {
@@ -111,7 +110,7 @@ impl GitError {
         }
     }
 
-    /// Whether something is wrong with this checkout or its git, and the remote has no part in it.
+    /// Whether the cause is this checkout or its git, and not the remote.
     #[must_use]
     pub fn is_of_this_checkout(&self) -> bool {
         match self {
@@ -144,8 +143,7 @@ fn is_unwritable(stderr: &str) -> bool {
     UNWRITABLE.iter().any(|text| stderr.contains(text))
 }
 
-/// The line of git's stderr that says what went wrong: the first `fatal:` or `error:`, else the
-/// first at all.
+/// The first `fatal:` or `error:` line of git's stderr, or else its first line.
 fn first_line(stderr: &str) -> &str {
     let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     lines
@@ -155,7 +153,7 @@ fn first_line(stderr: &str) -> &str {
         .unwrap_or("no message")
 }
 
-/// The lock file that git could not make because it is there already, by what it says.
+/// The lock file that git could not create because it exists, from its message.
 pub(super) fn in_the_way(stderr: &str) -> Option<PathBuf> {
     let line = stderr.lines().find(|line| line.contains("File exists"))?;
     let (_, rest) = line.split_once("Unable to create '")?;
@@ -163,7 +161,7 @@ pub(super) fn in_the_way(stderr: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path)).filter(|path| path.extension().is_some_and(|kind| kind == "lock"))
 }
 
-/// The ref of this repository that has the name of a folder of others, by what git says.
+/// The local ref whose name is in the way of another one (`a` and `a/b`), from git's message.
 fn ref_in_the_way(stderr: &str) -> Option<&str> {
     let mut own = stderr.lines().filter(|line| !line.starts_with("remote:"));
     let (before, _) = own.find_map(|line| line.split_once("' exists; cannot create '"))?;

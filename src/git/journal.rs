@@ -1,10 +1,12 @@
-//! A journal of the lock files that git takes for us, so that those of a killed process can be told
-//! from those of others (`ledger.md`, "What crashes and refusals may not do").
+//! A journal of the lock files that git creates for us, to recognise stale ones of killed processes
+//! (`ledger.md`, "What crashes and refusals may not do").
 //!
-//! Git locks a ref by a file beside it, and a git that is killed leaves it there for ever. Before a
-//! transaction or a fetch, what it will lock is written to a file of this process in
-//! `<git dir>/atmos/transactions`, which is locked for as long as the process lives, also for those
-//! in other containers. The next command removes what a dead process has left, and nothing else.
+//! Git locks a ref with a file beside it, which a killed git leaves behind for ever. Before a
+//! transaction or a fetch, the refs that it will lock are written to a file of this process in
+//! `<git dir>/atmos/transactions`. That file is locked (`flock`) while the process lives,
+//! which other containers see as well.
+//!
+//! Invariant: a command removes only lock files that a journal names whose process is dead.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -20,16 +22,16 @@ use super::configuration::common_dir;
 use super::error::GitError;
 use super::shared_locks::SharedLocks;
 
-/// How old a ref's lock file has to be: a git that works holds it for moments.
+/// The minimum age of a stale lock file of a ref. Git holds one for moments.
 const REF_AGE: Duration = Duration::from_secs(2);
 
 /// The journal of one repository.
 #[derive(Debug)]
 pub(super) struct Journal {
     git_dir: PathBuf,
-    /// The folder that all worktrees of the repository share, once it is needed.
+    /// The common folder of all worktrees, found on first use.
     common_dir: OnceLock<PathBuf>,
-    /// This process's file, once there is something to write down.
+    /// This process's journal file, created on first use.
     own: Mutex<Option<Own>>,
 }
 
@@ -38,7 +40,7 @@ struct Own {
     path: PathBuf,
     file: File,
     written: BTreeSet<String>,
-    /// A command was killed, and may have left a lock file behind.
+    /// Whether a killed command may have left a lock file, so that the journal file must stay.
     stays: bool,
 }
 
@@ -55,11 +57,11 @@ impl Journal {
         self.repository().join("atmos").join("transactions")
     }
 
-    /// Writes down what a command is about to lock: names of refs, and prefixes of names that end
-    /// in `*`. The first time, what dead processes have left is removed.
+    /// Writes down the refs that a command is about to lock; prefixes of names end in `*`. On first
+    /// use, stale lock files of dead processes are removed.
     ///
-    /// Where that cannot be written, the command runs all the same: what it leaves is named by the
-    /// next one then, and not removed.
+    /// A failed write is ignored: the command runs, and stale lock files of it
+    /// are reported instead of removed.
     pub(super) fn note<'n>(&self, names: impl Iterator<Item = &'n str>) {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         if own.is_none() {
@@ -86,7 +88,8 @@ impl Journal {
             let path = folder.join(uuid::Uuid::now_v7().simple().to_string());
             let file = File::options().append(true).create_new(true).open(&path)?;
             file.lock()?;
-            // Before it was locked, another process may have taken it for a dead one's.
+            // Race: before this file was locked, another process may
+            // have removed it as a dead one's.
             if path.exists() {
                 return Ok(Own { path, file, written: BTreeSet::new(), stays: false });
             }
@@ -97,13 +100,12 @@ impl Journal {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|own| own.path.clone())
     }
 
-    /// Takes note that a command begins.
+    /// Notes the start of a command.
     pub(super) fn begins(&self) -> SharedLocks {
         SharedLocks::look(self.repository())
     }
 
-    /// Takes note of how a command ended that began so: one that was killed may have left its lock
-    /// files.
+    /// Notes the end of a command. The journal of a killed one stays, because of its lock files.
     pub(super) fn ended<T>(&self, begun: &SharedLocks, result: Result<T, GitError>) -> Result<T, GitError> {
         if result.as_ref().is_err_and(GitError::was_killed) {
             self.stay();
@@ -112,27 +114,28 @@ impl Journal {
         result
     }
 
-    /// Leaves what is noted to the next process.
+    /// Keeps the journal file for the next process.
     fn stay(&self) {
         if let Some(own) = self.own.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             own.stays = true;
         }
     }
 
-    /// Removes the lock file that is in the way, where a dead process has left it, once it is old
-    /// enough. Returns whether it did.
+    /// Removes a stale lock file that is in the way, once it is old enough. Returns whether it did.
     pub(super) fn make_way(&self, lock: &Path) -> bool {
         let Ok(inside) = lock.strip_prefix(self.repository()) else { return false };
         let Some(inside) = inside.to_str() else { return false };
         self.clear(Some(inside)) && !lock.exists()
     }
 
-    /// Removes what dead processes have left of the program's own refs: `packed-refs.lock` and
-    /// `shallow.lock` may be held by any git that works, and who took them cannot be told. Of
-    /// `wanted`, waits until it is old enough. Returns whether something was removed.
+    /// Removes stale lock files of dead processes. Waits until `wanted` is old enough.
+    /// Returns whether one was removed.
+    ///
+    /// Only for refs of the ledger: `packed-refs.lock` and `shallow.lock` may be held by any live
+    /// git, and their owner is unknown.
     fn clear(&self, wanted: Option<&str>) -> bool {
         let Ok(entries) = fs::read_dir(self.folder()) else { return false };
-        // What this process has noted is no reason to wait: it is what wants the lock.
+        // This process's own journal does not protect a lock file: this process wants it.
         let own = wanted.and_then(|_| self.own_path());
         let mut living = BTreeSet::new();
         let mut dead = Vec::new();
@@ -152,7 +155,7 @@ impl Journal {
             let mut is_done = true;
             for lock in self.lock_files(names) {
                 if living.iter().any(|name| covers(name, &lock)) {
-                    // A process that works may hold it.
+                    // A live process may hold it.
                     is_done = false;
                     continue;
                 }
@@ -164,7 +167,7 @@ impl Journal {
                 }
                 let before = fs::metadata(&file).and_then(|file| file.modified()).ok();
                 sleep(left);
-                // Another git may have taken it meanwhile.
+                // Race: another git may have removed and created it meanwhile.
                 let is_same = fs::metadata(&file).and_then(|file| file.modified()).ok() == before;
                 if is_same && fs::remove_file(&file).is_ok() {
                     tracing::info!(lock, "removed a lock file that a killed process had left");
@@ -180,7 +183,7 @@ impl Journal {
         removed
     }
 
-    /// The lock files that are there of what a journal names.
+    /// The existing lock files of the refs that a journal names.
     fn lock_files(&self, names: &BTreeSet<String>) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for name in names {
@@ -237,7 +240,7 @@ fn age(file: &Path) -> Duration {
     modified.and_then(|modified| SystemTime::now().duration_since(modified).ok()).unwrap_or_default()
 }
 
-/// How long a lock file has been there, where it is.
+/// The age of a lock file; `None` where it is gone.
 pub(super) fn age_of(lock: &Path) -> Option<Duration> {
     lock.exists().then(|| age(lock))
 }

@@ -1,5 +1,5 @@
-//! Refs: read from git's files where they are kept in such, else through the executable, which
-//! knows every storage format and changes many refs in one transaction.
+//! Refs: read from loose and packed files where the format allows, else through git, which knows
+//! every storage format. Changes are transactions of `git update-ref`.
 
 use std::sync::Arc;
 
@@ -28,27 +28,25 @@ pub struct RefUpdate {
     pub expected: Expected,
 }
 
-/// What a ref must point at for a change to happen.
+/// The expected old value of a ref (compare-and-swap).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
-    /// Whatever it points at now.
+    /// Any value: no comparison.
     Anything,
-    /// It must not exist.
+    /// The ref must not exist.
     Absent,
-    /// Exactly this object.
+    /// The ref must point at this object.
     Object(ObjectId),
 }
 
-/// Whether git takes a text for the name of a branch. What it does not, a refspec could take for
-/// more.
+/// Whether a text is a valid branch name. Others could mean more in a refspec (`*`, `:`, `^`).
 #[must_use]
 pub fn is_branch_name(name: &str) -> bool {
     git2::Branch::name_is_valid(name).unwrap_or(false)
 }
 
 impl Repository {
-    /// Every ref under the given prefixes (which end in `/`) or of
-    /// exactly the given names, by name.
+    /// Lists the refs under these prefixes (which end in `/`) or of exactly these names, by name.
     ///
     /// # Errors
     ///
@@ -62,12 +60,12 @@ impl Repository {
         self.git().refs(prefixes)
     }
 
-    /// Gets changes of refs ready, to happen once something else has turned out well: git checks
-    /// them and locks the refs meanwhile. `None` where there is nothing to do, or where git would
-    /// lock all refs for it, as in a reftable.
+    /// Prepares a transaction to be committed after a push was accepted: git verifies the old
+    /// values and holds the refs' locks until then. `None` without changes, and for reftables,
+    /// where git would lock all refs.
     ///
-    /// Nothing is deleted so: for a deletion git locks all packed refs, which
-    /// others cannot wait for that long.
+    /// Invariant: no deletions. For these git locks `packed-refs`, and
+    /// other processes would time out.
     ///
     /// # Errors
     ///
@@ -85,14 +83,14 @@ impl Repository {
         self.git().journal().note(updates.iter().map(|update| update.name.as_str()));
         let begun = self.git().journal().begins();
         let mut running = self.git().update_ref(reason).input(input).start()?;
-        // Why git does not read on, it says at its end.
+        // A broken pipe is ignored: `finish` returns git's own error.
         let _ = running.feed();
         Ok(Some(PreparedRefs { running: Some(running), journal: Arc::clone(self.git().journal()), begun }))
     }
 }
 
 impl Git {
-    /// Asks git for every ref under the given prefixes or of exactly the given names, by name.
+    /// Lists the refs under these prefixes or of exactly these names with git, by name.
     pub(super) fn refs<S: AsRef<str>>(&self, prefixes: &[S]) -> Result<Vec<Ref>, GitError> {
         let output = self
             .verb("for-each-ref")
@@ -111,8 +109,7 @@ impl Git {
             .collect()
     }
 
-    /// What every ref under the given prefixes leads to: the object behind an
-    /// annotated tag, else the ref's own.
+    /// The objects of the refs under these prefixes, with annotated tags peeled.
     ///
     /// # Errors
     ///
@@ -126,7 +123,7 @@ impl Git {
         String::from_utf8_lossy(&output).lines().map(|line| parse_id("for-each-ref", line)).collect()
     }
 
-    /// Changes all of these refs, or none of them.
+    /// Changes all of these refs or none of them, in one transaction.
     ///
     /// # Errors
     ///
@@ -141,12 +138,12 @@ impl Git {
     }
 
     fn update_ref(&self, reason: &str) -> Invocation {
-        // A symbolic ref among ours must not lead to a branch that is changed in its place.
+        // `--no-deref`: a symbolic ref among ours must not redirect the change to a branch.
         self.verb("update-ref").args(["--no-deref", "-m", reason, "-z", "--stdin"])
     }
 }
 
-/// Changes of refs that are ready to happen. Dropped, they do not.
+/// A prepared transaction. Dropping it aborts it and releases the refs' locks.
 #[derive(Debug)]
 #[must_use]
 pub struct PreparedRefs {
@@ -156,7 +153,7 @@ pub struct PreparedRefs {
 }
 
 impl PreparedRefs {
-    /// Makes the changes, and then these others.
+    /// Commits the transaction, and then another one with these changes.
     ///
     /// # Errors
     ///
@@ -173,7 +170,7 @@ impl PreparedRefs {
 }
 
 impl Drop for PreparedRefs {
-    /// Where its input ends, git gives up what it has prepared.
+    /// At the end of its input, git aborts a prepared transaction.
     fn drop(&mut self) {
         let Some(running) = self.running.take() else { return };
         if let Err(error) = self.journal.ended(&self.begun, running.finish_with(Vec::new())) {
@@ -182,7 +179,7 @@ impl Drop for PreparedRefs {
     }
 }
 
-/// Changes as `git update-ref -z --stdin` reads them.
+/// The changes in the format of `git update-ref -z --stdin`.
 fn commands(updates: &[RefUpdate]) -> Vec<u8> {
     let mut input = Vec::new();
     for RefUpdate { name, new, expected } in updates {

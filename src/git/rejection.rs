@@ -1,53 +1,52 @@
-//! Why a ref could not be changed, on a remote or here: git's texts end here, as values that the
-//! ledger decides on.
+//! Rejections of ref changes, by a remote or locally: parses git's messages into
+//! values on which the ledger decides.
 //!
-//! The texts are those of stock git (`send-pack`, `receive-pack`, the ref backends) and of the
-//! servers that were met. A text that is not known is final and shown as it is: a retry could not
-//! be justified by it.
+//! The messages are those of stock git (`send-pack`, `receive-pack`, the ref backends) and of known
+//! servers. An unknown message is final and shown unchanged: nothing justifies a retry.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Why one ref was not changed.
+/// The reason why one ref was not changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
-    /// A ref that is not at the object that the lease expects.
+    /// A conflict: the ref is not at the object that the lease expects.
     Stale,
-    /// A ref that should have been created, and is there already.
+    /// A conflict: the ref should have been created and exists.
     Exists,
-    /// A ref that another push has changed or holds, or a server that is overloaded: the same push
-    /// has to be sent again.
+    /// Transient: another push has changed or locked the ref, or the server is
+    /// overloaded. Retry the same push.
     ///
-    /// The ref was as expected when the push began. The push that won may be an earlier one of this
-    /// very run, which the next attempt finds out: git compares it with what the remote advertises
-    /// by then.
+    /// The lease held when the push began. The push that won the race may be an earlier one of this
+    /// same run, whose answer was lost; the next attempt finds that out, because git compares with
+    /// the refs that the remote then advertises.
     Busy(String),
-    /// A ref with which nothing is wrong: the push was atomic, and another ref was rejected.
+    /// Nothing is wrong with this ref: the push was atomic, and another ref was rejected.
     Bystander,
-    /// A hook or a rule of the server, with what that printed.
+    /// A refusal by a hook or a rule of the server, with its output.
     Hook(String),
-    /// The server's configuration or the account's rights exclude it.
+    /// A refusal by the server's configuration or for lack of permission.
     Forbidden(String),
-    /// A server that lacks objects which its refs lead to.
+    /// The server lacks objects that its own refs lead to.
     LacksObjects(String),
-    /// A symbolic ref of the server that leads to a branch.
+    /// The ref is symbolic on the server and leads to a branch.
     SymbolicRef(String),
-    /// A push that changes more refs than the host takes at once.
+    /// The push changes more refs than the host allows.
     TooManyRefs(String),
-    /// A reason that is not known.
+    /// An unknown reason.
     Other(String),
 }
 
-/// Texts of a lease that does not hold, as the client finds it in what the remote advertises.
+/// Messages about a lease that does not hold, checked by the client against the advertised refs.
 const STALE: [&str; 4] =
     ["stale info", "fetch first", "non-fast-forward", "remote ref updated since checkout"];
-/// Texts of a hook's or a rule's reason.
+/// Messages of hooks and rules.
 const HOOK: [&str; 3] = ["hook", "push declined", "rule violations"];
-/// Texts of a ref that is not at the expected object when it is locked. Of a server, they tell of
-/// two pushes that meet at one ref: what it advertised was as expected.
+/// Messages about a ref that is not at the expected object once it is locked. From a server they
+/// mean a race of two pushes, because the advertised value was as expected.
 const MOVED: [&str; 4] =
     ["but expected", "already exists", "incorrect old value", "unable to resolve reference"];
-/// Texts of a ref that is locked, and of a server that lost a process.
+/// Messages about a locked ref, and of a server that lost a process.
 const BUSY: [&str; 9] = [
     "file exists",
     "failed to lock",
@@ -59,7 +58,7 @@ const BUSY: [&str; 9] = [
     "timeout",
     "timed out",
 ];
-/// Texts of rights and of the server's configuration.
+/// Messages about permissions and the server's configuration.
 const FORBIDDEN: [&str; 9] = [
     "permission",
     "denied",
@@ -72,21 +71,21 @@ const FORBIDDEN: [&str; 9] = [
     "read-only",
 ];
 
-/// Texts of objects that the server has lost.
+/// Messages about objects that the server has lost.
 const LACKS_OBJECTS: [&str; 1] = ["missing necessary objects"];
-/// Texts of a branch that is written through a symbolic ref.
+/// Messages about a branch that would be written through a symbolic ref.
 const SYMBOLIC_REF: [&str; 1] = ["trying to write non-commit object"];
-/// Texts of a rule that limits the refs of one push (GitHub).
+/// Messages about a limit of refs per push (GitHub).
 const TOO_MANY_REFS: [&str; 1] = ["pushes can not update more than"];
 
 impl Rejection {
-    /// Whether the same push may succeed a moment later.
+    /// Whether a retry of the same push may succeed.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Busy(_) | Self::Bystander)
     }
 
-    /// Whether no other push of this writer will succeed either, whatever it reads before.
+    /// Whether no retry will succeed, even on fresh state.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         matches!(
@@ -100,7 +99,7 @@ impl Rejection {
         )
     }
 
-    /// Sorts what the client found before it sent anything: `[rejected]`.
+    /// Classifies a `[rejected]`, which the client found before it sent anything.
     fn from_client(reason: String) -> Self {
         if contains_any(&reason, &STALE) {
             Self::Stale
@@ -113,7 +112,7 @@ impl Rejection {
         }
     }
 
-    /// Sorts what the server answered, without the names in it: `[remote rejected]`.
+    /// Classifies a `[remote rejected]` of the server, whose names were removed.
     fn from_server(reason: String) -> Self {
         if contains_any(&reason, &TOO_MANY_REFS) {
             Self::TooManyRefs(reason)
@@ -134,13 +133,13 @@ impl Rejection {
         }
     }
 
-    /// Adds what a hook or a rule has printed, which may say more of the reason.
+    /// Adds the output of a hook or a rule, and classifies it as well.
     fn saying(reason: &str, said: &str) -> Self {
         let reason = format!("{reason}: {said}");
         if contains_any(&reason, &TOO_MANY_REFS) { Self::TooManyRefs(reason) } else { Self::Hook(reason) }
     }
 
-    /// Sorts why a ref of this repository could not be locked, without the names in it.
+    /// Classifies why a local ref could not be locked, from a message whose names were removed.
     fn from_here(reason: String) -> Self {
         if contains_any(&reason, &MOVED) { Self::Stale } else { Self::from_server(reason) }
     }
@@ -168,13 +167,13 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// The rejected refs of `git push --porcelain`, from what it printed to stdout and stderr.
+/// The rejected refs of `git push --porcelain`, from its stdout and stderr.
 pub(super) fn rejections(stdout: &str, stderr: &str) -> Vec<(String, Rejection)> {
     let causes = causes(stderr);
     let said_by_a_hook = hook_message(stderr);
     let rejected: Vec<_> = stdout.lines().filter_map(rejected_ref).collect();
     let explains_one = rejected.iter().any(|(name, ..)| causes.contains_key(name));
-    // A server may explain the push by a ref that is no part of it.
+    // Some servers name a ref that is not part of the push.
     let of_all = causes.values().next().filter(|_| !explains_one);
     rejected
         .into_iter()
@@ -182,7 +181,7 @@ pub(super) fn rejections(stdout: &str, stderr: &str) -> Vec<(String, Rejection)>
             let rejection = match causes.get(name).or(of_all) {
                 _ if !by_server => Rejection::from_client(reason.to_owned()),
                 Some(cause) if is_vague(reason) => Rejection::from_server(cause.clone()),
-                // Of an atomic transaction, git rejects every ref and explains the one that failed.
+                // Git rejects every ref of an atomic push and explains only the one that failed.
                 None if explains_one && reason == ATOMIC => Rejection::Bystander,
                 _ => Rejection::from_server(without_names(reason)),
             };
@@ -194,8 +193,8 @@ pub(super) fn rejections(stdout: &str, stderr: &str) -> Vec<(String, Rejection)>
         .collect()
 }
 
-/// The ref that git could not lock in this repository, and why; `None` where it says nothing of a
-/// lock. Refs that are kept in tables are locked together, and none of them is named.
+/// The local ref that git could not lock, and why; `None` where the error is about something else.
+/// Reftables are locked as a whole, and git then names no ref.
 pub(crate) fn rejection_here(stderr: &str) -> Option<(String, Rejection)> {
     if let Some((name, cause)) = stderr.lines().find_map(cause) {
         return Some((name.to_owned(), Rejection::from_here(cause)));
@@ -204,8 +203,8 @@ pub(crate) fn rejection_here(stderr: &str) -> Option<(String, Rejection)> {
     Some(("refs".to_owned(), Rejection::Busy(line.trim_start_matches("fatal: ").to_owned())))
 }
 
-/// A line of `!`, tab, `from:to`, tab, `[rejected] (reason)` or `[remote rejected] (reason)`: the
-/// ref, whether the server rejected it, and the reason without brackets.
+/// Parses `!<tab>from:to<tab>[rejected] (reason)` or `[remote rejected] (reason)`: the ref, whether
+/// the server rejected it, and the reason without brackets.
 fn rejected_ref(line: &str) -> Option<(&str, bool, &str)> {
     let mut fields = line.strip_prefix("!\t")?.split('\t');
     let (_, name) = fields.next()?.rsplit_once(':')?;
@@ -214,21 +213,21 @@ fn rejected_ref(line: &str) -> Option<(&str, bool, &str)> {
     Some((name, summary.starts_with("[remote "), reason))
 }
 
-/// The reason of every ref of an atomic push of which one could not be changed.
+/// The reason that git gives for every ref of an atomic push that failed.
 const ATOMIC: &str = "atomic transaction failed";
 
-/// Whether a reason stands for one that the server has printed beside it.
+/// Whether a reason says nothing by itself, because the server printed the cause to stderr.
 fn is_vague(reason: &str) -> bool {
     reason == "failed to update ref" || reason == ATOMIC
 }
 
-/// Why the server could not change a ref, by the ref's name.
+/// The causes that the server printed, by the refs' names.
 fn causes(stderr: &str) -> BTreeMap<&str, String> {
     stderr.lines().filter_map(|line| cause(line.strip_prefix("remote: ")?)).collect()
 }
 
-/// A line of `error: cannot lock ref '<name>': <cause>`, or of one that cannot be updated: the ref,
-/// and the cause without names. A symbolic ref is updated where it leads to.
+/// Parses `error: cannot lock ref '<name>': <cause>` (or `update`): the ref, and the cause without
+/// names. Of a symbolic ref, git names the ref that it leads to.
 fn cause(line: &str) -> Option<(&str, String)> {
     ["lock", "update"].into_iter().find_map(|verb| {
         let (_, named) = line.trim_end().split_once(&format!("cannot {verb} ref '"))?;
@@ -237,14 +236,13 @@ fn cause(line: &str) -> Option<(&str, String)> {
     })
 }
 
-/// The text without what is in quotes: names of refs and files may contain any word that is looked
-/// for.
+/// The text without its quoted parts: names of refs and files may contain any searched word.
 fn without_names(text: &str) -> String {
     let unquoted: Vec<_> = text.split('\'').step_by(2).map(str::trim).collect();
     unquoted.join(" ").trim().replace(" : ", ": ").replace(" ;", ";")
 }
 
-/// What the server's hooks printed, as one line.
+/// The output of the server's hooks, as one line.
 fn hook_message(stderr: &str) -> Option<String> {
     let lines: Vec<_> = stderr
         .lines()

@@ -1,4 +1,4 @@
-//! Finding the repository, and what is fixed about it.
+//! The repository: its discovery, folders, `HEAD` and identity.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub enum RepositoryError {
     NotFound(PathBuf),
     #[error("{} is in a bare repository, and a CI job uses the one that it has checked out", .0.display())]
     Bare(PathBuf),
-    /// Git would run what another user has configured.
+    /// Refused like in git itself, which would run commands that another user has configured.
     #[error("the repository {} belongs to another user", .0.display())]
     NotOwned(PathBuf),
     #[error(transparent)]
@@ -48,7 +48,7 @@ pub struct Repository {
     written: Arc<Written>,
 }
 
-/// Who writes into the repository, from git's configuration and environment.
+/// The committer, from git's configuration and environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     pub name: String,
@@ -58,8 +58,8 @@ pub struct Identity {
 impl Repository {
     /// Finds the repository that `start` is in. `environment` is the caller's.
     ///
-    /// A bare repository counts only where there is no `.git` above it: a commit can hold the files
-    /// of one, with a configuration whose commands git would run.
+    /// A bare repository counts only where there is no `.git` above it: a commit can contain a bare
+    /// repository, and git would run the commands of its configuration.
     ///
     /// # Errors
     ///
@@ -80,15 +80,15 @@ impl Repository {
         Ok(Self { git, git_dir, common_dir, work_tree, written: Arc::default() })
     }
 
-    /// Never uses the network, also not for what a partial clone lacks.
+    /// Denies network access, lazy fetches of a partial clone included.
     #[must_use]
     pub const fn offline(mut self) -> Self {
         self.git.stay_offline();
         self
     }
 
-    /// Uses the repository also where another user owns it, where it is in one of these folders;
-    /// `*` is all.
+    /// Uses the repository even if another user owns it, where it is in one of
+    /// these folders; `*` matches all.
     #[must_use]
     pub fn trusting(mut self, folders: &[PathBuf]) -> Self {
         let own = self.work_tree.as_deref().unwrap_or(&self.git_dir);
@@ -118,30 +118,29 @@ impl Repository {
         &self.common_dir
     }
 
-    /// Whether this is a submodule's, whose remote is chosen by the commits of the repository
-    /// around it.
+    /// Whether this is a submodule, whose remote is chosen by commits of its superproject.
     #[must_use]
     pub fn is_submodule(&self) -> bool {
         let of_repository = |folder: &Path| {
             let around = folder.parent().filter(|_| folder.file_name() == Some(OsStr::new("modules")));
             around.is_some_and(|around| around.join("HEAD").is_file())
         };
-        // Its worktrees share the folder of the submodule.
+        // The common folder, because worktrees of a submodule share it.
         self.common_dir.ancestors().skip(1).any(of_repository)
     }
 
-    /// The folder of this worktree's own files: its `HEAD`, its index.
+    /// The git directory of this worktree, with its `HEAD` and index.
     pub(super) fn git_dir(&self) -> &Path {
         &self.git_dir
     }
 
-    /// The checkout; `None` in a bare repository.
+    /// The root of the work tree; `None` in a bare repository.
     #[must_use]
     pub fn work_tree(&self) -> Option<&Path> {
         self.work_tree.as_deref()
     }
 
-    /// Opens the objects. Each thread opens its own.
+    /// Opens the object store, which is not shared between threads.
     ///
     /// # Errors
     ///
@@ -150,18 +149,17 @@ impl Repository {
         Ok(ObjectStore::open(&self.git_dir)?.keeping(&self.written))
     }
 
-    /// Writes again what this process has written and git's clean-up has taken since. Returns
-    /// whether there was any.
+    /// Restores objects of this process that `git gc` has pruned. Returns whether there were any.
     ///
     /// # Errors
     ///
-    /// Where the repository cannot be written.
+    /// Fails where the repository cannot be written.
     pub fn restore_objects(&self) -> Result<bool, ObjectError> {
-        // Opened anew: what was open before may know objects that are gone.
+        // Opened again, because an open store may cache packs that are gone.
         ObjectStore::open(&self.git_dir)?.restore(&self.written)
     }
 
-    /// Keeps an object that git has written for this process.
+    /// Keeps a copy of an object that git has written for this process.
     pub(super) fn keep_object(&self, id: &ObjectId) -> Result<(), ObjectError> {
         let objects = self.objects()?;
         objects.written(objects.oid(id)?).map(drop)
@@ -198,7 +196,7 @@ impl Repository {
         Some(String::from_utf8_lossy(&head).trim().to_owned())
     }
 
-    /// The commit that a revision means; `None` where there is no such commit here.
+    /// Resolves a revision to a commit; `None` where there is no such commit here.
     ///
     /// # Errors
     ///
@@ -243,8 +241,8 @@ impl Repository {
         })
     }
 
-    /// Whether refs are kept as files and in `packed-refs`, as far as
-    /// the configuration can be read.
+    /// Whether refs are stored as files and in `packed-refs`; `false` also where
+    /// the configuration cannot be read.
     pub(super) fn keeps_refs_in_files(&self) -> bool {
         self.git
             .configuration()
@@ -265,7 +263,7 @@ impl Repository {
             let number = name.to_str()?.strip_prefix("GIT_CONFIG_KEY_")?;
             key.to_str()?.eq_ignore_ascii_case("tag.gpgsign").then_some(number)
         });
-        // The last one counts, as in git.
+        // The last entry wins, as in git.
         let last = in_environment.max_by_key(|number| number.parse::<u32>().unwrap_or_default());
         let value = last.map(|number| format!("GIT_CONFIG_VALUE_{number}"));
         let value =
@@ -276,22 +274,22 @@ impl Repository {
     }
 }
 
-/// The nearest folder with a `.git` of a repository, and that repository.
+/// The git directory of the nearest folder with a `.git`, and that folder.
 fn checked_out_around(start: &Path) -> Option<(PathBuf, &Path)> {
     start.ancestors().filter(|folder| folder.join(".git").exists()).find_map(|folder| {
         let git_dir = git_dir_from(folder, folder.parent())?;
-        // What is not found by its `.git` is a bare repository.
+        // A bare repository is its own git directory.
         (git_dir != folder).then_some((git_dir, folder))
     })
 }
 
-/// The repository that is found from a folder upwards, below another one.
+/// Discovers a repository from a folder upwards, but not above `below`.
 fn git_dir_from(folder: &Path, below: Option<&Path>) -> Option<PathBuf> {
     let found = git2::Repository::discover_path(folder, below).ok()?;
     Some(found.canonicalize().unwrap_or(found))
 }
 
-/// The id of an object that git printed.
+/// Parses an object id in git's output.
 pub(super) fn parse_id(verb: &str, text: &str) -> Result<ObjectId, GitError> {
     text.trim()
         .parse()
