@@ -103,7 +103,8 @@ pub struct Rollout {
 #[derive(Debug, Clone, Default)]
 pub struct Provenance {
     pub run_url: Option<String>,
-    /// The commit or checkout whose promotion rules bind it.
+    /// The source of the promotion rules that bind it: a commit,
+    /// `uncommitted`, or `stale <commit>`.
     pub rules: Option<String>,
     /// The reason that the request gives.
     pub reason: Option<String>,
