@@ -1,5 +1,4 @@
-//! The ends of components' chains, and what follows them: predecessor, number and sequence of the
-//! next record.
+//! The ends of components' chains: they give the next record its predecessor, number and sequence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use super::Ledger;
 use super::LedgerError;
 use super::snapshot::Snapshot;
 
-/// The last record of a chain. One that this version cannot read is the end all the same.
+/// The last record of a chain, also one that this version cannot read.
 #[derive(Debug, Clone)]
 struct ChainEnd {
     object: ObjectId,
@@ -27,17 +26,17 @@ impl ChainEnd {
     }
 }
 
-/// The ends of chains. Records that are written on top of them become the ends.
+/// The ends of chains, which move as records are appended.
 #[derive(Debug, Default)]
 pub(super) struct Chains {
     ends: BTreeMap<ComponentAddress, ChainEnd>,
-    /// The last numbers that are taken where the ends do not tell them.
+    /// The highest numbers in use, for chains whose ends have no number.
     counted: BTreeMap<ComponentAddress, u64>,
 }
 
 impl Chains {
-    /// The ends as a snapshot has them, of these components and of all others that it has. Where
-    /// one of these has an end without a number, its history is counted.
+    /// The ends of all chains of a snapshot. For `components` whose end has no number, the
+    /// records of the history are counted.
     pub(super) fn of<'a>(
         ledger: &Ledger<'_>,
         snapshot: &Snapshot,
@@ -65,8 +64,7 @@ impl Chains {
         chains
     }
 
-    /// The last numbers that are taken: the counts of the records, or greater ones that are written
-    /// somewhere.
+    /// The highest numbers in use: the count of the records, or a greater number in one of them.
     fn count(
         &self,
         ledger: &Ledger<'_>,
@@ -89,7 +87,7 @@ impl Chains {
             let numbers = records.iter().filter_map(|record| record.record.details.number);
             let greatest = numbers.max().map(|number| number.saturating_add(u64::from(untagged)));
             let count = u64::try_from(records.len()).unwrap_or(u64::MAX).saturating_add(u64::from(untagged));
-            // A number can be greater than the count where older records were removed.
+            // A number is greater than the count where older records were removed.
             (address, greatest.unwrap_or(0).max(count))
         };
         unnumbered.into_iter().map(last).collect()
@@ -100,15 +98,14 @@ impl Chains {
         self.ends.get(address).map(|end| &end.object)
     }
 
-    /// The sequence of a record that follows, of a second: where the end is of the same one, the
-    /// next.
+    /// The sequence of the next record of a second: counted on where the end is of the same second.
     pub(super) fn next_sequence(&self, address: &ComponentAddress, second: Timestamp) -> u32 {
         let end = self.ends.get(address).and_then(|end| end.record.as_ref());
         end.filter(|end| end.id.timestamp == second).map_or(FIRST_SEQUENCE, |end| following(end.id.sequence))
     }
 
-    /// Writes a record on top of its chain; no ref leads to it yet. Sets the predecessor and the
-    /// number.
+    /// Appends a record to its chain: writes the tag object without a
+    /// ref, with predecessor and number.
     pub(super) fn append(
         &mut self,
         ledger: &Ledger<'_>,
@@ -127,8 +124,8 @@ impl Chains {
         self.replace(ledger, record, sequence)
     }
 
-    /// Writes a record anew, on top of what has come in between. The bytes of the tag that it
-    /// stands for stay checkable.
+    /// Appends a late record, after records that came in between. It contains the bytes of the
+    /// original tag, so that a signature stays verifiable.
     pub(super) fn append_late(
         &mut self,
         ledger: &Ledger<'_>,
@@ -137,7 +134,7 @@ impl Chains {
     ) -> Result<LedgerRecord, LedgerError> {
         let mut record = told.record.clone();
         record.details.published_by = Some(ledger.options.writer.1.clone());
-        // What a late record stands for stays what it stands for.
+        // A late record that is late again keeps its first original.
         if !told.is_late() {
             let original = ledger.objects.tag_bytes(&told.object)?;
             record.details.late_of = Some(told.object.to_string());
@@ -146,7 +143,7 @@ impl Chains {
         self.append(ledger, record, sequence)
     }
 
-    /// Writes a record anew, under another sequence, in place of the end that it was.
+    /// Rewrites the record at the end of a chain under another sequence.
     pub(super) fn replace(
         &mut self,
         ledger: &Ledger<'_>,
@@ -158,7 +155,7 @@ impl Chains {
         Ok(written)
     }
 
-    /// Makes a record that was written before the end of its chain.
+    /// Makes a record that is already written the end of its chain.
     pub(super) fn put(&mut self, record: LedgerRecord) {
         let address = ComponentAddress::of(&record.id);
         let object = record.object.clone();

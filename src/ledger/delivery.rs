@@ -1,8 +1,8 @@
-//! What a run that holds its locks exchanges with the remote: records, renewals, the end.
+//! Pushes of a session: records, renewals of its locks, and their release.
 //!
-//! Every push of records renews the locks and names them as they were, so that a run whose locks
-//! were taken away cannot move a state. Where a push finds a lock of its own run that it did not
-//! expect — renewed meanwhile, or by a push whose answer was lost — it is sent again.
+//! Invariant: every push of records renews the locks with their old objects as leases, so that a
+//! run whose locks were taken over cannot move a state. A push that meets an unexpected lock of its
+//! own run (renewed meanwhile, or by a push whose answer was lost) is retried.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,19 +20,19 @@ use super::refs::KnownRefs;
 use super::step::{Step, StepOutcome};
 use super::{Ledger, LedgerError, LedgerOptions, Scope};
 
-/// How many records of one component one second can have before something is wrong.
+/// The most records of one component in one second; more mean a loop.
 const MAX_SEQUENCE: u32 = 1000;
 
-/// How often a push looks for its locks again that meets renewals of its own run.
+/// The most retries of a push that loses races against renewals of its own run.
 const MEETINGS: u32 = 5;
 
-/// The ledger on another thread, opened there once.
+/// A ledger for another thread, opened on first use: git2 repositories are not shared.
 #[derive(Debug)]
 struct Place<'r> {
     repository: &'r Repository,
     options: LedgerOptions,
     hold: Arc<Hold>,
-    /// What the session has found out about the remote when it took its locks.
+    /// Whether the remote supports no atomic pushes, as the session has found out.
     pushes_apart: bool,
     ledger: Option<Ledger<'r>>,
 }
@@ -53,7 +53,7 @@ impl<'r> Place<'r> {
     }
 }
 
-/// What brings the records of a session to the remote. One push is in flight at a time.
+/// The pushes of a session's records. Invariant: one push is in flight at a time.
 #[derive(Debug)]
 pub struct Delivery<'r> {
     place: Place<'r>,
@@ -65,15 +65,15 @@ impl<'r> Delivery<'r> {
         Self { place: Place::new(ledger, hold), known }
     }
 
-    /// Pushes records that are kept, and lets go of the locks in the same push where `last` says
-    /// so. Their names may change on the way: the tag of a second can be taken already.
+    /// Pushes pending records; with `last`, the same push releases the locks. Records may be
+    /// renamed: another record can have the same second's tag.
     ///
-    /// Returns also what went wrong without being fatal.
+    /// Also returns warnings.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LockLost`] where the locks were taken away, [`LedgerError::Git`] where the
-    /// remote does not answer: then what became of the push is not known, and it can be made again.
+    /// [`LedgerError::LockLost`] where the locks were taken over. [`LedgerError::Git`] where the
+    /// remote does not answer: the outcome of the push is then unknown, and a retry is safe.
     pub fn push(&mut self, kept: &mut Kept, last: bool) -> (Result<(), LedgerError>, Vec<String>) {
         let hold = Arc::clone(&self.place.hold);
         let ledger = match self.place.ledger() {
@@ -85,7 +85,7 @@ impl<'r> Delivery<'r> {
     }
 }
 
-/// What keeps the locks of a session.
+/// The renewal of a session's locks.
 #[derive(Debug)]
 pub struct Renewal<'r>(Place<'r>);
 
@@ -97,18 +97,18 @@ impl<'r> Renewal<'r> {
         Self(place)
     }
 
-    /// Makes the lease last longer.
+    /// Extends the lease.
     ///
     /// # Errors
     ///
-    /// [`LedgerError::LockLost`] where the locks were taken away; another one where it is not
-    /// known whether they were renewed.
+    /// [`LedgerError::LockLost`] where the locks were taken over; after other errors it is
+    /// unknown whether they were renewed.
     pub fn renew(&mut self) -> Result<(), LedgerError> {
         let (hold, limit) = (Arc::clone(&self.0.hold), self.0.options.write_limit);
         let ledger = self.0.ledger()?;
         ledger.persistence = limit;
         for _ in 0..MEETINGS {
-            // Such a push renews them itself, and two pushes of one run only meet each other.
+            // The releasing push renews the locks itself; a second push would only race with it.
             if hold.is_releasing() {
                 return Ok(());
             }
@@ -128,7 +128,7 @@ impl<'r> Renewal<'r> {
     }
 }
 
-/// One exchange of a run with the remote.
+/// One exchange of a session with the remote.
 pub(super) struct Exchange<'x, 'r> {
     ledger: &'x Ledger<'r>,
     hold: &'x Hold,
@@ -209,8 +209,8 @@ impl<'x, 'r> Exchange<'x, 'r> {
         }
     }
 
-    /// Gives the records whose tags are taken the next names of their seconds, and keeps them under
-    /// these. Returns whether there was one.
+    /// Renames records whose tags exist to the next sequence of their second, and makes them
+    /// durable again. Returns whether there was one.
     fn rename(&self, kept: &mut Kept, contended: impl Fn(&String) -> bool) -> Result<bool, LedgerError> {
         let mut renamed = false;
         let mut names: BTreeSet<_> = kept.records.iter().map(|record| record.id.clone()).collect();
@@ -232,7 +232,7 @@ impl<'x, 'r> Exchange<'x, 'r> {
         Ok(renamed)
     }
 
-    /// What is no longer pending once these records have arrived.
+    /// The removals of pending refs, for after these records have arrived.
     fn pending_removals(&self, kept: &Kept, last: bool) -> Vec<RefUpdate> {
         let run = self.hold.lock();
         let entry = (last && self.hold.entry() != RunEntry::Absent).then(|| run_ref(&run));
@@ -248,7 +248,7 @@ impl<'x, 'r> Exchange<'x, 'r> {
         format!("{}/{}", request.deployment, request.target)
     }
 
-    /// Another writer moved a component that this run had locked: by hand, without its lock.
+    /// The conflict with a writer that ignored the lock, such as plain git.
     fn moved(&self, records: &[LedgerRecord]) -> LedgerError {
         let Some(record) = records.first() else { return LedgerError::Contended(self.target()) };
         let RecordId { deployment, target, .. } = &record.id;

@@ -1,4 +1,4 @@
-//! What follows in this checkout once the remote has accepted a push: its copy of the refs.
+//! Local ref updates that mirror an accepted push.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -15,16 +15,14 @@ use super::pending::PENDING_PREFIX;
 use super::refs::mirror_of;
 use super::{Ledger, LedgerError};
 
-/// Where the refs stand that follow here what the remote has accepted: one by one, each can be
-/// changed or not.
+/// The namespaces of these refs. After a failed transaction each is updated by itself.
 const OWN_KINDS: [&str; 5] = [PENDING_PREFIX, MIRROR_PREFIX, TAGS_PREFIX, NOTES_PREFIX, LEDGER_PREFIX];
 
 impl Ledger<'_> {
-    /// Changes here what the remote has accepted. Where it could not be made ready, it is tried
-    /// again: a lock that is in the way may be one of a git at work.
+    /// Updates the local refs after an accepted push. Retries where the updates could not be
+    /// prepared, because a live git may hold a lock for a moment.
     ///
-    /// What cannot be changed here is a warning: it has happened, and is read again from the
-    /// remote.
+    /// A failure is a warning: the push has happened, and the next fetch corrects the refs.
     pub(super) fn follow_here(
         &self,
         remote: &str,
@@ -45,7 +43,7 @@ impl Ledger<'_> {
         }
         let Err(error) = self.update_patiently(&[changes, &removals].concat(), reason) else { return };
         self.warn_of_own_copy(remote, &error);
-        // One of them is in the way of all.
+        // One locked ref fails the whole transaction, so try each namespace by itself.
         for kind in OWN_KINDS {
             let of_kind = |update: &&RefUpdate| own_kind(&update.name) == kind;
             let some: Vec<_> = changes.iter().chain(&removals).filter(of_kind).cloned().collect();
@@ -55,7 +53,7 @@ impl Ledger<'_> {
         }
     }
 
-    /// Changes refs here, again while a git at work holds one of them.
+    /// Updates local refs, with retries while another git process holds a lock.
     fn update_patiently(&self, updates: &[RefUpdate], reason: &str) -> Result<(), LedgerError> {
         let began = Instant::now();
         for attempt in 0.. {
@@ -80,7 +78,7 @@ impl Ledger<'_> {
         }
     }
 
-    /// The removals of refs that are here.
+    /// The removals of refs that exist here.
     fn known_here(&self, removals: &[RefUpdate]) -> Result<Vec<RefUpdate>, LedgerError> {
         if removals.is_empty() {
             return Ok(Vec::new());
@@ -91,10 +89,11 @@ impl Ledger<'_> {
     }
 }
 
-/// What is set and what is removed here once the remote has accepted a step: of the mirror, and of
-/// the ledger itself. Locks are only mirrored, and those that were taken not before the look at the
-/// remote that every taker of one has to take anyhow. What the remote had already was taken over
-/// when it was read.
+/// The local updates and removals after an accepted step, in the mirror and in the local ledger.
+///
+/// Locks exist in the mirror only. New ones are mirrored by the next fetch,
+/// because every acquisition has to fetch anyway. Refs that the remote had before
+/// were copied when they were read.
 pub(super) fn after_push(
     remote: &str,
     pushed: impl IntoIterator<Item = PushUpdate>,
@@ -121,7 +120,7 @@ pub(super) fn after_push(
     updates.into_iter().partition(|update| update.new.is_some())
 }
 
-/// Which of [`OWN_KINDS`] a ref is of.
+/// The one of [`OWN_KINDS`] that a ref belongs to.
 fn own_kind(name: &str) -> &'static str {
     OWN_KINDS.into_iter().find(|kind| name.starts_with(kind)).unwrap_or_default()
 }

@@ -1,8 +1,9 @@
-//! Locks that this process holds: which objects stand for them, and whether they still do.
+//! The hold: the locks of this process, with the objects that they are expected to have.
 //!
-//! Several threads share a hold: one pushes records, another one renews beside it. Each push names
-//! the lock that it was made under, so that a run whose lock was taken away changes nothing; a push
-//! that finds a lock of its own run that it did not expect only has to look again.
+//! Threads share a hold: one pushes records, another one renews. Invariant: each push has a
+//! lease on the locks that it was made under, so that a run whose lock was taken over changes
+//! nothing. A push that meets an unexpected lock of its own run (a concurrent renewal, a lost
+//! answer) looks again and retries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,7 @@ use super::locks::{Acquired, LockRequest, expiry};
 use super::step::HoldChange;
 use super::{Ledger, LedgerError};
 
-/// Locks that are held, shared by the threads that work under them.
+/// The locks of a session, shared by the threads that work under them.
 #[derive(Debug)]
 pub(super) struct Hold {
     request: LockRequest,
@@ -26,22 +27,22 @@ pub(super) struct Hold {
 #[derive(Debug)]
 struct State {
     lock: Lock,
-    /// What the remote has of the locks, by their refs, as far as is known. Without atomic pushes
-    /// they can be several objects of this hold.
+    /// The last known lock objects on the remote, by their refs. Without
+    /// atomic pushes they can differ.
     seen: BTreeMap<String, ObjectId>,
-    /// Every object that was written for them.
+    /// Every lock object that this hold has written.
     own: BTreeSet<ObjectId>,
     held: bool,
-    /// Whether a push that lets go of the locks is on its way, or has arrived.
+    /// Whether a push that releases the locks is in flight or has arrived.
     releasing: bool,
     entry: RunEntry,
 }
 
-/// The run's own entry among the pending ones.
+/// The state of the run's own pending entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunEntry {
     Absent,
-    /// It is being written, or that has failed halfway.
+    /// It is being written, or writing has failed halfway.
     Unsure,
     There,
 }
@@ -82,7 +83,7 @@ impl Hold {
         self.request.scopes.iter().map(|scope| self.name(scope)).collect()
     }
 
-    /// The ref of a lock on the same target.
+    /// The ref of a lock on this target.
     pub(super) fn name(&self, scope: &LockScope) -> String {
         name_of(&self.request, scope)
     }
@@ -91,25 +92,25 @@ impl Hold {
         self.state().held
     }
 
-    /// Leaves the locks to their lease.
+    /// Leaves the locks to expire with their lease.
     pub(super) fn leave(&self) {
         let mut state = self.state();
         state.held = false;
         state.seen.clear();
     }
 
-    /// Takes note that a push is on its way that lets go of the locks, or that it has failed.
+    /// Notes that a push that releases the locks is in flight, or that it has failed.
     pub(super) fn set_releasing(&self, ledger: &Ledger<'_>, releasing: bool) {
         self.state().releasing = releasing;
         ledger.lets_go.set(false);
     }
 
-    /// Whether the locks are being let go of, so that one that is gone was not taken away.
+    /// Whether the locks are being released: a missing one then was not taken over.
     pub(super) fn is_releasing(&self) -> bool {
         self.state().releasing
     }
 
-    /// Takes note of what is known of the run's own entry. Returns what was known before.
+    /// Sets the state of the run's own pending entry. Returns the previous state.
     pub(super) fn mark(&self, entry: RunEntry) -> RunEntry {
         std::mem::replace(&mut self.state().entry, entry)
     }
@@ -118,7 +119,7 @@ impl Hold {
         self.state().entry
     }
 
-    /// Writes the object that renews the locks, for a push that is made under them.
+    /// Writes the lock object that renews the locks, for a push under them.
     pub(super) fn change(&self, ledger: &Ledger<'_>, release: bool) -> Result<HoldChange, LedgerError> {
         let lock = Lock { expires_at: expiry(ledger.now(), self.request.lease), ..self.lock() };
         let renewed = ledger.write_lock(&self.request, &lock)?;
@@ -127,7 +128,7 @@ impl Hold {
         Ok(HoldChange { seen: state.seen.clone(), renewed, release })
     }
 
-    /// Takes note that a push has arrived.
+    /// Notes that a push was accepted.
     pub(super) fn arrived(&self, change: &HoldChange) {
         let mut state = self.state();
         if change.release {
@@ -139,13 +140,14 @@ impl Hold {
         }
     }
 
-    /// Asks the remote whose the locks are that a push did not find as expected. Returns whether
-    /// all of them are still this run's: an answer was lost, or another thread has renewed them.
-    /// Where pushes are made in parts, some of those that are being let go of can be gone already.
+    /// Reads the locks after a conflict. Returns whether all of them are still this run's: then the
+    /// answer of a push was lost, or another thread has renewed them.
+    ///
+    /// Where pushes are made in parts, some of the locks can be missing after a torn release.
     ///
     /// # Errors
     ///
-    /// Where the remote does not answer.
+    /// Fails where the remote does not answer.
     pub(super) fn look(&self, ledger: &Ledger<'_>) -> Result<bool, LedgerError> {
         let names = self.names();
         let there = ledger.refs_there(&names)?;
@@ -159,7 +161,7 @@ impl Hold {
         Ok(ours)
     }
 
-    /// What is there of the locks that are not held together any more.
+    /// The locks of this hold that are left after a torn release.
     pub(super) fn left(&self) -> Vec<(String, ObjectId)> {
         let state = self.state();
         state.seen.iter().map(|(name, object)| (name.clone(), object.clone())).collect()
@@ -171,7 +173,7 @@ fn name_of(request: &LockRequest, scope: &LockScope) -> String {
 }
 
 impl Ledger<'_> {
-    /// What stands under exactly these names: on the remote, or here where there is none.
+    /// The refs of exactly these names on the remote; without a remote, the local ones.
     fn refs_there(&self, names: &[String]) -> Result<BTreeMap<String, ObjectId>, LedgerError> {
         let Some(remote) = self.reachable_remote() else { return self.local_refs(names) };
         let found = self.repository.git().remote_refs(remote, names, Some(self.options.write_limit))?;

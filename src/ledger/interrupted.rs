@@ -1,8 +1,8 @@
-//! Records of what dead runs had set out to do (`ledger.md`, "What crashes and refusals may not
-//! do").
+//! Records of interrupted components of dead runs (`ledger.md`, "What
+//! crashes and refusals may not do").
 //!
-//! A run that dies while a component works may have applied it. Its lock says at which commits it
-//! wanted its components, so that a taker of the lock can record each of them as interrupted.
+//! A run that dies while a component runs may have applied it. Its lock names the intended commits,
+//! so that the run that takes the lock over can record each component as interrupted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,22 +18,22 @@ use super::step::{Step, StepOutcome};
 use super::strays::untold;
 use super::{Ledger, LedgerError, Scope};
 
-/// What dead runs have left of their components.
+/// The unfinished work of dead runs.
 #[derive(Debug, Default)]
 pub(super) struct Remains {
-    /// What they may have applied, and have recorded nowhere.
+    /// Components that they may have applied without a record.
     pub(super) interrupted: Vec<Record>,
-    /// Their own records of which only the tags have arrived, on a server without atomic pushes, or
-    /// all but the states.
+    /// Their own records that are torn, on a server without atomic pushes: only the tags have
+    /// arrived, or all refs but the states.
     pub(super) torn: Vec<LedgerRecord>,
 }
 
-/// What pushes in parts have left of components.
+/// The remains of torn pushes.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    /// The records that extend the chains, and that nothing leads to yet.
+    /// Records that extend the chains and that no index ref leads to yet.
     pub(super) torn: BTreeMap<ComponentAddress, LedgerRecord>,
-    /// The records outside of the chains that no other one publishes, oldest first, and the next
+    /// Records outside of the chains that no late record publishes, oldest first, with the next
     /// free sequences of their seconds.
     pub(super) strays: Vec<(LedgerRecord, u32)>,
 }
@@ -51,16 +51,16 @@ impl Remains {
 }
 
 impl Ledger<'_> {
-    /// What the holders of these locks have left, each lock of its own component. Nothing of a
-    /// component that the lock does not speak of, or whose record by its holder leads the chain or
-    /// is kept in this checkout.
+    /// The unfinished work of the holders of these locks, each lock for its own component.
+    /// Components are left out that the lock does not name, or that its holder has recorded: at the
+    /// end of the chain, or pending in this checkout.
     ///
-    /// A commit that cannot be had is a warning: no record can be on it, and the lock has to go all
-    /// the same.
+    /// A commit that cannot be fetched is a warning: no record can tag it, and
+    /// the lock must be removed anyway.
     ///
     /// # Errors
     ///
-    /// Where the histories cannot be read that tell of records that have half arrived.
+    /// Fails where the histories of torn records cannot be read.
     pub(super) fn remains(
         &self,
         deployment: &DeploymentName,
@@ -98,8 +98,8 @@ impl Ledger<'_> {
         Ok(remains)
     }
 
-    /// The records of which only the tags have arrived, on a server without atomic pushes: what
-    /// follows on them is not there yet, and must not follow on anything else.
+    /// The torn records of which only the tags have arrived. Invariant: the next record of such a
+    /// component follows the torn one, or the chain would fork.
     pub(super) fn torn(
         &self,
         components: &BTreeSet<ComponentAddress>,
@@ -108,7 +108,7 @@ impl Ledger<'_> {
         Ok(self.parts(components, snapshot)?.torn)
     }
 
-    /// What pushes in parts have left of components, of whichever run.
+    /// The remains of torn pushes of any run.
     pub(super) fn parts(
         &self,
         components: &BTreeSet<ComponentAddress>,
@@ -125,7 +125,7 @@ impl Ledger<'_> {
             if let Some(end) = end.filter(|_| has_fork(&history)) {
                 parts.strays.extend(untold(&self.line(&address, end, &history), &history));
             }
-            // A ledger without ends was written by plain git, or came here as tags alone.
+            // A ledger without index refs was written by plain git, or copied as tags alone.
             if end.is_none() && history.len() > 1 {
                 continue;
             }
@@ -139,11 +139,11 @@ impl Ledger<'_> {
         Ok(parts)
     }
 
-    /// Records what the holders of locks may have applied that a freeze has taken over.
+    /// Records the unfinished work of holders whose locks a freeze has taken over.
     ///
     /// # Errors
     ///
-    /// Where the remote cannot be read or refuses.
+    /// Fails where the remote does not answer or refuses.
     pub fn record_interrupted(
         &self,
         deployment: &DeploymentName,
@@ -164,7 +164,7 @@ impl Ledger<'_> {
         }
     }
 
-    /// Adds what the holders of these locks may have applied to what is pushed.
+    /// Adds records of the unfinished work of these locks' holders to a step.
     pub(super) fn add_interrupted(
         &self,
         step: &mut Step,
@@ -179,7 +179,7 @@ impl Ledger<'_> {
         self.add_remains(step, &mut chains, remains, snapshot.authoritative(self))
     }
 
-    /// Adds what dead runs have left to what is pushed.
+    /// Adds the unfinished work of dead runs to a step.
     pub(super) fn add_remains(
         &self,
         step: &mut Step,
@@ -242,8 +242,8 @@ impl Ledger<'_> {
     }
 }
 
-/// Whether the holder of a lock has recorded a component: on the remote, where that leads the
-/// chain, or here, where it waits to be published.
+/// Whether the holder of a lock has recorded a component: at the end of the
+/// chain, or pending in this checkout.
 fn is_recorded(lock: &Lock, address: &ComponentAddress, snapshot: &Snapshot) -> bool {
     let is_kept = || {
         let runs = snapshot.pending.iter().filter(|run| run.session.is_some() && run.session == lock.session);
@@ -252,8 +252,8 @@ fn is_recorded(lock: &Lock, address: &ComponentAddress, snapshot: &Snapshot) -> 
     snapshot.newest(address).is_some_and(|newest| is_of(lock, newest)) || is_kept()
 }
 
-/// The record by the holder of a lock that leads the chain where the state has not followed: that
-/// is pushed last, on a server without atomic pushes.
+/// The holder's record at the end of the chain whose state is missing: torn, because states are
+/// pushed last on a server without atomic pushes.
 fn stateless(lock: &Lock, address: &ComponentAddress, snapshot: &Snapshot) -> Option<LedgerRecord> {
     let newest = snapshot.newest(address).filter(|newest| is_of(lock, newest))?;
     let state =

@@ -1,4 +1,4 @@
-//! Records that are durable in this repository before the remote has them.
+//! Pending records: durable in this repository before the remote has them.
 
 use crate::deployment::ObjectId;
 use crate::deployment::record::LedgerRecord;
@@ -8,12 +8,12 @@ use super::hold::{Hold, RunEntry};
 use super::pending::{batch_ref, run_ref};
 use super::{Ledger, LedgerError, batch};
 
-/// Records that are durable here and wait to be pushed.
+/// Pending records, durable here and waiting to be pushed.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
     /// Oldest first.
     pub records: Vec<LedgerRecord>,
-    /// The batches that keep them; none where there is no remote to wait for.
+    /// The batches that hold them; none without a remote.
     pub(super) batches: Vec<ObjectId>,
 }
 
@@ -30,15 +30,14 @@ impl Kept {
         self.records.is_empty()
     }
 
-    /// Takes other records along.
+    /// Appends other records.
     pub fn extend(&mut self, other: Self) {
         self.records.extend(other.records);
         self.batches.extend(other.batches);
     }
 }
 
-/// Keeps records of a run that holds its locks. Returns the batch; none where there is no remote to
-/// wait for.
+/// Makes records of a session durable, as one batch. Returns its object; `None` without a remote.
 pub(super) fn keep(
     ledger: &Ledger<'_>,
     hold: &Hold,
@@ -52,14 +51,14 @@ pub(super) fn keep(
         .restoring(|| Ok(batch::write(&ledger.objects, records.iter().map(|record| &record.object))?))?;
     let mut entries = vec![Ref { name: batch_ref(&run, &kept), object: kept.clone() }];
     if hold.entry() != RunEntry::There {
-        // Must be written first: a batch without a run entry counts as left behind, and another
-        // command publishes it. It is written again where that has failed.
+        // Must be written first: a batch without a run entry looks abandoned, and another command
+        // would publish it. Written again after a failure.
         hold.mark(RunEntry::Unsure);
         let lock = ledger.write_lock(hold.request(), &run)?;
         entries.insert(0, Ref { name: run_ref(&run), object: lock });
     }
     ledger.restoring(|| Ok(ledger.repository.make_refs(entries.clone(), "atmos: to be published")?))?;
-    // A clean-up that began before there were refs takes the objects all the same.
+    // Race: a `git gc` that began before the refs were written prunes the objects nevertheless.
     ledger.repository.restore_objects()?;
     hold.mark(RunEntry::There);
     Ok(Some(kept))

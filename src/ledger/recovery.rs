@@ -1,5 +1,5 @@
-//! What runs where only the records came along: a migration that copies branches and tags leaves
-//! out the refs that lead to the newest of them. The records are the truth, and tell it.
+//! Recovery of index refs (states, newest records) from record tags: a migration that copies only
+//! branches and tags loses the index. The records are the source of truth.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,15 @@ use super::{Ledger, LedgerError, Scope};
 type Histories = BTreeMap<ComponentAddress, Vec<LedgerRecord>>;
 
 impl Ledger<'_> {
-    /// Adds to the refs that are known those that would lead to the newest records where there are
-    /// none at all. Pushes are still compared with what the remote has.
+    /// Adds recovered index refs to the local ones, where a scope has none. Leases are not
+    /// affected: they are the remote's values.
     ///
     /// # Errors
     ///
-    /// Where something is decided on it, and the remote does not tell its history; without a
-    /// remote, where the refs cannot be made here.
+    /// Fails where a decision depends on it and the history cannot be fetched; without a remote,
+    /// where the refs cannot be written.
     pub(super) fn recover_index(&self, scope: &Scope, known: &mut KnownRefs) -> Result<(), LedgerError> {
-        // Only what the remote has just told shows that it lacks them: a fresh clone never had
-        // them.
+        // Only after a fetch: a fresh clone has not fetched the index refs yet.
         if self.remote().is_some() && !self.answered.get() {
             return Ok(());
         }
@@ -50,7 +49,7 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// Says that the refs are gone on the remote, and how they are made anew.
+    /// Warns that the remote has lost its index refs, with the command that restores them.
     fn warn_of_lost_index(&self, remote: &str, index: &BTreeMap<String, ObjectId>) {
         let refs: Vec<_> = index.iter().map(|(name, object)| format!("{object}:{name}")).collect();
         self.warn(format!(
@@ -60,7 +59,7 @@ impl Ledger<'_> {
         self.warn(format!("to make these refs anew: git push {remote} {}", refs.join(" ")));
     }
 
-    /// Makes the refs here, where there is no remote to have them.
+    /// Restores the index refs locally, where there is no remote.
     fn make_index(&self, index: &BTreeMap<String, ObjectId>) -> Result<(), LedgerError> {
         let new = index.iter().map(|(name, object)| RefUpdate {
             name: name.clone(),
@@ -71,7 +70,7 @@ impl Ledger<'_> {
     }
 }
 
-/// The refs that lead to the newest record of each component, and to what runs.
+/// The index refs of histories: each component's newest record and state.
 fn index_of(histories: &Histories) -> BTreeMap<String, ObjectId> {
     let mut index = BTreeMap::new();
     for (ComponentAddress { deployment, target, component }, records) in histories {

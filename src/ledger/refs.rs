@@ -1,4 +1,4 @@
-//! The mirror of the remote's refs: names, and which of the ledger's refs have one.
+//! The mirror of the remote's refs: its names.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::git::refs::Ref;
 
 use super::Ledger;
 
-/// The mirror of one of the ledger's refs or prefixes: `refs/atmos/<x>` or `refs/notes/atmos/<x>`.
+/// The mirror's name of a ref or prefix of the ledger: `refs/atmos/<x>` or `refs/notes/atmos/<x>`.
 pub(super) fn mirror_of(remote: &str, name: &str) -> String {
     match (name.strip_prefix(LEDGER_PREFIX), name.strip_prefix(NOTES_PREFIX)) {
         (Some(rest), _) => format!("{MIRROR_PREFIX}{remote}/{rest}"),
@@ -17,7 +17,7 @@ pub(super) fn mirror_of(remote: &str, name: &str) -> String {
     }
 }
 
-/// The ref that a mirror ref stands for.
+/// The ref that a ref of the mirror stands for.
 pub(super) fn mirrored(remote: &str, mirror: &str) -> Option<String> {
     let rest = mirror.strip_prefix(MIRROR_PREFIX)?.strip_prefix(remote)?.strip_prefix('/')?;
     Some(match rest.strip_prefix("notes/") {
@@ -26,17 +26,17 @@ pub(super) fn mirrored(remote: &str, mirror: &str) -> Option<String> {
     })
 }
 
-/// Refs here and on the remote, as of the last time that they were read.
+/// Local and mirrored refs, as they were last read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct KnownRefs {
-    /// `refs/atmos/…` and `refs/notes/atmos/…` here.
+    /// The local `refs/atmos/…` and `refs/notes/atmos/…`.
     pub(super) local: BTreeMap<String, ObjectId>,
-    /// The same names, as the remote has them.
+    /// The same names with the mirror's values.
     pub(super) remote: BTreeMap<String, ObjectId>,
 }
 
 impl KnownRefs {
-    /// Sorts refs that were read into those of the ledger and those of the mirror.
+    /// Splits refs into local and mirrored ones.
     pub(super) fn sort(refs: Vec<Ref>, remote: Option<&str>) -> Self {
         let mut known = Self::default();
         for Ref { name, object } in refs {
@@ -50,7 +50,8 @@ impl KnownRefs {
 }
 
 impl Ledger<'_> {
-    /// The refs that count, and that pushes are compared with: the remote's, where there is one.
+    /// The refs to decide on, whose values are the leases of pushes: the mirror, or
+    /// without a remote the local refs.
     pub(super) fn authoritative<'k>(&self, known: &'k KnownRefs) -> &'k BTreeMap<String, ObjectId> {
         if self.remote().is_some() { &known.remote } else { &known.local }
     }

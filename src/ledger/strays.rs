@@ -1,5 +1,5 @@
-//! Records outside of their component's chain, among those that were read: they decide nothing, are
-//! marked, and are published late.
+//! Strays: records outside of their component's chain. No decision depends on them; they are marked
+//! in histories and published as late records.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,7 +13,7 @@ use super::line::{Line, has_fork, identity, published_late};
 use super::refs::mirror_of;
 
 impl Ledger<'_> {
-    /// The chain of a component, followed through records that were read, or that are here.
+    /// The chain of a component, followed through given records or objects of this repository.
     pub(super) fn line(&self, address: &ComponentAddress, end: &ObjectId, records: &[LedgerRecord]) -> Line {
         let known: HashMap<_, _> = records.iter().map(|found| (&found.object, &found.record)).collect();
         Line::follow(end, |object| {
@@ -25,8 +25,7 @@ impl Ledger<'_> {
         })
     }
 
-    /// Leaves out the records outside of the chain, which decide nothing. The chain's end may be
-    /// older than the records are.
+    /// Removes strays from records. The known end of the chain may be older than the records.
     pub(super) fn without_strays(
         &self,
         address: &ComponentAddress,
@@ -43,9 +42,8 @@ impl Ledger<'_> {
         records
     }
 
-    /// Finds the records outside of their chains, and leaves out those of them that late records
-    /// publish. Where there may be some and the remote has just answered, it is asked where the
-    /// chains end.
+    /// Finds strays, and removes those that late records already publish. Where there may be strays
+    /// after a fetch, the ends of the chains are fetched as well.
     pub(super) fn sort_out_strays(
         &self,
         records: &mut Vec<LedgerRecord>,
@@ -75,7 +73,7 @@ impl Ledger<'_> {
         strays
     }
 
-    /// Where chains end: as the remote says, or has said.
+    /// The ends of chains, from the remote or from the mirror.
     fn ends<'a>(
         &self,
         components: impl Iterator<Item = &'a ComponentAddress>,
