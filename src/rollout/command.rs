@@ -1,4 +1,4 @@
-//! One rollout, with all that it acts with: what is asked for, who hears of it, what ends it.
+//! A rollout command with its dependencies: options, context, events, cancellation.
 
 use std::cell::RefCell;
 
@@ -11,18 +11,18 @@ use crate::execution::EventSink;
 use crate::project::rules::Alone;
 use crate::provider::Token;
 
-/// One rollout on its way.
+/// A rollout command in execution.
 pub(super) struct RolloutCommand<'u, 'r> {
     pub(super) options: &'u Options,
     pub(super) context: &'u Context,
     pub(super) prepared: &'u Prepared<'r>,
     pub(super) events: EventSink,
     pub(super) cancellation: Cancellation,
-    /// The token that the platform is asked with.
+    /// The token for requests to the platform.
     pub(super) token: Option<Token>,
-    /// The plan that was announced last.
+    /// The plan that was announced last, to announce only changes.
     pub(super) announced: RefCell<Option<RolloutPlan>>,
-    /// What was said last of rules that no default branch bounds.
+    /// The last warning about rules that no default branch limits, to print only changes.
     pub(super) said_alone: RefCell<Option<Alone>>,
 }
 

@@ -1,4 +1,4 @@
-//! The facts of a decision, read where they are needed, and the decision itself.
+//! The decision of a rollout, and the facts that it reads on demand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -20,11 +20,11 @@ use crate::project::declared::in_commit;
 use crate::project::disabled::disabled_on_target;
 use crate::project::rules::{Certainty, TrustedRules};
 
-/// A plan, and the rules that it was made by.
+/// A plan, with the rules by which it was decided.
 #[derive(Debug, Clone)]
 pub(super) struct Decided {
     pub(super) plan: RolloutPlan,
-    /// The checkout's deployment with the rules that hold.
+    /// The checkout's deployment with the rules that bind.
     pub(super) policy: Deployment,
     pub(super) trusted: TrustedRules,
 }
@@ -37,7 +37,7 @@ impl Decided {
 }
 
 impl Prepared<'_> {
-    /// The part of the ledger that the rollout reads: its target, and where it is promoted from.
+    /// The part of the ledger that the rollout reads: its target and the source of its promotion.
     pub(super) fn scope(&self) -> Scope {
         let mut targets = vec![self.request.target.clone()];
         if let RolloutSource::Promotion { from } = &self.request.source {
@@ -51,7 +51,7 @@ impl Prepared<'_> {
         &self.at_commit.as_ref().unwrap_or(&self.checkout).components
     }
 
-    /// Decides on what was read.
+    /// Decides on a snapshot.
     pub(super) fn decide(
         &self,
         context: &Context,
@@ -82,7 +82,7 @@ impl Prepared<'_> {
             plan(RolloutBasis { policy, components, state, past, now: self.ledger.now() }, &self.request)
         };
         let mut decided = decide(&past);
-        // One disabled component can be what the next one is missed for.
+        // Leaving out one disabled component can reveal the next missing dependency.
         while let Err(refusal) = &decided {
             let missing = refusal.missing_dependencies();
             let (checkout, committed) = (&self.checkout, past.declarations.committed.as_deref());
@@ -97,7 +97,7 @@ impl Prepared<'_> {
         Ok(decided.map(|plan| Decided { plan, policy, trusted }))
     }
 
-    /// What the decision has to know of the past.
+    /// The facts about earlier rollouts.
     fn past(
         &self,
         policy: &Deployment,
@@ -132,7 +132,8 @@ impl Prepared<'_> {
             .collect();
         for (component, records) in self.histories(state, &wanted)? {
             let chain = Chain::new(&*records);
-            // The commit may be another one: a promotion takes what runs on the source by now.
+            // In a retried job the commit may differ: a promotion
+            // takes what runs on the source now.
             let is_of_it = |success| self.run.is_another_job_of_the_pipeline_of(success);
             if may_be_retry && chain.successes().iter().any(is_of_it) {
                 facts.retried.insert(component.clone());
@@ -146,7 +147,7 @@ impl Prepared<'_> {
         Ok(facts)
     }
 
-    /// What the commits of the source declare.
+    /// The definitions at the commits of the promotion's source.
     fn promoted_definitions(&self, state: &DeploymentState) -> Result<Definitions, CommandError> {
         let mut definitions = Definitions::new();
         let RolloutSource::Promotion { from } = &self.request.source else { return Ok(definitions) };
@@ -160,8 +161,8 @@ impl Prepared<'_> {
         Ok(definitions)
     }
 
-    /// The deployment as a commit declares it, once; `None` where it does not. A
-    /// commit that is not here is fetched.
+    /// The deployment as a commit declares it, cached; `None` where it
+    /// does not. Fetches missing commits.
     pub(super) fn definition_at(&self, commit: &CommitId) -> Result<Option<Rc<Deployment>>, CommandError> {
         if let Some(known) = self.known_definitions.borrow().get(commit) {
             return Ok(known.clone());
@@ -175,7 +176,7 @@ impl Prepared<'_> {
         Ok(declared)
     }
 
-    /// The components that run already: what they would run, what they run.
+    /// The components that run already, with their new and their running commits.
     fn moves(&self, state: &DeploymentState) -> Vec<(ComponentName, CommitId, CommitId)> {
         let wanted = |name: &ComponentName| match &self.request.source {
             RolloutSource::Commit(commit) => Some(commit.clone()),
@@ -197,8 +198,8 @@ impl Prepared<'_> {
         target.is_some_and(|target| target.components.values().any(ComponentState::runs_a_rollback))
     }
 
-    /// The histories of components on the target, newest first. What was read before is read again
-    /// only where another record has come.
+    /// The histories of components on the target, newest first. Cached
+    /// until the end of a chain moves.
     pub(super) fn histories(
         &self,
         state: &DeploymentState,
@@ -225,7 +226,7 @@ impl Prepared<'_> {
         Ok(wanted.iter().filter_map(|name| Some((name.clone(), Rc::clone(&known.get(name)?.1)))).collect())
     }
 
-    /// The error for a refusal.
+    /// The error of a refusal.
     pub(super) fn refusal(&self, refusal: &Refusal, context: &Context) -> CommandError {
         let empty = match refusal {
             Refusal::NotPromoted { sources, components, .. } => self.empty(sources, components),
@@ -234,11 +235,11 @@ impl Prepared<'_> {
         refused(refusal, &self.checkout, &empty, &self.typed, &context.clock())
     }
 
-    /// Those of the targets that are known to run none of the components: nothing is promoted from
-    /// there.
+    /// The targets that are known to run none of the components, so that
+    /// nothing can be promoted from there.
     fn empty(&self, targets: &[TargetName], components: &[ComponentName]) -> BTreeSet<TargetName> {
         let scope = Scope::Targets(self.checkout.name.clone(), targets.to_vec());
-        // What the remote does not tell is not known.
+        // Without an answer of the remote, emptiness is unknown.
         if self.ledger.remote().is_some() && self.ledger.refresh_states_or_fail(&scope).is_err() {
             return BTreeSet::new();
         }

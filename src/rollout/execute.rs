@@ -1,5 +1,5 @@
-//! From the request to the result: decide, agree, lock, decide again on
-//! what is true now, act, record.
+//! The execution of a rollout command: decide, get the approval, acquire locks, decide
+//! again on fresh state, run, record.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ use crate::ledger::{Freshness, LedgerError, SESSION_VARIABLE, Scope, Snapshot};
 use crate::project::rules::Certainty;
 use crate::render::document::error::Hint;
 
-/// How often a plan is made anew because the ledger moved between deciding and locking.
+/// The most new decisions after the ledger moved between decision and locks (a lost race).
 const DECISIONS: usize = 5;
 
 pub(super) fn execute(
@@ -42,13 +42,13 @@ pub(super) fn execute(
 }
 
 impl<'u, 'r> RolloutCommand<'u, 'r> {
-    /// Shows what would be done. Nothing is locked, applied or recorded.
+    /// Shows the plan of a dry run. Nothing is locked, applied or recorded.
     fn dry_run(&self) -> Result<ExitCode, CommandError> {
         let scope = self.prepared.scope();
         let freshness = self.look_at_the_remote(&scope)?;
         self.context.say_freshness(&self.prepared.ledger, &freshness);
         let snapshot = self.prepared.ledger.read(&scope)?;
-        // Nothing is done by it, so that what is here will do; how old that is has been said.
+        // A stale mirror is good enough for a dry run, and its age was printed.
         let decided = self.decide(&snapshot, Certainty::Provisional)?;
         for WouldBeRefused { message, .. } in self.would_be_refused(&decided.plan) {
             self.context.warn(&format!("a rollout would be refused now: {message}"));
@@ -64,7 +64,7 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         self.announce(&decided, &gathered, &snapshot, true);
         let checkouts = self.check_out(plan, &gathered.definitions)?;
         let digest = gathered.digests.plan.clone();
-        // A plan is no rollout, of which a second one would be idle.
+        // A dry run plans all components, also those that a retried job would skip.
         let gathered = Gathered { done: BTreeMap::new(), ..gathered };
         let rollout = self.rollout(&decided, gathered, Mode::Plan, run_id, None)?;
         self.check_artifacts(plan, &rollout)?;
@@ -72,8 +72,8 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         self.finish(plan, &digest, None, outcome, false)
     }
 
-    /// Asks the remote for what a plan goes by. The plan of a job stands for what is there: where
-    /// the remote does not answer, it fails, unless the job is not to ask.
+    /// Refreshes the ledger for a dry run. In CI an unreachable remote is an error, unless
+    /// `--offline` is given: reviewers take a job's plan as current.
     fn look_at_the_remote(&self, scope: &Scope) -> Result<Freshness, CommandError> {
         let ledger = &self.prepared.ledger;
         if self.context.job().is_none() || self.context.global().offline {
@@ -89,7 +89,7 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
     }
 
     fn for_real(&self) -> Result<ExitCode, CommandError> {
-        // What cannot be read is refused before anything else is asked.
+        // An invalid lease is refused before anything is fetched.
         self.lease()?;
         let ledger = &self.prepared.ledger;
         let scope = self.prepared.scope();
@@ -99,8 +99,8 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
             snapshot = ledger.read(&scope)?;
         }
         let run_id = &self.prepared.run.id;
-        // A decision on what is here saves a question to the remote where it is allowed anyway:
-        // once the locks are held, the ledger is read again, and only that decides.
+        // Optimistic: a decision on the mirror saves a fetch where it succeeds. Invariant: only the
+        // decision on the ledger as it is read under the locks counts.
         let first = self.prepared.decide(self.context, &snapshot, Certainty::Provisional)?;
         let mut decided = match first {
             Ok(decided) if !self.is_bound(&decided) && decided.plan.obstacles.is_empty() => decided,
@@ -131,8 +131,8 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         decided.plan.approval.is_some() || self.prepared.expected.is_some()
     }
 
-    /// Does what comes before the locks. Who approves has to see what the remote
-    /// has: then that was asked before.
+    /// Prepares everything that needs no locks. Before an approval the remote was fetched, because
+    /// an approver must not see a stale plan.
     fn make_ready(&self, decided: Decided, snapshot: &Snapshot, run_id: &str) -> Result<Ready, CommandError> {
         let definitions = self.definitions(&decided.plan)?;
         self.check_tools(&decided.plan, &definitions)?;
@@ -173,7 +173,7 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         Asking { run: self, decided, gathered, snapshot, wanted, method, elsewhere: vec![elsewhere, ahead] }
     }
 
-    /// Acts under the locks, if what was decided still holds there; else lets go of them.
+    /// Runs the plan under the locks if the decision still holds there; otherwise releases them.
     fn settle(
         &self,
         ready: Ready,
@@ -202,12 +202,13 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         let wanted = gathered.to_be_approved(&now.plan);
         if let Some(method) = now.plan.approval.filter(|_| !wanted.is_empty()) {
             let Some(granted) = &granted else {
-                // It needs an approval only since the ledger or the rules were read again.
+                // It requires an approval only since the ledger or the rules were read again.
                 session.release()?;
                 return Ok(Settled::Moved { now: Box::new(now), fresh });
             };
             let asking = self.asking(&now, &gathered, &fresh, wanted, method);
-            // It may have been revoked, or have expired, while the lock was waited for.
+            // The approval may have been revoked or have expired while
+            // this run waited for the locks.
             let counts = granted.covers(&asking.wanted)
                 && granted.approval.expires_at.is_none_or(|expiry| expiry > self.prepared.ledger.now())
                 && (granted.is_new || asking.given_before()?.is_some_and(|found| found.id == granted.id));
@@ -224,13 +225,13 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
             .map(Settled::Ended)
     }
 
-    /// The decision, or the refusal as an error. What is in the way for now is part of it.
+    /// The decision, or the refusal as an error. Temporary obstacles are part of the decision.
     pub(super) fn decide(&self, snapshot: &Snapshot, certainty: Certainty) -> Result<Decided, CommandError> {
         let decided = self.prepared.decide(self.context, snapshot, certainty)?;
         decided.map_err(|refusal| self.prepared.refusal(&refusal, self.context))
     }
 
-    /// The decision, where nothing may be in the way.
+    /// The decision; temporary obstacles (a freeze, a hold) are refusals as well.
     fn allowed(&self, snapshot: &Snapshot) -> Result<Decided, CommandError> {
         let decided = self.decide(snapshot, Certainty::Binding)?;
         match decided.plan.obstacles.first() {
@@ -257,7 +258,7 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
             rollout.metadata.insert("lock_taken_over_from".to_owned(), lock.run_id.clone());
         }
         if let Some(id) = session.id() {
-            // By it, a later run finds what this one leaves at work when it is killed.
+            // A later run finds orphaned processes by this variable, should this one be killed.
             rollout.environment.set(SESSION_VARIABLE, id);
         }
         let outcome = execution::run(rollout, checkouts, Some(session), &self.cancellation, &self.events)?;
@@ -267,29 +268,30 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
     }
 }
 
-/// What became of a plan under its locks.
+/// The outcome of a plan under its locks.
 enum Settled {
     Ended(ExitCode),
-    /// The ledger or the rules have moved since it was made: what is decided now, and on what.
+    /// Lost race: the ledger or the rules have moved since the decision. Holds the
+    /// new decision and its snapshot.
     Moved {
         now: Box<Decided>,
         fresh: Snapshot,
     },
 }
 
-/// An approval does not go over to another plan.
+/// The refusal of a plan that differs from the approved one: approvals are bound to one plan.
 fn outdated() -> CommandError {
     let message = "What was approved is no longer what would be rolled out";
     CommandError::new(Code::ApprovalOutdated, message)
         .hint(Hint::note("Look at the new plan with --plan, and approve that"))
 }
 
-/// Whether two plans do the same: the same components at the same commits, on top of the same.
+/// Whether two plans do the same: the same components at the same commits, from the same states.
 fn same_work(left: &RolloutPlan, right: &RolloutPlan) -> bool {
     left.components == right.components && left.kind == right.kind
 }
 
-/// Whether the locks that were taken for `locked` cover `plan`.
+/// Whether the locks that were acquired for `locked` cover `plan`.
 fn covered(plan: &RolloutPlan, locked: &RolloutPlan) -> bool {
     let names: Vec<_> = locked.components.iter().map(|component| &component.component).collect();
     plan.components.iter().all(|component| names.contains(&&component.component))

@@ -1,5 +1,5 @@
-//! Looking at what runs on a target, by what a rollout of it would be: the same
-//! commits, configuration and tools.
+//! Inspection of a target's health and drift, with the commits, configuration and tools that a
+//! rollout of the running components would use.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -33,13 +33,13 @@ use crate::project::declared::CommitReader;
 use crate::project::rules::TrustedRules;
 use crate::project::run::Run;
 
-/// `--context` that components run with, as far as the values are known.
+/// The `--context` of running components, where the values are known.
 type Overrides = BTreeMap<ComponentName, ContextOverrides>;
 
-/// Components of which no plan can be made, and why.
+/// Components that cannot be planned, and why.
 type Unplannable = BTreeMap<ComponentName, String>;
 
-/// Components that are not looked at, by what they are not asked about and why.
+/// Components without an inspection, by its kind (health, drift) and the reason.
 #[derive(Debug, Default)]
 struct Unasked(BTreeMap<(&'static str, String), Vec<ComponentName>>);
 
@@ -49,19 +49,19 @@ impl Unasked {
     }
 }
 
-/// What was found out.
+/// The findings of an inspection.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// To be noted.
+    /// The observations to store as notes.
     pub observed: Observed,
     pub drift: Drift,
     /// A component is known not to be healthy.
     pub unhealthy: bool,
-    /// Something could not be looked at for drift.
+    /// A component could not be checked for drift.
     pub incomplete: bool,
 }
 
-/// Looks at what runs on a target of a deployment.
+/// Inspects the running components of a target.
 ///
 /// # Errors
 ///
@@ -170,8 +170,7 @@ impl RolloutCommand<'_, '_> {
         Ok(self.findings(target, inspected))
     }
 
-    /// Says which components were not asked about what, and why: silence would pass for a good
-    /// answer.
+    /// Prints which components were not inspected and why: silence would look like a good result.
     fn say(&self, target: &TargetName, Unasked(all): &Unasked) {
         for ((about, why), names) in all {
             let names: Vec<_> = names.iter().map(ComponentName::as_str).collect();
@@ -181,14 +180,14 @@ impl RolloutCommand<'_, '_> {
         }
     }
 
-    /// What runs, as the plan of deploying it again.
+    /// The running components, as a plan that deploys them again.
     fn running(&self, target: &TargetName, snapshot: &Snapshot) -> RolloutPlan {
         let deployment = &self.prepared.checkout.name;
         let state = snapshot.deployment(deployment);
         let components = state.targets.get(target).into_iter().flat_map(|target| &target.components);
         let planned = |(component, commit, artifacts): (_, &CommitId, _)| ComponentPlan {
             component,
-            // The commit's own definition tells.
+            // Replaced by the kind in the commit's own definition.
             kind: ComponentKind::Command,
             commit: commit.clone(),
             previous_commit: Some(commit.clone()),
@@ -220,9 +219,8 @@ impl RolloutCommand<'_, '_> {
         }
     }
 
-    /// What runs with `--context` is looked at with the same. Of a component with a value
-    /// that only its hash is kept of, no plan can be made: it is told why. Whether it is
-    /// healthy can be asked all the same.
+    /// The `--context` that running components were deployed with. A component with a redacted
+    /// value (only its hash is recorded) cannot be planned; its health can be checked.
     fn running_overrides(plan: &RolloutPlan, snapshot: &Snapshot) -> (Overrides, Unplannable) {
         let state = snapshot.deployment(&plan.deployment);
         let (mut overrides, mut unplannable) = (Overrides::new(), Unplannable::new());

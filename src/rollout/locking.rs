@@ -1,4 +1,4 @@
-//! Taking the locks of a rollout, and reading the ledger as it is under them.
+//! Acquisition of a rollout's locks, and the snapshot under them.
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, RangeInclusive};
@@ -19,22 +19,21 @@ use crate::project::left_at_work;
 use crate::project::rules::Certainty;
 use crate::render::document::error::Hint;
 
-/// What says how long locks live without being renewed, and the seconds that it may say.
+/// The variable that sets the lease of locks, and its range in seconds.
 const LEASE_VARIABLE: &str = "ATMOS_LOCK_LEASE";
 const LEASE_SECONDS: RangeInclusive<u64> = 1..=86_400;
 
-/// Locks that are held, and what was found under them.
+/// A session, and the snapshot that was read under its locks.
 pub(super) struct Locked<'u, 'r> {
     pub(super) session: Session<'u, 'r>,
     pub(super) fresh: Snapshot,
-    /// Of the commits of the plan that the locks were taken for.
+    /// Checkouts of the commits of the plan for which the locks were acquired.
     pub(super) checkouts: Checkouts,
 }
 
 impl<'u, 'r> RolloutCommand<'u, 'r> {
-    /// Takes the locks of the plan's components and reads the ledger as it is under
-    /// them. While the remote is asked, the plan's commits are checked out: they hardly
-    /// ever are other ones afterwards.
+    /// Acquires the locks of the plan's components and reads a snapshot under them. Checks the
+    /// plan's commits out meanwhile, because the decision under the locks rarely changes them.
     pub(super) fn lock(
         &self,
         ready: &Ready,
@@ -59,7 +58,7 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         Ok(Locked { session, fresh, checkouts })
     }
 
-    /// Takes the locks of the plan's components. `free` is told when no run is seen to hold them.
+    /// Acquires the locks of the plan's components. Calls `free` once no other run holds them.
     fn acquire(
         &self,
         ready: &Ready,
@@ -107,11 +106,11 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         let acquired = acquired
             .map_err(|error| not_acquired(&plan.deployment, &plan.target, error, &self.context.clock()))?;
         crate::ledger::failpoint("locked");
-        // From here on the session lets go of the locks, whatever happens.
+        // From here on, dropping the session releases the locks.
         Ok(Session::new(ledger, request, acquired))
     }
 
-    /// Ends a rollout that was cancelled while it did not hold its locks yet.
+    /// Refuses to go on after a cancellation, before the locks are held.
     pub(super) fn not_cancelled(&self) -> Result<(), CommandError> {
         if !self.cancellation.is_cancelled() {
             return Ok(());
@@ -120,7 +119,7 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         Err(CommandError::new(Code::Cancelled, message))
     }
 
-    /// Says who is waited for, and for what: the remote has just been asked.
+    /// Prints whose locks this run waits for, and for which plan, on fresh state.
     fn tell_waiting(&self, held: &[HeldLock], run_id: &str) {
         let announced = self.prepared.ledger.read(&self.prepared.scope()).map_err(CommandError::from);
         let announced = announced.and_then(|snapshot| {
@@ -131,7 +130,7 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
             Ok(())
         });
         if announced.is_err() {
-            // What is wrong is said when the locks are held: only then it counts.
+            // Errors of this preview are ignored: only the decision under the locks counts.
             tracing::debug!("what is waited for cannot be told");
         }
         if let Some(held) = held.first() {
@@ -143,11 +142,11 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         }
     }
 
-    /// How long the locks live without being renewed.
+    /// The lease of the locks.
     ///
     /// # Errors
     ///
-    /// A variable that does not say it.
+    /// Fails where the variable is no number of seconds in its range.
     pub(super) fn lease(&self) -> Result<Duration, CommandError> {
         let Some(text) = self.context.variable(LEASE_VARIABLE) else { return Ok(LEASE) };
         let seconds = text.parse().ok().filter(|seconds| LEASE_SECONDS.contains(seconds));
