@@ -1,5 +1,5 @@
-//! What holds components back that have not started: a run that cannot renew its locks, or whose
-//! records are refused, starts nothing more.
+//! The gate before the start of components: a run that cannot renew its locks, or whose records are
+//! refused, starts no more components.
 
 use std::time::Instant;
 
@@ -10,21 +10,22 @@ use crate::cancellation::{Cancellation, CancellationLevel};
 /// Whether components may start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 enum Position {
-    /// Until then: who opened it may have been stopped since, and its locks may have been taken.
+    /// Open until this time, when the lease gets too short. The deadline holds even if the
+    /// publisher is suspended (SIGSTOP, a sleeping machine) and its locks are taken over.
     OpenUntil(Instant),
     #[default]
     Open,
-    /// It is not known yet.
+    /// Undecided: wait.
     Paused,
-    /// They may not, for this reason.
+    /// Closed for good, for this reason.
     Shut(String),
 }
 
-/// The end that decides. Dropping it leaves the gate as it is.
+/// The publisher's end. Dropping it leaves the gate in its position.
 #[derive(Debug, Default)]
 pub(super) struct Gate(watch::Sender<Position>);
 
-/// The end that components go through; cheap to clone.
+/// The components' end; cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Passage(watch::Receiver<Position>);
 
@@ -33,7 +34,7 @@ impl Gate {
         Passage(self.0.subscribe())
     }
 
-    /// Holds back what wants to start, until it is opened or shut.
+    /// Makes components wait until the gate is opened or shut.
     pub(super) fn pause(&self) {
         self.set(Position::Paused);
     }
@@ -42,7 +43,7 @@ impl Gate {
         self.set(until.map_or(Position::Open, Position::OpenUntil));
     }
 
-    /// Sets until when it is open, where it is.
+    /// Sets the deadline of an open gate.
     pub(super) fn stay_open(&self, until: Instant) {
         self.0.send_if_modified(|current| {
             let is_open = matches!(current, Position::Open | Position::OpenUntil(_));
@@ -54,7 +55,7 @@ impl Gate {
         });
     }
 
-    /// Lets nothing start any more. The first reason counts.
+    /// Closes the gate for good. The first reason counts.
     pub(super) fn shut(&self, reason: String) {
         self.set(Position::Shut(reason));
     }
@@ -71,7 +72,7 @@ impl Gate {
 }
 
 impl Passage {
-    /// Waits until a component may start. An error is the reason why it never may.
+    /// Waits until a component may start. The error is the reason of a closed gate.
     pub(super) async fn pass(&self, cancellation: &Cancellation) -> Result<(), String> {
         let mut receiver = self.0.clone();
         let decided = receiver.wait_for(|position| match position {
@@ -82,7 +83,7 @@ impl Passage {
         tokio::select! {
             position = decided => match position.as_deref() {
                 Ok(Position::Shut(reason)) => Err(reason.clone()),
-                // Without a gate, nothing holds it back.
+                // Without the publisher's end, nothing holds components back.
                 Ok(_) | Err(_) => Ok(()),
             },
             _ = cancellation.above(CancellationLevel::None) => Err("the rollout was cancelled".to_owned()),

@@ -1,5 +1,4 @@
-//! One component's part of a rollout: from its definition in the commit to
-//! everything that its run needs.
+//! A component's job: resolves its definition at its commit into the inputs of a run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,10 +20,10 @@ use crate::deployment::{Component, ComponentKind, ComponentName, Deployment, Tar
 use super::run_error::RunError;
 use super::shared::Shared;
 
-/// The workspace that every terraform is in to begin with.
+/// Terraform's initial workspace.
 const DEFAULT_WORKSPACE: &str = "default";
 
-/// A component that is about to run.
+/// A component to run.
 pub(super) struct Job<'a> {
     shared: &'a Shared,
     plan: &'a ComponentPlan,
@@ -38,19 +37,19 @@ pub(super) struct Job<'a> {
     cancellation: &'a Cancellation,
 }
 
-/// What a component runs with, besides what all of a rollout's components do.
+/// The resolved inputs of one component.
 pub(super) struct Prepared {
     component: Component,
     vars: Variables,
     environment: Environment,
     terraform: TerraformSettings,
     stack: TerraformStack,
-    /// What must not appear in the component's log.
+    /// The secrets to mask in the component's log.
     masks: Masks,
 }
 
 impl Prepared {
-    /// Masks for the values that the component is given, which records do not repeat.
+    /// Masks for the component's input values, which records must not contain.
     pub(super) fn values(&self) -> Masks {
         let mut texts = Vec::new();
         self.vars.values.values().for_each(|value| collect_texts(value, &mut texts));
@@ -71,18 +70,18 @@ fn collect_texts<'v>(value: &'v serde_json::Value, texts: &mut Vec<&'v str>) {
     }
 }
 
-/// What a component itself has put out, for its health check.
+/// The component's own outputs, for its health check.
 #[derive(Clone, Copy)]
 pub(super) enum OwnOutputs<'o> {
     /// It has not run.
     NotYet,
     Are(&'o Values),
-    /// When it was applied last.
+    /// Those of the last apply, read from its state.
     Recorded,
 }
 
 impl<'a> Job<'a> {
-    /// Looks the component up in its commit.
+    /// Looks the component up in the definition at its commit.
     pub(super) fn new(
         shared: &'a Shared,
         plan: &'a ComponentPlan,
@@ -105,7 +104,7 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Resolves the component. Outputs that it needs of components that are not part of this
+    /// Resolves the component. Outputs of components outside of this
     /// rollout are read from their state.
     pub(super) async fn prepare(&self) -> Result<Prepared, RunError> {
         let mut known = BTreeMap::new();
@@ -133,8 +132,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// The component with what others put out left as it is written:
-    /// enough to find it, not to apply it.
+    /// The component with templates of other components' outputs left unrendered: enough to
+    /// find its state, not to apply it.
     pub(super) fn prepare_as_written(&self) -> Result<Prepared, RunError> {
         self.as_written(self.component)
     }
@@ -194,7 +193,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// The run of a component of this commit.
+    /// The run of a resolved component.
     pub(super) fn component_run<'r>(&'r self, prepared: &'r Prepared) -> ComponentRun<'r> {
         let rollout = &self.shared.rollout;
         ComponentRun {
@@ -223,7 +222,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// What a component has put out in this rollout. A dry run puts nothing out.
+    /// A component's outputs in this rollout; `None` in a dry run, which has no outputs.
     fn just_put_out(&self, component: &ComponentName) -> Option<Values> {
         if self.shared.rollout.mode == Mode::Plan {
             return None;
@@ -231,7 +230,7 @@ impl<'a> Job<'a> {
         self.shared.outputs.lock().unwrap_or_else(PoisonError::into_inner).get(component).cloned()
     }
 
-    /// What a component has put out: in this rollout, or else when it was applied last.
+    /// A component's outputs: of this rollout, or else of its last apply.
     async fn outputs_of(&self, needed: &ComponentName) -> Result<Values, RunError> {
         let rollout = &self.shared.rollout;
         if let Some(outputs) = self.just_put_out(needed) {
@@ -249,7 +248,7 @@ impl<'a> Job<'a> {
         }
         let component = self.deployment.component(needed);
         let component = component.ok_or_else(|| RunError::OutputsOfNobody(needed.clone()))?;
-        // Where its state is does not depend on what others put out.
+        // The location of its state must not depend on other components' outputs.
         let prepared = self.as_written(component)?;
         let outputs = component::recorded_outputs(self.component_run(&prepared)).await;
         let outputs = outputs.map_err(|source| RunError::Outputs { component: needed.clone(), source })?;
@@ -285,7 +284,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// `--context` as it is for a component: typed like what it overrides.
+    /// The `--context` of a component, with values of the types that they override.
     fn overrides_of(&self, component: &Component) -> Values {
         let overrides = self.shared.rollout.overrides.get(&component.name);
         overrides

@@ -1,4 +1,4 @@
-//! The end of what a component printed, bounded: the note of a failure keeps it.
+//! The bounded end of a component's log, for the note of a failure.
 
 use std::collections::VecDeque;
 
@@ -19,7 +19,7 @@ pub(super) struct LogTail {
 }
 
 impl LogTail {
-    /// Adds a line, and forgets as many of the oldest as there is no room for.
+    /// Adds a line and drops the oldest lines beyond the limits.
     pub(super) fn push(&mut self, line: &str) {
         let line = shortened(line);
         self.bytes += line.len();

@@ -1,4 +1,4 @@
-//! Outputs as they may be shown: without what is, or by its name may be, a secret.
+//! Filters outputs for display: drops secrets, and outputs with names like secrets.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::component::Masks;
 use crate::deployment::ComponentKind;
 use crate::deployment::definition::Values;
 
-/// Parts of names by which a command's outputs are taken for secrets: nothing else marks them.
+/// Parts of names that mark a command's output as a secret, because nothing else does.
 const SECRET: [&str; 9] = [
     "password",
     "passwd",
@@ -19,9 +19,9 @@ const SECRET: [&str; 9] = [
     "access_key",
 ];
 
-/// The outputs of a component that may be shown, secrets masked in what is left.
+/// The outputs of a component that may be shown, with secrets masked in their values.
 ///
-/// Terraform marks what is sensitive, and that is not among its outputs; commands mark nothing.
+/// Terraform marks sensitive outputs, which are left out before; commands cannot mark theirs.
 pub(super) fn shown(outputs: &Values, kind: ComponentKind, redacted: &[String], masks: &Masks) -> Values {
     let is_hidden = |name: &str| {
         redacted.iter().any(|redacted| redacted == name)

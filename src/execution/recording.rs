@@ -1,40 +1,40 @@
-//! What a run does next about its records and its locks, as a pure state machine.
+//! The decisions about a run's pushes and locks, as a pure state machine.
 //!
-//! It is told what has happened and when, by the run's own monotonic clock, and says what follows:
-//! `ledger.md`, "What crashes and refusals may not do". The publisher carries that out.
+//! Inputs are events with times of the run's own monotonic clock, outputs are actions that the
+//! publisher executes (`ledger.md`, "What crashes and refusals may not do").
 
 use std::time::Duration;
 
 use crate::deployment::lease::Lease;
 
-/// How long a record waits for company, so that a chain of short components costs one push.
+/// The batching delay for records that unblock nothing: a chain of short components costs one push.
 const COMPANY: Duration = Duration::from_millis(250);
 
-/// How soon a push is made again that has not reached the remote; less under short leases.
+/// The retry delay of a push that has not reached the remote; less under short leases.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// How an exchange with the remote ended.
+/// The result of an exchange with the remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Arrived,
-    /// The remote did not answer, so that it can be made again.
+    /// The remote did not answer: retry.
     NotReached,
-    /// The remote did not take it, and will not.
+    /// A refusal: a retry does not help.
     Refused,
-    /// Another run has the locks.
+    /// Another run has taken the locks over.
     LockLost,
 }
 
-/// What has happened.
+/// An input of the state machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Happened {
     /// Time has passed.
     Nothing,
     /// Records are durable here.
     Kept,
-    /// A component has ended whose record could not be written here.
+    /// A component has ended and its record could not be made durable.
     NotKept,
-    /// No component runs any more.
+    /// All components have ended.
     Closed,
     /// The push in flight has ended.
     Pushed(End),
@@ -42,29 +42,29 @@ pub(super) enum Happened {
     Renewed(End),
 }
 
-/// What follows.
+/// An action of the publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
-    /// Push all records that are kept; the `last` push lets go of the locks.
+    /// Push all pending records; the `last` push releases the locks.
     Push {
         last: bool,
     },
     Renew,
-    /// Start nothing for now.
+    /// Start no components for now.
     Pause,
     Resume,
-    /// Start nothing more.
+    /// Start no more components.
     Stop(Stop),
-    /// End the components that run, as on SIGTERM.
+    /// Cancel running components, as on SIGTERM.
     EndComponents,
     /// Nothing is left to do.
     Finish,
 }
 
-/// Why nothing more is started.
+/// The reason why no more components are started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// The remote refuses records, or they cannot be kept here.
+    /// The remote refuses records, or they cannot be made durable here.
     NotRecorded,
     LockLost,
     /// The lease has ended without a renewal.
@@ -75,17 +75,18 @@ pub(super) enum Stop {
 #[derive(Debug, Clone)]
 pub(super) struct Recording {
     lease: Lease,
-    /// When the newest exchange began that has renewed the locks.
+    /// The start of the last exchange that renewed the locks. Its start, because the
+    /// lease counts from when it was sent.
     renewed: Duration,
     push: Option<Push>,
     renewal: Option<Duration>,
-    /// When the records that are kept are pushed.
+    /// The time of the next push.
     push_at: Option<Duration>,
     renew_again_at: Duration,
     phase: Phase,
     paused: bool,
     stopped: Option<Stop>,
-    /// Nothing more is pushed.
+    /// No more pushes: the locks are lost, the remote refuses records, or the last push has ended.
     given_up: bool,
 }
 
@@ -98,14 +99,14 @@ struct Push {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Components run, or may start.
+    /// Components run or may start.
     Open,
     Closed,
     Finished,
 }
 
 impl Recording {
-    /// A run that took its locks at this time.
+    /// The state of a run that acquired its locks at this time.
     pub(super) const fn new(lease: Lease, now: Duration) -> Self {
         Self {
             lease,
@@ -121,7 +122,7 @@ impl Recording {
         }
     }
 
-    /// Takes note of what has happened, and says what follows at once.
+    /// Processes an input and returns the actions to execute at once.
     pub(super) fn after(&mut self, now: Duration, happened: Happened) -> Vec<Act> {
         let mut acts = Vec::new();
         match happened {
@@ -137,7 +138,7 @@ impl Recording {
         acts
     }
 
-    /// When it has to be told the time again.
+    /// The time of the next timeout.
     pub(super) fn wake_at(&self) -> Option<Duration> {
         let mut times = Vec::new();
         if self.push.is_none() && !self.given_up {
@@ -157,7 +158,7 @@ impl Recording {
         times.into_iter().min()
     }
 
-    /// Until when components may start without a renewal; `None` where there are no locks to renew.
+    /// The time until which components may start without a renewal; `None` without locks to renew.
     pub(super) fn starts_until(&self) -> Option<Duration> {
         self.keeps_locks().then(|| self.renewed + self.lease.starts_within())
     }
@@ -171,7 +172,7 @@ impl Recording {
             }
             End::NotReached => {
                 self.push_at = Some(now + RETRY.min(self.lease.0 / 6));
-                // A run that has ended does not wait for the remote to come back.
+                // No retry of the last push: an ended run does not wait for an unreachable remote.
                 self.given_up |= push.last;
             }
             End::Refused => {
@@ -186,7 +187,7 @@ impl Recording {
         let began = self.renewal.take().unwrap_or(now);
         match end {
             End::Arrived => self.renewed = self.renewed.max(began),
-            // The last push may have let go of the locks meanwhile.
+            // Race: the last push may have released the locks before the renewal.
             End::LockLost if !self.given_up => self.lost(acts),
             End::LockLost | End::NotReached | End::Refused => {
                 self.renew_again_at = now + self.lease.0 / 12;
@@ -199,7 +200,7 @@ impl Recording {
         self.stop(Stop::LockLost, acts);
     }
 
-    /// Starts nothing more, and ends what runs where another run may start the same.
+    /// Starts no more components, and cancels running ones where another run may start the same.
     fn stop(&mut self, why: Stop, acts: &mut Vec<Act>) {
         let ends = |stop: Stop| stop != Stop::NotRecorded;
         let before = self.stopped;
@@ -246,8 +247,8 @@ impl Recording {
         }
     }
 
-    /// Whether there are locks to renew: not once they are lost, or let go. A run whose records are
-    /// refused keeps them for as long as its components run.
+    /// Whether there are locks to renew: not once they are lost or released. A run whose records
+    /// are refused keeps its locks until its components have ended.
     fn keeps_locks(&self) -> bool {
         let has_ended = self.phase != Phase::Open && self.given_up;
         self.stopped != Some(Stop::LockLost) && !has_ended

@@ -15,18 +15,17 @@ use super::{EventSink, Rollout};
 /// What the components of one rollout share.
 pub(super) struct Shared {
     pub(super) rollout: Rollout,
-    /// Where in the plan each component is.
+    /// The index of each component in the plan.
     pub(super) planned: BTreeMap<ComponentName, usize>,
     pub(super) checkouts: BTreeMap<CommitId, PathBuf>,
-    /// The components that others of this rollout wait for.
+    /// The components with dependents in this rollout.
     pub(super) awaited: BTreeSet<ComponentName>,
-    /// Where records go; none in a dry run.
+    /// The channel to the publisher; `None` in a dry run.
     pub(super) records: Option<Mutex<mpsc::Sender<Message>>>,
     pub(super) passage: Passage,
-    /// What components have put out for those that come after them.
+    /// Outputs of components that have ended, for their dependents.
     pub(super) outputs: Mutex<BTreeMap<ComponentName, Values>>,
-    /// What components that are not part of this have put out when they were applied last, as far
-    /// as it was read.
+    /// A cache of outputs of components outside of this rollout, from their last apply.
     pub(super) recorded_outputs: Mutex<BTreeMap<ComponentName, Values>>,
     pub(super) events: EventSink,
 }

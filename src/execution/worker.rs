@@ -1,4 +1,4 @@
-//! Running one component and handing over its record.
+//! The worker: runs one component and hands its record to the publisher.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,23 +26,23 @@ use super::run_error::RunError;
 use super::shared::Shared;
 use super::{EventSink, Rollout, Unrecorded, outputs, report as report_of};
 
-/// What is heard of a component while it runs, besides how it ends.
+/// The output of a component while it runs.
 #[derive(Debug, Default)]
 struct Heard {
     tail: LogTail,
     /// Masks for secrets.
     masks: Masks,
-    /// Masks for the values that it is given.
+    /// Masks for its input values.
     values: Masks,
 }
 
-/// How a component ended, for the report.
+/// The report of a component that has ended.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) report: ComponentReport,
 }
 
-/// Runs components of one rollout.
+/// The executor of one rollout's components.
 pub(super) struct Worker {
     shared: Arc<Shared>,
     unrecorded: Unrecorded,
@@ -82,7 +82,7 @@ impl Shared {
         unrecorded: &Unrecorded,
     ) -> Execution<Ended, Ended> {
         let Some(plan) = self.planned(&component) else {
-            // The graph is made of the plan's components.
+            // Unreachable: the graph consists of the plan's components.
             return Execution::Cancelled;
         };
         if let Err(reason) = self.passage.pass(&cancellation).await {
@@ -110,7 +110,8 @@ impl Shared {
         }
         match report.status {
             ComponentResult::Success if !kept => {
-                // It has succeeded; what depends on it must not start, because nothing tells of it.
+                // It has succeeded without a durable record. Reported as failed to the scheduler,
+                // so that its dependents do not start.
                 unrecorded.lock().unwrap_or_else(PoisonError::into_inner).insert(component);
                 Execution::Failed(Ended { report })
             }
@@ -156,7 +157,7 @@ impl Shared {
             heard.values = prepared.values();
             heard.masks = prepared.masks().clone();
         }
-        // A mistake in it is better known before anything is applied.
+        // Rendered first: a mistake in the health check should fail before anything is applied.
         let mut check = match job.health_check(OwnOutputs::NotYet).await {
             Err(error)
                 if self.rollout.mode == Mode::Plan
@@ -232,8 +233,8 @@ impl Shared {
         }
     }
 
-    /// Hands the record over. Where others wait for the component, it is waited for here until that
-    /// is durable; `false` where it could not be kept.
+    /// Sends the record to the publisher. If dependents wait for the component, waits until the
+    /// record is durable; `false` if it could not be made durable.
     async fn hand_over(
         &self,
         plan: &ComponentPlan,
