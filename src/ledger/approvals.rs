@@ -13,12 +13,13 @@ use super::notes::united;
 use super::{Freshness, Ledger, LedgerError};
 
 impl Ledger<'_> {
-    /// The change that notes an approval on every commit that it covers. It is pushed with the
-    /// locks, so that nothing is applied whose approval is not on record.
+    /// The change that adds an approval to the notes of every commit that it covers.
+    /// Invariant: it is pushed in one transaction with the locks, so that nothing is
+    /// applied without a recorded approval.
     ///
     /// # Errors
     ///
-    /// Where the notes cannot be fetched or written.
+    /// Fails where the notes cannot be fetched or written.
     pub fn approval_update(
         &self,
         deployment: &DeploymentName,
@@ -31,7 +32,7 @@ impl Ledger<'_> {
         self.note_update(deployment, APPROVALS, &entries, united)
     }
 
-    /// Notes an approval that is given ahead of its rollout.
+    /// Adds an approval that is given ahead of its rollout.
     ///
     /// # Errors
     ///
@@ -43,7 +44,7 @@ impl Ledger<'_> {
         self.add_notes(&approval.deployment, APPROVALS, &entries, united)
     }
 
-    /// Notes that an approval is revoked, beside it.
+    /// Adds revocations beside the revoked approvals.
     ///
     /// # Errors
     ///
@@ -63,11 +64,11 @@ impl Ledger<'_> {
         self.add_notes(deployment, APPROVALS, &entries, united)
     }
 
-    /// The lines of the approvals' notes on these commits, as the remote has them now.
+    /// Fetches the approvals' notes of these commits and returns their lines.
     ///
     /// # Errors
     ///
-    /// Where the remote does not answer: an approval that may have been revoked does not count.
+    /// Fails where the remote does not answer: a stale approval may have been revoked.
     pub fn approval_lines(
         &self,
         deployment: &DeploymentName,
@@ -80,11 +81,11 @@ impl Ledger<'_> {
         Ok(texts.iter().flat_map(|text| lines(text)).collect())
     }
 
-    /// The lines of all approvals' notes of a deployment, and how fresh they are.
+    /// The lines of all approvals' notes of a deployment, and their freshness.
     ///
     /// # Errors
     ///
-    /// Where the notes that are here cannot be read.
+    /// Fails where the mirrored notes cannot be read.
     pub fn all_approval_lines(
         &self,
         deployment: &DeploymentName,
@@ -107,7 +108,7 @@ impl Ledger<'_> {
     }
 }
 
-/// The entries of a note, one a line, however they were written.
+/// The entries of a note, normalised to one a line.
 fn lines(note: &str) -> Vec<String> {
     united("", note).lines().map(str::to_owned).collect()
 }

@@ -1,5 +1,4 @@
-//! Components that killed runs have left at work are asked to end, and waited for, before anything
-//! is started beside them.
+//! Ends orphaned components of killed runs, and waits for them, before anything is started.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -10,36 +9,36 @@ use crate::deployment::lock::HeldLock;
 use super::holder::{Holder, left_at_work};
 use super::orphans::{Orphan, ask_to_end};
 
-/// How long components that were asked to end are waited for, however short `--lock-timeout` is.
+/// The timeout for components that were told to end, even if `--lock-timeout` is shorter.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// Processes that a killed run has left at work.
+/// Orphaned processes of a killed run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftAtWork {
     pub run_id: String,
     pub processes: Vec<Orphan>,
 }
 
-/// What is being ended while locks are waited for.
+/// The orphans that are being ended while this run waits for locks.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
-    /// The takings of locks whose components were asked.
+    /// The sessions whose components were told to end.
     asked: HashSet<Option<String>>,
-    /// What was asked since this was taken last.
+    /// Those that were told since the last call of [`Self::news`].
     news: Vec<LeftAtWork>,
     pub(super) since: Option<Instant>,
-    /// What their runs have kept was published once they had ended.
+    /// Whether their runs' pending records were published after they had ended.
     pub(super) published: bool,
 }
 
 impl Ending {
-    /// What was asked to end since the last time that this was called. It may have ended already.
+    /// Takes the processes that were told to end since the last call. They may have ended already.
     pub(super) fn news(&mut self) -> Vec<LeftAtWork> {
         std::mem::take(&mut self.news)
     }
 
-    /// Asks the components that killed runs have left at work to end, once. Returns whether another
-    /// look is worth it: they are waited for, or have ended since the lock was judged.
+    /// Tells orphaned components of killed runs to end, once. Returns whether to poll again: they
+    /// are still ending, or have ended since the lock was judged.
     pub(super) fn ask(&mut self, held: &[HeldLock]) -> bool {
         let mut is_ending = false;
         for HeldLock { lock, .. } in held {

@@ -1,5 +1,5 @@
-//! When the remote last told what: each part of the ledger by itself, since a command asks only for
-//! what it needs.
+//! Times of the last successful fetch, for each part of the ledger: a
+//! command fetches only what it needs.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Ledger, Scope};
 use crate::deployment::DeploymentName;
 
-/// A part of the ledger that is asked for: paths of which each includes everything below it.
+/// A part of the ledger to fetch: paths, each with everything below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Part(Vec<PathBuf>);
 
@@ -30,14 +30,14 @@ impl Part {
 }
 
 impl Ledger<'_> {
-    /// When the remote last told all of a part; `None` where it never has told some of it.
+    /// The last time that a part was fetched completely; `None` where some of it never was.
     pub(super) fn heard(&self, part: &Part) -> Option<Timestamp> {
         let root = self.heard_folder()?;
         let of_path = |path: &PathBuf| path.ancestors().filter_map(|above| told_at(&root.join(above))).max();
         part.0.iter().map(of_path).min().flatten()
     }
 
-    /// Notes that the remote has just told a part.
+    /// Stores that a part has just been fetched.
     pub(super) fn note_heard(&self, part: &Part) {
         let Some(root) = self.heard_folder() else { return };
         for path in &part.0 {
@@ -45,14 +45,14 @@ impl Ledger<'_> {
             let noted =
                 std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join(MARKER), b""));
             if let Err(error) = noted {
-                // Only what is said of a later answer's age depends on it.
+                // Ignored: only the age of a stale mirror in messages depends on it.
                 tracing::debug!(%error, "cannot note what the remote has told");
             }
         }
     }
 
-    /// Whether the remote has never told this checkout all of a scope's states, so that their
-    /// absence says nothing.
+    /// Whether a scope's states were never fetched completely, so
+    /// that their absence proves nothing.
     #[must_use]
     pub fn never_heard_of(&self, scope: &Scope) -> bool {
         self.remote().is_some() && !self.answered.get() && self.heard(&Part::states(scope)).is_none()
@@ -63,7 +63,8 @@ impl Ledger<'_> {
     }
 }
 
-/// The file whose age tells. No deployment, target or namespace has such a name.
+/// The file whose modification time is the time of the fetch. The name is invalid for
+/// deployments, targets and namespaces.
 const MARKER: &str = "%at";
 
 fn told_at(folder: &Path) -> Option<Timestamp> {

@@ -1,4 +1,4 @@
-//! Which process holds a lock, so that the same machine can tell that its holder is dead.
+//! The process that holds a lock, so that the same machine can find out that it is dead.
 
 use std::fs;
 
@@ -13,13 +13,13 @@ use super::process_stat::{ProcessStat, Sight};
 /// The identity of a process on its machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Boot and process namespace, where the system tells them. A host name would not do:
-    /// containers share names and each have a process 1.
+    /// The ids of the boot and the process namespace, where the system has them. A host name is not
+    /// enough: containers share names, and each has a process 1.
     pub host: Option<String>,
     pub process: u32,
-    /// In the kernel's ticks since boot, against process ids that are used again.
+    /// Its start in the kernel's ticks since boot, because process ids are reused.
     pub started: Option<u64>,
-    /// Its user, by number: what another user's process has left behind cannot be seen.
+    /// Its user id: orphans of another user cannot be seen.
     pub user: u32,
 }
 
@@ -32,8 +32,7 @@ impl Holder {
         Self { host: host(), process, started, user: geteuid().as_raw() }
     }
 
-    /// Whether a lock's holder lives, or a component that it has left behind works. Only the
-    /// machine that it ran on can tell.
+    /// Whether a lock's holder, or one of its orphans, is alive. Only its own machine can tell.
     #[must_use]
     pub fn liveness(lock: &Lock) -> Liveness {
         match works(lock) {
@@ -45,7 +44,7 @@ impl Holder {
     }
 }
 
-/// Whether the very process of a lock works; `None` where this machine cannot tell.
+/// Whether a lock's process is running; `None` where this machine cannot tell.
 fn works(lock: &Lock) -> Option<bool> {
     let (lock_host, process, lock_started) = (lock.host.as_ref()?, lock.process?, lock.process_started?);
     if host().as_ref() != Some(lock_host) {
@@ -54,28 +53,28 @@ fn works(lock: &Lock) -> Option<bool> {
     match Sight::of(process) {
         Sight::Works(stat) => Some(stat.started == lock_started),
         Sight::Gone => Some(false),
-        // It may be the very process, or one that has its id now.
+        // It is the process, or another one that reuses its id.
         Sight::Hidden => None,
     }
 }
 
-/// Whether this process may look into those that a lock's holder has left. Earlier versions did not
-/// say whose they are.
+/// Whether this process has permission to see orphans of a lock's holder. Locks of earlier
+/// versions do not name the user.
 fn orphans_would_be_seen(lock: &Lock) -> bool {
     let own = geteuid();
     own.is_root() || lock.user.is_none_or(|user| user == own.as_raw())
 }
 
-/// What a lock's holder has left at work on this machine although it is dead itself.
+/// The orphans of a dead lock holder on this machine.
 #[must_use]
 pub fn left_at_work(lock: &Lock) -> Vec<Orphan> {
     if works(lock) == Some(false) { orphans::of(lock) } else { Vec::new() }
 }
 
-/// The boot and the process namespace. `None` on systems that do not
-/// tell: leases expire there instead.
+/// The ids of the boot and the process namespace. `None` on systems without
+/// them, where only leases expire.
 fn host() -> Option<String> {
-    // In a process namespace of its own without a `/proc` of its own, numbers mean other processes.
+    // With the `/proc` of another process namespace, process ids would mean other processes.
     let of_this_namespace =
         fs::read_link("/proc/self").ok()?.to_str() == Some(&std::process::id().to_string());
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().filter(|_| of_this_namespace)?;

@@ -1,7 +1,7 @@
-//! Holds that were lifted, as notes on the commits that run: `refs/notes/atmos/<deployment>/holds`.
+//! Lifted holds, as notes on the running commits: `refs/notes/atmos/<deployment>/holds`.
 //!
-//! A hold itself is derived: what runs is a rollback. The note names the record of that rollback,
-//! so that it says nothing of a later one.
+//! A hold itself is derived: a rollback is running. The note names that rollback's record, so that
+//! it does not lift the hold of a later one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ use super::{Ledger, LedgerError};
 pub struct LiftedHold {
     pub target: TargetName,
     pub component: ComponentName,
-    /// The record of the rollback that runs.
+    /// The record of the running rollback.
     pub record: ObjectId,
     pub lifted_by: String,
     pub lifted_at: Timestamp,
@@ -29,11 +29,11 @@ pub struct LiftedHold {
 }
 
 impl Ledger<'_> {
-    /// Notes that holds are lifted, each on the commit that runs.
+    /// Lifts holds: adds a note to each running commit.
     ///
     /// # Errors
     ///
-    /// Where the notes cannot be fetched or pushed.
+    /// Fails where the notes cannot be fetched or pushed.
     pub fn lift_holds(
         &self,
         deployment: &DeploymentName,
@@ -88,7 +88,7 @@ impl Ledger<'_> {
     }
 }
 
-/// What runs as a rollback: target, component, the record, the commit.
+/// The running rollbacks: target, component, record, commit.
 fn held(
     state: &DeploymentState,
 ) -> impl Iterator<Item = (&TargetName, &ComponentName, &ObjectId, &CommitId)> {

@@ -1,8 +1,8 @@
-//! Processes that a killed run has left behind: its components may still be at work.
+//! Orphaned processes: a killed run's components may still be running.
 //!
-//! They are known by the taking of locks that their environment names, so that there is no moment
-//! between the start of a process and a note of it. A process that clears its environment is not
-//! found, and neither is any on a system without `/proc`.
+//! They are found by the session id in their environment, so that there is no race between the
+//! start of a process and a note of it. Processes that clear their environment are not found, and
+//! none are on a system without `/proc`.
 
 use std::fs;
 
@@ -13,21 +13,21 @@ use crate::deployment::lock::Lock;
 
 use super::process_stat::ProcessStat;
 
-/// The variable of a component's processes that names the taking of locks that they work under:
-/// [`Lock::session`].
+/// The variable with the session id ([`Lock::session`]) in the
+/// environment of a component's processes.
 pub const SESSION_VARIABLE: &str = "ATMOS_LOCK_SESSION";
 
-/// A process that works, and its group.
+/// A running process and its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Orphan {
     pub process: u32,
     group: u32,
-    /// When it started, where the system tells.
+    /// Its start, where the system tells.
     pub started: Option<Timestamp>,
 }
 
-/// The processes of a lock's components on this machine. None of them is this process or an
-/// ancestor of it: a component may start a program that rolls out.
+/// The running processes of a lock's components on this machine, without this process and its
+/// ancestors: a component may start a rollout of its own.
 pub(super) fn of(lock: &Lock) -> Vec<Orphan> {
     let Some(session) = &lock.session else { return Vec::new() };
     let entry = format!("{SESSION_VARIABLE}={session}");
@@ -59,13 +59,12 @@ fn program(process: u32) -> Option<String> {
     fs::read_to_string(format!("/proc/{process}/comm")).ok()
 }
 
-/// Asks the processes' groups to end: SIGTERM, and never SIGKILL, which would leave half of
-/// something.
+/// Sends SIGTERM to the processes' groups. Never SIGKILL, which could tear an apply.
 pub(super) fn ask_to_end(orphans: &[Orphan]) {
     let mut groups: Vec<_> = orphans.iter().map(|orphan| orphan.group).collect();
     groups.sort_unstable();
     groups.dedup();
-    // A signal to group 1 goes to every process that there is, and one to group 0 to this one's.
+    // Never signal group 1 (every process) or 0 (this process's own group).
     groups.retain(|group| *group > 1);
     for group in groups.into_iter().filter_map(|group| Pid::from_raw(i32::try_from(group).ok()?)) {
         if let Err(error) = kill_process_group(group, Signal::TERM) {
@@ -74,13 +73,13 @@ pub(super) fn ask_to_end(orphans: &[Orphan]) {
     }
 }
 
-/// Whether a process has this entry in its environment. One that has ended has none.
+/// Whether a process has this entry in its environment. A dead process has none.
 fn names(process: u32, entry: &[u8]) -> bool {
     let environment = fs::read(format!("/proc/{process}/environ"));
     environment.is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|found| found == entry))
 }
 
-/// A process and those that it descends from.
+/// A process and its ancestors.
 fn ancestors(process: u32) -> Vec<(u32, ProcessStat)> {
     let read = |process| Some((process, ProcessStat::read(process)?));
     std::iter::successors(read(process), |(_, stat)| read(stat.parent)).collect()

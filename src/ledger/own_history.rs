@@ -1,5 +1,5 @@
-//! Whether a commit is the repository's own: part of the history of a branch or tag that the remote
-//! has now. Refs of the checkout prove nothing, since any step of a job may have moved them.
+//! Ownership of commits: whether a commit is in the history of a branch or tag of the remote. Refs
+//! of the checkout prove nothing, because any step of a job may have moved them.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,26 +12,27 @@ use crate::git::transport::{FetchOptions, TipKind};
 use super::ancestry::{Arrival, STEPS};
 use super::{Ledger, LedgerError};
 
-/// How many commits that branches and tags lead to are fetched to look through their history.
+/// The most tips of branches and tags whose history is fetched.
 const MOST_TIPS: usize = 256;
 
-/// The answer to whether a commit is the repository's own.
+/// The ownership of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ownership {
     Own,
     /// A commit on no branch and no tag.
     Foreign,
-    /// The reason why it cannot be told.
+    /// Undecided, with the reason.
     Unknown(String),
 }
 
 impl Ledger<'_> {
-    /// Whether a commit is in the history of the code's remote, or of commits that are `known` to
-    /// be. The remote is asked only where those do not answer, as far as their history is here.
+    /// Whether a commit is in the history of the code's remote, or of `known` commits of it.
+    /// Fetches only if the local history of the `known` ones does not decide.
     ///
     /// # Errors
     ///
-    /// Fails where objects that are here cannot be read, or git cannot be run.
+    /// Fails where objects are damaged, or git cannot be run. An unreachable
+    /// remote is [`Ownership::Unknown`].
     pub fn ownership(&self, commit: &CommitId, known: &[CommitId]) -> Result<Ownership, LedgerError> {
         let mut tips: BTreeSet<ObjectId> = known.iter().map(|known| known.0.clone()).collect();
         if self.reach(&tips, commit)? == Reach::Yes {
@@ -54,7 +55,7 @@ impl Ledger<'_> {
             if all.contains(&commit.0) || self.reach(&all, commit)? == Reach::Yes {
                 return Ok(Ownership::Own);
             }
-            // Most commits that are asked for are on the default branch.
+            // Checked first, because most commits are on the default branch.
             let default = self.options.default_branch.as_ref().filter(|_| kind == TipKind::Branches);
             let first = default.and_then(|branch| listed.get(branch)).cloned();
             for tip in first.into_iter().chain(all) {
@@ -77,7 +78,7 @@ impl Ledger<'_> {
         }
     }
 
-    /// Looks through the history of the tips, and fetches what of it is not here.
+    /// Searches the history of the tips, fetching what is missing.
     fn search(
         &self,
         tips: &BTreeSet<ObjectId>,

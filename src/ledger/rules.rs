@@ -8,12 +8,12 @@ use crate::git::transport::FetchOptions;
 
 use super::{Ledger, LedgerError};
 
-/// The commit whose rules bind, as far as it is known here.
+/// The commit whose rules bind, and how current it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RulesCommit {
     /// This process has fetched it.
     Fetched(CommitId),
-    /// It was fetched earlier: this process has not reached the remote.
+    /// Stale: an earlier process has fetched it, and this one has not reached the remote.
     LastSeen(CommitId),
     /// The remote's `HEAD` points nowhere.
     NoDefaultBranch,
@@ -23,10 +23,10 @@ pub enum RulesCommit {
     NoRemote,
 }
 
-/// What this process has found out about the branch of the rules.
+/// This process's progress in finding the branch of the rules.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Progress {
-    /// How many of the names in question the remote does not have.
+    /// The number of candidate names that the remote does not have.
     absent: usize,
     fetched: bool,
 }
@@ -51,8 +51,8 @@ impl Ledger<'_> {
         })
     }
 
-    /// The tip of a branch of the code's remote, which is asked; `None` where it has no such
-    /// branch. Where no remote is to be asked, as [`Ledger::last_seen_branch_tip`].
+    /// Fetches the tip of a branch of the code's remote; `None` where it has no such branch.
+    /// Offline, as [`Ledger::last_seen_branch_tip`].
     ///
     /// # Errors
     ///
@@ -72,8 +72,7 @@ impl Ledger<'_> {
         }
     }
 
-    /// The tip of a branch of the code's remote when it was fetched last; `None` where it never
-    /// was.
+    /// The last fetched tip of a branch of the code's remote; `None` where it never was fetched.
     ///
     /// # Errors
     ///
@@ -82,7 +81,7 @@ impl Ledger<'_> {
         self.code_remote().map_or(Ok(None), |remote| self.tip(&branch_ref(remote, branch)))
     }
 
-    /// Fetches from the code's remote, with the commit whose rules bind on the way.
+    /// Fetches refspecs and the commit whose rules bind in one exchange.
     pub(super) fn fetch_with_rules(
         &self,
         remote: &str,
@@ -106,7 +105,7 @@ impl Ledger<'_> {
                         self.warn(format!("{remote} has no {source}: the rules are those of its HEAD"));
                     }
                 }
-                // Another process of this checkout has just written the same ref.
+                // Race: another process of this checkout has just written the same ref.
                 Err(GitError::Failed { stderr, .. }) if !overtaken && stderr.contains(&name) => {
                     overtaken = true;
                 }
@@ -116,8 +115,8 @@ impl Ledger<'_> {
         if refspecs.is_empty() { Ok(()) } else { self.fetch(remote, refspecs, options) }
     }
 
-    /// Fetches the commit whose rules bind where the code has another remote than the ledger. One
-    /// that does not answer leaves it as it was seen last, and the caller to decide about that.
+    /// Fetches the commit whose rules bind from a code remote that is not the ledger's. An
+    /// unreachable one leaves the commit stale; the caller decides whether that is good enough.
     pub(super) fn fetch_rules_apart(&self, options: &FetchOptions) {
         let Some(remote) = self.reachable_code_remote() else { return };
         if let Err(error) = self.fetch_with_rules(remote, &[], options) {
@@ -125,20 +124,20 @@ impl Ledger<'_> {
         }
     }
 
-    /// What the rules are looked for under on the remote, in this order.
+    /// The candidate names of the branch of the rules, in order.
     fn rules_sources(&self) -> Vec<String> {
         let branch = self.options.default_branch.as_deref().filter(|branch| is_branch_name(branch));
         let branch = branch.map(|branch| format!("refs/heads/{branch}"));
         branch.into_iter().chain(["HEAD".to_owned()]).collect()
     }
 
-    /// The remote of the code; that of the ledger where no other is named.
+    /// The remote of the code; by default that of the ledger.
     #[must_use]
     pub fn code_remote(&self) -> Option<&str> {
         self.options.code_remote.as_deref().or(self.remote())
     }
 
-    /// The remote of the code, where the network may be used.
+    /// The remote of the code; `None` with `--offline`.
     pub(super) fn reachable_code_remote(&self) -> Option<&str> {
         self.code_remote().filter(|_| !self.options.offline)
     }
@@ -149,18 +148,18 @@ impl Ledger<'_> {
     }
 }
 
-/// Whether a fetch failed because the remote has nothing of a name.
+/// Whether a fetch failed because the remote does not have a ref.
 fn is_absent(error: &GitError) -> bool {
     matches!(error, GitError::Failed { stderr, .. } if stderr.contains("couldn't find remote ref"))
 }
 
-/// Where the tip of the default branch is kept.
+/// The local ref of the default branch's tip.
 fn default_ref(remote: &str) -> String {
     format!("{RULES_PREFIX}{remote}/default")
 }
 
-/// Where the tip of a branch is kept: in one segment, because branches come and go, and git cannot
-/// hold both `a` and `a/b`.
+/// The local ref of a branch's tip. Its name is one segment, because branches come and go, and git
+/// cannot store both `a` and `a/b`.
 fn branch_ref(remote: &str, branch: &str) -> String {
     format!("{RULES_PREFIX}{remote}/heads/{}", branch.replace('%', "%25").replace('/', "%2F"))
 }

@@ -1,14 +1,13 @@
-//! Records that are kept here until the remote has them: `refs/atmos/pending/<run>/…`.
+//! Pending records, until the remote has them: `refs/atmos/pending/<run>/…`.
 //!
-//! A record is put here before it is pushed and taken away once it has arrived, so that neither a
-//! remote that has gone nor a killed process loses one. `<run>.<session>/%records-<id>` are records
-//! that were made together (a [`batch`]), `<run>.<session>/%run` is the run's lock, which tells
-//! whether the run still lives. Earlier versions kept each record by itself, in a ref that is named
-//! after its tag.
+//! A record is pending from before its push until it has arrived, so that neither an unreachable
+//! remote nor a killed process loses it. `<run>.<session>/%records-<id>` is a [`batch`], and
+//! `<run>.<session>/%run` is the run's lock, which tells whether the run is alive. Earlier versions
+//! stored each record in a ref named after its tag.
 //!
-//! A run that ends by itself removes its `%run` entry and leaves the rest: from then on any command
-//! publishes it, also one in the next container of the same job. A run that was killed keeps the
-//! entry, and is waited for as long as it may live.
+//! A run that ends by itself removes its `%run` entry and leaves its pending records: from then on
+//! any command publishes them, also in the next container of the same job. The entry of a killed
+//! run stays, and its records wait for as long as the run may be alive.
 
 mod placement;
 mod publish;

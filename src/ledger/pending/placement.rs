@@ -1,5 +1,5 @@
-//! Where a kept record goes in the chain of its component. Pure: the same answers, whatever is
-//! retried.
+//! The placement of a pending record in its component's chain. Pure, so
+//! that a retry decides the same.
 
 use std::collections::BTreeSet;
 
@@ -7,39 +7,37 @@ use crate::deployment::record::LedgerRecord;
 use crate::deployment::{ObjectId, RecordId};
 use crate::ledger::line::{Line, identity, published_late};
 
-/// How a kept record reaches the ledger.
+/// The way of a pending record into the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::ledger) enum Placement {
-    /// It is the end of the chain already. A push that was torn may have left out its tag or its
-    /// state.
+    /// It is the end of the chain already. Its tag or state may be missing after a torn push.
     Newest,
-    /// It is in the chain already, or another record that is publishes it late. A tag alone does
-    /// not tell: it can stand outside.
+    /// It, or a late record of it, is in the chain already. A tag alone
+    /// proves nothing: it can be a stray.
     Arrived,
-    /// A later record leads to it, and its tag was left out.
+    /// It is in the chain, and its tag is missing after a torn push.
     Untagged,
-    /// No other record has come in between: it goes up as it was written, or what is missing of it
-    /// does.
+    /// No other record came in between: it is published unchanged.
     AsWritten,
-    /// Others have: it goes on top of them, marked as late.
+    /// Other records came in between: it is appended after them as a late record.
     Late,
 }
 
-/// The records of one component's chain that the remote has, by object: a record's name can be
-/// taken by another one.
+/// The remote's records of one component's chain, by object, because another
+/// record can have the same name.
 #[derive(Debug, Default)]
 pub(in crate::ledger) struct Arrived {
-    /// All names that are taken.
+    /// All names in use.
     names: BTreeSet<RecordId>,
     tags: BTreeSet<ObjectId>,
-    /// The objects that records name as their predecessors.
+    /// The objects that are predecessors of records.
     previous: BTreeSet<ObjectId>,
-    /// Those that records publish late.
+    /// The originals of late records.
     late: BTreeSet<String>,
 }
 
 impl Arrived {
-    /// Sorts out what of these records is in the chain, as far as that is known.
+    /// Collects the records that are in the chain, without known strays.
     pub(in crate::ledger) fn new(records: &[LedgerRecord], chain: Option<&Line>) -> Self {
         let strays = chain.map(|chain| chain.strays(records)).unwrap_or_default();
         let records_of_chain = || records.iter().filter(|found| !strays.contains(&found.object));
@@ -51,7 +49,7 @@ impl Arrived {
         }
     }
 
-    /// The first sequence of a record's second that is not taken.
+    /// The first free sequence of a record's second.
     pub(super) fn free_sequence(&mut self, record: &LedgerRecord) -> u32 {
         if self.names.insert(record.id.clone()) {
             record.id.sequence
@@ -71,8 +69,8 @@ impl Arrived {
     }
 }
 
-/// Places a record on a chain that ends with `head`. `arrived` is what the remote has of the
-/// component, where that was read: it need not be where the end of the chain tells.
+/// Places a record on a chain that ends with `head`. `arrived` is needed only where the
+/// end of the chain does not decide.
 pub(in crate::ledger) fn place(
     record: &LedgerRecord,
     head: Option<&ObjectId>,
