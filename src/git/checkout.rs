@@ -15,7 +15,7 @@ pub struct Checkout {
     pub dirty: bool,
 }
 
-/// A look at what is checked out, on its way.
+/// A running `git status`.
 #[derive(Debug)]
 #[must_use]
 pub struct CheckoutLook<'r> {
@@ -25,7 +25,7 @@ pub struct CheckoutLook<'r> {
 }
 
 impl CheckoutLook<'_> {
-    /// What was found.
+    /// Waits for `git status` and returns the checkout.
     ///
     /// # Errors
     ///
@@ -40,8 +40,8 @@ impl CheckoutLook<'_> {
 }
 
 impl Repository {
-    /// The commit and the branch that are checked out, and whether tracked files differ from them:
-    /// one question for all, which git answers while something else is done.
+    /// Starts a `git status` for commit, branch and dirty files; the
+    /// caller can do other work meanwhile.
     ///
     /// # Errors
     ///
@@ -58,8 +58,8 @@ impl Repository {
     }
 }
 
-/// Reads `git status --porcelain=v2 --branch -z`: headers that start with `#`, then an
-/// entry for everything that differs.
+/// Parses `git status --porcelain=v2 --branch -z`: headers that start with `#`, then
+/// an entry for each changed file.
 fn parse_status(output: &str) -> Result<Checkout, RepositoryError> {
     let header = |name: &str| {
         let mut lines = output.split('\0').map_while(|line| line.strip_prefix("# "));

@@ -1,4 +1,4 @@
-//! The files of one commit, as far as git can get them.
+//! The files of one commit, fetched lazily in a partial clone.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::place::Place;
 use super::process::Git;
 use super::repository::Repository;
 
-/// How long git may take to fetch what is not here.
+/// The timeout of a lazy fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The files in the tree of a commit. What a partial clone lacks of them, git fetches.
+/// The files in the tree of a commit. Git fetches those that a partial clone lacks.
 #[derive(Debug)]
 pub struct CommitTree {
     git: Git,
@@ -25,7 +25,7 @@ impl CommitTree {
     ///
     /// # Errors
     ///
-    /// The repository's objects cannot be opened.
+    /// Fails where the repository's objects cannot be opened.
     pub fn new(repository: &Repository, commit: CommitId) -> Result<Self, ObjectError> {
         Ok(Self { git: repository.git().clone(), objects: repository.objects()?, commit })
     }
@@ -34,7 +34,7 @@ impl CommitTree {
     ///
     /// # Errors
     ///
-    /// It is no file, or neither here nor on the remote.
+    /// Fails where it is no file, or is neither here nor on the remote.
     pub fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>, ObjectError> {
         self.fetching(path, || self.objects.read_file(&self.commit, path))
     }
@@ -43,16 +43,16 @@ impl CommitTree {
     ///
     /// # Errors
     ///
-    /// It is neither here nor on the remote.
+    /// Fails where it is neither here nor on the remote.
     pub fn list_directory(&self, path: &str) -> Result<Option<Vec<(String, EntryKind)>>, ObjectError> {
         self.fetching(path, || self.objects.list_directory(&self.commit, path))
     }
 
-    /// Looks what is at a path, without following links and submodules.
+    /// The kind of entry at a path, without following links and submodules.
     ///
     /// # Errors
     ///
-    /// It is neither here nor on the remote.
+    /// Fails where it is neither here nor on the remote.
     pub fn place(&self, path: &str) -> Result<Place, ObjectError> {
         self.fetching(path, || self.objects.place(&self.commit, path))
     }
@@ -68,7 +68,8 @@ impl CommitTree {
         let fetched = self.git.verb("cat-file").args(["-p", &object]).limit(Some(FETCH_TIMEOUT)).run();
         match fetched {
             Ok(_) => read(),
-            // Git has fetched the folders on the way to what is not there: they say so now.
+            // Git may have fetched the parent folders: the second read then
+            // knows that the path is absent.
             Err(error) => read().map_err(|_| {
                 tracing::debug!(%error, object, "git does not have it either");
                 if self.git.is_offline() {

@@ -1,4 +1,4 @@
-//! Git's configuration, as far as the program needs it: read from its files once.
+//! The part of git's configuration that the program needs, read once from its files.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -16,30 +16,30 @@ pub(super) struct Configuration {
     settings: OnceLock<Settings>,
 }
 
-/// What is read of it.
+/// The settings that are read.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     /// The remotes that have an address, in the order of the files.
     pub(super) remotes: Vec<RemoteSettings>,
     pub(super) user_name: Option<String>,
     pub(super) user_email: Option<String>,
-    /// Where refs are kept, if not in files.
+    /// The format of refs, if not files: `extensions.refStorage`.
     pub(super) ref_storage: Option<String>,
-    /// What `tag.gpgSign` says.
+    /// The value of `tag.gpgSign`.
     pub(super) sign_tags: Option<String>,
     /// Whether several users write to the repository: `core.sharedRepository`.
     pub(super) shared: bool,
-    /// Whether addresses are others when git pushes: `url.*.pushInsteadOf`.
+    /// Whether push addresses are rewritten: `url.*.pushInsteadOf`.
     pub(super) rewrites_pushes: bool,
 }
 
-/// What is configured of a remote.
+/// The configuration of a remote.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct RemoteSettings {
     pub(super) name: String,
-    /// How many addresses it has.
+    /// The number of its addresses.
     pub(super) urls: usize,
-    /// How many addresses are for pushes alone.
+    /// The number of its push addresses.
     pub(super) push_urls: usize,
 }
 
@@ -71,8 +71,8 @@ impl Configuration {
         Some(value)
     }
 
-    /// Whether git reads more than the files that are read here: settings in the environment, or a
-    /// file of the worktree.
+    /// Whether git reads more than these files: settings in the
+    /// environment, or a file of the worktree.
     pub(super) fn has_more_than_files(&self) -> bool {
         let in_environment = self.environment.iter().any(|(name, value)| {
             let is_set = ["GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS", "XDG_CONFIG_HOME"].iter();
@@ -81,11 +81,11 @@ impl Configuration {
         in_environment || self.common_dir.join("config.worktree").is_file()
     }
 
-    /// What git is configured with.
+    /// The settings, read on first use.
     ///
     /// # Errors
     ///
-    /// Where a file cannot be read, or git would not understand it either.
+    /// Fails where a file cannot be read or parsed.
     pub(super) fn settings(&self) -> Result<&Settings, ObjectError> {
         if let Some(settings) = self.settings.get() {
             return Ok(settings);
@@ -118,8 +118,7 @@ impl Configuration {
 }
 
 impl Settings {
-    /// Picks out what is needed. Walking through a [`git2::Config`], or asking it for a value,
-    /// reads every file anew.
+    /// Collects the settings in one pass: every lookup in a [`git2::Config`] reads all files again.
     fn read(configuration: &git2::Config) -> Result<Self, git2::Error> {
         let mut settings = Self::default();
         let mut pushed_to: BTreeMap<String, usize> = BTreeMap::new();
@@ -128,12 +127,12 @@ impl Settings {
             let entry = entry?;
             let name = entry.name().unwrap_or_default();
             let value = || entry.has_value().then(|| entry.value().ok().map(str::to_owned)).flatten();
-            // What is nearer comes later and counts.
+            // Later entries are of more specific files and win.
             match name {
                 "user.name" => settings.user_name = value(),
                 "user.email" => settings.user_email = value(),
                 "extensions.refstorage" => settings.ref_storage = value(),
-                // A name without a value stands for true.
+                // A name without a value means true.
                 "tag.gpgsign" => settings.sign_tags = value().or_else(|| Some("true".to_owned())),
                 "core.sharedrepository" => {
                     let alone = ["umask", "false", "no", "off", "0"];
@@ -159,7 +158,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// A remote, which is added where it is not known yet.
+    /// The entry of a remote, added on first use.
     fn remote(&mut self, name: &str) -> &mut RemoteSettings {
         let known = self.remotes.iter().position(|remote| remote.name == name);
         let place = known.unwrap_or_else(|| {

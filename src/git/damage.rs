@@ -1,6 +1,6 @@
-//! Damage of a repository, as git's stderr tells of it.
+//! Damage of a repository, from git's messages.
 
-/// What is damaged.
+/// The damaged part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
     /// Objects of this repository.
@@ -12,7 +12,7 @@ pub enum Damage {
 }
 
 impl Damage {
-    /// Where it is looked at: `git fsck`, in this repository or the remote's.
+    /// The command that examines it: `git fsck`, in this repository or the remote's.
     #[must_use]
     pub const fn examined_by(self) -> &'static str {
         match self {
@@ -32,15 +32,15 @@ impl Damage {
     }
 }
 
-/// Texts of the other side's, wherever they stand.
+/// Messages that are always about the remote.
 const REMOTE: [&str; 3] = [
     "not our ref",
     "missing necessary objects",
     "aborting due to possible repository corruption on the remote side",
 ];
-/// What the other side's process, which stands in its repository, calls its own files.
+/// Paths in messages of the remote's process, which runs inside of its repository.
 const OF_REMOTE: [&str; 2] = ["./objects", "./packed-refs"];
-/// Texts of objects that are here, or should be.
+/// Messages about local objects.
 const OBJECTS: [&str; 13] = [
     "inflate: data stream error",
     "is corrupt",
@@ -57,7 +57,7 @@ const OBJECTS: [&str; 13] = [
     "unable to read commit",
 ];
 
-/// The damage that git's stderr tells of.
+/// The damage that git's stderr reports.
 pub(super) fn damage(stderr: &str) -> Option<Damage> {
     if REMOTE.iter().any(|text| stderr.contains(text)) {
         return Some(Damage::Remote);

@@ -1,5 +1,5 @@
-//! Working trees and history, through the executable: it honours shallow boundaries and grafts,
-//! applies filters, fetches what a partial clone lacks, and uses the commit graph.
+//! Working trees and history through git's executable, which honours shallow boundaries and grafts,
+//! applies filters, fetches lazily in a partial clone, and uses the commit graph.
 
 use std::path::Path;
 
@@ -10,19 +10,19 @@ use super::error::GitError;
 use super::file_changes;
 use super::process::Git;
 
-/// How two histories have come apart.
+/// The divergence of two histories.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Divergence {
-    /// How many commits the first has that the second lacks.
+    /// The number of commits of the first that the second lacks.
     pub ahead: usize,
-    /// How many commits the second has that the first lacks.
+    /// The number of commits of the second that the first lacks.
     pub behind: usize,
-    /// The newest of them, newest first, with the one side that has them.
+    /// The newest of these commits, newest first, with the side that has them.
     pub newest: Vec<(CommitId, SideName)>,
 }
 
 impl Git {
-    /// How many commits lead to any of `wanted` and to none of `present`.
+    /// Counts the ancestors of `wanted` that are no ancestors of `present`, themselves included.
     ///
     /// # Errors
     ///
@@ -39,7 +39,8 @@ impl Git {
         text.trim().parse().map_err(|_| unexpected(&text))
     }
 
-    /// Which commits only one of two has, in a single walk; the newest `limit` of them by name.
+    /// The commits that only one of two has, in a single walk, with the
+    /// newest `limit` of them by name.
     ///
     /// # Errors
     ///
@@ -50,8 +51,7 @@ impl Git {
         parse_divergence(&output, limit)
     }
 
-    /// The commits without parents that lead to any of these. In a shallow
-    /// checkout, history ends early at some.
+    /// The root commits of these histories. In a shallow checkout, some are shallow boundaries.
     pub(super) fn roots(&self, commits: &[CommitId]) -> Result<Vec<CommitId>, GitError> {
         if commits.is_empty() {
             return Ok(Vec::new());
@@ -65,7 +65,7 @@ impl Git {
         parse_ids(&output)
     }
 
-    /// Those of several commits that lead to none of the others.
+    /// The commits that are no ancestors of the others.
     ///
     /// # Errors
     ///
@@ -76,8 +76,8 @@ impl Git {
         parse_ids(&output)
     }
 
-    /// What happened to each file between two commits, with renames found; with
-    /// the hunks where `code` is wanted.
+    /// The changes of files between two commits, with detected
+    /// renames; with hunks if `code` is set.
     ///
     /// # Errors
     ///
@@ -89,8 +89,9 @@ impl Git {
         to: &CommitId,
         code: bool,
     ) -> Result<Vec<FileDifference>, GitError> {
-        // `diff`, because unlike `diff-tree` it reads what the checkout has from there, which is
-        // several times faster. The options undo what configuration can do to its form.
+        // `diff`, because unlike `diff-tree` it reads unchanged files from the
+        // checkout, which is several times faster. The options undo configuration that
+        // would change the output's format.
         let mut invocation = self
             .verb("diff")
             .args(["-z", "--raw", "--numstat", "--find-renames", "--submodule=short", "--no-relative"])
@@ -120,19 +121,19 @@ impl Git {
         Ok(paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect())
     }
 
-    /// Writes all files of a commit into an existing empty folder, its submodules included, with
-    /// the filters that git is configured with. `index` is a file that does not exist yet, for
-    /// git's bookkeeping; the caller removes it.
+    /// Checks a commit out into an existing empty folder, with submodules and configured filters.
+    /// `index` is the path of a temporary index file, which the caller removes.
     ///
     /// # Errors
     ///
-    /// Git's own, and [`GitError::SubmoduleMissing`].
+    /// Fails where git cannot check the files out; [`GitError::SubmoduleMissing`] for a
+    /// submodule whose commit is not here.
     pub fn materialise(&self, commit: &CommitId, folder: &Path, index: &Path) -> Result<(), GitError> {
         let git = self.with_work_tree(folder);
         // The index is used once: a split index or a file system monitor would only cost time.
         let git = git.with_setting("core.splitIndex=false").with_setting("core.fsmonitor=false");
         let read = git.verb("read-tree").env("GIT_INDEX_FILE", index);
-        // All of it, whatever of it the repository's own work tree shows.
+        // All files, also those that a sparse checkout leaves out.
         let whole = read.args(["--reset", "-u", "--no-sparse-checkout", "--no-recurse-submodules"]);
         whole.arg(commit.as_str()).run()?;
         self.fill_submodules(folder, index)

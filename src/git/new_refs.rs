@@ -1,4 +1,4 @@
-//! Making refs without starting git, where they are kept in files.
+//! Creates refs without a git process, where they are stored in files.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -21,7 +21,8 @@ impl Repository {
         let in_files = self.keeps_refs_in_files() && !self.is_shared();
         let mut left = Vec::new();
         for new in refs {
-            // What is in the way of a file, git knows to get round or to name.
+            // After a failed write git takes over, which knows how to remove empty
+            // folders and to name conflicts.
             if !left.is_empty() || !in_files || write(self.common_dir(), &new).is_err() {
                 let Ref { name, object } = new;
                 left.push(RefUpdate { name, new: Some(object), expected: Expected::Anything });
@@ -31,7 +32,7 @@ impl Repository {
     }
 }
 
-/// Writes a ref's file as git does: into its lock, which then takes its place.
+/// Writes a ref's file like git: writes its lock file and renames it over the ref.
 fn write(folder: &Path, Ref { name, object }: &Ref) -> io::Result<()> {
     let (file, lock) = (folder.join(name), folder.join(format!("{name}.lock")));
     if let Some(parent) = file.parent() {
@@ -40,7 +41,7 @@ fn write(folder: &Path, Ref { name, object }: &Ref) -> io::Result<()> {
     let mut open = File::options().write(true).create_new(true).open(&lock)?;
     let written = writeln!(open, "{object}").and_then(|()| fs::rename(&lock, &file));
     if written.is_err() {
-        // The error that counts is the first one.
+        // The first error is returned, not that of the clean-up.
         let _ = fs::remove_file(&lock);
     }
     written

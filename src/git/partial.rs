@@ -18,23 +18,22 @@ use super::process::Git;
 use super::refs::{Expected, Ref, RefUpdate};
 use super::repository::{Repository, RepositoryError};
 
-/// Where it is, below the folder that all worktrees share.
+/// Its folder, below the common folder of all worktrees.
 const FOLDER: &str = "atmos/partial.git";
 
-/// The objects of one remote that are here in part.
+/// The partial clone of one remote.
 #[derive(Debug)]
 pub struct Partial {
     remote: String,
-    /// This repository's configuration, the part's objects.
+    /// Git with this repository's configuration and the partial clone's objects.
     transport: Git,
-    /// The part as a repository of its own: its refs are what the
-    /// remote had when it was asked last.
+    /// Git for the partial clone itself. Its refs mirror the remote's refs as last seen.
     own: Git,
     objects: ObjectStore,
 }
 
 impl Repository {
-    /// Opens the part of a remote's objects; makes room for it first where there is none.
+    /// Opens the partial clone of a remote, and creates it on first use.
     ///
     /// # Errors
     ///
@@ -54,8 +53,8 @@ impl Repository {
         Ok(Partial { remote: remote.to_owned(), transport, own, objects })
     }
 
-    /// Makes an empty repository beside its place, and puts it there whole: others
-    /// may do the same at this moment.
+    /// Creates an empty repository under a temporary name and renames it, because another process
+    /// may create it at the same time.
     fn make_room(&self, folder: &Path) -> Result<(), GitError> {
         let draft = folder.with_extension(uuid::Uuid::now_v7().simple().to_string());
         fs::create_dir_all(draft.join("objects/info"))?;
@@ -69,7 +68,7 @@ impl Repository {
         if !init(&["--ref-format=files"])?.status.success() {
             git.verb("init").args(["--bare", "--quiet", "--template=", &format]).run()?;
         }
-        // What is here already need not be fetched.
+        // Objects of this repository are alternates, so that they need not be fetched again.
         let mut line = self.common_dir().join("objects").into_os_string().into_encoded_bytes();
         line.push(b'\n');
         fs::write(draft.join("objects/info/alternates"), line)?;
@@ -81,20 +80,19 @@ impl Repository {
 }
 
 impl Partial {
-    /// The objects that are here.
+    /// The objects of the partial clone.
     #[must_use]
     pub const fn objects(&self) -> &ObjectStore {
         &self.objects
     }
 
-    /// Git with this repository's configuration and the part's objects,
-    /// to push what was written here.
+    /// Git with this repository's configuration and the partial clone's objects, for pushes.
     #[must_use]
     pub const fn transport(&self) -> &Git {
         &self.transport
     }
 
-    /// What the remote had under these names when it was asked last.
+    /// The remote's refs of these names as last seen.
     ///
     /// # Errors
     ///
@@ -104,7 +102,7 @@ impl Partial {
         Ok(refs.filter(|found| names.contains(&found.name)).map(|found| (found.name, found.object)).collect())
     }
 
-    /// Asks the remote what it has under these names, and gets all of it but the files.
+    /// Fetches the remote's refs of these names, with commits and trees, without blobs.
     ///
     /// # Errors
     ///
@@ -128,7 +126,7 @@ impl Partial {
         Ok(tips)
     }
 
-    /// Remembers what the remote has under these names.
+    /// Stores the remote's refs of these names.
     ///
     /// # Errors
     ///
@@ -150,7 +148,7 @@ impl Partial {
         }
     }
 
-    /// Reads a file; gets it from the remote where it is not here.
+    /// Reads a blob, fetching it if it is missing.
     ///
     /// # Errors
     ///

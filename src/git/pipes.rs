@@ -1,5 +1,5 @@
-//! A child's pipes, all served by the calling thread: starting a thread for each
-//! costs more than many a git command.
+//! A child's pipes, polled by the calling thread: a thread for each would
+//! cost more than many git commands.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -8,13 +8,11 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A pipe that is ready to be written to takes so much without blocking (`PIPE_BUF`
-/// of Linux; POSIX asks for 512).
+/// The bytes that a writable pipe takes without blocking (`PIPE_BUF` of Linux; POSIX requires 512).
 const CHUNK: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 const BUFFER: usize = 64 * 1024;
 
-/// Gives a child its input and reads stdout and stderr to their ends; `None` where
-/// that is not over by the deadline.
+/// Writes a child's stdin and reads its stdout and stderr to their ends; `None` at the deadline.
 pub(super) fn exchange(
     child: &mut Child,
     mut input: &[u8],
@@ -25,7 +23,7 @@ pub(super) fn exchange(
     let mut buffer = vec![0; BUFFER];
     while stdout.is_some() || stderr.is_some() {
         if input.is_empty() {
-            // Closed, it tells the child that this was all.
+            // Closing stdin is the end of the input.
             stdin = None;
         }
         let mut waiting = Vec::with_capacity(3);
@@ -35,7 +33,7 @@ pub(super) fn exchange(
         if !wait(&mut waiting, deadline)? {
             return Ok(None);
         }
-        // Hung up or broken is ready as well: the next read or write says so.
+        // Closed and broken pipes count as ready: the next read or write returns the error.
         let mut ready = waiting.iter().map(|pipe| !pipe.revents().is_empty()).collect::<Vec<_>>().into_iter();
         let mut is_ready = |waited: bool| waited && ready.next().unwrap_or_default();
         let (read_output, read_errors, write) =
@@ -50,7 +48,7 @@ pub(super) fn exchange(
             match pipe.write(&input[..input.len().min(CHUNK)]) {
                 Ok(written) => input = &input[written..],
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // A git that stopped reading says why on stderr and by its exit status.
+                // A broken pipe: git's stderr and exit status say why.
                 Err(_) => input = &[],
             }
         }
@@ -58,7 +56,7 @@ pub(super) fn exchange(
     Ok(Some((output, errors)))
 }
 
-/// Waits until one of the pipes is ready; `false` where none is by the deadline.
+/// Waits until one of the pipes is ready; `false` at the deadline.
 fn wait(pipes: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -72,7 +70,7 @@ fn wait(pipes: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool>
     }
 }
 
-/// Reads what is there, and drops the pipe at its end.
+/// Reads available bytes, and drops the pipe at its end.
 fn receive(pipe: &mut Option<impl Read>, buffer: &mut [u8], into: &mut Vec<u8>) -> io::Result<()> {
     let Some(open) = pipe else { return Ok(()) };
     match open.read(buffer) {

@@ -1,9 +1,9 @@
-//! Reading refs from the files that git keeps them in, without starting git.
+//! Reads refs from git's files, without a git process.
 //!
-//! A ref is a file of its own ("loose") or a line of `packed-refs`; where it is both, the file
-//! counts. Only what is plain is read here: symbolic and broken refs, links, odd names, an unsorted
-//! `packed-refs` or anything else out of the ordinary is [`Unusual`], and git is asked instead.
-//! (`git2` reads all of `packed-refs` to list one prefix.)
+//! A ref is a file of its own ("loose") or a line of `packed-refs`; the loose one wins. Only
+//! the plain case is handled: symbolic and broken refs, links, odd names, an unsorted
+//! `packed-refs` and everything else are [`Unusual`] and left to git. (`git2` reads all of
+//! `packed-refs` to list one prefix.)
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry};
@@ -15,8 +15,8 @@ use crate::deployment::ObjectId;
 use super::packed_refs::PackedRefs;
 use super::plain::{Unusual, plain_id, plain_name};
 
-/// Every ref below these prefixes (which end in `/`) or of exactly the given names, by name.
-/// `folder` is the one that all worktrees share.
+/// The refs below these prefixes (which end in `/`) or of exactly these names, by name. `folder` is
+/// the common folder of all worktrees.
 pub(super) fn read<S: AsRef<str>>(
     folder: &Path,
     prefixes: &[S],
@@ -29,7 +29,8 @@ pub(super) fn read<S: AsRef<str>>(
             read_name(&folder.join(prefix), prefix, &mut loose)?;
         }
     }
-    // Only then the packed ones: a ref that is being packed stands there before its file goes.
+    // Race: packed refs must be read after the loose ones, because `git pack-refs` writes a ref to
+    // `packed-refs` before it removes its file.
     let mut refs = BTreeMap::new();
     if let Some(mut packed) = PackedRefs::open(folder)? {
         for prefix in prefixes {
@@ -40,7 +41,7 @@ pub(super) fn read<S: AsRef<str>>(
     Ok(refs)
 }
 
-/// Reads the loose ref of a name, or those below it where it is a folder's.
+/// Reads a loose ref, or all refs of a folder.
 fn read_name(path: &Path, name: &str, refs: &mut BTreeMap<String, ObjectId>) -> Result<(), Unusual> {
     let kind = match fs::symlink_metadata(path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -65,7 +66,7 @@ fn read_folder(folder: &Path, prefix: &str, refs: &mut BTreeMap<String, ObjectId
     for entry in entries_of(folder)? {
         let entry = entry?;
         let file_name = entry.file_name().into_string().map_err(|_| Unusual)?;
-        // What git passes over as well.
+        // Git ignores these as well.
         if file_name.starts_with('.') || file_name.ends_with(".lock") {
             continue;
         }
@@ -74,7 +75,7 @@ fn read_folder(folder: &Path, prefix: &str, refs: &mut BTreeMap<String, ObjectId
     Ok(())
 }
 
-/// Reads what a name is the name of: a ref, or a folder of refs.
+/// Reads an entry of a folder: a ref or a folder of refs.
 fn read_entry(
     kind: fs::FileType,
     path: &Path,
@@ -92,7 +93,7 @@ fn read_entry(
             refs.insert(plain_name(name)?.to_owned(), plain_id(content.trim_ascii_end())?);
             Ok(())
         }
-        // Packed or deleted a moment ago.
+        // Race: packed or deleted meanwhile.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error.into()),
     }

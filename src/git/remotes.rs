@@ -1,4 +1,4 @@
-//! The remotes of a repository: which one is meant, and where it is reached.
+//! The remotes of a repository: which one holds the ledger, and its addresses.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,12 @@ use super::redact::redact_urls;
 use super::repository::{Repository, RepositoryError};
 
 impl Repository {
-    /// The remote that the ledger is kept on: the one that is asked for, else `origin`, else the
-    /// only one.
+    /// The remote that holds the ledger: the requested one, else `origin`, else the only one.
     ///
     /// # Errors
     ///
-    /// Where there is none of this name, or several and none is called `origin`.
+    /// Fails where there is no remote of this name, or where there
+    /// are several and none is `origin`.
     pub fn remote(&self, wanted: Option<&str>) -> Result<Option<String>, RepositoryError> {
         let remotes = &self.git().configuration().settings()?.remotes;
         let has = |wanted: &str| remotes.iter().any(|remote| remote.name == wanted);
@@ -28,8 +28,8 @@ impl Repository {
         }
     }
 
-    /// The addresses of a remote, which may hold a password: as it is written, and where
-    /// `url.*.insteadOf` leads git.
+    /// The addresses of a remote, which may contain a password: as written, and as
+    /// rewritten by `url.*.insteadOf`.
     #[must_use]
     pub fn remote_urls(&self, remote: &str) -> Vec<String> {
         let written = self.git().verb("config").args(["--get-all", &format!("remote.{remote}.url")]).run();
@@ -38,7 +38,7 @@ impl Repository {
         [written, used].into_iter().flatten().filter_map(first).collect()
     }
 
-    /// Whether the repository's own configuration leads addresses elsewhere: `url.*.insteadOf`.
+    /// Whether the repository's own configuration rewrites addresses (`url.*.insteadOf`).
     #[must_use]
     pub fn rewrites_addresses(&self) -> bool {
         let settings = self
@@ -47,20 +47,20 @@ impl Repository {
             .args(["--show-scope", "--name-only", "--get-regexp"])
             .arg(r"^url\..*\.(push)?insteadof$")
             .run();
-        // Where there is none, git fails.
+        // An unreadable configuration is left to git, which fails with the reason.
         let settings = settings.unwrap_or_default();
         lines_of(&settings).iter().any(|line| line.starts_with("local\t") || line.starts_with("worktree\t"))
     }
 }
 
 impl Git {
-    /// What a remote is asked by: its name, or the address that it pushes to, where that is another
-    /// one than it fetches from. Such a place to fetch from is a copy that may lag, and what was
-    /// just pushed has to be found again.
+    /// The name or address to fetch from: the push address where it differs from the
+    /// fetch address. A separate fetch address is a replica that may lag, and a fetch
+    /// has to see what was just pushed.
     ///
     /// # Errors
     ///
-    /// Where git does not tell the addresses.
+    /// Fails where git does not print the addresses.
     pub(super) fn asked_by<'r>(&self, remote: &'r str) -> Result<Cow<'r, str>, GitError> {
         if !self.may_push_elsewhere(remote) {
             return Ok(remote.into());
@@ -72,12 +72,12 @@ impl Git {
         })
     }
 
-    /// Insists that a remote pushes to one place: a push to several is made one by one, and what
-    /// one of them has accepted, another may refuse.
+    /// Refuses a remote with several push addresses: git pushes to one after the other, so
+    /// that the push is no transaction.
     ///
     /// # Errors
     ///
-    /// [`GitError::SeveralAddresses`] otherwise.
+    /// [`GitError::SeveralAddresses`] for such a remote.
     pub(super) fn insist_on_one_address(&self, remote: &str) -> Result<(), GitError> {
         if !self.may_push_elsewhere(remote) {
             return Ok(());
@@ -90,14 +90,14 @@ impl Git {
         Ok(())
     }
 
-    /// The addresses of a remote, as `url.*` leads git; by git's options for which of them.
+    /// The addresses of a remote as rewritten by `url.*`; git's options select which ones.
     fn addresses(&self, remote: &str, options: &[&str]) -> Result<Vec<String>, GitError> {
         let output = self.verb("remote").arg("get-url").args(options).args(["--", remote]).run()?;
         Ok(lines_of(&output))
     }
 
-    /// Whether the configuration has a say in where a remote pushes to. Most have none, and git
-    /// need not be asked.
+    /// Whether the configuration may give a remote other push addresses. Usually
+    /// not, which saves a git process.
     fn may_push_elsewhere(&self, remote: &str) -> bool {
         if self.configuration().has_more_than_files() {
             return true;

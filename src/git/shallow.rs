@@ -1,8 +1,8 @@
-//! Shallow checkouts: where their history ends.
+//! Shallow checkouts and their boundaries.
 //!
-//! A fetch of one commit's depth makes every commit that it brings an end of history, also one in
-//! the middle of what was there already. Such an end is taken back, so that asking the ledger
-//! never costs a checkout its history.
+//! A fetch with a depth of 1 makes every fetched commit a shallow boundary, even in the
+//! middle of complete history. Such a boundary is removed again. Invariant: fetching the
+//! ledger never costs a checkout its history.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,14 +16,13 @@ use super::objects::ObjectStore;
 use super::repository::Repository;
 
 impl Repository {
-    /// Whether history ends early here, as in a CI checkout.
+    /// Whether the repository is shallow, as in a CI checkout.
     #[must_use]
     pub fn is_shallow(&self) -> bool {
         self.shallow_file().exists()
     }
 
-    /// Where the history that leads to these commits ends early; nowhere in
-    /// a checkout that is not shallow.
+    /// The shallow boundaries in the history of these commits; none in a complete clone.
     ///
     /// # Errors
     ///
@@ -38,14 +37,14 @@ impl Repository {
         Ok(roots)
     }
 
-    /// The commits whose parents are not here; none in a complete clone.
+    /// The shallow commits, whose parents are missing; none in a complete clone.
     #[must_use]
     pub fn shallow_commits(&self) -> BTreeSet<ObjectId> {
         let file = fs::read_to_string(self.shallow_file()).unwrap_or_default();
         file.lines().filter_map(|line| line.trim().parse().ok()).collect()
     }
 
-    /// Takes back ends of history that a fetch has made where history went on before.
+    /// Removes shallow boundaries that a fetch has added in history that was complete before.
     ///
     /// # Errors
     ///
@@ -57,7 +56,7 @@ impl Repository {
         if !after.iter().any(goes_on) {
             return Ok(());
         }
-        // The protocol of git's own lock files: who creates it may replace the file.
+        // Git's own locking protocol: the process that creates the lock file may replace the file.
         let lock = self.shallow_file().with_extension("lock");
         let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&lock)?;
         let written = self
@@ -67,7 +66,7 @@ impl Repository {
             .try_for_each(|commit| writeln!(file, "{commit}"))
             .and_then(|()| fs::rename(&lock, self.shallow_file()));
         if written.is_err() {
-            // The error that is returned says more than one of the clean-up.
+            // The first error is returned, not that of the clean-up.
             let _ = fs::remove_file(&lock);
         }
         written

@@ -1,37 +1,36 @@
-//! Lock files that any git may hold, and that are named after no ref: who took one cannot be told
-//! from it.
+//! Shared lock files (`packed-refs.lock`, `shallow.lock`), which any git may hold and
+//! which do not show their owner.
 //!
-//! One that came while a command of ours ran, and is there when that was killed, was that
-//! command's, unless another git works in the same repository: then it stays, and is named when it
-//! is in the way.
+//! A lock file that appeared during a command that was killed belongs to that command, unless
+//! another git runs in the same repository: then it stays, and is reported when it is in the way.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long the children of a killed git are waited for, and how often it is looked.
+/// The timeout and the polling interval for the children of a killed git.
 const SETTLING: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 const NAMES: [&str; 2] = ["shallow.lock", "packed-refs.lock"];
 
-/// What was there of them when a command began.
+/// The shared lock files that were absent when a command began.
 #[derive(Debug)]
 pub(super) struct SharedLocks {
-    /// The folder that all worktrees of the repository share.
+    /// The common folder of all worktrees.
     repository: PathBuf,
     absent: Vec<&'static str>,
 }
 
 impl SharedLocks {
-    /// Looks which of them are there.
+    /// Notes which shared lock files are absent.
     pub(super) fn look(repository: &Path) -> Self {
         let absent = NAMES.into_iter().filter(|name| !repository.join(name).exists()).collect();
         Self { repository: repository.to_owned(), absent }
     }
 
-    /// Removes those that a command has left which was killed.
+    /// Removes the shared lock files of a killed command.
     pub(super) fn clear(&self) {
         let left: Vec<_> =
             self.absent.iter().map(|name| self.repository.join(name)).filter(|lock| lock.exists()).collect();
@@ -47,8 +46,8 @@ impl SharedLocks {
     }
 }
 
-/// Whether no git works in a repository within a moment: the children of a git that was killed
-/// outlive it for as long.
+/// Whether no git runs in a repository, after waiting a moment: children of a
+/// killed git outlive it briefly.
 fn is_left_alone(repository: &Path) -> bool {
     let until = Instant::now() + SETTLING;
     loop {
@@ -62,8 +61,8 @@ fn is_left_alone(repository: &Path) -> bool {
     }
 }
 
-/// Whether it is known that no git works in a repository or its checkout: `false` also where the
-/// system does not tell.
+/// Whether certainly no git runs in a repository or its checkout; `false` also
+/// where the system does not tell.
 fn no_git_works_in(repository: &Path) -> bool {
     let folder = match repository.parent() {
         Some(checkout) if repository.ends_with(".git") => checkout,

@@ -1,5 +1,4 @@
-//! Signed tags. Git itself writes them: it knows every kind of signature, and how
-//! people have configured theirs.
+//! Signed tags, written by git itself, which knows every kind of signature and its configuration.
 
 use std::fs;
 use std::io;
@@ -26,9 +25,9 @@ pub struct NewTag<'t> {
 }
 
 impl Repository {
-    /// Writes an annotated tag with a signature, as `gpg.format` and `user.signingKey` say, and
-    /// returns its id. No ref is made: git makes one, but in a repository of its own that lasts for
-    /// this one command and only shares the objects.
+    /// Writes a signed annotated tag, by `gpg.format` and `user.signingKey`, and returns its id.
+    ///
+    /// No ref is created here: git runs in a temporary repository that shares the objects.
     ///
     /// # Errors
     ///
@@ -37,7 +36,7 @@ impl Repository {
     pub fn write_signed_tag(&self, tag: NewTag<'_>, limit: Duration) -> Result<ObjectId, GitError> {
         let folder = tempfile::tempdir()?;
         make_repository(folder.path(), tag.commit)?;
-        // What is configured for this repository holds there as well.
+        // Includes this repository's configuration.
         let include = format!("include.path={}", self.common_dir().join("config").display());
         let git = self.git().elsewhere(folder.path(), &self.common_dir().join("objects"), vec![include]);
         let (name, mail) = tag.tagger;
@@ -51,7 +50,7 @@ impl Repository {
             .run()?;
         let id = fs::read_to_string(folder.path().join("refs/tags").join(tag.name))?;
         let id = parse_id("tag", &id)?;
-        // Git has written it, and no ref leads to it here.
+        // Kept against `git gc`, because no ref leads to it here.
         if let Err(error) = self.keep_object(&id) {
             tracing::debug!(%error, "a signed tag is not kept");
         }

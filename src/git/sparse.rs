@@ -11,7 +11,7 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// Where git cannot read its index.
+    /// Fails where git cannot read its index.
     pub fn left_out(&self) -> Result<BTreeSet<String>, GitError> {
         if !self.git_dir().join("info/sparse-checkout").is_file() {
             return Ok(BTreeSet::new());

@@ -1,9 +1,8 @@
-//! Symbolic refs: on a remote, where a push changes what they lead to, and among the refs here that
-//! are the program's own.
+//! Symbolic refs: on a remote, where a push changes the ref that they lead to, and
+//! among the program's own local refs.
 //!
-//! `git fetch` asks a server of version 2 of the protocol for them and does not tell what it was
-//! told, except in the trace of its packets, which is read here. So a rollout need not ask once
-//! more.
+//! With version 2 of the protocol, `git fetch` receives them and shows them only in its packet
+//! trace, which is parsed here to save another exchange.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,14 +14,13 @@ use super::ref_files::entries_of;
 use super::refs::{Expected, RefUpdate};
 use super::repository::Repository;
 
-/// What has git print its packets to stderr.
+/// The variable that makes git print its packets to stderr.
 pub(super) const TRACE: &str = "GIT_TRACE_PACKET";
 
 /// Symbolic refs by their names, and where they lead.
 pub type SymbolicRefs = BTreeMap<String, String>;
 
-/// Takes the packets of a fetch out of what it printed to stderr: the symbolic refs that the remote
-/// has told, and the rest.
+/// Splits the stderr of a fetch into the symbolic refs of its packet trace and the other lines.
 pub(super) fn told_in(stderr: &str) -> (SymbolicRefs, String) {
     let (packets, rest): (Vec<_>, Vec<_>) = stderr.lines().partition(|line| is_packet(line));
     let mut rest = rest.join("\n");
@@ -32,12 +30,12 @@ pub(super) fn told_in(stderr: &str) -> (SymbolicRefs, String) {
     (packets.into_iter().filter_map(told).collect(), rest)
 }
 
-/// Whether a line is one of the trace: the time and a place in git's source, then `packet:`.
+/// Whether a line is of the trace: a time, a place in git's source, then `packet:`.
 fn is_packet(line: &str) -> bool {
     line.starts_with(|first: char| first.is_ascii_digit()) && line.contains(" packet: ")
 }
 
-/// A line of `fetch< <object> <name> symref-target:<name>`, as servers of version 2 answer.
+/// Parses `fetch< <object> <name> symref-target:<name>` of version 2 of the protocol.
 fn told(line: &str) -> Option<(String, String)> {
     let (_, packet) = line.split_once(" packet: ")?;
     let mut words = packet.trim_start().strip_prefix("fetch< ")?.split(' ');
@@ -46,19 +44,19 @@ fn told(line: &str) -> Option<(String, String)> {
     Some((name.to_owned(), leads_to.to_owned()))
 }
 
-/// A line of `ls-remote --symref`: `ref: <name>`, a tab, the symbolic ref.
+/// Parses a line of `ls-remote --symref`: `ref: <name>`, a tab, the symbolic ref.
 pub(super) fn listed(line: &str) -> Option<(&str, &str)> {
     let (leads_to, name) = line.strip_prefix("ref: ")?.split_once('\t')?;
     Some((name, leads_to))
 }
 
 impl Repository {
-    /// Removes the symbolic refs below these prefixes (which end in `/`), whose refs are all the
-    /// program's own: what is fetched into one would be written where it leads.
+    /// Removes symbolic refs below these prefixes (which end in `/`) of the program's own: a fetch
+    /// would write through them to the refs that they lead to.
     ///
     /// # Errors
     ///
-    /// Where the refs cannot be read or written.
+    /// Fails where the refs cannot be read or written.
     pub fn remove_symbolic_refs(&self, prefixes: &[String]) -> Result<(), GitError> {
         let mut found = Vec::new();
         if self.keeps_refs_in_files() {
@@ -82,7 +80,7 @@ impl Repository {
 fn collect(folder: &Path, prefix: &str, found: &mut Vec<String>) -> io::Result<()> {
     for entry in entries_of(folder)? {
         let entry = entry?;
-        // A name that is no text is no ref of ours.
+        // The program's refs have names in UTF-8.
         let Ok(name) = entry.file_name().into_string() else { continue };
         let (kind, name) = (entry.file_type()?, format!("{prefix}{name}"));
         if kind.is_dir() {

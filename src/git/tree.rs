@@ -8,7 +8,7 @@ use crate::deployment::{CommitId, ObjectId};
 
 use super::objects::{ObjectError, ObjectStore, from_oid};
 
-/// A tree with more flat entries than this gets folders for what is added.
+/// The number of flat entries after which new entries are fanned out into folders.
 const FLAT_ENTRIES: usize = 256;
 const FILE_MODE: i32 = 0o100_644;
 const FOLDER_MODE: i32 = 0o040_000;
@@ -23,7 +23,7 @@ impl ObjectStore {
         self.note_blob(notes, commit)?.map(|blob| self.read_blob(&blob)).transpose()
     }
 
-    /// The blob that holds the note of a commit, which need not be here;
+    /// The id of the blob of a commit's note, which may be missing here;
     /// `None` where the commit has no note.
     ///
     /// # Errors

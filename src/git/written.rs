@@ -1,7 +1,7 @@
-//! What this process has written into a repository, to be written again where it has vanished.
+//! Copies of objects that this process has written, to restore those that `git gc` prunes.
 //!
-//! Git's clean-up takes what no ref leads to (`git gc --prune=now` at once), and a lock or a record
-//! is written before its ref is. Until its ref is there, the copy here is what keeps it.
+//! Race: `git gc --prune=now` removes unreachable objects at once, and a lock or a record is
+//! written before its ref. Until the ref exists, this copy protects the object.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,8 +10,8 @@ use git2::ObjectType;
 
 use crate::deployment::ObjectId;
 
-/// The largest object that is kept. Records, locks and batches of them are smaller; notes of more
-/// than this are their files' to keep.
+/// The largest object that is copied. Records, locks and batches are smaller; larger notes
+/// can be rebuilt from their files.
 const MAX_SIZE: usize = 1 << 20;
 
 /// The objects of one repository that this process has written.
@@ -19,7 +19,7 @@ const MAX_SIZE: usize = 1 << 20;
 pub(super) struct Written(Mutex<HashMap<ObjectId, (ObjectType, Vec<u8>)>>);
 
 impl Written {
-    /// Keeps an object.
+    /// Keeps a copy of an object.
     pub(super) fn keep(&self, id: &ObjectId, kind: ObjectType, content: &[u8]) {
         if content.len() <= MAX_SIZE {
             let mut objects = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,7 +27,7 @@ impl Written {
         }
     }
 
-    /// Calls `visit` with each of them, up to the first error.
+    /// Calls `visit` with each object, until the first error.
     pub(super) fn visit<E>(
         &self,
         mut visit: impl FnMut(&ObjectId, ObjectType, &[u8]) -> Result<(), E>,
