@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use super::error::ProviderError;
 use crate::deployment::DeploymentName;
 
-/// How many pages of comments are searched.
+/// The most pages of comments to search.
 const MOST_PAGES: u32 = 300;
 
-/// How often the search starts anew, because a comment vanished or the answer for one was lost.
+/// The most retries after a comment vanished or a response was lost.
 const MOST_ROUNDS: u32 = 3;
 
 /// A comment of which there is one per deployment and change request.
@@ -21,7 +21,7 @@ pub struct StickyComment {
 }
 
 impl StickyComment {
-    /// How much of a platform's [limit](super::Platform::comment_limit) the marker takes at most.
+    /// The room to leave for the marker in a platform's [limit](super::Platform::comment_limit).
     pub const MARKER_ROOM: usize = 192;
 
     /// The comment of a deployment. `body` is Markdown without the marker.
@@ -38,21 +38,21 @@ impl StickyComment {
     }
 }
 
-/// What became of a comment.
+/// The result of posting a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Posted {
     Created,
     Edited,
-    /// It said the same already.
+    /// The comment had the same text already.
     Unchanged,
 }
 
-/// A comment that is on the platform.
+/// A comment on the platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostedComment {
     pub id: u64,
     pub posted: Posted,
-    /// Where to read it, if the platform says so.
+    /// Its address, if the platform gives one.
     pub url: Option<String>,
 }
 
@@ -89,8 +89,8 @@ pub(super) trait Comments: Sync {
     async fn author(&self) -> Result<String, ProviderError>;
 }
 
-/// Edits the comment with the marker, or writes it. `pause` is how long a comment that was written
-/// without an answer may take to appear.
+/// Edits the comment with the marker, or creates it. `pause` is the delay before searching for a
+/// comment whose response was lost.
 pub(super) async fn put(
     comments: &impl Comments,
     comment: &StickyComment,
@@ -103,7 +103,7 @@ pub(super) async fn put(
             Some(found) => {
                 found.take_back_seconds(comments).await;
                 match found.first {
-                    // Platforms trim what they keep.
+                    // Platforms trim stored comments.
                     first if first.body.trim_end() == comment.body.trim_end() => {
                         (Ok(first), Posted::Unchanged)
                     }
@@ -115,16 +115,16 @@ pub(super) async fn put(
         let vanished = |error: &ProviderError| posted == Posted::Edited && error.is_not_found();
         match answer {
             Ok(written) if posted == Posted::Created && round < MOST_ROUNDS => {
-                // The answer tells for certain who writes.
+                // The response names the author reliably.
                 author = written.author.clone().or(author);
                 if !is_second(comments, comment, &written, &mut author).await {
                     return Ok(written.posted(posted));
                 }
-                // The other one stays, and says what this one would have.
+                // Lost race: edit the other job's comment in the next round.
                 round += 1;
             }
             Ok(written) => return Ok(written.posted(posted)),
-            // Deleted since it was found, or written without an answer: what is there now decides.
+            // Race: it was deleted meanwhile, or created with a lost response. Search again.
             Err(error) if round < MOST_ROUNDS && (vanished(&error) || error.may_have_happened()) => {
                 tokio::time::sleep(pause).await;
                 round += 1;
@@ -134,8 +134,8 @@ pub(super) async fn put(
     }
 }
 
-/// Whether another job has written the comment at the same time, and first: then the one just
-/// written is taken back. Both see the same order, so that one of them stays.
+/// Race: whether another job created the comment first. If so, deletes the one just created. Both
+/// jobs see the same order, so exactly one comment stays.
 async fn is_second(
     comments: &impl Comments,
     comment: &StickyComment,
@@ -144,13 +144,12 @@ async fn is_second(
 ) -> bool {
     match find(comments, &comment.marker, author).await {
         Ok(Some(found)) if found.first.id != written.id => is_gone(comments.delete(written.id).await),
-        // What was written is there, which is what matters.
+        // An error is ignored: the comment exists, and the next run removes duplicates.
         Ok(_) | Err(_) => false,
     }
 }
 
-/// Whether a comment is not there any more. The job that wrote the first one may have deleted it as
-/// well.
+/// Whether a comment is gone. The job that created the first one may have deleted it as well.
 fn is_gone(deleted: Result<(), ProviderError>) -> bool {
     deleted.map_or_else(|error| error.is_not_found(), |()| true)
 }
@@ -158,12 +157,12 @@ fn is_gone(deleted: Result<(), ProviderError>) -> bool {
 /// Our comments with the marker, on the page of the first.
 struct Found {
     first: Comment,
-    /// Written because an answer was lost, or by two jobs at once.
+    /// Duplicates, after a lost response or of two jobs at once.
     seconds: Vec<u64>,
 }
 
 impl Found {
-    /// Deletes all but the first. One that stays is deleted by the next run.
+    /// Deletes the duplicates. The next run retries failures.
     async fn take_back_seconds(&self, comments: &impl Comments) {
         for second in &self.seconds {
             if let Err(error) = comments.delete(*second).await {
@@ -173,9 +172,8 @@ impl Found {
     }
 }
 
-/// The comments that begin with the marker and are our own: one of another author, who has copied
-/// the marker, is neither edited nor deleted. `author` is who the token acts as, asked for where it
-/// is needed first.
+/// Finds our own comments that begin with the marker. Comments of other authors with a copied
+/// marker are never edited or deleted. `author` is the token's account, fetched on first use.
 async fn find(
     comments: &impl Comments,
     marker: &str,

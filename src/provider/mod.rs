@@ -1,9 +1,9 @@
-//! The hosting platform: what it shows of rollouts and what it knows of them.
+//! Hosting platforms (GitHub, GitLab): comments, statuses, deployments, approvals, protection.
 //!
-//! Every capability is optional. One that a platform lacks, or that a job's token does not reach,
-//! ends in a [`ProviderError`] that says so; what it was about (a rollout) is not touched by that.
+//! Every capability is optional. A missing capability or permission is a [`ProviderError`]; it
+//! never fails the rollout that it is about.
 //!
-//! A provider belongs to the tokio runtime in which it is first asked.
+//! A provider belongs to the tokio runtime of its first request.
 
 mod address;
 mod certificates;

@@ -1,4 +1,4 @@
-//! Time-outs, bounded retries and rate limits, the same for every platform.
+//! Timeouts, bounded retries with backoff, and rate limits, the same for every platform.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use super::http::{Repeat, Request, Response, Transport, TransportError};
 use super::redirect::{Elsewhere, MOST_REDIRECTS, Redirect};
 use super::{Capability, Platform, Token};
 
-/// How patient the provider is.
+/// The limits of retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How often a request is sent at most.
+    /// The most attempts of a request.
     pub attempts: usize,
     /// The pause before the second attempt; each further one is twice as long.
     pub first_pause: Duration,
-    /// The longest pause. A platform that asks for a longer one is not asked again.
+    /// The longest pause. There is no retry if the platform demands a longer one.
     pub longest_pause: Duration,
-    /// The first pause where the platform limits requests and does not say for how long. GitHub
-    /// wants a minute at least, and more each time.
+    /// The first pause after a rate limit without a duration. GitHub requires at least a
+    /// minute, growing with each retry.
     pub limit_pause: Duration,
-    /// How long one exchange of an attempt may take: each redirect that is followed is another one.
+    /// The timeout of one exchange. Each redirect of an attempt is another exchange.
     pub timeout: Duration,
 }
 
@@ -40,10 +40,10 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Says what would help against a refusal: what was asked for, and the HTTP status.
+/// A function from a refused capability and its HTTP status to a remedy.
 pub(super) type Advice = Box<dyn Fn(Capability, u16) -> Option<String> + Send + Sync>;
 
-/// A platform's API behind the retries.
+/// A client of a platform's API, with retries.
 pub(super) struct Client<T> {
     pub platform: Platform,
     pub transport: T,
@@ -60,17 +60,17 @@ struct Failure {
     again: Again,
 }
 
-/// Whether it makes sense to try again.
+/// Whether to retry.
 enum Again {
     No,
-    /// After the pause that the platform asks for, or after our own.
+    /// After the pause that the platform demands, or after our own.
     After(Option<Duration>),
-    /// After the pause of a limit that names none, which is longer each time.
+    /// After a rate limit without a duration: a pause that grows with each retry.
     AfterLimit,
 }
 
 impl<T: Transport> Client<T> {
-    /// Sends a request until it is answered, or until more attempts make no sense.
+    /// Sends a request, with retries.
     pub(super) async fn call(&self, request: &Request) -> Result<Response, ProviderError> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(self.policy.first_pause)
@@ -83,7 +83,7 @@ impl<T: Transport> Client<T> {
             .sleep(tokio::time::sleep)
             .when(|failure: &Failure| !matches!(failure.again, Again::No))
             .adjust(|failure: &Failure, pause| match (&failure.again, pause) {
-                // Only where another attempt is left.
+                // Only if an attempt is left.
                 (Again::After(Some(asked)), Some(pause)) => Some((*asked).max(pause)),
                 (Again::AfterLimit, Some(pause)) => {
                     let wanted = self.policy.limit_pause * 2_u32.pow(limited);
@@ -99,13 +99,13 @@ impl<T: Transport> Client<T> {
             .map_err(|failure| failure.error)
     }
 
-    /// Sends a request and reads the answer.
+    /// Sends a request and parses the response.
     pub(super) async fn read<A: DeserializeOwned>(&self, request: &Request) -> Result<A, ProviderError> {
         let response = self.call(request).await?;
         self.parse(request.capability, &response)
     }
 
-    /// Reads an answer.
+    /// Parses a response.
     pub(super) fn parse<A: DeserializeOwned>(
         &self,
         capability: Capability,
@@ -116,7 +116,7 @@ impl<T: Transport> Client<T> {
         })
     }
 
-    /// Sends a request, and where redirects lead it.
+    /// Sends a request and follows redirects.
     async fn attempt(&self, request: &Request) -> Result<Response, Failure> {
         let mut request = request.clone();
         let mut followed = 0;
@@ -151,7 +151,7 @@ impl<T: Transport> Client<T> {
         if response.is_of_an_api() {
             return Ok(response);
         }
-        // A portal or a proxy in between: what was asked for has perhaps not been heard of.
+        // A captive portal or a proxy answered: the platform may not have received the request.
         let begin = shorten(&self.token.redact(&response.body)).chars().take(40).collect::<String>();
         let reason =
             if begin.is_empty() { "an empty answer".to_owned() } else { format!("no JSON: {begin}") };
@@ -193,7 +193,7 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    /// The server that is asked, as it may be printed.
+    /// The server's address without credentials, for messages.
     fn server(&self) -> String {
         let url = reqwest::Url::parse(&self.api_url);
         url.map_or_else(|_| self.platform.to_string(), |url| url.origin().ascii_serialization())
@@ -212,7 +212,7 @@ impl<T: Transport> Client<T> {
         let (platform, capability) = (self.platform, request.capability);
         let status = response.status;
         let message = shorten(&self.token.redact(&response.message()));
-        // What was turned away has not happened, so that anything may be sent again.
+        // A rate-limited request was not executed, so that a retry is always safe.
         if is_rate_limit(response, &message) {
             return self.limited(request, response);
         }
@@ -229,14 +229,14 @@ impl<T: Transport> Client<T> {
             };
         }
         let advice = single_sign_on(response).or_else(|| (self.advice)(capability, status));
-        // GitLab's answer while another job writes the same status.
+        // GitLab's response while another job writes the same status.
         let again =
             if status == 409 && request.repeat == Repeat::Harmless { Again::After(None) } else { Again::No };
         Failure { error: ProviderError::Refused { platform, capability, status, message, advice }, again }
     }
 
-    /// The failure by a rate limit, with the pause after it. GitHub names none for its secondary
-    /// limits:
+    /// The failure of a rate limit, with the pause before the retry. GitHub names none for
+    /// secondary limits:
     /// <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
     fn limited(&self, request: &Request, response: &Response) -> Failure {
         let asked = requested_pause(response);
@@ -254,8 +254,8 @@ impl<T: Transport> Client<T> {
     }
 }
 
-/// Where a token is to be authorized for the single sign-on of an organization of GitHub, where
-/// that is what is missing: `X-GitHub-SSO: required; url=https://…`.
+/// The address for authorizing a token for the single sign-on of a GitHub organization, if
+/// required: `X-GitHub-SSO: required; url=https://…`.
 fn single_sign_on(response: &Response) -> Option<String> {
     let (_, url) = response.header("x-github-sso")?.split_once("url=")?;
     let url = url
@@ -265,7 +265,7 @@ fn single_sign_on(response: &Response) -> Option<String> {
     Some(format!("The organization has single sign-on: authorize the token at {url}"))
 }
 
-/// Whether an answer means "too often". GitHub says so with 403 as well:
+/// Whether a response is a rate limit. GitHub uses 403 as well:
 /// <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
 fn is_rate_limit(response: &Response, message: &str) -> bool {
     response.status == 429
@@ -275,7 +275,7 @@ fn is_rate_limit(response: &Response, message: &str) -> bool {
                 || message.to_ascii_lowercase().contains("secondary rate limit")))
 }
 
-/// The pause that an answer asks for, in `Retry-After` or in the reset of the rate limit.
+/// The pause that a response demands, by `Retry-After` or the reset time of the rate limit.
 fn requested_pause(response: &Response) -> Option<Duration> {
     if let Some(after) = response.header("retry-after") {
         if let Ok(seconds) = after.parse() {
@@ -293,8 +293,8 @@ fn requested_pause(response: &Response) -> Option<Duration> {
     Some(Duration::from_secs(reset.parse::<u64>().ok()?.saturating_sub(now)))
 }
 
-/// The time by the platform's own clock, since this machine's may be wrong; by this one's where the
-/// platform does not say.
+/// The time of the platform's clock, because this machine's may be skewed; this machine's
+/// where the response has no date.
 fn now(response: &Response) -> Timestamp {
     response.header("date").and_then(date).unwrap_or_else(Timestamp::now)
 }

@@ -1,4 +1,4 @@
-//! Which platform a job runs on and how to reach it, read from the job's environment.
+//! Detection of the platform of a job, with its address and token, from the environment.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::address::Address;
 use super::{Platform, ProviderError, Token};
 use crate::deployment::CommitId;
 
-/// How to reach a platform.
+/// The connection settings of a platform.
 #[derive(Debug, Clone)]
 pub enum ProviderSettings {
     GitHub(GitHubSettings),
@@ -14,7 +14,7 @@ pub enum ProviderSettings {
     None,
 }
 
-/// How to reach GitHub or GitHub Enterprise.
+/// The connection settings of GitHub or GitHub Enterprise.
 #[derive(Debug, Clone)]
 pub struct GitHubSettings {
     /// `https://api.github.com`, or `https://github.example.com/api/v3`.
@@ -23,53 +23,51 @@ pub struct GitHubSettings {
     pub(super) repository: String,
     pub(super) run_id: Option<u64>,
     pub(super) run_attempt: Option<u64>,
-    /// The runner that has the job: among those of a run that are under way,
-    /// its name tells which one this is.
+    /// The name of the job's runner, which identifies this job among the running ones of its run.
     pub(super) runner_name: Option<String>,
-    /// The commit that the run is about.
+    /// The commit of the run.
     pub(super) commit: Option<CommitId>,
     pub(super) token: Token,
     /// Present where the job has `id-token: write`.
     pub(super) identity: Option<IdentitySettings>,
 }
 
-/// Where a job's identity is asked for, and with what.
+/// The address and the token for requests of the job's identity (OIDC).
 #[derive(Debug, Clone)]
 pub(super) struct IdentitySettings {
     pub(super) url: String,
     pub(super) token: Token,
 }
 
-/// How to reach GitLab.
+/// The connection settings of GitLab.
 #[derive(Debug, Clone)]
 pub struct GitLabSettings {
     /// `https://gitlab.com/api/v4`.
     pub(super) api_url: String,
-    /// The project's number, or its path.
+    /// The project's id or path.
     pub(super) project: String,
     pub(super) pipeline_id: Option<u64>,
-    /// The commit that the pipeline runs on.
+    /// The commit of the pipeline.
     pub(super) commit: Option<CommitId>,
     pub(super) job_id: Option<u64>,
     pub(super) token: Token,
     pub(super) token_kind: TokenKind,
-    /// The authorities of a server of one's own, where its runner names them.
+    /// The CA certificates of a self-managed server, where its runner provides them.
     pub(super) authority_file: Option<PathBuf>,
 }
 
-/// What kind of token a GitLab job has.
+/// The kind of a GitLab token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenKind {
     /// A personal, group or project access token.
     Access,
-    /// The job's own, which may do little.
+    /// The job's own token, with few permissions.
     Job,
 }
 
 impl ProviderSettings {
-    /// The platform that the environment describes. `variable` looks up a variable, with
-    /// nothing for an empty one; `token` is the one that was given to the job on purpose and
-    /// beats those of the environment.
+    /// Detects the platform of a job from its environment. `variable` looks up a variable, with
+    /// `None` for an empty one; an explicit `token` takes precedence over those of the environment.
     ///
     /// # Errors
     ///
@@ -87,9 +85,10 @@ impl ProviderSettings {
         }
     }
 
-    /// Detects the platform of the job; outside of one, that which a git remote is on. The remote's
-    /// addresses are given as it is written and as git uses it. Of the environment, the addresses
-    /// of the APIs still count.
+    /// Detects the platform of the job; outside of a job, that of a git remote.
+    ///
+    /// The remote's addresses are as written and as rewritten by git. The
+    /// environment's API addresses still apply.
     ///
     /// # Errors
     ///
@@ -164,7 +163,7 @@ fn github<'v>(
     })
 }
 
-/// The address of the API, from the variable that has it.
+/// The address of the API, from this variable or the default.
 fn api_url<'v>(
     variable: &impl Fn(&str) -> Option<&'v str>,
     name: &str,
@@ -173,7 +172,7 @@ fn api_url<'v>(
     let address = variable(name).unwrap_or(usual);
     match reqwest::Url::parse(address) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(address.to_owned()),
-        // What is no address may be anything, so that it is not shown.
+        // Not printed: an invalid address may be a secret in the wrong variable.
         _ => Err(format!("{name} is not an address that begins with https:// or http://")),
     }
 }
@@ -201,7 +200,7 @@ fn gitlab<'v>(
             .ok_or_else(|| unconfigured("there is no token; set GITLAB_TOKEN"))?
             .map_err(|error| unconfigured(&error.to_string()))?,
     };
-    // Whichever way it came.
+    // The job's token may also have been passed explicitly.
     let token_kind = if job.is_some_and(|job| token.is(job)) { TokenKind::Job } else { TokenKind::Access };
     Ok(GitLabSettings {
         api_url: api_url(variable, "CI_API_V4_URL", "https://gitlab.com/api/v4")
