@@ -79,6 +79,7 @@ pub struct RequestedDeployment {
 
 impl Job {
     /// The job that the environment describes; `None` outside of the platforms that are known.
+    ///
     /// `variable` looks up a variable, with nothing for an empty one; `event` is the text of the
     /// file that `GITHUB_EVENT_PATH` names.
     #[must_use]

@@ -50,8 +50,9 @@ pub fn append_github(file: &Path, outputs: &[Output]) -> io::Result<()> {
 }
 
 /// The outputs as a dotenv report: `previous-commit` becomes `ATMOS_PREVIOUS_COMMIT`. Values are
-/// single lines there, so a line break is written as `\n`. What is too large for the whole to
-/// fit is left out, largest first.
+/// single lines there, so a line break is written as `\n`.
+///
+/// What is too large for the whole to fit is left out, largest first.
 #[must_use]
 pub fn dotenv(outputs: &[Output]) -> Dotenv {
     let mut lines: Vec<_> = outputs

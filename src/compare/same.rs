@@ -20,9 +20,10 @@ pub struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// Marks the components of which nothing differs but the commit: neither the files that they
-    /// are made of, nor their configuration on the targets that are compared, or on any where
-    /// commits are.
+    /// Marks the components that differ in nothing but the commit.
+    ///
+    /// Neither their source files differ, nor their configuration on the compared
+    /// targets (for commits, on any target).
     ///
     /// # Errors
     ///

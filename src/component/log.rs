@@ -57,8 +57,9 @@ impl Masks {
     }
 
     /// These masks, and masks for what may be a secret or not, such as whatever the environment
-    /// gave: what is too short to be one, or a number, is left readable. They are masked in base64
-    /// too, as templates and charts write them.
+    /// gave: what is too short to be one, or a number, is left readable.
+    ///
+    /// They are masked in base64 too, as templates and charts write them.
     #[must_use]
     pub fn with_suspects<S: AsRef<str>>(&self, suspects: impl IntoIterator<Item = S>) -> Self {
         let is_suspect =

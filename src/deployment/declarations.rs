@@ -32,8 +32,9 @@ impl Declarations {
     }
 
     /// What a component needs that is promoted at a commit: by the checkout, by the commit that is
-    /// checked out, and by its own commit. None of them alone can let it go ahead of what it
-    /// depends on.
+    /// checked out, and by its own commit.
+    ///
+    /// None of them alone can let it go ahead of what it depends on.
     #[must_use]
     pub fn needs<'a>(&'a self, component: &'a Component, commit: &CommitId) -> BTreeSet<&'a ComponentName> {
         let own = self.commits.get(commit).and_then(Option::as_ref);
@@ -42,9 +43,10 @@ impl Declarations {
         std::iter::once(component).chain(elsewhere).flat_map(|component| &component.depends_on).collect()
     }
 
-    /// Whether a component that the checkout does not declare belongs to the deployment all the
-    /// same: by the default branch, the commit that is checked out, or one of those that are
-    /// promoted. Else it was removed.
+    /// Whether a component that the checkout does not declare still belongs to the deployment.
+    ///
+    /// The default branch, the checked-out commit or a promoted commit
+    /// declares it. Otherwise it was removed.
     #[must_use]
     pub fn has<'a>(
         &self,

@@ -71,9 +71,10 @@ fn is_named(component: &Component, built: &Component) -> bool {
     name == built.name.as_str() || text(&built.vars, "image").is_some_and(|image| image == name)
 }
 
-/// An image by its tag, `registry/name:tag`, from the resolved variables of the
-/// component that builds it; `None` where these name no tag. Without a registry of its
-/// own, it is in the default one.
+/// An image by its tag, `registry/name:tag`, from the resolved variables of the component that
+/// builds it; `None` where these name no tag.
+///
+/// Without a registry of its own, it is in the default one.
 #[must_use]
 pub fn tagged_image(component: &Component, vars: &Values, default_registry: Option<&str>) -> Option<String> {
     let image = vars.get("image")?;

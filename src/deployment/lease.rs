@@ -33,8 +33,9 @@ impl Lease {
         self.0 / 3
     }
 
-    /// How old an acknowledged renewal may be while a push is under way that renews as well. Later
-    /// than [`Self::renewal_interval`], because a renewal and a push that meet cost the push
+    /// How old an acknowledged renewal may be while a push is under way that renews as well.
+    ///
+    /// Later than [`Self::renewal_interval`], because a renewal and a push that meet cost the push
     /// another attempt.
     #[must_use]
     pub fn renewal_interval_beside_push(self) -> Duration {

@@ -204,9 +204,10 @@ pub struct LedgerRecord {
 }
 
 impl LedgerRecord {
-    /// Whether it was published after others of its component. It extends the chain and nothing
-    /// else: it is not the newest record, is not what runs, and is not promoted (`ledger.md`, "Late
-    /// records").
+    /// Whether it was published after others of its component.
+    ///
+    /// It extends the chain and nothing else: it is not the newest record, is not what runs, and is
+    /// not promoted (`ledger.md`, "Late records").
     #[must_use]
     pub const fn is_late(&self) -> bool {
         self.record.details.late_of.is_some()

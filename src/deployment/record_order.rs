@@ -62,9 +62,10 @@ pub fn newest_first(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     ordered
 }
 
-/// The records of one component whose number is not that of their predecessor plus
-/// one, or not 1 where they name none. A predecessor that is not among the records, or
-/// has no number, proves nothing.
+/// The records of one component whose number is not that of their predecessor plus one, or not 1
+/// where they name none.
+///
+/// A predecessor that is not among the records, or has no number, proves nothing.
 #[must_use]
 pub fn misnumbered(records: &[LedgerRecord]) -> Vec<&LedgerRecord> {
     if records.iter().all(|record| number(record).is_none()) {
@@ -83,8 +84,10 @@ pub fn misnumbered(records: &[LedgerRecord]) -> Vec<&LedgerRecord> {
     records.iter().filter(is_wrong).collect()
 }
 
-/// The records of any components, newest first by time, each component's in its own order
-/// ([`newest_first`]): a record is placed at its own time or at that of the next newer one of its
+/// Sorts records of any components by time, newest first, keeping each
+/// component's own order ([`newest_first`]).
+///
+/// A record is placed at its own time or at that of the next newer one of its
 /// component, whichever is earlier.
 #[must_use]
 pub fn newest_first_of_all(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {

@@ -63,9 +63,10 @@ impl fmt::Display for RulesConflict {
     }
 }
 
-/// The digest of a target's rule, for the digests of what is rolled out by it. What a
-/// rule leaves at its default is not in it, so that rules of later versions change no
-/// digest that does not use them.
+/// The digest of a target's rule, for the digests of what is rolled out by it.
+///
+/// What a rule leaves at its default is not in it, so that rules of later versions change no digest
+/// that does not use them.
 #[must_use]
 pub fn rule_digest(rule: Option<&PromotionRule>) -> String {
     let mut document = serde_json::Map::new();

@@ -1,6 +1,7 @@
-//! The codes of errors: a stable name each, the exit code that goes with it, and what it
-//! means. `docs/errors.md` has the same rows, which a test compares; `UPDATE_DOCS=1
-//! cargo test --lib` writes them.
+//! The codes of errors: a stable name each, the exit code that goes with it, and what it means.
+//!
+//! `docs/errors.md` has the same rows, which a test compares; `UPDATE_DOCS=1 cargo test --lib`
+//! writes them.
 
 /// Exit codes, which are part of the interface.
 pub mod exit {

@@ -61,8 +61,9 @@ impl Repository {
     }
 
     /// Prepares a transaction to be committed after a push was accepted: git verifies the old
-    /// values and holds the refs' locks until then. `None` without changes, and for reftables,
-    /// where git would lock all refs.
+    /// values and holds the refs' locks until then.
+    ///
+    /// `None` without changes, and for reftables, where git would lock all refs.
     ///
     /// Invariant: no deletions. For these git locks `packed-refs`, and
     /// other processes would time out.

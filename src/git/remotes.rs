@@ -54,9 +54,10 @@ impl Repository {
 }
 
 impl Git {
-    /// The name or address to fetch from: the push address where it differs from the
-    /// fetch address. A separate fetch address is a replica that may lag, and a fetch
-    /// has to see what was just pushed.
+    /// The name or address to fetch from: the push address where it differs from the fetch address.
+    ///
+    /// A separate fetch address is a replica that may lag, and a fetch has to see what was just
+    /// pushed.
     ///
     /// # Errors
     ///

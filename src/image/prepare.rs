@@ -117,9 +117,10 @@ pub fn commit_of(
     checked_out(context, repository.look_at_checkout()?, "built", dry_run)
 }
 
-/// What the component itself says, what the target says of it, and the command line. The context
-/// that a target gives to all its components is for templates alone: the same commit is the same
-/// image on every target, so that it can be promoted.
+/// What the component itself says, what the target says of it, and the command line.
+///
+/// The context that a target gives to all its components is for templates alone: the same commit is
+/// the same image on every target, so that it can be promoted.
 pub fn variables(
     context: &Context,
     project: &Project<'_>,

@@ -14,8 +14,9 @@ use super::{Freshness, Ledger, LedgerError};
 
 impl Ledger<'_> {
     /// The change that adds an approval to the notes of every commit that it covers.
-    /// Invariant: it is pushed in one transaction with the locks, so that nothing is
-    /// applied without a recorded approval.
+    ///
+    /// Invariant: it is pushed in one transaction with the locks, so that nothing is applied
+    /// without a recorded approval.
     ///
     /// # Errors
     ///

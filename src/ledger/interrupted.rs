@@ -52,6 +52,7 @@ impl Remains {
 
 impl Ledger<'_> {
     /// The unfinished work of the holders of these locks, each lock for its own component.
+    ///
     /// Components are left out that the lock does not name, or that its holder has recorded: at the
     /// end of the chain, or pending in this checkout.
     ///

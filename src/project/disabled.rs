@@ -14,8 +14,9 @@ use crate::project::Project;
 use crate::project::stacks::{CommitFiles, ImportedStacks};
 
 /// Those of the components that the stacks disable on a target: those of the checkout and, where
-/// `committed` is what the commit that is checked out declares, those of that as well. A component
-/// whose stacks cannot be resolved is not disabled, as far as is known.
+/// `committed` is what the commit that is checked out declares, those of that as well.
+///
+/// A component whose stacks cannot be resolved is not disabled, as far as is known.
 ///
 /// # Errors
 ///

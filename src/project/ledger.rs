@@ -81,8 +81,9 @@ impl Context {
     }
 
     /// The ledger as it is on the remote, or as it is here where the remote does not answer; says
-    /// how old that is. What interrupted runs of this checkout have not published is published on
-    /// the way.
+    /// how old that is.
+    ///
+    /// What interrupted runs of this checkout have not published is published on the way.
     pub fn snapshot(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
         self.snapshot_of(ledger, scope, &ledger.refresh(scope))
     }

@@ -55,9 +55,9 @@ impl Run {
         Self { id: String::new(), platform_id: String::new(), url: None, actor }
     }
 
-    /// Whether what the platform's reviewers approved counts for this run and for the one
-    /// of a record alike: GitHub lists the approvals of all attempts of a run; GitLab,
-    /// those of the job's deployment.
+    /// Whether this run and the run of a record share their approvals on the platform.
+    ///
+    /// GitHub lists the approvals of all attempts of a run; GitLab, those of the job's deployment.
     pub fn shares_approvals_with(&self, record: &Record) -> bool {
         let is_github = self.platform_id.starts_with("github:");
         let is_same = |ours: &str, theirs: &str, without_attempt: fn(&str) -> &str| {

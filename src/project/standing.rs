@@ -16,9 +16,10 @@ use crate::project::declared::CommitReader;
 use crate::project::disabled::disabled_on_target;
 use crate::project::rules::{Certainty, TrustedRules};
 
-/// The promotion graph of a deployment as the checkout declares it, with the default
-/// branch's rules. `commits_behind` is how many commits targets lack of their
-/// sources, where that was counted.
+/// The promotion graph of a deployment as the checkout declares it, with the default branch's
+/// rules.
+///
+/// `commits_behind` is how many commits targets lack of their sources, where that was counted.
 ///
 /// # Errors
 ///

@@ -35,8 +35,9 @@ pub(super) struct Address {
 
 impl Address {
     /// Takes an address apart, in git's forms of one: `https://host/path.git`,
-    /// `ssh://git@host:22/path`, `git@host:path`. `None` is what is on no other machine. User
-    /// and password are not looked at.
+    /// `ssh://git@host:22/path`, `git@host:path`. `None` is what is on no other machine.
+    ///
+    /// User and password are not looked at.
     pub(super) fn parse(url: &str) -> Option<Self> {
         let is_whole = |path: &str| path.split('/').filter(|part| !part.is_empty()).count() >= 2;
         Self::take_apart(url).filter(|address| is_whole(&address.path))

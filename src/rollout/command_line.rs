@@ -138,9 +138,10 @@ impl fmt::Display for CommandLine {
     }
 }
 
-/// Whether the value of this key may be secret, as far as the project says. In a job, that of every
-/// override may be: which variables a module declares sensitive is not known before its commit is
-/// read, and what a job prints is kept.
+/// Whether the value of this key may be secret, as far as the project says.
+///
+/// In a job, that of every override may be: which variables a module declares sensitive is not
+/// known before its commit is read, and what a job prints is kept.
 pub(super) fn may_be_secret(context: &Context, config: &AtmosConfig, option: &str, key: &str) -> bool {
     let first = key.split('.').next().unwrap_or_default();
     let is_redacted = config.deployments.ledger.redact.iter().any(|name| name == key || name == first);

@@ -56,9 +56,9 @@ impl RolloutCommand<'_, '_> {
         Ok(done)
     }
 
-    /// Refuses to apply again what this run has applied and what only this checkout knows of yet:
-    /// its record may still arrive, and a component that is applied twice would have one of them
-    /// late.
+    /// Refuses to apply a component again whose record by this run is still pending here.
+    ///
+    /// The record may still arrive; of two applies, one record would be late.
     pub(super) fn insist_on_published(
         &self,
         plan: &RolloutPlan,

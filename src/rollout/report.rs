@@ -32,9 +32,10 @@ use crate::render::document::rollout_event;
 use crate::render::live::Live;
 use crate::render::rollout::Progress;
 
-/// Turns events into lines of progress on stderr; on a terminal, with a live view of
-/// what runs below them. Where a program reads the result, it can read the events as
-/// well: one JSON document a line.
+/// Turns events into lines of progress on stderr; on a terminal, with a live view of what runs
+/// below them.
+///
+/// Where a program reads the result, it can read the events as well: one JSON document a line.
 pub(super) fn event_sink(context: &Context) -> EventSink {
     let streams = context.progress_streams();
     if context.global().format == Format::Json {

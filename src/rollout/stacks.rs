@@ -37,8 +37,10 @@ impl RolloutCommand<'_, '_> {
     }
 
     /// Finds out what is wrong with the stacks of the plan's components, and which of them may not
-    /// be rolled out. Gives the program that runs a component where its stacks name one; none for
-    /// a component that they disable.
+    /// be rolled out.
+    ///
+    /// Gives the program that runs a component where its stacks name one; none for a component that
+    /// they disable.
     pub(super) fn check_stacks<'p>(
         &self,
         plan: &'p RolloutPlan,

@@ -24,9 +24,11 @@ use super::world::Functions;
 pub struct Processing {
     pub templates: bool,
     pub functions: bool,
-    /// A template whose value is missing, or that needs itself, is refused: what is
-    /// deployed must be meant. Otherwise it is shown as the reference implementation shows
-    /// it: `<no value>`, or as it is written.
+    /// A template whose value is missing, or that needs itself, is refused: what is deployed must
+    /// be meant.
+    ///
+    /// Otherwise it is shown as the reference implementation shows it: `<no value>`, or as it is
+    /// written.
     pub strict: bool,
 }
 

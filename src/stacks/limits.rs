@@ -1,4 +1,5 @@
 //! How much stacks may ask for, so that no manifest costs more time or memory than it is worth.
+//!
 //! Each limit is here and in `docs/stacks.md`; those of templates and queries are beside what they
 //! limit.
 

@@ -10,8 +10,9 @@ use super::stack::{Stack, StackReader};
 use super::value::{Location, Map, Value};
 
 /// The place of a key, by its path in the component (`settings.validation`): the component's own,
-/// that of one of its bases, of its kind, or of the whole stack. `chain` is the component and its
-/// bases.
+/// that of one of its bases, of its kind, or of the whole stack.
+///
+/// `chain` is the component and its bases.
 pub(super) fn place_of(
     reader: &StackReader<'_>,
     stack: &Stack,

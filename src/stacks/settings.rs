@@ -28,9 +28,10 @@ pub struct StackSettings {
     /// `templates.settings.evaluations`: how often what comes out of a
     /// template is read as one again.
     pub template_evaluations: usize,
-    /// `templates.settings.delimiters`, left and right: what templates of components
-    /// are written between. An import's `context` and a file's `locals` are always
-    /// filled in between `{{` and `}}`.
+    /// `templates.settings.delimiters`, left and right: what templates of components are written
+    /// between.
+    ///
+    /// An import's `context` and a file's `locals` are always filled in between `{{` and `}}`.
     pub template_delimiters: (String, String),
     /// `templates.settings.env`: variables that templates see before those that surround them.
     pub template_env: BTreeMap<String, String>,

@@ -5,8 +5,10 @@ use super::reference::Reference;
 use crate::deployment::change_request::ChangeRequest;
 
 /// The base of a pull request, whatever event is about it; else the branch or tag of the run, else
-/// the default branch. Never the head of a pull request, which may be another repository's, and
-/// never the branch of a merge queue, which is gone once it has merged.
+/// the default branch.
+///
+/// Never the head of a pull request, which may be another repository's, and never the branch of a
+/// merge queue, which is gone once it has merged.
 pub(super) fn reference<'v>(
     variable: &impl Fn(&str) -> Option<&'v str>,
     payload: &Payload,

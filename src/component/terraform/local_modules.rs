@@ -20,8 +20,9 @@ pub(super) struct Call {
 }
 
 /// The paths that a file's `module` blocks name, relative to the file's folder. Only what starts
-/// with `./` or `../` is of the same repository, by Terraform's own rule. `None` where the file
-/// cannot be read as Terraform would.
+/// with `./` or `../` is of the same repository, by Terraform's own rule.
+///
+/// `None` where the file cannot be read as Terraform would.
 ///
 /// `name` is the file's name, which tells its syntax; files that are no
 /// part of a module call nothing.

@@ -113,10 +113,11 @@ impl Module {
         }
     }
 
-    /// What is no variable of the module and was meant for it, each with the nearest one
-    /// that is: what the deployment gives this component. A target's context and the
-    /// command line are for all components, and some of them do not have it: of the
-    /// command line, what looks like a slip.
+    /// What is no variable of the module and was meant for it, each with the nearest one that is:
+    /// what the deployment gives this component.
+    ///
+    /// A target's context and the command line are for all components, and some of them do not have
+    /// it: of the command line, what looks like a slip.
     pub(super) fn undeclared(
         &self,
         sources: &IndexMap<String, ValueSource>,

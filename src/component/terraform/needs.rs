@@ -40,8 +40,10 @@ struct Declarations {
 
 impl ModuleNeeds {
     /// Reads what a module needs from the texts of its files. `None` where one of them cannot be
-    /// read as Terraform would. Of a program that is neither Terraform nor `OpenTofu` by its name,
-    /// only what both would need is known.
+    /// read as Terraform would.
+    ///
+    /// Of a program that is neither Terraform nor `OpenTofu` by its name, only what both would need
+    /// is known.
     #[must_use]
     pub fn parse(files: &[(PathBuf, String)], program: &str) -> Option<Self> {
         match plain_program(program) {

@@ -20,9 +20,10 @@ pub(super) const VARIABLE: &str = "TF_PLUGIN_CACHE_DIR";
 /// How often to look whether it is one's turn.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The folder of the cache. The environment and the user's own configuration of Terraform
-/// decide; without either, it is one of this checkout. `None` where the configuration names a
-/// folder: Terraform finds it by itself.
+/// The folder of the cache. The environment and the user's own configuration of Terraform decide;
+/// without either, it is one of this checkout.
+///
+/// `None` where the configuration names a folder: Terraform finds it by itself.
 pub(super) fn folder(run: ComponentRun<'_>) -> Result<Option<PathBuf>, ComponentError> {
     if let Some(folder) = run.environment.get(VARIABLE).filter(|folder| !folder.is_empty()) {
         return Ok(Some(folder.into()));

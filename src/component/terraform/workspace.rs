@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 const BACKEND_OVERRIDE: &str = "atmos_backend_override.tf.json";
 const VARIABLES_EXTENSION: &str = ".terraform.tfvars.json";
 
-/// A copy of the module's folder beside it, so that relative paths lead to the same
-/// places. Components may share a folder, and the files that are generated for one
-/// of them are not for the others.
+/// A copy of the module's folder beside it, so that relative paths lead to the same places.
+///
+/// Components may share a folder, and the files that are generated for one of them are not for the
+/// others.
 pub(super) fn folder_of_its_own(run: ComponentRun<'_>, folder: PathBuf) -> Result<PathBuf, ComponentError> {
     let is_root = run.checkout.canonicalize().is_ok_and(|root| root == folder);
     let (Some(parent), false) = (folder.parent(), is_root) else { return Ok(folder) };

@@ -16,9 +16,10 @@ use super::problem::Problems;
 use super::span::Span;
 use super::yaml::{Entry, Node, Value};
 
-/// Turns what a file says into a deployment. What cannot be used is reported and left
-/// out, so that the rest can be checked against each other; the result is to be used
-/// only if no error was reported.
+/// Turns what a file says into a deployment.
+///
+/// What cannot be used is reported and left out, so that the rest can be checked against each
+/// other; the result is to be used only if no error was reported.
 pub(super) fn resolve(
     section: DeploymentSection,
     name: &DeploymentName,

@@ -1,6 +1,7 @@
 //! The decision as a table. Commits are letters: lower-case ones lie on one line of history (`a` is
-//! the ancestor of `b`), upper-case ones on branches of their own. A story is what ran on `prod`,
-//! oldest first; `a<b` is a rollback from `b`.
+//! the ancestor of `b`), upper-case ones on branches of their own.
+//!
+//! A story is what ran on `prod`, oldest first; `a<b` is a rollback from `b`.
 
 use std::sync::Arc;
 

@@ -68,8 +68,9 @@ impl Credentials {
     }
 
     /// The header's value for an image: of its registry's own helper, else of the longest part of
-    /// its name that there are credentials for, else of the helper for all registries. An error
-    /// says why a helper did not answer.
+    /// its name that there are credentials for, else of the helper for all registries.
+    ///
+    /// An error says why a helper did not answer.
     pub(super) async fn basic(&self, image: &ImageReference) -> Result<Option<String>, HelperError> {
         let names = image.registry_names();
         let own = names.iter().find_map(|name| self.helpers.get(*name));

@@ -1,6 +1,7 @@
-//! The identity of this very job, as GitHub states it: an `OpenID Connect` token, which names the
-//! environment that the job waited for, also where no deployment was made of it (`environment: {
-//! deployment: false }`).
+//! The identity of this job: GitHub's `OpenID Connect` token.
+//!
+//! It names the environment that the job waited for, even with
+//! `environment: { deployment: false }`.
 //!
 //! <https://docs.github.com/actions/reference/security/oidc>. Its signature is not checked: it
 //! comes straight from the address that the runner gives the job, over a connection that is.

@@ -1,7 +1,9 @@
 //! Whether this very job waited for an environment. The approvals of a run have neither job nor
-//! attempt. The job's identity says it, where the job may ask for that; else a job that names an
-//! environment has a deployment there, unless the workflow says `deployment: false`, and its log is
-//! that of the job.
+//! attempt.
+//!
+//! The job's identity says it, where the job may ask for that; else a job that names an environment
+//! has a deployment there, unless the workflow says `deployment: false`, and its log is that of the
+//! job.
 
 use super::GitHub;
 use super::answers::{DeploymentAnswer, DeploymentStatusAnswer, Job, Jobs};

@@ -77,8 +77,10 @@ impl Hint {
 
 impl Error {
     /// A promotion that the paths do not allow, in the words of the specification
-    /// (`cli-integration.md`, "Error Messages"). `promote` gives the command from one target to
-    /// another; `skip` is the command that goes off the path all the same.
+    /// (`cli-integration.md`, "Error Messages").
+    ///
+    /// `promote` gives the command from one target to another; `skip` is the command that goes off
+    /// the path all the same.
     #[must_use]
     pub fn promotion_path(
         refusal: &PathRefusal,

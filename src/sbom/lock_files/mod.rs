@@ -37,9 +37,10 @@ fn reader(name: &str) -> Option<Reader> {
     known.or(is_requirements.then_some(python::requirements as Reader))
 }
 
-/// The packages of an application: of every lock file in its folder and below; where there is none,
-/// of the nearest ones above it, up to the checkout's root, as in a monorepo with one lock file for
-/// all. Files that make no sense are told of, and cost their own packages alone.
+/// The packages of an application: of all lock files in its folder and below; without any, of the
+/// nearest ones above (a monorepo).
+///
+/// The search ends at the checkout's root. Malformed files are reported and skipped.
 #[must_use]
 pub fn application_packages(root: &Path, source: &Path) -> (Vec<Package>, Vec<ReadError>) {
     let mut lock_files = files::below(source, |name| reader(name).is_some());

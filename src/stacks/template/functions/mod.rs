@@ -1,6 +1,7 @@
 //! The functions of templates: those of Go's `text/template`, and those of Sprig and Gomplate that
-//! depend on nothing but their arguments. Where both have a name, Sprig's function is meant, as in
-//! Atmos.
+//! depend on nothing but their arguments.
+//!
+//! Where both have a name, Sprig's function is meant, as in Atmos.
 
 mod addresses;
 mod collections;
