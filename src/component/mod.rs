@@ -1,8 +1,7 @@
-//! Components: what a rollout runs, one file per kind.
+//! Components: runs them, one module for each kind.
 //!
-//! A component runs in a checkout of the commit that is being deployed, with the
-//! environment that it is given; nothing here reads the process's own. What children print
-//! goes to a [`LogSink`], line by line.
+//! A component runs in a checkout of the deployed commit with an explicit environment; nothing here
+//! reads that of the process. Output of child processes goes to a [`LogSink`], line by line.
 
 mod attempt;
 pub(crate) mod checkout;
@@ -47,15 +46,15 @@ pub use terraform::{
     is_module_file, is_variables_file, local_modules, plain_program, sensitive_variables, variables_in,
 };
 
-/// Whether anything is changed.
+/// Whether to plan or to apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Find out what would change and change nothing (`--plan`).
+    /// Plan only, without changes (`--plan`).
     Plan,
     Apply,
 }
 
-/// One component, about to run.
+/// The inputs of one component's run.
 #[derive(Clone, Copy)]
 pub struct ComponentRun<'a> {
     pub component: &'a Component,
@@ -67,20 +66,19 @@ pub struct ComponentRun<'a> {
     pub previous_commit: Option<&'a CommitId>,
     pub run_id: &'a str,
     pub mode: Mode,
-    /// The variables, resolved and without templates; what earlier
-    /// components put out is in them already.
+    /// The resolved variables, with templates rendered and outputs of earlier components filled in.
     pub vars: &'a Values,
-    /// Where each of them comes from.
+    /// The source of each variable.
     pub sources: &'a IndexMap<String, ValueSource>,
     /// The images of this commit: component to `registry/name@sha256:…`.
     pub artifacts: &'a BTreeMap<String, String>,
     /// The root of a checkout of the commit.
     pub checkout: &'a Path,
-    /// Where Terraform's state is kept for modules without a backend:
-    /// `.atmos/state` of the working copy.
+    /// The folder of Terraform's state for modules without a backend:
+    /// `.atmos/state` of the checkout.
     pub state: &'a Path,
-    /// Where Terraform's providers are kept for the next run, unless the environment
-    /// says where: `.atmos/plugin-cache`.
+    /// The folder of Terraform's plugin cache, unless the environment
+    /// sets one: `.atmos/plugin-cache`.
     pub plugin_cache: &'a Path,
     /// A folder for this run's temporary files, which may hold secrets; outside the checkout.
     pub scratch: &'a Path,
@@ -91,44 +89,43 @@ pub struct ComponentRun<'a> {
     pub helmfile: &'a HelmfileSettings,
     pub stack: &'a TerraformStack,
     pub log: &'a dyn LogSink,
-    /// What must not appear in the log.
+    /// The secrets to mask in the log.
     pub masks: &'a Masks,
     pub cancellation: &'a Cancellation,
 }
 
-/// What a component's run has come to.
+/// The result of a component's run.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComponentResult {
-    /// What was or would be changed, where the kind can tell.
+    /// The applied or planned changes, for kinds that report them.
     pub changes: Option<Changes>,
-    /// What later components can use. Sensitive outputs are not among them.
+    /// The outputs for later components, without sensitive ones.
     pub outputs: Values,
-    /// What was deployed, by digest: component to `registry/name@sha256:…`.
+    /// The deployed images: component to `registry/name@sha256:…`.
     pub artifacts: BTreeMap<String, String>,
-    /// Whether it became healthy, where that was looked at.
+    /// The result of its health check, if it has one.
     pub health: Option<Health>,
-    /// What people should know about this run.
+    /// Notices for the user.
     pub notices: Vec<Notice>,
 }
 
-/// Something about a run that its status does not say.
+/// A notice about a run, beside its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// A dry run of a `command` component that has no plan command: nothing ran.
     NoPlanCommand,
     /// A `nixpack` component for whose commit no image was built.
     NoBuildRecord { commit: CommitId },
-    /// The module has no backend that outlives the job: its state was
-    /// kept in a file of this machine.
+    /// The module has no remote backend: its state was written to a file that the job loses.
     LocalStateInCi,
-    /// The module declares no variable of these names, which were meant for it; each with
-    /// the nearest one that it declares.
+    /// The module does not declare these variables, which were set for it; each with
+    /// the most similar declared one.
     Undeclared { variables: Vec<(String, Option<String>)> },
-    /// It did not succeed at once.
+    /// It succeeded after retries.
     Retried { attempts: u32 },
-    /// A dry run of a component that uses outputs of another one, which has not put them out yet.
+    /// A dry run of a component that needs outputs of one that was never applied.
     NotPlannedBefore { component: ComponentName },
-    /// A dry run of a component that uses what only the job that rolls out has.
+    /// A dry run of a component that needs inputs of the rollout's own job.
     NotPlannedHere { reason: String },
 }
 
@@ -172,12 +169,12 @@ impl std::fmt::Display for Notice {
     }
 }
 
-/// Runs one component to its end, within its limits. Dropping the future kills what it has started.
+/// Runs one component, with its timeout and retries. Dropping the future kills its processes.
 pub async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentError> {
     attempt::within_limits(run).await
 }
 
-/// Runs one component once.
+/// Runs one component once, without retries.
 async fn run_once(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentError> {
     match run.component.kind {
         ComponentKind::Command => command::run(run).await,
@@ -193,7 +190,7 @@ pub const fn knows_drift(kind: ComponentKind) -> bool {
     matches!(kind, ComponentKind::Terraform | ComponentKind::Helmfile)
 }
 
-/// Looks whether what a component manages is still what was deployed.
+/// Checks a component for drift: whether its resources still are as deployed.
 /// The run's mode is [`Mode::Plan`].
 pub async fn check_drift(run: ComponentRun<'_>) -> Result<DriftFinding, ComponentError> {
     let found = |found| if found { Drift::Found } else { Drift::None };
@@ -207,8 +204,8 @@ pub async fn check_drift(run: ComponentRun<'_>) -> Result<DriftFinding, Componen
     }
 }
 
-/// Reads what a component has put out when it was applied last, where its kind keeps
-/// that; nothing where it never was.
+/// Reads a component's outputs of its last apply from its state, for kinds that store them;
+/// empty where it was never applied.
 pub async fn recorded_outputs(run: ComponentRun<'_>) -> Result<Values, ComponentError> {
     match run.component.kind {
         ComponentKind::Terraform => terraform::outputs(run).await,

@@ -1,5 +1,5 @@
-//! What every command needs of the process: flags, environment, clock, streams;
-//! and how it finds the repository.
+//! The context of a command: flags, environment, clock, streams, and
+//! the discovery of the repository.
 
 pub mod flags;
 pub mod runtime;
@@ -24,10 +24,10 @@ use crate::render::{Clock, Presentation};
 
 use flags::GlobalArgs;
 
-/// How much of an event's payload is read. GitHub's largest has 25 MB.
+/// The most bytes to read of an event's payload. GitHub's largest has 25 MB.
 const LARGEST_EVENT: u64 = 32 * 1024 * 1024;
 
-/// The process as a command sees it.
+/// The context of one command. Commands read nothing else of the process.
 pub struct Context {
     global: GlobalArgs,
     environment: Vec<(OsString, OsString)>,
@@ -39,36 +39,36 @@ pub struct Context {
     /// The last document as JSON, where a CI job runs a command and then reports on it.
     document: Option<Mutex<Option<String>>>,
     now: Timestamp,
-    /// What must not be believed any more; nothing until that was looked at.
+    /// The part of the checkout that is untrusted; unset until that was checked.
     distrusted: OnceLock<Distrusted>,
-    /// Set where the files of the checkout have to be those of its commit.
+    /// Set where files of the checkout must equal those of its commit.
     committed: OnceLock<()>,
-    /// What is odd about `atmos.yaml` is told once.
+    /// Set once the warnings about `atmos.yaml` were printed.
     warned: OnceLock<()>,
 }
 
-/// What of a checkout is not the repository's own, so that nothing in it speaks for the repository.
+/// The untrusted part of a checkout, for example of a pull request's head from a fork.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Distrusted {
-    /// The files. The ledger of the remote is the repository's.
+    /// The files. The remote, and so the ledger, is trusted.
     Files,
-    /// The clone itself, with the remote that it names.
+    /// The whole clone, with the remote that it names.
     Clone,
 }
 
-/// What a command that is run for another one sees differently.
+/// The differences of a nested command's context.
 pub struct Inner {
     pub global: GlobalArgs,
     pub environment: Vec<(OsString, OsString)>,
     pub git_environment: Vec<(OsString, OsString)>,
-    /// Where to run, seen from where the outer command runs.
+    /// The working directory, relative to that of the outer command.
     pub directory: PathBuf,
-    /// Where what is printed to stdout is copied to.
+    /// The copy of what is printed to stdout.
     pub copied: Copied,
 }
 
 impl Context {
-    /// Takes in the flags and the environment, and sets up logging.
+    /// Creates the context from flags and environment, and initialises logging.
     pub fn new(
         global: GlobalArgs,
         environment: Vec<(OsString, OsString)>,
@@ -104,7 +104,7 @@ impl Context {
         })
     }
 
-    /// A context for a command that is run for this one. It keeps the last document that it prints.
+    /// A context for a nested command, which keeps the last document that it prints.
     #[must_use]
     pub fn inner(&self, inner: Inner) -> Self {
         let Inner { global, environment, git_environment, directory, copied } = inner;
@@ -124,7 +124,7 @@ impl Context {
         }
     }
 
-    /// The last document that was printed, as JSON, in whatever form it was printed.
+    /// The last printed document as JSON, whatever its printed format.
     pub fn last_document(&self) -> Option<String> {
         self.document.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -134,7 +134,7 @@ impl Context {
         &self.masks
     }
 
-    /// Where output goes.
+    /// The output streams.
     pub fn streams(&self) -> &Streams {
         &self.streams
     }
@@ -181,23 +181,23 @@ impl Context {
         )
     }
 
-    /// The moment of this command: everything that it says is as of then.
+    /// The time of this command, the same for all its output.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// How text is presented on stdout.
+    /// The presentation of text on stdout.
     pub fn presentation(&self) -> Presentation {
         Presentation { form: self.streams.form(), clock: self.clock() }
     }
 
-    /// The clock and the zone that times are shown in.
+    /// The clock and the zone of printed times.
     pub fn clock(&self) -> Clock {
-        // What a command says that is run for another one ends up in reports, which are kept.
+        // Output of a nested command ends up in stored reports, where relative times would mislead.
         Clock { now: self.now(), zone: self.global.timezone.clone(), kept: self.document.is_some() }
     }
 
-    /// Prints what a command found out: as the document that was asked for, else as text.
+    /// Prints a command's result, as a document or as text.
     pub fn print<D: Document>(
         &self,
         document: &D,
@@ -214,22 +214,22 @@ impl Context {
         Ok(self.streams.data(&output)?)
     }
 
-    /// Says something on stderr that is worth knowing.
+    /// Prints a warning to stderr.
     pub fn warn(&self, message: &str) {
         self.streams.warn(&format!("Warning: {message}\n"));
     }
 
-    /// From now on the checkout does not speak for the repository: see [`Context::project`].
+    /// Marks a part of the checkout as untrusted: see [`Context::project`].
     pub fn distrust(&self, what: Distrusted) {
-        // What was found out first holds.
+        // The first mark wins.
         let _ = self.distrusted.set(what);
     }
 
-    /// Refuses what the checkout, or the clone, would have to be trusted for.
+    /// Refuses an operation that depends on an untrusted part of the checkout.
     ///
     /// # Errors
     ///
-    /// Where it is distrusted.
+    /// Fails where that part is untrusted.
     pub fn refuse_distrusted(&self, wanted: Distrusted) -> Result<(), CommandError> {
         match self.distrusted.get() {
             Some(distrusted) if *distrusted == Distrusted::Clone || wanted == Distrusted::Files => {
@@ -244,13 +244,14 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// Where there is none, or the clone is distrusted.
+    /// Fails where there is none, or where the clone is untrusted.
     pub fn repository(&self) -> Result<Repository, CommandError> {
         self.refuse_distrusted(Distrusted::Clone)?;
         self.discover().map_err(Into::into)
     }
 
-    /// A CI job checks out a work tree: a bare repository is what something else has left there.
+    /// In CI a bare repository is refused: jobs check out a work tree, so
+    /// another step has left it there.
     fn discover(&self) -> Result<Repository, RepositoryError> {
         let mut repository = Repository::discover(&self.directory, self.seen_by_git())?;
         if self.global.offline {
@@ -264,9 +265,8 @@ impl Context {
         Ok(repository)
     }
 
-    /// The folders whose repositories are used also where another user owns them: what the user
-    /// names, and what a CI system has checked out for this job, which may be for another user than
-    /// runs it.
+    /// The folders whose repositories may belong to another user: those that the user names, and
+    /// the job's checkout, which a CI system may have made as another user.
     fn trusted_folders(&self) -> Vec<PathBuf> {
         let named = self.variable("ATMOS_SAFE_DIRECTORY").map(std::env::split_paths).into_iter().flatten();
         let of_job = [("GITHUB_ACTIONS", "GITHUB_WORKSPACE"), ("GITLAB_CI", "CI_PROJECT_DIR")];
@@ -279,18 +279,18 @@ impl Context {
         self.environment.iter().chain(&self.git_environment).cloned()
     }
 
-    /// From now on a file of the checkout that is not its commit's is refused: what was looked at
-    /// is the commit.
+    /// Refuses files of the checkout that differ from its commit from now on,
+    /// because only the commit was reviewed.
     pub fn use_committed_files(&self) {
         let _ = self.committed.set(());
     }
 
-    /// Whether every file that is used has to be its commit's.
+    /// Whether files must equal those of the commit.
     pub fn uses_committed_files(&self) -> bool {
         self.committed.get().is_some()
     }
 
-    /// Says what is odd about a configuration; only the first time that it is asked to.
+    /// Prints warnings about the configuration, on the first call only.
     pub fn warn_once(&self, warnings: impl IntoIterator<Item = String>) {
         if self.warned.set(()).is_ok() {
             warnings.into_iter().for_each(|warning| self.warn(&warning));

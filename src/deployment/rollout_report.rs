@@ -1,4 +1,4 @@
-//! What a rollout tells while it works and when it ends.
+//! The events and the report of a rollout.
 
 use std::time::Duration;
 
@@ -11,46 +11,46 @@ use super::health::Health;
 use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
 use super::record::RecordId;
 
-/// What a rollout is to its target.
+/// The kind of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutKind {
     /// A commit is deployed.
     Deploy,
-    /// What runs on another target is deployed.
+    /// The running commits of another target are deployed.
     Promotion { from: TargetName },
-    /// A commit is deployed again that another one had replaced.
+    /// A replaced commit is deployed again.
     Rollback { to: CommitId },
 }
 
-/// A rollout before it starts.
+/// A planned rollout, before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedRollout {
     pub deployment: DeploymentName,
     pub target: TargetName,
     pub kind: RolloutKind,
-    /// Nothing is applied or recorded.
+    /// A dry run: nothing is applied or recorded.
     pub dry_run: bool,
-    /// Who must agree, where the target requires an approval.
+    /// The approval method, where the target requires an approval.
     pub approval: Option<ApprovalMethod>,
     /// Of exactly what is rolled out: see [`digest`](super::digest).
     pub digest: String,
-    /// Part of what runs on the source stays behind.
+    /// A partial promotion: some components of the source stay behind.
     pub partial: bool,
-    /// Of a dry run: what would refuse the rollout now, such as a freeze.
+    /// In a dry run: temporary refusals of the rollout, such as a freeze.
     pub would_be_refused: Vec<WouldBeRefused>,
     /// In the order in which they are deployed.
     pub components: Vec<PlannedComponent>,
 }
 
-/// What a rollout sets out to do with one component.
+/// The plan of one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedComponent {
     pub component: ComponentName,
     pub kind: ComponentKind,
-    /// What runs now; absent where nothing does.
+    /// The running commit; absent where nothing runs.
     pub previous_commit: Option<CommitId>,
     pub commit: CommitId,
-    /// Whether that is older than what runs.
+    /// Whether that is older than the running commit.
     pub goes_back: bool,
     /// When the commit was deployed to the target that it is promoted from.
     pub deployed_at: Option<Timestamp>,
@@ -58,18 +58,18 @@ pub struct PlannedComponent {
     pub waits_for: Vec<ComponentName>,
 }
 
-/// An approval that a rollout got.
+/// The approval of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
     pub method: ApprovalMethod,
     pub approved_by: String,
     pub approved_at: Timestamp,
     pub reason: Option<String>,
-    /// Whether the plan that runs was seen.
+    /// Whether the approver saw the plan that runs.
     pub of: Option<ApprovalOf>,
 }
 
-/// A rollout when it has ended.
+/// The report of a rollout that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolloutReport {
     pub deployment: DeploymentName,
@@ -80,16 +80,16 @@ pub struct RolloutReport {
     pub approval: Option<Approval>,
     /// Of exactly what was, or would be, rolled out: see [`digest`](super::digest).
     pub digest: String,
-    /// Part of what runs on the source stays behind.
+    /// A partial promotion: some components of the source stay behind.
     pub partial: bool,
-    /// Of a dry run: what would refuse the rollout now, such as a freeze.
+    /// In a dry run: temporary refusals of the rollout, such as a freeze.
     pub would_be_refused: Vec<WouldBeRefused>,
     /// In the order in which they are deployed.
     pub components: Vec<ComponentReport>,
     pub duration: Duration,
-    /// Records that are kept locally because they could not be published.
+    /// The number of pending records, which could not be published.
     pub unpublished: usize,
-    /// Why they were not, or why the rollout was ended before its end.
+    /// The error that kept them from it, or that ended the rollout early.
     pub ledger_error: Option<String>,
 }
 
@@ -114,12 +114,12 @@ pub enum RolloutResult {
     Cancelled,
 }
 
-/// How one component's part of a rollout ended.
+/// The report of one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentReport {
     pub component: ComponentName,
     pub kind: ComponentKind,
-    /// What ran before; absent where nothing did.
+    /// The commit that ran before; absent where nothing ran.
     pub previous_commit: Option<CommitId>,
     pub commit: CommitId,
     /// The commit that is left, where this goes back.
@@ -128,23 +128,23 @@ pub struct ComponentReport {
     /// Absent where nothing was recorded: a dry run, a component that was never started.
     pub record: Option<RecordId>,
     pub duration: Duration,
-    /// What a plan counted, for kinds that can.
+    /// The changes of the plan, for kinds that report them.
     pub changes: Option<Changes>,
-    /// Whether it became healthy, where that was looked at.
+    /// The result of its health check, if it has one.
     pub health: Option<Health>,
     /// Why it failed or was skipped, in one line.
     pub error: Option<String>,
-    /// What its tool said of that: a few lines, secrets masked.
+    /// The error output of its tool: a few lines, secrets masked.
     pub reason: Vec<String>,
     /// It was not run: this run has deployed it before.
     pub already_deployed: bool,
     /// The keys of the context that are overridden for it.
     pub overridden: Vec<String>,
-    /// Something worth knowing about a component that did not fail.
+    /// A notice about a component that did not fail.
     pub notice: Option<String>,
-    /// What it has put out, without what is or may be sensitive.
+    /// Its outputs, without those that are or may be sensitive.
     pub outputs: Values,
-    /// The end of what it printed, where it failed; secrets masked.
+    /// The end of its log, where it failed; secrets masked.
     pub log: Vec<String>,
 }
 
@@ -204,12 +204,12 @@ impl Changes {
     }
 }
 
-/// What happens in a rollout, in the order in which it happens.
+/// The events of a rollout, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutEvent {
-    /// The plan is made and allowed.
+    /// The plan is decided and permitted.
     Planned(PlannedRollout),
-    /// An approval has been asked for and is waited for.
+    /// An approval was requested and is pending.
     ApprovalRequested {
         method: ApprovalMethod,
     },
@@ -221,7 +221,7 @@ pub enum RolloutEvent {
         run_id: String,
         since: Timestamp,
     },
-    /// Processes that a killed run has left at work were asked to end, and are waited for.
+    /// Orphaned processes of a killed run were told to end; the rollout waits for them.
     LeftAtWork {
         run_id: String,
         processes: Vec<u32>,
@@ -237,7 +237,7 @@ pub enum RolloutEvent {
     ComponentOutput {
         component: ComponentName,
         line: String,
-        /// Whether it came on stderr, where tools say what is wrong.
+        /// Whether it was printed to stderr.
         is_error: bool,
     },
     ComponentFinished(ComponentReport),
@@ -245,13 +245,13 @@ pub enum RolloutEvent {
     Published {
         records: usize,
     },
-    /// Records are kept locally, because they could not be published.
+    /// Records stay pending, because they could not be published.
     PublicationDeferred {
         records: usize,
         reason: String,
-        /// It is this checkout that something is wrong with, and not the remote.
+        /// The cause is this checkout, and not the remote.
         here: bool,
     },
-    /// Nothing comes after this.
+    /// The last event.
     Finished(RolloutReport),
 }

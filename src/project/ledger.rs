@@ -1,4 +1,4 @@
-//! How commands open the ledger, read it, and say how old an answer is.
+//! Opens the ledger for commands, reads snapshots, and prints how stale they are.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::render::document::error::Hint;
 use crate::context::{Context, now};
 use crate::error::{Code, CommandError};
 
-/// How long one exchange with the remote may take when something is written.
+/// The timeout of one exchange with the remote when writing.
 const WRITE_LIMIT: Duration = Duration::from_mins(5);
 
 impl Context {
-    /// The ledger of a repository.
+    /// Opens the ledger of a repository.
     pub fn ledger<'r>(
         &self,
         repository: &'r Repository,
@@ -27,8 +27,8 @@ impl Context {
     ) -> Result<Ledger<'r>, CommandError> {
         let wanted = self.variable("ATMOS_REMOTE").or(config.deployments.remote.as_deref());
         let remote = repository.remote(wanted)?;
-        // Where git's own choice of a remote is not clear, the ledger's stands for the code's as
-        // well.
+        // Where git's own choice of a remote is ambiguous, the ledger's
+        // remote is that of the code too.
         let code_remote = wanted.and_then(|_| repository.remote(None).ok().flatten());
         let limit = config.deployments.ledger.max_refs_per_push;
         let options = LedgerOptions {
@@ -41,7 +41,7 @@ impl Context {
         Ok(Ledger::open(repository, options)?)
     }
 
-    /// What a remote has, whatever the configuration of the checkout calls the ledger's.
+    /// Opens the ledger of a given remote, ignoring the checkout's configuration.
     pub fn ledger_of<'r>(
         &self,
         repository: &'r Repository,
@@ -68,7 +68,7 @@ impl Context {
         }
     }
 
-    /// Who does this: git's committer, else the CI's actor, else the user of this machine.
+    /// The actor: git's committer, else the CI's actor, else the user of this machine.
     pub fn actor(&self, repository: &Repository) -> String {
         repository
             .identity()
@@ -80,15 +80,14 @@ impl Context {
             .unwrap_or_else(|| "unknown".to_owned())
     }
 
-    /// The ledger as it is on the remote, or as it is here where the remote does not answer; says
-    /// how old that is.
+    /// Fetches and reads a snapshot; a stale one, with a warning, where the remote does not answer.
     ///
-    /// What interrupted runs of this checkout have not published is published on the way.
+    /// Publishes pending records of ended runs of this checkout on the way.
     pub fn snapshot(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
         self.snapshot_of(ledger, scope, &ledger.refresh(scope))
     }
 
-    /// The [`snapshot`](Self::snapshot), with what was observed of what runs.
+    /// A [`snapshot`](Self::snapshot) that also fetches observations of health and drift.
     pub fn snapshot_with_observations(
         &self,
         ledger: &Ledger<'_>,
@@ -97,13 +96,13 @@ impl Context {
         self.snapshot_of(ledger, scope, &ledger.refresh_with_observations(scope))
     }
 
-    /// The [`snapshot`](Self::snapshot), with what was observed of what runs, and the rules of the
-    /// default branch.
+    /// A [`snapshot`](Self::snapshot) that also fetches observations and
+    /// the rules of the default branch.
     pub fn snapshot_with_rules(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
         self.snapshot_of(ledger, scope, &ledger.refresh_for_reports(scope))
     }
 
-    /// The ledger as it was read just now.
+    /// Reads a snapshot after a refresh with this result.
     pub fn snapshot_of(
         &self,
         ledger: &Ledger<'_>,
@@ -118,8 +117,8 @@ impl Context {
         Ok(snapshot)
     }
 
-    /// Says how old an answer is, where the remote was not asked or did not answer, and what the
-    /// ledger noticed.
+    /// Prints how stale the mirror is, after an offline or failed
+    /// refresh, and the ledger's warnings.
     pub fn say_freshness(&self, ledger: &Ledger<'_>, freshness: &Freshness) {
         let clock = self.clock();
         let since = |since: &Option<Timestamp>| {
@@ -153,7 +152,7 @@ impl Context {
         self.say_warnings(ledger);
     }
 
-    /// Says of which deployments it is not known what runs.
+    /// Warns about deployments whose states were never fetched.
     pub fn say_unheard(&self, ledger: &Ledger<'_>, names: &[&DeploymentName]) {
         if !names.is_empty() {
             let remote = ledger.remote().unwrap_or("the remote");
@@ -165,7 +164,7 @@ impl Context {
         }
     }
 
-    /// Says what the ledger noticed.
+    /// Prints the ledger's warnings.
     pub fn say_warnings(&self, ledger: &Ledger<'_>) {
         for warning in ledger.take_warnings() {
             self.warn(&warning);
@@ -173,12 +172,11 @@ impl Context {
     }
 }
 
-/// Refuses to answer that nothing is there, where nothing is known: this checkout has never heard
-/// from the remote.
+/// Refuses to report an empty ledger where nothing was ever fetched from the remote.
 ///
 /// # Errors
 ///
-/// Where the remote was not asked or did not answer, and never has before.
+/// Fails after an offline or failed refresh without any earlier one.
 pub fn refuse_ignorance(ledger: &Ledger<'_>, freshness: &Freshness) -> Result<(), CommandError> {
     let (Freshness::Offline { since: None } | Freshness::Stale { since: None, .. }) = freshness else {
         return Ok(());
@@ -186,11 +184,11 @@ pub fn refuse_ignorance(ledger: &Ledger<'_>, freshness: &Freshness) -> Result<()
     Err(never_refreshed(ledger))
 }
 
-/// Refuses to answer that nothing of a deployment is there, as [`refuse_ignorance`] does.
+/// Refuses to report an empty deployment, as [`refuse_ignorance`] does.
 ///
 /// # Errors
 ///
-/// Where nothing is here, and the remote has never told this checkout of the scope.
+/// Fails where nothing is here, and the scope was never fetched.
 pub fn refuse_unheard(
     ledger: &Ledger<'_>,
     scope: &Scope,
@@ -200,7 +198,7 @@ pub fn refuse_unheard(
     if is_unknown { Err(never_refreshed(ledger)) } else { Ok(()) }
 }
 
-/// The error for a question that only the remote can answer, which has never been asked.
+/// The error where nothing was ever fetched from the remote.
 pub fn never_refreshed(ledger: &Ledger<'_>) -> CommandError {
     let remote = ledger.remote().unwrap_or("the remote");
     let message = format!("this checkout has never been refreshed from {remote}, and cannot tell");
@@ -208,8 +206,8 @@ pub fn never_refreshed(ledger: &Ledger<'_>) -> CommandError {
         .hint(Hint::command("To have the ledger here once, with the network", "atmos deployment status"))
 }
 
-/// Refuses `--offline` where there is a remote. A lock, a hold, an approval or a note that only
-/// this checkout knows of would bind no other one.
+/// Refuses `--offline` for a write where there is a remote: a local lock, hold, approval or
+/// note would bind no other checkout.
 pub fn reachable(context: &Context, ledger: &Ledger<'_>, what: &str) -> Result<(), CommandError> {
     match ledger.remote() {
         Some(remote) if context.global().offline => Err(CommandError::usage(format!(

@@ -1,5 +1,5 @@
-//! The promotion rules that hold, read from the default branch and from the
-//! checkout (`deployment::rules`).
+//! The promotion rules that bind, read from the default branch, the checked-out commit and the
+//! working tree (`deployment::rules`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,36 +21,35 @@ use crate::project::commit_source::CommitSource;
 use crate::project::declared::{CommitReader, Declared};
 use crate::project::platform;
 
-/// How sure the rules have to be.
+/// The required freshness of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certainty {
-    /// A first look, or a view: what is here will do.
+    /// A stale mirror is good enough: a view or an optimistic first decision.
     Provisional,
-    /// A rollout is decided by them.
+    /// A rollout is decided by them: a stale default branch is refused in CI.
     Binding,
 }
 
-/// What bounds the rules of the checkout.
+/// The trusted rules, which those of the working tree can only tighten.
 #[derive(Debug, Clone)]
 pub struct TrustedRules {
-    /// What the default branch says, where there is one.
+    /// Those of the default branch, if there is one.
     default_branch: Option<Side>,
-    /// What the commit that is checked out says, where there is a working tree that may say
-    /// something else.
+    /// Those of the checked-out commit, if there is a working tree that may differ.
     committed: Option<Side>,
-    /// The working tree differs from its commit in what decides a promotion.
+    /// The working tree differs from its commit in something that decides a promotion.
     is_dirty: bool,
     pub origin: RulesOrigin,
-    /// Why nothing but the checkout bounds them, where there is a remote.
+    /// Why only the checkout is known, where there is a remote.
     pub alone: Option<Alone>,
 }
 
-/// Why the rules of the checkout are all that is known, although there is a remote.
+/// Why only the rules of the checkout are known although there is a remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alone {
-    /// The remote was asked, and has no default branch.
+    /// The remote has no default branch.
     NoDefaultBranch { remote: String },
-    /// This branch, or the default one, was never fetched: whether there is one is not known here.
+    /// This branch, or the default one, was never fetched, so that its existence is unknown.
     NeverSeen { remote: String, branch: Option<String> },
 }
 
@@ -73,12 +72,12 @@ impl fmt::Display for Alone {
 }
 
 impl TrustedRules {
-    /// Reads them.
+    /// Reads the trusted rules.
     ///
     /// # Errors
     ///
-    /// Where the rules are binding and the default branch cannot be read: in a
-    /// CI also when it was read before.
+    /// Fails where the rules bind and the default branch was never
+    /// fetched; in CI also where it is stale.
     pub fn read(
         context: &Context,
         repository: &Repository,
@@ -112,7 +111,7 @@ impl TrustedRules {
                 ledger.fetch_branch_tip(&branch)?
             };
             commit = match tip {
-                // The remote does not answer, so that it is unknown whether there is one.
+                // The remote does not answer, so the existence of a default branch is unknown.
                 None if is_stale && certainty == Certainty::Binding => return Err(unreachable(ledger)),
                 None if is_stale => {
                     unseen_branch = Some(branch);
@@ -157,17 +156,17 @@ impl TrustedRules {
         Ok(Self { default_branch, committed: declared.map(Side::Declared), is_dirty, origin, alone })
     }
 
-    /// The rules of what obeys none, because it changes nothing.
+    /// No rules, for operations that change nothing.
     pub const fn of_nothing(origin: RulesOrigin) -> Self {
         Self { default_branch: None, committed: None, is_dirty: false, origin, alone: None }
     }
 
-    /// Refuses a promotion where the working tree differs from its commit in what decides one: in a
-    /// CI, that is what a step before this one has written.
+    /// Refuses a promotion where the working tree differs from its commit in something that decides
+    /// one: in CI, an earlier step has written that.
     ///
     /// # Errors
     ///
-    /// Where it differs.
+    /// Fails where it differs.
     pub fn refuse_uncommitted(&self) -> Result<(), CommandError> {
         if self.is_dirty {
             return Err(dirty(
@@ -177,7 +176,7 @@ impl TrustedRules {
         Ok(())
     }
 
-    /// What is declared besides in the checkout, with what these commits declare.
+    /// The trusted declarations, with those of these commits.
     pub fn declarations(&self, commits: Definitions) -> Declarations {
         let deployment = |side: &Option<Side>| side.as_ref().and_then(Side::shared);
         Declarations {
@@ -187,11 +186,11 @@ impl TrustedRules {
         }
     }
 
-    /// What a target is called on the platform, and by which side.
+    /// The names of a target's environment on the platform, with the side that gives each.
     ///
     /// # Errors
     ///
-    /// A template that cannot be rendered.
+    /// Fails where a template cannot be rendered.
     pub fn environments(&self, target: &TargetName) -> Result<Vec<(&'static str, String)>, CommandError> {
         let sides = [("the default branch", &self.default_branch), ("its commit", &self.committed)];
         sides
@@ -204,11 +203,11 @@ impl TrustedRules {
             .collect()
     }
 
-    /// The checkout's deployment with the rule that holds on a target.
+    /// The checkout's deployment with the rules that bind on a target.
     ///
     /// # Errors
     ///
-    /// Rules that cannot be obeyed together.
+    /// Fails where rules of two sides contradict each other.
     pub fn policy(&self, checkout: &Deployment, target: &TargetName) -> Result<Deployment, RulesConflict> {
         stricter(checkout, &self.trusted(), target)
     }
@@ -226,7 +225,7 @@ impl TrustedRules {
     }
 }
 
-/// The rules of the checkout alone would be what an attacker loosens.
+/// The refusal without the default branch: an attacker could loosen the rules of the checkout.
 fn unreachable(ledger: &Ledger<'_>) -> CommandError {
     let remote = ledger.code_remote().unwrap_or("the remote");
     let message = format!("The promotion rules of {remote}'s default branch cannot be read");
@@ -234,11 +233,11 @@ fn unreachable(ledger: &Ledger<'_>) -> CommandError {
         .hint(Hint::note(format!("A rollout obeys them: try again when {remote} can be reached")))
 }
 
-/// What a commit says of the deployment.
+/// The declaration of the deployment at a commit.
 #[derive(Debug, Clone)]
 enum Side {
     Declared(Declared),
-    /// It does not declare it.
+    /// The commit does not declare it.
     Undeclared,
 }
 
@@ -265,19 +264,18 @@ impl Side {
     }
 }
 
-/// The commit that is checked out, beside the working tree.
+/// The checked-out commit, compared with the working tree.
 struct Committed {
-    /// Whether the working tree has other rules, or the commit no usable declaration of the
-    /// deployment.
+    /// Whether the rules differ, or the commit has no usable declaration of the deployment.
     rules_differ: bool,
-    /// Whether it differs in anything that decides a promotion.
+    /// Whether anything differs that decides a promotion.
     differs: bool,
-    /// What the commit declares.
+    /// The declaration at the commit.
     declared: Option<Declared>,
 }
 
 impl Committed {
-    /// Reads what the checked-out commit says, where the working tree may say something else.
+    /// Reads the checked-out commit, if there is a working tree that may differ.
     fn read(
         repository: &Repository,
         project: &Project<'_>,
@@ -303,8 +301,8 @@ fn rules(deployment: &Deployment) -> BTreeMap<&TargetName, Option<&PromotionRule
     deployment.targets.iter().map(|(name, target)| (name, target.promotion.as_ref())).collect()
 }
 
-/// What else decides a promotion: which components there are, what each needs, and what targets are
-/// called on a platform.
+/// What else decides a promotion: the components, their dependencies,
+/// and the targets' environments.
 type Deciding<'a> = (BTreeMap<&'a ComponentName, &'a [ComponentName]>, BTreeMap<&'a TargetName, &'a Labels>);
 
 fn deciding(deployment: &Deployment) -> Deciding<'_> {
