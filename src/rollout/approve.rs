@@ -1,4 +1,4 @@
-//! Getting an approval. Every method that cannot be carried out here fails closed.
+//! Approvals of a rollout. Invariant: a method that is not available here fails closed.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,15 +17,15 @@ use crate::project::platform::{self, Platform};
 use crate::provider::{PlatformApproval, PlatformApprovals, ProviderSettings};
 use crate::render::document::error::Hint;
 
-/// How often the person at the terminal is asked for a reason.
+/// The most prompts for a reason at the terminal.
 const QUESTIONS: usize = 3;
 
-/// An approval that a rollout has.
+/// An approval that was granted.
 #[derive(Debug, Clone)]
 pub(super) struct Granted {
     pub(super) approval: Approval,
     pub(super) id: String,
-    /// It was given just now, and is to be noted with the locks; else it stands in the notes.
+    /// Whether it is new and must be pushed with the locks; otherwise it is in the notes already.
     pub(super) is_new: bool,
 }
 
@@ -34,31 +34,31 @@ impl Granted {
         Self { id: approval.id(), approval, is_new: true }
     }
 
-    /// Whether it covers all of this.
+    /// Whether it covers all of these components.
     pub(super) fn covers(&self, wanted: &[Covered]) -> bool {
         wanted.iter().all(|wanted| self.approval.components.contains(wanted))
     }
 }
 
-/// An approval that is to be got.
+/// A request for an approval.
 pub(super) struct Asking<'a, 'u, 'r> {
     pub(super) run: &'a RolloutCommand<'u, 'r>,
     pub(super) decided: &'a Decided,
     pub(super) gathered: &'a Gathered,
     pub(super) snapshot: &'a Snapshot,
-    /// What it has to cover.
+    /// The components that it has to cover.
     pub(super) wanted: Vec<Covered>,
     pub(super) method: ApprovalMethod,
-    /// What to do where there is no terminal to ask at.
+    /// Hints for a refusal without a terminal.
     pub(super) elsewhere: Vec<Hint>,
 }
 
 impl Asking<'_, '_, '_> {
-    /// Gets the approval: one that was given before, else by the target's method.
+    /// Obtains the approval: an earlier one, else by the target's method.
     pub(super) fn obtain(&self) -> Result<Granted, CommandError> {
         let run = self.run;
-        // Reviewers of a CI's environment are asked for each time: anyone who may push can write a
-        // note.
+        // An environment's reviewers approve every run: notes prove nothing, because every
+        // account that may push can write them.
         let may_be_noted = self.method != ApprovalMethod::Ci;
         if may_be_noted
             && run.options.approve.is_none()
@@ -77,7 +77,7 @@ impl Asking<'_, '_, '_> {
         .map(Granted::new)
     }
 
-    /// The approval in the notes of the commits that covers everything.
+    /// The approval in the commits' notes that covers everything.
     pub(super) fn given_before(&self) -> Result<Option<Granted>, CommandError> {
         let plan = &self.decided.plan;
         let ledger = &self.run.prepared.ledger;
@@ -94,8 +94,8 @@ impl Asking<'_, '_, '_> {
         }))
     }
 
-    /// The run that an approval is given to: reviewers see the platform's, and
-    /// `ATMOS_RUN_ID` makes no other one of it.
+    /// The run that reviewers approve: the platform's own id, which
+    /// `ATMOS_RUN_ID` must not replace.
     fn run_id(&self) -> &str {
         let run = &self.run.prepared.run;
         if self.method == ApprovalMethod::Ci { &run.platform_id } else { &run.id }
@@ -105,7 +105,7 @@ impl Asking<'_, '_, '_> {
         self.decided.rule().is_some_and(|rule| rule.require_digest)
     }
 
-    /// The person at the terminal agrees, or the command line says that a person did.
+    /// A manual approval, at the terminal or by `--approve`.
     pub(super) fn manual(&self) -> Result<Approval, CommandError> {
         let run = self.run;
         let (reason, of) = match &run.options.approve {
@@ -123,7 +123,7 @@ impl Asking<'_, '_, '_> {
         })
     }
 
-    /// Shows the plan and asks; the answer is the reason.
+    /// Shows the plan and prompts; the answer is the reason.
     fn ask(&self) -> Result<String, CommandError> {
         let plan = &self.decided.plan;
         let is_ahead = self.run.options.is_approval;
@@ -142,7 +142,7 @@ impl Asking<'_, '_, '_> {
         };
         let is_end = |answer: &str| !answer.ends_with(['\n', '\r']);
         if is_end(&answer) {
-            // The end of the input leaves the cursor behind the question.
+            // End of input: the cursor is still behind the prompt.
             streams.warn("\n");
         }
         let not_approved = || {
@@ -166,8 +166,8 @@ impl Asking<'_, '_, '_> {
         Err(not_approved().details(["An approval needs a reason".to_owned()]))
     }
 
-    /// The approver let this run go on to the target's environment. What was seen of it is the
-    /// plan: `--digest` makes sure that it is that.
+    /// The approval of the platform's environment for this run. Reviewers saw the plan of an
+    /// earlier job; `--digest` makes sure that it is this one.
     fn of_this_run(&self) -> Result<Approval, CommandError> {
         let (run, plan) = (self.run, &self.decided.plan);
         if self.requires_digest() && run.prepared.expected.is_none() {
@@ -236,8 +236,8 @@ impl Asking<'_, '_, '_> {
         })
     }
 
-    /// Refuses to ask for another environment than the one that the default branch and the
-    /// checked-out commit name: whose reviewers count is part of the rules.
+    /// Refuses an environment that differs from that of the default branch and the checked-out
+    /// commit: the environment decides whose reviews count, so it is part of the rules.
     fn same_environment(&self, name: &str) -> Result<(), CommandError> {
         let target = &self.decided.plan.target;
         let others = self.decided.trusted.environments(target)?;
@@ -250,8 +250,8 @@ impl Asking<'_, '_, '_> {
         Err(CommandError::new(Code::Rules, message).hint(Hint::note(hint)))
     }
 
-    /// Refuses approvals of the run that it has used already. The platform tells neither when nor
-    /// for which job they were given, so they are counted: each allows every component once.
+    /// Refuses approvals that this run has already used (a replay). The platform gives neither
+    /// their time nor their job, so they are counted: each permits every component once.
     fn check_unused(&self, given: usize) -> Result<(), CommandError> {
         let prepared = self.run.prepared;
         let state = self.snapshot.deployment(&self.decided.plan.deployment);
@@ -274,7 +274,7 @@ impl Asking<'_, '_, '_> {
         Ok(())
     }
 
-    /// Whether the approver has seen the plan: only `--digest` says so.
+    /// Whether the approver has seen this plan, which only `--digest` proves.
     fn of_expected(&self) -> ApprovalOf {
         if self.run.prepared.expected.is_some() { ApprovalOf::Seen } else { ApprovalOf::Unseen }
     }

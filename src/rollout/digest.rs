@@ -1,4 +1,4 @@
-//! The digests of a rollout: what each component is given, gathered from its commit.
+//! The digests of a rollout: of each component's inputs, gathered from its commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,10 +22,10 @@ use crate::git::objects::{EntryKind, ObjectError};
 use crate::git::{CommitTree, Repository};
 use crate::project::stacks::{CommitFiles, StacksByReference};
 
-/// How deep below a component's folder lock files are looked for.
+/// The depth to which lock files are searched below a component's folder.
 const MAX_DEPTH: usize = 8;
 
-/// What digests are computed from.
+/// The inputs of digests.
 #[derive(Clone, Copy)]
 pub(super) struct DigestBasis<'a> {
     pub(super) repository: &'a Repository,
@@ -34,10 +34,10 @@ pub(super) struct DigestBasis<'a> {
     pub(super) target: &'a TargetName,
     /// The deployment as each commit of the plan declares it.
     pub(super) definitions: &'a BTreeMap<CommitId, Deployment>,
-    /// What is rolled out, each component at its commit.
+    /// The components of the rollout with their commits.
     pub(super) components: &'a [(ComponentName, CommitId)],
     pub(super) action: &'a DigestAction,
-    /// The images that are known, by component; the same whichever components are rolled out.
+    /// The known images, by component; independent of the selected components.
     pub(super) images: &'a BTreeMap<String, String>,
     pub(super) overrides: &'a ContextOverrides,
     /// Whether `deployments.ledger.redact` names this variable.
@@ -51,14 +51,14 @@ pub(super) struct DigestBasis<'a> {
 pub(super) struct Digests {
     pub(super) components: BTreeMap<ComponentName, ComponentDigest>,
     pub(super) plan: Digest,
-    /// The components whose images are still to be built. Where there is one, the plan can be
-    /// neither approved nor run by its digest.
+    /// The components with unbuilt images. With any, the plan can be neither
+    /// approved nor run by its digest.
     pub(super) unbuilt: Vec<ComponentName>,
-    /// The terraform components whose providers no lock file fixes.
+    /// The terraform components without a lock file for their providers.
     pub(super) without_lock_file: Vec<ComponentName>,
 }
 
-/// The digest of a component, and what of it is recorded.
+/// The digest of a component, and its inputs for the record.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ComponentDigest {
     pub(super) digest: Digest,
@@ -70,7 +70,7 @@ pub(super) struct ComponentDigest {
 }
 
 impl Digests {
-    /// The digests of nothing.
+    /// Empty digests.
     pub(super) fn none() -> Self {
         let components = BTreeMap::new();
         let plan = plan_digest(&BTreeMap::new());
@@ -79,8 +79,8 @@ impl Digests {
 }
 
 impl DigestBasis<'_> {
-    /// Computes the digests. Nothing of the environment, the checkout, the clock or another system
-    /// goes into them.
+    /// Computes the digests. Invariant: they depend on neither the environment, the working tree,
+    /// the clock nor any other system.
     pub(super) fn digests(&self) -> Result<Digests, CommandError> {
         let stacks = self.stacks()?;
         let mut digests = BTreeMap::new();
@@ -124,7 +124,7 @@ impl DigestBasis<'_> {
     }
 }
 
-/// One component as its commit declares it.
+/// A component with its commit's definition.
 #[derive(Clone, Copy)]
 struct Subject<'a> {
     commit: &'a CommitId,
@@ -133,13 +133,13 @@ struct Subject<'a> {
     target: &'a Target,
 }
 
-/// A component's configuration, and where its code is.
+/// A component's configuration and the location of its code.
 struct Configured {
     json: Value,
     folder: Option<String>,
 }
 
-/// A component's digest, and whether nothing fixes its providers.
+/// A component's digest, and whether its providers are not locked.
 struct Digested {
     component: ComponentDigest,
     lacks_lock_file: bool,
@@ -192,8 +192,8 @@ impl Subject<'_> {
         })
     }
 
-    /// The component with everything that its surroundings decide left as it is written, and
-    /// without overrides and images, which the digest has apart.
+    /// The component with run-time templates left unrendered, and without overrides and images,
+    /// which are separate parts of the digest.
     fn resolved(&self, stacks: &dyn StackLayers) -> Result<Resolved, CommandError> {
         let resolution = Resolution {
             deployment: self.deployment,

@@ -1,4 +1,4 @@
-//! Idempotency: what this very run has deployed already, which it does not deploy
+//! Idempotency of retried jobs: components that this run has already deployed are not deployed
 //! again (`trust.md`, "The digest").
 
 use std::collections::BTreeMap;
@@ -15,12 +15,12 @@ use crate::execution::AlreadyDone;
 use crate::ledger::Snapshot;
 use crate::render::document::error::Hint;
 
-/// How far back the record of this run is looked for.
+/// The most records to search for one of this run.
 const RECORDS_LOOKED_AT: usize = 50;
 
 impl RolloutCommand<'_, '_> {
-    /// The components whose last record of this run, whichever attempt of it, is a success of the
-    /// same digest.
+    /// The components whose last record of this run, of any attempt, is
+    /// a success with the same digest.
     pub(super) fn done(
         &self,
         plan: &RolloutPlan,
@@ -47,7 +47,7 @@ impl RolloutCommand<'_, '_> {
             let newest = records.iter().find(|record| !record.is_late());
             if let (Some(last), Some(planned), Some(newest)) = (last, planned, newest)
                 && is_same(last, planned, digests)
-                // To go back to it is what is asked for.
+                // A rollback to it was requested, so it is deployed again.
                 && (is_of_run(newest, run) || !(planned.goes_back() && self.goes_back_on_purpose()))
             {
                 done.insert(component, already_done(last, newest));
@@ -101,7 +101,8 @@ impl RolloutCommand<'_, '_> {
             )))
     }
 
-    /// Whether the request is to go back: a commit was named, or an automatic rollout may go back.
+    /// Whether the request may be a rollback: a commit was named, or an
+    /// automatic rollout may go back.
     fn goes_back_on_purpose(&self) -> bool {
         let request = &self.prepared.request;
         request.commit_named || request.allow_rollback || request.retry_is_meant
@@ -112,8 +113,8 @@ fn is_of_run(found: &LedgerRecord, run: &str) -> bool {
     found.record.run_id.as_deref().is_some_and(|id| run_without_attempt(id) == run)
 }
 
-/// Whether a success of a run may stand behind its component's newest record, which tells of none.
-/// Behind one of its own it does where it was published late.
+/// Whether a success of this run may be behind its component's newest record. Behind a record of
+/// its own it is one that was published late.
 fn may_hide_a_success(run_id: &str, newest: &LedgerRecord) -> bool {
     if is_of_run(newest, run_without_attempt(run_id)) {
         newest.record.status != RecordStatus::Success
@@ -122,10 +123,10 @@ fn may_hide_a_success(run_id: &str, newest: &LedgerRecord) -> bool {
     }
 }
 
-/// What a run did last, whatever was published when. `records` are newest first.
+/// The last record of a run by execution, not by publication. `records` are newest first.
 ///
-/// That a rollout was interrupted is what is known until its own record comes, late. Of GitHub's
-/// attempts, which follow each other, the numbers tell the order: clocks of runners differ.
+/// An `interrupted` record is provisional until the run's own one is published late. GitHub's
+/// attempts are ordered by their numbers, because clocks of runners are skewed.
 fn last_of_run<'r>(records: &'r [LedgerRecord], run: &str) -> Option<&'r LedgerRecord> {
     let records = records.iter().take(RECORDS_LOOKED_AT);
     let is_outdated = |found: &LedgerRecord| {
@@ -145,9 +146,8 @@ fn last_of_run<'r>(records: &'r [LedgerRecord], run: &str) -> Option<&'r LedgerR
     own.reduce(|last, found| if attempt(found) > attempt(last) { found } else { last })
 }
 
-/// Whether a run may have recorded something before this record, which is another
-/// run's: a run that is new has not. CI systems count their runs; a run of this machine
-/// has an id that nothing else has.
+/// Whether this run may have records before this record of another run. A new run has none: CI
+/// systems count their runs up, and local runs have unique ids.
 fn may_have_run_before(run_id: &str, newest: &LedgerRecord) -> bool {
     let run = run_without_attempt(run_id);
     let is_run_again = run_id.starts_with("github:") && run != run_id && !run_id.ends_with("/1");
@@ -165,8 +165,8 @@ fn may_have_run_before(run_id: &str, newest: &LedgerRecord) -> bool {
     }
 }
 
-/// Whether a record is of what is planned. Earlier versions wrote no
-/// digest: then the commit has to do.
+/// Whether a record is of the planned work: by digest, or by commit for records of
+/// earlier versions without a digest.
 fn is_same(found: &LedgerRecord, planned: &ComponentPlan, digests: &Digests) -> bool {
     let record = &found.record;
     let same = match (&record.details.digest, digests.components.get(&planned.component)) {
@@ -177,7 +177,7 @@ fn is_same(found: &LedgerRecord, planned: &ComponentPlan, digests: &Digests) -> 
     same && record.status == RecordStatus::Success
 }
 
-/// What is said of a component that is left as it is: `newest` is its newest record.
+/// The notice for a component that is skipped; `newest` is its newest record.
 fn already_done(own: &LedgerRecord, newest: &LedgerRecord) -> AlreadyDone {
     let run = newest.record.run_id.as_deref().unwrap_or("unknown");
     let notice = if own.object == newest.object {

@@ -1,4 +1,4 @@
-//! What a decided plan is carried out with: definitions, stacks, images, and the digest of it all.
+//! The inputs of a decided plan: definitions, stacks, images, and the digest of them all.
 
 use std::collections::BTreeMap;
 
@@ -19,18 +19,18 @@ use crate::execution::{AlreadyDone, RecordedInputs};
 use crate::ledger::Snapshot;
 use crate::render::document::error::Hint;
 
-/// What a plan is carried out with.
+/// The inputs of a plan.
 pub(super) struct Gathered {
     pub(super) definitions: BTreeMap<CommitId, Deployment>,
     pub(super) stacks: Stacks,
     pub(super) images: Images,
     pub(super) digests: Digests,
-    /// The components that this run has deployed already, just so.
+    /// The components that this run has already deployed with the same inputs.
     pub(super) done: BTreeMap<ComponentName, AlreadyDone>,
 }
 
 impl Gathered {
-    /// What an approval of this plan has to cover.
+    /// The components that an approval of this plan has to cover.
     pub(super) fn to_be_approved(&self, plan: &RolloutPlan) -> Vec<Covered> {
         plan.components
             .iter()
@@ -55,7 +55,7 @@ impl From<ComponentDigest> for RecordedInputs {
 }
 
 impl RolloutCommand<'_, '_> {
-    /// Gathers what a plan is carried out with.
+    /// Gathers the inputs of a plan.
     pub(super) fn gather(
         &self,
         decided: &Decided,
@@ -71,7 +71,7 @@ impl RolloutCommand<'_, '_> {
         Ok(Gathered { definitions, stacks, images, digests, done })
     }
 
-    /// The digests of a plan, by the rule that holds.
+    /// The digests of a plan, with the promotion rule that binds.
     fn digests(
         &self,
         decided: &Decided,
@@ -104,7 +104,7 @@ impl RolloutCommand<'_, '_> {
         basis.digests()
     }
 
-    /// Refuses a plan that is not the one that `--digest` names.
+    /// Refuses a plan whose digest is not that of `--digest`.
     pub(super) fn insist_on_digest(&self, plan: &RolloutPlan, digests: &Digests) -> Result<(), CommandError> {
         let Some(expected) = &self.prepared.expected else { return Ok(()) };
         check_built(plan, digests)?;
@@ -125,8 +125,8 @@ impl RolloutCommand<'_, '_> {
     }
 }
 
-/// Refuses to bind anything to a plan whose images are not built: its
-/// digest does not say what would run.
+/// Refuses to bind an approval or `--digest` to a plan with unbuilt images, whose digest
+/// does not determine what would run.
 pub(super) fn check_built(plan: &RolloutPlan, digests: &Digests) -> Result<(), CommandError> {
     if digests.unbuilt.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The images that a rollout's components use, each from the record that vouches for it.
+//! The images of a rollout's components, each from the record that proves its digest.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +22,12 @@ pub(super) struct Images {
 }
 
 impl RolloutCommand<'_, '_> {
-    /// The image of every nixpack component of the deployment, as far as there is a record of it.
+    /// The images of the deployment's nixpack components, where there are records of them.
     ///
-    /// What is promoted is what was recorded where it comes from. What is deployed is what was
-    /// built of its commit. A component that is not rolled out itself may still be used by one that
-    /// is: it counts as it runs where that one is promoted from; else as it was built of the
-    /// commit, or as it runs on the target.
+    /// A promotion uses the images recorded on its source, a deployment those built from
+    /// its commit. Images of components that are not part of the rollout, but used by it,
+    /// are those that run on the promotion's source; otherwise those built from the commit,
+    /// or those that run on the target.
     pub(super) fn images(
         &self,
         plan: &RolloutPlan,
@@ -43,7 +43,7 @@ impl RolloutCommand<'_, '_> {
         Ok(images)
     }
 
-    /// The images by digest, whichever way the target names them.
+    /// The images by digest, even if the target refers to them by tag.
     pub(super) fn known_images(
         &self,
         plan: &RolloutPlan,
@@ -97,7 +97,8 @@ impl RolloutCommand<'_, '_> {
         Ok(images)
     }
 
-    /// The images of commits that ran before, here or on another target: of each the newest record.
+    /// Adds images of commits that ran before, here or on another
+    /// target, from their newest records.
     fn add_earlier_images(
         &self,
         plan: &RolloutPlan,
@@ -130,7 +131,7 @@ impl RolloutCommand<'_, '_> {
         Ok(())
     }
 
-    /// Names what is promoted by tag, in the registry that the target has. An image
+    /// Replaces digests of promoted images by tags in the target's registry. An image
     /// without a tag keeps its digest.
     fn use_tags(
         &self,

@@ -1,4 +1,4 @@
-//! What the act of a rollout needs, gathered from the commits, the project and the process.
+//! The inputs of a rollout's execution, from the commits, the project and the process.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -19,8 +19,7 @@ use crate::execution::{Checkouts, Provenance, Rollout};
 use crate::project::declared::definition_at;
 
 impl RolloutCommand<'_, '_> {
-    /// The deployment as every commit of the plan declares it. Commits
-    /// that are not here are fetched.
+    /// The deployment as each commit of the plan declares it. Fetches missing commits.
     pub(super) fn definitions(
         &self,
         plan: &RolloutPlan,
@@ -30,7 +29,7 @@ impl RolloutCommand<'_, '_> {
         for commit in distinct_commits(plan) {
             let definition = match (&request.source, at_commit) {
                 (RolloutSource::Commit(asked), Some(known)) if asked == commit => known.clone(),
-                // Those of a promotion were read for the decision.
+                // A promotion's definitions were read for the decision.
                 _ => match self.prepared.definition_at(commit)? {
                     Some(known) if known.targets.contains_key(&plan.target) => (*known).clone(),
                     _ => {
@@ -53,8 +52,8 @@ impl RolloutCommand<'_, '_> {
         self.check_out_during(plan, definitions, |_| Ok(())).map(|(checkouts, ())| checkouts)
     }
 
-    /// Checks out the commits of a plan while something else is done, from when that says so or has
-    /// been done well. What it says of itself comes first.
+    /// Checks out the commits of a plan while `other` runs, from when it signals or has succeeded.
+    /// An error of `other` takes precedence.
     pub(super) fn check_out_during<T>(
         &self,
         plan: &RolloutPlan,
@@ -111,7 +110,7 @@ impl RolloutCommand<'_, '_> {
         }
     }
 
-    /// Everything that the act needs.
+    /// All inputs of the execution.
     pub(super) fn rollout(
         &self,
         decided: &Decided,

@@ -1,4 +1,4 @@
-//! Images that a plan needs and no record has: built before locks are taken, where allowed.
+//! Images of a plan without a build record: built before the locks are acquired, if permitted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,13 +22,13 @@ use crate::ledger::Snapshot;
 use crate::preflight::module_files;
 use crate::render::document::error::Hint;
 
-/// The images that a plan lacks.
+/// The missing images of a plan.
 #[derive(Debug, Default)]
 pub(super) struct Missing {
     images: Vec<(ComponentName, CommitId)>,
-    /// Why they are not built first; absent where they are.
+    /// The reason not to build them first; absent where they are built.
     why_not: Option<String>,
-    /// Those that are built first.
+    /// Those to build first.
     pub(super) to_build: BTreeSet<ComponentName>,
 }
 
@@ -43,7 +43,7 @@ impl Missing {
 }
 
 impl RolloutCommand<'_, '_> {
-    /// Checks the components of a plan, and builds the images that it lacks.
+    /// Checks the components of a plan, and builds missing images.
     pub(super) fn ensure_images(
         &self,
         decided: &Decided,
@@ -51,7 +51,7 @@ impl RolloutCommand<'_, '_> {
         snapshot: &Snapshot,
     ) -> Result<(), CommandError> {
         let missing = self.look_ahead(decided, definitions, snapshot)?;
-        // `--digest` needs images that are built: that refusal is the digest's own (`unbuilt`).
+        // `--digest` requires built images and has its own refusal (`unbuilt`).
         if missing.is_empty() || self.prepared.expected.is_some() {
             return Ok(());
         }
@@ -66,7 +66,7 @@ impl RolloutCommand<'_, '_> {
         self.not_cancelled()
     }
 
-    /// Checks the components of a plan, and says which images it lacks.
+    /// Checks the components of a plan, and returns its missing images.
     pub(super) fn look_ahead(
         &self,
         decided: &Decided,
@@ -81,7 +81,7 @@ impl RolloutCommand<'_, '_> {
         Ok(missing)
     }
 
-    /// Says of a dry run what a rollout would make of the images that are missing.
+    /// Prints, in a dry run, how a rollout would handle missing images.
     pub(super) fn say_missing(&self, plan: &RolloutPlan, missing: &Missing) {
         if missing.is_empty() {
             return;
@@ -94,7 +94,8 @@ impl RolloutCommand<'_, '_> {
         });
     }
 
-    /// Refuses to go on without an image that is needed: the ledger may have moved since.
+    /// Refuses a plan with missing images. Checked again under the locks,
+    /// because the ledger may have moved.
     pub(super) fn insist_on_images(
         &self,
         decided: &Decided,
@@ -147,8 +148,8 @@ impl RolloutCommand<'_, '_> {
         Ok(missing)
     }
 
-    /// The images that a component cannot do without: those that its templates name, and for a
-    /// terraform component those that its module has a variable for. Others are optional.
+    /// The images that a component requires: those in its templates, and for a terraform component
+    /// those that its module has a variable for. Others are optional.
     fn needed_by(
         &self,
         planned: &ComponentPlan,
@@ -186,7 +187,7 @@ impl RolloutCommand<'_, '_> {
         Ok(unbuilt.into_iter().filter(|name| is_named(name) || (takes_it && bound.contains(name))).collect())
     }
 
-    /// Whether a component's module declares a variable, as far as is known without its stacks.
+    /// Whether a component's module declares a variable, without resolving its stacks.
     fn module_has(
         &self,
         planned: &ComponentPlan,
@@ -196,13 +197,13 @@ impl RolloutCommand<'_, '_> {
         let base = self.prepared.project.config.components_directory(component.kind);
         let folder = join_path([base.as_str(), component.folder()]);
         let tree = CommitTree::new(self.prepared.repository, planned.commit.clone())?;
-        // Of a module that is known in part, that part counts.
+        // A partially parsed module counts with the parsed part.
         let files = module_files(&tree, &folder)?.files;
         let module = ModuleInterface::parse(folder.as_ref(), &files);
         Ok(module.is_ok_and(|module| module.variables.contains(variable)))
     }
 
-    /// Why a rollout does not build what it lacks.
+    /// The reason why a rollout does not build missing images.
     fn why_not_built(&self, decided: &Decided) -> Option<String> {
         match &decided.plan.kind {
             RolloutKind::Promotion { .. } => return Some("a promotion builds nothing".to_owned()),
@@ -217,9 +218,9 @@ impl RolloutCommand<'_, '_> {
     }
 }
 
-/// What is to be built, commit by commit.
+/// The images to build, by commit.
 fn wanted<'p>(plan: &'p RolloutPlan, missing: &'p Missing) -> Vec<Wanted<'p>> {
-    // What is promoted is built as it would have been where it comes from.
+    // Images of a promotion are built as for its source.
     let target = match &plan.kind {
         RolloutKind::Promotion { from } => from,
         RolloutKind::Deploy | RolloutKind::Rollback { .. } => &plan.target,

@@ -1,4 +1,4 @@
-//! Refusals in the words of the specification, each with the way out.
+//! Errors of refusals, in the words of the specification, each with a remedy.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ use crate::project::left_at_work::explained;
 use crate::render::Clock;
 use crate::render::document::error::{Error, Hint};
 
-/// The error for a refusal of the rollout that was asked for like this. On the targets in `empty`,
-/// none of its components runs.
+/// The error of a refusal, with hints based on this command line. On the targets in
+/// `empty`, none of its components runs.
 #[expect(clippy::too_many_lines, reason = "one arm for each refusal, each of them plain")]
 pub(super) fn refused(
     refusal: &Refusal,
@@ -170,12 +170,12 @@ pub(super) fn refused(
     }
 }
 
-/// Whether part of it stays behind because no record speaks of it.
+/// Whether components stay behind because they have no record.
 fn has_unrecorded(left_out: &[LeftOut]) -> bool {
     left_out.iter().any(|left_out| matches!(left_out.reason, LeftOutReason::Unrecorded { .. }))
 }
 
-/// How something that can be promoted comes to a target.
+/// The hint for reaching a target by promotion.
 fn deploy_first(checkout: &Deployment, from: &TargetName, typed: &CommandLine) -> Hint {
     let rule = checkout.targets.get(from).and_then(|target| target.promotion.as_ref());
     if rule.is_some_and(PromotionRule::is_guarded) {
@@ -190,7 +190,7 @@ fn deploy_first(checkout: &Deployment, from: &TargetName, typed: &CommandLine) -
     Hint::command("To deploy to it first", line.to_string())
 }
 
-/// How a commit comes to a target that it may be promoted from.
+/// The hint for deploying a commit to a target from which it can be promoted.
 fn on_its_way(checkout: &Deployment, from: &TargetName, typed: &CommandLine) -> Hint {
     let rule = checkout.targets.get(from).and_then(|target| target.promotion.as_ref());
     if rule.is_some_and(PromotionRule::is_guarded) {
@@ -218,7 +218,7 @@ fn status_of(deployment: &DeploymentName, target: &TargetName) -> Hint {
     Hint::command("To see what runs", format!("atmos deployment status {deployment} --target {target}"))
 }
 
-/// Rules of the default branch and of the checkout that cannot be obeyed together.
+/// The error for contradicting rules of the default branch and the checkout.
 fn of_rules(conflict: &RulesConflict) -> CommandError {
     let (message, hint) = match conflict {
         RulesConflict::Sources { target, .. } => (
@@ -233,12 +233,11 @@ fn of_rules(conflict: &RulesConflict) -> CommandError {
     CommandError::new(Code::Rules, message).hint(Hint::note(hint))
 }
 
-/// What is said of a promotion and of no other rollout, or of one rollout alone.
+/// The wording for promotions or for other rollouts.
 const OF_A_PROMOTION: [&str; 6] =
     ["context", "metadata", "reason", "require-uniform", "allow-partial", "trust-state"];
 
-/// A promotion off the path, in the words of the specification, for the
-/// components that were asked for.
+/// The error for a promotion off the path, in the words of the specification.
 fn off_the_path(path: &PathRefusal, typed: &CommandLine) -> CommandError {
     let promote = |from: &str, to: &str| {
         let mut line = typed.clone();
@@ -257,7 +256,7 @@ fn off_the_path(path: &PathRefusal, typed: &CommandLine) -> CommandError {
     Error::promotion_path(path, &promote, skip.to_string(), exit::REFUSED).into()
 }
 
-/// The error for locks that others hold.
+/// The error for locks that other runs hold.
 pub(super) fn not_acquired(
     deployment: &DeploymentName,
     target: &TargetName,
@@ -306,7 +305,7 @@ pub(super) fn not_acquired(
     }
 }
 
-/// What to wait for: others at work, or that the lock of one that looks dead may be taken over.
+/// The hint for waiting: for a running rollout, or for the takeover of an abandoned lock.
 fn patience_hint(held: &[HeldLock], clock: &Clock) -> String {
     let now = clock.now();
     let looks_abandoned = |held: &&HeldLock| judge_now(&held.lock, now) == Judgement::LooksAbandoned;
@@ -316,7 +315,7 @@ fn patience_hint(held: &[HeldLock], clock: &Clock) -> String {
     let ended =
         found.lock.expires_at.map(|end| format!(" ended at {}", clock.exact(end))).unwrap_or_default();
     let wait = patience(&found.lock, now).unwrap_or_default();
-    // What is left of the minute is for the looks in between.
+    // Rounded up to a minute, to leave time for polling.
     let minutes = wait.as_secs() / 60 + 1;
     format!(
         "Its lease{ended}, so that it looks abandoned; a clock that is wrong looks the same. A rollout that has seen \
@@ -335,7 +334,7 @@ mod tests {
     #[test]
     fn what_a_killed_run_left_at_work_is_named_with_what_ends_it() {
         let session = format!("test-{}", std::process::id());
-        // Of a group of its own, as components are, and without a living run above it.
+        // Components run in process groups of their own; orphans have no living run as an ancestor.
         let left = std::os::unix::process::CommandExt::process_group(&mut Command::new("sh"), 0)
             .args(["-c", "sleep 60 > /dev/null 2>&1 & echo $!"])
             .env(SESSION_VARIABLE, &session)

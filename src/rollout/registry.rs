@@ -1,4 +1,4 @@
-//! Images that are not in their registry, found before anything is applied.
+//! The check that images exist in their registries, before anything is applied.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +18,8 @@ impl RolloutCommand<'_, '_> {
         self.check_sboms(plan, &rollout.definitions)
     }
 
-    /// Asks the registries for the images that are about to be deployed. One that is
-    /// missing is an error; a registry that does not say so is warned about: a rollout
-    /// job need not be allowed to pull.
+    /// Checks that the registries have the images. A missing image is an error; a registry that
+    /// does not answer is a warning, because a rollout job may lack permission to pull.
     fn check_images(
         &self,
         plan: &RolloutPlan,

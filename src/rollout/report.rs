@@ -1,4 +1,4 @@
-//! What people and programs are told of a rollout: progress, the result, the exit code.
+//! The output of a rollout: progress, result, exit code.
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,10 +32,10 @@ use crate::render::document::rollout_event;
 use crate::render::live::Live;
 use crate::render::rollout::Progress;
 
-/// Turns events into lines of progress on stderr; on a terminal, with a live view of what runs
-/// below them.
+/// An event sink that prints progress to stderr; on a terminal, with a
+/// live view of running components.
 ///
-/// Where a program reads the result, it can read the events as well: one JSON document a line.
+/// With JSON output, events are JSON documents, one a line.
 pub(super) fn event_sink(context: &Context) -> EventSink {
     let streams = context.progress_streams();
     if context.global().format == Format::Json {
@@ -65,7 +65,7 @@ pub(super) fn event_sink(context: &Context) -> EventSink {
 }
 
 impl RolloutCommand<'_, '_> {
-    /// Says what is about to be done, once.
+    /// Announces the plan, once.
     pub(super) fn announce(
         &self,
         decided: &Decided,
@@ -75,7 +75,7 @@ impl RolloutCommand<'_, '_> {
     ) {
         let plan = &decided.plan;
         let alone = &decided.trusted.alone;
-        // While locks are waited for, it is not known yet: then it is said again as it is.
+        // A plan that was announced while waiting for locks is announced again if it has changed.
         if self.said_alone.replace(alone.clone()) != *alone
             && let Some(alone) = alone
         {
@@ -125,7 +125,7 @@ impl RolloutCommand<'_, '_> {
         }));
     }
 
-    /// Overrides never travel: what runs with some, and what is about to run without them, is said.
+    /// Overrides are never promoted: warns about components that would lose theirs.
     fn say_overrides(&self, plan: &RolloutPlan, gathered: &Gathered, snapshot: &Snapshot) {
         let state = snapshot.deployment(&plan.deployment);
         let source = match &plan.kind {
@@ -153,7 +153,7 @@ impl RolloutCommand<'_, '_> {
         }
     }
 
-    /// What the digest of a plan cannot hold it to.
+    /// Warnings about inputs that the digest of a plan cannot bind.
     fn say_what_is_not_fixed(&self, gathered: &Gathered) {
         let list = |names: &[ComponentName]| names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
         let Digests { unbuilt, without_lock_file, .. } = &gathered.digests;
@@ -171,8 +171,7 @@ impl RolloutCommand<'_, '_> {
         }
     }
 
-    /// Notes how healthy what was rolled out is. That it cannot be noted is
-    /// no reason for a rollout to fail.
+    /// Stores the health of the deployed components as notes. A failed write is a warning.
     pub(super) fn note_health(&self, plan: &RolloutPlan, outcome: &RolloutOutcome) {
         let checked_at = self.prepared.ledger.now();
         let observation = |component: &ComponentReport| {
@@ -181,7 +180,7 @@ impl RolloutCommand<'_, '_> {
                 Observation { target, component: component.component.clone(), checked_at, finding };
             Some((component.commit.clone(), observation))
         };
-        // What did not become healthy does not run, as far as the ledger is concerned.
+        // A component that failed its health check is not recorded as running.
         let ended = outcome.components.iter().filter(|report| report.status == ComponentResult::Success);
         let observed = Observed { health: ended.filter_map(observation).collect(), drift: Vec::new() };
         if let Err(error) = self.prepared.ledger.note_observations(&plan.deployment, &observed) {
@@ -189,7 +188,7 @@ impl RolloutCommand<'_, '_> {
         }
     }
 
-    /// What is in the way of a plan for now.
+    /// Temporary refusals of a plan.
     pub(super) fn would_be_refused(&self, plan: &RolloutPlan) -> Vec<WouldBeRefused> {
         let refused = |obstacle| {
             let refusal = self.prepared.refusal(obstacle, self.context);
@@ -199,7 +198,7 @@ impl RolloutCommand<'_, '_> {
         plan.obstacles.iter().filter_map(refused).collect()
     }
 
-    /// Prints the result, and turns it into an exit code.
+    /// Prints the result and returns the exit code.
     pub(super) fn finish(
         &self,
         plan: &RolloutPlan,
@@ -233,7 +232,7 @@ impl RolloutCommand<'_, '_> {
             self.context.streams().note(&format!("  Kept for a look: {}\n", folder.display()));
         }
         (self.events)(RolloutEvent::Finished(report.clone()));
-        // Where records are not published, the error says what to do about that.
+        // The error has the remedy for unpublished records.
         let next =
             if outcome.failure.is_none() { self.next_steps(&report, log_is_noted) } else { Vec::new() };
         let document = render::document::rollout::RolloutResult::from(&report).followed_by(next);
@@ -261,8 +260,8 @@ impl RolloutCommand<'_, '_> {
         Ok(ExitCode::from(code))
     }
 
-    /// The error for components that ran and that the remote does not know of, or that were ended
-    /// because the locks were lost.
+    /// The error for unpublished records, or for components that were
+    /// cancelled because the locks were lost.
     fn not_published(&self, plan: &RolloutPlan, kept: usize, failure: LedgerError) -> CommandError {
         if kept == 0 {
             return CommandError::from(failure).after_document();
@@ -298,7 +297,7 @@ impl RolloutCommand<'_, '_> {
     }
 }
 
-/// An approval as it is shown.
+/// The approval for the report.
 pub(super) fn shown(approval: &Approval) -> rollout_report::Approval {
     rollout_report::Approval {
         method: ApprovalMethod::parse(&approval.method).unwrap_or_default(),
