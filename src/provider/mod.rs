@@ -77,7 +77,7 @@ impl fmt::Display for Platform {
     }
 }
 
-/// Something that a platform may be able to do, as the end of "cannot …".
+/// An optional capability of a platform; displayed as the end of "cannot …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Capability {
     ChangeRequests,
@@ -107,14 +107,14 @@ impl fmt::Display for Capability {
     }
 }
 
-/// What a hosting platform can do.
+/// The operations of a hosting platform.
 #[async_trait]
 pub trait Provider: Send + Sync + fmt::Debug {
-    /// Which platform it is.
+    /// The kind of platform.
     fn platform(&self) -> Platform;
 
-    /// Shows a comment on a pull or merge request: edits the one with the same marker, else writes
-    /// one. There is never a second one.
+    /// Posts a comment on a pull or merge request, or edits the one with the same marker.
+    /// Idempotent: there is never a second one.
     async fn put_comment(
         &self,
         change_request: u64,
@@ -124,7 +124,7 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::Comments))
     }
 
-    /// The pull or merge request that is asked for; `None` where a commit belongs to none.
+    /// Finds a pull or merge request; `None` where a commit belongs to none.
     async fn find_change_request(
         &self,
         lookup: &RequestLookup,
@@ -139,8 +139,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::CommitStatuses))
     }
 
-    /// Starts the platform's own record of a rollout. A request whose answer is lost starts no
-    /// second one.
+    /// Creates the platform's deployment for a rollout. Idempotent: a retry after a lost
+    /// response creates no second one.
     async fn start_deployment(
         &self,
         deployment: &NewDeployment,
@@ -149,7 +149,7 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::Deployments))
     }
 
-    /// Says how a rollout goes or how it ended.
+    /// Updates the status of the platform's deployment.
     async fn update_deployment(
         &self,
         deployment: &PlatformDeployment,
@@ -159,18 +159,18 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::Deployments))
     }
 
-    /// How the ledger's refs are protected, and what protecting them would change. Changes nothing.
+    /// Reads the protection of the ledger's refs, and what [`Self::protect`] would change.
     async fn protection(&self) -> Result<Protection, ProviderError> {
         Err(self.unsupported(Capability::Protection))
     }
 
-    /// Protects the ledger's refs, as far as the platform can. What is in place already stays as it
-    /// is; the answer is what was found before.
+    /// Protects the ledger's refs, as far as the platform can. Existing protection
+    /// stays; returns the state before.
     async fn protect(&self) -> Result<Protection, ProviderError> {
         Err(self.unsupported(Capability::Protection))
     }
 
-    /// The inputs that a workflow takes where it is started on a branch or tag.
+    /// The inputs of a workflow at a branch or tag.
     async fn workflow_inputs(
         &self,
         workflow: &str,
@@ -186,8 +186,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::Dispatch))
     }
 
-    /// Who approved that this job deploys to an environment of the platform. Empty where there
-    /// was no approval, needed or not.
+    /// The approvals of this job for an environment of the platform;
+    /// empty without any, required or not.
     async fn approvals(&self, environment: &str) -> Result<PlatformApprovals, ProviderError> {
         let _ = environment;
         Err(self.unsupported(Capability::Approvals))
