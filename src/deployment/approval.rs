@@ -22,7 +22,7 @@ use super::state::TargetState;
 pub struct Approval {
     pub approved_by: String,
     pub approved_at: Timestamp,
-    /// What the approver is to the approval service.
+    /// The approver's role in the approval service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approver_role: Option<String>,
     /// How it was given: `manual`, `ci`, `pro`.
@@ -37,10 +37,11 @@ pub struct Approval {
     /// The digest of the plan that was approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// What it covers. Lines of other writers, and digests of other versions, cover nothing.
+    /// The covered components. Lines of other writers, and digests of
+    /// other versions, cover nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "covered")]
     pub components: Vec<Covered>,
-    /// What `--context` overrides in what it covers, as records keep it.
+    /// The `--context` of the covered components, as in records.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub context_overrides: BTreeMap<String, String>,
     /// Whether the plan was seen when it was approved.
@@ -138,7 +139,7 @@ fn id_of(line: &Value) -> String {
 }
 
 impl Approval {
-    /// What records name the approval by.
+    /// The id of the approval in records.
     #[must_use]
     pub fn id(&self) -> String {
         // A struct of strings and times always serialises.
@@ -172,7 +173,7 @@ pub enum Standing {
         left: Vec<ComponentName>,
         used: Vec<ComponentName>,
     },
-    /// What it covers has moved on since: it was used, or overtaken.
+    /// The ledger has moved past it: it was used, or another rollout came first.
     Used,
     Expired {
         at: Timestamp,
@@ -286,7 +287,7 @@ impl Approvals {
     }
 }
 
-/// What an approval has to be, besides covering what is wanted.
+/// The requirements of an approval, beside its coverage.
 #[derive(Debug, Clone, Copy)]
 pub struct Need {
     pub now: Timestamp,

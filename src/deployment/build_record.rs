@@ -1,4 +1,4 @@
-//! What is on record of an image that was built (`definitions.md`, "Build Record").
+//! The record of a built image (`definitions.md`, "Build Record").
 
 use jiff::Timestamp;
 
@@ -18,9 +18,9 @@ pub struct BuildRecord {
     pub tag: Option<String>,
     /// A digest of everything beside the commit that the image depends on.
     pub inputs: String,
-    /// What wrote the recipe: `nixpacks 1.41.0`, `Dockerfile`.
+    /// The builder that wrote the recipe: `nixpacks 1.41.0`, `Dockerfile`.
     pub builder: String,
-    /// What carried it out: `buildah 1.28.2`.
+    /// The engine that executed it: `buildah 1.28.2`.
     pub engine: String,
     pub built_by: String,
     pub timestamp: Timestamp,

@@ -1,4 +1,4 @@
-//! What happens while images are built, and what came of it.
+//! The events and the report of a build.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{CommitId, ComponentName, DeploymentName, TargetName};
 
-/// What a build is at with one component.
+/// A step of one component's build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BuildStep {
     /// Finding out how to build it.
@@ -41,13 +41,13 @@ pub struct ComponentBuild {
     pub image: Option<String>,
     /// The engine's own id of an image that was not pushed.
     pub local_id: Option<String>,
-    /// What wrote the recipe: `nixpacks 1.41.0`, `Dockerfile`.
+    /// The builder that wrote the recipe: `nixpacks 1.41.0`, `Dockerfile`.
     pub builder: String,
     pub duration: Duration,
     pub error: Option<String>,
     /// The recipe of a dry run.
     pub recipe: Option<String>,
-    /// What the recipe of a dry run follows from, where its builder says so.
+    /// The builder's plan behind the recipe of a dry run, if it prints one.
     pub plan: Option<serde_json::Value>,
 }
 

@@ -53,8 +53,8 @@ impl Chain {
     #[must_use]
     pub fn returns_to(&self, commit: &CommitId, running: &CommitId) -> bool {
         let Some(now) = self.0.iter().position(|success| success.commit == *running) else { return false };
-        // What runs may have been set by hand to something older: what
-        // came after it is left behind, too.
+        // The state may have been set to an older commit by hand: the
+        // commits after it are left as well.
         let before = self.0.iter().skip(now + 1).position(|success| success.commit == *commit);
         before.is_some_and(|at| !self.0.iter().take(now + 1 + at).any(|later| later.left(commit)))
     }

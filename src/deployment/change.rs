@@ -20,7 +20,7 @@ pub enum ChangeReason {
         others: usize,
         since: CommitId,
     },
-    /// What the deployment and its stacks say of it is different.
+    /// Its configuration in the deployment file or its stacks differs.
     Configuration {
         since: CommitId,
     },
@@ -30,7 +30,7 @@ pub enum ChangeReason {
     Unknown(String),
 }
 
-/// What lies between the commit that a component runs and the one that would be rolled out.
+/// The difference between a component's running commit and the one to roll out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Between<'a> {
     /// The files that differ.

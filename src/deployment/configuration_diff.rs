@@ -1,5 +1,5 @@
-//! What differs in a deployment's configuration between two sides: the variables and settings of
-//! each component on its target, and what the file declares around them.
+//! The differences of a deployment's configuration between two sides: variables and settings of
+//! each component on its target, and the declarations around them.
 
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ pub fn of_components(components: &[ComponentSides<'_>], merge: bool) -> Vec<Conf
     differences
 }
 
-/// What the file declares for the deployment as a whole, where it differs.
+/// The differences of the deployment's own declarations.
 #[must_use]
 pub fn of_deployment(from: Option<&Deployment>, to: Option<&Deployment>) -> Vec<ConfigurationDifference> {
     let declared = |deployment: &Deployment| {
@@ -118,7 +118,7 @@ pub fn of_deployment(from: Option<&Deployment>, to: Option<&Deployment>) -> Vec<
     differing(from.map(declared), to.map(declared))
 }
 
-/// What the file declares for one target besides its context, where it differs.
+/// The differences of one target's declarations, without its context.
 #[must_use]
 pub fn of_target(
     from: Option<&Deployment>,
@@ -248,7 +248,7 @@ fn component_values(
     Some(flat)
 }
 
-/// What a component declares besides variables and labels.
+/// Adds a component's declarations other than variables and labels.
 fn add_declared(flat: &mut Flat, component: &Component) {
     let mut add = |path: &str, value: Declared| flat.insert(path.to_owned(), value);
     let Component { kind, name, depends_on, settings, .. } = component;
@@ -451,7 +451,7 @@ mod tests {
         let names = [target_name("staging"), target_name("prod")];
         let api = ComponentSides { from: None, ..sides(&deployment, &names).remove(0) };
         let told = told(&of_components(&[api], false));
-        // What holds where nothing is written was not added.
+        // Defaults that apply on both sides were not added.
         let added = ["context.cpu", "context.level", "context.scale.max"];
         let added = added.iter().map(|path| format!("api.{path} added"));
         let written = ["api.vars.source added".to_owned(), "api.type added".to_owned()];

@@ -1,4 +1,4 @@
-//! What commits declare, as far as it decides what a promotion takes along.
+//! The declarations of commits that decide which components a promotion includes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -31,8 +31,8 @@ impl Declarations {
         })
     }
 
-    /// What a component needs that is promoted at a commit: by the checkout, by the commit that is
-    /// checked out, and by its own commit.
+    /// The dependencies of a component at a promoted commit, declared by the checkout, the
+    /// checked-out commit and its own commit.
     ///
     /// None of them alone can let it go ahead of what it depends on.
     #[must_use]
@@ -82,7 +82,7 @@ mod tests {
         ] {
             let declarations = Declarations {
                 committed: committed.map(declared),
-                // What the default branch needs by now says nothing of an older commit.
+                // Newer dependencies on the default branch do not apply to an older commit.
                 default_branch: Some(declared(&["database", "cache"])),
                 commits: [
                     (promoted.clone(), own.map(declared)),

@@ -116,14 +116,14 @@ pub struct RunLimits {
     pub retries: u32,
 }
 
-/// What a `terraform` component sets itself.
+/// The settings of a `terraform` component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TerraformOptions {
     /// The timeout for a state lock that another process holds.
     pub lock_timeout: Option<Duration>,
 }
 
-/// What a `helmfile` component sets itself.
+/// The settings of a `helmfile` component.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HelmfileOptions {
     /// `--environment`.
@@ -182,7 +182,7 @@ pub struct Target {
     pub components: IndexMap<ComponentName, ComponentOverride>,
 }
 
-/// What a target changes about one component.
+/// A target's overrides of one component.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComponentOverride {
     pub vars: Values,

@@ -1,4 +1,4 @@
-//! What some of a deployment's components need of each other.
+//! Dependencies between selected components of a deployment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +6,8 @@ use super::definition::Component;
 use super::graph::Graph;
 use super::names::ComponentName;
 
-/// What each chosen component needs of the other chosen ones, also through components that are
-/// not chosen: their order stays.
+/// The graph of the chosen components. Dependencies through components that are not chosen become
+/// direct, so that the order stays.
 #[must_use]
 pub fn among(components: &[Component], chosen: &BTreeSet<ComponentName>) -> Graph<ComponentName> {
     let by_name: BTreeMap<_, _> = components.iter().map(|component| (&component.name, component)).collect();

@@ -1,4 +1,5 @@
-//! What differs between two targets, or two commits, of a deployment: the input of `diff`'s output.
+//! The differences between two targets or two commits of a
+//! deployment, the input of `diff`'s output.
 
 use std::cmp::Ordering;
 
@@ -57,7 +58,7 @@ pub enum SideName {
     To,
 }
 
-/// What runs of one component on either side.
+/// One component's commits on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentDifference {
     pub component: ComponentName,
@@ -166,7 +167,7 @@ fn compare_numbers(from: &Value, to: &Value) -> Option<Ordering> {
     }
 }
 
-/// What happened to one file between the two commits.
+/// The change of one file between the two commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileDifference {
     pub path: String,
@@ -216,7 +217,7 @@ pub enum Drift {
 }
 
 impl Drift {
-    /// What two findings together say.
+    /// The combination of two findings.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         match (self, other) {

@@ -23,7 +23,7 @@ pub use configuration::Configuration;
 /// The version that this program writes and accepts.
 const VERSION: u32 = 1;
 
-/// What every digest of this version begins with.
+/// The prefix of digests of this version.
 const PREFIX: &str = "v1:sha256:";
 
 /// The largest whole number below which every whole number is a double of its own: 2^53 − 1.
@@ -59,7 +59,7 @@ pub enum DigestError {
     NotADigest,
 }
 
-/// What the digest of one component is computed from.
+/// The inputs of one component's digest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DigestInput {
     pub deployment: DeploymentName,
@@ -71,7 +71,7 @@ pub struct DigestInput {
     /// Images by the component that builds them: `registry/name@sha256:…`, [`UNBUILT`] or
     /// [`UNPUBLISHED`].
     pub artifacts: BTreeMap<String, String>,
-    /// What the commit does not hold itself, by path: `sha256:…` of lock files.
+    /// Digests of external inputs, by path: `sha256:…` of lock files.
     pub sources: BTreeMap<String, String>,
     /// `--context`, as it is recorded: sensitive values as salted hashes.
     pub context_overrides: BTreeMap<String, String>,
@@ -81,12 +81,12 @@ pub struct DigestInput {
     pub promotion: String,
 }
 
-/// What is done with a component.
+/// The action on a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DigestAction {
     /// A commit is deployed, forwards or backwards.
     Commit,
-    /// What runs on another target is deployed.
+    /// The running commit of another target is deployed.
     Promote { from: TargetName },
 }
 

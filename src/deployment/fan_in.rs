@@ -1,4 +1,4 @@
-//! What the jobs of a fan-out have come to: whether a target runs all that a commit has.
+//! The fan-in of a fan-out's jobs: whether a target runs all components of a commit.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub struct FanIn {
     pub commit: CommitId,
     /// How many components there are.
     pub components: usize,
-    /// Those that do not run what the commit has.
+    /// The components that do not run the commit.
     pub left: Vec<LeftComponent>,
 }
 
@@ -24,7 +24,8 @@ pub struct FanIn {
 pub struct LeftComponent {
     pub component: ComponentName,
     pub reason: ChangeReason,
-    /// What it runs, or what its newest rollout tried, and how the commit relates to that.
+    /// Its running commit, or that of its newest attempt, and the
+    /// relation of the wanted commit to it.
     pub against: Option<(CommitId, Ancestry)>,
 }
 
@@ -35,7 +36,7 @@ impl FanIn {
         self.left.is_empty()
     }
 
-    /// What is left, one component a line.
+    /// The missing components, one a line.
     pub fn details(&self) -> impl Iterator<Item = String> {
         self.left.iter().map(|left| format!("{}: {left}", left.component))
     }

@@ -144,7 +144,7 @@ pub(crate) fn state(targets: Vec<(&str, Vec<(&str, ComponentState)>)>) -> Deploy
     }
 }
 
-/// What health checks found at 13:00: target, component, finding.
+/// Findings of health checks at 13:00: target, component, finding.
 pub(crate) fn observed(found: &[(&str, &str, HealthStatus, &str)]) -> Observations {
     let observation = |(target, component, status, detail): &(&str, &str, HealthStatus, &str)| {
         let (target, component) = (target_name(target), component_name(component));

@@ -30,7 +30,7 @@ impl<N: Ord + Clone> Graph<N> {
         self.needs.keys()
     }
 
-    /// What a node needs directly, of the nodes in the graph.
+    /// The direct dependencies of a node, within the graph.
     pub fn needs<'a>(&'a self, node: &N) -> impl Iterator<Item = &'a N> {
         self.needs.get(node).into_iter().flatten().filter(|need| self.needs.contains_key(*need))
     }

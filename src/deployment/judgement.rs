@@ -1,4 +1,4 @@
-//! The judgement of a lock by a waiter: whether it may be taken over (`ledger.md`, "Locks").
+//! The judgement of a lock by a waiter: whether it may be taken over (`ledger.md`, "Locks"). Pure.
 //!
 //! Holder and waiter judge by their own monotonic clock how much time has passed, and never compare
 //! another machine's clock with theirs alone: a lease is over when its holder's time says so, with
@@ -14,7 +14,7 @@ use super::lock::Lock;
 /// How far the clocks of two machines may differ without a living holder being taken for dead.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(2);
 
-/// What the machine of the waiter knows of a lock's holder.
+/// The liveness of a lock's holder, as the waiter's machine knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
     Alive,

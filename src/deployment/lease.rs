@@ -16,7 +16,7 @@ pub const PUBLISHING: &str = "publishing";
 /// How long before its lease ends a holder starts nothing more.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// What follows from the length of a lease.
+/// A lease, with the intervals and timeouts that follow from its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease(pub Duration);
 

@@ -9,7 +9,7 @@ use super::commit::{CommitId, ObjectId};
 use super::lease::{LEASE, Lease, PUBLISHING};
 use super::names::ComponentName;
 
-/// What a lock covers.
+/// The scope of a lock.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LockScope {
     /// One component of a target; held by a rollout.
@@ -21,7 +21,7 @@ pub enum LockScope {
 /// The contents of a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
-    /// Who holds it: a person or a CI identity.
+    /// The holder: a person or a CI identity.
     pub holder: String,
     /// The run that holds it, unique to it.
     pub run_id: String,

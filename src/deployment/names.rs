@@ -11,11 +11,11 @@ use super::ref_segment::escape_segment;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} name {name:?} {reason}")]
 pub struct NameError {
-    /// What the name was for: `deployment`, `target` or `component`.
+    /// The kind of the name: `deployment`, `target` or `component`.
     pub what: &'static str,
     /// The name as it was given.
     pub name: String,
-    /// What is wrong with it, as the end of a sentence.
+    /// The reason, as the end of a sentence.
     pub reason: &'static str,
 }
 

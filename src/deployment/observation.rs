@@ -11,11 +11,11 @@ use super::health::{Health, HealthStatus};
 use super::names::{ComponentName, TargetName};
 use super::rollout_report::Changes;
 
-/// What a look for drift found.
+/// The finding of a drift check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DriftFinding {
     pub drift: Drift,
-    /// What a plan would change, where the kind can tell.
+    /// The planned changes, for kinds that report them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
 }

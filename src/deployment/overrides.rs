@@ -91,8 +91,7 @@ impl ContextOverrides {
         values
     }
 
-    /// What record and digest hold: each text as it was typed, a sensitive one as
-    /// `sha256:<digits>`.
+    /// The overrides for records and digests: as typed, or for a sensitive value `sha256:<digits>`.
     ///
     /// The hash is salted with deployment, target, component, commit and key, and with nothing
     /// else: a plan and the gated run of it, in two jobs that share no secret, must come to the
@@ -180,7 +179,7 @@ fn typed(text: &str, overridden: Option<&Value>) -> Value {
         return text.into();
     }
     let keeps = match overridden {
-        // What a template will be is not known here.
+        // The type of a template's result is not known here.
         Some(Value::String(declared)) if !declared.contains("{{") => false,
         Some(Value::Number(_)) if value.is_number() => !loses_digits(text, &value),
         _ => is_written_so(text, &value),

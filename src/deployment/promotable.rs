@@ -1,4 +1,4 @@
-//! What a promotion takes along and what it leaves out: one answer for rollouts,
+//! The components that a promotion includes and leaves out: one decision for rollouts,
 //! `promotion-status`, the graph and the comment.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use super::names::{ComponentName, TargetName};
 use super::record::RecordStatus;
 use super::state::{ComponentState, TargetState};
 
-/// What a promotion does with the components that were chosen.
+/// The decision about the chosen components.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Promotable<'c> {
     /// Each at the commit that runs in the source.
@@ -42,7 +42,7 @@ pub enum LeftOutReason {
     Unlisted { from: TargetName },
     /// It runs in the source, and neither this checkout nor what is promoted declares it any more.
     Removed { from: TargetName },
-    /// What it depends on is neither promoted nor on the target already.
+    /// A dependency is neither promoted nor on the target already.
     Needs { dependency: ComponentName, to: TargetName },
 }
 
@@ -89,12 +89,12 @@ impl Promotable<'_> {
     }
 }
 
-/// What makes components special on the way to a target.
+/// Exceptional components of a promotion.
 #[derive(Debug, Clone, Copy)]
 pub struct Exceptions<'a> {
     /// Dependencies that stacks disable on the target: they are not waited for.
     pub disabled: &'a BTreeSet<ComponentName>,
-    /// What the commits of the source declare, and those that bound the checkout.
+    /// The declarations of the source's commits and of the trusted sides.
     pub declarations: &'a Declarations,
     /// All components of the deployment are chosen, so that what runs in the source besides stays
     /// behind.
@@ -154,7 +154,7 @@ pub fn promotable<'c>(
         let state = target.and_then(|target| target.components.get(name));
         state.is_some_and(|state| state.commit.is_some())
     };
-    // What is left out can be what the next one needs, so this is repeated until nothing changes.
+    // A fixed point: a component that is left out can be a dependency of the next one.
     loop {
         let taken: BTreeSet<_> =
             outcome.promoted.iter().map(|(component, _)| component.name.clone()).collect();
@@ -205,13 +205,13 @@ mod tests {
         state
     }
 
-    /// What becomes of `api → worker → database` (each depends on the
+    /// The decision about `api → worker → database` (each depends on the
     /// next): promoted, left out, partial.
     fn outcome(source: Vec<(&str, ComponentState)>, target: &[&str], disabled: &[&str]) -> String {
         outcome_trusting(Trust::Records, source, target, disabled)
     }
 
-    /// What is believed of the source.
+    /// The trust in a component's state on the source.
     #[derive(Clone, Copy, PartialEq)]
     enum Trust {
         Records,
@@ -286,7 +286,7 @@ mod tests {
         );
     }
 
-    /// What becomes of `api` and `worker` on dev, of which the checkout declares the `api` alone.
+    /// The decision about `api` and `worker` on dev, of which the checkout declares only `api`.
     fn without_worker(declarations: &Declarations, all: bool) -> (Vec<LeftOutReason>, bool) {
         let states =
             ["api", "worker"].map(|name| (component_name(name), running("dev", name, "abc123d", AT)));

@@ -101,7 +101,7 @@ impl std::fmt::Display for Oversight {
     }
 }
 
-/// What looks wrong about the promotion rules of a deployment, although they hold.
+/// Probable mistakes in the valid promotion rules of a deployment.
 #[must_use]
 pub fn oversights(deployment: &Deployment) -> Vec<Oversight> {
     let default = deployment.context.default_target.as_ref();

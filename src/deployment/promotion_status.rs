@@ -1,4 +1,4 @@
-//! What can be promoted now: each edge of the promotion graph with its state and the reason for it.
+//! The promotion status: each edge of the promotion graph with its state and the reason for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -26,7 +26,7 @@ pub struct PromotionView {
     pub edges: Vec<PromotionEdge>,
 }
 
-/// What runs on one target.
+/// The standing of one target: its running components.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetStanding {
     pub target: TargetName,
@@ -42,7 +42,7 @@ pub struct TargetStanding {
     pub status: Option<RecordStatus>,
     /// Why nothing may be rolled out there now.
     pub freeze: Option<Freeze>,
-    /// What runs there is a rollback, so that no pipeline alone moves it forwards.
+    /// On hold: a rollback runs there, so that no pipeline alone moves it forwards.
     pub hold: bool,
     /// The keys of `--context` that something there runs with.
     pub overridden: BTreeSet<String>,
@@ -64,12 +64,12 @@ pub struct Freeze {
 pub struct PromotionEdge {
     pub from: TargetName,
     pub to: TargetName,
-    /// Who is asked, where the target requires an approval.
+    /// The approval method, where the target requires an approval.
     pub approval: Option<ApprovalMethod>,
     pub state: EdgeState,
     /// Why it is blocked; empty in every other state.
     pub blockers: Vec<Blocker>,
-    /// What runs in `to` is a rollback, so that only a person promotes onto it.
+    /// On hold: a rollback runs on `to`, so that only a person promotes onto it.
     pub hold: bool,
     /// Part of what runs in `from` would stay behind, which a promotion
     /// refuses unless it is asked to go on.
@@ -107,7 +107,7 @@ impl EdgeState {
     }
 }
 
-/// What is in the way of a promotion.
+/// A blocker of a promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blocker {
     /// A component would stay behind, and the promotion be partial.
@@ -154,11 +154,11 @@ impl fmt::Display for Blocker {
 pub struct ComponentPromotion {
     pub component: ComponentName,
     pub kind: ComponentKind,
-    /// What runs in the source; absent where only a failed attempt is known.
+    /// The running commit of the source; absent where only a failed attempt is known.
     pub commit: Option<CommitId>,
     /// When that was deployed to the source.
     pub deployed_at: Option<Timestamp>,
-    /// What runs in the target.
+    /// The running commit of the target.
     pub target_commit: Option<CommitId>,
     /// The newest record in the source.
     pub status: Option<RecordStatus>,
@@ -176,7 +176,7 @@ pub enum ComponentEdgeState {
     Blocked,
 }
 
-/// What is known of the targets besides the ledger's state.
+/// Facts about the targets beside the ledger's state.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StandingFacts {
     /// How many commits each target lacks of its sources, for those that the caller counted.
@@ -185,7 +185,7 @@ pub struct StandingFacts {
     pub lifted: BTreeSet<(TargetName, ComponentName)>,
     /// The components that their stacks disable, by target.
     pub disabled: BTreeMap<TargetName, BTreeSet<ComponentName>>,
-    /// What the commits that run somewhere declare, and those that bound the checkout.
+    /// The declarations of the running commits and of the trusted sides.
     pub declarations: Declarations,
     /// The targets whose rules cannot be obeyed.
     pub conflicts: BTreeMap<TargetName, RulesConflict>,
@@ -224,8 +224,8 @@ pub fn promotion_status(
     }
 }
 
-/// What the ledger alone knows of a deployment whose file cannot be used: neither rules nor
-/// promotions.
+/// The standing of a deployment whose file is unusable, from the ledger
+/// alone: without rules and promotions.
 #[must_use]
 pub fn standing_of_ledger(state: &DeploymentState, now: Timestamp) -> PromotionView {
     let targets = state.targets.iter().filter(|(_, target)| !target.components.is_empty());
@@ -248,7 +248,7 @@ fn standing(deployment: &Deployment, target: &Target, state: &TargetState, now: 
     }
 }
 
-/// What runs on a target, by what the ledger says of these components.
+/// The running commits of these components on a target.
 fn runs_on<'c>(
     target: &TargetName,
     state: &TargetState,
@@ -275,7 +275,7 @@ fn runs_on<'c>(
     }
 }
 
-/// What edges are judged by.
+/// The inputs of the edges' states.
 struct Edges<'a> {
     deployment: &'a Deployment,
     facts: &'a StandingFacts,

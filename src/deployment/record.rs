@@ -135,10 +135,9 @@ pub struct Record {
     pub previous: Option<ObjectId>,
     /// The run that wrote it, for idempotency: `github:123456789/1`.
     pub run_id: Option<String>,
-    /// What was deployed, by digest: component to `registry/name@sha256:…`.
+    /// The deployed images: component to `registry/name@sha256:…`.
     pub artifacts: BTreeMap<String, String>,
-    /// What the deployed commit does not hold itself, by content
-    /// digest: vendored sources, lock files.
+    /// Content digests of inputs outside of the commit: vendored sources, lock files.
     pub sources: BTreeMap<String, String>,
     /// `--context`, by dotted key and as it was typed; sensitive values as a salted hash.
     pub context_overrides: BTreeMap<String, String>,
@@ -177,7 +176,7 @@ pub struct RecordDetails {
     pub stack: Option<String>,
     /// The object id of the record that this one publishes late, after others of its component.
     pub late_of: Option<String>,
-    /// Who published it in place of its run: late, or as interrupted.
+    /// The publisher of a late or interrupted record, in place of its run.
     pub published_by: Option<String>,
     /// The bytes of the tag that it publishes late, so that its signature stays checkable.
     pub original: Option<String>,

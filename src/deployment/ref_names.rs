@@ -15,8 +15,8 @@ use super::ref_segment::{escape_segment, unescape_segment};
 
 /// The ledger's refs, which any clone may share.
 pub const LEDGER_PREFIX: &str = "refs/atmos/";
-/// What a remote has, as it was seen last: `refs/atmos-remotes/<remote>/…`. Outside of
-/// `refs/atmos/`, so that a plain `git push origin 'refs/atmos/*'` does not carry it along.
+/// The mirror of a remote's refs as last seen: `refs/atmos-remotes/<remote>/…`. Outside of
+/// `refs/atmos/`, so that a plain `git push origin 'refs/atmos/*'` does not push it.
 pub const MIRROR_PREFIX: &str = "refs/atmos-remotes/";
 /// Tips that were fetched for their promotion rules: `refs/atmos-rules/<remote>/…`. Outside of
 /// `refs/atmos/` and of the mirror, so that nothing lists, prunes or pushes them.

@@ -32,7 +32,7 @@ pub struct Resolution<'a> {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Resolved {
     pub variables: Variables,
-    /// What its stacks say; absent where the deployment imports none.
+    /// The layer of its stacks; absent where the deployment imports none.
     pub stack: Option<StackLayer>,
 }
 

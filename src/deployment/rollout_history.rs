@@ -9,7 +9,7 @@ use super::names::{ComponentName, DeploymentName, TargetName};
 use super::record::LedgerRecord;
 use super::run::pipeline_of;
 
-/// What the records of one rollout have in common.
+/// The key that the records of one rollout share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     deployment: DeploymentName,

@@ -1,5 +1,5 @@
-//! What the stacks that a deployment imports say of its components: the lowest layer of their
-//! variables, and how they are run.
+//! The configuration of components from imported stacks: the lowest layer of their
+//! variables, and their run settings.
 //!
 //! Who reads stacks is not the domain's business: it asks through [`StackLayers`].
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::definition::{Component, Deployment, Values};
 use super::names::{ComponentName, TargetName};
 
-/// What the stacks say of one component on one target.
+/// The stacks' configuration of one component on one target.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StackLayer {
     /// The name of the stack that the deployment's imports make up.
@@ -25,17 +25,17 @@ pub struct StackLayer {
     pub folder: String,
     /// The terraform workspace; absent for other kinds.
     pub workspace: Option<String>,
-    /// What the component's environment gets; without a value, what it loses.
+    /// Variables to set in the component's environment, or without a value to remove from it.
     pub env: BTreeMap<String, Option<String>>,
     /// The program that runs a terraform component.
     pub program: Option<String>,
     /// The files that are written into the folder first, by name:
     /// `backend.tf.json`, `providers_override.tf.json`.
     pub generated_files: BTreeMap<String, Value>,
-    /// What was read from the environment (`!env`). It may be secret, and belongs in no log.
+    /// Values from the environment (`!env`), which may be secret and must not be logged.
     pub from_environment: BTreeSet<String>,
     pub deployable: Deployable,
-    /// What the stacks ask for that a rollout does not do, so that it is refused.
+    /// Settings of the stacks that rollouts do not support: a refusal.
     pub unapplied: Vec<UnappliedKey>,
 }
 
@@ -44,7 +44,7 @@ pub struct StackLayer {
 pub struct UnappliedKey {
     /// Its path in the component: `settings.validation`.
     pub key: String,
-    /// What it asks for, with file, line and column.
+    /// The unsupported setting, with file, line and column.
     pub message: String,
     /// What to do about it.
     pub hint: String,
@@ -63,7 +63,7 @@ pub enum Deployable {
     Disabled,
 }
 
-/// What is asked about one component.
+/// The request for one component's layer.
 #[derive(Debug, Clone, Copy)]
 pub struct StackRequest<'a> {
     pub deployment: &'a Deployment,
@@ -76,7 +76,7 @@ pub struct StackRequest<'a> {
     pub repository_root: Option<&'a str>,
 }
 
-/// What `!terraform.output` gives.
+/// The outputs for `!terraform.output`.
 #[derive(Debug, Clone, Copy)]
 pub enum KnownOutputs<'a> {
     /// Nothing is looked up: the call is shown as it is written.
@@ -108,7 +108,7 @@ pub enum StackRefusal {
 
 /// Gives the stack layers of components.
 pub trait StackLayers: Send + Sync {
-    /// What the stacks say of a component; nothing where the deployment imports none.
+    /// The stacks' layer of a component; `None` where the deployment imports none.
     fn layer(&self, request: &StackRequest<'_>) -> Result<Option<StackLayer>, StackRefusal>;
 }
 

@@ -1,4 +1,4 @@
-//! What the ledger says of one deployment at one moment: the input of every decision and view.
+//! The state of one deployment in a snapshot of the ledger: the input of every decision and view.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -21,7 +21,7 @@ use super::values::Values;
 
 pub use output_references::{NamedOutput, named_outputs};
 
-/// What templates can name.
+/// The values that templates can refer to.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// `git.sha`: the commit that is deployed.
@@ -192,7 +192,7 @@ impl Renderer {
         rendered.into_string().map(Value::String).map_err(|broken| error(1, 1, broken.to_string()))
     }
 
-    /// What a template stands for that is one name and nothing else.
+    /// The value of a template that consists of a single name.
     fn whole(&self, template: &Template) -> Option<&Value> {
         let [TemplateElement::Expression(expression)] = template.elements.as_slice() else { return None };
         let Parameter::Path(Path::Relative((segments, _))) = &expression.name else { return None };
@@ -230,7 +230,7 @@ impl Facts<'_> {
     }
 }
 
-/// What is wrong, in the words of the template's writer.
+/// Explains a render error in terms of the template's text.
 fn explain(error: &RenderError) -> String {
     match error.reason() {
         RenderErrorReason::MissingVariable(Some(name)) => format!("{name} is not known here"),

@@ -9,7 +9,7 @@ use super::super::image_binding::bound_to;
 use super::super::names::ComponentKind;
 use super::{UNBUILT, UNPUBLISHED};
 
-/// What templates name images by.
+/// The name in templates for images.
 const IMAGES: &str = "nixpack";
 
 /// The images that a component can use, each by the component that builds it:
@@ -63,7 +63,7 @@ fn builders(deployment: &Deployment) -> impl Iterator<Item = &Component> {
     deployment.components.iter().filter(|component| component.kind == ComponentKind::Nixpack)
 }
 
-/// What a template names.
+/// The reference in a template.
 #[derive(Debug, PartialEq, Eq)]
 enum Named<'t> {
     One(&'t str),

@@ -1,4 +1,4 @@
-//! What a component is configured with, as the digest holds it.
+//! A component's configuration in its digest.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub struct Configuration<'a> {
     pub vars: &'a Values,
     /// Where its code is, from the root of the commit; absent for kinds without such a folder.
     pub folder: Option<&'a str>,
-    /// What runs it, where that is configured.
+    /// The configured program that runs it.
     pub program: Option<&'a str>,
     pub stack: Option<&'a StackLayer>,
 }

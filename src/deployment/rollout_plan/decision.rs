@@ -27,7 +27,7 @@ pub fn plan(basis: RolloutBasis<'_>, request: &RolloutRequest) -> Result<Rollout
     Decision { basis, request }.plan()
 }
 
-/// What a decision is made from.
+/// The inputs of a decision.
 #[derive(Clone, Copy)]
 struct Decision<'a> {
     basis: RolloutBasis<'a>,
@@ -74,8 +74,8 @@ impl Decision<'_> {
         })
     }
 
-    /// What each planned component needs of the others. One commit for all components is deployed
-    /// by its own declaration alone.
+    /// The dependencies between planned components. A single commit for all components is
+    /// ordered by its own declaration alone.
     fn needs(&self, planned: &[ComponentPlan]) -> Graph<ComponentName> {
         let none = Declarations::default();
         let declarations = match self.request.source {
@@ -246,7 +246,8 @@ impl Decision<'_> {
         }
     }
 
-    /// What a record of this commit would be a rollback of: what runs, where the commit is older.
+    /// The commit that a record would be a rollback of: the running one,
+    /// where the new commit is older.
     fn rollback_of(&self, component: &ComponentName, commit: &CommitId) -> Option<String> {
         let state = self.state(component)?;
         let running = state.commit.as_ref()?;
@@ -265,8 +266,8 @@ impl Decision<'_> {
         goes_back.then(|| running.to_string())
     }
 
-    /// What stays as it is while others return to a known good, such as what a promotion that
-    /// failed half-way did not reach, needs no approval: going back must not wait.
+    /// Exempts components from approval that stay unchanged while others return to a known good
+    /// commit (after a promotion that failed half-way): a rollback must not wait.
     fn keep_no_rollback_waiting(&self, planned: &mut [ComponentPlan]) {
         if planned.iter().any(|planned| planned.goes_back() && !planned.needs_approval) {
             for planned in planned {
@@ -302,7 +303,7 @@ impl Decision<'_> {
         chain.is_some_and(|chain| chain.returns_to(commit, running))
     }
 
-    /// What is in the way of these components for now.
+    /// The temporary obstacles of these components.
     fn obstacles(&self, planned: &[ComponentPlan]) -> Vec<Refusal> {
         [self.freeze(), self.hold(planned), self.backwards(planned)].into_iter().flatten().collect()
     }

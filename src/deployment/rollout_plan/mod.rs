@@ -22,7 +22,7 @@ use super::state::DeploymentState;
 pub use decision::plan;
 pub use refusal::{NotPromotedReason, Refusal};
 
-/// What a rollout is asked to do.
+/// The request of a rollout.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct RolloutRequest {
@@ -102,7 +102,7 @@ pub enum Ancestry {
     Unknown,
 }
 
-/// What must be known of the past for the decision.
+/// The facts about earlier rollouts for the decision.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PastFacts {
     /// How the commit to deploy relates to what runs, for components that run.
@@ -115,11 +115,11 @@ pub struct PastFacts {
     pub retried: BTreeSet<ComponentName>,
     /// Components that their stacks disable on the target: nothing waits for them.
     pub disabled: BTreeSet<ComponentName>,
-    /// What commits declare: those that are promoted, and those that bound the checkout.
+    /// The declarations of the promoted commits and of the trusted sides.
     pub declarations: Declarations,
 }
 
-/// What a rollout will do.
+/// The plan of a rollout.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RolloutPlan {
     pub deployment: DeploymentName,
@@ -135,24 +135,24 @@ pub struct RolloutPlan {
     pub approval: Option<ApprovalMethod>,
     /// The promotion path does not allow this, and the request insisted.
     pub promotion_check_skipped: bool,
-    /// What is in the way for now: a freeze, a hold, a step back that was not asked for. A dry
-    /// run shows the plan all the same.
+    /// Temporary obstacles: a freeze, a hold, an unrequested rollback. A
+    /// dry run shows the plan with them.
     pub obstacles: Vec<Refusal>,
-    /// What each component needs of the others.
+    /// The dependencies between the components.
     pub needs: Graph<ComponentName>,
 }
 
-/// What a rollout will do with one component.
+/// The plan of one component.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ComponentPlan {
     pub component: ComponentName,
     pub kind: ComponentKind,
     pub commit: CommitId,
-    /// What runs now.
+    /// The running commit.
     pub previous_commit: Option<CommitId>,
     /// The record of what runs now.
     pub replaces: Option<ObjectId>,
-    /// What the record's `rollback_of` will say: the commit that is left, where this goes back.
+    /// The value of the record's `rollback_of`: the commit that a rollback leaves.
     pub rollback_of: Option<String>,
     /// An approval has to cover it, where the target's rule asks for one.
     pub needs_approval: bool,
@@ -173,7 +173,7 @@ impl ComponentPlan {
     }
 }
 
-/// What a rollout is decided from.
+/// The inputs of a rollout's decision.
 #[derive(Debug, Clone, Copy)]
 pub struct RolloutBasis<'a> {
     /// The deployment as the checkout declares it, with the rules that hold: see [`super::rules`].

@@ -34,7 +34,7 @@ pub enum Refusal {
     Partial { from: TargetName, left_out: Vec<LeftOut> },
     /// The components sit at different commits.
     Mixed { from: TargetName, commits: BTreeMap<CommitId, Vec<ComponentName>> },
-    /// What runs is a rollback, and only a person may move the target forwards again.
+    /// A rollback is running, and only a person may move the target forwards again.
     OnHold { target: TargetName, components: Vec<ComponentName> },
     /// An automatic rollout would replace what runs by an ancestor of it.
     Backwards { target: TargetName, components: Vec<StepBack> },

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::deployment::names::ComponentName;
 
-/// What the names of outputs begin with.
+/// The prefix of references to outputs.
 const OUTPUTS: &str = "outputs";
 
 /// The first component whose outputs the template names and `facts` do not have at all.
