@@ -1,4 +1,4 @@
-//! What went wrong, beside the run and beside the lines of the files that it is about.
+//! Annotations of errors, on the run and on the lines of the files that they concern.
 
 use std::path::Path;
 
@@ -95,8 +95,7 @@ fn of_validation(document: &str) -> Vec<Annotation> {
     problems.filter_map(annotation).collect()
 }
 
-/// What leads from the workspace, which annotations are relative to, to
-/// the checkout; usually nothing.
+/// The path from the workspace, to which annotations are relative, to the checkout; usually empty.
 fn prefix(context: &Context) -> String {
     let find = || {
         let repository = context.repository().ok()?;

@@ -10,7 +10,7 @@ use crate::deployment::change_request::ChangeRequest;
 /// change's commits.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the thread that asks hands over: `None` where there is no such request, or no answer.
+/// The result of the requesting thread: `None` without a change request or without a response.
 pub type Answer = Option<ChangeRequest>;
 
 /// The question, as the thread that reports sees it.

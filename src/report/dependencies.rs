@@ -57,7 +57,7 @@ impl Boms {
         changes
     }
 
-    /// What a component is made of; `None` where that is unknown.
+    /// A component's dependencies; `None` where they are unknown.
     fn of_component(&self, commit: &CommitId, component: &ComponentName) -> Option<&SummaryComponent> {
         self.0.get(commit)?.get(component.as_str())
     }
@@ -77,7 +77,7 @@ fn moved<'s>(steps: impl Iterator<Item = &'s Step<'s>>) -> BTreeMap<CommitId, BT
     wanted
 }
 
-/// What the notes of commits say.
+/// The SBOMs in the notes of commits.
 fn noted(view: &View<'_, '_>, commits: &BTreeSet<CommitId>) -> BTreeMap<CommitId, Components> {
     let notes = match view.ledger.notes_of(&view.deployment.name, NoteNamespace::Sbom, commits) {
         Ok((notes, _)) => notes,
@@ -96,7 +96,7 @@ fn noted(view: &View<'_, '_>, commits: &BTreeSet<CommitId>) -> BTreeMap<CommitId
     notes.into_iter().filter_map(parse).collect()
 }
 
-/// What the files of a commit say of these components.
+/// The dependencies of these components, from the files of a commit.
 fn of_files(view: &View<'_, '_>, commit: &CommitId, names: &BTreeSet<ComponentName>) -> Components {
     let View { context, repository, project, deployment, .. } = view;
     let reader = CommitReader::new(context, repository, project, &deployment.name);

@@ -1,10 +1,10 @@
-//! What statuses and records say of a rollout, in one line.
+//! One-line descriptions of rollouts, for statuses and deployment records.
 
 use super::outcome::Outcome;
 use crate::deployment::count::count;
 use crate::deployment::rollout_report::{ComponentResult, PlannedRollout, RolloutKind, RolloutReport};
 
-/// What is under way.
+/// The description of a running rollout.
 pub fn planned(planned: &PlannedRollout) -> String {
     let components = count(planned.components.len(), "component");
     match &planned.kind {
@@ -29,7 +29,7 @@ fn described(report: &RolloutReport) -> String {
     let of = |status| report.components.iter().filter(move |component| component.status == status);
     let said = |number: usize, word: &str| (number > 0).then(|| format!("{number} {word}"));
     let number = |status, word: &str| said(of(status).count(), word);
-    // What an earlier attempt has deployed is not deployed again.
+    // Components that an earlier attempt has deployed are not deployed again.
     let already = of(ComponentResult::Success).filter(|component| component.already_deployed).count();
     let deployed = of(ComponentResult::Success).count() - already;
     let counts: Vec<_> = [

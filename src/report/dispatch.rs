@@ -8,8 +8,8 @@ use crate::deployment::change_request::{ChangeRequest, RequestLookup};
 use crate::deployment::rollout_report::RolloutReport;
 use crate::provider::{Dispatch, Provider, ProviderError, WorkflowInputs};
 
-/// What tells a pipeline on GitLab what it was started for. Inputs of the template would override
-/// those of its jobs.
+/// The variable that tells a GitLab pipeline why it was started. Inputs of the template
+/// would override those of its jobs.
 const VARIABLE: &str = "ATMOS_DISPATCH";
 
 /// A workflow or pipeline to start.
@@ -19,11 +19,11 @@ pub struct Next {
     reference: Option<String>,
     /// Only the change request that is looked up knows its base.
     on_base_of_request: bool,
-    /// What it is told, where it takes that.
+    /// Its inputs, as far as the workflow declares them.
     values: BTreeMap<String, String>,
 }
 
-/// What became of it.
+/// The result of a dispatch.
 pub enum Started {
     WithInputs,
     /// Why it got none.
@@ -33,7 +33,7 @@ pub enum Started {
 }
 
 impl Next {
-    /// What follows a rollout that a job has carried out.
+    /// The workflow to start after a job's rollout.
     pub fn new(job: &Job, workflow: &str, rollout: Option<&RolloutReport>) -> Self {
         let names = |name: &str| match job.system {
             System::GitHubActions => name.to_owned(),

@@ -27,7 +27,7 @@ pub fn view(outcome: &Outcome) -> Option<FailureView> {
     })
 }
 
-/// What was tried, in words.
+/// The attempted operation, in words.
 fn subject(outcome: &Outcome) -> String {
     let Some(planned) = &outcome.rollout.planned else {
         return match &outcome.verb {

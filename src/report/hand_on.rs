@@ -1,4 +1,4 @@
-//! What a job leaves when its verb has ended.
+//! The outputs of a job for later jobs, when its verb has ended.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! What a job of a CI tells of its verb: log, summary, outputs and annotations of the job; comment,
-//! commit status and deployment record on the platform.
+//! Reports of a CI job: log, summary, outputs and annotations of the job; comment, commit status
+//! and deployment record on the platform.
 
 mod annotate;
 mod change_request;

@@ -1,4 +1,4 @@
-//! What could not be reported, and what would help: worth knowing, and never a failure.
+//! Notices about reports that could not be sent, with remedies. They never fail a job.
 
 use crate::ci::System;
 use crate::ci::annotations::{self, Annotation, AnnotationLevel};

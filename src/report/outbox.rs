@@ -1,5 +1,5 @@
-//! What is told to the platform while a verb runs and when it has ended: in order, on a thread of
-//! its own, so that a platform that is slow or down delays no rollout.
+//! The outbox of reports to the platform: sent in order on a thread of its own, so that a slow or
+//! unreachable platform delays no rollout.
 
 use std::collections::HashSet;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -30,7 +30,7 @@ const PATIENT: RetryPolicy = RetryPolicy {
 };
 const IMPATIENT: RetryPolicy = RetryPolicy { attempts: 2, ..PATIENT };
 
-/// What a rollout is reported by.
+/// The capabilities that report a rollout.
 const OF_REPORTS: [Capability; 3] =
     [Capability::Comments, Capability::CommitStatuses, Capability::Deployments];
 
@@ -48,7 +48,7 @@ pub enum Message {
     DeploymentIs(DeploymentUpdate),
     /// Of the deployment that asked for a rollout.
     RequestIs(DeploymentUpdate),
-    /// What comes next.
+    /// The next workflow to start.
     Dispatch(Next),
     /// The change request that the reports after this one are about.
     FindChangeRequest {
@@ -73,7 +73,7 @@ impl Message {
     }
 }
 
-/// Takes reports to the platform.
+/// The queue of reports to the platform.
 pub struct Outbox {
     /// Gone when nothing more is said.
     reports: Mutex<Option<Sender<Message>>>,
@@ -140,7 +140,7 @@ fn add(undelivered: &Mutex<UndeliveredReports>, notice: String) {
     undelivered.lock().unwrap_or_else(PoisonError::into_inner).add(notice);
 }
 
-/// What the thread knows.
+/// The state of the sending thread.
 struct Carrier {
     patient: Box<dyn Provider>,
     impatient: Box<dyn Provider>,
@@ -152,7 +152,7 @@ struct Carrier {
     /// Where what would be written is refused, no permission is missing.
     read_only_token: bool,
     deployment: Option<PlatformDeployment>,
-    /// What the platform has refused: to ask again would change nothing.
+    /// Refused capabilities, which are not retried.
     given_up: HashSet<Capability>,
     undelivered: Arc<Mutex<UndeliveredReports>>,
 }
@@ -197,7 +197,7 @@ impl Carrier {
             }
             Message::DeploymentIs(update) => match &self.deployment {
                 Some(deployment) => provider.update_deployment(deployment, &update).await,
-                // That it did not start has been said.
+                // The failed start was reported before.
                 None => Ok(()),
             },
             Message::RequestIs(update) => match &self.requested {

@@ -14,7 +14,7 @@ pub struct Outcome {
     /// The words of the verb; absent where the inputs did not name one.
     pub verb: Option<String>,
     pub result: Result<ExitCode, CommandError>,
-    /// What the verb wrote to stdout.
+    /// The verb's stdout.
     pub stdout: String,
     /// Its document as JSON.
     pub document: Option<String>,
@@ -23,14 +23,14 @@ pub struct Outcome {
     pub only: Vec<String>,
 }
 
-/// What was seen of a rollout, or of the jobs of a fan-out.
+/// The observed events of a rollout, or the result of a fan-out's jobs.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// Absent where it did not come to a plan.
     pub planned: Option<PlannedRollout>,
     /// Absent where it did not come to an end.
     pub report: Option<RolloutReport>,
-    /// What the jobs of a fan-out have come to on a target, where that was asked for.
+    /// The result of a fan-out's jobs on a target, if requested.
     pub fan_in: Option<(TargetName, FanIn)>,
 }
 
@@ -59,7 +59,7 @@ impl Ending {
 }
 
 impl Seen {
-    /// That nothing is left to roll out on a target, in words.
+    /// The message that nothing is left to roll out on a target.
     pub fn complete(&self) -> Option<String> {
         let (target, fan_in) = self.fan_in.as_ref()?;
         fan_in.is_complete().then(|| format!("{target}: {fan_in}"))
@@ -117,7 +117,7 @@ impl Outcome {
         }
     }
 
-    /// What is said of it where it did not end well.
+    /// The error, if it failed.
     pub fn error(&self) -> Option<&Error> {
         self.result.as_ref().err()?.shown()
     }

@@ -1,4 +1,4 @@
-//! What a job hands on: `$GITHUB_OUTPUT`, or a dotenv report.
+//! The outputs of a job: `$GITHUB_OUTPUT`, or a dotenv report.
 
 use std::collections::BTreeSet;
 use std::path::Path;

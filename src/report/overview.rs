@@ -37,13 +37,13 @@ pub struct Overview {
     /// The ledger's remote has not told what is known.
     stale: Option<Stale>,
     report: Option<RolloutReport>,
-    /// That nothing is left to roll out on a target, in words.
+    /// The message that nothing is left to roll out on a target.
     complete: Option<String>,
     /// The components that the rollout was limited to.
     only: Vec<String>,
     done: Changes,
     failure: Option<FailureView>,
-    /// What each edge of the standing would change, in its order.
+    /// The changes of each promotion edge, in the order of the standing.
     previews: Vec<Changes>,
     approvals: Vec<Approved>,
     run: Option<RunLink>,
@@ -55,7 +55,7 @@ pub struct Overview {
     template: Option<Result<String, String>>,
 }
 
-/// What a overview is taken of.
+/// The inputs of an overview.
 pub struct OverviewSource<'s> {
     pub context: &'s Context,
     pub job: Option<&'s Job>,
@@ -96,7 +96,7 @@ impl OverviewSource<'_> {
         let mut standing =
             standing(self.context, repository, project, ledger, deployment, &state, BTreeMap::new())?;
         if stale.is_some() {
-            // What could be promoted next would be a guess.
+            // Without the rules, the next promotions would be guesses.
             standing.edges.clear();
         }
         let report = self.outcome.rollout.report.as_ref();
@@ -124,7 +124,7 @@ impl OverviewSource<'_> {
         Overview { unfinished, of_ledger_alone: true, stale, template, ..self.plain(&state, standing) }
     }
 
-    /// What can be shown without the deployment's file.
+    /// The overview without the deployment's file.
     fn plain(self, state: &DeploymentState, standing: PromotionView) -> Overview {
         let Self { context, job, outcome } = self;
         Overview {
@@ -149,7 +149,7 @@ impl OverviewSource<'_> {
     }
 }
 
-/// What the ledger knows of a deployment, and whether its remote has just told it.
+/// The ledger's state of a deployment, and its freshness.
 struct Known {
     state: DeploymentState,
     stale: Option<Stale>,
@@ -215,7 +215,7 @@ impl Overview {
     }
 }
 
-/// Who has approved what runs.
+/// The approvals of the running components.
 fn approvals(state: &DeploymentState) -> Vec<Approved> {
     let mut approvals: Vec<Approved> = Vec::new();
     for (target, state) in &state.targets {

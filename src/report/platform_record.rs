@@ -47,7 +47,7 @@ impl Reports {
         }
     }
 
-    /// What the jobs of a fan-out have come to.
+    /// The deployment record of a fan-out's jobs.
     pub fn record_of_fan_in(
         &self,
         target: &TargetName,
@@ -95,8 +95,8 @@ impl Reports {
         format!("{} {} {now}", self.job.run_id, variables.join(" "))
     }
 
-    /// What the platform calls the target; the target's own name where the configuration cannot be
-    /// used.
+    /// The platform's environment of the target; the target's name where
+    /// the configuration is unusable.
     fn environment(&self, target: &TargetName) -> Environment {
         let find = || {
             let repository = self.context.repository()?;

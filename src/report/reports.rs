@@ -1,4 +1,4 @@
-//! What the platform is told of a rollout: pending, how it ended, and where it was deployed.
+//! Reports of a rollout to the platform: pending, result, deployment.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,13 +26,13 @@ const TIMEOUT: Duration = Duration::from_mins(2);
 /// The same after a cancellation: the runner kills what is left within seconds.
 const TIMEOUT_WHEN_CANCELLED: Duration = Duration::from_secs(6);
 
-/// What is said of a plan that another one has taken the place of.
+/// The description of a plan that was replaced.
 const REPLACED: &str = "Planned anew: what runs has changed in the meantime";
 
 /// The most commits of one rollout that get a status.
 const MOST_COMMITS: usize = 20;
 
-/// What the job is to report, by its inputs.
+/// The reports that the job's inputs enable.
 #[derive(Debug, Clone, Copy)]
 pub struct Switches {
     pub comment: bool,
@@ -143,7 +143,7 @@ impl Reports {
         }
     }
 
-    /// What the jobs of a fan-out have come to, told at once.
+    /// Reports the result of a fan-out's jobs.
     pub fn fan_in(&self, target: &TargetName, found: &FanIn) {
         let (state, phase) = if found.is_complete() {
             (CommitStatusState::Success, DeploymentPhase::Success)

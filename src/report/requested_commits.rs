@@ -1,5 +1,4 @@
-//! What a rollout was asked for that did not come to a plan: whether there is such a thing, and at
-//! which commits.
+//! The requested commits of a rollout that failed before its plan.
 
 use super::Subject;
 use crate::config::{AtmosConfig, ConfigError, load_deployment};

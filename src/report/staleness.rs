@@ -6,8 +6,7 @@ use crate::deployment::DeploymentName;
 use crate::error::CommandError;
 use crate::ledger::{Freshness, Ledger, Scope};
 
-/// What is said of an answer as fresh as this; `None` where the remote has given it, or where there
-/// is none.
+/// The notice of a stale ledger; `None` for a current one, or without a remote.
 pub fn stale(ledger: &Ledger<'_>, freshness: &Freshness) -> Option<Stale> {
     let (why, as_of) = match freshness {
         Freshness::Current => return None,

@@ -1,4 +1,4 @@
-//! What a run has changed, or would, and what each promotion that can come next would.
+//! Steps: the changes of a run, and those of each promotion that can come next.
 
 use super::dependencies::Boms;
 use super::view::View;
@@ -14,7 +14,7 @@ use crate::error::CommandError;
 /// The most promotions that are looked at closely: each costs a comparison.
 const MOST_PREVIEWS: usize = 8;
 
-/// What a step changes.
+/// The changes of a step.
 #[derive(Default)]
 pub struct Changes {
     pub diff: Option<DiffView>,
@@ -29,7 +29,7 @@ impl Changes {
 }
 
 impl View<'_, '_> {
-    /// What a run has changed, or would, and what each edge would.
+    /// The changes of a run, and those of each promotion edge.
     pub fn changes(
         &self,
         report: Option<&RolloutReport>,
@@ -59,7 +59,7 @@ impl View<'_, '_> {
     }
 }
 
-/// What a promotion would change.
+/// The step of a promotion.
 fn ahead<'e>(edge: &'e PromotionEdge, state: &DeploymentState) -> Step<'e> {
     let components = || edge.components.iter();
     Step {
@@ -71,7 +71,7 @@ fn ahead<'e>(edge: &'e PromotionEdge, state: &DeploymentState) -> Step<'e> {
     }
 }
 
-/// What a run has changed, or would.
+/// The step of a run.
 fn done<'r>(report: &'r RolloutReport, state: &DeploymentState) -> Step<'r> {
     let moved = |status| matches!(status, ComponentResult::Success | ComponentResult::Planned);
     let components = || report.components.iter().filter(|component| moved(component.status));

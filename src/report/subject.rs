@@ -1,9 +1,9 @@
-//! What is reported on.
+//! The subject of a report: deployment, target and commits.
 
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
 
-/// What a rollout is about, as far as the command line says.
+/// The subject of a rollout, from its command line.
 #[derive(Debug, Clone)]
 pub struct Subject {
     pub deployment: DeploymentName,
@@ -13,6 +13,6 @@ pub struct Subject {
     pub components: Vec<ComponentReference>,
     /// The commit that is asked for by name.
     pub revision: Option<String>,
-    /// What is rolled out is what runs on another target.
+    /// It is a promotion of another target's running commits.
     pub is_promotion: bool,
 }

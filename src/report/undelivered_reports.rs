@@ -1,5 +1,4 @@
-//! What the platform could not be told, said once for each cause: a platform that is down prevents
-//! every report.
+//! Undelivered reports, with one warning for each cause: an unreachable platform fails them all.
 
 use super::notices::Notices;
 use crate::provider::{Capability, ProviderError};

@@ -1,4 +1,4 @@
-//! What a report of a job looks at.
+//! The view of repository, project and ledger for reports.
 
 use crate::context::Context;
 use crate::deployment::Deployment;

@@ -22,7 +22,7 @@ use crate::deployment::graph::{Cycle, Graph};
 pub use outcome::{Completion, Event, Execution, Outcome, SkipReason, Status};
 use plan::Plan;
 
-/// What runs a component.
+/// An executor of components.
 pub trait Executor<T, E>: Send + Sync + 'static {
     /// Runs one component to its end.
     ///
@@ -66,7 +66,7 @@ impl Slot {
         Self { permit: Arc::new(Mutex::new(Some(permit))) }
     }
 
-    /// Lets another component start.
+    /// Frees the slot for another component.
     pub fn free(&self) {
         drop(self.permit.lock().unwrap_or_else(PoisonError::into_inner).take());
     }

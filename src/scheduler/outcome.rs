@@ -56,7 +56,7 @@ pub struct Completion<T, E> {
     pub duration: Duration,
 }
 
-/// What happens while a schedule runs. Every component is either started and finished, or skipped.
+/// The events of a schedule. Every component is either started and finished, or skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event<'a> {
     Started {
