@@ -74,8 +74,8 @@ pub struct ComponentRun<'a> {
     pub artifacts: &'a BTreeMap<String, String>,
     /// The root of a checkout of the commit.
     pub checkout: &'a Path,
-    /// The folder of Terraform's state for modules without a backend:
-    /// `.atmos/state` of the checkout.
+    /// The folder of Terraform's state for modules without a backend: `.atmos/state` of the user's
+    /// working copy, not of `checkout`, which is temporary.
     pub state: &'a Path,
     /// The folder of Terraform's plugin cache, unless the environment
     /// sets one: `.atmos/plugin-cache`.
