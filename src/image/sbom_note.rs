@@ -16,7 +16,7 @@ pub fn sbom_edit(deployment: &Deployment, commit: CommitId, bom: &Bom) -> NoteEd
         namespace: NoteNamespace::Sbom,
         commit,
         content: bom.to_json().into_bytes(),
-        unite: sbom::unite_notes,
+        merge: sbom::merge_notes,
         derived: wants_spdx.then_some((NoteNamespace::SbomSpdx, sbom::spdx_note as _)),
     }
 }

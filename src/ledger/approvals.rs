@@ -9,7 +9,7 @@ use crate::git::transport::PushUpdate;
 
 use super::heard::Part;
 use super::namespaces::APPROVALS;
-use super::notes::united;
+use super::notes::merged;
 use super::{Freshness, Ledger, LedgerError};
 
 impl Ledger<'_> {
@@ -30,7 +30,7 @@ impl Ledger<'_> {
         let line = approval.to_json();
         let entries: BTreeMap<_, _> =
             commits.iter().map(|commit| (commit.clone(), vec![line.clone()])).collect();
-        self.note_update(deployment, APPROVALS, &entries, united)
+        self.note_update(deployment, APPROVALS, &entries, merged)
     }
 
     /// Adds an approval that is given ahead of its rollout.
@@ -42,7 +42,7 @@ impl Ledger<'_> {
         let commits: BTreeSet<_> = approval.components.iter().map(|covered| covered.commit.clone()).collect();
         let line = approval.to_json();
         let entries = commits.into_iter().map(|commit| (commit, vec![line.clone()])).collect();
-        self.add_notes(&approval.deployment, APPROVALS, &entries, united)
+        self.add_notes(&approval.deployment, APPROVALS, &entries, merged)
     }
 
     /// Adds revocations beside the revoked approvals.
@@ -62,7 +62,7 @@ impl Ledger<'_> {
                 entries.entry(commit.clone()).or_default().push(revocation.to_json());
             }
         }
-        self.add_notes(deployment, APPROVALS, &entries, united)
+        self.add_notes(deployment, APPROVALS, &entries, merged)
     }
 
     /// Fetches the approvals' notes of these commits and returns their lines.
@@ -111,5 +111,5 @@ impl Ledger<'_> {
 
 /// The entries of a note, normalised to one a line.
 fn lines(note: &str) -> Vec<String> {
-    united("", note).lines().map(str::to_owned).collect()
+    merged("", note).lines().map(str::to_owned).collect()
 }

@@ -115,7 +115,7 @@ impl<'r> Renewal<'r> {
             let change = hold.change(ledger, false)?;
             let mut step = Step::default();
             step.under(change.clone());
-            match ledger.carry_out(&step, "atmos: renew", &[])? {
+            match ledger.execute(&step, "atmos: renew", &[])? {
                 StepOutcome::Accepted => {
                     hold.arrived(&change);
                     return Ok(());

@@ -13,7 +13,7 @@ use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, ComponentName, DeploymentName, ObjectId, TargetName};
 
 use super::namespaces::HOLDS;
-use super::notes::united;
+use super::notes::merged;
 use super::{Ledger, LedgerError};
 
 /// A lifted hold.
@@ -44,7 +44,7 @@ impl Ledger<'_> {
             let line = serde_json::to_string(lifted).unwrap_or_default();
             entries.entry(commit.clone()).or_default().push(line);
         }
-        self.add_notes(deployment, HOLDS, &entries, united)
+        self.add_notes(deployment, HOLDS, &entries, merged)
     }
 
     /// The components whose hold was lifted, by target, from the mirror. May be stale.

@@ -159,7 +159,7 @@ impl Ledger<'_> {
         let snapshot = self.read(&scope)?;
         let mut step = Step::default();
         self.add_interrupted(&mut step, deployment, target, taken_over, &snapshot)?;
-        match self.carry_out(&step, "atmos: interrupted", &[])? {
+        match self.execute(&step, "atmos: interrupted", &[])? {
             StepOutcome::Accepted => Ok(()),
             StepOutcome::Contended(_) => Err(LedgerError::Contended(format!("{deployment}/{target}"))),
         }

@@ -24,7 +24,7 @@ use super::step::{Step, StepOutcome};
 use super::{Ledger, LedgerError, Scope, codec};
 
 /// The grace period after a publication's lease, so that a waiter sees the lease end.
-const PUBLICATION_PATIENCE: Duration = Duration::from_secs(10);
+const PUBLICATION_MARGIN: Duration = Duration::from_secs(10);
 
 /// The longest delay between two polls of a publication's lock.
 const LOOKS_AT_PUBLICATIONS: Duration = Duration::from_secs(1);
@@ -124,7 +124,7 @@ impl Ledger<'_> {
                 for other in others(self)? {
                     step.push(other);
                 }
-                match self.carry_out(&step, "atmos: lock", &[])? {
+                match self.execute(&step, "atmos: lock", &[])? {
                     StepOutcome::Accepted => return Ok(Acquired { object, lock, taken_over }),
                     // Lost race: for the lock, which the next poll shows, or for a ref of `others`.
                     StepOutcome::Contended(_) if began.elapsed() < self.persistence => {
@@ -242,7 +242,7 @@ impl Ledger<'_> {
             for held in &locks {
                 step.delete(lock_ref(deployment, target, &held.scope), held.object.clone());
             }
-            if matches!(self.carry_out(&step, "atmos: unlock", &[])?, StepOutcome::Accepted) {
+            if matches!(self.execute(&step, "atmos: unlock", &[])?, StepOutcome::Accepted) {
                 return Ok(true);
             }
             if began.elapsed() >= self.persistence {
@@ -278,7 +278,7 @@ fn is_brief(held: &[HeldLock], since: &mut Option<Instant>) -> bool {
     if !held.iter().all(|held| held.lock.is_publication()) {
         return false;
     }
-    since.get_or_insert_with(Instant::now).elapsed() < PUBLICATION_LEASE + PUBLICATION_PATIENCE
+    since.get_or_insert_with(Instant::now).elapsed() < PUBLICATION_LEASE + PUBLICATION_MARGIN
 }
 
 /// The time since a waiter first saw each lock on the remote, by its own monotonic clock.

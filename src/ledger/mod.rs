@@ -89,7 +89,7 @@ pub use observations::Observed;
 pub use orphans::{Orphan, SESSION_VARIABLE};
 pub use own_history::Ownership;
 pub use pending::{LONGEST_RUN_ID, PendingRun, Published, run_id_fits};
-pub use publication::{NoteEdit, Publication, Unite};
+pub use publication::{Merge, NoteEdit, Publication};
 pub use rules::RulesCommit;
 pub use run_logs::RunLog;
 pub use session::Session;

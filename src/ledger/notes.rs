@@ -79,7 +79,7 @@ impl Ledger<'_> {
         for attempt in 0.. {
             let mut step = Step::default();
             step.push(self.note_update(deployment, namespace, entries, merge)?);
-            match self.carry_out(&step, "atmos: note", &[])? {
+            match self.execute(&step, "atmos: note", &[])? {
                 StepOutcome::Accepted => return Ok(()),
                 StepOutcome::Contended(_) if began.elapsed() < self.persistence => {
                     std::thread::sleep(backoff(attempt));
@@ -134,7 +134,7 @@ impl Ledger<'_> {
 
 /// Merges two notes: every distinct JSON value once, a line each, sorted. Text that is no JSON, as
 /// plain `git notes` may attach, is kept unchanged in front.
-pub(super) fn united(left: &str, right: &str) -> String {
+pub(super) fn merged(left: &str, right: &str) -> String {
     let mut prose = Vec::new();
     let mut entries = BTreeSet::new();
     for text in [left, right] {
@@ -190,7 +190,7 @@ mod tests {
             checkout.git(&["notes", "--ref", &notes, "add", "-m", "{\"by\":\"here\"}", unpushed.as_str()]);
             let repository = checkout.repository();
             let entries = BTreeMap::from([(older.clone(), vec!["{\"by\":\"us\"}".to_owned()])]);
-            open(&repository, |_| {}).add_notes(&deployment, namespace, &entries, united).unwrap();
+            open(&repository, |_| {}).add_notes(&deployment, namespace, &entries, merged).unwrap();
             let expected = if is_begun { "{\"by\":\"other\"}\n{\"by\":\"us\"}" } else { "{\"by\":\"us\"}" };
             assert_eq!(there(namespace, &older).as_deref(), Some(expected), "{namespace}");
             let along = there(namespace, &unpushed);
@@ -209,7 +209,7 @@ mod tests {
         let tip = |namespace: &str| remote.git(&["rev-parse", &notes_ref(&deployment, namespace)]);
         let add = |letter: &str| {
             let entries = BTreeMap::from([(commit.clone(), vec![line(letter)])]);
-            ledger.add_notes(&deployment, "health", &entries, united)
+            ledger.add_notes(&deployment, "health", &entries, merged)
         };
         let publish = |letter: &str| {
             let edit = NoteEdit::lines(NoteNamespace::TestResults, commit.clone(), &[line(letter)]);
@@ -229,16 +229,16 @@ mod tests {
     fn no_entry_is_lost_and_none_is_doubled() {
         let by_hand = "{\n  \"approved_by\": \"alice\"\n}\n";
         let ours = "{\"approved_by\":\"bob\"}";
-        let both = united(by_hand, ours);
+        let both = merged(by_hand, ours);
         assert_eq!(both, "{\"approved_by\":\"alice\"}\n{\"approved_by\":\"bob\"}\n");
-        assert_eq!(united(&both, ours), both);
-        assert_eq!(united(ours, by_hand), both);
+        assert_eq!(merged(&both, ours), both);
+        assert_eq!(merged(ours, by_hand), both);
     }
 
     #[test]
     fn prose_that_somebody_attached_stays() {
-        let first = united("looks good to me\n", "{\"a\":1}");
+        let first = merged("looks good to me\n", "{\"a\":1}");
         assert_eq!(first, "looks good to me\n{\"a\":1}\n");
-        assert!(united(&first, "{\"b\":2}").contains("looks good to me"));
+        assert!(merged(&first, "{\"b\":2}").contains("looks good to me"));
     }
 }

@@ -17,7 +17,7 @@ use crate::deployment::state::DeploymentState;
 use crate::deployment::{CommitId, DeploymentName};
 
 use super::namespaces::{DRIFT, HEALTH};
-use super::notes::united;
+use super::notes::merged;
 use super::refs::KnownRefs;
 use super::{Ledger, LedgerError};
 
@@ -108,7 +108,7 @@ impl Ledger<'_> {
 
 /// Two notes as one, with the newest observation of each component on each target.
 fn newest(left: &str, right: &str) -> String {
-    let text = united(left, right);
+    let text = merged(left, right);
     let parsed: Vec<(&str, Option<Value>)> =
         text.lines().map(|line| (line, serde_json::from_str(line).ok())).collect();
     let key = |value: &Value| Some((value.get("target")?.clone(), value.get("component")?.clone()));

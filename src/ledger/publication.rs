@@ -20,7 +20,7 @@ use super::step::{Step, StepOutcome, given_up};
 use super::{Freshness, Ledger, LedgerError, codec, notes};
 
 /// Merges two notes, of which the second is newer. The error says why the first is not a note.
-pub type Unite = fn(&[u8], &[u8]) -> Result<Vec<u8>, String>;
+pub type Merge = fn(&[u8], &[u8]) -> Result<Vec<u8>, String>;
 
 /// Derives one note from another one.
 pub type Derive = fn(&[u8]) -> Result<Vec<u8>, String>;
@@ -31,7 +31,7 @@ pub struct NoteEdit {
     pub namespace: NoteNamespace,
     pub commit: CommitId,
     pub content: Vec<u8>,
-    pub unite: Unite,
+    pub merge: Merge,
     /// A note to rewrite from the merged one.
     pub derived: Option<(NoteNamespace, Derive)>,
 }
@@ -47,12 +47,12 @@ impl NoteEdit {
     /// A publication that adds JSON objects, one a line, to a note.
     #[must_use]
     pub fn lines(namespace: NoteNamespace, commit: CommitId, lines: &[String]) -> Self {
-        let unite: Unite = |one, other| {
+        let merge: Merge = |one, other| {
             let text = String::from_utf8_lossy;
-            Ok(notes::united(&text(one), &text(other)).into_bytes())
+            Ok(notes::merged(&text(one), &text(other)).into_bytes())
         };
-        let content = notes::united("", &lines.join("\n")).into_bytes();
-        Self { namespace, commit, content, unite, derived: None }
+        let content = notes::merged("", &lines.join("\n")).into_bytes();
+        Self { namespace, commit, content, merge, derived: None }
     }
 
     fn namespaces(&self) -> impl Iterator<Item = NoteNamespace> {
@@ -123,7 +123,7 @@ impl Ledger<'_> {
             let tips = self.local_refs(names)?;
             let notes = Notes { ledger: self, partial: None, tips: &tips };
             let step = notes.step(deployment, publication, builds)?;
-            match self.carry_out_here(&step, "atmos: publish")? {
+            match self.execute_here(&step, "atmos: publish")? {
                 StepOutcome::Accepted => return Ok(()),
                 StepOutcome::Contended(_) if began.elapsed() < self.persistence => {
                     std::thread::sleep(backoff(attempt.min(4)));
@@ -241,13 +241,13 @@ impl Notes<'_, '_> {
         for edit in &publication.notes {
             let name = notes_ref(deployment, edit.namespace.as_str());
             let already = written.get_mut(&name).and_then(|notes| notes.remove(&edit.commit));
-            let united = self.united(&name, edit, already)?;
+            let merged = self.merged(&name, edit, already)?;
             if let Some((namespace, derive)) = edit.derived {
-                let derived = derive(&united).map_err(|reason| unreadable(edit, reason))?;
+                let derived = derive(&merged).map_err(|reason| unreadable(edit, reason))?;
                 let name = notes_ref(deployment, namespace.as_str());
                 written.entry(name).or_default().insert(edit.commit.clone(), derived);
             }
-            written.entry(name).or_default().insert(edit.commit.clone(), united);
+            written.entry(name).or_default().insert(edit.commit.clone(), merged);
         }
         let objects = self.partial.map_or(&self.ledger.objects, Partial::objects);
         let mut step = Step::default();
@@ -269,7 +269,7 @@ impl Notes<'_, '_> {
 
     /// The merged note of a commit, in this order: the published one, the unpushed local one, what
     /// this publication has already written, and the addition.
-    fn united(&self, name: &str, edit: &NoteEdit, already: Option<Vec<u8>>) -> Result<Vec<u8>, LedgerError> {
+    fn merged(&self, name: &str, edit: &NoteEdit, already: Option<Vec<u8>>) -> Result<Vec<u8>, LedgerError> {
         let mut older = Vec::new();
         if let Some(already) = already {
             older.push(already);
@@ -279,14 +279,14 @@ impl Notes<'_, '_> {
                 older.extend(self.unpublished(name, &edit.commit)?);
             }
         }
-        let mut united: Option<Vec<u8>> = None;
+        let mut merged: Option<Vec<u8>> = None;
         for note in older.iter().chain([&edit.content]) {
-            united = Some(match united {
-                Some(united) => (edit.unite)(&united, note).map_err(|reason| unreadable(edit, reason))?,
+            merged = Some(match merged {
+                Some(merged) => (edit.merge)(&merged, note).map_err(|reason| unreadable(edit, reason))?,
                 None => note.clone(),
             });
         }
-        Ok(united.unwrap_or_default())
+        Ok(merged.unwrap_or_default())
     }
 
     /// The note of a commit on the remote; without a remote, the local one.

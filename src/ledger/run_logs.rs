@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::deployment::{CommitId, ComponentName, DeploymentName, NoteNamespace, TargetName};
 
-use super::notes::united;
+use super::notes::merged;
 use super::publication::{NoteEdit, Publication};
 use super::{Ledger, LedgerError};
 
@@ -50,7 +50,7 @@ impl Ledger<'_> {
             lines.entry(commit).or_default().push(serde_json::to_string(log).unwrap_or_default());
         }
         let edit = |(commit, lines): (&CommitId, Vec<String>)| NoteEdit {
-            unite: |older, newer| Ok(newest(older, newer).into_bytes()),
+            merge: |older, newer| Ok(newest(older, newer).into_bytes()),
             ..NoteEdit::lines(NoteNamespace::RunLog, commit.clone(), &lines)
         };
         let notes = lines.into_iter().map(edit).collect();
@@ -60,7 +60,7 @@ impl Ledger<'_> {
 
 /// Two notes as one, with the newest logs of each component on each target. What is no log stays.
 fn newest(older: &[u8], newer: &[u8]) -> String {
-    let text = united(&String::from_utf8_lossy(older), &String::from_utf8_lossy(newer));
+    let text = merged(&String::from_utf8_lossy(older), &String::from_utf8_lossy(newer));
     // Times in UTC, as they are written, are in order as texts.
     let key = |line: &str| -> Option<(String, String)> {
         let value: Value = serde_json::from_str(line).ok()?;

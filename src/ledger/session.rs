@@ -238,7 +238,7 @@ impl Drop for Session<'_, '_> {
             for (name, object) in self.hold.left() {
                 step.delete(name, object);
             }
-            self.ledger.carry_out(&step, "atmos: unlock", &[]).map(drop)
+            self.ledger.execute(&step, "atmos: unlock", &[]).map(drop)
         };
         if let Err(error) = released {
             self.ledger.warn(format!("the locks of this run could not be given back: {error}"));

@@ -320,7 +320,7 @@ impl Ledger<'_> {
     /// are locked by other writers; returns a conflict where a lease does not hold.
     ///
     /// The refs in `afterwards` are deleted locally, after everything else.
-    pub(super) fn carry_out(
+    pub(super) fn execute(
         &self,
         step: &Step,
         reason: &str,
@@ -342,7 +342,7 @@ impl Ledger<'_> {
             self.repository.git().update_refs(afterwards, reason)?;
             return Ok(StepOutcome::Accepted);
         }
-        let Some(remote) = self.reachable_remote() else { return self.carry_out_here(step, reason) };
+        let Some(remote) = self.reachable_remote() else { return self.execute_here(step, reason) };
         let (changes, removals) = after_push(remote, step.updates());
         self.insist(began, remote, || {
             // The local updates are prepared (git locks the refs) while the remote decides.
@@ -405,7 +405,7 @@ impl Ledger<'_> {
     }
 
     /// Executes a step in a repository without a remote.
-    pub(super) fn carry_out_here(&self, step: &Step, reason: &str) -> Result<StepOutcome, LedgerError> {
+    pub(super) fn execute_here(&self, step: &Step, reason: &str) -> Result<StepOutcome, LedgerError> {
         self.insist(Instant::now(), HERE, || self.restoring(|| self.update_step(step, reason)))
     }
 

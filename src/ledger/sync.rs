@@ -23,9 +23,9 @@ use super::warnings::Cause;
 use super::{Ledger, LedgerError, Scope};
 
 /// The timeout of a fetch where a stale mirror can be shown instead.
-const PATIENCE_WITH_A_COPY: Duration = Duration::from_secs(5);
+const TIMEOUT_WITH_A_MIRROR: Duration = Duration::from_secs(5);
 /// The timeout of a fetch where nothing is mirrored yet.
-const PATIENCE_WITHOUT: Duration = Duration::from_mins(2);
+const TIMEOUT_WITHOUT_MIRROR: Duration = Duration::from_mins(2);
 
 /// The most retries of a fetch that loses races against other processes of this checkout.
 const FETCHES: u32 = 6;
@@ -155,7 +155,7 @@ impl Ledger<'_> {
 
     /// The timeout for fetching a part: shorter where a stale copy can be shown instead.
     fn patience(&self, part: &Part) -> Duration {
-        if self.heard(part).is_some() { PATIENCE_WITH_A_COPY } else { PATIENCE_WITHOUT }
+        if self.heard(part).is_some() { TIMEOUT_WITH_A_MIRROR } else { TIMEOUT_WITHOUT_MIRROR }
     }
 
     /// Fetches states, newest records, locks and the commit whose rules bind, or fails: decisions

@@ -1,7 +1,7 @@
 //! Software bills of materials: what a deployment is made of (`definitions.md`, "SBOM").
 //!
 //! One CycloneDX document a deployment: its components, and nested in each what that is made of.
-//! Documents of others are united with ours and may be of a newer version of the standard, with
+//! Documents of others are merged with ours and may be of a newer version of the standard, with
 //! keys that this program has never heard of; so a document is kept as the JSON that it is, and
 //! nothing of it is lost. What is read is bounded: it may be hostile.
 
@@ -13,13 +13,13 @@ mod files;
 mod from_spdx;
 mod helm;
 mod lock_files;
+mod merge;
 mod package;
 mod parse;
 mod purl;
 mod spdx;
 mod summary;
 mod terraform;
-mod unite;
 
 pub use attach::as_component;
 pub use compare::{ComponentChange, SbomComparison, VersionChange, compare, version_changes};
@@ -28,9 +28,9 @@ pub use document::{Bom, DocumentError, FORMAT};
 pub use files::ReadError;
 pub use helm::charts;
 pub use lock_files::{application_packages, folder_packages, lock_file_packages};
+pub use merge::{merge, merge_notes, spdx_note};
 pub use package::{Hash, Package, packages_of};
 pub use purl::image as image_purl;
 pub use spdx::to_spdx;
 pub use summary::{Dependency, Summary, SummaryComponent, WHOLE, summarise};
 pub use terraform::modules_and_providers;
-pub use unite::{spdx_note, unite, unite_notes};

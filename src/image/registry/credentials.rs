@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::helper::{self, HelperError, PATIENCE};
+use super::helper::{self, HelperError, TIMEOUT};
 use super::reference::ImageReference;
 use crate::component::Environment;
 
@@ -75,9 +75,9 @@ impl Credentials {
         let names = image.registry_names();
         let own = names.iter().find_map(|name| self.helpers.get(*name));
         let secret = match (own, self.in_a_file(image), &self.store) {
-            (Some(helper), _, _) => helper::ask(helper, names[0], &self.environment, PATIENCE).await?,
+            (Some(helper), _, _) => helper::ask(helper, names[0], &self.environment, TIMEOUT).await?,
             (None, Some(secret), _) => Some(secret.clone()),
-            (None, None, Some(store)) => helper::ask(store, names[0], &self.environment, PATIENCE).await?,
+            (None, None, Some(store)) => helper::ask(store, names[0], &self.environment, TIMEOUT).await?,
             (None, None, None) => None,
         };
         Ok(secret.map(|secret| format!("Basic {}", secret.expose_secret())))

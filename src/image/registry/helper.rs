@@ -14,7 +14,7 @@ use crate::component::process::{self, Invocation, StdoutUse, Supervision};
 use crate::component::{Environment, Masks, ProcessError};
 
 /// How long a helper may take. Some ask a cloud; none may wait for a person.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What helpers say of a registry that they have no credentials for.
 const NOT_FOUND: &str = "credentials not found";

@@ -20,7 +20,7 @@ pub use reference::ImageReference;
 pub(super) use reference::is_local;
 
 /// How long a registry may take to answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// Every kind of manifest that an image can have.
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                          application/vnd.docker.distribution.manifest.v2+json, \
@@ -54,7 +54,7 @@ pub struct Registry {
 impl Registry {
     /// Registries as the engines of this environment know them.
     pub fn new(environment: &Environment) -> Result<Self, reqwest::Error> {
-        let client = Client::builder().timeout(PATIENCE).user_agent("atmos-deployments").build()?;
+        let client = Client::builder().timeout(TIMEOUT).user_agent("atmos-deployments").build()?;
         Ok(Self { client, credentials: Credentials::of(environment) })
     }
 

@@ -227,7 +227,7 @@ impl Publication<'_, '_> {
             }
             let change = session.hold().change(self.ledger, true)?;
             plan.step.under(change.clone());
-            match self.ledger.carry_out(&plan.step, "atmos: publish", &[])? {
+            match self.ledger.execute(&plan.step, "atmos: publish", &[])? {
                 StepOutcome::Accepted => {
                     session.hold().arrived(&change);
                     self.published.records += plan.records;

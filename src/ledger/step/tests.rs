@@ -37,7 +37,7 @@ fn a_ref_that_the_server_cannot_lock_is_told_in_the_server_s_words() {
     let repository = checkout.repository();
     let mut ledger = open(&repository, |_| {});
     ledger.persistence = Duration::ZERO;
-    let error = ledger.carry_out(&step(&workspace), "test", &[]).unwrap_err();
+    let error = ledger.execute(&step(&workspace), "test", &[]).unwrap_err();
     assert_eq!(error.to_string(), format!("origin refused {LOCK}: {LOCKED}"));
 }
 
@@ -50,12 +50,12 @@ fn a_ref_that_cannot_be_locked_here_is_not_called_changed() {
     let mut ledger = open(&repository, |options| options.remote = None);
     ledger.persistence = Duration::ZERO;
     leave_lock_file(&checkout.path, LOCK);
-    let error = ledger.carry_out(&step(&workspace), "test", &[]).unwrap_err();
+    let error = ledger.execute(&step(&workspace), "test", &[]).unwrap_err();
     let LedgerError::Git(GitError::Locked { lock, .. }) = error else { panic!("{error}") };
     assert!(lock.ends_with(format!("{LOCK}.lock")), "{}", lock.display());
     std::fs::remove_file(checkout.path.join(format!("{LOCK}.lock"))).unwrap();
     checkout.git(&["update-ref", STATE, "main~1"]);
-    let outcome = ledger.carry_out(&step(&workspace), "test", &[]).unwrap();
+    let outcome = ledger.execute(&step(&workspace), "test", &[]).unwrap();
     let StepOutcome::Contended(rejected) = outcome else { panic!("{outcome:?}") };
     assert_eq!(rejected, [(STATE.to_owned(), Rejection::Stale)]);
 }
@@ -164,7 +164,7 @@ fn without_atomic_pushes_locks_of_which_one_is_refused_are_all_given_back() {
     for name in [LOCK, other] {
         step.create(name.to_owned(), workspace.commit("main~0").0);
     }
-    let outcome = ledger.carry_out(&step, "test", &[]).unwrap();
+    let outcome = ledger.execute(&step, "test", &[]).unwrap();
     let StepOutcome::Contended(rejected) = outcome else { panic!("{outcome:?}") };
     assert_eq!(rejected.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), [other]);
     assert_eq!(remote.git(&["for-each-ref", "--format=%(refname)", "refs/atmos/locks"]), other);
@@ -206,7 +206,7 @@ fn a_step_whose_objects_a_clean_up_has_taken_writes_them_again() {
     checkout.git(&["gc", "--quiet", "--prune=now"]);
     let mut step = Step::default();
     step.create("refs/atmos/latest/a/b/c".to_owned(), object.clone());
-    let outcome = ledger.carry_out(&step, "test", &[]).unwrap();
+    let outcome = ledger.execute(&step, "test", &[]).unwrap();
     assert!(matches!(outcome, StepOutcome::Accepted), "{outcome:?}");
     for repository in [workspace.remote(), checkout] {
         assert_eq!(repository.git(&["rev-parse", "refs/atmos/latest/a/b/c"]), object.as_str());

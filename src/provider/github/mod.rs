@@ -1,19 +1,19 @@
 //! GitHub and GitHub Enterprise: <https://docs.github.com/rest>.
 
-mod answers;
 mod change_requests;
 mod connection;
 mod dispatch;
 mod identity;
+mod responses;
 mod waiting;
 
 use async_trait::async_trait;
 use http::Method;
 use serde_json::{Value, json};
 
-use self::answers::{CommentAnswer, Created, DeploymentAnswer, Review, Ruleset, RulesetSummary, User};
 use self::connection::Connection;
 use self::identity::Identity;
+use self::responses::{CommentAnswer, Created, DeploymentAnswer, Review, Ruleset, RulesetSummary, User};
 use self::waiting::Waited;
 use super::client::ClientSettings;
 use super::comment::{self, Comment, CommentPage, Comments};

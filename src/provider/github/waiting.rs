@@ -6,7 +6,7 @@
 //! job.
 
 use super::GitHub;
-use super::answers::{DeploymentAnswer, DeploymentStatusAnswer, Job, Jobs};
+use super::responses::{DeploymentAnswer, DeploymentStatusAnswer, Job, Jobs};
 use crate::deployment::CommitId;
 use crate::provider::http::{PAGE_SIZE, Request, segment};
 use crate::provider::{Capability, ProviderError};

@@ -1,17 +1,17 @@
 //! GitLab, on whichever server: <https://docs.gitlab.com/api/rest/>.
 
-mod answers;
 mod change_requests;
 mod connection;
 mod dispatch;
 mod protection;
+mod responses;
 
 use async_trait::async_trait;
 use http::Method;
 use serde_json::{Value, json};
 
-use self::answers::{Deployment, Note, User};
 use self::connection::Connection;
+use self::responses::{Deployment, Note, User};
 use super::client::ClientSettings;
 use super::comment::{self, Comment, CommentPage, Comments};
 use super::http::{PAGE_SIZE, Request, segment};

@@ -108,7 +108,7 @@ pub(in crate::cli) fn load(
     let (notes, freshness) = ledger.notes_of(&deployment.name, NoteNamespace::Sbom, &commits)?;
     context.say_freshness(ledger, &freshness);
     let declared = CommitReader::new(context, repository, project, &deployment.name);
-    let mut united: Option<Bom> = None;
+    let mut merged: Option<Bom> = None;
     let mut loaded_components = Vec::new();
     let mut missing = Vec::new();
     for (commit, wanted) in &subject.components {
@@ -138,15 +138,15 @@ pub(in crate::cli) fn load(
         loaded_components.extend(components.into_iter().cloned());
         missing.extend(left);
         for part in attached.into_iter().chain(derived) {
-            united = Some(match united {
-                Some(united) => sbom::unite(&united, &part),
+            merged = Some(match merged {
+                Some(merged) => sbom::merge(&merged, &part),
                 None => part,
             });
         }
     }
     missing.sort();
     missing.dedup();
-    let bom = united.ok_or_else(|| no_sbom(deployment, subject, &loaded_components))?;
+    let bom = merged.ok_or_else(|| no_sbom(deployment, subject, &loaded_components))?;
     Ok(Loaded { bom, components: loaded_components, missing })
 }
 

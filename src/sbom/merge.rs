@@ -11,9 +11,9 @@ use super::spdx::to_spdx;
 
 /// Unites two notes; of a component that both have, the second one's holds. An
 /// error says why one is no SBOM.
-pub fn unite_notes(older: &[u8], newer: &[u8]) -> Result<Vec<u8>, String> {
+pub fn merge_notes(older: &[u8], newer: &[u8]) -> Result<Vec<u8>, String> {
     let parse = |bytes| Bom::parse(bytes).map_err(|error| error.to_string());
-    Ok(unite(&parse(older)?, &parse(newer)?).to_json().into_bytes())
+    Ok(merge(&parse(older)?, &parse(newer)?).to_json().into_bytes())
 }
 
 /// The SPDX document that follows from a note.
@@ -26,10 +26,10 @@ pub fn spdx_note(note: &[u8]) -> Result<Vec<u8>, String> {
 
 /// Unites two documents; of a component that both have, the second one's holds.
 #[must_use]
-pub fn unite(older: &Bom, newer: &Bom) -> Bom {
-    let mut united = older.map().clone();
+pub fn merge(older: &Bom, newer: &Bom) -> Bom {
+    let mut merged = older.map().clone();
     for (key, value) in newer.map() {
-        let before = united.get(key);
+        let before = merged.get(key);
         let after = match (key.as_str(), before, value) {
             ("components", Some(Value::Array(older)), Value::Array(newer)) => components(older, newer),
             ("dependencies", Some(Value::Array(older)), Value::Array(newer)) => dependencies(older, newer),
@@ -45,42 +45,42 @@ pub fn unite(older: &Bom, newer: &Bom) -> Bom {
             ("serialNumber", Some(older), _) => older.clone(),
             _ => value.clone(),
         };
-        united.insert(key.clone(), after);
+        merged.insert(key.clone(), after);
     }
-    if united != *older.map() {
-        let version = united.get("version").and_then(Value::as_u64).unwrap_or(0);
-        united.insert("version".to_owned(), version.saturating_add(1).into());
+    if merged != *older.map() {
+        let version = merged.get("version").and_then(Value::as_u64).unwrap_or(0);
+        merged.insert("version".to_owned(), version.saturating_add(1).into());
     }
-    let mut united = Bom::new(united);
-    make_references_unique(&mut united);
-    united
+    let mut merged = Bom::new(merged);
+    make_references_unique(&mut merged);
+    merged
 }
 
 fn metadata(older: &Map<String, Value>, newer: &Map<String, Value>) -> Value {
-    let mut united = older.clone();
+    let mut merged = older.clone();
     for (key, value) in newer {
-        match (key.as_str(), united.get(key)) {
+        match (key.as_str(), merged.get(key)) {
             ("timestamp", Some(before)) if before.as_str() >= value.as_str() => {}
             ("timestamp", _) | (_, None) => {
-                united.insert(key.clone(), value.clone());
+                merged.insert(key.clone(), value.clone());
             }
             _ => {}
         }
     }
-    united.into()
+    merged.into()
 }
 
 fn components(older: &[Value], newer: &[Value]) -> Value {
-    let mut united = older.to_vec();
+    let mut merged = older.to_vec();
     for component in newer {
-        match united.iter_mut().find(|known| identity(known) == identity(component)) {
+        match merged.iter_mut().find(|known| identity(known) == identity(component)) {
             Some(known) => overlay(known, component),
-            None => united.push(component.clone()),
+            None => merged.push(component.clone()),
         }
     }
     // Sorted, so that the result does not depend on the order of the merge.
-    united.sort_by(|a, b| name_of(a).cmp(name_of(b)));
-    united.into()
+    merged.sort_by(|a, b| name_of(a).cmp(name_of(b)));
+    merged.into()
 }
 
 /// What a component is told by: its name; a package of a flat document, of which there can be
@@ -112,10 +112,10 @@ fn overlay(known: &mut Value, component: &Value) {
 }
 
 fn dependencies(older: &[Value], newer: &[Value]) -> Value {
-    let mut united = older.to_vec();
+    let mut merged = older.to_vec();
     for dependency in newer {
-        let Some(known) = united.iter_mut().find(|known| known["ref"] == dependency["ref"]) else {
-            united.push(dependency.clone());
+        let Some(known) = merged.iter_mut().find(|known| known["ref"] == dependency["ref"]) else {
+            merged.push(dependency.clone());
             continue;
         };
         let is_root =
@@ -129,7 +129,7 @@ fn dependencies(older: &[Value], newer: &[Value]) -> Value {
             both.flatten().filter_map(|need| need.as_str().map(str::to_owned)).collect();
         known["dependsOn"] = needs.into_iter().collect::<Vec<_>>().into();
     }
-    united.into()
+    merged.into()
 }
 
 /// The later of two versions of the standard: it has what both need.
@@ -211,14 +211,14 @@ mod tests {
     #[test]
     fn components_of_both_are_kept_and_a_newer_one_replaces_its_own() {
         let first = bom(&[("api", &["x"]), ("worker", &["y", "z"])]);
-        let united = unite(&first, &bom(&[("api", &["a", "b"]), ("zebra", &[])]));
-        let names: Vec<_> = united.components().iter().map(name_of).collect();
+        let merged = merge(&first, &bom(&[("api", &["a", "b"]), ("zebra", &[])]));
+        let names: Vec<_> = merged.components().iter().map(name_of).collect();
         assert_eq!(names, ["api", "worker", "zebra"]);
-        let counts: Vec<_> = united.components().iter().map(|component| nested(component).len()).collect();
+        let counts: Vec<_> = merged.components().iter().map(|component| nested(component).len()).collect();
         assert_eq!(counts, [2, 2, 0]);
-        assert_eq!(united.get("version"), 2);
-        assert_eq!(unite(&united, &first).components().len(), 3);
-        assert_eq!(unite(&first, &first), first);
+        assert_eq!(merged.get("version"), 2);
+        assert_eq!(merge(&merged, &first).components().len(), 3);
+        assert_eq!(merge(&first, &first), first);
     }
 
     /// A document of the deployment, of one component with properties and dependencies.
@@ -248,11 +248,11 @@ mod tests {
     fn the_document_stays_the_deployments_and_is_as_old_as_its_youngest_part() {
         let (first, second) = (own("api", 1, &[], &json!([])), own("worker", 2, &[], &json!([])));
         for (older, newer, minute) in [(&first, &second, 1), (&second, &first, 2)] {
-            let united = unite(older, newer);
+            let merged = merge(older, newer);
             let serial = format!("urn:uuid:00000000-0000-8000-8000-0000000000{minute:02}");
-            assert_eq!((united.get("serialNumber"), united.get("version")), (&serial.into(), &2.into()));
-            assert_eq!(united.get("metadata")["timestamp"], "2025-01-22T12:02:00Z");
-            assert_eq!(united.get("metadata")["component"]["name"], "shop");
+            assert_eq!((merged.get("serialNumber"), merged.get("version")), (&serial.into(), &2.into()));
+            assert_eq!(merged.get("metadata")["timestamp"], "2025-01-22T12:02:00Z");
+            assert_eq!(merged.get("metadata")["component"]["name"], "shop");
         }
     }
 
@@ -261,8 +261,8 @@ mod tests {
         let older =
             own("api", 1, &[("atmos:image", "r/api@sha256:a"), ("atmos:type", "nixpack")], &json!([]));
         let newer = own("api", 2, &[("atmos:type", "command"), ("scanner", "x")], &json!([]));
-        let united = unite(&older, &newer);
-        let mut properties: Vec<_> = united.components()[0]["properties"]
+        let merged = merge(&older, &newer);
+        let mut properties: Vec<_> = merged.components()[0]["properties"]
             .as_array()
             .unwrap()
             .iter()
@@ -293,9 +293,9 @@ mod tests {
             &[],
             &json!([needs("deployment:shop", &["worker"]), needs("worker", &["worker#x"])]),
         );
-        let united = unite(&older, &newer);
+        let merged = merge(&older, &newer);
         assert_eq!(
-            *united.get("dependencies"),
+            *merged.get("dependencies"),
             json!([
                 needs("deployment:shop", &["api", "worker"]),
                 needs("api", &["api#x"]),
@@ -304,7 +304,7 @@ mod tests {
         );
         // What a component needs is what its newer document says.
         let again = own("api", 3, &[], &json!([needs("api", &[])]));
-        let dependencies = unite(&united, &again).get("dependencies").clone();
+        let dependencies = merge(&merged, &again).get("dependencies").clone();
         assert!(dependencies.as_array().unwrap().contains(&needs("api", &[])), "{dependencies}");
     }
 
@@ -319,9 +319,9 @@ mod tests {
                 json!({ "bomFormat": "CycloneDX", "specVersion": "1.5", "components": components });
             Bom::parse(document.to_string().as_bytes()).unwrap()
         };
-        let united = unite(&flat(&["1", "2"]), &flat(&["2", "3"]));
+        let merged = merge(&flat(&["1", "2"]), &flat(&["2", "3"]));
         let mut versions: Vec<_> =
-            united.components().iter().map(|one| one["version"].as_str().unwrap()).collect();
+            merged.components().iter().map(|one| one["version"].as_str().unwrap()).collect();
         versions.sort_unstable();
         assert_eq!(versions, ["1", "2", "3"]);
     }
@@ -332,16 +332,16 @@ mod tests {
             br#"{"bomFormat":"CycloneDX","specVersion":"1.6","components":[],"vulnerabilities":[{"id":"CVE-1"}],"x":{"y":1}}"#,
         )
         .unwrap();
-        let united = unite(&bom(&[("api", &[])]), &other);
-        assert_eq!(united.get("specVersion"), "1.6");
-        assert_eq!(united.get("vulnerabilities")[0]["id"], "CVE-1");
-        assert_eq!(united.get("x")["y"], 1);
+        let merged = merge(&bom(&[("api", &[])]), &other);
+        assert_eq!(merged.get("specVersion"), "1.6");
+        assert_eq!(merged.get("vulnerabilities")[0]["id"], "CVE-1");
+        assert_eq!(merged.get("x")["y"], 1);
     }
 
     #[test]
     fn references_stay_unique() {
-        let united = unite(&bom(&[("api", &["x"])]), &bom(&[("worker", &["x"])]));
-        let mut references: Vec<_> = united
+        let merged = merge(&bom(&[("api", &["x"])]), &bom(&[("worker", &["x"])]));
+        let mut references: Vec<_> = merged
             .components()
             .iter()
             .flat_map(|component| nested(component).into_iter().chain([component]))
