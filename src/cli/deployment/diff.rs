@@ -10,7 +10,7 @@ use crate::compare::{
 use crate::context::Context;
 use crate::deployment::diff::{Change, DiffView, Drift};
 use crate::deployment::names::ComponentReference;
-use crate::deployment::{CommitId, DeploymentName, TargetName};
+use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
 use crate::error::{CommandError, exit};
 use crate::execution::Looks;
 use crate::ledger::{Ledger, Scope};
@@ -68,6 +68,16 @@ pub struct Args {
     exit_code: bool,
 }
 
+impl Args {
+    fn with_files(&self) -> WithFiles {
+        match (self.show_code, self.show_files) {
+            (true, _) => WithFiles::Lines,
+            (false, true) => WithFiles::Names,
+            (false, false) => WithFiles::No,
+        }
+    }
+}
+
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
@@ -87,13 +97,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let snapshot = ledger.read(&scope)?;
     let state = snapshot.deployment(&args.deployment);
     subjects.has_file_or_state(&state)?;
-    // What the file does not name any more may still run.
     for target in targets.iter().filter(|target| !state.targets.contains_key(*target)) {
-        known_target(&deployment, target)?;
-        let scope = Scope::Targets(args.deployment.clone(), vec![target.clone()]);
-        if ledger.never_heard_of(&scope) {
-            return Err(never_refreshed(&ledger));
-        }
+        refuse_unknown(target, &deployment, &ledger)?;
     }
     let (mut drift, mut incomplete) = (Drift::NotChecked, false);
     for target in targets.iter().filter(|_| args.check_drift) {
@@ -139,12 +144,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     for note in [&from, &to].into_iter().filter_map(Side::mixed) {
         context.streams().note(&note);
     }
-    let with_files = match (args.show_code, args.show_files) {
-        (true, _) => WithFiles::Lines,
-        (false, true) => WithFiles::Names,
-        (false, false) => WithFiles::No,
-    };
-    let (divergence, files) = compare_commits(repository.git(), (&from.commit, &to.commit), with_files)?;
+    let (divergence, files) =
+        compare_commits(repository.git(), (&from.commit, &to.commit), args.with_files())?;
     let (configuration, problems) = configurations.compare(&chosen, &from, &to, args.component.is_empty());
     for problem in problems {
         context.warn(&problem);
@@ -178,6 +179,17 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     }
     let code = if args.exit_code && differs(&view) { exit::FINDINGS } else { 0 };
     Ok(ExitCode::from(code))
+}
+
+/// Refuses a target of which nothing is known. One that the file does not name may have run once.
+fn refuse_unknown(
+    target: &TargetName,
+    deployment: &Deployment,
+    ledger: &Ledger<'_>,
+) -> Result<(), CommandError> {
+    known_target(deployment, target)?;
+    let scope = Scope::Targets(deployment.name.clone(), vec![target.clone()]);
+    if ledger.never_heard_of(&scope) { Err(never_refreshed(ledger)) } else { Ok(()) }
 }
 
 /// Gets the history that leads to both sides, where the checkout does not have it.
