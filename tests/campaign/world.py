@@ -91,8 +91,8 @@ class World:
             checkout.mount = path
             checkout.path = path / "clone"
         arguments = ["--depth=1", "--no-tags"] if shallow else []
-        source = f"file://{self.remote}" if shallow else str(self.remote)
-        shell.git(self.folder, "clone", "--quiet", *arguments, source, str(checkout.path))
+        # By its path alone git would copy the files, which a repack there takes away meanwhile.
+        shell.git(self.folder, "clone", "--quiet", *arguments, f"file://{self.remote}", str(checkout.path))
         self._connect(checkout)
         with self._lock:
             self.checkouts.append(checkout)
