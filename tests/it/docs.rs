@@ -88,6 +88,24 @@ fn every_relative_link_leads_somewhere() {
 }
 
 #[test]
+fn the_tree_of_the_architecture_is_that_of_the_sources() {
+    let modules: BTreeSet<_> = read("src/lib.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .map(str::to_owned)
+        .collect();
+    assert!(modules.contains("deployment"), "the modules were not found: {modules:?}");
+    let drawn: BTreeSet<_> = read("docs/architecture.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        .filter_map(|name| name.strip_suffix('/').or_else(|| name.strip_suffix(".rs")))
+        .filter(|name| *name != "main")
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(drawn, modules, "docs/architecture.md draws another tree than src/lib.rs");
+}
+
+#[test]
 fn every_key_of_a_deployment_file_is_documented() {
     fn keys(value: &serde_json::Value, found: &mut BTreeSet<String>) {
         if let Some(properties) = value["properties"].as_object() {
