@@ -1,11 +1,7 @@
 //! A deployment, and the stacks that it imports, as one commit has them.
 
-use std::collections::BTreeMap;
-
 use crate::config::{AtmosConfig, ConfigError, load_deployment};
-use crate::deployment::definition::Values;
 use crate::deployment::resolution::{Resolution, Resolved};
-use crate::deployment::stack_layer::KnownOutputs;
 use crate::deployment::{CommitId, Component, Deployment, DeploymentName, TargetName};
 use crate::error::CommandError;
 use crate::git::Repository;
@@ -48,17 +44,7 @@ impl AtCommit {
     pub fn resolve(&self, component: &Component, target: &TargetName) -> Result<Resolved, String> {
         let target = self.deployment.targets.get(target);
         let target = target.ok_or_else(|| "the target is new".to_owned())?;
-        let resolution = Resolution {
-            deployment: &self.deployment,
-            component,
-            target,
-            command_line: &Values::new(),
-            stacks: &self.stacks,
-            outputs: KnownOutputs::AsWritten,
-            images: &BTreeMap::new(),
-            repository_root: None,
-            templates: None,
-        };
+        let resolution = Resolution::as_declared(&self.deployment, component, target, &self.stacks);
         resolution.resolve().map_err(|error| error.to_string())
     }
 }

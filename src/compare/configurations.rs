@@ -12,7 +12,7 @@ use crate::deployment::configuration_diff::{
 use crate::deployment::diff::ConfigurationDifference;
 use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::resolution::Resolution;
-use crate::deployment::stack_layer::{KnownOutputs, NoStacks};
+use crate::deployment::stack_layer::NoStacks;
 use crate::deployment::{CommitId, ComponentName, Deployment, DeploymentName, TargetName};
 use crate::error::CommandError;
 use crate::git::Repository;
@@ -122,15 +122,8 @@ impl Configurations {
         let overrides: ContextOverrides = side.overrides.get(component).into_iter().flatten().collect();
         let command_line = overrides.values(&[&on.context, &declared.vars]);
         let resolution = Resolution {
-            deployment,
-            component: declared,
-            target: on,
             command_line: &command_line,
-            stacks,
-            outputs: KnownOutputs::AsWritten,
-            images: &BTreeMap::new(),
-            repository_root: None,
-            templates: None,
+            ..Resolution::as_declared(deployment, declared, on, stacks)
         };
         let resolved = resolution.resolve().or_else(|error| {
             let at = commit.short();

@@ -341,12 +341,11 @@ fn differs(difference: &ConfigurationDifference) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::super::definition::{ComponentOverride, StackImport};
     use super::super::fixtures::{component_name, deployment, target_name};
     use super::super::resolution::Resolution;
-    use super::super::stack_layer::{KnownOutputs, NoStacks};
+    use super::super::stack_layer::NoStacks;
     use super::*;
 
     fn side<'a>(
@@ -354,17 +353,8 @@ mod tests {
         component: &Component,
         target: &'a TargetName,
     ) -> ConfigurationSide<'a> {
-        let resolution = Resolution {
-            deployment,
-            component,
-            target: &deployment.targets[target],
-            command_line: &Values::new(),
-            stacks: &NoStacks,
-            outputs: KnownOutputs::AsWritten,
-            images: &BTreeMap::new(),
-            repository_root: None,
-            templates: None,
-        };
+        let resolution =
+            Resolution::as_declared(deployment, component, &deployment.targets[target], &NoStacks);
         let vars = resolution.resolve().unwrap().variables.values;
         ConfigurationSide { deployment, target, vars, overridden: Vec::new() }
     }

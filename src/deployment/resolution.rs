@@ -2,6 +2,7 @@
 //! target and the command line say. The one place that knows the order.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::definition::{Component, Deployment, Target, Values};
 use super::image_binding::image_variables;
@@ -45,7 +46,32 @@ pub enum ResolutionError {
     Stack(#[from] StackRefusal),
 }
 
-impl Resolution<'_> {
+/// Stands for an absent `--context`.
+static NO_VALUES: LazyLock<Values> = LazyLock::new(Values::new);
+
+impl<'a> Resolution<'a> {
+    /// A component by what files declare alone: without `--context`, images and outputs, and with
+    /// templates as they are written.
+    pub fn as_declared(
+        deployment: &'a Deployment,
+        component: &'a Component,
+        target: &'a Target,
+        stacks: &'a dyn StackLayers,
+    ) -> Self {
+        const NO_IMAGES: &BTreeMap<String, String> = &BTreeMap::new();
+        Self {
+            deployment,
+            component,
+            target,
+            command_line: &NO_VALUES,
+            stacks,
+            outputs: KnownOutputs::AsWritten,
+            images: NO_IMAGES,
+            repository_root: None,
+            templates: None,
+        }
+    }
+
     /// Resolves the component's variables and what its stacks say.
     pub fn resolve(&self) -> Result<Resolved, ResolutionError> {
         let none = Values::new();

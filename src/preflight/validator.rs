@@ -1,14 +1,12 @@
 //! What is wrong with deployments, as `atmos deployment validate` reports it.
 
-use std::collections::BTreeMap;
-
 use super::{Facts, Finding, Moment};
 use crate::component::Environment;
 use crate::config::{self, ConfigError, Loaded, MAX_FILE_BYTES, load_all};
 use crate::context::Context;
 use crate::deployment::definition::Values;
 use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
-use crate::deployment::stack_layer::{Deployable, KnownOutputs, StackRefusal};
+use crate::deployment::stack_layer::{Deployable, StackRefusal};
 use crate::deployment::{CommitId, ComponentKind, Deployment, promotion};
 use crate::error::CommandError;
 use crate::project::stacks::ImportedStacks;
@@ -125,17 +123,7 @@ impl Validator<'_> {
         let mut found: Vec<Problem> = Vec::new();
         for target in deployment.targets.values() {
             for component in &deployment.components {
-                let resolution = Resolution {
-                    deployment,
-                    component,
-                    target,
-                    command_line: &Values::new(),
-                    stacks: self.stacks,
-                    outputs: KnownOutputs::AsWritten,
-                    images: &BTreeMap::new(),
-                    repository_root: None,
-                    templates: None,
-                };
+                let resolution = Resolution::as_declared(deployment, component, target, self.stacks);
                 for (message, hint) in hindrances(resolution.resolve()) {
                     let problem = Problem {
                         severity: Severity::Error,

@@ -1,15 +1,13 @@
 //! Components that their stacks disable on a target: what depends on them does not wait for them,
 //! so a promotion does not either.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::deployment::definition::Values;
 use crate::deployment::resolution::Resolution;
-use crate::deployment::stack_layer::{Deployable, KnownOutputs};
+use crate::deployment::stack_layer::Deployable;
 use crate::deployment::{ComponentName, Deployment, TargetName};
-use crate::git::Repository;
-
 use crate::error::CommandError;
+use crate::git::Repository;
 use crate::project::Project;
 use crate::project::stacks::{CommitFiles, ImportedStacks};
 
@@ -50,17 +48,7 @@ fn disabled_by(
 ) -> BTreeSet<ComponentName> {
     let Some(target) = deployment.targets.get(target) else { return BTreeSet::new() };
     let is_disabled = |name: &ComponentName| {
-        let resolution = Resolution {
-            deployment,
-            component: deployment.component(name)?,
-            target,
-            command_line: &Values::new(),
-            stacks,
-            outputs: KnownOutputs::AsWritten,
-            images: &BTreeMap::new(),
-            repository_root: None,
-            templates: None,
-        };
+        let resolution = Resolution::as_declared(deployment, deployment.component(name)?, target, stacks);
         Some(resolution.resolve().ok()?.stack?.deployable == Deployable::Disabled)
     };
     components.into_iter().filter(|name| is_disabled(name) == Some(true)).collect()

@@ -6,14 +6,13 @@ use serde_json::Value;
 
 use super::sensitive::declared_sensitive;
 use crate::config::AtmosConfig;
-use crate::deployment::definition::Values;
 use crate::deployment::digest::{
     Configuration, Digest, DigestAction, DigestInput, UNBUILT, artifacts, component_digest, content_digest,
     plan_digest,
 };
 use crate::deployment::overrides::{ContextOverrides, OverriddenComponent, Sensitive, SensitiveVariables};
 use crate::deployment::resolution::{Resolution, Resolved};
-use crate::deployment::stack_layer::{KnownOutputs, NoStacks, StackLayers};
+use crate::deployment::stack_layer::{NoStacks, StackLayers};
 use crate::deployment::{
     CommitId, Component, ComponentKind, ComponentName, Deployment, DeploymentName, Target, TargetName,
 };
@@ -195,17 +194,7 @@ impl Subject<'_> {
     /// The component with run-time templates left unrendered, and without overrides and images,
     /// which are separate parts of the digest.
     fn resolved(&self, stacks: &dyn StackLayers) -> Result<Resolved, CommandError> {
-        let resolution = Resolution {
-            deployment: self.deployment,
-            component: self.component,
-            target: self.target,
-            command_line: &Values::new(),
-            stacks,
-            outputs: KnownOutputs::AsWritten,
-            images: &BTreeMap::new(),
-            repository_root: None,
-            templates: None,
-        };
+        let resolution = Resolution::as_declared(self.deployment, self.component, self.target, stacks);
         resolution.resolve().map_err(|error| {
             CommandError::from(error).details([format!("in commit {}", self.commit.short())])
         })

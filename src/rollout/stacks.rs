@@ -7,9 +7,7 @@ use super::command::RolloutCommand;
 use crate::deployment::definition::Values;
 use crate::deployment::resolution::Resolution;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
-use crate::deployment::stack_layer::{
-    Deployable, KnownOutputs, NoStacks, StackLayer, StackLayers, UnappliedKey,
-};
+use crate::deployment::stack_layer::{Deployable, NoStacks, StackLayer, StackLayers, UnappliedKey};
 use crate::deployment::{CommitId, ComponentName, Deployment};
 use crate::error::{Code, CommandError};
 use crate::project::stacks::{CommitFiles, ImportedStacks, environment_of};
@@ -144,18 +142,10 @@ pub(super) fn resolution_of<'a>(
     stacks: &'a Stacks,
     command_line: &'a Values,
 ) -> Option<Resolution<'a>> {
-    const NO_IMAGES: &BTreeMap<String, String> = &BTreeMap::new();
     let deployment = definitions.get(&planned.commit)?;
     let stacks = stacks.get(&planned.commit).map(|stacks| &**stacks as &dyn StackLayers);
-    Some(Resolution {
-        deployment,
-        component: deployment.component(&planned.component)?,
-        target: deployment.targets.get(&plan.target)?,
-        command_line,
-        stacks: stacks.unwrap_or(&NoStacks),
-        outputs: KnownOutputs::AsWritten,
-        images: NO_IMAGES,
-        repository_root: None,
-        templates: None,
-    })
+    let component = deployment.component(&planned.component)?;
+    let target = deployment.targets.get(&plan.target)?;
+    let stacks = stacks.unwrap_or(&NoStacks);
+    Some(Resolution { command_line, ..Resolution::as_declared(deployment, component, target, stacks) })
 }

@@ -9,7 +9,6 @@ use crate::context::Context;
 use crate::deployment::definition::Target;
 use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::resolution::{Resolution, Resolved};
-use crate::deployment::stack_layer::KnownOutputs;
 use crate::deployment::state::TargetState;
 use crate::deployment::variables::ValueSource;
 use crate::deployment::{Component, ComponentName, DeploymentName, TargetName};
@@ -55,16 +54,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let resolve = |component: &Component, target: &Target| {
         let overrides: ContextOverrides = overrides_of(component).into_iter().collect();
         let resolution = Resolution {
-            deployment: &deployment,
-            component,
-            target,
             // A value that only its hash is kept of is shown as that.
             command_line: &overrides.values(&[&target.context, &component.vars]),
-            stacks: &stacks,
-            outputs: KnownOutputs::AsWritten,
-            images: &BTreeMap::new(),
             repository_root: root.as_deref(),
-            templates: None,
+            ..Resolution::as_declared(&deployment, component, target, &stacks)
         };
         resolution.resolve()
     };

@@ -98,16 +98,14 @@ fn comes_after(deployment: &Deployment, component: &ComponentName, need: &str) -
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::io;
 
     use serde_json::json;
 
     use super::super::ImportedStacks;
     use crate::config::parse_deployment;
-    use crate::deployment::definition::Values;
     use crate::deployment::resolution::Resolution;
-    use crate::deployment::stack_layer::{KnownOutputs, StackLayer};
+    use crate::deployment::stack_layer::StackLayer;
     use crate::stacks::StackFiles;
 
     /// One manifest.
@@ -133,17 +131,9 @@ mod tests {
         );
         let loaded = parse_deployment("deployments/d.yaml", &"d".parse().unwrap(), &file).unwrap();
         let deployment = &loaded.deployment;
-        let resolution = Resolution {
-            deployment,
-            component: deployment.component(&"app".parse().unwrap()).unwrap(),
-            target: &deployment.targets[0],
-            command_line: &Values::new(),
-            stacks: &ImportedStacks::new(Manifest(manifest), &config),
-            outputs: KnownOutputs::AsWritten,
-            images: &BTreeMap::new(),
-            repository_root: None,
-            templates: None,
-        };
+        let component = deployment.component(&"app".parse().unwrap()).unwrap();
+        let stacks = ImportedStacks::new(Manifest(manifest), &config);
+        let resolution = Resolution::as_declared(deployment, component, &deployment.targets[0], &stacks);
         resolution.resolve().unwrap().stack.unwrap()
     }
 
