@@ -62,7 +62,7 @@ mod tests {
         let refusal = check_path(&deployment, &target_name("dev"), &target_name("prod")).unwrap_err();
         let line = |rest: &str| format!("atmos deployment rollout {} --target {rest}", deployment.name);
         let promote = |from: &str, to: &str| line(&format!("{to} --promote-from {from}"));
-        Error::promotion_path(&refusal, &promote, line("prod --skip-promotion-check"), 3)
+        Error::promotion_path(&refusal, &promote, line("prod --skip-promotion-check"), ("promotion_path", 3))
     }
 
     #[test]

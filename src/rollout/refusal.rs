@@ -10,7 +10,7 @@ use crate::deployment::promotion::PathRefusal;
 use crate::deployment::rollout_plan::{NotPromotedReason, Refusal};
 use crate::deployment::rules::RulesConflict;
 use crate::deployment::{ComponentName, Deployment, DeploymentName, PromotionRule, TargetName};
-use crate::error::{Code, CommandError, exit};
+use crate::error::{Code, CommandError};
 use crate::ledger::{AcquireError, judge_now};
 use crate::project::left_at_work::explained;
 use crate::render::Clock;
@@ -253,7 +253,8 @@ fn off_the_path(path: &PathRefusal, typed: &CommandLine) -> CommandError {
     let mut skip = typed.clone();
     skip.without("promote-from").without("require-uniform").without("allow-partial").without("trust-state");
     skip.flag("skip-promotion-check");
-    Error::promotion_path(path, &promote, skip.to_string(), exit::REFUSED).into()
+    let code = (Code::PromotionPath.as_str(), Code::PromotionPath.exit_code());
+    Error::promotion_path(path, &promote, skip.to_string(), code).into()
 }
 
 /// The error for locks that other runs hold.

@@ -106,6 +106,28 @@ fn the_tree_of_the_architecture_is_that_of_the_sources() {
 }
 
 #[test]
+fn every_error_code_is_that_of_some_error() {
+    let codes = read("src/error/code.rs");
+    let codes: BTreeSet<_> = codes
+        .lines()
+        .filter_map(|line| line.strip_prefix("        ")?.split_once(" \""))
+        .map(|(variant, _)| variant.trim())
+        .filter(|variant| variant.chars().all(char::is_alphanumeric) && !variant.is_empty())
+        .collect();
+    assert!(codes.contains("PromotionPath"), "the codes were not found: {codes:?}");
+    let sources: Vec<_> = files("src", ".rs").iter().map(read).collect();
+    let is_used = |code: &&&str| {
+        let used = format!("Code::{code}");
+        let ends = |rest: &str| !rest.starts_with(char::is_alphanumeric);
+        sources
+            .iter()
+            .any(|source| source.match_indices(&used).any(|(at, _)| ends(&source[at + used.len()..])))
+    };
+    let unused: Vec<_> = codes.iter().filter(|code| !is_used(code)).collect();
+    assert!(unused.is_empty(), "no error has these codes: {unused:?}");
+}
+
+#[test]
 fn every_key_of_a_deployment_file_is_documented() {
     fn keys(value: &serde_json::Value, found: &mut BTreeSet<String>) {
         if let Some(properties) = value["properties"].as_object() {

@@ -86,7 +86,7 @@ impl Error {
         refusal: &PathRefusal,
         promote: &dyn Fn(&str, &str) -> String,
         skip: String,
-        exit_code: u8,
+        (code, exit_code): (&str, u8),
     ) -> Self {
         let PathRefusal { from, to, allowed, path } = refusal;
         let mut hints = Vec::new();
@@ -109,7 +109,7 @@ impl Error {
         };
         hints.push(Hint::command("Or skip promotion validation (not recommended)", skip));
         Self {
-            code: "promotion_path".to_owned(),
+            code: code.to_owned(),
             message: format!("Cannot promote directly from {from} to {to}"),
             details,
             hints,
