@@ -5,8 +5,7 @@ use std::thread;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cancellation::{Cancellation, CancellationLevel, Canceller};
-use crate::context::Context;
-use crate::context::runtime;
+use crate::context::{Context, runtime};
 
 /// A cancellation that signals raise, for as long as the process lives.
 pub fn cancellation(context: &Context) -> Cancellation {

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::files::leads_out;
-use super::files::{file_text, module_files};
+use super::files::{file_text, leads_out, module_files};
 use super::{Facts, Moment, Subject};
 use crate::component::{
     ModuleInterface, ModuleNeeds, Written, is_variables_file, plain_program, variables_in,

@@ -2,10 +2,9 @@
 
 use crate::config::{Source, SourceError};
 use crate::deployment::CommitId;
+use crate::error::CommandError;
 use crate::git::objects::EntryKind;
 use crate::git::{CommitTree, Repository};
-
-use crate::error::CommandError;
 
 /// The configuration in the tree of a commit.
 pub struct CommitSource(CommitTree);

@@ -4,11 +4,10 @@ use std::rc::Rc;
 
 use crate::config::atmos::CiConfig;
 use crate::config::{AtmosConfig, ConfigError, MAX_FILE_BYTES, Source, load_deployment};
-use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
-use crate::git::Repository;
-
 use crate::context::Context;
+use crate::deployment::{CommitId, Deployment, DeploymentName, TargetName};
 use crate::error::{Code, CommandError};
+use crate::git::Repository;
 use crate::project::Project;
 use crate::project::commit_source::CommitSource;
 use crate::render::document::error::Hint;

@@ -4,9 +4,8 @@ use indexmap::IndexSet;
 
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{Component, Deployment, TargetName};
-use crate::render::document::error::Hint;
-
 use crate::error::{Code, CommandError, did_you_mean};
+use crate::render::document::error::Hint;
 
 /// A target that a deployment has, or an error with the nearest name.
 pub fn known_target(deployment: &Deployment, target: &TargetName) -> Result<(), CommandError> {

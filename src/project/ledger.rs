@@ -6,14 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::AtmosConfig;
+use crate::context::{Context, now};
 use crate::deployment::DeploymentName;
 use crate::deployment::state::DeploymentState;
+use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::ledger::{Freshness, Ledger, LedgerOptions, Scope, Snapshot};
 use crate::render::document::error::Hint;
-
-use crate::context::{Context, now};
-use crate::error::{Code, CommandError};
 
 /// The timeout of one exchange with the remote when writing.
 const WRITE_LIMIT: Duration = Duration::from_mins(5);

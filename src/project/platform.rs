@@ -5,8 +5,7 @@ use handlebars::Handlebars;
 use serde_json::json;
 
 use crate::config::atmos::CiConfig;
-use crate::context::Context;
-use crate::context::runtime;
+use crate::context::{Context, runtime};
 use crate::deployment::{Deployment, TargetName};
 use crate::error::{Code, CommandError};
 use crate::provider::{

@@ -1,14 +1,13 @@
 //! Commits as people name them, and the one that is checked out.
 
+use crate::context::Context;
 use crate::deployment::CommitId;
+use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::git::checkout::{Checkout, CheckoutLook};
 use crate::git::repository::RepositoryError;
 use crate::ledger::Ledger;
 use crate::render::document::error::Hint;
-
-use crate::context::Context;
-use crate::error::{Code, CommandError};
 
 /// The fewest digits that git takes for the start of an id.
 const FEWEST_DIGITS: usize = 4;

@@ -6,20 +6,19 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::config::load_deployment;
+use crate::context::Context;
 use crate::deployment::declarations::{Declarations, Definitions};
 use crate::deployment::definition::Labels;
 use crate::deployment::rules::{RulesConflict, RulesOrigin, TrustedSide, stricter, stricter_everywhere};
 use crate::deployment::{CommitId, ComponentName, Deployment, PromotionRule, TargetName};
+use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::ledger::{Ledger, RulesCommit};
-use crate::render::document::error::Hint;
-
-use crate::context::Context;
-use crate::error::{Code, CommandError};
 use crate::project::Project;
 use crate::project::commit_source::CommitSource;
 use crate::project::declared::{CommitReader, Declared};
 use crate::project::platform;
+use crate::render::document::error::Hint;
 
 /// The required freshness of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::context::Context;
 use crate::deployment::declarations::Definitions;
 use crate::deployment::promotion_status::{Blocker, PromotionView, StandingFacts, promotion_status};
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{Deployment, TargetName};
+use crate::error::CommandError;
 use crate::git::Repository;
 use crate::ledger::Ledger;
-
-use crate::context::Context;
-use crate::error::CommandError;
 use crate::project::Project;
 use crate::project::declared::CommitReader;
 use crate::project::disabled::disabled_on_target;

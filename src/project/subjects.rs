@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::config::{ConfigError, load_all};
+use crate::context::Context;
 use crate::deployment::state::DeploymentState;
 use crate::deployment::{Deployment, DeploymentName, TargetName};
-
-use crate::context::Context;
 use crate::error::CommandError;
 use crate::project::Project;
 use crate::project::known::{known_target, unknown_target};

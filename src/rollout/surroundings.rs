@@ -2,8 +2,7 @@
 
 use super::report::event_sink;
 use crate::cancellation::Cancellation;
-use crate::context::Context;
-use crate::context::signals;
+use crate::context::{Context, signals};
 use crate::execution::EventSink;
 use crate::provider::Token;
 

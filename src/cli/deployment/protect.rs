@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::context::Context;
-use crate::context::runtime;
+use crate::context::{Context, runtime};
 use crate::error::{Code, CommandError, exit};
 use crate::provider::{
     Platform, Protection, ProviderError, ProviderSettings, RetryPolicy, RuleState, connect,

@@ -15,8 +15,9 @@ use crate::context::signals::cancellation;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{Component, ComponentKind, Deployment, DeploymentName, NoteNamespace, TargetName};
 use crate::error::{Code, CommandError, exit};
-use crate::image::{BuildError, Engine, Surroundings, TestOutcome, TestRun, run_tests};
-use crate::image::{commit_of, engine, environment};
+use crate::image::{
+    BuildError, Engine, Surroundings, TestOutcome, TestRun, commit_of, engine, environment, run_tests,
+};
 use crate::ledger::{NoteEdit, Publication};
 use crate::project::declared::definition_at;
 use crate::project::known::{chosen_target, known_component};

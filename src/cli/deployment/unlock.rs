@@ -14,12 +14,11 @@ use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::ledger::{Ledger, LiftedHold, Scope, judge_now};
 use crate::project::known::{known_component, known_target};
+use crate::project::ledger::reachable;
 use crate::project::left_at_work::{described, explained, left};
 use crate::render;
 use crate::render::document::error::Hint;
 use crate::render::document::locks::{LockItem, UnlockResult};
-
-use crate::project::ledger::reachable;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

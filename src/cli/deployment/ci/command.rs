@@ -4,14 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::rollout;
-use super::super::{DeploymentArgs, Verb, run_verb};
 use super::inputs::Inputs;
 use super::request::Request;
 use super::trust::RequestedVerb;
 use super::{fan_in, switches, trust, verb_environment};
 use crate::cancellation::Cancellation;
 use crate::ci::{Activity, Job, System};
+use crate::cli::deployment::{DeploymentArgs, Verb, rollout, run_verb};
 use crate::context::flags::GlobalArgs;
 use crate::context::{Context, Inner, signals};
 use crate::deployment::rollout_report::RolloutEvent;

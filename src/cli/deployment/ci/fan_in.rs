@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use super::status;
+use crate::cli::deployment::status;
 use crate::compare::{Changes, Place};
 use crate::config::load_deployment;
 use crate::context::Context;

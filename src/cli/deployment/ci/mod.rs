@@ -15,7 +15,6 @@ mod words;
 use std::process::ExitCode;
 
 use self::command::CiCommand;
-use super::{Verb, status};
 use crate::context::Context;
 use crate::report::{Notices, Outcome, hand_on};
 

@@ -1,8 +1,8 @@
 //! What a job is to report, as its inputs say.
 
-use super::Verb;
 use super::inputs::Inputs;
 use super::request::REPORTS;
+use crate::cli::deployment::Verb;
 use crate::error::CommandError;
 use crate::render::document::error::Hint;
 use crate::report::Switches;
