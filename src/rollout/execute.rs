@@ -10,7 +10,7 @@ use super::decide::Decided;
 use super::gather::{Gathered, check_built};
 use super::locking::Locked;
 use super::prepare::Prepared;
-use super::ready::Ready;
+use super::ready::{Examined, Ready};
 use super::report::shown;
 use super::{Options, Surroundings};
 use crate::component::Mode;
@@ -99,25 +99,21 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
             snapshot = ledger.read(&scope)?;
         }
         let run_id = &self.prepared.run.id;
-        // Optimistic: a decision on the mirror saves a fetch where it succeeds. Invariant: only the
-        // decision on the ledger as it is read under the locks counts.
-        let first = self.prepared.decide(self.context, &snapshot, Certainty::Provisional)?;
-        let mut decided = match first {
-            Ok(decided) if !self.is_bound(&decided) && decided.plan.obstacles.is_empty() => decided,
-            _ => {
-                ledger.refresh_or_fail(&scope)?;
-                snapshot = ledger.read(&scope)?;
-                self.allowed(&snapshot)?
-            }
+        let mut examined = if let Some(examined) = self.examine_mirror(&snapshot) {
+            examined
+        } else {
+            ledger.refresh_or_fail(&scope)?;
+            snapshot = ledger.read(&scope)?;
+            self.examine(self.allowed(&snapshot)?, &snapshot)?
         };
         for _ in 0..DECISIONS {
-            let ready = self.make_ready(decided, &snapshot, run_id)?;
+            let ready = self.make_ready(examined, &snapshot, run_id)?;
             let locked = self.lock(&ready, &snapshot, run_id)?;
             let fresh = self.allowed(&locked.fresh)?;
             match self.settle(ready, fresh, locked, run_id)? {
                 Settled::Ended(code) => return Ok(code),
                 Settled::Moved { now, fresh } => {
-                    decided = *now;
+                    examined = self.examine(*now, &fresh)?;
                     snapshot = fresh;
                 }
             }
@@ -126,17 +122,39 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         Err(LedgerError::Contended(format!("{deployment}/{target}")).into())
     }
 
+    /// Decides on the mirror, which saves a fetch where it succeeds. Invariant: a mirror, which may
+    /// be stale, neither refuses nor builds anything, and only the decision under the locks counts.
+    fn examine_mirror(&self, snapshot: &Snapshot) -> Option<Examined> {
+        let decided = self.prepared.decide(self.context, snapshot, Certainty::Provisional).ok()?.ok()?;
+        if self.is_bound(&decided) || !decided.plan.obstacles.is_empty() {
+            return None;
+        }
+        self.examine(decided, snapshot).ok().filter(|examined| examined.missing.is_empty())
+    }
+
+    /// Checks that everything is there that the plan's components need, besides their images.
+    fn examine(&self, decided: Decided, snapshot: &Snapshot) -> Result<Examined, CommandError> {
+        let definitions = self.definitions(&decided.plan)?;
+        self.check_tools(&decided.plan, &definitions)?;
+        let missing = self.look_ahead(&decided, &definitions, snapshot)?;
+        Ok(Examined { decided, definitions, missing })
+    }
+
     /// Whether a rollout is bound to exactly one plan: by an approval, or by `--digest`.
     fn is_bound(&self, decided: &Decided) -> bool {
         decided.plan.approval.is_some() || self.prepared.expected.is_some()
     }
 
-    /// Prepares everything that needs no locks. Before an approval the remote was fetched, because
-    /// an approver must not see a stale plan.
-    fn make_ready(&self, decided: Decided, snapshot: &Snapshot, run_id: &str) -> Result<Ready, CommandError> {
-        let definitions = self.definitions(&decided.plan)?;
-        self.check_tools(&decided.plan, &definitions)?;
-        self.ensure_images(&decided, &definitions, snapshot)?;
+    /// Builds missing images and obtains the approval. Before both the remote was fetched, because
+    /// it may have the images, and an approver must not see a stale plan.
+    fn make_ready(
+        &self,
+        examined: Examined,
+        snapshot: &Snapshot,
+        run_id: &str,
+    ) -> Result<Ready, CommandError> {
+        let Examined { decided, definitions, missing } = examined;
+        self.ensure_images(&decided, &missing)?;
         let mut granted = None;
         if self.is_bound(&decided) {
             let gathered = self.gather(&decided, definitions.clone(), snapshot, run_id)?;

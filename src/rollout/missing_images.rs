@@ -42,24 +42,22 @@ impl Missing {
 }
 
 impl RolloutCommand<'_, '_> {
-    /// Checks the components of a plan, and builds missing images.
-    pub(super) fn ensure_images(
-        &self,
-        decided: &Decided,
-        definitions: &BTreeMap<CommitId, Deployment>,
-        snapshot: &Snapshot,
-    ) -> Result<(), CommandError> {
-        let missing = self.look_ahead(decided, definitions, snapshot)?;
+    /// Builds the missing images of a plan.
+    ///
+    /// # Errors
+    ///
+    /// Fails where they may not be built here, or a build fails.
+    pub(super) fn ensure_images(&self, decided: &Decided, missing: &Missing) -> Result<(), CommandError> {
         // `--digest` requires built images and has its own refusal (`unbuilt`).
         if missing.is_empty() || self.prepared.expected.is_some() {
             return Ok(());
         }
         if missing.why_not.is_some() {
-            return Err(not_built(&decided.plan, &missing));
+            return Err(not_built(&decided.plan, missing));
         }
         self.not_cancelled()?;
         let Self { context, prepared, cancellation, .. } = self;
-        for wanted in wanted(&decided.plan, &missing) {
+        for wanted in wanted(&decided.plan, missing) {
             build_first(&wanted, context, prepared.repository, prepared.project, cancellation)?;
         }
         self.not_cancelled()

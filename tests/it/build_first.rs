@@ -2,7 +2,7 @@
 //! is applied.
 
 use crate::build::{checkout, images, without_engine};
-use crate::support::{Checkout, TestEnvironment};
+use crate::support::{Checkout, Clone, TestEnvironment};
 
 const ROLLOUT: &str = "deployment rollout payment-service --target dev";
 
@@ -68,6 +68,20 @@ fn without_an_engine_it_is_refused_with_the_command() {
     let run = checkout.atmos_with(&format!("{ROLLOUT} --format json"), &here);
     checkout.shell(&run.hints()[0].1[0], &[]).succeeded();
     checkout.atmos_with(ROLLOUT, &here).succeeded();
+}
+
+#[test]
+fn what_was_built_elsewhere_meanwhile_is_looked_for_before_anything_is_built() {
+    let mut environment = TestEnvironment::new();
+    images(&mut environment);
+    let (checkout, remote) = checkout(&environment);
+    let clone = environment.clone(&remote.url(), "clone", Clone::default());
+    clone.atmos("deployment status payment-service").succeeded();
+    checkout.atmos("deployment build payment-service --target dev").succeeded();
+    assert_eq!(builds(&environment), 3);
+    let path = without_engine(&environment, &clone);
+    clone.atmos_with(ROLLOUT, &[("PATH", path.as_str()), ("ATMOS_CONTAINER_ENGINE", "")]).succeeded();
+    assert_eq!(builds(&environment), 3);
 }
 
 #[test]

@@ -127,6 +127,44 @@ fn the_record_names_the_commit_of_the_default_branch_and_an_old_checkout_obeys_i
 }
 
 #[test]
+fn what_was_mended_on_the_default_branch_refuses_nothing_any_more() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let sound = checkout.head();
+    edit(&checkout, "  targets:", "  target:");
+    let broken = push(&checkout, "Mistype");
+    checkout.git(&["checkout", "--quiet", "--detach", &sound]);
+    let refusal = checkout.atmos(DEV).refused(2, "the configuration has");
+    refusal.says(&format!("in commit {} of the default branch, whose rules hold", &broken[..7]));
+    let clone = environment.clone(&remote.url(), "clone", Clone::default());
+    clone.git(&["revert", "--no-edit", "HEAD"]);
+    clone.git(&["push", "--quiet", "origin", "HEAD:main"]);
+    checkout.atmos(DEV).succeeded();
+}
+
+#[test]
+fn what_was_replaced_on_the_source_refuses_no_promotion_any_more() {
+    let environment = TestEnvironment::new();
+    let (checkout, remote) = environment.with_remote();
+    let tools = environment.path("tools");
+    let tool = tools.join("deploy-worker");
+    std::fs::create_dir(&tools).unwrap();
+    std::os::unix::fs::symlink("/bin/true", &tool).unwrap();
+    edit(&checkout, "apply: [./services/worker/deploy.sh]", "apply: [deploy-worker]");
+    push(&checkout, "Use a tool");
+    let path = format!("{}:{}", tools.display(), environment.variable("PATH"));
+    checkout.atmos_with(DEV, &[("PATH", &path)]).succeeded();
+    let promotion = format!("{STAGING} --promote-from dev");
+    checkout.atmos(&promotion).refused(2, "deploy-worker");
+    let clone = environment.clone(&remote.url(), "clone", Clone::default());
+    clone.git(&["revert", "--no-edit", "HEAD"]);
+    clone.git(&["push", "--quiet", "origin", "HEAD:main"]);
+    clone.atmos(DEV).succeeded();
+    checkout.atmos(&promotion).succeeded();
+    assert_eq!(remote.state("payment-service", "staging", "worker"), clone.head());
+}
+
+#[test]
 fn the_list_of_targets_shows_the_rules_that_hold() {
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
