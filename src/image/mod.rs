@@ -5,6 +5,7 @@
 //! children print goes to a sink.
 
 mod attestation;
+mod component_test;
 mod engine;
 mod error;
 mod finished;
@@ -33,6 +34,7 @@ use crate::component::{Environment, LogSink, Masks};
 use crate::deployment::build_report::BuildStep;
 
 pub use attestation::{SigningError, SigningKey};
+pub use component_test::{ComponentTest, ComponentTestResult};
 pub use engine::{Engine, EngineKind};
 pub use error::{BuildError, EngineError};
 pub use first::{Wanted, build_first};
@@ -47,7 +49,6 @@ pub use run::{Acted, run};
 pub use sbom_note::{parse_sbom_note, sbom_edit};
 pub use settings::{BuildSettings, ImageName, SettingsError};
 pub use syft::syft_packages;
-pub use test_run::{TestOutcome, TestRun, run_tests};
 pub use without_images::note_components;
 
 /// How long one program may take. A build that takes longer hangs.

@@ -91,3 +91,13 @@ pub fn checked_out(
     }
     Ok((commit, branch))
 }
+
+/// Fetches the history between commits where the checkout lacks it. Warns where it ends early.
+pub fn complete_history(context: &Context, ledger: &Ledger<'_>, commits: &[CommitId]) {
+    let early = "history ends early in this shallow checkout, so the commits cannot be counted exactly";
+    match ledger.complete_history(commits) {
+        Ok(true) => {}
+        Ok(false) => context.warn(early),
+        Err(error) => context.warn(&format!("{early}: {error}")),
+    }
+}

@@ -65,6 +65,7 @@ const IMAGE: &[&str] = &[
     "ledger",
     "project",
     "render",
+    "results",
     "sbom",
     "scheduler",
     "text",

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::ArgGroup;
 
+use super::status::note;
 use crate::compare::{
     Comparison, Configurations, Side, WithFiles, chosen_components, compare_commits, components, summaries,
 };
@@ -16,13 +17,11 @@ use crate::execution::Looks;
 use crate::ledger::{Ledger, Scope};
 use crate::project::known::known_target;
 use crate::project::ledger::never_refreshed;
-use crate::project::revision::resolve_commit;
+use crate::project::revision::{complete_history, resolve_commit};
 use crate::project::subjects::Subjects;
 use crate::render;
 use crate::render::document::diff::DeploymentDiff;
 use crate::rollout::inspect;
-
-use super::status::note;
 
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -190,16 +189,6 @@ fn refuse_unknown(
     known_target(deployment, target)?;
     let scope = Scope::Targets(deployment.name.clone(), vec![target.clone()]);
     if ledger.never_heard_of(&scope) { Err(never_refreshed(ledger)) } else { Ok(()) }
-}
-
-/// Gets the history that leads to both sides, where the checkout does not have it.
-fn complete_history(context: &Context, ledger: &Ledger<'_>, commits: &[CommitId]) {
-    let early = "history ends early in this shallow checkout, so the commits cannot be counted exactly";
-    match ledger.complete_history(commits) {
-        Ok(true) => {}
-        Ok(false) => context.warn(early),
-        Err(error) => context.warn(&format!("{early}: {error}")),
-    }
 }
 
 /// Whether other commits are deployed. Two targets that run the same commits differ in their

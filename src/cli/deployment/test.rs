@@ -4,28 +4,21 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use tokio::runtime::Runtime;
-
-use crate::cancellation::Cancellation;
-use crate::component::{Environment, Masks, Stream};
 use crate::context::Context;
 use crate::context::signals::cancellation;
 use crate::deployment::names::ComponentReference;
 use crate::deployment::{Component, ComponentKind, Deployment, DeploymentName, NoteNamespace, TargetName};
 use crate::error::{Code, CommandError, exit};
-use crate::image::{
-    BuildError, Engine, Surroundings, TestOutcome, TestRun, commit_of, engine, environment, run_tests,
-};
+use crate::image::{ComponentTest, ComponentTestResult, commit_of, engine, environment};
 use crate::ledger::{NoteEdit, Publication};
 use crate::project::declared::definition_at;
 use crate::project::known::{chosen_target, known_component};
 use crate::project::ledger::reachable;
 use crate::render;
 use crate::render::document::error::Hint;
-use crate::render::document::test::{TestResult, TestedComponent};
-use crate::results::{self, Recording, ResultsError, report_of_command, write_report};
+use crate::render::document::test::TestResult;
+use crate::results::write_report;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -52,13 +45,6 @@ pub struct Args {
     junit_xml: Option<PathBuf>,
 }
 
-/// A component whose tests can be run.
-struct Testable<'d> {
-    component: &'d Component,
-    image: String,
-    command: Vec<String>,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
@@ -71,7 +57,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let components = wanted(args, &deployment)?;
     let asked: Vec<_> = components.iter().map(|(built, _)| (built.name.clone(), commit.clone())).collect();
     let images = ledger.built_images(&deployment.name, &asked)?;
-    let mut testable = Vec::new();
+    let mut tests = Vec::new();
     for (component, command) in components {
         let Some(build) = images.get(&component.name) else {
             let message = format!("no image of {} was built of commit {}", component.name, commit.short());
@@ -80,7 +66,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
                 CommandError::new(Code::NotBuilt, message).hint(Hint::command("To build it first", build))
             );
         };
-        testable.push(Testable { component, image: build.image.clone(), command });
+        tests.push(ComponentTest { component: &component.name, image: &build.image, command });
     }
     let environment = environment(context);
     let engine = engine(&environment)?;
@@ -89,26 +75,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let by = context.actor(&repository);
     let mut tested = Vec::new();
     let (mut lines, mut reports) = (Vec::new(), BTreeMap::new());
-    for testable in &testable {
-        let outcome = run_one(context, testable, &engine, &environment, &cancellation)?;
-        let recording = Recording {
-            component: Some(testable.component.name.clone()),
-            recorded_at: context.now(),
-            recorded_by: by.clone(),
-        };
-        let (entry, report) = entry(testable, &outcome, &recording)?;
-        let component = TestedComponent {
-            component: testable.component.name.clone(),
-            image: testable.image.clone(),
-            succeeded: outcome.failure.is_none() && entry.summary.succeeded(),
-            error: outcome.failure.as_ref().map(ToString::to_string),
-            summary: entry.summary.clone(),
-            duration_seconds: outcome.duration.as_secs_f64(),
-        };
+    for test in &tests {
+        let ComponentTestResult { component, entry, report } =
+            test.run(context, &engine, &environment, &cancellation, &by)?;
         context.streams().note(&render::test::line(&component));
-        tested.push(component);
         lines.push(entry.to_line());
-        reports.insert(testable.component.name.to_string(), report);
+        reports.insert(component.component.to_string(), report);
+        tested.push(component);
     }
     let note = NoteEdit::lines(NoteNamespace::TestResults, commit.clone(), &lines);
     ledger.publish(&deployment.name, &Publication { notes: vec![note], builds: Vec::new() })?;
@@ -162,74 +135,6 @@ fn wanted<'d>(
             .hint(Hint::note("Set settings.nixpack.test of a component, or name a --command")));
     }
     Ok(components)
-}
-
-fn run_one(
-    context: &Context,
-    testable: &Testable<'_>,
-    engine: &Engine,
-    environment: &Environment,
-    cancellation: &Cancellation,
-) -> Result<TestOutcome, CommandError> {
-    let runtime = Runtime::new().map_err(|error| CommandError::internal(error.to_string()))?;
-    let folder = tempfile::tempdir().map_err(|error| CommandError::new(Code::Files, error.to_string()))?;
-    let (streams, verbose) = (context.progress_streams(), context.global().verbose);
-    let name = testable.component.name.to_string();
-    let log = move |_: Stream, line: &str| {
-        if verbose {
-            streams.note(&render::test::output(&name, line));
-        }
-    };
-    let outcome = runtime.block_on(run_tests(TestRun {
-        image: &testable.image,
-        command: &testable.command,
-        folder: folder.path(),
-        engine,
-        surroundings: Surroundings {
-            environment,
-            log: &log,
-            masks: &Masks::default(),
-            cancellation,
-            on_step: &|_| {},
-        },
-    }));
-    outcome.map_err(|error| {
-        let code = if error.is_cancelled() { exit::INTERRUPTED } else { exit::FAILED };
-        let tail = match &error {
-            BuildError::Process { source, .. } => source.tail().to_vec(),
-            _ => Vec::new(),
-        };
-        CommandError::new(Code::TestsNotRun, format!("{}: {error}", testable.component.name))
-            .exits_with(code)
-            .details(tail)
-    })
-}
-
-/// What is noted of a run, and its report.
-fn entry(
-    testable: &Testable<'_>,
-    outcome: &TestOutcome,
-    recording: &Recording,
-) -> Result<(results::ResultsEntry<results::TestSummary>, String), CommandError> {
-    let unusable = |error: ResultsError| {
-        let message = format!("the report of {} cannot be used: {error}", testable.component.name);
-        CommandError::new(Code::UnusableReport, message)
-    };
-    let report = match &outcome.report {
-        Some(report) => report.clone(),
-        None => synthetic(testable, outcome.duration, outcome).into_bytes(),
-    };
-    let entry = results::test_results(&report, recording).map_err(unusable)?;
-    Ok((entry, String::from_utf8_lossy(&report).into_owned()))
-}
-
-/// The report of a command that wrote none.
-fn synthetic(testable: &Testable<'_>, duration: Duration, outcome: &TestOutcome) -> String {
-    let failure = outcome.failure.as_ref().map(|error| {
-        let tail = error.tail().join("\n");
-        format!("{error}\n{tail}")
-    });
-    report_of_command(&testable.command.join(" "), duration, failure.as_deref())
 }
 
 fn write(context: &Context, file: &Path, reports: &BTreeMap<String, String>) -> Result<(), CommandError> {

@@ -4,84 +4,40 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::inputs::Inputs;
-use super::request::Request;
 use super::trust::RequestedVerb;
-use super::{fan_in, switches, trust, verb_environment};
+use super::{fan_in, trust};
 use crate::cancellation::Cancellation;
-use crate::ci::{Activity, Job, System};
+use crate::ci::{Activity, Job};
 use crate::cli::deployment::{DeploymentArgs, Verb, rollout, run_verb};
-use crate::context::flags::GlobalArgs;
-use crate::context::{Context, Inner, signals};
+use crate::context::{Context, signals};
 use crate::deployment::rollout_report::RolloutEvent;
 use crate::error::CommandError;
 use crate::execution::EventSink;
-use crate::project::platform;
 use crate::provider::Token;
 use crate::render::stream::Copied;
-use crate::report::{
-    Ending, Log, Notices, Outbox, Outcome, Overview, OverviewSource, Reports, Seen, Subject, Switches,
-    hand_on,
-};
+use crate::report::{Ending, Log, Notices, Outcome, Reports, Seen, Subject, Switches, hand_on};
 use crate::rollout::Surroundings;
 
 /// A job that knows what it is asked for.
 pub(super) struct CiCommand {
     /// Where the job runs.
-    home: PathBuf,
-    context: Arc<Context>,
-    job: Option<Arc<Job>>,
-    verb: String,
-    arguments: DeploymentArgs,
+    pub(super) home: PathBuf,
+    pub(super) context: Arc<Context>,
+    pub(super) job: Option<Arc<Job>>,
+    pub(super) verb: String,
+    pub(super) arguments: DeploymentArgs,
     /// What is reported on, where something is.
-    subject: Option<Subject>,
-    switches: Switches,
+    pub(super) subject: Option<Subject>,
+    pub(super) switches: Switches,
     /// The job asks for a report by name.
-    wants_reports: bool,
+    pub(super) wants_reports: bool,
     /// The workflow to start when the rollout has succeeded.
-    dispatch: Option<String>,
-    token: Option<Token>,
-    copied: Copied,
+    pub(super) dispatch: Option<String>,
+    pub(super) token: Option<Token>,
+    pub(super) copied: Copied,
 }
 
 impl CiCommand {
-    /// Reads the inputs, and makes the verb's own context of the job's.
-    pub(super) fn prepare(outer: &Context, job: Option<Job>) -> Result<Self, CommandError> {
-        let system = job.as_ref().map(|job| job.system);
-        let inputs = Inputs::read(outer.environment(), system == Some(System::GitHubActions))?;
-        let Request { verb, global, arguments } = Request::new(&inputs)?;
-        let token = inputs.get("token").map(Token::new).transpose();
-        let token = token.map_err(|error| CommandError::usage(format!("input `token`: {error}")))?;
-        let switches = switches::read(&inputs, &arguments.verb, &verb)?;
-        let dispatch = inputs.get("dispatch").map(str::to_owned);
-        if dispatch.is_some() && !matches!(arguments.verb, Verb::Rollout(_)) {
-            let message =
-                format!("input `dispatch` does not apply to command `{verb}`: it follows a rollout");
-            return Err(CommandError::usage(message));
-        }
-        let copied = Copied::default();
-        let context = outer.inner(Inner {
-            directory: verb_environment::directory(outer, &inputs, &global)?,
-            global: global.below(outer.global()),
-            environment: verb_environment::environment(outer, &verb, &inputs, system),
-            git_environment: verb_environment::git_environment(outer, &inputs, system),
-            copied: Arc::clone(&copied),
-        });
-        Ok(Self {
-            home: outer.directory().to_owned(),
-            subject: subject(&arguments.verb, switches, context.global())?,
-            context: Arc::new(context),
-            job: job.map(Arc::new),
-            verb,
-            arguments,
-            switches,
-            wants_reports: switches::asked_for(&inputs)?,
-            dispatch,
-            token,
-            copied,
-        })
-    }
-
     /// Runs the verb, and reports on it.
     pub(super) fn execute(&self) -> ExitCode {
         let mut notices = Notices::default();
@@ -191,89 +147,5 @@ impl CiCommand {
             }
             seen.lock().unwrap_or_else(PoisonError::into_inner).take(event);
         })
-    }
-
-    /// What tells the platform, where there is one and the job wants it.
-    fn reports(&self, notices: &mut Notices) -> Option<Arc<Reports>> {
-        let subject = self.subject.clone()?;
-        let Some(job) = &self.job else {
-            if self.dispatch.is_some() {
-                notices.add(
-                    "input `dispatch` starts nothing outside of GitHub Actions and GitLab CI".to_owned(),
-                );
-            }
-            if self.wants_reports {
-                let nothing = "nothing is reported outside of GitHub Actions and GitLab CI: no comment, commit status or \
-                               deployment record";
-                notices.add(nothing.to_owned());
-            }
-            return None;
-        };
-        if !self.switches.any() && self.dispatch.is_none() {
-            return None;
-        }
-        match platform::settings(&self.context, self.token.clone()) {
-            Ok(settings) => {
-                let outbox = Outbox::open(settings, job);
-                Some(Arc::new(Reports::new(
-                    Arc::clone(&self.context),
-                    Arc::clone(job),
-                    subject,
-                    self.switches,
-                    self.dispatch.is_some(),
-                    outbox,
-                )))
-            }
-            Err(error) => {
-                notices.add(error.to_string());
-                None
-            }
-        }
-    }
-
-    /// How the deployment stands now. Not after a cancellation: there is no time for it.
-    fn overview(
-        &self,
-        reports: Option<&Reports>,
-        outcome: &Outcome,
-        notices: &mut Notices,
-    ) -> Option<Overview> {
-        let subject = self.subject.as_ref()?;
-        if outcome.ending() == Ending::Cancelled {
-            return None;
-        }
-        let job = reports.map(Reports::job);
-        let job = job.as_ref().or(self.job.as_deref());
-        let source = OverviewSource { context: &self.context, job, outcome };
-        let overview = source.overview(&subject.deployment);
-        if let (Err(error), Ending::Success) = (&overview, outcome.ending()) {
-            let reason = error.shown().map(|error| error.message.clone()).unwrap_or_default();
-            notices.add(format!(
-                "the summary and the comment are short, because the deployment cannot be looked at: {reason}"
-            ));
-        }
-        overview.ok()
-    }
-
-    fn comment(&self, reports: &Reports, overview: &Overview, notices: &mut Notices) {
-        let limit = reports.comment_limit();
-        match overview.comment(limit) {
-            Ok((rendered, problem)) => {
-                if let Some(problem) = problem {
-                    notices.add(format!("the built-in template is used for the comment: {problem}"));
-                }
-                reports.comment(&self.context.masks().apply(rendered.markdown));
-            }
-            Err(error) => notices.add(format!("there is no comment: {error}")),
-        }
-    }
-}
-
-/// What is reported on: a rollout, or how one target stands where that is wanted.
-fn subject(verb: &Verb, switches: Switches, global: &GlobalArgs) -> Result<Option<Subject>, CommandError> {
-    match verb {
-        Verb::Rollout(args) => Ok(Some(args.subject())),
-        Verb::Status(args) => fan_in::subject(args, switches, global),
-        _ => Ok(None),
     }
 }

@@ -5,6 +5,8 @@ mod command;
 mod credentials;
 mod fan_in;
 mod inputs;
+mod prepare;
+mod reporting;
 mod request;
 mod switches;
 mod trust;
