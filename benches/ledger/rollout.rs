@@ -91,7 +91,8 @@ fn pair(shell: &Shell, folder: &Path, sync: Sync) -> Result<PathBuf> {
     }
     let (remote, repository) = (folder.join("remote.git"), folder.join("repository"));
     fs::create_dir_all(&remote)?;
-    output(&mut shell.git(&remote, ["init", "--quiet", "--bare", "."]))?;
+    // Without a default branch, a rollout would look for its rules in vain, with a fetch of its own.
+    output(&mut shell.git(&remote, ["init", "--quiet", "--bare", "--initial-branch", "main", "."]))?;
     generate::repository(shell, &repository, 50)?;
     if sync == Sync::Nothing {
         for folder in [&remote, &repository] {
