@@ -1,4 +1,4 @@
-//! What is done when the program is built, so that it need not be done whenever it starts.
+//! Prepares at build time what would cost time at every start, and looks for the tools of tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use serde_json::Value;
 #[allow(dead_code, reason = "tests say what is wrong where something is missing")]
 mod tools;
 
-/// The schemas that configuration files are held against.
+/// The schemas that configuration files are validated against.
 const SCHEMAS: [&str; 2] = ["atmos.schema.json", "deployment.schema.json"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,10 +29,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Has the tests ignored whose tools are missing here.
+/// Sets the conditions that ignore the tests whose tools are missing.
 ///
-/// They are looked for again where something else is required, but not whenever PATH changes: the
-/// whole crate would be compiled again for it.
+/// Looks again when `ATMOS_TEST_REQUIRE` or the variable of a folder changes, but not whenever PATH
+/// does: the whole crate would be compiled again for it.
 fn look_for_tools(scratch: &Path) {
     for variable in ["ATMOS_TEST_REQUIRE"].iter().chain(&tools::VARIABLES) {
         println!("cargo::rerun-if-env-changed={variable}");
@@ -49,11 +49,11 @@ fn look_for_tools(scratch: &Path) {
     println!("cargo::rustc-env=ATMOS_TESTS_WITHOUT={}", missing.join(" "));
 }
 
-/// Leaves out of a schema what is there for people. It is four fifths of the text.
+/// Removes the descriptions of a schema, which are for readers and four fifths of the text.
 fn leave_out_descriptions(schema: &mut Value) {
     match schema {
         Value::Object(keywords) => {
-            // A property may be called `description` as well; what stands there then is no text.
+            // A property may be called `description` as well; its value is a schema and no string.
             keywords.retain(|name, value| {
                 !(matches!(name.as_str(), "description" | "title") && value.is_string())
             });
@@ -64,17 +64,18 @@ fn leave_out_descriptions(schema: &mut Value) {
     }
 }
 
-/// A schema as a `config::shape::Published`: what it defines by name is found without reading the rest.
+/// Writes a schema as a `config::shape::Published`, whose definitions are found by name without
+/// parsing the rest.
 fn source(schema: &mut Value) -> String {
     let definitions = schema.as_object_mut().and_then(|keywords| keywords.remove("$defs"));
     let definitions = definitions.iter().filter_map(Value::as_object).flatten();
     let mut definitions: Vec<_> = definitions.map(|(name, schema)| (name, schema.to_string())).collect();
     definitions.sort();
-    // Texts and tuples are written for a look as they are in a source.
+    // The debug output of strings and tuples is valid source code.
     format!("Published {{ schema: {:?}, definitions: &{definitions:?} }}", schema.to_string())
 }
 
-/// Has the linker build in what would otherwise be looked for at every start, or not be there at all.
+/// Has the linker include symbols and libraries that would be missing or be loaded at every start.
 fn link() {
     let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|found| found == value);
     if !is("CARGO_CFG_TARGET_OS", "linux") || !is("CARGO_CFG_TARGET_ENV", "gnu") {
@@ -82,19 +83,19 @@ fn link() {
     }
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     if features.split(',').any(|feature| feature == "crt-static") {
-        // The standard library takes this where it is there, to start a program in a folder without copying this process
-        // first. Of a library that is built in, there is what somebody insists on.
+        // The standard library uses this function, where it is linked, to start a program in a
+        // folder without a fork. A static library only contributes the symbols that are required.
         println!("cargo::rustc-link-arg-bins=-Wl,--undefined=posix_spawn_file_actions_addchdir_np");
     } else if env::var("HOST") == env::var("TARGET") {
         link_the_unwinder();
     }
 }
 
-/// Builds in the library that unwinds the stack, as any other, where the compiler has it in that form: finding and loading it
-/// takes longer at every start than most of what the program does then. Whole, since the linker has met the shared one by
-/// the time it reads this.
+/// Links the stack unwinder statically, as other libraries, if the compiler has it in that form:
+/// finding and loading the shared one takes longer than most of the program's start. As a whole
+/// archive, since the linker has met the shared library by the time it reads this.
 fn link_the_unwinder() {
-    // Of a file that it does not have, the compiler prints the bare name.
+    // For a file that it does not have, the compiler prints the bare name.
     let found = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
     if found.is_ok_and(|found| Path::new(String::from_utf8_lossy(&found.stdout).trim()).is_absolute()) {
         println!("cargo::rustc-link-arg-bins=-Wl,--whole-archive,-l:libgcc_eh.a,--no-whole-archive");

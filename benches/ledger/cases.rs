@@ -1,4 +1,4 @@
-//! What reading costs: `status` and `history` of one target, whatever else the ledger holds.
+//! Benchmarks of reads: `status` and `history` of one target, in ledgers of every size.
 
 use std::process::Command;
 
@@ -34,7 +34,7 @@ pub(crate) fn status(shell: &Shell, ledgers: &[Ledger], plan: &Plan, table: &mut
             .context("status does not show the target")?["components"];
         ensure!(components.as_array().is_some_and(|shown| shown.len() == COMPONENTS.len()), "{components}");
     }
-    // All sizes in one round: that the cost does not grow is seen in one run as well.
+    // All sizes are interleaved in one round, so that one run shows that the cost does not grow.
     let samples = pairs(ledgers, plan.rounds, &ours, &theirs)?;
     for (ledger, (ours, theirs)) in ledgers.iter().zip(&samples) {
         table.compare("`status` of one target : one `for-each-ref`", &on(ledger), ours, theirs, "≤ 2");
@@ -54,7 +54,8 @@ pub(crate) fn status(shell: &Shell, ledgers: &[Ledger], plan: &Plan, table: &mut
     processes(shell, ledgers, &ours, "status", table)
 }
 
-/// `history` of a target against git printing the same tags, and against the specification's script.
+/// `history` of a target against git that prints the same tags, and against the specification's
+/// script.
 pub(crate) fn history(shell: &Shell, ledgers: &[Ledger], plan: &Plan, table: &mut Table) -> Result<()> {
     let ours = |ledger: &Ledger| {
         let arguments = ["history", DEPLOYMENT, "--target", TARGET, "--limit", "0", "--offline"];

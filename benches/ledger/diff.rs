@@ -1,4 +1,4 @@
-//! What `diff` costs on a long history with merges.
+//! Benchmark of `diff` on a long history with merges.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::generate::{COMPONENTS, DEPLOYMENT, EPOCH, definition, file};
 use crate::measure::{Contender, Table, interleave};
 use crate::shell::{Shell, feed, output, text, time};
 
-/// Every so many commits, a branch of as many as `BRANCH` commits is merged.
+/// One merge in this many commits, of a branch of `BRANCH` commits.
 const MERGE_EVERY: usize = 10;
 const BRANCH: usize = 4;
 
@@ -42,7 +42,7 @@ pub(crate) fn measure(shell: &Shell, cache: &Path, plan: &Plan, table: &mut Tabl
     let numstat = || shell.git(&folder, ["diff", "--numstat", &from, &to]);
 
     let counted = text(&mut count())?;
-    // What only the left side has, it is ahead by.
+    // `rev-list` prints the number of the left side's own commits first: `diff` is ahead by those.
     let (ahead, behind) = counted.split_once('\t').context("rev-list prints two numbers")?;
     let document: Value = serde_json::from_slice(&output(ours().args(["--format", "json"]))?)?;
     let shown = |key: &str| document[key].as_u64().map(|number| number.to_string());
@@ -71,7 +71,8 @@ pub(crate) fn measure(shell: &Shell, cache: &Path, plan: &Plan, table: &mut Tabl
     Ok(())
 }
 
-/// A history in which every tenth commit merges a branch; `dev` has its end, `prod` a branch that left it half way.
+/// Generates a history with one merge in every ten commits. `dev` runs its end, `prod` the end of a
+/// branch that forked off half way.
 fn generate(shell: &Shell, folder: &Path, commits: usize) -> Result<()> {
     fs::create_dir_all(folder)?;
     output(&mut shell.git(folder, ["init", "--quiet", "--initial-branch=main", "."]))?;
@@ -110,7 +111,7 @@ fn generate(shell: &Shell, folder: &Path, commits: usize) -> Result<()> {
     Ok(())
 }
 
-/// A history that is being written.
+/// A history that is being written to `git fast-import`.
 struct History<'i> {
     input: &'i mut dyn Write,
     number: usize,

@@ -1,8 +1,9 @@
 //! Ledgers of any size, as years of deployments leave them: all refs packed, all objects in packs.
 //!
-//! Tags are made by `git fast-import` in a repository that keeps its refs as a reftable, where a million of them are one
-//! transaction (Git 2.45). Their objects then move into an ordinary repository, whose `packed-refs` is written here: the
-//! objects' ids are known, because a tag can be hashed without git.
+//! `git fast-import` writes the tags in a repository with a reftable, where a million refs are one
+//! transaction (Git 2.45). Their objects are then moved into an ordinary repository, whose
+//! `packed-refs` is written here: the objects' ids are known, since a tag can be hashed without
+//! git.
 
 use std::fs;
 use std::io::Write;
@@ -25,9 +26,9 @@ const TARGETS: [&str; 5] = ["dev", "prod", "prod-eu", "qa", "staging"];
 const TAGGER: &str = "Bench <bench@example.com>";
 /// Commits that the records point at.
 const COMMITS: usize = 1_000;
-/// When the first record was made.
+/// The time of the first record, in seconds since the Unix epoch.
 pub(crate) const EPOCH: i64 = 1_700_000_000;
-/// Changes whenever what is generated does.
+/// The version of the generated ledgers in the cache. Raise it when `generate` changes.
 const EDITION: &str = "1";
 
 /// A generated ledger.
@@ -44,7 +45,7 @@ struct Ref {
     peeled: Option<String>,
 }
 
-/// The ledger of so many records; an earlier run's, where there is one.
+/// Returns the ledger of this many records, from an earlier run if there is one.
 pub(crate) fn ledger(shell: &Shell, cache: &Path, records: usize) -> Result<Ledger> {
     let repository = cache.join(format!("ledger-{EDITION}-{records}"));
     let complete = repository.join(".git/complete");
@@ -59,7 +60,8 @@ pub(crate) fn ledger(shell: &Shell, cache: &Path, records: usize) -> Result<Ledg
     Ok(Ledger { records, repository })
 }
 
-/// A repository with the deployment's configuration and so many commits on `main`, checked out.
+/// Creates a repository with the deployment's configuration and this many commits on `main`,
+/// checked out. Returns the commits, oldest first.
 pub(crate) fn repository(shell: &Shell, folder: &Path, commits: usize) -> Result<Vec<String>> {
     fs::create_dir_all(folder)?;
     output(&mut shell.git(folder, ["init", "--quiet", "--ref-format=files", "--initial-branch=main", "."]))?;
@@ -99,7 +101,7 @@ pub(crate) fn definition() -> String {
     )
 }
 
-/// One component on one target, and how many records it has.
+/// One component on one target, with the number of its records.
 struct Line {
     deployment: String,
     target: &'static str,
@@ -107,7 +109,8 @@ struct Line {
     records: usize,
 }
 
-/// Spreads the records: the target that is asked about has its share, all others have up to a hundred a component.
+/// Distributes the records: `TARGET_RECORDS` for the target that is asked about, and up to a
+/// hundred for each component of all other targets.
 fn lines(records: usize) -> Vec<Line> {
     let mut lines: Vec<_> = COMPONENTS
         .iter()
@@ -171,7 +174,8 @@ fn generate(shell: &Shell, folder: &Path, records: usize) -> Result<()> {
     Ok(())
 }
 
-/// The records of one component, each following the one before it, and the refs that they leave.
+/// Writes the records of one component, each of which follows the one before it, and adds their
+/// refs.
 fn write_line(
     input: &mut dyn Write,
     refs: &mut Vec<Ref>,

@@ -1,6 +1,8 @@
-//! What the ledger costs, compared with plain git commands within one run. `docs/benchmarks.md` says how to read it.
+//! Benchmarks of the ledger against plain git commands, compared within one run.
+//! `docs/benchmarks.md` explains the results.
 //!
-//! `cargo bench --bench ledger` measures everything; `-- --quick` shows within two minutes that everything runs.
+//! `cargo bench --bench ledger` measures everything; `-- --quick` shows within two minutes that
+//! everything runs.
 
 mod cases;
 mod diff;
@@ -18,15 +20,15 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::measure::Table;
 use crate::shell::Shell;
 
-/// What is measured, and how often.
+/// The sizes of the measured repositories, and the numbers of rounds.
 struct Plan {
     /// Numbers of records of the ledgers, ascending.
     sizes: Vec<usize>,
     /// Commits of the history that `diff` works on.
     commits: usize,
-    /// How often each pair of fast commands runs.
+    /// Rounds of each pair of fast commands.
     rounds: usize,
-    /// How often each pair of slow commands runs.
+    /// Rounds of each pair of slow commands.
     slow_rounds: usize,
 }
 
@@ -40,10 +42,10 @@ impl Plan {
     }
 }
 
-/// The arguments that `cargo bench` and people give.
+/// The arguments, from `cargo bench` and from the command line.
 struct Arguments {
     quick: bool,
-    /// Only the parts whose names contain this.
+    /// Runs only the parts whose names contain this.
     filter: Option<String>,
     rounds: Option<usize>,
 }
@@ -54,7 +56,7 @@ impl Arguments {
         let mut arguments = arguments.peekable();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                // What cargo itself adds.
+                // Cargo adds this one itself.
                 "--bench" => {}
                 "--quick" => parsed.quick = true,
                 "--rounds" => {
@@ -73,8 +75,8 @@ impl Arguments {
     }
 }
 
-/// Builds the program as it is released. The one that comes with a benchmark has features of its dependencies that only tests
-/// ask for, is a tenth larger and needs libraries of the system.
+/// Builds the program as it is released. Cargo's own build for benchmarks has features of
+/// dependencies that only tests need, is a tenth larger and needs libraries of the system.
 fn as_released() -> Result<PathBuf> {
     let mut build = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/image/build"));
     build.args(["--quiet", "--profile", "bench"]);

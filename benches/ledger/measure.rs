@@ -1,11 +1,11 @@
-//! Measuring in turn, and the table of what came out.
+//! Interleaved measurements, and the table of their results.
 
 use std::fmt;
 use std::time::Duration;
 
 use anyhow::Result;
 
-/// How long the same thing took, each time.
+/// The durations of one command, a sample for each round.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Samples(Vec<Duration>);
 
@@ -20,17 +20,17 @@ impl Samples {
         self.0.iter().min().copied().unwrap_or_default()
     }
 
-    /// Each sample without what another one, taken in the same round, accounts for.
+    /// Subtracts from each sample the other command's sample of the same round.
     pub(crate) fn without(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(all, part)| all.saturating_sub(*part)).collect())
     }
 }
 
-/// Something that is timed; it times itself, so that it can prepare what does not count.
+/// A timed command. It measures itself, so that its preparation does not count.
 pub(crate) type Contender<'c> = Box<dyn FnMut() -> Result<Duration> + 'c>;
 
-/// Runs all contenders in turn, so that whatever else the machine does meets all of them alike. The first round warms
-/// the caches and does not count.
+/// Runs all contenders in turn, so that other load on the machine affects all of them alike. The
+/// first round warms the caches and does not count.
 pub(crate) fn interleave(rounds: usize, contenders: &mut [Contender<'_>]) -> Result<Vec<Samples>> {
     let mut samples = vec![Samples::default(); contenders.len()];
     for round in 0..=rounds {
@@ -51,7 +51,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Adds a comparison: what was measured, on which ledger, ours, theirs, and which ratio is aimed at.
+    /// Adds a comparison: the subject, the ledger, our samples, theirs, and the ratio that is aimed
+    /// at.
     pub(crate) fn compare(&mut self, what: &str, on: &str, ours: &Samples, theirs: &Samples, aim: &str) {
         self.rows.push([
             what.to_owned(),
@@ -64,7 +65,7 @@ impl Table {
         ]);
     }
 
-    /// Adds a number that stands for itself.
+    /// Adds a number without a comparison.
     pub(crate) fn note(&mut self, what: &str, on: &str, value: String, aim: &str) {
         let nothing = String::new;
         self.rows.push([

@@ -1,9 +1,9 @@
-//! What tracking a rollout costs, beside the work that is rolled out.
+//! Benchmark of the tracking of a rollout, apart from the work that is rolled out.
 //!
-//! Ten independent components do nothing (`apply: ["true"]`), against a bare remote on the same disk. Compared are a whole
-//! `rollout`, less the time that the same ten commands take on their own, as many at a time, and the three bare git
-//! commands that a rollout cannot do without: a fetch, a push that takes ten locks, and an atomic push of ten records with
-//! everything that moves with them.
+//! Ten independent components do nothing (`apply: ["true"]`), against a bare remote on the same
+//! disk. A whole `rollout`, less the time of the same ten commands alone at the same parallelism,
+//! is compared with the three git commands that a rollout cannot do without: a fetch, a push that
+//! takes ten locks, and an atomic push of ten records with all refs that move with them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,11 +19,11 @@ use crate::generate::{self, COMPONENTS, DEPLOYMENT, TARGET};
 use crate::measure::{Contender, Table, interleave};
 use crate::shell::{Shell, feed, output, program, text, time};
 
-/// How many components run at the same time.
+/// The number of components that run at the same time.
 const PARALLELISM: usize = 2;
 
 pub(crate) fn measure(shell: &Shell, cache: &Path, plan: &Plan, table: &mut Table) -> Result<()> {
-    // Most of the time of either side is waiting for the disk, which is a matter of the disk.
+    // Both sides mostly wait for the disk, so they are measured with and without fsync.
     compare(shell, cache, plan, Sync::Disk, table)?;
     compare(shell, cache, plan, Sync::Nothing, table)
 }
@@ -31,7 +31,7 @@ pub(crate) fn measure(shell: &Shell, cache: &Path, plan: &Plan, table: &mut Tabl
 /// Whether git waits for the disk after it has written a ref.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sync {
-    /// As git does unless it is told otherwise.
+    /// The default of git.
     Disk,
     /// `core.fsync=none`, here and on the remote, for both sides.
     Nothing,
@@ -84,14 +84,15 @@ fn compare(shell: &Shell, cache: &Path, plan: &Plan, sync: Sync, table: &mut Tab
     Ok(())
 }
 
-/// A repository with its configuration on a new bare remote, pushed.
+/// Creates a repository with its configuration on a new bare remote, and pushes it.
 fn pair(shell: &Shell, folder: &Path, sync: Sync) -> Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
     let (remote, repository) = (folder.join("remote.git"), folder.join("repository"));
     fs::create_dir_all(&remote)?;
-    // Without a default branch, a rollout would look for its rules in vain, with a fetch of its own.
+    // Without a default branch, a rollout would look for its rules in vain, with a fetch of its
+    // own.
     output(&mut shell.git(&remote, ["init", "--quiet", "--bare", "--initial-branch", "main", "."]))?;
     generate::repository(shell, &repository, 50)?;
     if sync == Sync::Nothing {
@@ -105,9 +106,9 @@ fn pair(shell: &Shell, folder: &Path, sync: Sync) -> Result<PathBuf> {
     Ok(repository)
 }
 
-/// Packs the refs and the objects of a repository and its remote, as git's maintenance does now and then: git looks into every
-/// loose ref of a folder in which it makes another one, and into every pack for an object that is new, so that each round would
-/// take longer than the one before.
+/// Packs the refs and objects of a repository and its remote, as git's maintenance does now and
+/// then. Otherwise each round would take longer than the one before: git reads all loose refs of a
+/// folder in which it creates another one, and searches every pack for an object that is new.
 fn pack(shell: &Shell, repository: &Path) -> Result<()> {
     for folder in [repository, &repository.with_file_name("remote.git")] {
         output(&mut shell.git(folder, ["pack-refs", "--all"]))?;
@@ -116,7 +117,7 @@ fn pack(shell: &Shell, repository: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The commands of the components, run like the rollout runs them, but by nobody who records anything.
+/// Measures the components' commands at the rollout's parallelism, without any record.
 fn commands_alone(shell: &Shell, folder: &Path) -> Result<Duration> {
     let nothing = program("true")?;
     let began = Instant::now();
@@ -146,8 +147,8 @@ struct Bare<'s> {
 }
 
 impl Bare<'_> {
-    /// One rollout's worth of git. Only the fetch and the two pushes count: what they move is written before, and what
-    /// they moved is noted afterwards.
+    /// Runs the git commands of one rollout. Only the fetch and the two pushes count: the objects
+    /// are written before them, and the local refs after them.
     fn round(&mut self) -> Result<Duration> {
         self.round += 1;
         let head = text(&mut self.shell.git(&self.folder, ["rev-parse", "HEAD"]))?;
@@ -182,15 +183,15 @@ impl Bare<'_> {
         output(&mut take)?;
         output(&mut publish)?;
         let took = began.elapsed();
-        // The next round starts from where a rollout leaves a repository: with its records, which every push has to look
-        // through, and with a fetch that finds nothing new.
+        // The next round starts from the state that a rollout leaves: with its records, which every
+        // push has to look through, and with a fetch that finds nothing new.
         output(&mut self.fetch())?;
         self.keep(&head, &records)?;
         self.newest = records;
         Ok(took)
     }
 
-    /// Makes the refs of these records here.
+    /// Creates the refs of these records in the repository.
     fn keep(&self, head: &str, records: &[String]) -> Result<()> {
         feed(&mut self.shell.git(&self.folder, ["update-ref", "--stdin"]), |input| {
             for (component, record) in COMPONENTS.iter().zip(records) {
@@ -248,7 +249,7 @@ impl Bare<'_> {
     }
 }
 
-/// A ref that moves.
+/// An update of a ref: the new value, and the one that the remote is expected to have.
 struct Change<'c> {
     name: String,
     new: &'c str,

@@ -1,4 +1,5 @@
-//! Running commands: the same scrubbed environment for both sides, and a count of the git processes that one starts.
+//! Runs commands in the same scrubbed environment for both sides, and counts the git processes of
+//! one.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// How commands are run.
+/// The programs and folders that commands run with.
 pub(crate) struct Shell {
     atmos: PathBuf,
-    /// Programs are named by their files: a process that is started by its bare name, with an environment of its own, is
-    /// first made as a copy of this one, which takes the longer the more memory this one has used.
+    /// Programs are started by path: a process with a bare name and an environment of its own is
+    /// forked first, which takes longer the more memory this process has used.
     git: PathBuf,
-    /// Holds a `git` that logs each of its starts and then is the real one.
+    /// The folder of a `git` that logs each of its starts and then executes the real one.
     counting: PathBuf,
     log: PathBuf,
     home: PathBuf,
@@ -35,14 +36,15 @@ impl Shell {
             format!("#!/bin/sh\necho \"$*\" >> '{}'\nexec '{}' \"$@\"\n", log.display(), git.display());
         fs::write(&shim, script)?;
         fs::set_permissions(&shim, fs::Permissions::from_mode(0o755))?;
-        // As it is installed: the file that the linker has left behind lies in memory page by page, which costs a program
-        // of this size half a millisecond at every start. A copy lies there in large pieces, like every installed program.
+        // A copy, as of an installed program: the linker's output lies in memory page by page,
+        // which costs a program of this size half a millisecond at every start. A copy lies there
+        // in large pieces.
         let installed = cache.join("atmos");
         fs::copy(atmos, &installed)?;
         Ok(Self { atmos: installed, git, counting, log, home })
     }
 
-    /// A program in a folder, with nothing of the caller's environment but `PATH`.
+    /// A command in a folder, with `PATH` alone from the caller's environment.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>, folder: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().current_dir(folder).stdin(Stdio::null());
@@ -81,7 +83,7 @@ impl Shell {
         command
     }
 
-    /// The git command lines that a command starts itself.
+    /// Runs a command and returns the git command lines that it starts itself.
     pub(crate) fn git_processes(&self, mut command: Command) -> Result<Vec<String>> {
         fs::write(&self.log, "")?;
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -92,7 +94,7 @@ impl Shell {
     }
 }
 
-/// The file of a program.
+/// Finds the file of a program on `PATH`.
 pub(crate) fn program(name: &str) -> Result<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .map(|folder| folder.join(name))
@@ -100,7 +102,7 @@ pub(crate) fn program(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("{name} is not on PATH"))
 }
 
-/// What a command prints; its failure is an error.
+/// Runs a command and returns its output; an exit code other than 0 is an error.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     if !output.status.success() {
@@ -109,12 +111,12 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// What a command prints, as text without the final line end.
+/// Runs a command and returns its output as text, without white space at the end.
 pub(crate) fn text(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output(command)?)?.trim_end().to_owned())
 }
 
-/// How long a command takes from its start until everything that it prints has been read.
+/// Measures a command from its start until all of its output has been read.
 pub(crate) fn time(command: &mut Command) -> Result<Duration> {
     let began = Instant::now();
     let printed = output(command);
@@ -122,7 +124,7 @@ pub(crate) fn time(command: &mut Command) -> Result<Duration> {
     printed.map(|_| took)
 }
 
-/// Gives a command its input from a function and waits for it.
+/// Runs a command with the input that a function writes.
 pub(crate) fn feed(
     command: &mut Command,
     write: impl FnOnce(&mut dyn std::io::Write) -> Result<()>,

@@ -1,5 +1,5 @@
-//! What scheduling itself costs: a graph of components that do nothing, equal components on fewer slots, and rollouts of
-//! components that do nothing through the whole program.
+//! Benchmarks of the scheduler's own cost: a graph of components that do nothing, equal components
+//! on fewer slots, and rollouts of components that do nothing through the whole program.
 //!
 //! `cargo bench --bench scheduler`
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints what it measured")]
@@ -14,13 +14,13 @@ use atmos_deployments::deployment::ComponentName;
 use atmos_deployments::deployment::graph::Graph;
 use atmos_deployments::scheduler::{Execution, Limits, Scheduler, Slot};
 
-/// How many components do nothing.
+/// The number of components that do nothing.
 const COMPONENTS: usize = 1_000;
-/// How many of the components before it each of them needs.
+/// The number of earlier components that each of them needs.
 const NEEDS: usize = 3;
-/// How often each measurement is made; the median counts.
+/// The number of rounds of each measurement; the median counts.
 const ROUNDS: usize = 11;
-/// How long an equal component works.
+/// The working time of each equal component.
 const WORK: Duration = Duration::from_millis(250);
 const EQUAL: usize = 8;
 const SLOTS: usize = 4;
@@ -74,7 +74,7 @@ fn name(number: usize) -> ComponentName {
     format!("component-{number:04}").parse().expect("it is a name")
 }
 
-/// Components of which each needs some of those before it.
+/// A graph in which each component needs up to `NEEDS` of those before it.
 fn layered(number: usize) -> Graph<ComponentName> {
     let mut graph = Graph::default();
     for at in 0..number {

@@ -1,18 +1,19 @@
-//! Rollouts of components that do nothing through the whole program: with a ledger in the repository itself, and with one
-//! on a remote on this machine.
+//! Rollouts of components that do nothing through the whole program: with a ledger in the
+//! repository itself, and with one on a remote on this machine.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How many components are rolled out. A cost that grows with their square shows in the last.
+/// Numbers of components that are rolled out. A cost that grows with their square shows in the
+/// last.
 const SIZES: [usize; 3] = [250, 500, 1_000];
-/// Likewise, where git pushes.
+/// The same, where git pushes to a remote.
 const SIZES_WITH_REMOTE: [usize; 2] = [125, 500];
 const SLOTS: usize = 8;
 
-/// Prints what a component costs beside the process that it starts.
+/// Prints the time of each rollout, by component, and that of the bare processes.
 pub(crate) fn measure() {
     println!("rollouts of components that run `true`, {SLOTS} slots");
     for (remote, sizes) in [(false, SIZES.as_slice()), (true, SIZES_WITH_REMOTE.as_slice())] {
@@ -38,7 +39,7 @@ fn measure_one(number: usize, remote: bool) -> (Duration, Duration) {
     (took, timed(in_repository(&mut bare, folder.path())))
 }
 
-/// A repository with so many components, half of which need another one.
+/// Creates a repository with this many components, half of which need another one.
 fn repository(folder: &Path, number: usize, remote: bool) {
     let mut text =
         "deployment:\n  name: shop\n  targets: { dev: {} }\n  components:\n    command:\n".to_owned();

@@ -1,5 +1,5 @@
-//! What loading stacks costs: all 2,000 files of a repository, and the five that a deployment imports, in one run.
-//! `docs/benchmarks.md` says how to read it.
+//! Benchmark of loading stacks: all 2,000 files of a repository, and the five that a deployment
+//! imports, in one run. `docs/benchmarks.md` explains the results.
 //!
 //! `cargo bench --bench stacks`; `-- --quick` takes a tenth of the files.
 
@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-/// The layers of an account: each is a stack file of its own, and all of an account make up one stack.
+/// The layers of an account. Each is a stack file of its own, and an account's files form one
+/// stack.
 const LAYERS: [&str; 5] = ["network", "data", "compute", "apps", "monitoring"];
-/// How often each command runs; the fastest counts.
+/// Runs of each command; the fastest counts.
 const ROUNDS: usize = 7;
 
 fn main() -> Result<()> {
@@ -58,7 +59,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The components of the deployment have the values that they have in their stack. Returns how many there are.
+/// Checks that the deployment's components have the values that they have in their stack. Returns
+/// their number.
 fn compare(everything: &Value, described: &Value) -> Result<usize> {
     let components = described["components"].as_array().context("the deployment has no components")?;
     for component in components {
@@ -77,7 +79,8 @@ fn run(root: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Writes the repository: a catalog, mixins, defaults of tenants, and five stack files for each account.
+/// Writes the repository: a catalog, mixins, defaults of tenants, and five stack files for each
+/// account.
 fn generate(root: &Path, accounts: usize) -> Result<()> {
     if root.exists() {
         std::fs::remove_dir_all(root)?;

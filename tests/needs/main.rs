@@ -1,9 +1,7 @@
-//! Names the tests that were not run because something is missing. Cargo runs the targets of tests
-//! in the order of their names, and this one last, so that it stands at the end and not somewhere
-//! among two thousand lines.
+//! Names the tests that were not run because a tool is missing. Cargo runs the test targets in the
+//! order of their names, and this one last, so that its list ends two thousand lines of output.
 //!
-//! Fails where `ATMOS_TEST_REQUIRE` lists something that is missing. Where nothing is, it prints
-//! nothing.
+//! Fails if `ATMOS_TEST_REQUIRE` lists a missing tool. Prints nothing if no tool is missing.
 #![allow(clippy::print_stdout, reason = "it prints for the people who run the tests")]
 
 mod sources;
@@ -19,7 +17,7 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let has_filter = arguments.first().is_some_and(|first| !first.starts_with('-'));
     if has_filter || arguments.iter().any(|argument| argument == "--list") {
-        // Some tests were asked for by name.
+        // The tests were selected by name, or are only listed.
         return ExitCode::SUCCESS;
     }
     let missing: Vec<_> = MISSING.split(' ').collect();

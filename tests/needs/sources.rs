@@ -1,4 +1,4 @@
-//! Which tests need what: read from the attributes that have the compiler ignore them.
+//! Reads the tools that tests need from the attributes that have the compiler ignore them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 /// A test that is ignored under some conditions.
 #[derive(Clone)]
 pub struct Test {
-    /// As the test runner names it.
+    /// The name, as the test runner prints it.
     pub name: String,
-    /// `without_terraform` and the like, any of which is enough.
+    /// `without_terraform` and the like; any of them ignores the test.
     pub conditions: BTreeSet<String>,
 }
 
-/// The tests below a folder of the repository that need something, in the order of their names.
+/// Returns the tests below a folder of the repository that need a tool, in the order of their
+/// names.
 pub fn tests(folder: &str) -> Vec<Test> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut found = Vec::new();
@@ -36,7 +37,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The tests of a file whose module is this one.
+/// Returns the tests of a file that need a tool. Their names start with the path of its module.
 fn tests_in(text: &str, module: &str) -> Vec<Test> {
     let mut found = Vec::new();
     let mut inner = String::new();
@@ -45,7 +46,7 @@ fn tests_in(text: &str, module: &str) -> Vec<Test> {
         if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(" {")) {
             inner = format!("::{name}");
         } else if line == "}" {
-            // What is at the margin ends here, and a module if there was one.
+            // A closing brace without indentation ends an item, or the inner module.
             inner.clear();
         } else if line.trim_start().starts_with("#[cfg_attr(") {
             let words = line.split(|character: char| !(character.is_alphanumeric() || character == '_'));

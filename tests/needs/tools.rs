@@ -1,4 +1,4 @@
-//! What some tests need beyond Rust and git, and how to find out whether it is here.
+//! The tools that some tests need beyond Rust and git, and the checks whether they are present.
 //!
 //! libtest ignores no test at run time: a test that found its tool missing could only pass or fail.
 //! So `build.rs`, of which this is a module, looks for the tools once, when the tests are built,
@@ -7,13 +7,13 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Something that a machine may lack.
+/// A program, a folder or a right that a machine may lack.
 pub struct Tool {
-    /// Its name in `ATMOS_TEST_REQUIRE`.
+    /// The name in `ATMOS_TEST_REQUIRE`.
     pub name: &'static str,
-    /// What is wrong where it is missing, and what helps.
+    /// The message if it is missing, with a remedy if there is one.
     pub missing: &'static str,
-    /// Looks for it. The folder is one that files can be written to.
+    /// The check whether it is present. Files can be written to the folder.
     is_there: fn(&Path) -> bool,
 }
 
@@ -53,16 +53,16 @@ pub const TOOLS: [Tool; 9] = [
     },
 ];
 
-/// The variables that say where something is.
+/// The environment variables that name folders.
 pub const VARIABLES: [&str; 2] = ["ATMOS_CONFORMANCE_DIR", "ATMOS_SHARED"];
 
 impl Tool {
-    /// The condition that is set where it is missing.
+    /// The condition that is set if it is missing.
     pub fn condition(&self) -> String {
         format!("without_{}", self.name.replace('-', "_"))
     }
 
-    /// Whether it is here. The folder is one that files can be written to.
+    /// Whether it is present. Files can be written to the folder.
     pub fn is_there(&self, scratch: &Path) -> bool {
         (self.is_there)(scratch)
     }
@@ -85,7 +85,7 @@ fn is_on_path(program: &str) -> bool {
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// Git's own programs are beside it, not on PATH.
+/// Whether git came with a program. Its own programs are in its own folder, not on PATH.
 fn comes_with_git(program: &str) -> bool {
     let folder = std::process::Command::new("git").arg("--exec-path").output();
     folder.is_ok_and(|folder| {
@@ -94,7 +94,8 @@ fn comes_with_git(program: &str) -> bool {
     })
 }
 
-/// Root itself cannot where a container knows no other users, so it is tried.
+/// Whether files can be given to another user. It is tried out: even root cannot in a container
+/// that knows no other users.
 fn can_give_away(scratch: &Path) -> bool {
     let file = scratch.join("given-away");
     let given = fs::write(&file, "").is_ok() && std::os::unix::fs::chown(&file, Some(65534), None).is_ok();

@@ -1,4 +1,4 @@
-//! A checkout and a bare remote, with the questions that tests ask of them.
+//! A checkout and a bare remote, with the queries that tests make.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,7 +29,7 @@ impl<'e> Checkout<'e> {
         self.environment.git(&self.path, arguments)
     }
 
-    /// Runs plain git as typed.
+    /// Runs plain git with a command line.
     #[track_caller]
     pub(crate) fn git_line(&self, line: &str) -> String {
         let words = words(line);
@@ -38,19 +38,19 @@ impl<'e> Checkout<'e> {
         self.git(&words[1..])
     }
 
-    /// Runs `atmos` with what is typed after it.
+    /// Runs `atmos` with a command line.
     #[track_caller]
     pub(crate) fn atmos(&self, line: &str) -> Run {
         self.start(line, &[]).wait()
     }
 
-    /// Runs `atmos` with what is typed after it and with these variables.
+    /// Runs `atmos` with a command line and these variables.
     #[track_caller]
     pub(crate) fn atmos_with(&self, line: &str, variables: &[(&str, &str)]) -> Run {
         self.start(line, variables).wait()
     }
 
-    /// Starts `atmos` with what is typed after it.
+    /// Starts `atmos` with a command line and these variables.
     #[track_caller]
     pub(crate) fn start(&self, line: &str, variables: &[(&str, &str)]) -> Running {
         let mut command = self.atmos_command(line);
@@ -58,14 +58,14 @@ impl<'e> Checkout<'e> {
         Running::start(command)
     }
 
-    /// `atmos` with what is typed after it, not started yet.
+    /// An `atmos` command with these arguments, not started yet.
     pub(crate) fn atmos_command(&self, line: &str) -> Command {
         let mut command = self.environment.command(ATMOS, &self.path);
         command.args(words(line));
         command
     }
 
-    /// The document that a command prints with `--format json`.
+    /// The document that `atmos` prints for a command line with `--format json`.
     #[track_caller]
     pub(crate) fn json(&self, line: &str) -> serde_json::Value {
         self.atmos(&format!("{line} --format json")).succeeded().json()
@@ -95,7 +95,7 @@ impl<'e> Checkout<'e> {
         self.head()
     }
 
-    /// Commits another version of every component. Returns the commit's id.
+    /// Commits a new version of every component. Returns the commit's id.
     pub(crate) fn commit_version(&self, version: &str) -> String {
         for entry in std::fs::read_dir(self.path.join("services")).unwrap() {
             std::fs::write(entry.unwrap().path().join("version"), format!("{version}\n")).unwrap();
@@ -108,7 +108,7 @@ impl<'e> Checkout<'e> {
         self.git(&["rev-parse", "HEAD"])
     }
 
-    /// What a ref holds; empty where it does not exist.
+    /// The value of a component's state ref; empty if it does not exist.
     pub(crate) fn state(&self, deployment: &str, target: &str, component: &str) -> String {
         ref_value(
             self.environment,
@@ -117,8 +117,8 @@ impl<'e> Checkout<'e> {
         )
     }
 
-    /// Every ref and what the work tree has: equal before and after what changes nothing. Objects
-    /// that nothing names do not count.
+    /// All refs and the status of the work tree: equal before and after a command that changes
+    /// nothing. Unreferenced objects do not count.
     pub(crate) fn snapshot(&self) -> String {
         let refs = refs(self.environment, &self.path);
         let status = self.git(&["status", "--porcelain"]);
@@ -126,7 +126,7 @@ impl<'e> Checkout<'e> {
     }
 }
 
-/// A bare repository that others push to.
+/// A bare repository that checkouts push to.
 #[derive(Clone)]
 pub(crate) struct Remote<'e> {
     pub(crate) environment: &'e TestEnvironment,
@@ -148,7 +148,7 @@ impl<'e> Remote<'e> {
         self.environment.git(&self.path, arguments)
     }
 
-    /// What a ref holds; empty where it does not exist.
+    /// The value of a component's state ref; empty if it does not exist.
     pub(crate) fn state(&self, deployment: &str, target: &str, component: &str) -> String {
         ref_value(
             self.environment,
@@ -168,12 +168,12 @@ impl<'e> Remote<'e> {
         self.refs(&format!("refs/tags/atmos/deployments/{deployment}/{target}/{component}/"))
     }
 
-    /// The locks that are held.
+    /// The refs of the locks that are held.
     pub(crate) fn locks(&self) -> Vec<String> {
         self.refs("refs/atmos/locks/")
     }
 
-    /// Every ref and every object: equal before and after what changes nothing.
+    /// All refs and all objects: equal before and after a command that changes nothing.
     pub(crate) fn snapshot(&self) -> String {
         let objects = self.git(&[
             "cat-file",
@@ -188,9 +188,9 @@ impl<'e> Remote<'e> {
         write_program(&self.path.join("hooks").join(name), script);
     }
 
-    /// Walks the chain of `previous` of one component from its newest record, and holds that it is
-    /// unbroken and covers every record of the component, by itself or by a late record that stands
-    /// for it. Returns how many there are.
+    /// Follows the chain of `previous` of one component from its newest record. Asserts that it is
+    /// unbroken, and that records outside of it have a late record in it. Returns the chain's
+    /// length.
     #[track_caller]
     pub(crate) fn verify_chain(&self, deployment: &str, target: &str, component: &str) -> usize {
         let tags = self.records(deployment, target, component);
@@ -226,14 +226,14 @@ fn ref_value(environment: &TestEnvironment, path: &Path, name: &str) -> String {
     Running::start(command).wait().stdout.trim().to_owned()
 }
 
-/// Every ref, and which one is checked out.
+/// All refs, and the one that is checked out.
 fn refs(environment: &TestEnvironment, path: &Path) -> String {
     let head = environment.git(path, &["rev-parse", "--symbolic-full-name", "HEAD"]);
     format!("{head}\n{}", environment.git(path, &["for-each-ref"]))
 }
 
-/// Splits a command line as a shell does, as far as the specification's lines
-/// need it: blanks and double quotes.
+/// Splits a command line like a shell, as far as the specification's lines need it: blanks and
+/// double quotes.
 pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

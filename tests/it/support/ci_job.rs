@@ -1,5 +1,5 @@
-//! A job of a CI system: the variables that its runner sets, and the
-//! files that it reads afterwards.
+//! A job of a CI system: the variables that its runner sets, and the files that it reads
+//! afterwards.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,10 @@ use super::run::{Run, Running};
 /// The id of GitHub's run and of GitLab's pipeline in these tests.
 const RUN: &str = "99";
 
-/// The runner that has GitHub's job.
+/// The name of the runner that has GitHub's job.
 pub(crate) const RUNNER: &str = "GitHub Actions 1";
 
-/// A token that must not be shown anywhere.
+/// A token that must not appear in any output.
 pub(crate) const TOKEN: &str = "ghs_averysecrettoken0123456789";
 
 /// A job that runs `atmos deployment ci`.
@@ -89,7 +89,7 @@ impl<'c, 'e> Job<'c, 'e> {
         job
     }
 
-    /// A job of no CI system that is known.
+    /// A job of an unknown CI system.
     pub(crate) fn elsewhere(checkout: &'c Checkout<'e>) -> Self {
         Self { checkout, variables: Vec::new(), on_github: false }
     }
@@ -116,7 +116,7 @@ impl<'c, 'e> Job<'c, 'e> {
         self.input("command", "rollout").input("deployment", "payment-service").input("target", target)
     }
 
-    /// Tells the platform nothing.
+    /// Switches off all reports to the platform.
     pub(crate) fn unreported(self) -> Self {
         let reports = ["comment", "commit-status", "deployment-record"];
         reports.iter().fold(self, |job, report| job.input(report, "false"))
@@ -128,27 +128,27 @@ impl<'c, 'e> Job<'c, 'e> {
         self
     }
 
-    /// Runs it with these flags.
+    /// Runs the job with these flags.
     #[track_caller]
     pub(crate) fn run_with(&self, flags: &str) -> Run {
         self.start_with(flags).wait()
     }
 
-    /// Runs it.
+    /// Runs the job.
     #[track_caller]
     pub(crate) fn run(&self) -> Run {
         self.run_with("")
     }
 
-    /// Starts it.
+    /// Starts the job with these flags.
     pub(crate) fn start_with(&self, flags: &str) -> Running {
         let mut command = self.checkout.atmos_command(&format!("{flags} deployment ci"));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         Running::start(command)
     }
 
-    /// An output of GitHub's, as the next step reads it; of GitLab's, as the next job
-    /// does. Empty where there is none.
+    /// An output of the job, as the next step (GitHub) or the next job (GitLab) reads it. Empty if
+    /// there is none.
     #[track_caller]
     pub(crate) fn output(&self, name: &str) -> String {
         if !self.on_github {
@@ -173,7 +173,7 @@ impl<'c, 'e> Job<'c, 'e> {
         self.read("GITHUB_STEP_SUMMARY")
     }
 
-    /// What is in a file that the runner reads.
+    /// The content of a file that the runner reads.
     pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.file(name)).unwrap()
     }
@@ -183,8 +183,8 @@ impl<'c, 'e> Job<'c, 'e> {
     }
 }
 
-/// The action's inputs and their defaults, as the runner sets them: one that was left
-/// out and has no default is empty.
+/// The action's inputs and their defaults, as the runner sets them: an input that was left out and
+/// has no default is empty.
 fn inputs_of_the_action() -> Vec<(String, String)> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/action.yml")).unwrap();
     let action: serde_json::Value = serde_yaml::from_str(&text).unwrap();

@@ -1,5 +1,4 @@
-//! A hermetic environment: its own home, no configuration of git but its
-//! own, no variables of a CI system.
+//! A hermetic environment: its own home and git configuration, and no variables of a CI system.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,21 +9,21 @@ use super::checkout::{Checkout, Remote};
 use super::payment_service;
 use super::run::Running;
 
-/// Somewhere to keep repositories, and what every process of a test sees.
-/// Everything is gone when it is dropped.
+/// The folder of a test's repositories, and the variables of all its processes. The folder is
+/// removed on drop.
 pub(crate) struct TestEnvironment {
     root: TempDir,
     variables: Vec<(String, String)>,
 }
 
-/// How to clone, beyond git's default.
+/// Arguments for `git clone`, beyond its defaults.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Clone<'a> {
     pub(crate) arguments: &'a [&'a str],
 }
 
 impl Clone<'_> {
-    /// What a CI system checks out.
+    /// A shallow clone, as a CI system makes it.
     pub(crate) const SHALLOW: Self = Self { arguments: &["--depth=1", "--single-branch", "--no-tags"] };
 }
 
@@ -58,13 +57,13 @@ impl TestEnvironment {
         environment
     }
 
-    /// Sets a variable of every process to come.
+    /// Sets a variable for all processes that are started later.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// A variable of every process.
+    /// The value of a variable of all processes.
     pub(crate) fn variable(&self, name: &str) -> &str {
         self.variables
             .iter()
@@ -73,17 +72,17 @@ impl TestEnvironment {
             .unwrap_or_default()
     }
 
-    /// Stops the clock of every `atmos` to come.
+    /// Fixes the clock of all `atmos` processes that are started later.
     pub(crate) fn set_clock(&mut self, time: &str) {
         self.set("ATMOS_NOW", time);
     }
 
-    /// A path in here.
+    /// A path in the test's folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
-    /// A program that sees this environment and nothing else.
+    /// A command that sees only this environment.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>, directory: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -91,7 +90,7 @@ impl TestEnvironment {
         command
     }
 
-    /// Runs plain git, which must succeed, and returns what it prints without the last line's end.
+    /// Runs plain git, which must succeed, and returns its output without line ends at the end.
     #[track_caller]
     pub(crate) fn git(&self, directory: &Path, arguments: &[&str]) -> String {
         let mut command = self.command("git", directory);
@@ -128,7 +127,7 @@ impl TestEnvironment {
         Remote::new(self, remote.path)
     }
 
-    /// The payment service in a bare repository and a checkout whose `origin` that is.
+    /// The payment service in a bare repository, and in a checkout that has it as `origin`.
     pub(crate) fn with_remote(&self) -> (Checkout<'_>, Remote<'_>) {
         let remote = self.bare("remote.git", &[]);
         let checkout = self.payment_service("checkout");
@@ -161,14 +160,14 @@ impl TestEnvironment {
         Checkout::new(self, path)
     }
 
-    /// What components applied so far, a line each: target, component, commit
-    /// and the version in that commit.
+    /// The log of components that were applied, a line for each: target, component, commit and the
+    /// version in that commit.
     pub(crate) fn applied(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.path("applied")).unwrap_or_default();
         log.lines().map(str::to_owned).collect()
     }
 
-    /// Forgets what was applied so far.
+    /// Removes the log of components that were applied.
     pub(crate) fn forget_applied(&self) {
         let _ = std::fs::remove_file(self.path("applied"));
     }

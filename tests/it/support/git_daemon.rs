@@ -9,11 +9,10 @@ use std::thread;
 use super::environment::TestEnvironment;
 use super::insist_on;
 
-/// How many ports are tried.
+/// The number of ports that are tried.
 const PORTS: usize = 20;
 
-/// A daemon that serves every repository below a folder, for fetching and
-/// pushing. Ended when it is dropped.
+/// A daemon that serves every repository below a folder, for fetching and pushing. Ended on drop.
 pub(crate) struct GitDaemon {
     child: Child,
     port: u16,
@@ -22,16 +21,16 @@ pub(crate) struct GitDaemon {
 impl GitDaemon {
     /// Starts a daemon.
     pub(crate) fn start(environment: &TestEnvironment, folder: &Path) -> Self {
-        // `git daemon` itself would only be the parent of this, and
-        // leave it behind when it is killed.
+        // `git daemon` itself would only be the parent of this process, and leave it behind when
+        // killed.
         let program = Path::new(&environment.git(folder, &["--exec-path"])).join("git-daemon");
         insist_on("git-daemon", program.exists());
         let daemon = (0..PORTS).find_map(|_| Self::try_start(environment, &program, folder));
         daemon.expect("git daemon came up on no port")
     }
 
-    /// It takes no port of the system's choice. One that was free may be taken before
-    /// the daemon has it; then it ends.
+    /// Starts a daemon on a port that is free. Another process may take that port before the daemon
+    /// does; then the daemon ends, and this returns `None`.
     fn try_start(environment: &TestEnvironment, program: &Path, folder: &Path) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = environment.command(program, folder);
@@ -45,10 +44,10 @@ impl GitDaemon {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut daemon = Self { child: command.spawn().unwrap(), port };
-        // That something listens there does not mean that it is this daemon.
+        // A process that listens there need not be this daemon, so its log has to tell.
         let mut log = BufReader::new(daemon.child.stderr.take().unwrap());
         let is_up = log.by_ref().lines().map_while(Result::ok).any(|line| line.ends_with("Ready to rumble"));
-        // Were its log full, it would wait.
+        // With a full pipe for its log, the daemon would block.
         thread::spawn(move || io::copy(&mut log, &mut io::sink()));
         is_up.then_some(daemon)
     }

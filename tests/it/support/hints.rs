@@ -1,5 +1,4 @@
-//! The ways out that a refusal prints, taken from its document and
-//! run as a person would paste them.
+//! The hints that a refusal prints, taken from its document and run as a user would paste them.
 
 use std::path::Path;
 
@@ -7,7 +6,7 @@ use super::checkout::{ATMOS, Checkout};
 use super::run::{Run, Running};
 
 impl Checkout<'_> {
-    /// Runs a line by the shell, with the program under test as `atmos`.
+    /// Runs a command line in a shell, with the program under test as `atmos`.
     #[track_caller]
     pub(crate) fn shell(&self, line: &str, variables: &[(&str, &str)]) -> Run {
         let mut command = self.environment.command("sh", &self.path);
@@ -20,7 +19,7 @@ impl Checkout<'_> {
 }
 
 impl Run {
-    /// The hints of the error document that have commands: each text with the commands in order.
+    /// The hints of the error document that have commands: each text with its commands in order.
     #[track_caller]
     pub(crate) fn hints(&self) -> Vec<(String, Vec<String>)> {
         let document = self.json();

@@ -11,16 +11,16 @@ use std::thread;
 use super::environment::TestEnvironment;
 use super::insist_on;
 
-/// `x-access-token:secret-token`, as HTTP's basic authentication wants it.
+/// `x-access-token:secret-token`, encoded for HTTP's basic authentication.
 const TOKEN: &str = "eC1hY2Nlc3MtdG9rZW46c2VjcmV0LXRva2Vu";
 
-/// `oauth2:secret-token`, as GitLab takes an access token.
+/// `oauth2:secret-token`, GitLab's form for an access token.
 const ACCESS_TOKEN: &str = "b2F1dGgyOnNlY3JldC10b2tlbg==";
 
 /// `gitlab-ci-token:job-token`, which may only read.
 const JOB_TOKEN: &str = "Z2l0bGFiLWNpLXRva2VuOmpvYi10b2tlbg==";
 
-/// What goes wrong.
+/// A fault that the server simulates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Fault {
     #[default]
@@ -29,13 +29,13 @@ pub(crate) enum Fault {
     Refuse,
     /// No request is ever answered.
     Stall,
-    /// A push is cut off before the repository sees it.
+    /// The connection of a push is closed before the repository sees it.
     DropPush,
-    /// A push is carried out, and the answer is lost.
+    /// A push is carried out, and the connection is closed without an answer.
     LosePushAnswer,
 }
 
-/// A server of every repository below a folder. Ended when it is dropped.
+/// An HTTP server of every repository below a folder. Ended on drop.
 pub(crate) struct HttpServer {
     port: u16,
     shared: Arc<Shared>,
@@ -99,18 +99,18 @@ impl HttpServer {
         format!("http://127.0.0.1:{}/{repository}", self.port)
     }
 
-    /// The setting by which a CI system gives its token to a checkout.
+    /// The setting with which a CI system gives its token to a checkout.
     pub(crate) fn token_setting() -> String {
         format!("http.extraheader=Authorization: Basic {TOKEN}")
     }
 
-    /// From now on, this goes wrong.
+    /// Sets the fault of all requests from now on.
     pub(crate) fn set_fault(&self, fault: Fault) {
         *self.shared.fault.lock().unwrap() = fault;
         self.shared.stalled.lock().unwrap().clear();
     }
 
-    /// How many requests there were.
+    /// The number of requests so far.
     pub(crate) fn requests(&self) -> usize {
         self.shared.requests.load(Ordering::SeqCst)
     }
@@ -126,7 +126,7 @@ impl Drop for HttpServer {
 }
 
 impl Shared {
-    /// Answers the requests of one connection. That a client hangs up is its own business.
+    /// Answers the requests of one connection. A client that hangs up is no error.
     fn serve(&self, connection: TcpStream) {
         let Ok(clone) = connection.try_clone() else { return };
         let mut reader = BufReader::new(clone);
@@ -199,7 +199,7 @@ impl Shared {
     }
 }
 
-/// A whole answer.
+/// A complete answer with status, headers and body.
 fn answer(status: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let mut answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
     for header in headers {
@@ -213,7 +213,7 @@ fn answer(status: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
 }
 
 impl Request {
-    /// Reads the next request; `None` where the client is done.
+    /// Reads the next request; `None` if the client has closed the connection.
     fn read(reader: &mut impl BufRead, mut connection: &TcpStream) -> io::Result<Option<Self>> {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -267,7 +267,7 @@ impl Request {
     }
 }
 
-/// Reads a body that comes in chunks: a length in hexadecimal, the bytes, an empty line; 0 ends it.
+/// Reads a chunked body: a length in hexadecimal, the bytes, an empty line; length 0 ends it.
 fn read_chunks(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! What the tests stand on: a hermetic environment, repositories, remotes of every kind.
+//! Support of the tests: a hermetic environment, repositories, remotes of every kind.
 
 mod checkout;
 mod ci_job;
@@ -29,10 +29,10 @@ pub(crate) use tools::{TOOLS, Tool, conformance_cases, specification};
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take before a test gives up on it. Generous: the machine may be busy.
+/// The timeout of everything that a test waits for. Generous: the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Waits until something holds; fails where it never does.
+/// Waits until a condition holds; fails at the timeout.
 pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
@@ -41,8 +41,8 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Fails where something is missing that a test needs: it was here when the tests were built, or
-/// the test would have been ignored.
+/// Fails if a tool that a test needs is missing: it was present when the tests were built, or the
+/// test would have been ignored.
 #[track_caller]
 pub(crate) fn insist_on(name: &str, is_there: bool) {
     let tool = TOOLS.iter().find(|tool| tool.name == name).unwrap();

@@ -33,8 +33,8 @@ deployment:
       context: { cpu: 2048, memory: 4096 }
 ";
 
-/// What a component runs. It notes what it did outside of the repository, and does what a test
-/// wants of it: the shell snippet in `TEST_DO` runs first, in every component.
+/// The script of a component. It logs what it applies outside of the repository, and runs the shell
+/// snippet in `TEST_DO` first, in every component.
 const SCRIPT: &str = r#"#!/bin/sh
 set -eu
 mode=apply
@@ -59,8 +59,8 @@ pub(crate) fn write_component(checkout: &Checkout<'_>, component: &str) {
     checkout.write(&format!("services/{component}/version"), "1\n");
 }
 
-/// The file of a deployment whose components have no dependencies on
-/// each other, with a target `dev`.
+/// The file of a deployment whose components have no dependencies on each other, with the targets
+/// `dev` and `qa`.
 pub(crate) fn independent_components(name: &str, components: &[String]) -> String {
     let mut file = format!(
         "deployment:\n  name: {name}\n  targets: {{ dev: {{}}, qa: {{}} }}\n  components:\n    command:\n"

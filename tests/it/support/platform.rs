@@ -1,5 +1,5 @@
-//! The stand-in for GitHub and GitLab: `tests/contracts/stub.py`, which Prism has held against the
-//! platforms' own API descriptions (`tests/contracts/run`).
+//! The stand-in for GitHub and GitLab: `tests/contracts/stub.py`, which `tests/contracts/run` has
+//! validated with Prism against the platforms' own API descriptions.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use super::insist_on;
 
-/// A running stub. Gone when it is dropped.
+/// A running stub, ended on drop.
 pub(crate) struct Platform {
     process: Child,
     address: String,
 }
 
 impl Platform {
-    /// Starts one.
+    /// Starts a stub.
     pub(crate) fn start() -> Self {
         let stub = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contracts/stub.py");
         let mut command = Command::new("python3");
@@ -30,32 +30,32 @@ impl Platform {
         Self { process, address: address.trim().to_owned() }
     }
 
-    /// Where GitHub's API is.
+    /// The address of GitHub's API.
     pub(crate) fn github(&self) -> &str {
         &self.address
     }
 
-    /// Where GitLab's is.
+    /// The address of GitLab's API.
     pub(crate) fn gitlab(&self) -> String {
         format!("{}/api/v4", self.address)
     }
 
-    /// What it has been told so far.
+    /// The state of the stub: everything that it has been told.
     pub(crate) fn state(&self) -> Value {
         serde_json::from_str(&control(&self.address, "GET", "/__state", "")).unwrap()
     }
 
-    /// Everything of one kind that it has been told, in order.
+    /// All reports of one kind that the stub has been told, in order.
     pub(crate) fn told(&self, kind: &str) -> Vec<Value> {
         self.state()[kind].as_array().unwrap().clone()
     }
 
-    /// How often it was asked for something whose method and path contain this.
+    /// The number of requests whose method and path contain this.
     pub(crate) fn requests(&self, part: &str) -> usize {
         self.told("requests").iter().filter(|request| request.as_str().unwrap().contains(part)).count()
     }
 
-    /// Lets the next requests that match fail before they are carried out.
+    /// Makes the next requests that match fail before they are carried out.
     pub(crate) fn refuse(&self, status: u16, times: usize, path: &str, more: &Value) {
         let mut fault = json!({ "status": status, "times": times, "path": path, "before": true });
         for (key, value) in more.as_object().into_iter().flatten() {
@@ -64,14 +64,14 @@ impl Platform {
         self.control("POST", "/__fault", &fault);
     }
 
-    /// Starts a job of GitHub's run on a runner. Where it has an environment, the
-    /// platform makes a deployment of it.
+    /// Starts a job of GitHub's run on a runner. With an environment, the platform makes a
+    /// deployment for the job.
     pub(crate) fn job(&self, runner: &str, environment: Option<&str>, commit: &str) {
         let job = json!({ "run": 99, "runner": runner, "commit": commit, "environment": environment });
         self.control("POST", "/__jobs", &job);
     }
 
-    /// Forgets all jobs, and the deployments.
+    /// Removes all jobs and deployments.
     pub(crate) fn forget_jobs(&self) {
         self.control("DELETE", "/__jobs", &json!({}));
     }
@@ -93,7 +93,7 @@ impl Drop for Platform {
     }
 }
 
-/// Asks the stub itself for something. Returns the body of its answer.
+/// Sends a request to the stub's own control interface. Returns the body of its answer.
 pub(crate) fn control(address: &str, method: &str, path: &str, body: &str) -> String {
     let host = address.trim_start_matches("http://");
     let mut stream = TcpStream::connect(host).unwrap();

@@ -1,12 +1,12 @@
-//! Programs that tests make. Another process writes them. Race: a child that another
-//! test forks at that moment would inherit a descriptor that is open for writing, and
-//! `exec` would fail with `ETXTBSY`.
+//! Programs that tests write, by another process. Otherwise a child that another test forks at that
+//! moment would inherit a descriptor that is open for writing, and `exec` would fail with
+//! `ETXTBSY`.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Writes a script and the folders that it is in.
+/// Writes a script, and creates the folders that it is in.
 pub(crate) fn write_program(path: &Path, script: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut writer = Command::new("/bin/sh")

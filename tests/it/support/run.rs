@@ -1,4 +1,4 @@
-//! A finished or running process, and what a test asks of it.
+//! A finished or running process, with the assertions of tests.
 
 use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{PATIENCE, wait_until};
 
-/// What a finished process left.
+/// The exit code, the signal and the output of a finished process.
 pub(crate) struct Run {
     command: String,
     pub(crate) code: Option<i32>,
@@ -31,21 +31,21 @@ impl Run {
         }
     }
 
-    /// Insists on exit code 0.
+    /// Asserts exit code 0.
     #[track_caller]
     pub(crate) fn succeeded(self) -> Self {
         self.exited(0)
     }
 
-    /// Insists on an exit code.
+    /// Asserts an exit code.
     #[track_caller]
     pub(crate) fn exited(self, code: i32) -> Self {
         assert!(self.code == Some(code), "expected exit code {code}\n{}", self.report());
         self
     }
 
-    /// Insists on a clean refusal: the exit code, an `Error:` line with this
-    /// text on stderr, nothing on stdout.
+    /// Asserts a clean refusal: the exit code, an `Error:` line with this text on stderr, nothing
+    /// on stdout.
     #[track_caller]
     pub(crate) fn refused(self, code: i32, message: &str) -> Self {
         let run = self.exited(code);
@@ -58,28 +58,28 @@ impl Run {
         run
     }
 
-    /// Insists that stderr says this.
+    /// Asserts that stderr contains this text.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "expected {text:?} on stderr\n{}", self.report());
         self
     }
 
-    /// Insists that stdout shows this.
+    /// Asserts that stdout contains this text.
     #[track_caller]
     pub(crate) fn shows(self, text: &str) -> Self {
         assert!(self.stdout.contains(text), "expected {text:?} on stdout\n{}", self.report());
         self
     }
 
-    /// Insists that the process was killed.
+    /// Asserts that the process was killed.
     #[track_caller]
     pub(crate) fn killed(self) -> Self {
         assert!(self.signal == Some(9), "expected SIGKILL\n{}", self.report());
         self
     }
 
-    /// The first line of stderr that starts with `Error: `, without that.
+    /// The first line of stderr that starts with `Error: `, without that prefix.
     pub(crate) fn error_line(&self) -> &str {
         self.stderr.lines().find_map(|line| line.strip_prefix("Error: ")).unwrap_or_default()
     }
@@ -91,7 +91,7 @@ impl Run {
             .unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{}", self.report()))
     }
 
-    /// Everything about the run, for a failing assertion.
+    /// The report of the run in a failing assertion.
     pub(crate) fn report(&self) -> String {
         let Self { command, code, signal, stdout, stderr } = self;
         format!(
@@ -100,17 +100,17 @@ impl Run {
     }
 }
 
-/// A process that runs.
+/// A running process.
 pub(crate) struct Running {
     command: String,
     process: u32,
     output: Receiver<Output>,
-    /// What it has said on stderr so far.
+    /// The output on stderr so far.
     said: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Running {
-    /// Starts a process and reads what it prints, so that it never waits for a reader.
+    /// Starts a process and drains its output, so that it never waits for a reader.
     pub(crate) fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -133,19 +133,19 @@ impl Running {
         Self { command: format!("{command:?}"), process, output, said }
     }
 
-    /// Waits until it has said this on stderr.
+    /// Waits until stderr contains this text.
     pub(crate) fn until_it_says(&self, text: &str) {
         let said = || String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned();
         wait_until(&format!("{} says {text:?}", self.command), || said().contains(text));
     }
 
-    /// Sends a signal.
+    /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: Signal) {
         let process = Pid::from_raw(i32::try_from(self.process).unwrap()).unwrap();
         kill_process(process, signal).unwrap();
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the process.
     #[track_caller]
     pub(crate) fn wait(self) -> Run {
         if let Ok(output) = self.output.recv_timeout(PATIENCE) {

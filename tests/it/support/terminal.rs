@@ -1,4 +1,4 @@
-//! A terminal of its own for a program: what a person sees, and what they type.
+//! A pseudo-terminal for a program: the screen that a user sees, and the keys that they press.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -24,8 +24,8 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a program whose standard streams are a terminal, which is
-    /// the one that it is controlled by.
+    /// Starts a program whose standard streams are a terminal, which is also its controlling
+    /// terminal.
     pub(crate) fn start(mut command: Command) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let own = openpt(flags).unwrap();
@@ -48,7 +48,7 @@ impl Terminal {
             });
         }
         let program = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        // With the command go the ends of the terminal that are kept for the program.
+        // The command holds the program's end of the terminal open.
         drop(command);
         let own = File::from(own);
         let (mut screen, keyboard) = (own.try_clone().unwrap(), own);
@@ -56,7 +56,7 @@ impl Terminal {
         let shown = Arc::clone(&seen);
         let reader = std::thread::spawn(move || {
             let mut part = [0; 4096];
-            // The end is an error: nothing has the terminal open any more.
+            // A read error is the end: no process has the terminal open any more.
             while let Ok(length @ 1..) = screen.read(&mut part) {
                 shown.lock().unwrap().extend(&part[..length]);
             }
@@ -64,7 +64,7 @@ impl Terminal {
         Self { program, keyboard, seen, reader }
     }
 
-    /// Waits until the terminal has shown this.
+    /// Waits until the terminal has shown this text.
     pub(crate) fn until_it_shows(&self, text: &str) {
         let seen = || String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned();
         wait_until(&format!("the terminal shows {text:?}"), || seen().contains(text));
@@ -75,7 +75,7 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Waits for the end: the exit code, and everything that was shown.
+    /// Waits for the end. Returns the exit code and everything that was shown.
     #[track_caller]
     pub(crate) fn wait(mut self) -> (Option<i32>, String) {
         let deadline = std::time::Instant::now() + PATIENCE;
