@@ -1,4 +1,4 @@
-//! Approvals by people: given ahead or with the rollout, for exactly what was approved, once.
+//! Approvals by people: given ahead or with the rollout, valid for exactly what was approved, once.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ const PROMOTE: &str = "deployment rollout payment-service --target prod --promot
 const APPROVE: &str = "deployment approve payment-service --target prod --promote-from staging";
 const NEEDED: &str = "requires an approval";
 
-/// The rule of a target that any commit may come to, once it is approved.
+/// The rule of a target to which any commit may be rolled out, once it is approved.
 const ENTRY_POINT: &str = "{ promotion: { requires_approval: true, approval_method: manual } }";
 
-/// Brings what is checked out to staging.
+/// Brings the checked-out commit to staging.
 fn to_staging(checkout: &Checkout<'_>) {
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
     checkout.atmos("deployment rollout payment-service --target staging --promote-from dev").succeeded();
@@ -31,15 +31,15 @@ fn approved(checkout: &Checkout<'_>, line: &str) -> Value {
     document["approved"].clone()
 }
 
-/// Every approval of a deployment by its id, and how it stands.
+/// The id of each approval of a deployment, with its state.
 fn standings(checkout: &Checkout<'_>, deployment: &str) -> Vec<(String, String)> {
     let list = checkout.json(&format!("deployment approvals {deployment}"));
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     list["approvals"].as_array().unwrap().iter().map(|one| (text(&one["id"]), text(&one["state"]))).collect()
 }
 
-/// A deployment of components without dependencies on each other, whose
-/// target `prod` has this declaration.
+/// Writes a deployment of components without dependencies on each other, whose targets `qa` and
+/// `prod` have this declaration.
 fn fleet(checkout: &Checkout<'_>, name: &str, components: &[&str], prod: &str) {
     let components: Vec<_> = components.iter().map(|&component| component.to_owned()).collect();
     for component in &components {
@@ -92,7 +92,7 @@ fn an_approval_that_is_given_ahead_is_used_once_and_is_on_record() {
     assert!(!record(&remote, "staging", "api").contains("approv"), "{}", record(&remote, "staging", "api"));
     assert_eq!(standings(&checkout, "payment-service"), [(id.to_owned(), "used".to_owned())]);
 
-    // The next version: of a plan that was seen.
+    // The next version, with an approval of a plan that was seen.
     let second = checkout.commit_version("2");
     to_staging(&checkout);
     let plan = checkout.json(&format!("{PROMOTE} --plan"));
@@ -104,7 +104,7 @@ fn an_approval_that_is_given_ahead_is_used_once_and_is_on_record() {
     assert!(text.contains(seen["id"].as_str().unwrap()) && text.contains("approvals_of: seen"), "{text}");
     assert_eq!(remote.state("payment-service", "prod", "api"), second);
 
-    // A rollback is free, and does not bring the approval back.
+    // A rollback needs no approval, and does not make the used one valid again.
     checkout
         .atmos(&format!("deployment rollout payment-service --target prod --git-sha {first}"))
         .succeeded();
@@ -115,7 +115,7 @@ fn an_approval_that_is_given_ahead_is_used_once_and_is_on_record() {
     checkout.atmos(PROMOTE).refused(3, NEEDED);
     checkout.atmos(&format!("{PROMOTE} --digest {digest}")).refused(3, NEEDED);
     assert_eq!((remote.snapshot(), environment.applied()), (before, Vec::new()));
-    // As sets: both may be of one second, whose approvals the list orders by their identities.
+    // Compared as sets: approvals of one second are listed in the order of their ids.
     let used = |id: &Value| (id.as_str().unwrap().to_owned(), "used".to_owned());
     let listed = BTreeSet::from_iter(standings(&checkout, "payment-service"));
     assert_eq!(listed, BTreeSet::from([used(&seen["id"]), used(&unseen["id"])]));
@@ -171,10 +171,10 @@ fn failed_components_that_are_run_again_need_no_second_approval() {
     assert_eq!(standings(&checkout, "fleet").len(), 1, "there is one approval");
     assert_eq!(remote.verify_chain("fleet", "prod", "c1"), 1);
     assert_eq!(remote.verify_chain("fleet", "prod", "c2"), 2);
-    // All is done: another attempt has nothing to be approved.
+    // Everything is deployed: another attempt needs no approval.
     let run = checkout.atmos_with(line, &attempt("3")).succeeded();
     assert!(!run.stderr.contains("Approval received"), "{}", run.report());
-    // Another run is another matter.
+    // Another run needs an approval of its own.
     checkout.atmos(line).refused(3, NEEDED);
 }
 
@@ -193,7 +193,7 @@ fn an_approval_that_was_taken_back_allows_nothing() {
     checkout.atmos(&format!("{approve} --revoke")).refused(2, "no approval that still counts");
     checkout.atmos(&format!("{approve} --revoke 0000")).refused(2, "no approval 0000 that still counts");
 
-    // One that is taken back while the rollout waits does not count either.
+    // An approval that is revoked while the rollout waits does not count either.
     approved(&checkout, &format!("{approve} --reason CHG-2"));
     other.atmos("deployment lock fleet --target prod --component c2 --reason migration").succeeded();
     let waiting = checkout.start(&format!("{line} --lock-timeout 100s"), &[]);
@@ -204,7 +204,7 @@ fn an_approval_that_was_taken_back_allows_nothing() {
     assert_eq!(environment.applied(), [""; 0]);
     assert_eq!(remote.locks(), [""; 0]);
     assert_eq!(remote.refs("refs/atmos/deployments/fleet"), [""; 0]);
-    // One that is still good is, when the lock is free.
+    // A valid approval counts once the lock is free.
     approved(&checkout, &format!("{approve} --reason CHG-3"));
     checkout.atmos(line).succeeded();
 }
@@ -225,7 +225,7 @@ fn an_approval_counts_until_it_expires() {
     checkout.atmos_with(line, &at("2025-01-22T12:00:00Z")).refused(3, NEEDED);
     let list = checkout.atmos_with("deployment approvals fleet", &at("2025-01-22T12:00:00Z"));
     list.succeeded().shows("expired");
-    // Without the setting it is a day.
+    // Without the setting, an approval is valid for a day.
     fleet(&checkout, "other", &["c1"], ENTRY_POINT);
     let given = approved(&checkout, "deployment approve other --target prod --reason CHG-2");
     assert_eq!(given["expires_at"], "2025-01-23T10:00:00Z");
@@ -291,7 +291,7 @@ fn what_needs_no_approval_or_another_one_is_not_approved_here() {
     run.refused(2, "--reason");
     checkout.atmos("deployment rollout fleet --target prod --approve \"\"").refused(2, "--approve");
     assert_eq!(remote.snapshot(), before);
-    // An approval that is not needed is said to be none.
+    // A rollout that needs no approval says so, and records none.
     checkout
         .atmos("deployment rollout fleet --target dev --approve why")
         .succeeded()
@@ -319,7 +319,7 @@ fn where_a_digest_is_required_only_a_plan_that_was_seen_is_approved() {
     checkout.atmos(&format!("{line} --digest {digest}")).refused(3, NEEDED);
     assert_eq!(environment.applied(), [""; 0]);
     checkout.atmos(&format!("{line} --approve why --digest {digest}")).succeeded();
-    // Or ahead.
+    // The same with an approval that is given ahead.
     checkout.commit_version("2");
     let digest = checkout.json(&format!("{line} --plan"))["digest"].as_str().unwrap().to_owned();
     let approve = format!("deployment approve fleet --target prod --digest {digest} --reason why");
@@ -365,14 +365,14 @@ fn an_approval_that_only_one_clone_has_does_not_count() {
     }
     assert_eq!(checkout.git(&["for-each-ref", "refs/notes/"]), "");
 
-    // By hand, in both places where a clone might look.
+    // Deleted by hand on the remote, while this checkout still has its copy.
     let id = approved(&checkout, approve)["id"].clone();
     let notes = "refs/notes/atmos/fleet/approvals";
     remote.git(&["update-ref", "-d", notes]);
     assert_ne!(checkout.git(&["for-each-ref", notes]), "");
     assert_eq!(standings(&checkout, "fleet"), []);
     checkout.atmos(line).refused(3, NEEDED);
-    // The next one does not make it count.
+    // The next approval does not make the deleted one count.
     let other = approved(&checkout, &approve.replace("CHG-1", "CHG-2"))["id"].clone();
     assert_ne!(id, other);
     assert_eq!(standings(&checkout, "fleet"), [(other.as_str().unwrap().to_owned(), "valid".to_owned())]);
@@ -385,7 +385,7 @@ fn a_variable_that_is_not_set_takes_no_approval_back() {
     let (checkout, remote) = environment.with_remote();
     fleet(&checkout, "fleet", &["c1"], ENTRY_POINT);
     let approve = "deployment approve fleet --target prod";
-    // Without a reason there is nothing to ask at.
+    // Without a terminal, the reason cannot be asked for.
     checkout.atmos(approve).refused(2, "--reason is required where there is no terminal");
     let id = approved(&checkout, &format!("{approve} --reason CHG-1"))["id"].as_str().unwrap().to_owned();
     let before = remote.snapshot();
@@ -413,7 +413,7 @@ fn how_old_a_list_is_is_said_once() {
     std::fs::rename(&remote.path, environment.path("away.git")).unwrap();
     let run = checkout.atmos(line).succeeded();
     assert_eq!(run.stderr.matches("did not answer").count(), 1, "{}", run.report());
-    // What writes needs the remote.
+    // Commands that write need the remote.
     for line in [
         "deployment lock payment-service --target dev",
         "deployment unlock payment-service --target dev",

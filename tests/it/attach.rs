@@ -11,7 +11,7 @@ use crate::support::{Checkout, Clone, Remote, TestEnvironment};
 
 const SBOM_REF: &str = "refs/notes/atmos/payment-service/sbom";
 
-/// A document of another tool, with these packages.
+/// An SBOM of another tool, with these packages.
 fn sbom(packages: &[&str]) -> String {
     let components: Vec<_> = packages
         .iter()
@@ -21,7 +21,7 @@ fn sbom(packages: &[&str]) -> String {
         .to_string()
 }
 
-/// The note of a commit, as plain git has it on the remote.
+/// The note of a commit, read from the remote with plain git.
 fn note(remote: &Remote<'_>, namespace: &str, commit: &str) -> String {
     remote.git(&["notes", &format!("--ref=atmos/payment-service/{namespace}"), "show", commit])
 }
@@ -48,7 +48,7 @@ fn files_of_other_steps_are_noted_on_the_commit() {
         .succeeded()
         .shows("Attached sbom of api to commit")
         .shows("1 component, 2 dependencies");
-    // There is one deployment only: it need not be named.
+    // The deployment need not be named if there is only one.
     checkout.atmos("deployment attach test-results --file junit.xml").succeeded().shows("2 tests, 1 failed");
     let scan =
         checkout.json("deployment attach payment-service scan-results --component api --file grype.json");
@@ -61,7 +61,7 @@ fn files_of_other_steps_are_noted_on_the_commit() {
     assert_eq!((names(&bom), &bom["specVersion"]), (vec!["api"], &"1.6".into()));
     let tests: Value = serde_json::from_str(&note(&remote, "test-results", &head)).unwrap();
     assert!(tests["content"].as_str().unwrap().starts_with("<testsuite"));
-    // A second file is added, never put in place of the first.
+    // A second file is added, and never replaces the first.
     checkout
         .atmos("deployment attach payment-service test-results --file junit.xml --component api")
         .succeeded();
@@ -159,7 +159,7 @@ fn twenty_components_attached_at_once_are_all_there() {
     let head = checkout.commit("Twenty components");
     checkout.git(&["remote", "add", "origin", &remote.url()]);
     checkout.git(&["push", "--quiet", "--set-upstream", "origin", "main"]);
-    // Half of them in a checkout of their own, half in one together.
+    // Ten components have a checkout of their own, the other ten share one.
     let own: Vec<Checkout<'_>> = (0..10)
         .map(|number| environment.clone(&remote.url(), &format!("job{number}"), Clone::SHALLOW))
         .collect();
@@ -203,7 +203,7 @@ fn large_notes_are_warned_about_and_larger_ones_refused() {
     assert_eq!(remote.git(&["rev-parse", SBOM_REF]), before);
 }
 
-/// How many bytes the files below a folder have.
+/// The number of bytes of the files below a folder.
 fn size(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -259,11 +259,11 @@ fn one_sbom_of_a_thousand_costs_one() {
     assert_eq!(names(&run.json()), ["c500"]);
     let downloaded = size(&ci.path.join(".git")) - before;
     assert!(downloaded < 1_000_000, "{downloaded} bytes were downloaded");
-    // The checkout is what it was: no partial clone, and nothing missing.
+    // The checkout is unchanged: no partial clone, and no missing objects.
     assert!(!ci.git(&["config", "--list", "--local"]).contains("promisor"));
     ci.git(&["fsck", "--connectivity-only"]);
 
-    // Adding to it costs no more, and keeps the other notes.
+    // Adding to the note downloads none of the others, and keeps them.
     ci.write("sbom.json", &sbom(&["serde"]));
     ci.atmos("deployment attach payment-service sbom --component api --file sbom.json").succeeded();
     let downloaded = size(&ci.path.join(".git")) - before;
@@ -273,7 +273,7 @@ fn one_sbom_of_a_thousand_costs_one() {
     let bom: Value = serde_json::from_str(&note(&remote, "sbom", &head)).unwrap();
     assert_eq!(names(&bom), ["api", "c500"]);
 
-    // What was read can be read again without the network.
+    // The downloaded note can be read again without the network.
     let run = ci.atmos("deployment sbom payment-service --git-sha HEAD --format json --offline").succeeded();
     assert_eq!(names(&run.json()), ["api", "c500"]);
 }

@@ -1,4 +1,4 @@
-//! What cannot be done: the right exit code, one clear message with a way out, and nothing changed.
+//! Bad input: the right exit code, one clear message with a way out, and nothing changed.
 
 use std::fmt::Write as _;
 
@@ -6,8 +6,8 @@ use crate::support::{Checkout, HttpServer, Remote, Run, TestEnvironment};
 
 const FILE: &str = "deployments/payment-service.yaml";
 
-/// Holds that a command is refused with this exit code and message, in words and as a document with
-/// a hint, and changes nothing anywhere.
+/// Asserts that a command is refused with this exit code and message, as text and as a document
+/// with a hint, and changes nothing anywhere.
 #[track_caller]
 fn refused(
     checkout: &Checkout<'_>,
@@ -70,11 +70,11 @@ fn a_configuration_that_contradicts_itself_is_pointed_at() {
             "circular promotion path: dev → staging → prod → dev",
             0,
         ),
-        // Rule 4: one source or several.
+        // Rule 4: one source or several, but not both.
         ("promotion: { from: dev }", "promotion: { from: dev, allowed_from: [dev] }", "allowed_from", 19),
-        // Rule 5: a source that is no target.
+        // Rule 5: a source that does not exist as a target.
         ("promotion: { from: dev }", "promotion: { from: deb }", "deb", 19),
-        // A cycle of components.
+        // A dependency cycle of components.
         ("      worker:\n", "      worker:\n        metadata: { depends_on: [api] }\n", "", 0),
         ("      context: { cpu: 512, memory: 1024 }", "      contxt: {}", "contxt", 21),
     ] {
@@ -180,7 +180,7 @@ fn values_that_nothing_could_be_done_with_are_refused_before_anything_is_applied
     }
     assert_eq!((checkout.snapshot(), remote.snapshot()), before);
     assert_eq!(environment.applied(), [""; 0]);
-    // The longest that is taken is recorded.
+    // An id of the maximum length is accepted and recorded.
     checkout.atmos_with(dev, &[("ATMOS_RUN_ID", &"x".repeat(200))]).succeeded();
 }
 
@@ -264,7 +264,7 @@ fn a_tag_of_fifty_megabytes_costs_one_warning() {
     let name = "atmos/deployments/payment-service/dev/api/2999-01-01T00-00-00Z";
     checkout.git(&["tag", "-a", "--cleanup=verbatim", "-F", message, name, "HEAD"]);
     checkout.git(&["push", "--quiet", "origin", &format!("refs/tags/{name}")]);
-    // Even as the newest record.
+    // The same as the newest record.
     checkout.git(&[
         "push",
         "--quiet",
@@ -313,7 +313,7 @@ fn a_newest_record_of_a_future_version_is_reported_and_skipped() {
         assert!(run.stdout.contains(&checkout.head()[..7]), "{}", run.report());
         assert!(run.stderr.contains("atmos.tools/v7"), "{}", run.report());
     }
-    // And life goes on after it.
+    // The next rollout works all the same.
     checkout.atmos("deployment rollout payment-service --target dev --component api").succeeded();
     let status = checkout.json("deployment status payment-service --target dev");
     assert_eq!(status["deployments"][0]["targets"][0]["components"][0]["status"], "success");
@@ -360,7 +360,7 @@ fn a_dirty_tree_is_refused_in_a_pipeline() {
     let run = checkout.atmos_with(line, &[("CI", "true")]).refused(2, "commit");
     assert!(run.stderr.contains("git status"), "{}", run.report());
     assert_eq!((checkout.snapshot(), remote.snapshot()), before);
-    // A commit that is named, or promoted, has nothing to do with the tree.
+    // The work tree does not matter to a commit that is named or promoted.
     let named = format!("{line} --git-sha {}", checkout.head());
     checkout.atmos_with(&named, &[("CI", "true")]).succeeded();
     let promote = "deployment rollout payment-service --target staging --promote-from dev";
@@ -377,7 +377,7 @@ fn a_remote_that_is_not_there_is_named() {
     assert_eq!((checkout.snapshot(), remote.snapshot()), before);
     checkout.git(&["remote", "set-url", "origin", "file:///does/not/exist.git"]);
     refused(&checkout, Some(&remote), line, 1, "/does/not/exist.git");
-    // Several remotes and no origin: which?
+    // Several remotes, none of them `origin`: the right one is ambiguous.
     checkout.git(&["remote", "rename", "origin", "one"]);
     checkout.git(&["remote", "add", "two", &remote.url()]);
     refused(&checkout, Some(&remote), line, 2, "one, two");

@@ -1,5 +1,4 @@
-//! Images: built by an engine that only pretends, recorded, tested, and
-//! missed where they are not there.
+//! Images: built by a fake engine, recorded, tested, and reported as missing where they are.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -9,11 +8,11 @@ use serde_json::Value;
 
 use crate::support::{Checkout, Remote, TestEnvironment, insist_on};
 
-/// The address of a registry that refuses connections: what it has stays unknown.
+/// The address of a registry that refuses connections, so that its content stays unknown.
 const REGISTRY: &str = "127.0.0.1:9";
 
-/// An engine that writes down what it is asked for, and answers with digests
-/// that follow from the image's name.
+/// A fake engine that logs its arguments, and answers with digests that follow from the image's
+/// name.
 const ENGINE: &str = r#"#!/bin/sh
 set -eu
 echo "$@" >> "$ENGINE_LOG"
@@ -102,7 +101,7 @@ fn the_commands_of_the_specification_build_and_show() {
         .atmos("deployment build payment-service --target dev --component api")
         .succeeded()
         .says("✓ api  Already built sha256:");
-    // Another context is another image.
+    // Another context makes another image.
     let other =
         checkout.json("deployment build payment-service --target dev --component api --context cpu=512");
     assert_eq!(built(&other, "api")["status"], "built");
@@ -189,7 +188,7 @@ fn a_refused_push_leaves_nothing() {
     assert_eq!(remote.snapshot(), before);
 }
 
-/// The `PATH` of a machine with git, and without an engine.
+/// The `PATH` of a machine with git but without an engine.
 pub fn without_engine(environment: &TestEnvironment, checkout: &Checkout<'_>) -> String {
     let programs = environment.path("programs");
     std::fs::create_dir(&programs).unwrap();
@@ -221,7 +220,7 @@ fn what_is_missing_is_said_before_anything_is_built() {
     assert!(!environment.path("engine.log").exists());
     checkout.git(&["rm", "--quiet", "services/api/Dockerfile"]);
     checkout.commit("Without a Dockerfile");
-    // Whether or not this machine has it.
+    // The result is the same whether or not this machine has nixpacks.
     let only_an_engine = format!("{}:{path}", environment.path("bin").display());
     build(&[("PATH", &only_an_engine)]).refused(2, "api needs the program \"nixpacks\"");
     assert!(!environment.path("engine.log").exists());
@@ -262,7 +261,7 @@ fn provenance_is_signed_where_there_is_a_key() {
     for (number, (make, verify)) in keys.into_iter().enumerate() {
         assert!(openssl(&format!("{make} -out private.pem")));
         assert!(openssl("pkey -in private.pem -pubout -out public.pem"));
-        // As a file, and as it is.
+        // The key as the path of a file, and as its content.
         let file = environment.path("private.pem");
         let pem = std::fs::read_to_string(&file).unwrap();
         let key = if number == 0 { file.to_str().unwrap() } else { &pem };
@@ -276,7 +275,7 @@ fn provenance_is_signed_where_there_is_a_key() {
         let note = remote.git(&["notes", "--ref=atmos/payment-service/provenance", "show", &head]);
         let envelopes: Vec<Value> = note.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(envelopes.len(), number + 1);
-        // The one of this key: the others do not verify.
+        // The envelope that verifies with this key: the others do not.
         let verified = envelopes.iter().filter(|envelope| {
             let decoded = |value: &Value| STANDARD.decode(value.as_str().unwrap()).unwrap();
             let statement = decoded(&envelope["payload"]);

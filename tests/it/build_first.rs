@@ -1,18 +1,17 @@
-//! A rollout sees to it that images are built: it builds what lacks, or is refused before anything
-//! is applied.
+//! Rollouts of images: a rollout builds the missing ones, or is refused before anything is applied.
 
 use crate::build::{checkout, images, without_engine};
 use crate::support::{Checkout, Clone, TestEnvironment};
 
 const ROLLOUT: &str = "deployment rollout payment-service --target dev";
 
-/// How many images the engine was asked for so far.
+/// The number of images that the engine was asked for so far.
 fn builds(environment: &TestEnvironment) -> usize {
     let log = std::fs::read_to_string(environment.path("engine.log")).unwrap_or_default();
     log.lines().filter(|line| line.starts_with("build ")).count()
 }
 
-/// Changes the deployment's file and commits that.
+/// Changes the deployment's file and commits the change.
 fn edit(checkout: &Checkout<'_>, from: &str, to: &str) -> String {
     let file = std::fs::read_to_string(checkout.path.join("deployments/payment-service.yaml")).unwrap();
     assert!(file.contains(from), "{from:?} is not in\n{file}");
@@ -37,11 +36,11 @@ fn what_lacks_is_built_first_and_deployed_by_digest() {
     let image = history["records"][0]["artifacts"]["api"].as_str().unwrap();
     assert!(image.starts_with("127.0.0.1:9/payment-service/api@sha256:"), "{image}");
 
-    // What is built is not built again, and a promotion takes what ran.
+    // Built images are not built again, and a promotion takes the images that ran.
     checkout.atmos(ROLLOUT).succeeded();
     checkout.atmos("deployment rollout payment-service --target prod --promote-from dev").succeeded();
     assert_eq!(builds(&environment), 3);
-    // Only what is rolled out is built.
+    // Only the images of selected components are built.
     checkout.commit("More");
     checkout.atmos(&format!("{ROLLOUT} --component api")).succeeded();
     assert_eq!(builds(&environment), 4);
@@ -64,7 +63,7 @@ fn without_an_engine_it_is_refused_with_the_command() {
         .atmos_with(&format!("{ROLLOUT} --plan"), &here)
         .succeeded()
         .says("a rollout would be refused now: api, database, worker not built yet");
-    // Pasted where there is an engine, the command helps.
+    // On a machine with an engine, the hint's command builds the images.
     let run = checkout.atmos_with(&format!("{ROLLOUT} --format json"), &here);
     checkout.shell(&run.hints()[0].1[0], &[]).succeeded();
     checkout.atmos_with(ROLLOUT, &here).succeeded();
@@ -105,7 +104,7 @@ fn a_rollback_builds_nothing_and_takes_what_ran() {
     checkout.git(&["push", "--quiet"]);
     checkout.atmos(ROLLOUT).succeeded();
     assert_eq!(builds(&environment), 5);
-    // Gone are the records of the builds; those of the rollouts say which images ran.
+    // Deletes the records of the builds; those of the rollouts say which images ran.
     for name in remote.refs("refs/atmos/builds/").iter().filter(|name| name.contains(&old)) {
         let name = name.split_whitespace().find(|word| word.starts_with("refs/")).unwrap();
         remote.git(&["update-ref", "-d", name]);
@@ -203,7 +202,7 @@ fn a_consumer_is_not_left_with_the_default_of_its_module() {
     let consumers =
         format!("  components:\n    terraform:\n      ecs: {{ {label} }}\n      net: {{ {label} }}\n");
     edit(&checkout, "  components:\n", &consumers);
-    // No podman, whether or not this machine has it.
+    // A `PATH` without podman, whether or not this machine has it.
     let path = format!("{}:{}", environment.path("bin").display(), without_engine(&environment, &checkout));
     let nothing = [("ATMOS_CONTAINER_ENGINE", "podman"), ("PATH", &path), ("ENGINE_LOG", "/dev/null")];
     let rollout =
@@ -214,7 +213,7 @@ fn a_consumer_is_not_left_with_the_default_of_its_module() {
         "{:?}",
         environment.applied()
     );
-    // A module that takes no image needs none.
+    // A module without an image variable needs no image.
     let run = rollout("net").exited(1);
     assert!(!run.stderr.contains("not built"), "{}", run.report());
 }

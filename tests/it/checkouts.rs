@@ -1,4 +1,4 @@
-//! Every kind of checkout and every kind of remote.
+//! Rollouts in every kind of checkout and with every kind of remote.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -7,14 +7,14 @@ use crate::support::{
     ATMOS, Checkout, Clone, GitDaemon, HttpServer, Remote, Running, TestEnvironment, copy_program,
 };
 
-/// Rolls out to dev elsewhere, then promotes from a checkout as CI systems make it.
+/// Rolls out to dev from another clone, then promotes from a checkout as CI systems make it.
 fn promote_from_ci_checkout(environment: &TestEnvironment, remote: &Remote<'_>, ci: &Checkout<'_>) {
     let other = environment.clone(&remote.url(), "other", Clone::default());
     let deployed = other.head();
     other.atmos("deployment rollout payment-service --target dev").succeeded();
     let ahead = other.commit_version("2");
     other.git(&["push", "--quiet"]);
-    // The checkout moves on, so that the promoted commit is not the one that it has.
+    // Moves the checkout on, so that the promoted commit is not the one that it has.
     ci.git(&["fetch", "--quiet", "--depth=1", "origin", "main"]);
     ci.git(&["checkout", "--quiet", "--detach", "FETCH_HEAD"]);
     assert_eq!(ci.head(), ahead);
@@ -68,7 +68,7 @@ fn a_shallow_clone_promotes_over_http_with_a_token() {
 #[test]
 fn a_shallow_clone_promotes_over_ssh() {
     let mut environment = TestEnvironment::new();
-    // An ssh that goes nowhere: it runs what the server would.
+    // A fake ssh without a network: it runs the server's command here.
     let script = Checkout::new(&environment, environment.path("bin"));
     script.write_script("ssh", "#!/bin/sh\nwhile [ $# -gt 1 ]; do shift; done\nexec sh -c \"$1\"\n");
     environment.set("GIT_SSH_COMMAND", environment.path("bin/ssh").to_str().unwrap());
@@ -109,7 +109,7 @@ fn without_the_token_nothing_is_applied_and_nothing_secret_is_said() {
     assert_eq!(remote.snapshot(), before);
 }
 
-/// The whole way to prod and back, in a repository of another format on both sides.
+/// Rollouts up to prod and back, with repositories of another format on both sides.
 fn whole_way(init: &[&str], clone: Clone<'_>) {
     let environment = TestEnvironment::new();
     let remote = environment.bare("remote.git", init);
@@ -239,7 +239,7 @@ fn a_read_only_checkout_still_answers() {
         set_writable(&checkout, true);
         run
     };
-    // What is here is what can be told: the remote's news cannot be kept.
+    // The views show the local state, since updates from the remote cannot be written.
     let run = run_read_only("deployment status payment-service --target dev --format json").succeeded();
     assert_eq!(run.json()["deployments"][0]["targets"][0]["components"].as_array().unwrap().len(), 3);
     run_read_only("deployment history payment-service --target dev").succeeded();

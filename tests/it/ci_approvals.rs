@@ -1,11 +1,11 @@
-//! `approval_method: ci`: the platform's environment holds the job, and
-//! its approval is the rollout's.
+//! `approval_method: ci`: the platform's environment holds the job, and its approval counts for the
+//! rollout.
 
 use serde_json::json;
 
 use crate::support::{Checkout, CiJob, Platform, RUNNER, Remote, TestEnvironment};
 
-/// Makes prod ask the platform, and brings the commit to staging.
+/// Has prod approved by the platform, and brings the commit to staging.
 fn ready_for_prod(checkout: &Checkout<'_>) {
     let file = "deployments/payment-service.yaml";
     let text = std::fs::read_to_string(checkout.path.join(file)).unwrap();
@@ -16,7 +16,7 @@ fn ready_for_prod(checkout: &Checkout<'_>) {
     checkout.atmos("deployment rollout payment-service --target staging --promote-from dev").succeeded();
 }
 
-/// What the newest record of a component on prod says of its approval.
+/// The newest record of a component on prod.
 fn record(remote: &Remote<'_>, component: &str) -> String {
     remote.git(&["cat-file", "-p", &format!("refs/atmos/latest/payment-service/prod/{component}")])
 }
@@ -78,7 +78,7 @@ fn an_approval_is_of_the_job_that_waited_for_it_and_of_no_other_job_of_the_run()
     let before = remote.snapshot();
     let refused = job().run().refused(3, "this job has no `environment: prod`");
     assert!(refused.stderr.contains("what was approved are other jobs of this run"), "{}", refused.report());
-    // What an earlier attempt waited for is not this attempt's.
+    // An environment that an earlier attempt waited for does not count for this attempt.
     platform.forget_jobs();
     platform.job(RUNNER, Some("prod"), &checkout.head());
     let again = json!({ "run": 99, "attempt": 2, "runner": RUNNER, "commit": checkout.head() });
@@ -152,7 +152,7 @@ fn a_branch_does_not_choose_the_environment_whose_reviewers_approve() {
     for (file, content) in [("atmos.yaml", "ci: { environment: qa }\n"), (file, &relabelled)] {
         checkout.git(&["checkout", "--quiet", "-B", "branch", "main"]);
         checkout.write(file, content);
-        // Not committed, then committed.
+        // First uncommitted, then committed.
         for _ in 0..2 {
             for run in [github().unreported().run(), gitlab().run()] {
                 assert!(matches!(run.code, Some(2 | 3)), "{}", run.report());
@@ -247,7 +247,7 @@ fn where_a_digest_is_required_the_gated_job_has_to_name_one() {
     let before = remote.snapshot();
     job().run().refused(3, "of a plan that was seen (promotion.require_digest)");
     job().input("digest", "none").run().refused(3, "of a plan that was seen (promotion.require_digest)");
-    // What a job without outputs passes on is none either.
+    // An empty digest, as a job without outputs passes it on, is none either.
     job().input("digest", "").run().refused(2, "the output of the plan job is probably missing");
     assert_eq!(remote.snapshot(), before);
     job().input("digest", &digest).run().succeeded();
@@ -263,7 +263,7 @@ fn an_approval_of_a_run_allows_each_component_once() {
     platform.approve("prod", "alice");
     platform.job(RUNNER, Some("prod"), &checkout.head());
     let job = || promotion(&checkout).with("GITHUB_API_URL", platform.github()).unreported();
-    // The jobs of a matrix use it together.
+    // The jobs of a matrix share the approval.
     for component in ["database", "worker"] {
         job().input("component", component).run().succeeded().says("Approval received from alice");
     }
@@ -274,7 +274,7 @@ fn an_approval_of_a_run_allows_each_component_once() {
     next_attempt.run().refused(3, "this run has used the one that it had for worker");
     assert_eq!(remote.snapshot(), before);
     job().run().succeeded().says("already deployed by this run");
-    // Another approval, of another run, is another matter; and so is a second one of this run.
+    // Another run has an approval of its own, and a second approval of this run counts again.
     other().with("GITHUB_RUN_ID", "100").run().succeeded();
     platform.approve("prod", "bob");
     job().input("component", "worker").input("context", "cpu=8192").run().succeeded();

@@ -18,8 +18,8 @@ fn certificate(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/provider/tests/certificates").join(name)
 }
 
-/// A server with a self-signed certificate: its address, and how many requests have got through to
-/// it.
+/// Starts a server with a self-signed certificate. Returns its address, and the number of requests
+/// that have got through to it.
 fn server() -> (String, Arc<AtomicUsize>) {
     let chain = vec![CertificateDer::from_pem_file(certificate("own-authority.pem")).unwrap()];
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

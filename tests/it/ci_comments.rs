@@ -1,5 +1,4 @@
-//! What comment, summary and status say when something is wrong or not known: nothing that is not
-//! so.
+//! Comment, summary and status after errors and with unknown facts: they state nothing untrue.
 
 use serde_json::json;
 
@@ -12,7 +11,7 @@ fn a_change_whose_head_is_not_known_is_not_said_to_run_anywhere() {
     let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
-    // The default branch is checked out; where the pull request is, the event does not say.
+    // The default branch is checked out, and the event does not tell the head of the pull request.
     let job = CiJob::github(&checkout, "issue_comment").rollout("dev");
     let job = job.with("GITHUB_API_URL", platform.github()).event(&json!({
         "issue": { "number": 7, "pull_request": {} }, "repository": { "full_name": "acme/shop" },
@@ -63,7 +62,7 @@ fn a_broken_deployment_file_changes_the_comment() {
     }
     assert!(statuses(&platform).pop().unwrap().starts_with("atmos/payment-service/dev failure "));
     assert_eq!(platform.told("statuses").pop().unwrap()["sha"], broken.as_str());
-    // The whole configuration may be broken.
+    // With a broken `atmos.yaml`, no configuration can be read at all.
     checkout.write(file, &valid);
     checkout.write("atmos.yaml", "deployments: [\n");
     checkout.commit("Break all of it");
@@ -88,7 +87,7 @@ fn a_mistyped_name_leaves_nothing_behind() {
         assert_eq!(statuses(&platform), [""; 0], "{input}: {value}");
         assert_eq!(platform.told("deployments"), [json!(null); 0]);
     }
-    // A deployment that is not there has no comment either, which could never be mended.
+    // A deployment that does not exist has no comment either: no later run could correct it.
     assert!(!platform.told("comments").iter().any(|told| told["body"].as_str().unwrap().contains("servise")));
 }
 

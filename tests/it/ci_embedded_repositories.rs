@@ -1,9 +1,9 @@
-//! Repositories that a commit has brought along: none of them is taken for the job's.
+//! Repositories inside of a commit: none of them is taken for the job's repository.
 
 use crate::ci_trust::with_fork;
 use crate::support::{Checkout, CiJob, Clone, TestEnvironment};
 
-/// Has git leave a mark wherever its configuration can have it run something.
+/// Returns a git configuration that logs every command that git runs because of it.
 fn trap(environment: &TestEnvironment, checkout: &Checkout<'_>) -> String {
     let script = "#!/bin/sh\necho \"$0 $*\" >> \"$TEST_APPLIED.trap\"\nexit 1\n";
     for name in ["trap.sh", "hooks/post-index-change", "hooks/reference-transaction", "hooks/pre-push"] {
@@ -53,7 +53,7 @@ fn a_bare_repository_in_the_working_directory_is_not_the_job_s() {
     assert_eq!(trapped(&environment), "");
 }
 
-/// Such as one that an earlier step has unpacked.
+/// The repository may be one that an earlier step has unpacked.
 #[test]
 fn a_job_uses_no_bare_repository() {
     let environment = TestEnvironment::new();
@@ -88,7 +88,7 @@ fn a_submodule_is_not_the_job_s_repository() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let base = checkout.head();
-    // What a fork has on a server of its own may be called like the job's repository.
+    // A fork's repository on another server may have the same name as the job's repository.
     let evil = environment.clone(&remote.url(), "evil", Clone { arguments: &[] });
     evil.commit_version("evil");
     evil.git(&["push", "--quiet", "origin", "HEAD:refs/heads/evil"]);

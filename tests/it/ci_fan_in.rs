@@ -1,24 +1,24 @@
-//! The job after a fan-out: one status and one record for all of its jobs, by what the ledger says.
+//! The job after a fan-out: one status and one record for all of its jobs, from the ledger.
 
 use serde_json::{Value, json};
 
 use crate::ci_reports::{pull_request, statuses};
 use crate::support::{Checkout, CiJob, Platform, TestEnvironment};
 
-/// A job of the fan-out: it rolls one component out.
+/// A job of the fan-out, which rolls one component out.
 fn rollout<'c, 'e>(checkout: &'c Checkout<'e>, platform: &Platform, component: &str) -> CiJob<'c, 'e> {
     let job = CiJob::github(checkout, "push").rollout("dev").input("component", component);
     job.with("GITHUB_API_URL", platform.github()).with("GITHUB_JOB", "wave-0")
 }
 
-/// The job after them.
+/// The job after the fan-out.
 fn fan_in<'c, 'e>(checkout: &'c Checkout<'e>, platform: &Platform) -> CiJob<'c, 'e> {
     let job = CiJob::github(checkout, "push").rollout("dev").input("command", "status");
     let job = job.with("GITHUB_API_URL", platform.github()).with("GITHUB_JOB", "dev");
     job.input("commit-status", "true").input("deployment-record", "true")
 }
 
-/// The platform's records, oldest first: the environment and every state.
+/// The platform's deployment records, oldest first: the environment and all states of each.
 fn records(platform: &Platform) -> Vec<(String, Vec<String>)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let told = platform.told("deployment_statuses");
@@ -102,12 +102,12 @@ fn where_nothing_has_changed_the_status_arrives_all_the_same() {
     let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
-    // Each push is of the commit that is checked out then.
+    // Each push is of the commit that is checked out at that time.
     let whole = || CiJob::github(&checkout, "push").rollout("dev").unreported();
     whole().run().succeeded();
     checkout.write("README.md", "Nothing that is deployed\n");
     let readme = checkout.commit("Describe it");
-    // A component without a working directory may use any file.
+    // A component without a working directory depends on all files of the repository.
     let deployment = std::fs::read_to_string(checkout.path.join("deployments/payment-service.yaml")).unwrap();
     let last = || statuses(&platform).pop().unwrap();
     fan_in(&checkout, &platform).run().exited(5);
@@ -157,7 +157,7 @@ fn what_cannot_be_found_out_is_no_success() {
     matrix.run().refused(2, "does not apply to command `matrix`");
     let mistyped = fan_in(&checkout, &platform).input("target", "dve");
     mistyped.run().refused(2, "payment-service has no target called dve");
-    // Without the inputs it only reads, as before.
+    // Without these inputs the job only reads, and reports nothing.
     let reads = CiJob::github(&checkout, "push").rollout("dev").input("command", "status");
     reads.with("GITHUB_API_URL", platform.github()).run().succeeded();
     assert_eq!(platform.told("statuses").len(), told);
@@ -199,7 +199,7 @@ fn rollouts_of_one_run_do_not_share_a_record() {
     job("second").run().succeeded();
     let both = [record(&["in_progress", "failure"]), record(&["in_progress", "success"])];
     assert_eq!(records(&platform), both);
-    // An attempt that starts the same job again is another rollout.
+    // A later attempt of the same job is another rollout.
     let head = checkout.commit_version("2");
     job("second").with("GITHUB_SHA", &head).run().succeeded();
     job("second").with("GITHUB_SHA", &head).with("GITHUB_RUN_ATTEMPT", "2").run().succeeded();
@@ -229,7 +229,7 @@ fn what_the_stacks_disable_is_not_waited_for() {
     assert!(last.ends_with(&format!("Nothing left to deploy: 1 component as in {}", &head[..7])), "{last}");
 }
 
-/// A service whose components use their own folders alone.
+/// Gives each component of the service a working directory of its own.
 fn with_folders(checkout: &Checkout<'_>) {
     let file = "deployments/payment-service.yaml";
     let deployment = std::fs::read_to_string(checkout.path.join(file)).unwrap();
@@ -303,7 +303,7 @@ fn what_a_newer_run_has_replaced_is_not_to_be_rolled_out_again() {
         document["fan_in"],
         json!({ "target": "dev", "commit": older, "complete": false, "components": 3, "left": left })
     );
-    // What another commit never brought is left all the same, and alone.
+    // A component that the newer commit has not deployed is left as well, and is the only one.
     checkout.git(&["checkout", "--quiet", "--force", "--detach", &newer]);
     checkout.write("services/worker/version", "3\n");
     checkout.commit("Change another one");

@@ -1,5 +1,5 @@
-//! Platforms that are down, slow or refuse, tokens that may too little, text that means harm: a
-//! rollout's result stays what it is.
+//! Platforms that are down, slow or refuse, tokens that lack permissions, malicious text: the
+//! result of a rollout stays the same.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn a_platform_that_is_down_changes_nothing() {
     assert_eq!(remote.state("payment-service", "dev", "api"), checkout.head());
     assert_eq!(job.output("result"), "success");
     let notices = notices(&run);
-    // One cause, one notice.
+    // Several reports that fail for one cause have one notice.
     assert_eq!(notices.len(), 1, "{}", run.report());
     let all = "GitHub could not set the commit status, record the deployment and write the comment: ";
     assert!(notices[0].starts_with(all), "{}", run.report());
@@ -42,7 +42,7 @@ fn errors_are_retried_a_bounded_number_of_times_and_name_what_is_missing() {
         (401, json!({}), "The token is not valid, or not any more", 1),
         (403, json!({}), "The job needs `statuses: write` under `permissions:`", 1),
         (404, json!({}), "The job needs `statuses: write` under `permissions:`", 1),
-        // 1,000 statuses for one context and commit.
+        // GitHub's limit of 1,000 statuses for one context and commit.
         (
             422,
             json!({ "message": "This SHA and context has reached the maximum number of statuses." }),
@@ -67,7 +67,7 @@ fn errors_are_retried_a_bounded_number_of_times_and_name_what_is_missing() {
         assert_eq!(notices(&run).len(), 1, "{}", run.report());
         assert!(notices(&run)[0].contains(said), "{said}: {}", run.report());
         assert_eq!(platform.requests(statuses), asked, "{status}");
-        // The rest is told all the same.
+        // The other reports are made all the same.
         assert_eq!((platform.told("comments").len(), platform.told("deployment_statuses").len()), (1, 2));
     }
 }
@@ -131,7 +131,7 @@ fn a_job_of_a_request_that_it_may_not_read_is_told_what_is_missing() {
         assert!(notice.starts_with("GitHub refused to find the pull or merge request"), "{notice}");
         assert!(notice.contains(said), "{status}: {notice}");
     }
-    // A push need not be of one.
+    // A push need not belong to a pull request.
     platform.refuse(403, 1, "/pulls", &json!({}));
     let push = CiJob::github(&checkout, "push").rollout("dev").with("GITHUB_API_URL", platform.github());
     let run = push.run().succeeded();
@@ -159,7 +159,7 @@ fn a_comment_that_vanishes_or_is_buried_is_written_once_or_not_at_all() {
     let run =
         |id: &str| job(&checkout, "acme/shop", platform.github()).with("GITHUB_RUN_ID", id).run().succeeded();
     run("1");
-    // Deleted between the look for it and its edit.
+    // The comment is deleted between the search for it and its edit.
     platform.refuse(404, 1, "/issues/comments/", &json!({ "method": "PATCH" }));
     let edited = run("2");
     assert!(notices(&edited).is_empty(), "{}", edited.report());
@@ -196,7 +196,7 @@ fn a_missing_permission_is_told_apart_from_a_fork_s_token() {
     let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
-    // A fork's pull request that the platform is asked for: the job has the repository's own token.
+    // The platform is asked for a fork's pull request: the job has the repository's own token.
     let request = json!({ "number": 7, "head": checkout.head(), "branch": "fix", "base": "main",
         "repository": "mallory/shop" });
     platform.control("POST", "/__requests", &request);
@@ -228,7 +228,7 @@ fn what_comes_next_is_refused_for_itself_also_to_a_fork() {
     assert!(notice.starts_with("GitHub refused to start the pipeline (403: "), "{notice}");
 }
 
-/// What others write, on one line, as in the names of files and the values of YAML; and on several.
+/// Malicious text that untrusted input may contain, such as names of files and values of YAML.
 const HOSTILE: &str = "%0A::set-output name=result::evil | **b** <img src=x onerror=alert(1)> @acme/all #1 `c` ${{ secrets.T }} ##[add-path]/evil </details>";
 
 #[test]
@@ -241,12 +241,12 @@ fn what_others_write_is_harmless_in_every_report() {
     checkout.write_script("services/evil/deploy.sh", "#!/bin/sh\necho '::set-output name=result::evil'\necho '  ::add-mask::x'\necho \"$TEST_SAY\" >&2\nexit 3\n");
     let file = format!(
         "deployment:\n  name: shop\n  targets: {{ dev: {{ context: {{ note: {note} }} }}, prod: {{ promotion: {{ from: dev }} }} }}\n  components:\n    command:\n      \"{name}\": {{ settings: {{ command: {{ apply: [./services/evil/deploy.sh] }} }} }}\n      ok: {{ settings: {{ command: {{ apply: [\"true\"] }} }} }}\n",
-        // A value that is a template has to be one that can be filled in.
+        // A template in a value has to be one that can be rendered.
         note = serde_json::to_string(&HOSTILE.replace("${{ secrets.T }}", "")).unwrap(),
     );
     checkout.write("deployments/shop.yaml", &file.replace("note: \"", "note: \"old "));
     checkout.commit("Before");
-    // The rules for prod are those of the default branch.
+    // The rules for prod are read from the default branch.
     checkout.git(&["push", "--quiet", "origin", "HEAD:main"]);
     let run = |id: &str, input: &[(&str, &str)]| {
         let job = job(&checkout, "acme/shop", platform.github())
@@ -264,7 +264,7 @@ fn what_others_write_is_harmless_in_every_report() {
     let promotion = [("target", "prod"), ("promote-from", "dev"), ("args", partial.as_str())];
     for (id, input) in [("2", &[][..]), ("3", &[("plan", "true")]), ("4", &promotion)] {
         let (job, run) = run(id, input);
-        // The log: no command but ours.
+        // The log has none of the malicious commands.
         for line in run.stderr.lines().chain(run.stdout.lines()) {
             let command =
                 line.trim_start().strip_prefix("::").map(|rest| rest.split([' ', ':']).next().unwrap());

@@ -1,4 +1,4 @@
-//! The action, the GitLab template and the program agree about their inputs and outputs.
+//! The action, the GitLab template and the program agree on their inputs and outputs.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::TestEnvironment;
 
-/// A YAML file of the repository: its documents.
+/// The documents of a YAML file of the repository.
 fn documents(file: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     text.split("\n---\n").map(|document| serde_yaml::from_str(document).unwrap()).collect()
@@ -16,7 +16,7 @@ fn keys(map: &Value) -> BTreeSet<String> {
     map.as_object().unwrap().keys().cloned().collect()
 }
 
-/// The inputs that the program names where it is given one that it does not know.
+/// The inputs that the program lists when it is given an unknown one.
 fn known_inputs() -> BTreeSet<String> {
     let environment = TestEnvironment::new();
     let checkout = environment.payment_service("checkout");
@@ -34,11 +34,11 @@ fn the_action_has_the_inputs_that_the_program_knows() {
 fn the_template_has_them_too_and_hands_all_of_them_on() {
     let template = documents("gitlab-ci-template.yml");
     let mut inputs = keys(&template[0]["spec"]["inputs"]);
-    // What only GitLab has to be told.
+    // The inputs that only GitLab needs.
     for own in ["image", "stage"] {
         assert!(inputs.remove(own), "there is no input {own}");
     }
-    // What each hidden job is.
+    // Each hidden job sets the command itself.
     let mut known = known_inputs();
     assert!(known.remove("command"));
     assert_eq!(inputs, known);
@@ -56,7 +56,7 @@ fn the_template_has_them_too_and_hands_all_of_them_on() {
     assert_eq!(handed_on, known);
 }
 
-/// Neither platform tells an input that was left out from an empty one.
+/// Neither platform distinguishes an input that was left out from an empty one.
 #[test]
 fn a_digest_that_was_left_out_is_none_and_not_empty() {
     assert_eq!(documents("action.yml")[0]["inputs"]["digest"]["default"], "none");

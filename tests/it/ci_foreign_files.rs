@@ -1,4 +1,4 @@
-//! What the files of a fork's checkout can and cannot do in a job that does not run its commits.
+//! Limits of the files of a fork's checkout, in jobs that do not run the fork's commits.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -40,7 +40,7 @@ fn of_gitlab<'c, 'e>(checkout: &'c Checkout<'e>, platform: &Platform) -> CiJob<'
     job
 }
 
-/// A fork that has written the comment's template.
+/// A fork that has replaced the template of the comment.
 fn with_template(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>, Commits) {
     let (checkout, remote, mut fork) = with_fork(environment);
     let settings = "ci:\n  comment_template: comment.md.hbs\n  environment: chosen-by-the-fork\n";
@@ -56,7 +56,7 @@ fn a_refused_run_reports_nothing_that_the_checkout_says() {
     let platform = Platform::start();
     let environment = TestEnvironment::new();
     let (checkout, _remote, fork) = with_template(&environment);
-    // What the repository has rolled out itself is in its ledger, and is told.
+    // The repository's own rollouts are in its ledger, and are reported.
     checkout.git(&["checkout", "--quiet", &fork.base]);
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
     checkout.git(&["checkout", "--quiet", &fork.head]);
@@ -74,14 +74,14 @@ fn a_refused_run_reports_nothing_that_the_checkout_says() {
         }
         assert!(!on_github.summary().contains("by the fork"), "{}", on_github.summary());
     }
-    // It is said that it was refused, in the comment and by the status.
+    // The comment and the status report the refusal.
     let comment = platform.told("comments")[0]["body"].as_str().unwrap().to_owned();
     assert!(comment.contains("was refused:**") && comment.contains(&fork.base[..7]), "{comment}");
     let refused = platform.told("statuses");
     assert!(refused.iter().any(|status| status["context"] == "atmos/payment-service/dev"), "{refused:?}");
 }
 
-/// A remote with the attacker's ledger is no more to be believed than the attacker's files.
+/// A remote with the attacker's ledger is as untrusted as the attacker's files.
 #[test]
 #[cfg_attr(without_python3, ignore = "needs python3")]
 fn a_refused_run_reports_nothing_of_a_ledger_that_is_not_the_repository_s() {
@@ -169,7 +169,7 @@ fn a_configuration_that_is_named_is_not_read_through_a_link_out_of_the_checkout(
     let run = checkout.atmos("--config linked.yaml deployment list").exited(1);
     assert!(!run.report().contains(PLANTED.1), "{}", run.report());
     run.says("linked.yaml: it leads out of the files of the repository");
-    // One that is named outside is meant.
+    // A file outside of the checkout that is named directly is meant.
     std::fs::write(&outside, "deployments: [\n").unwrap();
     let run = checkout.atmos(&format!("--config {} deployment list", outside.display())).exited(2);
     run.says("outside.yaml:1:14");
@@ -178,7 +178,7 @@ fn a_configuration_that_is_named_is_not_read_through_a_link_out_of_the_checkout(
     checkout.atmos("--config linked.yaml deployment list").succeeded();
 }
 
-/// As an artifact of a fork's run may be unpacked into the workspace of a later one.
+/// An artifact of a fork's run may be unpacked into the workspace of a later run like this.
 #[test]
 fn what_runs_is_configured_as_the_commit_says() {
     let environment = TestEnvironment::new();
@@ -205,7 +205,7 @@ fn what_runs_is_configured_as_the_commit_says() {
             let run = job(command, more).refused(2, &format!("{file} is not as in the commit"));
             run.says("git status");
         }
-        // Looking at it runs nothing of it.
+        // `validate` reads the file, and runs nothing of it.
         job("validate", &[]);
         assert_eq!(remote.snapshot(), before);
     };
@@ -217,14 +217,14 @@ fn what_runs_is_configured_as_the_commit_says() {
     std::fs::remove_file(checkout.path.join("atmos.yaml")).unwrap();
     checkout.write("deployments/payment-service.yaml", &format!("{original}\n# changed\n"));
     refused("deployments/payment-service.yaml");
-    // Where it is committed, it is used.
+    // A committed configuration is used.
     checkout.write("deployments/payment-service.yaml", &original);
     checkout.write("atmos.yaml", "deployments: {}\n");
     checkout.commit("A configuration");
     checkout.git(&["push", "--quiet", "origin", "main"]);
     job("rollout", &[("target", "dev"), ("plan", "true")]).succeeded();
     job("rollout", &[("target", "dev")]).succeeded();
-    // A command line is no job of the action.
+    // On the command line, outside of the action, an uncommitted configuration is used.
     checkout.write("atmos.yaml", "deployments: {}\n# changed\n");
     checkout.atmos("deployment rollout payment-service --target dev --plan").succeeded();
 }
@@ -255,7 +255,7 @@ fn nothing_is_written_through_a_link_of_the_checkout() {
     job.run().refused(3, "is not part of");
     is_untouched();
     assert_eq!(job.output("result"), "refused");
-    // In a folder that leads out as well.
+    // Nor through a linked folder that leads out.
     link(&checkout, &folder, "build");
     job.clone()
         .with("ATMOS_DOTENV", "build/atmos.env")
@@ -266,7 +266,7 @@ fn nothing_is_written_through_a_link_of_the_checkout() {
     link(&checkout, &folder, ".atmos");
     on_github().run().refused(3, "is not part of").says("cannot be written to a file: .atmos is a link");
     is_untouched();
-    // It is worth a notice where the commit is the repository's own.
+    // In a job of the repository's own commit, the link is only worth a notice.
     let own = CiJob::github(&checkout, "push").with("GITHUB_REF", "refs/heads/main").unreported();
     own.input("command", "status").run().succeeded();
     is_untouched();

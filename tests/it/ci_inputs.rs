@@ -1,4 +1,4 @@
-//! `atmos deployment ci`: inputs become one verb, and what it found out is handed on.
+//! `atmos deployment ci`: inputs become one verb, whose results become outputs.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ fn a_fork_s_head_never_runs_with_the_project_s_secrets() {
             CiJob::github(&checkout, "pull_request_target").rollout("dev").unreported().input("plan", plan);
         job.with("GITHUB_SHA", &base).event(&pull_request("mallory/shop", head))
     };
-    // The project's own commit is checked out: what the event is about is not looked at.
+    // The project's own commit is checked out, so the commit of the event does not matter.
     job(&"f".repeat(40), "false").run().succeeded();
     let head = checkout.commit_version("2");
     let before = remote.snapshot();
@@ -178,7 +178,7 @@ fn the_token_of_the_job_is_git_s_last_resort_in_a_shallow_checkout_without_crede
     let token = HttpServer::token_setting();
     let checkout = environment.clone_with(&server.url("remote.git"), "shallow", Clone::SHALLOW, &[&token]);
     let job = || CiJob::github(&checkout, "push").rollout("dev").unreported();
-    // As the checkout of a job is that keeps its token to itself.
+    // Some checkouts of jobs keep no token in git's configuration.
     checkout.git(&["config", "--unset", token.split_once('=').unwrap().0]);
     let run = job().input("token", "").run().exited(1);
     assert!(run.stderr.contains("Git has no credentials for this remote"), "{}", run.report());
@@ -188,9 +188,9 @@ fn the_token_of_the_job_is_git_s_last_resort_in_a_shallow_checkout_without_crede
     let run = with_token.run_with("--logs-level trace").succeeded();
     assert_eq!(remote.state("payment-service", "dev", "api"), checkout.head());
     assert!(!run.stderr.contains("secret-token"), "{}", run.report());
-    // Another host is not shown it.
+    // Another host does not get the token.
     job().input("token", "secret-token").with("GITHUB_SERVER_URL", "http://127.0.0.2").run().exited(1);
-    // Looking at the ledger brings no tags along, which git describe would find.
+    // Reading the ledger fetches no tags, which `git describe` would find.
     let other = environment.clone(&remote.url(), "other", Clone::SHALLOW);
     CiJob::github(&other, "push").input("command", "status").run().succeeded().shows("payment-service");
     assert_eq!(other.git(&["tag", "--list"]), "");
@@ -204,7 +204,7 @@ fn the_input_token_pushes_where_a_checkout_of_gitlab_has_a_token_that_may_only_r
     let server = HttpServer::start(&environment, remote.path.parent().unwrap());
     let address = server.url("remote.git").replace("://", "://gitlab-ci-token:job-token@");
     checkout.git(&["remote", "set-url", "origin", &address]);
-    // A runner may have left a helper that knows the job's token instead.
+    // A runner may have left a credential helper with the job's token instead.
     let helper = "!f() { echo username=gitlab-ci-token; echo password=job-token; }; f";
     let server_url = server.url("");
     let job = || {
@@ -213,7 +213,7 @@ fn the_input_token_pushes_where_a_checkout_of_gitlab_has_a_token_that_may_only_r
     };
     let run = job().run().exited(1);
     run.says("Allow Git push requests to the repository").says("the input `token`");
-    // A token of the environment is git's last resort.
+    // A token from the environment is git's last resort.
     let run = job().with("GITLAB_TOKEN", "secret-token").run().exited(1);
     assert!(!run.stderr.contains("secret-token"), "{}", run.report());
 

@@ -1,5 +1,4 @@
-//! A platform that answers while git's remote does not: nothing is said of what runs as if it were
-//! known.
+//! A platform that answers while git's remote does not: reports state nothing unknown as a fact.
 
 use crate::ci_reports::{pull_request, statuses};
 use crate::support::{Checkout, CiJob, Clone, Platform, TestEnvironment};
@@ -14,7 +13,7 @@ fn comment(platform: &Platform) -> String {
     comment["body"].as_str().unwrap().to_owned()
 }
 
-/// What would be a guess.
+/// Asserts that a text shows every target as unknown, and guesses nothing.
 #[track_caller]
 fn guesses_nothing(text: &str) {
     for guess in ["✅", "➖", "not yet", "**Next:**", "→ staging:", "is blocked"] {
@@ -47,7 +46,7 @@ fn a_plan_fails_and_the_comment_says_as_of_when_it_is() {
             guesses_nothing(&text);
         }
     }
-    // A rollout needs its locks there.
+    // A rollout needs its locks on the remote, and fails.
     let job = plan(&fresh, &platform).input("plan", "");
     job.run().exited(1);
     guesses_nothing(&comment(&platform));

@@ -1,4 +1,4 @@
-//! What the platform and reviewers are told of rollouts that jobs run.
+//! Reports of jobs' rollouts to the platform and to reviewers.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ pub(crate) fn pull_request(repository: &str, head: &str) -> Value {
     } })
 }
 
-/// The statuses that GitHub was told, as `context state description`.
+/// The statuses that GitHub was sent, as `context state description`.
 pub(crate) fn statuses(platform: &Platform) -> Vec<String> {
     let text = |status: &Value, key: &str| status[key].as_str().unwrap().to_owned();
     let line = |status: &Value| {
@@ -88,7 +88,7 @@ fn after_a_merge_the_push_goes_on_with_the_comment_of_what_was_merged() {
         let job = CiJob::github(&checkout, "push").rollout("dev").with("GITHUB_API_URL", platform.github());
         job.with("GITHUB_RUN_ID", run)
     };
-    // A push that merges nothing, and one of a job that may not know.
+    // A push that merges nothing, and one whose job lacks the permission to find out.
     push("100").run().succeeded();
     platform.refuse(403, 1, "/pulls", &json!({ "message": "Resource not accessible by integration" }));
     let run = push("101").run().succeeded();
@@ -174,7 +174,7 @@ fn a_plan_shows_its_digest_and_leaves_the_status_of_what_runs_alone() {
     assert_eq!(statuses(&platform).last().unwrap(), "atmos/payment-service/dev/plan success 3 planned");
     assert_eq!(platform.told("deployments").len(), 1, "a plan deploys nothing");
     assert_eq!(platform.told("comments").len(), 1);
-    // Exactly this runs, and nothing else does.
+    // The digest allows exactly this plan.
     let planned = digest(&plan);
     checkout.commit_version("3");
     let job = || {
@@ -228,8 +228,7 @@ fn a_promotion_shows_which_dependencies_it_changes() {
                  | `new` | `api` | – | `2.0` | added |\n\n";
     assert!(comment.contains(&table.replace("Now | After", "From | To")), "what it did: {comment}");
     assert!(comment.contains(table), "what can come next: {comment}");
-    // The worker has no SBOM of the second version: what it is made of
-    // is not known, rather than gone.
+    // The worker has no SBOM of the second version: its dependencies are unknown, and not removed.
     assert!(comment.contains("1 commit, 3 components, 3 dependencies"), "{comment}");
     let (comment, summary) = run("staging", Some("dev"), true);
     for text in [comment, summary] {
@@ -296,7 +295,7 @@ fn a_mistake_in_the_configuration_is_shown_at_its_line() {
     let run = job.run().exited(2);
     let annotation = "::error file=deployments/payment-service.yaml,line=3,col=3,title=";
     assert!(run.stderr.contains(annotation), "{}", run.report());
-    // Where the checkout is a folder of the workspace, so is the file.
+    // In a checkout in a folder of the workspace, the paths start with that folder.
     let above = checkout.path.parent().unwrap().to_str().unwrap().to_owned();
     let validate = CiJob::github(&checkout, "push").input("command", "validate").input("args", "--all");
     let run = validate.with("GITHUB_WORKSPACE", &above).run().exited(2);
@@ -334,7 +333,7 @@ fn a_merge_request_gets_its_note_and_a_job_token_is_told_what_it_lacks() {
     assert!(notes[0]["body"].as_str().unwrap().contains("gitlab.example.com/acme/shop/-/commit/"));
     let told: Vec<_> = platform.told("gitlab_statuses").iter().map(|told| told["status"].clone()).collect();
     assert_eq!(told, ["running", "success", "running", "success", "running", "success"]);
-    // GitLab keeps the record of a job that has an environment by itself.
+    // GitLab itself keeps the record of a job that has an environment.
     let deployments = platform.told("gitlab_deployments");
     assert_eq!(deployments.iter().filter(|told| told.get("deployable").is_none()).count(), 2);
 }

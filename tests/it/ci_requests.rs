@@ -1,4 +1,4 @@
-//! Which pull request a job is about, whatever started it; where statuses stand; what comes next.
+//! The pull request of a job, whatever started it; the commit of statuses; the next pipeline.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn job<'c, 'e>(checkout: &'c Checkout<'e>, platform: &Platform, event: &str, sha
     job.with("GITHUB_REF", "refs/heads/main").with("GITHUB_SHA", sha)
 }
 
-/// Tells the platform of an open pull request of the repository.
+/// Adds an open pull request of the repository to the platform.
 fn open(platform: &Platform, number: u64, head: &str) {
     let request = json!({ "number": number, "head": head, "branch": "feature", "base": "main", "repository": "acme/shop" });
     platform.control("POST", "/__requests", &request);
@@ -70,10 +70,10 @@ fn the_pull_request_is_found_whatever_event_is_about_it() {
         let comments = platform.told("comments");
         assert_eq!(comments.len(), 1, "{event}: {}", run.report());
         let number = comments[0]["issue_url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
-        // Of several that have the commit, the newest.
+        // Of several pull requests with the commit, the newest counts.
         assert_eq!(number, at.to_string(), "{event}: {}", run.report());
     }
-    // Without a comment, nothing is asked.
+    // Without a comment, the platform is not asked for a pull request.
     let asked = platform.requests("/pulls");
     let payload = json!({ "issue": { "number": 1, "pull_request": {} } });
     job(&checkout, &platform, "issue_comment", &head)
@@ -129,7 +129,7 @@ fn after_a_merge_statuses_stand_at_what_was_deployed_and_the_base_goes_on() {
     request["pull_request"]["base"]["ref"] = json!("main");
     request["pull_request"]["head"]["ref"] = json!("feature");
     let job = job(&checkout, &platform, "pull_request", &merge).with("GITHUB_HEAD_REF", "feature");
-    // Also by its path.
+    // A workflow may also be named by its path.
     job.event(&request).input("dispatch", ".github/workflows/promote.yml").run().succeeded();
     assert_eq!(commits_of_statuses(&platform), [merge.clone(), merge.clone()]);
     let [dispatch] = &platform.told("dispatches")[..] else { panic!("one workflow is started") };
@@ -164,7 +164,7 @@ fn what_comes_next_never_runs_on_the_branch_of_a_fork() {
     let of_fork =
         job(&checkout, &platform, "pull_request_target", &head).with("GITHUB_HEAD_REF", "release-2019");
     of_fork.event(&request).unreported().input("dispatch", "promote.yml").run().succeeded();
-    // The comment's job runs on the default branch, and the request is one into another.
+    // The comment's job runs on the default branch, and the pull request has another base.
     let told = json!({ "number": 8, "head": head, "branch": "x", "base": "release/2", "repository": "mallory/shop" });
     platform.control("POST", "/__requests", &told);
     let comment = job(&checkout, &platform, "issue_comment", &head).with("GITHUB_RUN_ID", "100").unreported();
@@ -174,7 +174,7 @@ fn what_comes_next_never_runs_on_the_branch_of_a_fork() {
     assert_eq!(references, ["release/1", "release/2"]);
 }
 
-/// The id of a deployment to dev, whose event starts jobs.
+/// Creates a deployment to dev, whose event starts jobs, and returns its id.
 fn asking_deployment(platform: &Platform, commit: &str) -> Value {
     platform.job("a runner", Some("dev"), commit);
     platform.told("deployments")[0]["id"].clone()
@@ -205,7 +205,7 @@ fn a_deployment_event_is_answered_at_the_deployment_that_started_it() {
     let states: Vec<_> =
         platform.told("deployment_statuses")[before..].iter().map(|told| told["state"].clone()).collect();
     assert_eq!(states, ["in_progress", "success"]);
-    // What it did not ask for is another deployment.
+    // Rollouts that the deployment did not ask for have deployments of their own.
     assert_eq!(run("101", &event("prod", &head)), 2);
     assert_eq!(run("102", &event("dev", &"e".repeat(40))), 3);
 }

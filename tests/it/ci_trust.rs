@@ -1,5 +1,5 @@
-//! Whose commits a job runs: every event with a fork's commit checked out, and the repository's
-//! own.
+//! The trust in checked-out commits: every event with a fork's commit, and the repository's own
+//! commits.
 
 use serde_json::Value;
 
@@ -9,13 +9,14 @@ use crate::support::{Checkout, CiJob, Clone, Platform, Remote, Run, TestEnvironm
 /// A secret of the repository, which a fork's component tries to print.
 const SECRET: &str = "planted-secret-0123456789";
 
-/// The commits that an event is filled in with.
+/// The commits that fill in the placeholders of an event.
 pub(crate) struct Commits {
     pub(crate) base: String,
     pub(crate) head: String,
 }
 
-/// A remote with a fork's pull request, whose head is checked out. A step has moved local refs.
+/// A remote with a fork's pull request, whose head is checked out. A step has moved local refs to
+/// it.
 pub(crate) fn with_fork(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>, Commits) {
     let (checkout, remote) = environment.with_remote();
     let base = checkout.head();
@@ -61,7 +62,7 @@ fn github<'c, 'e>(checkout: &'c Checkout<'e>, event: &Value, commits: &Commits) 
         .event(&payload)
 }
 
-/// Everything that a job has left where others can read it.
+/// All output of a job that others can read: streams, reports and files.
 fn left_behind(run: &Run, checkout: &Checkout<'_>, files: &[String], platform: &Platform) -> String {
     let mut all = vec![run.stdout.clone(), run.stderr.clone(), platform.state().to_string()];
     all.extend(files.iter().cloned());
@@ -86,7 +87,8 @@ fn a_fork_s_commit_runs_under_no_event_of_github_and_prints_no_secret() {
     let before = remote.snapshot();
     for event in events("github") {
         let name = event["event"].as_str().unwrap();
-        // These are of commits of the repository's branches; a step has checked out the fork's.
+        // These events are of the repository's branches, but a step has checked out the fork's
+        // commit.
         let pushed = ["push", "workflow_dispatch"].contains(&name) && event["note"] != "of a record's tag";
         let commits = Commits {
             base: fork.base.clone(),
@@ -95,7 +97,7 @@ fn a_fork_s_commit_runs_under_no_event_of_github_and_prints_no_secret() {
         for plan in ["true", "false"] {
             let job = github(&checkout, &event, &commits).rollout("dev").input("plan", plan);
             let job = job.with("GITHUB_API_URL", platform.github());
-            // The one event whose jobs get no secrets for a fork: there is none to print.
+            // The only event whose jobs get no secrets for a fork: there is none to print.
             let is_exempt = name == "pull_request" && plan == "true";
             let job = if is_exempt { job } else { job.with("DEPLOY_SECRET", SECRET) };
             let run = job.run();
@@ -155,7 +157,7 @@ fn what_is_not_the_repository_s_is_refused_however_it_is_asked_for() {
         let job = CiJob::github(&checkout, "issue_comment").with("GITHUB_REF", "refs/heads/main");
         job.with("GITHUB_SHA", &fork.base).input("deployment", "payment-service").unreported()
     };
-    // Looking at what runs where runs nothing; looking at whether it is well does.
+    // The state is shown without running anything; checks of health and drift run commands.
     job().input("command", "status").run().succeeded();
     job().input("command", "validate").run().succeeded();
     for (command, args) in
@@ -192,13 +194,13 @@ fn the_repository_s_own_commits_run() {
         let job = CiJob::github(&checkout, event).with("GITHUB_REF", reference).with("GITHUB_SHA", sha);
         job.rollout("dev").unreported().input("plan", "true")
     };
-    // What the platform has made of the repository's branches, and what a step has made of them.
+    // Merges by the platform are trusted, those by a step of the job are not.
     let own = pull_request("acme/shop", &head);
     job("pull_request", "refs/pull/7/merge", &merge).event(&own).run().succeeded();
     job("merge_group", "refs/heads/gh-readonly-queue/main/pr-7-x", &merge).run().succeeded();
     job("push", "refs/heads/main", &base).run().refused(3, "the checkout is not part of");
     job("deployment", "", &merge).run().refused(3, "the checkout is not part of");
-    // The tip of a branch and of a tag, and what is before them.
+    // The tips of a branch and of a tag are trusted, and so are their ancestors.
     for (commit, event) in [(&head, "issue_comment"), (&older, "issue_comment"), (&older, "deployment")] {
         checkout.git(&["checkout", "--quiet", commit]);
         job(event, "refs/heads/main", &base).run().succeeded();
@@ -208,12 +210,12 @@ fn the_repository_s_own_commits_run() {
             .run()
             .succeeded();
     }
-    // A branch that is deleted takes its commits with it, and a tag keeps them.
+    // With a deleted branch its commits are no longer trusted, but those below a tag are.
     checkout.git(&["push", "--quiet", "origin", ":feature"]);
     job("issue_comment", "refs/heads/main", &base).run().succeeded();
     checkout.git(&["checkout", "--quiet", &head]);
     job("issue_comment", "refs/heads/main", &base).run().refused(3, "the checkout is not part of");
-    // The ledger has it, whose tags are none of the repository's.
+    // The ledger's own tags have the commit, and do not count.
     assert_eq!(remote.records("payment-service", "dev", "api").len(), 2);
 }
 
@@ -250,10 +252,10 @@ fn a_remote_that_proves_nothing_is_no_proof() {
     job().run().succeeded();
     let unknown = "it is not known whether the checkout is part of this repository's own history";
     job().input("fetch", "false").run().refused(3, unknown);
-    // The fork is what was checked out as `origin`.
+    // `origin` is the fork, since its repository was checked out.
     checkout.git(&["remote", "set-url", "origin", "https://github.example.com/mallory/shop.git"]);
     job().run().refused(3, unknown).says("origin is not the repository of this job");
-    // Neither is another machine that calls it by the same name, whatever answers there.
+    // Another host with the same path is not the repository either, whatever it answers.
     let server = environment.path("server");
     let answer = format!("#!/bin/sh\nexec git-upload-pack '{}'\n", environment.path("remote.git").display());
     std::fs::write(&server, answer).unwrap();
@@ -272,7 +274,7 @@ fn a_remote_that_proves_nothing_is_no_proof() {
     }
     checkout.git(&["remote", "set-url", "origin", "git@github.example.com:acme/shop.git"]);
     by_ssh().run().succeeded();
-    // The runner may lead git to a mirror, and the repository's own configuration may not.
+    // The runner may redirect git to a mirror, the repository's own configuration may not.
     let mirror = "url.git@mirror.example:.insteadOf";
     let of_runner = by_ssh().with("GIT_CONFIG_COUNT", "1").with("GIT_CONFIG_KEY_0", mirror);
     of_runner.with("GIT_CONFIG_VALUE_0", "git@github.example.com:").run().succeeded();
@@ -283,7 +285,7 @@ fn a_remote_that_proves_nothing_is_no_proof() {
     job().run().refused(3, unknown);
     checkout.git(&["remote", "remove", "origin"]);
     job().run().refused(3, unknown).says("there is no remote to ask");
-    // The event's own commit needs no remote.
+    // The event's own commit is trusted without a remote.
     let own = job().with("GITHUB_SHA", &head);
     own.run().succeeded();
 }
@@ -314,7 +316,7 @@ fn a_fork_does_not_decide_what_is_reported_of_a_target() {
     let base = checkout.head();
     let file = "deployments/payment-service.yaml";
     let deployment = std::fs::read_to_string(checkout.path.join(file)).unwrap();
-    // It leaves out what it has changed.
+    // The fork leaves out the component that it has changed.
     let worker = deployment.lines().position(|line| line == "      worker:").unwrap();
     let others = deployment.lines().enumerate().filter(|(at, _)| ![worker, worker + 1].contains(at));
     checkout.write(file, &others.map(|(_, line)| line).collect::<Vec<_>>().join("\n"));
@@ -335,7 +337,7 @@ fn a_fork_does_not_decide_what_is_reported_of_a_target() {
     let told = platform.told("statuses");
     assert!(!told.is_empty() && told.iter().all(|status| status["state"] == "error"), "{told:?}");
     assert_eq!(platform.told("deployments").len(), 0);
-    // The comment tells what the ledger knows.
+    // The comment shows the state from the ledger.
     let comments = platform.told("comments");
     let [comment] = &comments[..] else { panic!("{comments:?}") };
     let body = comment["body"].as_str().unwrap();
