@@ -303,7 +303,7 @@ fn what_a_newer_run_has_replaced_is_not_to_be_rolled_out_again() {
         document["fan_in"],
         json!({ "target": "dev", "commit": older, "complete": false, "components": 3, "left": left })
     );
-    // A component that the newer commit has not deployed is left as well, and is the only one.
+    // A component whose change no run has rolled out is left all the same, and is the only one.
     checkout.git(&["checkout", "--quiet", "--force", "--detach", &newer]);
     checkout.write("services/worker/version", "3\n");
     checkout.commit("Change another one");

@@ -1,19 +1,19 @@
 //! Circles between files: files of the crate that use each other, directly or through others.
 //!
-//! Arrows between a module and those below it are not counted. What a module only re-exports
-//! (`pub use`) counts as used from the file that defines it.
+//! Arrows between a module and those below it are not counted. A re-exported item (`pub use`)
+//! counts as used from the file that defines it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::layers::{Source, identifier, sources};
 
-/// Names that lead to a module or to something in it, from the crate's root.
+/// The path of a module or of an item in it, from the crate's root.
 type Path = Vec<String>;
 
-/// What an import brings into its file.
+/// An item or a module that an import brings into its file.
 struct Import {
     path: Path,
-    /// `*` for everything.
+    /// The name in the file; `*` for everything.
     name: String,
     is_public: bool,
 }
@@ -21,11 +21,11 @@ struct Import {
 struct Module {
     file: String,
     imports: Vec<Import>,
-    /// Without the imports.
+    /// The code without the imports.
     body: String,
 }
 
-/// The modules of the crate by their paths.
+/// The modules of the crate, by their paths.
 struct Modules(BTreeMap<Path, Module>);
 
 #[test]
@@ -64,7 +64,8 @@ fn circles_are_found_in_every_form() {
     ] {
         assert_eq!(circles(&[root, back, ("m/a.rs", other)]), [""; 0], "{other}");
     }
-    // Three files, one of them by a re-export; a module and those below it are no circle.
+    // A circle of three files, with one arrow through a re-export; a module and those below it are
+    // none.
     let files = [
         ("m/mod.rs", "pub mod a;\nuse a::f;\npub struct S;"),
         ("m/a.rs", "use super::S;\nuse crate::n;\nfn f() { n::g() }"),
@@ -133,7 +134,7 @@ impl Modules {
         described.collect()
     }
 
-    /// The modules that a module uses, each with a name that it takes from there.
+    /// The modules that a module uses, each with the name of an item that it takes from there.
     fn used_by(&self, path: &Path) -> BTreeMap<Path, String> {
         let module = &self.0[path];
         let known = |path: &[String]| self.0.contains_key(path);
@@ -148,7 +149,7 @@ impl Modules {
         });
         let mut used = BTreeMap::new();
         for name in imported.chain(named) {
-            // What leads to a module alone says nothing yet of what is used of it.
+            // A path that ends at a module does not tell yet which items are used.
             if let Some((owner, item)) = self.owner(&name, 0)
                 && !owner.starts_with(path)
                 && !path.starts_with(&owner)
@@ -159,7 +160,8 @@ impl Modules {
         used
     }
 
-    /// The module that defines what a path names, and its name there. `None` for a module itself.
+    /// Resolves a path to the module that defines its item, and the name there. `None` for a
+    /// module.
     fn owner(&self, name: &[String], hops: usize) -> Option<(Path, String)> {
         let depth = (0..=name.len()).rev().find(|depth| self.0.contains_key(&name[..*depth]))?;
         let (path, rest) = name.split_at(depth);
@@ -173,7 +175,7 @@ impl Modules {
         }
     }
 
-    /// Whether everything of a module that defines the item is imported.
+    /// Whether the import takes everything of a module that defines the item.
     fn has_all(&self, import: &Import, item: &str) -> bool {
         let defines = |module: &Module| {
             let kinds = ["fn", "struct", "enum", "trait", "type", "const", "static", "mod"];
@@ -189,7 +191,7 @@ fn module_path(file: &str) -> Path {
     if path == "lib" { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
 }
 
-/// A path from the crate's root, as a module means it; `None` where it leads out of the crate.
+/// Resolves a path in a module to one from the crate's root; `None` if it leads out of the crate.
 fn absolute(is_known: &dyn Fn(&[String]) -> bool, module: &[String], name: &[String]) -> Option<Path> {
     let ups = name.iter().take_while(|part| *part == "super").count();
     match name.first()?.as_str() {
@@ -230,7 +232,7 @@ fn split_imports(code: &str) -> (Vec<Import>, String) {
     (imports, body)
 }
 
-/// Adds what a tree of imports names below a prefix.
+/// Adds the imports of a tree (`a::{b, c as d}`) below a prefix.
 fn add_imports(tree: &str, prefix: &[String], is_public: bool, imports: &mut Vec<Import>) {
     let parts = |text: &str| {
         text.split("::").map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>()
@@ -269,7 +271,7 @@ fn add_imports(tree: &str, prefix: &[String], is_public: bool, imports: &mut Vec
     imports.push(Import { path, name: renamed.unwrap_or(own_name), is_public });
 }
 
-/// Every path of two names or more in a file's code.
+/// All paths of two names or more in a file's code.
 fn names_in(body: &str) -> Vec<Path> {
     let mut names = Vec::new();
     let mut rest = body;

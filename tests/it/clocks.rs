@@ -1,4 +1,4 @@
-//! Records of machines whose clocks are wrong, and the numbers that order them.
+//! Records from machines with wrong clocks, and the numbers that order the records.
 
 use serde_json::Value;
 
@@ -6,19 +6,19 @@ use crate::support::{Checkout, Run, TestEnvironment};
 
 const HISTORY: &str = "deployment history payment-service --target dev --component api";
 
-/// Rolls the next version of `api` out at a time.
+/// Rolls a new version of `api` out at this time.
 fn roll_out_at(checkout: &Checkout<'_>, time: &str) -> Run {
     checkout.commit_version(time);
     let line = "deployment rollout payment-service --target dev --component api";
     checkout.atmos_with(line, &[("ATMOS_NOW", time)]).succeeded()
 }
 
-/// One field of each record of a history, in its order.
+/// The value of one field in each record of a history, in its order.
 fn fields(history: &Value, field: &str) -> Vec<Value> {
     history["records"].as_array().unwrap().iter().map(|record| record[field].clone()).collect()
 }
 
-/// Tags a record of `api` as plain git does.
+/// Tags a record of `api` with plain git.
 fn tag_by_hand(checkout: &Checkout<'_>, time: &str) -> String {
     let name = format!("atmos/deployments/payment-service/dev/api/{}", time.replace(':', "-"));
     let message = format!(
@@ -53,12 +53,12 @@ fn records_have_the_true_time_and_count_on() {
         run.stderr
     );
     assert_eq!(remote.verify_chain("payment-service", "dev", "api"), 3);
-    // What runs is what was recorded last, and says nothing of the clock.
+    // The newest record by number counts as running, and its view does not warn about the clock.
     let status = checkout.atmos("deployment status payment-service --target dev --format json").succeeded();
     let component = &status.json()["deployments"][0]["targets"][0]["components"][0];
     assert_eq!(component["deployed_at"], "2025-01-22T10:30:00Z");
     assert!(!status.stderr.contains("clock"), "{}", status.report());
-    // The wrong time takes no other record's place.
+    // The wrong time displaces no other record.
     let limited = checkout.json(&format!("{HISTORY} --limit 1"));
     assert_eq!(fields(&limited, "number"), [3]);
     assert_eq!(limited["truncated"], true);
@@ -113,7 +113,7 @@ fn records_without_numbers_are_counted_and_come_before_ours() {
     let history = checkout.json(HISTORY);
     assert_eq!(fields(&history, "number")[..4], [6, 5, 4, 3]);
     assert_eq!(fields(&history, "timestamp")[4..], ["2099-01-01T00:00:00Z", "2025-01-20T00:00:00Z"]);
-    // Also where only a part of it is shown: the record that follows the wrong one is not in it.
+    // The same in a part of the history: the record that follows the wrong one is not in it.
     let limited = checkout.atmos(&format!("{HISTORY} --limit 2 --format json")).succeeded();
     assert_eq!(fields(&limited.json(), "number"), [6, 5]);
     assert!(!limited.stderr.contains("clock"), "{}", limited.report());

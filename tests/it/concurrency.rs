@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::support::{Checkout, Clone, Run, Running, TestEnvironment, independent_components};
 
-/// A remote and a clone for each of many runners.
+/// A clone of the remote for each of many runners.
 fn clones<'e>(environment: &'e TestEnvironment, url: &str, number: usize) -> Vec<Checkout<'e>> {
     (0..number).map(|at| environment.clone(url, &format!("runner-{at:02}"), Clone::SHALLOW)).collect()
 }
@@ -31,7 +31,7 @@ fn many_processes_roll_out_different_components_of_one_target() {
     for component in &components {
         checkout.write_component(component);
     }
-    // Every one of them needs an approval, so that all write into one notes ref as well.
+    // All components need an approval, so that all runs write to one notes ref as well.
     let file = independent_components("fleet", &components).replace(
         "targets: { dev: {}, qa: {} }",
         "targets: { dev: {}, prod: { promotion: { from: dev, requires_approval: true, approval_method: manual } } }",

@@ -34,7 +34,7 @@ struct Platforms {
     stub: String,
     github: String,
     gitlab: String,
-    /// Kept for as long as the test lasts.
+    /// Excludes other tests while this one runs.
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -81,17 +81,17 @@ impl Platforms {
         ])
     }
 
-    /// A user's token on either platform.
+    /// Providers for both platforms, with a user's token.
     fn both(&self) -> [Box<dyn Provider>; 2] {
         [self.github("ghp_user"), self.gitlab("GITLAB_TOKEN", "glpat-user")]
     }
 
-    /// What the stub has been told.
+    /// The state of the stub: everything that it has been told.
     fn state(&self) -> Value {
         serde_json::from_str(&self.control("GET", "/__state", "")).unwrap()
     }
 
-    /// Asks the stub itself for something.
+    /// Sends a request to the stub's own control interface.
     fn control(&self, method: &str, path: &str, body: &str) -> String {
         control(&self.stub, method, path, body)
     }
@@ -194,7 +194,7 @@ async fn the_request_of_a_number_or_a_branch_is_found() {
         assert_eq!((found.head, found.base.as_deref()), (Some(commit("e")), Some("main")));
     }
     let github = platforms.github("ghp_user");
-    // By the commit, and by the branch that the listed one has moved on to.
+    // By the commit, and by the branch of the request that is registered.
     for (digit, owner) in [("e", None), ("e", Some("mallory"))] {
         let found = github.find_change_request(&of_commit(digit, "fix", owner)).await.unwrap();
         assert_eq!(found.map(|request| request.number), Some(11));
@@ -224,7 +224,7 @@ async fn a_commit_gets_every_status() {
     let state = platforms.state();
     assert_eq!(state["statuses"].as_array().unwrap().len(), 5);
     assert_eq!(state["statuses"][0]["context"], "atmos/api/prod");
-    // GitLab refuses the second of two alike, which is as good.
+    // GitLab refuses the second of two equal statuses, which does no harm.
     assert_eq!(state["gitlab_statuses"].as_array().unwrap().len(), 4);
 }
 
@@ -246,7 +246,7 @@ async fn each_rollout_is_recorded() {
         };
         let started = provider.start_deployment(&new).await.unwrap();
         let again = provider.start_deployment(&new).await.unwrap();
-        // GitLab keeps nothing by which it could be found again.
+        // GitLab stores no key by which the deployment could be found again.
         assert_eq!(again == started, provider.platform() == Platform::GitHub);
         let other = NewDeployment { key: "run:1 other".to_owned(), ..new };
         assert_ne!(provider.start_deployment(&other).await.unwrap(), started);
@@ -328,7 +328,7 @@ async fn the_approver_of_a_run_is_read() {
     }
 }
 
-/// Past Prism, which describes no such answer.
+/// Not through Prism, since no description has such an answer.
 #[tokio::test]
 #[ignore = "run by tests/contracts/run"]
 async fn a_comment_whose_answer_is_lost_is_written_once() {
@@ -340,7 +340,7 @@ async fn a_comment_whose_answer_is_lost_is_written_once() {
     assert_eq!(platforms.state()["comments"].as_array().unwrap().len(), 1);
 }
 
-/// That a violation is noticed at all.
+/// Makes sure that Prism reports violations at all.
 #[tokio::test]
 #[ignore = "run by tests/contracts/run"]
 async fn a_request_that_is_not_described_is_an_error() {

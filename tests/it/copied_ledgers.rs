@@ -2,7 +2,8 @@
 
 use crate::support::{Checkout, Clone, Remote, TestEnvironment};
 
-/// Two versions on dev and one on staging, and a clone of a copy that has the branches and tags.
+/// Two versions on dev and one on staging, and a clone of a copy that has the branches and tags
+/// alone.
 fn copied(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
     let (checkout, remote) = environment.with_remote();
     let deploy = |rest: &str| {
@@ -48,7 +49,7 @@ fn a_copied_ledger_goes_on_where_its_records_end() {
     let promote = "deployment rollout payment-service --target prod --promote-from staging --approve CHG-1";
     checkout.atmos(promote).succeeded();
     assert_eq!(copy.state("payment-service", "prod", "api"), checkout.head());
-    // Of a target that has records, too, although nothing is known of them before.
+    // The same for a target that has records, of which this checkout knows nothing before.
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
     for component in ["api", "database", "worker"] {
         assert_eq!(copy.verify_chain("payment-service", "dev", component), 3, "{component}");

@@ -1,5 +1,5 @@
-//! What a promotion takes along is not for the checkout alone to say: its commit, the default
-//! branch and the promoted commits declare components and dependencies, too.
+//! The scope of a promotion: the checkout, its commit, the default branch and the promoted commits
+//! all declare components and dependencies.
 
 use serde_json::Value;
 
@@ -49,7 +49,7 @@ fn a_pipeline_promotes_by_what_is_committed() {
         checkout.git(&["checkout", "--quiet", FILE]);
     }
     assert_eq!(remote.git(&["for-each-ref"]), before);
-    // What decides nothing is left alone: values are those of the promoted commits.
+    // Values are those of the promoted commits, so the checkout may change them.
     edit(&checkout, "cpu: 512", "cpu: 1024");
     checkout.atmos_with(STAGING, &PUSH).succeeded();
 }
@@ -61,19 +61,19 @@ fn a_dependency_holds_whichever_of_checkout_commit_and_promoted_commit_declares_
     checkout.atmos(DEV).succeeded();
     let api = format!("{STAGING} --component api");
     let refused = || checkout.atmos(&api).refused(3, "it depends on database");
-    // Declared by its commit and by what is promoted, not by the working tree.
+    // Declared by the commit and by the promoted commit, not by the working tree.
     edit(&checkout, NEEDS, "");
     refused();
-    // By what is promoted alone.
+    // Declared by the promoted commit alone.
     let without = push(&checkout, "Need nothing");
     refused();
-    // By nothing any more.
+    // Declared nowhere any more.
     checkout.atmos(DEV).succeeded();
     checkout.atmos(&format!("{api} --plan")).succeeded();
-    // By the working tree alone.
+    // Declared by the working tree alone.
     edit(&checkout, "      api:\n", &format!("      api:\n{NEEDS}"));
     refused();
-    // By the commit that is checked out alone.
+    // Declared by the checked-out commit alone.
     checkout.commit("Need the database again");
     edit(&checkout, NEEDS, "");
     refused();
@@ -112,7 +112,7 @@ fn what_an_old_checkout_does_not_declare_makes_a_promotion_partial() {
         for line in rollouts {
             checkout.atmos(&format!("{line} --allow-rollback")).succeeded();
         }
-        // Declared by what is promoted besides, then by the default branch alone.
+        // The worker is declared by its promoted commit, then by the default branch alone.
         checkout.git(&["checkout", "--quiet", "--detach", &old]);
         let edge = edge(&checkout);
         assert_eq!((&edge["state"], &edge["partial"]), (&"blocked".into(), &true.into()), "{edge:#}");
@@ -121,7 +121,7 @@ fn what_an_old_checkout_does_not_declare_makes_a_promotion_partial() {
         let run = checkout.atmos(STAGING).refused(3, "The promotion from dev would be partial");
         run.says(&format!("worker: {why}"));
     }
-    // Components that are named are promoted by themselves.
+    // Named components are promoted on their own.
     checkout.atmos(&format!("{STAGING} --component database")).succeeded();
     let run = checkout.atmos(&format!("{STAGING} --allow-partial")).succeeded();
     run.says("worker is left out").says("the promotion is partial");
@@ -136,7 +136,7 @@ fn what_was_removed_from_the_deployment_is_not_waited_for() {
     checkout.atmos(DEV).succeeded();
     edit(&checkout, WORKER, "");
     let head = push(&checkout, "Remove the worker");
-    // What is promoted still has it.
+    // The promoted commits still declare the worker.
     checkout.atmos(STAGING).refused(3, "The promotion from dev would be partial");
     checkout.atmos(DEV).succeeded();
     assert_eq!(edge(&checkout)["state"], "ready");
@@ -178,7 +178,7 @@ fn commits_are_read_where_they_keep_deployments() {
     assert_eq!(remote.state("payment-service", "staging", "api"), before);
     checkout.atmos(DEV).succeeded();
     checkout.atmos(&format!("{DEV} --git-sha {before}")).succeeded().shows("Rolled back");
-    // From a checkout of before the move, too.
+    // The same from a checkout of a commit before the move.
     checkout.git(&["checkout", "--quiet", "--detach", &before]);
     checkout.atmos(&format!("{DEV} --git-sha main")).succeeded();
     assert_eq!(edge(&checkout)["state"], "ready");
@@ -190,7 +190,7 @@ fn views_call_a_commit_without_the_deployment_what_a_promotion_calls_it() {
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     checkout.atmos(DEV).succeeded();
-    // A ledger of plain refs may say that anything runs.
+    // In a ledger of plain refs, any commit may be said to run.
     checkout.git(&["checkout", "--quiet", "--orphan", "empty"]);
     checkout.git(&["rm", "--quiet", "-r", "--cached", "."]);
     checkout.git(&["commit", "--quiet", "--allow-empty", "--message", "Nothing"]);

@@ -1,4 +1,4 @@
-//! Deployments that import stacks: where values come from, what is refused before anything runs.
+//! Deployments that import stacks: the origins of values, and refusals before anything runs.
 
 use serde_json::json;
 
@@ -28,13 +28,13 @@ fn deployment(environment: &TestEnvironment) -> Checkout<'_> {
         "stacks/team.yaml",
         "components: {command: {queue: {vars: {name: 'q-{{ .vars.stage }}', tags: {team: core}}}}}\n",
     );
-    // Nothing but what is imported is read.
+    // Only imported files are read, so this one does no harm.
     checkout.write("stacks/other.yaml", "unreadable: [\n");
     checkout.commit("Add the worker");
     checkout
 }
 
-/// Changes the team's stack and commits that.
+/// Changes the team's stack and commits the change.
 fn team(checkout: &Checkout<'_>, queue: &str) {
     checkout.write("stacks/team.yaml", &format!("components:\n  command:\n    queue: {queue}\n"));
     checkout.commit("Change the team's stack");
@@ -156,7 +156,7 @@ fn stacks_that_cannot_be_used_are_refused_with_their_place_before_anything_runs(
     refused(2, "stacks/team.yaml:3:23: the output \"id\" of vpc in elsewhere cannot be read");
     team(&checkout, "{vars: {x: !terraform.output vpc id}}");
     refused(2, "cannot be read: worker has no terraform component of that name");
-    // What is not selected does not matter.
+    // Components that are not selected do not matter.
     team(&checkout, "{}\n    other: {vars: {x: !exec date}}");
     checkout.atmos(&format!("{line} --plan")).succeeded();
 
@@ -185,7 +185,7 @@ fn outputs_of_other_stacks_are_read_where_their_state_can_be() {
     let local = format!("backend_type: local, backend: {{local: {{workspace_dir: {}}}}}", states.display());
     let rollout = "deployment rollout worker --target dev";
     net(&local);
-    // On another machine, the state may be there.
+    // Validation succeeds, since the state may exist on another machine.
     checkout.atmos("deployment validate worker").succeeded();
     checkout.atmos(rollout).refused(2, "the output \".host\" of db in net cannot be read: there is no state");
     assert_eq!(environment.applied(), [""; 0]);
@@ -228,7 +228,7 @@ fn what_a_rollout_does_not_act_on_is_refused_alike_before_anything_runs() {
         }
         assert_eq!(environment.applied(), [""; 0]);
     }
-    // It is shown all the same, and the project may know better.
+    // The component is still described, and the project may ignore the setting.
     checkout.atmos("deployment describe worker --target dev").succeeded();
     checkout.write("atmos.yaml", "deployments: {ignore: [settings.validation]}\n");
     checkout.commit("Ignore the validation");
@@ -247,7 +247,7 @@ fn what_a_stack_disables_is_left_out() {
     assert_eq!(checkout.state("worker", "dev", "queue"), "");
 }
 
-/// A component that a stack disables, and one that depends on it.
+/// A deployment with a component that a stack disables, and with one that depends on it.
 fn with_disabled(environment: &TestEnvironment) -> Checkout<'_> {
     let checkout = environment.empty_repository("checkout", &[]);
     checkout.write("atmos.yaml", "stacks: { base_path: stacks }\n");
@@ -290,8 +290,8 @@ fn a_job_goes_by_the_stacks_of_its_commit() {
     assert!(!run.stderr.contains("would be refused"), "{}", run.report());
 }
 
-/// Stands for terraform: notes where it runs, what it is asked for, and the
-/// files and variables that it finds.
+/// A fake terraform, which logs its folder, its arguments, and the files and variables that it
+/// finds.
 const TERRAFORM: &str = r#"#!/bin/sh
 set -eu
 case "$1" in

@@ -1,5 +1,5 @@
-//! `atmos describe`: stacks as the working tree has them, and the reference
-//! implementation's values through the program.
+//! `atmos describe`: stacks in the working tree, and the reference implementation's values through
+//! the whole program.
 
 use std::path::Path;
 

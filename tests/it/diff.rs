@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Checkout, TestEnvironment};
 
-/// How many commits the generated history has.
+/// The number of commits of the generated history.
 const COMMITS: usize = 20_000;
 
 /// A stream for `git fast-import`.
@@ -17,8 +17,8 @@ const COMMITS: usize = 20_000;
 struct Stream(String);
 
 impl Stream {
-    /// Adds a commit to a branch; its other parents, if it is not just the
-    /// branch's next, are lines of `parents`.
+    /// Adds a commit to a branch. `parents` has the lines for its parents, unless its only parent
+    /// is the branch's newest commit.
     fn commit(&mut self, branch: &str, at: usize, parents: &str, changes: &str) {
         let time = 1_700_000_000 + at;
         let message = format!("Change {at}");
@@ -36,9 +36,9 @@ impl Stream {
     }
 }
 
-/// Adds a history to `main`: work on two lines that are merged now and then, on many
-/// files; some appear, some go, one is renamed, one is binary. Returns the end of `main`
-/// and of a fork that is never merged.
+/// Adds a history to `main`: work on two lines that are merged now and then, on many files; some
+/// appear, some go, one is renamed, one is binary. Returns the ends of `main` and of a fork that is
+/// never merged.
 fn generate(checkout: &Checkout<'_>) -> [String; 2] {
     let mut stream = Stream::default();
     for at in 0..COMMITS {
@@ -52,14 +52,14 @@ fn generate(checkout: &Checkout<'_>) -> [String; 2] {
             ),
         };
         match at % 20 {
-            // A side line starts from where main is, goes on, and is merged.
+            // A side branch starts from `main`, goes on, and is merged.
             10 => stream.commit("side", at, "from refs/heads/main\n", &change),
             11..=14 => stream.commit("side", at, "", &change),
             15 => stream.commit("main", at, "merge refs/heads/side\n", &change),
             0 if at == 0 => stream.commit("main", at, "from refs/heads/main^0\n", &change),
             _ => stream.commit("main", at, "", &change),
         }
-        // The fork leaves half-way, between two merges.
+        // The fork starts half-way, between two merges.
         if at == COMMITS / 2 + 3 {
             stream.commit("fork", at, "from refs/heads/main\n", "R src/0/file-0.txt src/renamed.txt\n");
             stream.commit("fork", at, "", &Stream::file("services/worker/version", "fork\n"));
@@ -80,7 +80,7 @@ fn generate(checkout: &Checkout<'_>) -> [String; 2] {
     ["main", "fork"].map(|branch| checkout.git(&["rev-parse", &format!("refs/heads/{branch}")]))
 }
 
-/// What plain git says of the files between two commits: path to lines added and removed.
+/// The files between two commits in plain git's numstat: path to lines added and removed.
 fn numstat(checkout: &Checkout<'_>, from: &str, to: &str) -> BTreeMap<String, (u64, u64)> {
     let lines = checkout.git(&["diff", "--numstat", "--no-renames", from, to]);
     lines
@@ -94,7 +94,7 @@ fn numstat(checkout: &Checkout<'_>, from: &str, to: &str) -> BTreeMap<String, (u
         .collect()
 }
 
-/// The same from a document: a rename counts as a file that goes and one that comes.
+/// The same from a document: a rename counts as one file removed and one added.
 fn files(document: &Value) -> BTreeMap<String, (u64, u64)> {
     let mut files = BTreeMap::new();
     for file in document["files"].as_array().unwrap() {
@@ -132,7 +132,7 @@ fn two_targets_differ_as_plain_git_says() {
         assert_eq!(document["commits_behind"], json!(count(&format!("{prod}..{staging}"))));
         let mut expected = numstat(&checkout, prod, staging);
         let mut found = files(&document);
-        // Found renames are shown as such; their two sides are compared by name.
+        // Detected renames are shown as such; the names of both sides are compared.
         for file in document["files"].as_array().unwrap() {
             if let Some(previous) = file.get("previous_path").and_then(Value::as_str) {
                 expected.remove(previous).unwrap();
@@ -192,7 +192,7 @@ fn configuration_is_compared_as_each_commit_declares_it() {
         let found = configuration.iter().find(|difference| difference["path"] == path);
         found.unwrap_or_else(|| panic!("no {path} in {configuration:#?}")).clone()
     };
-    // Only `api` comes from the commit that says so.
+    // Only `api` runs from the commit with the changed value.
     let cpu = |path: &str, to: u64| json!({"path": path, "from": 512, "to": to, "change": "decreased"});
     assert_eq!(of("api.context.cpu"), cpu("api.context.cpu", 300));
     assert_eq!(of("worker.context.cpu"), cpu("worker.context.cpu", 256));
@@ -229,7 +229,7 @@ fn another_commit_is_not_a_change_of_what_it_leaves_alone() {
     let (checkout, _remote) = environment.with_remote();
     let file = "deployments/payment-service.yaml";
     let declared = std::fs::read_to_string(checkout.path.join(file)).unwrap();
-    // Each component is made of its own folder.
+    // Each component uses its own folder alone.
     let mut apart = declared;
     for component in ["api", "worker", "database"] {
         let whole = format!("apply: [./services/{component}/deploy.sh]");

@@ -1,5 +1,5 @@
-//! Digests between jobs: the same for the same rollout, wherever it is
-//! planned; another one for any other.
+//! Digests between jobs: equal for the same rollout, wherever it is planned, and different for any
+//! other rollout.
 
 use crate::support::{Checkout, Clone, Remote, TestEnvironment};
 
@@ -29,7 +29,7 @@ fn shop(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
     (checkout, remote)
 }
 
-/// The digest of the plan that this line makes.
+/// The digest of the plan for this command line.
 #[track_caller]
 fn digest(checkout: &Checkout<'_>, line: &str, variables: &[(&str, &str)]) -> String {
     let run = checkout.atmos_with(&format!("{line} --plan --format json"), variables);
@@ -41,7 +41,7 @@ fn a_plan_of_one_job_is_what_another_job_runs() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = shop(&environment);
     let line = format!("{LINE} --component api");
-    // A detached checkout of the newest commit, of a pull request, without what is secret.
+    // A detached checkout of the newest commit for a pull request, without secrets.
     let planning = environment.clone(&remote.url(), "planning", Clone::SHALLOW);
     planning.git(&["checkout", "--quiet", "--detach"]);
     let job =
@@ -56,8 +56,8 @@ fn a_plan_of_one_job_is_what_another_job_runs() {
         ],
     ]
     .concat();
-    // That job may lack what the component needs to be planned; what would be
-    // deployed is known all the same.
+    // The job may lack variables that the component needs for its own plan; the digest is known all
+    // the same.
     let plan = planning.atmos_with(&format!("{line} --plan --format json"), &planned).json();
     let digest = plan["digest"].as_str().unwrap();
     let gated = [
@@ -111,7 +111,7 @@ fn whatever_else_would_be_deployed_has_another_digest() {
     let first = checkout.head();
     checkout.commit("Nothing");
     let before = remote.snapshot();
-    // What the commit says is in its digest as well, which the vectors hold.
+    // The digest also covers the commit's content, which the vectors test.
     let mut known = vec![own.clone()];
     for (what, more) in [
         ("another commit", ""),

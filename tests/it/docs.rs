@@ -1,4 +1,4 @@
-//! What the documents say is there: links, error codes, keys of deployment files, schemas.
+//! The documents' claims: links, error codes, keys of deployment files, schemas.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The files below a folder of the repository whose names end so.
+/// The files below a folder of the repository with this ending.
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(ROOT).join(folder)];
@@ -28,7 +28,7 @@ fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The documents: those in the root, and all of `docs/`.
+/// The documents: Markdown files in the root, and all of `docs/`.
 fn documents() -> Vec<PathBuf> {
     let root = fs::read_dir(ROOT).unwrap().map(|entry| entry.unwrap().path());
     root.filter(|path| path.extension().is_some_and(|ending| ending == "md"))
@@ -36,7 +36,7 @@ fn documents() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The targets of the links in a document, without those in code.
+/// The targets of the links in a document, except for links in code.
 fn links(document: &str) -> Vec<String> {
     let mut in_code = false;
     let mut links = Vec::new();

@@ -1,5 +1,5 @@
-//! Every document that a verb prints: of its kind, valid against its published
-//! schema, the same as JSON and as YAML.
+//! The documents of all verbs: of the right kind, valid by their published schemas, and the same as
+//! JSON and as YAML.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::TestEnvironment;
 
-/// A command, the kind of its document, and the exit code.
+/// A command, the kind of its document, and its exit code.
 const DOCUMENTS: [(&str, &str, i32); 22] = [
     ("deployment rollout payment-service --target dev --plan", "RolloutResult", 0),
     ("deployment rollout payment-service --target dev", "RolloutResult", 0),
@@ -52,7 +52,7 @@ fn schema(kind: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
 }
 
-/// Whether a key is null anywhere: what is not known is absent.
+/// Whether any key is null: unknown values have to be absent.
 fn has_null(value: &Value) -> bool {
     match value {
         Value::Null => true,

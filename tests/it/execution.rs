@@ -1,12 +1,11 @@
-//! What may go wrong while components run: they hang, are interrupted,
-//! or there is no room on the disk.
+//! Faults while components run: they hang, are interrupted, or the disk has no room.
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{Checkout, Remote, Run, TestEnvironment, wait_until};
 
-/// `first` and `independent` begin at once; `second` waits for `first`.
+/// `first` and `independent` start at once; `second` waits for `first`.
 const DEPLOYMENT: &str = "\
 deployment:
   name: shop
@@ -31,7 +30,7 @@ fn shop<'e>(environment: &'e TestEnvironment, first: &str, limits: &str) -> (Che
     (checkout, remote)
 }
 
-/// How each component ended, by name.
+/// The status of each component, by name.
 fn statuses(result: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let components = result["components"].as_array().unwrap().iter();
@@ -41,7 +40,7 @@ fn statuses(result: &Value) -> Vec<(String, String)> {
     statuses
 }
 
-/// The events that a rollout told, each valid by its schema.
+/// The events of a rollout, each validated by its schema.
 fn events(run: &Run) -> Vec<Value> {
     let schema = include_str!("../../schema/rollout-event.schema.json");
     let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
@@ -53,7 +52,7 @@ fn events(run: &Run) -> Vec<Value> {
     events
 }
 
-/// How each component ended, by the events, in their order: name, status, error.
+/// The ends of components by the events, in their order: name, status, error.
 fn ends(run: &Run) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let events = events(run);
@@ -108,7 +107,7 @@ fn where_nothing_can_be_written_nothing_is_applied_and_the_locks_are_given_back(
     checkout.write("large", &"0123456789abcdef".repeat(8 * 1024));
     checkout.commit("Add something large");
     checkout.git(&["push", "--quiet", "origin", "main"]);
-    // No file may have more than 64 KiB: the commit cannot be checked out.
+    // Files are limited to 64 KiB, so the commit cannot be checked out.
     let atmos = env!("CARGO_BIN_EXE_atmos");
     let mut command = environment.command("sh", &checkout.path);
     command.args(["-c", &format!("trap '' XFSZ; ulimit -f 128; exec {atmos} {ROLLOUT}")]);

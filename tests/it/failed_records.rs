@@ -1,4 +1,4 @@
-//! What is left of a rollout that failed, and what it and one that succeeded say to do next.
+//! Records of failed rollouts, and the next steps that rollouts suggest.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::support::{Checkout, Remote, Run, TestEnvironment};
 
 const TOKEN: &str = "ghs_averysecrettoken";
 
-/// The database fails, with a token and a value of its configuration in what it prints.
+/// Lets the database fail. It prints a token and a value of its configuration.
 const FAILS: [(&str, &str); 2] = [
     ("GITHUB_TOKEN", TOKEN),
     (
@@ -18,7 +18,7 @@ const FAILS: [(&str, &str); 2] = [
 
 const ROLLOUT: &str = "deployment rollout payment-service --target dev";
 
-/// Deploys what fails; the database has a variable whose value it prints.
+/// Deploys with that failure; the database has a variable whose value it prints.
 fn failing<'e>(environment: &'e TestEnvironment, configuration: &str) -> (Checkout<'e>, Remote<'e>, Run) {
     let (checkout, remote) = environment.with_remote();
     let file = "deployments/payment-service.yaml";
@@ -30,7 +30,7 @@ fn failing<'e>(environment: &'e TestEnvironment, configuration: &str) -> (Checko
     (checkout, remote, run)
 }
 
-/// The steps that a rollout's document tells, by their texts.
+/// The next steps in a rollout's document: each text with its commands.
 fn next(run: &Run) -> Vec<(String, Vec<String>)> {
     let document = run.json();
     let hints = document["next"].as_array().cloned().unwrap_or_default();
@@ -65,7 +65,7 @@ fn the_record_of_a_failure_says_why_and_a_note_keeps_what_was_printed() {
     assert!(lines.contains(&"preparing ***"), "{lines:?}");
     assert!(lines.iter().any(|line| line.starts_with("Error: no room")), "{lines:?}");
 
-    // Neither is the token anywhere else.
+    // The token is not in any other object, nor in the output.
     let everything = remote.git(&["cat-file", "--batch-all-objects", "--batch", "--unordered"]);
     assert!(!everything.contains(TOKEN) && !run.stdout.contains(TOKEN));
 }
@@ -88,7 +88,7 @@ fn what_failed_is_tried_again_by_the_command_that_is_told() {
     let steps = next(&run);
     let [(again, retry), (read, reading)] = &steps[..] else { panic!("{steps:?}") };
     assert_eq!(again, "To try again what did not succeed");
-    // The worker has succeeded, and the interface waits for the database.
+    // The worker has succeeded; `api` depends on the database.
     let names: Vec<_> = retry[0].split(" --component ").skip(1).collect();
     assert_eq!((names.len(), names.contains(&"worker")), (2, false), "{retry:?}");
     assert_eq!(read, "To read what database printed last");
@@ -125,7 +125,7 @@ fn a_success_tells_the_next_target_by_the_declared_path() {
         )
     );
     checkout.shell(&steps[0].1[0], &[]).succeeded().says("--target prod --promote-from staging");
-    // Nothing is promoted from the last one, and a plan has been of nothing yet.
+    // The last target has no next one, and a plan has rolled out nothing yet.
     let last = "deployment rollout payment-service --target prod --promote-from staging --approve CHG-1";
     assert_eq!(next(&checkout.atmos(&format!("{last} --format json")).succeeded()), []);
     assert_eq!(next(&checkout.atmos(&format!("{ROLLOUT} --plan --format json")).succeeded()), []);

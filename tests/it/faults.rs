@@ -1,5 +1,5 @@
-//! What goes wrong: processes that die at any step, remotes that reject, stall and vanish.
-//! Afterwards the ledger is whole, and nothing is lost or doubled.
+//! Faults: processes that die at any step, remotes that reject, stall and vanish. Afterwards the
+//! ledger is whole, and nothing is lost or doubled.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,8 +14,8 @@ const DEPLOYMENT: &str = "payment-service";
 const COMPONENTS: [&str; 3] = ["api", "worker", "database"];
 const ROLLOUT: &str = "deployment rollout payment-service --target dev";
 
-/// Holds that every component has run and is recorded exactly so often,
-/// and that nothing is left over.
+/// Asserts that each component has run and is recorded this many times, and that nothing is left
+/// over.
 #[track_caller]
 fn is_whole(checkout: &Checkout<'_>, remote: &Remote<'_>, records: usize, when: &str) {
     for component in COMPONENTS {
@@ -24,8 +24,8 @@ fn is_whole(checkout: &Checkout<'_>, remote: &Remote<'_>, records: usize, when: 
     is_sound(checkout, remote, when);
 }
 
-/// Holds that every component runs, that no run has recorded one twice, and that nothing is left
-/// over.
+/// Asserts that every component runs, that no run has recorded a component twice, and that nothing
+/// is left over.
 #[track_caller]
 fn is_sound(checkout: &Checkout<'_>, remote: &Remote<'_>, when: &str) {
     for component in COMPONENTS {
@@ -39,7 +39,7 @@ fn is_sound(checkout: &Checkout<'_>, remote: &Remote<'_>, when: &str) {
     remote.git(&["fsck", "--strict"]);
 }
 
-/// The runs that have recorded a component.
+/// The ids of the runs that have recorded a component.
 fn runs(remote: &Remote<'_>, component: &str) -> BTreeSet<String> {
     let tags = remote.records(DEPLOYMENT, "dev", component);
     let run = |tag: &String| {
@@ -49,7 +49,7 @@ fn runs(remote: &Remote<'_>, component: &str) -> BTreeSet<String> {
     tags.iter().map(run).collect()
 }
 
-/// Whether the message says that records wait here, and where.
+/// Whether the message says that records are kept in this repository, and under which ref.
 fn says_what_is_kept(run: &Run) -> bool {
     run.stderr.contains("kept in this repository under refs/atmos/pending")
 }
@@ -99,13 +99,13 @@ fn a_rollout_that_is_killed_at_any_step_is_finished_by_the_same_command() {
     }
 }
 
-/// Makes a server of a repository that takes pushes ref by ref alone.
+/// Configures a repository's server to take no atomic pushes.
 fn without_atomic_pushes(remote: &Remote<'_>) {
     remote.git(&["config", "receive.advertiseAtomic", "false"]);
 }
 
-/// A server without atomic pushes that has the first version of everything, and two checkouts that
-/// both have the second one.
+/// A server without atomic pushes, with the first version of everything recorded, and two checkouts
+/// of the second version.
 fn second_version_without_atomic_pushes(
     environment: &TestEnvironment,
 ) -> (Checkout<'_>, Checkout<'_>, Remote<'_>) {
@@ -119,8 +119,8 @@ fn second_version_without_atomic_pushes(
     (checkout, other, remote)
 }
 
-/// Holds that every component runs and has one chain, and that nothing is left over, whatever was
-/// recorded twice on the way.
+/// Asserts that every component runs and has one chain, and that nothing is left over. Records may
+/// have been made twice.
 #[track_caller]
 fn is_one_chain(checkout: &Checkout<'_>, remote: &Remote<'_>, when: &str) {
     for component in COMPONENTS {
@@ -200,7 +200,7 @@ fn a_rollout_that_is_killed_while_a_component_works_is_finished_by_the_same_comm
 fn a_rollout_that_is_killed_while_git_pushes_is_finished_by_the_same_command() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
-    // The push goes on without us: it waits for a word in the remote's hook.
+    // The push outlives the run: the remote's hook waits for a file.
     let (pushing, go) = (environment.path("pushing"), environment.path("go"));
     let hook = format!(
         "#!/bin/sh\nif grep -q refs/tags/atmos && [ ! -e {pushing} ]; then\n  touch {pushing}\n  \
@@ -217,7 +217,7 @@ fn a_rollout_that_is_killed_while_git_pushes_is_finished_by_the_same_command() {
     std::fs::write(go, "").unwrap();
     again.wait().succeeded();
     wait_until("the push that was left behind has ended", || remote.locks().is_empty());
-    // What the killed run had kept arrived with that push, or does with the next command.
+    // The records of the killed run are published by that push or by the next command.
     checkout.atmos("deployment status payment-service").succeeded();
     is_sound(&checkout, &remote, "while git pushed");
 }
@@ -234,14 +234,14 @@ fn another_command_publishes_what_a_killed_rollout_left() {
     assert_eq!(checkout.git(&["for-each-ref", "refs/atmos/pending"]), "");
 }
 
-/// The refs that keep what has not reached the remote.
+/// The refs that keep records until they reach the remote.
 fn pending(checkout: &Checkout<'_>) -> Vec<String> {
     let refs = checkout.git(&["for-each-ref", "--format=%(refname)", "refs/atmos/pending"]);
     refs.lines().map(str::to_owned).collect()
 }
 
-/// A rollout that was killed before it pushed its first records: its checkout, the ref that
-/// keeps the records, and their tags.
+/// A rollout that was killed before it pushed its first records: its checkout, its remote, the ref
+/// that keeps the records, and their tags.
 fn killed_before_pushing(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>, String, Vec<String>) {
     let (checkout, remote) = environment.with_remote();
     checkout.atmos_with(ROLLOUT, &[("ATMOS_FAILPOINT", "kept#1")]).killed();
@@ -258,8 +258,8 @@ fn killed_before_pushing(environment: &TestEnvironment) -> (Checkout<'_>, Remote
     (checkout, remote, batch.clone(), tags)
 }
 
-/// Holds that the next command publishes these tags, and records the other components of the run as
-/// interrupted.
+/// Asserts that the next command publishes these tags, and records the other components of the run
+/// as interrupted.
 #[track_caller]
 fn are_published(tags: &[String], checkout: &Checkout<'_>, remote: &Remote<'_>) {
     checkout.atmos("deployment status payment-service").succeeded();
@@ -286,7 +286,7 @@ fn what_a_killed_rollout_left_outlives_gits_clean_up() {
 fn records_that_an_earlier_version_kept_are_published() {
     let environment = TestEnvironment::new();
     let (checkout, remote, batch, tags) = killed_before_pushing(&environment);
-    // Every record in a ref of its own, named after its tag.
+    // Earlier versions kept every record in a ref of its own, named after its tag.
     let run = batch.split_once("/%records-").unwrap().0;
     let objects = checkout.git(&["fsck", "--unreachable", "--no-reflogs", "--no-progress"]);
     for tag in objects.lines().filter_map(|line| line.strip_prefix("unreachable tag ")) {
@@ -314,7 +314,7 @@ fn somebody_else_takes_the_lock_of_a_dead_run_over() {
     let tag = remote.records(DEPLOYMENT, "dev", "worker").pop().unwrap();
     let record = remote.git(&["cat-file", "-p", &tag]);
     assert!(record.contains("lock_taken_over_from"), "{record}");
-    // The dead run's checkout finds its place taken, and says nothing untrue.
+    // The checkout of the dead run goes on in the same chain.
     checkout.atmos(ROLLOUT).succeeded();
     assert_eq!(remote.verify_chain(DEPLOYMENT, "dev", "worker"), 3);
 }
@@ -368,7 +368,7 @@ fn records_that_the_remote_rejects_are_kept_and_published_later() {
     assert_eq!(environment.applied().len(), 1);
     assert_eq!(remote.refs("refs/tags/"), [""; 0]);
     assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), "", "no state without its record");
-    // Until then, status says so.
+    // Until the record is published, `status` counts it.
     let status = checkout.atmos("deployment status payment-service --target dev --format json").succeeded();
     let component = &status.json()["deployments"][0]["targets"][0]["components"][0];
     assert_eq!(component["unpublished"], 1, "{}", status.report());
@@ -430,7 +430,7 @@ fn records_survive_a_remote_that_vanishes() {
     assert!(document["unpublished"].as_u64().is_some_and(|kept| kept >= 1), "{}", run.report());
     assert!(says_what_is_kept(&run), "{}", run.report());
     assert_eq!(environment.applied().len(), 3);
-    // Still away: what is here is what can be told.
+    // While the remote is away, the local state is shown.
     let away = checkout.atmos("deployment status payment-service --target dev --format json").succeeded();
     let components = away.json()["deployments"][0]["targets"][0]["components"].clone();
     assert_eq!(components.as_array().unwrap().len(), 3, "{}", away.report());
@@ -451,12 +451,12 @@ fn what_came_later_counts_when_old_records_arrive() {
 #[test]
 fn old_records_arrive_even_where_their_names_are_taken() {
     let mut environment = TestEnvironment::new();
-    // Both records are of one second, and the older one finds its name taken.
+    // Both records are of one second, and the name of the older one is taken.
     environment.set_clock("2025-01-22T10:30:00Z");
     old_records_arrive(&environment);
 }
 
-/// A pending record is published after another run has recorded the same component.
+/// Publishes a kept record after another run has recorded the same component.
 fn old_records_arrive(environment: &TestEnvironment) {
     let (checkout, remote) = environment.with_remote();
     let other = environment.clone(&remote.url(), "other", Clone::default());
@@ -465,11 +465,11 @@ fn old_records_arrive(environment: &TestEnvironment) {
     let line = format!("{ROLLOUT} --component worker");
     checkout.atmos_with(&line, &[("TEST_DO", &vanish)]).exited(1);
     std::fs::rename(gone, &remote.path).unwrap();
-    // The first run is dead and its record is not on the remote: another run continues.
+    // The first run is dead, and its record is not on the remote: another run continues.
     let second = other.commit_version("2");
     other.atmos(&line).succeeded();
     checkout.atmos("deployment status payment-service").succeeded();
-    // That the other one found it interrupted is the third.
+    // The third record says that the other run found the first one interrupted.
     assert_eq!(remote.records(DEPLOYMENT, "dev", "worker").len(), 3, "the older record is not lost");
     assert_eq!(remote.state(DEPLOYMENT, "dev", "worker"), second, "and does not win");
     let history = other.json("deployment history payment-service --target dev");
@@ -477,7 +477,7 @@ fn old_records_arrive(environment: &TestEnvironment) {
     assert_eq!(remote.locks(), [""; 0]);
 }
 
-/// Sets a fault while a component works.
+/// Rolls out, and sets a fault while the component works.
 fn rollout_with_fault(checkout: &Checkout<'_>, server: &HttpServer, fault: Fault) -> Run {
     let environment = checkout.environment;
     let (started, go) = (environment.path("started"), environment.path("go"));
@@ -538,7 +538,7 @@ fn questions_are_answered_from_here_while_the_remote_is_away_or_stalls() {
     assert_eq!(known["kind"], json!("DeploymentStatus"));
 }
 
-/// Kills a rollout when its component, which does this, says that it works.
+/// Kills a rollout once its component works. `work` is the component's script.
 fn kill_at_work(checkout: &Checkout<'_>, line: &str, work: &str, started: &Path) {
     let killed = checkout.start(line, &[("TEST_DO", work)]);
     wait_until("it works", || started.exists());
@@ -551,7 +551,7 @@ fn a_component_that_a_killed_run_left_at_work_is_ended_before_it_is_started_agai
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let [log, started] = ["log", "started"].map(|name| environment.path(name));
-    // It ends in its own time when it is asked to, and its children with it.
+    // The component ends a second after SIGTERM, together with its children.
     let work = format!(
         "trap 'sleep 1; echo \"end $$\" >> {log}; exit 1' TERM; echo \"start $$\" >> {log}; touch {started}; \
          sleep 60 & wait",
@@ -561,7 +561,7 @@ fn a_component_that_a_killed_run_left_at_work_is_ended_before_it_is_started_agai
     let line = format!("{ROLLOUT} --component worker");
     kill_at_work(&checkout, &line, &work, &started);
 
-    // What only reads leaves it alone, and so does who frees the lock.
+    // Commands that only read leave it alone, and so does an unlock, which is refused.
     checkout.atmos("deployment status payment-service").succeeded();
     let unlock = "deployment unlock payment-service --target dev --component worker";
     checkout
@@ -588,7 +588,7 @@ fn what_a_killed_run_left_at_work_is_asked_to_end_before_its_lock_is_waited_for(
     let environment = TestEnvironment::new();
     let (checkout, _) = environment.with_remote();
     let [log, started] = ["log", "started"].map(|name| environment.path(name));
-    // In its own time it would end before the lock has been waited for as long as is said below.
+    // Without a signal it would end by itself, long before the lock's timeout below.
     let work = format!(
         "trap 'echo asked >> {log}; exit 1' TERM; touch {started}; sleep 20 & wait; echo 'by itself' >> {log}",
         log = log.display(),
@@ -604,7 +604,7 @@ fn what_a_killed_run_left_at_work_is_asked_to_end_before_its_lock_is_waited_for(
     assert!(!left["processes"].as_array().unwrap().is_empty() && left["since"].is_string(), "{left}");
 }
 
-/// Lock files of git in a repository.
+/// The lock files of git in a repository.
 fn lock_files(checkout: &Checkout<'_>) -> Vec<String> {
     let mut command = Command::new("find");
     command.args([".git", "-name", "*.lock"]).current_dir(&checkout.path);
@@ -622,7 +622,7 @@ fn lock_files_of_a_killed_git_are_in_no_one_else_s_way() {
     let run = checkout.start(ROLLOUT, &[]);
     wait_until("it pushes", || pushing.exists());
     wait_until("git has locked what follows here", || !lock_files(&checkout).is_empty());
-    // Git first: one whose caller is gone cleans up.
+    // Git is killed first: a git whose caller has died removes its lock files.
     let here = checkout.path.canonicalize().unwrap();
     let is_here = |process: &i32| {
         std::fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|folder| folder.starts_with(&here))
@@ -661,7 +661,7 @@ fn a_lock_file_of_another_program_is_named_and_stays() {
     checkout.atmos(ROLLOUT).succeeded();
 }
 
-/// Makes a lock file that a git at work may hold, as far as its age tells.
+/// Creates a lock file that is young enough to belong to a running git.
 fn lock_file(checkout: &Checkout<'_>, name: &str) -> std::path::PathBuf {
     let lock = checkout.path.join(".git").join(format!("{name}.lock"));
     std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
@@ -669,7 +669,7 @@ fn lock_file(checkout: &Checkout<'_>, name: &str) -> std::path::PathBuf {
     lock
 }
 
-/// Insists that a lock file is told as an error of this checkout, and that the remote is not
+/// Asserts that a lock file is reported as an error of this checkout, and that the remote is not
 /// blamed.
 fn tells_of_a_lock_file(run: &Run, says: &str) {
     for text in [says, ".lock locks, which has been there for ", "rm "] {
@@ -689,7 +689,7 @@ fn a_lock_file_in_the_way_of_a_look_is_not_blamed_on_the_remote() {
     other.commit_version("2");
     other.git(&["push", "--quiet"]);
     other.atmos(ROLLOUT).succeeded();
-    // All targets are asked for, of which the rollout has heard of one.
+    // `status` fetches all targets, and the rollout has fetched one of them.
     checkout.atmos("deployment status payment-service").succeeded();
     other.atmos(ROLLOUT).succeeded();
     lock_file(&checkout, "refs/atmos-remotes/origin/latest/payment-service/dev/api");

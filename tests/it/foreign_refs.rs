@@ -1,5 +1,5 @@
-//! Refs and tags of the ledger that are not what they should be (`ledger.md`, "What crashes and
-//! refusals may not do"): a warning, and neither shown as a success nor promoted.
+//! Foreign refs and tags in the ledger (`ledger.md`, "What crashes and refusals may not do"): a
+//! warning, and neither shown as a success nor promoted.
 
 use crate::support::{Checkout, Clone, Remote, TestEnvironment};
 
@@ -32,7 +32,7 @@ fn a_state_that_is_no_commit_is_a_warning_and_no_success() {
     }
 }
 
-/// Rolls out, and moves the state of `worker` by hand to another commit, which is returned.
+/// Rolls out, then moves the state of `worker` by hand to another commit, which is returned.
 fn with_an_unrecorded_state(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>, String) {
     let (checkout, remote) = environment.with_remote();
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
@@ -117,7 +117,8 @@ fn a_symbolic_ref_among_the_ledger_s_is_named_with_what_removes_it() {
     let (checkout, remote) = environment.with_remote();
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
     let main = remote.git(&["rev-parse", "main"]);
-    // A server of an earlier version of the protocol does not tell of it before the push.
+    // With an earlier version of the protocol, a server does not announce symbolic refs before the
+    // push.
     checkout.git(&["config", "protocol.version", "0"]);
     remote.git(&["symbolic-ref", "refs/atmos/latest/payment-service/dev/worker", "refs/heads/main"]);
     let run = checkout.atmos("deployment rollout payment-service --target dev --component worker").exited(1);
@@ -145,14 +146,14 @@ fn what_a_symbolic_ref_of_the_remote_leads_to_is_not_touched() {
         let main = remote.git(&["rev-parse", "main"]);
         remote.git(&["symbolic-ref", name, "refs/heads/main"]);
         checkout.commit_version("2");
-        // Locks may be taken and given back.
+        // Only refs are compared: locks may be taken and released, which leaves objects behind.
         let before = remote.git(&["for-each-ref"]);
         let run = checkout.atmos(line).refused(1, &format!("{name} on origin is symbolic"));
         assert!(run.stderr.contains(&format!("git symbolic-ref --delete {name}")), "{}", run.report());
         let after = (remote.git(&["for-each-ref"]), environment.applied());
         assert_eq!(after, (before, Vec::new()), "{name}");
         assert_eq!(remote.git(&["rev-parse", "main"]), main);
-        // What only reads goes on, and says so.
+        // Commands that only read go on, with a warning.
         let status = checkout.atmos("deployment status payment-service").succeeded();
         assert!(status.stderr.contains(&format!("{name} on origin is symbolic")), "{}", status.report());
         remote.git(&["symbolic-ref", "--delete", name]);

@@ -1,4 +1,4 @@
-//! Health checks after a rollout and on request, and the notes that keep their findings.
+//! Health checks after a rollout and on request, and the notes that keep their results.
 
 use serde_json::Value;
 
@@ -66,7 +66,7 @@ fn the_last_look_is_noted_and_shown_with_its_age() {
     assert_eq!(note.lines().count(), 1, "of each component the newest: {note}");
     clone.atmos_with(status, &at("2025-01-22T15:00:00Z")).succeeded().shows("unhealthy (stuck), 2h ago");
 
-    // The other views know it too, from any checkout.
+    // The other views show the result too, from any checkout.
     let later = at("2025-01-22T15:00:00Z");
     let components = "deployment list components shop --target dev";
     clone.atmos_with(components, &later).succeeded().shows("unhealthy (stuck), 2h ago");
@@ -83,7 +83,7 @@ fn the_last_look_is_noted_and_shown_with_its_age() {
         .succeeded()
         .shows("health: unhealthy (stuck), 2h ago");
 
-    // What ran before says nothing of what runs now.
+    // A result for an earlier version does not count for the version that runs now.
     checkout
         .write("deployments/shop.yaml", &DEPLOYMENT.replace("SETTINGS", "{ command: { apply: ['true'] } }"));
     checkout.commit("Version 2");
