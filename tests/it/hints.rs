@@ -1,5 +1,4 @@
-//! What refusals tell to paste: each command is run as it is printed, in the
-//! state that it was printed for.
+//! The hints of refusals: each command runs as it is printed, in the state that it was printed for.
 
 use serde_json::Value;
 
@@ -7,10 +6,10 @@ use crate::build;
 use crate::locks::lock_of_elsewhere;
 use crate::support::{Checkout, Remote, Run, TestEnvironment};
 
-/// What has to hold after the commands of a hint, of which this is the last one's run.
+/// A check after the commands of a hint, with the run of the last one.
 type Check = fn(&Checkout<'_>, &Run);
 
-/// A push that GitHub runs a job for.
+/// The variables of a job that GitHub runs for a push.
 pub(crate) const PUSH: [(&str, &str); 6] = [
     ("CI", "true"),
     ("GITHUB_ACTIONS", "true"),
@@ -22,19 +21,19 @@ pub(crate) const PUSH: [(&str, &str); 6] = [
 
 /// A refusal and its ways out.
 struct Refused {
-    /// Brings the state about.
+    /// Creates the state in which the command is refused.
     state: fn(&Checkout<'_>),
     line: &'static str,
     variables: &'static [(&'static str, &'static str)],
     exit: i32,
     code: &'static str,
-    /// The texts of the hints that have commands, and what the commands bring about.
+    /// The texts of the hints that have commands, each with a check of the commands' effect.
     ways: &'static [(&'static str, Check)],
 }
 
 const REFUSED: Refused = Refused { state: |_| (), line: "", variables: &[], exit: 3, code: "", ways: &[] };
 
-/// Brings the state about once for each way out, and goes it.
+/// For each way out, creates the state anew, runs the hint's commands and checks their effect.
 fn check(refused: &Refused) {
     let Refused { state, line, variables, exit, code, ways } = refused;
     for (at, (_, check)) in ways.iter().enumerate() {
@@ -58,7 +57,7 @@ fn deploy(checkout: &Checkout<'_>, rest: &str) {
     checkout.atmos(&format!("deployment rollout payment-service {rest}")).succeeded();
 }
 
-/// What was applied, sorted: target, component, version.
+/// The components that were applied, sorted: target, component, version.
 fn applied(checkout: &Checkout<'_>) -> Vec<String> {
     let mut lines: Vec<_> = checkout
         .environment
@@ -73,7 +72,7 @@ fn applied(checkout: &Checkout<'_>) -> Vec<String> {
     lines
 }
 
-/// The record of what runs of a component.
+/// The state of a component in `status`.
 fn record(checkout: &Checkout<'_>, target: &str, component: &str) -> Value {
     let line = format!("deployment status payment-service --target {target}");
     let status = checkout.json(&line);
@@ -91,7 +90,7 @@ fn three_versions(checkout: &Checkout<'_>) {
     checkout.git(&["push", "--quiet", "origin", "main"]);
 }
 
-/// The second version of the database failed on dev; the first of everything runs there.
+/// Rolls a second version out to dev, of which the database fails, so that `api` is skipped.
 fn failed_database(checkout: &Checkout<'_>) {
     checkout.commit_version("2");
     let line = "deployment rollout payment-service --target dev";
@@ -138,7 +137,8 @@ fn a_commit_that_runs_nowhere_is_deployed_to_where_it_is_promoted_from_first() {
         ],
         ..REFUSED
     });
-    // What is not there cannot be deployed to staging either, which is promoted to.
+    // On prod, the commit would have to run on staging, which cannot be deployed to directly
+    // either.
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     let run =
@@ -229,7 +229,7 @@ fn a_component_goes_with_what_it_needs() {
         })],
         ..REFUSED
     });
-    // What is needed of what is needed, too.
+    // Indirect dependencies are included, too.
     check(&Refused {
         state: |checkout| {
             let file =
@@ -247,7 +247,7 @@ fn a_component_goes_with_what_it_needs() {
         })],
         ..REFUSED
     });
-    // What is needed cannot be promoted itself.
+    // The dependency cannot be promoted itself.
     check(&Refused {
         state: |checkout| {
             deploy(checkout, "--target dev");
@@ -370,7 +370,7 @@ fn an_old_pipeline_may_go_back_where_that_is_asked_for() {
     });
 }
 
-/// The payment service whose prod needs no approval, and can be reached from qa as well.
+/// The payment service with this rule for prod and without an approval, rolled out to dev.
 fn without_approval(checkout: &Checkout<'_>, prod: &str) {
     let file = std::fs::read_to_string(checkout.path.join("deployments/payment-service.yaml")).unwrap();
     let file = file.replace("from: staging, requires_approval: true, approval_method: manual", prod);
@@ -398,7 +398,7 @@ fn the_jump_goes_step_by_step_or_by_force() {
         ],
         ..REFUSED
     });
-    // Where no way leads from the one to the other, those that lead to the target are named.
+    // If no path leads from the source to the target, the target's own sources are named.
     check(&Refused {
         state: |checkout| {
             without_approval(checkout, "from: dev");
@@ -497,7 +497,7 @@ fn hints_keep_secrets_to_themselves() {
         let run = checkout.atmos(&format!("{line} --metadata password=hunter2")).exited(3);
         assert!(run.stderr.contains("--context password=… --context cpu=7"), "{}", run.report());
         assert_eq!(run.stderr.matches("password=hunter2").count(), 0, "{}", run.report());
-        // In a job it is not known yet what the module calls sensitive.
+        // A job does not know yet which variables the module calls sensitive.
         let run = checkout.atmos_with(&line, &PUSH).exited(3);
         assert!(!run.stderr.contains("hunter2"), "{}", run.report());
     }
@@ -525,7 +525,7 @@ fn hints_act_on_the_project_that_they_are_about() {
     }
 }
 
-/// The digest of a plan, and the promotion of exactly that with an approval.
+/// Promotes exactly the plan of a run, by its digest and with an approval.
 fn promote_the_plan(checkout: &Checkout<'_>, run: &Run) {
     assert_eq!(applied(checkout), [""; 0], "a plan changes nothing");
     let digest = run.stdout.split_whitespace().chain(run.stderr.split_whitespace());

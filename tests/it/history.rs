@@ -1,4 +1,5 @@
-//! `history` by rollout: which records are one, over which times, targets and deployments.
+//! `history` by rollout: the records of one rollout, and the times, targets and deployments to
+//! show.
 
 use serde_json::Value;
 
@@ -43,7 +44,7 @@ fn a_rollout_is_one_entry_with_its_components() {
         newest["components"].as_array().unwrap().iter().map(|found| &found["record"]).collect();
     assert!(of_newest.contains(&&document["records"][0]["record"]), "{document:#}");
 
-    // The limit counts what is shown: rollouts, or records.
+    // The limit counts the entries that are shown: rollouts, or records.
     let one = checkout.json(&format!("{history} --limit 1"));
     assert_eq!((rollouts(&one).len(), records(&one), &one["truncated"]), (1, 3, &true.into()));
     let one = checkout.json(&format!("{history} --limit 1 --records"));
@@ -54,7 +55,7 @@ fn a_rollout_is_one_entry_with_its_components() {
     shown.shows("second, run jenkins/7");
 }
 
-/// Tags records by hand, one a time of `2025-01-22`.
+/// Tags a record by hand for each of these times of `2025-01-22`.
 fn tagged(checkout: &Checkout<'_>, times: &[&str]) {
     for time in times {
         let message = format!(

@@ -1,5 +1,5 @@
-//! What a pipeline does not do by itself: bring back what was rolled back, or go
-//! back; and what it leaves behind.
+//! Holds: a pipeline by itself neither redoes what was rolled back nor goes back to older commits.
+//! Also partial promotions.
 
 use crate::support::{Checkout, Clone, Remote, Run, TestEnvironment};
 
@@ -8,7 +8,7 @@ const DEV: &str = "deployment rollout payment-service --target dev";
 
 type Variables = Vec<(&'static str, String)>;
 
-/// A job on GitHub Actions.
+/// The variables of a job on GitHub Actions.
 fn github(event: &str, run: &str, attempt: &str) -> Variables {
     [
         ("CI", "true"),
@@ -23,7 +23,7 @@ fn github(event: &str, run: &str, attempt: &str) -> Variables {
     .to_vec()
 }
 
-/// A job on GitLab CI, with more variables.
+/// The variables of a job on GitLab CI, with more of them.
 fn gitlab(pipeline: &str, job: &str, more: &[(&'static str, &str)]) -> Variables {
     [
         ("CI", "true"),
@@ -44,7 +44,7 @@ fn run(checkout: &Checkout<'_>, line: &str, variables: &Variables) -> Run {
     checkout.atmos_with(line, &variables)
 }
 
-/// The rule of a target of the payment service is another one.
+/// Replaces the rule of a target of the payment service.
 fn rule(checkout: &Checkout<'_>, target: &str, rule: &str) {
     let path = "deployments/payment-service.yaml";
     let file = std::fs::read_to_string(checkout.path.join(path)).unwrap();
@@ -58,8 +58,7 @@ fn rule(checkout: &Checkout<'_>, target: &str, rule: &str) {
     checkout.git(&["push", "--quiet", "origin", "main"]);
 }
 
-/// Two versions went to dev and staging, and staging was rolled back.
-/// Returns the first and the second.
+/// Rolls two versions out to dev and staging, and rolls staging back. Returns both commits.
 fn rolled_back(checkout: &Checkout<'_>) -> [String; 2] {
     let first = checkout.head();
     for version in ["1", "2"] {
@@ -111,7 +110,7 @@ fn after_a_rollback_only_a_person_moves_a_guarded_target_forwards() {
         if is_held {
             found.refused(3, "staging was rolled back; the next step forwards is started by a person");
             assert_eq!(remote.snapshot(), before, "{variables:?}");
-            // A plan shows what would be in the way, and changes nothing.
+            // A plan shows the hold, and changes nothing.
             let plan = run(&checkout, &format!("{STAGING} --plan"), &variables).succeeded();
             plan.says("a rollout would be refused now: staging was rolled back");
             assert_eq!(remote.snapshot(), before, "{variables:?}");
@@ -137,14 +136,14 @@ fn a_hold_outlasts_what_a_pipeline_deploys_again_and_other_components() {
         .succeeded();
     assert!(held(&checkout));
     run(&checkout, STAGING, &github("push", "2", "1")).refused(3, "staging was rolled back");
-    // A person takes one component forwards: the others stay where they are held.
+    // A person rolls one component forwards: the others are still held.
     checkout.atmos(&format!("{STAGING} --component worker")).succeeded();
     run(&checkout, STAGING, &github("push", "3", "1"))
         .refused(3, "staging was rolled back")
         .says("api, database");
     run(&checkout, &format!("{STAGING} --component worker"), &github("push", "4", "1")).succeeded();
     assert_eq!(remote.state("payment-service", "staging", "api"), first);
-    // The same commit once more by a person is a success that a person started.
+    // A rollout of the same commit by a person counts as one that a person started.
     let line = format!("deployment rollout payment-service --target staging --git-sha {first}");
     checkout.atmos(&format!("{line} --component api --component database")).succeeded();
     assert!(!held(&checkout));
@@ -169,7 +168,7 @@ fn a_hold_is_lifted_for_a_reason_and_comes_with_the_next_rollback() {
         .atmos(&format!("deployment rollout payment-service --target staging --git-sha {first}"))
         .succeeded();
     run(&checkout, STAGING, &github("push", "3", "1")).refused(3, "staging was rolled back");
-    // A clone that has seen nothing of it refuses as well, and lifting it there counts everywhere.
+    // A fresh clone refuses as well, and a hold that is lifted there is lifted for all.
     let clone = environment.clone(&checkout.git(&["remote", "get-url", "origin"]), "clone", Clone::SHALLOW);
     run(&clone, STAGING, &github("push", "4", "1")).refused(3, "staging was rolled back");
     clone.atmos(&format!("{unlock} --reason again")).succeeded();
@@ -236,14 +235,14 @@ fn a_job_that_gitlab_retries_is_held_although_a_person_started_it() {
     checkout
         .atmos(&format!("deployment rollout payment-service --target staging --git-sha {first}"))
         .succeeded();
-    // The retry has another job id, and still says that the job is a manual one.
+    // The retry has another job id, and the variables still call it a manual job.
     run(&checkout, STAGING, &manual("2")).refused(3, "staging was rolled back");
     assert_eq!(remote.state("payment-service", "staging", "api"), first);
-    // A manual job of another pipeline is a person's.
+    // A manual job of another pipeline counts as started by a person.
     run(&checkout, STAGING, &gitlab("8", "3", &[("CI_JOB_MANUAL", "true")])).succeeded();
 }
 
-/// A clone at an old commit, as the job of an old pipeline has it.
+/// A clone at an old commit, like that of an old pipeline's job.
 fn old_pipeline<'e>(
     environment: &'e TestEnvironment,
     remote: &Remote<'_>,
@@ -284,7 +283,7 @@ fn an_old_pipeline_that_is_started_again_undoes_nothing() {
             .succeeded()
             .says("a rollout would be refused now: dev runs newer commits");
         assert_eq!(remote.git(&["for-each-ref"]), before, "{name}");
-        // Meant: by its name, by the flag, or by a person.
+        // Intended rollbacks: by the commit's name, by the flag, or by a person.
         let by_name = format!("{DEV} --git-sha {first}");
         let flagged = format!("{DEV} --allow-rollback");
         for (line, variables) in [
@@ -306,7 +305,7 @@ fn a_promotion_that_would_go_back_is_not_automatic() {
     let [first, second] = rolled_back(&checkout);
     checkout.atmos(STAGING).succeeded();
     checkout.atmos(&format!("{DEV} --git-sha {first}")).succeeded();
-    // What runs on dev is older than what runs on staging.
+    // The version on dev is older than the one on staging.
     for (name, how) in CLONES {
         let clone = environment.clone(&remote.url(), name, how);
         run(&clone, STAGING, &github("push", "1", "1")).refused(3, "staging runs newer commits");
@@ -332,8 +331,7 @@ fn the_retry_of_a_job_of_an_environment_is_how_gitlab_rolls_back() {
     checkout.git(&["push", "--quiet", "origin", "main"]);
     run(&checkout, DEV, &job("2", "2", true)).succeeded();
     let old = old_pipeline(&environment, &remote, "old", Clone { arguments: &[] }, &first);
-    // Another pipeline of the old commit that comes late, and a job that is none of
-    // an environment, are not meant.
+    // A late pipeline of the old commit and a job without an environment are no intended rollbacks.
     run(&old, DEV, &job("3", "3", true)).refused(3, "dev runs newer commits");
     run(&old, DEV, &job("1", "4", false)).refused(3, "dev runs newer commits");
     run(&old, DEV, &job("1", "5", true)).succeeded();
@@ -357,7 +355,8 @@ fn a_freeze_lets_plans_through_and_changes_nothing() {
     assert_eq!((remote.snapshot(), environment.applied().len()), (before, 0));
 }
 
-/// The first version runs on dev and staging; of the second, the database failed on dev.
+/// Rolls the first version out to dev, and to staging if asked to. Of the second version, the
+/// database fails on dev.
 fn failed_on_dev(checkout: &Checkout<'_>, on_staging: bool) {
     checkout.atmos(DEV).succeeded();
     if on_staging {
@@ -400,15 +399,15 @@ fn what_depends_on_what_stays_behind_stays_behind_unless_the_target_has_it() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     failed_on_dev(&checkout, false);
-    // The api was skipped on dev; it runs there in its first version, and staging
-    // has no database to go with it.
+    // The first version of `api` runs on dev, since the second was skipped, and staging lacks the
+    // database that it needs.
     checkout.atmos(&format!("{STAGING} --component api")).refused(3, "Cannot promote api from dev");
     checkout.atmos(STAGING).refused(3, "partial").says("api: it depends on database");
     checkout.atmos(&format!("{STAGING} --allow-partial")).succeeded();
     assert_eq!(remote.state("payment-service", "staging", "api"), "");
     assert_ne!(remote.state("payment-service", "staging", "worker"), "");
     assert_eq!(edge(&checkout), ("blocked".to_owned(), true));
-    // Once the database runs on dev, all of it goes.
+    // Once the database runs on dev, all components can be promoted.
     checkout.atmos(DEV).succeeded();
     assert_eq!(edge(&checkout), ("ready".to_owned(), false));
     checkout.atmos(STAGING).succeeded();

@@ -42,7 +42,8 @@ fn shop<'e>(environment: &'e TestEnvironment, method: &str) -> Checkout<'e> {
     checkout
 }
 
-/// What a build leaves: a tag object for each image, found by deployment, commit and component.
+/// Records builds as `build` does: a tag object for each image, found by deployment, commit and
+/// component.
 fn record_builds(checkout: &Checkout<'_>) {
     let commit = checkout.head();
     for (component, image) in [("api", API), ("worker", WORKER)] {
@@ -54,7 +55,7 @@ fn record_builds(checkout: &Checkout<'_>) {
     }
 }
 
-/// What was applied, by component, each once.
+/// The components that were applied, sorted. Clears the log.
 fn applied(environment: &TestEnvironment) -> Vec<String> {
     let mut lines = environment.applied();
     lines.sort();
@@ -79,13 +80,13 @@ fn an_image_reaches_its_users_by_digest_and_is_promoted_as_it_is() {
     let record = checkout.json("deployment history shop --target dev --component api");
     assert_eq!(record["records"][0]["artifacts"]["api"], API);
 
-    // A build record that has changed since makes no difference: promoted is what ran.
+    // Promotions use the images that ran, whatever has become of the build records since.
     checkout.git(&["update-ref", "-d", &format!("refs/atmos/builds/shop.{}.api", checkout.head())]);
     checkout.atmos("deployment rollout shop --target prod --promote-from dev").succeeded();
     assert_eq!(applied(&environment), expected("prod"));
 
-    // Rolled out alone, a component uses what runs beside it, and promoted alone,
-    // what runs where it comes from.
+    // On its own, a component uses the images that run beside it; in a promotion, those at the
+    // source.
     checkout.commit("Version 2");
     checkout.atmos("deployment rollout shop --target dev --component ecs/taskdef").succeeded();
     assert_eq!(applied(&environment), [expected("dev")[0].clone()]);
@@ -107,7 +108,7 @@ fn an_image_that_requires_an_sbom_is_not_deployed_without() {
     record_builds(&checkout);
     let run = checkout.atmos("deployment rollout shop --target dev").refused(3, "needs an SBOM");
     assert!(run.stderr.contains("worker at commit "), "{}", run.report());
-    // One of another component does not do.
+    // The SBOM of another component is not enough.
     let attach = |component: &str| {
         checkout.write("sbom.json", r#"{"bomFormat": "CycloneDX", "specVersion": "1.5", "components": []}"#);
         let line = format!("deployment attach shop sbom --component {component} --file sbom.json");

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::support::{Checkout, TestEnvironment};
 
-/// A repository whose ledger was made by hand, with the commands of `git-tracking.md`: two records
-/// of `api` in prod. Returns the two commits.
+/// Creates a ledger by hand, with the commands of `git-tracking.md`: two records of `api` in prod.
+/// Returns the two commits.
 fn by_hand(checkout: &Checkout<'_>) -> [String; 2] {
     let first = checkout.head();
     let second = checkout.commit_version("2");
@@ -56,7 +56,7 @@ fn a_state_without_any_record_is_still_a_state() {
     let component = &status["deployments"][0]["targets"][0]["components"][0];
     assert_eq!(component["commit"], checkout.head().as_str());
     assert!(component.get("deployed_at").is_none());
-    // And it can be promoted where it is trusted.
+    // The state can be promoted if it is trusted.
     let promote = "deployment rollout payment-service --target staging --promote-from dev --component worker";
     let run = checkout.atmos(promote).refused(3, "no record says that");
     assert!(run.stderr.contains("--trust-state"), "{}", run.report());
@@ -125,8 +125,8 @@ fn what_is_written_reads_correctly_with_plain_git_commands() {
     assert_eq!(checkout.git_line("git tag -l atmos/deployments/**").lines().count(), 9);
     let tag = "atmos/deployments/payment-service/prod/api/2025-01-22T10-30-00Z";
     let text = checkout.git(&["cat-file", "-p", tag]);
-    // As `ParseDeploymentTag` of `git-tracking.md` reads it: the message is
-    // what follows the first blank line.
+    // Parsed like in `ParseDeploymentTag` of `git-tracking.md`: the message follows the first blank
+    // line.
     let (header, message) = text.split_once("\n\n").unwrap();
     assert!(
         header
@@ -150,7 +150,7 @@ fn what_is_written_reads_correctly_with_plain_git_commands() {
     checkout.git(&["fsck", "--strict"]);
 }
 
-/// Git then follows every push in the very refs that are made ready here meanwhile.
+/// With such refspecs, git updates the same refs after each push that a rollout prepares meanwhile.
 #[test]
 fn refspecs_that_cover_the_ledger_are_in_nobodys_way() {
     let environment = TestEnvironment::new();
@@ -184,7 +184,7 @@ fn a_note_that_somebody_wrote_with_plain_git_is_kept() {
     assert!(note.lines().any(|line| line.contains("ada@example.com")), "{note}");
 }
 
-/// Every record example of the specification, as it stands there.
+/// Every record example of the specification, word for word.
 const EXAMPLES: [(&str, &str); 4] = [
     (
         "git-tracking.md, Tag Message Format",
@@ -315,7 +315,7 @@ fn a_tag_of_another_version_or_of_nobodys_is_skipped_with_a_warning() {
     assert_eq!(status["deployments"][0]["targets"][0]["components"][0]["commit"], second.as_str());
 }
 
-/// More records than one page of the history.
+/// More records than fit on one page of the history.
 const MANY: u32 = 450;
 
 #[test]

@@ -1,5 +1,5 @@
-//! Records that could not be published when they were made: any command publishes them later, under
-//! the locks, without taking anything back that has come since; what cannot be read stays.
+//! Late records: any command publishes them later, under the locks, and takes nothing back that was
+//! recorded since. Unreadable ones stay.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -14,7 +14,7 @@ const HISTORY: &str = "deployment history payment-service --target dev --compone
 /// A hook that refuses records and nothing else.
 const CLOSED: &str = "#!/bin/sh\nif grep -q refs/tags/atmos; then echo closed >&2; exit 1; fi\n";
 
-/// A rollout of one component whose record the remote refused. The remote takes everything again.
+/// A rollout of one component whose record the remote refused. The remote accepts everything again.
 fn kept<'e>(checkout: &Checkout<'e>, remote: &Remote<'e>) {
     remote.hook("pre-receive", CLOSED);
     checkout.atmos(ROLLOUT).exited(1);
@@ -68,7 +68,7 @@ fn what_has_come_since_stays_and_the_late_record_says_that_it_is_late() {
     checkout.atmos(STATUS).succeeded().says("1 of them late");
     for again in [false, true] {
         if again {
-            // As after a command that was killed before it could clean up.
+            // The state after a command that was killed before it could clean up.
             checkout.git(&["update-ref", &keeper, batch.trim()]);
             checkout.atmos(STATUS).succeeded();
         }
@@ -82,7 +82,7 @@ fn what_has_come_since_stays_and_the_late_record_says_that_it_is_late() {
     assert!(late.contains("published_by: ada@example.com\n"), "{late}");
     assert!(late.contains("original: |\n  object "), "{late}");
 
-    // Every reader sees what runs, and the late record at its own time.
+    // Every reader sees the newer commit running, and the late record at its own time.
     for reader in [&checkout, &other, &environment.clone(&remote.url(), "fresh", Clone::SHALLOW)] {
         let status = reader.json(STATUS);
         let component = &status["deployments"][0]["targets"][0]["components"][0];
@@ -93,7 +93,7 @@ fn what_has_come_since_stays_and_the_late_record_says_that_it_is_late() {
         assert!(lines[0].contains(&newer[..7]), "{}", history.report());
         assert!(lines[1].contains("late"), "{}", history.report());
     }
-    // The next record follows the late one, and what runs moves on.
+    // The next record follows the late one, and the state moves on.
     let third = other.commit_version("3");
     other.git(&["push", "--quiet"]);
     other.atmos(ROLLOUT).succeeded();
@@ -213,7 +213,7 @@ fn no_run_takes_another_ones_id() {
     let wait = format!("touch {}; sleep 600", started.display());
     let first = checkout.start(ROLLOUT, &[("ATMOS_RUN_ID", "github:100/1"), ("TEST_DO", &wait)]);
     wait_until("the first run works", || started.exists());
-    // It is seen at work, and is dead afterwards.
+    // The other run sees the first one alive, and finds it dead afterwards.
     other.atmos_with(ROLLOUT, &[("ATMOS_RUN_ID", "github:200/1")]).exited(4);
     first.signal(Signal::KILL);
     first.wait().killed();
@@ -287,7 +287,7 @@ fn what_a_dead_run_may_have_applied_is_recorded_as_interrupted() {
     }
 }
 
-/// A job of a run that has several: every one of them has the run's id.
+/// The id of a run with several jobs: all of them have it.
 const OF_ONE_RUN: (&str, &str) = ("ATMOS_RUN_ID", "github:100/1");
 
 fn rollout_of(component: &str) -> String {
@@ -329,14 +329,14 @@ fn each_lock_of_dead_jobs_speaks_of_its_own_component_and_rollout() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let kill = "kill -9 $PPID; sleep 1";
-    // The same run has rolled database out before.
+    // The same run has rolled `database` out before.
     checkout.atmos_with(&rollout_of("database"), &[OF_ONE_RUN]).succeeded();
     checkout.commit_version("2");
     checkout.git(&["push", "--quiet"]);
     for component in ["database", "worker"] {
         checkout.atmos_with(&rollout_of(component), &[OF_ONE_RUN, ("TEST_DO", kill)]).killed();
     }
-    // One at a time: what is taken over of the second one is left for it.
+    // One after the other: each rollout takes over the lock of its own component.
     checkout.atmos(&rollout_of("database")).succeeded();
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
     for (component, statuses) in [
@@ -400,8 +400,8 @@ fn what_is_kept_of_another_target_outlives_a_record_that_is_renamed() {
                      --skip-promotion-check";
     checkout.atmos_with(promotion, &[OF_ONE_RUN]).exited(1);
     std::fs::remove_file(remote.path.join("hooks/pre-receive")).unwrap();
-    // The name of the first is taken by a tag that is no part of the chain, and the second target
-    // is locked.
+    // The name of the first record is taken by a tag outside of the chain, and the second target is
+    // locked.
     let newest = remote.records(DEPLOYMENT, "dev", "worker").pop().unwrap();
     remote.git(&["update-ref", &format!("{newest}-2"), &newest]);
     checkout.atmos("deployment lock payment-service --target staging --component worker").succeeded();
@@ -418,7 +418,7 @@ fn a_chain_whose_end_cannot_be_read_is_not_cut() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     checkout.atmos(ROLLOUT).succeeded();
-    // A newer version has recorded it since.
+    // A newer version of the program has recorded the component since.
     let latest = "refs/atmos/latest/payment-service/dev/worker";
     let message = remote.git(&["cat-file", "-p", latest]).replace("atmos.tools/v1alpha1", "atmos.tools/v2");
     let newer = environment.path("newer");
@@ -447,7 +447,7 @@ fn a_lock_that_only_says_that_it_is_short_is_not_waited_for() {
     std::fs::write(&file, tag).unwrap();
     let object = remote.git(&["hash-object", "-t", "tag", "-w", &file.display().to_string()]);
     remote.git(&["update-ref", "refs/atmos/locks/payment-service/dev/worker", object.trim()]);
-    // A command that reads does not wait for it at all.
+    // A command that only reads does not wait for the lock at all.
     checkout.atmos(STATUS).succeeded().says("when eve@example.com has let go");
 }
 
@@ -461,7 +461,7 @@ fn a_record_that_is_refused_keeps_no_other_from_arriving() {
         let run = run.each_ref().map(|(name, value)| (*name, value.as_str()));
         checkout.atmos_with(&rollout_of(component), &run).exited(1);
     }
-    // What could never be published is told apart from what may be.
+    // A record that can never be published is reported, and keeps no other back.
     let tag = "atmos/deployments/payment-service/dev/database/2026-01-01T00-00-00Z";
     let record = format!(
         "object {}\ntype commit\ntag {tag}\ntagger x <x@x> 1700000000 +0000\n\natmos.tools/v1alpha1\nkind: Deployment\n---\n\

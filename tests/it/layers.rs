@@ -1,5 +1,5 @@
-//! The layers of the crate, read from its sources: which module may use which, and
-//! what is done in one place only.
+//! The layers of the crate, read from its sources: the modules that each module may use, and the
+//! code that may stand in one place only.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ),
 ];
 
-/// What declarations are read and resolved with.
+/// The modules for reading and resolving declarations.
 const PROJECT: &[&str] = &[
     "boundary",
     "ci",
@@ -52,7 +52,7 @@ const PROJECT: &[&str] = &[
     "text",
 ];
 
-/// What images are built and recorded with.
+/// The modules for building and recording images.
 const IMAGE: &[&str] = &[
     "cancellation",
     "component",
@@ -71,7 +71,7 @@ const IMAGE: &[&str] = &[
     "text",
 ];
 
-/// What a job tells of its verb with.
+/// The modules for reporting the verb of a job.
 const REPORT: &[&str] = &[
     "ci",
     "compare",
@@ -90,7 +90,7 @@ const REPORT: &[&str] = &[
     "text",
 ];
 
-/// What a rollout is decided, agreed to, locked and executed with.
+/// The modules for deciding, approving, locking and executing a rollout.
 const ROLLOUT: &[&str] = &[
     "cancellation",
     "component",
@@ -110,7 +110,7 @@ const ROLLOUT: &[&str] = &[
     "text",
 ];
 
-/// What may stand in some files only: the text, who may, and why.
+/// Texts that only some files may contain: the texts, the files, and the reason.
 const PLACES: [(&[&str], &[&str], &str); 6] = [
     (
         &["serde_json::from_slice", "serde_json::from_reader"],
@@ -138,9 +138,9 @@ const PLACES: [(&[&str], &[&str], &str); 6] = [
 
 /// A file below `src`.
 pub(crate) struct Source {
-    /// Relative to `src`.
+    /// The path relative to `src`.
     pub(crate) path: String,
-    /// Without comments.
+    /// The code without comments.
     code: String,
     pub(crate) is_test: bool,
 }
@@ -207,7 +207,7 @@ fn used_modules_are_found_in_every_form() {
 }
 
 impl Source {
-    /// A file that is no test, for tests of what reads files.
+    /// A file that is no test, for tests of these checks.
     pub(crate) fn new(path: &str, code: &str) -> Self {
         Self { path: path.to_owned(), code: without_comments(code), is_test: false }
     }
@@ -218,7 +218,7 @@ impl Source {
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
-    /// How many modules below the crate's root the file is.
+    /// The number of modules between the crate's root and the file, which counts as well.
     fn depth(&self) -> usize {
         self.path.strip_suffix("/mod.rs").unwrap_or(&self.path).split('/').count()
     }
@@ -239,8 +239,8 @@ impl Source {
         used
     }
 
-    /// Whether a path of `super::` reaches the crate's root. What is indented may
-    /// stand in a module of the file.
+    /// Whether a path of `super::` reaches the crate's root. Indented code may be in an inner
+    /// module.
     fn leaves_by_super(&self) -> bool {
         self.code.lines().any(|line| {
             let inner = usize::from(line.starts_with(' '));
@@ -249,7 +249,7 @@ impl Source {
         })
     }
 
-    /// The code in front of the unit tests, which stand at the end of their file.
+    /// The code before the unit tests, which stand at the end of their file.
     pub(crate) fn code_without_tests(&self) -> &str {
         let mut at = 0;
         let mut lines = self.code.split_inclusive('\n').peekable();
@@ -284,7 +284,7 @@ fn is_test_attribute(line: &str) -> bool {
     line == "#[cfg(test)]" || line.starts_with("#[cfg(all(test")
 }
 
-/// Whether a text stands in the code, and not as the end of a longer word.
+/// Whether the code contains a text, other than as the end of a longer word.
 fn contains(code: &str, text: &str) -> bool {
     code.match_indices(text).any(|(at, _)| !code[..at].ends_with(|c: char| c == '_' || c.is_alphanumeric()))
 }
@@ -293,7 +293,7 @@ pub(crate) fn identifier(code: &str) -> String {
     code.chars().take_while(|c| *c == '_' || c.is_alphanumeric()).collect()
 }
 
-/// The first names of the items in a group of imports, whose opening brace is already read.
+/// The first names of the items in a group of imports, from the text after its opening brace.
 fn top_of_group(group: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut depth = 0;

@@ -1,5 +1,5 @@
-//! Leases of locks while a rollout works: renewed beside everything else, and the end of a run that
-//! cannot renew (`ledger.md`, "Locks").
+//! Leases of locks while a rollout works: renewed independently of the components, and the end of a
+//! run that cannot renew them (`ledger.md`, "Locks").
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::support::{Clone, Remote, TestEnvironment, wait_until};
 
 const ROLLOUT: &str = "deployment rollout payment-service --target dev";
 
-/// A shell snippet that waits until a file is there, and tells by another one if it never comes.
+/// A shell snippet that waits until a file exists, and creates another file at the timeout.
 fn wait_for(file: &Path) -> String {
     let (file, missed) = (file.display(), file.with_extension("missed"));
     format!(
@@ -16,13 +16,13 @@ fn wait_for(file: &Path) -> String {
     )
 }
 
-/// A hook that begins with the push of a record, tells of it, and ends when a file is there.
+/// Installs a hook that reports the push of a record, and blocks it until a file exists.
 fn hang_at_records(remote: &Remote<'_>, pushing: &Path, go: &Path) {
     let hang = format!("touch {}; {}", pushing.display(), wait_for(go));
     remote.hook("pre-receive", &format!("#!/bin/sh\nif grep -q refs/tags/atmos; then {hang}; fi\nexit 0\n"));
 }
 
-/// When the lock of a component ends, as the remote has it.
+/// The time at which the lock of a component expires, from the remote.
 fn expiry(remote: &Remote<'_>, component: &str) -> String {
     let lock = format!("refs/atmos/locks/payment-service/dev/{component}");
     let lock = remote.git(&["cat-file", "-p", &lock]);
@@ -42,7 +42,7 @@ fn a_component_does_not_wait_for_the_push_of_what_it_depends_on() {
     for file in [&pushing, &ended] {
         assert!(!file.with_extension("missed").exists(), "{} came too late", file.display());
     }
-    // What ended during the first push went up with the last one.
+    // Records that were made during the first push went up with the last one.
     assert!(run.stderr.contains("3 records (pushes: 2)"), "{}", run.report());
     for component in ["api", "worker", "database"] {
         assert_eq!(remote.verify_chain("payment-service", "dev", component), 1);

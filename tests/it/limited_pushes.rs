@@ -42,7 +42,7 @@ fn keeps_the_limit(checkout: &Checkout<'_>, remote: &Remote<'_>) {
         checkout.atmos(ROLLOUT).succeeded();
         for component in ["api", "database", "worker"] {
             assert_eq!(remote.state("payment-service", "dev", component), checkout.head());
-            // What was refused before is published as well.
+            // Records that were refused before are published as well.
             assert!(remote.verify_chain("payment-service", "dev", component) >= number);
         }
         assert!(remote.locks().is_empty());

@@ -56,7 +56,7 @@ fn a_lock_of_a_component_is_about_that_component() {
     checkout.atmos(&format!("{ROLLOUT} --component api")).succeeded();
     let locks = checkout.json("deployment locks payment-service --target dev");
     assert_eq!(locks["locks"][0]["component"], "worker");
-    // Also of a component that has never run there.
+    // The lock is also shown for a component that has never run there.
     let status = checkout.atmos("deployment status payment-service --target dev").succeeded();
     status.shows("locked by ada@example.com").shows(": migration");
 }
@@ -65,7 +65,7 @@ fn a_lock_of_a_component_is_about_that_component() {
 fn a_run_that_died_is_told_of_until_another_one_takes_over() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
-    // The checkout of the run itself would record at once that it was interrupted.
+    // Another clone: the checkout of the run would record at once that it was interrupted.
     let other = environment.clone(&remote.url(), "other", Clone::default());
     let kill = "[ $ATMOS_COMPONENT != api ] || { kill -9 $PPID; exit 1; }";
     checkout.atmos_with(ROLLOUT, &[("TEST_DO", kill)]).killed();
@@ -75,7 +75,7 @@ fn a_run_that_died_is_told_of_until_another_one_takes_over() {
         let components = status["deployments"][0]["targets"][0]["components"].as_array().unwrap().clone();
         components.into_iter().find(|component| component["component"] == "api").unwrap()
     };
-    // It has never run there, and may have been applied.
+    // `api` has never run there, and the dead run may have applied it.
     let found = api();
     assert_eq!((found.get("commit"), &found["lock"]["dead"]), (None, &json!(true)), "{found:#}");
     assert_eq!(found["lock"]["commit"], checkout.head());
@@ -92,7 +92,7 @@ fn what_was_seen_of_a_lock_is_not_believed_for_longer_than_it_is_true() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let other = environment.clone(&remote.url(), "other", Clone::default());
-    // Tells of every file that is checked out.
+    // The filter logs every file that is checked out.
     let checked_out = environment.path("checked-out");
     other.write(".git/info/attributes", "* filter=tell\n");
     let tell = format!("echo >> '{}'; cat", checked_out.display());
@@ -154,7 +154,7 @@ fn the_lock_of_a_run_that_lives_is_taken_away_only_by_force() {
     assert_eq!(remote.locks().len(), 1);
     other.atmos(&format!("{unlock} --force")).succeeded();
     assert_eq!(remote.locks(), [""; 0]);
-    // The run whose lock is gone says so, and keeps what it did for the next command.
+    // The run reports that its lock is gone, and keeps its record for the next command.
     std::fs::write(go, "").unwrap();
     first.wait().exited(4).says("Error: 1 record is not published: the lock on dev is not held any more");
     assert_eq!(remote.verify_chain("payment-service", "dev", "worker"), 1, "that it was interrupted");
@@ -164,7 +164,7 @@ fn the_lock_of_a_run_that_lives_is_taken_away_only_by_force() {
     assert_eq!(remote.locks(), [""; 0]);
 }
 
-/// Writes a lock with plain git, as another machine would have.
+/// Writes a lock with plain git, as a run on another machine would.
 pub(crate) fn lock_of_elsewhere(checkout: &Checkout<'_>, remote: &Remote<'_>, scope: &str, expires_at: &str) {
     let message = format!(
         "atmos.tools/v1alpha1\nkind: Lock\n---\nholder: bob@example.com\nrun_id: github:9/1\n\
@@ -190,7 +190,7 @@ fn a_lease_past_its_end_may_be_taken_over_by_a_run_that_waits_and_one_before_may
     let unlock = "deployment unlock payment-service --target dev --component worker";
     checkout.atmos(unlock).refused(4, "may still be running");
     checkout.atmos(&format!("{unlock} --force")).succeeded();
-    // A lease of a second is over for a waiter that has seen it unchanged for less than that.
+    // With a lease of a second, a waiting run takes the lock over before its own timeout.
     lock_of_elsewhere(&checkout, &remote, "worker", "2025-01-01T00:05:00Z\nlease_seconds: 1");
     checkout.atmos(&format!("{line} --lock-timeout 1m")).succeeded();
     let tag = remote.records("payment-service", "dev", "worker").pop().unwrap();

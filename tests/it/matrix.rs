@@ -1,4 +1,4 @@
-//! `atmos deployment matrix`: which components get a job, in which order, in the words of the CI.
+//! `atmos deployment matrix`: the components that get a job, in their order and in the CI's format.
 
 use std::fmt::Write as _;
 
@@ -45,7 +45,7 @@ fn shop(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
     (checkout, remote)
 }
 
-/// Makes the checked-out commit the one that runs on dev, with plain git.
+/// Sets the checked-out commit as the running one on dev, with plain git.
 fn deployed(checkout: &Checkout<'_>, components: &[&str]) {
     for component in components {
         let name = format!("HEAD:refs/atmos/deployments/shop/dev/{component}");
@@ -81,13 +81,13 @@ fn every_component_has_a_job_in_its_wave() {
         ]})
     );
     assert_eq!(components(&checkout, "--target dev --wave 1"), ["worker"]);
-    // `worker` has no job, and `service` comes after `network` all the same.
+    // `worker` has no job, and yet `service` comes after `network`.
     let some = matrix(&checkout, "--target dev --component terraform/service --component network");
     assert_eq!(
         some["include"][1],
         json!({"component": "service", "type": "terraform", "wave": 1, "depends_on": ["network"]})
     );
-    // One line, which a step can hand on.
+    // The output is one line, which a step can pass on.
     let run = checkout.atmos("deployment matrix shop --target dev").succeeded();
     assert_eq!(run.stdout.lines().count(), 1, "{}", run.report());
     checkout.atmos("deployment matrix shop --target prd").refused(2, "shop has no target called prd");
@@ -114,9 +114,9 @@ fn each_component_is_compared_with_its_own_commit() {
     assert_eq!(changed("services/worker/main.py", "2\n"), ["worker", "anywhere"]);
     assert_eq!(changed("tools/deploy", "#!/bin/sh\n:\n"), ["worker", "anywhere"]);
     assert_eq!(changed("modules/service/deep/main.tf", "variable \"y\" {}\n"), ["service", "anywhere"]);
-    // The service runs the image.
+    // The service depends on the image.
     assert_eq!(changed("services/web/index.js", "2\n"), ["web", "anywhere", "service"]);
-    // A variable of all, and one of a single component.
+    // A variable of all components, then a variable of one.
     assert_eq!(
         changed("stacks/shop.yaml", "vars: { stage: b }\n"),
         ["web", "network", "anywhere", "worker", "service"]
@@ -124,7 +124,7 @@ fn each_component_is_compared_with_its_own_commit() {
     let with_vars = DEPLOYMENT.replace("network: {}", "network: { vars: { size: 1 } }");
     assert_eq!(changed("deployments/shop.yaml", &with_vars), ["network", "anywhere"]);
 
-    // One of them lags behind the others.
+    // The worker lags behind the others.
     checkout.write("services/worker/main.py", "3\n");
     checkout.commit("Worker");
     deployed(&checkout, &["web", "network", "service", "anywhere"]);
@@ -132,7 +132,7 @@ fn each_component_is_compared_with_its_own_commit() {
     checkout.commit("Network");
     assert_eq!(components(&checkout, "--target dev --changed"), ["network", "anywhere", "worker"]);
     assert_eq!(components(&checkout, "--target dev --changed --git-sha HEAD~1"), ["worker"]);
-    // Nothing runs on qa.
+    // Nothing runs on qa, so everything has changed.
     assert_eq!(components(&checkout, "--target qa --changed").len(), 5);
     let run = checkout.atmos("deployment matrix shop --target dev --changed").succeeded();
     let run = run.says("web: unchanged\n").says("service: unchanged\n").says("services/worker/main.py");
@@ -145,7 +145,7 @@ fn every_part_of_a_configuration_counts_alone() {
     let (checkout, _remote) = shop(&environment);
     let all = ["web", "network", "service", "worker", "anywhere"];
     let file = "deployments/shop.yaml";
-    // Without stacks there are the deployment's own words alone.
+    // Without stacks, the deployment's file is the only source.
     let alone = DEPLOYMENT.replace("  stacks: [shop]\n", "");
     checkout.write(file, &alone);
     checkout.commit("No stacks");
@@ -163,7 +163,7 @@ fn every_part_of_a_configuration_counts_alone() {
     checkout.commit("Context");
     assert_eq!(components(&checkout, "--target dev --changed").len(), 5);
 
-    // What only a stack says, and is no variable.
+    // A setting in a stack alone that is no variable.
     checkout.write(file, DEPLOYMENT);
     checkout.commit("Stacks");
     deployed(&checkout, &all);
@@ -192,7 +192,7 @@ fn what_runs_and_is_gone_counts_as_changed() {
     let commit = checkout.git(&["commit-tree", "-m", "nobody has this", "HEAD^{tree}"]);
     checkout.git(&["update-ref", "refs/atmos/deployments/shop/dev/web", &commit]);
     checkout.git(&["push", "--quiet", "--force", "origin", "refs/atmos/deployments/shop/dev/web"]);
-    // Unrelated history compares all the same; what cannot be read is taken as changed.
+    // Unrelated history is compared as well, and an unreadable configuration counts as changed.
     assert_eq!(components(&checkout, "--target dev --changed"), ["worker", "anywhere"]);
     checkout.write("deployments/shop.yaml", "deployment: { name: shop, components: {}, nonsense: 1 }\n");
     checkout.commit("Break it");
@@ -247,7 +247,7 @@ fn gitlab_gets_a_child_pipeline() {
             },
         })
     );
-    // In a job of GitLab it is the default.
+    // In a job of GitLab, this format is the default.
     let in_job = checkout.atmos_with(arguments, &[("GITLAB_CI", "true")]).succeeded();
     assert_eq!(in_job.stdout, run.stdout);
     let nothing = checkout.atmos("deployment matrix shop --target dev --changed --for gitlab").succeeded();

@@ -1,11 +1,11 @@
-//! A ledger that moves while a rollout waits for its locks: what was approved or insisted
-//! on stays that, or nothing runs.
+//! A ledger that moves while a rollout waits for its locks: the approved or required plan is rolled
+//! out, or nothing.
 
 use crate::support::{Checkout, Clone, Remote, Running, TestEnvironment};
 
 const PROMOTE: &str = "deployment rollout payment-service --target prod --promote-from staging";
 
-/// Two clones, what is checked out in both on staging, and a lock on `prod`'s worker by hand.
+/// Two clones, the checked-out commit on staging, and a lock by hand on the worker of `prod`.
 fn locked(environment: &TestEnvironment) -> (Checkout<'_>, Checkout<'_>, Remote<'_>) {
     let (checkout, remote) = environment.with_remote();
     deploy(&checkout, &["dev", "staging --promote-from dev"]);
@@ -19,21 +19,21 @@ fn lock(verb: &str, more: &str) -> String {
     format!("deployment {verb} payment-service --target prod --component worker{more}")
 }
 
-/// Rolls out to each of these.
+/// Rolls out to each of these targets.
 fn deploy(checkout: &Checkout<'_>, targets: &[&str]) {
     for target in targets {
         checkout.atmos(&format!("deployment rollout payment-service --target {target}")).succeeded();
     }
 }
 
-/// Starts a promotion to prod, which has to wait.
+/// Starts a promotion to prod that has to wait for the lock.
 fn waiting(checkout: &Checkout<'_>, more: &str) -> Running {
     let waiting = checkout.start(&format!("{PROMOTE} --lock-timeout 100s {more}"), &[]);
     waiting.until_it_says("Waiting for ada@example.com");
     waiting
 }
 
-/// Another clone brings the next version to staging.
+/// Brings the next version to staging from another clone.
 fn move_on(other: &Checkout<'_>) -> String {
     let next = other.commit_version("2");
     other.git(&["push", "--quiet"]);

@@ -40,7 +40,7 @@ fn a_target_is_not_the_one_whose_name_starts_like_it() {
     let file = independent_components("shop", &["api".to_owned()])
         .replace("{ dev: {}, qa: {} }", "{ prod: {}, prod-eu: {}, pro: {} }");
     checkout.write("deployments/shop.yaml", &file);
-    // And neither is a deployment.
+    // A deployment is not mistaken for one with a longer name either.
     let sibling = independent_components("shop-eu", &["api".to_owned()]).replace("qa", "prod");
     checkout.write("deployments/shop-eu.yaml", &sibling);
     let first = checkout.commit("The shop");
@@ -61,7 +61,7 @@ fn a_target_is_not_the_one_whose_name_starts_like_it() {
         assert_eq!(status["deployments"][0]["targets"].as_array().unwrap().len(), 1);
         assert_eq!(status["deployments"][0]["targets"][0]["components"][0]["commit"], commit.as_str());
     }
-    // A freeze of one is no freeze of the other.
+    // A freeze of one target is no freeze of the other.
     checkout.atmos("deployment lock shop --target prod --reason stocktaking").succeeded();
     checkout.atmos("deployment rollout shop --target prod-eu").succeeded();
     checkout.atmos("deployment rollout shop --target prod").exited(3);

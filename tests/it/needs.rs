@@ -1,4 +1,4 @@
-//! The tests that `tests/needs` names at the end as not run are those that were ignored.
+//! Compares the tests that `tests/needs` lists as not run with those that were ignored.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -21,7 +21,7 @@ fn what_is_listed_as_not_run_is_what_is_ignored_here() {
     let ignored = Command::new(this).args(["--list", "--ignored", "--format", "terse"]).output().unwrap();
     let ignored = String::from_utf8(ignored.stdout).unwrap();
     let ignored = ignored.lines().filter_map(|line| line.strip_suffix(": test"));
-    // Another program runs these.
+    // These tests are run by `tests/contracts/run`.
     let ignored = ignored.filter(|name| !name.starts_with("contracts::"));
     assert_eq!(ignored.map(str::to_owned).collect::<BTreeSet<_>>(), listed);
 }

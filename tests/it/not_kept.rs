@@ -6,7 +6,7 @@ use crate::support::TestEnvironment;
 fn what_depends_on_a_component_whose_record_cannot_be_kept_is_not_started() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
-    // A file where records are kept: what comes after it cannot be written.
+    // A file in place of the folder for kept records: later ones cannot be written.
     let kept = checkout.path.join(".git/refs/atmos/pending");
     let block = format!("mkdir -p {0}; rmdir {0}; touch {0}", kept.display());
     let script = format!("if [ $ATMOS_COMPONENT = database ]; then {block}; fi");
@@ -20,11 +20,11 @@ fn what_depends_on_a_component_whose_record_cannot_be_kept_is_not_started() {
     };
     assert_eq!(of("database")["status"], "success", "{document:#}");
     assert_eq!(of("api")["status"], "skipped", "{document:#}");
-    // Its need says so itself: it does not depend on which of two threads is faster.
+    // The error names the dependency, whichever of two threads is faster.
     assert_eq!(of("api")["error"], "database, which it depends on, could not be recorded", "{document:#}");
     assert_eq!(environment.applied().len(), 1);
 
-    // That it was applied stands in its lock alone, which stays for the next run.
+    // Only the lock tells that the component was applied, and stays for the next run.
     assert!(run.stderr.contains("the locks stay"), "{}", run.report());
     assert_eq!(remote.locks().len(), 2);
     std::fs::remove_file(&kept).unwrap();

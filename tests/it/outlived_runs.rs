@@ -1,5 +1,5 @@
-//! A git that outlives its run, on a server without atomic pushes: the tag that it pushes lands
-//! when another has the lock, and stands outside of the component's chain.
+//! A git that outlives its run, on a server without atomic pushes: its tag arrives when another run
+//! has the lock, and is outside of the component's chain.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const ROLLOUT: &str = "deployment rollout payment-service --target dev --compone
 const STATUS: &str = "deployment status payment-service --target dev";
 const HISTORY: &str = "deployment history payment-service --target dev --component worker";
 
-/// Two checkouts, and a server that keeps the first tag of the second version waiting.
+/// Two checkouts, and a server that blocks the first tag of the second version.
 struct Scene<'e> {
     checkout: Checkout<'e>,
     other: Checkout<'e>,
@@ -44,16 +44,16 @@ impl<'e> Scene<'e> {
         Self { checkout, other, remote, go, before }
     }
 
-    /// Starts a run, and waits until its record's tag is on its way.
+    /// Starts a run, and waits until the push of its record's tag is blocked.
     fn pushing(&self, environment: &TestEnvironment) -> Running {
         let run = self.checkout.start(ROLLOUT, &[("ATMOS_RUN_ID", "github:100/1")]);
         wait_until("the tag is on its way", || environment.path("held").exists());
-        // What others record is of another second, and leaves the tag its name.
+        // Other records are then of another second, and do not take the tag's name.
         std::thread::sleep(Duration::from_millis(1100));
         run
     }
 
-    /// Kills a run alone: its git lives on.
+    /// Kills a run but not its git.
     fn killed(environment: &'e TestEnvironment) -> Self {
         let scene = Self::new(environment);
         let run = scene.pushing(environment);
@@ -62,7 +62,7 @@ impl<'e> Scene<'e> {
         scene
     }
 
-    /// Lets the tag land, after which there are so many.
+    /// Lets the tag arrive, and waits until there are so many tags.
     fn land(&self, records: usize) {
         std::fs::write(&self.go, "").unwrap();
         wait_until("the tag lands", || self.tags() == records);
@@ -85,7 +85,7 @@ impl<'e> Scene<'e> {
     }
 }
 
-/// The records that `history` shows, and those of them that are late or outside of the chain.
+/// The numbers of records that `history` shows, that are late, and that are outside of the chain.
 fn shown(checkout: &Checkout<'_>) -> [usize; 3] {
     let history = checkout.json(HISTORY);
     let records = history["records"].as_array().unwrap();
@@ -106,7 +106,7 @@ fn a_tag_that_lands_after_a_takeover_is_published_late_by_its_own_checkout() {
     scene.land(4);
     for again in [false, true] {
         if again {
-            // As after a command that was killed before it could clean up.
+            // The state after a command that was killed before it could clean up.
             scene.checkout.git(&["update-ref", keeper, batch.trim()]);
             scene.checkout.atmos(STATUS).succeeded();
         } else {
