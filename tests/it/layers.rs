@@ -218,7 +218,7 @@ impl Source {
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
-    /// The number of modules between the crate's root and the file, which counts as well.
+    /// The depth of the file's module below the crate's root.
     fn depth(&self) -> usize {
         self.path.strip_suffix("/mod.rs").unwrap_or(&self.path).split('/').count()
     }

@@ -1,11 +1,11 @@
-//! What runs with `--context`: the views speak of what runs, not of what the files say.
+//! Rollouts with `--context`: the views show the values that run, not those of the files.
 
 use serde_json::{Value, json};
 
 use crate::support::{Checkout, Clone, Remote, TestEnvironment};
 
-/// A project that keeps `password` out of its records, with `cpu` and `password`
-/// overridden on dev for the api.
+/// A project that redacts `password` in its records, and whose api runs on dev with overrides of
+/// `cpu` and `password`.
 fn overridden(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
     let (checkout, remote) = environment.with_remote();
     checkout.write("atmos.yaml", "deployments: { ledger: { redact: [password] } }\n");
@@ -46,7 +46,7 @@ fn status_shows_what_a_component_runs_with() {
     assert_eq!(component(target, "api")["context_overrides"]["cpu"], "9999");
     assert!(is_hash(&component(target, "api")["context_overrides"]["password"]));
     assert_eq!(component(target, "worker")["context_overrides"], Value::Null);
-    // What is deployed again without them runs without them, and that they go away is said.
+    // The next rollout without them removes the overrides, and says so.
     checkout
         .atmos("deployment rollout payment-service --target dev")
         .succeeded()
@@ -88,7 +88,7 @@ fn a_diff_compares_what_runs_and_says_what_is_of_the_command_line() {
     assert_eq!(password["overridden"], json!(["from"]));
     let shown = checkout.atmos(line).succeeded().shows("9999 (--context) → 512");
     assert!(!shown.stdout.contains("s3cret"), "{}", shown.report());
-    // A commit has none, wherever it is compared.
+    // A commit has no overrides, on either side of the comparison.
     let commit = checkout.json("deployment diff payment-service --from-sha HEAD --to-target dev");
     assert_eq!(value(&commit, "api.context.cpu")["overridden"], json!(["to"]));
     assert_eq!(value(&commit, "api.context.cpu")["from"], 256);
@@ -115,7 +115,7 @@ fn a_description_of_a_target_has_the_values_that_run_there() {
         let text = place.atmos(line).succeeded().shows("(--context of what runs)");
         assert!(text.stdout.contains("cpu: 9999"), "{}", text.report());
     }
-    // Without a target it says nothing of what runs, and asks no remote.
+    // Without a target, no running values are shown, and no remote is asked.
     let plain = checkout.atmos("deployment describe payment-service").succeeded();
     assert!(!plain.stdout.contains("9999") && plain.stderr.is_empty(), "{}", plain.report());
 }
@@ -159,7 +159,7 @@ fn what_runs_with_overrides_counts_as_changed() {
     assert!(!run.stdout.contains("worker") && run.stdout.contains("api"), "{}", run.report());
 }
 
-/// A `helmfile` that says of a component whose values have `replicas: 3` that it has not drifted.
+/// A fake `helmfile` that finds no drift if a component's values have `replicas: 3`.
 const HELMFILE: &str = r#"#!/bin/sh
 [ "$1" = version ] && { echo "1.1.0"; exit; }
 cat "$2" >> "$TEST_APPLIED"
@@ -193,7 +193,7 @@ fn drift_is_looked_for_with_the_recorded_overrides_and_not_where_only_a_hash_is_
     let rollout = "deployment rollout charts --target dev --component";
     checkout.atmos(&format!("{rollout} open --context replicas=3")).succeeded();
     let status = "deployment status charts --target dev --check-drift";
-    // As it was deployed, with three replicas, it has not drifted.
+    // With the recorded override, three replicas, it has not drifted.
     let run = checkout.atmos(&format!("{status} --format json")).succeeded();
     let target = |document: &Value| document["deployments"][0]["targets"][0].clone();
     assert_eq!(component(&target(&run.json()), "open")["drift"], "none");
@@ -206,7 +206,7 @@ fn drift_is_looked_for_with_the_recorded_overrides_and_not_where_only_a_hash_is_
     assert_eq!(component(&target(&run.json()), "open")["drift"], "none");
     let seen = std::fs::read_to_string(environment.path("applied")).unwrap();
     assert!(!seen.contains("sha256:"), "a hash was taken for a value: {seen}");
-    // Nor does a diff say that nothing has drifted.
+    // A diff does not claim either that nothing has drifted.
     let diff = checkout.json("deployment diff charts --from-target dev --to-sha HEAD --check-drift");
     assert_eq!(diff["drift"], "not_checked");
 }

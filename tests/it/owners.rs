@@ -1,5 +1,5 @@
-//! Repositories that belong to another user: git refuses them, and so does the program, outside of
-//! the workspace of a job.
+//! Repositories of another user: git refuses them, and so does the program, outside of the
+//! workspace of a job.
 
 use std::path::Path;
 
@@ -33,11 +33,11 @@ fn a_repository_of_another_user_is_used_only_where_it_is_trusted() {
         for (system, workspace) in [("GITHUB_ACTIONS", "GITHUB_WORKSPACE"), ("GITLAB_CI", "CI_PROJECT_DIR")] {
             checkout.atmos_with(status, &[(system, "true"), (workspace, folder)]).succeeded();
             checkout.atmos_with(status, &[(system, "true"), (workspace, "/elsewhere")]).exited(2);
-            // Outside of a job, the variable says nothing.
+            // Outside of a job, the variable is ignored.
             checkout.atmos_with(status, &[(workspace, folder)]).exited(2);
         }
     }
-    // What git itself was told counts.
+    // The configuration of git itself counts.
     let configuration = environment.path("gitconfig");
     std::fs::write(&configuration, format!("[safe]\n\tdirectory = {folder}\n")).unwrap();
     environment.set("GIT_CONFIG_GLOBAL", configuration.to_str().unwrap());

@@ -1,8 +1,8 @@
-//! Clones that lack objects, which git fetches where it may.
+//! Partial clones lack objects, which git fetches only where it may.
 
 use crate::support::{Checkout, Clone, TestEnvironment};
 
-/// The objects that are not here.
+/// The objects that the clone lacks.
 fn missing(checkout: &Checkout<'_>) -> Vec<String> {
     let objects = checkout.git(&["rev-list", "--objects", "--missing=print", "--all"]);
     let mut missing: Vec<_> =

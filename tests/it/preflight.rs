@@ -1,5 +1,5 @@
-//! What can be known to be wrong is refused before the first component starts, and `validate` says
-//! the same.
+//! Errors that can be known ahead are refused before the first component starts, and `validate`
+//! reports the same.
 
 use std::path::Path;
 
@@ -26,13 +26,13 @@ deployment:
     dev: { context: { cpu: 256 }, components: { last: { vars: { size: small } } } }
 ";
 
-/// One thing that is wrong: what becomes of a text of the file, and what is said of it.
+/// One error: a replacement in the deployment's file, with the expected message and hint.
 struct Wrong {
     from: &'static str,
     to: &'static str,
     message: &'static str,
     hint: &'static str,
-    /// Another machine, or `--context`, may put it right: then `validate` warns.
+    /// Another machine, or `--context`, may correct it: then `validate` only warns.
     is_warned_of: bool,
 }
 
@@ -279,7 +279,7 @@ fn shop(environment: &mut TestEnvironment) -> Checkout<'_> {
     checkout
 }
 
-/// Writes the deployment with one thing changed, and returns the line in which that is.
+/// Writes the deployment with one replacement, and returns the number of its line.
 fn write(checkout: &Checkout<'_>, base: &str, case: &Wrong) -> usize {
     assert!(base.contains(case.from), "{:?} is not in the file", case.from);
     let text = base.replacen(case.from, case.to, 1);
@@ -340,7 +340,7 @@ fn what_may_be_right_is_not_refused() {
     checkout.atmos(&format!("deployment rollout shop --target dev {commands}")).succeeded();
     assert_eq!(checkout.environment.applied(), ["first", "api", "last"]);
 
-    // What is given on the command line is known to the rollout alone.
+    // Values of the command line are known to the rollout alone.
     checkout.write("deployments/shop.yaml", &DEPLOYMENT.replace("home: plain", "home: '{{ context.home }}'"));
     checkout.commit("A value of the command line");
     checkout.atmos("deployment validate shop").succeeded().shows("context.home is not known here");
@@ -348,7 +348,7 @@ fn what_may_be_right_is_not_refused() {
     checkout.atmos(&line).refused(2, "context.home is not known here");
     checkout.atmos(&format!("{line} --context home=here")).succeeded();
 
-    // Behind a link, nothing is known of what is there.
+    // Behind a link, the files are unknown.
     std::os::unix::fs::symlink("services", checkout.path.join("linked")).unwrap();
     let linked = DEPLOYMENT.replace("working_directory: services/api", "working_directory: linked/api");
     checkout.write("deployments/shop.yaml", &linked.replace("[../../run.sh]", "[./deploy.sh]"));
@@ -356,14 +356,14 @@ fn what_may_be_right_is_not_refused() {
     checkout.atmos("deployment validate shop").succeeded();
     checkout.atmos(&line).succeeded();
 
-    // What a command puts out is there only while it is rolled out.
+    // The outputs of a command exist only while it is rolled out.
     checkout
         .atmos("deployment rollout shop --target dev --component api")
         .refused(2, "what a command component puts out is known only while it is rolled out")
         .says("--component api --component first");
 }
 
-/// Stands for a terraform that has nothing to do.
+/// A fake terraform that has nothing to change.
 const TERRAFORM: &str = r#"#!/bin/sh
 case "$1" in
     show) echo '{"resource_changes": []}' ;;
@@ -400,7 +400,7 @@ fn a_variable_may_get_its_value_from_anywhere() {
     let run = checkout.atmos("deployment validate shop").succeeded();
     assert!(!run.stdout.contains(missing), "{}", run.report());
 
-    // What the checkout has and the commit does not is nothing that is rolled out.
+    // Files of the checkout that are not in the commit are not rolled out.
     checkout.git(&["rm", "--quiet", "--cached", file]);
     checkout.git(&["commit", "--quiet", "--message", "Without the file"]);
     checkout.atmos(line).refused(2, missing);
@@ -426,7 +426,7 @@ fn headings_say_what_is_so() {
     validate("{{ outputs.first.url }}", "{{ outputs.last.url }}")
         .shows("✓ All components exist")
         .shows("✗ Not all outputs are there when they are needed");
-    // Of a file that is no deployment, its components were not looked at.
+    // The components of an invalid file were not looked at, so nothing is claimed of them.
     let run = validate("depends_on: [first]", "depends_on: [frist]");
     assert!(!run.stdout.contains("✓ All components exist"), "{}", run.report());
     let run = validate("working_directory: services/api", "working_directory: ../api")

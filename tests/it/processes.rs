@@ -1,8 +1,8 @@
-//! How many git processes a verb starts: a constant, however many records there are.
+//! The number of git processes that a verb starts: a constant, however many records there are.
 
 use crate::support::{Checkout, TestEnvironment};
 
-/// Puts a `git` first on the path that counts how often it is started by `atmos`.
+/// Puts a `git` first on the path that logs each start by `atmos`.
 fn count_git(environment: &mut TestEnvironment) {
     let real = environment.git(&environment.path(""), &["--exec-path"]);
     let log = environment.path("git-processes");
@@ -13,7 +13,7 @@ fn count_git(environment: &mut TestEnvironment) {
     environment.set("PATH", &path);
 }
 
-/// How many git processes a command starts.
+/// The number of git processes that a command starts.
 fn processes(checkout: &Checkout<'_>, line: &str) -> usize {
     let log = checkout.environment.path("git-processes");
     let _ = std::fs::remove_file(&log);
@@ -39,7 +39,7 @@ fn their_number_does_not_grow_with_the_history() {
         "deployment promotion-status payment-service",
         "deployment diff payment-service --from-target dev --to-target prod",
     ];
-    // Once before, so that both counts are of a checkout that has asked before.
+    // A first run, which does not count, brings both measurements to a refreshed checkout.
     let count = || lines.map(|line| (processes(&checkout, line), processes(&checkout, line)).1);
     let few = count();
     let message =
@@ -85,7 +85,7 @@ fn signing_costs_one_process_a_record_and_one_before() {
     let environment = environment;
     let (checkout, _remote) = environment.with_remote();
     let line = "deployment rollout payment-service --target dev";
-    // Once before, so that both are of a checkout that has asked before.
+    // A first rollout, which does not count, brings both measurements to a refreshed checkout.
     checkout.atmos(line).succeeded();
     checkout.commit_version("1");
     let unsigned = processes(&checkout, line);

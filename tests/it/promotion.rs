@@ -1,11 +1,11 @@
-//! What a promotion takes along, what it leaves behind, and who may insist.
+//! The components that a promotion takes along or leaves behind, and the flags that override it.
 
 use crate::support::{Checkout, TestEnvironment};
 
 const DEPLOYMENT: &str = "payment-service";
 
-/// Rolls the components out to dev at three commits: database at the first, api at
-/// the second, worker at the third.
+/// Rolls the components out to dev at three commits: `database` at the first, `api` at the second,
+/// `worker` at the third.
 fn apart(checkout: &Checkout<'_>) -> [String; 3] {
     let first = checkout.head();
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
@@ -91,7 +91,7 @@ fn what_failed_stays_behind() {
     rest.says("worker is left out").says("the promotion is partial");
     assert_eq!(remote.state(DEPLOYMENT, "staging", "worker"), "", "its newest record on dev is no success");
     assert_eq!(remote.state(DEPLOYMENT, "staging", "api"), checkout.head());
-    // Asked for by name, it is refused.
+    // It is refused if it is selected by name.
     checkout.atmos(&format!("{promote} --component worker")).refused(3, "worker");
 }
 
@@ -165,7 +165,7 @@ fn the_rules_are_those_of_the_checkout() {
     let environment = TestEnvironment::new();
     let (checkout, _remote) = environment.with_remote();
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
-    // A promoted commit cannot bring its own way to prod.
+    // A promoted commit cannot bring promotion rules of its own.
     let path = "deployments/payment-service.yaml";
     let file = std::fs::read_to_string(checkout.path.join(path)).unwrap();
     checkout.write(

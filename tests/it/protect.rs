@@ -1,4 +1,5 @@
-//! `atmos deployment protect`: what the platform is asked for, what is said, what is left alone.
+//! `atmos deployment protect`: the requests to the platform, the output, and rules that are left
+//! alone.
 
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
@@ -15,7 +16,7 @@ async fn answer(server: &MockServer, verb: &str, at: &str, status: u16, body: Va
     Mock::given(method(verb)).and(path(at)).respond_with(response).mount(server).await;
 }
 
-/// What the platform was sent, but for questions.
+/// The requests that the platform has received, except for reads.
 async fn changes(server: &MockServer) -> Vec<(String, Value)> {
     let requests = server.received_requests().await.unwrap_or_default();
     let changes = requests.iter().filter(|request| request.method.as_str() != "GET");
@@ -107,7 +108,7 @@ async fn gitlab_protects_the_tags() {
         .await;
     checkout.atmos_with("deployment protect", &job).succeeded().shows("✓ In place");
 
-    // A rule that keeps every job from its records is named, and left to its owner.
+    // A rule that keeps all jobs from writing records is reported, and left to its owner.
     let closed = json!({ "name": "atmos/*", "create_access_levels": [level(0, "No one")] });
     answer(&server, "GET", &own, 200, closed).await;
     for (arguments, code) in [("--dry-run", 0), ("", 1)] {
@@ -116,7 +117,7 @@ async fn gitlab_protects_the_tags() {
         run.shows("✗ Differs: protected tags atmos/*: allowed to create: No one; jobs need Developers + Maintainers")
             .shows("Settings → Repository → Protected tags → atmos/*");
     }
-    // Where several rules match a tag, each of them may allow it.
+    // If several rules match a tag, any of them may allow it.
     let open = json!([{ "name": "*", "create_access_levels": [level(30, "Developers + Maintainers")] }]);
     Mock::given(method("GET"))
         .and(path(PROTECTED_TAGS))
@@ -143,10 +144,10 @@ fn without_a_platform_there_is_nothing_to_ask() {
         .refused(2, "A remote on neither GitHub nor GitLab cannot protect the ledger")
         .says("GitHub or GitLab");
     checkout.atmos("deployment protect --offline").refused(2, "--offline");
-    // Outside of a job, the remote tells; what is missing then is the token.
+    // Outside of a job, the platform follows from the remote; then only the token is missing.
     checkout.git(&["remote", "set-url", "origin", "git@github.com:acme/shop.git"]);
     checkout.atmos("deployment protect").refused(2, "there is no token");
-    // An address counts as it is written, wherever git is led; an alias is followed.
+    // The address as written counts, even if git is redirected to another; an alias is resolved.
     checkout.git(&["config", "url.ssh://git@mirror.example.com/.insteadOf", "https://github.com/"]);
     checkout.git(&["config", "url.https://gitlab.com/.insteadOf", "github:"]);
     for (address, platform) in

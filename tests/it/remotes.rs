@@ -1,5 +1,5 @@
-//! Remotes that are read from one place and written to another, and checkouts that have a part of
-//! what they are about.
+//! Remotes with different addresses for fetches and pushes, and checkouts that lack objects, files
+//! or submodules.
 
 use crate::support::{Checkout, Clone, TestEnvironment};
 

@@ -1,4 +1,4 @@
-//! What the files do not name any more, and what is known of it all the same.
+//! Deployments, targets and components that the files no longer have, and their views.
 
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ fn renamed(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
     (checkout, remote)
 }
 
-/// The marks of what an array has, by names.
+/// The names of an array's items, each with its `removed` mark.
 fn marks(array: &Value, name: &str) -> Vec<(String, bool)> {
     let of = |item: &Value| {
         let removed = item.get("removed").is_some_and(|removed| removed == true);
@@ -72,7 +72,7 @@ fn a_target_and_a_component_are_shown_and_marked() {
     );
     let diff = checkout.json("deployment diff shop --from-target dev --to-target test");
     assert_eq!(marks(&diff["components"], "component"), marked(&[("web", false), ("api", true)]));
-    // What never was there is a slip of the pen.
+    // A name that never existed is a typing error.
     checkout.atmos("deployment status shop --target tset").refused(2, "no target called tset");
     checkout
         .atmos("deployment diff shop --from-target tset --to-target test")
@@ -111,7 +111,7 @@ fn a_deployment_without_a_file_has_its_status_and_its_history() {
     }
 }
 
-/// The renamed deployment, whose file is gone.
+/// The renamed deployment, after its file was removed.
 fn without_file(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
     let (checkout, remote) = renamed(environment);
     checkout.git(&["rm", "--quiet", "deployments/shop.yaml"]);
@@ -125,7 +125,7 @@ fn a_deployment_without_a_file_is_listed_compared_and_drawn() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = without_file(&environment);
     let all = marked(&[("dev", true), ("test", true)]);
-    // Neither does a fresh checkout know it by anything but the ledger.
+    // A fresh checkout knows the deployment from the ledger alone.
     let fresh = environment.clone(&remote.url(), "fresh", Clone::SHALLOW);
     for checkout in [&checkout, &fresh] {
         let document = checkout.json("deployment list");
@@ -170,7 +170,7 @@ fn a_deployment_without_a_file_is_listed_compared_and_drawn() {
     ] {
         checkout.atmos(&format!("deployment {line}")).succeeded().shows(shown);
     }
-    // It may still be locked.
+    // `locks` still answers for it.
     assert_eq!(checkout.json("deployment locks shop")["locks"], serde_json::json!([]));
     checkout
         .atmos("deployment diff shop --from-target dev --to-target test --check-drift")
@@ -217,7 +217,7 @@ fn what_is_removed_is_still_made_of_something() {
     let document = serde_json::json!({ "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
         "components": [{ "type": "library", "name": "left-pad", "version": "1.3.0" }] });
     checkout.write("../sbom.json", &document.to_string());
-    // The commit that `api` was rolled out of to `dev`; neither name is in the file any more.
+    // The commit of `api` on `dev`; the current file has neither name.
     let commit = checkout.git(&["rev-parse", "HEAD~1"]);
     let attach = format!("deployment attach shop sbom --file ../sbom.json --git-sha {}", commit.trim());
     checkout.atmos(&attach).succeeded();
@@ -265,7 +265,7 @@ fn a_target_of_all_deployments_can_be_asked_about() {
         assert_eq!(deployment["targets"].as_array().unwrap().len(), 1, "{deployment:#}");
     }
 
-    // What is not looked at is said: silence would pass for a good answer.
+    // Skipped checks are reported: silence would pass for a good result.
     let run = checkout.atmos("deployment status --check-health --check-drift").succeeded();
     let run = run
         .says("other → dev: not asked about drift: api (command components have no plan that tells)")
@@ -274,7 +274,7 @@ fn a_target_of_all_deployments_can_be_asked_about() {
         .says("elsewhere → qa was not asked: nothing runs there");
     assert!(!run.stderr.contains("other → dev: not asked about health"), "{}", run.report());
 
-    // A checkout that has never heard of the ledger does not know that nothing runs.
+    // A checkout that was never refreshed cannot tell that nothing runs.
     let fresh = environment.clone(&remote.url(), "fresh", Clone::default());
     for line in [
         "status",
@@ -294,7 +294,7 @@ fn a_target_of_all_deployments_can_be_asked_about() {
     let unknown = "what runs of these is not known here, since origin has never told this checkout: ";
     fresh.atmos("deployment list targets shop --offline").succeeded().says(&format!("{unknown}shop"));
 
-    // What it has heard of one deployment says nothing of the others.
+    // A refresh of one deployment says nothing about the others.
     fresh.atmos("deployment status shop").succeeded();
     fresh.git(&["remote", "set-url", "origin", "../gone.git"]);
     for flag in ["", " --offline"] {
@@ -308,7 +308,7 @@ fn a_target_of_all_deployments_can_be_asked_about() {
             .refused(1, "has never been refreshed");
         fresh.atmos(&format!("deployment status shop{flag}")).succeeded().says("as of ");
     }
-    // Neither does the time of its states speak for its history.
+    // The time of the refreshed states does not apply to the history.
     let run = fresh.atmos("deployment history shop --offline").succeeded();
     assert!(!run.stderr.contains("as of"), "{}", run.report());
 }

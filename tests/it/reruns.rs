@@ -1,4 +1,4 @@
-//! What a run has done already, it does not do again; anything else it is asked for, it does.
+//! A run does not repeat its own rollouts; it does everything else that it is asked for.
 
 use crate::support::{Checkout, Clone, TestEnvironment};
 
@@ -16,7 +16,7 @@ fn run<'v>(id: &'v str, attempt: &'v str) -> [(&'static str, &'v str); 5] {
     ]
 }
 
-/// How many components were applied since this was asked for the last time.
+/// The number of components that were applied since the last call.
 fn applied(checkout: &Checkout<'_>) -> usize {
     let applied = checkout.environment.applied().len();
     checkout.environment.forget_applied();
@@ -35,7 +35,7 @@ fn a_run_does_the_same_only_once_and_says_so() {
     assert_eq!(done(DEV, "7", "1"), (0, 3));
     assert_eq!(done(DEV, "7", "2"), (0, 3), "another attempt of it is the same run");
     assert_eq!(remote.verify_chain("payment-service", "dev", "api"), 1);
-    // Something else is done, by the same run too.
+    // A different rollout is done, even by the same run.
     let overridden = format!("{DEV} --context cpu=512");
     assert_eq!(done(&overridden, "7", "2"), (3, 0));
     assert_eq!(done(&overridden, "7", "3"), (0, 3));
@@ -72,7 +72,7 @@ fn what_a_run_has_done_stays_done_where_another_run_came_after_it() {
     let back = format!("{DEV} --git-sha {older} --allow-rollback");
     checkout.atmos_with(&back, &run("8", "1")).succeeded();
     environment.forget_applied();
-    // The old run again: what it had done was taken back since, and stays so.
+    // The old run again: its rollouts were rolled back since, and stay so.
     let again = checkout.atmos_with(DEV, &run("7", "2")).succeeded();
     let replaced = format!("{DONE}, since replaced by {} (run github:8/1)", &older[..7]);
     assert_eq!(again.stderr.matches(&replaced).count(), 2, "{}", again.report());
@@ -106,7 +106,8 @@ fn a_success_that_came_late_is_not_done_again_by_another_attempt() {
     let (checkout, remote) = environment.with_remote();
     let other = environment.clone(&remote.url(), "other", Clone::default());
     let line = format!("{DEV} --component worker");
-    // It is killed when it has kept its success; before that is published, its lock is freed.
+    // The run is killed after it has kept its success; its lock is freed before the record is
+    // published.
     checkout.atmos_with(&line, &[("ATMOS_RUN_ID", "github:7/1"), ("ATMOS_FAILPOINT", "kept")]).killed();
     other.atmos("deployment unlock payment-service --target dev --component worker --force").succeeded();
     checkout.atmos("deployment status payment-service --target dev").succeeded().says("Published 1 record");
@@ -116,7 +117,7 @@ fn a_success_that_came_late_is_not_done_again_by_another_attempt() {
     let again = |attempt: &str| other.atmos_with(&line, &[("ATMOS_RUN_ID", attempt)]).succeeded();
     again("github:7/2").says(&format!("{DONE}, but recorded after run github:7/1 (cancelled)"));
     assert_eq!(applied(&other), 0);
-    // Another run does it, and then the state follows.
+    // Another run applies it, and then the state follows.
     again("github:8/1");
     assert_eq!(applied(&other), 1);
     assert_eq!(remote.state("payment-service", "dev", "worker"), other.head());
@@ -137,7 +138,7 @@ fn a_run_does_not_apply_again_what_is_only_kept_here() {
         assert_eq!(applied(&checkout), 0, "{line}");
         assert_eq!(remote.locks(), [""; 0]);
     }
-    // Another configuration is another deployment, and so is another run.
+    // Another configuration is another rollout, and is done.
     checkout.atmos_with(&format!("{worker} --context cpu=512"), &run("7", "2")).exited(1);
     assert_eq!(applied(&checkout), 1);
     std::fs::remove_file(remote.path.join("hooks/pre-receive")).unwrap();

@@ -1,4 +1,4 @@
-//! Whose rules a rollout obeys: those of the default branch and those of the checkout, both.
+//! The rules that a rollout obeys: those of the default branch and those of the checkout, both.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ const STAGING: &str = "deployment rollout payment-service --target staging";
 const GUARDED: &str = "      promotion: { from: dev }\n";
 const APPROVED: &str = "      promotion: { from: dev, requires_approval: true, approval_method: manual }\n";
 
-/// Changes the deployment's file, in the work tree only.
+/// Changes the deployment's file in the work tree only.
 fn edit(checkout: &Checkout<'_>, from: &str, to: &str) {
     let file = std::fs::read_to_string(checkout.path.join(FILE)).unwrap();
     assert!(file.contains(from), "{from} in {file}");
@@ -24,7 +24,7 @@ fn push(checkout: &Checkout<'_>, message: &str) -> String {
     commit
 }
 
-/// The record of what a rollout left last.
+/// The newest record of `worker` on a target.
 fn record(checkout: &Checkout<'_>, target: &str) -> String {
     checkout.git(&["cat-file", "-p", &format!("refs/atmos/latest/payment-service/{target}/worker")])
 }
@@ -42,7 +42,7 @@ fn rules_that_are_loosened_in_the_work_tree_stay_as_they_are() {
     checkout.atmos(&format!("{STAGING} --promote-from dev")).succeeded();
     edit(&checkout, "requires_approval: true, approval_method: manual", "hold: false");
     checkout.atmos(promotion).refused(3, "requires an approval");
-    // Nor where the loosened rules are committed and not merged.
+    // Rules that are loosened in a commit that is not merged change nothing either.
     checkout.commit("Loosened");
     checkout.atmos(promotion).refused(3, "requires an approval");
     checkout.atmos(STAGING).refused(3, "Cannot roll out directly to staging");
@@ -105,14 +105,14 @@ fn the_record_names_the_commit_of_the_default_branch_and_an_old_checkout_obeys_i
     assert!(record(&checkout, "dev").contains(&format!("rules: {new}")), "{}", record(&checkout, "dev"));
     let promotion = format!("{STAGING} --promote-from dev");
     checkout.atmos(&promotion).refused(3, "requires an approval");
-    // The job of an old pipeline, a clone of depth 1, is refused as well.
+    // The job of an old pipeline, in a clone of depth 1, is refused as well.
     let clone = environment.clone(&remote.url(), "clone", Clone::SHALLOW);
     clone.git(&["fetch", "--quiet", "--depth=1", "origin", &old]);
     clone.git(&["checkout", "--quiet", "--detach", &old]);
     clone.atmos_with(&promotion, &PUSH).refused(3, "requires an approval");
     clone.atmos(&format!("{promotion} --approve why")).succeeded();
     assert!(record(&clone, "staging").contains(&format!("rules: {new}")));
-    // Old rules that are stricter count, too.
+    // Old rules of the checkout that are stricter count, too.
     checkout.git(&["checkout", "--quiet", "main"]);
     edit(
         &checkout,
@@ -205,7 +205,7 @@ fn sources_that_the_default_branch_and_the_checkout_do_not_share_are_refused() {
     run.refused(3, "the default branch promotes to prod from staging, this checkout from dev");
 }
 
-/// Writes rules that forbid nothing into another place.
+/// Writes a deployment file without the rule for staging into another folder.
 fn loose_at(checkout: &Checkout<'_>, folder: &str) {
     let file = std::fs::read_to_string(checkout.path.join(FILE)).unwrap();
     let loose = file.replace(GUARDED, "");
@@ -218,7 +218,7 @@ fn no_other_place_for_deployments_leads_to_other_rules() {
         let environment = TestEnvironment::new();
         let checkout =
             if with_remote { environment.with_remote().0 } else { environment.payment_service("alone") };
-        // Some of it is even part of the default branch, as an example.
+        // One of the folders is even part of the default branch, as an example.
         loose_at(&checkout, "examples/shop");
         checkout.write("examples/shop/atmos.yaml", "base_path: \"\"\n");
         checkout.commit("Add an example");
@@ -230,8 +230,8 @@ fn no_other_place_for_deployments_leads_to_other_rules() {
         loose_at(&checkout, "loose");
         let refused = |run: Run| run.refused(3, "Cannot roll out directly to staging");
         let line = format!("{STAGING} --git-sha HEAD");
-        // What no commit has is not deployed either: a commit is read where it keeps its
-        // deployments.
+        // No commit has a deployment in `loose`: a commit is read in the folder that its own
+        // configuration names.
         for folder in ["examples/shop", "loose"] {
             refused(checkout.atmos(&format!("--base-path {folder} {line}")));
             refused(checkout.atmos_with(&line, &[("ATMOS_BASE_PATH", folder)]));
@@ -263,7 +263,7 @@ fn the_default_branch_may_name_another_one_for_its_rules() {
     assert!(record(&checkout, "dev").contains(&format!("rules: {of_rules}")), "{}", record(&checkout, "dev"));
     push(&checkout, "Not on dev");
     checkout.atmos(STAGING).refused(3, "Cannot roll out directly to staging");
-    // A checkout cannot name one.
+    // A checkout cannot name the branch of the rules.
     checkout.git(&["push", "--quiet", "origin", "main:loose"]);
     checkout.write("atmos.yaml", "deployments: { rules_from: loose }\n");
     checkout.commit("Other rules");
@@ -277,7 +277,7 @@ fn without_the_default_branch_a_pipeline_rolls_nothing_out() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     checkout.atmos(DEV).succeeded();
-    // The ledger is on a remote of its own, and the one of the code is gone.
+    // The ledger is on a remote of its own, and the remote of the code is gone.
     let ledger = environment.bare("ledger.git", &[]);
     checkout.git(&["remote", "add", "ledger", &ledger.url()]);
     let on_ledger = |more: &[(&'static str, &'static str)]| [&[("ATMOS_REMOTE", "ledger")], more].concat();
@@ -289,7 +289,7 @@ fn without_the_default_branch_a_pipeline_rolls_nothing_out() {
         .refused(1, "The promotion rules of origin's default branch");
     run.says("try again when origin can be reached");
     assert_eq!(ledger.git(&["for-each-ref"]), before);
-    // At a terminal they are those that were seen last.
+    // At a terminal, the rules that were fetched last count.
     checkout.commit("Not on the ledger yet");
     checkout.atmos_with(DEV, &on_ledger(&[])).succeeded();
     let stale = record(&checkout, "dev");
@@ -336,7 +336,7 @@ fn edge(checkout: &Checkout<'_>, to: &str) -> Value {
     edges.iter().find(|edge| edge["to"] == to).unwrap().clone()
 }
 
-/// Brings about how the last rollout of a component to dev ended.
+/// Rolls a component out to dev so that it ends like this.
 fn attempt(checkout: &Checkout<'_>, component: &str, ending: &str) {
     let line = format!("{DEV} --component {component}");
     let wait = format!("touch {}; sleep 60", checkout.environment.path("runs").display());
@@ -358,7 +358,8 @@ fn attempt(checkout: &Checkout<'_>, component: &str, ending: &str) {
     }
 }
 
-/// What `promotion-status` says of the edge to staging has to be what a rollout along it does.
+/// Asserts that the state in `promotion-status` for staging matches the result of a promotion to
+/// it.
 fn agrees(checkout: &Checkout<'_>, remote: &Remote<'_>, what: &str) -> String {
     let before = remote.git(&["for-each-ref"]);
     let edge = edge(checkout, "staging");
@@ -403,8 +404,7 @@ fn what_promotion_status_says_is_what_a_promotion_does() {
             }
             attempt(&checkout, "database", database);
             for api in ENDINGS {
-                // Each ending of the api follows the one before it; that it
-                // was never deployed comes first.
+                // Each ending of `api` follows the one before it, from never having been deployed.
                 attempt(&checkout, "api", api);
                 seen.insert(agrees(
                     &checkout,

@@ -1,5 +1,4 @@
-//! What deployments are made of without a build: read from their commits, attached, scanned in
-//! part.
+//! SBOMs without a build: read from commits, attached, and of scans of a part.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Checkout, CiJob, TestEnvironment};
 
-/// A deployment with these components on `dev`.
+/// A deployment with these components, and with the target `dev`.
 fn deployment<'e>(environment: &'e TestEnvironment, components: &str) -> Checkout<'e> {
     let remote = environment.bare("remote.git", &[]);
     let checkout = environment.empty_repository("checkout", &[]);
@@ -24,7 +23,7 @@ const COMMANDS: &str = "    command:\n      api: { settings: { command: { apply:
 
 const NPM: &str = r#"{"lockfileVersion": 3, "packages": {"node_modules/left-pad": {"version": "1.3.0"}}}"#;
 
-/// Two commands, of which the lock file of one begins with a byte order mark.
+/// Two commands. The lock file of one of them begins with a byte order mark.
 fn commands(environment: &TestEnvironment) -> Checkout<'_> {
     let checkout = deployment(environment, COMMANDS);
     for component in ["api", "worker"] {
@@ -36,7 +35,7 @@ fn commands(environment: &TestEnvironment) -> Checkout<'_> {
     checkout
 }
 
-/// The names and versions of what a component of a summary is made of.
+/// The names and versions of a summary's dependencies.
 fn dependencies(summary: &Value) -> Vec<(&str, &str)> {
     let all = summary["dependencies"].as_array().unwrap().iter();
     all.map(|one| (one["name"].as_str().unwrap(), one["version"].as_str().unwrap_or_default())).collect()
@@ -84,7 +83,7 @@ fn a_deployment_without_images_has_an_sbom_of_its_modules_providers_and_charts()
         BTreeSet::from_iter(read),
         BTreeSet::from(["its modules and its lock file", "its releases and charts"])
     );
-    // What is not committed is not part of the commit, and nothing stays of the look.
+    // Uncommitted files are not part of the commit, and the checkout for reading is removed.
     checkout.write("components/terraform/net/other.tf", "module \"x\" {\n  source = \"a/b/c\"\n}\n");
     assert_eq!(dependencies(&checkout.json(SUMMARY)).len(), 3);
     assert!(!checkout.path.join(".atmos").exists());
@@ -148,7 +147,7 @@ fn a_build_without_images_notes_what_components_are_made_of() {
     let summary = checkout.json(SUMMARY);
     assert_eq!(dependencies(&summary), [("left-pad", "1.3.0")]);
     assert_eq!(summary["without_sbom"], json!(["worker"]));
-    // The same once more is no news.
+    // A second build with the same result adds no note.
     checkout
         .atmos("deployment build shop --target dev")
         .succeeded()
@@ -201,7 +200,7 @@ fn an_installed_scanner_reads_what_a_command_deploys() {
     let summary = run.json();
     assert_eq!(dependencies(&summary), [("found", "")]);
     assert_eq!(summary["components"][0]["read_from"], "syft");
-    // Of what it could not scan, the lock files would tell; there are none.
+    // For `worker`, which syft could not scan, there are no lock files either.
     assert_eq!(summary["without_sbom"], json!(["worker"]));
     run.says("worker: lock files are read instead of what syft finds");
 }
@@ -229,7 +228,7 @@ fn flat_documents_of_other_tools_are_counted_whatever_they_are() {
             [("golang.org/x/net", "v0.17.0"), ("golang.org/x/net", "v0.18.0")],
             "{document}"
         );
-        // It is about the deployment as a whole.
+        // The document is about the deployment as a whole.
         assert_eq!(summary["without_sbom"], Value::Null);
         checkout.atmos(SUMMARY).succeeded().shows("Dependencies: 2 total");
         checkout

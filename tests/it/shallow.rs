@@ -1,4 +1,4 @@
-//! What a shallow checkout keeps of its history, and what it can do without any ledger yet.
+//! Shallow checkouts keep their depth, and make the first rollout of a ledger.
 
 use crate::support::{Clone, TestEnvironment};
 

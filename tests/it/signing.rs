@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::support::{Checkout, TestEnvironment, insist_on};
 
-/// Makes a key, and has git sign tags with it and trust it.
+/// Creates a key, and has git sign tags with it and trust it.
 fn sign_with_ssh(checkout: &Checkout<'_>) {
     let environment = checkout.environment;
     let key = environment.path("key");
@@ -53,7 +53,7 @@ fn records_are_signed_where_git_signs_tags() {
     for tag in &all {
         assert_eq!(verifies(&checkout, tag), !unsigned.contains(tag), "{tag}");
     }
-    // What they say is what unsigned ones say, and reads the same.
+    // A signed record has the same content as an unsigned one, and is parsed alike.
     let signed = all.iter().find(|tag| tag.contains("/staging/api/")).unwrap();
     let text = checkout.git(&["cat-file", "-p", signed]);
     assert!(text.contains(&format!("\ntag {signed}\ntagger Ada <ada@example.com> ")), "{text}");
@@ -83,7 +83,7 @@ fn a_key_that_is_missing_is_found_before_anything_is_applied() {
         .refused(2, "records are to be signed (tag.gpgSign), and cannot be");
     assert_eq!(environment.applied(), [""; 0]);
     assert_eq!(remote.snapshot(), before);
-    // Commands that only read need no signing key.
+    // Commands that only read, and plans, need no signing key.
     checkout.atmos("deployment rollout payment-service --target dev --plan").succeeded();
     checkout.atmos("deployment status payment-service").succeeded();
 }
@@ -120,7 +120,7 @@ fn what_the_environment_configures_counts_and_so_do_all_kinds_of_repositories() 
         }
         environment.set("GIT_CONFIG_COUNT", "2");
         let checkout = environment.payment_service_with("checkout", &[&format!("--object-format={format}")]);
-        // Alone, the environment's setting has git look for a key.
+        // The environment's setting alone makes git look for a key, in vain.
         checkout.atmos("deployment rollout payment-service --target dev").refused(2, "cannot be");
         sign_with_ssh(&checkout);
         checkout.atmos("deployment rollout payment-service --target dev").succeeded();

@@ -1,4 +1,4 @@
-//! Every command line of the specification that belongs to the verbs that there are, as written.
+//! Every command line of the specification for the implemented verbs, as written.
 //!
 //! Only commit ids are replaced: those of the specification exist in no repository.
 
@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use crate::build;
 use crate::support::{Checkout, Remote, TestEnvironment, insist_on, specification};
 
-/// Where a line stands in the specification, the line, the exit code that it ends with, and what it
-/// says. A ref and what it is at has to be so on the remote, too.
+/// The place in the specification, the line, its exit code, and a text of its output. A text of a
+/// ref and its value has to be true of the remote, too.
 type Line = (&'static str, &'static str, i32, &'static str);
 
-/// They run in this order, in one repository.
+/// The lines run in this order, in one repository.
 const LINES: [Line; 50] = [
     (
         "cli-integration.md, validate",
@@ -100,7 +100,7 @@ const LINES: [Line; 50] = [
         0,
         "payment-service\tstaging\tapi\tNEWER\t",
     ),
-    // There is no terminal to approve at.
+    // An approval is refused, since there is no terminal.
     (
         "target-promotion.md, CLI Validation",
         "atmos deployment rollout payment-service --target prod --promote-from staging",
@@ -119,7 +119,7 @@ const LINES: [Line; 50] = [
         3,
         "Cannot promote across deployments. Use same-deployment promotion only.",
     ),
-    // Skipping the check of the promotion path skips no approval.
+    // Skipping the check of the promotion path does not skip the approval.
     (
         "cli-integration.md, Error Messages",
         "atmos deployment rollout payment-service --target prod --skip-promotion-check",
@@ -204,7 +204,7 @@ const LINES: [Line; 50] = [
         0,
         "up to date ✓",
     ),
-    // It runs there already; deploying it once more is no rollback, and there is no terminal.
+    // The commit runs there already, so this is no rollback and needs an approval.
     (
         "definitions.md, Rollout",
         "atmos deployment rollout payment-service --target prod --git-sha abc123def",
@@ -365,7 +365,7 @@ const IMAGE_LINES: [Line; 13] = [
     ),
 ];
 
-/// The verbs that there are.
+/// The implemented verbs.
 const VERBS: [&str; 20] = [
     "attach",
     "build",
@@ -389,8 +389,8 @@ const VERBS: [&str; 20] = [
     "validate",
 ];
 
-/// The deployments that the specification speaks of: `payment-service` is
-/// there; `api` requires no approval.
+/// Adds the specification's other deployments to `payment-service`: `inventory-service`, and `api`,
+/// which requires no approval.
 fn deployments(checkout: &Checkout<'_>) {
     let path = |name: &str| format!("deployments/{name}.yaml");
     let file = std::fs::read_to_string(checkout.path.join(path("payment-service"))).unwrap();
@@ -407,7 +407,7 @@ fn every_command_line_of_the_specification_runs_as_written() {
     deployments(&checkout);
     let older = checkout.commit("All deployments");
     checkout.git(&["push", "--quiet", "origin", "HEAD:main"]);
-    // What prod can be rolled back to has to have run there.
+    // A commit to which prod can be rolled back has to have run there.
     for line in ["dev", "staging --promote-from dev", "prod --promote-from staging --approve first"] {
         for deployment in ["payment-service", "api"] {
             checkout.atmos(&format!("deployment rollout {deployment} --target {line}")).succeeded();

@@ -1,5 +1,5 @@
-//! Stacks against the reference implementation: its own scenarios, and the
-//! values that it recorded for them.
+//! Stacks against the reference implementation: its own scenarios, and the values that it recorded
+//! for them.
 //!
 //! The scenarios are not part of the repository. They are looked for in `ATMOS_CONFORMANCE_DIR`,
 //! else in `../shared/conformance/stacks`; without them the test is ignored.
@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::support::{conformance_cases, insist_on};
 
-/// A world in which nothing is set, as the values were recorded in.
+/// An empty environment, like that in which the values were recorded.
 struct Nothing;
 
 impl Functions for Nothing {
@@ -53,7 +53,7 @@ pub(crate) fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// Every difference between what a case expects and what comes out.
+/// All differences between the expected and the found values of a case.
 fn failures(case: &Path) -> Vec<String> {
     let name = case.file_name().unwrap_or_default().to_string_lossy();
     let expected: Json =
@@ -90,7 +90,7 @@ fn failures(case: &Path) -> Vec<String> {
     failures
 }
 
-/// How a section differs from what is expected. Where only `vars` are given, others may exist.
+/// The difference of a section from the expected one. If only `vars` are given, others may exist.
 pub(crate) fn difference(
     described: &Map<String, Json>,
     section: &str,
@@ -116,7 +116,7 @@ fn holds(variables: &Json, name: &str, value: &Json) -> bool {
     }
 }
 
-/// The settings of an `atmos.yaml`, as far as stacks mean something else by them.
+/// The settings of an `atmos.yaml`, as far as they concern stacks.
 fn settings(atmos_yaml: &str) -> StackSettings {
     let config = config::atmos::parse("atmos.yaml", atmos_yaml).unwrap();
     let default = StackSettings::default();

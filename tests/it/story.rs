@@ -23,7 +23,7 @@ fn a_rollout_applies_the_commit_and_records_every_component() {
     let environment = TestEnvironment::new();
     let (checkout, remote) = environment.with_remote();
     let commit = checkout.head();
-    // What is deployed is the commit, not the work tree.
+    // The commit is deployed, not the work tree.
     checkout.write("services/api/version", "not committed\n");
     let run = checkout.atmos("deployment rollout payment-service --target dev").succeeded();
     assert!(run.stderr.contains("commit"), "a dirty tree is worth a warning\n{}", run.report());
@@ -95,7 +95,7 @@ fn promotion_carries_the_commit_on_and_approval_is_on_record() {
     let (checkout, remote) = environment.with_remote();
     let commit = checkout.head();
     everywhere(&checkout);
-    // Later work is not what was promoted.
+    // Later commits are not promoted.
     checkout.commit_version("2");
     for component in COMPONENTS {
         assert_eq!(remote.state(DEPLOYMENT, "prod", component), commit);
@@ -249,7 +249,7 @@ fn a_plan_changes_nothing() {
         assert!(component.get("record").is_none());
     }
     assert_eq!(environment.applied(), [""; 0]);
-    // Only the copy of what the remote says has moved: whose rules hold.
+    // Only the local copy of the default branch has changed, from which the rules are read.
     checkout.git(&["update-ref", "-d", "refs/atmos-rules/origin/default"]);
     assert_eq!((checkout.snapshot(), remote.snapshot()), before);
     let left: Vec<_> =
@@ -357,7 +357,7 @@ fn another_checkout_sees_the_same_and_goes_on() {
     let second = checkout.commit_version("2");
     checkout.git(&["push", "--quiet"]);
     let other = environment.clone(&remote.url(), "other", Clone::default());
-    // A clone brings no state along, and may not ask for it: that is not to say that nothing runs.
+    // A clone does not bring the ledger along, and offline it cannot tell that nothing runs.
     other
         .atmos("deployment status payment-service --offline")
         .refused(1, "this checkout has never been refreshed from origin, and cannot tell");

@@ -1,12 +1,12 @@
-//! A person at a terminal: the question before a rollout that needs an approval,
-//! and what runs while they look.
+//! A person at a terminal: the question before a rollout that needs an approval, and the display
+//! while components run.
 
 use crate::support::{Checkout, Remote, Terminal, TestEnvironment};
 
 const PROMOTE: &str = "deployment rollout payment-service --target prod --promote-from staging";
 const QUESTION: &str = "Approve deployment? [y/N]: ";
 
-/// What is checked out, ready to be promoted to prod.
+/// A checkout whose commit runs on staging, ready to be promoted to prod.
 fn ready(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
     let (checkout, remote) = environment.with_remote();
     checkout.atmos("deployment rollout payment-service --target dev").succeeded();
@@ -15,7 +15,7 @@ fn ready(environment: &TestEnvironment) -> (Checkout<'_>, Remote<'_>) {
     (checkout, remote)
 }
 
-/// Starts it in a terminal, and waits for the question.
+/// Starts a command line in a terminal, and waits for the question.
 fn asked(checkout: &Checkout<'_>, line: &str) -> Terminal {
     let terminal = Terminal::start(checkout.atmos_command(line));
     terminal.until_it_shows(QUESTION);
@@ -170,7 +170,7 @@ fn a_terminal_shows_what_runs_while_it_runs_and_in_colour() {
     let mut command = checkout.atmos_command("deployment rollout payment-service --target dev");
     command.env("TEST_DO", format!("until [ -e {} ]; do sleep 0.05; done", go.display()));
     let terminal = Terminal::start(command);
-    // A spinner with the time, below it how much is left.
+    // A spinner with the time, and the number of waiting components below it.
     terminal.until_it_shows("command/database (0s)");
     terminal.until_it_shows("command/worker (");
     terminal.until_it_shows("1 waiting");

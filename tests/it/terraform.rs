@@ -1,5 +1,6 @@
-//! A deployment of terraform components through the program, with a real terraform and without a
-//! network: modules from the same commit and from a git repository, stacks, state, outputs.
+//! A deployment of terraform components through the whole program, with a real terraform and
+//! without a network: modules from the same commit and from a git repository, stacks, state,
+//! outputs.
 
 use serde_json::{Value, json};
 
@@ -169,13 +170,13 @@ fn each_target_has_the_code_and_the_values_of_the_commit_that_it_got() {
     }
     let identity = output(&checkout, "staging", "app", "identity");
 
-    // Another version: of the code, of the stack, of the deployment's own values.
+    // A new version of the code, of the stack and of the deployment's own values.
     write_code(&checkout, "2");
     checkout.write("stacks/platform.yaml", &STACK.replace("10.0.0.0", "10.2.0.0"));
     checkout.write("deployments/shop.yaml", &DEPLOYMENT.replace("size: 2", "size: 20"));
     let second = checkout.commit("Version 2");
     checkout.atmos("deployment rollout shop --target dev").succeeded();
-    // Promoted is what runs on dev, whatever is checked out.
+    // The running version on dev is promoted, whatever is checked out.
     checkout.write("stacks/platform.yaml", "unreadable: [");
     checkout.write("components/terraform/app-module/main.tf", "unreadable");
     checkout.commit("Version 3, which is broken");
@@ -255,7 +256,7 @@ fn outputs_are_read_from_the_state_of_what_is_not_rolled_out() {
     checkout.atmos(alone).succeeded();
     assert_eq!(output(&checkout, "dev", "app", "app")["network"], "dev-shop-1 10.0.0.0/16");
 
-    // Rolled out at once, one of them has to come first.
+    // Without the dependency, the order of the two is unknown, and the rollout of both is refused.
     checkout.write(
         "deployments/shop.yaml",
         &DEPLOYMENT.replace("metadata: { depends_on: [network] }", "metadata: {}"),
@@ -285,7 +286,7 @@ fn a_sensitive_output_is_shown_nowhere() {
     holds_no_secret(&checkout, &remote);
 }
 
-/// Of a rollout whose secret terraform knows, no repository does.
+/// Asserts that terraform knows the secret, and that no repository has it in an object.
 fn holds_no_secret(checkout: &Checkout<'_>, remote: &Remote<'_>) {
     assert_eq!(output(checkout, "dev", "app", "password"), SECRET, "terraform knows it");
     for repository in [&checkout.path, &remote.path] {
@@ -294,7 +295,7 @@ fn holds_no_secret(checkout: &Checkout<'_>, remote: &Remote<'_>) {
     }
 }
 
-/// A job tells more than a rollout does.
+/// A job reports more than a rollout does.
 #[test]
 #[cfg_attr(any(without_terraform, without_python3), ignore = "needs terraform and python3")]
 fn a_sensitive_output_is_in_nothing_that_a_job_tells_the_platform() {
@@ -321,7 +322,7 @@ fn drift_is_found_noted_and_shown_to_whoever_asks_later() {
     let (checkout, remote) = shop(&mut environment);
     let first = checkout.head();
     checkout.atmos("deployment rollout shop --target dev").succeeded();
-    // What is checked out has nothing to do with it.
+    // The checked-out commit does not matter.
     write_code(&checkout, "2");
     checkout.commit("Version 2, which runs nowhere");
     let check = "deployment status shop --target dev --check-drift";
@@ -349,7 +350,7 @@ fn drift_is_found_noted_and_shown_to_whoever_asks_later() {
     let diff = "deployment diff shop --from-target dev --to-target staging";
     assert_eq!(checkout.json(diff)["drift"], "not_checked");
     assert_eq!(checkout.json(&format!("{diff} --check-drift"))["drift"], "found");
-    // Deployed again, it is what was deployed.
+    // After a rollout of the same commit, there is no drift.
     checkout.atmos(&format!("deployment rollout shop --target dev --git-sha {first}")).succeeded();
     checkout.atmos(check).succeeded().shows("no drift detected");
     assert_eq!(workdirs(&checkout), [""; 0].map(std::path::PathBuf::from));
@@ -378,7 +379,7 @@ fn rollouts_of_two_targets_at_once_in_one_checkout_do_not_disturb_each_other() {
     assert_eq!(workdirs(&checkout), [""; 0].map(std::path::PathBuf::from));
 }
 
-/// A component that uses what another one puts out by a template of the deployment's own file.
+/// A component that uses the outputs of another one by a template in the deployment's own file.
 const GATEWAY: &str = "\
 deployment:
   name: edge
@@ -410,7 +411,7 @@ fn what_uses_the_outputs_of_others_can_be_looked_at_and_rolled_out_alone() {
     checkout.write_script("token.sh", "#!/bin/sh\necho id=t1 > \"$ATMOS_OUTPUT\"\n");
     checkout.commit("Add the edge");
 
-    // A dry run knows only what has been put out.
+    // A dry run only knows outputs of earlier rollouts.
     let planned = checkout.json("deployment rollout edge --target dev --plan");
     let notice = |name: &str| {
         let components = planned["components"].as_array().unwrap();

@@ -1,5 +1,5 @@
-//! What decides is what the ledger's remote has: not what another remote has, nor what exists only
-//! in this checkout.
+//! The ledger's remote decides: neither another remote's ledger counts, nor refs and records that
+//! exist only in this checkout.
 
 use crate::support::{Checkout, Clone, Remote, TestEnvironment};
 
@@ -10,7 +10,7 @@ fn to_staging(commit: &str) -> String {
     format!("deployment rollout payment-service --target staging --git-sha {commit}")
 }
 
-/// Brings the next version to dev and staging.
+/// Brings a new version to dev and staging.
 fn next_version(checkout: &Checkout<'_>, version: &str) -> String {
     let commit = checkout.commit_version(version);
     checkout.git(&["push", "--quiet", "origin", "HEAD:main"]);
@@ -35,7 +35,7 @@ fn with_fork<'e>(environment: &'e TestEnvironment, checkout: &Checkout<'_>) -> R
     fork
 }
 
-/// Replaces a record tag here by one that says something else.
+/// Replaces a record tag of this checkout by another object.
 fn replace_tag(checkout: &Checkout<'_>, target: &str) -> String {
     let tags = checkout.git(&["tag", "--list", &format!("atmos/deployments/*/{target}/api/*")]);
     let tag = tags.lines().next().unwrap().to_owned();
@@ -55,7 +55,7 @@ fn a_record_that_was_never_pushed_makes_no_known_good() {
     let tag = tag_record(&checkout, "staging", "api", &side);
     let line = format!("{} --component api", to_staging(&side));
     checkout.atmos(&line).refused(3, "Cannot roll out directly to staging");
-    // The history shows it, and says what it is.
+    // The history shows the record, and marks it.
     let history = "deployment history payment-service --target staging --component api";
     checkout
         .atmos(history)
@@ -68,7 +68,7 @@ fn a_record_that_was_never_pushed_makes_no_known_good() {
     assert_eq!(only_here.iter().filter(|mark| ***mark == true).count(), 1, "{records:#}");
     assert_eq!(only_here.len(), 2);
     assert_eq!(remote.records("payment-service", "staging", "api").len(), 1);
-    // On the remote it is a record like any other.
+    // Once it is on the remote, it counts like any other record.
     checkout.git(&["push", "--quiet", "origin", &format!("refs/tags/{tag}")]);
     checkout.atmos(&line).succeeded();
     let run = checkout.atmos(history).succeeded();
@@ -87,7 +87,7 @@ fn what_ran_according_to_another_remote_is_no_known_good() {
         checkout.atmos_with(line, &[("ATMOS_REMOTE", "fork")]).succeeded();
     }
     checkout.git(&["switch", "--quiet", "main"]);
-    // Another clone, so that its records have other names than those of the fork.
+    // Another clone, later, so that its records have other names than those of the fork.
     let other = environment.clone(&remote.url(), "other", Clone::default());
     std::thread::sleep(std::time::Duration::from_millis(1100));
     next_version(&other, "2");
@@ -105,7 +105,7 @@ fn what_runs_according_to_another_remote_is_neither_shown_nor_promoted() {
     assert!(!run.stdout.contains(&checkout.head()), "{}", run.report());
     checkout.atmos(STAGING).refused(3, "There is nothing to promote from dev");
     assert_eq!(remote.refs("refs/atmos/"), [""; 0]);
-    // Each remote's ledger stays its own, also from the copies that are here.
+    // Each remote has a ledger of its own, also among the local copies.
     let offline = format!("{status} --offline");
     let run = checkout.atmos_with(&offline, &[("ATMOS_REMOTE", "fork")]).succeeded();
     assert!(run.stdout.contains(&checkout.head()), "{}", run.report());
@@ -117,7 +117,7 @@ fn a_state_that_exists_only_here_is_not_promoted() {
     let (checkout, _remote) = environment.with_remote();
     checkout.git(&["update-ref", "refs/atmos/deployments/payment-service/dev/api", "HEAD"]);
     checkout.atmos(STAGING).refused(3, "There is nothing to promote from dev");
-    // Published by plain git, it counts.
+    // Published by plain git, it is refused as well, until a rollout to dev has made records.
     checkout.git(&["push", "--quiet", "origin", "refs/atmos/*:refs/atmos/*"]);
     checkout.atmos(&format!("{STAGING} --component api --allow-partial")).exited(3);
     checkout.atmos(DEV).succeeded();
@@ -137,7 +137,7 @@ fn a_rollout_does_not_go_on_with_another_history_than_the_remote_s() {
     let run = checkout.atmos(&to_staging(&first)).refused(1, &tag);
     run.says("is another object here than on origin").says(&format!("git tag -d {tag}"));
     assert_eq!(remote.snapshot(), before);
-    // Reading goes on, with what the remote has, and says what is so: the remote did answer.
+    // Reading goes on with the remote's records and a warning, and does not blame the remote.
     let history = "deployment history payment-service --target staging";
     let run = checkout.atmos(history).succeeded().says("is another object here than on origin");
     assert!(!run.stderr.contains("did not answer"), "{}", run.report());
@@ -147,7 +147,7 @@ fn a_rollout_does_not_go_on_with_another_history_than_the_remote_s() {
         .iter()
         .sum();
     assert_eq!(shown, there, "one tag that differs hides no record");
-    // The way out leads out.
+    // The suggested command resolves it.
     checkout.git(&["tag", "-d", &tag]);
     checkout.atmos(&to_staging(&first)).succeeded();
 }
