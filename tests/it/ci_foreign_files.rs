@@ -255,7 +255,7 @@ fn nothing_is_written_through_a_link_of_the_checkout() {
     job.run().refused(3, "is not part of");
     is_untouched();
     assert_eq!(job.output("result"), "refused");
-    // Nor through a linked folder that leads out.
+    // Nothing is written through a linked folder that leads out either.
     link(&checkout, &folder, "build");
     job.clone()
         .with("ATMOS_DOTENV", "build/atmos.env")

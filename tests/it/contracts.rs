@@ -194,7 +194,7 @@ async fn the_request_of_a_number_or_a_branch_is_found() {
         assert_eq!((found.head, found.base.as_deref()), (Some(commit("e")), Some("main")));
     }
     let github = platforms.github("ghp_user");
-    // By the commit, and by the branch of the request that is registered.
+    // By the commit alone, and by the commit with the branch and its owner.
     for (digit, owner) in [("e", None), ("e", Some("mallory"))] {
         let found = github.find_change_request(&of_commit(digit, "fix", owner)).await.unwrap();
         assert_eq!(found.map(|request| request.number), Some(11));

@@ -91,7 +91,7 @@ fn what_failed_stays_behind() {
     rest.says("worker is left out").says("the promotion is partial");
     assert_eq!(remote.state(DEPLOYMENT, "staging", "worker"), "", "its newest record on dev is no success");
     assert_eq!(remote.state(DEPLOYMENT, "staging", "api"), checkout.head());
-    // It is refused if it is selected by name.
+    // A selection by name is refused.
     checkout.atmos(&format!("{promote} --component worker")).refused(3, "worker");
 }
 
