@@ -1,5 +1,5 @@
-//! Where terraform keeps its state: `backend` and `remote_state_backend`, with the
-//! places that follow from names.
+//! Terraform's backends: `backend` and `remote_state_backend`, with the defaults that follow from
+//! names.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use super::list_merge::ListMergeStrategy;
 use super::merge::merge_all;
 use super::value::{Map, Value};
 
-/// What a component's backends are made of; layers in the order kind, bases, component.
+/// The input of a component's backends; layers in the order kind, bases, component.
 pub(super) struct BackendLayers<'l> {
     pub(super) file: &'l str,
     pub(super) component: &'l str,
-    /// What the state's place is named after.
+    /// The name that the default state location is derived from.
     pub(super) state_name: &'l str,
-    /// Takes the place of `/` in that name.
+    /// Replaces `/` in that name.
     pub(super) separator: &'l str,
     pub(super) backend_type: Option<Value>,
     pub(super) backend: [&'l Map; 3],
@@ -23,8 +23,8 @@ pub(super) struct BackendLayers<'l> {
     pub(super) lists: ListMergeStrategy,
 }
 
-/// `backend_type`, `backend` and the two of the remote state, the backends
-/// being those of the type alone.
+/// Returns `backend_type`, `backend` and the two of the remote state; of each backend section, only
+/// the configuration of the selected type.
 pub(super) fn backends(layers: &BackendLayers<'_>) -> Result<[(&'static str, Value); 4], StackError> {
     let backend_type = layers.backend_type.clone().unwrap_or_else(|| Value::text(""));
     let type_name = backend_type.as_str().unwrap_or_default();
@@ -75,7 +75,7 @@ impl BackendLayers<'_> {
         self.state_name.replace('/', self.separator)
     }
 
-    /// Sets a default state location of each component's own where the stack names none.
+    /// Sets a default state location for the component where the stack names none.
     fn set_state_place(&self, backend_type: &str, backend: &mut Map) {
         let is_set = |backend: &Map, key: &str| match backend.get(key) {
             Some(Value::String(text)) => !text.is_empty(),
@@ -93,8 +93,8 @@ impl BackendLayers<'_> {
                 let key_of = |layer: &Map| layer.get("azurerm")?.as_map()?.get("key").cloned();
                 let [of_kind, _, own] = self.backend;
                 let shared = key_of(of_kind);
-                // A key that the component or a base has set stays; a shared
-                // one becomes the keys' directory.
+                // A key that the component or a base has set stays; a shared one becomes the prefix
+                // of the default key.
                 if key_of(own).is_some() || (is_set(backend, "key") && backend.get("key") != shared.as_ref())
                 {
                     return;

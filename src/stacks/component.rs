@@ -1,5 +1,5 @@
-//! A component put together from its layers: global sections, those of its kind,
-//! its bases, itself, its overrides.
+//! Assembles a component from its layers: global sections, those of its kind, its bases, its own
+//! sections and its overrides.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use super::value::{Map, Value, map_from_json};
 /// The kind with state, providers and workspaces.
 pub(super) const TERRAFORM: &str = "terraform";
 
-/// Where a section that is a map comes from besides the component and
-/// its bases, and when it is shown.
+/// The layers of a section that is a map, besides the component and its bases, and the condition
+/// under which it is shown.
 struct Section {
     name: &'static str,
-    /// The top level of the manifest has it too.
+    /// Whether the top level of the manifest has it too.
     global: bool,
-    /// `<kind>.<section>` is a layer.
+    /// Whether `<kind>.<section>` is a layer.
     of_kind: bool,
     overridable: bool,
     /// The kinds that show it even where it is empty; others show it where a manifest declares it.
@@ -89,8 +89,8 @@ fn is_provisioned(kind: &str) -> bool {
     matches!(kind, TERRAFORM | "helmfile" | "packer" | "helm" | "kubernetes")
 }
 
-/// Puts a component together; nothing where the stack has none of that name.
-/// Functions and templates are kept.
+/// Assembles a component; `None` where the stack has none of that name. Functions and templates are
+/// kept unevaluated.
 pub(super) fn assemble(
     settings: &StackSettings,
     stack: &Stack,
@@ -207,7 +207,7 @@ impl Assembly<'_> {
         Ok(strategy)
     }
 
-    /// What the bases say, each merged with its own list strategy.
+    /// The bases' section, merged in order, each base with its own list strategy.
     fn of_bases(&self, name: &str, inherited: ListMergeStrategy) -> Result<Map, StackError> {
         let mut merged = Map::new();
         for (_, base) in &self.bases.layers {
@@ -237,8 +237,8 @@ impl Assembly<'_> {
             let integrations = Value::map(Map::from_iter([(Arc::from("github"), github)]));
             merged.insert(Arc::from("integrations"), integrations);
         }
-        // What stands above the components is merged by the general strategy, a
-        // component's own only below it.
+        // The layers above the components are merged by the general list strategy; the component's
+        // own strategy applies from its bases on.
         let general = self.settings.list_merge_strategy;
         if section.global
             && let Some(layer) = self::section(content, section.name, file)?
@@ -341,7 +341,7 @@ impl Assembly<'_> {
         backend::backends(&BackendLayers {
             file,
             component: self.name,
-            // The state's place is named after `metadata.name`, else after the code.
+            // The state location is derived from `metadata.name`, else from the code's folder.
             state_name: metadata
                 .get("name")
                 .and_then(Value::as_str)
@@ -352,13 +352,13 @@ impl Assembly<'_> {
             backend: [of_kind("backend")?, &of_bases, own("backend")?],
             remote_type: self.text_of("remote_state_backend_type", false)?,
             remote: [of_kind("remote_state_backend")?, &remote_of_bases, own("remote_state_backend")?],
-            // The reference implementation merges backends by the general strategy,
-            // whatever the component asks for.
+            // The reference implementation merges backends by the general strategy, not by the
+            // component's own.
             lists: self.settings.list_merge_strategy,
         })
     }
 
-    /// What components of other kinds have besides the common sections, as it stands.
+    /// The keys of a component of another kind besides the common sections, merged and unchanged.
     fn others(&self, lists: ListMergeStrategy) -> Map {
         let is_other =
             |key: &str| !SPECIAL.contains(&key) && SECTIONS.iter().all(|section| section.name != key);
@@ -383,8 +383,8 @@ impl Assembly<'_> {
     }
 }
 
-/// Takes back `settings.spacelift.workspace_enabled`, which is not
-/// meant for what cannot be deployed.
+/// Removes `settings.spacelift.workspace_enabled`, which does not apply to components that cannot
+/// be deployed.
 fn forget_workspace(sections: &mut Map) {
     if let Some(Value::Map(settings)) = sections.get_mut("settings")
         && let Some(Value::Map(spacelift)) = Arc::make_mut(settings).get_mut("spacelift")

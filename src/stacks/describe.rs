@@ -17,10 +17,10 @@ use super::stack::{Stack, StackReader, Stacks, in_parallel};
 use super::value::{Map, Value, map_to_json};
 use super::world::Functions;
 
-/// The kinds that a component is looked for in where none is named, in that order; then any other.
+/// The kinds that a component is looked up in where none is named, in this order; then any other.
 const KINDS: [&str; 3] = [TERRAFORM, "helmfile", "packer"];
 
-/// A component of a stack, with everything computed.
+/// A component of a stack, fully evaluated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StackComponent {
     pub kind: String,
@@ -42,10 +42,10 @@ pub struct StackComponent {
     pub is_locked: bool,
     /// The keys of `describe component`, by the reference implementation's names.
     pub sections: serde_json::Map<String, Json>,
-    /// What could not be computed, where that is tolerated; `sections` has it as it is written, and
-    /// this as `failures`.
+    /// Values that could not be evaluated, where that is tolerated; `sections` keeps them as
+    /// written, and lists them as `failures`.
     pub failures: Vec<Failure>,
-    /// Where the values are written, where that is asked for.
+    /// The source position of each value, if tracing was requested.
     pub provenance: Vec<Provenance>,
 }
 
@@ -59,16 +59,16 @@ pub struct Describer<'a> {
     traces_lines: bool,
 }
 
-/// How much of a component is shown.
+/// The part of a component that is shown.
 #[derive(Clone, Copy)]
 pub(super) enum Extent<'w> {
-    /// Everything, and where its values come from.
+    /// Everything, with the provenance of its values.
     Traced,
-    /// These sections; all of them where none is named.
+    /// Only these sections; all of them if the list is empty.
     Sections(&'w [String]),
 }
 
-/// A component that is put together but not yet computed.
+/// A component that is assembled but not yet evaluated.
 pub(super) struct Draft {
     kind: String,
     name: String,
@@ -77,7 +77,8 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Whether two manifests mean the same component, wherever its parts are written.
+    /// Whether two manifests define the same component, regardless of the files that its parts come
+    /// from.
     fn says_the_same(&self, other: &Self) -> bool {
         self.kind == other.kind && map_to_json(&self.sections) == map_to_json(&other.sections)
     }
@@ -147,7 +148,7 @@ impl<'a> Describer<'a> {
                 Ok(Some(draft)) if draft.stack == stack_name => found.push((stack, draft)),
                 Ok(Some(draft)) if stack.file() == stack_name => did_you_mean = Some(draft.stack),
                 Ok(_) => {}
-                // Another stack's trouble is none of this one's.
+                // An error in another stack does not fail this lookup unless nothing is found.
                 Err(error) => drop(waiting.get_or_insert(error)),
             }
         }
@@ -158,7 +159,7 @@ impl<'a> Describer<'a> {
                 (did_you_mean, _) => self.not_found(stacks, stack_name, component, did_you_mean),
             });
         };
-        // The first manifest that has it is shown as the one that it comes from.
+        // The first manifest that has it is shown as its source.
         if let Some((other, _)) = found.find(|(_, other)| !other.says_the_same(&draft)) {
             return Err(StackError::DuplicateStack {
                 stack: stack_name.to_owned(),
@@ -169,7 +170,7 @@ impl<'a> Describer<'a> {
         self.finish(stack, draft, Extent::Traced)
     }
 
-    /// Puts a component together and finds out its stack's name.
+    /// Assembles a component and determines its stack's name.
     pub(super) fn draft(
         &self,
         stack: &Stack,
@@ -197,7 +198,7 @@ impl<'a> Describer<'a> {
         Ok(None)
     }
 
-    /// Adds what `describe` shows besides the sections, and computes everything.
+    /// Adds the keys that `describe` shows besides the sections, and evaluates everything.
     pub(super) fn finish(
         &self,
         stack: &Stack,
@@ -244,8 +245,7 @@ impl<'a> Describer<'a> {
             Extent::Traced | Extent::Sections([]) => true,
             Extent::Sections(wanted) => wanted.iter().any(|name| name == section),
         };
-        // What is not shown need not be computed, and what cannot be
-        // computed there does not matter.
+        // Sections that are not shown are not evaluated, so that their failures do not matter.
         let shown = sections.iter().filter(|(name, _)| is_wanted(name));
         let shown: Map = shown.map(|(name, value)| (Arc::clone(name), value.clone())).collect();
         let others = OthersOf { describer: self, stack, stack_name: &stack_name };
@@ -301,8 +301,8 @@ impl<'a> Describer<'a> {
             .skipping(&self.skipped)
     }
 
-    /// Why a component was not found: the stack is not there, or is there
-    /// without it, or could not be read.
+    /// The error for a component that was not found: the stack is missing, lacks the component, or
+    /// could not be read.
     fn not_found(
         &self,
         stacks: &Stacks,
@@ -324,7 +324,7 @@ impl<'a> Describer<'a> {
             let of_file = of_file.and_then(|stack| self.names(stack).ok()?.into_iter().next());
             of_file.or_else(|| nearest(stack_name, all.iter().map(String::as_str)))
         });
-        // What could not be read may well be what was asked for.
+        // A stack that could not be read may be the one that was requested.
         stacks
             .first_refusal()
             .unwrap_or_else(|| StackError::UnknownStack { stack: stack_name.to_owned(), did_you_mean })
@@ -346,7 +346,7 @@ impl<'a> Describer<'a> {
     }
 }
 
-/// Adds what a component is called and where it comes from.
+/// Adds the component's names and source to its sections.
 fn name_sections(sections: &mut Map, component: &str, stack_name: &str, file: &str) {
     for (key, value) in [
         ("atmos_component", component),
@@ -395,7 +395,7 @@ fn unknown_component<'s>(
     }
 }
 
-/// The name that is most like what was typed, if any is like it at all.
+/// The name nearest to the given one, if any is similar enough.
 fn nearest<'n>(typed: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     names
         .map(|name| (strsim::jaro_winkler(typed, name), name))

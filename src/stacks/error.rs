@@ -1,18 +1,18 @@
-//! What can be wrong with stacks, said with the file and, where there is one, the line and column.
+//! Errors of stacks, reported with the file and, if known, the line and column.
 
 use super::value::Location;
 
-/// Why stacks could not be read or a component not be resolved.
+/// The reason that stacks could not be read or a component could not be resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
-    /// A file could not be read, for another reason than that it is not there.
+    /// A file could not be read, for a reason other than that it does not exist.
     #[error("cannot read {path}")]
     Read {
         /// Relative to the repository.
         path: String,
         source: std::io::Error,
     },
-    /// A file is not YAML, or YAML that stacks cannot be made of.
+    /// A file is not valid YAML, or is YAML that no stack can be made of.
     #[error("{at}: {message}")]
     Yaml { at: Location, message: String },
     /// An import names a file that is not there.
@@ -42,7 +42,7 @@ pub enum StackError {
         what: String,
         at: Location,
     },
-    /// More than stacks may ask for: see `limits.rs`.
+    /// A limit of `limits.rs` is exceeded.
     #[error("{place}: {what}: {change}")]
     Limit {
         /// The file, with line and column where they are known.
@@ -104,7 +104,7 @@ pub enum StackError {
 }
 
 impl StackError {
-    /// The place in a file that the error is about, where there is one.
+    /// The position in a file that the error refers to, if any.
     #[must_use]
     pub fn location(&self) -> Option<&Location> {
         match self {
@@ -116,7 +116,7 @@ impl StackError {
         }
     }
 
-    /// Whether this may wait until something that is selected needs the refused value.
+    /// Whether the error can be deferred until a selected component needs the refused value.
     pub(super) fn can_wait(&self) -> bool {
         matches!(self, Self::Unsupported { .. })
     }

@@ -1,4 +1,4 @@
-//! Computing what a component's sections leave open: templates and YAML functions.
+//! Evaluates the templates and YAML functions in a component's sections.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -19,78 +19,76 @@ use super::template::{self, COMPONENT, Delimiters, Failure, NO_VALUE, Scope, Tem
 use super::value::{Call, Function, Location, Map, Value};
 use super::world::Functions;
 
-/// Which of the things that are left open are computed; the others are shown as they are written.
+/// Selects which templates and functions are evaluated; the others are shown as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Processing {
     pub templates: bool,
     pub functions: bool,
-    /// A template whose value is missing, or that needs itself, is refused: what is deployed must
-    /// be meant.
+    /// Whether a template whose value is missing, or that refers to itself, is refused, so that no
+    /// accidental value is deployed.
     ///
-    /// Otherwise it is shown as the reference implementation shows it: `<no value>`, or as it is
-    /// written.
+    /// Otherwise it is shown as the reference implementation shows it: `<no value>`, or as written.
     pub strict: bool,
 }
 
 impl Processing {
-    /// How components are computed that are deployed.
+    /// The processing of components that are deployed.
     pub const STRICT: Self = Self { templates: true, functions: true, strict: true };
-    /// How components are computed that are shown.
+    /// The processing of components that are shown.
     pub const DESCRIBE: Self = Self { strict: false, ..Self::STRICT };
 }
 
-/// How long a chain of templates that refer to templates may be.
+/// The maximum length of a chain of templates that refer to templates.
 const MAX_DEPTH: usize = 64;
-/// How many templates and functions one component may need.
+/// The maximum number of templates and functions that one component may evaluate.
 const MAX_STEPS: usize = 100_000;
 
-/// As many steps it counts to put another component together.
+/// The number of steps that assembling another component counts as.
 const STEPS_OF_COMPONENT: usize = 20;
 
-/// How many components may need each other in a row.
+/// The maximum length of a chain of components that need each other.
 const MAX_COMPONENTS: usize = 16;
 
-/// Computes the sections of one component.
+/// Evaluates the sections of one component.
 pub(super) struct Evaluator<'e> {
     pub(super) functions: &'e dyn Functions,
     files: &'e dyn StackFiles,
     stacks_path: &'e str,
     pub(super) processing: Processing,
-    /// How often what comes out of a template is read as one again.
+    /// How often a template's output is evaluated again as a template.
     evaluations: usize,
     delimiters: Delimiters,
     /// The variables that `atmos.yaml` sets for templates.
     pub(super) template_env: &'e BTreeMap<String, String>,
-    /// What templates see: the component's sections as they stand.
+    /// The data that templates see: the component's unevaluated sections.
     pub(super) data: &'e Map,
-    /// The stack that a function means when it names none; empty while
-    /// that is still to be found out.
+    /// The default stack of functions that name none; empty while the stack's name is being
+    /// determined.
     pub(super) stack: &'e str,
-    /// The steps taken so far, by other components too that this one asks.
+    /// The steps taken so far, shared with the other components that this one refers to.
     steps: Rc<Cell<usize>>,
-    /// What was included so far, by them all.
+    /// The cost of `!include` so far, shared in the same way.
     included: Rc<RefCell<Included>>,
     /// The functions that are shown as they are written, without `!`.
     skipped: &'e [String],
-    /// Where other components of the same stack are found, by those
-    /// that are being computed already.
+    /// Looks up the other components of the same stack that templates may refer to.
     others: Option<&'e dyn Others>,
-    /// How many components need each other.
+    /// The current depth of components that need each other.
     depth: usize,
-    /// Where failures are noted; a value that fails is shown as it is written then.
+    /// Collects failures, if set; a value that fails is then shown as written.
     failures: Option<&'e Failures>,
 }
 
-/// The other components of a stack, as they are put together.
+/// The other components of a stack, assembled but not evaluated.
 pub(super) trait Others {
-    /// A component's sections; nothing where this stack has none of that name.
+    /// A component's sections; `None` where this stack has none of that name.
     fn sections(&self, component: &str, stack: &str) -> Result<Option<Map>, StackError>;
 }
 
-/// A call that is being computed, inside of others that need it.
+/// A call that is being evaluated, within the calls that need it.
 pub(super) struct Frame<'f> {
     pub(super) call: &'f Call,
-    /// What the file knows that the call, or one that needs it, stands in.
+    /// The file's own context for this call, or for one that needs it.
     context: Option<&'f Map>,
     outer: Option<&'f Self>,
     depth: usize,
@@ -102,13 +100,13 @@ impl<'f> Frame<'f> {
         Self { call, context, outer, depth: outer.map_or(0, |outer| outer.depth + 1) }
     }
 
-    /// Whether a call stands at the same place as one that needs it: a file that is read again.
+    /// Whether a call has the position of an outer one, as when a file is parsed again.
     fn repeats(outer: Option<&Self>, call: &Call) -> bool {
         std::iter::successors(outer, |frame| frame.outer)
             .any(|frame| frame.call.at == call.at && frame.call.argument == call.argument)
     }
 
-    /// Whether a call needs itself.
+    /// Whether a call depends on itself.
     pub(super) fn is_within(outer: Option<&Self>, call: &Call) -> bool {
         std::iter::successors(outer, |frame| frame.outer).any(|frame| ptr::eq(frame.call, call))
     }
@@ -158,23 +156,23 @@ impl<'e> Evaluator<'e> {
         Self { others: Some(others), ..self }
     }
 
-    /// Notes what fails instead of ending with it, and shows it as it is written.
+    /// Collects failures instead of returning the first, and shows such values as written.
     pub(super) fn collecting(self, failures: Option<&'e Failures>) -> Self {
         Self { failures, ..self }
     }
 
-    /// A map with everything computed; what is unset is gone.
+    /// Evaluates a map; unset values are removed.
     pub(super) fn map(&self, map: &Map) -> Result<serde_json::Map<String, Json>, StackError> {
         self.map_in(map, None)
     }
 
-    /// A value with everything computed; nothing where it is unset.
+    /// Evaluates a value; `None` where it is unset.
     pub(super) fn value(&self, value: &Value) -> Result<Option<Json>, StackError> {
         self.value_in(value, None)
     }
 
-    /// A name with its templates filled in, whatever the processing is;
-    /// none of its values may be missing.
+    /// Evaluates the templates in a name, regardless of the processing; fails if one of the values
+    /// is missing.
     pub(super) fn name(&self, text: &str, at: &Location) -> Result<String, StackError> {
         let processing = Processing { strict: false, ..self.processing };
         let delimiters = Delimiters::default();
@@ -203,7 +201,7 @@ impl<'e> Evaluator<'e> {
         Ok(computed)
     }
 
-    /// A key with its templates filled in.
+    /// Evaluates the templates in a key.
     fn key(&self, key: &str, outer: Option<&Frame<'_>>) -> Result<String, StackError> {
         if !self.processing.templates || !key.contains(&self.delimiters.left) {
             return Ok(key.to_owned());
@@ -221,8 +219,8 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    /// Computes what stands below a key; where failures are noted, they are told by where they
-    /// stand.
+    /// Evaluates the value below a key; where failures are collected, the key is part of their
+    /// path.
     fn below<T>(&self, key: &str, outer: Option<&Frame<'_>>, compute: impl FnOnce() -> T) -> T {
         match self.failures {
             Some(failures) if outer.is_none() => failures.below(key, compute),
@@ -315,7 +313,7 @@ impl<'e> Evaluator<'e> {
 
     pub(super) fn fill_in(&self, text: &str, frame: &Frame<'_>) -> Result<String, StackError> {
         let rendered = Template::read(text, &self.delimiters).map_err(Failure::from).and_then(|template| {
-            // What is nested inside of a template counts as if templates were nested.
+            // The nesting inside of a template counts like nested templates.
             let frame = &Frame { depth: frame.depth + template.nesting(), ..*frame };
             template.render(&Visible { evaluator: self, frame })
         });
@@ -416,7 +414,7 @@ impl<'e> Evaluator<'e> {
     }
 }
 
-/// What a template of a component sees.
+/// The scope that a template of a component sees.
 struct Visible<'v, 'e> {
     evaluator: &'v Evaluator<'e>,
     frame: &'v Frame<'v>,
@@ -454,7 +452,7 @@ pub(super) fn refusal(call: &Call, what: String) -> StackError {
     StackError::Unsupported { what, at: call.at.clone() }
 }
 
-/// A place inside a text that starts at a location; exact where the text stands on one line.
+/// A position inside a text that starts at a location; exact where the text is on one line.
 fn within(at: &Location, text: &str, offset: usize) -> Location {
     let inner = template::locate(text, offset, &at.file);
     if inner.line == 1 {

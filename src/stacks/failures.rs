@@ -1,4 +1,4 @@
-//! Values of a component that cannot be computed, where all the others are shown.
+//! Failures: values of a component that cannot be evaluated, while all others are shown.
 
 use std::cell::RefCell;
 
@@ -11,13 +11,13 @@ use crate::text::error_chain;
 /// The key of a shown component that holds its failures.
 pub(super) const KEY: &str = "failures";
 
-/// A value that cannot be computed, and why.
+/// A value that cannot be evaluated, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The keys and indexes that lead to the value in the component; none where it is the component
-    /// as a whole.
+    /// The keys and indexes that lead to the value in the component; empty for the component as a
+    /// whole.
     pub path: Vec<String>,
-    /// The error and its causes. Begins with the place, where it is known.
+    /// The error and its causes. Begins with the position, if known.
     pub message: String,
     pub at: Option<Location>,
 }
@@ -45,19 +45,20 @@ impl Failure {
 /// Collects the failures of one component.
 #[derive(Default)]
 pub(super) struct Failures {
-    /// Where in the component the value stands that is being computed.
+    /// The path in the component of the value that is being evaluated.
     path: RefCell<Vec<String>>,
     found: RefCell<Vec<Failure>>,
 }
 
 impl Failures {
-    /// Notes that a value could not be computed: the current one, or the one below it of this key.
+    /// Records that a value could not be evaluated: the current one, or the one at this key below
+    /// it.
     pub(super) fn add(&self, key: Option<&str>, error: &StackError) {
         let path = self.path.borrow().iter().map(String::as_str).chain(key).map(ToOwned::to_owned).collect();
         self.found.borrow_mut().push(Failure::new(path, error));
     }
 
-    /// Computes a value below a key.
+    /// Evaluates a value below a key.
     pub(super) fn below<T>(&self, key: &str, compute: impl FnOnce() -> T) -> T {
         self.path.borrow_mut().push(key.to_owned());
         let computed = compute();

@@ -1,4 +1,4 @@
-//! Where manifests are read from: a directory, a commit, a test.
+//! Sources of manifests: a directory, a commit, or a test.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,11 @@ use crate::boundary::Boundary;
 
 /// A tree of files, by paths relative to the repository's root with `/` between their parts.
 pub trait StackFiles: Sync {
-    /// The text of a file, or nothing where there is no such file.
+    /// The text of a file; `None` if it does not exist.
     fn read(&self, path: &str) -> io::Result<Option<String>>;
 
-    /// Every file below a directory, however deep, in any order; nothing where there is no such
-    /// directory. Git's own directory does not count.
+    /// Every file below a directory, recursively and in any order; none if it does not exist. Git's
+    /// own directory is excluded.
     fn list(&self, directory: &str) -> io::Result<Vec<String>>;
 }
 
@@ -29,7 +29,7 @@ impl DirectoryFiles {
         Self { boundary: Boundary::new(&root), root }
     }
 
-    /// The same files, whose links may lead to what else is below `folder`.
+    /// The same files; symbolic links may lead anywhere below `folder`.
     #[must_use]
     pub fn within(self, folder: &Path) -> Self {
         Self { boundary: Boundary::new(folder), ..self }
@@ -39,8 +39,8 @@ impl DirectoryFiles {
         for entry in directory.read_dir()? {
             let entry = entry?;
             let path = entry.path();
-            // Symbolic links to files are followed, those to directories are
-            // not: they may lead in circles.
+            // Symbolic links to files are followed, links to directories are not: they may form
+            // cycles.
             if entry.file_type()?.is_dir() {
                 if entry.file_name() == ".git" {
                     continue;

@@ -9,7 +9,7 @@ use super::value::Value;
 use super::world::OutputRequest;
 
 impl Evaluator<'_> {
-    /// Computes a function of a text.
+    /// Evaluates a function whose argument is a text.
     pub(super) fn function(&self, tag: &str, frame: &Frame<'_>) -> Result<Json, StackError> {
         let refuse = |what: String| Err(refusal(frame.call, what));
         if !is_supported(tag) {
@@ -17,7 +17,7 @@ impl Evaluator<'_> {
         }
         let written = match &frame.call.argument {
             Value::String(text) => text,
-            // A function that takes nothing is written with nothing behind it.
+            // A function without an argument is written with an empty value.
             Value::Null => "",
             other => return refuse(format!("`{tag}` is not supported on {}", other.kind())),
         };
@@ -43,7 +43,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// `!labels` and `!tags`: what the component's own `metadata` says.
+    /// `!labels` and `!tags`: values of the component's own `metadata`.
     fn of_metadata(&self, tag: &str, frame: &Frame<'_>) -> Result<Json, StackError> {
         let name = if tag == "!tags" { "tags" } else { "labels" };
         let path = ["metadata", name].map(ToOwned::to_owned);
@@ -75,11 +75,11 @@ impl Evaluator<'_> {
         }
     }
 
-    /// A variable of the environment: the component's own `env` first,
-    /// then the one that surrounds it.
+    /// An environment variable: from the component's own `env` first, then from the process
+    /// environment.
     fn environment(&self, name: &str, frame: &Frame<'_>) -> Result<Option<String>, StackError> {
         let own = self.data.get("env").and_then(Value::as_map).and_then(|env| env.get(name));
-        // A variable that takes over the one of its own name means the surrounding one.
+        // A variable that refers to its own name means the one of the process environment.
         let own = own.filter(|value| match value {
             Value::Call(call) => !Frame::is_within(Some(frame), call),
             _ => true,
@@ -91,8 +91,9 @@ impl Evaluator<'_> {
         }
     }
 
-    /// A variable as templates see it: `templates.settings.env` of the component's settings, then
-    /// of `atmos.yaml`, then what surrounds it. The component's own `env` is not for templates.
+    /// A variable as templates see it: from `templates.settings.env` of the component's settings,
+    /// then of `atmos.yaml`, then from the process environment. Templates do not see the
+    /// component's `env`.
     pub(super) fn template_environment(
         &self,
         name: &str,
@@ -125,7 +126,7 @@ impl Evaluator<'_> {
         })
     }
 
-    /// An output of those that were read, or of those that only a run knows.
+    /// An output from the outputs that were read, or one that only a run can read.
     fn output_among(
         &self,
         read: Option<serde_json::Map<String, Json>>,
@@ -173,7 +174,7 @@ impl Evaluator<'_> {
     }
 }
 
-/// Whether this is a function that is computed here.
+/// Whether this function is supported.
 fn is_supported(tag: &str) -> bool {
     matches!(
         tag,
@@ -190,12 +191,12 @@ fn is_supported(tag: &str) -> bool {
     )
 }
 
-/// What a text stands for: JSON is read, anything else is a text.
+/// Decodes a text as JSON, with the text itself as the fallback.
 fn decoded(text: String) -> Json {
     serde_json::from_str(text.trim()).unwrap_or(Json::String(text))
 }
 
-/// The parts of `<component> [<stack>] <output or query>`.
+/// The parsed arguments `<component> [<stack>] <output or query>`.
 struct Asked {
     component: String,
     stack: Option<String>,
@@ -216,7 +217,7 @@ impl Asked {
     }
 }
 
-/// A text without the quotes around it; doubled quotes inside are single ones.
+/// Removes the quotes around a text; doubled quotes inside become single ones.
 fn unquoted(text: &str) -> String {
     let text = text.trim();
     for (quote, doubled) in [("'", "''"), ("\"", "\"\"")] {
@@ -230,8 +231,7 @@ fn unquoted(text: &str) -> String {
     text.to_owned()
 }
 
-/// Takes an argument apart at blanks, except inside of quotes; each word
-/// with the place where it begins.
+/// Splits an argument at blanks, except inside of quotes; each word with its offset.
 fn words(argument: &str) -> Vec<(String, usize)> {
     let mut words = Vec::new();
     let mut current: Option<(String, usize)> = None;

@@ -1,4 +1,4 @@
-//! The files that terraform is given: variables, backend, providers, the versions that it needs.
+//! Generates terraform's input files: variables, backend, providers and required versions.
 
 use serde_json::{Map as JsonMap, Value as Json, json};
 
@@ -9,7 +9,7 @@ use super::name;
 pub const BACKEND_FILE: &str = "backend.tf.json";
 /// The file that configures the providers.
 pub const PROVIDERS_FILE: &str = "providers_override.tf.json";
-/// The file that says which versions of terraform and of providers are needed.
+/// The file with the required versions of terraform and of providers.
 pub const REQUIREMENTS_FILE: &str = "terraform_override.tf.json";
 
 impl StackComponent {
@@ -36,7 +36,7 @@ impl StackComponent {
         name::variables_file(&self.stack, &self.name, self.base.as_deref())
     }
 
-    /// What [`BACKEND_FILE`] holds; nothing where the component has no backend.
+    /// The content of [`BACKEND_FILE`]; `None` where the component has no backend.
     #[must_use]
     pub fn backend_file(&self) -> Option<Json> {
         let backend_type = self.sections.get("backend_type")?.as_str().filter(|name| !name.is_empty())?;
@@ -49,7 +49,7 @@ impl StackComponent {
         })
     }
 
-    /// What [`PROVIDERS_FILE`] holds; nothing where the component sets no providers.
+    /// The content of [`PROVIDERS_FILE`]; `None` where the component sets no providers.
     ///
     /// `aws.west` is an alias of `aws`: the providers of one name become a list, in which each
     /// alias is named by its `alias`, or by its key where it has none.
@@ -80,7 +80,7 @@ impl StackComponent {
         Some(json!({"provider": by_name}))
     }
 
-    /// What [`REQUIREMENTS_FILE`] holds; nothing where the component requires no versions.
+    /// The content of [`REQUIREMENTS_FILE`]; `None` where the component requires no versions.
     #[must_use]
     pub fn requirements_file(&self) -> Option<Json> {
         let mut requirements = JsonMap::new();
@@ -100,7 +100,7 @@ fn is_alias_of(name: &str, base: &str) -> bool {
     name.strip_prefix(base).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// A provider under its alias.
+/// Returns the provider with its alias set.
 fn aliased(provider: &Json, key: &str, base: &str) -> Option<Json> {
     let mut provider = provider.clone();
     if let Json::Object(settings) = &mut provider {
@@ -110,7 +110,7 @@ fn aliased(provider: &Json, key: &str, base: &str) -> Option<Json> {
     Some(provider)
 }
 
-/// Fills in `{terraform_workspace}`.
+/// Replaces `{terraform_workspace}`.
 fn with_workspace(value: Json, workspace: &str) -> Json {
     match value {
         Json::String(text) => Json::String(text.replace("{terraform_workspace}", workspace)),

@@ -7,8 +7,8 @@ use hcl_edit::template::Element;
 
 use super::value::{Map, Value};
 
-/// The attributes of a file of variables; what would have to be computed is
-/// refused by the attribute's name.
+/// Parses the attributes of a file of variables; an attribute that is not a literal is refused by
+/// name.
 pub(super) fn parse_variables(text: &str) -> Result<Value, String> {
     let body = hcl_edit::parser::parse_body(text)
         .map_err(|error| format!("is not HCL (line {})", error.location().line()))?;
@@ -24,7 +24,7 @@ pub(super) fn parse_variables(text: &str) -> Result<Value, String> {
     Ok(Value::map(variables))
 }
 
-/// The value of an expression that is written out.
+/// The value of a literal expression.
 fn literal(expression: &Expression) -> Option<Value> {
     Some(match expression {
         Expression::Null(_) => Value::Null,

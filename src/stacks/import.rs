@@ -19,22 +19,23 @@ use super::settings::StackSettings;
 use super::template::{self, Known};
 use super::value::{Function, Location, Map, Value};
 
-/// Where a manifest is imported from, as far as that changes what it means.
+/// The context of an import, as far as it affects the meaning of the imported manifest.
 #[derive(Clone, Default)]
 struct Importer {
     given: Given,
-    /// What was imported before, which templated import paths see.
+    /// The earlier imports, which templated import paths see.
     earlier: Vec<Arc<Map>>,
     inline_overrides: Overrides,
     imported_overrides: Overrides,
-    /// The files that led here.
+    /// The import chain that led here.
     chain: Vec<String>,
-    /// How many files were merged for the stack that mean something else elsewhere.
+    /// The number of merged files of the stack whose meaning depends on the importer.
     merged: Arc<AtomicUsize>,
 }
 
 impl Importer {
-    /// Whether the manifest means the same as when it is imported from anywhere else like this.
+    /// Whether the manifest is independent of this importer, so that its merge result can be
+    /// cached.
     fn is_neutral(&self) -> bool {
         self.given.context.is_empty()
             && !self.given.skip_templates
@@ -76,12 +77,12 @@ impl<'a> Importing<'a> {
         self.settings().list_merge_strategy
     }
 
-    /// The manifest at a path, which is known to be there, with its imports.
+    /// Merges the manifest at a path, which must exist, with its imports.
     pub(super) fn file(&self, path: &str) -> Result<Arc<Imported>, StackError> {
         self.import(path, &Importer::default())
     }
 
-    /// A manifest that is no file, with its imports. `name` stands for it in messages.
+    /// Merges a manifest that is not a file with its imports. `name` identifies it in messages.
     pub(super) fn manifest(&self, name: &str, manifest: Manifest) -> Result<Arc<Imported>, StackError> {
         let importer = Importer { chain: vec![name.to_owned()], ..Importer::default() };
         self.merge_imports(name, manifest, &importer).map(Arc::new)
@@ -139,7 +140,7 @@ impl<'a> Importing<'a> {
         Ok(merged)
     }
 
-    /// Merges a manifest with its imports; `importer` already counts the manifest to the chain.
+    /// Merges a manifest with its imports; the manifest is already part of the importer's chain.
     fn merge_imports(
         &self,
         path: &str,
@@ -167,7 +168,8 @@ impl<'a> Importing<'a> {
                 let name = paths::manifest_name(&self.settings().base_path, &file);
                 imports.extend(part.imports.iter().map(|(name, own)| (Arc::clone(name), Arc::clone(own))));
                 imports.insert(Arc::from(name), Arc::clone(&part.own));
-                // Later imports and the file itself come under what was overridden before.
+                // Later imports and the file itself are also subject to the overrides of earlier
+                // imports.
                 inner.imported_overrides = Overrides::merged(
                     &[&inner.imported_overrides, &part.overrides_from_imports, &part.overrides_inline],
                     lists,
@@ -190,7 +192,7 @@ impl<'a> Importing<'a> {
         })
     }
 
-    /// The files that an entry means, and how they are imported.
+    /// Resolves an entry to files, with the settings of their import.
     fn expand(
         &self,
         entry: &Entry,
@@ -200,7 +202,7 @@ impl<'a> Importing<'a> {
         let context = if entry.context.is_empty() {
             Arc::clone(&importer.given.context)
         } else {
-            // What the importer was given wins over what it gives.
+            // The importer's own context wins over the context of the entry.
             let mut context = entry.context.clone();
             merge_into(&mut context, &importer.given.context, self.lists());
             Arc::new(context)
@@ -217,7 +219,7 @@ impl<'a> Importing<'a> {
     fn files_of(&self, entry: &Entry, file: &str, importer: &Importer) -> Result<Vec<String>, StackError> {
         let path = self.fill_in_path(entry, importer)?;
         if template::looks_like_template(&path) {
-            // A path that is to stay a template names nothing yet.
+            // A path that stays a template is not resolved yet.
             return Ok(Vec::new());
         }
         if is_remote(&path) {
@@ -272,8 +274,8 @@ impl<'a> Importing<'a> {
         Ok(files)
     }
 
-    /// An import's path with its templates filled in: from its own `context`, then
-    /// from what was imported before.
+    /// Evaluates the templates in an import's path: from its own `context`, then from earlier
+    /// imports.
     fn fill_in_path(&self, entry: &Entry, importer: &Importer) -> Result<String, StackError> {
         if entry.skip_templates || !self.settings().templates || !template::looks_like_template(&entry.path) {
             return Ok(entry.path.clone());
@@ -335,7 +337,7 @@ fn entry(item: &Value, at: &Location) -> Result<Entry, StackError> {
     };
     let path = match path {
         Some(Value::String(path)) if !path.is_empty() => path.to_string(),
-        // A path with a template in it is filled in when it is imported.
+        // A templated path is evaluated when it is imported.
         Some(Value::Call(call)) if call.function == Function::Template => {
             call.argument.as_str().unwrap_or_default().to_owned()
         }

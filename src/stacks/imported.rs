@@ -10,12 +10,12 @@ use super::value::Map;
 #[derive(Debug)]
 pub(super) struct Imported {
     pub(super) merged: Arc<Map>,
-    /// What the file itself says.
+    /// The content of the file itself.
     pub(super) own: Arc<Map>,
-    /// What each of the files says that it imports, directly or not, by the manifest's name.
+    /// The content of each file that it imports, directly or not, by manifest name.
     pub(super) imports: BTreeMap<Arc<str>, Arc<Map>>,
     pub(super) overrides_inline: Overrides,
     pub(super) overrides_from_imports: Overrides,
-    /// Whether an import's path depends on what was imported before.
+    /// Whether an import's path depends on earlier imports.
     pub(super) has_templated_paths: bool,
 }

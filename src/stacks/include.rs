@@ -1,4 +1,4 @@
-//! `!include`: another file of the repository in the place of a value.
+//! `!include`: replaces a value by another file of the repository.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::yaml;
 /// The YAML function that includes a file.
 pub(super) const INCLUDE: &str = "!include";
 
-/// The YAML function that includes a file as a text, whatever it is.
+/// The YAML function that includes a file as text, regardless of its type.
 const INCLUDE_RAW: &str = "!include.raw";
 
 /// Whether a call includes a file.
@@ -22,12 +22,12 @@ pub(super) fn is_include(call: &Call) -> bool {
     call.is_tag(INCLUDE) || call.is_tag(INCLUDE_RAW)
 }
 
-/// Where included files are read from, and what they have cost.
+/// The source of included files, and their cost so far.
 pub(super) struct Including<'i> {
     files: &'i dyn StackFiles,
     stacks_path: &'i str,
     spent: &'i mut Included,
-    /// The files that are being included, each by the one before it.
+    /// The files in inclusion, each included by its predecessor.
     chain: Vec<String>,
 }
 
@@ -40,12 +40,12 @@ impl<'i> Including<'i> {
         Self { files, stacks_path, spent, chain: Vec::new() }
     }
 
-    /// Fills in every `!include` below a value. What cannot be included stays as it is, and is
+    /// Resolves every `!include` below a value. An include that fails stays as it is, and is
     /// refused when it is needed.
     ///
     /// # Errors
     ///
-    /// [`StackError::Limit`]: that is refused at once.
+    /// [`StackError::Limit`]: an exceeded limit is refused at once.
     pub(super) fn resolve_all(&mut self, value: &Value) -> Result<Value, StackError> {
         Ok(match value {
             Value::Call(call) if is_include(call) => match self.include(call) {
@@ -68,7 +68,7 @@ impl<'i> Including<'i> {
         })
     }
 
-    /// What an `!include` stands for: `!include <path> [<query>]`.
+    /// The value of an `!include <path> [<query>]`.
     ///
     /// With `!include.raw` it is always the file's text. `./` and `../` are relative to the file
     /// that includes; other paths are tried there, then from the repository's root, then from the
@@ -76,7 +76,7 @@ impl<'i> Including<'i> {
     ///
     /// # Errors
     ///
-    /// Where the file is not there, is none that can be read, includes itself, or is too much.
+    /// If the file does not exist, cannot be parsed, includes itself, or exceeds a limit.
     pub(super) fn include(&mut self, call: &Call) -> Result<Value, StackError> {
         let refuse =
             |why: String| StackError::Unsupported { what: format!("`{INCLUDE}` {why}"), at: call.at.clone() };
@@ -106,7 +106,7 @@ impl<'i> Including<'i> {
         query::find(&query, &value).map_err(|why| refuse(format!("of \"{path}\": the query `{query}` {why}")))
     }
 
-    /// The content of a YAML file with what it includes itself.
+    /// The content of a YAML file with its own includes resolved.
     fn yaml(&mut self, path: &str, text: &str, call: &Call) -> Result<Value, StackError> {
         if self.chain.iter().any(|outer| outer == path) {
             let chain = self.chain.join(" → ");
@@ -126,7 +126,7 @@ impl<'i> Including<'i> {
     }
 }
 
-/// Counts the values of a file, those of aliases each time.
+/// Counts the values of a file; aliases count each time.
 fn count(value: &Value, spent: &mut Included, at: &Location) -> Result<(), StackError> {
     spent.value(at)?;
     match value {
@@ -137,7 +137,7 @@ fn count(value: &Value, spent: &mut Included, at: &Location) -> Result<(), Stack
     }
 }
 
-/// The path and the query of an include. Each may stand in quotes, and so may both together.
+/// Splits an include into path and query. Each may be quoted, and so may both together.
 fn arguments(argument: &str) -> (String, String) {
     let argument = argument.trim();
     let inner = |text: &'_ str| -> Option<String> {

@@ -6,11 +6,10 @@ use super::limits::{BASES, INHERITANCE_DEPTH, limit};
 use super::sections::section;
 use super::value::{Map, Value};
 
-/// What a component inherits from.
+/// The inherited layers of a component.
 #[derive(Debug, Default)]
 pub(super) struct Bases<'s> {
-    /// In the order in which they are merged; the later ones win. One that
-    /// is reached twice is there twice.
+    /// In merge order; later ones win. A base that is reached twice is listed twice.
     pub(super) layers: Vec<(&'s str, &'s Map)>,
     /// Each base once, the nearest first: the `inheritance` that `describe component` shows.
     pub(super) chain: Vec<&'s str>,
@@ -58,7 +57,7 @@ impl<'s> Walk<'s, '_> {
         })
     }
 
-    /// The last component of the top-level `component:` chain, which is known to go in no circle.
+    /// The last component of the top-level `component:` chain, which is known to have no cycle.
     fn end_of_chain(&self, base: &'s str) -> Result<Option<&'s str>, StackError> {
         let mut end = None;
         let mut next = Some(base);
@@ -75,7 +74,7 @@ impl<'s> Walk<'s, '_> {
         Ok(end)
     }
 
-    /// Refuses a component that inherits from too much.
+    /// Refuses a component that exceeds the limits of inheritance.
     fn check(&self, component: &str) -> Result<(), StackError> {
         let change = "inherit from fewer components, or put what they share into one";
         if self.active.len() >= INHERITANCE_DEPTH {
@@ -104,7 +103,7 @@ impl<'s> Walk<'s, '_> {
             return Err(StackError::InheritanceCycle { file: self.file.to_owned(), chain });
         }
         self.check(component)?;
-        // A base that is no component has nothing to inherit.
+        // A base that is not a component has nothing to inherit.
         let Some((name, content)) = self.components.get_key_value(base) else { return Ok(()) };
         let Some(content) = component_content(content, name, self.file)? else { return Ok(()) };
         self.active.push(step);
@@ -125,7 +124,7 @@ impl<'s> Walk<'s, '_> {
     }
 }
 
-/// A component's own content; nothing where it is only named.
+/// A component's own content; `None` where it is only named.
 pub(super) fn component_content<'m>(
     value: &'m Value,
     name: &str,
@@ -147,7 +146,7 @@ pub(super) fn component_content<'m>(
     }
 }
 
-/// Whether a component is only there to be inherited from.
+/// Whether a component serves only as a base.
 pub(super) fn is_abstract(content: &Map) -> bool {
     let metadata = content.get("metadata").and_then(Value::as_map);
     metadata.and_then(|metadata| metadata.get("type")).and_then(Value::as_str) == Some("abstract")
@@ -168,7 +167,7 @@ fn inherits<'m>(content: &'m Map, component: &str, file: &str) -> Result<Vec<&'m
     let items = match metadata.get("inherits") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::List(items)) => items.as_slice(),
-        // With nothing to append to, the list is what it appends.
+        // An `!append` without an earlier list is just its own list.
         Some(Value::Call(call)) if call.argument.as_list().is_some() => {
             call.argument.as_list().unwrap_or_default()
         }

@@ -1,5 +1,4 @@
-//! What a component is called by the tools that run it elsewhere:
-//! `spacelift_stack` and `atlantis_project`.
+//! A component's names in external tools: `spacelift_stack` and `atlantis_project`.
 
 use super::error::StackError;
 use super::evaluate::Evaluator;

@@ -1,37 +1,37 @@
-//! How much stacks may ask for, so that no manifest costs more time or memory than it is worth.
+//! Limits of stacks, which bound the time and memory that any manifest costs.
 //!
-//! Each limit is here and in `docs/stacks.md`; those of templates and queries are beside what they
-//! limit.
+//! Each limit is documented in `docs/stacks.md` too; those of templates and queries are next to
+//! their code.
 
 use std::fmt::Display;
 
 use super::error::StackError;
 use super::value::Location;
 
-/// How large one file may be.
+/// The maximum size of one file.
 pub(super) const FILE_BYTES: usize = 4 << 20;
-/// How deep values may be nested.
+/// The maximum nesting depth of values.
 pub(super) const VALUE_DEPTH: usize = 100;
-/// How many values a file may stand for when all its aliases are written out, and how many all that
-/// a component includes.
+/// The maximum number of values of one file with all its aliases expanded, and of all includes of
+/// one component.
 pub(super) const VALUES: usize = 1_000_000;
-/// How many files may import each other in a row.
+/// The maximum length of a chain of imports.
 pub(super) const IMPORT_DEPTH: usize = 50;
-/// How many files one file may import, and how many times a stack may import files whose meaning
-/// depends on who imports them.
+/// The maximum number of files that one file may import, and of imports in a stack of files whose
+/// meaning depends on their importer.
 pub(super) const IMPORTS: usize = 10_000;
-/// How deep included files may include others.
+/// The maximum nesting depth of included files.
 pub(super) const INCLUDE_DEPTH: usize = 8;
-/// How many files a component may include, counting each time.
+/// The maximum number of files that a component may include, repetitions counted.
 pub(super) const INCLUDES: usize = 10_000;
-/// How many bytes the files have that a component includes, counting each time.
+/// The maximum total size of the files that a component includes, repetitions counted.
 pub(super) const INCLUDED_BYTES: usize = 64 << 20;
-/// How many components may inherit from each other in a row.
+/// The maximum length of an inheritance chain.
 pub(super) const INHERITANCE_DEPTH: usize = 50;
-/// How many bases a component may have, those that are reached twice counted twice.
+/// The maximum number of bases of a component, repetitions counted.
 pub(super) const BASES: usize = 1000;
 
-/// What the files that a component includes have cost so far.
+/// The cost so far of the files that a component includes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Included {
     files: usize,
@@ -44,7 +44,7 @@ impl Included {
     ///
     /// # Errors
     ///
-    /// [`StackError::Limit`] where it is one too many.
+    /// [`StackError::Limit`] if the limit is exceeded.
     pub(super) fn file(&mut self, bytes: usize, at: &Location) -> Result<(), StackError> {
         self.files += 1;
         self.bytes += bytes;
@@ -58,11 +58,11 @@ impl Included {
         Ok(())
     }
 
-    /// Counts a value of such a file.
+    /// Counts a value of an included file.
     ///
     /// # Errors
     ///
-    /// [`StackError::Limit`] where it is one too many.
+    /// [`StackError::Limit`] if the limit is exceeded.
     pub(super) fn value(&mut self, at: &Location) -> Result<(), StackError> {
         self.values += 1;
         if self.values > VALUES {
@@ -74,7 +74,7 @@ impl Included {
 
 const INCLUDE_LESS: &str = "include fewer or smaller files, or import them, which reads each of them once";
 
-/// The error of a limit, with what to change.
+/// The error of an exceeded limit, with advice on the change to make.
 pub(super) fn limit(place: impl Display, what: String, change: &'static str) -> StackError {
     StackError::Limit { place: place.to_string(), what, change }
 }

@@ -1,19 +1,19 @@
-//! What becomes of lists that are merged.
+//! Strategies for merging lists.
 
-/// What becomes of two lists at the same place: `settings.list_merge_strategy`.
+/// The strategy for two lists with the same path: `settings.list_merge_strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ListMergeStrategy {
-    /// The later list is taken.
+    /// The later list replaces the earlier one.
     #[default]
     Replace,
-    /// The later list's items follow the earlier one's.
+    /// The later list is appended.
     Append,
-    /// By index: two maps are merged, otherwise the earlier item stays.
+    /// By index: two maps are merged; otherwise the earlier item stays.
     Merge,
 }
 
 impl ListMergeStrategy {
-    /// Reads a strategy as it stands in files.
+    /// Parses a strategy as written in files.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text {

@@ -1,5 +1,5 @@
-//! Many components at once: what `describe stacks` shows, and which
-//! components are made of a folder.
+//! Listings of many components: the output of `describe stacks`, and the components made of a
+//! folder.
 
 use std::collections::BTreeMap;
 
@@ -11,37 +11,37 @@ use super::failures::{self, Failure};
 use super::stack::{Stack, Stacks, in_parallel};
 use super::value::Value;
 
-/// Which components `describe stacks` shows; an empty list means all.
+/// The filter of `describe stacks`; an empty list matches everything.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Stack names, or stack files.
     pub stacks: Vec<String>,
-    /// Components, and those that are made of them.
+    /// Components, by their own name or that of their base component.
     pub components: Vec<String>,
     pub kinds: Vec<String>,
     /// The keys that are shown of each component.
     pub sections: Vec<String>,
-    /// Whether stacks are shown of which nothing else is.
+    /// Whether stacks without anything else to show are listed.
     pub empty_stacks: bool,
 }
 
-/// What `describe stacks` shows.
+/// The result of `describe stacks`.
 #[derive(Debug)]
 pub struct Listing {
     /// stack → `components` → kind → component → keys.
     pub stacks: serde_json::Map<String, Json>,
-    /// Components of which several manifests of one stack say different things;
-    /// the first manifest's are shown.
+    /// Components that several manifests of one stack define differently; the first manifest's
+    /// definition is shown.
     pub conflicts: Vec<StackError>,
-    /// What could not be computed, where that is tolerated.
+    /// Values that could not be evaluated, where that is tolerated.
     pub failures: Vec<Unshown>,
 }
 
 /// A failure of a component or a stack.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unshown {
-    /// Where in the listing it stands: the stack, `components`, the kind and the component; the
-    /// file alone where the stack could not be read.
+    /// The path in the listing: the stack, `components`, the kind and the component; only the file
+    /// where the stack could not be read.
     pub place: Vec<String>,
     pub failure: Failure,
 }
@@ -53,7 +53,7 @@ impl Unshown {
     }
 }
 
-/// What a stack has to show.
+/// The parts of a stack that are listed.
 struct Shown {
     components: Vec<StackComponent>,
     failures: Vec<Unshown>,
@@ -76,7 +76,7 @@ impl Describer<'_> {
         }
         for shown in in_parallel(&candidates, |stack| self.components(stack, filter)) {
             let shown = shown?;
-            // What has no stack's name is shown by the stack's file.
+            // A component whose stack's name is unknown is listed under the stack's file.
             for Unshown { place, failure } in &shown.failures {
                 if let [file, _, kind, name] = place.as_slice() {
                     let of_kind = described.entry(file.clone()).or_default().entry(kind.clone()).or_default();
@@ -106,8 +106,8 @@ impl Describer<'_> {
                 }
             }
         }
-        // A stack that could not be read is needed when everything is, or when
-        // what is wanted is nowhere else.
+        // A stack that could not be read is an error if everything is selected, or if the selection
+        // matches nothing else.
         if filter.stacks.is_empty() || described.is_empty() {
             match stacks.first_refusal() {
                 Some(refusal) if !self.tolerates() => return Err(refusal),
@@ -131,7 +131,7 @@ impl Describer<'_> {
         Ok(Listing { stacks, conflicts, failures })
     }
 
-    /// The name of a stack, where none of its components is needed for it.
+    /// The name of a stack, if it can be determined without any of its components.
     fn early_name(&self, stack: &Stack) -> Option<String> {
         let settings = self.reader.settings();
         let is_named_by_components = settings.name_template.is_some() || settings.name_pattern.is_some();
@@ -151,7 +151,7 @@ impl Describer<'_> {
                 let is_named = is_wanted(&filter.components, name);
                 let draft = match self.draft(stack, Some(kind), name) {
                     Err(_) if !is_named => continue,
-                    // Where certain stacks are wanted, one without a name is none of them.
+                    // A filter by stack excludes a stack whose name cannot be determined.
                     Err(StackError::Name { .. } | StackError::Unsupported { .. })
                         if !is_wanted(&filter.stacks, stack.file()) =>
                     {
@@ -187,7 +187,7 @@ impl Describer<'_> {
         for stack in stacks {
             let names = stack.component_names()?.into_iter().filter(|(of, _)| *of == kind);
             for name in names.flat_map(|(_, names)| names) {
-                // Another stack's trouble is none of this one's.
+                // An error in another stack does not concern this folder.
                 let Ok(Some(draft)) = self.draft(stack, Some(kind), name) else { continue };
                 let is_made_of_it = name == folder || self::folder(&draft.sections) == folder;
                 if draft.stack == stack_name && is_made_of_it {
@@ -201,7 +201,7 @@ impl Describer<'_> {
     }
 }
 
-/// A stack that could not be read, by its file.
+/// The failure of a stack that could not be read, under its file.
 fn unread(error: &StackError) -> Unshown {
     let file = error.location().map_or_else(|| "stacks".to_owned(), |at| at.file.to_string());
     Unshown { place: vec![file], failure: Failure::new(Vec::new(), error) }
@@ -216,7 +216,7 @@ fn folder(sections: &super::value::Map) -> &str {
     sections.get("component").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Whether two manifests say the same of a component, apart from where they stand.
+/// Whether two manifests define the same component, apart from the manifest's own name.
 fn same_component(one: &serde_json::Map<String, Json>, other: &serde_json::Map<String, Json>) -> bool {
     let of_the_file = |key: &str| matches!(key, "atmos_stack_file" | "atmos_manifest");
     one.len() == other.len()

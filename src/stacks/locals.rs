@@ -1,4 +1,4 @@
-//! `locals`: values that a file gives names to, for itself alone.
+//! `locals`: named values that are private to a file.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ const KINDS: [&str; 3] = ["terraform", "helmfile", "packer"];
 /// The sections of a file that its locals see.
 const VISIBLE: [&str; 3] = ["settings", "vars", "env"];
 
-/// The locals of a file, those of its kinds' sections over its own; nothing
-/// where it has no `locals` at all.
+/// Resolves the locals of a file, those of its kinds' sections over its own; `None` without any
+/// `locals`.
 ///
 /// They may refer to each other in any order, and to the `settings`, `vars` and `env` of the same
-/// file. Functions are left to the component, and so is what needs them.
+/// file. Functions and their dependents are deferred to the component.
 pub(super) fn resolve(sections: &Map, context: &Map, file: &str) -> Result<Option<Map>, StackError> {
     let own = own_locals(sections, "locals", file)?;
     let mut data = context.clone();
@@ -61,12 +61,12 @@ fn own_locals<'m>(section: &'m Map, name: &str, file: &str) -> Result<Option<&'m
     }
 }
 
-/// Lets the locals of one scope refer to each other and to those around them.
+/// Resolves the references of one scope's locals to each other and to the enclosing scope.
 fn resolve_scope(own: &Map, around: &Map, data: &Map, file: &str) -> Result<Map, StackError> {
     refuse_circles(own, file)?;
     let mut data = data.clone();
     let mut locals = own.clone();
-    // Each pass settles what refers to nothing but settled locals.
+    // Each pass resolves the locals that refer only to resolved ones.
     for _ in 0..=own.len() {
         data.insert(Arc::from("locals"), Value::map(with_locals(around, &locals)));
         let known = Known { data: &data, kept: None, is_all: false, keeps_what_waits: false };
@@ -92,7 +92,7 @@ fn resolve_scope(own: &Map, around: &Map, data: &Map, file: &str) -> Result<Map,
             return Err(StackError::Unsupported { what, at: call.at.clone() });
         }
     }
-    // What waits needs the locals wherever it is put.
+    // A deferred value takes the locals along as its context, wherever it is merged.
     let kept = Arc::new(Map::from([(Arc::from("locals"), Value::map(with_locals(around, &locals)))]));
     let known = Known { kept: Some(kept), ..known };
     let settle = |value: &Value| template::fill_in(value, &known, &mut false);
@@ -106,8 +106,7 @@ fn with_locals(around: &Map, locals: &Map) -> Map {
     all
 }
 
-/// Takes away locals that refer to nothing that is left, until nothing
-/// is left; else there is a circle.
+/// Removes locals that depend on no remaining one until none is left; otherwise there is a cycle.
 fn refuse_circles(locals: &Map, file: &str) -> Result<(), StackError> {
     let mut left: Vec<(&str, Vec<(String, &Location)>)> = Vec::new();
     for (name, value) in locals {
@@ -132,8 +131,7 @@ fn refuse_circles(locals: &Map, file: &str) -> Result<(), StackError> {
     }
 }
 
-/// A circle that can be reached from a local, all of what is left
-/// leading on to something that is left.
+/// A cycle reachable from a local; each remaining local depends on another remaining one.
 fn circle<'v>(first: &'v str, left: &'v [(&'v str, Vec<(String, &'v Location)>)]) -> Vec<&'v str> {
     let mut chain = vec![first];
     loop {

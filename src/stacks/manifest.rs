@@ -1,4 +1,4 @@
-//! One manifest: read once, its context and locals filled in for each place that imports it.
+//! One manifest: parsed once, with its context and locals resolved for each importer.
 
 use std::sync::{Arc, PoisonError};
 
@@ -14,20 +14,21 @@ use super::template::{self, Known};
 use super::value::{Location, Map, Value};
 use super::yaml::{self, Document};
 
-/// A manifest with everything filled in that is known before its components are put together.
+/// A manifest in which everything known before the assembly of its components is filled in.
 #[derive(Debug, Clone)]
 pub(super) struct Manifest {
     pub(super) content: Map,
-    /// Where the entries of its `import` list stand.
+    /// The positions of the entries of its `import` list.
     pub(super) imports: Vec<Location>,
 }
 
-/// What an import gives the manifest that it imports.
+/// The settings that an import passes to the imported manifest.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Given {
     pub(super) context: Arc<Map>,
     pub(super) skip_templates: bool,
-    /// A value that the context lacks is no value, rather than one that the component may have.
+    /// Whether a value that the context lacks counts as absent, instead of being deferred to the
+    /// component.
     pub(super) ignore_missing_values: bool,
 }
 
@@ -55,7 +56,7 @@ impl ManifestReader<'_> {
         Ok(self.source(path)?.is_some())
     }
 
-    /// The manifest as its importer sees it; nothing where there is no such file.
+    /// The manifest as its importer sees it; `None` if the file does not exist.
     pub(super) fn read(&self, path: &str, given: &Given) -> Result<Option<Manifest>, StackError> {
         let Some(source) = self.source(path)? else { return Ok(None) };
         let file: Arc<str> = Arc::from(path);
@@ -102,8 +103,7 @@ impl ManifestReader<'_> {
     }
 }
 
-/// Reads a text that becomes YAML only when its templates are filled
-/// in (`enabled: {{ .enabled }}`).
+/// Parses a text that is YAML only after its templates are evaluated (`enabled: {{ .enabled }}`).
 fn parse_filled_in(text: &str, given: &Given, file: &Arc<str>) -> Result<Document, StackError> {
     let known = Known { keeps_what_waits: true, ..given.known() };
     let filled = template::fill_in_text(text, &known).map_err(|refusal| StackError::Unsupported {
@@ -112,7 +112,7 @@ fn parse_filled_in(text: &str, given: &Given, file: &Arc<str>) -> Result<Documen
     })?;
     yaml::parse(&filled, file).map_err(|error| {
         let line = error.location().map_or(0, |at| at.line);
-        // A template that was left as it is may be what keeps the text from being YAML.
+        // A deferred template may be the reason that the text is not valid YAML.
         match filled.lines().nth(line.saturating_sub(1)) {
             Some(line_text) if template::looks_like_template(line_text) => {
                 let what = format!(
@@ -129,7 +129,7 @@ fn parse_filled_in(text: &str, given: &Given, file: &Arc<str>) -> Result<Documen
     })
 }
 
-/// Where a line of a filled in text stood before, if it is still the same.
+/// The index of a filled-in line in the original text, if a line there is identical.
 fn first_line_with(text: &str, line: &str) -> Option<usize> {
     text.lines().position(|original| original == line).map(|index| index + 1)
 }
@@ -145,7 +145,7 @@ fn fill_in(sections: Map, given: &Given, path: &str) -> Result<Map, StackError> 
     let mut data = (*given.context).clone();
     data.insert(Arc::from("locals"), Value::map(locals));
     let kept = Arc::new(data.clone());
-    // What has locals also sees the file's own sections, each one those before it.
+    // With locals, a file also sees its own sections, each one only the sections before it.
     let mut sections = sections;
     for name in ["settings", "vars", "env"] {
         if let Some(section) = sections.get_mut(name) {
@@ -158,8 +158,8 @@ fn fill_in(sections: Map, given: &Given, path: &str) -> Result<Map, StackError> 
     let known = Known { data: &data, kept: Some(Arc::clone(&kept)), ..given.known() };
     let filled = fill_in_map(&sections, &known, &mut waits);
     if waits && given.context.is_empty() {
-        // A file that needs more than it knows is for the component to fill in, all of
-        // it by the component's sections.
+        // A file that needs more than it knows is deferred as a whole: the component's sections
+        // fill in all its templates.
         return Ok(fill_in_map(&sections, &Known { data: &kept, ..known }, &mut waits));
     }
     Ok(filled)

@@ -1,4 +1,4 @@
-//! Deep merge, the rule that everything in stacks follows: the later value wins, maps are joined.
+//! Deep merge, the general rule of stacks: the later value wins, maps are merged.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::list_merge::ListMergeStrategy;
 use super::value::{Call, Function, Map, Value};
 
-/// The YAML function that appends a list whatever the strategy is.
+/// The YAML function that appends a list regardless of the strategy.
 pub(super) const APPEND: &str = "!append";
 
 /// Merges layers, the later ones winning.
@@ -45,7 +45,7 @@ pub(super) fn merge_value(old: &mut Value, new: &Value, lists: ListMergeStrategy
             None => merge_later(old, new, lists),
         },
         (Value::Call(earlier), Value::Call(later)) => match (appended(earlier), appended(later)) {
-            // Nothing to append to was found yet: what is to be appended grows.
+            // Both append and no list came before: the lists to append are concatenated.
             (Some(first), Some(second)) => {
                 let items = first.iter().chain(second).cloned().collect();
                 let call = Call { argument: Value::List(Arc::new(items)), ..(**later).clone() };
@@ -66,7 +66,7 @@ pub(super) fn merge_value(old: &mut Value, new: &Value, lists: ListMergeStrategy
     }
 }
 
-/// Keeps both values where what they give may have to be merged; otherwise the new one is taken.
+/// Defers the merge where a call may evaluate to a map or list; otherwise takes the new value.
 fn merge_later(old: &mut Value, new: &Value, lists: ListMergeStrategy) {
     let may_merge = |value: &Value| match value {
         Value::Map(_) | Value::List(_) => true,
@@ -80,7 +80,7 @@ fn merge_later(old: &mut Value, new: &Value, lists: ListMergeStrategy) {
     match at {
         Some(at) if may_merge(old) && may_merge(new) => {
             let layers = match &*old {
-                // What was to be merged in the same way is one with it.
+                // A deferred merge with the same strategy gets one more layer.
                 Value::Call(call) if call.function == Function::Merged(lists) => {
                     let layers = call.argument.as_list().unwrap_or_default();
                     layers.iter().chain([new]).cloned().collect()
@@ -95,8 +95,8 @@ fn merge_later(old: &mut Value, new: &Value, lists: ListMergeStrategy) {
     }
 }
 
-/// Whether a call may give a map or a list. A template gives a text, and some
-/// functions are settled otherwise.
+/// Whether a call may evaluate to a map or a list. A template evaluates to a text, and some
+/// functions never do.
 fn gives_anything(call: &Call) -> bool {
     const OTHERWISE: [&str; 5] = ["!unset", "!literal", "!repo-root", "!git.root", "!cwd"];
     match &call.function {

@@ -9,11 +9,11 @@ use super::settings::StackSettings;
 use super::stack::Stack;
 use super::value::{Location, Map, Value};
 
-/// The workspace of a terraform that has no others.
+/// Terraform's default workspace.
 const DEFAULT_WORKSPACE: &str = "default";
 
-/// The one valid name of a stack: the manifest's own, else by template,
-/// else by pattern, else the file's.
+/// The one valid name of a stack: the manifest's own, else by template, else by pattern, else the
+/// file's.
 pub(super) fn stack_name(
     settings: &StackSettings,
     stack: &Stack,
@@ -26,7 +26,8 @@ pub(super) fn stack_name(
     if let Some(template) = &settings.name_template {
         let at = Location { file: Arc::from("stacks.name_template"), line: 1, column: 1 };
         return evaluator.name(template, &at).map_err(|error| match error {
-            // The template is the repository's; which component it fails for is what helps.
+            // The template is shared by the repository; the error names the component that it fails
+            // for.
             StackError::Unsupported { what, at } if *at.file == *"stacks.name_template" => StackError::Name {
                 file: stack.file().to_owned(),
                 component: component.to_owned(),
@@ -39,11 +40,11 @@ pub(super) fn stack_name(
         Some(pattern) => name_by_pattern(pattern, evaluator)?,
         None => None,
     };
-    // A stack that has not all the variables of the pattern is known by its file.
+    // A stack that lacks a variable of the pattern is named after its file.
     Ok(by_pattern.unwrap_or_else(|| stack.file().to_owned()))
 }
 
-/// The name that a pattern's tokens give, joined by `-`; nothing where a variable is missing.
+/// Evaluates a pattern's tokens, joined by `-`; `None` where a variable is missing.
 fn name_by_pattern(pattern: &str, evaluator: &Evaluator<'_>) -> Result<Option<String>, StackError> {
     let mut parts = Vec::new();
     for token in pattern.split('-') {
@@ -70,8 +71,8 @@ fn text_variable(name: &str, evaluator: &Evaluator<'_>) -> Result<Option<String>
     }
 }
 
-/// The component that another one is made from, where it is not made from itself:
-/// `metadata.component`, else `component`.
+/// The component that another one is derived from, unless that is itself: `metadata.component`,
+/// else `component`.
 pub(super) fn base_component<'s>(sections: &'s Map, component: &str) -> Option<&'s str> {
     let metadata = sections.get("metadata").and_then(Value::as_map);
     let of_metadata = metadata.and_then(|metadata| metadata.get("component")).and_then(Value::as_str);
@@ -155,7 +156,7 @@ pub(super) fn by_tokens(
 /// The name of the file that terraform reads a component's variables from.
 pub(super) fn variables_file(stack_name: &str, component: &str, base: Option<&str>) -> String {
     let (own_folder, name) = component.rsplit_once('/').unwrap_or(("", component));
-    // A base's folders take the place of the component's own.
+    // The folders of the base replace the component's own.
     let folder = base.map_or(own_folder, |base| base.rsplit_once('/').map_or("", |(folder, _)| folder));
     let parts = [stack_name, folder, name];
     let parts: Vec<String> =

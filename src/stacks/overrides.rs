@@ -1,4 +1,4 @@
-//! `overrides`: what a file changes about the components that it, or what it imports, defines.
+//! `overrides`: a file's changes to the components that it or its imports define.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,8 +55,7 @@ impl Overrides {
         self.0.get(kind)
     }
 
-    /// Gives the overrides to every component that a file defines, in
-    /// the place of the component's own.
+    /// Sets the overrides of every component that a file defines, replacing the component's own.
     pub(super) fn apply(&self, content: &mut Map) {
         let Some(Value::Map(components)) = content.get_mut("components") else { return };
         for (kind, overrides) in &self.0 {

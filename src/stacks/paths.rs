@@ -7,8 +7,8 @@ use super::error::StackError;
 /// The extensions a manifest can have, in the order in which they are tried.
 const EXTENSIONS: [&str; 4] = [".yaml", ".yml", ".yaml.tmpl", ".yml.tmpl"];
 
-/// Joins a path to a directory and resolves `.` and `..`; nothing where
-/// that leads out of the repository.
+/// Joins a path to a directory and resolves `.` and `..`; `None` where the result is outside of the
+/// repository.
 pub(super) fn join(directory: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in directory.split('/').chain(path.split('/')) {
@@ -41,7 +41,7 @@ pub(super) fn has_extension(path: &str) -> bool {
     EXTENSIONS.iter().any(|extension| path.ends_with(extension))
 }
 
-/// Whether a manifest is a template as a whole, which may not be YAML before it is filled in.
+/// Whether a manifest is a template as a whole, which may not be valid YAML before its evaluation.
 pub(super) fn is_template_file(path: &str) -> bool {
     path.ends_with(".tmpl")
 }
@@ -72,18 +72,18 @@ pub(super) fn manifest_name(base_path: &str, path: &str) -> String {
     name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml")).unwrap_or(name).to_owned()
 }
 
-/// Which files a glob means.
+/// A glob over the repository's files.
 pub(super) struct Glob {
     matchers: Vec<GlobMatcher>,
 }
 
 impl Glob {
-    /// The glob as it stands.
+    /// The glob exactly as written.
     pub(super) fn exact(pattern: &str) -> Result<Self, StackError> {
         Ok(Self { matchers: vec![matcher(pattern)?] })
     }
 
-    /// The glob, with any manifest's extension where it has none.
+    /// The glob, extended by every manifest extension if it has none.
     pub(super) fn of_manifests(pattern: &str) -> Result<Self, StackError> {
         if has_extension(pattern) {
             return Self::exact(pattern);
@@ -91,7 +91,7 @@ impl Glob {
         let with_extensions = EXTENSIONS.map(|extension| format!("{pattern}{extension}"));
         let mut matchers =
             with_extensions.iter().map(|pattern| matcher(pattern)).collect::<Result<Vec<_>, _>>()?;
-        // The pattern may match the extension itself: `vpc.*`.
+        // The pattern may match the extension itself, as in `vpc.*`.
         if pattern.rsplit('/').next().is_some_and(|name| name.contains('.')) {
             matchers.push(matcher(pattern)?);
         }
@@ -102,7 +102,7 @@ impl Glob {
         self.matchers.iter().any(|matcher| matcher.is_match(path))
     }
 
-    /// The deepest directory that holds everything the pattern can match.
+    /// The deepest directory that contains everything the pattern can match.
     pub(super) fn directory(pattern: &str) -> &str {
         let fixed = pattern.find(['*', '?', '[', '{']).map_or(pattern, |at| &pattern[..at]);
         parent(fixed)

@@ -1,5 +1,5 @@
-//! Where a key of a component stands: found in the texts of the manifests when it has to be told,
-//! and only then.
+//! Source positions of a component's keys, searched in the text of the manifests only when a
+//! message needs them.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::paths;
 use super::stack::{Stack, StackReader};
 use super::value::{Location, Map, Value};
 
-/// The place of a key, by its path in the component (`settings.validation`): the component's own,
-/// that of one of its bases, of its kind, or of the whole stack.
+/// The position of a key, by its path in the component (`settings.validation`): in the component
+/// itself, in one of its bases, in its kind, or in the whole stack.
 ///
 /// `chain` is the component and its bases.
 pub(super) fn place_of(
@@ -55,10 +55,10 @@ fn in_manifest(reader: &StackReader<'_>, manifest: &str, path: &[&str]) -> Optio
     Some(in_text(&text, &Arc::from(file.as_str()), path))
 }
 
-/// The file of a manifest, and what is written in it.
+/// The path and text of a manifest.
 pub(super) fn text_of(reader: &StackReader<'_>, manifest: &str) -> Option<(String, Arc<str>)> {
     let below_base = paths::join(&reader.settings().base_path, manifest)?;
-    // What lies outside of the stacks folder is named from the root.
+    // Manifests outside of the stacks folder are named relative to the root.
     let candidates = [below_base.as_str(), manifest].into_iter().flat_map(paths::candidates);
     candidates.into_iter().find_map(|file| {
         let text = reader.files().read(&file).ok()??;
@@ -66,7 +66,7 @@ pub(super) fn text_of(reader: &StackReader<'_>, manifest: &str) -> Option<(Strin
     })
 }
 
-/// Line and column of the key that a path leads to, counted from 1, where all of it is written out.
+/// The line and column, counted from 1, of the key at a path, if all its keys are written out.
 pub(super) fn exact_in_text(text: &str, path: &[&str]) -> Option<(usize, usize)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut search = Search { events: Parser::new_from_str(text), found: None, depth: 0 };
@@ -75,11 +75,11 @@ pub(super) fn exact_in_text(text: &str, path: &[&str]) -> Option<(usize, usize)>
     Some((span.start.line(), span.start.col() + 1))
 }
 
-/// The place of the deepest key of a path that is written out; the text's beginning where none is.
+/// The position of the deepest key of a path that is written out; the text's beginning if none is.
 fn in_text(text: &str, file: &Arc<str>, path: &[&str]) -> Location {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut search = Search { events: Parser::new_from_str(text), found: None, depth: 0 };
-    // A text that is no YAML before its templates are filled in is read as far as it is.
+    // A text that is not valid YAML before its templates are evaluated is searched up to the error.
     let _ = search.document(path);
     let (line, column) = search.found.map_or((1, 1), |span| (span.start.line(), span.start.col() + 1));
     Location { file: Arc::clone(file), line, column }
@@ -88,7 +88,7 @@ fn in_text(text: &str, file: &Arc<str>, path: &[&str]) -> Location {
 struct Search<'t> {
     events: Parser<'t, StrInput<'t>>,
     found: Option<Span>,
-    /// How many keys of the path were found.
+    /// The number of keys of the path that were found.
     depth: usize,
 }
 
@@ -112,7 +112,7 @@ impl<'t> Search<'t> {
         }
     }
 
-    /// Looks for the first key of the path, and in its value for the others.
+    /// Searches the first key of the path, and the others in its value.
     fn mapping(&mut self, path: &[&str]) -> Option<()> {
         let (wanted, rest) = path.split_first()?;
         loop {
@@ -138,7 +138,7 @@ impl<'t> Search<'t> {
         }
     }
 
-    /// Reads on to the end of a value that has begun with this event.
+    /// Skips to the end of a value whose first event this is.
     fn skip(&mut self, begun: &Event<'_>) -> Option<()> {
         let mut depth = usize::from(matches!(begun, Event::MappingStart(..) | Event::SequenceStart(..)));
         while depth > 0 {

@@ -1,4 +1,4 @@
-//! Which line of which manifest each value of a component is written on.
+//! Provenance: the manifest and line that each value of a component is written on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,26 +7,26 @@ use super::places;
 use super::stack::{Stack, StackReader};
 use super::value::{Map, Value};
 
-/// Where a value of a component is written.
+/// The position that a value of a component is written at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
     /// The keys that lead to the value in the component.
     pub path: Vec<String>,
     /// Relative to the repository.
     pub file: String,
-    /// Line and column, counted from 1; absent where the file only leads to the value, by an alias
-    /// or a template.
+    /// Line and column, counted from 1; `None` where the value is not written there itself, but
+    /// reached through an alias or a template.
     pub line: Option<(usize, usize)>,
 }
 
-/// The line in a YAML text of a key that a path of keys leads to, counted from 1.
+/// The line, counted from 1, of the key at a path in a YAML text.
 #[must_use]
 pub fn line_of(text: &str, path: &[&str]) -> Option<usize> {
     places::exact_in_text(text, path).map(|(line, _)| line)
 }
 
-/// Looks up all values of a component that a manifest sets to what they are. Values that several
-/// manifests make together, and those that follow from others, have no place.
+/// Finds the position of each component value that equals the value in a manifest. Merged and
+/// derived values have none.
 pub(super) fn trace(
     reader: &StackReader<'_>,
     stack: &Stack,
@@ -47,7 +47,7 @@ pub(super) fn trace(
 struct Tracer<'t> {
     reader: &'t StackReader<'t>,
     stack: &'t Stack,
-    /// Where in a manifest a component's sections may stand, the one that decides first.
+    /// The candidate paths of the component's sections in a manifest, in order of precedence.
     above: Vec<Vec<&'t str>>,
     /// The text of each manifest, and its path.
     files: HashMap<String, Option<(String, Arc<str>)>>,

@@ -8,62 +8,62 @@ use std::sync::Arc;
 
 use super::value::{Map, Value};
 
-/// How deep brackets may be nested.
+/// The maximum nesting depth of brackets.
 const MAX_DEPTH: usize = 32;
-/// How many terms a query may have.
+/// The maximum number of terms in a query.
 const MAX_TERMS: usize = 500;
-/// How many items, or bytes of a text, a sum may have.
+/// The maximum number of items, or bytes of a text, in a sum.
 const MAX_SUM: usize = 1 << 20;
 
-/// What a query finds in a value; null where there is nothing. The error ends a
-/// sentence that names the query.
+/// Evaluates a query on a value; null where nothing matches. The error completes a sentence that
+/// names the query.
 pub(super) fn find(query: &str, value: &Value) -> Result<Value, String> {
     parse(query)?.find(value)
 }
 
-/// What a query finds in a document; null where there is nothing.
+/// Evaluates a query on a document; null where nothing matches.
 ///
 /// # Errors
 ///
-/// When the query uses more of yq's language than is known, or asks a value for what it is not. The
-/// error ends a sentence that names the query.
+/// When the query uses an unsupported part of yq's language, or applies an operation to a value of
+/// the wrong type. The error completes a sentence that names the query.
 pub fn find_in(query: &str, document: &serde_json::Value) -> Result<serde_json::Value, String> {
     find(query, &Value::from_json(document)).map(|found| found.to_json())
 }
 
-/// Whether a text is a query.
+/// Checks that a text is a valid query.
 ///
 /// # Errors
 ///
-/// When it is none; the error ends a sentence that names it.
+/// When the text is not a query; the error completes a sentence that names it.
 pub fn check(query: &str) -> Result<(), String> {
     parse(query).map(drop)
 }
 
-/// Reads a query.
+/// Parses a query.
 pub(super) fn parse(query: &str) -> Result<Query, String> {
     let mut parser = Parser { rest: query.trim(), depth: 0, terms: 0 };
     let expression = parser.piped()?;
     if parser.rest.is_empty() { Ok(Query(expression)) } else { Err(unsupported(parser.rest)) }
 }
 
-/// A query that was read.
+/// A parsed query.
 pub(super) struct Query(Expression);
 
 impl Query {
-    /// What it finds in a value; null where there is nothing.
+    /// Evaluates the query on a value; null where nothing matches.
     pub(super) fn find(&self, value: &Value) -> Result<Value, String> {
         evaluate(&self.0, value)
     }
 
-    /// The keys that it takes from the value itself, each once.
+    /// The keys that the query reads from the value itself, without duplicates.
     pub(super) fn first_names(&self) -> Vec<String> {
         let mut names = Vec::new();
         self.0.collect_first(&mut names);
         names
     }
 
-    /// Whether it says what to take where there is nothing.
+    /// Whether the query has a default for missing values.
     pub(super) fn has_default(&self) -> bool {
         self.0.has_default()
     }
@@ -100,7 +100,7 @@ impl Expression {
 }
 
 enum Expression {
-    /// Steps from the value; none is the value itself.
+    /// Steps from the value; an empty path is the value itself.
     Path(Vec<Step>),
     Constant(Value),
     Length,

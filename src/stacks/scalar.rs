@@ -1,5 +1,4 @@
-//! What a plain YAML scalar means: the resolution rules of the reference
-//! implementation's YAML library.
+//! Resolution of plain YAML scalars, by the rules of the reference implementation's YAML library.
 
 use super::value::Value;
 

@@ -4,12 +4,12 @@ use super::error::StackError;
 use super::include;
 use super::value::{Call, Function, Map, Value};
 
-/// A section that must be a map where it is there; null is nothing.
+/// A section that must be a map if present; null counts as absent.
 pub(super) fn section<'m>(map: &'m Map, name: &str, file: &str) -> Result<Option<&'m Map>, StackError> {
     nested_section(map, &[name], file)
 }
 
-/// Why a section that is a function is none.
+/// The reason that a function cannot be a section.
 fn no_section(call: &Call, section: &str) -> String {
     let layers = match &call.function {
         Function::Merged(_) => call.argument.as_list().unwrap_or_default(),
@@ -38,7 +38,7 @@ fn no_section(call: &Call, section: &str) -> String {
     }
 }
 
-/// The map at a path of keys, each of which must be a map where it is there.
+/// The map at a path of keys, each of which must be a map if present.
 pub(super) fn nested_section<'m>(
     map: &'m Map,
     path: &[&str],

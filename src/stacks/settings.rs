@@ -1,4 +1,4 @@
-//! What `atmos.yaml` says about stacks, as far as their meaning depends on it.
+//! The settings of `atmos.yaml` that affect the meaning of stacks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,17 +23,17 @@ pub struct StackSettings {
     pub inherit: Inherit,
     /// `settings.list_merge_strategy`.
     pub list_merge_strategy: ListMergeStrategy,
-    /// `templates.settings.enabled`; without it, what looks like a template is a text.
+    /// `templates.settings.enabled`; if false, templates are plain text.
     pub templates: bool,
-    /// `templates.settings.evaluations`: how often what comes out of a
-    /// template is read as one again.
+    /// `templates.settings.evaluations`: how often a template's output is evaluated again as a
+    /// template.
     pub template_evaluations: usize,
-    /// `templates.settings.delimiters`, left and right: what templates of components are written
-    /// between.
+    /// `templates.settings.delimiters`, left and right, of the templates of components.
     ///
     /// An import's `context` and a file's `locals` are always filled in between `{{` and `}}`.
     pub template_delimiters: (String, String),
-    /// `templates.settings.env`: variables that templates see before those that surround them.
+    /// `templates.settings.env`: variables that take precedence over the process environment in
+    /// templates.
     pub template_env: BTreeMap<String, String>,
     /// `env`: variables of every component's environment.
     pub env: BTreeMap<String, Variable>,
@@ -44,12 +44,11 @@ pub struct StackSettings {
     pub kinds: BTreeMap<String, KindSettings>,
     /// `components.terraform.workspaces_enabled`.
     pub workspaces_enabled: bool,
-    /// `components.terraform.workspace.prefix_separator`, which takes the
-    /// place of `/` in state prefixes.
+    /// `components.terraform.workspace.prefix_separator`, which replaces `/` in state prefixes.
     pub workspace_prefix_separator: String,
 }
 
-/// What components inherit from their bases besides what they always do.
+/// The optional sections that components inherit from their bases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inherit {
     /// `metadata`.
@@ -95,7 +94,7 @@ impl Variable {
 pub struct KindSettings {
     /// The components' directory relative to the repository.
     pub base_path: Option<String>,
-    /// The executable that a component of this kind is run with.
+    /// The executable for components of this kind.
     pub command: Option<String>,
 }
 

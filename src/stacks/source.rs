@@ -1,10 +1,10 @@
-//! A file of stacks as it was read.
+//! A file of stacks as read.
 
 use super::yaml::Document;
 
 /// A file as it was read, shared by all its importers.
 pub(super) struct Source {
     pub(super) text: String,
-    /// Absent where the text is no YAML before its templates are filled in.
+    /// `None` where the text is not valid YAML before its templates are evaluated.
     pub(super) document: Option<Document>,
 }

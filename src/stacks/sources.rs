@@ -1,4 +1,4 @@
-//! Where a component's values come from: `sources`, `deps` and `deps_all` of `describe component`.
+//! The sources of a component's values: `sources`, `deps` and `deps_all` of `describe component`.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use serde_json::{Value as Json, json};
 use super::stack::Stack;
 use super::value::{Map, Value};
 
-/// Which manifests set each value of a component, the one that decides first.
+/// The manifests that set each value of a component, in order of precedence.
 pub(super) struct Sources {
     /// `sources`: section → name → `{name, final_value, stack_dependencies}`.
     pub(super) by_section: Json,
-    /// `deps`: the manifests that decide a value, sorted.
+    /// `deps`: the manifests whose value takes effect, sorted.
     pub(super) deps: Vec<String>,
     /// `deps_all`: the manifests that set a value at all, and the stack's own, sorted.
     pub(super) deps_all: Vec<String>,
@@ -53,7 +53,7 @@ pub(super) fn trace(stack: &Stack, kind: &str, component: &str, sections: &Map) 
 struct Place {
     file: String,
     section: String,
-    /// `inline` in the stack's own manifest, `import` in one that it imports.
+    /// `inline` in the stack's own manifest, `import` in an imported one.
     how: &'static str,
     value: Value,
 }

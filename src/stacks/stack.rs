@@ -1,4 +1,4 @@
-//! Stacks: which there are, and what each one's manifest and imports say together.
+//! Stacks: finds the stacks of a repository, and merges each one's manifest with its imports.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -31,7 +31,7 @@ pub struct Stacks {
     refused: Vec<StackError>,
 }
 
-/// A stack to import, and where it is asked for.
+/// A stack to import, and the position of the request.
 #[derive(Debug, Clone)]
 pub struct ImportRequest {
     /// As in a manifest's `import` list.
@@ -46,7 +46,7 @@ impl Stack {
         &self.file
     }
 
-    /// The name that the manifest gives itself.
+    /// The `name` in the manifest.
     #[must_use]
     pub fn manifest_name(&self) -> Option<&str> {
         self.content().get("name").and_then(Value::as_str).filter(|name| !name.is_empty())
@@ -79,17 +79,17 @@ impl Stack {
         &self.imported.merged
     }
 
-    /// What the manifest itself says.
+    /// The content of the manifest itself.
     pub(super) fn own(&self) -> &Map {
         &self.imported.own
     }
 
-    /// What each imported manifest says, by its name.
+    /// The content of each imported manifest, by manifest name.
     pub(super) fn imported(&self) -> &BTreeMap<Arc<str>, Arc<Map>> {
         &self.imported.imports
     }
 
-    /// The components of a kind as they are written.
+    /// The components of a kind as written.
     pub(super) fn components(&self, kind: &str) -> Result<Option<&Map>, StackError> {
         nested_section(self.content(), &["components", kind], &self.file)
     }
@@ -101,8 +101,8 @@ impl Stacks {
         self.stacks.iter()
     }
 
-    /// Why some stacks could not be read: they need what is not supported. It
-    /// matters when one of them is needed.
+    /// The errors of stacks that need unsupported features. They matter only when one of these
+    /// stacks is needed.
     #[must_use]
     pub fn refused(&self) -> &[StackError] {
         &self.refused
@@ -138,7 +138,7 @@ impl<'a> StackReader<'a> {
         Self::with_cache(files, settings, Arc::default())
     }
 
-    /// Reads with a cache that earlier readers of the same files and settings have filled.
+    /// Reads with the cache of earlier readers of the same files and settings.
     pub fn with_cache(
         files: &'a dyn StackFiles,
         settings: &'a StackSettings,
@@ -155,12 +155,11 @@ impl<'a> StackReader<'a> {
         self.importing.reader.files
     }
 
-    /// One stack out of an ordered list of imports and what is laid
-    /// over them; nothing else is read.
+    /// Composes one stack of an ordered list of imports and an overlay; no other manifest is read.
     ///
-    /// `name` is the stack's name, and `file` is what stands for its manifest: imports may
-    /// be relative to it. `content` is a manifest (`vars`, `components.terraform.…`),
-    /// whose texts are taken as they are.
+    /// `name` is the stack's name, and `file` is the path that relative imports of its manifest
+    /// resolve against. `content` is a manifest (`vars`, `components.terraform.…`) whose texts are
+    /// taken literally.
     pub fn compose(
         &self,
         name: &str,
@@ -220,7 +219,7 @@ impl<'a> StackReader<'a> {
             .filter(|file| !excluded.iter().any(|glob| glob.matches(file)))
             .cloned()
             .collect();
-        // A project that asks for stacks has some: what finds none looks in the wrong place.
+        // A project that uses stacks has some: finding none means that the paths are wrong.
         if files.is_empty() {
             return Err(StackError::NoStacks {
                 directory: settings.base_path.clone(),
@@ -232,8 +231,8 @@ impl<'a> StackReader<'a> {
     }
 }
 
-/// Applies a function to every item on as many threads as there are cores; the
-/// results are in the items' order.
+/// Applies a function to every item on as many threads as there are cores; the results keep the
+/// items' order.
 pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], apply: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(items.len());
     if threads <= 1 {

@@ -1,10 +1,11 @@
-//! Where a component keeps its outputs: values that a stack writes out, or a state in a local file.
+//! The outputs of a component that can be read without terraform: static values, or a local state
+//! file.
 
 use serde_json::{Map, Value as Json};
 
 use super::describe::StackComponent;
 
-/// Where the outputs of a component are.
+/// The location of a component's outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeptOutputs {
     /// In the stack itself: `remote_state_backend_type: static`.
@@ -16,7 +17,7 @@ pub enum KeptOutputs {
 }
 
 impl StackComponent {
-    /// Where this component keeps its outputs.
+    /// Returns the location of this component's outputs.
     #[must_use]
     pub fn kept_outputs(&self) -> KeptOutputs {
         let text = |section: &str| self.sections.get(section).and_then(Json::as_str).unwrap_or_default();
@@ -47,8 +48,7 @@ impl StackComponent {
     }
 }
 
-/// The outputs that a state holds, without those that are sensitive; nothing where the text is no
-/// state.
+/// The non-sensitive outputs in a state; `None` where the text is not a state.
 #[must_use]
 pub fn outputs_of_state(text: &str) -> Option<Map<String, Json>> {
     let state: Json = serde_json::from_str(text).ok()?;

@@ -1,9 +1,9 @@
-//! The keys of a component that decide where and how Atmos applies it, and that a rollout does not
-//! act on.
+//! The keys of a component that affect where and how Atmos applies it, but that a rollout does not
+//! support.
 //!
 //! Terraform's `backend`, `providers`, `required_version` and `required_providers` become files
-//! (`generate.rs`), `vars`, `env`, `command` and `metadata` decide how it is run. Whatever else
-//! decides something is in [`RULES`].
+//! (`generate.rs`), `vars`, `env`, `command` and `metadata` affect how it is run. All other keys
+//! with an effect are in [`RULES`].
 
 use serde_json::Value as Json;
 
@@ -13,31 +13,31 @@ use super::places;
 use super::stack::Stack;
 use super::value::Location;
 
-/// A key that asks for something that a rollout does not do.
+/// A key that requests an unsupported effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unapplied {
-    /// By its path in the component: `settings.validation`.
+    /// The path in the component, such as `settings.validation`.
     pub key: &'static str,
-    /// Where it stands, as far as that can be found.
+    /// The position in the manifest, if it can be found.
     pub at: Option<Location>,
-    /// What Atmos does for it.
+    /// The effect of the key in Atmos.
     pub meaning: &'static str,
     pub hint: &'static str,
 }
 
 struct Rule {
     key: &'static str,
-    /// Whether a value of it asks for anything.
+    /// Whether a value of the key has an effect.
     asks: fn(&Json) -> bool,
     meaning: &'static str,
     hint: &'static str,
 }
 
-/// What to do about identities.
+/// The hint for components with identities.
 pub const AUTH_HINT: &str = "Give the rollout its credentials by the environment, and say so in atmos.yaml: \
                              deployments: {auth: ambient}";
 
-/// Without a type, nothing that is written decides where state lands: it cannot be ignored.
+/// Without a type, no setting decides where state is stored: it cannot be ignored.
 pub const BACKEND_TYPE: &str = "backend_type";
 
 const RULES: [Rule; 8] = [
@@ -91,7 +91,7 @@ const RULES: [Rule; 8] = [
 ];
 
 impl Describer<'_> {
-    /// What a component of a stack asks for that a rollout does not do, in the order of the table.
+    /// The unsupported keys of a stack's component, in the order of the table.
     pub fn unapplied(&self, stack: &Stack, component: &StackComponent) -> Vec<Unapplied> {
         let asking = RULES.iter().filter(|rule| value(component, rule.key).is_some_and(rule.asks));
         let mut found: Vec<Unapplied> = asking
@@ -117,8 +117,8 @@ impl Describer<'_> {
         found
     }
 
-    /// The components that this one has to come after, with the key that says so and its place.
-    /// Those of other stacks are none.
+    /// The components that must precede this one, with the key that says so and its position.
+    /// Components of other stacks are left out.
     pub fn needs(
         &self,
         stack: &Stack,
@@ -144,7 +144,7 @@ impl Describer<'_> {
     }
 }
 
-/// The value at a path of keys; nothing where that is null.
+/// The value at a path of keys; `None` where it is null.
 fn value<'c>(component: &'c StackComponent, key: &str) -> Option<&'c Json> {
     let (section, rest) = key.split_once('.').map_or((key, None), |(section, rest)| (section, Some(rest)));
     let section = component.sections.get(section)?;
@@ -161,8 +161,8 @@ fn is_something(value: &Json) -> bool {
     }
 }
 
-/// Whether one of the entries is not switched off. The folder that `provision.workdir` asks for,
-/// every component has.
+/// Whether one of the entries is not disabled. The folder of `provision.workdir` does not count,
+/// since every component has one.
 fn has_enabled_entry(value: &Json) -> bool {
     let flag = |entry: &Json, name: &str| entry.get(name).and_then(Json::as_bool);
     let is_off = |entry: &Json| {

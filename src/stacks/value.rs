@@ -1,5 +1,5 @@
-//! Configuration values: the JSON data model, shared cheaply, with what cannot be
-//! computed yet kept as it stands.
+//! Configuration values: the JSON data model with cheap clones, plus unevaluated functions and
+//! templates.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,30 +21,29 @@ pub(super) enum Value {
     String(Arc<str>),
     List(Arc<Vec<Value>>),
     Map(Arc<Map>),
-    /// A YAML function or a template: computed only when a component that is selected needs it.
+    /// A YAML function or a template: evaluated only when a selected component needs it.
     Call(Arc<Call>),
 }
 
-/// A value that is yet to be computed, and where it stands.
+/// An unevaluated value and its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Call {
     pub(super) function: Function,
     /// The tagged node as if it had no tag, or the text of the template.
     pub(super) argument: Value,
     pub(super) at: Location,
-    /// What the file alone knows and the call may need: its import's context and its `locals`.
+    /// The file's own data that the call may need: its import's context and its `locals`.
     pub(super) context: Option<Arc<Map>>,
 }
 
-/// What computes a [`Call`].
+/// The evaluator of a [`Call`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Function {
     /// A YAML tag, with its exclamation mark: `!env`.
     Tag(Box<str>),
-    /// A text with `{{ … }}` in it.
+    /// A text that contains `{{ … }}`.
     Template,
-    /// Layers of a value, some of which are functions: they are merged
-    /// when it is known what those give.
+    /// Layers of a value, some of which are functions: they are merged after their evaluation.
     Merged(ListMergeStrategy),
 }
 
@@ -100,7 +99,7 @@ impl Value {
         }
     }
 
-    /// What kind of value this is, for messages.
+    /// The type of a value, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -116,7 +115,7 @@ impl Value {
         }
     }
 
-    /// The value as it stands, with functions and templates as the text that was written.
+    /// The unevaluated value, with functions and templates as written.
     pub(super) fn to_json(&self) -> Json {
         match self {
             Self::Null => Json::Null,
@@ -129,7 +128,7 @@ impl Value {
         }
     }
 
-    /// A value from JSON; texts are taken as they are, whatever they hold.
+    /// A value from JSON; texts are taken literally.
     pub(super) fn from_json(json: &Json) -> Self {
         match json {
             Json::Null => Self::Null,
@@ -148,7 +147,7 @@ impl Call {
         matches!(&self.function, Function::Tag(name) if **name == *tag)
     }
 
-    /// The call as it is written.
+    /// The call as written.
     pub(super) fn to_json(&self) -> Json {
         let argument = self.argument.to_json();
         match (&self.function, &argument) {
@@ -164,7 +163,7 @@ impl Call {
     }
 }
 
-/// A mapping as it stands, as JSON.
+/// An unevaluated mapping as JSON.
 #[must_use]
 pub(super) fn map_to_json(map: &Map) -> serde_json::Map<String, Json> {
     map.iter().map(|(key, value)| (key.to_string(), value.to_json())).collect()

@@ -1,5 +1,4 @@
-//! YAML text into values: tags and templates are kept with their positions,
-//! everything else is read at once.
+//! Parses YAML text into values: tags and templates are kept with their positions.
 //!
 //! Built on the parser's events rather than on serde, because a custom tag on any node and its
 //! position must both survive, and because an alias must cost its reference and not its expansion.
@@ -14,23 +13,23 @@ use super::limits::{FILE_BYTES, VALUE_DEPTH, VALUES};
 use super::scalar::resolve_plain;
 use super::value::{Call, Function, Location, Map, Value};
 
-/// What templates begin with.
+/// The left delimiter of templates.
 const DELIMITER: &str = "{{";
 
-/// A manifest as it was read.
+/// A parsed manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Document {
     pub(super) value: Value,
-    /// Where the entries of the top-level `import` list stand.
+    /// The positions of the entries of the top-level `import` list.
     pub(super) imports: Vec<Location>,
 }
 
-/// Reads one YAML document; nothing at all is null.
+/// Parses one YAML document; an empty text is null.
 pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Document, StackError> {
     parse_with(text, file, DELIMITER)
 }
 
-/// Reads one YAML document whose templates may also start with another left delimiter.
+/// Parses one YAML document whose templates may also start with another left delimiter.
 pub(super) fn parse_with(text: &str, file: &Arc<str>, delimiter: &str) -> Result<Document, StackError> {
     let start = Location { file: Arc::clone(file), line: 1, column: 1 };
     if text.len() > FILE_BYTES {
@@ -53,14 +52,14 @@ struct Reader<'a> {
     events: Parser<'a, StrInput<'a>>,
     file: &'a Arc<str>,
     delimiter: &'a str,
-    /// Anchored values, and how many values each stands for.
+    /// Anchored values, and the number of values that each expands to.
     anchors: HashMap<usize, (Value, usize)>,
-    /// How many values were read, aliases written out.
+    /// The number of values so far, with aliases expanded.
     values: usize,
     imports: Vec<Location>,
 }
 
-/// Where a node stands, as far as it matters to the reader.
+/// The position of a node in the document, as far as the parser needs it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Root,
@@ -131,7 +130,7 @@ impl<'a> Reader<'a> {
     }
 
     fn scalar(&self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Value {
-        // The argument of a function is its text, whatever it looks like.
+        // The argument of a function is a text, regardless of its form.
         if tag.is_some_and(is_function) {
             return Value::text(text.trim());
         }
@@ -213,7 +212,7 @@ impl<'a> Reader<'a> {
         Ok(Value::map(map))
     }
 
-    /// The maps that a `<<` key brings in; the first one that has a key wins.
+    /// The maps merged by a `<<` key; the first one that has a key wins.
     fn collect_merged(&self, value: Value, span: Span, merged: &mut Vec<Arc<Map>>) -> Result<(), StackError> {
         match value {
             Value::Map(map) => merged.push(map),

@@ -1,5 +1,5 @@
-//! Filling in what a file knows of itself: its import's context and its locals.
-//! The rest waits for the component.
+//! Evaluates templates with the data that a file has: its import's context and its locals.
+//! Everything else is deferred to the component.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use super::{
     plain_field, run,
 };
 
-/// What a file knows.
+/// The data that a file has.
 pub(in super::super) struct Known<'d> {
     /// The values, by their paths.
     pub(in super::super) data: &'d Map,
-    /// What templates that wait see then, before the component's own sections.
+    /// The data that deferred templates see before the component's own sections.
     pub(in super::super) kept: Option<Arc<Map>>,
-    /// Whether what the data lacks will never be there.
+    /// Whether a value that the data lacks is missing for good, rather than deferred.
     pub(in super::super) is_all: bool,
-    /// Whether a template that needs more is left in its text as it is written.
+    /// Whether a template that needs more stays in its text as written.
     pub(in super::super) keeps_what_waits: bool,
 }
 
@@ -36,7 +36,7 @@ impl Scope for Known<'_> {
         if path.first().is_some_and(|first| first == COMPONENT) {
             return Err(Failure::Later);
         }
-        // A step into what is not computed yet may lead to a value.
+        // A path through a value that is not evaluated yet may lead to a value later.
         for length in 1..path.len() {
             if let Some(Value::Call(_)) = look_up(self.data, &path[..length]) {
                 return Err(Failure::Later);
@@ -66,7 +66,7 @@ impl Scope for Known<'_> {
     }
 }
 
-/// A value that holds nothing which is yet to be computed.
+/// The value as JSON, unless it contains calls that are deferred.
 fn settled(value: &Value) -> Result<Json, Failure> {
     if holds_calls(value) { Err(Failure::Later) } else { Ok(value.to_json()) }
 }
@@ -80,15 +80,14 @@ fn holds_calls(value: &Value) -> bool {
     }
 }
 
-/// Fills in the templates below a value. One that needs more than is known stays as it
-/// is, whole, and `waits` says so.
+/// Evaluates the templates below a value. One that needs more than is known is kept unchanged, and
+/// sets `waits`.
 pub(in super::super) fn fill_in(value: &Value, known: &Known<'_>, waits: &mut bool) -> Value {
     match value {
         Value::Call(call) if call.is_tag("!literal") => value.clone(),
         Value::Call(call) if call.function == Function::Template => {
             let text = call.argument.as_str().unwrap_or_default();
-            // A text that is one field and nothing else takes the field's
-            // value as it is, whatever its type.
+            // A text that is exactly one field takes on the field's value, of any type.
             if let Some(value) = plain_field(text).and_then(|path| look_up(known.data, &path)) {
                 return value.clone();
             }
@@ -125,12 +124,12 @@ pub(in super::super) fn fill_in(value: &Value, known: &Known<'_>, waits: &mut bo
     }
 }
 
-/// A call that waits, with what it will see then.
+/// A deferred call, with the context that it will see later.
 fn keeping(call: &Call, argument: Value, known: &Known<'_>) -> Call {
     Call { argument, context: known.kept.clone().or_else(|| call.context.clone()), ..call.clone() }
 }
 
-/// A text with its templates filled in.
+/// Evaluates the templates in a text.
 pub(in super::super) fn fill_in_text(text: &str, known: &Known<'_>) -> Result<String, Refusal> {
     let parsed = parse::parse(text, &Delimiters::default())?;
     run::run(&parsed.nodes, known).map_err(|(failure, at)| {
@@ -146,7 +145,7 @@ pub(in super::super) fn fill_in_text(text: &str, known: &Known<'_>) -> Result<St
     })
 }
 
-/// The first template below a value that needs what the data lacks.
+/// The first template below a value that needs a value missing from the data.
 pub(in super::super) fn what_is_missing<'v>(value: &'v Value, known: &Known<'_>) -> Option<&'v Call> {
     match value {
         Value::Call(call) if call.function == Function::Template => {

@@ -1,4 +1,4 @@
-//! The words of a template: its text, its actions, and what stands inside of an action.
+//! The lexer of templates: splits a template into text and actions, and actions into tokens.
 
 use std::iter::Peekable;
 use std::str::CharIndices;
@@ -7,26 +7,26 @@ use serde_json::Value as Json;
 
 use super::{Delimiters, Refusal};
 
-/// A template cut at its actions.
+/// A segment of a template.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Segment<'t> {
-    /// Text that stands for itself, already trimmed where its neighbours ask for it.
+    /// Literal text, trimmed as the adjacent actions request.
     Text(&'t str),
     Action(Action<'t>),
 }
 
-/// What stands between the delimiters.
+/// The content between the delimiters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Action<'t> {
-    /// The action as it was written, delimiters included.
+    /// The action as written, delimiters included.
     pub(super) written: &'t str,
-    /// Where the action begins in the template.
+    /// The action's offset in the template.
     pub(super) offset: usize,
     body: &'t str,
     body_offset: usize,
 }
 
-/// A word of an action.
+/// A token of an action.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token {
     /// `range`, `printf`, `true`.
@@ -48,7 +48,7 @@ pub(super) enum Token {
     Assign,
 }
 
-/// A word, where it begins in the template, and whether it is separated from the one before.
+/// A token with its offset in the template, and whether blanks precede it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Placed {
     pub(super) token: Token,
@@ -56,8 +56,7 @@ pub(super) struct Placed {
     pub(super) is_apart: bool,
 }
 
-/// Cuts a template at its actions. Marks that trim blanks (`{{-`, `-}}`)
-/// are obeyed, comments disappear.
+/// Splits a template into segments. Trim markers (`{{-`, `-}}`) are applied, comments are dropped.
 pub(super) fn segments<'t>(text: &'t str, delimiters: &Delimiters) -> Result<Vec<Segment<'t>>, Refusal> {
     let (left, right) = (delimiters.left.as_str(), delimiters.right.as_str());
     let mut segments = Vec::new();
@@ -133,7 +132,7 @@ fn action_length(action: &str, left: &str, right: &str) -> Option<usize> {
 }
 
 impl Action<'_> {
-    /// The words of the action.
+    /// The tokens of the action.
     pub(super) fn tokens(&self) -> Result<Vec<Placed>, Refusal> {
         let mut letters = Letters { action: self, rest: self.body.char_indices().peekable() };
         let mut tokens = Vec::new();
@@ -150,17 +149,17 @@ impl Action<'_> {
         Ok(tokens)
     }
 
-    /// Why the action cannot be computed.
+    /// The error that an action cannot be evaluated, with the reason.
     pub(super) fn refusal(&self, why: &str) -> Refusal {
         let written = shortened(self.written);
         Refusal { what: format!("the template `{written}` {why}"), offset: self.offset }
     }
 }
 
-/// How much of a template a message shows.
+/// The maximum length of a template in messages.
 const SHOWN: usize = 200;
 
-/// The first line of a template, for a message: its beginning where it is long.
+/// The first line of a template for a message, shortened if it is long.
 pub(super) fn shortened(written: &str) -> String {
     let line = written.lines().next().unwrap_or_default();
     match line.char_indices().nth(SHOWN) {

@@ -1,10 +1,10 @@
 //! Templates in stacks: Go's `text/template`, with those functions of Sprig and Gomplate that
 //! depend on nothing but their arguments.
 //!
-//! A template is read into a tree (`lex`, `parse`) and filled in from a [`Scope`]
-//! (`run`), which says what the values are. What a template cannot know yet, because it
-//! is written in a file that is merged with others, waits for the component; what is not
-//! supported is refused by name and place.
+//! A template is parsed into a tree (`lex`, `parse`) and evaluated (`run`) against a [`Scope`],
+//! which provides the values. A template in a file that is merged with others is deferred to the
+//! component where it needs values that are not known yet. Unsupported features are refused by name
+//! and position.
 
 mod fill_in;
 mod functions;
@@ -23,17 +23,17 @@ use parse::{Base, Node, Operand, Pipeline};
 
 pub(super) use fill_in::{Known, fill_in, fill_in_text, what_is_missing};
 
-/// What the reference implementation prints in the place of a value that is not there.
+/// The reference implementation's text for missing values.
 pub(super) const NO_VALUE: &str = "<no value>";
 
-/// How long a text may become, in bytes.
+/// The maximum length of a text, in bytes.
 const MAX_TEXT: usize = 1 << 20;
 
-/// The function that gives another component. What it gives has a path that begins with this name,
+/// The function that returns another component. Its result has a path that begins with this name,
 /// the component's and the stack's.
 pub(super) const COMPONENT: &str = "atmos.Component";
 
-/// What actions are written between.
+/// The delimiters of actions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Delimiters {
     pub(super) left: String,
@@ -46,22 +46,22 @@ impl Default for Delimiters {
     }
 }
 
-/// Why a template is not filled in, and where in its text.
+/// The reason that a template is refused, with the offset in its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) what: String,
     pub(super) offset: usize,
 }
 
-/// What keeps a template from being filled in.
+/// The reason that a template cannot be evaluated.
 #[derive(Debug)]
 pub(super) enum Failure {
     Refused(Refusal),
-    /// It needs a value that is not known yet.
+    /// A required value is not known yet.
     Later,
-    /// It needs a value that is not there.
+    /// A required value does not exist.
     Missing,
-    /// A value that it needs cannot be computed.
+    /// A required value cannot be evaluated.
     Value(Box<StackError>),
 }
 
@@ -77,18 +77,18 @@ impl From<StackError> for Failure {
     }
 }
 
-/// What a template sees.
+/// The scope of a template: its values and functions.
 pub(super) trait Scope {
-    /// The value at a path of names from the top, where there is one.
+    /// The value at a path of names from the top, if any.
     fn value(&self, path: &[String]) -> Result<Option<Json>, Failure>;
 
-    /// What stands for a value that is not there.
+    /// The replacement of a missing value.
     fn missing(&self) -> Result<Json, Failure>;
 
-    /// A function that asks something of the world; nothing where it does not.
+    /// A function that needs more than its arguments; `None` if the scope has none of that name.
     fn function(&self, name: &str, arguments: &[Json]) -> Result<Option<Json>, Failure>;
 
-    /// Whether what needs a value that is not known yet is printed as it is written.
+    /// Whether actions that need a value which is not known yet are printed as written.
     fn keeps_what_waits(&self) -> bool {
         false
     }
@@ -98,32 +98,32 @@ pub(super) trait Scope {
     fn no_value(&self) -> Option<&str>;
 }
 
-/// Whether a text holds what could be a template.
+/// Whether a text may contain a template.
 pub(super) fn looks_like_template(text: &str) -> bool {
     text.contains("{{")
 }
 
-/// A template that was read.
+/// A parsed template.
 pub(super) struct Template<'t>(parse::Parsed<'t>);
 
 impl<'t> Template<'t> {
-    /// Reads a template.
+    /// Parses a template.
     pub(super) fn read(text: &'t str, delimiters: &Delimiters) -> Result<Self, Refusal> {
         parse::parse(text, delimiters).map(Self)
     }
 
-    /// How deep its blocks and brackets are nested.
+    /// The nesting depth of its blocks and brackets.
     pub(super) fn nesting(&self) -> usize {
         self.0.nesting
     }
 
-    /// Fills it in.
+    /// Evaluates the template.
     pub(super) fn render(&self, scope: &dyn Scope) -> Result<String, Failure> {
         run::run(&self.0.nodes, scope).map_err(|(failure, _)| failure)
     }
 }
 
-/// The path of a template that is one plain field and nothing else.
+/// The path of a template that is exactly one field.
 pub(super) fn plain_field(text: &str) -> Option<Vec<String>> {
     let parsed = parse::parse(text.trim(), &Delimiters::default()).ok()?;
     let [Node::Print { pipeline, .. }] = parsed.nodes.as_slice() else { return None };
@@ -136,7 +136,7 @@ pub(super) fn plain_field(text: &str) -> Option<Vec<String>> {
     }
 }
 
-/// The names that a template takes from the map of this name at the top.
+/// The names that a template reads from the top-level map of this name.
 pub(super) fn names_below(text: &str, top: &str) -> Vec<String> {
     let mut names = Vec::new();
     if let Ok(parsed) = parse::parse(text, &Delimiters::default()) {
@@ -175,13 +175,13 @@ fn collect_pipeline(pipeline: &Pipeline, top: &str, names: &mut Vec<String>) {
     }
 }
 
-/// The value at a field path, where every step of it is in a plain map.
+/// The value at a field path, if all its steps are plain maps.
 pub(super) fn look_up<'a>(data: &'a Map, path: &[String]) -> Option<&'a Value> {
     let (last, steps) = path.split_last()?;
     steps.iter().try_fold(data, |map, step| map.get(step.as_str())?.as_map())?.get(last.as_str())
 }
 
-/// Where in the file a place in a multi-line text is, given where the text starts.
+/// The position in the file of an offset in a multi-line text, given the start of the text.
 pub(super) fn locate(text: &str, offset: usize, file: &Arc<str>) -> Location {
     let before = &text[..offset];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

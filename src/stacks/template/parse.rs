@@ -1,4 +1,4 @@
-//! A template as a tree, by the grammar of Go's `text/template`.
+//! The parser of templates, by the grammar of Go's `text/template`.
 
 use std::iter::Peekable;
 use std::vec::IntoIter;
@@ -8,14 +8,14 @@ use serde_json::Value as Json;
 use super::lex::{self, Action, Placed, Segment, Token};
 use super::{Delimiters, Refusal};
 
-/// How deep blocks and brackets may be nested.
+/// The maximum nesting depth of blocks and brackets.
 const MAX_DEPTH: usize = 16;
 
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node<'t> {
     Text(&'t str),
-    /// What a pipeline gives is printed, unless it sets a variable.
+    /// A pipeline whose result is printed, unless it sets a variable.
     Print {
         pipeline: Pipeline,
         written: &'t str,
@@ -28,7 +28,7 @@ pub(super) enum Node<'t> {
     Continue,
 }
 
-/// A block, and what stands in its place where it does not apply.
+/// A block and its `else` branch.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Branch<'t> {
     pub(super) pipeline: Pipeline,
@@ -36,7 +36,7 @@ pub(super) struct Branch<'t> {
     pub(super) otherwise: Vec<Node<'t>>,
 }
 
-/// Commands, each of which takes what the one before gives as its last argument.
+/// Commands; the result of each is the last argument of the next.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pipeline {
     pub(super) variables: Vec<String>,
@@ -52,7 +52,7 @@ pub(super) struct Command {
     pub(super) offset: usize,
 }
 
-/// A value and the fields to follow from there.
+/// A value and the fields that are accessed on it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Operand {
     pub(super) base: Base,
@@ -60,7 +60,7 @@ pub(super) struct Operand {
     pub(super) offset: usize,
 }
 
-/// Where an operand begins.
+/// The start of an operand.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Base {
     Dot,
@@ -70,14 +70,14 @@ pub(super) enum Base {
     Group(Pipeline),
 }
 
-/// A template that was read.
+/// A parsed template.
 pub(super) struct Parsed<'t> {
     pub(super) nodes: Vec<Node<'t>>,
-    /// How deep its blocks and brackets are nested.
+    /// The nesting depth of its blocks and brackets.
     pub(super) nesting: usize,
 }
 
-/// Reads a template.
+/// Parses a template.
 pub(super) fn parse<'t>(text: &'t str, delimiters: &Delimiters) -> Result<Parsed<'t>, Refusal> {
     let segments = lex::segments(text, delimiters)?.into_iter();
     let mut parser = Parser { segments, depth: 0, nesting: 0, loops: 0 };
@@ -95,7 +95,7 @@ struct Parser<'t> {
     loops: usize,
 }
 
-/// An `else` or `end`, which closes the nodes before it.
+/// An `else` or `end`, which closes the preceding nodes.
 struct Closing<'t> {
     action: Action<'t>,
     is_else: bool,
@@ -181,7 +181,7 @@ impl<'t> Parser<'t> {
                     }
                     (_, None) => return Err(action.refusal("has no `end`")),
                 },
-                // `else if` closes with the `end` of what it belongs to.
+                // `else if` shares the `end` of its block.
                 Some(Token::Word(word)) if word == keyword && !is_loop => {
                     vec![self.block(keyword, closing.words)?]
                 }
@@ -198,7 +198,7 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// The words of one action.
+/// The tokens of one action.
 struct Words<'t> {
     action: Action<'t>,
     rest: Peekable<IntoIter<Placed>>,
@@ -236,7 +236,7 @@ impl Words<'_> {
         Ok(Pipeline { variables, declares, commands })
     }
 
-    /// The variables in front of `:=` or `=`, where there are any.
+    /// The variables before `:=` or `=`, if any.
     fn variables(&mut self, is_range: bool) -> (Vec<String>, bool) {
         if !matches!(self.rest.peek(), Some(Placed { token: Token::Variable(_), .. })) {
             return (Vec::new(), false);

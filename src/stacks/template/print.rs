@@ -14,7 +14,7 @@ pub(super) fn is_true(value: &Json) -> bool {
     }
 }
 
-/// The key under which a value with fields holds what is printed of it. No document has such a key.
+/// The key that holds the printed text of a value with fields. No document has such a key.
 const OWN_TEXT: &str = "\0text";
 
 /// A value with fields that is printed as a text: a version, an address.
@@ -25,19 +25,19 @@ pub(super) fn with_text(mut fields: Json, text: &str) -> Json {
     fields
 }
 
-/// What is printed of a value with fields, where it is not the fields.
+/// The printed text of a value with fields, if it has its own.
 pub(super) fn own_text(value: &Json) -> Option<&str> {
     value.get(OWN_TEXT)?.as_str()
 }
 
-/// A map's entries in the order in which Go prints and walks them.
+/// A map's entries in Go's printing and iteration order.
 pub(super) fn sorted(map: &serde_json::Map<String, Json>) -> Vec<(&String, &Json)> {
     let mut entries: Vec<_> = map.iter().collect();
     entries.sort_unstable_by_key(|(name, _)| *name);
     entries
 }
 
-/// A value as `print` shows it.
+/// A value as `print` writes it.
 pub(super) fn to_text(value: &Json) -> String {
     match value {
         Json::Null => "<nil>".to_owned(),
@@ -58,8 +58,7 @@ pub(super) fn to_text(value: &Json) -> String {
     }
 }
 
-/// Whole numbers as they are, others as short as they can be written, large
-/// and small ones with an exponent.
+/// Integers as they are, floats in their shortest form, very large and small ones with an exponent.
 fn number_text(number: &serde_json::Number) -> String {
     let Some(float) = number.as_f64().filter(|_| number.is_f64()) else { return number.to_string() };
     let scientific = format!("{float:e}");
@@ -81,12 +80,12 @@ pub(super) fn to_json(value: &Json, is_pretty: bool) -> String {
     if is_pretty { format!("{value:#}") } else { value.to_string() }
 }
 
-/// JSON whose `<`, `>` and `&` are written as Go writes them for browsers.
+/// JSON with `<`, `>` and `&` escaped as Go does for browsers.
 pub(super) fn escaped_for_browsers(json: &str) -> String {
     json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
-/// A value whose maps are sorted by their keys.
+/// A value with the keys of all its maps sorted.
 pub(super) fn in_order(value: &Json) -> Json {
     match value {
         Json::Object(_) if own_text(value).is_some() => own_text(value).into(),
@@ -99,7 +98,7 @@ pub(super) fn in_order(value: &Json) -> Json {
     }
 }
 
-/// Go writes a float that is whole without a fraction.
+/// Go writes a float without a fraction as an integer.
 fn whole(number: &serde_json::Number) -> Option<serde_json::Number> {
     let float = number.as_f64().filter(|_| number.is_f64())?;
     if float.fract() != 0.0 || float.abs() >= 1e15 {
@@ -112,7 +111,7 @@ fn hexadecimal_digit(value: u32) -> char {
     char::from_digit(value, 16).unwrap_or_default()
 }
 
-/// A text in double quotes, as Go writes it in source code.
+/// A text in double quotes, in Go's source syntax.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

@@ -1,4 +1,4 @@
-//! Filling in a template that was read.
+//! Evaluates a parsed template.
 
 mod changes;
 
@@ -10,14 +10,14 @@ use super::parse::{Base, Branch, Command, Node, Operand, Pipeline};
 use super::print::{is_true, own_text, sorted, to_text};
 use super::{COMPONENT, Failure, MAX_TEXT, Refusal, Scope};
 
-/// How many steps a template may take.
+/// The maximum number of steps of a template.
 const MAX_STEPS: usize = 200_000;
-/// How large the values are that functions may give, all of them together.
+/// The maximum total size of the values that functions return.
 const MAX_VALUES: usize = 64 << 20;
-/// How large the values are that may be looked at, all of them together, as often as they are.
+/// The maximum total size of the values that are read, repetitions counted.
 const MAX_LOOKED_AT: usize = 1 << 30;
 
-/// Fills in a template. A failure comes with the place inside of the action where it happened.
+/// Evaluates a template. A failure comes with the offset at which it happened.
 pub(super) fn run(nodes: &[Node<'_>], scope: &dyn Scope) -> Result<String, (Failure, usize)> {
     let top = Datum::Place(Vec::new());
     let variables = vec![Variable { name: "$".to_owned(), value: top.clone(), is_own: false }];
@@ -29,8 +29,7 @@ pub(super) fn run(nodes: &[Node<'_>], scope: &dyn Scope) -> Result<String, (Fail
     }
 }
 
-/// A value, or where it stands below the top: it is computed when it is
-/// needed, and nothing around it is.
+/// A value, or its path from the top: it is evaluated on demand, without its surroundings.
 #[derive(Debug, Clone)]
 enum Datum {
     Place(Vec<String>),
@@ -40,11 +39,11 @@ enum Datum {
 struct Variable {
     name: String,
     value: Datum,
-    /// Whether its value is a map that nothing else holds, so that it can be changed.
+    /// Whether its value is a map that no other value shares, so that it can be mutated.
     is_own: bool,
 }
 
-/// How a block goes on.
+/// The control flow after a block.
 enum Flow {
     On,
     Break,
@@ -56,11 +55,11 @@ struct Runner<'s> {
     text: String,
     variables: Vec<Variable>,
     steps: usize,
-    /// How large the values were that functions gave.
+    /// The total size so far of the values that functions returned.
     values: usize,
-    /// How large the values were that were looked at.
+    /// The total size so far of the values that were read.
     looked_at: usize,
-    /// Where the action stands that is being computed.
+    /// The offset of the action in evaluation.
     at: usize,
 }
 
@@ -93,7 +92,7 @@ impl Runner<'_> {
         Ok(Flow::On)
     }
 
-    /// Takes steps, where there are any left.
+    /// Counts steps, up to the limit.
     fn step(&mut self, steps: usize) -> Result<(), Failure> {
         self.steps += steps;
         if self.steps > MAX_STEPS || self.text.len() > MAX_TEXT {
@@ -103,7 +102,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Looks at a value, which takes as long as it is large.
+    /// Reads a value, whose size counts to the limit.
     fn look(&mut self, value: Json) -> Result<Json, Failure> {
         self.looked_at += size(&value);
         if self.looked_at > MAX_LOOKED_AT {
@@ -229,7 +228,7 @@ impl Runner<'_> {
         Ok(value)
     }
 
-    /// What a pipeline gives, before it is set to a variable.
+    /// Evaluates a pipeline, without its assignment to a variable.
     fn commands(&mut self, pipeline: &Pipeline, dot: &Datum) -> Result<Datum, Failure> {
         self.at = pipeline.commands.first().map_or(self.at, |command| command.offset);
         let mut value = None;
@@ -354,7 +353,7 @@ impl Runner<'_> {
         }
     }
 
-    /// Another component, of which only what is asked for is computed.
+    /// Another component, of which only the requested values are evaluated.
     fn component(&mut self, arguments: Vec<Datum>, offset: usize) -> Result<Datum, Failure> {
         let mut path = vec![COMPONENT.to_owned()];
         for argument in arguments {
@@ -373,7 +372,7 @@ impl Runner<'_> {
         Err(Failure::Refused(Refusal { what, offset }))
     }
 
-    /// `and` and `or` compute no more than they need.
+    /// `and` and `or` evaluate no more arguments than needed.
     fn first_of(
         &mut self,
         is_and: bool,
@@ -392,7 +391,7 @@ impl Runner<'_> {
         Ok(last.unwrap_or(Datum::Value(value)))
     }
 
-    /// Functions that look at one key of a map, which computes nothing else of it.
+    /// Functions that read one key of a map, without evaluating the others.
     fn look_into(&mut self, name: &str, places: &[Datum]) -> Result<Option<Datum>, Failure> {
         let [Datum::Place(path), keys @ ..] = places else { return Ok(None) };
         let keys: Option<Vec<&String>> = keys
@@ -422,7 +421,7 @@ impl Runner<'_> {
     }
 }
 
-/// About how much memory a value takes.
+/// The approximate memory size of a value.
 fn size(value: &Json) -> usize {
     let inner = match value {
         Json::String(text) => text.len(),
@@ -433,7 +432,7 @@ fn size(value: &Json) -> usize {
     inner + size_of::<Json>()
 }
 
-/// A function's name with that of its namespace: `strings.Title`.
+/// A function's qualified name: `strings.Title`.
 fn full_name(name: &str, operand: &Operand) -> String {
     std::iter::once(name).chain(operand.fields.iter().map(String::as_str)).collect::<Vec<_>>().join(".")
 }

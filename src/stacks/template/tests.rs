@@ -1,4 +1,4 @@
-//! Templates on their own: what Go and Sprig make of them.
+//! Unit tests of templates, by the behaviour of Go and Sprig.
 
 mod functions;
 

@@ -1,4 +1,4 @@
-//! What the settings change about components, and what describing them shows.
+//! The effect of settings on components, and the output of `describe`.
 
 use serde_json::json;
 
@@ -216,7 +216,7 @@ fn each_value_has_the_line_that_it_is_written_on() {
     assert_eq!(place("vars.tags.b"), Some(("stacks/deploy/dev.yaml", Some(9))));
     assert_eq!(place("vars.name"), Some(("stacks/deploy/dev.yaml", Some(10))));
     assert_eq!(place("settings.x"), Some(("stacks/deploy/dev.yaml", Some(11))));
-    // An alias leads to what is written elsewhere.
+    // An alias refers to a value written elsewhere.
     assert_eq!(place("env.x"), Some(("stacks/deploy/dev.yaml", None)));
     assert_eq!(place("inheritance"), None);
 }

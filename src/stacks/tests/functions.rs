@@ -1,4 +1,4 @@
-//! YAML functions, and how what they give is merged.
+//! YAML functions, and merging of their results.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Manifests that would cost more than they are worth: each is refused by the limit that it passes.
+//! Manifests that would cost too much: each is refused by the limit that it exceeds.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use super::{Tree, find, find_by, settings};
 
 const APP: &str = "vars: {stage: dev}\ncomponents: {terraform: {app: {}}}\n";
 
-/// Why `app` cannot be found in the stack `dev`.
+/// The error of looking up `app` in the stack `dev`.
 fn refusal(tree: &Tree) -> String {
     find_by(tree, &settings(), "dev", "app").unwrap_err().to_string()
 }
@@ -85,7 +85,7 @@ fn a_file_that_includes_itself_is_refused_where_that_is_needed() {
     let tree = including("m/s.yaml").with("m/s.yaml", "a: !include ./s.yaml\nb: 1\n");
     let refused = refusal(&tree);
     assert!(refused.contains("goes in a circle"), "{refused}");
-    // Another part of the same file needs nothing of it.
+    // Another part of the same file does not depend on it.
     let tree = including("m/s.yaml .b").with("m/s.yaml", "a: !include ./s.yaml\nb: 1\n");
     assert_eq!(find(&tree, "dev", "app").sections["vars"]["a"], 1);
 }

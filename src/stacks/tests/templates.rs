@@ -19,8 +19,7 @@ fn a_template_file_can_choose_and_repeat() {
             "deploy/dev.yaml",
             "import:\n- {path: catalog/apps, context: {apps: {a: 1, b: [2]}, owner: me}}\nvars: {stage: dev}\n",
         );
-    // Inside of `range` the dot is the item: what the component knows
-    // has to be asked for from the top.
+    // Inside of `range` the dot is the item: the component's values are reached from the top.
     assert!(refusal(&tree, "dev", "a").contains("there is no field `vars` in a number"));
     let tree = tree.with(
         "catalog/apps.yaml.tmpl",
@@ -168,8 +167,8 @@ fn a_template_can_ask_for_another_component_of_the_stack() {
          two: {vars: {v: '{{ (atmos.Component \"one\" .stack).vars.v }}'}}\n    \
          out: {vars: {v: '{{ (atmos.Component \"db\" .stack).outputs.id }}'}}\n",
     );
-    // Only what is asked for is computed: the function in the other
-    // component's variables does not matter.
+    // Only the requested value is evaluated: the function in the other component's variables does
+    // not matter.
     assert_eq!(variables(&tree, "app"), json!({"stage": "dev", "at": "db-dev", "port": 5432}));
     assert!(refusal(&tree, "dev", "other").contains("only components of the same stack are supported"));
     assert!(refusal(&tree, "dev", "one").contains("in a circle"));

@@ -1,4 +1,4 @@
-//! Addresses of the web, and networks.
+//! URLs and IP networks.
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,10 +10,10 @@ use super::super::print::with_text;
 use super::convert::{float, whole};
 use super::{Outcome, exactly, go_string, map_of, text_of};
 
-/// How many subnets `net.CIDRSubnets` may give, as bits.
+/// The maximum number of new bits for `net.CIDRSubnets`, which bounds the number of subnets.
 const MAX_NEW_BITS: u8 = 14;
 
-/// What Go escapes in a path.
+/// The characters that Go escapes in a path.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -28,7 +28,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b';')
     .remove(b'=')
     .remove(b'@');
-/// What Go escapes in a query's values.
+/// The characters that Go escapes in query values.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
 
 pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
@@ -72,7 +72,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     })
 }
 
-/// An address, in the parts that Go knows.
+/// A URL, split into the parts of Go's `url.URL`.
 #[derive(Default)]
 struct Address<'t> {
     scheme: &'t str,
@@ -142,7 +142,7 @@ impl<'t> Address<'t> {
     }
 }
 
-/// An address of its parts.
+/// Joins the parts of a URL.
 fn joined(fields: &Map<String, Json>) -> Outcome {
     let field = |name: &str| match fields.get(name) {
         None => Ok(""),
@@ -178,7 +178,7 @@ fn joined(fields: &Map<String, Json>) -> Outcome {
     Ok(address.into())
 }
 
-/// A network: its address with all bits behind the prefix unset.
+/// A network: its address with all bits after the prefix cleared.
 #[derive(Clone, Copy)]
 struct Network {
     bits: u128,
@@ -208,7 +208,7 @@ impl Network {
         if self.is_v6 { 128 } else { 32 }
     }
 
-    /// How many addresses there are behind the prefix, less one.
+    /// The highest host number of the network.
     fn last_host(self) -> u128 {
         u128::MAX.checked_shr(u32::from(128 - (self.width() - self.prefix))).unwrap_or(0)
     }
@@ -224,7 +224,7 @@ impl Network {
         }
     }
 
-    /// An address of the network by its number; negative ones count from the end.
+    /// An address of the network by its host number; negative numbers count from the end.
     fn host(self, number: i64) -> Result<IpAddr, String> {
         let magnitude = u128::from(number.unsigned_abs());
         let is_here = if number < 0 {
@@ -259,7 +259,7 @@ fn new_bits(value: &Json) -> Result<u8, String> {
     bits.ok_or_else(|| "takes between 1 and 32 bits".to_owned())
 }
 
-/// Networks of different sizes, one behind the other.
+/// Consecutive subnets of different sizes.
 fn subnets_of_sizes(arguments: &[Json]) -> Outcome {
     let [sizes @ .., network] = arguments else { return Err("takes sizes and a network".to_owned()) };
     let network = Network::read(network)?;
@@ -270,7 +270,7 @@ fn subnets_of_sizes(arguments: &[Json]) -> Outcome {
         let subnet = Network { bits: 0, ..network.subnet(bits, 0)? };
         let hosts = subnet.last_host();
         let full = || format!("has no room for {bits} more bits behind the other networks of {network}");
-        // Each begins where its own size allows it.
+        // Each subnet is aligned to its own size.
         begin = begin.checked_add(hosts).ok_or_else(full)? & !hosts;
         let end = begin.checked_add(hosts).ok_or_else(full)?;
         if end > network.bits + network.last_host() {

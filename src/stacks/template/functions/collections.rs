@@ -88,7 +88,7 @@ fn of_maps(name: &str, arguments: &[Json]) -> Option<Outcome> {
         "mergeOverwrite" => merge(arguments, true),
         "dig" => dig(arguments),
         "deepCopy" => exactly(arguments).map(|[value]| value.clone()),
-        // The map itself is changed where the template runs; this is what the functions give.
+        // `run/changes.rs` changes the map itself; these are the functions' results.
         "set" => exactly(arguments).and_then(|[map, key, value]| {
             let mut map = map_of(map)?.clone();
             map.insert(text_of(key)?.to_owned(), value.clone());
@@ -131,7 +131,7 @@ fn unique(items: &[Json]) -> Json {
     items.iter().filter(|item| seen.insert(*item)).cloned().collect()
 }
 
-/// A part of a list, or of a text as Go's own `slice` takes it.
+/// A slice of a list, or of a text as Go's own `slice` takes it.
 fn slice(arguments: &[Json]) -> Outcome {
     let [value, bounds @ ..] = arguments else { return Err("takes a list".to_owned()) };
     let bounds = bounds.iter().map(index_of).collect::<Result<Vec<_>, _>>()?;
@@ -165,8 +165,8 @@ pub(super) fn split(text: &str, between: &str) -> Vec<String> {
     text.split(between).map(ToOwned::to_owned).collect()
 }
 
-/// At most so many parts, the last of which is all the rest; all of them where the count is
-/// negative.
+/// Splits into at most so many parts, the last of which is the remainder; a negative count means
+/// all.
 pub(super) fn split_at_most(text: &str, between: &str, count: i64) -> Vec<String> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let parts = split(text, between);
@@ -221,7 +221,7 @@ fn filtered(arguments: &[Json], keeps: bool) -> Outcome {
     Ok(Json::Object(map))
 }
 
-/// Maps joined, the first one winning, or the last one.
+/// Merges maps; either the first or the last one wins.
 fn merge(arguments: &[Json], last_wins: bool) -> Outcome {
     let mut merged = Map::new();
     for map in arguments {
@@ -234,7 +234,7 @@ fn merge_into(target: &mut Map<String, Json>, source: &Map<String, Json>, source
     for (key, new) in source {
         match (target.get_mut(key), new) {
             (Some(Json::Object(old)), Json::Object(new)) => merge_into(old, new, source_wins),
-            // What is empty counts as not there.
+            // Empty values count as missing.
             (Some(old), new) if if source_wins { is_true(new) } else { !is_true(old) } => *old = new.clone(),
             (Some(_), _) => {}
             (None, new) => drop(target.insert(key.clone(), new.clone())),

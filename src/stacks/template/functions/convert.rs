@@ -1,5 +1,5 @@
-//! Gomplate's conversions and arithmetic: texts count as numbers, and one float makes the result
-//! one.
+//! Gomplate's conversions and arithmetic: texts are parsed as numbers, and one float makes the
+//! result a float.
 
 use serde_json::Value as Json;
 
@@ -106,7 +106,7 @@ fn is_yes(value: &Json) -> bool {
     }
 }
 
-/// A number that a text holds in Go's notation, its base told by how it begins.
+/// Parses an integer literal in Go's notation, its base given by its prefix.
 fn literal(text: &str) -> Option<i64> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("-", digits),
@@ -124,7 +124,7 @@ fn literal(text: &str) -> Option<i64> {
     i64::from_str_radix(&format!("{sign}{digits}"), base).ok().filter(|_| is_plain)
 }
 
-/// Any value as a whole number; fractions are cut off.
+/// Converts any value to a whole number; fractions are truncated.
 pub(super) fn whole(value: &Json) -> Result<i64, String> {
     let refuse = || format!("takes a whole number, not {}", to_text(value));
     match value {
@@ -152,7 +152,7 @@ pub(super) fn float(value: &Json) -> Result<f64, String> {
     }
 }
 
-/// A float without its fraction.
+/// Truncates a float.
 fn truncated(float: f64) -> Result<i64, String> {
     format!("{}", float.trunc()).parse().map_err(|_| "makes a number that is too large".to_owned())
 }
@@ -173,8 +173,7 @@ fn is_float(value: &Json) -> bool {
     }
 }
 
-/// Numbers put together one after the other, beginning with the first where there is nothing to
-/// begin with.
+/// Folds numbers from left to right, beginning with the first one if there is no start value.
 fn folded(
     arguments: &[Json],
     start: Option<(i64, f64)>,
@@ -197,7 +196,7 @@ fn folded(
     sum.map(Json::from)
 }
 
-/// Numbers up to and with the last one; towards it, whatever the step's sign is.
+/// The numbers up to and including the last one; the step's sign is adjusted to the direction.
 fn sequence(arguments: &[Json]) -> Outcome {
     let numbers = arguments.iter().map(whole).collect::<Result<Vec<_>, _>>()?;
     let (start, end, step) = match numbers.as_slice() {
@@ -217,7 +216,7 @@ fn sequence(arguments: &[Json]) -> Outcome {
     }
 }
 
-/// A whole number in a base; base 0 reads it from how the text begins.
+/// Parses a whole number in a base; with base 0, the text's prefix decides.
 fn parsed(value: &Json, base: i64) -> Result<i128, String> {
     let text = go_string(value);
     let refuse = || format!("reads no number in `{text}`");

@@ -1,4 +1,4 @@
-//! Moments that are given as seconds, and durations.
+//! Times given in Unix seconds, and durations.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::{Outcome, exactly, kind, text_of};
 
-/// A layout's parts by Go's reference moment, and what jiff writes there. Longer ones come first.
+/// The parts of Go's reference layout and their jiff equivalents. Longer ones come first.
 const LAYOUT: [(&str, &str); 32] = [
     ("January", "%B"),
     ("Monday", "%A"),
@@ -64,7 +64,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     })
 }
 
-/// A moment in Go's layout.
+/// Formats a time by Go's layout.
 fn formatted(layout: &str, moment: &Json, zone: &str) -> Outcome {
     let Some(seconds) = moment.as_i64() else {
         return Err(format!(
@@ -115,7 +115,7 @@ fn duration(seconds: i64) -> String {
     }
 }
 
-/// A duration in Go's notation (`2h10m5s`) as nanoseconds.
+/// Parses a duration in Go's notation (`2h10m5s`) to nanoseconds.
 fn nanoseconds(text: &str) -> Option<f64> {
     let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
     let mut sum = 0.0;
@@ -139,7 +139,7 @@ fn nanoseconds(text: &str) -> Option<f64> {
     Some(sum)
 }
 
-/// A duration in its largest unit alone.
+/// A duration rounded to its largest unit.
 fn rounded(nanoseconds: f64) -> String {
     let seconds = nanoseconds / 1e9;
     let units = [

@@ -1,4 +1,4 @@
-//! Values as JSON, texts in other alphabets, and digests.
+//! JSON, text encodings and digests.
 
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -52,7 +52,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     })
 }
 
-/// A digest, in base 16.
+/// A digest in hexadecimal.
 fn digest(name: &str, arguments: &[Json]) -> Option<Outcome> {
     let of: fn(&[u8]) -> String = match name {
         "sha1sum" | "crypto.SHA1" => {
@@ -72,7 +72,7 @@ fn digest(name: &str, arguments: &[Json]) -> Option<Outcome> {
     }))
 }
 
-/// The checksum of zlib.
+/// The Adler-32 checksum of zlib.
 fn adler32(bytes: &[u8]) -> u32 {
     let (low, high) = bytes.iter().fold((1, 0), |(low, high), byte| {
         let low = (low + u32::from(*byte)) % 65_521;
@@ -90,7 +90,7 @@ fn indented(indent: &str, value: &Json) -> Outcome {
     String::from_utf8(bytes).map(Json::String).map_err(|_| "makes no text".to_owned())
 }
 
-/// Bytes in base 16.
+/// Bytes in hexadecimal.
 pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()

@@ -1,4 +1,4 @@
-//! Documents: YAML, TOML and CSV. What is written is written as Go's libraries write it.
+//! Documents: YAML, TOML and CSV, written in the format of Go's libraries.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ fn of_toml(value: toml::Value) -> Json {
     }
 }
 
-/// A block of YAML, its keys sorted, two blanks a level.
+/// Writes YAML in block style, with sorted keys and an indentation of two blanks.
 fn written_yaml(value: &Json) -> String {
     let mut text = String::new();
     write_yaml(value, 0, &mut text);
@@ -77,7 +77,7 @@ fn write_yaml(value: &Json, depth: usize, text: &mut String) {
     match value {
         Json::Object(map) if !map.is_empty() => {
             for (index, (key, value)) in sorted(map).into_iter().enumerate() {
-                // The first key of a map in a list stands behind the dash.
+                // The first key of a map in a list follows the dash on the same line.
                 if index > 0 || !text.ends_with("- ") {
                     text.push_str(&indent);
                 }
@@ -103,7 +103,7 @@ fn write_yaml(value: &Json, depth: usize, text: &mut String) {
     }
 }
 
-/// The value of a key: on its line, or below it.
+/// Writes the value of a key: on the key's line, or below it.
 fn write_below(value: &Json, depth: usize, text: &mut String) {
     if holds_something(value) {
         text.push('\n');
@@ -145,13 +145,13 @@ fn write_scalar(value: &Json, depth: usize, text: &mut String) {
     text.push('\n');
 }
 
-/// Whether lines can be written as they are.
+/// Whether lines can be written as a block scalar.
 fn is_block(lines: &str) -> bool {
     let is_plain = |letter: char| letter == '\n' || letter == '\t' || !letter.is_control();
     lines.chars().all(is_plain) && !lines.starts_with([' ', '\n', '\t']) && !lines.trim().is_empty()
 }
 
-/// A text on one line, in quotes where it would be read as something else without them.
+/// Writes a text on one line, quoted if it would be parsed as another type without quotes.
 fn scalar(line: &str) -> String {
     let is_switch = matches!(line.to_lowercase().as_str(), "y" | "n" | "yes" | "no" | "on" | "off");
     let read: Result<serde_yaml::Value, _> = serde_yaml::from_str(line);
@@ -167,7 +167,7 @@ fn scalar(line: &str) -> String {
     }
 }
 
-/// The rows of a CSV, and the arguments between the delimiter and the text.
+/// Parses the rows of a CSV, and the arguments between the delimiter and the text.
 fn rows(arguments: &[Json], least: usize) -> Result<(Vec<Vec<String>>, Option<String>), String> {
     let (before, text) = match arguments {
         [before @ .., text] if before.len() <= least => (before, text_of(text)?),
@@ -191,7 +191,7 @@ fn delimiter_of(text: &str) -> Result<u8, String> {
     }
 }
 
-/// The names of a CSV's columns, and its rows.
+/// Returns the column names of a CSV, and its rows.
 fn table(arguments: &[Json]) -> Result<(Vec<String>, Vec<Vec<String>>), String> {
     let (mut rows, header) = rows(arguments, 2)?;
     let columns = match header.as_deref() {
@@ -203,7 +203,7 @@ fn table(arguments: &[Json]) -> Result<(Vec<String>, Vec<Vec<String>>), String> 
     Ok((columns, rows))
 }
 
-/// A to Z, then AA.
+/// Spreadsheet column names: A to Z, then AA.
 fn column_name(index: usize) -> String {
     let letter = |index: usize| char::from(b'A' + u8::try_from(index % 26).unwrap_or(0));
     let rest = index / 26;

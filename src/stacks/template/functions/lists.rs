@@ -38,7 +38,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
         },
         "coll.JQ" | "jq" => exactly(arguments).and_then(|[expression, value]| {
             let expression = text_of(expression)?;
-            // Keys are sorted in jq.
+            // jq sorts keys.
             let found = query::find(expression, &Value::from_json(&super::super::print::in_order(value)));
             found.map(|found| found.to_json()).map_err(|why| format!("`{expression}` {why}"))
         }),
@@ -46,7 +46,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     })
 }
 
-/// Keys as Gomplate writes them.
+/// Converts keys to texts as Gomplate does.
 fn with_text_keys(arguments: &[Json]) -> Vec<Json> {
     let text = |(index, value): (usize, &Json)| {
         if index % 2 == 0 { Json::String(go_string(value)) } else { value.clone() }
@@ -61,7 +61,7 @@ fn with_last_first(arguments: &[Json]) -> Result<Vec<Json>, String> {
     }
 }
 
-/// An item, which has to be there.
+/// Returns an item, which must exist.
 fn index(arguments: &[Json]) -> Outcome {
     let mut found = &arguments[0];
     for key in &arguments[1..] {
@@ -75,7 +75,7 @@ fn index(arguments: &[Json]) -> Outcome {
     Ok(found.clone())
 }
 
-/// Keys are separate arguments, or one list.
+/// Keeps or drops keys of a map, given as separate arguments or as one list.
 fn filtered(arguments: &[Json], keeps: bool) -> Outcome {
     let Some((last, keys)) = arguments.split_last().filter(|(_, keys)| !keys.is_empty()) else {
         return Err("takes keys, and a list or a map".to_owned());
@@ -96,7 +96,7 @@ fn filtered(arguments: &[Json], keeps: bool) -> Outcome {
     }
 }
 
-/// Maps joined, the first one winning, even where its values are empty.
+/// Merges maps; the first one wins even where its values are empty.
 fn merged(arguments: &[Json]) -> Outcome {
     let [first, others @ ..] = arguments else { return Err("takes maps".to_owned()) };
     let mut merged = map_of(first)?.clone();
@@ -117,7 +117,7 @@ fn lay_over(lower: &mut Map<String, Json>, upper: &Map<String, Json>) {
     }
 }
 
-/// In their natural order, where all are of one kind; maps by a key of theirs.
+/// Sorts in natural order if all items have one type; maps by one of their keys.
 fn sorted(items: &[Json], key: &str) -> Json {
     let mut items = items.to_vec();
     let kinds: Vec<_> = items.iter().map(|item| (kind(item), item.is_f64())).collect();

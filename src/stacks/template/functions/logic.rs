@@ -1,4 +1,4 @@
-//! Comparing and choosing.
+//! Comparisons and conditions.
 
 use std::cmp::Ordering;
 
@@ -63,7 +63,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     })
 }
 
-/// Refuses a value with the message before it, where there is one.
+/// Fails if the condition does not hold, with the message in front of the value, if any.
 fn required(arguments: &[Json], message: &str, holds: impl Fn(&Json) -> bool) -> Result<(), String> {
     let (message, value) = match arguments {
         [value] => (message, value),
@@ -94,7 +94,7 @@ fn any_equal(arguments: &[Json]) -> Outcome {
     Ok(Json::Bool(false))
 }
 
-/// Whether two plain values are the same; those of different kinds cannot be compared.
+/// Whether two scalars are equal; scalars of different types cannot be compared.
 fn equal(one: &Json, other: &Json) -> Result<bool, String> {
     match (one, other) {
         (Json::Null, other) | (other, Json::Null) => Ok(other.is_null()),

@@ -1,7 +1,7 @@
 //! The functions of templates: those of Go's `text/template`, and those of Sprig and Gomplate that
 //! depend on nothing but their arguments.
 //!
-//! Where both have a name, Sprig's function is meant, as in Atmos.
+//! Where both libraries have a function of one name, Sprig's is used, as in Atmos.
 
 mod addresses;
 mod collections;
@@ -26,11 +26,11 @@ use super::MAX_TEXT;
 use super::print::to_text;
 use text::part;
 
-/// What a function gives, or why it gives nothing: the rest of a
-/// sentence that begins with its name.
+/// The result of a function, or its error: the rest of a sentence that begins with the function's
+/// name.
 type Outcome = Result<Json, String>;
 
-/// Calls a function; nothing where there is none of that name.
+/// Calls a function; `None` if there is none of that name.
 pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     let name = plain_name(name);
     logic::call(name, arguments)
@@ -51,8 +51,8 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
 
 pub(super) use unsupported::why_not;
 
-/// A function's plain name: those that begin with `must` only differ in how they fail, and Gomplate
-/// has names of its own for functions that mean the same.
+/// A function's canonical name: `must` variants differ only in how they fail, and Gomplate has
+/// aliases.
 fn plain_name(name: &str) -> &str {
     match name {
         "conv.Default" => "default",
@@ -86,7 +86,7 @@ fn plain_name(name: &str) -> &str {
     }
 }
 
-/// An error where a text that holds so many pieces of such a length would become too long.
+/// Fails if a text of so many pieces of such a length would exceed the limit.
 fn bounded(pieces: usize, length: usize) -> Result<(), String> {
     if pieces.saturating_mul(length) > MAX_TEXT {
         return Err(format!("makes a text longer than {MAX_TEXT} bytes"));
@@ -94,7 +94,7 @@ fn bounded(pieces: usize, length: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// What kind of value this is, for messages.
+/// The type of a value, for messages.
 pub(super) fn kind(value: &Json) -> &'static str {
     match value {
         Json::Null => "no value",
@@ -122,17 +122,17 @@ fn map_of(value: &Json) -> Result<&serde_json::Map<String, Json>, String> {
     value.as_object().ok_or_else(|| wrong("a map", value))
 }
 
-/// Texts as they are, everything else as it is printed.
+/// Texts unchanged, everything else as printed.
 fn any_text(value: &Json) -> String {
     to_text(value)
 }
 
-/// A value as Gomplate makes a text of it.
+/// Converts a value to a text as Gomplate does.
 fn go_string(value: &Json) -> String {
     if value.is_null() { "nil".to_owned() } else { to_text(value) }
 }
 
-/// A number that says how many or which.
+/// A number that is a count or an index.
 fn index_of(value: &Json) -> Result<usize, String> {
     let index = value.as_u64().and_then(|index| usize::try_from(index).ok());
     index.ok_or_else(|| format!("takes a whole number from 0 on, not {}", to_text(value)))
@@ -142,7 +142,7 @@ fn integer_of(value: &Json) -> Result<i64, String> {
     value.as_i64().ok_or_else(|| format!("takes a whole number, not {}", to_text(value)))
 }
 
-/// As many arguments as the function takes.
+/// Returns the arguments if there are exactly as many as the function takes.
 fn exactly<const N: usize>(arguments: &[Json]) -> Result<&[Json; N], String> {
     arguments.try_into().map_err(|_| format!("takes {N} arguments, not {}", arguments.len()))
 }

@@ -1,11 +1,11 @@
-//! Numbers. Whole ones stay whole, and what does not fit is refused.
+//! Numbers. Integers stay integers, and an overflow is refused.
 
 use serde_json::Value as Json;
 
 use super::super::print::to_text;
 use super::{Outcome, exactly, integer_of};
 
-/// How many numbers `until` may count.
+/// The maximum length of the list that `until` returns.
 const MAX_COUNT: i64 = 100_000;
 
 pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
@@ -43,7 +43,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     })
 }
 
-/// Any value as a whole number: texts are read, fractions are cut off.
+/// Converts any value to a whole number: texts are parsed, fractions are truncated.
 fn whole(value: &Json) -> Result<i64, String> {
     let read = match value {
         Json::Null => Some(0),
@@ -106,7 +106,7 @@ pub(super) fn count(start: i64, end: i64, step: i64) -> Outcome {
     Ok(Json::Array(numbers))
 }
 
-/// The numbers of the shell's `seq`, with blanks between them.
+/// The numbers of the shell's `seq`, separated by blanks.
 fn sequence(arguments: &[Json]) -> Result<String, String> {
     let numbers = arguments.iter().map(integer_of).collect::<Result<Vec<_>, _>>()?;
     let (start, step, end) = match numbers.as_slice() {
@@ -125,7 +125,7 @@ fn sequence(arguments: &[Json]) -> Result<String, String> {
     Ok(numbers.unwrap_or_default().join(" "))
 }
 
-/// A number to so many places; it goes up from a half on, or from the fraction that is given.
+/// Rounds a number to so many places; half rounds up, or from the given fraction on.
 fn round(arguments: &[Json]) -> Outcome {
     let (value, places, from) = match arguments {
         [value, places] => (float(value)?, integer_of(places)?, 0.5),
@@ -138,14 +138,14 @@ fn round(arguments: &[Json]) -> Outcome {
     from_float(rounded / power)
 }
 
-/// Numbers put together one after the other. They are decimal: 0.1 and 0.2 are 0.3.
+/// Folds numbers from left to right with decimal precision: 0.1 and 0.2 are 0.3.
 fn fold_floats(arguments: &[Json], start: Option<f64>, step: fn(f64, f64) -> f64) -> Outcome {
     let numbers = arguments.iter().map(float).collect::<Result<Vec<_>, _>>()?;
     let mut numbers = start.into_iter().chain(numbers);
     let first = numbers.next().ok_or("takes at least one number")?;
     let folded = numbers.fold(first, step);
-    // Sixteen digits are as many as decimal arithmetic would give; the seventeenth is where floats
-    // go astray.
+    // Decimal arithmetic would give sixteen digits; the seventeenth is the rounding error of
+    // floats.
     let decimal = format!("{folded:.15e}").parse().unwrap_or(folded);
     from_float(if (decimal - folded).abs() <= folded.abs() * 1e-15 { decimal } else { folded })
 }

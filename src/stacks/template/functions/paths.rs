@@ -1,4 +1,4 @@
-//! Paths with slashes, as Go's `path` takes them apart. Nothing is looked up.
+//! Slash-separated paths, by the rules of Go's `path`. The file system is not accessed.
 
 use serde_json::Value as Json;
 
@@ -37,7 +37,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     })
 }
 
-/// The shortest path that means the same.
+/// The shortest equivalent path.
 fn clean(path: &str) -> String {
     let is_absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
@@ -57,7 +57,7 @@ fn clean(path: &str) -> String {
     }
 }
 
-/// The folder with its slash, and the rest.
+/// Splits into the folder with its slash, and the rest.
 fn split(path: &str) -> (&str, &str) {
     path.split_at(path.rfind('/').map_or(0, |slash| slash + 1))
 }
@@ -94,7 +94,7 @@ fn relative(from: &str, to: &str) -> Outcome {
 fn matches(pattern: &str, name: &str) -> Result<bool, String> {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut at, mut position) = (0, 0);
-    // Where the last star stands, and what it has not taken yet.
+    // The position of the last star in the pattern, and the end of its match in the name.
     let mut star: Option<(usize, usize)> = None;
     loop {
         if pattern.get(at) == Some(&'*') {
@@ -119,7 +119,7 @@ fn matches(pattern: &str, name: &str) -> Result<bool, String> {
     }
 }
 
-/// Where a pattern goes on if its next part takes the letter.
+/// The pattern's next position if its current part matches the letter.
 fn one_of(pattern: &[char], at: usize, letter: char) -> Result<Option<usize>, String> {
     let bad = || "cannot read the pattern".to_owned();
     match pattern[at] {

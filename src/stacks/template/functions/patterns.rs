@@ -1,4 +1,4 @@
-//! Regular expressions, in Go's syntax. They take time that is linear in the text, as Go's do.
+//! Regular expressions in Go's syntax. Matching takes time linear in the text, as in Go.
 
 use regex::{Regex, RegexBuilder};
 use serde_json::Value as Json;
@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::super::MAX_TEXT;
 use super::{Outcome, exactly, go_string, integer_of, text_of};
 
-/// How large a compiled pattern may be, in bytes.
+/// The maximum size of a compiled pattern, in bytes.
 const MAX_PATTERN: usize = 1 << 20;
 
 pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
@@ -14,7 +14,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     of_sprig(&name, arguments).or_else(|| of_gomplate(&name, arguments))
 }
 
-/// Sprig's functions take the text before what replaces it, or how many are wanted.
+/// Sprig's functions take the text before the replacement or the limit.
 fn of_sprig(name: &str, arguments: &[Json]) -> Option<Outcome> {
     Some(match name {
         "regexMatch" => two(arguments).and_then(|[pattern, text]| is_match(pattern, text)),
@@ -33,7 +33,7 @@ fn of_sprig(name: &str, arguments: &[Json]) -> Option<Outcome> {
     })
 }
 
-/// Gomplate's functions take the text last, and any value as one.
+/// Gomplate's functions take the text last, and convert any value to a text.
 fn of_gomplate(name: &str, arguments: &[Json]) -> Option<Outcome> {
     let operation = name.strip_prefix("regexp.")?;
     let texts: Vec<Json> = arguments.iter().map(|value| Json::String(go_string(value))).collect();
@@ -92,7 +92,7 @@ fn find(pattern: &str, text: &str) -> Outcome {
     Ok(compiled(pattern)?.find(text).map_or("", |found| found.as_str()).into())
 }
 
-/// The first ones, or all of them where the limit is negative.
+/// The first matches, or all of them where the limit is negative.
 fn at_most<'t>(found: impl Iterator<Item = &'t str>, limit: i64) -> Json {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     found.take(limit).map(Json::from).collect()
@@ -130,7 +130,7 @@ fn replace(pattern: &str, text: &str, new: &str) -> Outcome {
     let references = new.matches('$').count();
     replaced(pattern, text, |found, replaced| {
         let whole = found.get(0).map_or(0, |whole| whole.len());
-        // A reference adds no more than the match is long.
+        // A reference expands to at most the length of the match.
         bounded(replaced.len() + new.len() + references.saturating_mul(whole))?;
         found.expand(new, replaced);
         Ok(())
@@ -166,7 +166,7 @@ fn bounded(length: usize) -> Result<(), String> {
     super::bounded(1, length.min(MAX_TEXT.saturating_add(1)))
 }
 
-/// A text with what has a meaning in a pattern escaped.
+/// Escapes the characters of a text that are special in patterns.
 fn quote_meta(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -178,8 +178,8 @@ fn quote_meta(text: &str) -> String {
     quoted
 }
 
-/// A pattern of Go's as one of the `regex` crate: `\d`, `\w`, `\s` and `\b` mean ASCII, `\Q…\E` is
-/// literal, and a class holds no other class.
+/// Translates a pattern from Go's syntax to the `regex` crate's: `\d`, `\w`, `\s` and `\b` are
+/// ASCII, `\Q…\E` is literal, and classes cannot be nested.
 fn translated(pattern: &str) -> String {
     let mut translated = String::with_capacity(pattern.len() + 16);
     let mut rest = pattern;
@@ -200,7 +200,7 @@ fn translated(pattern: &str) -> String {
             rest = &rest[letter.len_utf8()..];
             if letter == '[' {
                 in_class = true;
-                // A bracket that comes first is one of the letters.
+                // A bracket in first position is literal.
                 let negated = rest.strip_prefix('^');
                 translated.push_str(if negated.is_some() { "^" } else { "" });
                 rest = negated.unwrap_or(rest);

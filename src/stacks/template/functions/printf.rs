@@ -1,4 +1,4 @@
-//! `printf`, by Go's verbs.
+//! `printf` with Go's verbs.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -9,10 +9,10 @@ use super::super::print::{quoted, to_text};
 use super::encodings::hexadecimal;
 use super::{kind, text_of};
 
-/// How wide a value may be padded.
+/// The maximum width that a value is padded to.
 const MAX_WIDTH: usize = 1000;
 
-/// A verb and what stands between it and its percent sign.
+/// A verb with its flags, width and precision.
 #[derive(Default)]
 struct Verb {
     left: bool,
@@ -22,7 +22,7 @@ struct Verb {
     precision: Option<usize>,
 }
 
-/// Fills in a format.
+/// Formats values.
 pub(super) fn printf(arguments: &[Json]) -> Result<String, String> {
     let [format, values @ ..] = arguments else { return Err("takes a format".to_owned()) };
     let mut values = values.iter();
@@ -58,7 +58,7 @@ pub(super) fn printf(arguments: &[Json]) -> Result<String, String> {
     }
 }
 
-/// The digits that come next.
+/// Parses the digits that come next.
 fn number(letters: &mut Peekable<Chars<'_>>) -> usize {
     let mut number = 0;
     while let Some(digit) = letters.next_if(char::is_ascii_digit) {

@@ -1,4 +1,4 @@
-//! Texts.
+//! Functions of texts.
 
 use serde_json::Value as Json;
 
@@ -41,8 +41,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     })
 }
 
-/// Gomplate's functions that take any value as a text, or mean something else than Sprig's of the
-/// same name.
+/// Gomplate's functions that convert any value to a text, or differ from Sprig's of the same name.
 fn of_gomplate(name: &str, arguments: &[Json]) -> Option<Outcome> {
     let texts: Vec<Json> = arguments.iter().map(|value| Json::String(go_string(value))).collect();
     let trimmed = |trim: &dyn Fn(&str, &str) -> String| of_two(&texts, trim);
@@ -94,7 +93,7 @@ fn shell_quote(arguments: &[Json]) -> Outcome {
     })
 }
 
-/// Lines that hold something, each with blanks or another text in front.
+/// Indents the non-empty lines with blanks or another text.
 fn indent_lines(arguments: &[Json]) -> Outcome {
     let (width, pad, value) = match arguments {
         [value] => (1, " ", value),
@@ -159,7 +158,7 @@ fn test(arguments: &[Json], holds: impl Fn(&str, &str) -> bool) -> Outcome {
     Ok(Json::Bool(holds(text_of(one)?, text_of(text)?)))
 }
 
-/// What there is of the arguments, with a blank between.
+/// Joins the arguments that are not null, separated by blanks.
 fn each(arguments: &[Json], show: impl Fn(String) -> String) -> String {
     let there = arguments.iter().filter(|value| !value.is_null());
     there.map(|value| show(any_text(value))).collect::<Vec<_>>().join(" ")
@@ -169,7 +168,7 @@ fn joined(arguments: &[Json], between: &str) -> String {
     arguments.iter().map(any_text).collect::<Vec<_>>().join(between)
 }
 
-/// With a blank between what is not a text, as Go prints.
+/// Joins the arguments as Go's `print` does, with blanks between values that are not texts.
 fn printed(arguments: &[Json]) -> String {
     let mut text = String::new();
     let mut after_text = true;

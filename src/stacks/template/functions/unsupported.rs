@@ -1,7 +1,6 @@
-//! Functions of Sprig and Gomplate that are refused, and why.
+//! Functions of Sprig and Gomplate that are refused, with the reason.
 
-/// Why there is no function of this name: the rest of a sentence, empty where the name says
-/// nothing.
+/// The reason that a function is refused: the rest of a sentence, empty for unknown names.
 pub(in super::super) fn why_not(name: &str) -> &'static str {
     let (namespace, member) = name.split_once('.').unwrap_or(("", name));
     match (namespace, member) {

@@ -1,5 +1,5 @@
-//! Semantic versions and constraints on them, as Masterminds' library reads them: a `v` in front
-//! and missing numbers are fine, and a prerelease satisfies only constraints that name one.
+//! Semantic versions and constraints, by the rules of Masterminds' library: a leading `v` and
+//! missing numbers are accepted, and a prerelease satisfies only constraints that name one.
 
 use std::cmp::Ordering;
 
@@ -30,7 +30,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     })
 }
 
-/// A version, and what follows its `+`, which does not count in comparisons.
+/// Parses a version and its build metadata after `+`, which comparisons ignore.
 fn read(text: &str) -> Result<(semver::Version, String), String> {
     let refuse = || format!("reads no version in `{text}`");
     let rest = text.strip_prefix('v').unwrap_or(text);
@@ -52,12 +52,11 @@ fn read(text: &str) -> Result<(semver::Version, String), String> {
     Ok((semver::Version { major, minor, patch, pre, build: BuildMetadata::EMPTY }, metadata.to_owned()))
 }
 
-/// A part of a constraint: how a version compares with one of which trailing numbers may be left
-/// open.
+/// A comparator of a constraint: an operator and a version whose trailing numbers may be omitted.
 struct Comparator<'t> {
     operator: &'t str,
     version: semver::Version,
-    /// How many of the three numbers are written.
+    /// The number of components that are written, from 0 to 3.
     numbers: usize,
 }
 
@@ -126,8 +125,7 @@ impl<'t> Comparator<'t> {
         read(&version).ok().map(|(version, _)| Self { operator, version, numbers: numbers.min(3) })
     }
 
-    /// Whether the numbers of a version up to the first that is left open are the ones that are
-    /// written.
+    /// Whether the version has the written numbers, up to the first one that is omitted.
     fn has_written_numbers(&self, version: &semver::Version, at_most: usize) -> bool {
         let pairs = [
             (version.major, self.version.major),
@@ -155,16 +153,16 @@ impl<'t> Comparator<'t> {
         }
     }
 
-    /// `~`: the same minor version, as far as it is written.
+    /// `~`: the same minor version, if one is written.
     fn is_close(&self, version: &semver::Version) -> bool {
         let is_at_least = version.cmp(&self.version) != Ordering::Less;
-        // `~0.0.0` accepts everything, as upstream has it, and so does a `*`.
+        // `~0.0.0` accepts every version, as upstream does, and so does `*`.
         let is_zero = (self.version.major, self.version.minor, self.version.patch) == (0, 0, 0);
         let is_anything = is_zero && matches!(self.numbers, 0 | 3);
         is_at_least && (is_anything || self.has_written_numbers(version, 2))
     }
 
-    /// `^`: the leftmost number that is not zero stays.
+    /// `^`: the leftmost nonzero number stays.
     fn is_compatible(&self, version: &semver::Version) -> bool {
         let own = &self.version;
         match self.numbers {

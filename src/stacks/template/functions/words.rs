@@ -70,8 +70,8 @@ fn is_connector(letter: char) -> bool {
     letter == '-' || letter == '_' || letter.is_whitespace()
 }
 
-/// Words without what connects them, each with a capital: `http_server` is `HttpServer`. What
-/// connects nothing in front stays, and so does all but the last of several that connect.
+/// Words without connectors, each capitalized: `http_server` is `HttpServer`. Leading connectors
+/// stay, and so do all but the last of consecutive ones.
 fn pascal_case(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
     let begin = letters.iter().position(|letter| !is_connector(*letter)).unwrap_or(letters.len());
@@ -103,11 +103,11 @@ enum Word {
     Connector,
     Punctuation,
     Other,
-    /// Behind the last word.
+    /// After the last word.
     End,
 }
 
-/// Where a letter belongs.
+/// The class of a letter.
 fn word_of(letter: char) -> Word {
     let is_symbol = "$+<=>^`|~".contains(letter);
     match letter {
@@ -142,8 +142,8 @@ fn words(text: &str) -> Vec<(Word, &str)> {
     words
 }
 
-/// Small letters with a separator between words. A number belongs to the word before it, unless
-/// small letters follow it: `Bld4Floor` is `bld4_floor`, and `http2xx` is `http_2xx`.
+/// Lowercase words joined by a separator. A number belongs to the word before it, unless small
+/// letters follow it: `Bld4Floor` is `bld4_floor`, and `http2xx` is `http_2xx`.
 fn separated(text: &str, separator: char) -> String {
     let words = words(text);
     let at = |index: usize| words.get(index).copied().unwrap_or((Word::End, ""));
@@ -197,7 +197,7 @@ fn separated(text: &str, separator: char) -> String {
     cased
 }
 
-/// Capitals become small and small letters capital; Go has titles where a word begins.
+/// Swaps upper and lower case; unlike Go, without title case at the start of words.
 fn swap_case(text: &str) -> String {
     text.chars()
         .flat_map(|letter| -> Box<dyn Iterator<Item = char>> {
@@ -214,7 +214,7 @@ fn initials(text: &str) -> String {
     text.split_whitespace().filter_map(|word| word.chars().next()).collect()
 }
 
-/// Dots for what does not fit; something of what stands at `left` is shown.
+/// Shortens a text with dots; part of the text from `left` on stays visible.
 fn abbreviated(text: &str, left: i64, width: i64) -> Outcome {
     let length = i64::try_from(text.len()).unwrap_or(i64::MAX);
     if length <= width {
@@ -241,7 +241,7 @@ fn abbreviated(text: &str, left: i64, width: i64) -> Outcome {
     Ok(format!("...{}", cut(length - kept, length)?).into())
 }
 
-/// A text broken at blanks into lines of a width; long words too, where they are to be.
+/// Wraps a text at blanks to lines of a width; long words too, if requested.
 fn wrapped(text: &str, width: i64, between: &str, breaks_words: bool) -> Outcome {
     let width = usize::try_from(width).unwrap_or(1).max(1);
     bounded(text.len() / width + text.matches(' ').count() + 1, between.len().max(1))?;
@@ -288,8 +288,8 @@ fn word_wrap(arguments: &[Json]) -> Outcome {
     wrapped(&go_string(value), width, between, false)
 }
 
-/// The words of a text in small letters, but for the first one; all but letters and digits
-/// separates them.
+/// The words of a text, all but the first in lower case; everything but letters and digits
+/// separates words.
 fn only_words(text: &str, separator: &str) -> String {
     let text = text.trim();
     let cased = with_first_of(&text.to_lowercase(), text);
@@ -297,14 +297,14 @@ fn only_words(text: &str, separator: &str) -> String {
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(separator)
 }
 
-/// A text that begins as another one does.
+/// Replaces the first letter of a text by that of another one.
 fn with_first_of(text: &str, other: &str) -> String {
     let mut letters = text.chars();
     letters.next();
     other.chars().take(1).chain(letters).collect()
 }
 
-/// A text for addresses. Letters of other alphabets, which Go transliterates, are refused.
+/// A URL slug. Letters of other alphabets, which Go transliterates, are refused.
 fn slug(text: &str) -> Outcome {
     if !text.is_ascii() {
         return Err("takes a text of ASCII letters".to_owned());

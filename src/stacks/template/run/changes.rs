@@ -1,12 +1,12 @@
-//! Functions that change a map in place. In Go the change shows wherever the map is; here a value
-//! is no reference, so that only a map which a variable alone holds can be changed.
+//! Functions that mutate a map. In Go every reference sees the change; here values are no
+//! references, so that only a map held by a single variable can be mutated.
 
 use serde_json::Value as Json;
 
 use super::super::parse::{Base, Operand, Pipeline};
 use super::{Datum, Runner, full_name};
 
-/// Functions that give a map of their own.
+/// Functions that return a new map.
 const MAKERS: [&str; 22] = [
     "dict",
     "coll.Dict",
@@ -31,7 +31,7 @@ const MAKERS: [&str; 22] = [
     "urlParse",
     "collectKeys",
 ];
-/// Functions that give values which hold their arguments.
+/// Functions whose result contains their arguments.
 const HOLDERS: [&str; 20] = [
     "dict",
     "coll.Dict",
@@ -55,7 +55,7 @@ const HOLDERS: [&str; 20] = [
     "merge",
 ];
 
-/// Whether what a pipeline gives is held by nothing else.
+/// Whether the result of a pipeline is a new map that nothing else shares.
 pub(super) fn makes_own(pipeline: &Pipeline) -> bool {
     let operand = pipeline.commands.last().and_then(|command| command.operands.first());
     operand.is_some_and(|operand| match &operand.base {
@@ -65,7 +65,7 @@ pub(super) fn makes_own(pipeline: &Pipeline) -> bool {
     })
 }
 
-/// Which operand of a function is the map that it changes.
+/// The operand of a function that is the map it mutates.
 fn changed<'o>(name: &str, operands: &'o [Operand]) -> Option<&'o Operand> {
     match name {
         "set" | "unset" | "merge" | "mergeOverwrite" | "mustMerge" | "mustMergeOverwrite" => operands.first(),
@@ -76,7 +76,7 @@ fn changed<'o>(name: &str, operands: &'o [Operand]) -> Option<&'o Operand> {
 }
 
 impl Runner<'_> {
-    /// Puts what a function gives in the place of the map that it changes.
+    /// Replaces the mutated map by the function's result.
     pub(super) fn change(&mut self, name: &str, operands: &[Operand], value: &Json) -> Result<(), String> {
         let changed = changed(name, operands);
         if HOLDERS.contains(&name) {
@@ -101,14 +101,14 @@ impl Runner<'_> {
             }
             return Ok(());
         }
-        // Joined maps are mostly meant for what they give.
+        // Merges are mostly called for their result.
         if name.contains("erge") {
             return Ok(());
         }
         Err("would change a value that is not the template's own; `deepCopy` gives one that is".to_owned())
     }
 
-    /// Notes that another value holds a variable's map from now on.
+    /// Records that another value shares a variable's map from now on.
     fn share(&mut self, operand: &Operand) {
         if let Base::Variable(name) = &operand.base
             && let Some(variable) = self.variable(name)
@@ -117,7 +117,7 @@ impl Runner<'_> {
         }
     }
 
-    /// Notes the same of a variable that another variable is set to.
+    /// Records the same for a variable that is assigned to another one.
     pub(super) fn share_bare(&mut self, pipeline: &Pipeline) {
         if let [command] = pipeline.commands.as_slice()
             && let [operand] = command.operands.as_slice()

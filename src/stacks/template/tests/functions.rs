@@ -1,5 +1,5 @@
-//! The functions of Sprig and Gomplate, by the examples of their documentation and what Go makes of
-//! the rest.
+//! The functions of Sprig and Gomplate, by the examples of their documentation and by Go's
+//! behaviour.
 
 use super::renders;
 
@@ -324,7 +324,7 @@ fn a_map_in_a_variable_can_be_changed() {
             "{{ $d := deepCopy .vars.tags }}{{ $_ := set $d \"c\" 3 }}{{ $d }} {{ .vars.tags }}",
             "map[a:x b:2 c:3] map[a:x b:2]",
         ),
-        // In Go a change shows wherever the map is.
+        // In Go every reference to the map sees the change.
         (
             "{{ set .vars \"a\" 1 }}",
             "3: the template function `set` would change a value that is not the template's own; `deepCopy` gives one that is",
