@@ -23,37 +23,36 @@ use super::yaml;
 
 use sections::AtmosFile;
 
-/// What the file may be called, in the order in which it is looked for.
+/// The possible file names, in lookup order.
 pub const FILE_NAMES: [&str; 4] = ["atmos.yaml", "atmos.yml", ".atmos.yaml", ".atmos.yml"];
 
-/// What is read from `atmos.yaml`, with the defaults that stand in for what it does not say.
+/// The settings read from `atmos.yaml`, with defaults for those that it does not set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AtmosConfig {
-    /// The file itself, relative to the repository's root; empty where there is none.
+    /// The file itself, relative to the repository's root; empty without a file.
     pub file: String,
     /// The directory that holds `atmos.yaml`, relative to the repository's root.
     pub directory: String,
-    /// Every other base path is relative to this one, and this one to `directory`.
+    /// The base of all other base paths, relative to `directory`.
     pub base_path: String,
     pub stacks: StacksConfig,
     pub terraform: InfrastructureConfig,
     pub helmfile: InfrastructureConfig,
-    /// `components.nixpack.registry`: where images are pushed whose component names no registry.
+    /// `components.nixpack.registry`: the registry of images whose component names none.
     pub registry: Option<String>,
-    /// Kinds of components that stacks can describe and deployments have
-    /// not, by name: `packer`, `ansible`.
+    /// Kinds of components that only stacks support, by name: `packer`, `ansible`.
     pub other_kinds: BTreeMap<String, InfrastructureConfig>,
-    /// Variables of the environment of every component that stacks describe.
+    /// Environment variables of every component of the stacks.
     pub env: BTreeMap<String, Variable>,
-    /// `integrations.github`: what every component's `settings.integrations.github` starts from.
+    /// `integrations.github`: the lowest layer of every component's `settings.integrations.github`.
     pub github_integration: Values,
     pub list_merge_strategy: ListMergeStrategy,
     pub templates: TemplatesConfig,
     pub deployments: DeploymentsConfig,
     pub ci: CiConfig,
-    /// Where `auth.identities` stands: line and column, counted from 1.
+    /// The position of `auth.identities`: line and column, counted from 1.
     pub identities: Option<(usize, usize)>,
-    /// What the file's author probably did not mean.
+    /// Warnings about likely mistakes in the file.
     pub warnings: Vec<Problem>,
 }
 
@@ -61,7 +60,7 @@ pub struct AtmosConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Variable {
     Text(String),
-    /// A YAML function, which only a component that uses the variable needs: `!exec`.
+    /// A YAML function such as `!exec`, evaluated only for components that use the variable.
     Function {
         /// With its exclamation mark.
         tag: String,
@@ -99,7 +98,7 @@ pub struct TemplatesConfig {
     pub env: BTreeMap<String, String>,
 }
 
-/// Where stacks are and what they are called.
+/// The locations and names of stacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StacksConfig {
     /// Default: `stacks`.
@@ -132,7 +131,7 @@ impl Default for StacksConfig {
     }
 }
 
-/// Where the components of a kind are and what runs them. Absent: the kind's own default.
+/// The directory and executable of a kind's components. Absent: the kind's own default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InfrastructureConfig {
     /// Default: `components/<kind>`.
@@ -143,11 +142,11 @@ pub struct InfrastructureConfig {
     pub auto_generate_backend_file: Option<bool>,
     /// Use terraform workspaces. Default: true.
     pub workspaces_enabled: Option<bool>,
-    /// What takes the place of `/` in the names of the places where state is kept. Default: `-`.
+    /// The replacement of `/` in the names of state locations. Default: `-`.
     pub prefix_separator: Option<String>,
 }
 
-/// Where deployments are and where their ledger is kept.
+/// The locations of deployments and of their ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeploymentsConfig {
     /// Default: `deployments`.
@@ -158,10 +157,9 @@ pub struct DeploymentsConfig {
     pub template_env: Vec<String>,
     /// The branch whose promotion rules bind. Absent: the default branch of the code's remote.
     pub rules_from: Option<String>,
-    /// Keys of stacks that a rollout may leave out. Default: none.
+    /// Keys of stacks that a rollout may ignore. Default: none.
     pub ignore: Vec<IgnoredKey>,
-    /// Where the credentials of components come from whose stacks have `auth`. Absent: they are
-    /// refused.
+    /// The source of credentials for components whose stacks have `auth`. Absent: they are refused.
     pub auth: Option<Credentials>,
     pub ledger: LedgerConfig,
 }
@@ -190,7 +188,7 @@ pub enum IgnoredKey {
 }
 
 impl IgnoredKey {
-    /// The key as stacks write it.
+    /// The key as written in stacks.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -250,7 +248,7 @@ impl Default for LedgerConfig {
     }
 }
 
-/// What holds where nothing else is said.
+/// The serde default of flags that are on unless switched off.
 const fn yes() -> bool {
     true
 }
@@ -282,7 +280,7 @@ impl AtmosConfig {
     }
 
     /// The directory of a kind's components, relative to the repository's root; the base path
-    /// itself for kinds that have no folder of their own.
+    /// itself for kinds without a folder of their own.
     #[must_use]
     pub fn components_directory(&self, kind: ComponentKind) -> String {
         let configured = match kind {
@@ -296,8 +294,8 @@ impl AtmosConfig {
         }
     }
 
-    /// The directory of the components of a kind that deployments have not,
-    /// relative to the repository's root.
+    /// The directory of the components of a kind that deployments do not support, relative to the
+    /// repository's root.
     #[must_use]
     pub fn other_components_directory(&self, kind: &str) -> String {
         match self.other_kinds.get(kind).and_then(|configured| configured.base_path.as_deref()) {
@@ -306,7 +304,7 @@ impl AtmosConfig {
         }
     }
 
-    /// The file of the project's own template for comments, relative to the repository's root.
+    /// The file of the project's own comment template, relative to the repository's root.
     #[must_use]
     pub fn comment_template(&self) -> Option<String> {
         Some(path::join([self.directory.as_str(), self.ci.comment_template.as_deref()?]))
@@ -331,10 +329,10 @@ impl AtmosConfig {
     }
 }
 
-/// Reads the text of an `atmos.yaml` that stands at `file`.
+/// Parses the text of the `atmos.yaml` at `file`.
 ///
-/// Keys that are not ours are passed over, unless they change what ours mean; a wrong type of one
-/// that is ours is an error.
+/// Unknown keys are ignored, unless they change the meaning of known ones; a wrong type of a known
+/// key is an error.
 pub fn parse(file: &str, text: &str) -> Result<AtmosConfig, Vec<Problem>> {
     let mut problems = Problems::new(file, text);
     let (mut env, mut identities) = (BTreeMap::new(), None);
@@ -388,8 +386,8 @@ fn variables(root: &yaml::Node, problems: &mut Problems<'_>) -> BTreeMap<String,
     variables
 }
 
-/// Finds `atmos.yaml` from a directory upwards to the root of the
-/// source; defaults where there is none.
+/// Finds `atmos.yaml` from a directory upwards to the root of the source; returns the defaults if
+/// there is none.
 pub fn load(source: &dyn Source, start: &str) -> Result<AtmosConfig, ConfigError> {
     let start = path::join([start]);
     let mut directory = Some(start.as_str());
@@ -406,7 +404,7 @@ pub fn load(source: &dyn Source, start: &str) -> Result<AtmosConfig, ConfigError
     Ok(AtmosConfig::default())
 }
 
-/// Refuses the files that Atmos reads beside `atmos.yaml`: what they say would be left out.
+/// Refuses the fragments that Atmos merges into `atmos.yaml`: their content would be ignored here.
 fn refuse_fragments(source: &dyn Source, directory: &str) -> Result<(), ConfigError> {
     for folder in ["atmos.d", ".atmos.d"] {
         let folder = path::join([directory, folder]);
@@ -423,12 +421,12 @@ fn refuse_fragments(source: &dyn Source, directory: &str) -> Result<(), ConfigEr
     Ok(())
 }
 
-/// The JSON schema of what is read here of the file: the types and nothing but the types.
+/// The JSON schema of the keys that are read here: only their types.
 #[must_use]
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(AtmosFile)
 }
 
-/// What the file may hold, as the published schema says.
+/// The validation rule, read from the published schema.
 pub(super) static RULE: Rule = Rule::of_schema(&SCHEMA);
 static SCHEMA: Published = include!(concat!(env!("OUT_DIR"), "/atmos.schema.rs"));

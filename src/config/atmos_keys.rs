@@ -1,18 +1,18 @@
-//! The keys of `atmos.yaml` that are not read: those that would change what is are refused, those
-//! that look like a slip are told, and those of Atmos's other commands are passed over.
+//! The keys of `atmos.yaml` that are not read: those that would change the meaning of others are
+//! refused, likely typos are reported, and those of Atmos's other commands are ignored.
 
 use super::problem::Problems;
 use super::yaml::{Entry, Node, Value};
 use crate::deployment::nearest::nearest;
 
-/// A key that changes the meaning of the others, and what to do in its place.
+/// A key that changes the meaning of others, and the alternative to it.
 const REFUSED: [(&str, &str); 2] = [
     ("import", "write what the imported files say into this file"),
     ("edition", "leave it out: stacks mean what the newest edition says"),
 ];
 
-/// The sections that this program reads, with the keys that Atmos or this program knows in them.
-/// Those that are not read here do not change what stacks say.
+/// The sections that this program reads, with their keys known to Atmos or to this program. Known
+/// keys that are not read here do not affect stacks.
 const KNOWN: [(&[&str], &[&str]); 3] = [
     (
         &[],
@@ -73,7 +73,7 @@ const KNOWN: [(&[&str], &[&str]); 3] = [
     (&["deployments"], &["base_path", "remote", "template_env", "rules_from", "ignore", "auth", "ledger"]),
 ];
 
-/// Refuses and tells.
+/// Reports refused keys and likely typos.
 pub(super) fn check(root: &Node, problems: &mut Problems<'_>) {
     for Entry { key, node } in root.entries() {
         let is_empty = matches!(node.value, Value::Null) || is_empty_list(node);

@@ -1,26 +1,26 @@
-//! The working tree, as far as it is what its commit says.
+//! A working tree that is verified against its commit.
 
 use std::path::Path;
 
 use super::path;
 use super::source::{DirectorySource, MAX_FILE_BYTES, Source, SourceError};
 
-/// How many links are followed from one to the next.
+/// The maximum number of symbolic links that are followed in one path.
 const MOST_LINKS: usize = 16;
 
-/// A working tree whose files, and the links to them, are those of its commit: others are errors.
+/// A working tree whose files, and the links to them, must equal those of its commit.
 pub struct CommittedSource<C> {
     files: DirectorySource,
     commit: C,
 }
 
 impl<C: Source> CommittedSource<C> {
-    /// The working tree and the commit that it is to be.
+    /// The working tree and the commit that it is verified against.
     pub const fn new(files: DirectorySource, commit: C) -> Self {
         Self { files, commit }
     }
 
-    /// Where the links of a path lead, each of which is the commit's.
+    /// Resolves the symbolic links of a path, each of which must equal the commit's.
     fn follow(&self, written: &str) -> Result<String, SourceError> {
         let mut file = path::join([written]);
         for _ in 0..MOST_LINKS {
@@ -38,7 +38,7 @@ impl<C: Source> CommittedSource<C> {
         Err(SourceError::Outside { path: written.to_owned() })
     }
 
-    /// The first link on the way to a file, where it leads, and the rest of the way.
+    /// The first symbolic link in a path, its target, and the rest of the path.
     fn first_link<'f>(&self, file: &'f str) -> Option<(&'f str, String, &'f str)> {
         let ends = file.match_indices('/').map(|(at, _)| at).chain([file.len()]);
         ends.filter(|end| *end > 0).find_map(|end| {
@@ -65,7 +65,7 @@ impl<C: Source> Source for CommittedSource<C> {
     }
 }
 
-/// The lines of a text, whose ends git may have converted.
+/// The lines of a text without their ends, which git may have converted.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    /// Stands for a commit: links are files that hold where they lead.
+    /// A fake commit, with links stored as files that contain their target.
     struct Commit(Vec<(&'static str, &'static str)>);
 
     impl Source for Commit {

@@ -1,8 +1,8 @@
-//! The deployment file, `deployments/<name>.yaml`, as people write it.
+//! The deployment file, `deployments/<name>.yaml`, as written.
 //!
-//! These types are the one description of that file: the published JSON schema is generated
-//! from them, the check for unknown keys and wrong types follows that schema, and what passes
-//! is deserialised into them. Everything optional may also be left empty (`vars:`), which
+//! These types are the single definition of that file: the published JSON schema is generated from
+//! them, unknown keys and wrong types are checked against that schema, and valid files are
+//! deserialised into them. Every optional key may also be left empty (`vars:`), which
 //! means the same as leaving it out.
 
 use indexmap::IndexMap;
@@ -214,7 +214,7 @@ pub enum SbomFormat {
 }
 
 impl SbomFormat {
-    /// The format as it stands in files.
+    /// The format as written in files.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -428,7 +428,7 @@ pub fn schema() -> schemars::Schema {
         .into_root_schema_for::<DeploymentFile>()
 }
 
-/// What the file may hold, as the published schema says.
+/// The validation rule, read from the published schema.
 pub(super) static RULE: Rule = Rule::of_schema(&SCHEMA);
 static SCHEMA: Published = include!(concat!(env!("OUT_DIR"), "/deployment.schema.rs"));
 

@@ -1,9 +1,8 @@
-//! The settings of `atmos.yaml` that the environment may change, by
-//! Atmos's own names of the variables.
+//! The settings of `atmos.yaml` that environment variables override, by Atmos's own names.
 
 use super::atmos::{AtmosConfig, ListMergeStrategy};
 
-/// A variable of the environment that no setting can be made of.
+/// An environment variable whose value is not valid for its setting.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} must be {expected}, not \"{value}\"")]
 pub struct EnvironmentError {
@@ -13,8 +12,8 @@ pub struct EnvironmentError {
 }
 
 impl AtmosConfig {
-    /// Lets the environment win over the file. Empty variables count as absent;
-    /// lists are separated by commas.
+    /// Overrides the file's settings by environment variables. Empty variables count as absent;
+    /// lists are comma-separated.
     pub fn take_environment<'e>(
         &mut self,
         variable: impl Fn(&str) -> Option<&'e str>,
@@ -60,7 +59,7 @@ fn set<T>(setting: &mut T, value: Option<T>) {
     }
 }
 
-/// A flag, in the words that Atmos takes.
+/// Parses a flag from the words that Atmos accepts.
 fn flag(
     text: impl Fn(&str) -> Option<String>,
     variable: &'static str,

@@ -1,4 +1,4 @@
-//! Configuration that cannot be used.
+//! Errors of the configuration.
 
 use crate::deployment::DeploymentName;
 
@@ -6,19 +6,19 @@ use super::problem::{Problem, Problems};
 use super::source::SourceError;
 use super::span::Span;
 
-/// Configuration that cannot be used.
+/// An error of the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// There is no file for this deployment.
     #[error("deployment {name} does not exist")]
     NotFound {
         name: DeploymentName,
-        /// The existing name that was probably meant.
+        /// The most similar existing name.
         nearest: Option<DeploymentName>,
-        /// Every deployment there is, in alphabetical order.
+        /// All existing deployments, in alphabetical order.
         available: Vec<DeploymentName>,
     },
-    /// The file is there and cannot be used. At least one of the problems is an error.
+    /// The file exists but is invalid. At least one of the problems is an error.
     #[error("the configuration has problems")]
     Invalid(Vec<Problem>),
     /// Configuration could not be read at all.

@@ -1,4 +1,4 @@
-//! One configuration file: its text, and its values as types.
+//! Reads one configuration file, and deserializes its values.
 
 use serde::de::DeserializeOwned;
 
@@ -7,8 +7,8 @@ use super::problem::Problems;
 use super::source::{MAX_FILE_BYTES, Source, SourceError};
 use super::span::Span;
 
-/// Deserializes what passed the check. The check follows the type's own schema, so a failure is
-/// one of the schema's.
+/// Deserializes a file that passed the check. The check follows the type's own schema, so that a
+/// failure here is a defect of the schema.
 pub(super) fn deserialize<T: DeserializeOwned>(
     checked: serde_json::Value,
     problems: &mut Problems<'_>,
@@ -28,7 +28,7 @@ pub(super) fn read_text(source: &dyn Source, file: &str) -> Result<Option<String
         Err(error) => return Err(error.into()),
     };
     match String::from_utf8(bytes) {
-        // A byte order mark is no part of the text and would shift the first line's columns.
+        // A byte order mark is not part of the text and would shift the first line's columns.
         Ok(text) => Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();

@@ -1,4 +1,4 @@
-//! Finding and reading deployment files.
+//! Finds and loads deployment files.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use super::shape;
 use super::source::{Source, SourceError};
 use super::{deployment_file, path, resolve, yaml};
 
-/// A deployment that can be used.
+/// A valid deployment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     pub deployment: Deployment,
     /// The file that declares it, relative to the repository's root.
     pub file: String,
-    /// What its author probably did not mean.
+    /// Warnings about likely mistakes in the file.
     pub warnings: Vec<Problem>,
 }
 
@@ -28,7 +28,7 @@ pub struct Loaded {
 pub struct Listing {
     /// Each deployment's file, in the order of their names.
     pub files: BTreeMap<DeploymentName, String>,
-    /// Files that stand among the deployments and cannot be one.
+    /// Files in the deployments directory that cannot be deployments.
     pub problems: Vec<Problem>,
 }
 
@@ -39,20 +39,20 @@ impl Listing {
     }
 }
 
-/// Every deployment of a repository, each with what came of reading it.
+/// Every deployment of a repository, with the result of loading it.
 #[derive(Debug, Default)]
 pub struct LoadedAll {
     /// In the order of their names.
     pub deployments: BTreeMap<DeploymentName, Result<Loaded, ConfigError>>,
-    /// Files that stand among the deployments and cannot be one.
+    /// Files in the deployments directory that cannot be deployments.
     pub problems: Vec<Problem>,
 }
 
 /// The deployments that have a file: `<name>.yaml` or `<name>.yml`,
 /// directly in the deployments directory.
 ///
-/// Hidden files are passed over; any other YAML file whose stem is no
-/// deployment's name is a problem.
+/// Hidden files are ignored; any other YAML file whose stem is not a valid deployment name is a
+/// problem.
 pub fn list_deployments(source: &dyn Source, config: &AtmosConfig) -> Result<Listing, SourceError> {
     let directory = config.deployments_directory();
     let mut names = source.list(&directory)?;
@@ -101,7 +101,7 @@ pub fn load_deployment(
     Err(ConfigError::NotFound { name: name.clone(), nearest, available })
 }
 
-/// Reads and checks every deployment there is. A broken one does not hide the others.
+/// Loads and checks every deployment. An invalid one does not hide the others.
 pub fn load_all(source: &dyn Source, config: &AtmosConfig) -> Result<LoadedAll, SourceError> {
     let Listing { files, problems } = list_deployments(source, config)?;
     let deployments = files
@@ -119,9 +119,9 @@ pub fn load_all(source: &dyn Source, config: &AtmosConfig) -> Result<LoadedAll, 
     Ok(LoadedAll { deployments, problems })
 }
 
-/// Checks the text of a deployment file. `name` is what the file's stem says.
+/// Validates the text of a deployment file. `name` is the file's stem.
 ///
-/// All problems at once, in the order of the file; warnings alone do not stop it.
+/// Reports all problems at once, in file order; warnings alone are no failure.
 pub fn parse_deployment(file: &str, name: &DeploymentName, text: &str) -> Result<Loaded, Vec<Problem>> {
     let mut problems = Problems::new(file, text);
     let deployment = yaml::compose(text, &mut problems).and_then(|root| {

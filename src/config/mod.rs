@@ -1,10 +1,10 @@
-//! `atmos.yaml` and `deployments/*.yaml` to validated domain types, with
-//! everything that is wrong said at once.
+//! Loads `atmos.yaml` and `deployments/*.yaml` into validated domain types, and reports all
+//! problems at once.
 //!
-//! A file's text becomes a tree that knows where everything stands (`yaml`), is held against the
-//! schema of its types (`shape`), deserialised into those types ([`deployment_file`], [`atmos`]),
-//! and turned into the domain's (`resolve`). The domain's types hold no positions, except of the
-//! stacks that are yet to be imported; whatever is wrong is a [`Problem`] that does.
+//! A file's text is parsed into a tree with positions (`yaml`), validated against the schema of its
+//! types (`shape`), deserialised into those types ([`deployment_file`], [`atmos`]), and converted
+//! to the domain's (`resolve`). The domain's types hold no positions, except for stacks that are
+//! still to be imported; every error is a [`Problem`] with its position.
 
 pub mod atmos;
 mod atmos_keys;

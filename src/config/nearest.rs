@@ -2,10 +2,10 @@
 
 use crate::deployment::nearest::nearest;
 
-/// The hint for a name that does not exist: the nearest one, else all there are.
+/// The hint for a name that does not exist: the nearest one, else all candidates.
 #[must_use]
 pub fn hint<'a>(written: &str, what: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> String {
-    /// More are no help.
+    /// The maximum number of candidates that are useful in a hint.
     const SHOWN: usize = 12;
     if let Some(nearest) = nearest(written, candidates.clone()) {
         return format!("did you mean `{nearest}`?");

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-/// Joins parts and resolves `.` and `..`, without looking at any file system.
+/// Joins parts and resolves `.` and `..`, without access to the file system.
 ///
-/// An absolute part replaces what stands before it. A path out of the root keeps its leading `..`,
+/// An absolute part replaces everything before it. A path out of the root keeps its leading `..`,
 /// so that the caller can refuse it.
 #[must_use]
 pub fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
@@ -30,7 +30,7 @@ pub fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     if absolute { format!("/{joined}") } else { joined }
 }
 
-/// The way from one directory to another, both absolute, without looking at any file system.
+/// The relative path from one absolute directory to another, without access to the file system.
 #[must_use]
 pub fn between(from: &Path, to: &Path) -> String {
     let parts = |path: &Path| -> Vec<String> {
@@ -49,7 +49,7 @@ pub fn is_inside(path: &str) -> bool {
     !path.starts_with('/') && path.split('/').all(|part| part != "..")
 }
 
-/// The directory that holds a path; `None` for the root itself.
+/// The parent directory of a path; `None` for the root itself.
 pub(super) fn parent(path: &str) -> Option<&str> {
     if path.is_empty() { None } else { Some(path.rsplit_once('/').map_or("", |(parent, _)| parent)) }
 }

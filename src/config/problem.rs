@@ -1,4 +1,4 @@
-//! What is wrong with a configuration file, and where.
+//! Problems of a configuration file, with their positions.
 
 use std::fmt;
 use std::ops::Range;
@@ -50,12 +50,12 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Excerpt {
     line: String,
-    /// The bytes of `line` that the problem is about.
+    /// The byte range in `line` that the problem refers to.
     highlight: Range<usize>,
 }
 
 impl Excerpt {
-    /// Longer lines (minified or hostile files) are not shown.
+    /// Longer lines (minified or malicious files) are not shown.
     const MAX_LINE_BYTES: usize = 1024;
 
     fn new(text: &str, span: Span) -> Option<Self> {
@@ -72,7 +72,7 @@ impl Excerpt {
 }
 
 impl Problem {
-    /// Where the problem is, for people who know what it is: the source line with the place marked.
+    /// Renders only the source line with the position marked, for readers who know the message.
     #[must_use]
     pub fn render_place(&self) -> String {
         let place = Self { hint: None, ..self.clone() }.render(false);
@@ -80,8 +80,8 @@ impl Problem {
         place.split_once('\n').map(|(_, place)| place.to_owned()).unwrap_or_default()
     }
 
-    /// The problem for people: `message`, `file:line:column`, the source line
-    /// with the place marked, the hint.
+    /// Renders the problem for terminals: `message`, `file:line:column`, the source line with the
+    /// position marked, the hint.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         let (level, help) = match self.severity {
@@ -132,8 +132,8 @@ pub(super) struct Problems<'t> {
 }
 
 impl<'t> Problems<'t> {
-    /// The most problems that are kept of a file: a hostile file must
-    /// not fill the memory with them.
+    /// The maximum number of problems kept per file, so that a malicious file cannot exhaust the
+    /// memory.
     const LIMIT: usize = 100;
 
     pub(super) fn new(file: &'t str, text: &'t str) -> Self {
@@ -145,7 +145,7 @@ impl<'t> Problems<'t> {
         self.file
     }
 
-    /// The text of a stretch of the file.
+    /// The text of a span of the file.
     pub(super) fn source(&self, span: Span) -> &'t str {
         self.text.get(span.start..span.end).unwrap_or_default()
     }
@@ -173,26 +173,26 @@ impl<'t> Problems<'t> {
             keys: Vec::new(),
             excerpt: Excerpt::new(self.text, span),
         };
-        // An alias repeats what its anchor has wrong; once is enough.
+        // An alias repeats the problems of its anchor; they are reported once.
         if !self.list.contains(&problem) {
             self.list.push(problem);
         }
     }
 
-    /// How many there are so far.
+    /// The number of problems so far.
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Says of the problems from the `first` on, which are about rules, by
-    /// which keys they stand in the file.
+    /// Sets the keys of the problems from index `first` on, which are violations of rules, by their
+    /// positions in the file.
     pub(super) fn locate(&mut self, first: usize, root: &Node) {
         for problem in self.list.iter_mut().skip(first) {
             problem.keys = root.keys_at(problem.line, problem.column);
         }
     }
 
-    /// The problems in the order of the file.
+    /// The problems in file order.
     pub(super) fn finish(self) -> Vec<Problem> {
         let mut list = self.list;
         list.sort_by_key(|problem| (problem.line, problem.column));
@@ -212,7 +212,7 @@ impl<'t> Problems<'t> {
     }
 }
 
-/// Whether any of the problems stops the file from being used.
+/// Whether any of the problems is an error.
 pub(super) fn has_errors(problems: &[Problem]) -> bool {
     problems.iter().any(|problem| problem.severity == Severity::Error)
 }

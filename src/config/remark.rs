@@ -1,23 +1,24 @@
-//! Remarks on a configuration file that its text alone does not give reason for, with their places.
+//! Remarks on a configuration file that do not follow from its text alone, with their positions.
 
 use super::problem::{Problem, Problems, Severity};
 use super::span::Span;
 use super::yaml::{self, Node, Value};
 
-/// One thing to say of a file, by the keys that lead to it.
+/// A remark on a file, addressed by keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
     pub severity: Severity,
-    /// From the root of the file; the nearest section around it that is there is its place.
+    /// From the root of the file; the position is that of the nearest enclosing section that
+    /// exists.
     pub keys: Vec<String>,
     pub message: String,
     pub hint: Option<String>,
 }
 
-/// The remarks as problems of the file, in their own order.
+/// Converts the remarks to problems of the file, in their own order.
 #[must_use]
 pub fn located(file: &str, text: &str, remarks: &[Remark]) -> Vec<Problem> {
-    // What the text itself has wrong was reported when it was loaded.
+    // Problems of the text itself were reported when it was loaded.
     let root = yaml::compose(text, &mut Problems::new(file, text));
     let problem = |remark: &Remark| {
         let span = root.as_ref().map_or(Span::START, |root| place(root, &remark.keys));
@@ -32,7 +33,7 @@ pub fn located(file: &str, text: &str, remarks: &[Remark]) -> Vec<Problem> {
     remarks.iter().flat_map(problem).collect()
 }
 
-/// The place of a value; that of its key where the value is a mapping or empty.
+/// The span of a value, or of its key where the value is a mapping or empty.
 fn place(root: &Node, keys: &[String]) -> Span {
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
     for length in (1..=keys.len()).rev() {

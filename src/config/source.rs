@@ -1,4 +1,4 @@
-//! Where configuration is read from: a directory on disk, or the tree of a commit.
+//! Sources of configuration: a directory on disk, or the tree of a commit.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::path;
 /// The largest configuration file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// A place that holds configuration files.
+/// A tree of configuration files.
 ///
 /// Paths are relative to the repository's root, with `/` between their
 /// parts; the root is the empty string.
@@ -44,7 +44,7 @@ pub enum SourceError {
     /// The file is larger than the caller accepts.
     #[error("{path} is larger than {limit} bytes")]
     TooLarge { path: String, limit: u64 },
-    /// The file in use is another one than the commit's.
+    /// The file differs from that of the checked-out commit.
     #[error("{path} is not as in the commit that is checked out")]
     Uncommitted { path: String },
     /// The operating system refused.
@@ -54,7 +54,7 @@ pub enum SourceError {
         #[source]
         source: io::Error,
     },
-    /// Whatever else holds the files (a commit's tree) could not be read.
+    /// Another source of files, such as a commit's tree, could not be read.
     #[error("cannot read {path}")]
     Other {
         path: String,

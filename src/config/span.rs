@@ -1,6 +1,6 @@
-//! Where something stands in a file.
+//! Positions in a file.
 
-/// A stretch of a file.
+/// A span of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     /// Counted from 1.

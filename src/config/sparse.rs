@@ -1,10 +1,10 @@
-//! A sparse checkout: what it leaves out is read from its commit.
+//! A sparse checkout, whose excluded files are read from its commit.
 
 use std::collections::BTreeSet;
 
 use super::source::{Source, SourceError};
 
-/// The files of a checkout, and of its commit those that the checkout leaves out.
+/// The files of a checkout, supplemented by those of its commit that the checkout excludes.
 pub struct SparseSource<F, C> {
     files: F,
     commit: C,
@@ -12,7 +12,7 @@ pub struct SparseSource<F, C> {
 }
 
 impl<F: Source, C: Source> SparseSource<F, C> {
-    /// The files of the checkout, its commit, and the paths that it leaves out.
+    /// The files of the checkout, its commit, and the excluded paths.
     pub const fn new(files: F, commit: C, left_out: BTreeSet<String>) -> Self {
         Self { files, commit, left_out }
     }
@@ -51,7 +51,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, if folder.path() == commit.path() { "commit" } else { "own" }).unwrap();
         }
-        // Removed from the checkout, or never there: not left out by it.
+        // Deleted from the checkout, or never in it: not excluded by it.
         std::fs::write(commit.path().join("deployments/b.yaml"), "commit").unwrap();
         let source = SparseSource::new(
             DirectorySource::new(checkout.path()),

@@ -1,5 +1,4 @@
-//! Whole deployment files: the specification's examples, everything that
-//! can be wrong, and hostile ones.
+//! Whole deployment files: the specification's examples, every kind of error, and malicious files.
 
 mod mistakes;
 mod schemas;
@@ -13,7 +12,7 @@ use super::*;
 use crate::deployment::definition::{ApprovalMethod, PromoteBy};
 use crate::deployment::{ComponentKind, DeploymentName};
 
-/// Files in memory, as a commit's tree would give them.
+/// Files in memory, in place of a commit's tree.
 #[derive(Default)]
 struct Files(BTreeMap<String, Vec<u8>>);
 
@@ -48,7 +47,7 @@ fn parse(text: &str) -> Result<Loaded, Vec<Problem>> {
     parse_deployment("deployments/api.yaml", &name("api"), text)
 }
 
-/// What is wrong, without the file's name.
+/// The problems, without the file's name.
 fn problems(text: &str) -> Vec<String> {
     let problems = match parse(text) {
         Ok(loaded) => loaded.warnings,

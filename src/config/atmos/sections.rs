@@ -1,4 +1,4 @@
-//! The sections of `atmos.yaml`, as a file states them, and what they mean.
+//! The sections of `atmos.yaml` as written, and their conversion to settings.
 
 use std::collections::BTreeMap;
 

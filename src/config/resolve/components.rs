@@ -1,4 +1,4 @@
-//! Components: names, dependencies, and how they are built and run.
+//! Components: names, dependencies, and settings.
 
 use indexmap::IndexMap;
 
@@ -17,7 +17,7 @@ use super::inside::check_inside;
 use super::settings::{DeclaredSettings, SettingsAt};
 use super::{Places, arrows};
 
-/// Adds the file's components to the deployment, in the order of the file.
+/// Adds the file's components to the deployment, in file order.
 pub(super) fn resolve(
     section: ComponentsSection,
     deployment: &mut Deployment,
@@ -58,7 +58,7 @@ pub(super) fn resolve(
     resolve_dependencies(&references, deployment, problems);
 }
 
-/// A component of any kind as the file has it.
+/// A component of any kind as declared in the file.
 struct Declared {
     kind: ComponentKind,
     name: String,
@@ -105,20 +105,20 @@ fn declared(section: ComponentsSection) -> Vec<Declared> {
     nixpack.chain(terraform).chain(helmfile).chain(command).collect()
 }
 
-/// The entries of a section that may be left out and whose values may be left empty.
+/// The entries of an optional section whose values may be left empty.
 fn each<T: Default>(section: Option<IndexMap<String, Option<T>>>) -> impl Iterator<Item = (String, T)> {
     section.into_iter().flatten().map(|(name, component)| (name, component.unwrap_or_default()))
 }
 
 impl Declared {
-    /// The path to something in this component.
+    /// The path of keys to a value in this component.
     fn path<'a>(&'a self, inside: &[&'a str]) -> Vec<&'a str> {
         let mut path = vec!["components", self.kind.as_str(), self.name.as_str()];
         path.extend(inside);
         path
     }
 
-    /// Where the component's name stands.
+    /// The span of the component's name.
     fn place(&self, places: Places<'_>) -> Span {
         places.key(&self.path(&[]))
     }
@@ -134,7 +134,7 @@ impl Declared {
             kind: self.kind,
             folder: self.folder,
             labels: self.metadata.labels.unwrap_or_default(),
-            // Filled in once every component is known.
+            // Set once all components are known.
             depends_on: Vec::new(),
             vars: self.vars.unwrap_or_default(),
             settings,
@@ -142,7 +142,7 @@ impl Declared {
     }
 }
 
-/// Resolves `depends_on` to names and refuses dependencies that close a circle.
+/// Resolves `depends_on` to names and refuses dependency cycles.
 fn resolve_dependencies(
     references: &[(ComponentName, Vec<(ComponentReference, Span)>)],
     deployment: &mut Deployment,

@@ -1,4 +1,4 @@
-//! The typed file to the domain: names, references, and the rules that no schema can state.
+//! Converts the typed file to the domain: names, references, and the rules beyond the schema.
 
 mod components;
 mod inside;
@@ -16,10 +16,10 @@ use super::problem::Problems;
 use super::span::Span;
 use super::yaml::{Entry, Node, Value};
 
-/// Turns what a file says into a deployment.
+/// Converts a file's section to a deployment.
 ///
-/// What cannot be used is reported and left out, so that the rest can be checked against each
-/// other; the result is to be used only if no error was reported.
+/// Invalid parts are reported and left out, so that the rest can be checked as well; the result is
+/// valid only if no error was reported.
 pub(super) fn resolve(
     section: DeploymentSection,
     name: &DeploymentName,
@@ -44,7 +44,7 @@ pub(super) fn resolve(
     deployment
 }
 
-/// Where things stand in the file, by their path below `deployment`.
+/// The positions of values in the file, by their path below `deployment`.
 #[derive(Clone, Copy)]
 struct Places<'a> {
     root: &'a Node,
@@ -57,7 +57,7 @@ impl<'a> Places<'a> {
         self.root.entry(&full)
     }
 
-    /// The place of a key, or of the nearest section around it that is there.
+    /// The span of a key, or of the nearest enclosing section that exists.
     fn key(self, path: &[&str]) -> Span {
         let mut full = vec!["deployment"];
         full.extend(path);
@@ -70,7 +70,7 @@ impl<'a> Places<'a> {
         Span::START
     }
 
-    /// The place of a key's value; that of the key where the value is a mapping or empty.
+    /// The span of a key's value, or of the key where the value is a mapping or empty.
     fn value(self, path: &[&str]) -> Span {
         match self.find(path) {
             Some(Entry { node, .. }) if node.entries().is_empty() && node.span.end > node.span.start => {
@@ -80,18 +80,18 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// Whether there is such a key, with a value.
+    /// Whether the key exists and has a value.
     fn has(self, path: &[&str]) -> bool {
         self.find(path).is_some_and(|entry| entry.node.value != Value::Null)
     }
 
-    /// Whether there is such a key, without a value.
+    /// Whether the key exists without a value.
     fn is_empty(self, path: &[&str]) -> bool {
         self.find(path).is_some_and(|entry| entry.node.value == Value::Null)
     }
 
-    /// Whether there is anything below a key but empty sections: if
-    /// it did not arrive, it was wrong.
+    /// Whether there is anything but empty sections below a key: if it was not deserialised, it was
+    /// invalid.
     fn has_content(self, path: &[&str]) -> bool {
         let is_empty = |node: &Node| node.value == Value::Null || node.value == Value::Mapping(Vec::new());
         self.find(path).is_some_and(|entry| {
@@ -101,7 +101,7 @@ impl<'a> Places<'a> {
         })
     }
 
-    /// The place of an item of a list.
+    /// The span of a list item.
     fn item(self, path: &[&str], index: usize) -> Span {
         match self.find(path).and_then(|entry| entry.node.items().get(index)) {
             Some(item) => item.span,
@@ -120,7 +120,7 @@ fn stacks(paths: Vec<String>, places: Places<'_>, problems: &Problems<'_>) -> Ve
 }
 
 fn check_name(written: Option<&str>, stem: &DeploymentName, places: Places<'_>, problems: &mut Problems<'_>) {
-    // Its absence is the schema's business.
+    // The schema check reports a missing name.
     let Some(written) = written else { return };
     let span = places.value(&["name"]);
     if let Err(error) = written.parse::<DeploymentName>() {
@@ -153,7 +153,7 @@ fn resolve_context(
     DeploymentContext { default_target, promote_by: section.promote_by.unwrap_or_default() }
 }
 
-/// A path as people read it: `a → b → a`.
+/// A cycle in readable form: `a → b → a`.
 fn arrows<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().collect::<Vec<_>>().join(" → ")
 }

@@ -1,4 +1,4 @@
-//! The settings of components: how they are built, run and checked.
+//! The settings of components: build, execution and health checks.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::super::span::Span;
 use super::Places;
 use super::inside::check_inside;
 
-/// The settings of a component of any kind, as the file has them.
+/// The settings of a component of any kind as declared in the file.
 #[derive(Debug, Default)]
 pub(super) struct DeclaredSettings {
     nixpack: Option<NixpackSection>,
@@ -54,7 +54,7 @@ impl From<CommandComponentSettings> for DeclaredSettings {
     }
 }
 
-/// Settings that stand at a path of the file.
+/// Settings at a path of the file.
 pub(super) struct SettingsAt<'a, 'p, 'f> {
     pub(super) places: Places<'a>,
     pub(super) path: &'a [&'a str],
@@ -62,7 +62,7 @@ pub(super) struct SettingsAt<'a, 'p, 'f> {
 }
 
 impl SettingsAt<'_, '_, '_> {
-    /// Checks settings and gives what is missing its default.
+    /// Validates settings and fills in the defaults.
     pub(super) fn resolve(mut self, kind: ComponentKind, declared: &DeclaredSettings) -> ComponentSettings {
         let section = kind.as_str();
         let (timeout, retries) = match kind {
@@ -102,7 +102,7 @@ impl SettingsAt<'_, '_, '_> {
         self.path.iter().chain(inside).copied().collect()
     }
 
-    /// Nothing without `apply`, whose absence is the schema's business.
+    /// `None` without `apply`, which the schema check reports.
     fn command(&mut self, command: &CommandSection) -> Option<CommandSettings> {
         for (key, arguments) in [("plan", &command.plan), ("apply", &command.apply)] {
             if arguments.as_ref().and_then(|arguments| arguments.first()).is_some_and(String::is_empty) {
@@ -121,7 +121,7 @@ impl SettingsAt<'_, '_, '_> {
         })
     }
 
-    /// Nothing where what is asked is not one thing, which is an error.
+    /// `None` unless exactly one kind of check is configured; anything else is an error.
     fn health(&mut self, health: &HealthSection) -> Option<HealthCheck> {
         let timeout = self.duration(health.timeout.as_ref(), &["health", "timeout"]);
         let interval = self.duration(health.interval.as_ref(), &["health", "interval"]);
@@ -161,7 +161,7 @@ impl SettingsAt<'_, '_, '_> {
     }
 }
 
-/// A duration above zero; anything else is a problem.
+/// Parses a positive duration; anything else is a problem.
 pub(super) fn duration(text: &str, span: Span, problems: &mut Problems<'_>) -> Option<Duration> {
     let duration = SpanParser::new().parse_unsigned_duration(text);
     let duration = duration.ok().filter(|duration| !duration.is_zero());

@@ -13,7 +13,7 @@ use super::super::problem::Problems;
 use super::super::span::Span;
 use super::{Places, arrows, settings};
 
-/// Adds the file's targets to the deployment, whose components are already there.
+/// Adds the file's targets to the deployment, whose components are already resolved.
 pub(super) fn resolve(
     section: IndexMap<String, Option<TargetSection>>,
     deployment: &mut Deployment,
@@ -46,7 +46,7 @@ pub(super) fn resolve(
     check_cycle(deployment, places, problems);
 }
 
-/// A target's context, with what the file says without the word.
+/// A target's context, merged with the shorthand entries outside of `context`.
 fn context(
     context: Option<Values>,
     shorthand: Values,
@@ -114,7 +114,7 @@ fn rule(
         }
         (Some(from), None) => vec![(from, places.value(&path("from")))],
         (None, None) => {
-            // What is there but wrong has been reported by itself.
+            // An existing but invalid value has been reported already.
             let is_wrong = ["from", "allowed_from"].into_iter().any(|key| places.has(&path(key)));
             if !is_wrong && !is_entry_point {
                 let hint =
@@ -151,7 +151,7 @@ fn rule(
     })
 }
 
-/// A target's changes to single components, by the components' own names.
+/// A target's component overrides, by component name.
 fn overrides(
     section: Option<IndexMap<String, Option<OverrideSection>>>,
     deployment: &Deployment,
@@ -176,14 +176,14 @@ fn overrides(
     overrides
 }
 
-/// No circular promotion paths (`target-promotion.md`, rule 6).
+/// Refuses circular promotion paths (`target-promotion.md`, rule 6).
 fn check_cycle(deployment: &Deployment, places: Places<'_>, problems: &mut Problems<'_>) {
     let rules = deployment.targets.iter().map(|(name, target)| (name, target.promotion.as_ref()));
     if let Some(Cycle(path)) = promotion::cycle(rules)
         && let Some(first) = path.first()
     {
         let span = places.key(&["targets", first.as_str(), "promotion"]);
-        // The graph's edges lead to what is needed first; people read the other way.
+        // The graph's edges point to the prerequisites; readers expect the order of promotion.
         let path = arrows(path.iter().rev().map(TargetName::as_str));
         problems.error(span, format!("circular promotion path: {path}"), None);
     }

@@ -1,4 +1,4 @@
-//! Holding a tree against a rule: unknown keys, wrong types, what is missing.
+//! Checks a tree against a rule: unknown keys, wrong types, missing keys.
 
 use serde_json::Value as Json;
 
@@ -9,22 +9,21 @@ use super::super::yaml::{Entry, Node, Value};
 use super::{Meaning, Others, Record, Rule, Shape};
 use crate::deployment::nearest::nearest;
 
-/// Checks a file's tree and gives what is right about it, as JSON that the
-/// rule's types deserialise from.
+/// Checks a file's tree and returns its valid parts as JSON that the rule's types deserialise from.
 ///
-/// What is wrong is reported and left out, so that the rest can be checked further; nothing where
-/// the file as a whole is of the wrong type.
+/// Invalid parts are reported and left out, so that the rest can be checked as well; `None` where
+/// the file as a whole has the wrong type.
 pub(in crate::config) fn check(rule: &Rule, root: &Node, problems: &mut Problems<'_>) -> Option<Json> {
     let place = Place { what: "the file", owner: Span::START };
     Checker { problems }.value(rule, root, place)
 }
 
-/// What a value is the value of.
+/// The context of a value, for messages.
 #[derive(Clone, Copy)]
 struct Place<'a> {
-    /// The key, in backquotes where it is one.
+    /// The key, in backquotes if it is one.
     what: &'a str,
-    /// The key's own place.
+    /// The key's span.
     owner: Span,
 }
 
@@ -68,7 +67,7 @@ impl Checker<'_, '_> {
                     return None;
                 }
                 let what = format!("an item of {}", place.what);
-                // Every item is looked at; a list with a wrong item is left out whole.
+                // Every item is checked; a list with an invalid item is left out as a whole.
                 let items: Vec<Option<Json>> = items
                     .iter()
                     .map(|node| self.value(item, node, Place { what: &what, owner: node.span }))
@@ -83,8 +82,7 @@ impl Checker<'_, '_> {
                 Some(Json::Object(map))
             }
             (Shape::Record(record), Value::Mapping(entries)) => Some(self.record(record, entries, place)),
-            // A section whose every key is optional may be left empty,
-            // even where it has to be there.
+            // A section with only optional keys may be left empty, even if the section is required.
             (Shape::Record(record), Value::Null) => Some(self.record(record, &[], place)),
             _ => {
                 self.wrong_type(rule, node, place);
@@ -112,8 +110,8 @@ impl Checker<'_, '_> {
         }
     }
 
-    /// A value that may hold `{{ … }}`: what is opened must be closed. The
-    /// rest is seen when it is rendered.
+    /// A value that may contain `{{ … }}`: each must be closed. Everything else is checked when it
+    /// is rendered.
     fn template(&mut self, text: &str, span: Span) -> String {
         let is_open = text.rfind("{{").is_some_and(|start| !text[start..].contains("}}"));
         if is_open {
@@ -147,14 +145,14 @@ impl Checker<'_, '_> {
         Json::Object(map)
     }
 
-    /// A key that the record does not know.
+    /// Handles a key that the record does not declare.
     fn other(&mut self, record: &Record, entry: &Entry, map: &mut serde_json::Map<String, Json>) {
         let key = entry.key.text.as_str();
         let known = record.fields.iter().map(|field| field.name);
         match &record.others {
             Others::Ignore => {}
             Others::Keep(rule) if matches!(rule.shape(), Shape::Anything) => self.entry(rule, entry, map),
-            // Shorthand for a known key's content: a slip in that key's name must not pass for it.
+            // Undeclared keys are shorthand; a typo in a declared key must not pass as one.
             Others::Keep(rule)
                 if nearest(key, known.clone()).is_none()
                     && matches!(entry.node.value, Value::Text(_) | Value::Number(_) | Value::Boolean(_)) =>
@@ -190,7 +188,7 @@ impl Checker<'_, '_> {
             Value::Null => "it is empty".to_owned(),
             _ => format!("this is {}", node.type_name()),
         };
-        // A block mapping or an empty value has no extent worth pointing at; its key has.
+        // A block mapping or an empty value has no useful span; its key has.
         let span = match node.value {
             Value::Mapping(_) | Value::Null => place.owner,
             _ => node.span,

@@ -1,5 +1,5 @@
-//! What a file may hold, read from the JSON schema of its types, so that the published schema
-//! and the check can never disagree.
+//! Validation rules of files, read from the JSON schema of their types, so that the published
+//! schema and the check cannot diverge.
 
 mod check;
 mod schema;
@@ -12,8 +12,8 @@ pub(super) use check::check;
 pub(super) use schema::Published;
 use schema::Schema;
 
-/// What may stand in a place. Of a schema only what a file is about is ever read: every
-/// command reads a file when it starts.
+/// The rule for one place of a file. Schemas are parsed lazily, only for values that occur, since
+/// every command reads a file at startup.
 #[derive(Debug)]
 pub(super) struct Rule {
     /// The schema of this place, as JSON.
@@ -22,13 +22,13 @@ pub(super) struct Rule {
     meaning: OnceLock<Box<Meaning>>,
 }
 
-/// What the schema of a place says.
+/// The parsed schema of a place.
 #[derive(Debug)]
 struct Meaning {
     shape: Shape,
-    /// Whether the place may be left empty.
+    /// Whether the value may be left empty.
     nullable: bool,
-    /// A value that would do.
+    /// An example of a valid value.
     example: Option<String>,
 }
 
@@ -37,7 +37,7 @@ enum Shape {
     Anything,
     Text,
     Boolean,
-    /// A whole number, from this one.
+    /// An integer with this minimum.
     Count {
         at_least: u64,
     },
@@ -49,12 +49,12 @@ enum Shape {
         item: Box<Rule>,
         at_least: u64,
     },
-    /// Any keys, each with such a value.
+    /// A mapping with arbitrary keys and values of this rule.
     Map(Box<Rule>),
     Record(Record),
 }
 
-/// A mapping whose keys are known.
+/// A mapping with declared keys.
 #[derive(Debug)]
 struct Record {
     fields: Vec<Field>,
@@ -68,22 +68,22 @@ struct Field {
     required: bool,
 }
 
-/// What becomes of keys that are not known.
+/// The handling of undeclared keys.
 #[derive(Debug)]
 enum Others {
     /// They are errors.
     Refuse,
-    /// They are none of our business, and dropped.
+    /// They are dropped.
     Ignore,
-    /// They are kept, with such a value.
+    /// They are kept; their values must satisfy this rule.
     Keep(Box<Rule>),
 }
 
 impl Rule {
-    /// The rule that the published schema of our own types states.
+    /// The rule of a published schema of our own types.
     ///
-    /// Knows the keywords that those types produce. What it does not know lets everything pass; a
-    /// test holds that this never happens.
+    /// Supports the keywords that those types produce. An unsupported keyword would accept
+    /// everything; a test ensures that there is none.
     pub(super) const fn of_schema(published: &'static Published) -> Self {
         Self::new(published.schema, published)
     }
@@ -102,9 +102,9 @@ impl Rule {
 }
 
 impl Meaning {
-    /// Of our own types none contains itself, so following references ends.
+    /// None of our own types contains itself, so that following references terminates.
     fn read(schema: &'static str, published: &'static Published) -> Self {
-        // `true` is a schema as well: that of anything.
+        // `true` is a schema too: it accepts anything.
         let Ok(schema) = serde_json::from_str::<Schema<'_>>(schema) else { return Self::anything() };
         if let Some(reference) = schema.reference {
             let target = published.definition(reference);
@@ -148,7 +148,7 @@ impl Meaning {
     }
 }
 
-/// The words of an enumeration.
+/// The values of an enumeration.
 fn words(schema: &Schema<'_>) -> Option<Vec<String>> {
     let word = |word: &Json| word.as_str().map(str::to_owned);
     match (&schema.words, &schema.one_of) {
@@ -182,7 +182,7 @@ fn object(schema: &Schema<'static>, rule: impl Fn(&'static str) -> Box<Rule>) ->
 }
 
 impl Shape {
-    /// What people call a value of this shape.
+    /// The name of this shape in messages.
     fn name(&self) -> String {
         match self {
             Self::Anything => "anything".to_owned(),
@@ -206,8 +206,7 @@ mod tests {
     use super::*;
     use crate::config::{atmos, deployment_file};
 
-    /// The places where anything may stand are these, and not some that the
-    /// translation failed to understand.
+    /// Exactly these places accept anything by design, rather than for lack of a supported keyword.
     #[test]
     fn every_keyword_of_our_schemas_is_understood() {
         fn walk(path: &str, rule: &Rule, open: &mut Vec<String>) {

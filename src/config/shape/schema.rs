@@ -9,17 +9,17 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
-/// A published schema, as the build has taken it apart.
+/// A published schema, split up by the build script.
 #[derive(Debug)]
 pub(in crate::config) struct Published {
-    /// The schema itself, without what it defines.
+    /// The schema itself, without its definitions.
     pub(in crate::config) schema: &'static str,
-    /// The parts that others refer to, by name.
+    /// The referenced definitions, by name.
     pub(in crate::config) definitions: &'static [(&'static str, &'static str)],
 }
 
 impl Published {
-    /// The schema that a reference means.
+    /// The schema that a reference resolves to.
     pub(super) fn definition(&self, reference: &str) -> Option<&'static str> {
         let name = reference.strip_prefix("#/$defs/")?;
         let at = self.definitions.binary_search_by_key(&name, |(name, _)| name).ok()?;

@@ -1,4 +1,4 @@
-//! Every mistake that a deployment file can hold, and what is said about it.
+//! Every mistake that a deployment file can contain, with its message.
 
 use super::super::deployment_file;
 use super::{WHOLE, problems, with};
@@ -27,7 +27,7 @@ fn each_mistake_is_reported_at_its_place() {
     }
 }
 
-/// Each addition to a correct file, and exactly what is said about it.
+/// Each addition to a valid file, and its exact message.
 const MISTAKES: &[(&str, &str)] = &[
     // Unknown keys.
     ("  lables: {a: b}\n", "5:3: error: unknown key `lables` (did you mean `labels`?)"),
@@ -202,7 +202,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
 ];
 
-/// What the check accepts the published schema accepts, and the other way round.
+/// The published schema accepts a file if and only if the check does.
 #[test]
 fn the_published_schema_agrees_with_the_check() {
     let schema = serde_json::to_value(deployment_file::schema()).unwrap();
@@ -212,7 +212,7 @@ fn the_published_schema_agrees_with_the_check() {
     assert!(validator.is_valid(&json(&with("  targets: {dev: {cpu: 256}, prod: }\n"))));
     for (section, expected) in MISTAKES {
         let shape = ["unknown key", ", but this is", ", not `", "` has no `", "must not be empty"];
-        // A schema cannot tell a slip in a target's key from short context.
+        // A schema cannot distinguish a typo in a target's key from shorthand context.
         let is_slip = section.contains("promotoin: x");
         if !is_slip && shape.iter().any(|part| expected.contains(part)) {
             let text = with(section);

@@ -1,4 +1,4 @@
-//! Events of the YAML parser to a tree, within a budget.
+//! Composes a tree from the events of the YAML parser, within a budget.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,18 +9,18 @@ use super::super::span::Span;
 use super::node::{Entry, Key, Node, Value};
 use super::scalar;
 
-/// The deepest nesting. People stay below ten.
+/// The maximum nesting depth. Real files stay below ten.
 const MAX_DEPTH: usize = 64;
-/// The most nodes that a file may have once its aliases are expanded.
+/// The maximum number of nodes in a file after the expansion of its aliases.
 const MAX_NODES: usize = 20_000;
-/// The most text that aliases may repeat, in bytes.
+/// The maximum amount of text that aliases may repeat, in bytes.
 const MAX_REPEATED_BYTES: usize = 4 * 1024 * 1024;
 
-/// The tree of a file that holds one YAML document; nothing where its syntax
-/// is wrong or it is over budget.
+/// The tree of a file with one YAML document; `None` if its syntax is invalid or it exceeds the
+/// budget.
 ///
-/// Problems that leave the rest of the tree meaningful (a key that comes up twice)
-/// are reported and stepped over.
+/// Problems that leave the rest of the tree meaningful (such as a duplicate key) are reported and
+/// skipped.
 pub(in crate::config) fn compose(text: &str, problems: &mut Problems<'_>) -> Option<Node> {
     let options = granit_parser::options! {
         emit_comments: false,
@@ -37,16 +37,16 @@ pub(in crate::config) fn compose(text: &str, problems: &mut Problems<'_>) -> Opt
     composer.document().ok()
 }
 
-/// Composing ended; the reason is among the problems.
+/// Composition was aborted; the reason is among the problems.
 struct Stopped;
 
-/// A subtree that aliases may refer to, and what repeating it costs.
+/// A subtree that aliases may refer to, and the cost of repeating it.
 struct Anchored {
     node: Node,
     size: Size,
 }
 
-/// What a subtree costs.
+/// The cost of a subtree.
 #[derive(Clone, Copy)]
 struct Size {
     nodes: usize,
@@ -118,7 +118,7 @@ impl<'t> Composer<'t, '_, '_> {
         let node = Node { value, span, tag };
         if anchor != 0 {
             let size = measure(&node);
-            // Keeping the anchor's value is a copy too: anchors inside of anchors would multiply.
+            // Storing the anchor's value is a copy too: nested anchors would multiply.
             self.charge(span, size, 0)?;
             self.anchors.insert(anchor, Anchored { node: node.clone(), size });
         }
@@ -133,7 +133,7 @@ impl<'t> Composer<'t, '_, '_> {
         self.anchors.get(&id).map(|anchored| anchored.node.clone()).ok_or(Stopped)
     }
 
-    /// Counts what is about to be added at a depth, and stops where it is too much.
+    /// Charges an addition at a depth to the budget, and aborts if it is exceeded.
     fn charge(&mut self, span: Span, size: Size, depth: usize) -> Result<(), Stopped> {
         self.nodes = self.nodes.saturating_add(size.nodes);
         self.repeated_bytes = self.repeated_bytes.saturating_add(size.bytes);
@@ -187,7 +187,7 @@ impl<'t> Composer<'t, '_, '_> {
                 entries.push(Entry { key, node });
             }
         }
-        // What stands in the mapping itself wins, then the earlier of the merged mappings.
+        // The mapping's own keys win, then those of the earlier merged mappings.
         let mut present: HashSet<String> = seen.into_keys().collect();
         for node in merged {
             if let Value::Mapping(from) = node.value {
@@ -197,7 +197,7 @@ impl<'t> Composer<'t, '_, '_> {
         Ok(Value::Mapping(entries))
     }
 
-    /// A key as text; reported and stepped over where it is a list or a mapping.
+    /// A key as text; a list or a mapping is reported and skipped.
     fn key(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Option<Key>, Stopped> {
         if let Event::Scalar(text, _, 0, _) = &event {
             self.charge(span, Size { nodes: 1, bytes: 0, depth: 1 }, depth)?;
@@ -207,7 +207,7 @@ impl<'t> Composer<'t, '_, '_> {
             Event::Scalar(text, ..) => Some(text.clone().into_owned()),
             _ => None,
         };
-        // Composed all the same: it may hold anchors, and its events have to be consumed.
+        // Composed nevertheless: it may contain anchors, and its events have to be consumed.
         let node = self.node(event, span, depth + 1)?;
         let text = text.or(match node.value {
             Value::Text(text) => Some(text),
@@ -219,7 +219,7 @@ impl<'t> Composer<'t, '_, '_> {
         Ok(text.map(|text| Key { text, span }))
     }
 
-    /// The mappings that `<<` brings in: one, or a list of them.
+    /// The mappings merged by `<<`: one, or a list of them.
     fn merge_sources(&mut self, node: Node, key: Span, merged: &mut Vec<Node>) {
         match node.value {
             Value::Mapping(_) => merged.push(node),

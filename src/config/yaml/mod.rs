@@ -1,7 +1,7 @@
-//! YAML text to a tree whose every node knows where it stands.
+//! Parses YAML text into a tree with the position of every node.
 //!
-//! Deserialising straight into types stops at the first thing that is wrong and forgets how a
-//! scalar was written; this tree lets everything that is wrong with a file be said at once.
+//! Deserialising directly into types stops at the first error and loses how a scalar was written;
+//! with this tree, all problems of a file can be reported at once.
 
 mod compose;
 mod node;

@@ -1,17 +1,17 @@
-//! The tree.
+//! The tree of a YAML document.
 
 use super::super::span::Span;
 
-/// A value and where it stands. Behind an alias: where the anchor's value stands.
+/// A value and its span. For an alias, the span of the anchor's value.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::config) struct Node {
     pub(in crate::config) value: Value,
     pub(in crate::config) span: Span,
-    /// A tag as written, where it is none of YAML's own: `!env`.
+    /// A custom tag as written: `!env`.
     pub(in crate::config) tag: Option<String>,
 }
 
-/// The JSON data model, with the mapping's keys in their places.
+/// The JSON data model, with the positions of the mapping's keys.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::config) enum Value {
     Null,
@@ -19,7 +19,7 @@ pub(in crate::config) enum Value {
     Number(serde_json::Number),
     Text(String),
     List(Vec<Node>),
-    /// No key comes up twice.
+    /// Without duplicate keys.
     Mapping(Vec<Entry>),
 }
 
@@ -64,14 +64,14 @@ impl Node {
         node.entries().iter().find(|entry| entry.key.text == *last)
     }
 
-    /// The keys of the mappings around a place, from the outside in: of each mapping the last key
-    /// that does not stand behind it.
+    /// The keys of the mappings around a position, from the outside in: of each mapping the last
+    /// key that does not follow the position.
     pub(in crate::config) fn keys_at(&self, line: usize, column: usize) -> Vec<String> {
         let mut keys = Vec::new();
         let mut node = self;
         loop {
             let before = node.entries().iter().filter(|Entry { key, .. }| {
-                // What an alias brings along stands elsewhere.
+                // Entries merged through an alias have their position elsewhere.
                 (key.span.line, key.span.column) <= (line, column)
             });
             let Some(entry) = before.max_by_key(|entry| entry.key.span.start) else { return keys };
@@ -80,7 +80,7 @@ impl Node {
         }
     }
 
-    /// What people call a value of this type.
+    /// The name of this type in messages.
     pub(in crate::config) fn type_name(&self) -> &'static str {
         match self.value {
             Value::Null => "empty",

@@ -1,14 +1,14 @@
-//! What a scalar without quotes means: YAML 1.2's core schema, limited
-//! to what JSON can hold exactly.
+//! Resolution of plain scalars: YAML 1.2's core schema, limited to values that JSON can represent
+//! exactly.
 
 use super::node::Value;
 
 /// Resolves a plain scalar.
 ///
-/// Two deviations from the core schema, both so that identifiers survive: digits with a leading
-/// zero (`012345`, an account's number) and numbers that a JSON number cannot hold (`12e4567`, a
+/// Two deviations from the core schema, both to preserve identifiers: digits with a leading zero
+/// (`012345`, an account number) and numbers that a JSON number cannot represent (`12e4567`, a
 /// commit; infinities; more than 64 bits) stay text. Dates and YAML 1.1's `yes`, `no`, `on`, `off`
-/// are text, as the core schema has it.
+/// are text, as in the core schema.
 pub(super) fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
@@ -50,7 +50,7 @@ fn number(text: &str) -> Option<serde_json::Number> {
         let text = text.strip_prefix('+').unwrap_or(text);
         return text.parse::<i64>().map(Into::into).or_else(|_| text.parse::<u64>().map(Into::into)).ok();
     }
-    // Refuses infinities.
+    // Rejects infinities.
     text.parse().ok().and_then(serde_json::Number::from_f64)
 }
 

@@ -63,7 +63,7 @@ pub(super) fn call(name: &str, arguments: &[Json]) -> Option<Outcome> {
     })
 }
 
-/// Fails if the condition does not hold, with the message in front of the value, if any.
+/// Refuses a value unless the condition holds, with the message argument or the default message.
 fn required(arguments: &[Json], message: &str, holds: impl Fn(&Json) -> bool) -> Result<(), String> {
     let (message, value) = match arguments {
         [value] => (message, value),

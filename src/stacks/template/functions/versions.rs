@@ -56,7 +56,7 @@ fn read(text: &str) -> Result<(semver::Version, String), String> {
 struct Comparator<'t> {
     operator: &'t str,
     version: semver::Version,
-    /// The number of components that are written, from 0 to 3.
+    /// The number of leading version numbers, of three, that are written.
     numbers: usize,
 }
 
