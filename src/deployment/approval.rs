@@ -1,9 +1,9 @@
-//! Approvals: who agreed to exactly what, and for how long that counts.
+//! Approvals: the approver, the approved digests and the expiry.
 //!
-//! An approval is a line of JSON in the note of the approved commits
-//! (`target-promotion.md`, "Approval recorded as Git note"). It covers components by their
-//! digests, each on top of what ran when it was given: once the target has moved on, it is
-//! used up. That needs no clock; only the expiry does.
+//! An approval is a line of JSON in the note of the approved commits (`target-promotion.md`,
+//! "Approval recorded as Git note"). It covers components by their digests, each on top of the
+//! record that ran at the time of the approval: once the target has moved on, the approval is used
+//! up. That check needs no clock; only the expiry does.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use super::digest::{Digest, canonical_json, content_digest};
 use super::names::{ComponentName, DeploymentName, TargetName};
 use super::state::TargetState;
 
-/// An approval as it is noted.
+/// An approval as stored in a note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
     pub approved_by: String,
@@ -25,7 +25,7 @@ pub struct Approval {
     /// The approver's role in the approval service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approver_role: Option<String>,
-    /// How it was given: `manual`, `ci`, `pro`.
+    /// The method of the approval: `manual`, `ci`, `pro`.
     #[serde(default)]
     pub method: String,
     pub deployment: DeploymentName,
@@ -37,26 +37,25 @@ pub struct Approval {
     /// The digest of the plan that was approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// The covered components. Lines of other writers, and digests of
-    /// other versions, cover nothing.
+    /// The covered components. Lines of other writers and digests of other versions cover nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "covered")]
     pub components: Vec<Covered>,
     /// The `--context` of the covered components, as in records.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub context_overrides: BTreeMap<String, String>,
-    /// Whether the plan was seen when it was approved.
+    /// Whether the approver saw the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<ApprovalOf>,
-    /// From then on it counts no more.
+    /// The expiry, from which on the approval is invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// The run that asked for it.
+    /// The run that requested it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
 }
 
-/// Reads the components whose digests are of this version: approvals of another one are shown, and
-/// cover nothing.
+/// Parses the components whose digests are of this version: approvals of another version are shown,
+/// but cover nothing.
 fn covered<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Covered>, D::Error> {
     let components = Vec::<Value>::deserialize(deserializer)?;
     Ok(components.into_iter().filter_map(|one| serde_json::from_value(one).ok()).collect())
@@ -68,8 +67,8 @@ pub struct Covered {
     pub component: ComponentName,
     pub commit: CommitId,
     pub digest: Digest,
-    /// The record of what ran when it was given; absent where nothing did. The
-    /// approval counts while that runs.
+    /// The record that ran when the approval was given; absent where nothing did. The approval is
+    /// valid while that record runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<ObjectId>,
 }
@@ -85,7 +84,7 @@ pub enum ApprovalOf {
 }
 
 impl ApprovalOf {
-    /// The word in records.
+    /// The name in records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -116,7 +115,7 @@ pub enum ApprovalLine {
 }
 
 impl ApprovalLine {
-    /// Reads a line; `None` where it is neither, as people may note anything with plain git.
+    /// Parses a line; `None` where it is neither, since notes may contain arbitrary lines.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(line).ok()?;
@@ -129,7 +128,7 @@ impl ApprovalLine {
     }
 }
 
-/// The identity of a line: the SHA-256 of it as RFC 8785 writes it, without a signature.
+/// The identity of a line: the SHA-256 of its RFC 8785 form, without a signature.
 fn id_of(line: &Value) -> String {
     let mut unsigned = line.clone();
     if let Some(fields) = unsigned.as_object_mut() {
@@ -165,10 +164,10 @@ impl Revocation {
     }
 }
 
-/// How an approval stands.
+/// The validity of an approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// It counts for these components, and no more for those that have moved on since.
+    /// Valid for the components in `left`, and used up for those that have moved on since.
     Valid {
         left: Vec<ComponentName>,
         used: Vec<ComponentName>,
@@ -183,7 +182,7 @@ pub enum Standing {
         at: Timestamp,
         reason: Option<String>,
     },
-    /// It covers nothing: another version or another program wrote it.
+    /// Covers nothing: another version or another program wrote it.
     CoversNothing,
 }
 
@@ -203,13 +202,13 @@ impl fmt::Display for Standing {
 /// The approvals of one target of a deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Approvals {
-    /// By identity, each once however many commits it is noted on.
+    /// By identity, each once, regardless of the number of commits it is noted on.
     approvals: BTreeMap<String, Approval>,
     revocations: BTreeMap<String, Revocation>,
 }
 
 impl Approvals {
-    /// Those for a target among the lines of a deployment's notes.
+    /// Selects the approvals of a target from the lines of a deployment's notes.
     pub fn of_target<'l>(
         lines: impl IntoIterator<Item = &'l str>,
         deployment: &DeploymentName,
@@ -243,7 +242,7 @@ impl Approvals {
         all
     }
 
-    /// How an approval stands where this runs on its target.
+    /// The validity of an approval, given the state of its target.
     #[must_use]
     pub fn standing(
         &self,
@@ -274,7 +273,7 @@ impl Approvals {
         }
     }
 
-    /// The approval that covers all that is wanted, which says what runs now, by this method.
+    /// The newest valid approval by this method that covers all wanted components.
     #[must_use]
     pub fn covering(&self, wanted: &[Covered], method: &str, need: Need) -> Option<(&str, &Approval)> {
         self.newest_first().into_iter().find(|(id, approval)| {
@@ -287,11 +286,11 @@ impl Approvals {
     }
 }
 
-/// The requirements of an approval, beside its coverage.
+/// The requirements of an approval besides its coverage.
 #[derive(Debug, Clone, Copy)]
 pub struct Need {
     pub now: Timestamp,
-    /// Given to a plan that was seen (`require_digest`).
+    /// Whether the approver must have seen the plan (`require_digest`).
     pub seen: bool,
 }
 
@@ -341,7 +340,7 @@ mod tests {
         Approvals::of_target(lines, &"payment-service".parse().unwrap(), &"prod".parse().unwrap())
     }
 
-    /// A target where `api` runs by this record.
+    /// A target where `api` runs, by this record.
     fn target(object: &str) -> TargetState {
         let mut api = running("prod", "api", "abc123d", "2025-01-22T11:00:00Z");
         Arc::make_mut(api.running.as_mut().unwrap()).object = commit(object).0;

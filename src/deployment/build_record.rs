@@ -14,9 +14,9 @@ pub struct BuildRecord {
     pub commit: CommitId,
     /// `registry/name@sha256:…`, by the registry's own digest.
     pub image: String,
-    /// The tag that was pushed besides. Advisory.
+    /// The tag that was pushed as well. Advisory.
     pub tag: Option<String>,
-    /// A digest of everything beside the commit that the image depends on.
+    /// A digest of all inputs of the image other than the commit.
     pub inputs: String,
     /// The builder that wrote the recipe: `nixpacks 1.41.0`, `Dockerfile`.
     pub builder: String,

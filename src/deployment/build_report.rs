@@ -9,11 +9,11 @@ use super::{CommitId, ComponentName, DeploymentName, TargetName};
 /// A step of one component's build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BuildStep {
-    /// Finding out how to build it.
+    /// Determines the build's recipe.
     Planning,
     Building,
     Pushing,
-    /// Finding out what it is made of.
+    /// Generates the software bill of materials.
     Billing,
 }
 
@@ -52,7 +52,7 @@ pub struct ComponentBuild {
 }
 
 impl ComponentBuild {
-    /// The digest that the image goes by: the registry's, else the engine's own.
+    /// The digest that identifies the image: the registry's, else the engine's own.
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
         let of_registry = self.image.as_deref().and_then(|image| image.rsplit_once('@'));
@@ -60,7 +60,7 @@ impl ComponentBuild {
     }
 }
 
-/// Something that happened.
+/// An event of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BuildEvent {
     Started {
@@ -88,7 +88,7 @@ pub enum BuildEvent {
 }
 
 impl BuildStep {
-    /// The step in words.
+    /// The step's name in messages.
     #[must_use]
     pub const fn as_words(self) -> &'static str {
         match self {

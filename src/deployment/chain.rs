@@ -1,4 +1,4 @@
-//! The successes of a component on a target, as decisions look back on them.
+//! The past successes of a component on a target, as input of decisions.
 
 use super::commit::{CommitId, ObjectId, is_abbreviated_id};
 use super::record::{LedgerRecord, RecordStatus};
@@ -8,14 +8,14 @@ use super::record::{LedgerRecord, RecordStatus};
 pub struct PastSuccess {
     pub object: ObjectId,
     pub commit: CommitId,
-    /// The commit that it replaced, where it was a rollback. Other writers may have abbreviated it.
+    /// The replaced commit, if it was a rollback. Other writers may have abbreviated it.
     pub rollback_of: Option<String>,
     pub run_id: Option<String>,
     pub run_url: Option<String>,
 }
 
 impl PastSuccess {
-    /// Whether this was a rollback that took `commit` away.
+    /// Whether this was a rollback from `commit`.
     fn left(&self, commit: &CommitId) -> bool {
         let left = self.rollback_of.as_deref().filter(|left| is_abbreviated_id(left));
         left.is_some_and(|left| commit.as_str().starts_with(left))
@@ -48,13 +48,13 @@ impl Chain {
         &self.0
     }
 
-    /// Whether `commit` succeeded here before what runs now, and no rollback has left it since its
-    /// newest success: a known good to return to.
+    /// Whether `commit` succeeded here before the running one, and no rollback has left it since
+    /// its newest success: a known good to return to.
     #[must_use]
     pub fn returns_to(&self, commit: &CommitId, running: &CommitId) -> bool {
         let Some(now) = self.0.iter().position(|success| success.commit == *running) else { return false };
-        // The state may have been set to an older commit by hand: the
-        // commits after it are left as well.
+        // The state may have been set to an older commit by hand: the commits after it count as
+        // left too.
         let before = self.0.iter().skip(now + 1).position(|success| success.commit == *commit);
         before.is_some_and(|at| !self.0.iter().take(now + 1 + at).any(|later| later.left(commit)))
     }
@@ -112,7 +112,8 @@ mod tests {
         abbreviated.0[0].rollback_of = Some(id("b").short().to_owned());
         assert!(!abbreviated.returns_to(&id("b"), &id("a")));
         abbreviated.0[0].rollback_of = Some(String::new());
-        // Without the rollback this reads: a, b, a. What runs is a, and b came before it.
+        // Without the rollback, the chain is: a, b, a. The running commit is a, and b came before
+        // it.
         assert!(abbreviated.returns_to(&id("b"), &id("a")));
     }
 }

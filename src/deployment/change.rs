@@ -1,5 +1,5 @@
-//! Whether a component has changed since it was deployed. What cannot be told counts as a change: a
-//! job too many costs time, one too few leaves an old version running.
+//! Detects whether a component has changed since it was deployed. An undecidable case counts as a
+//! change: a superfluous job costs time, a missing one leaves an old version running.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use super::footprint::Footprint;
 use super::record::RecordStatus;
 use super::state::ComponentState;
 
-/// Why a component is rolled out.
+/// The reason that a component is rolled out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeReason {
     NeverDeployed,
     /// Its newest rollout did not succeed.
     Unfinished(RecordStatus),
-    /// This file is another one, and so many others.
+    /// This file and so many others differ.
     Files {
         first: String,
         others: usize,
@@ -24,23 +24,23 @@ pub enum ChangeReason {
     Configuration {
         since: CommitId,
     },
-    /// It runs with these keys of `--context`, and a commit says nothing of them.
+    /// The component runs with these keys of `--context`, which no commit covers.
     Overridden(Vec<String>),
-    /// It cannot be told, and why.
+    /// The comparison failed, for this reason.
     Unknown(String),
 }
 
 /// The difference between a component's running commit and the one to roll out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Between<'a> {
-    /// The files that differ.
+    /// The changed files.
     pub files: &'a [String],
     /// Whether the component's resolved configuration differs.
     pub configuration: Result<bool, String>,
 }
 
-/// Why a component has to be rolled out, where it has to: what lies between the commit that runs
-/// and `commit`. `between` is asked only where that matters.
+/// The reason to roll a component out at `commit`, if any, judged by the difference to the running
+/// commit. `between` is called only if needed.
 pub fn since_deployed<'a>(
     state: Option<&ComponentState>,
     commit: &CommitId,
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(decide(&state), None);
         state.newest = Some(record("dev", "api", "3333333", RecordStatus::Failed, AT).into());
         assert_eq!(decide(&state), Some(ChangeReason::Unfinished(RecordStatus::Failed)));
-        // Also where nothing has run before.
+        // Even without an earlier rollout.
         let first = ComponentState { newest: state.newest, ..ComponentState::default() };
         assert_eq!(decide(&first), Some(ChangeReason::Unfinished(RecordStatus::Failed)));
     }

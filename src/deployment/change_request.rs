@@ -1,4 +1,4 @@
-//! The pull or merge request that a run is about, and how the platform is asked for it.
+//! The pull or merge request of a run, and the lookup of it on the platform.
 
 use super::CommitId;
 
@@ -8,9 +8,9 @@ pub struct ChangeRequest {
     /// GitHub's number, GitLab's `iid`.
     pub number: u64,
     pub state: RequestState,
-    /// Its newest commit: where people look for statuses.
+    /// Its newest commit, which the platform shows statuses of.
     pub head: Option<CommitId>,
-    /// The merge of it that the platform has made to try it out, or for good.
+    /// The platform's trial merge of it, or its final merge commit.
     pub merge: Option<CommitId>,
     /// The branch that it is merged into.
     pub base: Option<String>,
@@ -23,28 +23,28 @@ pub enum RequestState {
     Merged,
     /// Closed without a merge.
     Closed,
-    /// The event does not say.
+    /// The event does not tell.
     #[default]
     Unknown,
 }
 
-/// How the change request of a run is found, where its event does not describe it.
+/// The lookup of a run's change request, where its event does not describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestLookup {
-    /// The number is known, and not the commits.
+    /// Only the number is known, not the commits.
     Number(u64),
     Commit(RequestOfCommit),
 }
 
-/// The question which change request a commit belongs to.
+/// The lookup of the change request that a commit belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestOfCommit {
     pub commit: CommitId,
-    /// The branch that the commit is on: that of an open request, or the base of a merged one.
+    /// The branch of the commit: that of an open request, or the base of a merged one.
     pub branch: Option<String>,
-    /// Whose branch it is, where that may be another repository: `mallory`.
+    /// The owner of the branch, which may be in another repository: `mallory`.
     pub owner: Option<String>,
-    /// Whether a request that was merged counts.
+    /// Whether merged requests count too.
     pub merged: bool,
 }
 
@@ -55,12 +55,12 @@ impl ChangeRequest {
         Self { number, state: RequestState::Unknown, head: None, merge: None, base: None }
     }
 
-    /// The commits that stand for the change: where one of them runs, the change does.
+    /// The commits that represent the change: if one of them runs, the change does.
     pub fn commits(&self) -> impl Iterator<Item = &CommitId> {
         self.head.iter().chain(&self.merge)
     }
 
-    /// Where people see the status of a commit. A trial merge is on no page of the platform; the
+    /// The commit that shows a commit's status. A trial merge is on no page of the platform; the
     /// request's newest commit is. The merge of a merged request is a commit of its base branch.
     #[must_use]
     pub fn shown_at<'c>(&'c self, commit: &'c CommitId) -> &'c CommitId {

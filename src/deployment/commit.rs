@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Not a full object id.
+/// The error that a text is not a full object id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a full object id (40 or 64 hexadecimal digits)")]
 pub struct ObjectIdError(pub String);
@@ -32,7 +32,7 @@ impl ObjectId {
     }
 }
 
-/// Whether a text can be an object id, in full or as git abbreviates it: at least four hexadecimal
+/// Whether a text can be an object id, in full or abbreviated by git: at least four hexadecimal
 /// digits.
 #[must_use]
 pub fn is_abbreviated_id(text: &str) -> bool {

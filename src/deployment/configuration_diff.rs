@@ -14,7 +14,7 @@ use super::diff::{Change, ConfigurationDifference, SideName};
 use super::health::HealthCheck;
 use super::names::{ComponentName, TargetName};
 
-/// A component of a deployment as it stood in some commit, on the target that is looked at.
+/// A component of a deployment at some commit, on the compared target.
 #[derive(Debug, Clone)]
 pub struct ConfigurationSide<'a> {
     pub deployment: &'a Deployment,
@@ -26,7 +26,7 @@ pub struct ConfigurationSide<'a> {
 }
 
 /// Both sides of one component. A side is absent where the component does not run, or where its
-/// commit has no such deployment.
+/// commit does not declare the deployment.
 #[derive(Debug, Clone)]
 pub struct ComponentSides<'a> {
     pub component: &'a ComponentName,
@@ -34,16 +34,16 @@ pub struct ComponentSides<'a> {
     pub to: Option<ConfigurationSide<'a>>,
 }
 
-/// A value on either side.
+/// A value on both sides.
 type Pair = (Option<Value>, Option<Value>);
 
-/// A value of one component on either side, with the sides where it comes from the command line.
+/// A value of one component on both sides, with the sides whose value comes from the command line.
 type OfComponent<'a> = (&'a ComponentName, Pair, Vec<SideName>);
 
 /// Values by their paths.
 type Flat = IndexMap<String, Declared>;
 
-/// A value, and whether it only stands for that none was written.
+/// A value, and whether it equals the default.
 #[derive(Debug, Clone, PartialEq)]
 struct Declared {
     value: Value,
@@ -55,18 +55,17 @@ impl Declared {
         Self { value, is_default: false }
     }
 
-    /// A value that may be the one that holds where none is written.
+    /// A value that is marked if it equals the default.
     fn or_default(value: Value, default: &Value) -> Self {
         Self { is_default: value == *default, value }
     }
 }
 
-/// The configuration of components that differs, and the values of their targets'
-/// context whether they differ or not.
+/// The differing configuration of components, and all values of their targets' context.
 ///
-/// A value of the context is told once, as `context.cpu`, where all components agree about it and
-/// `merge` allows it; else for each component, as `api.context.cpu`. Everything else stands with
-/// its component: `api.vars.source`.
+/// A context value is listed once, as `context.cpu`, if all components agree about it and `merge`
+/// allows it; else for each component, as `api.context.cpu`. Everything else is listed under its
+/// component: `api.vars.source`.
 #[must_use]
 pub fn of_components(components: &[ComponentSides<'_>], merge: bool) -> Vec<ConfigurationDifference> {
     let mut context: IndexMap<String, Vec<OfComponent<'_>>> = IndexMap::new();
@@ -157,8 +156,8 @@ fn add_rule(flat: &mut Flat, rule: &PromotionRule) {
     }
 }
 
-/// The values that differ between two commits, on each of the targets: once where they differ alike
-/// on all of them, else as `targets.prod.context.cpu`.
+/// The values that differ between two commits, on each of the targets: listed once if all targets
+/// differ equally, else as `targets.prod.context.cpu`.
 #[must_use]
 pub fn across_targets(
     by_target: &[(&TargetName, Vec<ConfigurationDifference>)],
@@ -181,7 +180,7 @@ pub fn across_targets(
 }
 
 impl ComponentSides<'_> {
-    /// The sides that have a variable from `--context`, in whole or in part.
+    /// The sides whose variable comes at least partly from `--context`.
     fn overridden(&self, path: &str) -> Vec<SideName> {
         let Some(variable) = ["context.", "vars."].iter().find_map(|section| path.strip_prefix(section))
         else {
@@ -209,7 +208,7 @@ fn differing(from: Option<Flat>, to: Option<Flat>) -> Vec<ConfigurationDifferenc
 fn component_pairs(sides: &ComponentSides<'_>) -> Vec<(String, Pair)> {
     let both = [sides.from.as_ref(), sides.to.as_ref()];
     let targets = both.iter().flatten().filter_map(|side| side.deployment.targets.get(side.target));
-    // A value that only an override sets on one side still is a value of the context.
+    // A value that only an override sets on one side is still a value of the context.
     let in_context: IndexSet<&str> =
         targets.flat_map(|target| target.context.keys()).map(String::as_str).collect();
     let [from, to] =
@@ -217,8 +216,8 @@ fn component_pairs(sides: &ComponentSides<'_>) -> Vec<(String, Pair)> {
     pairs(from.unwrap_or_default(), to.unwrap_or_default())
 }
 
-/// The paths of both sides, with what each has there. A default is told only beside something else:
-/// where the other side has nothing, it is not what was written there.
+/// The paths of both sides, with their values. A default is listed only next to another value:
+/// where the other side has nothing, the default was not written.
 fn pairs(from: Flat, mut to: Flat) -> Vec<(String, Pair)> {
     let mut both = Vec::new();
     for (path, here) in from {
@@ -317,7 +316,7 @@ fn add_labels(flat: &mut Flat, labels: &Labels) {
     );
 }
 
-/// Adds a value, a map as the values in it.
+/// Adds a value; a map is flattened into its values.
 fn flatten(flat: &mut Flat, path: String, value: Value) {
     match value {
         Value::Object(values) if !values.is_empty() => {

@@ -1,4 +1,4 @@
-//! Numbers of things in sentences.
+//! Numbers with nouns, for messages.
 
 /// `1 record`, `3 records`.
 #[must_use]
@@ -18,7 +18,7 @@ pub fn count_have(number: usize, noun: &str) -> String {
     format!("{} {}", count(number, noun), if number == 1 { "has" } else { "have" })
 }
 
-/// `1 dependency`, `2 dependencies`: nouns whose plural is a word of its own.
+/// `1 dependency`, `2 dependencies`: for nouns with an irregular plural.
 #[must_use]
 pub fn plural(number: usize, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }

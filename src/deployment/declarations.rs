@@ -10,14 +10,14 @@ use super::names::{ComponentName, TargetName};
 /// Deployments as commits declare them.
 pub type Definitions = BTreeMap<CommitId, Option<Rc<Deployment>>>;
 
-/// One deployment as it is declared besides in the checkout.
+/// The declarations of one deployment other than the checkout's.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Declarations {
-    /// By the commit that is checked out.
+    /// By the checked-out commit.
     pub committed: Option<Rc<Deployment>>,
     /// By the default branch.
     pub default_branch: Option<Rc<Deployment>>,
-    /// By the commits that run on targets, as far as they were read: `None` where one does not
+    /// By the commits that run on targets, as far as they were read: `None` where a commit does not
     /// declare it.
     pub commits: Definitions,
 }
@@ -34,7 +34,7 @@ impl Declarations {
     /// The dependencies of a component at a promoted commit, declared by the checkout, the
     /// checked-out commit and its own commit.
     ///
-    /// None of them alone can let it go ahead of what it depends on.
+    /// None of these declarations alone can let it go ahead of its dependencies.
     #[must_use]
     pub fn needs<'a>(&'a self, component: &'a Component, commit: &CommitId) -> BTreeSet<&'a ComponentName> {
         let own = self.commits.get(commit).and_then(Option::as_ref);

@@ -1,4 +1,4 @@
-//! A deployment as its file declares it, validated: components, targets, promotion rules.
+//! A validated deployment file: components, targets, promotion rules.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::names::{ComponentKind, ComponentName, ComponentReference, DeploymentN
 
 pub use super::values::Values;
 
-/// Labels: free strings that people select by.
+/// Labels: free-form key-value pairs for selection.
 pub type Labels = IndexMap<String, String>;
 
-/// An application: which components it is made of and where it can be rolled out to.
+/// A deployment: an application's components and targets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deployment {
     pub name: DeploymentName,
@@ -22,17 +22,17 @@ pub struct Deployment {
     /// The stacks to load, in import order; nothing else is loaded.
     pub stacks: Vec<StackImport>,
     pub context: DeploymentContext,
-    /// In the order of the file.
+    /// In file order.
     pub components: Vec<Component>,
-    /// In the order of the file.
+    /// In file order.
     pub targets: IndexMap<TargetName, Target>,
     /// The `vendor` section as written; vendoring interprets it.
     pub vendor: Option<serde_json::Value>,
 }
 
 impl Deployment {
-    /// A deployment that no file declares: without targets and components, so that everything that
-    /// the ledger knows of it counts as removed.
+    /// A deployment without a file: it has no targets and components, so that everything in its
+    /// ledger counts as removed.
     #[must_use]
     pub fn undeclared(name: DeploymentName) -> Self {
         Self {
@@ -48,8 +48,8 @@ impl Deployment {
     }
 }
 
-/// A stack that a deployment imports. It is looked up when a component needs it, and may turn out
-/// not to be there: so it remembers where it is asked for.
+/// A stack that a deployment imports. It is resolved when a component needs it, and may not exist:
+/// the position serves the error message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackImport {
     /// As in the `import` list of a stack.
@@ -65,7 +65,7 @@ pub struct StackImport {
 /// The `context` section of a deployment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeploymentContext {
-    /// The target that a rollout without `--target` goes to.
+    /// The target of a rollout without `--target`.
     pub default_target: Option<TargetName>,
     pub promote_by: PromoteBy,
 }
@@ -107,12 +107,12 @@ pub struct ComponentSettings {
     pub health: Option<HealthCheck>,
 }
 
-/// How long a component's run may take and how often it is tried.
+/// The limits of a component's run: timeout and retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunLimits {
-    /// After this time the process group is stopped and the attempt has failed.
+    /// The timeout after which the process group is stopped and the attempt has failed.
     pub timeout: Option<Duration>,
-    /// How many attempts follow a failed one.
+    /// The number of attempts after a failed one.
     pub retries: u32,
 }
 
@@ -132,7 +132,7 @@ pub struct HelmfileOptions {
     pub selectors: Vec<String>,
 }
 
-/// How a `command` component plans and applies.
+/// The plan and apply commands of a `command` component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandSettings {
     /// The argument vector of a dry run; without it, `--plan` only names the component.
@@ -143,18 +143,18 @@ pub struct CommandSettings {
     pub working_directory: Option<String>,
 }
 
-/// How a `nixpack` component's image is built and published.
+/// The build and publication settings of a `nixpack` component's image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NixpackSettings {
-    /// Push the image to its registry.
+    /// Whether the image is pushed to its registry.
     pub publish: bool,
-    /// Use the source's own Dockerfile where there is one.
+    /// Whether the source's own Dockerfile is used, if there is one.
     pub dockerfile_escape: bool,
-    /// A rollout without an SBOM is refused.
+    /// Whether a rollout without an SBOM is refused.
     pub sbom_required: bool,
     /// The SBOM formats to attach.
     pub sbom_formats: Vec<String>,
-    /// The argument vector of the tests, which run in the image; empty where there are none.
+    /// The argument vector of the tests, which run in the image; empty without tests.
     pub test: Vec<String>,
 }
 
@@ -188,17 +188,18 @@ pub struct ComponentOverride {
     pub vars: Values,
 }
 
-/// Where a target may be promoted from, and who must agree (`target-promotion.md`).
+/// The sources that a target may be promoted from, and its approval settings
+/// (`target-promotion.md`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromotionRule {
-    /// One for `from`, any number for `allowed_from`; empty for an entry
-    /// point, which accepts any commit.
+    /// One for `from`, any number for `allowed_from`; empty for an entry point, which accepts any
+    /// commit.
     pub sources: Vec<TargetName>,
     pub requires_approval: bool,
     pub approval_method: ApprovalMethod,
-    /// How long an approval counts.
+    /// The validity period of an approval.
     pub approval_expires: Duration,
-    /// Only an approval of a plan that was seen counts: an approved digest, or `--digest`.
+    /// Whether only an approval of a plan that was seen counts: an approved digest, or `--digest`.
     pub require_digest: bool,
     /// Whether automatic rollouts wait for a person after a rollback. Absent: promotions do, and
     /// everything does where `sources` are named.
@@ -206,7 +207,7 @@ pub struct PromotionRule {
 }
 
 impl PromotionRule {
-    /// How long an approval counts where nothing else is said.
+    /// The default validity period of an approval.
     pub const APPROVAL_EXPIRES: Duration = Duration::from_hours(24);
 
     /// Whether commits come here by promotion only.
@@ -243,7 +244,7 @@ pub enum ApprovalMethod {
 }
 
 impl ApprovalMethod {
-    /// The method as it stands in files.
+    /// The method as written in files.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -261,7 +262,7 @@ impl ApprovalMethod {
 }
 
 impl Deployment {
-    /// The component that a reference means: by its name, or by `kind/name`.
+    /// Finds the referenced component: by its name, or by `kind/name`.
     ///
     /// A name wins over a reading with a kind, so that a component called
     /// `terraform/x` stays reachable.
@@ -288,7 +289,7 @@ impl Deployment {
 }
 
 impl Component {
-    /// `kind/name`, as components are named where their kind matters.
+    /// `kind/name`, for messages in which the kind matters.
     #[must_use]
     pub fn qualified_name(&self) -> String {
         format!("{}/{}", self.kind, self.name)

@@ -7,7 +7,7 @@ use super::graph::Graph;
 use super::names::ComponentName;
 
 /// The graph of the chosen components. Dependencies through components that are not chosen become
-/// direct, so that the order stays.
+/// direct, so that the order is kept.
 #[must_use]
 pub fn among(components: &[Component], chosen: &BTreeSet<ComponentName>) -> Graph<ComponentName> {
     let by_name: BTreeMap<_, _> = components.iter().map(|component| (&component.name, component)).collect();

@@ -1,5 +1,5 @@
-//! The differences between two targets or two commits of a
-//! deployment, the input of `diff`'s output.
+//! The differences between two targets or two commits of a deployment: the input of `diff`'s
+//! output.
 
 use std::cmp::Ordering;
 
@@ -9,21 +9,21 @@ use serde_json::Value;
 use super::commit::CommitId;
 use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
 
-/// Two sides of a deployment and everything that was found between them.
+/// The two sides of a deployment and the differences between them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DiffView {
     pub deployment: DeploymentName,
     pub from: DiffSide,
     pub to: DiffSide,
-    /// How many commits `from` has that `to` lacks.
+    /// The number of commits that `from` has and `to` lacks.
     pub commits_ahead: usize,
-    /// How many commits `to` has that `from` lacks.
+    /// The number of commits that `to` has and `from` lacks.
     pub commits_behind: usize,
     /// The newest of the commits that only one of the two has, newest first.
     pub commits: Vec<CommitSummary>,
     pub components: Vec<ComponentDifference>,
     pub configuration: Vec<ConfigurationDifference>,
-    /// Absent unless files or code were asked for.
+    /// Absent unless files or code were requested.
     pub files: Option<Vec<FileDifference>>,
     pub drift: Drift,
 }
@@ -34,7 +34,7 @@ pub struct DiffSide {
     /// Absent where commits are compared.
     pub target: Option<TargetName>,
     /// Absent where nothing runs on the target. With components at several commits, the one that
-    /// the commits and files are counted from.
+    /// commits and files are counted from.
     pub commit: Option<CommitId>,
     pub deployed_at: Option<Timestamp>,
 }
@@ -44,7 +44,7 @@ pub struct DiffSide {
 pub struct CommitSummary {
     pub commit: CommitId,
     pub summary: String,
-    /// The one side that has it.
+    /// The only side that has it.
     pub only_in: SideName,
 }
 
@@ -62,14 +62,14 @@ pub enum SideName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentDifference {
     pub component: ComponentName,
-    /// Absent where neither a file nor a record tells.
+    /// Absent where neither a file nor a record states it.
     pub kind: Option<ComponentKind>,
     pub from: Option<CommitId>,
     pub to: Option<CommitId>,
-    /// Neither its files nor its configuration differ between the two commits. `false` where that
-    /// was not looked at, or cannot be told.
+    /// Whether neither its files nor its configuration differ between the two commits. `false`
+    /// where that was not checked, or is undecidable.
     pub is_same: bool,
-    /// It runs somewhere, and the deployment's file does not name it any more.
+    /// Whether it runs on a side, but is no longer in the deployment's file.
     pub removed: bool,
 }
 
@@ -80,8 +80,8 @@ pub struct ConfigurationDifference {
     pub path: String,
     pub from: Option<Value>,
     pub to: Option<Value>,
-    /// The sides whose value is one of `--context`: the deployment's files
-    /// say something else, or nothing.
+    /// The sides whose value comes from `--context`, in place of the value in the deployment's
+    /// files, if any.
     pub overridden: Vec<SideName>,
 }
 
@@ -104,7 +104,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// The change in words.
+    /// The change's name in messages.
     #[must_use]
     pub const fn as_words(self) -> &'static str {
         match self {
@@ -129,7 +129,7 @@ impl Change {
 }
 
 impl ComponentDifference {
-    /// How the component differs.
+    /// The kind of the component's difference.
     #[must_use]
     pub fn change(&self) -> Change {
         match Change::between(self.from.as_ref(), self.to.as_ref()) {
@@ -140,7 +140,7 @@ impl ComponentDifference {
 }
 
 impl ConfigurationDifference {
-    /// How the value differs; numbers have a direction.
+    /// The kind of the value's difference; numbers have a direction.
     #[must_use]
     pub fn change(&self) -> Change {
         if let (Some(from), Some(to)) = (&self.from, &self.to)
@@ -156,7 +156,7 @@ impl ConfigurationDifference {
     }
 }
 
-/// The order of two numbers; exact for integers, which floating point is not.
+/// The order of two numbers; exact for integers, in contrast to floating point.
 fn compare_numbers(from: &Value, to: &Value) -> Option<Ordering> {
     if let (Some(from), Some(to)) = (from.as_i64(), to.as_i64()) {
         Some(from.cmp(&to))
@@ -171,12 +171,12 @@ fn compare_numbers(from: &Value, to: &Value) -> Option<Ordering> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileDifference {
     pub path: String,
-    /// Where it was before, if it moved.
+    /// The path before a rename.
     pub previous_path: Option<String>,
     pub change: FileChange,
     pub lines_added: usize,
     pub lines_removed: usize,
-    /// The unified diff's hunks, where code was asked for and the file is text.
+    /// The unified diff's hunks, if code was requested and the file is text.
     pub hunks: Option<String>,
 }
 
@@ -217,7 +217,7 @@ pub enum Drift {
 }
 
 impl Drift {
-    /// The combination of two findings.
+    /// Combines two findings.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -227,7 +227,7 @@ impl Drift {
         }
     }
 
-    /// The finding in words.
+    /// The finding's name in messages.
     #[must_use]
     pub const fn as_words(self) -> &'static str {
         match self {

@@ -1,5 +1,5 @@
-//! The digest of a rollout, version 1: what each component is given, and nothing of where it was
-//! asked from.
+//! The digest of a rollout, version 1: of each component's inputs, independent of the place of the
+//! request.
 //!
 //! `docs/digest.md` is the contract; `tests/vectors/digest-v1.json` holds vectors of it.
 
@@ -26,18 +26,18 @@ const VERSION: u32 = 1;
 /// The prefix of digests of this version.
 const PREFIX: &str = "v1:sha256:";
 
-/// The largest whole number below which every whole number is a double of its own: 2^53 − 1.
+/// The largest integer up to which every integer is exact as a double: 2^53 − 1.
 const LARGEST_EXACT: u64 = (1 << 53) - 1;
 
-/// The key of a whole number that a double cannot hold.
+/// The key of an integer that a double cannot represent.
 const NUMBER: &str = "$number";
 
 /// The artifact of an image that is not built yet. A plan with one cannot be approved or run by its
 /// digest.
 pub const UNBUILT: &str = "unbuilt";
 
-/// The artifact of an image that is never pushed (`nixpack.publish: false`): no registry has a
-/// digest of it.
+/// The artifact of an image that is never pushed (`nixpack.publish: false`): no registry has its
+/// digest.
 pub const UNPUBLISHED: &str = "unpublished";
 
 /// A digest of this version: `v1:sha256:` and 64 hexadecimal digits in lower case.
@@ -48,7 +48,7 @@ pub const UNPUBLISHED: &str = "unpublished";
 #[schemars(inline)]
 pub struct Digest(String);
 
-/// Not a digest that can be insisted on, and why.
+/// The error that a text cannot be used as a required digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
     #[error("it is empty; leave out --digest to run without one")]
@@ -73,11 +73,11 @@ pub struct DigestInput {
     pub artifacts: BTreeMap<String, String>,
     /// Digests of external inputs, by path: `sha256:…` of lock files.
     pub sources: BTreeMap<String, String>,
-    /// `--context`, as it is recorded: sensitive values as salted hashes.
+    /// `--context` as recorded: sensitive values as salted hashes.
     pub context_overrides: BTreeMap<String, String>,
-    /// Resolved variables and settings; what the surroundings decide is in it by reference.
+    /// Resolved variables and settings; values from the environment are included by reference.
     pub configuration: Value,
-    /// The digest of the target's `promotion:` and of the policies that it names.
+    /// The digest of the target's `promotion:` and of the policies that it refers to.
     pub promotion: String,
 }
 
@@ -104,7 +104,7 @@ pub fn plan_digest(components: &BTreeMap<ComponentName, Digest>) -> Digest {
     Digest::of(&lines.concat())
 }
 
-/// The text that a component's digest is the hash of: RFC 8785 JSON.
+/// The text whose hash is a component's digest: RFC 8785 JSON.
 fn canonical_text(input: &DigestInput) -> String {
     let DigestInput {
         deployment,
@@ -142,15 +142,15 @@ fn canonical_text(input: &DigestInput) -> String {
     canonical_json(&document)
 }
 
-/// A value as RFC 8785 writes it.
+/// A value as RFC 8785 JSON.
 pub(super) fn canonical_json(value: &Value) -> String {
-    // It fails only for numbers and keys that a `Value` cannot hold.
+    // Fails only for numbers and keys that a `Value` cannot hold.
     serde_json_canonicalizer::to_string(value).unwrap_or_else(|_| value.to_string())
 }
 
-/// A value that keeps its meaning where all numbers are doubles: whole numbers beyond 2^53 − 1 as
-/// `{"$number": "<digits>"}`. A key that begins with `$` gets a second one, so that no two values
-/// become one.
+/// A value that keeps its meaning where all numbers are doubles: integers beyond 2^53 − 1 become
+/// `{"$number": "<digits>"}`. A key that begins with `$` is prefixed with a second one, so that the
+/// mapping is injective.
 fn exact(value: &Value) -> Value {
     match value {
         Value::Number(number) => {
@@ -197,7 +197,7 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
         if text.trim().is_empty() {
-            // Never "none": a script whose plan has failed must not run without the check.
+            // Never "none": a script whose plan has failed must not skip the check.
             return Err(DigestError::Empty);
         }
         match text.strip_prefix(PREFIX) {
@@ -232,7 +232,7 @@ fn is_sha256(digits: &str) -> bool {
     digits.len() == 64 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether a text is a digest as other versions write it: `sha256:…` of the first form, `v2:…`.
+/// Whether a text is a digest of another version: `sha256:…` of the first form, `v2:…`.
 fn is_of_other_version(text: &str) -> bool {
     if let Some(digits) = text.strip_prefix("sha256:") {
         return is_sha256(digits);

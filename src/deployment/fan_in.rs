@@ -9,28 +9,28 @@ use super::names::ComponentName;
 use super::record::RecordStatus;
 use super::rollout_plan::Ancestry;
 
-/// How a target stands to a commit, by its enabled components.
+/// The state of a target relative to a commit, over its enabled components.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FanIn {
     pub commit: CommitId,
-    /// How many components there are.
+    /// The number of components.
     pub components: usize,
     /// The components that do not run the commit.
     pub left: Vec<LeftComponent>,
 }
 
-/// A component that does not run what the commit has.
+/// A component that does not run the commit's version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftComponent {
     pub component: ComponentName,
     pub reason: ChangeReason,
-    /// Its running commit, or that of its newest attempt, and the
-    /// relation of the wanted commit to it.
+    /// Its running commit, or that of its newest attempt, and the relation of the wanted commit to
+    /// it.
     pub against: Option<(CommitId, Ancestry)>,
 }
 
 impl FanIn {
-    /// Whether nothing is left to roll out.
+    /// Whether all components run the commit.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.left.is_empty()
@@ -41,14 +41,14 @@ impl FanIn {
         self.left.iter().map(|left| format!("{}: {left}", left.component))
     }
 
-    /// The components that a rollout of the commit would bring forwards.
+    /// The components that a rollout of the commit would move forwards.
     pub fn behind(&self) -> impl Iterator<Item = &ComponentName> {
         self.left.iter().filter(|left| left.replaced_by().is_none()).map(|left| &left.component)
     }
 }
 
 impl LeftComponent {
-    /// The newer commit that has taken the place of the commit's, where one has.
+    /// The newer commit that has replaced the wanted one, if any.
     #[must_use]
     pub fn replaced_by(&self) -> Option<&CommitId> {
         match &self.against {
@@ -57,7 +57,7 @@ impl LeftComponent {
         }
     }
 
-    /// Why, after the component's name.
+    /// The reason in short form, to follow the component's name.
     fn in_short(&self) -> String {
         let at = self.replaced_by().map(|newer| format!(" at {}", newer.short())).unwrap_or_default();
         match (&self.reason, self.replaced_by()) {
@@ -71,7 +71,8 @@ impl LeftComponent {
     }
 }
 
-/// Why, in a sentence. What does not lead up to the commit has not changed since: it differs.
+/// The reason in a sentence. If the running commit is no ancestor, the component has not changed
+/// since, but differs.
 impl fmt::Display for LeftComponent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(newer) = self.replaced_by() {
@@ -99,7 +100,7 @@ impl fmt::Display for LeftComponent {
     }
 }
 
-/// Tells the whole in one line: failures first.
+/// A summary in one line: failures first.
 impl fmt::Display for FanIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let commit = self.commit.short();

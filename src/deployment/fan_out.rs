@@ -1,4 +1,4 @@
-//! One rollout as several jobs of a CI, one for each component.
+//! Splits a rollout into CI jobs, one for each component.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,15 +12,15 @@ use super::names::{ComponentKind, ComponentName};
 pub struct Job {
     pub component: ComponentName,
     pub kind: ComponentKind,
-    /// Counted from 0: a job needs only jobs of earlier waves, so that those of
-    /// one wave can run side by side.
+    /// Counted from 0: a job needs only jobs of earlier waves, so that the jobs of one wave can run
+    /// in parallel.
     pub wave: usize,
-    /// The jobs that have to succeed first; only such as there are.
+    /// The jobs that have to succeed first; only jobs of this fan-out.
     pub depends_on: Vec<ComponentName>,
 }
 
-/// The jobs of the chosen components, wave by wave. What a component needs through components that
-/// are not chosen, it needs all the same.
+/// The jobs of the chosen components, wave by wave. Dependencies through components that are not
+/// chosen are kept.
 pub fn jobs(
     deployment: &Deployment,
     chosen: &BTreeSet<ComponentName>,
@@ -40,7 +40,7 @@ pub fn jobs(
         }
         waves.insert(name, wave);
     }
-    // In one wave, the order of the file.
+    // Within a wave, in file order.
     let position = |job: &Job| deployment.components.iter().position(|known| known.name == job.component);
     jobs.sort_by_key(|job| (job.wave, position(job)));
     Ok(jobs)

@@ -1,4 +1,4 @@
-//! Deployments and ledger states for tests, after the specification's `payment-service`.
+//! Deployments and ledger states for tests, modelled on the specification's `payment-service`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -118,7 +118,7 @@ pub(crate) fn record(
     }
 }
 
-/// A component that runs what it was last deployed with.
+/// A component that runs the commit of its newest record.
 pub(crate) fn running(target: &str, component: &str, commit_short: &str, at: &str) -> ComponentState {
     let newest = Arc::new(record(target, component, commit_short, RecordStatus::Success, at));
     ComponentState {
@@ -144,7 +144,7 @@ pub(crate) fn state(targets: Vec<(&str, Vec<(&str, ComponentState)>)>) -> Deploy
     }
 }
 
-/// Findings of health checks at 13:00: target, component, finding.
+/// Results of health checks at 13:00: target, component, finding.
 pub(crate) fn observed(found: &[(&str, &str, HealthStatus, &str)]) -> Observations {
     let observation = |(target, component, status, detail): &(&str, &str, HealthStatus, &str)| {
         let (target, component) = (target_name(target), component_name(component));

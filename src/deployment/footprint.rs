@@ -1,22 +1,22 @@
-//! The files of the repository that a component is made of.
+//! The footprint of a component: the repository's files that it depends on.
 
 use std::collections::BTreeSet;
 
 use super::definition::{CommandSettings, Component};
 use super::names::ComponentKind;
 
-/// The files that a component is made of. What cannot be told is the whole repository.
+/// The files that a component depends on; the whole repository where they are unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Footprint {
-    /// These files, and whatever is below these folders. Relative to the repository's root.
+    /// These files, and everything below these folders. Relative to the repository's root.
     Paths(BTreeSet<String>),
     /// Any file may be part of it.
     WholeRepository,
 }
 
 impl Footprint {
-    /// The footprint that a component's definition tells. `folder` is where the code of a
-    /// terraform or helmfile component is.
+    /// The footprint declared by a component's definition. `folder` is the code folder of a
+    /// terraform or helmfile component.
     #[must_use]
     pub fn of(component: &Component, folder: &str) -> Self {
         match component.kind {
@@ -24,7 +24,7 @@ impl Footprint {
                 component.settings.command.as_ref().map_or(Self::WholeRepository, Self::of_command)
             }
             ComponentKind::Nixpack => match component.vars.get("source").and_then(|source| source.as_str()) {
-                // A template can be any path.
+                // A template can evaluate to any path.
                 Some(source) if !source.contains("{{") => Self::below("", [source]),
                 _ => Self::WholeRepository,
             },
@@ -32,7 +32,7 @@ impl Footprint {
         }
     }
 
-    /// The working directory, and what the command line names outside of it.
+    /// The working directory, and the paths outside of it on the command line.
     fn of_command(settings: &CommandSettings) -> Self {
         let Some(directory) = settings.working_directory.as_deref() else { return Self::WholeRepository };
         let named = settings.apply.iter().map(String::as_str).filter(|word| word.starts_with("../"));
@@ -49,7 +49,7 @@ impl Footprint {
         }
     }
 
-    /// Both of them.
+    /// The union of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
@@ -73,7 +73,7 @@ impl Footprint {
     }
 }
 
-/// A path without `.` and `..`, from the repository's root; `None` where it leads out of it.
+/// A path normalised from the repository's root; `None` where it leads out of it.
 fn inside(folder: &str, path: &str) -> Option<String> {
     if path.starts_with('/') {
         return None;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cycle<N>(pub Vec<N>);
 
-/// Edges from each node to the nodes that it needs first.
+/// Edges from each node to its dependencies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graph<N: Ord + Clone> {
     needs: BTreeMap<N, BTreeSet<N>>,
@@ -19,8 +19,8 @@ impl<N: Ord + Clone> Default for Graph<N> {
 }
 
 impl<N: Ord + Clone> Graph<N> {
-    /// Adds a node and what it needs. Needs that are never added as
-    /// nodes are ignored by every query.
+    /// Adds a node and its dependencies. Dependencies that are never added as nodes are ignored by
+    /// every query.
     pub fn insert(&mut self, node: N, needs: impl IntoIterator<Item = N>) {
         self.needs.entry(node).or_default().extend(needs);
     }
@@ -35,7 +35,7 @@ impl<N: Ord + Clone> Graph<N> {
         self.needs.get(node).into_iter().flatten().filter(|need| self.needs.contains_key(*need))
     }
 
-    /// The nodes so that each comes after what it needs; equals in their own order.
+    /// The nodes in topological order, dependencies first; independent nodes in their own order.
     pub fn order(&self) -> Result<Vec<N>, Cycle<N>> {
         let mut open: BTreeMap<&N, usize> =
             self.needs.keys().map(|node| (node, self.needs(node).count())).collect();
@@ -66,7 +66,7 @@ impl<N: Ord + Clone> Graph<N> {
         }
     }
 
-    /// Follows needs among the nodes that could not be ordered until one comes up twice.
+    /// Follows dependencies among the nodes that could not be ordered until one repeats.
     fn cycle_from(&self, start: &N, open: &BTreeMap<&N, usize>) -> Cycle<N> {
         let mut path: Vec<N> = Vec::new();
         let mut node = start;
@@ -77,7 +77,7 @@ impl<N: Ord + Clone> Graph<N> {
                 return Cycle(cycle);
             }
             path.push(node.clone());
-            // A node that could not be ordered needs another such node.
+            // A node that could not be ordered depends on another such node.
             match self.needs(node).find(|need| open.contains_key(*need)) {
                 Some(next) => node = next,
                 None => return Cycle(path),

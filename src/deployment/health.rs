@@ -1,4 +1,4 @@
-//! Health checks: how to find out whether a component is healthy, and what was found.
+//! Health checks: their configuration and their results.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,30 +8,30 @@ use serde_json::Value;
 
 use super::template::{Renderer, TemplateError};
 
-/// How to find out whether a component is healthy.
+/// The health check of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthCheck {
     pub probe: Probe,
-    /// How long a rollout waits for the component to become healthy.
+    /// The timeout of a rollout for the component to become healthy.
     pub timeout: Duration,
-    /// How long it waits between two checks.
+    /// The interval between two checks.
     pub interval: Duration,
     /// Whether a component that does not become healthy has failed.
     pub required: bool,
 }
 
 impl HealthCheck {
-    /// How long a rollout waits for a component to become healthy, where nothing else is said.
+    /// The default timeout.
     pub const TIMEOUT: Duration = Duration::from_mins(1);
-    /// How long it waits between two checks, where nothing else is said.
+    /// The default interval between two checks.
     pub const INTERVAL: Duration = Duration::from_secs(5);
 }
 
-/// Who is asked.
+/// The target of a health check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Probe {
-    /// An argument vector that succeeds where the component is healthy.
+    /// An argument vector that succeeds if the component is healthy.
     Command(Vec<String>),
     /// A URL; healthy is this status, or any from 200 to 299.
     Http {
@@ -57,7 +57,7 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// The probe with its templates filled in.
+    /// Renders the templates in the probe.
     pub fn render(&self, renderer: &Renderer) -> Result<Self, TemplateError> {
         let text = |name: &str, text: &str| match renderer.value(&format!("settings.health.{name}"), text)? {
             Value::String(text) => Ok(text),
@@ -95,7 +95,7 @@ pub enum HealthStatus {
 }
 
 impl HealthStatus {
-    /// How bad it is. What is known to be broken is worse than what may be.
+    /// The severity for comparisons. A known failure is worse than an unknown state.
     pub(super) const fn severity(self) -> u8 {
         match self {
             Self::Healthy => 0,
@@ -104,7 +104,7 @@ impl HealthStatus {
         }
     }
 
-    /// The status as it stands in documents.
+    /// The status as written in documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -125,7 +125,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// A finding with a word on what was seen.
+    /// A status with a short detail of the observation.
     #[must_use]
     pub fn new(status: HealthStatus, detail: impl Into<String>) -> Self {
         Self { status, detail: Some(detail.into()) }

@@ -1,7 +1,7 @@
-//! Which images a component uses, and the variables by which it gets them.
+//! The binding of images to the components that use them, and to their variables.
 //!
-//! By labels first, then by name; a template (`{{ nixpack.api.image }}`) names an image without
-//! either. What the deployment's own variables say always stands.
+//! By labels first, then by name; a template (`{{ nixpack.api.image }}`) names an image directly.
+//! The deployment's own variables always take precedence.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use serde_json::Value;
 use super::definition::{Component, Deployment, Labels, Values};
 use super::names::ComponentKind;
 
-/// The variable that holds the one image that a component uses.
+/// The variable for the only image that a component uses.
 const IMAGE: &str = "image";
-/// The variable that holds several, by the names of the components that build them.
+/// The variable for several images, by the names of the components that build them.
 const IMAGES: &str = "images";
 
-/// The variables that a component gets because it uses images: `image` for one, `images` by
-/// component for several. Components that build images get none.
+/// The variables of a component for the images that it uses: `image` for one, `images` by component
+/// for several. Components that build images get none.
 #[must_use]
 pub fn image_variables(
     deployment: &Deployment,
@@ -43,7 +43,8 @@ pub fn bound_to<'d>(deployment: &'d Deployment, component: &Component) -> Vec<&'
     }
     let built = || deployment.components.iter().filter(|built| built.kind == ComponentKind::Nixpack);
     let common = |built: &Component| labels_in_common(&component.labels, &built.labels);
-    // The closest match: what shares only the team's label loses to what shares the service's too.
+    // The best match: one that shares only the team's label loses to one that shares the service's
+    // too.
     let closest = built().filter_map(common).max();
     let by_labels: Vec<_> = built().filter(|built| closest.is_some() && common(built) == closest).collect();
     if by_labels.is_empty() {
@@ -53,15 +54,15 @@ pub fn bound_to<'d>(deployment: &'d Deployment, component: &Component) -> Vec<&'
     }
 }
 
-/// How many labels two components share; `None` where there are none or where
-/// one label has different values.
+/// The number of labels that two components share; `None` if they share none or if one label has
+/// different values.
 fn labels_in_common(left: &Labels, right: &Labels) -> Option<usize> {
     let shared: Vec<_> = left.iter().filter_map(|(name, value)| Some((value, right.get(name)?))).collect();
     (!shared.is_empty() && shared.iter().all(|(left, right)| left == right)).then_some(shared.len())
 }
 
-/// Whether a component names an image: by the name of its container, or by
-/// the last part of its own name.
+/// Whether a component names an image: by the name of its container, or by the last part of its own
+/// name.
 fn is_named(component: &Component, built: &Component) -> bool {
     let text = |values: &Values, section: &str| {
         values.get(section).and_then(|section| section.get("name")).and_then(Value::as_str).map(str::to_owned)
@@ -74,7 +75,7 @@ fn is_named(component: &Component, built: &Component) -> bool {
 /// An image by its tag, `registry/name:tag`, from the resolved variables of the component that
 /// builds it; `None` where these name no tag.
 ///
-/// Without a registry of its own, it is in the default one.
+/// Without its own registry, the image is in the default one.
 #[must_use]
 pub fn tagged_image(component: &Component, vars: &Values, default_registry: Option<&str>) -> Option<String> {
     let image = vars.get("image")?;
@@ -94,7 +95,7 @@ mod tests {
     use super::super::fixtures::deployment;
     use super::*;
 
-    /// `api` and `worker` are built; the last component uses what is bound to it.
+    /// `api` and `worker` are built; the last component uses the images bound to it.
     fn bound(labels: [&[(&str, &str)]; 3], consumer: &str, vars: &Value) -> Value {
         let mut deployment = deployment(&["api", "worker", "consumer"], &[]);
         for (component, labels) in deployment.components.iter_mut().zip(labels) {

@@ -1,8 +1,8 @@
-//! The judgement of a lock by a waiter: whether it may be taken over (`ledger.md`, "Locks"). Pure.
+//! Judges for a waiter whether a lock may be taken over (`ledger.md`, "Locks"). Pure.
 //!
-//! Holder and waiter judge by their own monotonic clock how much time has passed, and never compare
-//! another machine's clock with theirs alone: a lease is over when its holder's time says so, with
-//! room for clocks that differ, **and** the waiter has seen for long enough that nothing renews it.
+//! Holder and waiter measure elapsed time by their own monotonic clocks, and never rely on another
+//! machine's clock alone: a lease is over when it has expired by its holder's time, with a
+//! tolerance for clock skew, **and** the waiter has seen no renewal for long enough.
 
 use std::time::Duration;
 
@@ -11,35 +11,35 @@ use jiff::{SignedDuration, Timestamp};
 use super::lease::PUBLICATION_LEASE;
 use super::lock::Lock;
 
-/// How far the clocks of two machines may differ without a living holder being taken for dead.
+/// The tolerated clock skew, so that a live holder is not taken for dead.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(2);
 
-/// The liveness of a lock's holder, as the waiter's machine knows it.
+/// The liveness of a lock's holder, as known to the waiter's machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
     Alive,
     Dead,
-    /// It ran, or runs, somewhere else, or is no process at all.
+    /// The holder ran, or runs, on another machine, or is no process at all.
     Unknown,
 }
 
-/// Whether a lock is in the way of another run.
+/// Whether a lock blocks another run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
-    /// Its holder works, as far as can be told.
+    /// The holder is alive, as far as is known.
     Held,
-    /// Its lease has ended by its holder's time, and it has not been looked at for long enough yet.
+    /// The lease has expired by its holder's time, but has not been observed for long enough yet.
     LooksAbandoned,
-    /// It may be taken over.
+    /// The lock may be taken over.
     Free,
 }
 
-/// Judges a lock by what its object says, the waiter's time of day, and for how long the waiter has
-/// seen this very object there.
+/// Judges a lock by its content, the waiter's time of day, and the time for which the waiter has
+/// seen this very object.
 #[must_use]
 pub fn judge(lock: &Lock, liveness: Liveness, now: Timestamp, unchanged_for: Duration) -> Judgement {
     match liveness {
-        // Its lease may have run out while the machine slept; nothing else has to start meanwhile.
+        // The lease may have expired while the machine slept; nothing else must start meanwhile.
         Liveness::Alive => return Judgement::Held,
         Liveness::Dead => return Judgement::Free,
         Liveness::Unknown => {}
@@ -47,8 +47,8 @@ pub fn judge(lock: &Lock, liveness: Liveness, now: Timestamp, unchanged_for: Dur
     let Some(expiry) = lock.expires_at else { return Judgement::Held };
     let is_over = expiry.checked_add(CLOCKS_APART).is_ok_and(|end| end <= now);
     if lock.is_publication() {
-        // Nothing is applied under it, and a publication whose lock is gone changes nothing: its
-        // push names the lock. So either clock will do.
+        // Nothing is applied under a publication's lock, and a publication that lost it changes
+        // nothing: its push names the lock. So either clock suffices.
         let waited = unchanged_for >= PUBLICATION_LEASE;
         return if is_over || waited { Judgement::Free } else { Judgement::Held };
     }
@@ -61,8 +61,8 @@ pub fn judge(lock: &Lock, liveness: Liveness, now: Timestamp, unchanged_for: Dur
     }
 }
 
-/// How long a waiter that begins to look now has to wait for a lock that nothing renews any more.
-/// `None` for a lock that does not expire.
+/// The remaining time to wait for a lock that is not renewed any more, from now on. `None` for a
+/// lock that does not expire.
 #[must_use]
 pub fn patience(lock: &Lock, now: Timestamp) -> Option<Duration> {
     let end = lock.expires_at?.checked_add(CLOCKS_APART).ok()?;
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_lease_is_over_when_both_clocks_say_so() {
         use Judgement::{Free, Held, LooksAbandoned};
-        // Of a lease of five minutes, a waiter looks for 200 seconds.
+        // For a lease of five minutes, a waiter observes for 200 seconds.
         for (expires_in, seen, expected) in [
             (1, 10_000, Held),
             (0, 0, LooksAbandoned),
@@ -95,7 +95,7 @@ mod tests {
             (-120, 200, Free),
             // A clock that is hours behind the waiter's, and a holder that renews.
             (-7200, 150, LooksAbandoned),
-            // And one that is ahead of it.
+            // A clock that is ahead of it.
             (7200, 10_000, Held),
         ] {
             let judged = judge(&lock(expires_in, 300), Liveness::Unknown, NOW, Duration::from_secs(seen));

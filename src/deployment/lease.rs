@@ -1,19 +1,19 @@
-//! Leases of locks: when a holder renews, stops and ends (`ledger.md`, "Locks").
+//! Leases of locks: the times at which a holder renews, stops and ends (`ledger.md`, "Locks").
 //!
-//! When a waiter may take over is `judgement`'s to say.
+//! Takeover by a waiter is in `judgement`.
 
 use std::time::Duration;
 
-/// How long a rollout's lock lives without being renewed.
+/// The lease of a rollout's lock.
 pub const LEASE: Duration = Duration::from_mins(5);
 
-/// How long the lock lives under which kept records are published. It is not renewed.
+/// The lease of the lock for publishing kept records. It is not renewed.
 pub const PUBLICATION_LEASE: Duration = Duration::from_mins(1);
 
-/// The reason of locks under which kept records are published. They are short, and waited out.
+/// The reason of locks for publishing kept records. They are short, and others wait for them.
 pub const PUBLISHING: &str = "publishing";
 
-/// How long before its lease ends a holder starts nothing more.
+/// The margin before the end of the lease, within which a holder starts nothing more.
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// A lease, with the intervals and timeouts that follow from its length.
@@ -21,19 +21,19 @@ const MARGIN: Duration = Duration::from_secs(30);
 pub struct Lease(pub Duration);
 
 impl Lease {
-    /// How old an acknowledged renewal is when the next one is due.
+    /// The age of the last acknowledged renewal at which the next one is due.
     #[must_use]
     pub fn renewal_interval(self) -> Duration {
         self.0 / 3
     }
 
-    /// How long a renewal may take before it is given up and tried again.
+    /// The timeout of a renewal, after which it is retried.
     #[must_use]
     pub fn renewal_limit(self) -> Duration {
         self.0 / 3
     }
 
-    /// How old an acknowledged renewal may be while a push is under way that renews as well.
+    /// The age at which a renewal is due while a push is in progress that renews as well.
     ///
     /// Later than [`Self::renewal_interval`], because a renewal and a push that meet cost the push
     /// another attempt.
@@ -42,13 +42,13 @@ impl Lease {
         self.0 / 2
     }
 
-    /// How old an acknowledged renewal may be for something to be started.
+    /// The maximum age of the last acknowledged renewal for starting anything.
     #[must_use]
     pub fn starts_within(self) -> Duration {
         self.0.saturating_sub(MARGIN.min(self.0 / 4))
     }
 
-    /// How long a waiter has to see a lock unchanged: within this time a living holder has renewed.
+    /// The time for which a waiter has to see a lock unchanged: a live holder renews within it.
     #[must_use]
     pub fn unchanged_for(self) -> Duration {
         self.renewal_interval() + self.renewal_limit()

@@ -1,4 +1,4 @@
-//! Locks: who is working on a component or has frozen a target.
+//! Locks: held by a rollout on a component, or by a freeze on a target.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,33 +23,35 @@ pub enum LockScope {
 pub struct Lock {
     /// The holder: a person or a CI identity.
     pub holder: String,
-    /// The run that holds it, unique to it.
+    /// The unique id of the run that holds it.
     pub run_id: String,
-    /// Where to look at the run.
+    /// The URL of the run.
     pub run_url: Option<String>,
     pub reason: Option<String>,
     pub acquired_at: Timestamp,
     /// Absent: until it is removed by hand.
     pub expires_at: Option<Timestamp>,
-    /// How long it lives after each renewal, in whole seconds. Earlier versions did not say.
+    /// The lease, in whole seconds, from each renewal on. Absent in locks of earlier versions.
     pub lease: Option<Duration>,
-    /// The host and process that hold it, so that the same machine can tell a dead holder.
+    /// The host and process that hold it, so that a dead holder can be detected on the same
+    /// machine.
     pub host: Option<String>,
     pub process: Option<u32>,
-    /// When that process started, in the kernel's ticks, against reused process ids.
+    /// The start time of that process, in the kernel's ticks, to detect reused process ids.
     pub process_started: Option<u64>,
-    /// The number of its user there. Earlier versions did not say.
+    /// The id of its user on that host. Absent in locks of earlier versions.
     pub user: Option<u32>,
-    /// Identifies the taking of the lock, which renewals keep: the jobs of a run share its id.
+    /// Identifies this acquisition of the lock across renewals: the jobs of a run share the run's
+    /// id.
     pub session: Option<String>,
-    /// The commits at which the run wants its components: what it may have applied where it dies.
+    /// The intended commits of the run's components: what it may have applied if it dies.
     pub intends: BTreeMap<ComponentName, CommitId>,
-    /// The ends of these components' chains when the lock was taken: a record that is one of them
-    /// is of an earlier rollout.
+    /// The ends of these components' chains when the lock was acquired: such a record belongs to an
+    /// earlier rollout.
     pub follows: BTreeMap<ComponentName, ObjectId>,
 }
 
-/// A lock together with the object that stands for it.
+/// A lock together with its object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldLock {
     pub scope: LockScope,
@@ -58,7 +60,7 @@ pub struct HeldLock {
 }
 
 impl Lock {
-    /// A lock whose contents cannot be read: still a lock, without an expiry.
+    /// A lock whose contents cannot be parsed: still a lock, without an expiry.
     #[must_use]
     pub fn unreadable() -> Self {
         Self {
@@ -79,19 +81,19 @@ impl Lock {
         }
     }
 
-    /// Whether the lease has run out by this time of day. A lock without an expiry never does.
+    /// Whether the lease has expired at this time of day. A lock without an expiry never does.
     #[must_use]
     pub fn expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expiry| expiry <= now)
     }
 
-    /// Its lease, or what was the rule before locks said it.
+    /// Its lease, or the default for locks of earlier versions.
     #[must_use]
     pub fn lease(&self) -> Lease {
         Lease(self.lease.unwrap_or(LEASE))
     }
 
-    /// Whether kept records are published under it.
+    /// Whether the lock is for publishing kept records.
     #[must_use]
     pub fn is_publication(&self) -> bool {
         self.reason.as_deref() == Some(PUBLISHING)

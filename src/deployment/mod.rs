@@ -1,7 +1,7 @@
 //! The domain: deployments, targets, components, records, promotion. Pure.
 //!
-//! Nothing here touches git, files, the clock or the environment, and nothing here imports another
-//! module of the crate; `tests/it/layers.rs` holds that. The words are those of the specification's
+//! This module does not use git, files, the clock or the environment, and imports no other module
+//! of the crate; `tests/it/layers.rs` checks that. The terms are those of the specification's
 //! `definitions.md`.
 
 pub mod approval;

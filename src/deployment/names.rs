@@ -1,4 +1,4 @@
-//! The names of deployments, targets and components, each its own type.
+//! The names of deployments, targets and components, each with its own type.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,25 +7,26 @@ use serde::{Deserialize, Serialize};
 
 use super::ref_segment::escape_segment;
 
-/// A name that cannot be used, and why.
+/// The error that a name is invalid, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} name {name:?} {reason}")]
 pub struct NameError {
     /// The kind of the name: `deployment`, `target` or `component`.
     pub what: &'static str,
-    /// The name as it was given.
+    /// The name as given.
     pub name: String,
     /// The reason, as the end of a sentence.
     pub reason: &'static str,
 }
 
-/// The longest name: its ref must fit into a file name together with `.lock`.
+/// The maximum length of a name: its ref must fit into a file name together with `.lock`.
 const MAX_LENGTH: usize = 128;
 
-/// The longest name as a ref has it: a file name holds 255 bytes, of which git needs some.
+/// The maximum length of an escaped name in a ref: a file name holds 255 bytes, of which git needs
+/// some.
 const MAX_SEGMENT: usize = 240;
 
-/// The rule for deployment and target names, which become path segments of refs as they are.
+/// Validates a deployment or target name, which becomes a path segment of refs unchanged.
 fn check_plain(what: &'static str, name: &str) -> Result<(), NameError> {
     let fail = |reason| Err(NameError { what, name: name.chars().take(80).collect(), reason });
     let first_is_alphanumeric =
@@ -47,7 +48,7 @@ fn check_plain(what: &'static str, name: &str) -> Result<(), NameError> {
     }
 }
 
-/// The rule for component names: they may hold `/`, and are escaped where a ref needs it.
+/// Validates a component name: it may contain `/`, and is escaped in refs.
 fn check_component(what: &'static str, name: &str) -> Result<(), NameError> {
     let fail = |reason| Err(NameError { what, name: name.chars().take(80).collect(), reason });
     if name.is_empty() {
@@ -157,10 +158,10 @@ pub enum ComponentKind {
 }
 
 impl ComponentKind {
-    /// Every kind, in the order in which they are listed to people.
+    /// Every kind, in display order.
     pub const ALL: [Self; 4] = [Self::Nixpack, Self::Terraform, Self::Helmfile, Self::Command];
 
-    /// The kind as it stands in files and records.
+    /// The kind as written in files and records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -171,7 +172,7 @@ impl ComponentKind {
         }
     }
 
-    /// Reads a kind as it stands in files and records.
+    /// Parses a kind as written in files and records.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
@@ -184,9 +185,9 @@ impl fmt::Display for ComponentKind {
     }
 }
 
-/// How people write a component: with its kind (`terraform/ecr/api`) or without (`ecr/api`).
+/// A reference to a component: with its kind (`terraform/ecr/api`) or without (`ecr/api`).
 ///
-/// Which of the two a text is depends on the components there are; see
+/// The declared components decide how a reference is resolved; see
 /// [`Deployment::find`](super::Deployment::find).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentReference(pub String);

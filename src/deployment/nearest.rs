@@ -1,17 +1,17 @@
-//! The name that was probably meant.
+//! The most similar name, for suggestions.
 
-/// The candidate closest to what was written, where one is close enough to suggest.
+/// The candidate most similar to the given text, if it is similar enough to suggest.
 #[must_use]
 pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    /// People have fewer names; a hostile file must not buy time with more.
+    /// Bounds the time that a malicious file can cost; real projects have fewer names.
     const COMPARED: usize = 1000;
     candidates
         .into_iter()
         .take(COMPARED)
         .filter_map(|candidate| {
             let longest = written.chars().count().max(candidate.chars().count());
-            // The distance costs the product of the lengths, and nothing this long is a slip of the
-            // finger.
+            // The cost of the distance is the product of the lengths, and texts this long are not
+            // typos.
             if longest > 128 {
                 return None;
             }

@@ -1,4 +1,4 @@
-//! What can be noted on a commit, and where (`git-tracking.md`, "Git Notes Strategy").
+//! The namespaces of notes on commits, and their refs (`git-tracking.md`, "Git Notes Strategy").
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ pub enum NoteNamespace {
 }
 
 impl NoteNamespace {
-    /// The namespace as it stands in a ref.
+    /// The namespace as written in a ref.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

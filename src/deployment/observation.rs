@@ -1,5 +1,5 @@
-//! Observations of a running component: health and drift. They are notes on the commit that runs,
-//! so that later commands can show the last observation and its time.
+//! Observations of a running component: health and drift. They are stored as notes on the running
+//! commit, so that later commands can show the last observation and its time.
 
 use std::collections::BTreeMap;
 
@@ -33,18 +33,18 @@ pub struct Observation<T> {
 /// Observations by target and component.
 pub type ByPlace<T> = BTreeMap<(TargetName, ComponentName), Observation<T>>;
 
-/// The last observations of what runs.
+/// The last observations of the running components.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observations {
     pub health: ByPlace<Health>,
     pub drift: ByPlace<DriftFinding>,
 }
 
-/// How the components of a target are, taken together.
+/// The combined health of the components of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetHealth {
     pub health: Health,
-    /// When the oldest of these looks was.
+    /// The time of the oldest of these observations.
     pub checked_at: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! `--context`: what the command line overrides, exactly as it was typed, and what becomes of it.
+//! `--context`: the overrides of the command line, exactly as typed, and their values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +11,13 @@ use super::names::{ComponentName, DeploymentName, TargetName};
 use super::values::Values;
 use super::variables::merge;
 
-/// The purpose of the hash, so that it is no hash of anything else.
+/// The hash's domain separator.
 const PURPOSE: &str = "atmos context override v1";
 
 /// The overrides of a rollout: dotted key → text, in the order of the command line.
 ///
-/// Of keys that set the same value the last counts: `a=1` after `a.b=2` leaves nothing of `a.b`,
-/// and the other way round. So the order of what is left means nothing.
+/// Of keys that set the same value, the last one counts: `a=1` after `a.b=2` drops `a.b`, and vice
+/// versa. So the order of the remaining keys has no meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ContextOverrides(IndexMap<String, String>);
 
@@ -30,11 +30,11 @@ pub struct OverriddenComponent<'a> {
     pub commit: &'a CommitId,
 }
 
-/// Which overrides are recorded as hashes only.
+/// The rules for which overrides are recorded only as hashes.
 #[derive(Clone, Copy)]
 pub struct Sensitive<'a> {
-    /// Whether the project redacts this name. It is asked for the whole key and for what that is
-    /// part of: `db` and `db.password` of `db.password.value`.
+    /// Whether the project redacts this name. It is called for the whole key and for its prefixes:
+    /// `db` and `db.password` of `db.password.value`.
     pub redacted: &'a dyn Fn(&str) -> bool,
     pub variables: &'a SensitiveVariables,
 }
@@ -43,7 +43,7 @@ pub struct Sensitive<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SensitiveVariables {
     Named(BTreeSet<String>),
-    /// The module cannot be read, so that any variable may be.
+    /// The module cannot be read, so that any variable may be sensitive.
     Any,
 }
 
@@ -63,18 +63,17 @@ impl ContextOverrides {
         self.0.is_empty()
     }
 
-    /// Each key with the text that was typed.
+    /// Each key with its text as typed.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, text)| (key.as_str(), text.as_str()))
     }
 
     /// The overrides as values, dotted keys nested: `image.tag=1.2` is `{image: {tag: "1.2"}}`.
     ///
-    /// `declared` are the values that are overridden, the nearest first: the target's context, then
-    /// the component's variables. A text stays a text where a text is overridden. Elsewhere it is a
-    /// number or a truth value if it is written as JSON writes that very value, and a text if not:
-    /// `512` is a number; `0787849`, `1.10` and `1e3`, which would come out as something else, are
-    /// texts.
+    /// `declared` are the overridden values, the nearest first: the target's context, then the
+    /// component's variables. A text stays a text where a text is overridden. Otherwise it becomes
+    /// a number or boolean if it is exactly the JSON form of that value, else a text: `512` is a
+    /// number; `0787849`, `1.10` and `1e3`, which would change when printed, are texts.
     #[must_use]
     pub fn values(&self, declared: &[&Values]) -> Values {
         let mut values = Values::new();
@@ -94,10 +93,9 @@ impl ContextOverrides {
     /// The overrides for records and digests: as typed, or for a sensitive value `sha256:<digits>`.
     ///
     /// The hash is salted with deployment, target, component, commit and key, and with nothing
-    /// else: a plan and the gated run of it, in two jobs that share no secret, must come to the
-    /// same digest. It keeps a value from standing in the ledger, and equal values of two keys,
-    /// components or commits from being seen to be equal. It does not keep anyone from trying
-    /// values: a short one can be guessed.
+    /// else: a plan and its gated run, in two jobs that share no secret, must have the same digest.
+    /// It keeps values out of the ledger, and hides whether the values of two keys, components or
+    /// commits are equal. It does not prevent brute force: a short value can be guessed.
     #[must_use]
     pub fn recorded(
         &self,
@@ -123,7 +121,7 @@ impl<K: AsRef<str>, T: AsRef<str>> FromIterator<(K, T)> for ContextOverrides {
 }
 
 impl Sensitive<'_> {
-    /// Whether an override is recorded as a hash only.
+    /// Whether an override is recorded only as a hash.
     #[must_use]
     pub fn covers(&self, key: &str) -> bool {
         let first = key.split('.').next().unwrap_or_default();
@@ -133,7 +131,7 @@ impl Sensitive<'_> {
 }
 
 impl SensitiveVariables {
-    /// No variable: of components that have no module.
+    /// No variables, for components without a module.
     #[must_use]
     pub const fn none() -> Self {
         Self::Named(BTreeSet::new())
@@ -147,7 +145,7 @@ impl SensitiveVariables {
     }
 }
 
-/// Whether a recorded text stands for a value that only its hash is kept of.
+/// Whether a recorded text is the hash of a sensitive value.
 #[must_use]
 pub fn is_hash(recorded: &str) -> bool {
     const DIGITS: usize = 64;
@@ -169,17 +167,17 @@ fn look_up<'v>(values: &'v Values, key: &str) -> Option<&'v Value> {
     parts.try_fold(first, |value, part| value.get(part))
 }
 
-/// A text as the value that it means in the place of another.
+/// Converts a text to the type of the value that it overrides.
 fn typed(text: &str, overridden: Option<&Value>) -> Value {
     let Some(value @ (Value::Number(_) | Value::Bool(_))) = serde_json::from_str::<Value>(text).ok() else {
         return text.into();
     };
-    // JSON is read with blanks around it.
+    // JSON would be parsed even with blanks around it.
     if text.trim() != text {
         return text.into();
     }
     let keeps = match overridden {
-        // The type of a template's result is not known here.
+        // The result type of a template is not known here.
         Some(Value::String(declared)) if !declared.contains("{{") => false,
         Some(Value::Number(_)) if value.is_number() => !loses_digits(text, &value),
         _ => is_written_so(text, &value),
@@ -187,15 +185,15 @@ fn typed(text: &str, overridden: Option<&Value>) -> Value {
     if keeps { value } else { text.into() }
 }
 
-/// Whether the value is printed as it was typed. With an exponent it is not, as others print it:
-/// `1e300` is `1e+300` to Terraform.
+/// Whether the value is printed as typed. With an exponent it is not, since formats differ: `1e300`
+/// is `1e+300` to Terraform.
 fn is_written_so(text: &str, value: &Value) -> bool {
     let has_exponent = value.is_number() && text.contains(['e', 'E']);
     let written = value.to_string();
     !has_exponent && written == text
 }
 
-/// Whether a whole number has more digits than the value that it is read as.
+/// Whether an integer has more digits than its parsed value.
 fn loses_digits(text: &str, value: &Value) -> bool {
     let whole = !text.contains(['.', 'e', 'E']);
     whole && value.as_i64().is_none() && value.as_u64().is_none()
@@ -349,8 +347,8 @@ mod tests {
         assert!(all.values().all(|text| text.starts_with("sha256:")));
         let redacted = recorded_with("api", &SensitiveVariables::none());
         assert_eq!((redacted["db.password"].as_str(), &redacted["token"]), ("s3", &api["token"]));
-        // Pinned: with another hash, no record would agree with the digest of an earlier version's
-        // plan.
+        // Pinned: with another hash, records would not match the digests of an earlier version's
+        // plans.
         let line = format!(
             r#"["atmos context override v1","api","dev","api","{}","token","s3"]"#,
             "a1".to_owned() + &"0".repeat(38)

@@ -1,5 +1,5 @@
-//! The components that a promotion includes and leaves out: one decision for rollouts,
-//! `promotion-status`, the graph and the comment.
+//! Selects the components that a promotion includes: one decision for rollouts, `promotion-status`,
+//! the graph and the comment.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,35 +19,35 @@ pub struct Promotable<'c> {
     pub left_out: Vec<LeftOut>,
 }
 
-/// A component that a promotion leaves as it is.
+/// A component that a promotion leaves unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     pub component: ComponentName,
     pub reason: LeftOutReason,
 }
 
-/// Why a component is left out.
+/// The reason that a component is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeftOutReason {
-    /// It was never deployed to the source.
+    /// Never deployed to the source.
     NotDeployed { from: TargetName },
-    /// Its newest record in the source is no success.
+    /// The newest record in the source is not a success.
     Unsuccessful { from: TargetName, status: RecordStatus, commit: CommitId },
-    /// No record says that what the source's state names was deployed there.
+    /// The commit of the source's state has no record of its deployment there.
     Unrecorded { from: TargetName, commit: CommitId },
-    /// The commit that runs in the source does not declare the target:
-    /// it has no configuration for it.
+    /// The commit that runs in the source does not declare the target, and has no configuration for
+    /// it.
     Undeclared { from: TargetName, to: TargetName, commit: CommitId },
-    /// It runs in the source and belongs to the deployment, and this checkout does not declare it.
+    /// Runs in the source and belongs to the deployment, but is not declared by this checkout.
     Unlisted { from: TargetName },
-    /// It runs in the source, and neither this checkout nor what is promoted declares it any more.
+    /// Runs in the source, but is no longer declared by this checkout or by the promoted commit.
     Removed { from: TargetName },
     /// A dependency is neither promoted nor on the target already.
     Needs { dependency: ComponentName, to: TargetName },
 }
 
 impl LeftOutReason {
-    /// Whether a promotion without it is partial: part of what runs in the source stays behind.
+    /// Whether a promotion without it is partial: part of the source's components stay behind.
     #[must_use]
     pub const fn makes_partial(&self) -> bool {
         !matches!(self, Self::NotDeployed { .. } | Self::Removed { .. })
@@ -82,29 +82,28 @@ impl fmt::Display for LeftOutReason {
 }
 
 impl Promotable<'_> {
-    /// Whether part of what runs in the source stays behind.
+    /// Whether part of the source's components stay behind.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.left_out.iter().any(|left_out| left_out.reason.makes_partial())
     }
 }
 
-/// Exceptional components of a promotion.
+/// Exceptions for components of a promotion.
 #[derive(Debug, Clone, Copy)]
 pub struct Exceptions<'a> {
-    /// Dependencies that stacks disable on the target: they are not waited for.
+    /// Dependencies that stacks disable on the target: they are ignored.
     pub disabled: &'a BTreeSet<ComponentName>,
     /// The declarations of the source's commits and of the trusted sides.
     pub declarations: &'a Declarations,
-    /// All components of the deployment are chosen, so that what runs in the source besides stays
-    /// behind.
+    /// Whether all components of the deployment are chosen, so that any other component of the
+    /// source stays behind.
     pub all: bool,
-    /// A state of the source is believed although no record says how it came about.
+    /// Whether states of the source without a record are trusted.
     pub trust_state: bool,
 }
 
-/// Sorts the chosen components into those that a promotion takes
-/// along and those that it leaves out.
+/// Splits the chosen components into those that a promotion includes and those that it leaves out.
 #[must_use]
 pub fn promotable<'c>(
     chosen: impl IntoIterator<Item = &'c Component>,
@@ -177,7 +176,7 @@ pub fn promotable<'c>(
     }
 }
 
-/// The commit of a component that may be promoted, or why none may.
+/// The commit of a component to promote, or the reason that there is none.
 fn commit_of(state: Option<&ComponentState>, from: &TargetName) -> Result<CommitId, LeftOutReason> {
     let newest = state.and_then(|state| state.newest.as_ref()).map(|newest| &newest.record);
     if let Some(record) = newest.filter(|record| record.status != RecordStatus::Success) {
@@ -198,7 +197,7 @@ mod tests {
 
     const AT: &str = "2025-01-22T12:00:00Z";
 
-    /// A component that runs `abc123d` where its last attempt ended so.
+    /// A component that runs `abc123d`, with this status of its last attempt.
     fn attempted(name: &str, status: RecordStatus) -> ComponentState {
         let mut state = running("dev", name, "abc123d", AT);
         state.newest = Some(record("dev", name, "def456a", status, "2025-01-22T13:00:00Z").into());
@@ -332,7 +331,7 @@ mod tests {
             assert_eq!(outcome(source(), &[], &[]), " | api+worker+database partial");
             assert_eq!(outcome_trusting(Trust::State, source(), &[], &[]), "database | api+worker");
         }
-        // No trust makes a success of what failed.
+        // Trust does not turn a failure into a success.
         let failed = ComponentState { running: None, ..attempted("database", RecordStatus::Failed) };
         let source = vec![("database", failed)];
         assert_eq!(outcome_trusting(Trust::State, source, &[], &[]), " | api+worker+database partial");

@@ -1,4 +1,4 @@
-//! Promotion paths: the rules of `target-promotion.md`, and why a promotion is refused.
+//! Promotion paths: the rules of `target-promotion.md`, and the refusals that follow from them.
 
 use indexmap::IndexMap;
 
@@ -11,9 +11,9 @@ use super::names::TargetName;
 pub struct PathRefusal {
     pub from: TargetName,
     pub to: TargetName,
-    /// Where `to` may be promoted from.
+    /// The targets that `to` may be promoted from.
     pub allowed: Vec<TargetName>,
-    /// The allowed way from `from` to `to`, both ends included, where there is one.
+    /// The allowed path from `from` to `to`, both ends included, if any.
     pub path: Option<Vec<TargetName>>,
 }
 
@@ -33,7 +33,7 @@ pub fn check_path(deployment: &Deployment, from: &TargetName, to: &TargetName) -
     })
 }
 
-/// The shortest allowed way from one target to another, both ends included.
+/// The shortest allowed path from one target to another, both ends included.
 #[must_use]
 pub fn path(deployment: &Deployment, from: &TargetName, to: &TargetName) -> Option<Vec<TargetName>> {
     let mut queue = std::collections::VecDeque::from([vec![to.clone()]]);
@@ -53,7 +53,7 @@ pub fn path(deployment: &Deployment, from: &TargetName, to: &TargetName) -> Opti
     None
 }
 
-/// Where a target may be promoted from; nothing for an entry point.
+/// The targets that a target may be promoted from; empty for an entry point.
 pub fn sources<'a>(deployment: &'a Deployment, target: &TargetName) -> &'a [TargetName] {
     deployment
         .targets
@@ -77,9 +77,9 @@ pub fn cycle<'a>(
 /// Valid promotion rules that are almost certainly mistakes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Oversight {
-    /// A rollout without `--target` goes to a target that is only promoted to.
+    /// The default target is only reachable by promotion.
     GuardedDefault { target: TargetName, sources: Vec<TargetName> },
-    /// A target that takes no part in the promotions that the others have.
+    /// A target without any promotions, in a deployment where other targets have some.
     Isolated { target: TargetName },
 }
 
@@ -118,7 +118,7 @@ pub fn oversights(deployment: &Deployment) -> Vec<Oversight> {
     guarded.into_iter().chain(isolated).collect()
 }
 
-/// Every edge `(from, to)` of the promotion graph, in the order of the targets in the file.
+/// Every edge `(from, to)` of the promotion graph, in the file order of the targets.
 pub fn edges(targets: &IndexMap<TargetName, Target>) -> impl Iterator<Item = (&TargetName, &Target)> {
     targets.values().flat_map(|target| {
         target.promotion.iter().flat_map(|rule| &rule.sources).map(move |source| (source, target))

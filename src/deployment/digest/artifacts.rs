@@ -1,4 +1,4 @@
-//! The images that a component is given, as the digest holds them.
+//! The images in a component's digest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,9 +15,9 @@ const IMAGES: &str = "nixpack";
 /// The images that a component can use, each by the component that builds it:
 /// `registry/name@sha256:…`, [`UNBUILT`] or [`UNPUBLISHED`].
 ///
-/// These are its own for a component that builds one; for any other those that are bound to it, and
-/// those that a template in `values` names. A command finds every image in its environment: those
-/// that are known count too. Which components are rolled out together with it makes no difference.
+/// For a component that builds an image, that is its own; for any other, the images bound to it,
+/// and those that a template in `values` names. A command sees every image in its environment: all
+/// known ones count too. The other components of the rollout make no difference.
 #[must_use]
 pub fn artifacts(
     deployment: &Deployment,
@@ -63,11 +63,11 @@ fn builders(deployment: &Deployment) -> impl Iterator<Item = &Component> {
     deployment.components.iter().filter(|component| component.kind == ComponentKind::Nixpack)
 }
 
-/// The reference in a template.
+/// A reference in a template.
 #[derive(Debug, PartialEq, Eq)]
 enum Named<'t> {
     One(&'t str),
-    /// All images, or one by a name that only the template's rendering tells.
+    /// All images, or one whose name is known only when the template is rendered.
     Any,
 }
 
@@ -88,7 +88,7 @@ fn named_images(text: &str) -> Vec<Named<'_>> {
             if let Some(rest) = rest.strip_prefix('.') {
                 return Some(Named::One(rest.split(ends).next().unwrap_or_default()));
             }
-            // Another name that only begins alike is none of ours.
+            // Another name with the same prefix is no reference to images.
             (!rest.starts_with(|character: char| !ends(character))).then_some(Named::Any)
         })
         .collect()
@@ -111,8 +111,8 @@ mod tests {
     use super::super::super::fixtures::deployment;
     use super::*;
 
-    /// `api`, `worker` and `tool` are built, the last not published; `consumer` uses what is bound
-    /// to it.
+    /// `api`, `worker` and `tool` are built, the last not published; `consumer` uses the images
+    /// bound to it.
     fn example(kind: ComponentKind, consumer: &str) -> Deployment {
         let mut deployment = deployment(&["api", "worker", "tool", "consumer"], &[]);
         deployment.components[2].settings.nixpack = Some(NixpackSettings {

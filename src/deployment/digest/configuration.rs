@@ -1,4 +1,4 @@
-//! A component's configuration in its digest.
+//! The configuration in a component's digest.
 
 use std::time::Duration;
 
@@ -11,24 +11,24 @@ use super::super::definition::{
 use super::super::health::HealthCheck;
 use super::super::stack_layer::{Deployable, StackLayer};
 
-/// The configuration of a component on a target, everything that its surroundings decide by
+/// The configuration of a component on a target; values from the environment are included by
 /// reference.
 #[derive(Debug, Clone, Copy)]
 pub struct Configuration<'a> {
     pub component: &'a Component,
     pub target: &'a Target,
-    /// Its variables without overrides and images, templates as they are written.
+    /// Its variables without overrides and images, templates as written.
     pub vars: &'a Values,
-    /// Where its code is, from the root of the commit; absent for kinds without such a folder.
+    /// The folder of its code, from the root of the commit; absent for kinds without such a folder.
     pub folder: Option<&'a str>,
-    /// The configured program that runs it.
+    /// The configured program for it.
     pub program: Option<&'a str>,
     pub stack: Option<&'a StackLayer>,
 }
 
 impl Configuration<'_> {
-    /// The configuration as JSON. What has no value is absent, so that a setting of a later version
-    /// changes no digest of a component that does not use it.
+    /// The configuration as JSON. Absent values are left out, so that a setting of a later version
+    /// does not change the digests of components that do not use it.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut json = Object::default();
@@ -43,7 +43,7 @@ impl Configuration<'_> {
     }
 }
 
-/// A JSON object in the making.
+/// A JSON object under construction.
 #[derive(Default)]
 struct Object(Map<String, Value>);
 
@@ -58,13 +58,13 @@ impl Object {
         }
     }
 
-    /// Sets a list where there is anything in it.
+    /// Sets a list unless it is empty.
     fn set_list(&mut self, name: &str, items: &[String]) {
         self.set_some(name, Some(items).filter(|items| !items.is_empty()));
     }
 }
 
-/// Every pattern names all fields, so that a new one cannot be forgotten here.
+/// All patterns name every field, so that a new field cannot be forgotten here.
 fn settings(settings: &ComponentSettings) -> Value {
     let ComponentSettings { limits, command, nixpack, terraform, helmfile, health } = settings;
     let RunLimits { timeout, retries } = *limits;
@@ -120,20 +120,20 @@ fn seconds(duration: Duration) -> Value {
 fn stack(layer: &StackLayer) -> Value {
     let StackLayer {
         stack,
-        // The variables are among the component's own.
+        // Already part of the component's own variables.
         vars: _,
-        // Where a value stands does not change it.
+        // The file of a value does not change it.
         files: _,
-        // Is the component's folder.
+        // Already the component's folder.
         folder: _,
         workspace,
         env,
-        // Is the component's program.
+        // Already the component's program.
         program: _,
         generated_files,
         from_environment: _,
         deployable,
-        // Refused before anything runs.
+        // A rollout with unsupported keys is refused before anything runs.
         unapplied: _,
     } = layer;
     let mut json = Object::default();

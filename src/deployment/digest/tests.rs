@@ -1,4 +1,4 @@
-//! The format, by vectors and by properties.
+//! Tests of the format, by vectors and by properties.
 
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -28,7 +28,7 @@ struct PlanVector {
     digest: Digest,
 }
 
-/// An input as the vectors write it.
+/// An input as written in the vectors.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct VectorInput {
@@ -257,7 +257,7 @@ fn reversed(value: &Value) -> Value {
     }
 }
 
-/// What JSON does not tell apart: `1` and `1.0`.
+/// Normalises the values that JSON does not distinguish: `1` and `1.0`.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(plain).collect(),
