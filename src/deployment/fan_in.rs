@@ -71,8 +71,8 @@ impl LeftComponent {
     }
 }
 
-/// The reason in a sentence. If the running commit is no ancestor, the component has not changed
-/// since, but differs.
+/// The reason in a sentence. Relative to a commit that is no ancestor of the wanted one, a
+/// component differs, rather than having changed since.
 impl fmt::Display for LeftComponent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(newer) = self.replaced_by() {

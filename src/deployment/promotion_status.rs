@@ -16,38 +16,38 @@ use super::record::RecordStatus;
 use super::rules::RulesConflict;
 use super::state::{ComponentState, DeploymentState, TargetState};
 
-/// The promotion graph of a deployment and how its targets stand to each other.
+/// The promotion graph of a deployment and the state of its targets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromotionView {
     pub deployment: DeploymentName,
-    /// In the order of the file.
+    /// In file order.
     pub targets: Vec<TargetStanding>,
-    /// In the order of the file, by the target that is promoted to.
+    /// In file order, by the target that is promoted to.
     pub edges: Vec<PromotionEdge>,
 }
 
-/// The standing of one target: its running components.
+/// The state of one target: its running components.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetStanding {
     pub target: TargetName,
-    /// Where it is promoted from; empty for an entry point.
+    /// The targets that it is promoted from; empty for an entry point.
     pub sources: Vec<TargetName>,
     pub requires_approval: bool,
-    /// The commits that run there, each once, in the order of the components. More than one where
-    /// the components have been deployed apart.
+    /// The commits that run there, without duplicates, in the order of the components. More than
+    /// one where the components have been deployed separately.
     pub commits: Vec<CommitId>,
-    /// When the newest of what runs was deployed.
+    /// The time of the newest deployment among the running components.
     pub deployed_at: Option<Timestamp>,
-    /// The worst of the components' newest records; absent where there is no record.
+    /// The worst status of the components' newest records; absent where there is no record.
     pub status: Option<RecordStatus>,
-    /// Why nothing may be rolled out there now.
+    /// The active freeze, if any, which blocks all rollouts there.
     pub freeze: Option<Freeze>,
-    /// On hold: a rollback runs there, so that no pipeline alone moves it forwards.
+    /// Whether a running rollback holds the target, so that no pipeline moves it forwards by
+    /// itself.
     pub hold: bool,
-    /// The keys of `--context` that something there runs with.
+    /// The keys of `--context` that any component there runs with.
     pub overridden: BTreeSet<String>,
-    /// The number of commits that it is behind its sources, where they were
-    /// counted. This is lag, not drift.
+    /// The number of commits that it is behind its sources, if counted. This is lag, not drift.
     pub commits_behind: Option<usize>,
 }
 
@@ -59,7 +59,7 @@ pub struct Freeze {
     pub expires_at: Option<Timestamp>,
 }
 
-/// One way from target to target.
+/// An edge of the promotion graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromotionEdge {
     pub from: TargetName,
@@ -67,14 +67,14 @@ pub struct PromotionEdge {
     /// The approval method, where the target requires an approval.
     pub approval: Option<ApprovalMethod>,
     pub state: EdgeState,
-    /// Why it is blocked; empty in every other state.
+    /// The reasons that it is blocked; empty in every other state.
     pub blockers: Vec<Blocker>,
-    /// On hold: a rollback runs on `to`, so that only a person promotes onto it.
+    /// Whether a running rollback holds `to`, so that only a person promotes to it.
     pub hold: bool,
-    /// Part of what runs in `from` would stay behind, which a promotion
-    /// refuses unless it is asked to go on.
+    /// Whether part of the source's components would stay behind, which a promotion refuses unless
+    /// told to proceed.
     pub partial: bool,
-    /// The components that have been deployed to `from`, in the order of the file.
+    /// The components that have been deployed to `from`, in file order.
     pub components: Vec<ComponentPromotion>,
 }
 
@@ -95,7 +95,7 @@ pub enum EdgeState {
 }
 
 impl EdgeState {
-    /// The state in words.
+    /// The state's name in messages.
     #[must_use]
     pub const fn as_words(self) -> &'static str {
         match self {
@@ -107,21 +107,21 @@ impl EdgeState {
     }
 }
 
-/// A blocker of a promotion.
+/// A reason that a promotion is blocked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blocker {
-    /// A component would stay behind, and the promotion be partial.
+    /// A component would stay behind, so that the promotion would be partial.
     LeftOut(LeftOut),
-    /// The default branch and the checkout have rules that cannot be obeyed together.
+    /// The rules of the default branch and of the checkout conflict.
     Rules(RulesConflict),
     /// The target is frozen.
     Frozen { target: TargetName, freeze: Freeze },
-    /// A run is working on a component of the target.
+    /// A run holds the lock of a component of the target.
     Locked { component: ComponentName, target: TargetName, holder: String },
 }
 
 impl Blocker {
-    /// The dependency for whose sake a component stays behind.
+    /// The missing dependency that keeps a component behind, if any.
     #[must_use]
     pub const fn missing_dependency(&self) -> Option<&ComponentName> {
         match self {
@@ -156,7 +156,7 @@ pub struct ComponentPromotion {
     pub kind: ComponentKind,
     /// The running commit of the source; absent where only a failed attempt is known.
     pub commit: Option<CommitId>,
-    /// When that was deployed to the source.
+    /// The time of that deployment to the source.
     pub deployed_at: Option<Timestamp>,
     /// The running commit of the target.
     pub target_commit: Option<CommitId>,
@@ -176,10 +176,11 @@ pub enum ComponentEdgeState {
     Blocked,
 }
 
-/// Facts about the targets beside the ledger's state.
+/// Facts about the targets besides the ledger's state.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StandingFacts {
-    /// How many commits each target lacks of its sources, for those that the caller counted.
+    /// The number of commits that each target is behind its sources, for targets that the caller
+    /// counted.
     pub commits_behind: BTreeMap<TargetName, usize>,
     /// The components whose hold was lifted, by target.
     pub lifted: BTreeSet<(TargetName, ComponentName)>,
@@ -187,12 +188,12 @@ pub struct StandingFacts {
     pub disabled: BTreeMap<TargetName, BTreeSet<ComponentName>>,
     /// The declarations of the running commits and of the trusted sides.
     pub declarations: Declarations,
-    /// The targets whose rules cannot be obeyed.
+    /// The targets whose rules conflict.
     pub conflicts: BTreeMap<TargetName, RulesConflict>,
 }
 
-/// How the targets of a deployment, with the rules that hold, stand to each other. Locks that have
-/// expired at `now` are in the way of nothing.
+/// The promotion status of a deployment's targets under the effective rules. Locks that have
+/// expired at `now` block nothing.
 #[must_use]
 pub fn promotion_status(
     deployment: &Deployment,
@@ -224,8 +225,8 @@ pub fn promotion_status(
     }
 }
 
-/// The standing of a deployment whose file is unusable, from the ledger
-/// alone: without rules and promotions.
+/// The status of a deployment whose file is unusable, from the ledger alone: without rules and
+/// promotions.
 #[must_use]
 pub fn standing_of_ledger(state: &DeploymentState, now: Timestamp) -> PromotionView {
     let targets = state.targets.iter().filter(|(_, target)| !target.components.is_empty());
@@ -307,7 +308,7 @@ impl Edges<'_> {
         let mut blockers: Vec<_> = left_out.map(Blocker::LeftOut).collect();
         blockers.extend(self.facts.conflicts.get(&to.name).cloned().map(Blocker::Rules));
         if components.iter().any(|component| component.state == ComponentEdgeState::Ready) {
-            // Locks are in the way of something only where there is something to promote.
+            // Locks block only where there is something to promote.
             let freeze = active_freeze(target, self.now);
             blockers.extend(freeze.map(|freeze| Blocker::Frozen { target: to.name.clone(), freeze }));
             blockers.extend(components.iter().filter_map(|component| {
@@ -352,7 +353,7 @@ fn edge_state(components: &[ComponentPromotion], blockers: &[Blocker]) -> EdgeSt
     }
 }
 
-/// How one component stands on an edge; `None` where it was never deployed to the source.
+/// The status of one component on an edge; `None` where it was never deployed to the source.
 fn component_promotion(
     component: &Component,
     source: &TargetState,
@@ -390,7 +391,7 @@ fn newest_status(component: &ComponentState) -> Option<RecordStatus> {
     component.newest.as_ref().map(|newest| newest.record.status)
 }
 
-/// The freeze of a target, if it holds at `now`.
+/// The freeze of a target, if it is active at `now`.
 fn active_freeze(state: &TargetState, now: Timestamp) -> Option<Freeze> {
     let HeldLock { lock, .. } = state.freeze().filter(|held| !held.lock.expired(now))?;
     Some(Freeze { holder: lock.holder.clone(), reason: lock.reason.clone(), expires_at: lock.expires_at })
@@ -408,7 +409,7 @@ mod tests {
 
     const AT: &str = "2025-01-22T12:00:00Z";
 
-    /// The edge from `dev` to `prod` where these run, under these locks on `prod`.
+    /// The edge from `dev` to `prod` with these running components, and these locks on `prod`.
     fn edge_between(
         dev: impl Into<Option<ComponentState>>,
         prod: impl Into<Option<ComponentState>>,

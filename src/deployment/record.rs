@@ -1,4 +1,4 @@
-//! Deployment records: what was deployed, where, when, by whom, and how it ended.
+//! Deployment records: commit, target, time, author and result of a deployment.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::commit::{CommitId, ObjectId};
 use super::names::{ComponentKind, ComponentName, DeploymentName, TargetName};
 
-/// The identity of a record: what its history tag is named after.
+/// The identity of a record, which its history tag is named after.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId {
     pub deployment: DeploymentName,
@@ -26,16 +26,16 @@ pub struct RecordId {
 pub const FIRST_SEQUENCE: u32 = 1;
 
 impl RecordId {
-    /// Older before newer: by time, then by sequence.
+    /// Compares by age, older first: by time, then by sequence.
     #[must_use]
     pub fn cmp_age(&self, other: &Self) -> Ordering {
         (self.timestamp, self.sequence)
             .cmp(&(other.timestamp, other.sequence))
-            // Components that were recorded at once keep their order.
+            // Components that were recorded at the same time keep their order.
             .then_with(|| other.component.cmp(&self.component))
     }
 
-    /// The next sequence of its second that is not taken, which it takes.
+    /// Returns the next free sequence number of its second, and reserves it.
     #[must_use]
     pub fn next_sequence(&self, taken: &mut BTreeSet<Self>) -> u32 {
         let mut next = self.clone();
@@ -48,8 +48,8 @@ impl RecordId {
     }
 }
 
-/// The sequence after another one. A tag of other tools can have the greatest number: after that
-/// comes the first.
+/// The next sequence number. Another tool's tag can have the greatest number, which is followed by
+/// the first.
 #[must_use]
 pub const fn following(sequence: u32) -> u32 {
     match sequence.checked_add(1) {
@@ -58,7 +58,7 @@ pub const fn following(sequence: u32) -> u32 {
     }
 }
 
-/// A time as the ledger keeps it: in whole seconds.
+/// A time in the ledger's precision: whole seconds.
 #[must_use]
 pub fn in_whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
@@ -74,7 +74,7 @@ pub enum RecordStatus {
 }
 
 impl RecordStatus {
-    /// The status as it stands in records.
+    /// The status as written in records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -84,7 +84,7 @@ impl RecordStatus {
         }
     }
 
-    /// How it ended, after its subject.
+    /// The result as a verb phrase, to follow its subject.
     #[must_use]
     pub const fn as_verb(self) -> &'static str {
         match self {
@@ -94,7 +94,7 @@ impl RecordStatus {
         }
     }
 
-    /// How bad it is, for the one status that stands for several.
+    /// The severity, for the one status that represents several.
     #[must_use]
     pub const fn severity(self) -> u8 {
         match self {
@@ -111,9 +111,9 @@ impl fmt::Display for RecordStatus {
     }
 }
 
-/// One deployment record, as the ledger keeps it.
+/// One deployment record, as stored in the ledger.
 ///
-/// Everything but the commit, the time and the status can be missing in records that others wrote.
+/// Everything but the commit, the time and the status can be missing in records of other writers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     pub deployment: DeploymentName,
@@ -128,8 +128,7 @@ pub struct Record {
     pub status: RecordStatus,
     pub promoted_from: Option<TargetName>,
     pub promoted_at: Option<Timestamp>,
-    /// The commit that was replaced, where this record is a rollback.
-    /// Others may have abbreviated it.
+    /// The replaced commit, if this record is a rollback. Other writers may have abbreviated it.
     pub rollback_of: Option<String>,
     /// The component's previous record.
     pub previous: Option<ObjectId>,
@@ -139,46 +138,46 @@ pub struct Record {
     pub artifacts: BTreeMap<String, String>,
     /// Content digests of inputs outside of the commit: vendored sources, lock files.
     pub sources: BTreeMap<String, String>,
-    /// `--context`, by dotted key and as it was typed; sensitive values as a salted hash.
+    /// `--context`, by dotted key and as typed; sensitive values as a salted hash.
     pub context_overrides: BTreeMap<String, String>,
-    /// Free strings: `pr`, `jira`, `approver`, …
+    /// Free-form strings: `pr`, `jira`, `approver`, …
     pub metadata: BTreeMap<String, String>,
-    /// The rest of the fields, most of which most records lack.
-    /// Apart, since records are moved when they are put in order.
+    /// The remaining fields, most of which are absent in most records. Boxed, since sorting moves
+    /// records.
     pub details: Box<RecordDetails>,
-    /// Fields that this version does not know, kept as they are.
+    /// Fields that this version does not know, preserved unchanged.
     pub unknown: serde_json::Map<String, serde_json::Value>,
 }
 
-/// The fields of a record that say how it came about
-/// (`docs/ledger.md` has the table of all fields).
+/// The fields of a record on its origin (`docs/ledger.md` has the table of all fields).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RecordDetails {
-    /// Counts a component's records on a target from 1; absent in records that others wrote.
+    /// Counts a component's records on a target from 1; absent in records of other writers.
     pub number: Option<u64>,
-    /// Why it failed, in one line, without values.
+    /// The reason of the failure, in one line, without values.
     pub error: Option<String>,
     pub duration_seconds: Option<u64>,
     pub run_url: Option<String>,
     /// The component's digest: `v1:sha256:…`.
     pub digest: Option<String>,
-    /// Whose promotion rules it obeyed: a commit, `uncommitted`, or `stale <commit>`.
+    /// The source of the effective promotion rules: a commit, `uncommitted`, or `stale <commit>`.
     pub rules: Option<String>,
     /// The approvals that allowed it, by the SHA-256 of their canonical lines.
     pub approvals: Vec<String>,
-    /// Whether these were given to the plan that ran: `seen` or `unseen`.
+    /// Whether these approved the plan that ran: `seen` or `unseen`.
     pub approvals_of: Option<String>,
-    /// Why a gate was overridden.
+    /// The reason that a gate was overridden.
     pub gate_override: Option<String>,
-    /// Why it was rolled out, or approved.
+    /// The reason of the rollout, or of its approval.
     pub reason: Option<String>,
     pub workspace: Option<String>,
     pub stack: Option<String>,
-    /// The object id of the record that this one publishes late, after others of its component.
+    /// The object id of the original record, if this one publishes it late, after others of its
+    /// component.
     pub late_of: Option<String>,
     /// The publisher of a late or interrupted record, in place of its run.
     pub published_by: Option<String>,
-    /// The bytes of the tag that it publishes late, so that its signature stays checkable.
+    /// The bytes of the original tag of a late record, so that its signature stays verifiable.
     pub original: Option<String>,
     /// Reserved: the component was retired.
     pub retired: Option<String>,
@@ -190,10 +189,10 @@ pub struct RecordDetails {
     pub repository: Option<String>,
 }
 
-/// The error of a record that others wrote of a run which may have been at work when it ended.
+/// The error of a record that another run wrote for a run that may have been at work when it ended.
 pub const INTERRUPTED: &str = "interrupted";
 
-/// A record together with where the ledger keeps it.
+/// A record together with its object in the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LedgerRecord {
     pub id: RecordId,
@@ -205,21 +204,21 @@ pub struct LedgerRecord {
 impl LedgerRecord {
     /// Whether it was published after others of its component.
     ///
-    /// It extends the chain and nothing else: it is not the newest record, is not what runs, and is
-    /// not promoted (`ledger.md`, "Late records").
+    /// A late record only extends the chain: it is not the newest record, does not change the
+    /// state, and is not promoted (`ledger.md`, "Late records").
     #[must_use]
     pub const fn is_late(&self) -> bool {
         self.record.details.late_of.is_some()
     }
 
-    /// Whether it only says that a run was ended while it may have been at work on the component.
+    /// Whether it only states that a run ended while it may have been at work on the component.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         self.record.status == RecordStatus::Cancelled
             && self.record.details.error.as_deref() == Some(INTERRUPTED)
     }
 
-    /// Older before newer: by the record's own time, then by the sequence in its name.
+    /// Compares by age, older first: by the record's own time, then by the sequence in its name.
     #[must_use]
     pub fn compare_age(&self, other: &Self) -> Ordering {
         let key = |record: &Self| (record.record.timestamp, record.id.sequence);

@@ -1,7 +1,7 @@
 //! The order of records: by number within a component, by time where they have none.
 //!
-//! A clock that was wrong once must not change the order of the records around it, so that times
-//! decide only where numbers and predecessors do not.
+//! A wrong clock must not change the order of the records around it, so that times decide only
+//! where numbers and predecessors do not.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,11 +14,10 @@ use super::ref_names::ComponentAddress;
 
 /// The records of one component, newest first.
 ///
-/// Numbered records are in the order of their numbers, ties in that of their object ids. The others
-/// are merged in by time, except that a record which a numbered one names as its predecessor, and
-/// every unnumbered one older than that, is older than the numbered one. Numbers that are not their
-/// predecessor's plus one ([`misnumbered`]) do not count, nor does that of a late record, which
-/// tells when it was published.
+/// Numbered records are sorted by number, ties by object id. The others are merged in by time,
+/// except that the predecessor of a numbered record, and every unnumbered one older than that, is
+/// older than the numbered one. Numbers that are not their predecessor's plus one ([`misnumbered`])
+/// are ignored, and so is the number of a late record, which is that of its publication.
 #[must_use]
 pub fn newest_first(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     let ignored: BTreeSet<_> =
@@ -31,7 +30,7 @@ pub fn newest_first(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     numbered.sort_by(|one, other| number(other).cmp(&number(one)).then_with(|| newer_first(one, other)));
     others.sort_by(|one, other| other.compare_age(one).then_with(|| newer_first(one, other)));
 
-    // How many numbered records are certainly newer than the one that they name.
+    // The number of numbered records that are certainly newer than the given predecessor.
     let mut newer: HashMap<ObjectId, usize> = HashMap::new();
     if !others.is_empty() {
         for (at, record) in numbered.iter().enumerate() {
@@ -43,8 +42,8 @@ pub fn newest_first(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     let mut at_least = 0;
     for other in others {
         at_least = at_least.max(newer.get(&other.object).copied().unwrap_or(0));
-        // Of one second, a late record comes before the others, whatever place was left for its
-        // name.
+        // Within one second, a late record counts as older than the others, regardless of the
+        // sequence in its name.
         let is_younger = |record: &LedgerRecord| {
             if other.is_late() {
                 record.record.timestamp >= other.record.timestamp
@@ -62,8 +61,8 @@ pub fn newest_first(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     ordered
 }
 
-/// The records of one component whose number is not that of their predecessor plus one, or not 1
-/// where they name none.
+/// The records of one component whose number is not that of their predecessor plus one, or not 1 if
+/// they have none.
 ///
 /// A predecessor that is not among the records, or has no number, proves nothing.
 #[must_use]
@@ -84,8 +83,8 @@ pub fn misnumbered(records: &[LedgerRecord]) -> Vec<&LedgerRecord> {
     records.iter().filter(is_wrong).collect()
 }
 
-/// Sorts records of any components by time, newest first, keeping each
-/// component's own order ([`newest_first`]).
+/// Sorts records of any components by time, newest first, preserving each component's own order
+/// ([`newest_first`]).
 ///
 /// A record is placed at its own time or at that of the next newer one of its
 /// component, whichever is earlier.
@@ -98,7 +97,7 @@ pub fn newest_first_of_all(records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
     merged_newest_first(components.into_values())
 }
 
-/// As [`newest_first_of_all`], of records that are sorted by component already.
+/// As [`newest_first_of_all`], for records that are sorted per component already.
 pub fn merged_newest_first(components: impl IntoIterator<Item = Vec<LedgerRecord>>) -> Vec<LedgerRecord> {
     let mut placed = Vec::new();
     for (component, records) in components.into_iter().enumerate() {
@@ -108,7 +107,7 @@ pub fn merged_newest_first(components: impl IntoIterator<Item = Vec<LedgerRecord
             placed.push(((Reverse(place), component, at), record));
         }
     }
-    // Records are large: each is moved once.
+    // Records are large: each is moved only once.
     placed.sort_by_cached_key(|(place, _)| *place);
     placed.into_iter().map(|(_, record)| record).collect()
 }
@@ -125,7 +124,7 @@ mod tests {
     use super::super::record::RecordStatus;
     use super::*;
 
-    /// The object of the record that is called so, a hexadecimal digit.
+    /// The object id of the record with this name, a hexadecimal digit.
     fn object(name: char) -> ObjectId {
         name.to_string().repeat(40).parse().unwrap()
     }
@@ -218,7 +217,7 @@ mod tests {
         ];
         assert_eq!(names(&misnumbered(&records).into_iter().cloned().collect::<Vec<_>>()), "98");
         assert_eq!(names(&newest_first(records)), "32918");
-        // Only part of a history was read, or its start has no numbers.
+        // A partially read history, or one whose start has no numbers.
         assert!(misnumbered(&[of('7', 2024, Some(7), Some('6'))]).is_empty());
         assert!(misnumbered(&[of('7', 2024, Some(7), Some('6')), of('6', 2023, None, None)]).is_empty());
     }

@@ -1,8 +1,7 @@
-//! The names of the ledger's refs and tags, and what they say (`design/ledger.md`, "Names").
+//! The names of the ledger's refs and tags, and their parsers (`design/ledger.md`, "Names").
 //!
-//! A component may hold `/`, which Git cannot keep beside a component of the same
-//! first part, so a component is written as one path segment with everything that a
-//! ref cannot hold escaped as `%XX`.
+//! A component's name may contain `/`, and Git cannot store one ref below another. So a component
+//! becomes one path segment, with all characters that are invalid in a ref escaped as `%XX`.
 
 use std::fmt::Write as _;
 
@@ -13,17 +12,17 @@ use super::names::{ComponentName, DeploymentName, NameError, TargetName};
 use super::record::{Record, RecordId, in_whole_seconds};
 use super::ref_segment::{escape_segment, unescape_segment};
 
-/// The ledger's refs, which any clone may share.
+/// The ledger's refs, which every clone may share.
 pub const LEDGER_PREFIX: &str = "refs/atmos/";
-/// The mirror of a remote's refs as last seen: `refs/atmos-remotes/<remote>/…`. Outside of
+/// The mirror of a remote's refs as last fetched: `refs/atmos-remotes/<remote>/…`. Outside of
 /// `refs/atmos/`, so that a plain `git push origin 'refs/atmos/*'` does not push it.
 pub const MIRROR_PREFIX: &str = "refs/atmos-remotes/";
-/// Tips that were fetched for their promotion rules: `refs/atmos-rules/<remote>/…`. Outside of
+/// Commits fetched for their promotion rules: `refs/atmos-rules/<remote>/…`. Outside of
 /// `refs/atmos/` and of the mirror, so that nothing lists, prunes or pushes them.
 pub const RULES_PREFIX: &str = "refs/atmos-rules/";
 /// The ledger's tags.
 pub const OWN_TAGS_PREFIX: &str = "refs/tags/atmos/";
-/// All refs that are this program's own.
+/// All ref prefixes that belong to this program.
 pub const OWN_PREFIXES: [&str; 5] =
     [LEDGER_PREFIX, MIRROR_PREFIX, RULES_PREFIX, OWN_TAGS_PREFIX, NOTES_PREFIX];
 
@@ -37,22 +36,22 @@ pub const LOCK_PREFIX: &str = "refs/atmos/locks/";
 pub const BUILD_PREFIX: &str = "refs/atmos/builds/";
 /// Notes: `refs/notes/atmos/<deployment>/<namespace>`.
 pub const NOTES_PREFIX: &str = "refs/notes/atmos/";
-/// Where tag names begin; a history record is `refs/tags/<tag name>`.
+/// The prefix of tags; a history record is `refs/tags/<tag name>`.
 pub const TAGS_PREFIX: &str = "refs/tags/";
 /// The tag names of history records:
 /// `atmos/deployments/<deployment>/<target>/<component>/<timestamp>`.
 pub const RECORD_TAG_PREFIX: &str = "atmos/deployments/";
 
-/// Whether a ref, or a prefix of refs, is this program's own.
+/// Whether a ref, or a prefix of refs, belongs to this program.
 #[must_use]
 pub fn is_own(name: &str) -> bool {
     OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The segment that locks a whole target. No component encodes to it: `%` is always escaped.
+/// The segment that locks a whole target. No component is encoded to it: `%` is always escaped.
 const TARGET_LOCK_SEGMENT: &str = "%target";
 
-/// A ref or tag under the ledger's prefixes that no version of this tool names so.
+/// A ref or tag under the ledger's prefixes whose name no version of this program writes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefNameError {
     #[error("{name:?} is not of the form {form}")]
@@ -65,7 +64,7 @@ pub enum RefNameError {
     Name(#[from] NameError),
 }
 
-/// One component of one target of one deployment: what the state and latest refs are named after.
+/// One component of one target of one deployment: the subject of state and latest refs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ComponentAddress {
     pub deployment: DeploymentName,
@@ -74,7 +73,7 @@ pub struct ComponentAddress {
 }
 
 impl ComponentAddress {
-    /// The component of a record that has no name yet.
+    /// The component of a record that has no id yet.
     #[must_use]
     pub fn of_record(record: &Record) -> Self {
         Self {
@@ -84,7 +83,7 @@ impl ComponentAddress {
         }
     }
 
-    /// The component of a record, by its name.
+    /// The component of a record, from its id.
     #[must_use]
     pub fn of(record: &RecordId) -> Self {
         Self {
@@ -95,15 +94,16 @@ impl ComponentAddress {
     }
 }
 
-/// A component's name as one path segment of a ref. Names of plain characters stay as they are.
+/// Encodes a component's name as one path segment of a ref. Names of plain characters are
+/// unchanged.
 #[must_use]
 pub fn component_segment(component: &ComponentName) -> String {
     escape_segment(component.as_str())
 }
 
-/// Reads a component's name back from its path segment.
+/// Decodes a component's name from its path segment.
 ///
-/// Only what [`component_segment`] writes is read, so that one component has one ref.
+/// Only the exact output of [`component_segment`] is accepted, so that one component has one ref.
 pub fn component_from_segment(segment: &str) -> Result<ComponentName, RefNameError> {
     let fail = |reason| RefNameError::Segment { segment: segment.to_owned(), reason };
     let name =
@@ -171,17 +171,17 @@ pub fn record_tag_prefix(
     format!("{RECORD_TAG_PREFIX}{deployment}/{target}/{}/", component_segment(component))
 }
 
-/// Reads what a current-state ref is named after.
+/// Parses a current-state ref.
 pub fn parse_state_ref(name: &str) -> Result<ComponentAddress, RefNameError> {
     parse_address(name, STATE_PREFIX, "refs/atmos/deployments/<deployment>/<target>/<component>")
 }
 
-/// Reads what a newest-record ref is named after.
+/// Parses a newest-record ref.
 pub fn parse_latest_ref(name: &str) -> Result<ComponentAddress, RefNameError> {
     parse_address(name, LATEST_PREFIX, "refs/atmos/latest/<deployment>/<target>/<component>")
 }
 
-/// Reads which target a lock ref belongs to, and what it covers.
+/// Parses a lock ref into its target and scope.
 pub fn parse_lock_ref(name: &str) -> Result<(DeploymentName, TargetName, LockScope), RefNameError> {
     let [deployment, target, segment] =
         segments(name, LOCK_PREFIX, "refs/atmos/locks/<deployment>/<target>/<component>")?;
@@ -212,7 +212,7 @@ impl RecordId {
         format!("{TAGS_PREFIX}{}", self.tag_name())
     }
 
-    /// Reads a history tag's name, without `refs/tags/`.
+    /// Parses a history tag's name, without `refs/tags/`.
     pub fn parse(tag: &str) -> Result<Self, RefNameError> {
         let [deployment, target, component, time] = segments(
             tag,
@@ -240,7 +240,7 @@ fn parse_address(name: &str, prefix: &str, form: &'static str) -> Result<Compone
     })
 }
 
-/// Exactly `N` path segments behind the prefix.
+/// Splits off exactly `N` path segments after the prefix.
 fn segments<'a, const N: usize>(
     name: &'a str,
     prefix: &str,
@@ -251,12 +251,12 @@ fn segments<'a, const N: usize>(
         .ok_or_else(|| RefNameError::Form { name: name.to_owned(), form })
 }
 
-/// A time in whole seconds, as the last segment of a record tag has it: `2025-01-22T12-00-00Z`.
+/// The time in whole seconds, as the last segment of a record tag: `2025-01-22T12-00-00Z`.
 fn timestamp_segment(time: Timestamp) -> String {
     in_whole_seconds(time).to_string().replace(':', "-")
 }
 
-/// A record tag's last segment: the time, and the place among the records of that second.
+/// Parses a record tag's last segment: the time, and the sequence within that second.
 fn parse_timestamp(text: &str) -> Option<(Timestamp, u32)> {
     let at = text.find('Z')? + 1;
     let (time, sequence) = text.split_at(at);
@@ -269,7 +269,7 @@ fn parse_timestamp(text: &str) -> Option<(Timestamp, u32)> {
             digits.parse().ok().filter(|number: &u32| *number >= 2 && digits == number.to_string())?
         }
     };
-    // Only the one way of writing a time, so that one record has one tag.
+    // Only the canonical form of a time is accepted, so that one record has one tag.
     (timestamp_segment(timestamp) == time).then_some((timestamp, sequence))
 }
 

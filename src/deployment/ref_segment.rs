@@ -1,4 +1,4 @@
-//! Text as one segment of a ref's path, with everything that a ref cannot hold escaped as `%XX`.
+//! Text as one path segment of a ref, with invalid characters escaped as `%XX`.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ pub(super) fn escape_segment(text: &str) -> String {
             _ => character.is_ascii_control(),
         };
         if escape {
-            // Everything escaped is ASCII; writing to a string cannot fail.
+            // All escaped characters are ASCII; writing to a string cannot fail.
             let _ = write!(segment, "%{:02X}", u32::from(character));
         } else {
             segment.push(character);
@@ -25,7 +25,7 @@ pub(super) fn escape_segment(text: &str) -> String {
     segment
 }
 
-/// Undoes [`escape_segment`]; `None` where an escape is broken.
+/// Reverses [`escape_segment`]; `None` if an escape is invalid.
 pub(super) fn unescape_segment(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.bytes();

@@ -1,5 +1,5 @@
-//! How a component is resolved on a target: its stacks, and over them what the deployment, the
-//! target and the command line say. The one place that knows the order.
+//! Resolves a component on a target: its stacks, overridden by the deployment, the target and the
+//! command line. Only this module defines that order.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use super::stack_layer::{KnownOutputs, StackLayer, StackLayers, StackRefusal, St
 use super::template::{Renderer, TemplateError};
 use super::variables::{Layers, Variables};
 
-/// One component on one target, about to be resolved.
+/// The inputs of the resolution of one component on one target.
 #[derive(Clone, Copy)]
 pub struct Resolution<'a> {
     pub deployment: &'a Deployment,
@@ -20,16 +20,15 @@ pub struct Resolution<'a> {
     pub command_line: &'a Values,
     pub stacks: &'a dyn StackLayers,
     pub outputs: KnownOutputs<'a>,
-    /// The images that are known: component to `registry/name@sha256:…`.
+    /// The known images: component to `registry/name@sha256:…`.
     pub images: &'a BTreeMap<String, String>,
-    /// Where the files of the commit are, for those who run it.
+    /// The path of the commit's files, for commands that run it.
     pub repository_root: Option<&'a str>,
-    /// Fills in the templates of the deployment's own values; without it
-    /// they are left as they are written.
+    /// Renders the templates of the deployment's own values; without it they are left as written.
     pub templates: Option<&'a Renderer>,
 }
 
-/// A component as it is on a target.
+/// A resolved component on a target.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Resolved {
     pub variables: Variables,
@@ -46,12 +45,12 @@ pub enum ResolutionError {
     Stack(#[from] StackRefusal),
 }
 
-/// Stands for an absent `--context`.
+/// The value of an absent `--context`.
 static NO_VALUES: LazyLock<Values> = LazyLock::new(Values::new);
 
 impl<'a> Resolution<'a> {
-    /// A component by what files declare alone: without `--context`, images and outputs, and with
-    /// templates as they are written.
+    /// The resolution of a component from its files alone: without `--context`, images and outputs,
+    /// and with templates as written.
     pub fn as_declared(
         deployment: &'a Deployment,
         component: &'a Component,
@@ -72,7 +71,7 @@ impl<'a> Resolution<'a> {
         }
     }
 
-    /// Resolves the component's variables and what its stacks say.
+    /// Resolves the component's variables and its stack layer.
     pub fn resolve(&self) -> Result<Resolved, ResolutionError> {
         let none = Values::new();
         let changes = self.target.components.get(&self.component.name);
@@ -113,7 +112,7 @@ mod tests {
     use super::super::template::Facts;
     use super::*;
 
-    /// Stacks that give a text that looks like a template, and everything that they are told.
+    /// Stacks that return a text that looks like a template, and all their inputs.
     struct Echo;
 
     impl StackLayers for Echo {

@@ -1,4 +1,4 @@
-//! Rollouts as their records tell of them: which records belong together.
+//! Rollouts, reconstructed from records that belong together.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,7 +9,7 @@ use super::names::{ComponentName, DeploymentName, TargetName};
 use super::record::LedgerRecord;
 use super::run::pipeline_of;
 
-/// The key that the records of one rollout share.
+/// The key shared by the records of one rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     deployment: DeploymentName,
@@ -20,7 +20,8 @@ struct Key {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum RunKey {
     Named(String),
-    /// Others write records without a run: those of one second, commit, build and person are one.
+    /// Records of other writers without a run: equal second, commit, build and person mean one
+    /// rollout.
     Unnamed(Timestamp, CommitId, Option<String>, Option<String>),
 }
 
@@ -40,8 +41,8 @@ impl Key {
     }
 }
 
-/// Puts records that come newest first together as rollouts. A component is in a rollout once: the
-/// same run's older record of it is of another rollout, and so is what lies before that.
+/// Groups records, given newest first, into rollouts. A component is in a rollout only once: an
+/// older record of it by the same run begins another rollout, which older records of that run join.
 #[derive(Debug, Default)]
 pub struct Grouping {
     newest: HashMap<Key, usize>,
@@ -66,7 +67,7 @@ impl Grouping {
     }
 }
 
-/// The places of the records of each rollout, both newest first.
+/// The indexes of the records of each rollout, both newest first.
 #[must_use]
 pub fn rollouts(newest_first: &[LedgerRecord]) -> Vec<Vec<usize>> {
     let mut grouping = Grouping::default();
@@ -81,7 +82,7 @@ pub fn rollouts(newest_first: &[LedgerRecord]) -> Vec<Vec<usize>> {
     rollouts
 }
 
-/// When a rollout began, where its records tell how long they took: a record's time is its end.
+/// The start of a rollout, if its records have a duration: a record's time is its end.
 #[must_use]
 pub fn began<'r>(records: impl IntoIterator<Item = &'r LedgerRecord>) -> Option<Timestamp> {
     let in_time = records.into_iter().filter(|record| !record.is_late());

@@ -14,11 +14,11 @@ use super::record::RecordId;
 /// The kind of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutKind {
-    /// A commit is deployed.
+    /// A deployment of a commit.
     Deploy,
-    /// The running commits of another target are deployed.
+    /// A deployment of the running commits of another target.
     Promotion { from: TargetName },
-    /// A replaced commit is deployed again.
+    /// A renewed deployment of a replaced commit.
     Rollback { to: CommitId },
 }
 
@@ -32,13 +32,13 @@ pub struct PlannedRollout {
     pub dry_run: bool,
     /// The approval method, where the target requires an approval.
     pub approval: Option<ApprovalMethod>,
-    /// Of exactly what is rolled out: see [`digest`](super::digest).
+    /// The digest of exactly this rollout: see [`digest`](super::digest).
     pub digest: String,
     /// A partial promotion: some components of the source stay behind.
     pub partial: bool,
     /// In a dry run: temporary refusals of the rollout, such as a freeze.
     pub would_be_refused: Vec<WouldBeRefused>,
-    /// In the order in which they are deployed.
+    /// In deployment order.
     pub components: Vec<PlannedComponent>,
 }
 
@@ -52,9 +52,9 @@ pub struct PlannedComponent {
     pub commit: CommitId,
     /// Whether that is older than the running commit.
     pub goes_back: bool,
-    /// When the commit was deployed to the target that it is promoted from.
+    /// The time of the commit's deployment to the source target.
     pub deployed_at: Option<Timestamp>,
-    /// The components of this rollout that come first.
+    /// The components of this rollout that it waits for.
     pub waits_for: Vec<ComponentName>,
 }
 
@@ -78,18 +78,18 @@ pub struct RolloutReport {
     pub dry_run: bool,
     pub result: RolloutResult,
     pub approval: Option<Approval>,
-    /// Of exactly what was, or would be, rolled out: see [`digest`](super::digest).
+    /// The digest of exactly this rollout, executed or planned: see [`digest`](super::digest).
     pub digest: String,
     /// A partial promotion: some components of the source stay behind.
     pub partial: bool,
     /// In a dry run: temporary refusals of the rollout, such as a freeze.
     pub would_be_refused: Vec<WouldBeRefused>,
-    /// In the order in which they are deployed.
+    /// In deployment order.
     pub components: Vec<ComponentReport>,
     pub duration: Duration,
     /// The number of pending records, which could not be published.
     pub unpublished: usize,
-    /// The error that kept them from it, or that ended the rollout early.
+    /// The error that prevented their publication, or that ended the rollout early.
     pub ledger_error: Option<String>,
 }
 
@@ -122,21 +122,21 @@ pub struct ComponentReport {
     /// The commit that ran before; absent where nothing ran.
     pub previous_commit: Option<CommitId>,
     pub commit: CommitId,
-    /// The commit that is left, where this goes back.
+    /// The commit that is left, if this goes back to an older one.
     pub rollback_of: Option<String>,
     pub status: ComponentResult,
-    /// Absent where nothing was recorded: a dry run, a component that was never started.
+    /// Absent where nothing was recorded: in a dry run, or for a component that was never started.
     pub record: Option<RecordId>,
     pub duration: Duration,
     /// The changes of the plan, for kinds that report them.
     pub changes: Option<Changes>,
     /// The result of its health check, if it has one.
     pub health: Option<Health>,
-    /// Why it failed or was skipped, in one line.
+    /// The reason that it failed or was skipped, in one line.
     pub error: Option<String>,
     /// The error output of its tool: a few lines, secrets masked.
     pub reason: Vec<String>,
-    /// It was not run: this run has deployed it before.
+    /// Whether it was not run, because this run has deployed it already.
     pub already_deployed: bool,
     /// The keys of the context that are overridden for it.
     pub overridden: Vec<String>,
@@ -164,7 +164,7 @@ pub enum ComponentResult {
 }
 
 impl ComponentResult {
-    /// The result as it stands in documents.
+    /// The result as written in documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -197,7 +197,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Whether the plan would do nothing.
+    /// Whether the plan has no changes.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.add == 0 && self.change == 0 && self.destroy == 0
@@ -221,7 +221,7 @@ pub enum RolloutEvent {
         run_id: String,
         since: Timestamp,
     },
-    /// Orphaned processes of a killed run were told to end; the rollout waits for them.
+    /// Orphaned processes of a killed run were told to terminate; the rollout waits for them.
     LeftAtWork {
         run_id: String,
         processes: Vec<u32>,
@@ -233,7 +233,7 @@ pub enum RolloutEvent {
         component: ComponentName,
         kind: ComponentKind,
     },
-    /// A line that a component's tool printed.
+    /// A line printed by a component's tool.
     ComponentOutput {
         component: ComponentName,
         line: String,
@@ -249,7 +249,7 @@ pub enum RolloutEvent {
     PublicationDeferred {
         records: usize,
         reason: String,
-        /// The cause is this checkout, and not the remote.
+        /// Whether the cause is in this checkout, rather than the remote.
         here: bool,
     },
     /// The last event.

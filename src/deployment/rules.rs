@@ -1,9 +1,9 @@
-//! Whose promotion rules a rollout obeys: those of the default branch
-//! and those of the checkout, both.
+//! The effective promotion rules of a rollout: those of the default branch and those of the
+//! checkout, both.
 //!
-//! A commit that is checked out, or a working tree, can loosen its own rules; it cannot loosen
-//! those of the default branch. What the two say of one target is merged into the stricter of each;
-//! where they name different sources altogether, nothing can be promoted and the merge is refused.
+//! A checked-out commit, or a working tree, can loosen its own rules, but not those of the default
+//! branch. For each target, the stricter setting of the two is taken; if they have no source in
+//! common, nothing can be promoted and the merge is refused.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,14 +15,14 @@ use super::definition::{Deployment, PromotionRule, Target};
 use super::digest::{canonical_json, content_digest};
 use super::names::TargetName;
 
-/// Where the rules came from, as records keep it (`rules:`).
+/// The origin of the rules, as stored in records (`rules:`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RulesOrigin {
-    /// The default branch's commit; without a remote, the commit that is checked out.
+    /// The default branch's commit; without a remote, the checked-out commit.
     Commit(CommitId),
-    /// The rules of the working tree differ from those of the commit that is checked out.
+    /// The rules of the working tree differ from those of the checked-out commit.
     Uncommitted,
-    /// The default branch's commit when the remote was last reached.
+    /// The default branch's commit as of the last contact with the remote.
     Stale(CommitId),
 }
 
@@ -36,12 +36,12 @@ impl fmt::Display for RulesOrigin {
     }
 }
 
-/// Rules that cannot be obeyed together.
+/// A conflict between rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RulesConflict {
-    /// The default branch and the checkout name no source in common.
+    /// The default branch and the checkout have no source in common.
     Sources { target: TargetName, trusted: Vec<TargetName>, checkout: Vec<TargetName> },
-    /// The default branch does not declare the target yet, and the checkout gives it rules.
+    /// The default branch does not declare the target yet, but the checkout defines rules for it.
     Undeclared { target: TargetName },
 }
 
@@ -63,10 +63,10 @@ impl fmt::Display for RulesConflict {
     }
 }
 
-/// The digest of a target's rule, for the digests of what is rolled out by it.
+/// The digest of a target's rule, as an input of rollout digests.
 ///
-/// What a rule leaves at its default is not in it, so that rules of later versions change no digest
-/// that does not use them.
+/// Settings at their default are left out, so that settings of later versions do not change digests
+/// that do not use them.
 #[must_use]
 pub fn rule_digest(rule: Option<&PromotionRule>) -> String {
     let mut document = serde_json::Map::new();
@@ -93,7 +93,7 @@ pub fn rule_digest(rule: Option<&PromotionRule>) -> String {
     content_digest(canonical_json(&document.into()).as_bytes())
 }
 
-/// A declaration that bounds the working tree's.
+/// A declaration whose rules limit those of the working tree.
 #[derive(Debug, Clone, Copy)]
 pub enum TrustedSide<'d> {
     /// The default branch's; `None` where it does not declare the deployment.
@@ -102,12 +102,12 @@ pub enum TrustedSide<'d> {
     Commit(&'d Deployment),
 }
 
-/// The checkout's deployment with the rule of `target` as strict as each of `trusted` demands.
+/// The checkout's deployment, with the rule of `target` as strict as all of `trusted` demand.
 ///
 /// # Errors
 ///
-/// Where the sides leave nothing that could be done, or `target` is not declared on the default
-/// branch (the first of `trusted`) and has rules all the same.
+/// If the rules conflict, or `target` has rules but is not declared on the default branch (the
+/// first of `trusted`).
 pub fn stricter(
     checkout: &Deployment,
     trusted: &[TrustedSide<'_>],
@@ -129,7 +129,7 @@ pub fn stricter(
 }
 
 /// [`stricter`] for every target, for views. A target whose rules conflict keeps those of the
-/// checkout, and the conflict is returned beside.
+/// checkout, and the conflict is returned separately.
 #[must_use]
 pub fn stricter_everywhere(
     checkout: &Deployment,
@@ -198,7 +198,7 @@ fn merged(
     }))
 }
 
-/// `true` is the strictest, `false` the loosest; what is not said stands between.
+/// `true` is the strictest, `false` the loosest; an absent value is in between.
 const fn strictest_hold(one: Option<bool>, other: Option<bool>) -> Option<bool> {
     match (one, other) {
         (Some(true), _) | (_, Some(true)) => Some(true),
@@ -354,7 +354,7 @@ mod tests {
         for none in [None, Some(PromotionRule::default())] {
             assert_eq!(rule_digest(none.as_ref()), "");
         }
-        // As docs/digest.md shows it.
+        // As documented in docs/digest.md.
         let documented = r#"{"approval_method":"manual","requires_approval":true,"sources":["staging"]}"#;
         let rule = PromotionRule {
             requires_approval: true,

@@ -1,10 +1,10 @@
-//! Ids of CI runs, as records keep them.
+//! Ids of CI runs, as stored in records.
 
 /// The systems whose run ids end in an attempt or a job: `github:123/2`, `gitlab:7/9`.
 const SYSTEMS: [&str; 2] = ["github:", "gitlab:"];
 
-/// The id of a run without its attempt (GitHub) or job (GitLab): what stays the same when a part of
-/// it is run again. Any other id is returned unchanged.
+/// The id of a run without its attempt (GitHub) or job (GitLab), which is stable when a part of it
+/// is re-run. Any other id is returned unchanged.
 #[must_use]
 pub fn run_without_attempt(run_id: &str) -> &str {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -16,14 +16,14 @@ pub fn run_without_attempt(run_id: &str) -> &str {
 }
 
 /// The id of a pipeline on GitLab, without the job; any other id unchanged, so that the attempts of
-/// a run on GitHub stay apart.
+/// a run on GitHub stay separate.
 #[must_use]
 pub fn pipeline_of(run_id: &str) -> &str {
     if run_id.starts_with("gitlab:") { run_without_attempt(run_id) } else { run_id }
 }
 
-/// The address of a run on GitHub without its attempt
-/// (`…/actions/runs/6/attempts/2`); any other one unchanged.
+/// The URL of a run on GitHub without its attempt (`…/actions/runs/6/attempts/2`); any other one
+/// unchanged.
 #[must_use]
 pub fn address_without_attempt(address: &str) -> &str {
     address.split_once("/attempts/").map_or(address, |(run, _)| run)

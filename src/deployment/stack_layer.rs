@@ -1,7 +1,7 @@
 //! The configuration of components from imported stacks: the lowest layer of their
 //! variables, and their run settings.
 //!
-//! Who reads stacks is not the domain's business: it asks through [`StackLayers`].
+//! Stacks are not read by the domain, but through [`StackLayers`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,23 +14,23 @@ use super::names::{ComponentName, TargetName};
 /// The stacks' configuration of one component on one target.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StackLayer {
-    /// The name of the stack that the deployment's imports make up.
+    /// The name of the stack that consists of the deployment's imports.
     pub stack: String,
-    /// The component's variables, the deployment's own among them: templates in stacks see those.
+    /// The component's variables, including the deployment's own, which templates in stacks see.
     pub vars: Values,
-    /// The stack manifest that decides a variable's value, relative to the stacks directory and
-    /// without its extension; for those that a stack sets.
+    /// The stack manifest that a variable's value comes from, relative to the stacks directory and
+    /// without its extension; only for variables set by a stack.
     pub files: IndexMap<String, String>,
     /// The folder of the component's code under the base path of its kind.
     pub folder: String,
     /// The terraform workspace; absent for other kinds.
     pub workspace: Option<String>,
-    /// Variables to set in the component's environment, or without a value to remove from it.
+    /// Variables to set in the component's environment, or to remove if they have no value.
     pub env: BTreeMap<String, Option<String>>,
     /// The program that runs a terraform component.
     pub program: Option<String>,
-    /// The files that are written into the folder first, by name:
-    /// `backend.tf.json`, `providers_override.tf.json`.
+    /// The files to write into the folder first, by name: `backend.tf.json`,
+    /// `providers_override.tf.json`.
     pub generated_files: BTreeMap<String, Value>,
     /// Values from the environment (`!env`), which may be secret and must not be logged.
     pub from_environment: BTreeSet<String>,
@@ -39,14 +39,14 @@ pub struct StackLayer {
     pub unapplied: Vec<UnappliedKey>,
 }
 
-/// A key of the stacks that decides how a component is applied, and that a rollout does not act on.
+/// A key of the stacks that affects how a component is applied, but is not supported by rollouts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnappliedKey {
-    /// Its path in the component: `settings.validation`.
+    /// The path in the component, such as `settings.validation`.
     pub key: String,
     /// The unsupported setting, with file, line and column.
     pub message: String,
-    /// What to do about it.
+    /// The hint on the change to make.
     pub hint: String,
 }
 
@@ -55,11 +55,11 @@ pub struct UnappliedKey {
 pub enum Deployable {
     #[default]
     Yes,
-    /// `type: abstract`: it is there to be inherited from.
+    /// `type: abstract`: only for inheritance.
     Abstract,
     /// `locked: true`: the component must not be changed.
     Locked,
-    /// `enabled: false`: it is left out.
+    /// `enabled: false`: the component is left out.
     Disabled,
 }
 
@@ -72,47 +72,47 @@ pub struct StackRequest<'a> {
     /// The component's variables as the deployment declares them for the target.
     pub vars: &'a Values,
     pub outputs: KnownOutputs<'a>,
-    /// `!repo-root`: where the files of the commit are.
+    /// `!repo-root`: the path of the commit's files.
     pub repository_root: Option<&'a str>,
 }
 
 /// The outputs for `!terraform.output`.
 #[derive(Debug, Clone, Copy)]
 pub enum KnownOutputs<'a> {
-    /// Nothing is looked up: the call is shown as it is written.
+    /// No lookup: the call is shown as written.
     AsWritten,
-    /// The outputs of the components that have been asked for. Those of others are
+    /// The outputs of the components requested so far. Those of others are
     /// [needed](StackRefusal::OutputsNeeded) first.
     Of(&'a BTreeMap<ComponentName, Values>),
 }
 
-/// Why the stacks cannot say what they say of a component.
+/// The reason that the stacks cannot provide a component's layer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StackRefusal {
-    /// A value is an output of another component of the deployment, which is not known yet.
+    /// A value refers to an output of another component of the deployment, which is not known yet.
     #[error("the outputs of {0} are not known")]
     OutputsNeeded(ComponentName),
-    /// A value is an output that the component does not have: it was never
-    /// deployed, or the output is sensitive.
+    /// A value refers to an output that the component does not have: it was never deployed, or the
+    /// output is sensitive.
     #[error("{message}")]
     NoOutput { component: ComponentName, message: String },
-    /// The stacks are wrong, or use what is not supported.
+    /// The stacks are invalid, or use unsupported features.
     #[error("{message}")]
     Invalid {
-        /// With file, line and column, where there are such.
+        /// With file, line and column, if known.
         message: String,
-        /// What to do about it.
+        /// The hint on the change to make.
         hint: Option<String>,
     },
 }
 
-/// Gives the stack layers of components.
+/// The source of the stack layers of components.
 pub trait StackLayers: Send + Sync {
     /// The stacks' layer of a component; `None` where the deployment imports none.
     fn layer(&self, request: &StackRequest<'_>) -> Result<Option<StackLayer>, StackRefusal>;
 }
 
-/// The stacks of a deployment that imports none.
+/// The layers of a deployment that imports no stacks.
 #[derive(Debug, Clone, Copy)]
 pub struct NoStacks;
 

@@ -8,7 +8,7 @@ use super::lock::{HeldLock, LockScope};
 use super::names::{ComponentName, DeploymentName, TargetName};
 use super::record::{LedgerRecord, RecordStatus};
 
-/// The ledger's state of one deployment, of the targets that were asked for.
+/// The ledger's state of one deployment, limited to the requested targets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeploymentState {
     pub deployment: DeploymentName,
@@ -16,13 +16,13 @@ pub struct DeploymentState {
 }
 
 impl DeploymentState {
-    /// The state of a deployment that never ran.
+    /// The state of a deployment that has never been rolled out.
     #[must_use]
     pub const fn empty(deployment: DeploymentName) -> Self {
         Self { deployment, targets: BTreeMap::new() }
     }
 
-    /// The targets that something was rolled out to.
+    /// The targets that have received a rollout.
     pub fn used_targets(&self) -> impl Iterator<Item = &TargetName> {
         self.targets.iter().filter(|(_, target)| !target.components.is_empty()).map(|(name, _)| name)
     }
@@ -38,24 +38,24 @@ pub struct TargetState {
 /// The ledger's state of one component on one target.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComponentState {
-    /// The commit that runs: what the current-state ref points at.
+    /// The running commit: the target of the current-state ref.
     pub commit: Option<CommitId>,
-    /// The newest record, of whatever status.
+    /// The newest record, of any status.
     pub newest: Option<Arc<LedgerRecord>>,
-    /// The record of what runs; the newest record unless that one failed.
+    /// The record of the running commit; the newest record unless that one failed.
     pub running: Option<Arc<LedgerRecord>>,
-    /// Records that are kept here and have not reached the remote yet.
+    /// The number of local records that have not reached the remote yet.
     pub unpublished: usize,
 }
 
 impl ComponentState {
-    /// Whether no record says how the state came about.
+    /// Whether the state has no record of its deployment.
     #[must_use]
     pub const fn is_unrecorded(&self) -> bool {
         self.commit.is_some() && self.running.is_none()
     }
 
-    /// Whether what runs is a rollback, which holds automatic rollouts.
+    /// Whether the running commit is a rollback, which blocks automatic rollouts.
     #[must_use]
     pub fn runs_a_rollback(&self) -> bool {
         self.running.as_ref().is_some_and(|running| running.record.rollback_of.is_some())
@@ -63,7 +63,7 @@ impl ComponentState {
 }
 
 impl TargetState {
-    /// `--context` that components run with, of those that do.
+    /// The `--context` of running components, if any.
     #[must_use]
     pub fn overrides(&self) -> BTreeMap<ComponentName, BTreeMap<String, String>> {
         let of = |state: &ComponentState| {
@@ -73,7 +73,7 @@ impl TargetState {
         all.filter(|(_, overrides)| !overrides.is_empty()).collect()
     }
 
-    /// The worst of the components' newest records; `None` where there is no record.
+    /// The worst status of the components' newest records; `None` where there is no record.
     #[must_use]
     pub fn status(&self) -> Option<RecordStatus> {
         let newest = self.components.values().filter_map(|component| component.newest.as_ref());

@@ -1,8 +1,7 @@
 //! Templates in values: `{{ git.sha }}`, `{{ context.cpu }}`, `{{ nixpack.api.image }}`.
 //!
-//! Handlebars, strict: what a template names must be there. A value that is one
-//! such name and nothing else keeps its type, so that `"{{ context.cpu }}"` is a
-//! number where the context has one.
+//! Handlebars in strict mode: every name in a template must exist. A value that consists of a
+//! single name keeps its type, so that `"{{ context.cpu }}"` is a number where the context has one.
 
 mod output_references;
 
@@ -24,19 +23,19 @@ pub use output_references::{NamedOutput, named_outputs};
 /// The values that templates can refer to.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// `git.sha`: the commit that is deployed.
+    /// `git.sha`: the commit to deploy.
     pub commit: &'a CommitId,
     /// `git.branch`; absent on a detached head.
     pub branch: Option<&'a str>,
     /// `target.name`.
     pub target: &'a TargetName,
-    /// `context.…`: the target's context, with what the command line adds.
+    /// `context.…`: the target's context, with the overrides of the command line.
     pub context: &'a Values,
     /// `nixpack.<component>.image` and `.digest`: component to `registry/name@sha256:…`.
     pub images: &'a BTreeMap<String, String>,
-    /// `outputs.<component>.<name>`: what the components that ran before have put out.
+    /// `outputs.<component>.<name>`: the outputs of the components that ran before.
     pub outputs: &'a BTreeMap<ComponentName, Values>,
-    /// `env "NAME"`: the variables that templates may read, already selected.
+    /// `env "NAME"`: the environment variables that templates may read, already filtered.
     pub environment: &'a BTreeMap<String, String>,
 }
 
@@ -51,22 +50,23 @@ pub struct TemplateError {
     /// In the template, from 1.
     pub column: usize,
     pub message: String,
-    /// The component whose outputs it names, where these are what is not known.
+    /// The component whose outputs the template refers to, if these are unknown.
     pub lacks_outputs_of: Option<ComponentName>,
-    /// It names what only the job that rolls out has: a variable of its environment, its branch.
+    /// Whether the template needs a value that only the rollout's job has: an environment variable,
+    /// the branch.
     pub lacks_surroundings: bool,
-    /// The name that is not known, where that is what is wrong.
+    /// The unknown name, if that is the error.
     pub unknown: Option<Box<UnknownName>>,
 }
 
-/// A name in a template that means nothing.
+/// An unknown name in a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnknownName {
     /// `context.memory`.
     Value(String),
     /// `upper`.
     Helper(String),
-    /// A variable of the environment that is not set, or that templates may not read.
+    /// An environment variable that is not set, or that templates may not read.
     Environment(String),
 }
 
@@ -106,7 +106,7 @@ pub struct Renderer {
 }
 
 impl Renderer {
-    /// A renderer for these facts.
+    /// Creates a renderer for these facts.
     #[must_use]
     pub fn new(facts: Facts<'_>) -> Self {
         let mut handlebars = Handlebars::new();
@@ -116,13 +116,13 @@ impl Renderer {
         Self { handlebars, facts: facts.data().into() }
     }
 
-    /// Renders every string in the values, at any depth. Keys are left as they are.
+    /// Renders every string in the values, at any depth. Keys are unchanged.
     pub fn render(&self, values: &Values) -> Result<Values, TemplateError> {
         let rendered = values.iter().map(|(name, value)| Ok((name.clone(), self.any(name, value)?)));
         rendered.collect()
     }
 
-    /// Renders a single text that stands at `path`.
+    /// Renders the single text at `path`.
     pub fn value(&self, path: &str, text: &str) -> Result<Value, TemplateError> {
         if text.contains("{{") { self.text(path, text) } else { Ok(text.into()) }
     }
@@ -240,7 +240,7 @@ fn explain(error: &RenderError) -> String {
     }
 }
 
-/// The name that is not known, where that is what is wrong.
+/// The unknown name, if that is the error.
 fn unknown_name(error: &RenderError) -> Option<UnknownName> {
     match error.reason() {
         RenderErrorReason::MissingVariable(name) => name.clone().map(UnknownName::Value),
@@ -252,7 +252,7 @@ fn unknown_name(error: &RenderError) -> Option<UnknownName> {
     }
 }
 
-/// Whether the job that rolls out may know what is missing here.
+/// Whether the rollout's job may know the missing value.
 fn lacks_surroundings(error: &RenderError) -> bool {
     match error.reason() {
         RenderErrorReason::MissingVariable(Some(name)) => name == "git.branch",
@@ -261,12 +261,12 @@ fn lacks_surroundings(error: &RenderError) -> bool {
     }
 }
 
-/// A variable that is not set, or that templates may not read.
+/// An environment variable that is not set, or that templates may not read.
 #[derive(Debug, thiserror::Error)]
 #[error("the environment variable {0} is not set, or templates may not read it")]
 struct UnsetVariable(String);
 
-/// `{{ env "NAME" }}`: a variable of the allowed ones.
+/// `{{ env "NAME" }}`: one of the allowed variables.
 struct Env(BTreeMap<String, String>);
 
 impl HelperDef for Env {

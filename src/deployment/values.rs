@@ -1,4 +1,4 @@
-//! Values of configuration.
+//! Configuration values.
 
-/// Configuration values as people write them: the JSON data model.
+/// Configuration values in the JSON data model.
 pub type Values = serde_json::Map<String, serde_json::Value>;

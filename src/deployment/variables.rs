@@ -1,4 +1,4 @@
-//! A component's variables: the layers they come from and how these are merged.
+//! A component's variables: their layers and the merge of these.
 
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -36,8 +36,8 @@ pub enum ValueSource {
     CommandLine,
 }
 
-/// The layers of one component on one target that the deployment's own file and the
-/// command line make, lowest first.
+/// The layers of one component on one target from the deployment's file and the command line,
+/// lowest first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Layers<'a> {
     pub images: &'a Values,
@@ -47,16 +47,16 @@ pub struct Layers<'a> {
     pub command_line: &'a Values,
 }
 
-/// A component's variables and where each came from.
+/// A component's variables and the layer of each.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Variables {
     pub values: Values,
-    /// For each variable in `values`.
+    /// The source of each variable in `values`.
     pub sources: IndexMap<String, ValueSource>,
 }
 
 impl ValueSource {
-    /// The layer in words.
+    /// The layer's name in messages.
     #[must_use]
     pub const fn as_words(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl ValueSource {
 }
 
 impl Layers<'_> {
-    /// Merges the layers. A later one wins.
+    /// Merges the layers; later ones win.
     #[must_use]
     pub fn resolve(&self) -> Variables {
         let mut variables = Variables::default();
@@ -90,7 +90,7 @@ impl Layers<'_> {
 }
 
 impl Variables {
-    /// These variables over those of the stacks.
+    /// Merges these variables over those of the stacks.
     #[must_use]
     pub fn over_stacks(self, stacks: &Values) -> Self {
         let mut values = stacks.clone();

@@ -21,7 +21,7 @@ use super::{
 ///
 /// # Errors
 ///
-/// The first rule that forbids it. What is only in the way for now is part of the plan: see
+/// The first rule that forbids it. Temporary obstacles are part of the plan: see
 /// [`RolloutPlan::obstacles`].
 pub fn plan(basis: RolloutBasis<'_>, request: &RolloutRequest) -> Result<RolloutPlan, Refusal> {
     Decision { basis, request }.plan()
@@ -34,7 +34,7 @@ struct Decision<'a> {
     request: &'a RolloutRequest,
 }
 
-/// The components of a rollout, those that stay behind, and whether the path was skipped.
+/// The selected components of a rollout, those left out, and whether the path check was skipped.
 struct Chosen {
     planned: Vec<ComponentPlan>,
     left_out: Vec<LeftOut>,
@@ -74,8 +74,8 @@ impl Decision<'_> {
         })
     }
 
-    /// The dependencies between planned components. A single commit for all components is
-    /// ordered by its own declaration alone.
+    /// The dependencies between planned components. A single commit for all components is ordered
+    /// by its own declaration alone.
     fn needs(&self, planned: &[ComponentPlan]) -> Graph<ComponentName> {
         let none = Declarations::default();
         let declarations = match self.request.source {
@@ -98,8 +98,8 @@ impl Decision<'_> {
         self.basis.components.iter().filter(|component| self.request.includes(&component.name))
     }
 
-    /// The components at one commit. A guarded target takes it only where it
-    /// runs already, or returns to it.
+    /// The components at one commit. A guarded target accepts it only where it runs already, or
+    /// where this is a return to it.
     fn deployed(&self, commit: &CommitId) -> Result<Chosen, Refusal> {
         let planned: Vec<_> = self.selected().map(|component| self.component(component, commit)).collect();
         let left_out = Vec::new();
@@ -124,7 +124,7 @@ impl Decision<'_> {
         })
     }
 
-    /// Why a commit that would be new to a guarded target is.
+    /// The reason that a commit is new to a guarded target.
     fn why_not(&self, new: &[&ComponentPlan], commit: &CommitId) -> NotPromotedReason {
         let has_run = |planned: &&ComponentPlan| {
             let chain = self.basis.past.chains.get(&planned.component);
@@ -197,8 +197,8 @@ impl Decision<'_> {
         Ok(Chosen { planned, left_out, partial, promotion_check_skipped })
     }
 
-    /// The components that were asked for with all that they need and the target
-    /// lacks, where that can be promoted.
+    /// The requested components with all their dependencies that the target lacks, if that can be
+    /// promoted.
     fn together(&self, from: &TargetName) -> Vec<ComponentName> {
         let Self { basis, request } = self;
         let target = &request.target;
@@ -246,14 +246,14 @@ impl Decision<'_> {
         }
     }
 
-    /// The commit that a record would be a rollback of: the running one,
-    /// where the new commit is older.
+    /// The commit that a record would be a rollback of: the running one, if the new commit is
+    /// older.
     fn rollback_of(&self, component: &ComponentName, commit: &CommitId) -> Option<String> {
         let state = self.state(component)?;
         let running = state.commit.as_ref()?;
         if running == commit {
-            // An automatic run leaves what runs what it was: a rollback, with its hold unless that
-            // was lifted.
+            // An automatic run preserves a running rollback as such, with its hold unless that was
+            // lifted.
             let record = &state.running.as_ref()?.record;
             let is_held = self.request.automatic && !self.basis.past.lifted.contains(component);
             return record.rollback_of.clone().filter(|_| is_held);
@@ -276,7 +276,7 @@ impl Decision<'_> {
         }
     }
 
-    /// Whether a component is what it is already, commit and configuration.
+    /// Whether a component keeps its running commit and configuration.
     fn stays(&self, planned: &ComponentPlan) -> bool {
         let running = self.state(&planned.component).and_then(|state| state.running.as_ref());
         let is_same = |record: &Record| {
@@ -285,8 +285,8 @@ impl Decision<'_> {
         running.is_some_and(|running| is_same(&running.record))
     }
 
-    /// Whether a component returns to a commit that is known to be good: the rollback that needs no
-    /// approval. Running it once more where it came by such a rollback is the same.
+    /// Whether a component returns to a known good commit: the rollback that needs no approval. A
+    /// re-run of such a rollback counts too.
     fn returns(&self, component: &ComponentName, commit: &CommitId) -> bool {
         let Some(state) = self.state(component) else { return false };
         let Some(running) = &state.commit else { return false };
@@ -315,8 +315,8 @@ impl Decision<'_> {
         holds.then(|| Refusal::Frozen { target: target.clone(), lock: Box::new(freeze.clone()) })
     }
 
-    /// After a rollback, a pipeline does not bring back by itself
-    /// what a person has just taken away.
+    /// After a rollback, a pipeline must not restore by itself the version that a person has just
+    /// removed.
     fn hold(&self, planned: &[ComponentPlan]) -> Option<Refusal> {
         let rule = self.rule();
         let is_promotion = matches!(self.request.source, RolloutSource::Promotion { .. });
@@ -334,8 +334,8 @@ impl Decision<'_> {
                 moves && !planned.goes_back() && !past.lifted.contains(&planned.component)
             })
             .filter(|planned| self.state(&planned.component).is_some_and(ComponentState::runs_a_rollback))
-            // A person approves it, after the rollback: approvals of before are
-            // used up. A pipeline's own is none.
+            // A person approves it after the rollback: earlier approvals are used up. A pipeline's
+            // own approval does not count.
             .filter(|planned| self.request.approves || !(planned.needs_approval && is_gated))
             .map(|planned| planned.component.clone())
             .collect();
@@ -343,7 +343,7 @@ impl Decision<'_> {
         (!held.is_empty()).then_some(Refusal::OnHold { target, components: held })
     }
 
-    /// An old pipeline that is started again, or comes late, does not undo what newer ones did.
+    /// A re-run or delayed old pipeline must not undo the work of newer ones.
     fn backwards(&self, planned: &[ComponentPlan]) -> Option<Refusal> {
         let RolloutRequest { automatic, commit_named, allow_rollback, retry_is_meant, .. } = self.request;
         if *commit_named || *allow_rollback {
@@ -366,8 +366,7 @@ impl Decision<'_> {
     }
 }
 
-/// The planned components so that each comes after what it depends on. Cycles were
-/// refused with the configuration.
+/// The planned components in dependency order. Cycles were refused with the configuration.
 fn in_order(needs: &Graph<ComponentName>, planned: Vec<ComponentPlan>) -> Vec<ComponentPlan> {
     let Ok(order) = needs.order() else { return planned };
     let mut by_name: BTreeMap<_, _> =

@@ -1,5 +1,4 @@
-//! The decision of a rollout: what it will do, or why it is refused. Pure:
-//! facts and a request in, a plan out.
+//! The decision of a rollout: its plan or its refusal. Pure: facts and a request in, a plan out.
 
 mod decision;
 mod refusal;
@@ -28,31 +27,31 @@ pub use refusal::{NotPromotedReason, Refusal};
 pub struct RolloutRequest {
     pub target: TargetName,
     pub source: RolloutSource,
-    /// Only these components; all where empty.
+    /// The requested components; empty for all.
     pub components: Vec<ComponentName>,
     pub skip_promotion_check: bool,
-    /// Refuse a promotion whose components sit at different commits.
+    /// Whether a promotion of components at different commits is refused.
     pub require_uniform: bool,
-    /// Promote although part of what runs in the source stays behind.
+    /// Whether a promotion may leave part of the source's components behind.
     pub allow_partial: bool,
-    /// Promote states that no record speaks of.
+    /// Whether states without a record may be promoted.
     pub trust_state: bool,
-    /// No person asked for this very rollout: a push, a schedule, or a run that is run again.
+    /// Whether no person requested this very rollout: a push, a schedule, or a re-run.
     pub automatic: bool,
-    /// The commit was named (`--git-sha`), not taken from the checkout.
+    /// Whether the commit was given explicitly (`--git-sha`), instead of by the checkout.
     pub commit_named: bool,
-    /// An automatic rollout may go back.
+    /// Whether an automatic rollout may go back to an older commit.
     pub allow_rollback: bool,
-    /// A job whose retry is how the platform rolls back (GitLab's environment jobs).
+    /// Whether a retry of the job is the platform's way to roll back (GitLab's environment jobs).
     pub retry_is_meant: bool,
-    /// The request brings its own approval (`--approve`).
+    /// Whether the request brings its own approval (`--approve`).
     pub approves: bool,
-    /// Values of the target's context are overridden (`--context`).
+    /// Whether values of the target's context are overridden (`--context`).
     pub overridden: bool,
 }
 
 impl RolloutRequest {
-    /// The plain request: all components, by a person, with nothing allowed or insisted on.
+    /// The default request: all components, by a person, without any option.
     #[must_use]
     pub const fn new(target: TargetName, source: RolloutSource) -> Self {
         Self {
@@ -72,14 +71,14 @@ impl RolloutRequest {
         }
     }
 
-    /// Whether a component is asked for: by its name, or with all of them.
+    /// Whether a component is requested, by name or together with all others.
     #[must_use]
     pub fn includes(&self, component: &ComponentName) -> bool {
         self.components.is_empty() || self.components.contains(component)
     }
 }
 
-/// Where the commits of a rollout come from.
+/// The source of a rollout's commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutSource {
     /// One commit for all components.
@@ -88,7 +87,7 @@ pub enum RolloutSource {
     Promotion { from: TargetName },
 }
 
-/// How a commit relates to another in history.
+/// The relation of a commit to another one in history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ancestry {
     Same,
@@ -98,22 +97,23 @@ pub enum Ancestry {
     Descendant,
     /// Neither is reachable from the other.
     Unrelated,
-    /// Cannot be read: a commit or the history between them is not here and cannot be had.
+    /// Undecidable: a commit or the history between them is not available locally and cannot be
+    /// fetched.
     Unknown,
 }
 
 /// The facts about earlier rollouts for the decision.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PastFacts {
-    /// How the commit to deploy relates to what runs, for components that run.
+    /// The relation of the commit to deploy to the running one, for running components.
     pub ancestry: BTreeMap<ComponentName, Ancestry>,
-    /// The successes on the target, of components for which they decide something.
+    /// The successes on the target, for components whose decision needs them.
     pub chains: BTreeMap<ComponentName, Chain>,
     /// Components whose hold was lifted (`unlock --hold`).
     pub lifted: BTreeSet<ComponentName>,
     /// Components that an earlier job of the same pipeline has deployed: this job is a retry.
     pub retried: BTreeSet<ComponentName>,
-    /// Components that their stacks disable on the target: nothing waits for them.
+    /// Components that their stacks disable on the target: they are ignored as dependencies.
     pub disabled: BTreeSet<ComponentName>,
     /// The declarations of the promoted commits and of the trusted sides.
     pub declarations: Declarations,
@@ -127,16 +127,16 @@ pub struct RolloutPlan {
     pub kind: RolloutKind,
     /// In dependency order.
     pub components: Vec<ComponentPlan>,
-    /// Components that stay as they are, and why.
+    /// The components that stay unchanged, with the reasons.
     pub left_out: Vec<LeftOut>,
-    /// Part of what runs in the source stays behind.
+    /// Whether part of the source's components stay behind.
     pub partial: bool,
-    /// How an approval is given, where one is needed first.
+    /// The approval method, if an approval is required first.
     pub approval: Option<ApprovalMethod>,
-    /// The promotion path does not allow this, and the request insisted.
+    /// Whether the path check failed, but was skipped on request.
     pub promotion_check_skipped: bool,
-    /// Temporary obstacles: a freeze, a hold, an unrequested rollback. A
-    /// dry run shows the plan with them.
+    /// Temporary obstacles: a freeze, a hold, an unrequested rollback. A dry run shows the plan
+    /// with them.
     pub obstacles: Vec<Refusal>,
     /// The dependencies between the components.
     pub needs: Graph<ComponentName>,
@@ -150,23 +150,23 @@ pub struct ComponentPlan {
     pub commit: CommitId,
     /// The running commit.
     pub previous_commit: Option<CommitId>,
-    /// The record of what runs now.
+    /// The record of the running version.
     pub replaces: Option<ObjectId>,
     /// The value of the record's `rollback_of`: the commit that a rollback leaves.
     pub rollback_of: Option<String>,
-    /// An approval has to cover it, where the target's rule asks for one.
+    /// Whether an approval has to cover it, where the target's rule requires one.
     pub needs_approval: bool,
-    /// No record says that it runs on the target that it is promoted from, whose state is trusted.
+    /// Whether the source's state has no record of this component, and is trusted.
     pub trusts_state: bool,
-    /// When the commit was deployed on the target that it is promoted from.
+    /// The time of the commit's deployment to the source target.
     pub source_deployed_at: Option<jiff::Timestamp>,
-    /// The images that were recorded with it on the target that it is promoted from.
+    /// The images recorded with it on the source target.
     pub artifacts: BTreeMap<String, String>,
     pub build_id: Option<String>,
 }
 
 impl ComponentPlan {
-    /// Whether this goes back to something older than what runs.
+    /// Whether this replaces the running commit by an older one.
     #[must_use]
     pub fn goes_back(&self) -> bool {
         self.rollback_of.is_some() && self.previous_commit.as_ref() != Some(&self.commit)
@@ -176,19 +176,19 @@ impl ComponentPlan {
 /// The inputs of a rollout's decision.
 #[derive(Debug, Clone, Copy)]
 pub struct RolloutBasis<'a> {
-    /// The deployment as the checkout declares it, with the rules that hold: see [`super::rules`].
+    /// The checkout's deployment with the effective rules: see [`super::rules`].
     pub policy: &'a Deployment,
-    /// The components that can be rolled out: of the commit that is deployed, or
-    /// of the checkout for a promotion.
+    /// The components that can be rolled out: of the commit to deploy, or of the checkout for a
+    /// promotion.
     pub components: &'a [Component],
     pub state: &'a DeploymentState,
     pub past: &'a PastFacts,
-    /// A freeze that has ended by then is none.
+    /// The time at which a freeze must be active to count.
     pub now: jiff::Timestamp,
 }
 
-/// What each planned component needs of the others, also through components that are not part of
-/// the plan: by all that decided, or by the components as they are listed where the declarations
+/// The dependencies of each planned component on the others, also through components outside of the
+/// plan: by all deciding declarations, or by the listed components where the declarations
 /// contradict each other.
 fn dependencies(
     components: &[Component],

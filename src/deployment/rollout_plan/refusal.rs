@@ -1,4 +1,4 @@
-//! Why a rollout is refused.
+//! Refusals of a rollout.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,14 @@ use super::super::promotable::{LeftOut, LeftOutReason};
 use super::super::promotion::PathRefusal;
 use super::super::rules::RulesConflict;
 
-/// Why a rollout is refused.
+/// The reason that a rollout is refused.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Refusal {
-    /// The rules of the default branch and of the checkout cannot be obeyed together.
+    /// The rules of the default branch and of the checkout conflict.
     Rules(RulesConflict),
     /// The promotion path does not allow it.
     Path(PathRefusal),
-    /// A commit may only come to this target by promotion.
+    /// The target accepts commits only by promotion.
     NotPromoted {
         target: TargetName,
         sources: Vec<TargetName>,
@@ -27,33 +27,33 @@ pub enum Refusal {
     Frozen { target: TargetName, lock: Box<HeldLock> },
     /// Nothing on the source target can be promoted; each component with the reason.
     NothingToPromote { from: TargetName, left_out: Vec<LeftOut> },
-    /// A component that was asked for cannot be promoted. `together`: the components that could
-    /// be, where it could be among them.
+    /// A requested component cannot be promoted. `together`: a larger selection that could be, if
+    /// any.
     NotPromotable { from: TargetName, left_out: Box<LeftOut>, together: Vec<ComponentName> },
-    /// Part of what runs on the source target would stay behind.
+    /// Part of the source target's components would stay behind.
     Partial { from: TargetName, left_out: Vec<LeftOut> },
-    /// The components sit at different commits.
+    /// The components are at different commits.
     Mixed { from: TargetName, commits: BTreeMap<CommitId, Vec<ComponentName>> },
     /// A rollback is running, and only a person may move the target forwards again.
     OnHold { target: TargetName, components: Vec<ComponentName> },
-    /// An automatic rollout would replace what runs by an ancestor of it.
+    /// An automatic rollout would replace the running commit by an ancestor of it.
     Backwards { target: TargetName, components: Vec<StepBack> },
 }
 
-/// Why a commit is new to a guarded target.
+/// The reason that a commit counts as new to a guarded target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotPromotedReason {
     /// It has not succeeded there.
     New,
-    /// It has, and what runs is newer, or a rollback has left it since:
-    /// going there is a step forwards.
+    /// It has succeeded there, but a newer commit runs, or a rollback has left it since: deploying
+    /// it would be a step forwards.
     Left,
     /// Without `--context` it would be a rollback.
     Overridden,
 }
 
 impl Refusal {
-    /// The dependencies for whose sake components were left out.
+    /// The missing dependencies that caused components to be left out.
     #[must_use]
     pub fn missing_dependencies(&self) -> BTreeSet<ComponentName> {
         let dependency = |left_out: &LeftOut| match &left_out.reason {
@@ -70,7 +70,7 @@ impl Refusal {
     }
 }
 
-/// A component that would go back.
+/// A component that would go back to an older commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepBack {
     pub component: ComponentName,

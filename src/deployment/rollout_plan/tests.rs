@@ -1,7 +1,7 @@
-//! The decision as a table. Commits are letters: lower-case ones lie on one line of history (`a` is
+//! The decision as a table. Commits are letters: lower-case ones are on one line of history (`a` is
 //! the ancestor of `b`), upper-case ones on branches of their own.
 //!
-//! A story is what ran on `prod`, oldest first; `a<b` is a rollback from `b`.
+//! A story lists the rollouts on `prod`, oldest first; `a<b` is a rollback from `b`.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ fn id(letter: &str) -> CommitId {
     commit(&hexadecimal(letter))
 }
 
-/// How the first commit relates to the second.
+/// The relation of the first commit to the second.
 fn ancestry(first: &str, second: &str) -> Ancestry {
     let on_the_line = |letter: &str| letter.bytes().all(|byte| byte.is_ascii_lowercase());
     match first.cmp(second) {
@@ -61,8 +61,8 @@ fn component(target: &str, story: &str) -> Option<ComponentState> {
     Some(ComponentState { commit, newest: Some(newest), running, unpublished: 0 })
 }
 
-/// What is decided of one component. `rule` and `flags` are words; `ask` is a commit, or `dev` for
-/// a promotion of what runs there.
+/// The decision on one component. `rule` and `flags` are words; `ask` is a commit, or `dev` for a
+/// promotion of its running commit.
 fn decide(rule: &str, story: &str, ask: &str, flags: &str) -> String {
     let has = |words: &str, word: &str| words.split_whitespace().any(|one| one == word);
     let is = |flag: &str| has(flags, flag);
@@ -126,8 +126,7 @@ fn decide(rule: &str, story: &str, ask: &str, flags: &str) -> String {
     told(plan(basis, &request))
 }
 
-/// A decision in words: what it is, whether it wants an approval, what the
-/// record says, what is in the way.
+/// A decision in words: its kind, the required approval, the record's rollback, the obstacles.
 fn told(decided: Result<RolloutPlan, Refusal>) -> String {
     let name = |refusal: &Refusal| match refusal {
         Refusal::Rules(_) => "rules",
@@ -159,9 +158,9 @@ fn told(decided: Result<RolloutPlan, Refusal>) -> String {
     std::iter::once(words.join(" ").as_str()).chain(obstacles).collect::<Vec<_>>().join("; ")
 }
 
-/// Rule, story, what is asked for, flags, decision.
+/// Rule, story, request, flags, decision.
 const TABLE: [(&str, &str, &str, &str, &str); 97] = [
-    // An entry point takes any commit, and says what it is.
+    // An entry point accepts any commit, and reports the kind of the rollout.
     ("", "", "a", "", "deploy"),
     ("", "a", "a", "", "deploy"),
     ("", "a", "b", "", "deploy"),
@@ -174,7 +173,7 @@ const TABLE: [(&str, &str, &str, &str, &str); 97] = [
     ("", "b", "a", "unknown", "deploy"),
     ("", "a b", "a", "unknown", "deploy"),
     ("", "!a", "a", "", "deploy"),
-    // A guarded target takes what runs or returns to what was good.
+    // A guarded target accepts the running commit, or a return to a good one.
     ("guarded", "", "a", "", "refused: not-promoted"),
     ("guarded", "a", "b", "", "refused: not-promoted"),
     ("guarded", "a", "a", "", "deploy"),
@@ -192,7 +191,7 @@ const TABLE: [(&str, &str, &str, &str, &str); 97] = [
     ("guarded", "a", "a", "overridden", "deploy"),
     ("guarded", "a", "b", "skip", "deploy skipped"),
     ("guarded", "a", "a", "skip", "deploy"),
-    // Approvals: everything but the return to a known good.
+    // Approvals: required for everything but the return to a known good.
     ("approval", "", "a", "", "deploy approval"),
     ("approval", "a", "b", "", "deploy approval"),
     ("approval", "a", "a", "", "deploy approval"),
@@ -227,7 +226,7 @@ const TABLE: [(&str, &str, &str, &str, &str); 97] = [
     ("guarded", "", "dev:a ~b", "", "refused: nothing"),
     ("guarded", "", "dev:a ~b", "only", "refused: not-promotable"),
     ("guarded", "", "dev:!b a", "", "promotion"),
-    // A hold: what runs is a rollback, and no person has moved it forwards since.
+    // A hold: a rollback runs, and no person has moved it forwards since.
     ("guarded", "a b a<b", "dev:b", "auto", "promotion; hold"),
     ("guarded", "a b a<b", "dev:b", "", "promotion"),
     ("guarded", "a b a<b", "dev:c", "auto", "promotion; hold"),
@@ -249,7 +248,7 @@ const TABLE: [(&str, &str, &str, &str, &str); 97] = [
     ("hold", "a b a<b", "b", "auto unknown", "deploy; hold"),
     ("guarded", "a b c b<c", "dev:a", "auto allow-rollback", "promotion rollback_of"),
     ("guarded", "a b a<b", "a", "auto", "deploy rollback_of"),
-    // Backwards by accident.
+    // Accidental rollbacks.
     ("", "a b", "a", "auto", "rollback rollback_of; backwards"),
     ("", "b", "a", "auto", "rollback rollback_of; backwards"),
     ("", "a b", "a", "auto named", "rollback rollback_of"),
@@ -262,7 +261,7 @@ const TABLE: [(&str, &str, &str, &str, &str); 97] = [
     ("", "X Y", "X", "auto", "rollback rollback_of"),
     ("", "a b", "a", "auto unknown", "deploy"),
     ("guarded", "a b", "dev:a", "auto", "promotion rollback_of; backwards"),
-    // A freeze is in the way of everything, and hides nothing.
+    // A freeze blocks everything, and hides no other obstacle.
     ("", "a", "b", "frozen", "deploy; frozen"),
     ("guarded", "a b a<b", "dev:b", "auto frozen", "promotion; frozen; hold"),
 ];
@@ -279,7 +278,7 @@ fn every_row_is_decided_as_the_table_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A freeze that has ended holds nothing back.
+/// An expired freeze does not block.
 #[test]
 fn an_expired_freeze_is_none() {
     let policy = deployment(&["api"], &[("prod", &[])]);
@@ -294,13 +293,13 @@ fn request(target: &str, source: RolloutSource) -> RolloutRequest {
     RolloutRequest::new(target_name(target), source)
 }
 
-/// Of the components that the policy declares, decided at [`NOW`].
+/// The basis over the components that the policy declares, at [`NOW`].
 fn basis<'a>(policy: &'a Deployment, state: &'a DeploymentState, past: &'a PastFacts) -> RolloutBasis<'a> {
     RolloutBasis { policy, components: &policy.components, state, past, now: time(NOW) }
 }
 
-/// `api`, `worker` and `database` promoted from dev to prod, each at a commit, or `!`
-/// where its last attempt failed.
+/// The promotion of `api`, `worker` and `database` from dev to prod, each at a commit, or `!` where
+/// its last attempt failed.
 fn promote(dev: &[(&str, &str)], change: impl FnOnce(&mut RolloutRequest)) -> String {
     let mut policy = deployment(&["api", "worker", "database"], &[("dev", &[]), ("prod", &["dev"])]);
     policy.components[0].depends_on.push(component_name("database"));
@@ -367,8 +366,8 @@ fn a_promotion_keeps_to_the_path() {
     assert_eq!(told(plan(basis, &request)), "promotion approval skipped");
 }
 
-/// A promotion to b failed half-way, and all go back to a: what is at a
-/// already keeps nothing waiting.
+/// A promotion to b failed half-way, and all go back to a: components already at a need no
+/// approval.
 #[test]
 fn a_rollback_of_half_a_promotion_needs_no_approval() {
     let mut policy = deployment(&["api", "worker"], &[("prod", &[])]);
@@ -399,7 +398,7 @@ fn a_rollback_of_half_a_promotion_needs_no_approval() {
     assert!(approval("b", "a", false), "a never ran where b runs: no known good to go back to");
 }
 
-/// A rollback stays one, whatever failed since: the record says what was left.
+/// A rollback stays one despite later failures: the record names the commit that was left.
 #[test]
 fn the_record_names_the_commit_that_is_left() {
     let policy = deployment(&["api"], &[("prod", &[])]);

@@ -1,4 +1,4 @@
-//! Which outputs of other components a template names: `{{ outputs.database.url }}`.
+//! The references of templates to outputs of other components: `{{ outputs.database.url }}`.
 
 use std::cell::RefCell;
 
@@ -11,12 +11,12 @@ use crate::deployment::names::ComponentName;
 /// The prefix of references to outputs.
 const OUTPUTS: &str = "outputs";
 
-/// The first component whose outputs the template names and `facts` do not have at all.
+/// The first component that the template refers to and whose outputs `facts` lacks entirely.
 pub(super) fn unknown_component(template: &Template, facts: &Value) -> Option<ComponentName> {
     find(template, &|component, _| facts[OUTPUTS].get(component).is_none())
 }
 
-/// The first component that has no such output as the template names.
+/// The first component that lacks the output that the template refers to.
 pub(super) fn lacking(template: &Template, facts: &Value) -> Option<ComponentName> {
     let has = |component: &str, rest: &[&str]| {
         rest.iter().try_fold(&facts[OUTPUTS][component], |value, name| value.get(*name)).is_some()
@@ -24,16 +24,16 @@ pub(super) fn lacking(template: &Template, facts: &Value) -> Option<ComponentNam
     find(template, &|component, rest| !has(component, rest))
 }
 
-/// An output that a template names.
+/// A reference to an output in a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedOutput {
-    /// The component, whether or not there is one of this name.
+    /// The component, which need not exist.
     pub component: String,
-    /// Absent where the template names all of the component's outputs.
+    /// Absent where the template refers to all outputs of the component.
     pub output: Option<String>,
 }
 
-/// The outputs that a text names; none where it is no template.
+/// The references to outputs in a text; none if it is not a template.
 #[must_use]
 pub fn named_outputs(text: &str) -> Vec<NamedOutput> {
     let Ok(template) = Template::compile(text) else { return Vec::new() };
@@ -45,14 +45,14 @@ pub fn named_outputs(text: &str) -> Vec<NamedOutput> {
         if !named.contains(&found) {
             named.push(found);
         }
-        // The walk ends at what is found.
+        // The search ends at the first match.
         false
     };
     let _ = find(&template, &note);
     named.into_inner()
 }
 
-/// Whether an output, of a component and by the names below it, is looked for.
+/// Whether an output is searched for, given its component and the names below it.
 type Wanted<'a> = &'a dyn Fn(&str, &[&str]) -> bool;
 
 fn find(template: &Template, wanted: Wanted<'_>) -> Option<ComponentName> {
