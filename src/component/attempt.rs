@@ -1,4 +1,4 @@
-//! Attempts: a run that takes too long is stopped, and one that failed may be tried again.
+//! Attempts of a run, with a timeout each, and retries after failures.
 
 use std::time::Duration;
 
@@ -7,17 +7,15 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{ComponentError, ComponentResult, ComponentRun, Notice, Stream};
 use crate::cancellation::{Cancellation, CancellationLevel};
 
-/// How long a run has to end in order when its time is up. Terraform gives
-/// up its state lock in that time.
+/// The grace period of a run after its timeout. Terraform releases its state lock in that time.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// How long to wait before the second attempt; twice as long before each further one.
+/// The pause before the second attempt; it doubles before each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest wait between two attempts.
+/// The maximum pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Runs a component as often as its settings allow until it succeeds, each time
-/// for no longer than they allow.
+/// Runs a component until it succeeds, within the retries and the timeout of its settings.
 pub(super) async fn within_limits(run: ComponentRun<'_>) -> Result<ComponentResult, ComponentError> {
     let limits = run.component.settings.limits;
     let mut attempt = 1;
@@ -47,7 +45,7 @@ pub(super) async fn within_limits(run: ComponentRun<'_>) -> Result<ComponentResu
     }
 }
 
-/// One attempt. When its time is up it is told to end as a cancelled one is.
+/// Runs one attempt. A timeout ends it in the same way as a cancellation.
 async fn in_time(
     run: ComponentRun<'_>,
     timeout: Option<Duration>,
@@ -79,7 +77,7 @@ async fn in_time(
                 (deadline, timed_out) = (Instant::now() + GRACE, true);
                 next = match next {
                     CancellationLevel::Graceful => CancellationLevel::Immediate,
-                    // It was killed: there is nothing left to do.
+                    // It was killed: there is no further level.
                     _ => CancellationLevel::None,
                 };
             }

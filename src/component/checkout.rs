@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A folder that a component names and that cannot be used.
+/// A folder of a component that is not usable.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     #[error("the folder {folder:?} is not in the deployed commit")]
@@ -16,7 +16,7 @@ pub enum FolderError {
     Unreadable { folder: String, source: io::Error },
 }
 
-/// The folder at `relative` under the checkout's root, as a real path. What leads out of the
+/// The canonical path of the folder at `relative` under the checkout's root. A path out of the
 /// checkout, by `..`, by an absolute path or by a symbolic link, is refused.
 pub(crate) fn folder(checkout: &Path, relative: &Path) -> Result<PathBuf, FolderError> {
     let folder = || relative.display().to_string();

@@ -1,4 +1,4 @@
-//! The environment that children get: captured once by the caller, never read here.
+//! The environment of children: captured once by the caller, never read here.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -26,7 +26,7 @@ impl Environment {
         self.0.remove(name.as_ref());
     }
 
-    /// Removes the variables whose names begin so.
+    /// Removes the variables whose names have this prefix.
     pub fn remove_prefix(&mut self, prefix: &str) {
         self.0.retain(|name, _| !name.as_encoded_bytes().starts_with(prefix.as_bytes()));
     }
@@ -36,15 +36,15 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
-    /// A program's file, if it is there: at an absolute path, or by its name on `PATH`.
+    /// A program's file, if it exists: at an absolute path, or by its name on `PATH`.
     #[must_use]
     pub fn find(&self, program: &str) -> Option<PathBuf> {
         let path = Path::new(program);
         if path.is_absolute() { path.exists().then(|| path.to_owned()) } else { self.find_program(program) }
     }
 
-    /// The program of this name on `PATH`. Entries that are not absolute are passed over: what they
-    /// name would depend on where a child happens to run.
+    /// The program of this name on `PATH`. Relative entries are ignored: their meaning would depend
+    /// on the working directory of a child.
     #[must_use]
     pub fn find_program(&self, name: &str) -> Option<PathBuf> {
         std::env::split_paths(self.get("PATH")?)
@@ -65,7 +65,7 @@ impl FromIterator<(OsString, OsString)> for Environment {
     }
 }
 
-/// The names alone: values may be secrets.
+/// Shows only the names: values may be secrets.
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()

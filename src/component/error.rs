@@ -1,4 +1,4 @@
-//! Why a component's run failed.
+//! Errors of a component's run.
 
 use std::io;
 use std::time::Duration;
@@ -28,14 +28,14 @@ pub enum ComponentError {
     Answer { program: String, source: serde_json::Error },
     #[error("it did not end within {} and was stopped", shown(*after))]
     TimedOut { after: Duration, tail: Vec<String> },
-    /// Lost race: the state changed between the plan and its apply.
+    /// A lost race: the state changed between the plan and its apply.
     #[error("what was planned is out of date: the state has changed since, so nothing was applied")]
     StalePlan { tail: Vec<String> },
     #[error("cannot {action}")]
     Files { action: String, source: io::Error },
 }
 
-/// A duration in words that a person would use.
+/// A duration in readable form.
 fn shown(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if seconds >= 60 && seconds.is_multiple_of(60) {
@@ -52,7 +52,7 @@ impl ComponentError {
         matches!(self, Self::Process(ProcessError::Cancelled { .. }))
     }
 
-    /// Whether another attempt might succeed: something ran and failed.
+    /// Whether another attempt might succeed, since something ran and failed.
     #[must_use]
     pub(super) const fn may_pass(&self) -> bool {
         matches!(
@@ -63,7 +63,7 @@ impl ComponentError {
         )
     }
 
-    /// The exit code of the child that failed, where one did and was not killed.
+    /// The exit code of the failed child, if there was one and it was not killed.
     #[must_use]
     pub fn exit_code(&self) -> Option<i32> {
         match self {
@@ -82,13 +82,13 @@ impl ComponentError {
         }
     }
 
-    /// The lines in which the child says why it failed, secrets masked.
+    /// The lines in which the child explains its failure, secrets masked.
     #[must_use]
     pub fn reason(&self) -> Vec<String> {
         reason(self.tail())
     }
 
-    /// Turns an I/O error into one that says what was being done: "write the variables file".
+    /// Wraps an I/O error with the failed action: "write the variables file".
     pub(super) fn files(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let action = action.into();
         |source| Self::Files { action, source }

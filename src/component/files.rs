@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::ComponentError;
 
-/// What the names of files begin with that are being written.
+/// The prefix of temporary files that are still being written.
 pub(super) const UNFINISHED: &str = ".atmos-";
 
-/// Puts a file in place whole, readable by its owner alone. A link of that
-/// name is replaced, not followed.
+/// Writes a file atomically, readable only by its owner. A link of that name is replaced, not
+/// followed.
 pub(super) fn write_json(folder: &Path, name: &str, content: &Value) -> Result<(), ComponentError> {
     let write = || -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;

@@ -1,16 +1,16 @@
-//! What children print, line by line, fit to be shown.
+//! The output of children, line by line, safe to show.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// Where a line came from.
+/// The source of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stream {
     Stdout,
     Stderr,
 }
 
-/// Takes the lines that children print: decoded, without control sequences, secrets masked.
+/// Receives the lines that children print: decoded, without control sequences, secrets masked.
 pub trait LogSink: Send + Sync {
     fn line(&self, stream: Stream, line: &str);
 }
@@ -25,19 +25,18 @@ impl<F: Fn(Stream, &str) + Send + Sync> LogSink for F {
 #[derive(Clone, Default)]
 pub struct Masks(Vec<String>);
 
-/// What stands in a masked string's place.
+/// The replacement of a masked string.
 const MASK: &str = "***";
 
-/// Lines of a longer secret that are shorter than this are not masked on their own: a brace, say,
-/// of a JSON document would blot out half the log.
+/// Lines of a multi-line secret that are shorter than this are not masked on their own: a brace of
+/// a JSON document, for example, would mask half the log.
 const SHORTEST_PART: usize = 4;
 
-/// What may be a secret and is shorter than this is not masked.
+/// Possible secrets that are shorter than this are not masked.
 const SHORTEST_SUSPECT: usize = 6;
 
 impl Masks {
-    /// Masks for these secrets. One of several lines is masked line
-    /// by line, as it would be printed.
+    /// Masks for these secrets. A multi-line secret is masked line by line, as it would be printed.
     pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
         let mut masks = Vec::new();
         for secret in secrets {
@@ -50,16 +49,16 @@ impl Masks {
                     .map(str::to_owned),
             );
         }
-        // A secret that contains another must go first.
+        // A secret that contains another one must be replaced first.
         masks.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         masks.dedup();
         Self(masks)
     }
 
-    /// These masks, and masks for what may be a secret or not, such as whatever the environment
-    /// gave: what is too short to be one, or a number, is left readable.
+    /// Adds masks for possible secrets, such as values from the environment: texts that are too
+    /// short, and numbers, stay readable.
     ///
-    /// They are masked in base64 too, as templates and charts write them.
+    /// They are also masked in base64, as templates and charts write them.
     #[must_use]
     pub fn with_suspects<S: AsRef<str>>(&self, suspects: impl IntoIterator<Item = S>) -> Self {
         let is_suspect =
@@ -79,7 +78,7 @@ impl Masks {
     }
 }
 
-/// How many there are, never what they are.
+/// Shows the number of masks, never their content.
 impl std::fmt::Debug for Masks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Masks({})", self.0.len())

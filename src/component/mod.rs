@@ -60,9 +60,9 @@ pub struct ComponentRun<'a> {
     pub component: &'a Component,
     pub deployment: &'a DeploymentName,
     pub target: &'a TargetName,
-    /// The commit that is deployed.
+    /// The commit to deploy.
     pub commit: &'a CommitId,
-    /// The commit that runs now; absent where the component never ran on this target.
+    /// The running commit; absent where the component never ran on this target.
     pub previous_commit: Option<&'a CommitId>,
     pub run_id: &'a str,
     pub mode: Mode,
@@ -109,19 +109,19 @@ pub struct ComponentResult {
     pub notices: Vec<Notice>,
 }
 
-/// A notice about a run, beside its status.
+/// A notice about a run, besides its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// A dry run of a `command` component that has no plan command: nothing ran.
     NoPlanCommand,
-    /// A `nixpack` component for whose commit no image was built.
+    /// A `nixpack` component without an image of its commit.
     NoBuildRecord { commit: CommitId },
-    /// The module has no remote backend: its state was written to a file that the job loses.
+    /// The module has no remote backend: its state was written to a file that is lost with the job.
     LocalStateInCi,
-    /// The module does not declare these variables, which were set for it; each with
-    /// the most similar declared one.
+    /// The module does not declare these variables, which were set for it; each with the most
+    /// similar declared one.
     Undeclared { variables: Vec<(String, Option<String>)> },
-    /// It succeeded after retries.
+    /// Succeeded after retries.
     Retried { attempts: u32 },
     /// A dry run of a component that needs outputs of one that was never applied.
     NotPlannedBefore { component: ComponentName },
@@ -190,8 +190,8 @@ pub const fn knows_drift(kind: ComponentKind) -> bool {
     matches!(kind, ComponentKind::Terraform | ComponentKind::Helmfile)
 }
 
-/// Checks a component for drift: whether its resources still are as deployed.
-/// The run's mode is [`Mode::Plan`].
+/// Checks a component for drift: whether its resources still are as deployed. The run's mode is
+/// [`Mode::Plan`].
 pub async fn check_drift(run: ComponentRun<'_>) -> Result<DriftFinding, ComponentError> {
     let found = |found| if found { Drift::Found } else { Drift::None };
     match run.component.kind {

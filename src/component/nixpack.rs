@@ -1,7 +1,7 @@
 //! `nixpack` components: images.
 //!
-//! Missing images were built before. The component carries the recorded digest to the components
-//! that use the image, and into its own record.
+//! Missing images were built before. The component passes the recorded digest to the components
+//! that use the image, and to its own record.
 
 use super::{ComponentResult, ComponentRun, Notice};
 

@@ -1,4 +1,4 @@
-//! What can be found out before anything is applied: tools that are missing.
+//! Checks before anything is applied: missing tools.
 
 use crate::deployment::{Component, ComponentKind, ComponentName};
 
@@ -7,19 +7,19 @@ use super::helmfile::HelmfileSettings;
 use super::terraform::TerraformSettings;
 use crate::deployment::health::Probe;
 
-/// A program that a component needs and that is not on `PATH`.
+/// A program that a component needs, but that is not on `PATH`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{component} needs the program {program:?}, which is not on PATH")]
 pub struct MissingTool {
     pub component: ComponentName,
     pub program: String,
-    /// How to get it.
+    /// The hint how to install it.
     pub hint: String,
 }
 
-/// Checks that the tools of every component are there.
+/// Checks that the tools of every component exist.
 ///
-/// A command that is named by a path lies in the deployed commit: `cli::preflight` looks there.
+/// A command given by a path is in the deployed commit: `cli::preflight` checks it there.
 pub fn preflight<'a>(
     components: impl IntoIterator<Item = &'a Component>,
     terraform: &TerraformSettings,
@@ -60,7 +60,7 @@ pub fn preflight<'a>(
     Ok(())
 }
 
-/// Checks that the tools are there that are asked for the components' health.
+/// Checks that the tools of the components' health checks exist.
 pub fn preflight_health<'a>(
     components: impl IntoIterator<Item = &'a Component>,
     environment: &Environment,
@@ -82,7 +82,7 @@ pub fn preflight_health<'a>(
 }
 
 impl TerraformSettings {
-    /// Checks that the program is there, which a component needs.
+    /// Checks that the program of a component exists.
     pub fn check(&self, component: &ComponentName, environment: &Environment) -> Result<(), MissingTool> {
         if self.find_program(environment).is_some() {
             return Ok(());

@@ -1,16 +1,16 @@
-//! The lines of a failed tool's output in which it says why.
+//! Extracts the reason of a failure from a tool's output.
 
-/// The most lines that are kept.
+/// The maximum number of lines.
 const MOST_LINES: usize = 20;
 
-/// How many of the last lines say why, where no line is marked as an error.
+/// The number of last lines to take if no line is marked as an error.
 const LAST_LINES: usize = 8;
 
-/// What Terraform and OpenTofu draw around an error.
+/// The frame that Terraform and OpenTofu draw around an error.
 const FRAME: [char; 3] = ['╷', '│', '╵'];
 
-/// Picks the errors of Terraform's kind, from `Error:` on, else the last lines. Empty lines and
-/// frames are left out.
+/// Picks Terraform's errors, from `Error:` on, else the last lines. Empty lines and frames are
+/// removed.
 pub(super) fn reason(tail: &[String]) -> Vec<String> {
     let lines: Vec<_> = tail.iter().filter_map(|line| unframed(line)).collect();
     let first = lines.iter().position(|line| line.starts_with("Error:"));
@@ -21,7 +21,7 @@ pub(super) fn reason(tail: &[String]) -> Vec<String> {
     lines.into_iter().skip(from).take(most).map(str::to_owned).collect()
 }
 
-/// A line without the frame, where there is something in it.
+/// A line without the frame, unless it is empty.
 fn unframed(line: &str) -> Option<&str> {
     let plain = line.strip_prefix(FRAME).map_or(line, |inner| inner.strip_prefix(' ').unwrap_or(inner));
     let plain = plain.trim_end();

@@ -1,4 +1,4 @@
-//! A component in a checkout of its own, for the tests of every kind.
+//! A component in its own checkout, for the tests of every kind.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::*;
 use crate::cancellation::CancellationLevel;
 use crate::deployment::definition::{CommandSettings, ComponentSettings};
 
-/// Everything that a run borrows.
+/// All data that a run borrows.
 pub(super) struct Fixture {
     directory: TempDir,
     pub(super) component: Component,
@@ -22,15 +22,15 @@ pub(super) struct Fixture {
     pub(super) terraform: TerraformSettings,
     pub(super) helmfile: HelmfileSettings,
     pub(super) stack: TerraformStack,
-    /// A folder in front of `PATH`.
+    /// A folder to prepend to `PATH`.
     pub(super) path_first: Option<PathBuf>,
     /// Cancel gracefully when a line with this text is logged.
     pub(super) cancel_at: Option<&'static str>,
-    /// What was logged.
+    /// The logged lines.
     pub(super) lines: Mutex<Vec<String>>,
 }
 
-/// A command without a plan.
+/// Command settings without a plan.
 pub(super) fn command(apply: &[&str]) -> CommandSettings {
     let apply = apply.iter().map(|word| (*word).to_owned()).collect();
     CommandSettings { plan: None, apply, working_directory: None }
@@ -108,7 +108,7 @@ impl Fixture {
         self.with_run(mode, run).await
     }
 
-    /// Does something with what a run is given.
+    /// Calls a function with the arguments of a run.
     pub(super) async fn with_run<T>(&self, mode: Mode, act: impl AsyncFnOnce(ComponentRun<'_>) -> T) -> T {
         let (checkout, state, scratch) = (self.checkout(), self.state(), self.scratch());
         let path = std::env::var_os("PATH").unwrap();

@@ -1,4 +1,4 @@
-//! The files of a module, as a commit or a checkout has them.
+//! The files of a module, in a commit or a checkout.
 
 use std::path::PathBuf;
 
@@ -11,14 +11,14 @@ use crate::project::Tree;
 /// The texts of a module's files.
 #[derive(Debug, Default)]
 pub struct ModuleFiles {
-    /// Those that can be read, with their paths.
+    /// The readable files, with their paths.
     pub files: Vec<(PathBuf, String)>,
-    /// Whether these are all that there are: behind links and in submodules, nothing is known.
+    /// Whether these are all files: links and submodules are not followed.
     pub is_whole: bool,
 }
 
 impl ModuleFiles {
-    /// The files, where all of them are known.
+    /// The files, if all of them are known.
     pub(super) fn known(self) -> Option<Vec<(PathBuf, String)>> {
         self.is_whole.then_some(self.files)
     }
@@ -28,7 +28,7 @@ impl ModuleFiles {
 ///
 /// # Errors
 ///
-/// Where the tree cannot be read.
+/// If the tree cannot be read.
 pub fn module_files(tree: &dyn Tree, folder: &str) -> Result<ModuleFiles, CommandError> {
     if leads_out(folder) || tree.place(folder)? != Place::Folder {
         return Ok(ModuleFiles::default());
@@ -45,12 +45,12 @@ pub fn module_files(tree: &dyn Tree, folder: &str) -> Result<ModuleFiles, Comman
     Ok(ModuleFiles { files, is_whole })
 }
 
-/// The text of a file; `None` where it is no file, or no text.
+/// The text of a file; `None` if it is not a file, or not text.
 pub(super) fn file_text(tree: &dyn Tree, path: &str) -> Result<Option<String>, CommandError> {
     if matches!(tree.place(path)?, Place::File { .. }) { tree.text(path) } else { Ok(None) }
 }
 
-/// Whether a path is none of the commit, so that nothing is known of it.
+/// Whether a path leads out of the commit, so that its content is unknown.
 pub(super) fn leads_out(path: &str) -> bool {
     path.starts_with('/') || path == ".." || path.starts_with("../")
 }

@@ -1,4 +1,4 @@
-//! Images that are to be built: their source, how they are built, where they are pushed.
+//! Images to build: their source, build settings and registry.
 
 use super::{Moment, Subject};
 use crate::config::{Severity, join_path};
@@ -8,14 +8,14 @@ use crate::image::{BuildSettings, ImageName};
 use crate::render::document::validate::Check;
 
 impl Subject<'_> {
-    /// Checks what a build of the component needs. What is built already needs nothing of it.
+    /// Checks the inputs of a build of the component. An image that is already built needs none.
     pub(super) fn check_image(&mut self) -> Result<(), CommandError> {
         let is_built =
             self.facts.moment == Moment::Validation || self.facts.to_build.contains(&self.component.name);
         if self.component.kind != ComponentKind::Nixpack || !is_built {
             return Ok(());
         }
-        // Templates that cannot be filled in are said apart.
+        // Templates that cannot be rendered are reported separately.
         let Some(variables) = self.built_with() else { return Ok(()) };
         let keys = self.keys(&["vars"]);
         let settings = match BuildSettings::new(self.component, &variables) {

@@ -1,8 +1,8 @@
-//! Faults of components that can be known before any of them is applied. `validate` reports
-//! them, and a rollout is refused by them before it starts.
+//! Detects errors in components before any of them is applied. `validate` reports them, and a
+//! rollout with errors is refused before it starts.
 //!
-//! What only a rollout can know (an output's value, a variable of another job's environment) is
-//! not guessed: it is a warning, or nothing is said of it.
+//! Facts that only a rollout can know (an output's value, a variable of another job's environment)
+//! are not guessed: they cause a warning, or nothing.
 
 mod files;
 mod folders;
@@ -32,26 +32,26 @@ use crate::error::CommandError;
 pub use files::module_files;
 pub use validator::Validator;
 
-/// When the check is made.
+/// The occasion of the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// Another machine may roll out, with another environment and `--context`.
     Validation,
-    /// The command line is that of the rollout, which may be another
-    /// job's: with its own environment.
+    /// The command line is the rollout's, but the rollout may run in another job with its own
+    /// environment.
     Plan,
-    /// Everything is known that the rollout is started with.
+    /// All inputs of the rollout are known.
     Rollout,
 }
 
-/// Something that is wrong.
+/// A problem that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub check: Check,
     pub remark: Remark,
 }
 
-/// What components are checked against.
+/// The facts that components are checked against.
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
     pub moment: Moment,
@@ -62,7 +62,7 @@ pub struct Facts<'a> {
     pub branch: Option<&'a str>,
     pub stacks: &'a dyn StackLayers,
     pub tree: &'a dyn Tree,
-    /// `--context`, as it is for a component.
+    /// `--context`, as it applies to a component.
     pub command_line: &'a dyn Fn(&Component) -> Values,
     /// The process's environment, for programs.
     pub environment: &'a Environment,
@@ -70,31 +70,31 @@ pub struct Facts<'a> {
     pub template_environment: &'a BTreeMap<String, String>,
     /// The images that are known, or will be once they are built.
     pub images: &'a BTreeMap<String, String>,
-    /// The components that are rolled out together.
+    /// The components of the same rollout.
     pub together: &'a BTreeSet<ComponentName>,
-    /// Those of them that are rolled out at this commit.
+    /// The components of the rollout that are deployed at this commit.
     pub of_commit: &'a BTreeSet<ComponentName>,
-    /// Those of them whose image is built first.
+    /// The components of the rollout whose image is built first.
     pub to_build: &'a BTreeSet<ComponentName>,
 }
 
-/// One component, about to be checked.
+/// A component under check.
 struct Subject<'a> {
     facts: Facts<'a>,
     component: &'a Component,
-    /// What the deployment declares for it, templates as they are written.
+    /// Its declared variables, templates as written.
     declared: Variables,
     layer: Option<StackLayer>,
     found: Vec<Finding>,
 }
 
 impl Facts<'_> {
-    /// Adds what is wrong with these components to what was found before; what several of them have
-    /// in common, once.
+    /// Adds the problems of these components to earlier findings; a problem that several of them
+    /// share is added once.
     ///
     /// # Errors
     ///
-    /// Where the files cannot be read.
+    /// If the files cannot be read.
     pub fn check<'c>(
         &self,
         components: impl Iterator<Item = &'c Component>,
@@ -110,8 +110,8 @@ impl Facts<'_> {
         Ok(())
     }
 
-    /// Finds what is wrong with a component; nothing where its stacks disable it. Stacks that
-    /// cannot be resolved are reported apart.
+    /// Finds the problems of a component; none if its stacks disable it. Stacks that cannot be
+    /// resolved are reported separately.
     fn findings(&self, component: &Component) -> Result<Vec<Finding>, CommandError> {
         let Ok(layer) = self.layer(component) else { return Ok(Vec::new()) };
         if layer.as_ref().is_some_and(|layer| layer.deployable != Deployable::Yes) {
@@ -126,7 +126,7 @@ impl Facts<'_> {
         Ok(subject.found)
     }
 
-    /// What the stacks say of a component.
+    /// The stack layer of a component.
     fn layer(&self, component: &Component) -> Result<Option<StackLayer>, ResolutionError> {
         let command_line = (self.command_line)(component);
         let outputs = KnownOutputs::AsWritten;
@@ -160,7 +160,7 @@ impl Facts<'_> {
         }
     }
 
-    /// How bad something is that `--context` would put right.
+    /// The severity of a problem that `--context` can solve.
     const fn unless_told(&self) -> Severity {
         match self.moment {
             Moment::Validation => Severity::Warning,
@@ -168,7 +168,7 @@ impl Facts<'_> {
         }
     }
 
-    /// How bad something is that another machine, or another environment, would put right.
+    /// The severity of a problem that another machine or environment can solve.
     const fn unless_elsewhere(&self) -> Severity {
         match self.moment {
             Moment::Validation | Moment::Plan => Severity::Warning,
@@ -178,13 +178,13 @@ impl Facts<'_> {
 }
 
 impl Subject<'_> {
-    /// The keys of the component in its file, and those below it.
+    /// The path of the component in its file, extended by the given keys.
     fn keys(&self, below: &[&str]) -> Vec<String> {
         let own = ["deployment", "components", self.component.kind.as_str(), self.component.name.as_str()];
         own.iter().chain(below).map(|key| (*key).to_owned()).collect()
     }
 
-    /// The keys of a variable, where it was declared.
+    /// The path of a variable at its declaration.
     fn keys_of_variable(&self, path: &str) -> Vec<String> {
         let mut names: Vec<_> = path.split(['.', '[']).filter(|part| !part.ends_with(']')).collect();
         let source = names.first().and_then(|name| self.declared.sources.get(*name));
@@ -209,7 +209,7 @@ impl Subject<'_> {
         message: impl Into<String>,
         hint: Option<String>,
     ) {
-        // The context is of all components of the target.
+        // The context is shared by all components of the target.
         let is_shared = matches!(&keys[..], [_, of, _, what, ..] if of == "targets" && what == "context");
         let of_what = if is_shared {
             format!("context of {}", self.facts.target.name)

@@ -1,4 +1,4 @@
-//! What modules cannot do without: values for their variables, and the repository's own modules.
+//! Requirements of modules: values for their variables, and the repository's own modules.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,17 +18,17 @@ use crate::error::CommandError;
 use crate::git::Place;
 use crate::render::document::validate::Check;
 
-/// How deep modules that call modules are followed, and how many folders are looked at.
+/// The limits for following module calls: the depth, and the number of folders.
 const DEEPEST: usize = 16;
 const MOST_FOLDERS: usize = 256;
 
-/// What Terraform takes values of variables from, of its environment.
+/// The prefix of environment variables that Terraform takes values of variables from.
 const VALUE_PREFIX: &str = "TF_VAR_";
-/// What adds flags to `terraform plan`, which may be values.
+/// The environment variables that add flags, possibly with values, to `terraform plan`.
 const FLAGS: [&str; 2] = ["TF_CLI_ARGS", "TF_CLI_ARGS_plan"];
 
 impl Subject<'_> {
-    /// Checks what the module in a folder needs, which these files of it say.
+    /// Checks the requirements of the module in a folder, parsed from its files.
     pub(super) fn check_needs(
         &mut self,
         folder: &str,
@@ -36,7 +36,7 @@ impl Subject<'_> {
         mut files: Vec<(PathBuf, String)>,
         keys: &[String],
     ) -> Result<(), CommandError> {
-        // A command that runs before may write into the checkout what is missing in the commit.
+        // An earlier command may write the missing files into the checkout.
         if self.comes_after_a_command() {
             return Ok(());
         }
@@ -47,7 +47,7 @@ impl Subject<'_> {
         }
         let program = self.program();
         let Some(needs) = ModuleNeeds::parse(&files, &program) else { return Ok(()) };
-        // A wrapper may know values of its own.
+        // A wrapper may provide values of its own.
         if !needs.has_remote_values && plain_program(&program).is_some() {
             self.check_variables(folder, module, &needs)?;
         }
@@ -77,14 +77,14 @@ impl Subject<'_> {
             let message = format!(
                 "its module needs a value for the variable {name} ({written}), and nothing gives it one{on}"
             );
-            // What is given and the module does not have was probably meant.
+            // A given value that the module does not declare is probably a misspelling.
             let of_stacks = self.layer.iter().flat_map(|layer| layer.vars.keys());
             let others = self.declared.sources.keys().chain(of_stacks);
             let others = others.filter(|given| !module.variables.contains(*given));
             let near = nearest(name, others.map(String::as_str)).map(str::to_owned);
             let source = near.as_ref().and_then(|near| self.declared.sources.get(near)).copied();
             let keys = match (&near, source) {
-                // What the context has is not of this component alone.
+                // The context is not specific to this component.
                 (Some(_), None | Some(ValueSource::TargetContext)) | (None, _) => self.keys(&[]),
                 (Some(near), Some(_)) => self.keys_of_variable(near),
             };
@@ -104,7 +104,7 @@ impl Subject<'_> {
         Ok(())
     }
 
-    /// Checks the folders of the repository's own modules that a module calls, and that these call.
+    /// Checks the folders of the repository's own modules that a module calls, recursively.
     fn check_modules(
         &mut self,
         folder: &str,
@@ -144,13 +144,13 @@ impl Subject<'_> {
         Ok(())
     }
 
-    /// The program that the component is run with.
+    /// The program of the component.
     fn program(&self) -> String {
         let own = self.layer.as_ref().and_then(|layer| layer.program.clone());
         own.unwrap_or_else(|| self.facts.config.command(ComponentKind::Terraform).to_owned())
     }
 
-    /// Whether a command has been in the component's checkout before it.
+    /// Whether a command runs in the component's checkout before it.
     fn comes_after_a_command(&self) -> bool {
         let components = self.facts.deployment.components.iter();
         let mut commands = components.filter(|component| component.kind == ComponentKind::Command);
@@ -161,8 +161,8 @@ impl Subject<'_> {
         })
     }
 
-    /// Whether a variable lacks a value on every target, so that it is said of none of them. A
-    /// rollout is to one.
+    /// Whether a variable lacks a value on every target, so that no target is named. A rollout has
+    /// a single one.
     fn is_given_nowhere(&self, name: &str) -> bool {
         let lacks = |target| {
             let facts = Facts { target, ..self.facts };
@@ -177,8 +177,8 @@ impl Subject<'_> {
 }
 
 impl Facts<'_> {
-    /// The variables that a component's module gets values for, besides those that files of the
-    /// module give; `None` where flags may give others. What the value is only a rollout may know.
+    /// The variables of a component's module that get a value, other than from files of the module;
+    /// `None` if flags may set others. The values themselves may be known only to a rollout.
     fn given(
         &self,
         component: &Component,
@@ -209,8 +209,7 @@ impl Facts<'_> {
         Some(given)
     }
 
-    /// The variables that files in the module's folder give values for; `None` where one of them
-    /// cannot be read.
+    /// The variables that files in the module's folder set; `None` if one of them cannot be parsed.
     fn given_in_files(&self, folder: &str) -> Result<Option<BTreeSet<String>>, CommandError> {
         let mut given = BTreeSet::new();
         for name in self.tree.names(folder)?.into_iter().filter(|name| is_variables_file(name)) {
@@ -237,7 +236,7 @@ mod tests {
     const SET: &str = "set vpc in vars of app or in the context of dev, by --context vpc=…, or as TF_VAR_vpc in the \
                        environment of the rollout";
 
-    /// The shop in which nothing gives `app` a value for `vpc`.
+    /// The shop in which `vpc` of `app` has no value.
     fn ungiven() -> Shop {
         Shop::with(", vars: { vpc: '{{ outputs.net.id }}' }", "")
     }

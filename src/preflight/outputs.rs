@@ -1,4 +1,4 @@
-//! Outputs of other components that a component's values name.
+//! References to outputs of other components in a component's values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::render::document::validate::Check;
 
 impl Subject<'_> {
-    /// Checks one output that the template at `path` names.
+    /// Checks one output that the template at `path` refers to.
     pub(super) fn check_output(&mut self, named: &NamedOutput, path: &str) -> Result<(), CommandError> {
         let keys = self.keys_of_variable(path);
         let deployment = self.facts.deployment;
@@ -56,7 +56,8 @@ impl Subject<'_> {
         Ok(())
     }
 
-    /// Whether what is needed has run before, where both are rolled out.
+    /// Checks that the needed component runs first if both are rolled out, and that its outputs are
+    /// known otherwise.
     fn check_order(&mut self, needed: &Component, keys: Vec<String>) {
         let name = &needed.name;
         if self.is_rolled_out(needed) {
@@ -74,8 +75,8 @@ impl Subject<'_> {
         }
     }
 
-    /// Checks that the module of a terraform component declares the output. One that is not rolled
-    /// out may still have outputs that its module no longer declares.
+    /// Checks that the module of a terraform component declares the output. A component outside of
+    /// the rollout may still have outputs that its module no longer declares.
     fn check_declared(
         &mut self,
         needed: &Component,
@@ -103,7 +104,8 @@ impl Subject<'_> {
         Ok(())
     }
 
-    /// Outputs that the stacks look up (`!terraform.output`), as far as the first of them goes.
+    /// Checks the outputs that the stacks look up (`!terraform.output`), up to the first missing
+    /// one.
     pub(super) fn check_stack_outputs(&mut self) {
         if self.layer.is_none() {
             return;
@@ -149,12 +151,12 @@ mod tests {
     use super::super::testing::Shop;
     use super::*;
 
-    /// The shop with this as a variable of `api`, which runs after `first`.
+    /// The shop with this value in a variable of `api`, which runs after `first`.
     fn home(output: &str) -> Shop {
         Shop::with("home: plain", &format!("home: '{{{{ outputs.{output} }}}}'"))
     }
 
-    /// The shop with this as the variable of `app`, which runs after `net`.
+    /// The shop with this value in the variable of `app`, which runs after `net`.
     fn vpc(output: &str) -> Shop {
         Shop::with("outputs.net.id", &format!("outputs.{output}"))
     }

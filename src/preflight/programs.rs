@@ -1,4 +1,4 @@
-//! Programs of this machine that components need.
+//! Programs on this machine that components need.
 
 use super::{Moment, Subject};
 use crate::component::{HelmfileSettings, MissingTool, TerraformSettings, preflight, preflight_health};
@@ -7,8 +7,8 @@ use crate::deployment::ComponentKind;
 use crate::render::document::validate::Check;
 
 impl Subject<'_> {
-    /// Warns of programs that are not here. The machine that rolls out may have them, and a rollout
-    /// looks for them itself.
+    /// Warns of missing programs. The rollout's machine may have them, and a rollout checks for
+    /// them itself.
     pub(super) fn check_programs(&mut self) {
         for (program, name) in self.absolute_programs() {
             if self.facts.environment.find(&program).is_some() {
@@ -45,7 +45,7 @@ impl Subject<'_> {
         checks.into_iter().filter_map(Result::err).collect()
     }
 
-    /// A command's programs that are named by an absolute path.
+    /// A command's programs that are given by an absolute path.
     fn absolute_programs(&self) -> Vec<(String, &'static str)> {
         let Some(settings) = &self.component.settings.command else { return Vec::new() };
         let all = [("apply", Some(&settings.apply)), ("plan", settings.plan.as_ref())];

@@ -1,4 +1,4 @@
-//! Templates in a component's values, filled in with what is known.
+//! Templates in a component's values, rendered with the known facts.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::deployment::variables::merge;
 use crate::error::CommandError;
 use crate::render::document::validate::Check;
 
-/// What templates can name.
+/// The names that templates can refer to.
 const NAMES: &str = "templates know git.sha, git.branch, target.name, context.<name>, nixpack.<component>.image and \
                      .digest, outputs.<component>.<name>, and {{ env \"NAME\" }}";
 
-/// What to do where there is no branch.
+/// The hint for a missing branch.
 const NO_BRANCH: &str =
     "the checkout is on no branch, and no CI job names one: git switch <branch>, or name git.sha";
 
@@ -34,14 +34,14 @@ impl Subject<'_> {
             for output in &named {
                 self.check_output(output, &path)?;
             }
-            // What else is wrong with it would be told of the outputs.
+            // Its other errors would only be about the unknown outputs.
             if named.is_empty()
                 && let Err(error) = renderer.value(&path, text)
             {
                 self.add_template(&error, self.keys_of_variable(&path), &context);
             }
         }
-        // A probe may also name the component's own outputs, which are there when it is asked.
+        // A probe may also refer to the component's own outputs, which exist when it runs.
         if let Some(health) = &self.component.settings.health
             && let Err(error) = health.probe.render(&renderer)
             && error
@@ -75,7 +75,7 @@ impl Subject<'_> {
         })
     }
 
-    /// The component's own variables and those of the target for it, filled in as a build does.
+    /// The component's own variables and the target's overrides of them, rendered as for a build.
     pub(super) fn built_with(&self) -> Option<Values> {
         let mut values = self.component.vars.clone();
         if let Some(of_target) = self.facts.target.components.get(&self.component.name) {
@@ -113,9 +113,9 @@ impl Subject<'_> {
         self.add(Check::Context, severity, keys, error.to_string(), hint);
     }
 
-    /// The hint for a name that is not known: the nearest one that is.
+    /// The hint for an unknown name: the nearest known one.
     fn known_value(&self, name: &str, context: &Values) -> String {
-        // It is a name, and there is nothing to be had by it.
+        // The name is valid, but has no value here.
         if name == "git.branch" {
             return NO_BRANCH.to_owned();
         }
@@ -142,7 +142,7 @@ mod tests {
 
     const AT_HOME: &str = "components.command.api.vars.home: command/api: home: line 1, column ";
 
-    /// The shop with this as a variable of `api`.
+    /// The shop with this value in a variable of `api`.
     fn home(template: &str) -> Shop {
         Shop::with("home: plain", &format!("home: '{template}'"))
     }
@@ -199,7 +199,7 @@ mod tests {
         for (shop, expected) in rows {
             assert_eq!(told(&shop), [format!("error at {expected}")]);
         }
-        // What the parser says of syntax is its own.
+        // The parser's own message about the syntax.
         let told = told(&home("{{#if context.cpu}}x"));
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].starts_with(&format!("error at {AT_HOME}21 of the template: ")), "{told:?}");

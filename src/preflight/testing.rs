@@ -1,4 +1,4 @@
-//! A shop whose deployment, files and surroundings tests change one at a time.
+//! A test fixture: a shop whose deployment, files and environment tests change one at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -47,7 +47,7 @@ const FILES: &[(&str, &str)] = &[
     ("components/helmfile/chart/helmfile.yaml", ""),
 ];
 
-/// What a test changes of the shop.
+/// The parts of the shop that a test can change.
 pub(super) struct Shop {
     pub text: String,
     pub files: BTreeMap<String, String>,
@@ -59,14 +59,14 @@ pub(super) struct Shop {
     pub command_line: Values,
     pub branch: Option<&'static str>,
     pub target: &'static str,
-    /// The components that are rolled out; empty: all of them.
+    /// The components of the rollout; empty: all of them.
     pub together: Vec<&'static str>,
-    /// Those of them that are rolled out at an older commit.
+    /// The components of the rollout that are deployed at an older commit.
     pub of_another_commit: Vec<&'static str>,
     pub to_build: Vec<&'static str>,
 }
 
-/// Gives every component the same stacks.
+/// Returns the same stack layer for every component.
 struct OneLayer<'l>(&'l Option<StackLayer>);
 
 impl StackLayers for OneLayer<'_> {
@@ -108,7 +108,7 @@ impl Shop {
         Self { text: self.text.replacen(from, to, 1), ..self }
     }
 
-    /// The deployment and the files, in surroundings as they are.
+    /// A copy of the deployment and the files, with the default environment.
     pub(super) fn copy(&self) -> Self {
         Self { text: self.text.clone(), files: self.files.clone(), ..Self::new() }
     }
@@ -132,7 +132,7 @@ impl Shop {
         self
     }
 
-    /// What is wrong with all components.
+    /// The problems of all components.
     pub(super) fn findings(&self) -> Vec<Finding> {
         let folder = tempfile::tempdir().unwrap();
         for (path, text) in &self.files {
@@ -178,7 +178,7 @@ impl Shop {
         found
     }
 
-    /// What these checks find wrong, in a line each: how bad, where, what, and what to do.
+    /// The findings of these checks, one per line: severity, position, message, hint.
     pub(super) fn told(&self, checks: &[Check]) -> Vec<String> {
         let found = self.findings().into_iter().filter(|finding| checks.contains(&finding.check));
         found

@@ -1,4 +1,4 @@
-//! What is wrong with deployments, as `atmos deployment validate` reports it.
+//! Validates deployments for `atmos deployment validate`.
 
 use super::{Facts, Finding, Moment};
 use crate::component::Environment;
@@ -13,14 +13,14 @@ use crate::project::stacks::ImportedStacks;
 use crate::project::{Project, Tree};
 use crate::render::document::validate::{Check, Problem, Severity, ValidatedDeployment};
 
-/// Stands for the image of a build.
+/// A placeholder for the image of a build.
 const ANY_IMAGE: &str = "registry/image@sha256:any";
 
-/// What deployments are checked against.
+/// The inputs of the validation.
 pub struct Validator<'v> {
     pub context: &'v Context,
     pub project: &'v Project<'v>,
-    /// As the checkout has them.
+    /// The stacks of the checkout.
     pub stacks: &'v ImportedStacks,
     pub tree: &'v dyn Tree,
     pub commit: CommitId,
@@ -29,11 +29,11 @@ pub struct Validator<'v> {
 }
 
 impl Validator<'_> {
-    /// Every deployment, and every file among them that cannot be one.
+    /// All deployments, and all files among them that cannot be one.
     ///
     /// # Errors
     ///
-    /// Where the files cannot be read.
+    /// If the files cannot be read.
     pub fn all(&self, project: &Project<'_>) -> Result<Vec<ValidatedDeployment>, CommandError> {
         let loaded = load_all(&*project.source, &project.config)?;
         let mut deployments = loaded
@@ -49,11 +49,11 @@ impl Validator<'_> {
         Ok(deployments)
     }
 
-    /// One deployment, as it was loaded.
+    /// One deployment, as loaded.
     ///
     /// # Errors
     ///
-    /// Where files of the repository cannot be read.
+    /// If files of the repository cannot be read.
     pub fn validated(
         &self,
         name: String,
@@ -76,7 +76,8 @@ impl Validator<'_> {
         }
     }
 
-    /// What is wrong with the components on any target, each once: what a rollout is refused by.
+    /// The problems of the components on any target, without duplicates: a rollout is refused by
+    /// them.
     fn component_problems(&self, deployment: &Deployment, file: &str) -> Result<Vec<Problem>, CommandError> {
         let config = &self.project.config;
         let together = deployment.components.iter().map(|component| component.name.clone()).collect();
@@ -117,8 +118,8 @@ impl Validator<'_> {
         Ok(found.iter().flat_map(problem).collect())
     }
 
-    /// What is wrong with the stacks that the deployment's own components need, each once. What
-    /// stacks say of other components does not matter.
+    /// The problems of the stacks that the deployment's own components need, without duplicates.
+    /// Other components of the stacks are irrelevant.
     fn stack_problems(&self, deployment: &Deployment, file: &str) -> Vec<Problem> {
         let mut found: Vec<Problem> = Vec::new();
         for target in deployment.targets.values() {
@@ -145,7 +146,7 @@ impl Validator<'_> {
     }
 }
 
-/// Why a component could not be rolled out as its stacks are, each with what to do about it.
+/// The reasons that a component's stacks prevent its rollout, each with a hint.
 fn hindrances(resolved: Result<Resolved, ResolutionError>) -> Vec<(String, Option<String>)> {
     match resolved {
         Err(error) => {
@@ -155,7 +156,7 @@ fn hindrances(resolved: Result<Resolved, ResolutionError>) -> Vec<(String, Optio
             };
             vec![(error.to_string(), hint)]
         }
-        // What is not rolled out need not be able to.
+        // A component that is not rolled out may have unsupported keys.
         Ok(Resolved { stack: Some(layer), .. }) if layer.deployable == Deployable::Yes => {
             layer.unapplied.into_iter().map(|key| (key.message, Some(key.hint))).collect()
         }
@@ -179,7 +180,7 @@ fn oversights(deployment: &Deployment, file: &str) -> Vec<Problem> {
         .collect()
 }
 
-/// A problem as the report shows it.
+/// Converts a problem to the report's form.
 fn shown(problem: &config::Problem) -> Problem {
     Problem {
         severity: match problem.severity {
@@ -196,7 +197,7 @@ fn shown(problem: &config::Problem) -> Problem {
     }
 }
 
-/// What was checked where these keys stand.
+/// The check that the section at these keys belongs to.
 fn check(keys: &[String]) -> Check {
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
     match keys.as_slice() {
@@ -209,7 +210,7 @@ fn check(keys: &[String]) -> Check {
         ["deployment", "targets", _, "components", ..] | ["deployment", "components", ..] => {
             Check::Components
         }
-        // A target's key that is none of its own is taken as context.
+        // An undeclared key of a target counts as context.
         ["deployment", "targets", _, _, ..] | ["deployment", "context", ..] => Check::Context,
         ["deployment", "targets", ..] => Check::Targets,
         _ => Check::Configuration,

@@ -1,4 +1,4 @@
-//! Configuration as a commit has it.
+//! Configuration read from a commit.
 
 use crate::config::{Source, SourceError};
 use crate::deployment::CommitId;

@@ -1,4 +1,4 @@
-//! Deployments as commits declare them: each is looked for by the commit's own configuration.
+//! Deployments as declared by commits, each found by the commit's own configuration.
 
 use std::rc::Rc;
 
@@ -12,20 +12,20 @@ use crate::project::Project;
 use crate::project::commit_source::CommitSource;
 use crate::render::document::error::Hint;
 
-/// Reads one deployment in commits.
+/// Reads the declarations of one deployment in commits.
 pub struct CommitReader<'a> {
     repository: &'a Repository,
     project: &'a Project<'a>,
     name: DeploymentName,
-    /// Where this command was started, relative to the checkout.
+    /// The working directory of this command, relative to the checkout.
     start: String,
 }
 
-/// What a commit declares.
+/// The declaration of a deployment in a commit.
 #[derive(Debug, Clone)]
 pub struct Declared {
     pub deployment: Rc<Deployment>,
-    /// What the commit calls the targets on a platform.
+    /// The commit's names of the targets' environments on a platform.
     pub ci: CiConfig,
     /// The file that declares it, relative to the repository's root.
     pub file: String,
@@ -45,16 +45,16 @@ impl<'a> CommitReader<'a> {
     ///
     /// # Errors
     ///
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn config(&self, commit: &CommitId) -> Result<AtmosConfig, CommandError> {
         Ok(crate::config::atmos::load(&CommitSource::new(self.repository, commit.clone())?, "")?)
     }
 
-    /// The deployment as a commit declares it; `None` where it does not.
+    /// The deployment as declared by a commit; `None` if it is not declared.
     ///
     /// # Errors
     ///
-    /// Where the commit, its configuration or its declaration cannot be read.
+    /// If the commit, its configuration or its declaration cannot be read.
     pub fn declared(&self, commit: &CommitId) -> Result<Option<Declared>, CommandError> {
         match self.find(&CommitSource::new(self.repository, commit.clone())?) {
             Ok(declared) => Ok(Some(declared)),
@@ -63,11 +63,11 @@ impl<'a> CommitReader<'a> {
         }
     }
 
-    /// The deployment as a commit has to declare it.
+    /// The deployment as declared by a commit, which must declare it.
     ///
     /// # Errors
     ///
-    /// A configuration that cannot be read, or a commit that does not declare the deployment.
+    /// If the configuration cannot be read, or the commit does not declare the deployment.
     pub fn existing(&self, commit: &CommitId) -> Result<Rc<Deployment>, CommandError> {
         Ok(self.find(&CommitSource::new(self.repository, commit.clone())?)?.deployment)
     }
@@ -84,17 +84,17 @@ impl<'a> CommitReader<'a> {
         Ok((file, String::from_utf8_lossy(&text).into_owned()))
     }
 
-    /// Looks where the commit's own configuration keeps deployments, at the root before where this
-    /// command was started, else where this command looks for them. Folders, flags and variables
-    /// alone cannot lead away from what the commit declares, and deployments may move from commit
-    /// to commit.
+    /// Searches the deployments folders of the commit's own configuration, the one at the root
+    /// before the one at the working directory, then the folder of this command's configuration. So
+    /// folders, flags and variables alone cannot bypass the commit's declaration, and deployments
+    /// may move between commits.
     fn find(&self, source: &dyn Source) -> Result<Declared, ConfigError> {
         let root = crate::config::atmos::load(source, "")?;
         let nearest =
             if self.start.is_empty() { None } else { Some(crate::config::atmos::load(source, &self.start)?) };
         let own = nearest.as_ref().unwrap_or(&root);
-        // The configuration of this command is not the commit's: where it leads, the commit's own
-        // names the environments.
+        // The last candidate is this command's configuration, not the commit's: even there, the
+        // commit's own configuration names the environments.
         let places = [(&root, &root), (own, own), (&self.project.config, own)];
         let mut outcome = None;
         for (config, naming) in places {
@@ -115,7 +115,7 @@ impl<'a> CommitReader<'a> {
     }
 }
 
-/// The deployment as a commit declares it: configuration comes from what is deployed.
+/// The deployment as declared by the commit that is deployed.
 pub fn definition_at(
     context: &Context,
     repository: &Repository,

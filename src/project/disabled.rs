@@ -1,5 +1,5 @@
-//! Components that their stacks disable on a target: what depends on them does not wait for them,
-//! so a promotion does not either.
+//! Components that their stacks disable on a target: dependents do not wait for them, and so a
+//! promotion does not either.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use crate::git::Repository;
 use crate::project::Project;
 use crate::project::stacks::{CommitFiles, ImportedStacks};
 
-/// Those of the components that the stacks disable on a target: those of the checkout and, where
-/// `committed` is what the commit that is checked out declares, those of that as well.
+/// Selects the components that the stacks disable on a target: the checkout's stacks and, if
+/// `committed` (the checked-out commit's declaration) is given, that commit's stacks too.
 ///
-/// A component whose stacks cannot be resolved is not disabled, as far as is known.
+/// A component whose stacks cannot be resolved counts as enabled.
 ///
 /// # Errors
 ///
-/// Where the files of the checkout, or of its commit, cannot be read.
+/// If the files of the checkout, or of its commit, cannot be read.
 pub fn disabled_on_target(
     repository: &Repository,
     project: &Project<'_>,

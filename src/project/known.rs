@@ -1,4 +1,4 @@
-//! The targets and components of a deployment by the names that were typed.
+//! Resolves typed names to the targets and components of a deployment.
 
 use indexmap::IndexSet;
 
@@ -7,7 +7,7 @@ use crate::deployment::{Component, Deployment, TargetName};
 use crate::error::{Code, CommandError, did_you_mean};
 use crate::render::document::error::Hint;
 
-/// A target that a deployment has, or an error with the nearest name.
+/// Checks that a deployment has a target; the error suggests the nearest name.
 pub fn known_target(deployment: &Deployment, target: &TargetName) -> Result<(), CommandError> {
     if deployment.targets.contains_key(target) {
         return Ok(());
@@ -21,7 +21,7 @@ pub fn known_target(deployment: &Deployment, target: &TargetName) -> Result<(), 
     Err(unknown_target(message, "Its targets are", target, deployment.targets.keys()))
 }
 
-/// The error for a target that is none of these, with the nearest name.
+/// The error for an unknown target, with the nearest name.
 pub fn unknown_target<'n>(
     message: String,
     there_are: &str,
@@ -35,7 +35,7 @@ pub fn unknown_target<'n>(
     error.hint(did_you_mean(target.as_str(), names).unwrap_or_else(|| Hint::note(listed)))
 }
 
-/// The target that a command is about: the named one, or the deployment's default.
+/// The target of a command: the named one, or the deployment's default.
 pub fn chosen_target(
     deployment: &Deployment,
     named: Option<&TargetName>,
@@ -49,7 +49,7 @@ pub fn chosen_target(
     Ok(target.clone())
 }
 
-/// The component that a reference means, or an error with the nearest name.
+/// The component that a reference resolves to, or an error with the nearest name.
 pub fn known_component<'d>(
     deployment: &'d Deployment,
     reference: &ComponentReference,
@@ -71,7 +71,7 @@ pub fn known_component<'d>(
     })
 }
 
-/// The options that name the components of a list, where every one of them is known.
+/// The options to use instead of a comma- or blank-separated list, if all its components are known.
 fn repeated(deployment: &Deployment, reference: &ComponentReference) -> Option<String> {
     let names: Vec<_> = reference.0.split([',', ' ']).filter(|name| !name.is_empty()).collect();
     let known = |name: &&str| deployment.find(&ComponentReference((*name).to_owned())).is_some();

@@ -26,8 +26,7 @@ impl Context {
     ) -> Result<Ledger<'r>, CommandError> {
         let wanted = self.variable("ATMOS_REMOTE").or(config.deployments.remote.as_deref());
         let remote = repository.remote(wanted)?;
-        // Where git's own choice of a remote is ambiguous, the ledger's
-        // remote is that of the code too.
+        // If git's own choice of a remote is ambiguous, the ledger's remote is also the code's.
         let code_remote = wanted.and_then(|_| repository.remote(None).ok().flatten());
         let limit = config.deployments.ledger.max_refs_per_push;
         let options = LedgerOptions {
@@ -79,9 +78,9 @@ impl Context {
             .unwrap_or_else(|| "unknown".to_owned())
     }
 
-    /// Fetches and reads a snapshot; a stale one, with a warning, where the remote does not answer.
+    /// Fetches and reads a snapshot; if the remote is unreachable, a stale one with a warning.
     ///
-    /// Publishes pending records of ended runs of this checkout on the way.
+    /// Also publishes pending records of ended runs of this checkout.
     pub fn snapshot(&self, ledger: &Ledger<'_>, scope: &Scope) -> Result<Snapshot, CommandError> {
         self.snapshot_of(ledger, scope, &ledger.refresh(scope))
     }
@@ -197,7 +196,7 @@ pub fn refuse_unheard(
     if is_unknown { Err(never_refreshed(ledger)) } else { Ok(()) }
 }
 
-/// The error where nothing was ever fetched from the remote.
+/// The error if nothing was ever fetched from the remote.
 pub fn never_refreshed(ledger: &Ledger<'_>) -> CommandError {
     let remote = ledger.remote().unwrap_or("the remote");
     let message = format!("this checkout has never been refreshed from {remote}, and cannot tell");
@@ -205,8 +204,8 @@ pub fn never_refreshed(ledger: &Ledger<'_>) -> CommandError {
         .hint(Hint::command("To have the ledger here once, with the network", "atmos deployment status"))
 }
 
-/// Refuses `--offline` for a write where there is a remote: a local lock, hold, approval or
-/// note would bind no other checkout.
+/// Refuses `--offline` for a write if there is a remote: a local lock, hold, approval or note would
+/// not be visible to any other checkout.
 pub fn reachable(context: &Context, ledger: &Ledger<'_>, what: &str) -> Result<(), CommandError> {
     match ledger.remote() {
         Some(remote) if context.global().offline => Err(CommandError::usage(format!(

@@ -1,4 +1,4 @@
-//! What is said of processes that a killed run has left at work.
+//! Messages about orphaned processes of a killed run.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::ledger::{LeftAtWork, left_at_work};
 use crate::render::Clock;
 use crate::render::document::error::Hint;
 
-/// What the holders of these locks have left at work, by run. The locks of a run name the same
+/// The orphaned processes of these locks' holders, by run. The locks of a run name the same
 /// processes.
 pub fn left(held: &[HeldLock]) -> Vec<LeftAtWork> {
     let mut seen = BTreeSet::new();
@@ -22,7 +22,7 @@ pub fn left(held: &[HeldLock]) -> Vec<LeftAtWork> {
         .collect()
 }
 
-/// The event of processes that were asked to end.
+/// The event that processes were asked to terminate.
 pub fn event(asked: LeftAtWork) -> RolloutEvent {
     RolloutEvent::LeftAtWork {
         since: since(&asked),
@@ -31,7 +31,7 @@ pub fn event(asked: LeftAtWork) -> RolloutEvent {
     }
 }
 
-/// A line of what a run has left at work.
+/// A line about the orphaned processes of a run.
 pub fn described(left: &LeftAtWork, clock: &Clock) -> String {
     let since = since(left).map(|since| format!(" since {}", clock.relative_and_exact(since)));
     let what = if left.processes.len() == 1 { "process" } else { "processes" };
@@ -42,8 +42,8 @@ pub fn described(left: &LeftAtWork, clock: &Clock) -> String {
     )
 }
 
-/// An error with the processes that are in the way, where there are such, and what to do about
-/// them. Returns whether there were.
+/// Adds to an error the orphaned processes that block the run, if any, and the hint how to end
+/// them. Returns whether there were any.
 pub fn explained(error: CommandError, held: &[HeldLock], clock: &Clock) -> (CommandError, bool) {
     let left = left(held);
     if left.is_empty() {

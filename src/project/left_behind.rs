@@ -1,12 +1,12 @@
-//! What earlier runs of a checkout have left behind: published on the way, and said.
+//! Publication of pending records of earlier runs of a checkout.
 
 use crate::context::Context;
 use crate::deployment::count::count;
 use crate::ledger::{Freshness, Ledger, LedgerError, PendingRun, Published};
 
 impl Context {
-    /// Publishes what interrupted runs of this checkout have kept, where the remote answers.
-    /// Returns whether anything was: then the ledger is not any more as it was read.
+    /// Publishes the pending records of interrupted runs of this checkout, if the remote is
+    /// reachable. Returns whether there were any: then the ledger has changed since it was read.
     pub fn publish_left_behind(
         &self,
         ledger: &Ledger<'_>,
@@ -22,7 +22,7 @@ impl Context {
                 self.say_published(&published);
                 published.records > 0 || published.runs > 0
             }
-            // A token that may only read is no fault of a command that only reads.
+            // A read-only token is no error for a command that only reads.
             Err(LedgerError::Git(error)) if error.is_forbidden() => {
                 tracing::debug!(%error, "records of an earlier run are not published");
                 false

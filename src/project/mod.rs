@@ -1,5 +1,5 @@
-//! What a repository declares: its configuration, deployments, stacks and rules, in the checkout
-//! and in commits; and how its ledger is opened.
+//! The declarations of a repository: its configuration, deployments, stacks and rules, in the
+//! checkout and in commits; also opens its ledger.
 
 pub mod commit_source;
 pub mod declared;
@@ -28,17 +28,17 @@ use stacks::{CheckoutFiles, CommitFiles, ImportedStacks};
 
 pub use tree::{Tree, WorkTree};
 
-/// Configuration and where it is read from.
+/// The configuration and its source.
 pub struct Project<'r> {
     pub source: Box<dyn Source + 'r>,
     pub config: AtmosConfig,
-    /// Whether nothing is read that is not in the commit that is checked out.
+    /// Whether only committed files are read.
     is_committed: bool,
 }
 
 impl Project<'_> {
-    /// The stacks of the checkout, as its deployments import them, to be shown; of its head commit
-    /// in a bare repository, and where what is used has to be committed.
+    /// The stacks of the checkout, as its deployments import them, for display; of its head commit
+    /// in a bare repository, and where only committed files are read.
     pub fn stacks(&self, repository: &Repository) -> Result<ImportedStacks, CommandError> {
         if let Some(root) = repository.work_tree().filter(|_| !self.is_committed) {
             let files = CheckoutFiles::new(repository, root, "")?;
@@ -47,7 +47,7 @@ impl Project<'_> {
         Ok(ImportedStacks::new(CommitFiles::new(repository, repository.head()?)?, &self.config))
     }
 
-    /// The files that components are made of, as [`Project::stacks`] reads stacks.
+    /// The files of the components' code, from the same tree as [`Project::stacks`].
     pub fn tree(&self, repository: &Repository) -> Result<Box<dyn Tree>, CommandError> {
         let commit = || Ok::<_, CommandError>(CommitTree::new(repository, repository.head()?)?);
         let Some(root) = repository.work_tree().filter(|_| !self.is_committed) else {
@@ -57,18 +57,18 @@ impl Project<'_> {
         Ok(Box::new(WorkTree::new(root, is_sparse.then(commit).transpose()?)))
     }
 
-    /// Explains an empty table: where deployment files belong.
+    /// Explains an empty table: names the folder of deployment files.
     pub fn say_there_are_none(&self, context: &Context) {
         let directory = self.config.deployments_directory();
         context.streams().note(&format!("No deployments yet: each is a file {directory}/<name>.yaml\n"));
     }
 
-    /// A deployment by its name; its warnings are said.
+    /// A deployment by its name; prints its warnings.
     pub fn deployment(&self, context: &Context, name: &DeploymentName) -> Result<Deployment, CommandError> {
         Ok(self.load(context, name)?)
     }
 
-    /// A deployment by its name, where the caller has something else to say of one without a file.
+    /// A deployment by its name, for callers that handle a missing file themselves.
     pub fn load(&self, context: &Context, name: &DeploymentName) -> Result<Deployment, ConfigError> {
         let Loaded { deployment, warnings, .. } = config::load_deployment(&*self.source, &self.config, name)?;
         for warning in warnings {

@@ -1,4 +1,4 @@
-//! How the configuration of a checkout is found and read.
+//! Finds and reads the configuration of a checkout.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,11 @@ use crate::git::Repository;
 use crate::render::document::error::Hint;
 
 impl Context {
-    /// The configuration as the checkout has it; in a bare repository, as its head commit has it.
+    /// The configuration of the checkout; in a bare repository, of its head commit.
     ///
     /// # Errors
     ///
-    /// Where it cannot be used, or the checkout is distrusted: then reports are made without it.
+    /// If it is invalid, or the checkout is distrusted: reports are then made without it.
     pub fn project<'r>(&self, repository: &'r Repository) -> Result<Project<'r>, CommandError> {
         self.refuse_distrusted(Distrusted::Files)?;
         let source = self.files_of(repository)?;
@@ -42,8 +42,8 @@ impl Context {
         Ok(Box::new(SparseSource::new(files, commit()?, left_out)))
     }
 
-    /// `atmos.yaml`, found from `start` upwards to the source's root. `root` is where the source is
-    /// on disk.
+    /// Finds `atmos.yaml` from `start` upwards to the source's root. `root` is the source's path on
+    /// disk.
     pub fn config(
         &self,
         source: &dyn Source,
@@ -76,7 +76,7 @@ impl Context {
         Ok(config)
     }
 
-    /// The file that `--config` names, or the folder that Atmos's own variable does.
+    /// The file named by `--config`, or the folder named by Atmos's own variable.
     fn named_config(&self) -> Option<PathBuf> {
         self.global().config.clone().or_else(|| {
             let place = PathBuf::from(self.variable("ATMOS_CLI_CONFIG_PATH")?);
@@ -90,8 +90,8 @@ impl Context {
         })
     }
 
-    /// A base path that was typed is relative to the working directory, one of `atmos.yaml` to its
-    /// folder; either may be absolute.
+    /// A base path from the command line is relative to the working directory, one of `atmos.yaml`
+    /// to its folder; either may be absolute.
     fn place_base_paths(&self, config: &mut AtmosConfig, root: Option<&Path>) {
         let typed = self.global().base_path.as_deref().filter(|path| !path.is_empty());
         let Some(root) = root else {
@@ -124,7 +124,7 @@ impl Context {
         let repository = self.repository_if_any()?;
         let root = repository.as_ref().and_then(Repository::work_tree);
         let text = match (&repository, root.and_then(|root| below(&path, root))) {
-            // A file of the checkout is one, wherever a link leads.
+            // A file of the checkout counts as one, regardless of the target of a link.
             (Some(repository), Some(relative)) => {
                 let content = self.files_of(repository)?.read(&relative, MAX_FILE_BYTES)?;
                 String::from_utf8(content.ok_or_else(absent)?)
@@ -137,12 +137,12 @@ impl Context {
     }
 }
 
-/// A path without links, as far as there is anything at it.
+/// The canonical path, or the path itself if it does not exist.
 fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// A file's path below a folder that it is named in, whatever a link makes of the file itself.
+/// A file's path below its folder, without following a link at the file itself.
 fn below(file: &Path, folder: &Path) -> Option<String> {
     let parent = file.parent()?.canonicalize().ok()?;
     let relative = parent.strip_prefix(folder).ok()?.join(file.file_name()?);

@@ -1,5 +1,4 @@
-//! The hosting platform as commands ask it: one question after the other,
-//! and what it calls the targets.
+//! Blocking access to the hosting platform, and the names of the targets' environments on it.
 
 use handlebars::Handlebars;
 use serde_json::json;
@@ -13,19 +12,20 @@ use crate::provider::{
 };
 use crate::render::document::error::Hint;
 
-/// The platform of this job, and a runtime to ask it in.
+/// The platform of this job, with a runtime for requests.
 pub struct Platform {
     runtime: tokio::runtime::Runtime,
     provider: Box<dyn Provider>,
 }
 
-/// How to reach the platform of this job. `token` beats those of the environment.
+/// The connection settings of this job's platform. `token` takes precedence over those of the
+/// environment.
 pub fn settings(context: &Context, token: Option<Token>) -> Result<ProviderSettings, ProviderError> {
     ProviderSettings::detect(|name| context.variable(name), token)
 }
 
 impl Platform {
-    /// Nothing is asked yet.
+    /// Connects lazily: sends no request yet.
     pub fn new(settings: ProviderSettings) -> Result<Self, CommandError> {
         let provider = connect(settings, RetryPolicy::default());
         Ok(Self { runtime: runtime::on_this_thread()?, provider })
@@ -42,14 +42,14 @@ impl Platform {
     }
 }
 
-/// What the platform calls a target, and where what is deployed there can be visited.
+/// The platform's environment of a target: its name, and the URL of the deployed service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
     pub name: String,
     pub url: Option<String>,
 }
 
-/// The environment of a target, as the project's configuration names it.
+/// The environment of a target, as configured by the project.
 pub fn environment(
     config: &CiConfig,
     deployment: &Deployment,

@@ -1,4 +1,4 @@
-//! Commits as people name them, and the one that is checked out.
+//! Resolves revisions to commits, and finds the checked-out one.
 
 use crate::context::Context;
 use crate::deployment::CommitId;
@@ -9,11 +9,11 @@ use crate::git::repository::RepositoryError;
 use crate::ledger::Ledger;
 use crate::render::document::error::Hint;
 
-/// The fewest digits that git takes for the start of an id.
+/// The minimum number of digits of an abbreviated id in git.
 const FEWEST_DIGITS: usize = 4;
 
-/// The commit that a text means: whatever git takes for one here; else a full id, which the remote
-/// is asked for; else the start of the id of exactly one commit that the ledger speaks of.
+/// Resolves a revision: whatever git resolves locally; else a full id, which is fetched from the
+/// remote; else the abbreviated id of exactly one commit in the ledger.
 pub fn resolve_commit(
     context: &Context,
     repository: &Repository,
@@ -23,7 +23,7 @@ pub fn resolve_commit(
     let unclear = match repository.resolve(text) {
         Ok(Some(commit)) => return Ok(commit),
         Ok(None) => RepositoryError::UnknownRevision { revision: text.to_owned() },
-        // Of several commits with this start, one that was deployed is meant.
+        // Of several commits with this prefix, a deployed one is preferred.
         Err(error @ RepositoryError::AmbiguousRevision { .. }) => error,
         Err(error) => return Err(error.into()),
     };
@@ -48,7 +48,7 @@ pub fn resolve_commit(
     })
 }
 
-/// The error for a revision that is not known here.
+/// The error for a revision that is unknown locally.
 fn unknown(error: RepositoryError, repository: &Repository) -> CommandError {
     let is_unknown = matches!(error, RepositoryError::UnknownRevision { .. });
     let error = CommandError::from(error);
@@ -62,7 +62,7 @@ fn unknown(error: RepositoryError, repository: &Repository) -> CommandError {
     }
 }
 
-/// The one commit of the ledger whose id starts with these digits.
+/// The only commit of the ledger whose id starts with these digits.
 fn deployed_commit(ledger: &Ledger<'_>, digits: &str) -> Result<Option<CommitId>, CommandError> {
     if digits.len() < FEWEST_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(None);
@@ -72,8 +72,8 @@ fn deployed_commit(ledger: &Ledger<'_>, digits: &str) -> Result<Option<CommitId>
     Ok(first.filter(|_| commits.next().is_none()))
 }
 
-/// The commit that is checked out, and its branch. Changes that are in no commit are not `done`
-/// (built, deployed): in CI, where a checkout should be clean, that is an error.
+/// The checked-out commit and its branch. Uncommitted changes are not `done` (built, deployed): in
+/// CI, where a checkout should be clean, they are an error.
 pub fn checked_out(
     context: &Context,
     look: CheckoutLook<'_>,
@@ -92,7 +92,7 @@ pub fn checked_out(
     Ok((commit, branch))
 }
 
-/// Fetches the history between commits where the checkout lacks it. Warns where it ends early.
+/// Fetches the history between commits where the checkout lacks it. Warns if it ends early.
 pub fn complete_history(context: &Context, ledger: &Ledger<'_>, commits: &[CommitId]) {
     let early = "history ends early in this shallow checkout, so the commits cannot be counted exactly";
     match ledger.complete_history(commits) {

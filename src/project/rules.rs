@@ -1,4 +1,4 @@
-//! The promotion rules that bind, read from the default branch, the checked-out commit and the
+//! The binding promotion rules, read from the default branch, the checked-out commit and the
 //! working tree (`deployment::rules`).
 
 use std::collections::BTreeMap;
@@ -23,27 +23,27 @@ use crate::render::document::error::Hint;
 /// The required freshness of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certainty {
-    /// A stale mirror is good enough: a view or an optimistic first decision.
+    /// A stale mirror suffices: for a view or an optimistic first decision.
     Provisional,
-    /// A rollout is decided by them: a stale default branch is refused in CI.
+    /// A rollout depends on them: a stale default branch is refused in CI.
     Binding,
 }
 
 /// The trusted rules, which those of the working tree can only tighten.
 #[derive(Debug, Clone)]
 pub struct TrustedRules {
-    /// Those of the default branch, if there is one.
+    /// The rules of the default branch, if there is one.
     default_branch: Option<Side>,
-    /// Those of the checked-out commit, if there is a working tree that may differ.
+    /// The rules of the checked-out commit, if there is a working tree that may differ.
     committed: Option<Side>,
-    /// The working tree differs from its commit in something that decides a promotion.
+    /// Whether the working tree differs from its commit in an input of promotions.
     is_dirty: bool,
     pub origin: RulesOrigin,
-    /// Why only the checkout is known, where there is a remote.
+    /// The reason that only the checkout is known, although there is a remote.
     pub alone: Option<Alone>,
 }
 
-/// Why only the rules of the checkout are known although there is a remote.
+/// The reason that only the rules of the checkout are known although there is a remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alone {
     /// The remote has no default branch.
@@ -110,7 +110,7 @@ impl TrustedRules {
                 ledger.fetch_branch_tip(&branch)?
             };
             commit = match tip {
-                // The remote does not answer, so the existence of a default branch is unknown.
+                // The remote is unreachable, so the existence of a default branch is unknown.
                 None if is_stale && certainty == Certainty::Binding => return Err(unreachable(ledger)),
                 None if is_stale => {
                     unseen_branch = Some(branch);
@@ -160,12 +160,12 @@ impl TrustedRules {
         Self { default_branch: None, committed: None, is_dirty: false, origin, alone: None }
     }
 
-    /// Refuses a promotion where the working tree differs from its commit in something that decides
-    /// one: in CI, an earlier step has written that.
+    /// Refuses a promotion if the working tree differs from its commit in an input of promotions:
+    /// in CI, an earlier step has written that.
     ///
     /// # Errors
     ///
-    /// Fails where it differs.
+    /// If it differs.
     pub fn refuse_uncommitted(&self) -> Result<(), CommandError> {
         if self.is_dirty {
             return Err(dirty(
@@ -175,7 +175,7 @@ impl TrustedRules {
         Ok(())
     }
 
-    /// The trusted declarations, with those of these commits.
+    /// The trusted declarations, together with those of these commits.
     pub fn declarations(&self, commits: Definitions) -> Declarations {
         let deployment = |side: &Option<Side>| side.as_ref().and_then(Side::shared);
         Declarations {
@@ -265,9 +265,9 @@ impl Side {
 
 /// The checked-out commit, compared with the working tree.
 struct Committed {
-    /// Whether the rules differ, or the commit has no usable declaration of the deployment.
+    /// Whether the rules differ, or the commit has no valid declaration of the deployment.
     rules_differ: bool,
-    /// Whether anything differs that decides a promotion.
+    /// Whether any input of promotions differs.
     differs: bool,
     /// The declaration at the commit.
     declared: Option<Declared>,
@@ -300,8 +300,8 @@ fn rules(deployment: &Deployment) -> BTreeMap<&TargetName, Option<&PromotionRule
     deployment.targets.iter().map(|(name, target)| (name, target.promotion.as_ref())).collect()
 }
 
-/// What else decides a promotion: the components, their dependencies,
-/// and the targets' environments.
+/// The other inputs of promotions: the components, their dependencies, and the targets'
+/// environments.
 type Deciding<'a> = (BTreeMap<&'a ComponentName, &'a [ComponentName]>, BTreeMap<&'a TargetName, &'a Labels>);
 
 fn deciding(deployment: &Deployment) -> Deciding<'_> {

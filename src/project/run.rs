@@ -1,4 +1,4 @@
-//! The run that records and locks name: the CI system's, or one of this machine.
+//! The run named in records and locks: the CI system's, or one of this machine.
 
 use crate::ci::Job;
 use crate::context::Context;
@@ -10,22 +10,23 @@ use crate::git::Repository;
 use crate::ledger::{LONGEST_RUN_ID, run_id_fits};
 use crate::render::document::error::Hint;
 
-/// The run that this process is.
+/// The run of this process.
 #[derive(Debug, Clone)]
 pub struct Run {
     pub id: String,
-    /// The run as the CI system knows it, whatever `ATMOS_RUN_ID` says; `id` outside of a CI.
+    /// The run's id in the CI system, regardless of `ATMOS_RUN_ID`; `id` outside of a CI.
     pub platform_id: String,
     pub url: Option<String>,
     pub actor: String,
 }
 
 impl Run {
-    /// The run that this process is: by its environment, else by the CI job, else one of its own.
+    /// Determines the run of this process: from its environment, else from the CI job, else a
+    /// generated one.
     ///
     /// # Errors
     ///
-    /// An id that the name of no ref could hold: what is applied under it could not be recorded.
+    /// If the id is invalid in a ref name: a rollout under it could not be recorded.
     pub fn of(context: &Context, repository: &Repository, job: Option<Job>) -> Result<Self, CommandError> {
         let id = context
             .variable("ATMOS_RUN_ID")
@@ -65,7 +66,7 @@ impl Run {
         };
         let by_id =
             record.run_id.as_deref().is_some_and(|id| is_same(&self.platform_id, id, run_without_attempt));
-        // Where `ATMOS_RUN_ID` named the run, its address tells.
+        // If `ATMOS_RUN_ID` named the run, its URL identifies it.
         let addresses = self.url.as_deref().zip(record.details.run_url.as_deref());
         by_id || addresses.is_some_and(|(ours, theirs)| is_same(ours, theirs, address_without_attempt))
     }
@@ -102,7 +103,7 @@ mod tests {
         found
     }
 
-    /// A name that `ATMOS_RUN_ID` gives to an attempt or a job makes no other run of it.
+    /// A name that `ATMOS_RUN_ID` gives to an attempt or a job does not make it another run.
     #[test]
     fn approvals_are_shared_by_the_attempts_of_a_run_and_no_others() {
         for (name, platform_id, url, theirs, their_url, shared) in [

@@ -1,4 +1,4 @@
-//! How the targets of a deployment stand to each other, by the rules that hold for rollouts too.
+//! The promotion status of a deployment's targets, under the rules that bind rollouts too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +15,14 @@ use crate::project::declared::CommitReader;
 use crate::project::disabled::disabled_on_target;
 use crate::project::rules::{Certainty, TrustedRules};
 
-/// The promotion graph of a deployment as the checkout declares it, with the default branch's
+/// The promotion graph of a deployment as declared by the checkout, with the default branch's
 /// rules.
 ///
-/// `commits_behind` is how many commits targets lack of their sources, where that was counted.
+/// `commits_behind` is the number of commits that targets are behind their sources, if counted.
 ///
 /// # Errors
 ///
-/// Where the rules of the default branch, or the notes of lifted holds, cannot be read.
+/// If the rules of the default branch, or the notes of lifted holds, cannot be read.
 pub fn standing(
     context: &Context,
     repository: &Repository,
@@ -41,7 +41,7 @@ pub fn standing(
         StandingFacts { commits_behind, lifted, disabled: BTreeMap::new(), declarations, conflicts };
     loop {
         let view = promotion_status(&policy, state, &facts, context.now());
-        // One disabled component can be what the next one is missed for.
+        // One disabled component can reveal the next missing dependency.
         let mut is_new = false;
         for edge in &view.edges {
             let committed = facts.declarations.committed.as_deref();
@@ -57,8 +57,8 @@ pub fn standing(
     }
 }
 
-/// What the commits that run somewhere declare. Of a commit that is not here, or whose
-/// configuration cannot be read, nothing is known: its promotion says so.
+/// The declarations of the running commits. A commit that is not available locally, or whose
+/// configuration cannot be read, is left out: its promotion reports that.
 fn definitions(
     repository: &Repository,
     reader: &CommitReader<'_>,

@@ -1,4 +1,4 @@
-//! The deployments that a reading verb is about, as the checkout declares them: one, or all.
+//! The deployments of a reading command, as declared by the checkout: one, or all.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use crate::error::CommandError;
 use crate::project::Project;
 use crate::project::known::{known_target, unknown_target};
 
-/// What the files declare of the deployments that are asked about.
+/// The declarations of the requested deployments.
 pub struct Subjects {
-    /// `None` where a file cannot be used, which is not to say that there is no such deployment.
+    /// `None` where a file is invalid; the deployment may exist nevertheless.
     deployments: BTreeMap<DeploymentName, Option<Deployment>>,
-    /// The one that was named and has no file: an error, unless the ledger knows it.
+    /// The requested deployment, if it has no file: an error, unless the ledger knows it.
     missing: Option<ConfigError>,
 }
 
@@ -23,7 +23,8 @@ impl Subjects {
     ///
     /// # Errors
     ///
-    /// Where the file of the one cannot be used. That there is none is told by [`Subjects::known`].
+    /// If the requested deployment's file is invalid. A missing file is reported by
+    /// [`Subjects::known`].
     pub fn read(
         context: &Context,
         project: &Project<'_>,
@@ -46,7 +47,7 @@ impl Subjects {
         }
     }
 
-    /// Refuses what nothing declares: for what the ledger does not know either.
+    /// Refuses names without any declaration; for names that the ledger does not know either.
     ///
     /// # Errors
     ///
@@ -70,13 +71,13 @@ impl Subjects {
         }
     }
 
-    /// The one deployment as its file declares it, or as an undeclared one where it has no file any
-    /// more.
+    /// The requested deployment as declared by its file, or as an undeclared one if it has no file
+    /// any more.
     pub fn one(&self, name: &DeploymentName) -> Deployment {
         self.get(name).cloned().unwrap_or_else(|| Deployment::undeclared(name.clone()))
     }
 
-    /// Refuses a deployment that has no file and of which the ledger has nothing either.
+    /// Refuses a deployment without a file and without any state in the ledger.
     ///
     /// # Errors
     ///
@@ -85,7 +86,7 @@ impl Subjects {
         if state.used_targets().next().is_some() { Ok(()) } else { self.known(None) }
     }
 
-    /// Why a target is not asked how it is; `None` where it can be.
+    /// The reason that a target's health is not checked; `None` if it can be.
     pub fn why_not_asked(&self, name: &DeploymentName, target: &TargetName) -> Option<&'static str> {
         match self.get(name) {
             None if self.lacks(name) => Some("the deployment has no file"),
@@ -97,17 +98,17 @@ impl Subjects {
         }
     }
 
-    /// The names of those that have a file.
+    /// The names of the deployments that have a file.
     pub fn names(&self) -> impl Iterator<Item = &DeploymentName> {
         self.deployments.keys()
     }
 
-    /// Those whose file can be used.
+    /// The deployments whose file is valid.
     pub fn all(&self) -> impl Iterator<Item = &Deployment> {
         self.deployments.values().flatten()
     }
 
-    /// One whose file can be used.
+    /// A deployment, if its file is valid.
     pub fn get(&self, name: &DeploymentName) -> Option<&Deployment> {
         self.deployments.get(name)?.as_ref()
     }
@@ -117,7 +118,7 @@ impl Subjects {
         !self.deployments.contains_key(name)
     }
 
-    /// Whether there is no file at all.
+    /// Whether there are no files at all.
     pub fn is_empty(&self) -> bool {
         self.deployments.is_empty()
     }

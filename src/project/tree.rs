@@ -1,4 +1,4 @@
-//! The files that components are made of: a commit's, or those of the checkout.
+//! The files that components consist of: a commit's, or those of the checkout.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use crate::git::{CommitTree, Place};
 
 /// A tree of files. Paths are relative to its root, without `..`.
 pub trait Tree {
-    /// What is at a path.
+    /// The kind of file at a path.
     fn place(&self, path: &str) -> Result<Place, CommandError>;
 
-    /// The names in a folder; none where there is no such folder.
+    /// The names in a folder; empty if it does not exist.
     fn names(&self, folder: &str) -> Result<Vec<String>, CommandError>;
 
-    /// The text of a file; `None` where there is none, or no text.
+    /// The text of a file; `None` if it does not exist, or is not text.
     fn text(&self, path: &str) -> Result<Option<String>, CommandError>;
 }
 
@@ -35,7 +35,7 @@ impl Tree for CommitTree {
     }
 }
 
-/// The files of a checkout, and of its commit those that a sparse checkout leaves out.
+/// The files of a checkout, supplemented by those of its commit that a sparse checkout excludes.
 pub struct WorkTree {
     root: PathBuf,
     boundary: Boundary,
@@ -43,7 +43,7 @@ pub struct WorkTree {
 }
 
 impl WorkTree {
-    /// The checkout at `root`; `commit` is what it leaves files of out.
+    /// The checkout at `root`; `commit` provides the files that a sparse checkout excludes.
     pub fn new(root: &Path, commit: Option<CommitTree>) -> Self {
         Self { root: root.to_owned(), boundary: Boundary::new(root), commit }
     }
@@ -51,7 +51,7 @@ impl WorkTree {
 
 impl Tree for WorkTree {
     fn place(&self, path: &str) -> Result<Place, CommandError> {
-        // What cannot be looked at is not known.
+        // A path that cannot be resolved is unknown.
         let Ok(found) = self.boundary.resolve(&self.root.join(path)) else { return Ok(Place::Elsewhere) };
         let Some(found) = found else {
             return match &self.commit {
@@ -63,7 +63,7 @@ impl Tree for WorkTree {
         if !metadata.is_dir() {
             return Ok(Place::File { executable: metadata.permissions().mode() & 0o111 != 0 });
         }
-        // Git keeps no empty folders: it is a submodule that is not filled.
+        // Git keeps no empty folders: it is a submodule that is not checked out.
         let is_empty = found.read_dir().is_ok_and(|mut entries| entries.next().is_none());
         Ok(if is_empty { Place::Elsewhere } else { Place::Folder })
     }

@@ -1,8 +1,8 @@
-//! The order in which components run: one dependency graph, a ready queue, a limit.
+//! Schedules components: one dependency graph, a ready queue, a concurrency limit.
 //!
-//! A component starts as soon as everything that it needs has succeeded and a slot is free;
-//! there are no waves that wait for their slowest member. What a component *is* does not matter
-//! here: an [`Executor`] runs it.
+//! A component starts as soon as all its dependencies have succeeded and a slot is free; there are
+//! no waves that wait for their slowest member. The scheduler does not know what a component does:
+//! an [`Executor`] runs it.
 
 mod outcome;
 mod plan;
@@ -25,10 +25,9 @@ use plan::Plan;
 /// An executor of components.
 pub trait Executor<T, E>: Send + Sync + 'static {
     /// Runs one component to its end.
-    ///
-    /// A component counts as succeeded, and its dependents start, when this returns. So is its
-    /// slot free for another component; an executor of a component that has succeeded and only
-    /// waits to be recorded frees it first.
+    /// When this returns success, the component's dependents can start, and its slot is free for
+    /// another component. An executor that only waits for a succeeded component to be recorded
+    /// frees the slot earlier.
     fn execute(
         &self,
         component: ComponentName,
@@ -52,10 +51,10 @@ where
     }
 }
 
-/// The right to work, one of `parallelism`.
+/// A slot: the right to run, one of `parallelism`.
 ///
-/// Dropping it changes nothing: what comes after a failure is decided
-/// before anything else may start.
+/// Dropping it early has no effect: the reaction to a failure is decided before anything else may
+/// start.
 #[derive(Debug, Clone)]
 pub struct Slot {
     permit: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
@@ -72,23 +71,23 @@ impl Slot {
     }
 }
 
-/// How a schedule is run.
+/// The limits of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many components work at the same time.
+    /// The maximum number of components that run at the same time.
     pub parallelism: NonZeroUsize,
-    /// After the first failure nothing new starts; what runs may finish.
+    /// Whether the first failure prevents further starts; running components may finish.
     pub fail_fast: bool,
 }
 
-/// Components in dependency order, ready to run.
+/// A schedule of components in dependency order.
 #[derive(Debug)]
 pub struct Scheduler {
     plan: Plan,
     limits: Limits,
 }
 
-/// A component that runs.
+/// A running component.
 struct Running {
     component: usize,
     started: Instant,
@@ -96,15 +95,15 @@ struct Running {
 }
 
 impl Scheduler {
-    /// A schedule of the graph's components. Needs outside the graph count as met.
+    /// A schedule of the graph's components. Dependencies outside of the graph count as met.
     pub fn new(graph: &Graph<ComponentName>, limits: Limits) -> Result<Self, Cycle<ComponentName>> {
         Ok(Self { plan: Plan::new(graph)?, limits })
     }
 
-    /// Runs every component that can run and returns one completion for each, in the order in
-    /// which they came to their ends.
+    /// Runs every component that can run and returns one completion for each, in order of their
+    /// completion.
     ///
-    /// Dropping the future aborts what runs.
+    /// Dropping the future aborts the running components.
     pub async fn run<T, E>(
         mut self,
         executor: impl Executor<T, E>,
@@ -121,7 +120,7 @@ impl Scheduler {
         let mut tasks: JoinSet<Execution<T, E>> = JoinSet::new();
         let mut running: HashMap<Id, Running> = HashMap::new();
         let mut completions = Vec::with_capacity(self.plan.len());
-        // Why nothing new starts any more.
+        // The reason that nothing new starts any more.
         let mut stopped: Option<SkipReason> = None;
 
         loop {
@@ -137,8 +136,8 @@ impl Scheduler {
                 Some(joined) = tasks.join_next_with_id(), if !tasks.is_empty() => {
                     let (id, execution) = match joined {
                         Ok(joined) => joined,
-                        // Tasks are never aborted while this loop
-                        // runs, so it panicked: pass that on.
+                        // Tasks are never aborted while this loop runs, so the task panicked:
+                        // propagate the panic.
                         Err(error) => std::panic::resume_unwind(error.into_panic()),
                     };
                     let Some(Running { component, started, slot }) = running.remove(&id) else { continue };

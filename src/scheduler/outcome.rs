@@ -1,44 +1,44 @@
-//! How components end, and what is told about it while it happens.
+//! The outcomes of components, and the events of a schedule.
 
 use std::time::Duration;
 
 use crate::deployment::ComponentName;
 
-/// How an executor came to the end of a component.
+/// The result of an executor for a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Execution<T, E> {
     Succeeded(T),
     Failed(E),
-    /// It was cancelled while it ran.
+    /// Cancelled while running.
     Cancelled,
 }
 
-/// How a component ended.
+/// The outcome of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<T, E> {
     Succeeded(T),
     Failed(E),
-    /// It was cancelled while it ran.
+    /// Cancelled while running.
     Cancelled,
-    /// It was never started.
+    /// Never started.
     Skipped {
         because: SkipReason,
     },
 }
 
-/// Why a component was never started.
+/// The reason that a component was never started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SkipReason {
-    /// This component failed or was cancelled, and the skipped one needs
-    /// it, directly or through others.
+    /// This component failed or was cancelled, and the skipped one depends on it, directly or
+    /// transitively.
     Blocked(ComponentName),
     /// This component failed, and the rollout stops at the first failure.
     FailFast(ComponentName),
-    /// The run was cancelled first.
+    /// The run was cancelled before.
     Cancelled,
 }
 
-/// An [`Outcome`] without what it carries.
+/// An [`Outcome`] without its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
     Succeeded,
@@ -47,12 +47,12 @@ pub enum Status {
     Skipped,
 }
 
-/// One component's end.
+/// The completion of one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion<T, E> {
     pub component: ComponentName,
     pub outcome: Outcome<T, E>,
-    /// From its start to the return of its executor; zero where it was skipped.
+    /// From its start to the return of its executor; zero if it was skipped.
     pub duration: Duration,
 }
 
@@ -81,7 +81,7 @@ pub enum Event<'a> {
 }
 
 impl<T, E> Outcome<T, E> {
-    /// The outcome without what it carries.
+    /// The outcome without its data.
     #[must_use]
     pub const fn status(&self) -> Status {
         match self {

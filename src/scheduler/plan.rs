@@ -1,20 +1,21 @@
-//! The bookkeeping of a schedule: what waits for what, what is ready. No clock, no tasks.
+//! The state of a schedule: the pending dependencies and the ready queue. No clock, no tasks.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::deployment::ComponentName;
 use crate::deployment::graph::{Cycle, Graph};
 
-/// Where a component stands.
+/// The progress of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// Needs this many more components to succeed.
+    /// Depends on this many components that have not succeeded yet.
     Waiting(usize),
     /// Started, or blocked for good.
     Settled,
 }
 
-/// Components by index, in dependency order. Every operation costs what it changes.
+/// Components by index, in dependency order. The cost of every operation is proportional to its
+/// changes.
 #[derive(Debug)]
 pub(super) struct Plan {
     names: Vec<ComponentName>,
@@ -64,7 +65,7 @@ impl Plan {
         Some(component)
     }
 
-    /// Notes a success: what waited only for it becomes ready.
+    /// Records a success: components that waited only for it become ready.
     pub(super) fn succeeded(&mut self, component: usize) {
         for &dependent in &self.dependents[component] {
             if let Progress::Waiting(open) = &mut self.progress[dependent] {
@@ -76,8 +77,8 @@ impl Plan {
         }
     }
 
-    /// Gives up everything that needs this component, directly or through others, and returns it in
-    /// dependency order.
+    /// Marks all components that depend on this one, directly or transitively, as blocked, and
+    /// returns them in dependency order.
     pub(super) fn block_dependents(&mut self, component: usize) -> Vec<usize> {
         let mut blocked = Vec::new();
         let mut open = vec![component];
@@ -95,7 +96,7 @@ impl Plan {
         blocked
     }
 
-    /// Gives up everything that was not started, and returns it in dependency order.
+    /// Marks all components that have not started as blocked, and returns them in dependency order.
     pub(super) fn take_unstarted(&mut self) -> Vec<usize> {
         self.ready.clear();
         let unstarted: Vec<usize> =

@@ -1,4 +1,4 @@
-//! The scheduler's promises, on executors that only wait.
+//! The scheduler's guarantees, tested with executors that only wait.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ fn scheduler(edges: &[(&str, &[&str])], parallelism: usize, fail_fast: bool) -> 
     Scheduler::new(&graph, Limits { parallelism, fail_fast }).unwrap()
 }
 
-/// One word a component: `a ok`, `b failed`, `c blocked by b`.
+/// One line per component: `a ok`, `b failed`, `c blocked by b`.
 fn told(completions: &Completions) -> Vec<String> {
     completions
         .iter()
@@ -38,7 +38,7 @@ fn told(completions: &Completions) -> Vec<String> {
         .collect()
 }
 
-/// Fails the components that are named and passes the rest.
+/// Fails the named components and passes the others.
 async fn run_failing(scheduler: Scheduler, failing: &'static [&'static str]) -> Completions {
     let execute = move |component: ComponentName, _slot, _cancellation| async move {
         if failing.contains(&component.as_str()) {
@@ -87,7 +87,7 @@ async fn fail_fast_starts_nothing_more_and_lets_what_runs_finish() {
     let edges: &[(&str, &[&str])] = &[("bad", &[]), ("slow", &[]), ("other", &["slow"]), ("third", &[])];
     let completions = scheduler(edges, 2, true)
         .run(execute, Cancellation::never(), |event| {
-            // The slow one ends only after the failure was seen.
+            // The slow one ends only after the failure was observed.
             if let Event::Finished { status: Status::Failed, .. } = event {
                 release.take().unwrap().send(()).unwrap();
             }
@@ -141,7 +141,7 @@ async fn no_more_than_the_limit_work_at_once() {
 
 #[tokio::test]
 async fn a_freed_slot_lets_the_next_component_start() {
-    // Both wait for each other after giving up the only slot: neither would end if it were held.
+    // Both wait for each other after freeing the only slot: neither would end if it were held.
     let both = Arc::new(Barrier::new(2));
     let execute = move |_, slot: Slot, _cancellation| {
         let both = Arc::clone(&both);

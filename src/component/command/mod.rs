@@ -1,4 +1,4 @@
-//! `command` components: whatever a team already deploys with.
+//! `command` components: deployed by a team's own commands.
 
 pub(super) mod outputs;
 
@@ -51,7 +51,7 @@ pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, Compon
     Ok(ComponentResult { outputs: outputs::read(&output_file)?, ..Default::default() })
 }
 
-/// The program's file: a path is taken from the working directory, a name is looked for on `PATH`.
+/// The program's file: a path is relative to the working directory, a name is looked up on `PATH`.
 pub(super) fn resolve(
     program: &str,
     directory: &Path,
@@ -64,7 +64,7 @@ pub(super) fn resolve(
     }
 }
 
-/// The captured environment, and what a command is told about the rollout.
+/// The captured environment, extended by the variables on the rollout.
 fn environment(
     run: ComponentRun<'_>,
     vars_file: &Path,
@@ -87,7 +87,7 @@ fn environment(
     Ok(environment)
 }
 
-/// An environment with who and what this is about.
+/// Adds the variables on the deployment, component and run to an environment.
 pub(super) fn told(run: ComponentRun<'_>, mut environment: Environment) -> Environment {
     environment.set("ATMOS_DEPLOYMENT", run.deployment.as_str());
     environment.set("ATMOS_TARGET", run.target.as_str());
@@ -101,7 +101,8 @@ pub(super) fn told(run: ComponentRun<'_>, mut environment: Environment) -> Envir
     environment
 }
 
-/// A name as part of a variable's: upper case, everything but letters and digits an underscore.
+/// A name as part of a variable's name: upper case, with underscores for all but letters and
+/// digits.
 fn variable_part(name: &str) -> String {
     name.chars()
         .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_uppercase() } else { '_' })

@@ -1,18 +1,17 @@
-//! The file in which a command leaves its outputs.
+//! The file that a command writes its outputs to.
 //!
-//! Lines of `key=value`, and for values of several lines the form that GitHub's job
-//! outputs have: `key<<DELIMITER`, the lines of the value, `DELIMITER`. A key that
-//! comes again replaces its value.
+//! Lines of `key=value`, and for multi-line values the form of GitHub's job outputs:
+//! `key<<DELIMITER`, the lines of the value, `DELIMITER`. A repeated key replaces its value.
 
 use std::io::{self, Read};
 use std::path::Path;
 
 use crate::deployment::definition::Values;
 
-/// The largest outputs file, in bytes.
+/// The maximum size of an outputs file, in bytes.
 const LARGEST: u64 = 1024 * 1024;
 
-/// An outputs file that cannot be understood.
+/// An outputs file that is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputsError {
     #[error("it cannot be read")]
@@ -27,7 +26,7 @@ pub enum OutputsError {
     NoEnd { key: String, delimiter: String, line: usize },
 }
 
-/// Reads the outputs that a command has written to a file. No file, no outputs.
+/// Parses the outputs that a command has written to a file. A missing file means no outputs.
 pub(super) fn read(path: &Path) -> Result<Values, OutputsError> {
     let mut bytes = Vec::new();
     match std::fs::File::open(path) {
@@ -48,7 +47,7 @@ fn parse(text: &str) -> Result<Values, OutputsError> {
         if line.trim().is_empty() {
             continue;
         }
-        // Whichever comes first decides: values may hold the other.
+        // The first delimiter decides: values may contain the other one.
         let assignment = line.find('=');
         let here_document = line.find("<<").filter(|at| assignment.is_none_or(|assignment| *at < assignment));
         let (key, value) = match (here_document, assignment) {

@@ -1,4 +1,4 @@
-//! Commands in a checkout.
+//! Tests of commands in a checkout.
 
 use std::os::unix::fs::symlink;
 

@@ -1,11 +1,11 @@
-//! What `kubectl` and `aws` say of a workload, as health.
+//! Parses the answers of `kubectl` and `aws` about a workload into its health.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::deployment::health::{Health, HealthStatus};
 
-/// The part of `kubectl get <workload> --output=json` that is read.
+/// The relevant part of `kubectl get <workload> --output=json`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Workload {
@@ -24,8 +24,8 @@ struct Metadata {
     generation: u64,
 }
 
-/// A workload is healthy when its controller has seen its newest specification and
-/// every replica of that is ready.
+/// A workload is healthy when its controller has observed its newest specification and every
+/// replica of that is ready.
 pub(super) fn kubernetes(answer: &[u8]) -> Option<Health> {
     let workload: Workload = crate::text::json(answer).ok()?;
     let count = |name: &str| workload.status.get(name).and_then(Value::as_u64).unwrap_or(0);
@@ -49,7 +49,7 @@ pub(super) fn kubernetes(answer: &[u8]) -> Option<Health> {
     Some(Health::new(health, format!("{ready}/{wanted} pods{old}")))
 }
 
-/// What is no workload with replicas says by itself whether it is ready.
+/// The health of a resource without replicas, by its own readiness conditions.
 fn by_condition(workload: &Workload) -> Option<Health> {
     let conditions = workload.status.get("conditions")?.as_array()?;
     let is = |condition: &&Value, name: &str| condition.get("type").and_then(Value::as_str) == Some(name);
@@ -64,7 +64,7 @@ fn by_condition(workload: &Workload) -> Option<Health> {
     Some(Health { status: health, detail: reason })
 }
 
-/// The part of `aws ecs describe-services --output json` that is read.
+/// The relevant part of `aws ecs describe-services --output json`.
 #[derive(Debug, Deserialize)]
 struct Services {
     services: Vec<Service>,
@@ -94,8 +94,8 @@ struct Failure {
     reason: Option<String>,
 }
 
-/// A service is healthy when it is active, all of its tasks run, and no other
-/// deployment of it is under way.
+/// A service is healthy when it is active, all of its tasks run, and no other deployment of it is
+/// in progress.
 pub(super) fn ecs(answer: &[u8]) -> Option<Health> {
     let Services { services, failures } = crate::text::json(answer).ok()?;
     let Some(service) = services.into_iter().next() else {

@@ -1,4 +1,4 @@
-//! Whether a component is healthy: a command of the team's own, a URL, Kubernetes, ECS.
+//! Health checks of components: a team's own command, a URL, Kubernetes, ECS.
 
 mod answers;
 
@@ -15,10 +15,10 @@ use super::{ComponentError, ComponentRun, command};
 use crate::cancellation::CancellationLevel;
 use crate::deployment::health::{Health, HealthCheck, HealthStatus, Probe};
 
-/// How long one look may take.
+/// The timeout of a single check.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Looks until the component is healthy or its time is up, and says what was seen last.
+/// Checks until the component is healthy or the timeout ends, and returns the last result.
 pub async fn wait(run: ComponentRun<'_>, check: &HealthCheck) -> Result<Health, ComponentError> {
     let deadline = Instant::now() + check.timeout;
     let mut last: Option<Health> = None;
@@ -39,8 +39,8 @@ pub async fn wait(run: ComponentRun<'_>, check: &HealthCheck) -> Result<Health, 
     }
 }
 
-/// Runs one health check. A probe that gets no answer is a finding; an error
-/// means that the probe could not run.
+/// Runs one health check. A probe without an answer is a result; an error means that the probe
+/// could not run.
 pub async fn check(run: ComponentRun<'_>, probe: &Probe) -> Result<Health, ComponentError> {
     match probe {
         Probe::Command(argv) => by_command(run, argv).await,
@@ -68,8 +68,8 @@ fn cancelled() -> ComponentError {
     ProcessError::Cancelled { program: "the health check".to_owned(), tail: Vec::new() }.into()
 }
 
-/// Asks a command of the team's own, in the checkout of the commit.
-/// What it prints last is the detail.
+/// Runs a team's own command, in the checkout of the commit. The last line of its output is the
+/// detail.
 async fn by_command(run: ComponentRun<'_>, argv: &[String]) -> Result<Health, ComponentError> {
     let (program, arguments) = argv.split_first().ok_or(ComponentError::NoCommand)?;
     let directory = run.checkout.to_owned();
@@ -116,7 +116,7 @@ async fn by_http(url: &str, expected: Option<u16>) -> Health {
             let health = if as_expected { HealthStatus::Healthy } else { HealthStatus::Unhealthy };
             Health::new(health, format!("HTTP {}", status.as_u16()))
         }
-        // A URL may hold a token, and errors name it.
+        // A URL may contain a token, and errors include it.
         Err(error) => {
             let error = error.without_url();
             let what = if error.is_timeout() {
@@ -131,7 +131,7 @@ async fn by_http(url: &str, expected: Option<u16>) -> Health {
     }
 }
 
-/// Asks a tool that answers in JSON.
+/// Runs a tool that answers in JSON.
 async fn by_tool(
     run: ComponentRun<'_>,
     tool: &str,
@@ -162,7 +162,7 @@ async fn by_tool(
     }
 }
 
-/// Nothing of what is asked again and again is worth a line in the log.
+/// Disables the log: the output of repeated checks is not worth logging.
 fn quiet(run: ComponentRun<'_>) -> Supervision<'_> {
     Supervision { log: &|_: Stream, _: &str| {}, masks: run.masks, cancellation: run.cancellation }
 }

@@ -1,4 +1,4 @@
-//! Probes against a command, a server on the loopback interface, and fake tools.
+//! Tests of probes against a command, a server on the loopback interface, and fake tools.
 
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};

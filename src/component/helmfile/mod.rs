@@ -1,7 +1,7 @@
 //! `helmfile` components: a set of Helm releases, diffed or applied as Atmos does it.
 //!
 //! `helmfile --state-values-file <stack>-<component>.helmfile.vars.yaml diff|apply` in the
-//! component's folder. Which cluster that is, the environment says (`KUBECONFIG`).
+//! component's folder. The environment selects the cluster (`KUBECONFIG`).
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use super::files::write_json;
 use super::process::{self, Invocation, ProcessError, StdoutUse};
 use super::{ComponentError, ComponentResult, ComponentRun, Mode, checkout};
 
-/// What variables tell of where a component is, each as the environment
-/// variable of its name in upper case.
+/// The variables that locate a component, each passed as the environment variable of its name in
+/// upper case.
 const PLACE: [&str; 5] = ["namespace", "tenant", "environment", "stage", "region"];
 
-/// The exit status by which `diff --detailed-exitcode` says that something would change.
+/// The exit status of `diff --detailed-exitcode` if there are changes.
 const CHANGES: i32 = 2;
 
 /// `components.helmfile` of `atmos.yaml`.
@@ -36,13 +36,13 @@ impl Default for HelmfileSettings {
 }
 
 impl HelmfileSettings {
-    /// The program's file, if it is there.
+    /// The program's file, if it exists.
     #[must_use]
     pub fn find_program(&self, environment: &Environment) -> Option<PathBuf> {
         environment.find(&self.program)
     }
 
-    /// How to get the program.
+    /// The hint how to install the program.
     pub(super) fn hint() -> String {
         "install it (https://helmfile.readthedocs.io/en/latest/#installation) with helm and the helm-diff \
          plugin, or name another in components.helmfile.command of atmos.yaml"
@@ -60,7 +60,7 @@ pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, Compon
     Ok(ComponentResult::default())
 }
 
-/// Whether the cluster is not what was deployed.
+/// Whether the cluster differs from the deployed state.
 pub(super) async fn drifted(run: ComponentRun<'_>) -> Result<bool, ComponentError> {
     match call(run, &["diff", "--detailed-exitcode"]).await {
         Ok(()) => Ok(false),
@@ -99,7 +99,7 @@ async fn call(run: ComponentRun<'_>, command: &[&str]) -> Result<(), ComponentEr
     Ok(())
 }
 
-/// Writes the variables and returns the file's name. What is JSON is YAML.
+/// Writes the variables and returns the file's name. JSON is valid YAML.
 fn values_file(run: ComponentRun<'_>, folder: &Path) -> Result<String, ComponentError> {
     let name = format!("{}-{}.helmfile.vars.yaml", run.stack.name, run.component.name).replace('/', "-");
     write_json(folder, &name, &Value::Object(run.vars.clone()))?;

@@ -1,4 +1,4 @@
-//! A program in helmfile's place, which notes how it was called: here is no cluster.
+//! Tests with a fake helmfile, which records its calls: there is no cluster here.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::component::{FolderError, run as run_component};
 use crate::deployment::ComponentKind;
 use crate::deployment::definition::HelmfileOptions;
 
-/// A component whose helmfile ends with this status.
+/// A component whose helmfile exits with this status.
 fn fixture(status: i32) -> Fixture {
     let mut fixture = Fixture::new(ComponentKind::Helmfile, "ingress/nginx");
     let program = fixture.checkout().join("helmfile");

@@ -1,8 +1,8 @@
-//! The one place here that starts child processes.
+//! The only module here that starts child processes.
 //!
-//! A child runs in a process group of its own, with an argument vector (no shell), nothing more on
-//! its standard input than a few lines and exactly the environment it is given. To stop it is to
-//! stop the group, so that what the child has started ends too.
+//! A child runs in its own process group, with an argument vector (no shell), at most a few lines
+//! on its standard input and exactly the given environment. Stopping it means stopping the group,
+//! so that its own children end too.
 
 mod output;
 
@@ -24,47 +24,47 @@ use super::log::{LogSink, Masks, Stream};
 use crate::cancellation::{Cancellation, CancellationLevel};
 use output::{LineCutter, Tail, clean};
 
-/// How long a group that was asked to end by a time-out has to do so before it is killed.
+/// The grace period of a process group after a timeout, before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long to read on after a child has ended while something that it left behind holds its output
-/// open, and how long to wait for one that was killed.
+/// The time to read on after a child's end while an orphan holds its output open, and to wait for a
+/// killed child.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// The most that is kept of a standard output that is read as data, in bytes.
+/// The maximum size of a standard output that is kept as data, in bytes.
 const LARGEST_DATA: usize = 256 * 1024 * 1024;
 
-/// How often to try again to start a program whose file another
-/// process still holds open for writing.
+/// The number of retries to start a program whose file another process still holds open for
+/// writing.
 const BUSY_RETRIES: u32 = 5;
 
-/// What becomes of a child's standard output.
+/// The handling of a child's standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StdoutUse {
-    /// It is for people: lines for the log.
+    /// Written to the log, line by line.
     Log,
-    /// It is for us: kept whole, and never logged, since it may hold secrets.
+    /// Kept as a whole, and never logged, since it may contain secrets.
     Data,
 }
 
 /// A child to run.
 #[derive(Debug)]
 pub(crate) struct Invocation {
-    /// As it is shown.
+    /// The name to show.
     pub name: String,
     /// Absolute.
     pub program: PathBuf,
     pub arguments: Vec<OsString>,
     pub directory: PathBuf,
     pub environment: Environment,
-    /// After this time the group gets SIGTERM, and SIGKILL if that does not help.
+    /// After this time the group gets SIGTERM, and SIGKILL if it does not end.
     pub timeout: Option<Duration>,
-    /// What is on its standard input: a few lines at most.
+    /// The content of its standard input: a few lines at most.
     pub input: Vec<u8>,
     pub stdout: StdoutUse,
 }
 
-/// Who watches a child and may stop it.
+/// The log and the cancellation of a child.
 #[derive(Clone, Copy)]
 pub(crate) struct Supervision<'a> {
     pub log: &'a dyn LogSink,
@@ -72,7 +72,7 @@ pub(crate) struct Supervision<'a> {
     pub cancellation: &'a Cancellation,
 }
 
-/// A child that could not be run or did not succeed.
+/// A child that could not be started or did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     #[error("the program {program:?} was not found")]
@@ -111,7 +111,7 @@ impl ProcessError {
     }
 }
 
-/// Runs a child to its end and returns its standard output where that is data.
+/// Runs a child to its end and returns its standard output if that is data.
 ///
 /// Dropping the future kills the group.
 pub(crate) async fn run(
@@ -129,7 +129,7 @@ pub(crate) async fn run(
     let stdin = child.stdin.take();
     let reading = async {
         if let Some(mut stdin) = stdin {
-            // A few lines never fill a pipe. A child that does not want them need not take them.
+            // A few lines never fill a pipe. A child need not read them.
             let _ = stdin.write_all(&invocation.input).await;
         }
         let stdout = read(stdout, Stream::Stdout, invocation.stdout, supervision, &collected);
@@ -146,7 +146,7 @@ pub(crate) async fn run(
             Err(ProcessError::TimedOut { program: program(), after, tail })
         }
         Ok(Ended::Exited(status)) => {
-            // What it left running on purpose may stay.
+            // Processes that it started in the background on purpose may stay.
             group.release();
             if !status.success() {
                 Err(ProcessError::Failed { program: program(), status, tail })
@@ -159,8 +159,8 @@ pub(crate) async fn run(
     }
 }
 
-/// Starts the child, again if its file is still open for writing elsewhere: between fork and exec,
-/// any process of ours holds copies of the files that we are writing.
+/// Starts the child, with retries if its file is still open for writing elsewhere: between fork and
+/// exec, any of our processes holds copies of the files that we are writing.
 async fn start(invocation: &Invocation) -> Result<Child, ProcessError> {
     let mut command = Command::new(&invocation.program);
     command
@@ -190,21 +190,21 @@ async fn start(invocation: &Invocation) -> Result<Child, ProcessError> {
     }
 }
 
-/// How a child came to its end.
+/// The way that a child ended.
 enum Ended {
     Exited(ExitStatus),
     Stopped(Stop),
 }
 
-/// Why a child was stopped.
+/// The reason that a child was stopped.
 #[derive(Debug, Clone, Copy)]
 enum Stop {
     Cancelled,
-    /// After this time.
+    /// The timeout, after this time.
     TimedOut(Duration),
 }
 
-/// Waits for the child and for its output, and stops the group when it is time to.
+/// Waits for the child and for its output, and stops the group on cancellation or timeout.
 ///
 /// A graceful cancellation sets no timeout: terraform may need minutes to stop without losing
 /// state, and a second signal still kills it immediately.
@@ -248,7 +248,8 @@ async fn supervise(
             }
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 match (stop, status) {
-                    // It is over, and what still holds its output open is none of ours.
+                    // The child has ended; any process that still holds its output open is not ours
+                    // to stop.
                     (None, Some(status)) => return Ok(Ended::Exited(status)),
                     (Some(stop), _) if killed => return Ok(Ended::Stopped(stop)),
                     (Some(_), _) => {
@@ -263,8 +264,7 @@ async fn supervise(
                     }
                 }
             }
-            // Last: a child that never stops printing would keep the
-            // others from ever being looked at.
+            // Last: otherwise a child that never stops printing would starve the other branches.
             read = &mut reading, if !all_read => {
                 read?;
                 all_read = true;
@@ -273,12 +273,12 @@ async fn supervise(
     }
 }
 
-/// What was read so far.
+/// The output read so far.
 #[derive(Debug, Default)]
 struct Collected {
     tail: Tail,
     data: Vec<u8>,
-    /// There was more data than is kept.
+    /// Whether there was more data than the maximum.
     overflowed: bool,
 }
 
@@ -320,9 +320,9 @@ async fn read(
     }
 }
 
-/// A child's process group, killed when this is dropped unless it was released.
+/// A child's process group, killed on drop unless it was released.
 struct Group {
-    /// The child's own id; absent if it was waited for already.
+    /// The child's own id; absent if it was already waited for.
     leader: Option<Pid>,
 }
 
@@ -332,7 +332,7 @@ impl Group {
         Self { leader }
     }
 
-    /// Signals every process of the group. That none is left is no error.
+    /// Signals every process of the group. An empty group is no error.
     fn signal(&self, signal: Signal) {
         if let Some(leader) = self.leader
             && let Err(error) = kill_process_group(leader, signal)
@@ -342,7 +342,7 @@ impl Group {
         }
     }
 
-    /// Leaves what is left of the group alone.
+    /// Releases the remaining processes of the group.
     fn release(mut self) {
         self.leader = None;
     }

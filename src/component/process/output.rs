@@ -1,24 +1,24 @@
-//! From the bytes that a child writes to lines that can be shown and kept.
+//! Splits the bytes that a child writes into lines to show and keep.
 
 use std::collections::VecDeque;
 
 use super::super::log::Masks;
 
-/// The longest line, in bytes. What is longer becomes several lines, so that a child that never
-/// ends its line costs no more memory than this.
+/// The maximum length of a line, in bytes. A longer one is split, which bounds the memory for a
+/// child that never ends its line.
 const LONGEST_LINE: usize = 16 * 1024;
 
-/// How many of the last lines are kept for the report of a failure.
+/// The number of last lines that are kept for the report of a failure.
 const TAIL_LINES: usize = 40;
 
-/// Cuts a stream of bytes into lines.
+/// Splits a stream of bytes into lines.
 #[derive(Debug, Default)]
 pub(super) struct LineCutter {
     pending: Vec<u8>,
 }
 
 impl LineCutter {
-    /// Takes more bytes and hands on every line that they complete.
+    /// Adds bytes, and passes on every line that they complete.
     pub(super) fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let (line, rest) = bytes.split_at(end);
@@ -34,7 +34,7 @@ impl LineCutter {
         }
     }
 
-    /// Hands on what follows the last line end.
+    /// Passes on the rest after the last line end.
     pub(super) fn finish(&mut self, mut each: impl FnMut(&[u8])) {
         if !self.pending.is_empty() {
             each(&self.pending);
@@ -43,9 +43,9 @@ impl LineCutter {
     }
 }
 
-/// A line as it may be shown: decoded, without what would steer a terminal, secrets masked.
+/// A line that is safe to show: decoded, without terminal control sequences, secrets masked.
 ///
-/// Of a line that a progress display has overwritten with carriage returns, the last state stays.
+/// Of a line that a progress display overwrites with carriage returns, the last state is kept.
 pub(super) fn clean(line: &[u8], masks: &Masks) -> String {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let shown = line.rsplit(|byte| *byte == b'\r').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Children of every temper.
+//! Tests with children of every behaviour.
 
 use std::path::Path;
 
@@ -111,7 +111,7 @@ async fn a_child_that_never_stops_printing_is_still_timed_out() {
     assert!(matches!(error, ProcessError::TimedOut { .. }), "{error}");
 }
 
-/// Runs a script and raises the cancellation to these levels, each when the script prints a line.
+/// Runs a script and raises the cancellation through these levels, one for each printed line.
 async fn run_cancelled(script: &str, levels: &[CancellationLevel]) -> (ProcessError, Vec<String>) {
     let (canceller, cancellation) = Cancellation::new();
     let lines = Mutex::new(Vec::new());

@@ -1,11 +1,11 @@
-//! What Terraform says in JSON: a plan's changes, a state's outputs.
+//! Parses Terraform's JSON: a plan's changes, a state's outputs.
 
 use serde::Deserialize;
 
 use crate::component::Changes;
 use crate::deployment::definition::Values;
 
-/// The part of `terraform show -json <plan>` that is counted.
+/// The relevant part of `terraform show -json <plan>`.
 #[derive(Debug, Deserialize)]
 struct Plan {
     #[serde(default)]
@@ -30,8 +30,8 @@ struct Output {
     value: serde_json::Value,
 }
 
-/// Counts a plan's changes as Terraform's own summary does: a replacement is one to add and one to
-/// destroy, reading data is none.
+/// Counts a plan's changes like Terraform's own summary: a replacement is one to add and one to
+/// destroy, a data read is none.
 pub(super) fn changes(plan: &[u8]) -> Result<Changes, serde_json::Error> {
     let plan: Plan = crate::text::json(plan)?;
     let mut changes = Changes::default();
@@ -41,14 +41,14 @@ pub(super) fn changes(plan: &[u8]) -> Result<Changes, serde_json::Error> {
             "create" => changes.add += 1,
             "update" => changes.change += 1,
             "delete" => changes.destroy += 1,
-            // "no-op", "read", and "forget", which touches the state alone.
+            // "no-op", "read", and "forget", which only changes the state.
             _ => {}
         }
     }
     Ok(changes)
 }
 
-/// The outputs that may be shown and passed on; sensitive ones are left out.
+/// The outputs to show and pass on; sensitive ones are removed.
 pub(super) fn outputs(outputs: &[u8]) -> Result<Values, serde_json::Error> {
     let outputs: indexmap::IndexMap<String, Output> = crate::text::json(outputs)?;
     let shown = outputs.into_iter().filter(|(_, output)| !output.sensitive);

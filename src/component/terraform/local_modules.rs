@@ -1,4 +1,4 @@
-//! The modules of the same repository that a Terraform file calls.
+//! Module calls in a Terraform file to modules of the same repository.
 
 use hcl_edit::Span;
 use hcl_edit::expr::Expression;
@@ -7,25 +7,25 @@ use serde_json::Value;
 
 use super::module::objects;
 
-/// A module that a file calls and says the source of.
+/// A module call with its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Call {
-    /// What the call is named.
+    /// The name of the call.
     pub name: String,
-    /// `None` where it is computed: `OpenTofu` takes what it can compute early. Which folder that
-    /// is, is not known here.
+    /// `None` if it is computed: `OpenTofu` accepts expressions that it can evaluate early. Its
+    /// folder is unknown here.
     pub source: Option<String>,
-    /// Where the call is; JSON says no lines.
+    /// The line of the call; unknown in JSON syntax.
     pub line: Option<usize>,
 }
 
-/// The paths that a file's `module` blocks name, relative to the file's folder. Only what starts
-/// with `./` or `../` is of the same repository, by Terraform's own rule.
+/// The paths in a file's `module` blocks, relative to the file's folder. Only a source that starts
+/// with `./` or `../` is in the same repository, by Terraform's own rule.
 ///
-/// `None` where the file cannot be read as Terraform would.
+/// `None` if the file cannot be parsed as Terraform would.
 ///
-/// `name` is the file's name, which tells its syntax; files that are no
-/// part of a module call nothing.
+/// `name` is the file's name, which determines its syntax; files that are not part of a module call
+/// nothing.
 #[must_use]
 pub fn local_modules(name: &str, text: &str) -> Option<Vec<String>> {
     let sources: Option<Vec<String>> = calls(name, text)?.into_iter().map(|call| call.source).collect();
@@ -37,7 +37,7 @@ pub(super) fn is_local(source: &str) -> bool {
     source.starts_with("./") || source.starts_with("../")
 }
 
-/// The modules that a file calls. `None` where it cannot be read as Terraform would.
+/// The module calls in a file. `None` if it cannot be parsed as Terraform would.
 pub(super) fn calls(name: &str, text: &str) -> Option<Vec<Call>> {
     let ends = |endings: [&str; 2]| endings.iter().any(|ending| name.ends_with(ending));
     if ends([".tf", ".tofu"]) {
@@ -62,8 +62,8 @@ fn hcl_calls(text: &str) -> Option<Vec<Call>> {
     Some(body.get_blocks("module").filter_map(call).collect())
 }
 
-/// JSON syntax: `{"module": {"name": {"source": "…"}}}`, with a list of
-/// objects wherever there is an object.
+/// JSON syntax: `{"module": {"name": {"source": "…"}}}`, with a list of objects allowed for any
+/// object.
 fn json_calls(text: &str) -> Option<Vec<Call>> {
     let document: Value = serde_json::from_str(text).ok()?;
     let modules = objects(&document).filter_map(|root| root.get("module")).flat_map(objects).flatten();
@@ -76,7 +76,7 @@ fn json_calls(text: &str) -> Option<Vec<Call>> {
     Some(calls.collect())
 }
 
-/// The line of the text that a block begins in.
+/// The line on which a block begins.
 pub(super) fn line_of(block: &Block, text: &str) -> Option<usize> {
     Some(text.get(..block.span()?.start)?.matches('\n').count() + 1)
 }

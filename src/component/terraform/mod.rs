@@ -1,4 +1,4 @@
-//! `terraform` components: a root module, planned to a file, and exactly that plan applied.
+//! `terraform` components: a root module is planned to a file, and exactly that plan is applied.
 
 mod answers;
 mod local_modules;
@@ -51,13 +51,13 @@ impl Default for TerraformSettings {
 }
 
 impl TerraformSettings {
-    /// The program's file, if it is there.
+    /// The program's file, if it exists.
     #[must_use]
     pub fn find_program(&self, environment: &Environment) -> Option<PathBuf> {
         environment.find(&self.program)
     }
 
-    /// How to get the program.
+    /// The hint how to install the program.
     pub(super) fn hint(&self) -> String {
         let page = if self.is_opentofu() {
             "https://opentofu.org/docs/intro/install/"
@@ -72,16 +72,16 @@ impl TerraformSettings {
     }
 }
 
-/// What a component's stack adds to its module.
+/// The settings that a component's stack adds to its module.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TerraformStack {
     /// The stack's name, for the name of the variables file.
     pub name: String,
-    /// The workspace of the module's backend to work in; absent: the default one. Made where it is
-    /// missing. Local state is kept per deployment, target and component and needs none.
+    /// The workspace of the module's backend; absent: the default one. Created if missing. Local
+    /// state is kept per deployment, target and component and needs none.
     pub workspace: Option<String>,
-    /// Files to write into the module's folder first:
-    /// `backend.tf.json`, `providers_override.tf.json`.
+    /// Files to write into the module's folder first: `backend.tf.json`,
+    /// `providers_override.tf.json`.
     pub generated_files: BTreeMap<String, serde_json::Value>,
 }
 
@@ -93,25 +93,25 @@ impl TerraformStack {
     }
 }
 
-/// The exit status by which `plan -detailed-exitcode` says that something would change.
+/// The exit status of `plan -detailed-exitcode` if there are changes.
 const CHANGES: i32 = 2;
 
-/// What Terraform and OpenTofu say of a plan that was made for another state than there is.
+/// The message of Terraform and OpenTofu for a plan of an outdated state.
 const STALE_PLAN: &str = "Saved plan is stale";
 
-/// One module's commands.
+/// The commands of one module.
 struct Terraform<'a> {
     run: ComponentRun<'a>,
     program: PathBuf,
     folder: PathBuf,
     module: Module,
-    /// The file of the state, where it is kept on this machine.
+    /// The file of the state, if it is local.
     state: Option<PathBuf>,
     environment: Environment,
-    /// Where providers are kept, unless Terraform's own configuration says where.
+    /// The cache of providers, unless Terraform's own configuration names one.
     plugin_cache: Option<PathBuf>,
     lock_timeout: String,
-    /// Holds what `init` makes and plan files, which may hold secrets. Removed in the end.
+    /// The output of `init` and plan files, which may contain secrets. Removed on drop.
     scratch: TempDir,
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, Compon
     Ok(result)
 }
 
-/// Whether a plan would change anything, and what.
+/// Detects drift: whether a plan has changes, and how many.
 pub(super) async fn drift(run: ComponentRun<'_>) -> Result<DriftFinding, ComponentError> {
     let terraform = Terraform::set_up(run)?;
     let variables = workspace::write_variables(run, &terraform.folder, &terraform.module)?;
@@ -153,20 +153,20 @@ pub(super) async fn drift(run: ComponentRun<'_>) -> Result<DriftFinding, Compone
     }
 }
 
-/// Reads the outputs of a component from its state. Sensitive ones are left out.
+/// Reads the outputs of a component from its state, without sensitive ones.
 pub(super) async fn outputs(run: ComponentRun<'_>) -> Result<Values, ComponentError> {
     let terraform = Terraform::set_up(run)?;
     terraform.init().await?;
     terraform.outputs().await
 }
 
-/// The captured environment with what makes Terraform run unattended. `TF_*` passes through, except
-/// where it would put the module's own files or its state elsewhere.
+/// The captured environment with settings for unattended runs. `TF_*` is passed on, except for
+/// variables that would move the module's own files or its state.
 fn environment(run: ComponentRun<'_>, scratch: &Path, local_state: bool) -> Environment {
     let mut environment = run.environment.clone();
     environment.set("TF_IN_AUTOMATION", "1");
     environment.set("TF_INPUT", "0");
-    // Components may share a module's folder; what `init` makes is for one of them.
+    // Components may share a module's folder; the output of `init` is specific to one of them.
     environment.set("TF_DATA_DIR", scratch.join("data"));
     if local_state || run.stack.workspace.is_some() {
         environment.remove("TF_WORKSPACE");
@@ -175,7 +175,7 @@ fn environment(run: ComponentRun<'_>, scratch: &Path, local_state: bool) -> Envi
 }
 
 impl<'a> Terraform<'a> {
-    /// Finds the program and the module, and writes the files around it.
+    /// Finds the program and the module, and writes the generated files.
     fn set_up(run: ComponentRun<'a>) -> Result<Self, ComponentError> {
         let settings = run.terraform;
         let program = settings
@@ -216,7 +216,7 @@ impl<'a> Terraform<'a> {
         })
     }
 
-    /// Gets the module ready, in its workspace.
+    /// Initialises the module, in its workspace.
     async fn init(&self) -> Result<(), ComponentError> {
         let mut arguments: Vec<OsString> = ["init", "-input=false", "-no-color"].map(Into::into).into();
         if let Some(state) = &self.state {
@@ -254,7 +254,7 @@ impl<'a> Terraform<'a> {
         self.call(arguments, StdoutUse::Log).await.map(drop)
     }
 
-    /// What a plan would change.
+    /// The changes in a plan.
     async fn changes(&self, plan: &Path) -> Result<Changes, ComponentError> {
         let arguments = ["show".into(), "-json".into(), "-no-color".into(), plan.into()];
         let shown = self.call(arguments, StdoutUse::Data).await?;
@@ -305,7 +305,7 @@ impl<'a> Terraform<'a> {
     }
 }
 
-/// `-flag=path`, whatever bytes the path is made of.
+/// `-flag=path`, for paths of arbitrary bytes.
 fn joined(flag: &str, path: &Path) -> OsString {
     let mut argument = OsString::from(flag);
     argument.push(path);

@@ -1,4 +1,4 @@
-//! What a root module declares: its variables and its backend.
+//! The declarations of a root module: its variables and its backend.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::deployment::variables::ValueSource;
 
-/// A module that cannot be read.
+/// A module that cannot be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum ModuleError {
     #[error("{} cannot be read", file.display())]
@@ -24,7 +24,7 @@ pub enum ModuleError {
     Empty { folder: PathBuf },
 }
 
-/// What a root module takes and gives.
+/// The variables and outputs of a root module.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ModuleInterface {
     pub variables: BTreeSet<String>,
@@ -32,43 +32,43 @@ pub struct ModuleInterface {
 }
 
 impl ModuleInterface {
-    /// Reads the module in `folder` from the texts of its files.
+    /// Parses the module in `folder` from the texts of its files.
     ///
     /// # Errors
     ///
-    /// Where Terraform's own files cannot be read, or there are none.
+    /// If files cannot be parsed as Terraform, or there are none.
     pub fn parse(folder: &Path, files: &[(PathBuf, String)]) -> Result<Self, ModuleError> {
         let Module { variables, outputs, .. } = Module::parse(folder, files)?;
         Ok(Self { variables, outputs })
     }
 }
 
-/// Where a module keeps its state.
+/// The location of a module's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Backend {
-    /// Nothing is configured, or a local file, which would be lost with the checkout.
+    /// No backend, or a local file, which would be lost with the checkout.
     #[default]
     Local,
-    /// Somewhere else.
+    /// Any other backend.
     Remote,
 }
 
-/// What the files of a root module declare.
+/// The declarations in the files of a root module.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Module {
     pub variables: BTreeSet<String>,
     pub outputs: BTreeSet<String>,
     pub backend: Backend,
-    /// What it says of a local file of its own.
+    /// The settings of its own local backend.
     pub local: LocalBackend,
 }
 
-/// Which places of a local backend lie outside of the checkout, and so outlive it.
+/// The paths of a local backend that are outside of the checkout, and so outlive it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct LocalBackend {
-    /// `path` is absolute: the state of the default workspace.
+    /// Whether `path` is absolute: the state of the default workspace.
     pub path: bool,
-    /// `workspace_dir` is absolute: the states of the other workspaces.
+    /// Whether `workspace_dir` is absolute: the states of the other workspaces.
     pub workspace_dir: bool,
 }
 
@@ -91,7 +91,7 @@ impl Module {
         Self::parse(folder, &files)
     }
 
-    /// Reads the module that these files of a folder make up.
+    /// Parses the module that these files of a folder make up.
     fn parse(folder: &Path, files: &[(PathBuf, String)]) -> Result<Self, ModuleError> {
         let mut module = Self::default();
         for (path, text) in files {
@@ -104,7 +104,7 @@ impl Module {
         if files.is_empty() { Err(ModuleError::Empty { folder: folder.to_owned() }) } else { Ok(module) }
     }
 
-    /// Whether the state in a workspace has a place of its own that outlives the checkout.
+    /// Whether the state in a workspace has its own location that outlives the checkout.
     pub(super) fn keeps_its_state(&self, workspace: Option<&str>) -> bool {
         match (self.backend, workspace) {
             (Backend::Remote, _) => true,
@@ -113,11 +113,11 @@ impl Module {
         }
     }
 
-    /// What is no variable of the module and was meant for it, each with the nearest one that is:
-    /// what the deployment gives this component.
+    /// The variables that the deployment sets for this component, but that the module does not
+    /// declare, each with the most similar declared one.
     ///
-    /// A target's context and the command line are for all components, and some of them do not have
-    /// it: of the command line, what looks like a slip.
+    /// A target's context and the command line apply to all components, and some of them do not
+    /// declare these: of the command line's, only probable typos are returned.
     pub(super) fn undeclared(
         &self,
         sources: &IndexMap<String, ValueSource>,
@@ -199,7 +199,7 @@ impl Module {
     }
 }
 
-/// An object, or the objects of a list: what stands where HCL has blocks.
+/// An object, or the objects in a list: the JSON form of HCL's blocks.
 pub(super) fn objects(value: &Value) -> impl Iterator<Item = &serde_json::Map<String, Value>> {
     let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     list.iter().filter_map(Value::as_object)
@@ -208,7 +208,7 @@ pub(super) fn objects(value: &Value) -> impl Iterator<Item = &serde_json::Map<St
 /// Whether Terraform or `OpenTofu` reads a file of this name as part of a module.
 #[must_use]
 pub fn is_module_file(name: &str) -> bool {
-    // What editors leave behind is not part of the module, by Terraform's own rule.
+    // Editors' backup files are not part of the module, by Terraform's own rule.
     let is_left_behind = name.starts_with(['.', '#']) || name.ends_with('~');
     let endings = [".tf", ".tofu", ".tf.json", ".tofu.json"];
     !is_left_behind && endings.iter().any(|ending| name.ends_with(ending))
@@ -276,8 +276,7 @@ mod tests {
         };
         let local = "terraform {\n  backend \"local\" {\n    path = \"/srv/a.tfstate\"\n  }\n}\n";
         assert!(keeps("a.tf", local, None) && keeps("a.tf", local, Some("default")));
-        // The state of another workspace stands in a folder beside the module, whatever `path`
-        // says.
+        // The state of another workspace is in a folder next to the module, regardless of `path`.
         assert!(!keeps("a.tf", local, Some("prod")));
         let relative = local.replace("/srv/", "");
         assert!(!keeps("a.tf", &relative, None));

@@ -1,4 +1,4 @@
-//! What a module cannot do without: values for its variables, and the repository's own modules.
+//! The requirements of a module: values for its variables, and the repository's own modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,40 +10,39 @@ use serde_json::Value;
 use super::local_modules::{calls, is_local, line_of};
 use super::module::objects;
 
-/// What the files of a module ask for.
+/// The requirements in the files of a module.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ModuleNeeds {
     /// The variables without a default.
     pub variables: BTreeMap<String, Written>,
-    /// The calls of modules of the same repository, by their names:
-    /// the path relative to the folder.
+    /// The calls of modules of the same repository, by name: the path relative to the folder.
     pub modules: BTreeMap<String, (String, Written)>,
     /// Whether variables may have values that neither files nor this machine know: a workspace of
-    /// HCP Terraform has variables of its own.
+    /// HCP Terraform has its own variables.
     pub has_remote_values: bool,
 }
 
-/// Where something is written.
+/// The source position of a declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     file: PathBuf,
     line: Option<usize>,
 }
 
-/// What one file declares.
+/// The declarations in one file.
 #[derive(Default)]
 struct Declarations {
-    /// Each variable, whether it has a default, and its line.
+    /// Each variable, with whether it has a default, and its line.
     variables: Vec<(String, bool, Option<usize>)>,
     has_remote_values: bool,
 }
 
 impl ModuleNeeds {
-    /// Reads what a module needs from the texts of its files. `None` where one of them cannot be
-    /// read as Terraform would.
+    /// Parses a module's requirements from the texts of its files. `None` if one of them cannot be
+    /// parsed as Terraform would.
     ///
-    /// Of a program that is neither Terraform nor `OpenTofu` by its name, only what both would need
-    /// is known.
+    /// For a program that is neither Terraform nor `OpenTofu` by its name, only the requirements of
+    /// both are returned.
     #[must_use]
     pub fn parse(files: &[(PathBuf, String)], program: &str) -> Option<Self> {
         match plain_program(program) {
@@ -63,7 +62,7 @@ impl ModuleNeeds {
         let names: BTreeSet<&str> = files.iter().map(|(path, _)| file_name(path)).collect();
         let mut read: Vec<_> =
             files.iter().filter(|(path, _)| is_read(file_name(path), &names, by_opentofu)).collect();
-        // What override files say lies over what the others say, in the order of their names.
+        // Override files take precedence over the others, in the order of their names.
         let rank = |path: &Path| (is_override(file_name(path)), file_name(path).to_owned());
         read.sort_by_cached_key(|(path, _)| rank(path));
         let mut needs = Self::default();
@@ -126,7 +125,7 @@ impl Declarations {
             |key: &'static str| objects(&document).filter_map(move |root| root.get(key)).flat_map(objects);
         let has_default =
             |declared: &Value| objects(declared).any(|variable| variable.contains_key("default"));
-        // Where there is no object, there is no block.
+        // Without an object, there is no block.
         let variables =
             below("variable").flatten().filter(|(_, declared)| objects(declared).next().is_some());
         let has_remote_values = below("terraform").any(|settings| {
@@ -142,15 +141,15 @@ impl Declarations {
     }
 }
 
-/// Whether Terraform takes values for variables from a file of this name without being told.
+/// Whether Terraform loads a file of this name automatically for values of variables.
 #[must_use]
 pub fn is_variables_file(name: &str) -> bool {
     ["terraform.tfvars", "terraform.tfvars.json"].contains(&name)
         || [".auto.tfvars", ".auto.tfvars.json"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// The variables that such a file gives values for. `None` where it cannot be read as Terraform
-/// would. `name` is the file's name, which tells its syntax.
+/// The variables that such a file sets. `None` if it cannot be parsed as Terraform would. `name` is
+/// the file's name, which determines its syntax.
 #[must_use]
 pub fn variables_in(name: &str, text: &str) -> Option<BTreeSet<String>> {
     let text = crate::text::unmarked(text);
@@ -162,8 +161,8 @@ pub fn variables_in(name: &str, text: &str) -> Option<BTreeSet<String>> {
     Some(body.attributes().map(|attribute| attribute.key.as_str().to_owned()).collect())
 }
 
-/// Terraform or `OpenTofu`, where a program is one of them by its name, which may have a version in
-/// it. Another may be a wrapper, which may add values of its own.
+/// Terraform or `OpenTofu`, if a program is one of them by its name, which may contain a version.
+/// Any other may be a wrapper that adds its own values.
 #[must_use]
 pub fn plain_program(program: &str) -> Option<&'static str> {
     let name = file_name(Path::new(program));
@@ -172,8 +171,8 @@ pub fn plain_program(program: &str) -> Option<&'static str> {
     ["terraform", "tofu"].into_iter().find(|known| *known == plain)
 }
 
-/// Whether a program reads a file of a module. `OpenTofu` passes over `main.tf` where there is a
-/// `main.tofu`; Terraform knows nothing of such files.
+/// Whether a program reads a file of a module. `OpenTofu` ignores `main.tf` if there is a
+/// `main.tofu`; Terraform ignores such files.
 fn is_read(name: &str, names: &BTreeSet<&str>, by_opentofu: bool) -> bool {
     if !by_opentofu {
         return !name.ends_with(".tofu") && !name.ends_with(".tofu.json");
@@ -186,7 +185,7 @@ fn is_read(name: &str, names: &BTreeSet<&str>, by_opentofu: bool) -> bool {
     !names.contains(instead.as_str())
 }
 
-/// Whether a file changes what others of the module say.
+/// Whether a file is an override file, which changes the declarations of others.
 fn is_override(name: &str) -> bool {
     let endings = [".tf", ".tofu", ".tf.json", ".tofu.json"];
     let stem = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
@@ -208,7 +207,7 @@ impl fmt::Display for Written {
 mod tests {
     use super::*;
 
-    /// What a module needs: `variable file:line` and `call source file:line`.
+    /// The requirements of a module: `variable file:line` and `call source file:line`.
     fn needs(program: &str, files: &[(&str, &str)]) -> Option<Vec<String>> {
         let files: Vec<_> =
             files.iter().map(|(name, text)| (PathBuf::from(name), (*text).to_owned())).collect();

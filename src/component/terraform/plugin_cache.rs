@@ -1,7 +1,7 @@
 //! Terraform's cache of providers, which `init` fills.
 //!
-//! Terraform itself does not let several `init` share one: they would write the same files. So they
-//! take turns, also those of other processes, by a lock on the folder.
+//! Terraform itself does not support concurrent `init` with one cache: they would write the same
+//! files. So they are serialised, also across processes, by a lock on the folder.
 
 use std::fs::File;
 use std::io;
@@ -17,13 +17,13 @@ use crate::component::Environment;
 
 /// The variable that names the folder.
 pub(super) const VARIABLE: &str = "TF_PLUGIN_CACHE_DIR";
-/// How often to look whether it is one's turn.
+/// The polling interval for the lock.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The folder of the cache. The environment and the user's own configuration of Terraform decide;
-/// without either, it is one of this checkout.
+/// The folder of the cache. The environment and the user's own configuration of Terraform take
+/// precedence; without either, it is one of this checkout.
 ///
-/// `None` where the configuration names a folder: Terraform finds it by itself.
+/// `None` if the configuration names a folder: Terraform finds it by itself.
 pub(super) fn folder(run: ComponentRun<'_>) -> Result<Option<PathBuf>, ComponentError> {
     if let Some(folder) = run.environment.get(VARIABLE).filter(|folder| !folder.is_empty()) {
         return Ok(Some(folder.into()));
@@ -48,7 +48,7 @@ fn is_configured(environment: &Environment) -> bool {
 
 /// Waits for the exclusive lock on the plugin cache; dropping the returned file unlocks it.
 ///
-/// A folder that cannot be locked is used without a lock: Terraform will report what is wrong.
+/// A folder that cannot be locked is used without a lock: Terraform will report the error.
 pub(super) async fn turn(run: ComponentRun<'_>, folder: &Path) -> Result<Option<File>, ComponentError> {
     let Ok(file) = File::open(folder) else { return Ok(None) };
     loop {

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::module::objects;
 
-/// The variables that a file of a module declares with `sensitive = true`. `None` where the file
-/// cannot be read as Terraform would. `name` is the file's name, which tells its syntax.
+/// The variables that a file of a module declares with `sensitive = true`. `None` if the file
+/// cannot be parsed as Terraform would. `name` is the file's name, which determines its syntax.
 #[must_use]
 pub fn sensitive_variables(name: &str, text: &str) -> Option<BTreeSet<String>> {
     if name.ends_with(".json") { from_json(text) } else { from_hcl(text) }
@@ -24,8 +24,8 @@ fn from_hcl(text: &str) -> Option<BTreeSet<String>> {
     Some(sensitive.filter_map(|block| Some(block.labels.first()?.as_str().to_owned())).collect())
 }
 
-/// Terraform takes a truth value, or one in a text. Anything else is its error, and counts as
-/// sensitive here.
+/// Terraform accepts a boolean, or one in a text. Anything else is an error in Terraform, and
+/// counts as sensitive here.
 fn may_be_true(value: &Expression) -> bool {
     match value {
         Expression::Bool(sensitive) => *sensitive.value(),
@@ -34,8 +34,8 @@ fn may_be_true(value: &Expression) -> bool {
     }
 }
 
-/// JSON syntax: `{"variable": {"name": {"sensitive": true}}}`, with a list of objects wherever
-/// there is an object.
+/// JSON syntax: `{"variable": {"name": {"sensitive": true}}}`, with a list of objects allowed for
+/// any object.
 fn from_json(text: &str) -> Option<BTreeSet<String>> {
     let document: Value = serde_json::from_str(crate::text::unmarked(text)).ok()?;
     let variables = objects(&document).filter_map(|root| root.get("variable")).flat_map(objects).flatten();

@@ -1,4 +1,4 @@
-//! A real `terraform`, offline: `terraform_data` needs no provider.
+//! Tests with a real `terraform`, offline: `terraform_data` needs no provider.
 
 use serde_json::json;
 
@@ -92,7 +92,7 @@ async fn a_cancelled_apply_keeps_what_it_made_and_gives_up_its_lock() {
     let error = fixture.run(Mode::Apply).await.unwrap_err();
     assert!(error.is_cancelled(), "{error}");
 
-    // The one that was made stays; the other one is tainted or was never noted.
+    // The created one stays; the other one is tainted or was never recorded.
     fixture.cancel_at = None;
     fixture.terraform.lock_timeout = Duration::ZERO;
     let changes = fixture.run(Mode::Plan).await.unwrap().changes.unwrap();
@@ -106,7 +106,7 @@ async fn local_state_is_told_of_in_ci_and_a_backend_keeps_its_own() {
     fixture.in_ci = true;
     assert_eq!(fixture.run(Mode::Plan).await.unwrap().notices, [Notice::LocalStateInCi]);
 
-    // The in-memory backend stands for any remote one.
+    // The in-memory backend represents any remote one.
     let backend = json!({"terraform": {"backend": {"inmem": {}}}});
     fixture.stack.generated_files.insert("backend.tf.json".to_owned(), backend);
     std::fs::remove_file(
@@ -132,7 +132,7 @@ fn a_missing_program_comes_with_how_to_get_it() {
     assert!(settings.hint().contains("opentofu.org"));
 }
 
-/// A program in terraform's place that does something before some of its commands.
+/// A wrapper of terraform that runs a script before some of its commands.
 fn shim(fixture: &mut Fixture, name: &str, script: &str) {
     let program = fixture.checkout().join(name);
     let environment = std::env::vars_os().collect();
@@ -155,7 +155,7 @@ async fn a_plan_that_somebody_overtook_is_not_applied() {
     assert!(matches!(error, ComponentError::StalePlan { .. }), "{error}");
     assert!(error.tail().iter().any(|line| line.contains("Saved plan is stale")));
 
-    // Another attempt makes another plan.
+    // Another attempt creates another plan.
     let once = "[ \"$1\" = apply ] && [ ! -e ../../../once ] && touch ../../../once && \
                 $terraform apply -auto-approve -replace=terraform_data.one -var size=8";
     shim(&mut fixture, "overtaken-once", once);

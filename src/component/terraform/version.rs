@@ -1,4 +1,4 @@
-//! Which Terraform this is, and whether it will do.
+//! Checks the version of Terraform.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use super::super::process::{self, Invocation, StdoutUse, Supervision};
 use super::{Environment, TerraformSettings};
 use crate::cancellation::Cancellation;
 
-/// The first Terraform that makes a workspace while it selects it.
+/// The first version of Terraform that creates a workspace when it selects it.
 const MINIMUM: Version = Version([1, 4, 0]);
 
-/// How long a program may take to say its version.
+/// The timeout for a program to report its version.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A version without what may follow a `-`.
+/// A version without any suffix after `-`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Version([u32; 3]);
 
@@ -26,19 +26,19 @@ pub struct TooOld {
     pub program: String,
     pub version: String,
     pub minimum: String,
-    /// How to get a newer one.
+    /// The hint how to install a newer one.
     pub hint: String,
 }
 
-/// The part of `terraform version -json` that is read. OpenTofu says the same.
+/// The relevant part of `terraform version -json`. OpenTofu has the same format.
 #[derive(Debug, Deserialize)]
 struct Answer {
     terraform_version: String,
 }
 
 impl TerraformSettings {
-    /// Asks the program for its version, and whether that will do. A program that does not say, a
-    /// wrapper perhaps, will have to show.
+    /// Checks the program's version. A program that does not report one, such as a wrapper, is
+    /// accepted.
     pub async fn check_version(&self, environment: &Environment) -> Result<(), TooOld> {
         match self.version(environment).await {
             Some((version, parsed)) if parsed < MINIMUM => Err(TooOld {
@@ -53,7 +53,7 @@ impl TerraformSettings {
 
     async fn version(&self, environment: &Environment) -> Option<(String, Version)> {
         let mut environment = environment.clone();
-        // Only the version of this program, not of what might be had from its maker.
+        // Checks only the version of this program, without asking its maker for newer ones.
         environment.set("CHECKPOINT_DISABLE", "1");
         let invocation = Invocation {
             name: format!("{} version", self.program),
@@ -72,7 +72,7 @@ impl TerraformSettings {
         let version = serde_json::from_str::<Answer>(&text)
             .map(|answer| answer.terraform_version)
             .ok()
-            // What is older than JSON: `Terraform v0.11.14`.
+            // The text format before JSON: `Terraform v0.11.14`.
             .or_else(|| text.split_whitespace().find_map(|word| word.strip_prefix('v')).map(str::to_owned))?;
         let parsed = Version::parse(&version)?;
         Some((version, parsed))
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::component::testing::write_program;
 
-    /// What is said of a program that answers so.
+    /// The result for a program with this answer.
     async fn check(answer: &str) -> Result<(), TooOld> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("terraform");

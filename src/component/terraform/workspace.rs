@@ -10,13 +10,13 @@ use super::module::Module;
 use serde_json::{Value, json};
 
 /// The override that moves the state of a module without a backend. Its content is the same for
-/// every component, since they may share the folder; the path is given to `init`.
+/// every component, since they may share the folder; `init` gets the path as an argument.
 const BACKEND_OVERRIDE: &str = "atmos_backend_override.tf.json";
 const VARIABLES_EXTENSION: &str = ".terraform.tfvars.json";
 
-/// A copy of the module's folder beside it, so that relative paths lead to the same places.
+/// Copies the module's folder to a sibling, so that relative paths stay valid.
 ///
-/// Components may share a folder, and the files that are generated for one of them are not for the
+/// Components may share a folder, and the files generated for one of them do not apply to the
 /// others.
 pub(super) fn folder_of_its_own(run: ComponentRun<'_>, folder: PathBuf) -> Result<PathBuf, ComponentError> {
     let is_root = run.checkout.canonicalize().is_ok_and(|root| root == folder);
@@ -24,7 +24,7 @@ pub(super) fn folder_of_its_own(run: ComponentRun<'_>, folder: PathBuf) -> Resul
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let component = run.component.name.as_str().replace('/', "-");
     let copy = || -> io::Result<PathBuf> {
-        // The checkout is removed with everything in it.
+        // The checkout is removed with all its content.
         let copy =
             tempfile::Builder::new().prefix(&format!("{name}.{component}.")).tempdir_in(parent)?.keep();
         copy_files(&folder, &copy)?;
@@ -50,8 +50,8 @@ fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file of a module's folder belongs to another component
-/// that runs there, or is about to.
+/// Whether a file in a module's folder belongs to another component that runs there, or is about
+/// to.
 fn is_written_by_others(name: &str) -> bool {
     name == BACKEND_OVERRIDE || name.ends_with(VARIABLES_EXTENSION) || name.starts_with(UNFINISHED)
 }
@@ -64,7 +64,8 @@ pub(super) fn write_generated(folder: &Path, files: &BTreeMap<String, Value>) ->
     Ok(())
 }
 
-/// Writes the variables that the module declares and returns the file. Others would be refused.
+/// Writes the variables that the module declares and returns the file. Undeclared ones would be
+/// refused.
 pub(super) fn write_variables(
     run: ComponentRun<'_>,
     folder: &Path,

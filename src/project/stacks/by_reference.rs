@@ -1,4 +1,4 @@
-//! Stacks as the digest of a rollout sees them: the same on every machine.
+//! Stacks as an input of rollout digests: the same on every machine.
 
 use crate::config::AtmosConfig;
 use crate::deployment::stack_layer::{KnownOutputs, StackLayer, StackLayers, StackRefusal, StackRequest};
@@ -6,19 +6,19 @@ use crate::stacks::{Processing, StackFiles};
 
 use super::ImportedStacks;
 
-/// How stacks are shown whose functions and templates need what is not known here.
+/// The processing of stacks whose functions and templates need values that are unknown here.
 const AS_WRITTEN: Processing = Processing { templates: false, functions: false, strict: true };
 
-/// What stands for the repository's folder.
+/// The placeholder of the repository's folder.
 const REPOSITORY_ROOT: &str = "!repo-root";
 
-/// The stacks of one tree of files, in which everything stays as it is written that comes from the
-/// environment, the run, the clock or another system.
+/// The stacks of one tree of files, in which values from the environment, the run, the clock or
+/// another system stay as written.
 ///
-/// `!env`, `!repo-root`, outputs and `{{ env }}` stand for themselves, and what is made of them is
-/// made of these texts. Where that is no use (`{{ env "PORT" | int }}`), or a function is not
-/// supported (`!exec`, `!store`, random texts, the clock), the whole component is left as it is
-/// written: merged, but nothing of it computed.
+/// `!env`, `!repo-root`, outputs and `{{ env }}` evaluate to their own text, and so do values
+/// derived from them. If that fails (`{{ env "PORT" | int }}`), or a function is not supported
+/// (`!exec`, `!store`, random texts, the clock), the whole component stays as written: merged, but
+/// not evaluated.
 pub struct StacksByReference(ImportedStacks);
 
 impl StacksByReference {

@@ -1,4 +1,4 @@
-//! The files of a commit, and of a checkout, for stacks.
+//! The files of a commit, and of a checkout, as sources of stacks.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -22,13 +22,13 @@ impl CommitFiles {
     }
 }
 
-/// The files of a checkout below one of its folders, and of its commit those that a sparse checkout
-/// leaves out there.
+/// The files of a checkout below one of its folders, supplemented by those of its commit that a
+/// sparse checkout excludes there.
 pub struct CheckoutFiles {
     files: DirectoryFiles,
     commit: Option<CommitFiles>,
     left_out: BTreeSet<String>,
-    /// The folder, with a slash at its end; empty for the whole checkout.
+    /// The folder, with a trailing slash; empty for the whole checkout.
     prefix: String,
 }
 
@@ -43,7 +43,7 @@ impl CheckoutFiles {
         Ok(Self { files, commit, left_out, prefix })
     }
 
-    /// The commit, where it has a file that the checkout leaves out.
+    /// The commit, if it has a file that the checkout excludes.
     fn commit_with(&self, path: &str) -> Option<&CommitFiles> {
         self.commit.as_ref().filter(|_| self.left_out.contains(path))
     }

@@ -1,5 +1,5 @@
-//! What the stacks that a deployment imports say of its components: the imports and the
-//! deployment's own components as one synthetic manifest.
+//! The stack layers of a deployment's components: the imports and the deployment's own components
+//! as one synthetic manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,21 +21,20 @@ use super::World;
 use super::outputs::{self, Found, Memory};
 use super::unapplied::Allowed;
 
-/// The stacks of one tree of files, as its deployments import them.
-/// Nothing but what is imported is read.
+/// The stacks of one tree of files, as its deployments import them. Only imported files are read.
 pub struct ImportedStacks {
     files: Box<dyn StackFiles + Send>,
     settings: StackSettings,
-    /// Whether a backend that stacks configure is written for terraform.
+    /// Whether the backend of the stacks is written for terraform.
     writes_backend: bool,
     allowed: Allowed,
-    /// Absent where stacks are shown: what the environment holds may be secret.
+    /// Absent where stacks are only shown: values of the environment may be secret.
     environment: Option<BTreeMap<String, String>>,
     cache: Arc<StackCache>,
 }
 
 impl ImportedStacks {
-    /// The stacks in these files, to be shown: `!env` stays as it is written.
+    /// The stacks in these files, for display: `!env` stays as written.
     pub fn new(files: impl StackFiles + Send + 'static, config: &AtmosConfig) -> Self {
         Self {
             files: Box::new(files),
@@ -47,7 +46,7 @@ impl ImportedStacks {
         }
     }
 
-    /// Reads with these variables for `!env`: the values are used and not only shown.
+    /// Reads with these variables for `!env`, for use rather than for display.
     #[must_use]
     pub fn with_environment(self, environment: BTreeMap<String, String>) -> Self {
         Self { environment: Some(environment), ..self }
@@ -117,7 +116,7 @@ impl ImportedStacks {
 }
 
 impl ImportedStacks {
-    /// What the stacks say of a component, with as much computed as `processing` says.
+    /// The stack layer of a component, evaluated as far as `processing` requires.
     pub(super) fn processed(
         &self,
         request: &StackRequest<'_>,
@@ -159,9 +158,9 @@ impl StackLayers for ImportedStacks {
     }
 }
 
-/// The name of the stack that a deployment's imports make up on a target. It is the
-/// deployment's own: two deployments that import the same stacks do not share the workspaces in
-/// which terraform keeps their state.
+/// The name of the stack that consists of a deployment's imports on a target. It is specific to the
+/// deployment: two deployments that import the same stacks do not share the workspaces in which
+/// terraform keeps their state.
 fn stack_name(request: &StackRequest<'_>) -> String {
     format!("{}-{}", request.deployment.name, request.target)
 }
@@ -171,13 +170,13 @@ fn import_request(import: &crate::deployment::definition::StackImport) -> Import
     ImportRequest { path: import.path.clone(), at }
 }
 
-/// What the deployment itself says of a component, as a stack manifest.
+/// The deployment's own part of a component, as a stack manifest.
 fn manifest(request: &StackRequest<'_>) -> Values {
     let Component { name, kind, folder, .. } = request.component;
     let mut component = json!({ "vars": request.vars });
     if let Some(folder) = folder {
-        // It may be a component of the stacks, whose configuration is
-        // inherited; the folder it is in any case.
+        // The name may be that of a component of the stacks, whose configuration is inherited; it
+        // is the code's folder in any case.
         component["component"] = json!(folder);
         component["metadata"] = json!({ "component": folder });
     }
@@ -186,8 +185,8 @@ fn manifest(request: &StackRequest<'_>) -> Values {
     manifest
 }
 
-/// The stack manifest that decides each variable, where the deployment's
-/// own file does not do it alone.
+/// The stack manifest that each variable's value comes from, unless it comes from the deployment's
+/// own file alone.
 fn deciding_files(described: &StackComponent, own_file: Option<&str>) -> indexmap::IndexMap<String, String> {
     let vars = described.sections.get("sources").and_then(|sources| sources.get("vars"));
     let vars = vars.and_then(Value::as_object).into_iter().flatten();
@@ -199,7 +198,7 @@ fn deciding_files(described: &StackComponent, own_file: Option<&str>) -> indexma
     .collect()
 }
 
-/// The `env` section as variables: null takes a variable away, what is no text is written as one.
+/// The `env` section as variables: null removes a variable, other values are converted to text.
 fn environment(section: &Values) -> BTreeMap<String, Option<String>> {
     let text = |value: &Value| match value {
         Value::Null => None,
@@ -209,35 +208,35 @@ fn environment(section: &Values) -> BTreeMap<String, Option<String>> {
     section.iter().map(|(name, value)| (name.clone(), text(value))).collect()
 }
 
-/// What functions in stacks are answered while a deployment's component is resolved.
+/// The answers to functions in stacks while a deployment's component is resolved.
 struct Answers<'a> {
     request: &'a StackRequest<'a>,
     environment: Option<&'a BTreeMap<String, String>>,
     /// The values that were read from the environment.
     read: Mutex<BTreeSet<String>>,
-    /// What was asked for and is not there.
+    /// The missing outputs that were requested.
     lacking: Mutex<Option<Lacking>>,
     stacks: &'a ImportedStacks,
     memory: Memory,
-    /// Outputs that no run of this deployment finds out.
+    /// Outputs that no run of this deployment can read.
     unread: Mutex<Vec<UnappliedKey>>,
 }
 
-/// What to do about an output that cannot be read.
+/// The hint for an output that cannot be read.
 const UNREAD_HINT: &str = "Outputs are known of the deployment's own terraform components, and of other stacks where \
                            `remote_state_backend_type: static` writes them out or a local backend keeps them under an \
                            absolute path";
 
-/// What a component lacks whose outputs are asked for.
+/// The missing outputs of a component.
 enum Lacking {
-    /// Its outputs are not known yet.
+    /// All its outputs are unknown so far.
     Outputs(ComponentName),
-    /// This output is not among them.
+    /// It lacks the requested output.
     Output(ComponentName),
 }
 
 impl Answers<'_> {
-    /// Whether a stack is the one that the deployment makes on the target.
+    /// Whether a stack is the deployment's own on the target.
     fn is_own(&self, stack: &str) -> bool {
         stack == stack_name(self.request) || stack == self.request.target.as_str()
     }
@@ -307,7 +306,7 @@ impl Functions for Answers<'_> {
     }
 
     fn outputs_of(&self, component: &str, stack: &str) -> Option<Values> {
-        // Where stacks are shown, values stay as they are written.
+        // If stacks are only shown, values stay as written.
         let reads = self.environment.is_some() && !self.is_own(stack);
         match reads.then(|| self.of_other_stack(component, stack))? {
             Found::Outputs(outputs) => Some(outputs),
@@ -324,7 +323,7 @@ impl Functions for Answers<'_> {
         } else {
             match self.of_other_stack(component, stack) {
                 Found::Never(why) => Some(why),
-                // What is not here may be where the rollout will run.
+                // An output that is missing here may exist where the rollout runs.
                 Found::NotHere(why) => self.environment.is_some().then_some(why),
                 Found::Outputs(_) => None,
             }

@@ -1,5 +1,4 @@
-//! Stacks as commands use them: where their files are, the settings that they follow, and what a
-//! deployment's imports say of its components.
+//! Stacks for commands: their sources, their settings, and the layers of a deployment's components.
 
 mod by_reference;
 mod files;
@@ -25,7 +24,7 @@ pub use layers::ImportedStacks;
 pub use outputs::ShownOutputs;
 pub use world::{World, environment_of};
 
-/// What stacks can use beside values.
+/// The features that stacks support besides values.
 pub const SUPPORTED: &str = "Supported are !env, !include, !append, !unset, !literal, !template, !repo-root, !labels, !tags, \
                          !terraform.output, !terraform.state and Go templates with the functions of Sprig and Gomplate \
                          that depend on nothing but their arguments";
@@ -93,7 +92,7 @@ pub fn settings(config: &AtmosConfig) -> StackSettings {
     }
 }
 
-/// What to do about stacks that cannot be used.
+/// The hint for stacks that are unusable.
 fn hint(error: &StackError, stacks_directory: Option<&str>) -> Option<String> {
     match (error, stacks_directory) {
         (StackError::ImportNotFound { .. }, Some(directory)) => Some(format!(

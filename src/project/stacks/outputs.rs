@@ -1,5 +1,5 @@
-//! Outputs of components whose state is where it can be read: in the stack itself, or in a local
-//! file.
+//! Outputs of components whose state is readable without terraform: in the stack itself, or in a
+//! local file.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,19 +15,19 @@ use crate::stacks::{
     outputs_of_state,
 };
 
-/// How large a state may be, in bytes.
+/// The maximum size of a state, in bytes.
 const MAX_STATE: u64 = 64 << 20;
 
 /// The kind of components that have outputs.
 const TERRAFORM: &str = "terraform";
 
-/// What reading outputs came to.
+/// The result of reading outputs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Found {
     Outputs(Map<String, Value>),
-    /// They may be there elsewhere, or later.
+    /// They may exist elsewhere, or later.
     NotHere(String),
-    /// They cannot be read in any case.
+    /// They can never be read.
     Never(String),
 }
 
@@ -59,7 +59,7 @@ pub(super) fn read(
     }
 }
 
-/// The text of a state. What is named from the root does not lead out of it.
+/// The text of a state. A path relative to the root must not lead out of it.
 fn state(path: &str, root: Option<&Path>) -> Option<String> {
     let file = if path.starts_with('/') {
         let is_file = Path::new(path).metadata().ok()?.is_file();
@@ -73,7 +73,7 @@ fn state(path: &str, root: Option<&Path>) -> Option<String> {
     Some(text)
 }
 
-/// What was read already, by component and stack.
+/// A cache of the results, by component and stack.
 #[derive(Default)]
 pub(super) struct Memory(Mutex<BTreeMap<(String, String), Found>>);
 
@@ -89,8 +89,8 @@ impl Memory {
     }
 }
 
-/// What functions are answered where stacks are shown: outputs are read where they can be, and
-/// otherwise shown as they are asked for.
+/// The answers to functions in stacks that are shown: outputs are read if possible, else shown as
+/// written.
 pub struct ShownOutputs<'a> {
     reader: &'a StackReader<'a>,
     stacks: &'a Stacks,
@@ -100,7 +100,7 @@ pub struct ShownOutputs<'a> {
 }
 
 impl<'a> ShownOutputs<'a> {
-    /// Answers from `stacks`, and everything but outputs from `world`.
+    /// Takes outputs from `stacks`, and everything else from `world`.
     pub fn new(
         reader: &'a StackReader<'a>,
         stacks: &'a Stacks,

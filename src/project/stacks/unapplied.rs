@@ -1,5 +1,5 @@
-//! What stacks ask of a rollout that it does not do: refused by its name and place, unless the
-//! project ignores it.
+//! Unsupported keys of stacks: a rollout refuses them by name and position, unless the project
+//! ignores them.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +9,16 @@ use crate::deployment::stack_layer::{StackRequest, UnappliedKey};
 use crate::deployment::{ComponentName, Deployment};
 use crate::stacks::{AUTH_HINT, BACKEND_TYPE, Describer, Location, Stack, StackComponent};
 
-/// What the project lets a rollout leave out.
+/// The unsupported keys that the project allows a rollout to ignore.
 pub(super) struct Allowed {
     ignored: Vec<&'static str>,
-    /// Where `atmos.yaml` has identities, which Atmos takes on for every component.
+    /// The position of the identities in `atmos.yaml`, which Atmos assumes for every component.
     identities: Option<Location>,
 }
 
 impl Allowed {
-    /// By `deployments.ignore` and `deployments.auth`. Where no backend is written, its type
-    /// decides nothing.
+    /// From `deployments.ignore` and `deployments.auth`. If no backend is written, its type is
+    /// irrelevant.
     pub(super) fn by(config: &AtmosConfig) -> Self {
         let writes_backend = config.terraform.auto_generate_backend_file.unwrap_or(true);
         let ignored = config.deployments.ignore.iter().map(|key| key.as_str());
@@ -34,7 +34,7 @@ impl Allowed {
         }
     }
 
-    /// What is left to refuse of a component, each once.
+    /// The refused keys of a component, without duplicates.
     pub(super) fn unapplied(
         &self,
         request: &StackRequest<'_>,
@@ -78,7 +78,8 @@ impl Allowed {
     }
 }
 
-/// Whether a component comes after another one. What the deployment does not have, all come after.
+/// Whether a component comes after another one. Every component comes after one that the deployment
+/// lacks.
 fn comes_after(deployment: &Deployment, component: &ComponentName, need: &str) -> bool {
     if component.as_str() == need || deployment.components.iter().all(|other| other.name.as_str() != need) {
         return true;
@@ -121,7 +122,7 @@ mod tests {
         }
     }
 
-    /// What a stack says of the component `app`, which stands beside `net`.
+    /// The stack layer of the component `app`, which exists next to `net`.
     fn layer(atmos: &str, needs: &str, app: &str) -> StackLayer {
         let manifest = format!("components:\n  terraform:\n    net: {{}}\n    app:\n{app}");
         let config = crate::config::atmos::parse("atmos.yaml", atmos).unwrap();
@@ -137,7 +138,7 @@ mod tests {
         resolution.resolve().unwrap().stack.unwrap()
     }
 
-    /// What is refused, by key and place.
+    /// The refused keys, with their positions.
     fn refused(layer: &StackLayer) -> Vec<String> {
         let place = |message: &str| message.split(": ").next().unwrap_or_default().to_owned();
         layer.unapplied.iter().map(|key| format!("{} at {}", key.key, place(&key.message))).collect()
@@ -174,7 +175,7 @@ mod tests {
                 "      settings: {depends_on: {1: {component: net}}}\n",
                 "settings.depends_on at stacks/s.yaml:5:18",
             ),
-            // What is elsewhere is not put in order here.
+            // Components elsewhere have no order here.
             ("      settings: {depends_on: {1: {component: net, stage: prod}, 2: {component: nope}}}\n", ""),
             ("      dependencies: {components: [{component: net, stack: other}]}\n", ""),
             ("      backend: {s3: {bucket: states}}\n", "backend_type at stacks/s.yaml:5:7"),

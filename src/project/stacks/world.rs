@@ -1,4 +1,4 @@
-//! What functions in stacks ask of the world when stacks are shown.
+//! The environment of functions in stacks that are shown.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::component::Environment;
 use crate::stacks::{Functions, OutputRequest};
 
-/// The environment and the repository; outputs are shown as they are asked for.
+/// The environment and the repository; outputs are shown as written.
 pub struct World {
     pub environment: BTreeMap<String, String>,
     pub repository_root: Option<String>,
@@ -32,7 +32,7 @@ impl Functions for World {
     }
 }
 
-/// The variables of an environment that are text.
+/// The environment variables that are valid text.
 pub fn environment_of(environment: &Environment) -> BTreeMap<String, String> {
     let text =
         |(name, value): (&OsStr, &OsStr)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()));
