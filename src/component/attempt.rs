@@ -77,7 +77,7 @@ async fn in_time(
                 (deadline, timed_out) = (Instant::now() + GRACE, true);
                 next = match next {
                     CancellationLevel::Graceful => CancellationLevel::Immediate,
-                    // It was killed: there is no further level.
+                    // The run was killed: there is no further level.
                     _ => CancellationLevel::None,
                 };
             }

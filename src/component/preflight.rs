@@ -19,7 +19,7 @@ pub struct MissingTool {
 
 /// Checks that the tools of every component exist.
 ///
-/// A command given by a path is in the deployed commit: `cli::preflight` checks it there.
+/// A command given by a path is in the deployed commit: the crate's `preflight` checks it there.
 pub fn preflight<'a>(
     components: impl IntoIterator<Item = &'a Component>,
     terraform: &TerraformSettings,

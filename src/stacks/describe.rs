@@ -97,7 +97,7 @@ impl<'a> Describer<'a> {
         self
     }
 
-    /// Shows what cannot be computed as it is written, instead of ending with it.
+    /// Shows values that cannot be evaluated as written, instead of failing at the first.
     #[must_use]
     pub fn tolerating(self, tolerates: bool) -> Self {
         Self { tolerates, ..self }

@@ -55,7 +55,7 @@ pub(super) struct Evaluator<'e> {
     files: &'e dyn StackFiles,
     stacks_path: &'e str,
     pub(super) processing: Processing,
-    /// How often a template's output is evaluated again as a template.
+    /// The number of passes over a template; with 1, its output is not evaluated again.
     evaluations: usize,
     delimiters: Delimiters,
     /// The variables that `atmos.yaml` sets for templates.

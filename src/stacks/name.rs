@@ -120,7 +120,7 @@ pub(super) fn workspace(
     Ok(name.replace('/', "-"))
 }
 
-/// A text as it is written, its templates included.
+/// The unevaluated text, its templates included.
 fn written(value: &Value) -> &str {
     match value {
         Value::Call(call) => call.argument.as_str().unwrap_or_default(),

@@ -25,8 +25,8 @@ pub struct StackSettings {
     pub list_merge_strategy: ListMergeStrategy,
     /// `templates.settings.enabled`; if false, templates are plain text.
     pub templates: bool,
-    /// `templates.settings.evaluations`: how often a template's output is evaluated again as a
-    /// template.
+    /// `templates.settings.evaluations`: the number of passes over a template; with 1, its output
+    /// is not evaluated again.
     pub template_evaluations: usize,
     /// `templates.settings.delimiters`, left and right, of the templates of components.
     ///

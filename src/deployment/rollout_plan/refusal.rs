@@ -43,10 +43,10 @@ pub enum Refusal {
 /// The reason that a commit counts as new to a guarded target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotPromotedReason {
-    /// It has not succeeded there.
+    /// The commit has not succeeded there.
     New,
-    /// It has succeeded there, but a newer commit runs, or a rollback has left it since: deploying
-    /// it would be a step forwards.
+    /// The commit has succeeded there, but a newer one runs, or a rollback has left it since:
+    /// deploying it would be a step forwards.
     Left,
     /// Without `--context` it would be a rollback.
     Overridden,

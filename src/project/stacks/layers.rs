@@ -231,7 +231,7 @@ const UNREAD_HINT: &str = "Outputs are known of the deployment's own terraform c
 enum Lacking {
     /// All its outputs are unknown so far.
     Outputs(ComponentName),
-    /// It lacks the requested output.
+    /// The requested output is missing.
     Output(ComponentName),
 }
 
