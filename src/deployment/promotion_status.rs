@@ -249,7 +249,7 @@ fn standing(deployment: &Deployment, target: &Target, state: &TargetState, now: 
     }
 }
 
-/// The running commits of these components on a target.
+/// The state of a target over these components, without its rules.
 fn runs_on<'c>(
     target: &TargetName,
     state: &TargetState,

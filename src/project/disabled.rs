@@ -11,8 +11,8 @@ use crate::git::Repository;
 use crate::project::Project;
 use crate::project::stacks::{CommitFiles, ImportedStacks};
 
-/// Selects the components that the stacks disable on a target: the checkout's stacks and, if
-/// `committed` (the checked-out commit's declaration) is given, that commit's stacks too.
+/// Selects the components that the checkout's stacks disable on a target and, if `committed` (the
+/// checked-out commit's declaration) is given, that commit's stacks disable as well.
 ///
 /// A component whose stacks cannot be resolved counts as enabled.
 ///
