@@ -47,8 +47,8 @@ pub struct GlobalArgs {
 }
 
 impl GlobalArgs {
-    /// These flags, and those of `outer` where these do not say otherwise. The directory is not
-    /// merged: the caller of a nested command sets it.
+    /// These flags, with those of `outer` as defaults. The directory is not merged: the caller of a
+    /// nested command sets it.
     #[must_use]
     pub fn below(self, outer: &Self) -> Self {
         Self {
@@ -66,8 +66,8 @@ impl GlobalArgs {
         }
     }
 
-    /// The options that say which project a command is about, each in front of a space; empty where
-    /// there are none.
+    /// The options that locate a command's project, each preceded by a space; empty where there are
+    /// none.
     pub fn locating(&self) -> String {
         let path = |path: &PathBuf| path.to_string_lossy().into_owned();
         [
@@ -80,7 +80,7 @@ impl GlobalArgs {
         .collect()
     }
 
-    /// The format of a document, where one was asked for.
+    /// The format of a document, where one was requested.
     pub fn document_format(&self) -> Option<Format> {
         Some(self.format).filter(|format| *format != Format::Table)
     }
@@ -108,7 +108,7 @@ fn format() -> impl TypedValueParser<Value = Format> {
     formats(&[Format::Table, Format::Json, Format::Yaml])
 }
 
-/// Those, and the formats of an SBOM.
+/// The formats of every command, and those of an SBOM.
 pub fn any_format() -> impl TypedValueParser<Value = Format> {
     formats(Format::value_variants())
 }
@@ -162,7 +162,7 @@ impl From<LogsLevel> for tracing_subscriber::filter::LevelFilter {
     }
 }
 
-/// Reads a variable that switches something on. An empty one counts as absent.
+/// Parses a variable that switches something on. An empty one counts as absent.
 fn switch(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {
         "1" | "t" | "true" | "y" | "yes" | "on" => Ok(true),
@@ -173,8 +173,8 @@ fn switch(text: &str) -> Result<bool, String> {
 
 fn time_zone(text: &str) -> Result<TimeZone, String> {
     if text.eq_ignore_ascii_case("utc") {
-        // Without a look at the system's database of zones, which takes as long
-        // as the rest of a short command.
+        // UTC needs no lookup in the system's time zone database, which takes as long as the rest
+        // of a short command.
         return Ok(TimeZone::UTC);
     }
     TimeZone::get(text).map_err(|error| error.to_string())

@@ -1,10 +1,10 @@
-//! The runtime of a command that has something asynchronous to wait for.
+//! The async runtime of commands that wait for asynchronous work.
 
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::CommandError;
 
-/// There is no runtime: the machine has run out of something.
+/// The runtime cannot be created: the system is out of resources.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make a runtime: {0}")]
 pub struct NoRuntime(#[from] std::io::Error);
@@ -15,7 +15,7 @@ impl From<NoRuntime> for CommandError {
     }
 }
 
-/// A runtime of this thread alone.
+/// A runtime on the current thread.
 pub fn on_this_thread() -> Result<Runtime, NoRuntime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }

@@ -1,5 +1,4 @@
-//! Guards of output: masks the environment's tokens, and defuses
-//! workflow commands in text of others.
+//! Guards of output: mask the environment's tokens, and defuse workflow commands in untrusted text.
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -20,7 +19,7 @@ pub const TOKENS: [&str; 8] = [
     "CI_JOB_TOKEN",
 ];
 
-/// No token is shorter; to mask a shorter text would blot out others.
+/// The minimum length of a masked token: masking a shorter text would blot out unrelated text.
 const SHORTEST: usize = 8;
 
 /// Masks for the tokens of an environment.
@@ -37,7 +36,7 @@ pub fn guard(masks: &Masks) -> Guard {
     Arc::new(move |text| masks.apply(text.to_owned()))
 }
 
-/// Streams that mask secrets, and whose stderr gives no workflow command to a CI system's log.
+/// Streams that mask secrets, and whose stderr passes no workflow command to a CI system's log.
 pub fn guarded(streams: Streams, masks: &Masks, environment: &[(OsString, OsString)]) -> Streams {
     let conversation = if is_log_of_commands(environment) { for_log(masks) } else { guard(masks) };
     streams.guarded(guard(masks), conversation)

@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and a terminal that hangs up: once ends the rollout in order, twice at once.
+//! SIGINT, SIGTERM and SIGHUP: the first signal ends the rollout in order, the second one at once.
 
 use std::thread;
 
@@ -18,8 +18,8 @@ pub fn cancellation(context: &Context) -> Cancellation {
     cancellation
 }
 
-/// Whether SIGHUP is ignored, as `nohup` has it: then a terminal that hangs up ends nothing.
-/// Systems that do not tell leave the signal as it is.
+/// Whether SIGHUP is ignored, as `nohup` has it: then a hangup of the terminal ends nothing. Where
+/// the system does not tell, it counts as ignored, so that the signal keeps its action.
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -48,7 +48,7 @@ async fn listen(canceller: Canceller, quiet: bool) {
     }
 }
 
-/// Waits until the terminal has hung up; for ever where that is not listened to.
+/// Waits for SIGHUP; for ever where the signal is not handled.
 async fn hung_up(hangup: &mut Option<Signal>) {
     match hangup {
         Some(hangup) => drop(hangup.recv().await),

@@ -1,4 +1,4 @@
-//! The codes of errors: a stable name each, the exit code that goes with it, and what it means.
+//! The codes of errors: a stable name, an exit code and an explanation each.
 //!
 //! `docs/errors.md` has the same rows, which a test compares; `UPDATE_DOCS=1 cargo test --lib`
 //! writes them.
@@ -38,14 +38,14 @@ macro_rules! codes {
                 }
             }
 
-            /// What the process ends with.
+            /// The exit code of the process.
             pub const fn exit_code(self) -> u8 {
                 match self {
                     $($(Self::$variant)|+ => exit::$exit,)+
                 }
             }
 
-            /// What happened, in Markdown, with links that are relative to `docs/`.
+            /// The explanation of the error in Markdown, with links that are relative to `docs/`.
             pub const fn explanation(self) -> &'static str {
                 match self {
                     $($(Self::$variant => $explanation,)+)+

@@ -1,4 +1,4 @@
-//! Errors of configuration: files, what they say, and what cannot be resolved.
+//! Errors of configuration: unreadable files, invalid contents, and values that cannot be resolved.
 
 use crate::config::{ConfigError, Problem, SourceError};
 use crate::deployment::DeploymentName;
@@ -44,7 +44,8 @@ impl From<ResolutionError> for CommandError {
     }
 }
 
-/// One problem is the message itself; several are listed below their number.
+/// The error of these problems: one problem is the message itself; several are listed below their
+/// number.
 fn invalid_configuration(problems: &[Problem]) -> CommandError {
     let validate = || Hint::command("To check the whole configuration", "atmos deployment validate --all");
     let error = |message| CommandError::new(Code::Configuration, message).locations(problems);

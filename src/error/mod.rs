@@ -1,4 +1,4 @@
-//! Every error as people and programs see it: kind, message, hints, exit code.
+//! Every error as users and programs see it: kind, message, hints, exit code.
 
 mod checkout;
 mod code;
@@ -19,21 +19,22 @@ use crate::text::quoted;
 
 pub use code::{Code, exit};
 
-/// What a command that only reads can do without its remote.
+/// The alternative of a read-only command to its remote.
 const OFFLINE_ANSWERS: &str = "--offline answers from what is here";
 
-/// What helps where a partial clone lacks what is asked for.
+/// The remedy where a partial clone lacks an object.
 const LACKS: &str = "This partial clone lacks it; without --offline, what it lacks is fetched";
 
-/// What git says where it may not fetch what a partial clone lacks: since 2.45, and before.
+/// Git's messages for a missing object of a partial clone that it may not fetch: since 2.45, and
+/// before.
 const NOT_FETCHED: [&str; 2] = ["lazy fetching disabled", "' not allowed"];
 
-/// Why a command ends without having done what it was asked.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub enum CommandError {
-    /// To be shown.
+    /// An error to show.
     Shown(Box<Error>),
-    /// To be shown to people; a program has its document already.
+    /// An error to show to people only; a program has its document already.
     AfterDocument(Box<Error>),
     /// The output is a closed pipe: end quietly.
     OutputClosed,
@@ -71,7 +72,7 @@ impl CommandError {
         self
     }
 
-    /// Says it in other words.
+    /// Replaces the message.
     #[must_use]
     pub fn message(mut self, message: String) -> Self {
         if let Self::Shown(error) = &mut self {
@@ -80,7 +81,7 @@ impl CommandError {
         self
     }
 
-    /// Says first what it comes from.
+    /// Puts the cause in front of the message.
     #[must_use]
     pub fn prefixed(mut self, cause: &str) -> Self {
         if let Self::Shown(error) = &mut self {
@@ -98,7 +99,7 @@ impl CommandError {
         self
     }
 
-    /// Adds a way out.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: Hint) -> Self {
         if let Self::Shown(error) = &mut self {
@@ -107,8 +108,8 @@ impl CommandError {
         self
     }
 
-    /// Takes the way out of the hints that a command which writes does not go: it refuses
-    /// `--offline`.
+    /// Removes the suggestion of `--offline` from the hints of a command that writes, because such
+    /// a command refuses it.
     #[must_use]
     pub fn needs_the_remote(mut self) -> Self {
         if let Self::Shown(error) | Self::AfterDocument(error) = &mut self {
@@ -121,7 +122,7 @@ impl CommandError {
         self
     }
 
-    /// Adds lines that say more.
+    /// Adds lines of details.
     #[must_use]
     pub fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         if let Self::Shown(error) = &mut self {
@@ -130,7 +131,7 @@ impl CommandError {
         self
     }
 
-    /// Adds the places that it is about.
+    /// Adds the source locations of problems.
     #[must_use]
     fn locations<'p>(mut self, problems: impl IntoIterator<Item = &'p Problem>) -> Self {
         if let Self::Shown(error) = &mut self {
@@ -144,8 +145,8 @@ impl CommandError {
         self
     }
 
-    /// Adds the options that say which project this is about to the commands of its hints, so that
-    /// they act on the same one wherever they are pasted.
+    /// Adds the options that locate the project to the commands of its hints, so that they act on
+    /// the same project wherever they are pasted.
     #[must_use]
     pub fn located(mut self, options: &str) -> Self {
         let (Self::Shown(error) | Self::AfterDocument(error)) = &mut self else { return self };
@@ -166,7 +167,7 @@ impl CommandError {
         }
     }
 
-    /// What is shown of it.
+    /// The shown error; `None` for a closed pipe.
     pub fn shown(&self) -> Option<&Error> {
         match self {
             Self::Shown(error) | Self::AfterDocument(error) => Some(error),
@@ -174,7 +175,7 @@ impl CommandError {
         }
     }
 
-    /// What the process ends with.
+    /// The exit code of the process.
     pub fn exit_code(&self) -> ExitCode {
         self.shown().map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit_code))
     }
@@ -269,7 +270,7 @@ impl From<GitError> for CommandError {
     }
 }
 
-/// What helps, where git does not know what it is asked for.
+/// The hint for a git that may not fetch missing objects, or is too old for an option.
 fn of_git(stderr: &str) -> Option<Hint> {
     if NOT_FETCHED.iter().any(|text| stderr.contains(text)) {
         return Some(Hint::note(LACKS));
@@ -279,7 +280,7 @@ fn of_git(stderr: &str) -> Option<Hint> {
     is_old.then(|| Hint::command("Git 2.39 or newer is needed; this is", "git --version"))
 }
 
-/// Says what is damaged, and what mends it.
+/// Adds the damage to the message, and hints that repair it.
 fn damaged(shown: CommandError, damage: Damage) -> CommandError {
     let fetch = "git fetch --refetch origin '+refs/atmos/*:refs/atmos-remotes/origin/*' 'refs/tags/atmos/*:refs/tags/atmos/*'";
     let shown = shown.prefixed(damage.as_words()).coded(Code::Damaged);
@@ -300,7 +301,7 @@ fn damaged(shown: CommandError, damage: Damage) -> CommandError {
     }
 }
 
-/// What usually helps, where git says why a remote did not let us in.
+/// The hint for a remote that refuses access or is not reachable, by git's message.
 fn remote_hint(stderr: &str) -> Option<Hint> {
     let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
     if says(&[
