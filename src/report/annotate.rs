@@ -11,7 +11,7 @@ use crate::ci::annotations::{self, Annotation, AnnotationLevel, AnnotationPlace}
 use crate::context::Context;
 use crate::deployment::rollout_report::ComponentResult;
 
-/// Gives the platform its annotations. GitLab has none: there the log says it.
+/// Gives the platform its annotations. GitLab has none: there the log has the same text.
 pub fn annotate(context: &Context, system: Option<System>, outcome: &Outcome) {
     if system != Some(System::GitHubActions) {
         return;

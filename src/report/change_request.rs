@@ -1,4 +1,4 @@
-//! The change request that the platform knows of, asked for beside the rollout.
+//! The platform's change request, requested while the rollout runs.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::deployment::change_request::ChangeRequest;
 
-/// How long the overview of a deployment waits for the answer. Without it, nothing is said of the
-/// change's commits.
+/// The timeout of the overview's wait for the answer. Without an answer, it omits the change's
+/// commits.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The result of the requesting thread: `None` without a change request or without a response.
 pub type Answer = Option<ChangeRequest>;
 
-/// The question, as the thread that reports sees it.
+/// The question, as the reporting thread sees it.
 #[derive(Default)]
 pub struct Question(Mutex<State>);
 
@@ -32,7 +32,7 @@ impl Question {
         (Self(Mutex::new(State::Asked(receiver))), sender)
     }
 
-    /// The answer; waits for it, once.
+    /// The answer; the first call waits for it.
     pub fn answer(&self) -> Answer {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let State::Asked(receiver) = &*state {

@@ -1,5 +1,4 @@
-//! Which dependencies a step of a target changes, as far as it is known what both sides are made
-//! of.
+//! The changes of dependencies in a step of a target, where the SBOMs of both sides are known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +13,12 @@ use crate::sbom::{self, Bom, SummaryComponent};
 /// Components by their names in SBOMs.
 type Components = BTreeMap<String, SummaryComponent>;
 
-/// What components are made of, at each of the commits that steps are about: as it is noted, and
-/// where nothing is noted of a component without an image, as the commit's files say.
+/// The SBOM summaries of components, at each commit of the steps: from the commit's note, else, for
+/// a component without an image, from the commit's files.
 pub struct Boms(BTreeMap<CommitId, Components>);
 
 impl Boms {
-    /// Reads what there is. The comment can do without: what cannot be read is only logged.
+    /// Reads the SBOMs of the steps. Read failures are only logged: the comment can do without.
     pub fn of<'s>(view: &View<'_, '_>, steps: impl Iterator<Item = &'s Step<'s>>) -> Self {
         let wanted = moved(steps);
         if wanted.is_empty() {
@@ -36,8 +35,8 @@ impl Boms {
         Self(known)
     }
 
-    /// What a step changes. A component of which one side is unknown is left out: it would look as
-    /// if everything were new, or gone. So is one of which the sides were read differently.
+    /// The changed dependencies of a step. Leaves out a component with an unknown side, which would
+    /// look as if everything were new or gone, and one whose sides were read differently.
     pub fn changes(&self, step: &Step<'_>) -> Vec<DependencyChange> {
         let mut changes = Vec::new();
         for (component, commit) in &step.to {

@@ -15,7 +15,7 @@ pub fn planned(planned: &PlannedRollout) -> String {
     }
 }
 
-/// How it ended.
+/// The description of an ended run.
 pub fn ended(outcome: &Outcome) -> String {
     let report = outcome.rollout.report.as_ref();
     match (outcome.error(), report) {

@@ -1,4 +1,4 @@
-//! The next workflow or pipeline after a rollout that has succeeded: where it runs, and its inputs.
+//! The next workflow or pipeline after a successful rollout: where it runs, and its inputs.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ const VARIABLE: &str = "ATMOS_DISPATCH";
 /// A workflow or pipeline to start.
 pub struct Next {
     workflow: String,
-    /// The branch or tag to run it on, as the event tells it.
+    /// The branch or tag to run it on, from the event.
     reference: Option<String>,
-    /// Only the change request that is looked up knows its base.
+    /// Whether it runs on the base of the change request, which only a lookup of the request tells.
     on_base_of_request: bool,
     /// Its inputs, as far as the workflow declares them.
     values: BTreeMap<String, String>,
@@ -26,9 +26,9 @@ pub struct Next {
 /// The result of a dispatch.
 pub enum Started {
     WithInputs,
-    /// Why it got none.
+    /// The reason why it has no inputs.
     WithoutInputs(String),
-    /// No branch is known to start it on.
+    /// There is no known branch to start it on.
     Nowhere,
 }
 
@@ -48,7 +48,7 @@ impl Next {
         if job.system == System::GitLabCi {
             values.insert(VARIABLE.to_owned(), workflow.to_owned());
         }
-        // People know a workflow by its path, and GitHub's API by the file in this folder.
+        // Users name a workflow by its path, and GitHub's API by its file name in this folder.
         let workflow = match job.system {
             System::GitHubActions => workflow.strip_prefix(".github/workflows/").unwrap_or(workflow),
             System::GitLabCi => workflow,
@@ -61,7 +61,7 @@ impl Next {
         }
     }
 
-    /// Starts it with those of the values that it declares inputs for.
+    /// Starts the workflow, with those values for which it declares inputs.
     pub async fn start(
         self,
         provider: &dyn Provider,
@@ -89,7 +89,7 @@ impl Next {
     }
 }
 
-/// The commit that all components run; none where they differ.
+/// The commit that all components run; `None` where they differ.
 fn only_commit(report: &RolloutReport) -> Option<&CommitId> {
     let mut commits = report.components.iter().map(|component| &component.commit);
     let first = commits.next()?;

@@ -1,4 +1,4 @@
-//! Why a verb did not do what it was asked, as it is shown beside the run.
+//! The failure of a verb, as it is shown beside the run.
 
 use super::outcome::{Ending, Outcome};
 use crate::ci::comment::{FailureView, HintView, of_components};

@@ -10,7 +10,7 @@ use super::{outputs, summary};
 use crate::ci::Job;
 use crate::context::Context;
 
-/// Leaves what people and later steps look at, and says what could not be told.
+/// Writes the outputs for people and later steps, and prints which reports failed.
 pub fn hand_on(
     context: &Context,
     job: Option<&Job>,

@@ -1,5 +1,4 @@
-//! A rollout in the log of a CI system: what each component printed is folded away,
-//! and what came of it stands below.
+//! The log of a rollout in a CI system: each component's output is folded, and its result is below.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +16,7 @@ use crate::render::rollout::Progress;
 use crate::render::stream::Streams;
 use crate::render::{Clock, Form};
 
-/// How many lines of one component are kept for its section.
+/// The maximum number of lines of one component in its section.
 const MOST_LINES: usize = 5_000;
 
 /// Writes events to the log.

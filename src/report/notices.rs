@@ -4,7 +4,7 @@ use crate::ci::System;
 use crate::ci::annotations::{self, Annotation, AnnotationLevel};
 use crate::context::Context;
 
-/// Notices, each once.
+/// Notices without duplicates.
 #[derive(Debug, Default)]
 pub struct Notices(Vec<String>);
 
@@ -16,12 +16,12 @@ impl Notices {
         }
     }
 
-    /// Adds those of others.
+    /// Adds other notices.
     pub fn extend(&mut self, others: Self) {
         others.0.into_iter().for_each(|notice| self.add(notice));
     }
 
-    /// Shows them.
+    /// Prints the notices.
     pub fn say(&self, context: &Context, system: Option<System>) {
         let masked = self.0.iter().map(|notice| context.masks().apply(notice.clone()));
         if system != Some(System::GitHubActions) {

@@ -20,7 +20,7 @@ use crate::provider::{
     ProviderSettings, RetryPolicy, StickyComment, connect, is_same_environment,
 };
 
-/// How patient one request is, and how patient while the platform does not answer.
+/// The retry policies of a request: while the platform answers, and while it does not.
 const PATIENT: RetryPolicy = RetryPolicy {
     attempts: 4,
     first_pause: Duration::from_millis(500),
@@ -34,7 +34,7 @@ const IMPATIENT: RetryPolicy = RetryPolicy { attempts: 2, ..PATIENT };
 const OF_REPORTS: [Capability; 3] =
     [Capability::Comments, Capability::CommitStatuses, Capability::Deployments];
 
-/// Something to tell the platform.
+/// A message to the platform.
 pub enum Message {
     Status {
         commits: Vec<CommitId>,
@@ -44,18 +44,18 @@ pub enum Message {
         deployment: NewDeployment,
         update: DeploymentUpdate,
     },
-    /// Of the deployment that has started.
+    /// An update of the deployment that was started.
     DeploymentIs(DeploymentUpdate),
-    /// Of the deployment that asked for a rollout.
+    /// An update of the deployment that requested the rollout.
     RequestIs(DeploymentUpdate),
     /// The next workflow to start.
     Dispatch(Next),
-    /// The change request that the reports after this one are about.
+    /// Looks up the change request of the reports that follow.
     FindChangeRequest {
         lookup: RequestLookup,
         answer: Sender<Answer>,
     },
-    /// On the change request, if there is one.
+    /// A comment on the change request, if there is one.
     Comment(StickyComment),
 }
 
@@ -75,15 +75,15 @@ impl Message {
 
 /// The queue of reports to the platform.
 pub struct Outbox {
-    /// Gone when nothing more is said.
+    /// The channel to the thread; `None` once the outbox is closed.
     reports: Mutex<Option<Sender<Message>>>,
-    /// Ends when everything is said.
+    /// Disconnected when the thread has ended.
     done: Mutex<Receiver<()>>,
     undelivered: Arc<Mutex<UndeliveredReports>>,
 }
 
 impl Outbox {
-    /// Starts the thread.
+    /// Starts the sending thread.
     pub fn open(settings: ProviderSettings, job: &Job) -> Self {
         let (reports, inbox) = mpsc::channel();
         let (alive, done) = mpsc::channel();
@@ -119,12 +119,12 @@ impl Outbox {
 
     pub fn send(&self, report: Message) {
         if let Some(reports) = &*self.reports.lock().unwrap_or_else(PoisonError::into_inner) {
-            // The thread has gone where it could not start, and has said so.
+            // Fails only where the thread could not start, which it has reported.
             let _ = reports.send(report);
         }
     }
 
-    /// Waits for everything to be said, but no longer than this.
+    /// Closes the queue and waits until everything is sent, up to this timeout.
     pub fn close(&self, patience: Duration) -> Notices {
         drop(self.reports.lock().unwrap_or_else(PoisonError::into_inner).take());
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,12 +144,12 @@ fn add(undelivered: &Mutex<UndeliveredReports>, notice: String) {
 struct Carrier {
     patient: Box<dyn Provider>,
     impatient: Box<dyn Provider>,
-    /// Whether the platform did, when it was asked last.
+    /// Whether the platform answered the last request.
     answers: bool,
     change_request: Option<ChangeRequest>,
     /// The platform's deployment that asks for this job.
     requested: Option<RequestedDeployment>,
-    /// Where what would be written is refused, no permission is missing.
+    /// Whether the job's token may only read: then a refused write is no missing permission.
     read_only_token: bool,
     deployment: Option<PlatformDeployment>,
     /// Refused capabilities, which are not retried.
@@ -163,7 +163,7 @@ impl Carrier {
         if self.given_up.contains(&capability) {
             return;
         }
-        // To a push that may not know of which request it is, nothing is missing.
+        // Not every push belongs to a change request, so a refused lookup by commit is no failure.
         let may_be_refused =
             matches!(&report, Message::FindChangeRequest { lookup: RequestLookup::Commit(_), .. });
         let told = self.tell(report).await;
@@ -224,7 +224,7 @@ impl Carrier {
             }
             Message::FindChangeRequest { lookup, answer } => {
                 if let Some(found) = provider.find_change_request(&lookup).await? {
-                    // Gone where the report could not wait any longer.
+                    // Fails where the report stopped waiting for the answer.
                     let _ = answer.send(Some(found.clone()));
                     self.change_request = Some(found);
                 }
@@ -253,7 +253,7 @@ impl Carrier {
     }
 }
 
-/// Whether the platform's deployment that started the job asks for this very rollout.
+/// Whether the platform's deployment that started the job requests this rollout.
 fn is_for(requested: &RequestedDeployment, new: &NewDeployment) -> bool {
     is_same_environment(&requested.environment, &new.environment) && requested.commit == new.commit
 }

@@ -1,4 +1,4 @@
-//! How a job's verb ended, for everything that reports on it.
+//! The outcome of a job's verb, for all its reports.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::deployment::rollout_report::{PlannedRollout, RolloutEvent, RolloutRep
 use crate::error::{CommandError, exit};
 use crate::render::document::error::Error;
 
-/// How a verb ended.
+/// The outcome of a verb.
 pub struct Outcome {
     /// The words of the verb; absent where the inputs did not name one.
     pub verb: Option<String>,
@@ -26,15 +26,15 @@ pub struct Outcome {
 /// The observed events of a rollout, or the result of a fan-out's jobs.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
-    /// Absent where it did not come to a plan.
+    /// Absent where the rollout ended before its plan.
     pub planned: Option<PlannedRollout>,
-    /// Absent where it did not come to an end.
+    /// Absent where the rollout was not carried out to its end.
     pub report: Option<RolloutReport>,
     /// The result of a fan-out's jobs on a target, if requested.
     pub fan_in: Option<(TargetName, FanIn)>,
 }
 
-/// How a verb ended, in one word: the output `result`.
+/// The kind of an ending: the output `result`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     Success,
@@ -59,13 +59,13 @@ impl Ending {
 }
 
 impl Seen {
-    /// The message that nothing is left to roll out on a target.
+    /// The message that a target is complete: nothing is left to roll out.
     pub fn complete(&self) -> Option<String> {
         let (target, fan_in) = self.fan_in.as_ref()?;
         fan_in.is_complete().then(|| format!("{target}: {fan_in}"))
     }
 
-    /// Keeps what is reported on.
+    /// Keeps the events that reports need.
     pub fn take(&mut self, event: RolloutEvent) {
         match event {
             RolloutEvent::Planned(planned) => self.planned = Some(planned),
@@ -76,7 +76,7 @@ impl Seen {
 }
 
 impl Outcome {
-    /// The inputs did not come to a verb.
+    /// The outcome of a job whose inputs name no valid verb.
     pub fn without_a_verb(error: CommandError) -> Self {
         Self {
             verb: None,
@@ -109,7 +109,7 @@ impl Outcome {
         }
     }
 
-    /// Shows the error, if there is one. Returns what the process ends with.
+    /// Shows the error, if there is one. Returns the exit code of the process.
     pub fn show(&self, context: &Context) -> ExitCode {
         match &self.result {
             Ok(code) => *code,
@@ -117,12 +117,12 @@ impl Outcome {
         }
     }
 
-    /// The error, if it failed.
+    /// The error of a failed verb.
     pub fn error(&self) -> Option<&Error> {
         self.result.as_ref().err()?.shown()
     }
 
-    /// The digest of what was, or would be, rolled out.
+    /// The digest of the rollout or its plan.
     pub fn digest(&self) -> Option<&str> {
         let planned = self.rollout.planned.as_ref().map(|planned| planned.digest.as_str());
         self.rollout.report.as_ref().map(|report| report.digest.as_str()).or(planned)

@@ -13,10 +13,10 @@ use crate::deployment::rollout_report::{ComponentResult, RolloutReport};
 use crate::deployment::{CommitId, RecordId};
 use crate::render::document;
 
-/// The variable that names the dotenv report, and the file on GitLab where it is not set.
+/// The variable with the path of the dotenv report, and its default on GitLab.
 const DOTENV: (&str, &str) = ("ATMOS_DOTENV", "atmos.env");
 
-/// The outputs of a verb. Those that it has nothing for are left out.
+/// The outputs of a verb, without empty ones.
 pub fn of(outcome: &Outcome, summary_file: Option<&Path>) -> Vec<Output> {
     let mut outputs = vec![Output { name: "result", value: outcome.ending().as_str().to_owned() }];
     let mut add = |name, value: Option<String>| outputs.extend(value.map(|value| Output { name, value }));
@@ -33,14 +33,14 @@ pub fn of(outcome: &Outcome, summary_file: Option<&Path>) -> Vec<Output> {
     add("summary-file", summary_file.map(|file| file.to_string_lossy().into_owned()));
     let of_error = || outcome.error().and_then(|error| document::json(error).ok());
     let json = outcome.document.clone().or_else(of_error).and_then(|text| {
-        // On one line.
+        // Serialised again, on one line.
         serde_json::from_str::<serde_json::Value>(&text).ok().map(|document| document.to_string())
     });
     add("json", json);
     outputs
 }
 
-/// Writes them to where the platform reads them; `home` is the job's own folder.
+/// Writes the outputs where the platform reads them; `home` is the job's own folder.
 pub fn write(
     context: &Context,
     system: Option<System>,
@@ -65,7 +65,7 @@ pub fn write(
         notices.add(format!("a dotenv report has 5 KB at most, and {omitted} did not fit"));
     }
     let path = home.join(file);
-    // In the job's own folder a checkout may have put a link in its place.
+    // A checkout may have put a symbolic link in its place in the job's own folder.
     let written = if path.starts_with(home) {
         replace(home, &path, &report.text)
     } else {
@@ -76,14 +76,14 @@ pub fn write(
     }
 }
 
-/// The commit that all of these are; where they differ, none.
+/// The only distinct commit; `None` where they differ.
 fn only<'c>(commits: impl Iterator<Item = &'c CommitId>) -> Option<String> {
     let commits: BTreeSet<_> = commits.collect();
     let mut commits = commits.into_iter();
     commits.next().filter(|_| commits.next().is_none()).map(ToString::to_string)
 }
 
-/// Whether something is another now, or would be.
+/// Whether the rollout changes a component, or a dry run would.
 fn changes_something(report: &RolloutReport) -> bool {
     report.components.iter().any(|component| {
         let moves = component.previous_commit.as_ref() != Some(&component.commit);

@@ -1,5 +1,5 @@
-//! Where a deployment is after a run, what the run did and what can come next: all that
-//! the comment and the summary show.
+//! The overview of a deployment after a run: its state, the changes of the run and the next
+//! promotions. The comment and the summary show it.
 
 use std::collections::BTreeMap;
 
@@ -26,18 +26,18 @@ use crate::ledger::{Ledger, Scope};
 use crate::project::Project;
 use crate::project::standing::standing;
 
-/// Everything that is shown of a deployment.
+/// The overview of a deployment.
 pub struct Overview {
     standing: PromotionView,
-    /// Absent where it is not known what the change is, or what the deployment is made of.
+    /// Absent where the commits of the change or the deployment's components are unknown.
     presence: Option<BTreeMap<TargetName, Presence>>,
     unfinished: Vec<Unfinished>,
-    /// The deployment's file cannot be used.
+    /// Whether it is of the ledger alone, because the deployment's file cannot be used.
     of_ledger_alone: bool,
-    /// The ledger's remote has not told what is known.
+    /// The notice that the ledger may be stale.
     stale: Option<Stale>,
     report: Option<RolloutReport>,
-    /// The message that nothing is left to roll out on a target.
+    /// The message that a target is complete: nothing is left to roll out.
     complete: Option<String>,
     /// The components that the rollout was limited to.
     only: Vec<String>,
@@ -50,8 +50,7 @@ pub struct Overview {
     runs: BTreeMap<TargetName, String>,
     commit_address: Option<String>,
     now: jiff::Timestamp,
-    /// The text of the template that the project has for its
-    /// comments; `Err` says why there is none.
+    /// The text of the project's template for comments; `Err` is the reason why it cannot be used.
     template: Option<Result<String, String>>,
 }
 
@@ -63,12 +62,12 @@ pub struct OverviewSource<'s> {
 }
 
 impl OverviewSource<'_> {
-    /// Looks at the ledger as it is now. Where the deployment's file cannot be used, what the
-    /// ledger knows is shown.
+    /// Builds the overview from the ledger's current state, without the deployment's file where
+    /// that cannot be used.
     ///
     /// # Errors
     ///
-    /// Where there is no such deployment, or the ledger cannot be read.
+    /// Fails where there is no such deployment, or the ledger cannot be read.
     pub fn overview(self, name: &DeploymentName) -> Result<Overview, CommandError> {
         let context = self.context;
         let repository = context.repository()?;
@@ -155,19 +154,19 @@ struct Known {
     stale: Option<Stale>,
 }
 
-/// The ledger's state of a deployment, as it is now where the remote tells it.
+/// Reads the ledger's state of a deployment, current where the remote answers.
 fn look(ledger: &Ledger<'_>, name: &DeploymentName) -> Result<Known, CommandError> {
     let scope = Scope::Deployment(name.clone());
     let freshness = ledger.refresh_for_reports(&scope);
     let state = ledger.read(&scope)?.into_deployment(name);
-    // They have been said by the verb.
+    // The verb has printed them.
     drop(ledger.take_warnings());
     Ok(Known { state, stale: stale(ledger, &freshness) })
 }
 
 impl Overview {
-    /// The comment, by the project's own template where that can be
-    /// used; otherwise it is said why not.
+    /// The comment by the project's own template. Where that cannot be used: the built-in one, and
+    /// the reason.
     pub fn comment(&self, limit: Limit) -> Result<(Rendered, Option<String>), CommentError> {
         let own = match &self.template {
             None => return Ok((self.built_in(limit)?, None)),
@@ -182,7 +181,7 @@ impl Overview {
         }
     }
 
-    /// The same by the built-in template: what approvers have to see is in it.
+    /// The comment by the built-in template, which contains all that approvers have to see.
     pub fn built_in(&self, limit: Limit) -> Result<Rendered, CommentError> {
         self.render(&CommentTemplate::built_in()?, limit)
     }
@@ -233,7 +232,7 @@ fn approvals(state: &DeploymentState) -> Vec<Approved> {
     approvals
 }
 
-/// The runs that brought what runs.
+/// The links to the runs that deployed the running commits.
 fn runs(job: &Job, state: &DeploymentState) -> BTreeMap<TargetName, String> {
     let newest = |target: &TargetName| {
         let components = state.targets.get(target)?.components.values();

@@ -1,4 +1,4 @@
-//! The names of the components that a rollout is limited to, whichever way they were written.
+//! The names of the components that a rollout is limited to, resolved from any way to write them.
 
 use super::Subject;
 use crate::config::load_deployment;
@@ -7,7 +7,7 @@ use crate::deployment::Deployment;
 use crate::error::CommandError;
 use crate::project::commit_source::CommitSource;
 
-/// Each once, in the order of the deployment file. One that is not declared stays as it was
+/// The distinct names, in the order of the deployment file. An undeclared one stays as it was
 /// written.
 pub fn part_names(context: &Context, subject: &Subject) -> Vec<String> {
     if subject.components.is_empty() {
@@ -26,7 +26,7 @@ pub fn part_names(context: &Context, subject: &Subject) -> Vec<String> {
     names
 }
 
-/// The deployment as the commit declares it that is asked for, else as the checkout does.
+/// The deployment at the requested commit, else of the checkout.
 fn declared(context: &Context, subject: &Subject) -> Result<Deployment, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;

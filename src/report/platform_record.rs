@@ -1,4 +1,5 @@
-//! The platform's own record of a rollout: which rollouts have one, under which key, and where.
+//! The platform's own deployment records of rollouts: which rollouts have one, its key and its
+//! environment.
 
 use super::outbox::Message;
 use super::reports::{Reports, most_common};
@@ -10,28 +11,28 @@ use crate::project::platform::{self, Environment};
 use crate::provider::{DeploymentPhase, DeploymentUpdate, NewDeployment};
 
 impl Reports {
-    /// Whether the platform has a record of what this job does: it is wanted, and GitLab keeps none
-    /// of the job itself.
+    /// Whether the platform records this job's rollouts: the inputs enable it, and GitLab keeps no
+    /// record of the job itself.
     fn has_records(&self) -> bool {
         let of_the_job =
             self.job.system == System::GitLabCi && self.context.variable("CI_ENVIRONMENT_NAME").is_some();
         self.switches.deployment_record && !of_the_job
     }
 
-    /// Whether it has one of a rollout: of a real one, and of all components. One that is limited
-    /// to some says nothing of what runs in the environment.
+    /// Whether it records this rollout: not a dry run, and not one that is limited to some
+    /// components, which does not tell what runs in the environment.
     pub fn is_recorded(&self, planned: &PlannedRollout) -> bool {
         self.has_records() && !planned.dry_run && self.subject.components.is_empty()
     }
 
-    /// A rollout is under way.
+    /// Records the start of a rollout.
     pub fn record_starts(&self, planned: &PlannedRollout, description: &str) {
         if let Some(commit) = most_common(planned).filter(|_| self.is_recorded(planned)) {
             self.start_record(&planned.target, commit, DeploymentPhase::InProgress, description);
         }
     }
 
-    /// A rollout has ended.
+    /// Records the end of a rollout.
     pub fn record_ends(&self, planned: &PlannedRollout, phase: DeploymentPhase, description: &str) {
         if most_common(planned).is_some() && self.is_recorded(planned) {
             let environment_url = self.environment(&planned.target).url;
@@ -39,7 +40,7 @@ impl Reports {
         }
     }
 
-    /// Ends the deployment that asked for a rollout which did not come to a plan: it would stay
+    /// Ends the deployment that requested a rollout which ended before its plan: it would stay
     /// pending.
     pub fn request_ends(&self, phase: DeploymentPhase, description: &str) {
         if self.has_records() && self.job.requested_deployment.is_some() {
@@ -87,8 +88,8 @@ impl Reports {
         DeploymentUpdate { phase, description, log_url: self.job.url.clone(), environment_url }
     }
 
-    /// Tells this rollout from all others. The jobs of a matrix share their name, and may share a
-    /// runner one after the other: then it is the moment that differs.
+    /// The unique key of this rollout. The jobs of a matrix share their name, and may share a
+    /// runner one after the other: then only the time differs.
     fn key(&self) -> String {
         let variables = ["GITHUB_JOB", "RUNNER_NAME"].map(|name| self.context.variable(name).unwrap_or("-"));
         let now = self.context.now();

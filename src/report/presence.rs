@@ -1,4 +1,4 @@
-//! How much of the change that a job is about runs where, as far as that can be told.
+//! The presence of a job's change on each target, as far as it is known.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use crate::deployment::{CommitId, Deployment, RecordStatus, TargetName};
 use crate::git::ObjectStore;
 use crate::ledger::Ledger;
 
-/// The commits that stand for the change: a pull request's own; of a push, what was rolled out.
-/// `None` where a pull request's are not known: what was rolled out says nothing of them.
+/// The commits that stand for the change: a pull request's own; of a push, those that were rolled
+/// out. `None` where a pull request's are unknown: rolled out commits do not tell them.
 pub fn change(job: Option<&Job>, report: Option<&RolloutReport>) -> Option<Vec<CommitId>> {
     if let Some(change) = job.and_then(|job| job.change_request.as_ref()) {
         let commits: Vec<_> = change.commits().cloned().collect();
@@ -29,7 +29,7 @@ pub fn change(job: Option<&Job>, report: Option<&RolloutReport>) -> Option<Vec<C
     Some(commits)
 }
 
-/// How much of the change runs on each target.
+/// The presence of the change on each target.
 pub fn presence(
     deployment: &Deployment,
     state: &DeploymentState,
@@ -54,8 +54,8 @@ pub fn presence(
     presence
 }
 
-/// How much of the change runs where the commit that has it was compared with what runs: what it
-/// does not change needs no rollout.
+/// The presence of the change where its commit was compared with the running ones: components that
+/// it does not change need no rollout.
 fn by_content(by_history: Presence, fan_in: &FanIn) -> Presence {
     let FanIn { components, left, .. } = fan_in;
     match components - left.len() {
@@ -67,7 +67,7 @@ fn by_content(by_history: Presence, fan_in: &FanIn) -> Presence {
     }
 }
 
-/// The commits that have the change.
+/// A cache of which commits have the change.
 struct Holders<'h, 'r> {
     ledger: &'h Ledger<'r>,
     objects: &'h ObjectStore,
@@ -76,7 +76,7 @@ struct Holders<'h, 'r> {
 }
 
 impl Holders<'_, '_> {
-    /// The presence of the change on a target of these components, each as the ledger has it.
+    /// The presence of the change on a target with these components, by their state in the ledger.
     fn presence(&mut self, components: &[Option<&ComponentState>]) -> Presence {
         let newest = |status: RecordStatus| {
             let newest = components.iter().flatten().filter_map(|state| state.newest.as_ref());
@@ -100,8 +100,7 @@ impl Holders<'_, '_> {
         }
     }
 
-    /// Whether a commit has the change; `None` where its history, which would tell, is not to be
-    /// had.
+    /// Whether a commit has the change; `None` where the history that would tell is unavailable.
     fn has(&mut self, commit: &CommitId) -> Option<bool> {
         if let Some(known) = self.known.get(commit) {
             return *known;
@@ -127,8 +126,8 @@ impl Holders<'_, '_> {
     }
 }
 
-/// The newest attempts that did not succeed, of the components of a deployment; of all where its
-/// file cannot be used. What the run reports itself is left out.
+/// The newest unsuccessful attempts of the deployment's components; of all components where its
+/// file cannot be used. Leaves out the components that the run itself reports.
 pub fn unfinished(
     deployment: Option<&Deployment>,
     state: &DeploymentState,

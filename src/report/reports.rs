@@ -21,9 +21,9 @@ use crate::deployment::{CommitId, TargetName};
 use crate::error::CommandError;
 use crate::provider::{CommitStatus, CommitStatusState, DeploymentPhase, Platform, StickyComment};
 
-/// How long is waited for the platform at the end.
+/// The timeout for pending reports at the end.
 const TIMEOUT: Duration = Duration::from_mins(2);
-/// The same after a cancellation: the runner kills what is left within seconds.
+/// The timeout after a cancellation: the runner kills the remaining processes within seconds.
 const TIMEOUT_WHEN_CANCELLED: Duration = Duration::from_secs(6);
 
 /// The description of a plan that was replaced.
@@ -41,13 +41,13 @@ pub struct Switches {
 }
 
 impl Switches {
-    /// Whether anything is to be reported.
+    /// Whether any report is enabled.
     pub const fn any(self) -> bool {
         self.comment || self.commit_status || self.deployment_record
     }
 }
 
-/// Tells the platform of one rollout, or of how a target stands.
+/// Reports one rollout, or the state of a target, to the platform.
 pub struct Reports {
     pub context: Arc<Context>,
     pub job: Arc<Job>,
@@ -62,8 +62,8 @@ pub struct Reports {
 }
 
 impl Reports {
-    /// Reports on a subject through the outbox; asks for the change request where that is needed.
-    /// `dispatches` says that something is started after the rollout.
+    /// Creates the reports of a subject; requests the change request where it is needed.
+    /// `dispatches` tells whether a workflow is started after the rollout.
     pub fn new(
         context: Arc<Context>,
         job: Arc<Job>,
@@ -72,7 +72,7 @@ impl Reports {
         dispatches: bool,
         outbox: Outbox,
     ) -> Self {
-        // A comment needs the request; what comes next runs on its base, which a number does not
+        // A comment needs the request; the next workflow runs on its base, which a number does not
         // tell.
         let is_needed = |lookup: &&RequestLookup| {
             switches.comment || (dispatches && matches!(lookup, RequestLookup::Number(_)))
@@ -98,7 +98,8 @@ impl Reports {
         }
     }
 
-    /// The rollout knows what it is going to do; anew where the ledger has moved in the meantime.
+    /// Reports the plan of a rollout; called again where the ledger has moved and it was planned
+    /// anew.
     pub fn planned(&self, planned: &PlannedRollout) {
         let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
         let before = announced.replace(planned.clone());
@@ -118,10 +119,10 @@ impl Reports {
         self.record_starts(planned, &description);
     }
 
-    /// The rollout has ended, or was not begun.
+    /// Reports the result of a rollout, or that it did not begin.
     pub fn ended(&self, outcome: &Outcome) {
         let mut description = descriptions::ended(outcome);
-        // A plan that was made without the remote does not pass for one of what is there.
+        // A plan that was made without the remote must not look current.
         if let Some(stale) = staleness::offline(&self.context, &self.subject.deployment) {
             description = format!("{description}; {stale}");
         }
@@ -155,14 +156,14 @@ impl Reports {
         self.record_of_fan_in(target, found.commit.clone(), phase, &description);
     }
 
-    /// It cannot be found out what they have come to: that is no success.
+    /// Reports that the result of the jobs is unknown: that is no success.
     pub fn no_fan_in(&self, target: &TargetName, error: &CommandError) {
         let message = error.shown().map(|error| error.message.as_str()).unwrap_or_default();
         self.status_without_a_plan(target, CommitStatusState::Error, message);
     }
 
-    /// Sets the status of a rollout that did not come to a plan: at what was asked for, if there is
-    /// such a thing.
+    /// Sets the status of a rollout that ended before its plan, on the requested commits, if the
+    /// target exists.
     fn status_without_a_plan(&self, target: &TargetName, state: CommitStatusState, description: &str) {
         if self.switches.commit_status && requested_commits::exists(&self.context, &self.subject, target) {
             let commits = requested_commits::commits(&self.context, &self.subject, self.job.commit.as_ref());
@@ -170,7 +171,7 @@ impl Reports {
         }
     }
 
-    /// Starts what comes after a rollout that has succeeded. A plan has nothing after it.
+    /// Starts the next workflow after a successful rollout; none after a dry run.
     pub fn start_next(&self, workflow: &str, outcome: &Outcome) {
         if !self.subject.dry_run {
             let next = Next::new(&self.job, workflow, outcome.rollout.report.as_ref());
@@ -183,7 +184,7 @@ impl Reports {
         self.outbox.send(Message::Comment(StickyComment::new(&self.subject.deployment, markdown)));
     }
 
-    /// The job with what the platform says of its change request.
+    /// The job, completed by the platform's change request.
     pub fn job(&self) -> Job {
         let mut job = (*self.job).clone();
         if let Some(found) = self.change_request.answer() {
@@ -192,7 +193,7 @@ impl Reports {
         job
     }
 
-    /// How long the comment may be.
+    /// The maximum length of a comment.
     pub fn comment_limit(&self) -> Limit {
         let platform = match self.job.system {
             System::GitHubActions => Platform::GitHub,
@@ -201,12 +202,12 @@ impl Reports {
         Limit::Characters(platform.comment_limit() - StickyComment::MARKER_ROOM)
     }
 
-    /// Whether a comment may be shown.
+    /// Whether a comment can be shown.
     pub fn wants_a_comment(&self) -> bool {
         self.switches.comment && (self.job.change_request.is_some() || self.job.request_lookup.is_some())
     }
 
-    /// Waits until the platform has taken everything.
+    /// Waits until the platform has taken every report, or for the timeout.
     pub fn close(&self, ending: Ending) -> Notices {
         self.outbox.close(if ending == Ending::Cancelled { TIMEOUT_WHEN_CANCELLED } else { TIMEOUT })
     }
@@ -218,7 +219,8 @@ impl Reports {
         let Subject { deployment, components, dry_run, .. } = &self.subject;
         let description = self.context.masks().apply(description.to_owned());
         let mut status = CommitStatus::new(deployment, target, state, &description, self.job.url.clone());
-        // A part of a rollout says nothing of the others, and a plan nothing of what runs.
+        // A partial rollout tells nothing of the other components, and a plan nothing of the
+        // running state.
         if !components.is_empty() {
             status = status.of_part(&self.components);
         }
@@ -231,7 +233,7 @@ impl Reports {
     }
 }
 
-/// The commits of an earlier plan that the new one, of these commits, has left out.
+/// The commits of an earlier plan that are not among these commits of the new one.
 fn left_out(before: &PlannedRollout, commits: &[CommitId]) -> Vec<CommitId> {
     commits_of(before).into_iter().filter(|commit| !commits.contains(commit)).collect()
 }
@@ -244,7 +246,7 @@ fn commits_of(planned: &PlannedRollout) -> Vec<CommitId> {
     commits
 }
 
-/// The commit that most of the components get.
+/// The most common commit of the components.
 pub fn most_common(planned: &PlannedRollout) -> Option<CommitId> {
     let mut number: BTreeMap<&CommitId, usize> = BTreeMap::new();
     for component in &planned.components {

@@ -7,8 +7,8 @@ use crate::deployment::{CommitId, TargetName};
 use crate::error::CommandError;
 use crate::ledger::Scope;
 
-/// Whether there is such a deployment with such a target and such components. A status of what does
-/// not exist could never be mended.
+/// Whether this deployment exists, with this target and these components. A status of one that does
+/// not exist could never be corrected.
 pub fn exists(context: &Context, subject: &Subject, target: &TargetName) -> bool {
     let find = || -> Result<bool, CommandError> {
         let repository = context.repository()?;
@@ -20,7 +20,7 @@ pub fn exists(context: &Context, subject: &Subject, target: &TargetName) -> bool
             drop(ledger.take_warnings());
             Ok(state.targets.get(target).is_some_and(|target| !target.components.is_empty()))
         };
-        // A checkout that is not the repository's own declares nothing here.
+        // A configuration outside of the repository declares nothing here.
         let Ok(project) = context.project(&repository) else { return seen(&AtmosConfig::default()) };
         match load_deployment(&*project.source, &project.config, &subject.deployment) {
             Ok(loaded) => {
@@ -29,15 +29,15 @@ pub fn exists(context: &Context, subject: &Subject, target: &TargetName) -> bool
                 Ok(deployment.targets.contains_key(target) && subject.components.iter().all(is_there))
             }
             Err(ConfigError::NotFound { .. }) => Ok(false),
-            // The file is broken: what it declared once, the ledger has seen.
+            // The file is broken: the ledger has the targets that it declared earlier.
             Err(_) => seen(&project.config),
         }
     };
     find().unwrap_or(false)
 }
 
-/// The commit that was to be rolled out: the one that was named, else the one that is checked out.
-/// Of a promotion it is known only with a plan: then the job's own stands for it.
+/// The commit that was requested: the named one, else the checked-out one. For a promotion only the
+/// plan tells it, so the job's own commit stands for it.
 pub fn commits(context: &Context, subject: &Subject, of_job: Option<&CommitId>) -> Vec<CommitId> {
     let repository = || context.repository().ok();
     let commit = match &subject.revision {

@@ -1,4 +1,4 @@
-//! How old an answer is that the ledger's remote has not just given.
+//! The staleness of the ledger in a report, where its remote was not asked or did not answer.
 
 use crate::ci::comment::{NotTold, Stale};
 use crate::context::Context;
@@ -17,7 +17,7 @@ pub fn stale(ledger: &Ledger<'_>, freshness: &Freshness) -> Option<Stale> {
     Some(Stale { remote: ledger.remote().unwrap_or("the remote").to_owned(), why, as_of })
 }
 
-/// The same of what a job answers that is not to ask the remote.
+/// The notice of a job that runs with `--offline`; `None` for any other job.
 pub fn offline(context: &Context, name: &DeploymentName) -> Option<Stale> {
     let look = || -> Result<Option<Stale>, CommandError> {
         let repository = context.repository()?;

@@ -11,7 +11,7 @@ use crate::deployment::rollout_report::{ComponentResult, RolloutReport};
 use crate::deployment::state::{DeploymentState, TargetState};
 use crate::error::CommandError;
 
-/// The most promotions that are looked at closely: each costs a comparison.
+/// The maximum number of previewed promotions: each costs a comparison.
 const MOST_PREVIEWS: usize = 8;
 
 /// The changes of a step.
@@ -22,7 +22,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// The preview of an edge that these are the changes of.
+    /// The preview of an edge with these changes.
     pub fn of<'p>(&'p self, edge: &'p PromotionEdge) -> PromotionPreview<'p> {
         PromotionPreview { edge, diff: self.diff.as_ref(), dependencies: &self.dependencies }
     }
@@ -66,7 +66,7 @@ fn ahead<'e>(edge: &'e PromotionEdge, state: &DeploymentState) -> Step<'e> {
         target: &edge.to,
         from: components().filter_map(|c| Some((c.component.clone(), c.target_commit.clone()?))).collect(),
         to: components().filter_map(|c| Some((c.component.clone(), c.commit.clone()?))).collect(),
-        // A promotion takes none of them along.
+        // A promotion takes no overrides along.
         overrides: (overrides(state, &edge.to), RecordedOverrides::new()),
     }
 }
@@ -86,7 +86,7 @@ fn done<'r>(report: &'r RolloutReport, state: &DeploymentState) -> Step<'r> {
     }
 }
 
-/// `--context` that runs on a target.
+/// The `--context` overrides that run on a target.
 fn overrides(state: &DeploymentState, target: &TargetName) -> RecordedOverrides {
     state.targets.get(target).map(TargetState::overrides).unwrap_or_default()
 }

@@ -11,8 +11,8 @@ pub struct Subject {
     pub dry_run: bool,
     /// The components that it is limited to.
     pub components: Vec<ComponentReference>,
-    /// The commit that is asked for by name.
+    /// The commit that is named on the command line.
     pub revision: Option<String>,
-    /// It is a promotion of another target's running commits.
+    /// Whether it is a promotion of another target's running commits.
     pub is_promotion: bool,
 }

@@ -1,4 +1,4 @@
-//! The summary of the step, and a file of it that later steps can use.
+//! The summary of the step, and a file with it for later steps.
 
 use std::fs;
 use std::io;
@@ -15,13 +15,13 @@ use crate::ci::replaced_file::replace;
 use crate::ci::summary::{SUMMARY_LIMIT, append, room};
 use crate::context::Context;
 
-/// How much of what a verb printed is shown, in bytes.
+/// The maximum size of a verb's output in the summary, in bytes.
 const MOST_OUTPUT: usize = 64 * 1024;
-/// How many lines of an error's details are shown.
+/// The maximum number of lines of an error's details.
 const MOST_DETAILS: usize = 50;
 
-/// Writes the summary to where the platform shows it. Returns where it can be read,
-/// seen from the job's own folder.
+/// Writes the summary where the platform shows it, and to a file. Returns the path of the file,
+/// relative to the job's own folder.
 pub fn write(
     context: &Context,
     system: Option<System>,
@@ -32,7 +32,7 @@ pub fn write(
     let step = context.variable("GITHUB_STEP_SUMMARY").filter(|_| system == Some(System::GitHubActions));
     let step = step.map(Path::new);
     let limit = step.and_then(|step| room(step).ok()).unwrap_or(SUMMARY_LIMIT);
-    // The empty line that sets it apart counts too.
+    // The empty line before it counts too.
     let limit = Limit::Bytes(limit.saturating_sub(2));
     let of_picture = overview.and_then(|overview| overview.built_in(limit).ok());
     let markdown = of_picture.map_or_else(|| plain(outcome), |rendered| rendered.markdown);
@@ -57,8 +57,7 @@ pub fn write(
     }
 }
 
-/// The summary of a verb that is no rollout, or of one that did not come
-/// to anything that could be shown.
+/// The summary of a verb other than a rollout, or of a rollout without an overview.
 fn plain(outcome: &Outcome) -> String {
     let verb = outcome.verb.as_deref().unwrap_or("ci");
     let symbol = match outcome.ending() {
@@ -94,8 +93,8 @@ fn plain(outcome: &Outcome) -> String {
     blocks.join("\n\n")
 }
 
-/// Writes the summary below the checkout's `.atmos`, which later steps see as well, unlike
-/// the container's other folders.
+/// Writes the summary below the checkout's `.atmos`, which later steps see too, unlike the
+/// container's other folders.
 fn to_file(context: &Context, outcome: &Outcome, markdown: &str) -> io::Result<Option<PathBuf>> {
     let Some(root) =
         context.repository().ok().and_then(|repository| repository.work_tree().map(Path::to_owned))
@@ -109,7 +108,7 @@ fn to_file(context: &Context, outcome: &Outcome, markdown: &str) -> io::Result<O
     }
     let name = words.join("-").replace(' ', "-");
     let folder = root.join(".atmos");
-    // Where a link is called so, this finds it, and the file is not written through it.
+    // Fails for an existing symbolic link, so that the file is not written through it.
     match fs::create_dir(&folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ if folder.is_symlink() => return Err(io::Error::other(".atmos is a link")),
