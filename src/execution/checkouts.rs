@@ -1,4 +1,4 @@
-//! Checkouts of the commits that are deployed: one a commit, never the working tree.
+//! Checkouts of the deployed commits: one per commit, never the working tree.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ pub enum CheckoutError {
     Files { path: PathBuf, source: std::io::Error },
 }
 
-/// The checkouts of one rollout. Dropped, they are removed, unless they are kept.
+/// The checkouts of one rollout. Removed on drop, unless they are kept.
 #[derive(Debug, Default)]
 pub struct Checkouts {
     folders: BTreeMap<CommitId, PathBuf>,
@@ -50,8 +50,8 @@ impl Checkouts {
             checkouts.folders.insert(commit.clone(), folder.clone());
             let index = root.join(format!("{place}.index"));
             let result = repository.git().materialise(commit, &folder, &index);
-            // Git's bookkeeping of a checkout that is never changed, and what is
-            // left of it where git was killed.
+            // Git's index of a checkout that is never changed, and its lock file where git was
+            // killed.
             let lock = root.join(format!("{place}.index.lock"));
             for left in [index, lock] {
                 let _ = fs::remove_file(left);
@@ -61,7 +61,7 @@ impl Checkouts {
         Ok(checkouts)
     }
 
-    /// Where each commit is.
+    /// The folder of each commit's checkout.
     pub(super) fn paths(&self) -> BTreeMap<CommitId, PathBuf> {
         self.folders.clone()
     }
@@ -107,7 +107,7 @@ const IGNORE_FILE: &str = ".gitignore";
 fn ignore(root: &Path) -> std::io::Result<()> {
     let Some(parent) = root.parent() else { return Ok(()) };
     let file = parent.join(IGNORE_FILE);
-    // A link is there already, wherever it leads.
+    // A symbolic link exists already, whatever it points to.
     match fs::File::create_new(file) {
         Ok(mut file) => file.write_all(b"*\n"),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),

@@ -55,7 +55,7 @@ impl Gate {
         });
     }
 
-    /// Closes the gate for good. The first reason counts.
+    /// Closes the gate for good. The first reason is kept.
     pub(super) fn shut(&self, reason: String) {
         self.set(Position::Shut(reason));
     }
@@ -107,7 +107,7 @@ mod tests {
         assert!(futures_are_pending(waiting.as_mut()).await);
         gate.open(None);
         assert_eq!(waiting.await, Ok(()));
-        // The thread that would pause it has not been at work.
+        // The publishing thread, which would pause it, was not running.
         gate.stay_open(Instant::now());
         let waiting = passage.pass(&never);
         tokio::pin!(waiting);

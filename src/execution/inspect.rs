@@ -1,4 +1,4 @@
-//! Looking at what runs, without changing it: whether it is healthy, whether it has drifted.
+//! The inspection of running components without changing them: health and drift.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use super::run_error::RunError;
 use super::shared::Shared;
 use super::{Checkouts, EventSink, Rollout};
 
-/// What to look at.
+/// The kinds of inspection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Looks {
     pub health: bool,
     pub drift: bool,
 }
 
-/// What was seen of one component.
+/// The findings of one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspected {
     pub component: ComponentName,
@@ -39,8 +39,8 @@ pub struct Inspected {
     pub drift: Option<Result<DriftFinding, String>>,
 }
 
-/// Looks at the components of a plan, several at a time. The rollout's mode is a dry run's. Of the
-/// components in `unplannable` no plan can be made, for the reason that is given.
+/// Inspects the components of a plan in parallel. The rollout's mode is that of a dry run. The
+/// components in `unplannable` cannot be planned, for the given reasons.
 ///
 /// # Errors
 ///

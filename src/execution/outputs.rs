@@ -62,7 +62,7 @@ mod tests {
     fn what_may_be_a_secret_by_its_name_is_left_out() {
         let all = ["url", "DB_PASSWORD", "apiKey", "api-key", "session_token", "internal", "keyboard"];
         assert_eq!(names(ComponentKind::Command, &all), ["url", "keyboard"]);
-        // Terraform says itself what is sensitive.
+        // Terraform itself marks sensitive outputs.
         assert_eq!(names(ComponentKind::Terraform, &["internal", "token_url", "url"]), ["token_url", "url"]);
     }
 

@@ -13,7 +13,7 @@ const COMPANY: Duration = Duration::from_millis(250);
 /// The retry delay of a push that has not reached the remote; less under short leases.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// The result of an exchange with the remote.
+/// The end of an exchange with the remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Arrived,

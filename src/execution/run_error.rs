@@ -1,4 +1,4 @@
-//! Why a component did not run to a good end.
+//! The errors of a component's run.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::deployment::template::TemplateError;
 use crate::deployment::{ComponentKind, ComponentName, TargetName};
 use crate::text::error_chain;
 
-/// Why a component did not run to a good end.
+/// The reason why a component did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RunError {
     #[error("the deployed commit does not have this component")]
@@ -51,8 +51,8 @@ impl RunError {
         }
     }
 
-    /// What the record says of it, in one line: what became of the tool and the first error that it
-    /// tells, without values that the configuration may hold.
+    /// The record's one-line text of the error: how the tool ended and its first error, without
+    /// values that the configuration may contain.
     pub(super) fn recorded(&self, values: &Masks) -> String {
         match self {
             Self::Component(_) | Self::Health(_) => {
@@ -77,7 +77,7 @@ impl RunError {
         }
     }
 
-    /// The lines in which a tool says why it failed.
+    /// The lines in which a tool gives the reason of its failure.
     pub(super) fn reason(&self) -> Vec<String> {
         match self {
             Self::Component(error) | Self::Health(error) => error.reason(),
@@ -85,13 +85,13 @@ impl RunError {
         }
     }
 
-    /// Whether only the job that rolls out may know what is missing.
+    /// Whether a missing value may be known only to the job that rolls out.
     pub(super) const fn lacks_surroundings(&self) -> bool {
         matches!(self, Self::Resolution(ResolutionError::Template(error)) if error.lacks_surroundings)
     }
 }
 
-/// The most characters of a tool's error that a record takes.
+/// The maximum length of a tool's error in a record, in characters.
 const LONGEST_ERROR: usize = 300;
 
 fn first_characters(line: &str) -> String {

@@ -1,4 +1,4 @@
-//! What the components of one rollout share.
+//! The shared state of one rollout's components.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::gate::Passage;
 use super::publisher::Message;
 use super::{EventSink, Rollout};
 
-/// What the components of one rollout share.
+/// The shared state of one rollout's components.
 pub(super) struct Shared {
     pub(super) rollout: Rollout,
     /// The index of each component in the plan.

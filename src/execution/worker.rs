@@ -110,8 +110,8 @@ impl Shared {
         }
         match report.status {
             ComponentResult::Success if !kept => {
-                // It has succeeded without a durable record. Reported as failed to the scheduler,
-                // so that its dependents do not start.
+                // The component has succeeded without a durable record. Reported as failed to the
+                // scheduler, so that its dependents do not start.
                 unrecorded.lock().unwrap_or_else(PoisonError::into_inner).insert(component);
                 Execution::Failed(Ended { report })
             }

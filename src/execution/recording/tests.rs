@@ -8,7 +8,7 @@ fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// What follows of each of these, at these seconds.
+/// The actions after each of these inputs, at these seconds.
 fn acts(steps: &[(u64, Happened)]) -> Vec<Vec<Act>> {
     let mut recording = Recording::new(LEASE, Duration::ZERO);
     steps.iter().map(|(second, happened)| recording.after(s(*second), *happened)).collect()
@@ -36,7 +36,7 @@ fn a_lease_is_renewed_beside_a_push_that_hangs() {
         (101, Renewed(End::Arrived)),
         (150, Kept),
         (199, Nothing),
-        // It was due at 200, and the push has renewed the locks unless it hangs.
+        // The renewal was due at 200: the push renews the locks too, unless it hangs.
         (200, Nothing),
         (250, Nothing),
         (251, Renewed(End::Arrived)),
@@ -146,7 +146,7 @@ fn a_push_that_did_not_arrive_is_made_again_and_once_at_the_end() {
     assert_eq!(acts(&steps), expected);
 }
 
-/// What is in flight, as the publisher sees it.
+/// The exchanges in flight and the state of the run, as the publisher sees them.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 struct World {
@@ -161,7 +161,7 @@ struct World {
 }
 
 impl World {
-    /// Carries out what follows, and checks that it may.
+    /// Executes an action, and checks that it is allowed.
     fn act(&mut self, act: Act) {
         assert!(!self.finished, "{act:?} after the end");
         match act {
@@ -184,7 +184,7 @@ impl World {
     }
 }
 
-/// Every order of what can happen within a few lease times, with every end of every exchange.
+/// Every order of inputs within a few leases, with every end of every exchange.
 #[test]
 fn in_every_order_of_events_one_push_is_in_flight_and_nothing_starts_without_a_lease() {
     let lease = Lease(s(12));
