@@ -13,12 +13,12 @@ use crate::project::ledger::reachable;
 use crate::project::rules::Certainty;
 use crate::render::document::error::Hint;
 
-/// Notes an approval of the rollout that these arguments ask for; `None` where it needs none.
+/// Stores an approval of the rollout that these arguments request; `None` where it needs none.
 ///
 /// # Errors
 ///
-/// Where the rollout would be refused for good, is not the one that the digest
-/// names, or is not approved like this.
+/// Fails where the rollout would be refused permanently, differs from the one that the digest
+/// names, or takes no approval of this method.
 pub fn approve_ahead(options: &Options, context: &Context) -> Result<Option<Approval>, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;

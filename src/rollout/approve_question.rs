@@ -1,4 +1,4 @@
-//! The question before an approval at a terminal: what is approved, and whether.
+//! The question before an approval at a terminal, with the plan that is approved.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use crate::deployment::rollout_report::RolloutKind;
 use crate::text::LEFT_OUT;
 
 impl Asking<'_, '_, '_> {
-    /// What is approved, and the question.
+    /// The plan to approve, and the question.
     pub(super) fn question(&self) -> String {
         let plan = &self.decided.plan;
         let is_ahead = self.run.options.is_approval;
@@ -49,7 +49,7 @@ impl Asking<'_, '_, '_> {
         text + "  → Approve deployment? [y/N]: "
     }
 
-    /// What becomes of a component.
+    /// The change of a component, in words.
     fn step(&self, planned: &ComponentPlan) -> String {
         let to = planned.commit.short();
         match &planned.previous_commit {
@@ -65,12 +65,12 @@ impl Asking<'_, '_, '_> {
         }
     }
 
-    /// The overrides as they will be recorded: of a sensitive one, a hash.
+    /// The overrides as they will be recorded: sensitive values as hashes.
     pub(super) fn recorded_overrides(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         let digests = self.gathered.digests.components.values();
         for (key, value) in digests.flat_map(|digest| &digest.context_overrides) {
-            // What is sensitive for one component is not shown for another one.
+            // A value that is sensitive for one component is not shown for another one.
             if is_hash(value) || !all.contains_key(key) {
                 all.insert(key.clone(), value.clone());
             }
@@ -79,7 +79,7 @@ impl Asking<'_, '_, '_> {
     }
 }
 
-/// A length of time as a configuration has it.
+/// A duration in whole hours and minutes, in words.
 fn lasting(length: std::time::Duration) -> String {
     let minutes = length.as_secs() / 60;
     match (minutes / 60, minutes % 60) {

@@ -1,5 +1,5 @@
-//! The command that was typed, for hints: what they say to paste asks for the same
-//! rollout, with one thing changed.
+//! The typed command, for hints: the commands that they suggest request the same rollout, with one
+//! change.
 
 use std::fmt;
 
@@ -19,8 +19,8 @@ const ROLLOUT: &str = "rollout";
 const APPROVE: &str = "approve";
 
 impl Options {
-    /// The command that asks for this rollout. Of options and keys that are `hidden`, the values
-    /// are left out: hints are kept in logs and comments.
+    /// The command that requests this rollout. Omits the values of options and keys that are
+    /// `hidden`: hints are kept in logs and comments.
     pub(super) fn command_line(&self, hidden: &dyn Fn(&str, &str) -> bool) -> CommandLine {
         let verb = if self.is_approval { APPROVE } else { ROLLOUT };
         let mut line = CommandLine::of(verb, self.deployment.as_str());
@@ -54,7 +54,7 @@ impl Options {
 }
 
 impl CommandLine {
-    /// A rollout of a deployment, or its approval, of which nothing else is said yet.
+    /// A rollout of a deployment, or its approval, without further arguments.
     fn of(verb: &'static str, deployment: &str) -> Self {
         let words = vec![format!("atmos deployment {verb} {}", quoted(deployment))];
         Self { verb, words }
@@ -70,7 +70,7 @@ impl CommandLine {
         self.verb == APPROVE
     }
 
-    /// Approves the rollout ahead of it: without what only a rollout can be told.
+    /// Turns it into an approval of the rollout: without the options that only a rollout takes.
     pub(super) fn approve(&mut self) -> &mut Self {
         for option in ["metadata", "reason", "require-uniform", "allow-rollback", "approve"] {
             self.without(option);
@@ -82,7 +82,7 @@ impl CommandLine {
         self
     }
 
-    /// Carries the rollout out that an approval is asked for.
+    /// Turns an approval into the rollout that it is for.
     pub(super) fn roll_out(&mut self) -> &mut Self {
         if self.is_approval() {
             self.without("reason");
@@ -103,18 +103,18 @@ impl CommandLine {
         self
     }
 
-    /// Adds an option beside those of this name.
+    /// Adds an option, beside others of this name.
     pub(super) fn add(&mut self, name: &str, value: &str) -> &mut Self {
         self.words.extend([format!("--{name}"), quoted(value)]);
         self
     }
 
-    /// Sets an option, in place of every one of this name.
+    /// Sets an option, in place of all of this name.
     pub(super) fn set(&mut self, name: &str, value: &str) -> &mut Self {
         self.without(name).add(name, value)
     }
 
-    /// Takes out an option, with its values, or a flag.
+    /// Removes a flag, or an option with its values.
     pub(super) fn without(&mut self, name: &str) -> &mut Self {
         let option = format!("--{name}");
         while let Some(at) = self.words.iter().position(|word| *word == option) {
@@ -126,7 +126,7 @@ impl CommandLine {
         self
     }
 
-    /// Only shows what it would do.
+    /// Turns it into a dry run.
     pub(super) fn plan(&mut self) -> &mut Self {
         self.roll_out().flag("plan")
     }
@@ -138,10 +138,10 @@ impl fmt::Display for CommandLine {
     }
 }
 
-/// Whether the value of this key may be secret, as far as the project says.
+/// Whether the value of this key may be secret, by the project's configuration.
 ///
-/// In a job, that of every override may be: which variables a module declares sensitive is not
-/// known before its commit is read, and what a job prints is kept.
+/// In a job, every override may be secret: the commit's module, which is not read yet, declares its
+/// sensitive variables, and a job's output is kept.
 pub(super) fn may_be_secret(context: &Context, config: &AtmosConfig, option: &str, key: &str) -> bool {
     let first = key.split('.').next().unwrap_or_default();
     let is_redacted = config.deployments.ledger.redact.iter().any(|name| name == key || name == first);

@@ -47,7 +47,7 @@ impl RolloutCommand<'_, '_> {
             let newest = records.iter().find(|record| !record.is_late());
             if let (Some(last), Some(planned), Some(newest)) = (last, planned, newest)
                 && is_same(last, planned, digests)
-                // A rollback to it was requested, so it is deployed again.
+                // A rollback to the commit was requested, so it is deployed again.
                 && (is_of_run(newest, run) || !(planned.goes_back() && self.goes_back_on_purpose()))
             {
                 done.insert(component, already_done(last, newest));
@@ -114,7 +114,7 @@ fn is_of_run(found: &LedgerRecord, run: &str) -> bool {
 }
 
 /// Whether a success of this run may be behind its component's newest record. Behind a record of
-/// its own it is one that was published late.
+/// the run itself, it is a success that was published late.
 fn may_hide_a_success(run_id: &str, newest: &LedgerRecord) -> bool {
     if is_of_run(newest, run_without_attempt(run_id)) {
         newest.record.status != RecordStatus::Success
@@ -142,7 +142,7 @@ fn last_of_run<'r>(records: &'r [LedgerRecord], run: &str) -> Option<&'r LedgerR
         id.rsplit_once('/')?.1.parse().ok()
     };
     let own = records.clone().filter(|found| is_of_run(found, run) && !is_outdated(found));
-    // Of those that are equal, the first one.
+    // Of equal ones, the first.
     own.reduce(|last, found| if attempt(found) > attempt(last) { found } else { last })
 }
 
@@ -221,27 +221,29 @@ mod tests {
     #[test]
     fn what_a_run_did_last_decides_whatever_was_published_when() {
         for (newest_first, last) in [
-            // As it is without late records.
+            // Without late records.
             (&["github:7/1 success"][..], Some(0)),
             (&["github:7/2 failed", "github:7/1 success"], Some(0)),
             (&["github:8/1 success", "github:7/1 success"], Some(1)),
             (&["github:8/1 success"], None),
-            // A success that came late says how what was interrupted has ended.
+            // A late success is the end of the interrupted attempt.
             (&["github:7/1 interrupted", "github:7/1 success late"], Some(1)),
             (&["github:7/1 success late", "github:7/1 interrupted"], Some(0)),
             (&["github:7/1 failed late", "github:7/1 interrupted"], Some(0)),
-            // Without it, or with that of another attempt, it is not known.
+            // Without it, or with that of another attempt, the end is unknown.
             (&["github:7/1 interrupted"], Some(0)),
             (&["github:7/2 interrupted", "github:7/1 success late"], Some(0)),
             (&["github:8/1 success late", "github:7/1 interrupted"], Some(1)),
-            // What failed last is tried again, whatever the clock of an earlier attempt said.
+            // A failure of the last attempt is retried, whatever the clock of an earlier attempt
+            // said.
             (&["github:7/1 success late", "github:7/2 failed"], Some(1)),
             (&["github:7/2 failed", "github:7/1 success late"], Some(0)),
-            // What has succeeded after a failure is done.
+            // A success after a failure is done.
             (&["github:7/2 success late", "github:7/1 failed"], Some(0)),
             (&["github:7/1 failed", "github:7/2 success late"], Some(1)),
             (&["github:7/10 success late", "github:7/9 failed"], Some(0)),
-            // The jobs of a pipeline have numbers in the order in which they were made, not run.
+            // The numbers of a pipeline's jobs have the order in which the jobs were created, not
+            // run.
             (&["gitlab:7/70 failed", "gitlab:7/71 success late"], Some(0)),
         ] {
             let records: Vec<_> = newest_first.iter().map(|text| of(text)).collect();
@@ -257,7 +259,7 @@ mod tests {
         for (run, newest, may) in [
             ("github:7/2", "github:7/1 interrupted", true),
             ("github:7/2", "github:7/1 failed", true),
-            // Of another digest: what was asked for last is what counts.
+            // Of another digest: the last request counts.
             ("github:7/2", "github:7/1 success", false),
             ("github:7/2", "github:8/1 failed", true),
             ("github:9/1", "github:8/1 failed", false),

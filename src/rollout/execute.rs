@@ -220,7 +220,7 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         let wanted = gathered.to_be_approved(&now.plan);
         if let Some(method) = now.plan.approval.filter(|_| !wanted.is_empty()) {
             let Some(granted) = &granted else {
-                // It requires an approval only since the ledger or the rules were read again.
+                // Only the state or rules that were read under the locks require an approval.
                 session.release()?;
                 return Ok(Settled::Moved { now: Box::new(now), fresh });
             };

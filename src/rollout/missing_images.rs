@@ -27,7 +27,7 @@ pub(super) struct Missing {
     images: Vec<(ComponentName, CommitId)>,
     /// The reason not to build them first; absent where they are built.
     why_not: Option<String>,
-    /// Those to build first.
+    /// The components whose images are built first.
     pub(super) to_build: BTreeSet<ComponentName>,
 }
 

@@ -1,5 +1,5 @@
-//! Rollouts: what is asked for becomes a plan, which is agreed to, locked, decided again on
-//! what is true then, and executed.
+//! Rollouts: a request becomes a plan, which is approved, locked, decided again on fresh state, and
+//! executed.
 
 mod approve;
 mod approve_ahead;
@@ -40,12 +40,12 @@ use std::process::ExitCode;
 use crate::context::Context;
 use crate::error::CommandError;
 
-/// Rolls out, or shows what would be rolled out.
+/// Rolls out, or shows the plan of a dry run.
 ///
 /// # Errors
 ///
-/// What was refused or lost, or failed before anything ran. A
-/// component that fails is in the result.
+/// Fails where the rollout was refused, lost a race for the locks, or failed before any component
+/// ran. A failed component is part of the result.
 pub fn run(
     options: &Options,
     context: &Context,

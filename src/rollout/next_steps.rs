@@ -1,4 +1,4 @@
-//! What comes next when a rollout has ended: promoting it, or trying again what failed.
+//! The next steps after a rollout: a promotion, or a retry of its failures.
 
 use super::command::RolloutCommand;
 use super::command_line::CommandLine;
@@ -13,14 +13,14 @@ use crate::ledger::RunLog;
 use crate::render::document::error::{Hint, Step};
 use crate::text::quoted;
 
-/// More components than these are not named one by one: then everything is tried again.
+/// The maximum number of components that are named one by one; with more, all are retried.
 const MOST_NAMED: usize = 10;
 
 impl RolloutCommand<'_, '_> {
-    /// Notes what the components that failed printed last. `false` where there is no such note:
-    /// what cannot be noted is no second failure.
+    /// Stores the last output of failed components as notes. `false` where there is no such note; a
+    /// failed write is a warning.
     pub(super) fn note_logs(&self, plan: &RolloutPlan, outcome: &RolloutOutcome) -> bool {
-        // A run that is being cancelled ends, and a remote that took no records takes no notes.
+        // A cancelled run ends without delay, and a remote that took no records takes no notes.
         if outcome.cancelled || outcome.failure.is_some() || outcome.unpublished > 0 {
             return false;
         }
@@ -51,7 +51,7 @@ impl RolloutCommand<'_, '_> {
         noted.is_ok()
     }
 
-    /// What to do next.
+    /// The hints for the next steps.
     pub(super) fn next_steps(&self, report: &RolloutReport, log_is_noted: bool) -> Vec<Hint> {
         match report.result {
             RolloutResult::Success if report.dry_run => Vec::new(),
@@ -72,7 +72,7 @@ impl RolloutCommand<'_, '_> {
         }
     }
 
-    /// The steps along the declared paths. After a rollback there is nothing to be promoted.
+    /// The promotions along the declared paths. After a rollback there is nothing to promote.
     fn promotions(&self, report: &RolloutReport) -> Vec<Hint> {
         if matches!(report.kind, RolloutKind::Rollback { .. }) || report.components.is_empty() {
             return Vec::new();
@@ -95,7 +95,7 @@ impl RolloutCommand<'_, '_> {
         .collect()
     }
 
-    /// The same rollout of what did not succeed.
+    /// The hint for a retry of the components that did not succeed.
     fn retry(&self, report: &RolloutReport) -> Hint {
         let is_left = |component: &&ComponentReport| match component.status {
             ComponentResult::Failed | ComponentResult::Cancelled => true,
@@ -119,7 +119,7 @@ impl RolloutCommand<'_, '_> {
         Hint::command(what, line.to_string())
     }
 
-    /// How to read what was noted of a failure.
+    /// The hint for reading the notes of failed components.
     fn log(&self, report: &RolloutReport) -> Option<Hint> {
         let failed: Vec<_> = report.components.iter().filter(|component| !component.log.is_empty()).collect();
         let commit = &failed.first()?.commit;
@@ -136,7 +136,7 @@ impl RolloutCommand<'_, '_> {
     }
 }
 
-/// Names in a sentence; of many, the first ones.
+/// Names in a sentence; of many, only their number.
 fn listed(names: &[&str]) -> String {
     match names {
         [all @ .., last] if all.len() < MOST_NAMED && !all.is_empty() => {

@@ -1,4 +1,4 @@
-//! What a rollout is asked for.
+//! The options of a rollout.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -7,47 +7,47 @@ use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
 use crate::text::KeyValue;
 
-/// What a rollout, or the approval of one, is asked for, as it was typed.
+/// The options of a rollout, or of its approval, as they were typed.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
     pub deployment: DeploymentName,
-    /// The deployment's default target where there is none.
+    /// Defaults to the deployment's default target.
     pub target: Option<TargetName>,
-    /// A revision; the commit that is checked out where there is neither this nor a promotion.
+    /// A revision; without it and without a promotion, the checked-out commit.
     pub git_sha: Option<String>,
     /// The target whose components are promoted.
     pub promote_from: Option<String>,
-    /// All components where it is empty.
+    /// The selected components; all where it is empty.
     pub component: Vec<ComponentReference>,
-    /// Shows what would be done, and changes nothing.
+    /// Whether it is a dry run.
     pub plan: bool,
     /// Overrides of the target's context.
     pub context: Vec<KeyValue>,
-    /// What the records say besides.
+    /// Additional entries of the records.
     pub metadata: Vec<KeyValue>,
     pub skip_promotion_check: bool,
     pub require_uniform: bool,
     pub allow_partial: bool,
     pub trust_state: bool,
     pub allow_rollback: bool,
-    /// How many components run at the same time; one a core where it is not said.
+    /// The maximum number of components that run in parallel; by default one per core.
     pub parallelism: Option<NonZeroUsize>,
     pub fail_fast: bool,
     /// The reason of an approval that is given with the rollout.
     pub approve: Option<String>,
     pub reason: Option<String>,
-    /// The digest of the plan that may be rolled out, and of no other one.
+    /// The digest of the only plan that may be rolled out.
     pub digest: Option<String>,
-    /// How long locks that others hold are waited for.
+    /// The timeout for locks that other runs hold.
     pub lock_timeout: Duration,
     pub keep_workdir: bool,
-    /// Approves the rollout ahead of it, and rolls nothing out.
+    /// Whether the rollout is only approved, ahead of it.
     pub is_approval: bool,
 }
 
 impl Options {
-    /// A plan of a deployment, of which nothing else is said.
+    /// A dry run of a deployment, with all other options at their defaults.
     pub fn plan_of(deployment: DeploymentName) -> Self {
         Self {
             deployment,

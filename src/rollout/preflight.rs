@@ -1,4 +1,4 @@
-//! Refuses what can be known to fail before a rollout asks for approval, builds or takes locks.
+//! Refuses rollouts that are known to fail, before approval, builds and locks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,12 +16,12 @@ use crate::git::CommitTree;
 use crate::preflight::{Facts, Finding, Moment};
 use crate::project::declared::in_commit;
 
-/// Stands for the image of a build that is still to be made.
+/// The placeholder for an image that is not built yet.
 const TO_BE_BUILT: &str = "registry/image@sha256:to-be-built";
 
 impl RolloutCommand<'_, '_> {
-    /// Refuses a plan of which something is known to be wrong. `images` are those that are known,
-    /// and `missing` those that are not.
+    /// Refuses a plan with invalid components. `images` are the known images, and `missing` the
+    /// unknown ones.
     pub(super) fn check_components(
         &self,
         decided: &Decided,
@@ -77,7 +77,7 @@ impl RolloutCommand<'_, '_> {
         Ok(())
     }
 
-    /// The refusal by what was found in a commit, with the places in its file.
+    /// The refusal by the errors that were found in a commit, with their places in its file.
     fn refuse(&self, commit: &CommitId, found: &[Finding]) -> Result<(), CommandError> {
         let errors = found.iter().map(|finding| &finding.remark);
         let errors: Vec<Remark> =
@@ -89,7 +89,7 @@ impl RolloutCommand<'_, '_> {
         Err(in_commit(ConfigError::Invalid(located(&file, &text, &errors)).into(), commit))
     }
 
-    /// The place of a component in its file, for what is said of the machine.
+    /// The place of a component in its file, for messages about missing tools.
     pub(super) fn place_of(
         &self,
         commit: &CommitId,

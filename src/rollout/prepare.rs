@@ -1,5 +1,5 @@
-//! From what was typed to a typed request: names that exist, commits that
-//! are here, a run that has an id.
+//! Validates the typed options into a request: names that exist, commits that are here, a run with
+//! an id.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -26,11 +26,11 @@ use crate::project::run::Run;
 use crate::render::document::error::Hint;
 use crate::text::KeyValue;
 
-/// Histories that were read, each with the newest record that was known
-/// then: it changes when they do.
+/// A cache of histories, each with the newest record at that time: a history changes when that
+/// does.
 pub(super) type Histories = BTreeMap<ComponentName, (ObjectId, Rc<[LedgerRecord]>)>;
 
-/// A rollout that knows what it is asked for.
+/// A rollout with its validated request.
 pub(super) struct Prepared<'r> {
     pub(super) repository: &'r Repository,
     pub(super) project: &'r Project<'r>,
@@ -51,7 +51,7 @@ pub(super) struct Prepared<'r> {
     pub(super) branch: Option<String>,
     /// The command, for hints.
     pub(super) typed: CommandLine,
-    /// What was read of the target's history.
+    /// A cache of the target's histories.
     pub(super) known_histories: RefCell<Histories>,
     pub(super) known_definitions: RefCell<Definitions>,
     pub(super) reader: CommitReader<'r>,
@@ -98,7 +98,7 @@ pub(super) fn prepare<'r>(
         .map(|reference| known_component(universe, reference).map(|component| component.name.clone()))
         .collect::<Result<_, _>>()?;
     let job = context.job();
-    // A job checks out a commit, on no branch: the CI knows which one it is about.
+    // A job checks out a commit, not a branch: the CI system tells the branch.
     let branch = branch.or_else(|| job.as_ref().and_then(|job| job.branch.clone()));
     let overrides: ContextOverrides = options.context.iter().map(|pair| (&pair.key, &pair.value)).collect();
     let own_commit = job.as_ref().and_then(|job| job.commit.clone());
@@ -110,7 +110,7 @@ pub(super) fn prepare<'r>(
         allow_partial: options.allow_partial,
         trust_state: options.trust_state,
         automatic: job.as_ref().is_some_and(|job| job.automatic),
-        // The commit of the job itself says no more than the checkout does.
+        // Naming the job's own commit is the same as rolling out the checkout.
         commit_named: match (&options.git_sha, &source) {
             (Some(_), RolloutSource::Commit(named)) => own_commit.as_ref() != Some(named),
             _ => false,
@@ -140,15 +140,15 @@ pub(super) fn prepare<'r>(
     })
 }
 
-/// The digest that is insisted on. One of another version is no mistake in the command, but a
-/// plan that has to be made again.
+/// The digest that the plan must have. A digest of another version is not wrong usage: the plan has
+/// to be made again.
 fn expected_digest(options: &Options) -> Result<Option<Digest>, CommandError> {
     let Some(text) = &options.digest else { return Ok(None) };
     match text.parse::<Digest>() {
         Ok(expected) => Ok(Some(expected)),
         Err(error @ DigestError::OtherVersion) => {
             let message = format!("--digest {text}: {error}");
-            // The project has not been asked which names it redacts.
+            // The names that the project redacts are not known here, so every value is left out.
             let mut command = options.command_line(&|_, _| true);
             command.plan();
             Err(CommandError::new(Code::DigestVersion, message)
@@ -162,7 +162,8 @@ fn expected_digest(options: &Options) -> Result<Option<Digest>, CommandError> {
 const RESERVED: [&str; 5] =
     ["approver", "approval_timestamp", "promotion_check", "source_state", "lock_taken_over_from"];
 
-/// `--metadata`. What the records say of approvals and checks is not for the command line to say.
+/// Parses `--metadata`, without the keys of approvals and checks, which the command line must not
+/// set.
 fn metadata(pairs: &[KeyValue]) -> Result<BTreeMap<String, String>, CommandError> {
     if let Some(pair) = pairs.iter().find(|pair| RESERVED.contains(&pair.key.as_str())) {
         let message = format!("--metadata {}: this key is set by the program alone", pair.key);
@@ -172,11 +173,11 @@ fn metadata(pairs: &[KeyValue]) -> Result<BTreeMap<String, String>, CommandError
     Ok(pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect())
 }
 
-/// What is rolled out, as the command line says it.
+/// The requested source of a rollout, from the command line.
 enum Asked<'a> {
     Promotion(&'a str),
     Revision(&'a str),
-    /// What is checked out: git looks at it while the configuration is read.
+    /// The checkout: git reads it while the configuration is loaded.
     Checkout(CheckoutLook<'a>),
 }
 

@@ -62,7 +62,7 @@ impl RolloutCommand<'_, '_> {
     }
 }
 
-/// Whether a commit's SBOM is about a component too.
+/// Whether a commit's SBOM contains a component.
 fn lists(bom: &Bom, planned: &ComponentPlan) -> bool {
     sbom::summarise(bom).components.iter().any(|listed| listed.name == planned.component.as_str())
 }

@@ -7,8 +7,8 @@ use crate::deployment::overrides::SensitiveVariables;
 use crate::git::CommitTree;
 use crate::git::objects::{EntryKind, ObjectError};
 
-/// Reads the module in a folder of a commit. Where it cannot be read there, behind a symbolic link
-/// for one, every variable may be sensitive.
+/// Reads the module in a folder of a commit. Where it cannot be read, for example behind a symbolic
+/// link, every variable may be sensitive.
 pub(super) fn declared_sensitive(
     files: &CommitTree,
     folder: &str,

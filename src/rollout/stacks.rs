@@ -1,4 +1,4 @@
-//! The stacks of what is rolled out, looked at before anything is applied.
+//! The stacks of a rollout's components, checked before anything is applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::render::document::error::Hint;
 pub(super) type Stacks = BTreeMap<CommitId, Arc<dyn StackLayers>>;
 
 impl RolloutCommand<'_, '_> {
-    /// The stacks that each of the commits has, where its deployment imports any.
+    /// The stacks of each commit whose deployment imports any.
     pub(super) fn stacks(
         &self,
         definitions: &BTreeMap<CommitId, Deployment>,
@@ -34,11 +34,10 @@ impl RolloutCommand<'_, '_> {
             .collect()
     }
 
-    /// Finds out what is wrong with the stacks of the plan's components, and which of them may not
-    /// be rolled out.
+    /// Refuses stacks of the plan's components that are invalid, or that forbid a rollout.
     ///
-    /// Gives the program that runs a component where its stacks name one; none for a component that
-    /// they disable.
+    /// Returns the program that runs each component, where its stacks name one; omits components
+    /// that they disable.
     pub(super) fn check_stacks<'p>(
         &self,
         plan: &'p RolloutPlan,
@@ -88,7 +87,7 @@ impl RolloutCommand<'_, '_> {
         Ok(disabled.map(|(planned, _)| planned.component.clone()).collect())
     }
 
-    /// What stacks say of the plan's components; outputs of others are not looked up.
+    /// The stack layers of the plan's components; outputs of other components are not looked up.
     fn layers<'p>(
         &self,
         plan: &'p RolloutPlan,
@@ -111,7 +110,7 @@ impl RolloutCommand<'_, '_> {
         Ok(layers)
     }
 
-    /// `--context` as it is for a component of the plan.
+    /// The values of `--context` for a component of the plan.
     pub(super) fn command_line_values(
         &self,
         plan: &RolloutPlan,
@@ -126,7 +125,7 @@ impl RolloutCommand<'_, '_> {
     }
 }
 
-/// The refusal of what stacks ask for and a rollout does not do.
+/// The refusal of stack keys that a rollout does not act on.
 fn unapplied(keys: Vec<UnappliedKey>) -> Option<CommandError> {
     let mut keys = keys.into_iter();
     let first = keys.next()?;
@@ -134,7 +133,7 @@ fn unapplied(keys: Vec<UnappliedKey>) -> Option<CommandError> {
     Some(keys.fold(refusal, |refusal, key| refusal.details([key.message]).hint(Hint::note(key.hint))))
 }
 
-/// How a component of the plan is resolved before anything is known that only a rollout finds out.
+/// The resolution of a component of the plan, without facts that only a rollout finds out.
 pub(super) fn resolution_of<'a>(
     plan: &RolloutPlan,
     planned: &ComponentPlan,

@@ -1,4 +1,4 @@
-//! The tools of a rollout, found and looked at before anything is applied.
+//! The tools of a rollout, found and checked before anything is applied.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use crate::error::{Code, CommandError};
 use crate::render::document::error::Hint;
 
 impl RolloutCommand<'_, '_> {
-    /// Finds out what is missing before anything is applied.
+    /// Refuses a plan whose tools are missing, before anything is applied.
     pub(super) fn check_tools(
         &self,
         plan: &RolloutPlan,
         definitions: &BTreeMap<CommitId, Deployment>,
     ) -> Result<(), CommandError> {
         let (mut all, mut others) = (Vec::new(), Vec::new());
-        // Stacks may say which program runs a terraform component.
+        // Stacks may name the program that runs a terraform component.
         let mut programs = BTreeMap::new();
         for planned in &plan.components {
             let deployment = definitions.get(&planned.commit);
@@ -51,7 +51,7 @@ impl RolloutCommand<'_, '_> {
         Ok(())
     }
 
-    /// Whether the program of a terraform component is there and new enough.
+    /// Checks that the program of a terraform component exists and is new enough.
     fn check_terraform(
         &self,
         plan: &RolloutPlan,
@@ -70,7 +70,7 @@ impl RolloutCommand<'_, '_> {
 }
 
 impl RolloutCommand<'_, '_> {
-    /// The error for a program that is missing, with the place of the component that needs it.
+    /// The error of a missing program, with the place of the component that needs it.
     fn missing_tool(&self, plan: &RolloutPlan, tool: MissingTool) -> CommandError {
         let planned = plan.components.iter().find(|planned| planned.component == tool.component);
         let place = planned

@@ -1,4 +1,4 @@
-//! Digests of a repository's commits: what changes them, and what does not.
+//! The digests of a repository's commits: the changes that they depend on, and others.
 
 use std::ffi::OsString;
 use std::fs;
@@ -57,7 +57,7 @@ components:
       vars: { doubled: '{{ mul 2 21 }}' }
 "#;
 
-/// A stack that needs the real values, and functions that are not supported.
+/// A stack that needs the real values, and unsupported functions.
 const STUBBORN: &str = r#"
 components:
   terraform:
@@ -73,7 +73,7 @@ components:
 
 const LOCK_FILE: &str = "provider \"registry.terraform.io/hashicorp/aws\" {\n  version = \"5.0.0\"\n}\n";
 
-/// A repository whose files are as below, unless they are changed.
+/// A repository with the files below, unless they are changed.
 struct Fixture {
     folder: tempfile::TempDir,
 }
@@ -120,7 +120,7 @@ impl Fixture {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Commits everything and asks for the digests of that commit on `dev`.
+    /// Commits everything and prepares the request of that commit's digests on `dev`.
     fn asked(&self) -> Asked {
         self.git(&["add", "--all", "--force"]);
         self.git(&["commit", "--quiet", "--allow-empty", "--message", "x"]);
@@ -143,7 +143,7 @@ impl Fixture {
     }
 }
 
-/// What is asked for, and where.
+/// A request of digests, with the repository of its commit.
 #[derive(Clone)]
 struct Asked {
     path: std::path::PathBuf,
@@ -191,7 +191,7 @@ impl Asked {
     }
 }
 
-/// The environment without what binds git to another repository.
+/// The environment without the variables that bind git to another repository.
 fn surroundings() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("GIT_"))
 }
@@ -332,8 +332,8 @@ fn sensitive_overrides_are_kept_as_hashes() {
     assert_eq!(changed(&digests, &other), ALL);
 }
 
-/// The digest's inputs of one commit are compared with those of another, so that the commit itself
-/// is left out.
+/// Compares the inputs of one commit's digest with those of another, so that the commit itself is
+/// left out.
 fn configuration_changes(change: impl Fn(&Fixture)) -> Vec<String> {
     let configurations = |fixture: &Fixture| {
         let asked = fixture.asked();
