@@ -1,10 +1,10 @@
-//! What a verb does with what is checked out and with the commit that it is asked for.
+//! The activity of a verb on the checkout, and the commit that it requests.
 
 use super::Verb;
 use crate::ci::Activity;
 
 impl Verb {
-    /// Whether it only reads, or runs something.
+    /// Whether the verb only reads, or runs programs.
     pub(super) fn activity(&self) -> Activity {
         let plans_if = |runs: bool| if runs { Activity::Plans } else { Activity::Reads };
         match self {
@@ -35,7 +35,7 @@ impl Verb {
         }
     }
 
-    /// The commit that it is asked for, beside what is checked out.
+    /// The requested commit, besides the checkout.
     pub(super) fn revision(&self) -> Option<&str> {
         match self {
             Self::Rollout(args) => args.revision(),

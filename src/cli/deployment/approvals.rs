@@ -1,4 +1,4 @@
-//! `atmos deployment approvals`: who agreed to what, and whether that still counts.
+//! `atmos deployment approvals`: lists approvals, and whether they still count.
 
 use std::process::ExitCode;
 
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     }
     let ledger = context.ledger(&repository, &project.config)?;
     let scope = Scope::Deployment(args.deployment.clone());
-    // How old the notes are is said where it is not said of the ledger: mostly both are as old.
+    // The age of the notes is printed only where that of the ledger is not: usually they are equal.
     let read = ledger.refresh(&scope);
     let state = context.snapshot_of(&ledger, &scope, &read)?.into_deployment(&args.deployment);
     let (lines, freshness) = ledger.all_approval_lines(&args.deployment)?;

@@ -1,4 +1,4 @@
-//! `atmos deployment approve`: agrees to a rollout ahead of it, or takes that back.
+//! `atmos deployment approve`: approves a rollout ahead of it, or revokes such an approval.
 
 use std::process::ExitCode;
 
@@ -96,7 +96,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     print(args, context, approved, Vec::new())
 }
 
-/// Takes approvals back that have not been used up.
+/// Revokes approvals that have not been used.
 fn revoke(args: &Args, wanted: Option<&str>, context: &Context) -> Result<ExitCode, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;

@@ -1,4 +1,4 @@
-//! `atmos deployment build`: images of a commit, what they are made of, and the record of both.
+//! `atmos deployment build`: builds the images of a commit, their SBOMs, and the records of both.
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -51,7 +51,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// What is asked for.
+    /// The options of the build.
     fn options(&self) -> Options {
         Options {
             deployment: self.deployment.clone(),
@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     finish(args, context, &prepared, &acted?, cancellation.is_cancelled())
 }
 
-/// Prints the result, and turns it into an exit code.
+/// Prints the result and returns the exit code.
 fn finish(
     args: &Args,
     context: &Context,

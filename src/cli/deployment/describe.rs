@@ -1,4 +1,4 @@
-//! `atmos deployment describe`: a deployment as it is resolved, and its variables on a target.
+//! `atmos deployment describe`: a resolved deployment, and its variables on a target.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let resolve = |component: &Component, target: &Target| {
         let overrides: ContextOverrides = overrides_of(component).into_iter().collect();
         let resolution = Resolution {
-            // A value that only its hash is kept of is shown as that.
+            // A value of which only the hash is kept is shown as that hash.
             command_line: &overrides.values(&[&target.context, &component.vars]),
             repository_root: root.as_deref(),
             ..Resolution::as_declared(&deployment, component, target, &stacks)
@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// `--context` that components run with on a target, as far as that is known here.
+/// The `--context` overrides of the components that run on a target, as far as they are known here.
 fn running_overrides(
     context: &Context,
     repository: &Repository,
@@ -124,7 +124,7 @@ fn described(component: &Component, resolved: Option<Resolved>, with_sources: bo
     }
 }
 
-/// Where each variable comes from; for one of the stacks, in which of their files.
+/// The source of each variable; for stacks, the file too.
 fn sources(resolved: &Resolved) -> IndexMap<String, String> {
     let files = resolved.stack.as_ref().map(|stack| &stack.files);
     let words = |(name, source): (&String, &ValueSource)| {

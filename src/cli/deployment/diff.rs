@@ -1,4 +1,4 @@
-//! `atmos deployment diff`: what differs between two targets or two commits.
+//! `atmos deployment diff`: the differences between two targets or two commits.
 
 use std::process::ExitCode;
 
@@ -86,12 +86,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let targets: Vec<_> = [&args.from_target, &args.to_target].into_iter().flatten().cloned().collect();
     let ledger = context.ledger(&repository, &project.config)?;
     let scope = if removed {
-        // Only the ledger can tell that there is such a deployment.
+        // A deployment without a file is known to the ledger alone.
         Scope::Deployment(args.deployment.clone())
     } else {
         Scope::Targets(args.deployment.clone(), targets.clone())
     };
-    // Two commits have nothing to do with what runs where.
+    // A comparison of two commits does not need the ledger's state.
     let freshness = (removed || !targets.is_empty()).then(|| ledger.refresh(&scope));
     let snapshot = ledger.read(&scope)?;
     let state = snapshot.deployment(&args.deployment);
@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         incomplete |= found.incomplete;
     }
     if incomplete && drift == Drift::None {
-        // What could be looked at has not drifted; that is not to say that nothing has.
+        // The checked components have not drifted; the others are unknown.
         drift = Drift::NotChecked;
     }
     let resolve = |text: &String| resolve_commit(context, &repository, &ledger, text);
@@ -180,7 +180,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(ExitCode::from(code))
 }
 
-/// Refuses a target of which nothing is known. One that the file does not name may have run once.
+/// Refuses an unknown target. An undeclared one may have run earlier.
 fn refuse_unknown(
     target: &TargetName,
     deployment: &Deployment,
@@ -191,8 +191,8 @@ fn refuse_unknown(
     if ledger.never_heard_of(&scope) { Err(never_refreshed(ledger)) } else { Ok(()) }
 }
 
-/// Whether other commits are deployed. Two targets that run the same commits differ in their
-/// configuration only by what each of them is.
+/// Whether different commits are deployed. Between targets that run the same commits, the
+/// configuration differs only because the targets do.
 fn differs(view: &DiffView) -> bool {
     view.from.commit != view.to.commit
         || view.components.iter().any(|component| component.change() != Change::NoChange)

@@ -1,4 +1,4 @@
-//! `atmos deployment history`: what was rolled out, newest first.
+//! `atmos deployment history`: rollouts, newest first.
 
 use std::process::ExitCode;
 
@@ -72,8 +72,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         history = ledger.history(&query)?;
     }
     if !history.is_known {
-        // What is not declared any more may still have a history; what has
-        // none either is a slip of the pen.
+        // An undeclared name may still have a history; without one, it is a mistake.
         subjects.known(args.target.as_ref())?;
         known_components(&subjects, &args.component)?;
         refuse_ignorance(&ledger, &freshness).inspect_err(|_| context.say_freshness(&ledger, &freshness))?;
@@ -95,7 +94,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// The range of times that is asked about: from, and up to without.
+/// The requested range of times: from inclusive, until exclusive.
 fn range(args: &Args, context: &Context) -> Result<(Option<Timestamp>, Option<Timestamp>), CommandError> {
     let from = Viewpoint { now: context.now(), zone: &context.global().timezone };
     let far = || CommandError::usage("--since or --until is a time that no calendar has");
@@ -113,7 +112,7 @@ fn range(args: &Args, context: &Context) -> Result<(Option<Timestamp>, Option<Ti
     Ok((since, until))
 }
 
-/// The components that references mean; one that is not declared any more goes by its name.
+/// The names of the referenced components; the reference itself for an undeclared one.
 fn component_names(
     subjects: &Subjects,
     references: &[ComponentReference],

@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         scopes,
         lock: Lock {
             holder: context.actor(&repository),
-            // No rollout's: none may take this lock for its own.
+            // Not the id of a rollout: no run may take this lock for its own.
             run_id: format!("lock:{}", uuid::Uuid::now_v7()),
             run_url: None,
             reason: args.reason.clone(),
@@ -91,7 +91,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// Takes the locks, and looks who works there all the same.
+/// Acquires the locks, and finds rollouts that run on the frozen target nevertheless.
 fn take(context: &Context, ledger: &Ledger<'_>, request: &LockRequest) -> Result<LockResult, CommandError> {
     let scope = Scope::Targets(request.deployment.clone(), vec![request.target.clone()]);
     ledger.refresh_states_or_fail(&scope)?;
@@ -120,7 +120,8 @@ fn take(context: &Context, ledger: &Ledger<'_>, request: &LockRequest) -> Result
         lock: lock.clone(),
     });
     let locks = taken.map(|held| item(&held)).collect();
-    // A rollout that started at the same moment sees the freeze and gives way, or is seen here.
+    // A rollout that started at the same time either sees the freeze and gives way, or is found
+    // here.
     ledger.refresh_states_or_fail(&scope)?;
     let target = ledger.read(&scope)?.into_deployment(&request.deployment).targets.remove(&request.target);
     let still_running = target

@@ -1,4 +1,4 @@
-//! `atmos deployment locks`: who is working on what, and what is frozen.
+//! `atmos deployment locks`: the held locks of runs, and frozen targets.
 
 use std::process::ExitCode;
 
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let ledger = context.ledger(&repository, &project.config)?;
     let snapshot = context.snapshot(&ledger, &scope)?;
     if let Some(name) = &args.deployment {
-        // What the files do not name any more may still be locked.
+        // An undeclared target may still be locked.
         let state = snapshot.deployment(name);
         let is_asked = |target: &TargetName| args.target.as_ref().is_none_or(|only| only == target);
         if !state.targets.keys().any(is_asked) {

@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         Some(text) => resolve_commit(context, &repository, &ledger, text)?,
         None => repository.head()?,
     };
-    // What is rolled out is a commit, and what it is made of is read from there.
+    // A rollout is of a commit, so the deployment is read from there.
     let source = CommitSource::new(&repository, commit.clone())?;
     let deployment = load_deployment(&source, &project.config, &args.deployment)?.deployment;
     let target = chosen_target(&deployment, args.target.as_ref())?;

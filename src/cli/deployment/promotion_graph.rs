@@ -1,4 +1,4 @@
-//! `atmos deployment promotion-graph`: the paths between targets, and what runs on each.
+//! `atmos deployment promotion-graph`: the paths between targets, and the running commits of each.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -59,8 +59,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// How many commits each target lacks of what runs on its sources. Nothing is said of a target
-/// where nothing runs, nor in a shallow checkout, whose history does not tell.
+/// The number of commits that each target is behind its sources. Omits targets on which nothing
+/// runs, and all targets in a shallow checkout, whose history is incomplete.
 fn commits_behind(
     repository: &Repository,
     deployment: &Deployment,

@@ -1,4 +1,4 @@
-//! `atmos deployment promotion-status`: what can be promoted now.
+//! `atmos deployment promotion-status`: the promotions that are possible now.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

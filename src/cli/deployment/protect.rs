@@ -1,4 +1,4 @@
-//! `atmos deployment protect`: lets the hosting platform guard the ledger.
+//! `atmos deployment protect`: protects the ledger by rules of the hosting platform.
 
 use std::process::ExitCode;
 
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         .map_err(|error| shown(&error))?;
     let document = document(provider.platform(), args.dry_run, found);
     context.print(&document, render::protection::text)?;
-    // A dry run has said what it was asked for; else something is as it was.
+    // A dry run has shown its result; otherwise a remaining remedy is a failure.
     let is_left = !args.dry_run && document.rules.iter().any(|rule| rule.remedy.is_some());
     Ok(if is_left { ExitCode::from(exit::FAILED) } else { ExitCode::SUCCESS })
 }
@@ -65,7 +65,7 @@ fn shown(error: &ProviderError) -> CommandError {
     let message = error.to_string();
     match error {
         ProviderError::Unsupported { platform, .. } => {
-            // It need not be a job that asks.
+            // The command may run outside of a job.
             let message = match platform {
                 Platform::None => {
                     "A remote on neither GitHub nor GitLab cannot protect the ledger".to_owned()

@@ -84,8 +84,8 @@ pub struct Args {
     keep_workdir: bool,
 }
 
-/// A digest as a plan shows it. One of another version is no mistake in the command: it is
-/// refused later, with what to do.
+/// Validates a digest as a plan shows it. A digest of another version is not wrong usage: it is
+/// refused later, with a remedy.
 pub(super) fn plan_digest(text: &str) -> Result<String, String> {
     match text.parse::<Digest>() {
         Ok(_) | Err(DigestError::OtherVersion) => Ok(text.to_owned()),
@@ -105,7 +105,7 @@ impl Args {
         }
     }
 
-    /// What is asked for.
+    /// The options of the rollout.
     pub(super) fn options(&self) -> Options {
         Options {
             deployment: self.deployment.clone(),
@@ -132,7 +132,7 @@ impl Args {
         }
     }
 
-    /// The commit that is asked for, as it was typed.
+    /// The requested commit, as it was typed.
     pub(super) fn revision(&self) -> Option<&str> {
         self.git_sha.as_deref()
     }

@@ -1,4 +1,4 @@
-//! `atmos deployment scan`: what a scanner found, counted and noted on the commit.
+//! `atmos deployment scan`: stores a scanner's findings and their counts as a note on the commit.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

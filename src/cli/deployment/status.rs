@@ -1,4 +1,4 @@
-//! `atmos deployment status`: what runs where, since when and why.
+//! `atmos deployment status`: the running commits of each target, since when and why.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -43,7 +43,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// The one target of one deployment that is asked about, where it is one.
+    /// The requested target, where exactly one is requested.
     pub(super) fn subject(&self) -> Option<(&DeploymentName, &TargetName)> {
         Some((self.deployment.as_ref()?, self.target.as_ref()?))
     }
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     run_with(args, context, None)
 }
 
-/// As [`run`], with what the jobs of a fan-out have come to on a target.
+/// Runs as [`run`], with the result of a fan-out's jobs on a target.
 pub(super) fn run_with(
     args: &Args,
     context: &Context,
@@ -134,7 +134,7 @@ pub(super) fn run_with(
     }))
 }
 
-/// The locks of a deployment whose runs are known to have died.
+/// The locks of a deployment whose runs are known to be dead.
 pub(super) fn dead_locks(state: &DeploymentState, context: &Context) -> BTreeSet<ObjectId> {
     let locks = state.targets.values().flat_map(|target| &target.locks);
     let is_dead = |held: &&HeldLock| {
@@ -147,7 +147,7 @@ fn declares(deployment: Option<&Deployment>, target: &TargetName) -> bool {
     deployment.is_some_and(|deployment| deployment.targets.contains_key(target))
 }
 
-/// What is looked at, and how.
+/// The inputs of an inspection.
 struct Asked<'a> {
     context: &'a Context,
     repository: &'a Repository,
@@ -158,8 +158,8 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Looks at every target of a deployment that is asked about and on which something runs, and
-    /// says which of them it does not look at.
+    /// Inspects every requested target of a deployment on which something runs, and prints which of
+    /// them it skips.
     fn look(
         &self,
         name: &DeploymentName,
@@ -188,7 +188,8 @@ impl Asked<'_> {
     }
 }
 
-/// Stores the findings as notes. A failed write is a warning: this command's job is to show them.
+/// Stores the findings as notes. A failed write is a warning: the command's purpose is to show
+/// them.
 pub(super) fn note(context: &Context, ledger: &Ledger<'_>, deployment: &DeploymentName, found: &Findings) {
     if let Err(error) = ledger.note_observations(deployment, &found.observed) {
         context.warn(&format!("what was found is not noted: {error}"));

@@ -1,5 +1,5 @@
-//! `atmos deployment test`: the tests of a commit's components, run in
-//! the images that were built of it.
+//! `atmos deployment test`: runs the tests of a commit's components in the images that were built
+//! of it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -95,8 +95,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) })
 }
 
-/// The components that are to be tested, each with its command.
-/// Without names, those that have tests.
+/// The components to test, each with its command; by default all that have tests.
 fn wanted<'d>(
     args: &Args,
     deployment: &'d Deployment,

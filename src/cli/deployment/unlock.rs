@@ -1,4 +1,4 @@
-//! `atmos deployment unlock`: takes a lock away.
+//! `atmos deployment unlock`: releases a lock.
 
 use std::process::ExitCode;
 
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let mut targets = state.targets;
     let held = targets.remove(&args.target).unwrap_or_default().locks;
     if held.is_empty() {
-        // What is not declared any more may still be locked.
+        // An undeclared target may still be locked.
         known_target(&deployment, &args.target)?;
     }
     let scopes = scopes(&deployment, &args.component, &held)?;
@@ -94,7 +94,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lifts the hold of what runs as a rollback.
+/// Lifts the holds of the target's components that run a rollback.
 fn lift_hold(
     args: &Args,
     reason: &str,
@@ -147,7 +147,7 @@ fn lift_hold(
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is to be unlocked: the components that were named, else the freeze of the target.
+/// The scopes to unlock: the named components, by default the freeze of the target.
 fn scopes(
     deployment: &Deployment,
     references: &[ComponentReference],
@@ -172,8 +172,8 @@ fn scopes(
         .collect()
 }
 
-/// Refuses to take locks from rollouts that may be running: those with a process that is not known
-/// to be dead. That a lease has run out is what two clocks may differ about.
+/// Refuses to release locks of rollouts that may be running: those with a process that is not known
+/// to be dead. An expired lease is no proof, because two clocks may differ.
 fn refuse_running(args: &Args, context: &Context, chosen: &[HeldLock]) -> Result<(), CommandError> {
     let may_run = |lock: &Lock| judge_now(lock, context.now()) != Judgement::Free;
     let running = |held: &&HeldLock| held.lock.process.is_some() && may_run(&held.lock);

@@ -1,4 +1,4 @@
-//! `atmos deployment validate`: what is wrong with the configuration.
+//! `atmos deployment validate`: the problems of the configuration.
 
 use std::process::ExitCode;
 
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(if report.valid { ExitCode::SUCCESS } else { ExitCode::from(exit::USAGE) })
 }
 
-/// The commit that is checked out; one that stands for it where there is none yet.
+/// The checked-out commit; a placeholder where there is no commit yet.
 fn commit_or_none(repository: &Repository) -> Result<CommitId, CommandError> {
     repository
         .head()

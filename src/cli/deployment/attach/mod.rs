@@ -1,4 +1,4 @@
-//! `atmos deployment attach`: files of other CI steps, noted on the commit that they are about.
+//! `atmos deployment attach`: stores files of other CI steps as notes on their commit.
 
 pub(super) mod notes;
 
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     attach(context, &ledger, &deployment, component, commit, attachment, file.len())
 }
 
-/// The one deployment that there is.
+/// The only deployment of the project.
 fn only_deployment(project: &Project<'_>) -> Result<DeploymentName, CommandError> {
     let LoadedAll { deployments, .. } = load_all(&*project.source, &project.config)?;
     let mut names = deployments.into_keys();

@@ -1,4 +1,4 @@
-//! Files as notes on the commit that they are about.
+//! Conversion of files to notes on their commit.
 
 use std::io::Read;
 use std::path::Path;
@@ -17,13 +17,13 @@ use crate::render::document::error::Hint;
 use crate::results::{self, Recording, ResultsError};
 use crate::sbom::{self, Bom};
 
-/// A note, and what it says at a glance.
+/// A note with its summary.
 pub(in crate::cli::deployment) struct Attachment {
     pub(in crate::cli::deployment) edit: NoteEdit,
     pub(in crate::cli::deployment) attached: Attached,
 }
 
-/// Publishes a note, and says so.
+/// Publishes a note, and prints its summary.
 pub(in crate::cli::deployment) fn attach(
     context: &Context,
     ledger: &Ledger<'_>,
@@ -48,7 +48,7 @@ pub(in crate::cli::deployment) fn attach(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The note that an SBOM makes.
+/// The note of an SBOM.
 pub(in crate::cli::deployment) fn sbom_note(
     context: &Context,
     deployment: &Deployment,
@@ -74,7 +74,7 @@ pub(in crate::cli::deployment) fn sbom_note(
     })
 }
 
-/// The note that a JUnit report makes.
+/// The note of a JUnit report.
 pub(in crate::cli::deployment) fn test_results(
     context: &Context,
     component: Option<&Component>,
@@ -88,7 +88,7 @@ pub(in crate::cli::deployment) fn test_results(
     line(NoteNamespace::TestResults, commit, path, noted)
 }
 
-/// The note that a scanner's file makes.
+/// The note of a scanner's file.
 pub(in crate::cli::deployment) fn scan_results(
     context: &Context,
     component: Option<&Component>,
@@ -103,7 +103,7 @@ pub(in crate::cli::deployment) fn scan_results(
     line(NoteNamespace::ScanResults, commit, path, noted)
 }
 
-/// A note of one line, made of a file.
+/// A note of one line, from a file.
 fn line(
     namespace: NoteNamespace,
     commit: &CommitId,
@@ -142,7 +142,7 @@ fn too_large(path: &Path, size: usize) -> CommandError {
     .hint(Hint::note("Keep the file where the CI keeps its artifacts, and attach what matters of it"))
 }
 
-/// Reads a file of at most the size of a note.
+/// Reads a file, up to the maximum size of a note.
 pub(in crate::cli::deployment) fn read(context: &Context, path: &Path) -> Result<Vec<u8>, CommandError> {
     let unreadable =
         |error: std::io::Error| CommandError::usage(format!("cannot read {}: {error}", path.display()));
@@ -164,7 +164,7 @@ pub(in crate::cli::deployment) fn read(context: &Context, path: &Path) -> Result
     Ok(bytes)
 }
 
-/// The commit that is meant: the one that is named, else the one that is checked out.
+/// The requested commit, by default the checked-out one.
 pub(in crate::cli::deployment) fn commit(
     context: &Context,
     repository: &Repository,

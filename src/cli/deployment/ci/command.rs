@@ -1,4 +1,4 @@
-//! One job: its inputs as a verb, run and reported on.
+//! The command of one job: its inputs as a verb, which is run and reported.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,27 +18,27 @@ use crate::render::stream::Copied;
 use crate::report::{Ending, Log, Notices, Outcome, Reports, Seen, Subject, Switches, hand_on};
 use crate::rollout::Surroundings;
 
-/// A job that knows what it is asked for.
+/// A job with its parsed inputs.
 pub(super) struct CiCommand {
-    /// Where the job runs.
+    /// The job's own working directory.
     pub(super) home: PathBuf,
     pub(super) context: Arc<Context>,
     pub(super) job: Option<Arc<Job>>,
     pub(super) verb: String,
     pub(super) arguments: DeploymentArgs,
-    /// What is reported on, where something is.
+    /// The subject of the reports, if any.
     pub(super) subject: Option<Subject>,
     pub(super) switches: Switches,
-    /// The job asks for a report by name.
+    /// Whether an input explicitly enables a report.
     pub(super) wants_reports: bool,
-    /// The workflow to start when the rollout has succeeded.
+    /// The workflow to start after a successful rollout.
     pub(super) dispatch: Option<String>,
     pub(super) token: Option<Token>,
     pub(super) copied: Copied,
 }
 
 impl CiCommand {
-    /// Runs the verb, and reports on it.
+    /// Runs the verb and reports its outcome.
     pub(super) fn execute(&self) -> ExitCode {
         let mut notices = Notices::default();
         let (outcome, reports) = match &self.arguments.verb {
@@ -89,8 +89,8 @@ impl CiCommand {
         self.outcome(result, seen)
     }
 
-    /// Runs a verb that is no rollout. Where it is to be reported how a target stands, the job ends
-    /// as that is.
+    /// Runs a verb other than a rollout. With a report on a target, the exit code tells whether the
+    /// target is complete.
     fn other(
         &self,
         verb: &Verb,
@@ -113,7 +113,7 @@ impl CiCommand {
     fn check_trust(&self) -> Result<(), CommandError> {
         let Some(job) = &self.job else { return Ok(()) };
         let verb = &self.arguments.verb;
-        // What is reported of a target is decided by the commit's own declaration of it.
+        // The commit's own declaration of the target decides the report.
         let reports = matches!(verb, Verb::Status(_)) && self.switches.any();
         let activity = if reports { Activity::Acts } else { verb.activity() };
         let requested = RequestedVerb { verb: &self.verb, activity, revision: verb.revision() };
@@ -136,7 +136,7 @@ impl CiCommand {
         }
     }
 
-    /// The listeners to a rollout: the log, and what reports on it.
+    /// The sink of a rollout's events: the log and the reports.
     fn events(&self, seen: &Arc<Mutex<Seen>>, reports: Option<&Arc<Reports>>) -> EventSink {
         let log = Log::new(&self.context, self.job.as_ref().map(|job| job.system));
         let (seen, reports) = (Arc::clone(seen), reports.cloned());

@@ -1,22 +1,22 @@
-//! The job's token for git: as its last resort, or, where the job says so, in place of what the
-//! checkout has.
+//! The job's token for git: the last resort, or, with the input `token`, instead of the checkout's
+//! credentials.
 //!
-//! Whatever git is configured with comes first: a helper is asked only where the server wants
-//! credentials and nothing else has any. GitLab's checkouts have the job's own token, which may
-//! only read in most projects: the input `token` takes its place. A token travels through git's
+//! Git's own configuration comes first: a credential helper is asked only where the server requires
+//! credentials and nothing else has any. GitLab's checkouts contain the job's own token, which may
+//! only read in most projects: the input `token` replaces it. A token is passed in git's
 //! environment: it is on no command line, in no URL and in no file.
 
 use std::ffi::OsString;
 
 use crate::ci::System;
 
-/// The variable that the helper reads the token from.
+/// The variable from which the helper reads the token.
 const TOKEN: &str = "ATMOS_GIT_TOKEN";
 
-/// The user that GitLab's runner puts before the job's token.
+/// The user name of the job's token in the URLs of GitLab's runner.
 const JOB_USER: &str = "gitlab-ci-token";
 
-/// Where a token comes from.
+/// The source of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// The job's input `token`.
@@ -24,7 +24,7 @@ pub(super) enum Source {
     Environment,
 }
 
-/// What git sees besides the environment. `variable` looks up a variable of that.
+/// Additional environment variables for git. `variable` looks up a variable of the environment.
 pub(super) fn git_environment<'v>(
     system: System,
     token: &str,
@@ -46,7 +46,7 @@ pub(super) fn git_environment<'v>(
             for (from, to) in addresses_with(job_token, server, variable("CI_REPOSITORY_URL")) {
                 settings.push((format!("url.{to}.insteadOf"), from));
                 let server = to.trim_end_matches('/');
-                // The runner may have set up a helper of its own: an empty one takes back all
+                // The runner may have configured a helper of its own: an empty one resets all
                 // before it.
                 settings.push((format!("credential.{server}.helper"), String::new()));
                 settings.push((format!("credential.{server}.helper"), helper.clone()));
@@ -66,9 +66,8 @@ pub(super) fn git_environment<'v>(
     environment
 }
 
-/// The beginnings of addresses with the job's token, as GitLab's runner writes them, and the same
-/// without it: of the server, and of the address that the runner clones from, which may be another
-/// one.
+/// The URL prefixes with the job's token, as GitLab's runner writes them, and the same without it:
+/// of the server, and of the runner's clone URL, which may be another one.
 fn addresses_with(job_token: &str, server: &str, clone_url: Option<&str>) -> Vec<(String, String)> {
     let clone_server = clone_url.and_then(|url| {
         let (scheme, rest) = url.split_once("://")?;
@@ -110,7 +109,7 @@ mod tests {
         assert_eq!(of(TOKEN), "ghs_secret");
     }
 
-    /// The settings that git gets, by way of its environment.
+    /// The settings that git gets by its environment.
     fn settings(token: &str, source: Source, variables: &[(&str, &'static str)]) -> Vec<(String, String)> {
         let lookup = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
         let environment = git_environment(System::GitLabCi, token, source, lookup);
@@ -150,7 +149,7 @@ mod tests {
             )
         );
         assert!(shown[2].1.contains("username=oauth2") && !format!("{shown:?}").contains("glpat-secret"));
-        // What the environment has is the last resort, and so is the job's own token.
+        // A token of the environment, or the job's own, is the last resort.
         assert_eq!(settings("glpat-secret", Source::Environment, &job).len(), 1);
         let own = settings("job", Source::Input, &job);
         assert!(own.len() == 1 && own[0].1.contains("username=gitlab-ci-token"), "{own:?}");

@@ -1,5 +1,4 @@
-//! The job after a fan-out: how the target stands to the commit of the job, by what the ledger
-//! says.
+//! The job after a fan-out: compares a target with the commit of the job, by the ledger.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -23,12 +22,11 @@ use crate::render::document::error::Hint;
 use crate::report::{Reports, Seen, Subject, Switches};
 use crate::text::quoted;
 
-/// The subject of a report on a target; `None` where nothing is to be reported.
+/// The subject of a report on a target; `None` where no report is enabled.
 ///
 /// # Errors
 ///
-/// Where no target is named, or the remote is not to be asked: what is reported is what is true
-/// there.
+/// Fails where no target is named, or with `--offline`: a report tells the state on the remote.
 pub(super) fn subject(
     args: &status::Args,
     switches: Switches,
@@ -58,7 +56,7 @@ pub(super) fn subject(
     }))
 }
 
-/// Shows how a target stands, reports it, and ends as that is.
+/// Prints the status of a target and reports it. An incomplete target is an error.
 pub(super) fn run(
     args: &status::Args,
     context: &Context,
@@ -66,7 +64,7 @@ pub(super) fn run(
     (deployment, target): (&DeploymentName, &TargetName),
     seen: &mut Seen,
 ) -> Result<ExitCode, CommandError> {
-    // Where it cannot be found out, what is here is not shown in its place.
+    // Where the remote's state is unknown, the local one is not shown instead.
     let found = look(context, deployment, target).and_then(|found| {
         let code = status::run_with(args, context, Some((target, &found.fan_in)))?;
         Ok((code, found))
@@ -94,14 +92,15 @@ pub(super) fn run(
     Err(hints.into_iter().fold(error, CommandError::hint).after_document())
 }
 
-/// Reports that it cannot be found out.
+/// Reports that the state of the target is unknown.
 pub(super) fn report_failure(reports: Option<&Reports>, target: &TargetName, error: &CommandError) {
     if let Some(reports) = reports {
         reports.no_fan_in(target, error);
     }
 }
 
-/// What rolls out what is left, where a rollout does: nothing goes back to an older commit by it.
+/// The hints to roll out the remaining components, where a rollout does that: it must not take a
+/// component back to an older commit.
 fn hints(
     fan_in: &FanIn,
     deployment: &DeploymentName,
@@ -134,13 +133,14 @@ fn hints(
     sources.iter().map(promotion).collect()
 }
 
-/// How a target stands, and where it is promoted from.
+/// The state of a target, and the sources of its promotions.
 struct Found {
     fan_in: FanIn,
     sources: Vec<TargetName>,
 }
 
-/// Compares what runs on a target, as the remote knows it now, with the commit that is checked out.
+/// Compares the running components of a target, by the remote's current state, with the checked-out
+/// commit.
 fn look(context: &Context, name: &DeploymentName, target: &TargetName) -> Result<Found, CommandError> {
     let repository = context.repository()?;
     let project = context.project(&repository)?;
@@ -163,7 +163,7 @@ fn look(context: &Context, name: &DeploymentName, target: &TargetName) -> Result
     for component in deployment.components.iter().filter(|component| !disabled.contains(&component.name)) {
         fan_in.components += 1;
         let state = state.component(target, &component.name);
-        // A state can be moved by hand: without its record it is not known to be deployed.
+        // A state may have been moved by hand: without a record it is not known to be deployed.
         let unrecorded = || {
             let is_unrecorded = state.is_some_and(|state| state.running.is_none());
             is_unrecorded.then(|| ChangeReason::Unknown("no record is of what runs".to_owned()))
@@ -179,7 +179,7 @@ fn look(context: &Context, name: &DeploymentName, target: &TargetName) -> Result
     Ok(Found { fan_in, sources })
 }
 
-/// The commit that a reason speaks of.
+/// The commit that a reason refers to.
 fn against<'s>(state: &'s ComponentState, reason: &ChangeReason) -> Option<&'s CommitId> {
     match reason {
         ChangeReason::Unfinished(_) => state.newest.as_ref().map(|newest| &newest.record.commit),
@@ -187,7 +187,7 @@ fn against<'s>(state: &'s ComponentState, reason: &ChangeReason) -> Option<&'s C
     }
 }
 
-/// Finds out what is newer than the commit and what is older.
+/// Determines which of the running commits are newer than the job's commit, and which are older.
 fn relate(ledger: &Ledger<'_>, fan_in: &mut FanIn) -> Result<(), CommandError> {
     let against = || fan_in.left.iter().filter_map(|left| left.against.as_ref());
     let pairs: Vec<_> = against().map(|(other, _)| (fan_in.commit.clone(), other.clone())).collect();

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use crate::error::{CommandError, did_you_mean};
 use crate::render::document::error::Hint;
 
-/// Every input there is. Public interface of the action and of the template.
+/// All inputs. Public interface of the action and of the template.
 pub(super) const NAMES: [&str; 21] = [
     "allow-partial",
     "allow-rollback",
@@ -34,25 +34,25 @@ pub(super) const NAMES: [&str; 21] = [
 /// Variables that the runner of container actions sets for itself.
 const OF_THE_RUNNER: [&str; 1] = ["entrypoint"];
 
-/// How GitHub's runner names the variable of an input: `INPUT_PROMOTE-FROM`.
+/// GitHub's prefix for the variable of an input: `INPUT_PROMOTE-FROM`.
 const GITHUB: &str = "INPUT_";
-/// How it is named everywhere else: `ATMOS_INPUT_PROMOTE_FROM`.
+/// The prefix everywhere else: `ATMOS_INPUT_PROMOTE_FROM`.
 const ELSEWHERE: &str = "ATMOS_INPUT_";
 
-/// The input that is not to be lost on its way: without it, something else
-/// than what was looked at might run.
+/// The input that must not get lost between jobs: without it, another plan than the reviewed one
+/// might run.
 const DIGEST: &str = "digest";
-/// What it says where there is none. On GitHub an input that was left out cannot be told from an
-/// empty one, so this is the default of the action, and of the template.
+/// Its value for no digest. On GitHub an omitted input looks like an empty one, so this is the
+/// default of the action and of the template.
 const NO_DIGEST: &str = "none";
 
-/// The inputs that were given; an empty one was not, and an empty digest is an error.
+/// The given inputs. An empty input counts as not given, except for a digest, where it is an error.
 #[derive(Default)]
 pub(super) struct Inputs(BTreeMap<&'static str, String>);
 
 impl Inputs {
-    /// Reads the inputs from the environment. On GitHub both forms are known, since a step that
-    /// runs a command has no inputs of its own.
+    /// Reads the inputs from the environment. On GitHub both prefixes are accepted, because a step
+    /// that runs a command has no inputs of its own.
     pub(super) fn read(environment: &[(OsString, OsString)], on_github: bool) -> Result<Self, CommandError> {
         let mut inputs = BTreeMap::new();
         for (variable, value) in environment {
@@ -84,12 +84,12 @@ impl Inputs {
         Ok(Self(inputs))
     }
 
-    /// An input's value, without blanks around it.
+    /// The trimmed value of an input.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// An input that is `true` or `false`.
+    /// The value of a boolean input, `true` or `false`.
     pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, CommandError> {
         let Some(value) = self.get(name) else { return Ok(None) };
         match value.to_ascii_lowercase().as_str() {
@@ -99,13 +99,13 @@ impl Inputs {
         }
     }
 
-    /// An input that lists something, one a line.
+    /// The lines of an input that is a list.
     pub(super) fn lines(&self, name: &str) -> impl Iterator<Item = &str> {
         self.get(name).unwrap_or_default().lines().map(str::trim).filter(|line| !line.is_empty())
     }
 }
 
-/// A digest that was lost on its way from the job that has made the plan.
+/// The error of a digest that was lost on its way from the plan job.
 fn empty_digest() -> CommandError {
     CommandError::usage("input `digest` is empty: the output of the plan job is probably missing")
         .hint(Hint::note(
@@ -114,7 +114,7 @@ fn empty_digest() -> CommandError {
         .hint(Hint::note("To roll out whatever there is to roll out, leave the input away, or write `digest: none`"))
 }
 
-/// The name of the input that a variable carries.
+/// The name of the input in a variable.
 fn input_of(variable: &str, on_github: bool) -> Option<String> {
     if let Some(name) = variable.strip_prefix(ELSEWHERE) {
         return Some(name.to_ascii_lowercase().replace('_', "-"));
@@ -123,7 +123,7 @@ fn input_of(variable: &str, on_github: bool) -> Option<String> {
     Some(name.to_ascii_lowercase())
 }
 
-/// Whether a variable carries an input: what runs for the job is not to see it.
+/// Whether a variable contains an input, which child processes must not see.
 pub(super) fn is_input(variable: &OsString) -> bool {
     variable.to_str().is_some_and(|variable| variable.starts_with(GITHUB) || variable.starts_with(ELSEWHERE))
 }
@@ -166,7 +166,7 @@ mod tests {
         }
         assert_eq!(read(&[("INPUT_DIGEST", "none")], true).unwrap().get("digest"), None);
         assert_eq!(read(&[("INPUT_TARGET", "dev")], true).unwrap().get("digest"), None);
-        // The action's default does not hide the variable of the job.
+        // The action's default does not override the variable of the job.
         for order in [[0, 1], [1, 0]] {
             let both = [("INPUT_DIGEST", "none"), ("ATMOS_INPUT_DIGEST", "v1:sha256:0")];
             let inputs = read(&order.map(|at| both[at]), true).unwrap();

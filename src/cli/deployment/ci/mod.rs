@@ -1,5 +1,5 @@
-//! `atmos deployment ci`: what the action and the template run. The job's inputs become one verb,
-//! and what comes of it is reported where people and later jobs look.
+//! `atmos deployment ci`: the entry of the action and of the template. The job's inputs become one
+//! verb, whose outcome is reported to people and to later jobs.
 
 mod command;
 mod credentials;

@@ -1,4 +1,4 @@
-//! The inputs of a job, as a command.
+//! Converts the inputs of a job to a command.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::render::stream::Copied;
 use crate::report::{Subject, Switches};
 
 impl CiCommand {
-    /// Reads the inputs, and makes the verb's own context of the job's.
+    /// Parses the inputs, and derives the verb's context from the job's.
     pub(super) fn prepare(outer: &Context, job: Option<Job>) -> Result<Self, CommandError> {
         let system = job.as_ref().map(|job| job.system);
         let inputs = Inputs::read(outer.environment(), system == Some(System::GitHubActions))?;
@@ -54,7 +54,7 @@ impl CiCommand {
     }
 }
 
-/// What is reported on: a rollout, or how one target stands where that is wanted.
+/// The subject of the reports: a rollout, or one target where `status` has reports enabled.
 fn subject(verb: &Verb, switches: Switches, global: &GlobalArgs) -> Result<Option<Subject>, CommandError> {
     match verb {
         Verb::Rollout(args) => Ok(Some(args.subject())),

@@ -1,4 +1,4 @@
-//! What a job tells its platform.
+//! The reports of a job to its platform.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::project::platform;
 use crate::report::{Ending, Notices, Outbox, Outcome, Overview, OverviewSource, Reports};
 
 impl CiCommand {
-    /// What tells the platform, where there is one and the job wants it.
+    /// The reports to the platform; `None` where there is no platform or no report is enabled.
     pub(super) fn reports(&self, notices: &mut Notices) -> Option<Arc<Reports>> {
         let subject = self.subject.clone()?;
         let Some(job) = &self.job else {
@@ -45,7 +45,8 @@ impl CiCommand {
         }
     }
 
-    /// How the deployment stands now. Not after a cancellation: there is no time for it.
+    /// The overview of the deployment after the verb. `None` after a cancellation, which leaves no
+    /// time.
     pub(super) fn overview(
         &self,
         reports: Option<&Reports>,

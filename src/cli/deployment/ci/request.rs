@@ -1,5 +1,4 @@
-//! From the inputs to the command line of one verb, which the same
-//! parser reads as when it is typed.
+//! Converts the inputs to the command line of one verb, for the parser of typed commands.
 
 use super::inputs::Inputs;
 use super::{usage, words};
@@ -9,7 +8,7 @@ use crate::context::flags::GlobalArgs;
 use crate::error::{CommandError, did_you_mean};
 use crate::render::document::error::Hint;
 
-/// The inputs that are flags of the same name, where the verb has one.
+/// The inputs that become flags of the same name, where the verb has one.
 const FLAGS: [&str; 11] = [
     "allow-partial",
     "allow-rollback",
@@ -24,28 +23,27 @@ const FLAGS: [&str; 11] = [
     "target",
 ];
 
-/// The inputs that say what is reported, and the verbs that have them.
+/// The inputs that enable reports, and the verbs that have reports.
 pub(super) const REPORTS: [&str; 3] = ["comment", "commit-status", "deployment-record"];
 const REPORTING: [&str; 2] = ["rollout", "status"];
 
-/// How long a rollout of a job waits for those before it.
+/// The default timeout of a job's rollout for the locks of earlier ones.
 const LOCK_TIMEOUT: &str = "10m";
 
-/// The verb that does not leave the machine untouched even offline: it
-/// takes its locks on the remote.
+/// The verb that needs the remote, which has the locks: `fetch: false` is refused.
 const NEEDS_THE_REMOTE: &str = "rollout";
 
-/// What a job asks for.
+/// The request of a job.
 pub(super) struct Request {
     /// The words of the verb: `rollout`, `list targets`.
     pub(super) verb: String,
-    /// The flags of every command among the words of `args`.
+    /// The global flags in `args`.
     pub(super) global: GlobalArgs,
     pub(super) arguments: DeploymentArgs,
 }
 
 impl Request {
-    /// Finds the verb, checks that every input has a meaning for it, and parses.
+    /// Finds the verb, checks that every input applies to it, and parses.
     pub(super) fn new(inputs: &Inputs) -> Result<Self, CommandError> {
         let root = crate::cli::whole_command();
         let wanted = inputs.get("command").ok_or_else(|| {
@@ -78,7 +76,7 @@ impl Request {
             if !command.get_positionals().any(|argument| argument.get_id() == "deployment") {
                 return Err(does_not_apply(&command, &verb, "deployment"));
             }
-            // It could be read as a flag.
+            // A name that starts with a dash could be parsed as a flag.
             if deployment.starts_with('-') {
                 let message = format!("input `deployment`: `{deployment}` is not the name of a deployment");
                 return Err(CommandError::usage(message));
@@ -97,7 +95,7 @@ impl Request {
     }
 }
 
-/// The verb that is meant, and how it is called.
+/// The path of a verb's names, and its definition.
 fn find(root: &clap::Command, wanted: &str) -> Result<(Vec<String>, clap::Command), CommandError> {
     let unknown =
         |word: &str| CommandError::usage(format!("input `command`: there is no command called `{word}`"));
@@ -121,7 +119,7 @@ fn find(root: &clap::Command, wanted: &str) -> Result<(Vec<String>, clap::Comman
     Ok((path, command.clone()))
 }
 
-/// What people mean by words that are inputs of another command.
+/// The hint for names that are inputs of another command.
 fn instead(word: &str) -> Option<Hint> {
     let means = |text: &str| Some(Hint::note(format!("Write `command: rollout` and {text}")));
     match word {
@@ -133,7 +131,7 @@ fn instead(word: &str) -> Option<Hint> {
     }
 }
 
-/// The words of the flag that an input stands for; none where it was not given.
+/// The words of an input's flag; none where the input is not given.
 fn flag(
     command: &clap::Command,
     verb: &str,
@@ -146,7 +144,7 @@ fn flag(
             Some(true) => is_there().map(|()| vec![format!("--{name}")]),
             Some(false) | None => Ok(Vec::new()),
         },
-        // The value is joined, so that none is read as another flag.
+        // The value is joined with `=`, so that it is not parsed as another flag.
         "component" => {
             let names = inputs.lines(name).flat_map(|line| line.split(',')).map(str::trim);
             let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! What a job is to report, as its inputs say.
+//! The reports that a job's inputs enable.
 
 use super::inputs::Inputs;
 use super::request::REPORTS;
@@ -7,8 +7,7 @@ use crate::error::CommandError;
 use crate::render::document::error::Hint;
 use crate::report::Switches;
 
-/// A rollout is reported unless the job says otherwise; how a target stands only where the job
-/// says so.
+/// Reads the switches. Reports of a rollout are enabled by default, those of `status` are not.
 pub(super) fn read(inputs: &Inputs, verb: &Verb, words: &str) -> Result<Switches, CommandError> {
     let (by_default, may) = match verb {
         Verb::Rollout(_) => (true, true),
@@ -30,7 +29,7 @@ pub(super) fn read(inputs: &Inputs, verb: &Verb, words: &str) -> Result<Switches
     })
 }
 
-/// Whether the inputs ask for a report by name.
+/// Whether an input explicitly enables a report.
 pub(super) fn asked_for(inputs: &Inputs) -> Result<bool, CommandError> {
     for name in REPORTS {
         if inputs.flag(name)? == Some(true) {

@@ -1,4 +1,4 @@
-//! Whose commits may run with the project's secrets.
+//! The check that a job runs only trusted commits with the project's secrets.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use crate::project::revision::resolve_commit;
 use crate::provider::{is_folder, path_on_servers};
 use crate::render::document::error::Hint;
 
-/// How long one exchange with the remote may take.
+/// The timeout of one exchange with the remote.
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// A verb with the commits that it is requested for.
 pub(super) struct RequestedVerb<'a> {
     pub(super) verb: &'a str,
     pub(super) activity: Activity,
-    /// The commit that is requested, beside the one that is checked out.
+    /// The requested commit, besides the checkout.
     pub(super) revision: Option<&'a str>,
 }
 
-/// Refuses to run a commit that is not the repository's own, or to follow its rules, where the job
-/// may have the repository's secrets. Reports on the refusal use nothing of such a checkout.
+/// Refuses to run a commit that is not the repository's own, or to apply its rules, where the job
+/// may have the repository's secrets. Reports of the refusal use nothing of such a checkout.
 ///
-/// What is looked at are commits: from then on the files in use have to be theirs.
+/// Only commits are checked: from then on, the files in use must be theirs.
 pub(super) fn check(context: &Context, job: &Job, requested: &RequestedVerb<'_>) -> Result<(), CommandError> {
     if job.trust.needs_own_commits(requested.activity) {
         check_commits(context, job, requested)?;
@@ -44,7 +44,7 @@ fn check_commits(context: &Context, job: &Job, requested: &RequestedVerb<'_>) ->
         return Err(unknown(job, requested, "the checkout", reason.to_owned()));
     }
     let head = repository.head().map_err(CommandError::from).inspect_err(distrust(Distrusted::Clone))?;
-    // The usual job: it asks nothing of git and of the network.
+    // The common case needs neither git nor the network.
     if requested.revision.is_none() && job.trust.own.contains(&head) {
         return Ok(());
     }
@@ -62,16 +62,16 @@ fn check_commits(context: &Context, job: &Job, requested: &RequestedVerb<'_>) ->
     }
 }
 
-/// The history of the repository that the job is of.
+/// The history of the job's repository.
 struct History<'r> {
     trust: &'r Trust,
     ledger: Ledger<'r>,
-    /// Why the remote's branches prove nothing, where they do not.
+    /// The reason why the remote's branches prove nothing, if they do not.
     distrust: Option<String>,
 }
 
 impl<'r> History<'r> {
-    /// The configuration of the checkout may be foreign: it has no say in which remote is asked.
+    /// The checkout's configuration may be untrusted, so it does not choose the remote.
     fn open(context: &Context, repository: &'r Repository, trust: &'r Trust) -> Result<Self, CommandError> {
         let remote = match repository.remote(None) {
             Ok(remote) => remote,
@@ -95,11 +95,11 @@ impl<'r> History<'r> {
     }
 }
 
-/// Whether a remote is the job's repository: a workflow can check out a fork as `origin`. A folder
-/// of this machine is what the workflow has put there.
+/// Whether a remote is the job's repository: a workflow can check out a fork as `origin`. A local
+/// folder is trusted, because the workflow has put it there.
 ///
-/// Where the runner's configuration leads git to a mirror, that is the runner's business; where the
-/// repository's own does, the mirror has to be the repository as well.
+/// A redirection to a mirror by the runner's configuration is the runner's responsibility; with one
+/// by the repository's configuration, the mirror must be the job's repository too.
 fn is_repository_of_job(trust: &Trust, repository: &Repository, remote: &str) -> bool {
     let is_own = |address: &String| {
         path_on_servers(address, &trust.servers).is_some_and(|path| trust.is_path_of_repository(&path))

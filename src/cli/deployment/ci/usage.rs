@@ -5,7 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::inputs::NAMES;
 use crate::error::CommandError;
 
-/// The parser's error with inputs in the place of flags.
+/// The parser's error with inputs instead of flags.
 pub(super) fn in_terms_of_inputs(error: &clap::Error) -> CommandError {
     let said = || crate::cli::usage::described(&error.render().to_string());
     let value = || match error.get(ContextKind::InvalidValue) {
@@ -42,8 +42,7 @@ pub(super) fn in_terms_of_inputs(error: &clap::Error) -> CommandError {
     }
 }
 
-/// The arguments that an error is about, as the parser writes them:
-/// `--target <TARGET>`, `<DEPLOYMENT>`.
+/// The arguments of an error, as the parser writes them: `--target <TARGET>`, `<DEPLOYMENT>`.
 fn arguments(error: &clap::Error, kind: ContextKind) -> Vec<String> {
     match error.get(kind) {
         Some(ContextValue::String(argument)) => vec![argument.clone()],
@@ -52,7 +51,7 @@ fn arguments(error: &clap::Error, kind: ContextKind) -> Vec<String> {
     }
 }
 
-/// The name that an argument has as an input, if it is one.
+/// The name of an argument's input, if it is one.
 fn input(argument: &str) -> Option<&'static str> {
     let name = match argument.strip_prefix("--") {
         Some(flag) => flag.split([' ', '=']).next().unwrap_or_default().to_owned(),

@@ -1,4 +1,4 @@
-//! Where a job's verb runs, and the variables that it and its git see.
+//! The working directory of a job's verb, and the variables of the verb and its git.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,11 +10,11 @@ use crate::context::Context;
 use crate::context::flags::GlobalArgs;
 use crate::error::CommandError;
 
-/// Where the verb runs, seen from where the job's command does.
+/// The working directory of the verb, relative to that of the job's command.
 ///
 /// # Errors
 ///
-/// Where the input names no directory.
+/// Fails where the input names no directory.
 pub(super) fn directory(
     outer: &Context,
     inputs: &Inputs,
@@ -25,13 +25,13 @@ pub(super) fn directory(
         let message = format!("input `working-directory`: {} is not a directory", directory.display());
         return Err(CommandError::usage(message));
     }
-    // One that the environment names is where the job's own command runs already.
+    // The job's own command has already changed to a directory that the environment names.
     directory.extend(global.chdir.as_ref().filter(|chdir| outer.global().chdir.as_ref() != Some(chdir)));
     Ok(directory)
 }
 
-/// The variables that the verb, and whatever it runs, sees: not the inputs. The verb that speaks to
-/// the platform by itself, and runs nothing, gets the token.
+/// The variables of the verb and its child processes, without the inputs. Only `protect` gets the
+/// token: it calls the platform itself, and runs nothing.
 pub(super) fn environment(
     outer: &Context,
     verb: &str,
@@ -48,7 +48,7 @@ pub(super) fn environment(
     kept.chain(token.map(|token| (variable.into(), token.into()))).collect()
 }
 
-/// The variables that git sees besides: the token of the input, else the platform's own.
+/// Additional variables of git: the token of the input, by default one from the environment.
 pub(super) fn git_environment(
     outer: &Context,
     inputs: &Inputs,

@@ -1,5 +1,4 @@
-//! A line of arguments as a shell would split it, without a shell: nothing
-//! is expanded and nothing is run.
+//! Splits a line of arguments as a shell does, without a shell: it expands and runs nothing.
 
 /// A line that cannot be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +19,7 @@ pub(super) fn split(line: &str) -> Result<Vec<String>, WordsError> {
         match character {
             blank if blank.is_whitespace() => words.extend(word.take()),
             '\\' => match characters.next().ok_or(WordsError::TrailingBackslash)? {
-                // A line that goes on.
+                // A continued line.
                 '\n' => {}
                 kept => word.get_or_insert_default().push(kept),
             },
@@ -32,7 +31,7 @@ pub(super) fn split(line: &str) -> Result<Vec<String>, WordsError> {
     Ok(words)
 }
 
-/// Takes everything up to the closing quote.
+/// Appends everything up to the closing quote.
 fn quoted(quote: char, characters: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), WordsError> {
     loop {
         match characters.next().ok_or(WordsError::Unclosed(quote))? {

@@ -42,11 +42,11 @@ pub(super) fn list(
     let scope = match target {
         Some(target) if !removed => Scope::Targets(name.clone(), vec![target.clone()]),
         None if !removed => {
-            // The file alone says what is declared.
+            // Declared components are in the file alone.
             context.print(&matching(ComponentList::new(&deployment, None)), render::list::components)?;
             return Ok(ExitCode::SUCCESS);
         }
-        // Only the ledger can tell that there is such a deployment.
+        // A deployment without a file is known to the ledger alone.
         _ => Scope::Deployment(name.clone()),
     };
     let state = context.snapshot_with_observations(&ledger, &scope)?.into_deployment(name);

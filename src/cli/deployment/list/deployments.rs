@@ -53,7 +53,7 @@ pub(super) fn list(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says which files are not listed and why.
+/// Warns about the files that are not listed, with the reason.
 fn say_left_out(context: &Context, problems: &[Problem]) {
     for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
         context.warn(&format!("not listed: {problem}"));

@@ -1,4 +1,4 @@
-//! `--label`: which deployments, targets and components have these labels.
+//! `--label`: filters deployments, targets and components by their labels.
 
 use crate::deployment::Deployment;
 use crate::deployment::definition::Labels;
@@ -10,7 +10,7 @@ pub(super) fn has_labels(deployment: &Deployment, labels: &[KeyValue]) -> bool {
         || deployment.targets.values().any(|target| holds_all(labels, &[&deployment.labels, &target.labels]))
 }
 
-/// Whether each label is in one of the sets.
+/// Whether each label is in at least one of the sets.
 pub(super) fn holds_all(labels: &[KeyValue], sets: &[&Labels]) -> bool {
     labels.iter().all(|label| sets.iter().any(|set| set.get(&label.key) == Some(&label.value)))
 }

@@ -33,7 +33,7 @@ pub(super) fn list(
     let mut list = if subjects.lacks(name) {
         TargetList::removed(&state, context.now())
     } else {
-        // Rollouts obey the default branch's rules, too: they are what is shown.
+        // Rollouts obey the default branch's rules too, so the combined rules are shown.
         let trusted =
             TrustedRules::read(context, repository, project, &ledger, &deployment, Certainty::Provisional)?;
         let (policy, _) = trusted.everywhere(&deployment);

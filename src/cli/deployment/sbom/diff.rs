@@ -1,4 +1,4 @@
-//! `atmos deployment sbom diff`: which dependencies a promotion changes.
+//! `atmos deployment sbom diff`: the changes of dependencies in a promotion.
 
 use std::process::ExitCode;
 

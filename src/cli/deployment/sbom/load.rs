@@ -1,5 +1,5 @@
-//! From the ledger to one document: the SBOMs of the commits that components sit at, the part of
-//! each that is about these components.
+//! Loads one SBOM document from the ledger: merges the SBOMs of the components' commits, restricted
+//! to these components.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,31 +19,31 @@ use crate::project::ledger::refuse_unheard;
 use crate::render::document::error::Hint;
 use crate::sbom::{self, Bom};
 
-/// What an SBOM is asked of: components, each at its commit.
+/// The subject of an SBOM: components, each at its commit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::cli) struct Subject {
     pub(in crate::cli) target: Option<TargetName>,
-    /// The components that are meant at each commit; all that its SBOM has where none is named.
+    /// The selected components at each commit; `None` for all that are in its SBOM.
     pub(super) components: BTreeMap<CommitId, Option<BTreeSet<ComponentName>>>,
 }
 
 impl Subject {
-    /// Everything at a commit.
+    /// All components at a commit.
     pub(in crate::cli) fn commit(commit: CommitId) -> Self {
         Self { target: None, components: BTreeMap::from([(commit, None)]) }
     }
 
-    /// The commits, each once.
+    /// The commits, without duplicates.
     pub(in crate::cli) fn commits(&self) -> Vec<CommitId> {
         self.components.keys().cloned().collect()
     }
 
-    /// The component that a name means of those that run there, declared or not.
+    /// The running component that a reference names, declared or not.
     pub(super) fn running(&self, reference: &ComponentReference) -> Option<&ComponentName> {
         self.components.values().flatten().flatten().find(|name| name.as_str() == reference.0)
     }
 
-    /// Only these components, where any are named.
+    /// Restricts the subject to these components, if any are named.
     pub(in crate::cli) fn restrict(&mut self, wanted: &[ComponentName]) {
         if wanted.is_empty() {
             return;
@@ -56,7 +56,7 @@ impl Subject {
     }
 }
 
-/// What runs on a target: each component at its own commit.
+/// The running components of a target, each at its own commit.
 pub(in crate::cli) fn subject_of_target(
     context: &Context,
     ledger: &Ledger<'_>,
@@ -73,7 +73,7 @@ pub(in crate::cli) fn subject_of_target(
         }
     }
     if components.is_empty() {
-        // What the file does not name any more may still run.
+        // Undeclared components may still run.
         known_target(deployment, target)?;
         refuse_unheard(ledger, &scope, &state)?;
         let message = format!("nothing of {} runs on {target}", deployment.name);
@@ -85,17 +85,17 @@ pub(in crate::cli) fn subject_of_target(
     Ok(Subject { target: Some(target.clone()), components })
 }
 
-/// What is known of a subject.
+/// The loaded SBOM of a subject.
 pub(in crate::cli) struct Loaded {
     pub(in crate::cli) bom: Bom,
-    /// The components that are meant.
+    /// The selected components.
     pub(in crate::cli) components: Vec<Component>,
-    /// Those of which nothing says what they are made of.
+    /// The components without any SBOM.
     pub(in crate::cli) missing: Vec<ComponentName>,
 }
 
-/// The document of a subject: what is noted on its commits, and for components without an image of
-/// which nothing is noted, what their files say. That there is nothing at all is an error.
+/// The document of a subject: the notes on its commits, and for components without an image and
+/// without a note, an SBOM derived from their files. Fails where neither exists.
 pub(in crate::cli) fn load(
     context: &Context,
     repository: &Repository,
@@ -112,7 +112,7 @@ pub(in crate::cli) fn load(
     let mut loaded_components = Vec::new();
     let mut missing = Vec::new();
     for (commit, wanted) in &subject.components {
-        // What is not declared there any more is what is declared here.
+        // The fallback for a deployment that its commit does not declare is the declaration here.
         let at_commit = declared.declared(commit).ok().flatten();
         let at_commit = at_commit.as_ref().map_or(deployment, |declared| &*declared.deployment);
         let is_wanted =
@@ -150,8 +150,8 @@ pub(in crate::cli) fn load(
     Ok(Loaded { bom, components: loaded_components, missing })
 }
 
-/// The part of a document that is about some components. What is of no component
-/// of the deployment is about all.
+/// The part of a document that is about some components. Entries of no declared component are about
+/// all.
 fn part(declared: [&Deployment; 2], bom: &Bom, wanted: &BTreeSet<ComponentName>) -> Bom {
     sbom::select(bom, |name| {
         let mut components = declared.into_iter().flat_map(|deployment| &deployment.components);

@@ -1,4 +1,4 @@
-//! `atmos deployment sbom`: what is deployed made of.
+//! `atmos deployment sbom`: the SBOMs of deployed components.
 
 mod diff;
 mod load;
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     result
 }
 
-/// The target that is asked for, or the default one where nothing is asked for.
+/// The requested target; the default one where neither a target nor a commit is requested.
 fn target<'a>(args: &'a Args, deployment: &'a Deployment) -> Option<&'a TargetName> {
     match (&args.target, &args.git_sha) {
         (Some(target), _) => Some(target),
@@ -110,7 +110,7 @@ fn target<'a>(args: &'a Args, deployment: &'a Deployment) -> Option<&'a TargetNa
     }
 }
 
-/// The deployment as its file declares it. One that has no file any more is known by the ledger.
+/// The deployment as its file declares it; one without a file must be known to the ledger.
 fn deployment(
     context: &Context,
     project: &Project<'_>,

@@ -1,4 +1,4 @@
-//! What scans have found in what an SBOM is asked of, and which part of it was scanned.
+//! The findings of scans in the subject of an SBOM, and their coverage.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::ledger::{Freshness, Ledger};
 use crate::render::document::sbom::{ScanCoverage, Vulnerabilities};
 use crate::results::{self, Scanned};
 
-/// What scans have found in a subject; `None` where nothing of it was scanned.
+/// The vulnerabilities that scans found in a subject; `None` where none of it was scanned.
 pub(super) fn vulnerabilities(
     context: &Context,
     ledger: &Ledger<'_>,
@@ -29,7 +29,7 @@ pub(super) fn vulnerabilities(
         let found = notes.get(commit).and_then(|note| {
             results::vulnerabilities(note, |component| match (component, wanted) {
                 (Some(component), Some(wanted)) => wanted.contains(component),
-                // About the deployment as a whole, or everything is wanted.
+                // It is about the whole deployment, or all components are selected.
                 (None, _) | (_, None) => true,
             })
         });
@@ -44,8 +44,7 @@ pub(super) fn vulnerabilities(
     Ok(scanned.map(|scanned| Vulnerabilities { coverage: coverage(&scanned), found: scanned.found }))
 }
 
-/// Which components were scanned, where that is not all of them. Where there are images, these
-/// count.
+/// The scanned components; `None` where all were scanned. Where there are images, only these count.
 fn coverage(components: &[Component], scanned: &BTreeSet<ComponentName>) -> Option<ScanCoverage> {
     let images = components.iter().any(|component| component.kind == ComponentKind::Nixpack);
     let counted = components.iter().filter(|component| !images || component.kind == ComponentKind::Nixpack);

@@ -1,4 +1,4 @@
-//! What inputs become, and what is said of those that cannot.
+//! The conversion of inputs, and the errors of invalid ones.
 
 use super::*;
 
