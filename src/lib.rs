@@ -1,8 +1,7 @@
 //! Deployments tracked in Git itself.
 //!
-//! The way through: `cli` turns what was typed into a typed request, reads a
-//! snapshot of configuration and ledger, lets `deployment` decide, acts through the
-//! adapters, and renders what happened.
+//! The control flow: `cli` parses arguments into a typed request, reads a snapshot of configuration
+//! and ledger, lets `deployment` decide, acts through the adapters, and renders the result.
 
 pub mod boundary;
 pub mod cancellation;

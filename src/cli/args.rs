@@ -1,9 +1,8 @@
-//! Values that several commands parse.
+//! Parsers of values that several commands take.
 
 use crate::text::KeyValue;
 
-/// The deepest key of an override: deeper values would be nested further than they can be walked
-/// through.
+/// The maximum depth of an override's key: values that are nested deeper could not be traversed.
 const DEEPEST: usize = 64;
 
 /// An override of the context: `key=value`, with dots in the key between the names of nested
@@ -23,7 +22,7 @@ pub fn context_override(text: &str) -> Result<KeyValue, String> {
     Ok(pair)
 }
 
-/// A text that says something. A variable that is not set must not pass for one.
+/// A text that is not blank, so that an unset variable is not taken for one.
 pub fn not_blank(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err("it is empty; is a variable not set?".to_owned());
@@ -31,27 +30,27 @@ pub fn not_blank(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The longest duration that is taken, in days: some hundred years.
+/// The maximum duration in days, about a hundred years.
 const LONGEST: i64 = 36_525;
 
-/// A duration as people write one: `30s`, `10m`, `2h`, `1d`.
+/// Parses a duration as users write it: `30s`, `10m`, `2h`, `1d`.
 pub fn duration(text: &str) -> Result<std::time::Duration, String> {
     let parsed: jiff::SignedDuration = match text.parse() {
         Ok(parsed) => parsed,
-        // A day has no fixed length in a calendar; for a lock or a time-out it has 24 hours.
+        // A day has no fixed length in a calendar; for a lock or a timeout it has 24 hours.
         Err(_) => match text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok()) {
             Some(days) => jiff::SignedDuration::from_hours(days.clamp(-LONGEST - 1, LONGEST + 1) * 24),
             None => return Err("expected a duration such as 30s, 10m, 2h or 1d".to_owned()),
         },
     };
-    // What adds it to a time must not run over.
+    // Adding it to a time must not overflow.
     if parsed > jiff::SignedDuration::from_hours(LONGEST * 24) {
         return Err(format!("it is longer than {LONGEST} days"));
     }
     std::time::Duration::try_from(parsed).map_err(|_| "a duration cannot be negative".to_owned())
 }
 
-/// Reads a duration that is longer than nothing.
+/// Parses a duration that is longer than zero.
 pub fn positive_duration(text: &str) -> Result<std::time::Duration, String> {
     duration(text).and_then(|length| {
         if length.is_zero() { Err("it would be over at once".to_owned()) } else { Ok(length) }

@@ -1,9 +1,8 @@
-//! The verb that is called, parsed without the others.
+//! The called verb, parsed without the definitions of the others.
 //!
-//! Every verb takes the global options, and clap hands each verb a copy of all of them, although
-//! only one verb is called. So a verb of `atmos deployment` is first parsed as if it were the only
-//! one. Whatever is not in order there, and every question for help, is left to the whole
-//! definition, which knows all there is to say.
+//! Every verb takes the global options, and clap copies all of them into each verb, although only
+//! one verb is called. So a verb of `atmos deployment` is first parsed as if it were the only one.
+//! Any error there, and every request for help, falls back to the whole definition.
 
 use std::ffi::OsString;
 
@@ -12,7 +11,7 @@ use clap::{ArgMatches, Args, Command};
 use super::{GROUP, deployment};
 use crate::context::flags::GlobalArgs;
 
-/// What a command line says that is in order and starts with `atmos deployment <verb>`.
+/// The matches of a valid command line that starts with `atmos deployment <verb>`.
 pub(super) fn matches(arguments: &[OsString]) -> Option<ArgMatches> {
     let [_, group, verb, ..] = arguments else { return None };
     if group != GROUP {
@@ -20,7 +19,7 @@ pub(super) fn matches(arguments: &[OsString]) -> Option<ArgMatches> {
     }
     let group = Command::new(GROUP).subcommand(deployment::verb(verb.to_str()?)?);
     let root = GlobalArgs::augment_args(Command::new("atmos")).subcommand(group);
-    // Never taken apart again: the process ends before that would be of any use.
+    // Leaked, because the process ends before freeing it would be of any use.
     Box::leak(Box::new(root)).try_get_matches_from_mut(arguments).ok()
 }
 
@@ -44,7 +43,7 @@ mod tests {
         let whole = whole_command();
         let verbs = whole.find_subcommand(GROUP).unwrap().get_subcommands();
         let help: Vec<_> = verbs.filter_map(Command::get_after_help).map(ToString::to_string).collect();
-        // Without what the shell makes of a line.
+        // Without redirections of the shell.
         let lines =
             help.iter().flat_map(|text| text.lines()).filter_map(|line| line.trim().split(" > ").next());
         let mut compared = 0;

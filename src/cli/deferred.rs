@@ -1,16 +1,16 @@
-//! Commands whose options are set up when they are called, and not at every start of the program.
+//! Commands whose options are defined when they are called, not at every start of the program.
 
 use std::ops::Deref;
 
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Id};
 
-/// The arguments of a command that is one of many. What the command is for stands where the
-/// commands are listed: a list of commands is shown without asking each for its options.
+/// The arguments of a subcommand. Its description is part of the parent's definition, which lists
+/// commands without building their options.
 #[derive(Debug)]
 pub(super) struct Deferred<T>(T);
 
 impl<T> Deferred<T> {
-    /// The arguments themselves.
+    /// Unwraps the arguments.
     pub(super) fn into_inner(self) -> T {
         self.0
     }

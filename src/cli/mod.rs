@@ -1,4 +1,4 @@
-//! What the user types becomes a typed request; what comes back becomes an exit code.
+//! The command line: parses arguments into a typed request, and turns its result into an exit code.
 
 pub mod args;
 mod called;
@@ -48,18 +48,18 @@ enum Command {
     Man,
 }
 
-/// The command whose verbs this program is about.
+/// The command group of this program's verbs.
 const GROUP: &str = "deployment";
 
 /// The name under which the binary takes the verbs of `atmos deployment` directly.
 const VERBS_ONLY: &str = "atmos-deployment";
 
-/// The name under which the binary is the entry of the action. What it is called with then does not
-/// count: some runners put the action's input `args` there, which is read with the other inputs. No
-/// shell could stand in between, since shells drop variables such as `INPUT_PROMOTE-FROM`.
+/// The name under which the binary is the entry of the action. Its arguments are then ignored: some
+/// runners pass the action's input `args` there, which is read with the other inputs. No shell
+/// script can wrap it, because shells drop variables such as `INPUT_PROMOTE-FROM`.
 const CI_ONLY: &str = "atmos-ci";
 
-/// Runs the program: everything that it needs to know of the process is passed in.
+/// Runs the program. Its arguments and environment are passed in.
 #[must_use]
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
@@ -100,19 +100,19 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches_mut(&mut matches)
 }
 
-/// The command line's definition, for parsing: each command's options are set up when it is called.
+/// The definition for parsing: each command's options are defined when it is called.
 fn command() -> clap::Command {
     Cli::command()
 }
 
-/// The whole definition, with the options of every command, to be walked through.
+/// The whole definition, with the options of every command, for traversal.
 fn whole_command() -> clap::Command {
     let mut command = command();
     command.build();
     command
 }
 
-/// Called as `atmos-deployment`, the verbs come first: `atmos-deployment rollout …`.
+/// Inserts the command group in `atmos-deployment rollout …`. As `atmos-ci`, replaces all arguments.
 fn with_verb_prefix(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let name = arguments.first().map(Path::new).and_then(Path::file_stem);
     if name.is_some_and(|name| name == VERBS_ONLY) {
@@ -124,8 +124,8 @@ fn with_verb_prefix(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
-/// `-q` is `--quiet` everywhere, and to Atmos's `describe` it is `--query`: with a path behind it,
-/// it is that.
+/// Replaces `-q` by `--query` in `describe` where a path follows, as in Atmos; elsewhere `-q` is
+/// `--quiet`.
 fn with_query(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let text = |at: usize| arguments.get(at).and_then(|argument| argument.to_str());
     let is_path = |text: &str| {

@@ -1,4 +1,4 @@
-//! Moments as people write them: a date, a time, or how long ago.
+//! Moments as users write them: a date, a time, or an age.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -6,23 +6,23 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::args::duration;
 
-/// What is expected, for errors.
+/// The expected notations, for errors.
 const EXPECTED: &str = "expected a date (2025-01-31, yesterday), a time (2025-01-31T12:00:00Z, 2025-01-31 12:00) or an age (2h, 7d)";
 
-/// A moment as people write one. What has no zone is meant in that of `--timezone`.
+/// A moment as users write it. Without a time zone, it is in that of `--timezone`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     Day(Date),
     Exact(Timestamp),
-    /// A time of the clock on the wall, and how long what was meant lasts: a second or a minute.
+    /// A local time, and the duration of its notation: a second or a minute.
     Wall(DateTime, SignedDuration),
-    /// So many days before the day that it is.
+    /// A number of days before the current day.
     DaysAgo(i64),
-    /// So long ago.
+    /// An age.
     Ago(SignedDuration),
 }
 
-/// From when a moment is looked at.
+/// The current time and the zone by which a moment is resolved.
 #[derive(Debug, Clone, Copy)]
 pub struct Viewpoint<'z> {
     pub now: Timestamp,
@@ -43,7 +43,7 @@ impl std::str::FromStr for Moment {
         if let Ok(exact) = text.parse::<Timestamp>() {
             return Ok(Self::Exact(exact));
         }
-        // The parser of dates passes over a time.
+        // The parser of dates ignores a time.
         if text.contains(':') {
             let lasts = SignedDuration::from_secs(if text.matches(':').count() > 1 { 1 } else { 60 });
             return text.parse().map(|wall| Self::Wall(wall, lasts)).map_err(|_| EXPECTED.to_owned());
@@ -61,7 +61,7 @@ impl std::str::FromStr for Moment {
 }
 
 impl Moment {
-    /// The start of what was meant; `None` outside of all calendars.
+    /// The start of the moment; `None` beyond the range of the calendar.
     #[must_use]
     pub fn start(self, from: Viewpoint<'_>) -> Option<Timestamp> {
         match self {
@@ -73,7 +73,7 @@ impl Moment {
         }
     }
 
-    /// The end of what was meant, exclusive: of a day, the start of the next.
+    /// The end of the moment, exclusive: of a day, the start of the next.
     #[must_use]
     pub fn end(self, from: Viewpoint<'_>) -> Option<Timestamp> {
         let lasts = match self {
@@ -95,7 +95,7 @@ fn days_ago(days: i64, from: Viewpoint<'_>) -> Option<Date> {
 mod tests {
     use super::*;
 
-    /// What a text means in a zone at `2025-01-22T14:00:00Z`: from when to when.
+    /// The start and the end of a text in a zone at `2025-01-22T14:00:00Z`.
     fn meant(text: &str, zone: &str) -> [String; 2] {
         let zone = TimeZone::get(zone).unwrap();
         let from = Viewpoint { now: "2025-01-22T14:00:00Z".parse().unwrap(), zone: &zone };
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_day_ends_where_the_next_one_begins() {
-        // The clocks went forward that night.
+        // The night of a change to daylight saving time.
         assert_eq!(meant("2025-03-30", "Europe/Berlin"), ["2025-03-29T23:00:00Z", "2025-03-30T22:00:00Z"]);
     }
 }

@@ -16,7 +16,7 @@ warnings and hints go to stderr. A flag beats its environment variable, which be
 
 ";
 
-/// The whole page.
+/// Renders the whole page.
 fn page(root: &Command) -> Result<String, fmt::Error> {
     let mut page = HEAD.to_owned();
     let commands = leaves(root);
@@ -35,15 +35,15 @@ fn page(root: &Command) -> Result<String, fmt::Error> {
     Ok(page)
 }
 
-/// The commands that do something, in the order of the help. A command with subcommands of its own
-/// is among them only where it can be called without one.
+/// The commands that can be called, in the order of the help. A command with subcommands is
+/// included only where it can be called without one.
 fn leaves(command: &Command) -> Vec<&Command> {
     let children = command.get_subcommands().filter(|child| child.get_name() != "help");
     let own = !command.has_subcommands() || (!command.is_subcommand_required_set() && is_verb(command));
     own.then_some(command).into_iter().chain(children.flat_map(leaves)).collect()
 }
 
-/// Whether a command is more than a name in front of others.
+/// Whether a command is below the root.
 fn is_verb(command: &Command) -> bool {
     command.get_bin_name().is_some_and(|name| name.contains(' '))
 }
@@ -71,12 +71,12 @@ fn section(command: &Command, of_every_command: &[&Id], page: &mut String) -> fm
     Ok(())
 }
 
-/// `--help` and `--version`.
+/// Whether an argument is `--help` or `--version`.
 fn is_of_every_command(argument: &Arg) -> bool {
     matches!(argument.get_id().as_str(), "help" | "version")
 }
 
-/// One line of a list: how an argument is written and what it is for.
+/// Writes the list item of an argument: its notation and its description.
 fn describe(argument: &Arg, page: &mut String) -> fmt::Result {
     if is_of_every_command(argument) {
         return Ok(());
@@ -117,7 +117,7 @@ fn describe(argument: &Arg, page: &mut String) -> fmt::Result {
     writeln!(page)
 }
 
-/// A text with the full stop that help texts leave out.
+/// The text with the full stop that help texts omit.
 fn sentence(text: &str) -> String {
     if text.ends_with(['.', '…']) { text.to_owned() } else { format!("{text}.") }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a command line, in the form of every other error.
+//! Errors of a command line, in the form of every other error.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +13,7 @@ use crate::render::document::error::Hint;
 use crate::render::stream::{ColorChoice, Streams};
 use crate::text::LEFT_OUT;
 
-/// Shows what is wrong with a command line, or the help that was asked for.
+/// Shows the error of a command line, or the requested help.
 pub(super) fn report(
     error: &clap::Error,
     arguments: &[OsString],
@@ -41,8 +41,8 @@ pub(super) fn report(
     }
 }
 
-/// The flag whose value was not taken, and the variable that it comes from, where no argument gave
-/// it.
+/// The flag with the invalid value, and the environment variable that it comes from, unless an
+/// argument has this value.
 fn variable_of(
     error: &clap::Error,
     arguments: &[OsString],
@@ -72,7 +72,8 @@ fn variable_of(
     None
 }
 
-/// Takes the parser's text apart: the message after `error:`, tips, and what the usage is.
+/// Converts the parser's text to an error: the message after `error:`, tips as hints, and the usage
+/// as details.
 pub(super) fn described(text: &str) -> CommandError {
     let text = without_values(text);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
@@ -85,8 +86,7 @@ pub(super) fn described(text: &str) -> CommandError {
     })
 }
 
-/// The parser's text without the value of an override or of metadata that it did not take: it may
-/// be secret.
+/// The parser's text without the invalid value of an override or of metadata, which may be secret.
 fn without_values(text: &str) -> Cow<'_, str> {
     const LONGEST_KEY: usize = 80;
     let pair = ["context", "metadata"].iter().find_map(|option| {
@@ -99,7 +99,7 @@ fn without_values(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{start}invalid value '{key}={LEFT_OUT}' {rest}"))
 }
 
-/// The format that was asked for, as far as a command line that cannot be parsed tells.
+/// The requested format, as far as it can be read from an invalid command line.
 fn wanted_format(arguments: &[OsString], environment: &[(OsString, OsString)]) -> Option<Format> {
     let texts: Vec<_> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
     let flag = texts.iter().enumerate().find_map(|(at, text)| match *text {

@@ -1,4 +1,4 @@
-//! `atmos describe component`: everything that a stack says of one component.
+//! `atmos describe component`: the sections of one component in a stack.
 
 use std::process::ExitCode;
 
@@ -57,8 +57,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     Ok(ExitCode::SUCCESS)
 }
 
-/// The kind and name of the component that is made of the folder that
-/// was given in the place of a name.
+/// The kind and name of the component whose folder was given instead of its name.
 fn by_path(
     args: &Args,
     context: &Context,

@@ -1,4 +1,4 @@
-//! Values that could not be computed, told on stderr after everything else was shown.
+//! Values that could not be computed, reported on stderr after the output.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use crate::project::stacks::SUPPORTED;
 use crate::render::document::error::Hint;
 use crate::stacks::Failure;
 
-/// Warns of each failure below what is shown, and ends with an error where there are any.
+/// Warns of each failure that concerns the shown values, and fails if there are any.
 ///
 /// # Errors
 ///
-/// When there are failures: the command has shown what it was asked for, and not all of it is what
-/// it will be.
+/// Fails where there are failures: the command has shown its output, but some values in it are not
+/// final.
 pub(super) fn report<'f>(
     context: &Context,
     output: &OutputArgs,

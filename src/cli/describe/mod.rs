@@ -1,5 +1,5 @@
-//! `atmos describe`: what stacks say, in the keys of the reference
-//! implementation, read from the working tree.
+//! `atmos describe`: the contents of stacks, in the keys of the reference implementation, read from
+//! the working tree.
 
 mod component;
 mod failures;
@@ -71,7 +71,7 @@ struct ProcessingArgs {
 }
 
 impl ProcessingArgs {
-    /// The names of the functions that are not computed, as they are without `!`.
+    /// The names of the functions that are not computed, without `!`.
     fn skipped(&self) -> Vec<String> {
         self.skip.iter().map(|name| name.trim_start_matches('!').to_owned()).collect()
     }
@@ -93,15 +93,15 @@ pub(super) fn run(args: &DescribeArgs, context: &Context) -> Result<ExitCode, Co
 /// The stacks of the working tree; of the head commit in a bare repository.
 struct Tree {
     files: Box<dyn StackFiles>,
-    /// The folder that all paths are relative to; absent in a bare repository.
+    /// The root of all paths; absent in a bare repository.
     root: Option<PathBuf>,
     settings: StackSettings,
     world: World,
 }
 
 impl Tree {
-    /// Finds them. Like the reference implementation, this needs no repository: then everything is
-    /// relative to the nearest `atmos.yaml`.
+    /// Finds the stacks. Like the reference implementation, this needs no repository: without one,
+    /// everything is relative to the nearest `atmos.yaml`.
     fn find(context: &Context) -> Result<Self, CommandError> {
         let tree =
             |files: Box<dyn StackFiles>, root: Option<PathBuf>, config: &AtmosConfig, repository_root| {
@@ -120,7 +120,7 @@ impl Tree {
             let root = directory.ancestors().find(has_config).unwrap_or(directory);
             let mut config = context.config(&DirectorySource::new(root), "", Some(root))?;
             let root_text = root.to_str().map(str::to_owned);
-            // What leads out of the folder of `atmos.yaml` needs a root further up.
+            // Paths out of the folder of `atmos.yaml` need a root further up.
             let above = config.stacks_directory().split('/').take_while(|part| *part == "..").count();
             let top = root.ancestors().nth(above).unwrap_or(root);
             let directory = root.strip_prefix(top).ok().and_then(Path::to_str).unwrap_or_default();
@@ -135,7 +135,7 @@ impl Tree {
             return Ok(tree(Box::new(files), None, &config, None));
         };
         let root_text = root.to_str().map(str::to_owned);
-        // Paths are shown relative to `atmos.yaml`, as far as everything is below it.
+        // Paths are shown relative to `atmos.yaml`, if all stacks are below it.
         let directory = std::mem::take(&mut config.directory);
         let folder = if config.stacks_directory().starts_with("..") {
             config.directory = directory;
@@ -147,8 +147,7 @@ impl Tree {
         Ok(tree(Box::new(files), Some(root.join(folder)), &config, root_text))
     }
 
-    /// The folder that a path leads to, relative to the root, by a kind of
-    /// components whose folder it is in.
+    /// The kind of the components in a folder, and the folder relative to that kind's base path.
     fn folder_of_component(&self, path: &Path) -> Option<(&str, String)> {
         let root = self.root.as_ref()?.canonicalize().ok()?;
         let path = path.canonicalize().ok()?;
@@ -160,8 +159,8 @@ impl Tree {
     }
 }
 
-/// Prints a description, or writes it to a file: YAML unless JSON is asked for. In YAML, values
-/// have where they are written behind them, where that is known.
+/// Prints a description, or writes it to a file: YAML unless JSON is requested. In YAML, known
+/// source locations of values are added as comments.
 fn print(
     context: &Context,
     output: &OutputArgs,

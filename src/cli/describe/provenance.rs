@@ -1,11 +1,11 @@
-//! `--provenance`: where each value of a component is written.
+//! `--provenance`: the source location of each value of a component.
 
 use serde_json::{Value, json};
 
 use crate::stacks::{Provenance, line_of};
 
-/// A YAML text with a comment behind each value whose place is known. `above` are the keys that
-/// lead to what the text shows; without them nothing is known.
+/// Adds a comment to each value in a YAML text whose source is known. `above` are the keys that
+/// lead to the shown part; without them no source is known.
 pub(super) fn annotated(text: String, above: Option<&[&str]>, provenance: &[Provenance]) -> String {
     let Some(above) = above.filter(|_| !provenance.is_empty()) else { return text };
     let mut lines: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
@@ -28,7 +28,7 @@ fn place(found: &Provenance) -> String {
     }
 }
 
-/// The places as a list, for programs.
+/// The source locations as a list, for programs.
 pub(super) fn document(provenance: &[Provenance]) -> Value {
     let entry = |found: &Provenance| {
         let mut entry = json!({ "path": found.path.join("."), "file": found.file });

@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::error::CommandError;
 use crate::stacks::{check_query, find_in};
 
-/// What picks a value.
+/// A query that selects a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Query {
     /// Fields and indexes: `.vars.tags`, `.components["ecs/api"]`, `.deps[0]`.
     Path(Vec<Step>),
-    /// The part of yq's language that stacks know.
+    /// A yq expression, in the part of the language that stacks support.
     Expression(String),
 }
 
@@ -32,7 +32,7 @@ impl Step {
 }
 
 impl Query {
-    /// The value that it picks; null where there is none.
+    /// The selected value; null where there is none.
     pub(super) fn of(&self, value: &Value) -> Result<Value, CommandError> {
         let steps = match self {
             Self::Path(steps) => steps,
@@ -48,7 +48,7 @@ impl Query {
         Ok(steps.iter().try_fold(value, step).cloned().unwrap_or_default())
     }
 
-    /// The fields that it goes through, where it is nothing but those.
+    /// The field names of a path without indexes; `None` for any other query.
     pub(super) fn fields(&self) -> Option<Vec<&str>> {
         let Self::Path(steps) = self else { return None };
         steps.iter().map(Step::field).collect()
