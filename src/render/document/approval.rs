@@ -1,4 +1,4 @@
-//! `approve` and `approvals`: who agreed to what, and whether that still counts.
+//! `approve` and `approvals`: the approvals, and whether they still count.
 
 use std::collections::BTreeMap;
 
@@ -113,7 +113,7 @@ impl ApprovalState {
 }
 
 impl ApprovalItem {
-    /// An approval as it stands.
+    /// An approval with its standing.
     #[must_use]
     pub fn new(id: &str, approval: &Approval, standing: &Standing) -> Self {
         let (revoked_by, revoked_at, revocation_reason) = match standing {

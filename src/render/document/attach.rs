@@ -1,4 +1,4 @@
-//! `attach` and `scan`: what was noted on a commit.
+//! `attach` and `scan`: the note that was stored on a commit.
 
 use schemars::JsonSchema;
 use serde::Serialize;

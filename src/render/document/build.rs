@@ -1,4 +1,4 @@
-//! `build`: which images came of a commit.
+//! `build`: the images of a commit.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `diff`: what differs between two targets or commits.
+//! `diff`: the differences between two targets or commits.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -128,7 +128,8 @@ impl From<&DiffView> for DeploymentDiff {
 }
 
 impl DeploymentDiff {
-    /// Marks what the deployment's file does not name any more; `removed` where there is no file.
+    /// Marks targets that the deployment's file does not declare; `removed` tells that there is no
+    /// file.
     pub fn mark_removed(&mut self, declared: &Deployment, removed: bool) {
         self.removed = removed;
         for side in [&mut self.from, &mut self.to] {

@@ -1,4 +1,4 @@
-//! An error of any verb: what was refused and why, and what to do.
+//! An error of any verb: the refusal with its reason, and remedies.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -62,13 +62,13 @@ pub struct Step {
 }
 
 impl Hint {
-    /// Something to know.
+    /// A hint without a command.
     #[must_use]
     pub fn note(text: impl Into<String>) -> Self {
         Self { text: text.into(), steps: Vec::new() }
     }
 
-    /// One command that helps.
+    /// A hint with one command.
     #[must_use]
     pub fn command(text: impl Into<String>, command: impl Into<String>) -> Self {
         Self { text: text.into(), steps: vec![Step { text: None, command: command.into() }] }
@@ -76,11 +76,11 @@ impl Hint {
 }
 
 impl Error {
-    /// A promotion that the paths do not allow, in the words of the specification
+    /// The error of a promotion that the paths do not allow, in the words of the specification
     /// (`cli-integration.md`, "Error Messages").
     ///
-    /// `promote` gives the command from one target to another; `skip` is the command that goes off
-    /// the path all the same.
+    /// `promote` returns the command from one target to another; `skip` is the command that ignores
+    /// the path.
     #[must_use]
     pub fn promotion_path(
         refusal: &PathRefusal,

@@ -1,6 +1,6 @@
-//! The forms that data is printed in (`--format`).
+//! The formats of printed data (`--format`).
 
-/// How data is printed.
+/// The format of printed data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     /// For people: aligned on a terminal, tab-separated in a pipe.

@@ -1,4 +1,4 @@
-//! `history`: what was rolled out, newest first, and the records of it.
+//! `history`: rollouts, newest first, and their records.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,8 +67,8 @@ pub struct RolloutComponent {
 }
 
 impl DeploymentHistory {
-    /// The records that are shown, newest first, of so many in all; some are outside of their
-    /// component's chain, some only in this checkout.
+    /// The shown records, newest first, and the `total` number. Some may be outside of their
+    /// component's chain, or only in this checkout.
     #[must_use]
     pub fn new(
         deployment: Option<DeploymentName>,
@@ -102,7 +102,7 @@ impl DeploymentHistory {
 }
 
 impl Rollout {
-    /// The rollout of these records, of which the first is the newest.
+    /// The rollout of these records, newest first.
     fn new(records: &[&LedgerRecord]) -> Option<Self> {
         let LedgerRecord { id, record: newest, .. } = records.first()?;
         let first_of =
@@ -116,7 +116,7 @@ impl Rollout {
             git_sha: found.record.commit.clone(),
             record: found.id.tag_name(),
         };
-        // What ended in the same second stays in the order of its names.
+        // Records of the same second stay in the order of their names.
         let mut in_time = records.to_vec();
         in_time.sort_by_key(|found| found.record.timestamp);
         let statuses = records.iter().map(|found| found.record.status);

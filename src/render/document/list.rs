@@ -1,4 +1,4 @@
-//! `list`: deployments, targets, components; one item a row.
+//! `list`: deployments, targets, components; one item per row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -146,7 +146,7 @@ pub struct ComponentItem {
 }
 
 impl DeploymentItem {
-    /// A deployment as its file declares it and the ledger knows it.
+    /// A deployment from its file, with its state in the ledger.
     #[must_use]
     pub fn new(deployment: &Deployment, state: Option<&DeploymentState>) -> Self {
         let removed = state.into_iter().flat_map(DeploymentState::used_targets);
@@ -168,7 +168,7 @@ impl DeploymentItem {
         }
     }
 
-    /// A deployment that has no file any more, as the ledger alone knows it.
+    /// A deployment without a file, from the ledger alone.
     #[must_use]
     pub fn removed(state: &DeploymentState) -> Self {
         let undeclared = Deployment::undeclared(state.deployment.clone());
@@ -176,15 +176,15 @@ impl DeploymentItem {
     }
 }
 
-/// The components that were rolled out to any target and that the file does not name any more, each
-/// once, in the order of their names.
+/// The undeclared components that were rolled out to any target, without duplicates and sorted by
+/// name.
 fn removed_components(deployment: &Deployment, state: Option<&DeploymentState>) -> Vec<ComponentName> {
     let targets = state.into_iter().flat_map(|state| state.targets.values());
     let found: BTreeSet<_> = targets.flat_map(|target| target.components.keys()).collect();
     found.into_iter().filter(|name| deployment.component(name).is_none()).cloned().collect()
 }
 
-/// The newest deployment of what runs.
+/// The newest deployment that still runs.
 fn newest_of(state: Option<&DeploymentState>) -> Option<LastDeploy> {
     let targets = state.into_iter().flat_map(|state| &state.targets);
     let deployed = targets
@@ -193,7 +193,7 @@ fn newest_of(state: Option<&DeploymentState>) -> Option<LastDeploy> {
 }
 
 impl TargetList {
-    /// The targets of a deployment and what the ledger knows of them.
+    /// The targets of a deployment, with their state in the ledger.
     #[must_use]
     pub fn new(deployment: &Deployment, state: Option<&DeploymentState>, now: Timestamp) -> Self {
         let of = |target: &TargetName, declared: Option<&Target>| {
@@ -222,14 +222,14 @@ impl TargetList {
         }
     }
 
-    /// The targets of a deployment that has no file any more, as the ledger alone knows them.
+    /// The targets of a deployment without a file, from the ledger alone.
     #[must_use]
     pub fn removed(state: &DeploymentState, now: Timestamp) -> Self {
         let undeclared = Deployment::undeclared(state.deployment.clone());
         Self { removed: true, ..Self::new(&undeclared, Some(state), now) }
     }
 
-    /// Adds what was observed of what runs.
+    /// Adds the observations of the running components.
     pub fn observe(&mut self, observations: &Observations) {
         for item in &mut self.targets {
             if let Some(seen) = observations.health_of(&item.target) {
@@ -241,7 +241,7 @@ impl TargetList {
 }
 
 impl ComponentList {
-    /// The components of a deployment and, with a target, what the ledger knows of them there.
+    /// The components of a deployment, with their state in the ledger if a target is given.
     #[must_use]
     pub fn new(deployment: &Deployment, target: Option<(&TargetName, &TargetState)>) -> Self {
         let here = target.map(|(_, state)| state);
@@ -257,7 +257,7 @@ impl ComponentList {
         }
     }
 
-    /// The components of a deployment that has no file any more, on whatever target they were.
+    /// The components of a deployment without a file, on any of its targets.
     #[must_use]
     pub fn removed(state: &DeploymentState) -> Self {
         let found = state.targets.values().flat_map(|target| &target.components);
@@ -276,7 +276,7 @@ impl ComponentList {
         }
     }
 
-    /// Adds what was observed of what runs.
+    /// Adds the observations of the running components.
     pub fn observe(&mut self, observations: &Observations) {
         let Some(target) = &self.target else { return };
         for item in &mut self.components {
@@ -319,7 +319,7 @@ impl ComponentItem {
     }
 }
 
-/// When the newest of what runs on a target was deployed.
+/// The time of the newest deployment that still runs on a target.
 fn last_deploy(target: &TargetState) -> Option<Timestamp> {
     target.components.values().filter_map(|state| Some(state.running.as_ref()?.record.timestamp)).max()
 }

@@ -1,4 +1,4 @@
-//! `locks`: who is working on what, and what is frozen.
+//! `locks`: the locks of runs, and freezes.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -90,7 +90,7 @@ pub struct LockEntry {
 }
 
 impl LockEntry {
-    /// What a lock says at this moment.
+    /// A lock as it is at this time.
     #[must_use]
     pub fn new(held: &HeldLock, now: Timestamp) -> Self {
         let lock = &held.lock;
@@ -113,7 +113,7 @@ impl LockEntry {
 }
 
 impl LockItem {
-    /// A lock of a target at this moment.
+    /// A lock of a target as it is at this time.
     #[must_use]
     pub fn new(deployment: &DeploymentName, target: &TargetName, held: &HeldLock, now: Timestamp) -> Self {
         Self {

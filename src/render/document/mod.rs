@@ -33,7 +33,7 @@ pub use format::Format;
 /// The version of every document.
 pub const API_VERSION: &str = "atmos.tools/v1alpha1";
 
-/// What a verb prints in JSON or YAML.
+/// A document, which a verb prints in JSON or YAML.
 pub trait Document: Serialize + JsonSchema {
     /// The document's `kind`.
     const KIND: &'static str;
@@ -48,7 +48,7 @@ pub enum DocumentError {
     Yaml(#[from] serde_yaml::Error),
 }
 
-/// A document with what it says of itself in front.
+/// A document with its version and kind in front.
 #[derive(Serialize)]
 struct Envelope<'a, D> {
     #[serde(rename = "apiVersion")]
@@ -76,14 +76,14 @@ pub fn yaml<D: Document>(document: &D) -> Result<String, DocumentError> {
     Ok(serde_yaml::to_string(&Envelope::new(document))?)
 }
 
-/// What is not a document of ours, as indented JSON that ends in a line break.
+/// Serialises a value that is not one of our documents, as indented JSON that ends in a line break.
 pub fn plain_json(value: &impl Serialize) -> Result<String, DocumentError> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     Ok(text)
 }
 
-/// What is not a document of ours, as YAML.
+/// Serialises a value that is not one of our documents, as YAML.
 pub fn plain_yaml(value: &impl Serialize) -> Result<String, DocumentError> {
     Ok(serde_yaml::to_string(value)?)
 }
@@ -109,7 +109,7 @@ pub fn schema<D: Document>() -> Schema {
     schema
 }
 
-/// Takes null out of what an optional key may hold: it is absent instead.
+/// Removes null from the types of an optional key: the key is absent instead.
 fn absent_rather_than_null(schema: &mut Schema) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
     for property in properties.values_mut().filter_map(Value::as_object_mut) {
@@ -133,15 +133,15 @@ fn absent_rather_than_null(schema: &mut Schema) {
     }
 }
 
-/// Whether a count says nothing.
-// Serde hands fields over by reference.
+/// Whether a count is zero, and is left out.
+// Serde passes fields by reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 const fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// Whether a flag says nothing.
-// Serde hands fields over by reference.
+/// Whether a flag is unset, and is left out.
+// Serde passes fields by reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 const fn is_false(flag: &bool) -> bool {
     !*flag

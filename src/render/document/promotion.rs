@@ -1,4 +1,4 @@
-//! `promotion-graph` and `promotion-status`: how the targets stand to each other.
+//! `promotion-graph` and `promotion-status`: the state of each target relative to its sources.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -135,7 +135,7 @@ impl From<&PromotionView> for PromotionGraph {
 }
 
 impl PromotionGraph {
-    /// Adds the targets on which something runs and that the file does not name any more.
+    /// Adds the undeclared targets on which something runs.
     pub fn add_removed(&mut self, state: &DeploymentState, now: Timestamp) {
         let known: Vec<_> = self.targets.iter().map(|target| target.target.clone()).collect();
         let of_ledger = standing_of_ledger(state, now).targets;
@@ -143,7 +143,7 @@ impl PromotionGraph {
         self.targets.extend(removed.map(|standing| Target { removed: true, ..standing.into() }));
     }
 
-    /// The targets of a deployment that has no file any more, without paths between them.
+    /// The targets of a deployment without a file, and no paths between them.
     #[must_use]
     pub fn removed(state: &DeploymentState, now: Timestamp) -> Self {
         let mut graph = Self {
@@ -156,7 +156,7 @@ impl PromotionGraph {
         graph
     }
 
-    /// Adds what was observed of what runs.
+    /// Adds the observations of the running components.
     pub fn observe(&mut self, observations: &Observations) {
         for target in &mut self.targets {
             if let Some(seen) = observations.health_of(&target.target) {
@@ -168,7 +168,7 @@ impl PromotionGraph {
 }
 
 impl PromotionStatus {
-    /// A deployment that has no file any more: what runs on its targets, and no promotion.
+    /// A deployment without a file: the running components of its targets, and no promotion.
     #[must_use]
     pub fn removed(state: &DeploymentState, now: Timestamp) -> Self {
         let PromotionGraph { deployment, removed, targets, edges } = PromotionGraph::removed(state, now);

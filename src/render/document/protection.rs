@@ -1,4 +1,4 @@
-//! `protect`: what guards the ledger on the hosting platform.
+//! `protect`: the protection of the ledger on the hosting platform.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `rollout`: what it did.
+//! `rollout`: the result.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -146,7 +146,7 @@ impl From<&RolloutReport> for RolloutResult {
 }
 
 impl RolloutResult {
-    /// The result with what comes next.
+    /// Adds the hints for the next steps.
     #[must_use]
     pub fn followed_by(self, next: Vec<Hint>) -> Self {
         Self { next, ..self }

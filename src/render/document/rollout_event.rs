@@ -1,4 +1,4 @@
-//! What happens in a rollout, one JSON document a line, while it happens.
+//! The events of a running rollout: JSON documents, one per line.
 
 use std::time::Duration;
 
@@ -121,7 +121,7 @@ impl From<&PlannedComponent> for EventComponent {
 }
 
 impl RolloutEvent {
-    /// An event of a rollout that has taken so long.
+    /// An event, with the time since the start of the rollout.
     #[must_use]
     pub fn new(event: &rollout_report::RolloutEvent, elapsed: Duration) -> Self {
         use rollout_report::RolloutEvent as Happened;
@@ -197,7 +197,7 @@ impl RolloutEvent {
         }
     }
 
-    /// The event as a line.
+    /// The event as a line of JSON.
     pub fn line(&self) -> Result<String, DocumentError> {
         let mut line = serde_json::to_string(&Envelope::new(self))?;
         line.push('\n');

@@ -50,11 +50,11 @@ pub struct ScanCoverage {
     pub unscanned: Vec<ComponentName>,
 }
 
-/// What scans have found, and in which part.
+/// The findings of scans, and their coverage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vulnerabilities {
     pub found: ScanSummary,
-    /// Absent where everything was scanned.
+    /// Absent where all components were scanned.
     pub coverage: Option<ScanCoverage>,
 }
 

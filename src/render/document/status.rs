@@ -1,4 +1,4 @@
-//! `status`: what runs where.
+//! `status`: the running commits of each target.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -181,8 +181,8 @@ pub struct Attempt {
 }
 
 impl DeploymentEntry {
-    /// What the ledger says of a deployment, in the order of its file as far as there is one.
-    /// Targets and components that the file no longer has come after.
+    /// The ledger's state of a deployment, in the order of its file, if there is one. Undeclared
+    /// targets and components come last.
     #[must_use]
     pub fn new(deployment: Option<&Deployment>, state: &DeploymentState, now: Timestamp) -> Self {
         let declared = deployment.into_iter().flat_map(|deployment| deployment.targets.keys());
@@ -197,7 +197,7 @@ impl DeploymentEntry {
 }
 
 impl DeploymentEntry {
-    /// Adds what was observed of what runs.
+    /// Adds the observations of the running components.
     pub fn observe(&mut self, observations: &Observations) {
         for target in &mut self.targets {
             for component in &mut target.components {
@@ -208,8 +208,8 @@ impl DeploymentEntry {
 }
 
 impl DeploymentEntry {
-    /// Marks the components that a rollback holds: a rule of their target
-    /// wants it, and it was not lifted.
+    /// Marks the components that a rollback holds: by their target's rule, unless the hold was
+    /// lifted.
     pub fn mark_holds(
         &mut self,
         policy: &Deployment,
@@ -230,7 +230,7 @@ impl DeploymentEntry {
 }
 
 impl DeploymentEntry {
-    /// Marks the locks whose runs have died.
+    /// Marks the locks of dead runs.
     pub fn mark_dead(&mut self, dead: &BTreeSet<ObjectId>) {
         for target in &mut self.targets {
             let locks = target.components.iter_mut().filter_map(|component| component.lock.as_mut());
@@ -249,7 +249,7 @@ impl TargetEntry {
             .map(|component| &component.name);
         let mut components = state.components.clone();
         for held in &state.locks {
-            // What is rolled out for the first time has nothing but a lock yet.
+            // A component that is rolled out for the first time has only a lock.
             if let LockScope::Component(component) = &held.scope {
                 components.entry(component.clone()).or_default();
             }
@@ -290,8 +290,7 @@ impl ComponentStatus {
         }
     }
 
-    /// What the ledger says of one component. `declared` is the kind that
-    /// the deployment's file gives it.
+    /// The ledger's state of one component. `declared` is its kind in the deployment's file.
     #[must_use]
     pub fn new(component: &ComponentName, declared: Option<ComponentKind>, state: &ComponentState) -> Self {
         let newest = state.newest.as_ref();
@@ -304,7 +303,7 @@ impl ComponentStatus {
             removed: false,
             commit: state.commit.clone(),
             status: newest.map(|newest| newest.record.status).filter(|status| {
-                // The success of another commit says nothing of this one.
+                // A success without a running record was of another commit.
                 running.is_some() || *status != RecordStatus::Success
             }),
             deployed_at: record.map(|record| record.timestamp),
@@ -345,7 +344,7 @@ impl Attempt {
     }
 }
 
-/// What is there, in the declared order first, then in its own.
+/// The items that were found: declared ones in their order, then the others in that of the map.
 fn in_order<'a, K: Ord + 'a, V>(
     declared: impl Iterator<Item = &'a K>,
     found: &'a BTreeMap<K, V>,

@@ -1,4 +1,4 @@
-//! `test`: how the tests of components went.
+//! `test`: the results of components' tests.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `validate`: what is wrong with the configuration.
+//! `validate`: the problems of the configuration.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -83,7 +83,7 @@ pub enum Check {
 }
 
 impl Check {
-    /// Every check, in the order in which they are shown.
+    /// All checks, in the order of the output.
     pub const ALL: [Self; 10] = [
         Self::Configuration,
         Self::Targets,
@@ -97,13 +97,13 @@ impl Check {
         Self::Programs,
     ];
 
-    /// Whether only a file that can be read as a deployment was checked for it.
+    /// Whether the check needs a file that can be read as a deployment.
     #[must_use]
     pub const fn needs_the_deployment(self) -> bool {
         matches!(self, Self::Components | Self::Context)
     }
 
-    /// Whether it is shown also where nothing is wrong.
+    /// Whether the check is shown even where it passes.
     #[must_use]
     pub const fn is_always_shown(self) -> bool {
         !matches!(self, Self::Settings | Self::Outputs | Self::Images | Self::Programs)
@@ -126,7 +126,7 @@ pub struct Promotion {
 }
 
 impl ValidationReport {
-    /// The report of these deployments.
+    /// The report of all deployments.
     #[must_use]
     pub fn new(deployments: Vec<ValidatedDeployment>) -> Self {
         Self { valid: deployments.iter().all(|deployment| deployment.valid), deployments }
@@ -134,7 +134,7 @@ impl ValidationReport {
 }
 
 impl ValidatedDeployment {
-    /// A deployment and the problems that were found in it.
+    /// A deployment with its problems.
     #[must_use]
     pub fn new(name: String, deployment: Option<&Deployment>, problems: Vec<Problem>) -> Self {
         Self {
