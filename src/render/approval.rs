@@ -6,10 +6,10 @@ use super::style::{BAD, DETAIL, GOOD, ID, WARN};
 use super::table::{Cell, Table};
 use super::{Form, Presentation, styled};
 
-/// How many digits of an approval's identity are shown: enough to tell, and to revoke it by.
+/// The number of shown digits of an approval's id: enough to identify it, and to revoke it.
 const SHOWN_DIGITS: usize = 12;
 
-/// What was approved or revoked.
+/// The approval, or the revoked ones.
 #[must_use]
 pub fn result(result: &ApprovalResult, presentation: &Presentation) -> String {
     let mut text = String::new();
@@ -70,19 +70,19 @@ pub fn list(list: &ApprovalList, presentation: &Presentation) -> String {
     text
 }
 
-/// How it was given; of a run whose plan need not have been seen, that too.
+/// The method of the approval, marked for a run whose plan need not have been seen.
 fn method(item: &ApprovalItem) -> String {
     let unseen = item.of == Some(crate::deployment::approval::ApprovalOf::Unseen);
     format!("{}{}", item.method, if unseen { ", unseen" } else { "" })
 }
 
-/// What is overridden in what it covers.
+/// The overrides of the covered components.
 fn overrides(item: &ApprovalItem) -> String {
     let each = item.context_overrides.iter();
     each.fold(String::new(), |text, (key, value)| text + " --context " + key + "=" + value)
 }
 
-/// Why it was given and, after that, why it was taken back.
+/// The reason of the approval, followed by that of its revocation.
 fn reasons(item: &ApprovalItem) -> String {
     let given = item.reason.clone().unwrap_or_default();
     match &item.revocation_reason {

@@ -7,7 +7,7 @@ use super::{Presentation, count, styled};
 use crate::deployment::count::plural;
 use crate::results::{ScanSummary, TestSummary};
 
-/// What was noted on which commit.
+/// The note that was stored, and its commit.
 #[must_use]
 pub fn text(result: &AttachResult, _: &Presentation) -> String {
     let of = result.component.as_ref().map(|name| format!(" of {}", escape(name.as_str())));
@@ -45,8 +45,8 @@ pub fn tests(summary: &TestSummary) -> String {
     parts.join(", ")
 }
 
-/// `0 critical, 1 high, 2 medium, 5 low`: high and unknown ones only where there
-/// are any, as in the specification.
+/// `0 critical, 1 high, 2 medium, 5 low`: critical, medium and low ones always, high and unknown
+/// ones only where there are any, as in the specification.
 #[must_use]
 pub fn vulnerabilities(summary: &ScanSummary) -> String {
     let ScanSummary { critical, high, medium, low, unknown } = *summary;

@@ -14,12 +14,12 @@ use crate::deployment::ComponentName;
 use crate::deployment::build_report::{BuildEvent, BuildStatus, ComponentBuild};
 use crate::deployment::count::plural;
 
-/// How many lines of a failed component's output are shown.
+/// The maximum number of output lines of a failed component.
 const OUTPUT_LINES: usize = 20;
-/// How often the spinners move.
+/// The interval of the spinners' animation.
 const TICK: Duration = Duration::from_millis(120);
 
-/// Turns a build's events into lines of progress, which belong on stderr.
+/// Converts a build's events to lines of progress, for stderr.
 #[derive(Debug)]
 pub struct BuildProgress {
     form: Form,
@@ -31,14 +31,15 @@ pub struct BuildProgress {
 }
 
 impl BuildProgress {
-    /// Progress for a person (`Form::Terminal`), or with a line for every step too, for a log.
-    /// Verbose shows everything that the builders print; otherwise only the end of what failed.
+    /// Progress for a terminal (`Form::Terminal`), or for a log with a line for every step too.
+    /// Verbose prints all output of the builders; otherwise only the last output of failed
+    /// components.
     #[must_use]
     pub const fn new(form: Form, verbose: bool) -> Self {
         Self { form, verbose, width: 0, output: BTreeMap::new() }
     }
 
-    /// The lines for one event, each ending in a line break; empty where there is nothing to say.
+    /// The lines for one event, each ending in a line break; empty where the event has none.
     pub fn lines(&mut self, event: &BuildEvent) -> String {
         match event {
             BuildEvent::Started { deployment, target, dry_run, names, .. } => {
@@ -99,7 +100,7 @@ impl BuildProgress {
         String::new()
     }
 
-    /// The end of what a component printed, where it failed.
+    /// The last output of a failed component.
     fn tail(&mut self, build: &ComponentBuild) -> String {
         let output = self.output.remove(&build.component).unwrap_or_default();
         let mut text = String::new();
@@ -112,12 +113,13 @@ impl BuildProgress {
     }
 }
 
-/// `sha256:abc123def456`, as digests are shown.
+/// `sha256:abc123def456`, the short form of a digest.
 fn short(digest: &str) -> String {
     digest.chars().take("sha256:".len() + 12).collect()
 }
 
-/// Lines at the bottom of the terminal that change while images are built. Nothing of them stays.
+/// The live view: lines at the bottom of the terminal that change while images are built. They are
+/// removed at the end.
 #[derive(Debug)]
 pub struct BuildLive {
     view: MultiProgress,
@@ -126,13 +128,13 @@ pub struct BuildLive {
 
 impl Default for BuildLive {
     fn default() -> Self {
-        // It draws on stderr, and on nothing where that is no terminal.
+        // The view draws on stderr, and draws nothing where stderr is not a terminal.
         Self { view: MultiProgress::new(), running: BTreeMap::new() }
     }
 }
 
 impl BuildLive {
-    /// Shows what an event changes.
+    /// Updates the view by an event.
     pub fn show(&mut self, event: &BuildEvent) {
         match event {
             BuildEvent::ComponentStarted { component } => {
@@ -159,7 +161,7 @@ impl BuildLive {
         }
     }
 
-    /// Runs something that writes to the terminal, with the view out of its way.
+    /// Calls a function that writes to the terminal, while the view is hidden.
     pub fn out_of_the_way(&self, write: impl FnOnce()) {
         self.view.suspend(write);
     }
@@ -177,7 +179,7 @@ impl Drop for BuildLive {
     }
 }
 
-/// What came of a build.
+/// The result of a build.
 #[must_use]
 pub fn text(result: &BuildResult, _: &Presentation) -> String {
     let mut text = String::new();

@@ -78,7 +78,7 @@ fn value_lines(
     }
 }
 
-/// Where a value came from, or else the nearest map that holds it.
+/// The source of a value, by default that of the nearest map that contains it.
 fn nearest_source<'a>(sources: &'a indexmap::IndexMap<String, String>, path: &str) -> Option<&'a str> {
     let mut path = path;
     loop {

@@ -11,7 +11,7 @@ use super::{Presentation, count, styled};
 use crate::deployment::CommitId;
 use crate::deployment::diff::{Change, Drift, FileChange, SideName};
 
-/// What differs between two targets or commits.
+/// The differences between two targets or commits.
 #[must_use]
 pub fn text(diff: &DeploymentDiff, presentation: &Presentation) -> String {
     let (from, to) = (label(&diff.from), label(&diff.to));
@@ -49,7 +49,7 @@ pub fn text(diff: &DeploymentDiff, presentation: &Presentation) -> String {
     text
 }
 
-/// A side by its target, or by its commit where there is none.
+/// The label of a side: its target, by default its commit.
 fn label(side: &Side) -> String {
     match (&side.target, &side.commit) {
         (Some(target), _) => marked(target.as_str(), side.removed),
@@ -105,7 +105,7 @@ fn configuration_lines(diff: &DeploymentDiff) -> Vec<String> {
     change_lines(rows.collect())
 }
 
-/// The commits, each with its side where both have their own, and how many more there are.
+/// The commits, each with its side where both sides have their own, and the number of further ones.
 fn commit_lines(diff: &DeploymentDiff) -> Vec<String> {
     let diverged = diff.commits_ahead > 0 && diff.commits_behind > 0;
     let mut lines: Vec<_> = diff
@@ -127,7 +127,7 @@ fn commit_lines(diff: &DeploymentDiff) -> Vec<String> {
     lines
 }
 
-/// `api:  abc123d → def456a  (changed)`, in columns.
+/// Aligned lines of the form `api:  abc123d → def456a  (changed)`.
 fn change_lines(rows: Vec<(String, String, Change)>) -> Vec<String> {
     let names = widest(rows.iter().map(|(name, ..)| name.as_str())) + 1;
     let changes = widest(rows.iter().map(|(_, change, _)| change.as_str()));
@@ -147,7 +147,7 @@ fn change_lines(rows: Vec<(String, String, Change)>) -> Vec<String> {
         .collect()
 }
 
-/// A configuration value: text as it is, unless it could be taken for another type.
+/// A configuration value: text without quotes, unless it would look like another type.
 pub(super) fn shown(value: Option<&Value>) -> String {
     match value {
         None => "-".to_owned(),

@@ -1,4 +1,4 @@
-//! An error as text: what was refused and why, then what to do, as in the specification's "Error
+//! An error as text: the refusal with its reason, then remedies, as in the specification's "Error
 //! Messages" (`cli-integration.md`).
 
 use super::document::error::{Error, Hint, Step};
@@ -6,7 +6,7 @@ use super::escape::{escape, lines};
 use super::style::{BAD, ID};
 use super::styled;
 
-/// The error, its details, and the ways out of it.
+/// The error, its details, and its hints.
 #[must_use]
 pub fn text(error: &Error) -> String {
     let mut text = format!("{} {}\n", styled("Error:", BAD.bold()), escape(&error.message));
@@ -16,7 +16,7 @@ pub fn text(error: &Error) -> String {
     text + &hints(&error.hints)
 }
 
-/// Ways on, each after an empty line.
+/// Hints, each after an empty line.
 #[must_use]
 pub fn hints(hints: &[Hint]) -> String {
     hints.iter().flat_map(|hint| ["\n".to_owned(), hint_lines(hint)]).collect()

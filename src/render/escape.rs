@@ -1,13 +1,13 @@
-//! Text that others wrote, made harmless for a terminal.
+//! Escapes untrusted text for a terminal.
 //!
 //! Metadata, commit messages, lock reasons and even record authors are untrusted input: they come
 //! from any account that may push. None of it may move the cursor, colour the screen, forge a line
-//! of a table or turn the reading direction round.
+//! of a table or reverse the reading direction.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// The text on one line, every control and invisible formatting character shown as its escape.
+/// The text on one line, with every control and invisible formatting character as an escape.
 #[must_use]
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
@@ -29,7 +29,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Lines of text, each escaped, so that line breaks and tabs stay and everything else is harmless.
+/// The escaped lines of a text: line breaks and tabs stay (a tab as four spaces).
 pub fn lines(text: &str) -> impl Iterator<Item = String> {
     text.lines().map(|line| escape(&line.replace('\t', "    ")).into_owned())
 }

@@ -1,4 +1,4 @@
-//! What the tests of the renderers share: a fixed clock, and a deployment in every state.
+//! Fixtures of the renderers' tests: a fixed clock, and a deployment in every state.
 
 use anstream::adapter::strip_str;
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::document::{self, Document};
 use super::{Clock, Form, Presentation};
 
-/// The moment of every test: two hours after the specification's deployments.
+/// The time of every test: two hours after the specification's deployments.
 pub(super) fn now() -> Timestamp {
     "2025-01-22T14:00:00Z".parse().unwrap()
 }
@@ -19,12 +19,12 @@ pub(super) fn pipe() -> Presentation {
     Presentation { form: Form::Pipe, clock: Clock::utc(now()) }
 }
 
-/// What one sees, without the colours.
+/// The visible text, without colours.
 pub(super) fn plain(text: &str) -> String {
     strip_str(text).to_string()
 }
 
-/// The document as JSON, which its schema must allow.
+/// The document as JSON, validated by its schema.
 pub(super) fn json<D: Document>(document: &D) -> String {
     let text = document::json(document).unwrap();
     let schema = serde_json::to_value(document::schema::<D>()).unwrap();

@@ -13,10 +13,10 @@ use super::time::duration_in_seconds;
 use super::{Form, Presentation, count, status_style};
 use crate::deployment::RecordStatus;
 
-/// How many components are named before the rest is counted.
+/// The maximum number of named components; with more, their number follows.
 const NAMED_COMPONENTS: usize = 4;
 
-/// What stands in a row.
+/// The subject of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
     /// A rollout with its components.
@@ -25,7 +25,7 @@ pub enum View {
     Records,
 }
 
-/// What was rolled out, newest first.
+/// The history, newest first.
 #[must_use]
 pub fn text(history: &DeploymentHistory, view: View, presentation: &Presentation) -> String {
     let rows = match view {
@@ -58,7 +58,7 @@ fn title(history: &DeploymentHistory) -> String {
     }
 }
 
-/// The records of each rollout.
+/// One row per rollout, with its records.
 fn rollout_rows(history: &DeploymentHistory) -> Vec<Row<'_>> {
     let by_name: HashMap<_, _> =
         history.records.iter().map(|record| (record.record.as_str(), record)).collect();
@@ -70,8 +70,7 @@ fn rollout_rows(history: &DeploymentHistory) -> Vec<Row<'_>> {
     history.rollouts.iter().map(of).collect()
 }
 
-/// The rows. In a pipe the columns do not depend on what is asked about, and times have their
-/// seconds.
+/// The table. In a pipe, the columns do not depend on the arguments, and times have seconds.
 fn table(history: &DeploymentHistory, view: View, rows: &[Row<'_>], presentation: &Presentation) -> Table {
     let in_pipe = presentation.form == Form::Pipe;
     let (with_deployment, with_target) =
@@ -106,7 +105,7 @@ fn table(history: &DeploymentHistory, view: View, rows: &[Row<'_>], presentation
     table
 }
 
-/// Whether two rows of different seconds would show the same time.
+/// Whether two rows with different times would show the same minute.
 fn need_seconds(rows: &[Row<'_>], presentation: &Presentation) -> bool {
     let mut shown: HashMap<String, Timestamp> = HashMap::new();
     rows.iter().filter_map(Row::newest).any(|record| {
@@ -115,7 +114,7 @@ fn need_seconds(rows: &[Row<'_>], presentation: &Presentation) -> bool {
     })
 }
 
-/// The first of several names, and how many there are in all.
+/// The first of several names, and their number if some are left out.
 fn several(names: &[&str], shown: usize) -> String {
     if names.len() <= shown {
         return names.join(", ");
@@ -123,7 +122,7 @@ fn several(names: &[&str], shown: usize) -> String {
     format!("{}, … ({})", names[..shown.min(names.len())].join(", "), names.len())
 }
 
-/// What stands in one row: records that are shown as one, oldest first.
+/// One row: records that are shown together, oldest first.
 struct Row<'r> {
     records: Vec<&'r HistoryRecord>,
     duration_seconds: Option<u64>,
@@ -139,13 +138,13 @@ impl<'r> Row<'r> {
         self.records.last().copied()
     }
 
-    /// What the records say, each once.
+    /// The distinct values of a field of the records.
     fn distinct(&self, of: impl Fn(&'r HistoryRecord) -> Option<&'r str>) -> Vec<&'r str> {
         let said: IndexSet<_> = self.records.iter().filter_map(|record| of(record)).collect();
         said.into_iter().collect()
     }
 
-    /// The worst of the records; a rollback where all of it is one that happened.
+    /// The worst status of the records; `rollback` where all are successful rollbacks.
     fn status(&self) -> Cell {
         let worst = self.records.iter().map(|record| record.status).max_by_key(|status| status.severity());
         let worst = worst.unwrap_or(RecordStatus::Success);
@@ -155,8 +154,8 @@ impl<'r> Row<'r> {
         Cell::styled(worst.as_str(), status_style(worst))
     }
 
-    /// What the records say besides: once where all say the same, else with the components that say
-    /// it.
+    /// Further details of the records: once where all have the same, otherwise with the names of
+    /// their components.
     fn details(&self) -> String {
         let mut said: IndexMap<String, Vec<&str>> = IndexMap::new();
         for record in &self.records {
@@ -174,8 +173,7 @@ impl<'r> Row<'r> {
     }
 }
 
-/// Where the record came from, who approved it and why, which run wrote it, and what its metadata
-/// say.
+/// The error, origin, approver, reason, overrides, metadata and run of a record.
 fn details(record: &HistoryRecord) -> Vec<String> {
     let promoted = record.promoted_from.as_ref().map(|from| format!("Promoted from {from}"));
     let rollback = record.rollback_of.as_ref().map(|commit| format!("Rollback of {}", short(commit)));
@@ -188,13 +186,14 @@ fn details(record: &HistoryRecord) -> Vec<String> {
     let overrides = (!overrides.is_empty()).then(|| format!("with {}", overrides.join(" ")));
     let metadata = record.metadata.iter().filter_map(|(key, value)| match key.as_str() {
         "pr" => Some(format!("PR {value}")),
-        // Shown above; the time says little beside the approver and is in the documents.
+        // The approver is shown above; the time is of little use beside it, and is in the
+        // documents.
         "approver" | "approval_timestamp" => None,
         "reason" if record.reason.as_ref() == Some(value) => None,
         "jira" | "incident" | "issue" | "reason" => Some(value.clone()),
         _ => Some(format!("{key}: {value}")),
     });
-    // The id that a run on this machine gave itself says nothing to people.
+    // The generated id of a local run is of no use to people.
     let run = record.run_url.clone().or_else(|| record.run_id.clone().filter(|id| !id.starts_with("local:")));
     let run = run.map(|run| format!("run {run}"));
     [
@@ -215,7 +214,7 @@ fn details(record: &HistoryRecord) -> Vec<String> {
     .collect()
 }
 
-/// A commit that others may have abbreviated, as short as every other commit.
+/// A commit, which may have been abbreviated by other tools, in the usual short form.
 pub(super) fn short(commit: &str) -> String {
     if commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         commit.chars().take(7).collect()
@@ -291,7 +290,7 @@ mod tests {
         )
     }
 
-    /// Two rollouts of several components: one promotion, and before it one that failed in part.
+    /// Two rollouts of several components: a promotion, and before it one that failed partly.
     fn rollouts() -> Vec<LedgerRecord> {
         let run = |component: &str, second: u8, run: &str| {
             let at = format!("2025-01-22T12:00:{second:02}Z");

@@ -8,7 +8,7 @@ use super::table::{Cell, Table};
 use super::{Form, Presentation};
 use crate::deployment::{ComponentKind, ComponentName};
 
-/// How many components are named before the rest is left out.
+/// The maximum number of named components.
 const NAMED_COMPONENTS: usize = 2;
 
 /// The deployments of a repository.
@@ -37,7 +37,7 @@ pub fn deployments(list: &DeploymentList, presentation: &Presentation) -> String
     title + &table.render(presentation.form)
 }
 
-/// `3 (api, worker, …)`, and how many the file does not name any more: `3 (api, worker, …), 1
+/// The number and names of components, and the number of undeclared ones: `3 (api, worker, …), 1
 /// removed`.
 fn component_cell(item: &DeploymentItem) -> String {
     let removed = item.removed_components.len();
@@ -96,7 +96,7 @@ pub fn targets(list: &TargetList, presentation: &Presentation) -> String {
     presentation.title(&format!("{name} targets")) + &table.render(presentation.form)
 }
 
-/// What the last health check found, and its age.
+/// The result of the last health check, and its age.
 fn health_cell(found: Option<&str>, at: Option<Timestamp>, presentation: &Presentation) -> Cell {
     found.map(|found| presentation.seen(found, at)).unwrap_or_default().into()
 }
@@ -105,7 +105,7 @@ fn kind_cell(kind: Option<ComponentKind>) -> Cell {
     kind.map(ComponentKind::as_str).unwrap_or_default().into()
 }
 
-/// The components of a deployment, on one of its targets if one was named.
+/// The components of a deployment, on one of its targets if one is named.
 #[must_use]
 pub fn components(list: &ComponentList, presentation: &Presentation) -> String {
     let name = marked(list.deployment.as_str(), list.removed);

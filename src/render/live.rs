@@ -1,4 +1,5 @@
-//! The live view of a rollout on a terminal: what runs, since when, and how much is left.
+//! The live view of a rollout on a terminal: running components with their durations, and waiting
+//! ones.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,33 +10,33 @@ use super::escape::escape;
 use crate::deployment::ComponentName;
 use crate::deployment::rollout_report::{ComponentReport, ComponentResult, PlannedComponent, RolloutEvent};
 
-/// How often the spinners move.
+/// The interval of the spinners' animation.
 const TICK: Duration = Duration::from_millis(120);
 
-/// How many of the components that wait are named.
+/// The maximum number of waiting components that are named.
 const NAMED: usize = 3;
 
-/// Lines at the bottom of the terminal that change while components run. Nothing of
-/// it stays when the rollout ends.
+/// Lines at the bottom of the terminal that change while components run. They are removed at the
+/// end of the rollout.
 #[derive(Debug)]
 pub struct Live {
     view: MultiProgress,
     running: BTreeMap<ComponentName, ProgressBar>,
-    /// Below the others: how much is left.
+    /// The last line, about the waiting components.
     left: Option<ProgressBar>,
-    /// What has not started, in the order of the plan, and what it still waits for.
+    /// The waiting components in the order of the plan, each with the components that it waits for.
     waiting: Vec<(ComponentName, Vec<ComponentName>)>,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        // It draws on stderr, and on nothing where that is no terminal.
+        // The view draws on stderr, and draws nothing where stderr is not a terminal.
         Self { view: MultiProgress::new(), running: BTreeMap::new(), left: None, waiting: Vec::new() }
     }
 }
 
 impl Live {
-    /// Shows what an event changes.
+    /// Updates the view by an event.
     pub fn show(&mut self, event: &RolloutEvent) {
         match event {
             RolloutEvent::Planned(plan) => self.waiting = plan.components.iter().map(waiting).collect(),
@@ -62,7 +63,7 @@ impl Live {
         }
     }
 
-    /// Runs something that writes to the terminal, with the view out of its way.
+    /// Calls a function that writes to the terminal, while the view is hidden.
     pub fn out_of_the_way(&self, write: impl FnOnce()) {
         self.view.suspend(write);
     }
@@ -81,8 +82,8 @@ impl Live {
         line.set_message(left(&self.waiting));
     }
 
-    /// What ends waits no more, and what is not in the way any more is not waited for. What a
-    /// failure blocks ends too, as skipped.
+    /// Removes an ended component from the waiting ones, and, if it did not fail, from the
+    /// components that others wait for. The components that a failure blocks end too, as skipped.
     fn ended(&mut self, report: &ComponentReport) {
         self.waiting.retain(|(name, _)| *name != report.component);
         if !matches!(report.status, ComponentResult::Failed | ComponentResult::Cancelled) {
@@ -109,7 +110,7 @@ fn waiting(planned: &PlannedComponent) -> (ComponentName, Vec<ComponentName>) {
     (planned.component.clone(), planned.waits_for.clone())
 }
 
-/// `… 3 waiting: api for database, web for api`; the first few, and how many there are.
+/// `… 3 waiting: api for database, web for api`: names the first few, with the total number.
 fn left(waiting: &[(ComponentName, Vec<ComponentName>)]) -> String {
     let named = waiting.iter().filter(|(_, needs)| !needs.is_empty()).take(NAMED).map(|(name, needs)| {
         let needs: Vec<_> = needs.iter().map(ComponentName::as_str).collect();

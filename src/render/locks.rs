@@ -6,7 +6,7 @@ use super::style::{DETAIL, GOOD, PLAIN, WARN};
 use super::table::{Cell, Table};
 use super::{Form, Presentation, styled};
 
-/// The locks that are held.
+/// The held locks.
 #[must_use]
 pub fn text(list: &LockList, presentation: &Presentation) -> String {
     if list.locks.is_empty() && presentation.form == Form::Terminal {
@@ -30,7 +30,7 @@ pub fn text(list: &LockList, presentation: &Presentation) -> String {
     presentation.title(&format!("Locks ({})", list.locks.len())) + &table.render(presentation.form)
 }
 
-/// The locks that were taken, and who works on a frozen target all the same.
+/// The acquired locks, and the runs that still work on a frozen target.
 #[must_use]
 pub fn result(result: &LockResult, presentation: &Presentation) -> String {
     let mut text = String::new();
@@ -47,7 +47,7 @@ pub fn result(result: &LockResult, presentation: &Presentation) -> String {
     text
 }
 
-/// The locks that were taken away, and the target's others.
+/// The released locks, and the target's other locks.
 #[must_use]
 pub fn unlocked(result: &UnlockResult, presentation: &Presentation) -> String {
     let mut text = String::new();
@@ -71,7 +71,7 @@ fn place(item: &LockItem) -> String {
     format!("{} → {}{}", item.deployment, item.target, component.unwrap_or_default())
 }
 
-/// A lock that is in the way, and whose it is.
+/// A lock in the way, with its holder.
 fn line(label: &str, item: &LockItem, presentation: &Presentation) -> String {
     let lock = &item.lock;
     format!(

@@ -1,8 +1,8 @@
 //! Everything the tool prints: documents for programs, text for people.
 //!
-//! A verb makes one [`document`], which is all that it found out. `--format json|yaml` prints the
-//! document itself; otherwise the module named after the verb turns it into text, with a pure
-//! `text` function. Only [`stream`] writes.
+//! A verb creates one [`document`] with its whole result. `--format json|yaml` prints the document
+//! itself; otherwise the module named after the verb turns it into text, with a pure `text`
+//! function. Only [`stream`] writes.
 
 /// Appends formatted text to a string, which cannot fail.
 macro_rules! push {
@@ -41,7 +41,7 @@ pub use time::Clock;
 
 use crate::deployment::count::count;
 
-/// Who reads the text.
+/// The reader of the text, which decides its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A person: titles, aligned columns, colours.
@@ -50,7 +50,7 @@ pub enum Form {
     Pipe,
 }
 
-/// How text is presented.
+/// The presentation of text: its form and the clock of its times.
 #[derive(Debug, Clone)]
 pub struct Presentation {
     pub form: Form,
@@ -72,7 +72,7 @@ impl Presentation {
         format!("{found}{ago}")
     }
 
-    /// `2h ago`, or `-` where nothing is known.
+    /// `2h ago`, or `-` where the time is unknown.
     fn relative(&self, time: Option<jiff::Timestamp>) -> String {
         time.map_or_else(|| "-".to_owned(), |time| self.clock.relative(time))
     }

@@ -8,7 +8,7 @@ use super::{Presentation, styled};
 use crate::deployment::promotion_status::{ComponentEdgeState, EdgeState};
 use crate::deployment::{CommitId, RecordStatus};
 
-/// What can be promoted now, way by way.
+/// The promotions that are possible now, path by path.
 #[must_use]
 pub fn text(status: &PromotionStatus, presentation: &Presentation) -> String {
     let name = marked(status.deployment.as_str(), status.removed);

@@ -5,7 +5,7 @@ use super::escape::escape;
 use super::style::{BAD, GOOD, WARN};
 use super::{Presentation, styled};
 
-/// What was or would be done, and what stays unprotected.
+/// The changes that were made, or would be made, and the parts that the platform cannot protect.
 #[must_use]
 pub fn text(result: &ProtectionResult, _: &Presentation) -> String {
     let mut text = String::new();

@@ -10,10 +10,10 @@ use crate::deployment::CommitId;
 use crate::deployment::count::plural;
 use crate::sbom::{Summary, VersionChange};
 
-/// How many dependencies a summary names.
+/// The maximum number of named dependencies in a summary.
 const NAMED: usize = 10;
 
-/// The essentials (`cli-integration.md`, "atmos deployment sbom").
+/// The summary (`cli-integration.md`, "atmos deployment sbom").
 #[must_use]
 pub fn summary(summary: &SbomSummary, _: &Presentation) -> String {
     let mut text = summary.deployment.to_string();
@@ -65,7 +65,7 @@ fn exact(time: &str) -> String {
     parsed.map_or_else(|_| escape(time).into_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
-/// What people call such a component.
+/// The usual name for a component of this kind.
 fn form<'t>(kind: Option<&'t str>, form: &'t str) -> &'t str {
     match (kind, form) {
         (Some("nixpack"), _) | (_, "container") => "docker image",
@@ -74,8 +74,7 @@ fn form<'t>(kind: Option<&'t str>, form: &'t str) -> &'t str {
     }
 }
 
-/// Every component with what it is made of: as a tree, or as rows in a
-/// pipe (`definitions.md`, "SBOM").
+/// The dependencies of every component: as a tree, or as rows in a pipe (`definitions.md`, "SBOM").
 #[must_use]
 pub fn tree(summary: &Summary, presentation: &Presentation) -> String {
     if presentation.form == Form::Pipe {
@@ -111,7 +110,7 @@ pub fn tree(summary: &Summary, presentation: &Presentation) -> String {
     text
 }
 
-/// What a promotion would change.
+/// The changes of dependencies by a promotion.
 #[must_use]
 pub fn diff(diff: &SbomDiff, presentation: &Presentation) -> String {
     let changes = || {
@@ -174,7 +173,7 @@ fn versions(versions: &[String]) -> String {
     if versions.is_empty() { "-".to_owned() } else { versions.join(", ") }
 }
 
-/// `234 KB`, as sizes of files are given.
+/// `234 KB`: the size of a file.
 #[must_use]
 pub fn size(bytes: usize) -> String {
     match bytes {

@@ -10,11 +10,11 @@ use crate::deployment::{CommitId, RecordStatus};
 
 use self::facts::{details, observations, record_facts, warnings};
 
-/// What runs where: one target in full, one deployment by target, or many deployments.
+/// The status: one target in full, one deployment by target, or many deployments.
 #[must_use]
 pub fn text(status: &DeploymentStatus, presentation: &Presentation) -> String {
     match status.deployments.as_slice() {
-        // The columns do not depend on how much there is, so that a script can rely on them.
+        // The columns do not depend on the amount of data, so that scripts can rely on them.
         all if presentation.form == Form::Pipe => every_deployment(all, presentation),
         [] => "No deployments.\n".to_owned(),
         [deployment] => match deployment.targets.as_slice() {
@@ -84,8 +84,8 @@ fn one_deployment(deployment: &DeploymentEntry, presentation: &Presentation) -> 
     text + &below(&facts)
 }
 
-/// For programs: one table and nothing else. Every row says which deployment it is about, and what
-/// people are told below their table.
+/// One table for programs, and nothing else. Every row has its deployment, and the details that
+/// people see below their table.
 fn every_deployment(deployments: &[DeploymentEntry], presentation: &Presentation) -> String {
     let mut table =
         Table::new(["Deployment", "Target", "Component", "Commit", "Deployed", "By", "Status", "Details"]);
@@ -113,8 +113,7 @@ fn every_deployment(deployments: &[DeploymentEntry], presentation: &Presentation
     table.render(presentation.form)
 }
 
-/// A target's components by name, commit, age and status; one row
-/// that says so where there are none.
+/// A target's components by name, commit, age and status; one row for a target without any.
 fn rows(target: &TargetEntry, presentation: &Presentation) -> Vec<[Cell; 4]> {
     if target.components.is_empty() {
         return vec![["".into(), "".into(), "".into(), "not deployed".into()]];
@@ -140,12 +139,12 @@ pub(super) fn status_cell(status: Option<RecordStatus>) -> Cell {
     status.map_or_else(|| "".into(), |status| Cell::styled(status.as_str(), status_style(status)))
 }
 
-/// A name, and whether the files do not have it any more.
+/// A name, marked where it is not declared any more.
 pub(super) fn marked(name: &str, removed: bool) -> String {
     if removed { format!("{name} (removed)") } else { name.to_owned() }
 }
 
-/// Lines below a table, with an empty line between.
+/// Lines below a table, separated by an empty line.
 fn below(lines: &[String]) -> String {
     if lines.is_empty() { String::new() } else { format!("\n{}\n", lines.join("\n")) }
 }
@@ -177,7 +176,7 @@ mod tests {
         }
     }
 
-    /// A component whose record of what runs was changed.
+    /// A component with a changed record of its running commit.
     fn recorded(name: &str, change: impl Fn(&mut Record)) -> ComponentState {
         let mut component = running("prod", name, "abc123d", AT);
         for record in [&mut component.newest, &mut component.running].into_iter().flatten() {

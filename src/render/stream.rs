@@ -1,6 +1,6 @@
-//! The only place that writes to stdout and stderr.
+//! The output streams: the only place that writes to stdout and stderr.
 //!
-//! stdout is data: what was asked for, and nothing else. stderr is conversation: progress, hints,
+//! stdout is data: the requested result, and nothing else. stderr is conversation: progress, hints,
 //! warnings, errors.
 
 use std::io::{self, IsTerminal as _, Write};
@@ -14,20 +14,20 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::Form;
 
-/// When output is coloured.
+/// The use of colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ColorChoice {
-    /// On a terminal that can.
+    /// Coloured on a terminal that supports it.
     #[default]
     Auto,
     Always,
     Never,
 }
 
-/// stdout could not be written.
+/// The error of a write to stdout.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// The pipe is closed (`atmos … | head`): end quietly.
+    /// The pipe is closed (`atmos … | head`): exit quietly.
     #[error("the reader of the output has gone")]
     Closed,
     #[error("cannot write the output: {0}")]
@@ -40,13 +40,13 @@ impl From<io::Error> for StreamError {
     }
 }
 
-/// Changes what is about to be written: takes out secrets, say.
+/// Changes text before it is written, for example to mask secrets.
 pub type Guard = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
-/// A copy of what is written to stdout, without colours.
+/// A copy of the stdout output, without colours.
 pub type Copied = Arc<Mutex<String>>;
 
-/// One stream and what it can show.
+/// One stream and its capabilities.
 struct Sink {
     writer: Mutex<Box<dyn Write + Send>>,
     color: bool,
@@ -63,8 +63,7 @@ impl Sink {
     }
 
     fn write_as_it_is(&self, text: &str) -> io::Result<()> {
-        // A writer that panicked half-way has written half a line, which
-        // does not concern the next one.
+        // A writer that panicked may have written half a line, which does not affect the next one.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if self.color {
             writer.write_all(text.as_bytes())?;
@@ -75,7 +74,7 @@ impl Sink {
     }
 }
 
-/// stdout and stderr of this process, or of a test.
+/// stdout and stderr, of this process or of a test.
 pub struct Streams {
     stdout: Sink,
     stderr: Sink,
@@ -84,7 +83,7 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// The streams of this process. `quiet` keeps notes and progress back.
+    /// The streams of this process. `quiet` suppresses notes and progress.
     #[must_use]
     pub fn system(color: ColorChoice, quiet: bool) -> Self {
         let (stdout, stderr) = (io::stdout(), io::stderr());
@@ -114,8 +113,7 @@ impl Streams {
         }
     }
 
-    /// Whatever is written to stdout goes through `stdout` first, and through
-    /// `stderr` what is written there.
+    /// Applies the guard `stdout` to everything that is written to stdout, and `stderr` to stderr.
     #[must_use]
     pub fn guarded(mut self, stdout: Guard, stderr: Guard) -> Self {
         self.stdout.guard = Some(stdout);
@@ -123,14 +121,14 @@ impl Streams {
         self
     }
 
-    /// Keeps a copy of what is written to stdout.
+    /// Copies everything that is written to stdout.
     #[must_use]
     pub fn copied_to(mut self, copied: Copied) -> Self {
         self.copied = Some(copied);
         self
     }
 
-    /// The form that data on stdout takes.
+    /// The form of data on stdout.
     #[must_use]
     pub const fn form(&self) -> Form {
         if self.stdout.terminal { Form::Terminal } else { Form::Pipe }
@@ -142,15 +140,15 @@ impl Streams {
         self.stderr.terminal
     }
 
-    /// Asks the person at the terminal; `None` where there is none to ask, or the
-    /// question is withdrawn meanwhile.
+    /// Prompts at the terminal; `None` where there is no terminal, or the question is withdrawn
+    /// meanwhile.
     pub fn ask(&self, question: &str, is_withdrawn: impl Fn() -> bool) -> Option<String> {
         let stdin = io::stdin();
         if !stdin.is_terminal() || !self.stderr.terminal {
             return None;
         }
         self.stderr.write(question).ok()?;
-        // Signals do not end the reading of a line.
+        // Signals do not interrupt the reading of a line.
         while !is_answered(&stdin) {
             if is_withdrawn() {
                 return None;
@@ -161,7 +159,7 @@ impl Streams {
         Some(answer)
     }
 
-    /// Writes what was asked for.
+    /// Writes the requested result.
     pub fn data(&self, text: &str) -> Result<(), StreamError> {
         if let Some(copied) = &self.copied {
             copied.lock().unwrap_or_else(PoisonError::into_inner).push_str(&strip_str(text).to_string());
@@ -178,14 +176,14 @@ impl Streams {
 
     /// Writes a warning or an error, also with `--quiet`. A closed stderr is ignored.
     pub fn warn(&self, text: &str) {
-        // A rollout must end and be recorded even when stderr has gone.
+        // A rollout must end and be recorded even when stderr is closed.
         let _ = self.stderr.write(text);
     }
 
     /// Writes workflow commands for the log of a CI system. They bypass the guard, so the caller
-    /// must have escaped any text of others in them.
+    /// must have escaped any untrusted text in them.
     pub fn steer(&self, commands: &str) {
-        // As with warnings.
+        // A closed stderr is ignored, as for warnings.
         let _ = self.stderr.write_as_it_is(commands);
     }
 }
@@ -199,7 +197,7 @@ pub fn log(level: LevelFilter, guard: Guard) {
     tracing_subscriber::fmt().with_writer(writer).with_max_level(level).with_target(false).init();
 }
 
-/// stderr for log messages.
+/// The stderr of log messages.
 struct GuardedLog(Guard);
 
 impl<'w> MakeWriter<'w> for GuardedLog {
@@ -210,7 +208,7 @@ impl<'w> MakeWriter<'w> for GuardedLog {
     }
 }
 
-/// One log message: complete when it is dropped.
+/// One log message, written when it is dropped.
 struct GuardedMessage<'w> {
     guard: &'w Guard,
     message: Vec<u8>,
@@ -235,7 +233,7 @@ impl Drop for GuardedMessage<'_> {
     }
 }
 
-/// Waits a moment for a line of a terminal, and says whether there is one, or an end.
+/// Waits 100 ms for a line of the terminal, or for its end. Returns whether there is one.
 fn is_answered(stdin: &io::Stdin) -> bool {
     let moment = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
     !matches!(poll(&mut [PollFd::new(stdin, PollFlags::IN)], Some(&moment)), Ok(0) | Err(Errno::INTR))

@@ -1,17 +1,17 @@
-//! The colours of the output, by what they mean. They are stripped where
-//! the stream does not want them.
+//! The colours of the output, by their meaning. They are stripped where the stream does not support
+//! them.
 
 use owo_colors::Style;
 
-/// Something succeeded or is ready.
+/// Success, or ready.
 pub(super) const GOOD: Style = Style::new().green();
-/// Something failed or is refused.
+/// Failure, or refusal.
 pub(super) const BAD: Style = Style::new().red();
-/// Something needs attention.
+/// Attention needed.
 pub(super) const WARN: Style = Style::new().yellow();
 /// Headings.
 pub(super) const HEADING: Style = Style::new().bold();
-/// Details that one may skip.
+/// Less important details.
 pub(super) const DETAIL: Style = Style::new().dimmed();
 /// Commits and other ids.
 pub(super) const ID: Style = Style::new().cyan();

@@ -1,4 +1,4 @@
-//! Tables: aligned for people on a terminal, tab-separated for programs in a pipe.
+//! Tables: aligned on a terminal, tab-separated for programs in a pipe.
 
 use owo_colors::{OwoColorize as _, Style};
 use unicode_width::UnicodeWidthStr;
@@ -10,7 +10,7 @@ use super::style;
 /// The space between two columns.
 const GUTTER: usize = 2;
 
-/// What an empty cell shows.
+/// The placeholder in an empty cell.
 const EMPTY: &str = "-";
 
 /// One cell: escaped text and its colour.
@@ -56,7 +56,7 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// The table as lines, each ending in a line break. No row is ever cut.
+    /// The table as lines, each ending in a line break. Rows are never truncated.
     #[must_use]
     pub(super) fn render(&self, form: Form) -> String {
         match form {
@@ -99,7 +99,7 @@ impl Table {
     }
 }
 
-/// The text padded on the right to a width in columns of the terminal.
+/// Pads the text on the right to a width in columns of the terminal.
 #[must_use]
 pub(super) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))

@@ -8,7 +8,7 @@ use super::escape::escape;
 use super::style::{BAD, DETAIL, GOOD};
 use super::{Presentation, styled, time};
 
-/// `✓ api  12 tests, 2 skipped (3.4s)`, as soon as it is known.
+/// The result of one component: `✓ api  12 tests, 2 skipped (3.4s)`, and its failures.
 #[must_use]
 pub fn line(component: &TestedComponent) -> String {
     let mark = if component.succeeded { styled("✓", GOOD) } else { styled("✗", BAD) };
@@ -22,13 +22,13 @@ pub fn line(component: &TestedComponent) -> String {
     text
 }
 
-/// A line that tests print.
+/// A line of a test's output.
 #[must_use]
 pub fn output(component: &str, line: &str) -> String {
     format!("    {} {}\n", styled(&format!("{} |", escape(component)), DETAIL), escape(line))
 }
 
-/// What was noted.
+/// The total of the passed tests, and the commit of the note.
 #[must_use]
 pub fn text(result: &TestResult, _: &Presentation) -> String {
     let sum = |count: fn(&TestedComponent) -> usize| result.components.iter().map(count).sum::<usize>();

@@ -1,34 +1,35 @@
-//! Times and durations for people: relative and exact, in their zone.
+//! Times and durations for people: relative and exact, in their time zone.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// The moment of the output and the zone that exact times are shown in.
+/// The current time, and the time zone of exact times.
 #[derive(Debug, Clone)]
 pub struct Clock {
     pub now: Timestamp,
     pub zone: TimeZone,
-    /// What is written is kept and read later: every time is then exact, with its date, in UTC.
+    /// Whether the output is stored and read later: then every time is exact, with its date, in
+    /// UTC.
     pub kept: bool,
 }
 
 impl Clock {
-    /// A clock that shows UTC.
+    /// A clock in UTC.
     #[must_use]
     pub const fn utc(now: Timestamp) -> Self {
         Self { now, zone: TimeZone::UTC, kept: false }
     }
 
-    /// The time of day that it tells from.
+    /// The current time.
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// `30m ago`, `2h ago`, `1d ago`; `in 5m` for what is still to come. What is kept has the exact
-    /// time instead.
+    /// `30m ago`, `2h ago`, `1d ago`; `in 5m` for a future time. Stored output has the exact time
+    /// instead.
     #[must_use]
     pub fn relative(&self, time: Timestamp) -> String {
         if self.kept {
@@ -42,7 +43,7 @@ impl Clock {
         }
     }
 
-    /// `12:00:00`, with the date in front where it is not today's.
+    /// `12:00:00`, preceded by the date where it is not today.
     #[must_use]
     pub fn exact(&self, time: Timestamp) -> String {
         if self.kept {
@@ -87,7 +88,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 const YEAR: u64 = 365 * DAY;
 
-/// A span by its largest unit, rounded down.
+/// A duration in its largest unit, rounded down.
 fn age(seconds: u64) -> String {
     match seconds {
         ..MINUTE => format!("{seconds}s"),
@@ -98,7 +99,7 @@ fn age(seconds: u64) -> String {
     }
 }
 
-/// How long something took: `4.1s`, `2m 5s`, `1h 2m`.
+/// A duration: `4.1s`, `2m 5s`, `1h 2m`.
 #[must_use]
 pub fn duration(duration: Duration) -> String {
     let tenths = (duration.as_millis() + 50) / 100;
@@ -110,7 +111,7 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
-/// How long something took, in whole seconds: `4s`, `2m 5s`; less than one is `<1s`.
+/// A duration in whole seconds: `4s`, `2m 5s`; less than one is `<1s`.
 #[must_use]
 pub fn duration_in_seconds(length: Duration) -> String {
     match length.as_secs() {

@@ -10,7 +10,7 @@ use super::style::{BAD, GOOD, HEADING, WARN};
 use super::{Presentation, styled};
 use crate::deployment::TargetName;
 
-/// What is wrong with each deployment, check by check.
+/// The problems of each deployment, by check.
 #[must_use]
 pub fn text(report: &ValidationReport, _: &Presentation) -> String {
     if report.deployments.is_empty() {
@@ -25,7 +25,7 @@ fn one_deployment(deployment: &ValidatedDeployment) -> String {
     for check in Check::ALL {
         let failed = deployment.problems.iter().any(|problem| is_error(problem, check));
         let has_remarks = deployment.problems.iter().any(|problem| checked(problem) == check);
-        // Of a file that is no deployment, it was not looked at.
+        // A check of a file that is no deployment was not made.
         let is_known = !unreadable && (deployment.summary.is_some() || !check.needs_the_deployment());
         if failed {
             text.push_str(&styled(&format!("✗ {}", words(check).1), BAD));
@@ -49,12 +49,12 @@ fn is_error(problem: &Problem, check: Check) -> bool {
     checked(problem) == check && problem.severity == Severity::Error
 }
 
-/// What a problem was found by.
+/// The check that found a problem.
 fn checked(problem: &Problem) -> Check {
     problem.check.unwrap_or(Check::Configuration)
 }
 
-/// What a check says when it passes and when it fails.
+/// The texts of a check that passes, and of one that fails.
 const fn words(check: Check) -> (&'static str, &'static str) {
     match check {
         Check::Configuration => {
@@ -72,8 +72,8 @@ const fn words(check: Check) -> (&'static str, &'static str) {
     }
 }
 
-/// The problem with its source line where there is one, else `deployments/api.yaml:12:5: error:
-/// …`, which editors can jump to.
+/// The problem with its source line, if there is one, else `deployments/api.yaml:12:5: error: …`,
+/// which editors can jump to.
 fn problem_lines(problem: &Problem) -> String {
     if let Some(rendered) = &problem.rendered {
         let mut text = String::new();

@@ -1,7 +1,7 @@
-//! `promotion-graph` as text: the targets as boxes from top to bottom, the promotions as arrows.
+//! `promotion-graph` as text: targets are boxes from top to bottom, promotions are arrows.
 //!
-//! A promotion between two boxes that follow each other is an arrow between them. Every other one
-//! runs along a rail on the left, one rail for each target that is promoted from.
+//! A promotion between two adjacent boxes is an arrow between them. Every other one is drawn as a
+//! rail on the left, one rail per source target.
 
 mod rails;
 
@@ -22,11 +22,11 @@ const MARGIN: usize = 5;
 const PADDING: usize = 2;
 /// Columns between a box's border and a line that starts at the left.
 const INDENT: usize = 3;
-/// The least width of a box inside, without and with the status.
+/// The minimum inner width of a box, without and with the status.
 const NARROW: usize = 13;
 const WIDE: usize = 29;
 
-/// The promotion paths, with the state of every target where that was asked for.
+/// The promotion paths, with the state of every target where it is requested.
 #[must_use]
 pub fn text(graph: &PromotionGraph, show_status: bool, presentation: &Presentation) -> String {
     let name = marked(graph.deployment.as_str(), graph.removed);
@@ -43,14 +43,14 @@ pub fn text(graph: &PromotionGraph, show_status: bool, presentation: &Presentati
     format!("{title}\n\n{}", draw(&boxes, &graph.edges, if show_status { WIDE } else { NARROW }))
 }
 
-/// One target to be drawn.
+/// The box of one target.
 struct TargetBox<'a> {
     target: &'a TargetName,
-    /// In the middle of the box: the name, then what runs there.
+    /// Centred lines: the name, then the running commits.
     centred: Vec<String>,
-    /// Below, from the left.
+    /// Left-aligned lines below.
     details: Vec<String>,
-    /// To the right of the box, beside the lines of the box.
+    /// Lines to the right of the box.
     beside: Vec<String>,
 }
 
@@ -103,8 +103,7 @@ fn wide_box<'a>(graph: &PromotionGraph, target: &'a Target, presentation: &Prese
     }
 }
 
-/// What can be promoted from a target; at the end of a path, how it
-/// stands to where it is promoted from.
+/// The states of a target's promotions; at the end of a path, whether the target is up to date.
 fn promotions(graph: &PromotionGraph, target: &TargetName) -> Vec<String> {
     let outgoing: Vec<_> = graph.edges.iter().filter(|edge| edge.from == *target).collect();
     if outgoing.is_empty() {
@@ -116,7 +115,7 @@ fn promotions(graph: &PromotionGraph, target: &TargetName) -> Vec<String> {
     outgoing
         .iter()
         .map(|edge| {
-            // With one way to go, where it goes is plain.
+            // With a single promotion, its target is obvious.
             let to = if outgoing.len() > 1 { format!(" to {}", edge.to) } else { String::new() };
             match edge.state {
                 EdgeState::Ready => format!("ready to promote{to} ✓"),
@@ -128,7 +127,7 @@ fn promotions(graph: &PromotionGraph, target: &TargetName) -> Vec<String> {
         .collect()
 }
 
-/// What runs on a target, in few words.
+/// The running commits of a target, in few words.
 fn running(target: &Target) -> String {
     match target.commits.as_slice() {
         [] => "not deployed".to_owned(),
@@ -138,16 +137,15 @@ fn running(target: &Target) -> String {
     }
 }
 
-/// The targets so that each comes after where it is promoted from, and
-/// as often as can be right after.
+/// The targets in topological order, each directly after one of its sources where possible.
 fn order(graph: &PromotionGraph) -> Vec<&Target> {
     let mut left: Vec<&Target> = graph.targets.iter().collect();
     let mut ordered: Vec<&Target> = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let placed = |name: &TargetName| left.iter().all(|target| target.target != *name);
         let ready = |target: &&Target| target.promotion_from.iter().all(&placed);
-        // Of what is ready, the target that continues the youngest path; without one
-        // (validation refuses circles), the first.
+        // Of the ready targets, the one that continues the most recent path; without one
+        // (validation refuses cycles), the first.
         let next = (0..left.len())
             .filter(|at| left.get(*at).is_some_and(ready))
             .max_by_key(|at| {
@@ -176,7 +174,7 @@ fn draw(boxes: &[TargetBox<'_>], edges: &[Edge], least: usize) -> String {
         .fold(least, usize::max);
 
     let mut lines: Vec<String> = Vec::new();
-    // Where rails enter and leave each box.
+    // The rows where rails enter and leave each box.
     let mut doors = Vec::with_capacity(boxes.len());
     for (at, target) in boxes.iter().enumerate() {
         if at > 0 {

@@ -1,12 +1,12 @@
-//! Rails: the promotions that run past other boxes, in the margin to the left of them.
+//! Rails: promotions between boxes that are not adjacent, drawn in the left margin.
 
 use std::collections::BTreeMap;
 
-/// A rail: from one box to others that do not follow it.
+/// A rail: from one box to others that do not directly follow it.
 pub(super) struct Rail {
     from: usize,
     to: Vec<usize>,
-    /// 0 is the one next to the boxes.
+    /// The lane's distance from the boxes, starting at 0.
     pub(super) lane: usize,
 }
 
@@ -20,8 +20,7 @@ impl Rail {
     }
 }
 
-/// The rails that these edges need, each from box to box by their places,
-/// on as few lanes as they fit on.
+/// The rails of these edges, which are pairs of box indices, on the lowest free lanes.
 pub(super) fn rails(edges: impl Iterator<Item = (usize, usize)>) -> Vec<Rail> {
     let mut rails: Vec<Rail> = Vec::new();
     for (from, to) in edges {
@@ -33,7 +32,7 @@ pub(super) fn rails(edges: impl Iterator<Item = (usize, usize)>) -> Vec<Rail> {
             None => rails.push(Rail { from, to: vec![to], lane: 0 }),
         }
     }
-    // The shorter a rail, the nearer to the boxes.
+    // Shorter rails are nearer to the boxes.
     rails.sort_by_key(|rail| (rail.last() - rail.first(), rail.first()));
     for index in 0..rails.len() {
         let (placed, rest) = rails.split_at_mut(index);
@@ -50,7 +49,7 @@ pub(super) fn rails(edges: impl Iterator<Item = (usize, usize)>) -> Vec<Rail> {
     rails
 }
 
-/// The lines of the margin: for every place, the directions in which a line leaves it.
+/// The characters of the margin: for every cell, the directions of its lines.
 pub(super) struct Margin {
     width: usize,
     cells: BTreeMap<(usize, usize), u8>,
@@ -92,7 +91,7 @@ impl Margin {
     }
 }
 
-/// The rails in the margin: out of a box by its lowest line, into a box by its highest.
+/// Draws the rails in the margin: out of a box at its lowest line, into a box at its highest.
 pub(super) fn draw_rails(rails: &[Rail], doors: &[(usize, usize)], width: usize) -> Margin {
     let mut margin = Margin { width, cells: BTreeMap::new() };
     for rail in rails {

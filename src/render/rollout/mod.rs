@@ -13,7 +13,7 @@ use crate::deployment::count::count_have;
 use crate::deployment::rollout_report::{self, Changes, ComponentResult};
 use crate::deployment::{CommitId, ComponentKind, ComponentName};
 
-/// Commits in short, each once, in their order.
+/// The distinct short commits, in their order.
 fn distinct<'a>(commits: impl Iterator<Item = &'a CommitId>) -> Vec<&'a str> {
     let mut shown = Vec::new();
     for commit in commits.map(CommitId::short) {
@@ -28,7 +28,7 @@ fn qualified(kind: ComponentKind, component: &ComponentName) -> String {
     escape(&format!("{kind}/{component}")).into_owned()
 }
 
-/// What becomes of a component by a plan, with the keys that are overridden for it.
+/// The planned change of a component, with its overridden keys.
 fn planned_step(previous: Option<&CommitId>, commit: &CommitId, overridden: &[String]) -> String {
     if overridden.is_empty() {
         return commits(previous, commit);
@@ -56,7 +56,7 @@ pub(super) fn planned_changes(changes: Changes) -> String {
     }
 }
 
-/// The result, which belongs on stdout; the components have been seen in the progress.
+/// The result, for stdout; the progress has shown the components.
 #[must_use]
 pub fn text(result: &RolloutResult, _: &Presentation) -> String {
     let components = |status| result.components.iter().filter(move |component| component.status == status);
@@ -129,13 +129,13 @@ pub fn text(result: &RolloutResult, _: &Presentation) -> String {
     text
 }
 
-/// The most outputs of a component that are shown.
+/// The maximum number of shown outputs of a component.
 const MOST_OUTPUTS: usize = 20;
 
-/// The most characters of an output that are shown.
+/// The maximum length of a shown output, in characters.
 const LONGEST_OUTPUT: usize = 200;
 
-/// What a component has put out, a line each; as a whole it is in the document.
+/// The outputs of a component, one per line and possibly shortened; the document has all of them.
 fn outputs(component: &RolloutComponent) -> String {
     let mut text = String::new();
     if component.outputs.is_empty() {
@@ -156,7 +156,7 @@ fn outputs(component: &RolloutComponent) -> String {
     text
 }
 
-/// What is left of one component: where its state and record are, or why there is none.
+/// The result of one component: its state ref and record, or the reason why there is none.
 fn outcome(component: &RolloutComponent, result: &RolloutResult) -> String {
     let name = qualified(component.kind, &component.component);
     let reason = component.error.as_ref().map(|error| format!(": {}", escape(error))).unwrap_or_default();

@@ -11,26 +11,26 @@ use crate::deployment::rollout_report::{
 };
 use crate::deployment::{CommitId, ComponentName};
 
-/// How many lines of a failed component's output are shown.
+/// The maximum number of output lines of a failed component.
 const OUTPUT_LINES: usize = 20;
 
-/// Turns a rollout's events into lines of progress, which belong on stderr.
+/// Converts a rollout's events to lines of progress, for stderr.
 #[derive(Debug)]
 pub struct Progress {
     form: Form,
     verbose: bool,
-    /// How many components there are; taken when they are announced.
+    /// The number of components; `None` once they are announced.
     unannounced: Option<usize>,
     kind: RolloutKind,
-    /// Whether steps stand above the components, which an empty line sets apart.
+    /// Whether steps were printed before the components, so that an empty line separates them.
     steps: bool,
-    /// The last lines that each running component printed, and whether on stderr.
+    /// The last output lines of each running component, and whether each is from stderr.
     output: BTreeMap<ComponentName, VecDeque<(String, bool)>>,
 }
 
 impl Progress {
-    /// Progress for a person (`Form::Terminal`), or with a line for every start too, for a log.
-    /// Verbose shows everything that the components print; otherwise only the end of what failed.
+    /// Progress for a terminal (`Form::Terminal`), or for a log with a line for every start too.
+    /// Verbose prints all output of the components; otherwise only the last output of failed ones.
     #[must_use]
     pub const fn new(form: Form, verbose: bool) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl Progress {
         }
     }
 
-    /// The lines for one event, each ending in a line break; empty where there is nothing to say.
+    /// The lines for one event, each ending in a line break; empty where the event has none.
     pub fn lines(&mut self, event: &RolloutEvent, clock: &Clock) -> String {
         match event {
             RolloutEvent::Planned(plan) => {
@@ -117,7 +117,7 @@ impl Progress {
         }
     }
 
-    /// The heading of the components, once.
+    /// The heading of the components, on the first call only.
     fn announcement(&mut self) -> String {
         let Some(number) = self.unannounced.take() else { return String::new() };
         format!("{}  Components ({number}):\n", if self.steps { "\n" } else { "" })
@@ -133,8 +133,8 @@ impl Progress {
         }
         let kept = self.output.entry(component.clone()).or_default();
         if kept.len() == OUTPUT_LINES {
-            // The two streams of a tool are read at once: what is wrong may
-            // come before the rest of the log.
+            // A tool's two streams are read in parallel: errors may come before the rest of the
+            // log.
             let oldest = kept.iter().position(|(_, is_error)| !is_error).unwrap_or(0);
             kept.remove(oldest);
         }
@@ -142,7 +142,7 @@ impl Progress {
         String::new()
     }
 
-    /// The end of what a component printed, where it failed.
+    /// The last output of a failed component.
     fn tail(&mut self, report: &ComponentReport) -> String {
         let output = self.output.remove(&report.component).unwrap_or_default();
         if report.status != ComponentResult::Failed {
@@ -169,7 +169,7 @@ fn title(plan: &PlannedRollout) -> String {
     }
 }
 
-/// What has been settled before anything is applied.
+/// The steps before anything is applied.
 fn steps(plan: &PlannedRollout, clock: &Clock) -> String {
     let done = styled("✓", GOOD);
     let note = styled("ℹ", DETAIL);
@@ -216,7 +216,7 @@ fn finished(report: &ComponentReport) -> String {
             let mut details = vec![took];
             match report.changes {
                 Some(changes) => details.push(done_changes(changes)),
-                // Of a rollback, too, some components may go forwards.
+                // In a rollback, some components may move forwards.
                 None if report.rollback_of.is_some() => details.push("rolled back".to_owned()),
                 None => {}
             }

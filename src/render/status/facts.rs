@@ -1,4 +1,4 @@
-//! What `status` says of components besides its table: facts of records, observations, warnings.
+//! The lines of `status` beside its table: facts of records, observations, warnings.
 
 use crate::deployment::RecordStatus;
 use crate::deployment::count::count_have;
@@ -10,7 +10,8 @@ use crate::render::{Presentation, status_style, style, styled};
 
 use super::marked;
 
-/// What the records say besides; once where all say the same, else with the components that say it.
+/// Further facts of the records: once where all have the same, otherwise with the names of their
+/// components.
 pub(super) fn record_facts(components: &[ComponentStatus], presentation: &Presentation) -> Vec<String> {
     let approval = |component: &ComponentStatus| {
         let by = component.approved_by.clone()?;
@@ -43,7 +44,7 @@ pub(super) fn record_facts(components: &[ComponentStatus], presentation: &Presen
     .collect()
 }
 
-/// The last observations of the components, and when they were made.
+/// The last observations of the components, with their ages.
 pub(super) fn observations(components: &[ComponentStatus], presentation: &Presentation) -> Vec<String> {
     let health = |component: &ComponentStatus| {
         Some(presentation.seen(component.health.as_ref()?, component.health_checked_at))
@@ -83,10 +84,10 @@ fn fact(
     (!shown.is_empty()).then(|| format!("{label}: {}", shown.join(", ")))
 }
 
-/// What is wrong or in the way, as text and its colour.
+/// A warning, as text and its colour.
 type Warning = (String, owo_colors::Style);
 
-/// The warnings of a target and of its components, each with its component's name.
+/// The warnings of a target and of its components, each with the name of its component.
 pub(super) fn warnings(target: &TargetEntry, presentation: &Presentation) -> Vec<String> {
     let freeze = freeze(target, presentation).map(|frozen| styled(&frozen, style::WARN));
     let components = target.components.iter().flat_map(|component| {
@@ -132,7 +133,7 @@ fn of_component(component: &ComponentStatus, presentation: &Presentation) -> Vec
     [attempt, unpublished, lock].into_iter().flatten().collect()
 }
 
-/// Who works on a component, or what a run has left that did not end.
+/// The lock of a component, or the remains of a run that did not end.
 fn lock_of(component: &ComponentStatus, lock: &LockEntry, presentation: &Presentation) -> Warning {
     let since = presentation.clock.relative(lock.acquired_at);
     let by = format!("by {} {since} (run {})", escape(&lock.holder), escape(&lock.run_id));
@@ -155,7 +156,7 @@ fn lock_of(component: &ComponentStatus, lock: &LockEntry, presentation: &Present
     (line, style::WARN)
 }
 
-/// What a program gets to know of a component besides, in one cell: it is escaped there.
+/// The details of a component for programs, in one cell, which escapes them.
 pub(super) fn details(
     deployment: &DeploymentEntry,
     target: &TargetEntry,
