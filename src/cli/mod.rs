@@ -112,7 +112,7 @@ fn whole_command() -> clap::Command {
     command
 }
 
-/// Inserts the command group in `atmos-deployment rollout …`. As `atmos-ci`, replaces all arguments.
+/// Inserts the command group in `atmos-deployment rollout …`; replaces all arguments of `atmos-ci`.
 fn with_verb_prefix(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let name = arguments.first().map(Path::new).and_then(Path::file_stem);
     if name.is_some_and(|name| name == VERBS_ONLY) {

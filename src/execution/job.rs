@@ -73,7 +73,7 @@ fn collect_texts<'v>(value: &'v serde_json::Value, texts: &mut Vec<&'v str>) {
 /// The component's own outputs, for its health check.
 #[derive(Clone, Copy)]
 pub(super) enum OwnOutputs<'o> {
-    /// It has not run yet.
+    /// None, because the component has not run yet.
     NotYet,
     Are(&'o Values),
     /// The outputs of the last apply, read from the component's state.

@@ -37,8 +37,8 @@ pub fn deployments(list: &DeploymentList, presentation: &Presentation) -> String
     title + &table.render(presentation.form)
 }
 
-/// The number and names of components, and the number of undeclared ones: `3 (api, worker, …), 1
-/// removed`.
+/// The number and names of components, and the number of undeclared ones:
+/// `3 (api, worker, …), 1 removed`.
 fn component_cell(item: &DeploymentItem) -> String {
     let removed = item.removed_components.len();
     let declared = item.components.iter().map(|component| &component.component);

@@ -64,7 +64,7 @@ pub(super) fn run(
     (deployment, target): (&DeploymentName, &TargetName),
     seen: &mut Seen,
 ) -> Result<ExitCode, CommandError> {
-    // Where the remote's state is unknown, the local one is not shown instead.
+    // No fallback to the local state where that of the remote is unknown.
     let found = look(context, deployment, target).and_then(|found| {
         let code = status::run_with(args, context, Some((target, &found.fan_in)))?;
         Ok((code, found))

@@ -29,7 +29,7 @@ pub(super) fn vulnerabilities(
         let found = notes.get(commit).and_then(|note| {
             results::vulnerabilities(note, |component| match (component, wanted) {
                 (Some(component), Some(wanted)) => wanted.contains(component),
-                // It is about the whole deployment, or all components are selected.
+                // The scan is of the whole deployment, or all components are selected.
                 (None, _) | (_, None) => true,
             })
         });
