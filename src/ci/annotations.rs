@@ -1,11 +1,12 @@
-//! Workflow commands, by which a job's log becomes annotations: GitHub's; GitLab has none.
+//! Workflow commands, which turn lines of a job's log into annotations. GitHub has them; GitLab
+//! none.
 //!
 //! <https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands>
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// How many annotations of one level a step may make.
+/// The maximum number of annotations of one level that a step may create.
 const MOST_PER_LEVEL: usize = 10;
 
 /// A remark that the platform shows beside the run, or beside a line of a file.
@@ -17,7 +18,7 @@ pub struct Annotation {
     pub place: Option<AnnotationPlace>,
 }
 
-/// How grave a remark is.
+/// The severity of an annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AnnotationLevel {
     Notice,
@@ -62,8 +63,8 @@ impl Annotation {
     }
 }
 
-/// The annotations as lines of the log: as many of each level as GitHub shows, the last of
-/// which says how many more there are.
+/// The annotations as log lines: per level as many as GitHub shows, the last of which says how many
+/// more there are.
 #[must_use]
 pub fn github(annotations: &[Annotation]) -> String {
     let mut text = String::new();
@@ -82,8 +83,8 @@ pub fn github(annotations: &[Annotation]) -> String {
     text
 }
 
-/// A line of the log that is no workflow command, whatever others have put into it. The runner
-/// takes `::` at the start of a line, and `##[` anywhere.
+/// The line, escaped so that it is no workflow command, whatever untrusted text it contains. The
+/// runner takes `::` at the start of a line, and `##[` anywhere.
 #[must_use]
 pub fn inert(line: &str) -> Cow<'_, str> {
     let starts_a_command = line.trim_start().starts_with("::");

@@ -1,22 +1,23 @@
-//! Sections of a job's log that fold.
+//! Collapsible sections of a job's log.
 
 use jiff::Timestamp;
 
 use super::annotations::{data, inert};
 
-/// How a platform folds its logs.
+/// A platform's syntax for collapsible log sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LogGroups {
     /// `::group::`.
     GitHub,
     /// <https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections>.
     GitLab,
-    /// A log that does not fold; the titles are printed.
+    /// No collapsible sections; the titles are printed.
     Plain,
 }
 
 impl LogGroups {
-    /// The line that opens a section. `id` tells sections of one log apart, for those who need it.
+    /// The line that opens a section. `id` tells sections of one log apart, on platforms that need
+    /// it.
     #[must_use]
     pub fn open(self, id: &str, title: &str, now: Timestamp) -> String {
         // One line, and without the escape sequences by which GitLab knows its markers.

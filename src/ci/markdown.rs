@@ -1,8 +1,8 @@
-//! Text that others wrote, as Markdown that shows it and does nothing else.
+//! Untrusted text as Markdown that shows it and does nothing else.
 //!
 //! Names, commit messages, configuration values and reviewers' words are untrusted input: they come
 //! from any account that may push. None of it may notify people, link to other issues, run a quick
-//! action, tear a table or look like a part of the comment.
+//! action, break a table or look like a part of the comment.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -32,8 +32,8 @@ pub fn escape(text: &str) -> String {
             }
             // No address becomes a link by itself.
             ':' if rest.starts_with("//") => escaped.push_str("\\:"),
-            // At the start of a line these begin lists, underline headings
-            // and call GitLab's quick actions.
+            // At the start of a line these begin lists, underline headings and call GitLab's quick
+            // actions.
             '-' | '+' | '=' | '/' if index == 0 => {
                 escaped.push('\\');
                 escaped.push(character);
@@ -56,7 +56,7 @@ pub fn prose(text: &str) -> String {
     let blank = |is_there: bool| if is_there { " " } else { "" };
     let between = |part: &str| match part.trim() {
         "" => blank(!part.is_empty()).to_owned(),
-        // The blanks that set it apart from the code.
+        // Keep the blanks that separate it from the code.
         words => {
             let (start, end) = (part.starts_with(char::is_whitespace), part.ends_with(char::is_whitespace));
             format!("{}{}{}", blank(start), escape(words), blank(end))
@@ -79,8 +79,8 @@ pub fn code(text: &str) -> String {
     if !text.is_empty() && !touches_the_edge && text.chars().all(is_plain) {
         return format!("`{text}`");
     }
-    // A code span cannot hold everything everywhere (a `|` in a table, a
-    // run of backticks); entities can.
+    // A code span cannot hold everything everywhere (a `|` in a table, a run of backticks);
+    // entities can.
     format!("<code>{}</code>", entities(&text))
 }
 
@@ -94,7 +94,7 @@ pub fn pre(lines: &[&str]) -> String {
     format!("<pre>{}</pre>", lines.iter().map(shown).collect::<Vec<_>>().join("\n"))
 }
 
-/// The text with every sign that could mean something written as an entity.
+/// The text with every sign that could have a meaning in Markdown written as an entity.
 fn entities(text: &str) -> String {
     let mut html = String::with_capacity(text.len() * 2);
     for character in text.chars() {
@@ -108,7 +108,7 @@ fn entities(text: &str) -> String {
     html
 }
 
-/// Markdown that links to an address, and stays without a link where that is no web address.
+/// The Markdown as a link to an address; without a link where the address is no web address.
 #[must_use]
 pub fn link(markdown: &str, address: &str) -> String {
     if !(address.starts_with("https://") || address.starts_with("http://")) {
@@ -134,14 +134,14 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
-/// The text on one line, without what cannot be seen.
+/// The text on one line, without invisible characters.
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.trim().chars() {
         match character {
             '\u{2028}' | '\u{2029}' => line.push(' '),
             control if control.is_control() => line.push(' '),
-            // Marks that hide text or turn its direction round.
+            // Characters that hide text or change its direction.
             '\u{200b}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}'
             | '\u{2060}'..='\u{2069}'

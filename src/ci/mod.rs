@@ -1,4 +1,4 @@
-//! The CI job that this runs in, read from its environment, and what it leaves
+//! The CI job that this process runs in, read from its environment, and the outputs that it leaves
 //! for people and for later jobs.
 
 pub mod annotations;
@@ -20,20 +20,20 @@ pub use trust::{Activity, Trust};
 use crate::deployment::CommitId;
 use crate::deployment::change_request::{ChangeRequest, RequestLookup};
 
-/// A CI system that is known.
+/// A supported CI system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum System {
     GitHubActions,
     GitLabCi,
 }
 
-/// What is known of the job.
+/// The properties of the CI job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     pub system: System,
-    /// Identifies this attempt of this run: what it has recorded is not recorded again.
+    /// The id of this attempt of this run: it makes recording idempotent.
     pub run_id: String,
-    /// Where to look at it.
+    /// The address of its page.
     pub url: Option<String>,
     /// Whether no person asked for this very run: a push, a schedule or another pipeline
     /// started it, or it is started again.
@@ -41,9 +41,9 @@ pub struct Job {
     /// Whether it is a manual job or one of an environment, on GitLab. Its interface rolls an
     /// environment back by a retry of such a job.
     pub retry_is_meant: bool,
-    /// Who started it.
+    /// The account that started it.
     pub actor: Option<String>,
-    /// What people call it: `Deploy #128`.
+    /// The name that people see: `Deploy #128`.
     pub name: String,
     /// The commit that it is about.
     pub commit: Option<CommitId>,
@@ -51,21 +51,22 @@ pub struct Job {
     pub reference: Option<String>,
     /// The repository's default branch, where the system tells it.
     pub default_branch: Option<String>,
-    /// The branch that it runs on; of a pull or merge request, its own.
+    /// The branch that it runs on; for a pull or merge request, the request's own branch.
     pub branch: Option<String>,
-    /// What a commit's id is appended to for its address: `https://github.com/acme/shop/commit/`.
+    /// The address prefix that a commit's id is appended to:
+    /// `https://github.com/acme/shop/commit/`.
     pub commit_address: Option<String>,
     /// The pull or merge request that it is about, as far as the event describes it.
     pub change_request: Option<ChangeRequest>,
-    /// What the platform is asked about that request, or for the request.
+    /// The lookup to ask the platform for: details of that request, or the request of a commit.
     pub request_lookup: Option<RequestLookup>,
-    /// The branch or tag of this repository that what comes next runs on.
+    /// The branch or tag of this repository that follow-up runs use.
     pub next_reference: Option<String>,
-    /// The platform's deployment that asks for it.
+    /// The platform's deployment that asked for this job.
     pub requested_deployment: Option<RequestedDeployment>,
-    /// The token that its platform gives it may only read: it is of a fork's pull or merge request.
+    /// Whether the platform's token is read-only: the job is of a fork's pull or merge request.
     pub read_only_token: bool,
-    /// Which commits it may run.
+    /// The commits that it may run.
     pub trust: Trust,
 }
 
@@ -78,7 +79,7 @@ pub struct RequestedDeployment {
 }
 
 impl Job {
-    /// The job that the environment describes; `None` outside of the platforms that are known.
+    /// The job that the environment describes; `None` outside of the supported platforms.
     ///
     /// `variable` looks up a variable, with nothing for an empty one; `event` is the text of the
     /// file that `GITHUB_EVENT_PATH` names.
@@ -90,8 +91,8 @@ impl Job {
         github_actions::detect(&variable, event).or_else(|| gitlab_ci::detect(&variable))
     }
 
-    /// Where people see the status of a commit. A pipeline on GitLab belongs to the commit that it
-    /// runs on.
+    /// The commit at which people see a status of `commit`. A pipeline on GitLab belongs to the
+    /// commit that it runs on.
     #[must_use]
     pub fn shown_at<'c>(&'c self, commit: &'c CommitId) -> &'c CommitId {
         match (self.system, &self.change_request) {
@@ -100,7 +101,7 @@ impl Job {
         }
     }
 
-    /// The address of the run that a record names by its id, if it is one of this project.
+    /// The address of the run with this id, as a record names it, if it is a run of this project.
     #[must_use]
     pub fn address_of_run(&self, run_id: &str) -> Option<String> {
         let project = self.commit_address.as_deref()?;

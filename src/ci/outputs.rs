@@ -1,4 +1,5 @@
-//! What a job hands to later steps and jobs: GitHub's `$GITHUB_OUTPUT`, GitLab's dotenv report.
+//! The outputs of a job for later steps and jobs: GitHub's `$GITHUB_OUTPUT`, GitLab's dotenv
+//! report.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -7,7 +8,7 @@ use std::path::Path;
 
 use uuid::Uuid;
 
-/// How much of a dotenv report GitLab takes:
+/// The maximum size of a dotenv report on GitLab, in bytes:
 /// <https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv>.
 const DOTENV_LIMIT: usize = 5 * 1024;
 
@@ -19,7 +20,7 @@ pub struct Output {
     pub value: String,
 }
 
-/// A dotenv report and what did not fit into it.
+/// A dotenv report and the variables that did not fit into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dotenv {
     pub text: String,
@@ -27,8 +28,8 @@ pub struct Dotenv {
     pub omitted: Vec<String>,
 }
 
-/// The outputs in the form of `$GITHUB_OUTPUT`. A value may have any number of lines; none of them
-/// can end it, because the delimiter has to be unpredictable.
+/// The outputs in the format of `$GITHUB_OUTPUT`. A value may have any number of lines; none of
+/// them can end it, because the delimiter is unpredictable.
 #[must_use]
 pub fn github(outputs: &[Output], delimiter: &str) -> String {
     let mut text = String::new();
@@ -52,7 +53,7 @@ pub fn append_github(file: &Path, outputs: &[Output]) -> io::Result<()> {
 /// The outputs as a dotenv report: `previous-commit` becomes `ATMOS_PREVIOUS_COMMIT`. Values are
 /// single lines there, so a line break is written as `\n`.
 ///
-/// What is too large for the whole to fit is left out, largest first.
+/// Variables are left out, largest first, until the rest fits.
 #[must_use]
 pub fn dotenv(outputs: &[Output]) -> Dotenv {
     let mut lines: Vec<_> = outputs
@@ -81,7 +82,7 @@ pub fn variable(name: &str) -> String {
 
 fn single_line(value: &str) -> String {
     let lines: Vec<_> = value.lines().collect();
-    // No other control character has a place in a variable.
+    // Other control characters are dropped.
     lines.join("\\n").replace(char::is_control, "")
 }
 
@@ -95,7 +96,7 @@ mod tests {
         Output { name, value: value.to_owned() }
     }
 
-    /// What the runner reads from the file.
+    /// Parses the file as the runner does.
     fn read(text: &str) -> Vec<(String, String)> {
         let mut lines = text.split('\n');
         let mut outputs = Vec::new();

@@ -1,4 +1,4 @@
-//! A file of the checkout that a job writes: what is there in its place is taken away, and never
+//! A file of the checkout that a job writes: an existing file or link is replaced, and never
 //! written through.
 
 use std::io::{self, Write};
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::boundary::Boundary;
 
-/// Writes a file below a folder, in a folder that no link leads out of it. A link in its place is
-/// replaced.
+/// Writes a file below `root`, in a folder that no link leads out of it. A link in the file's place
+/// is replaced.
 ///
 /// # Errors
 ///
@@ -22,7 +22,7 @@ pub fn replace(root: &Path, file: &Path, text: &str) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // A link that appears in the meantime is not followed either.
+    // `create_new` does not follow a link that appears in the meantime.
     std::fs::File::options().write(true).create_new(true).open(file)?.write_all(text.as_bytes())
 }
 

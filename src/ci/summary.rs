@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// How much of a step's summary GitHub shows; a larger one is not shown at all.
+/// The maximum size of a step's summary on GitHub, in bytes; a larger one is not shown at all.
 pub const SUMMARY_LIMIT: usize = 1024 * 1024;
 
 /// The bytes of the summary limit that are still free.
@@ -17,10 +17,10 @@ pub fn room(file: &Path) -> io::Result<usize> {
     Ok(SUMMARY_LIMIT.saturating_sub(taken))
 }
 
-/// Appends Markdown to a summary. What does not fit into [`room`] is not written, as it would hide
-/// the rest; the answer says whether it was.
+/// Appends Markdown to a summary. A text that does not fit into [`room`] is not written, as it
+/// would hide the rest; returns whether it was written.
 pub fn append(file: &Path, markdown: &str) -> io::Result<bool> {
-    // Apart from what another step of the same job has written.
+    // Separated from the output of other steps of the same job.
     let text = format!("{}\n\n", markdown.trim_end());
     if text.len() > room(file)? {
         return Ok(false);

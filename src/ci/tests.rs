@@ -1,5 +1,5 @@
-//! Every event that starts a job, with every kind of commit checked out: what may run, for which
-//! request, and what is told where.
+//! Tries every event that starts a job with every kind of commit checked out: which verbs may run,
+//! for which request, and where results are shown.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -22,7 +22,7 @@ const OTHER: &str = "$OTHER";
 
 const COMMITS: [&str; 6] = [BASE, HEAD, MERGE, TAG, LOCAL, OTHER];
 
-/// Where a change comes from.
+/// The origin of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
     Own,
@@ -49,13 +49,13 @@ struct GitLabSource {
     variables: BTreeMap<String, String>,
 }
 
-/// One job of the table, before it is known what is checked out.
+/// One job of the table, without a checked-out commit yet.
 struct Case {
     name: String,
     change: Option<Change>,
     /// The commit that the platform checks out.
     default: String,
-    /// What is on the repository's branches and tags.
+    /// The commits on the repository's branches and tags.
     own: Vec<&'static str>,
     job: Job,
 }
@@ -95,7 +95,7 @@ fn filled(text: &str, change: Change) -> String {
     text
 }
 
-/// The changes that an event is tried with: whose a commit is matters where it may be a fork's.
+/// The changes that an event is tried with: a commit's owner matters where it may be a fork's.
 fn changes(text: &str, of_any_commit: bool) -> Vec<Option<Change>> {
     if ["$HEAD_REPOSITORY", "$LISTED", "$HEAD_PATH"].iter().any(|mark| text.contains(mark)) {
         return vec![Some(Change::Own), Some(Change::Fork), Some(Change::DeletedFork)];
@@ -185,7 +185,8 @@ fn gitlab() -> Vec<Case> {
 }
 
 impl Case {
-    /// What is checked out: by the platform, the change's head, a fork's, what is on no ref.
+    /// The commits to check out: the platform's default, the change's head, a fork's, one on no
+    /// ref.
     fn checkouts(&self) -> Vec<&str> {
         let mut checkouts = vec![self.default.as_str()];
         match self.change {
@@ -197,7 +198,7 @@ impl Case {
         checkouts
     }
 
-    /// What becomes of a verb: whether it runs, and by what that is known.
+    /// The decision about a verb: whether it runs, and what that is based on.
     fn decision(&self, activity: Activity, checkout: &str) -> &'static str {
         let trust = &self.job.trust;
         if !trust.needs_own_commits(activity) {
@@ -289,7 +290,7 @@ fn what_each_source_of_pipelines_may_run_and_report_on_gitlab() {
 fn no_commit_that_is_not_the_repository_s_runs_where_there_are_secrets() {
     for case in github().iter().chain(&gitlab()) {
         for checkout in case.checkouts() {
-            // What the platform itself has made of commits of the repository.
+            // A trial merge that the platform made of the repository's own commits.
             let trial = checkout == MERGE && case.change == Some(Change::Own);
             let foreign = !case.own.contains(&checkout) && !trial;
             let record = case.name.contains("record's tag");

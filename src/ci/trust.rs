@@ -1,11 +1,11 @@
-//! Whose commits a job may run.
+//! The commits that a job may run.
 //!
-//! Decided by what is checked out and asked for, not by the event: every event has the
+//! Decided by the commits that are checked out and asked for, not by the event: every event has the
 //! repository's secrets, except those that are known to get none.
 
 use crate::deployment::CommitId;
 
-/// What a verb does with the commits that it is given.
+/// The effect that a verb has with the commits that it is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Activity {
     /// Runs nothing of them and writes nothing.
@@ -16,21 +16,21 @@ pub enum Activity {
     Acts,
 }
 
-/// What a job's event says of the commits that it may run.
+/// The trust in commits that follows from a job's event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
-    /// What started the job, as its platform calls it: `issue_comment`.
+    /// The event that started the job, as its platform calls it: `issue_comment`.
     pub event: String,
     /// Commits that the platform took from the repository's own branches and tags, or from a
     /// change request of one of these.
     pub own: Vec<CommitId>,
     /// The platform withholds the repository's secrets from the job.
     pub without_secrets: bool,
-    /// Where the change comes from, if it is not the repository: `mallory/shop`.
+    /// The origin of the change, if it is not the repository: `mallory/shop`.
     pub foreign: Option<String>,
-    /// How the address of the repository may end: `acme/shop`.
+    /// The paths that the address of the repository may end with: `acme/shop`.
     pub repository: Vec<String>,
-    /// The servers that it is on, by their addresses without a path.
+    /// The repository's servers, as addresses without a path.
     pub servers: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ impl Trust {
         match activity {
             Activity::Reads => false,
             Activity::Plans => !self.without_secrets,
-            // Whatever writes has more than a job without secrets is given.
+            // Writing needs more than a job without secrets is given.
             Activity::Acts => true,
         }
     }
@@ -53,7 +53,7 @@ impl Trust {
     }
 }
 
-/// The server of an address, with nothing else of it: it may hold a password.
+/// The server of an address, without the rest: an address may hold a password.
 pub(super) fn server(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split('/').next()?;

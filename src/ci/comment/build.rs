@@ -1,4 +1,4 @@
-//! From what the domain knows to what the comment's template sees.
+//! Builds the view that the comment's template sees from the domain's data.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ impl CommentView {
     }
 }
 
-/// What to do now.
+/// Selects the next action to suggest: retry, roll out or promote.
 fn next(
     input: &CommentInput<'_>,
     rollout: Option<&RolloutView>,
@@ -108,7 +108,7 @@ fn next(
             changes: None,
         });
     }
-    // What has failed on a target comes before what could be promoted from there.
+    // A failure on a target takes precedence over a promotion from it.
     let is_finished = |from: &str| input.unfinished.iter().all(|one| one.target.as_str() != from);
     let ready = promotions
         .iter()
@@ -189,7 +189,7 @@ impl Builder<'_> {
     }
 
     fn failure(&self, failure: &FailureView) -> FailureView {
-        // As much as a list has rows, and a few where nothing else would say what happened.
+        // As many lines as a list has rows, but at least 3: nothing else would say what happened.
         let most = self.most.clamp(3, 25);
         let details = failure.details.iter().take(most).map(|line| cut(line, 4 * LONGEST_TEXT).into_owned());
         let hints = failure.hints.iter().take(most).map(|hint| HintView {
@@ -228,7 +228,7 @@ impl Builder<'_> {
             RolloutResult::Cancelled => ("⏹️", "was cancelled"),
         };
         let mut components: Vec<_> = report.components.iter().collect();
-        // A list that is cut must not hide what went wrong.
+        // Most urgent first, so that a shortened list does not hide failures.
         components.sort_by_key(|component| urgency(component.status));
         let moving = report.components.iter().filter(|component| {
             component.previous_commit.as_ref() != Some(&component.commit)
@@ -283,7 +283,7 @@ impl Builder<'_> {
         list
     }
 
-    /// What becomes another value. The diff also has what both sides set to the same.
+    /// The configuration values that change. The diff also has values that both sides set equally.
     fn configuration(&self, diff: Option<&DiffView>) -> List<ConfigurationView> {
         let differences = diff.into_iter().flat_map(|diff| &diff.configuration);
         let changing = differences.filter(|difference| difference.change() != Change::NoChange);
@@ -310,7 +310,7 @@ impl Builder<'_> {
             to: Some(self.commit(&component.commit)),
             plan: plan(component.changes),
             note: component.error.as_ref().or(component.notice.as_ref()).map(|note| text(note)),
-            // As much as a list has rows: the first lines name the error.
+            // As many lines as a list has rows: the first lines name the error.
             reason: component
                 .reason
                 .iter()
@@ -382,8 +382,8 @@ impl Builder<'_> {
     }
 }
 
-/// The keys of `--context` that something on a target runs with. Their
-/// values are for the differences.
+/// The `--context` keys that some component on a target runs with. Their values are for the
+/// differences.
 fn overridden(standing: &TargetStanding) -> Option<String> {
     let keys: Vec<_> = standing.overridden.iter().map(String::as_str).collect();
     (!keys.is_empty()).then(|| text(&keys.join(", ")))

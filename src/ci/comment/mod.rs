@@ -1,5 +1,5 @@
-//! The comment that reviewers read on a pull or merge request: where the change is, what a
-//! promotion would change, who approved.
+//! The comment that reviewers read on a pull or merge request: which targets have the change, what
+//! a promotion would change, who approved.
 //!
 //! The same text, with more room, is the summary of a step.
 
@@ -28,61 +28,63 @@ use crate::deployment::promotion_status::{PromotionEdge, PromotionView};
 use crate::deployment::rollout_report::RolloutReport;
 use crate::deployment::{CommitId, ComponentName, RecordStatus, TargetName};
 
-/// Everything that the comment of one deployment tells.
+/// The data that the comment of one deployment is built from.
 #[derive(Debug, Clone, Copy)]
 pub struct CommentInput<'a> {
     /// The targets and how they stand to each other.
     pub standing: &'a PromotionView,
-    /// How much of the change runs on each target; a target that is missing has none of it. Absent
-    /// where the commits of the change are not known: then nothing else stands in for them.
+    /// The share of the change that runs on each target; a target that is missing has none of it.
+    /// Absent where the commits of the change are not known; there is no fallback then.
     pub presence: Option<&'a BTreeMap<TargetName, Presence>>,
     /// The newest attempts that did not succeed, of components that nothing has mended since.
     pub unfinished: &'a [Unfinished],
     /// The deployment file cannot be used, so that this is only what the ledger knows.
     pub of_ledger_alone: bool,
-    /// What is known may not be what the ledger's remote has: then nothing of it is called current.
+    /// Set where the known state may be stale against the ledger's remote: then nothing of it is
+    /// called current.
     pub stale: Option<&'a Stale>,
-    /// What this run did, or would do.
+    /// The rollout that this run did, or would do.
     pub rollout: Option<RolloutOfRun<'a>>,
     /// That nothing is left to roll out on a target, in words.
     pub complete: Option<&'a str>,
-    /// Why it did not come to that.
+    /// The failure that kept this run from a rollout.
     pub failure: Option<&'a FailureView>,
     /// The promotions that can come next.
     pub promotions: &'a [PromotionPreview<'a>],
-    /// Who agreed to what runs.
+    /// The approvals of the commits that run on the targets.
     pub approvals: &'a [Approved],
     /// This run.
     pub run: Option<&'a RunLink>,
-    /// The runs that what runs on the targets comes from, by their addresses.
+    /// The addresses of the runs that deployed the targets' current state.
     pub runs: &'a BTreeMap<TargetName, String>,
-    /// What a commit's id is appended to for its address: `https://github.com/acme/shop/commit/`.
+    /// The address prefix that a commit's id is appended to:
+    /// `https://github.com/acme/shop/commit/`.
     pub commit_address: Option<&'a str>,
     pub now: Timestamp,
 }
 
-/// What a run did, or would do.
+/// A rollout of this run, done or planned.
 #[derive(Debug, Clone, Copy)]
 pub struct RolloutOfRun<'a> {
     pub report: &'a RolloutReport,
-    /// From what ran on the target to what runs there now, or would.
+    /// The diff from the target's state before to its state now, or to the planned one.
     pub diff: Option<&'a DiffView>,
-    /// What its components are made of otherwise.
+    /// The dependencies of its components that change.
     pub dependencies: &'a [DependencyChange],
     /// The components that it was limited to; empty where it was of all.
     pub only: &'a [String],
 }
 
-/// How old what is known is, where the ledger's remote has not just told it.
+/// The age of stale data, where the ledger's remote has not just confirmed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stale {
     pub remote: String,
     pub why: NotTold,
-    /// When it answered last; absent where this checkout has never heard of it.
+    /// The time of the remote's last answer; absent where this checkout has never had one.
     pub as_of: Option<Timestamp>,
 }
 
-/// Why a remote has not told what it has.
+/// The reason why a remote's state is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotTold {
     NotAsked,
@@ -116,7 +118,7 @@ pub struct Unfinished {
     pub at: Timestamp,
     /// The address of its run.
     pub run: Option<String>,
-    /// Why, as the record says.
+    /// The error that the record names.
     pub error: Option<String>,
 }
 
@@ -139,32 +141,32 @@ pub struct Approved {
     pub at: Option<Timestamp>,
 }
 
-/// How much of a change runs on a target.
+/// The share of a change that runs on a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Presence {
-    /// All of it.
+    /// The whole change.
     Deployed,
-    /// It reached some of the components.
+    /// Some of the components have it.
     Partly {
         components: usize,
         of: usize,
     },
-    /// It was tried, and failed.
+    /// Its rollout failed.
     Failed,
-    /// It was tried, and stopped.
+    /// Its rollout was cancelled.
     Cancelled,
     Absent,
-    /// The history that would tell is not here.
+    /// The history that would tell is not in this checkout.
     Unknown,
 }
 
-/// What a promotion would do.
+/// The effect of a promotion that can come next.
 #[derive(Debug, Clone, Copy)]
 pub struct PromotionPreview<'a> {
     pub edge: &'a PromotionEdge,
-    /// From what runs on the target to what would run there.
+    /// The diff from what runs on the target to what would run there.
     pub diff: Option<&'a DiffView>,
-    /// What its components are made of otherwise.
+    /// The dependencies of its components that would change.
     pub dependencies: &'a [DependencyChange],
 }
 

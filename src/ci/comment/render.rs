@@ -10,8 +10,8 @@ use crate::ci::markdown;
 /// The comment as it comes with the tool.
 const BUILT_IN: &str = include_str!("../../../templates/comment.md.hbs");
 
-/// How many rows the lists have at most, tried until the text fits. Without
-/// rows there are still the counts.
+/// Limits of the rows per list, tried in this order until the text fits. Without rows there are
+/// still the counts.
 const ROWS: [usize; 8] = [500, 200, 100, 50, 25, 10, 3, 0];
 
 /// A template that cannot be used.
@@ -26,7 +26,7 @@ pub enum CommentError {
     TooLong { length: usize, limit: usize },
 }
 
-/// How long a text may be.
+/// The maximum length of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit {
     /// In UTF-16 units, the strictest way to count what platforms call characters.
@@ -52,7 +52,7 @@ pub struct Rendered {
     pub shortened: bool,
 }
 
-/// What turns a [`CommentView`] into Markdown.
+/// The template that renders a [`CommentView`] as Markdown.
 ///
 /// `{{value}}` escapes; `{{prose value}}` escapes all but code between backticks; `{{code value}}`
 /// shows code, `{{pre lines}}` a list of lines as they are; `{{link text url}}` and `{{code_link

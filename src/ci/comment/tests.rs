@@ -25,7 +25,7 @@ struct Story {
     only: Vec<String>,
     rollout: RolloutReport,
     diff: DiffView,
-    /// Of what `diff` is about.
+    /// The dependency changes that belong to `diff`.
     dependencies: Vec<DependencyChange>,
     failure: Option<FailureView>,
     approvals: Vec<Approved>,
@@ -61,7 +61,7 @@ impl Story {
             summary: (*summary).to_owned(),
             only_in: SideName::To,
         });
-        // Names come from lock files of others as well.
+        // Names also come from untrusted lock files.
         let hostile = if summary.contains('<') { summary } else { "" };
         let side =
             |target: &str| DiffSide { target: Some(target_name(target)), commit: None, deployed_at: None };
@@ -212,7 +212,7 @@ fn report(target: &str, components: &[&str], status: ComponentResult) -> Rollout
 
 const GITHUB: usize = 65_536;
 
-/// What each line of a table, a list or a paragraph must hold to, whatever went into it.
+/// Asserts the invariants of each line of a table, a list or a paragraph, for any input.
 fn assert_sound(markdown: &str) {
     let mut columns = None;
     let mut open = 0_i32;

@@ -1,4 +1,4 @@
-//! What the comment's template sees: the contract with those who bring their own.
+//! The view that the comment's template sees: the contract with users' own templates.
 //!
 //! Text is raw, untrusted input; `{{value}}` in a template escapes it. Every key is always there:
 //! absent values are null, lists are empty.
@@ -16,22 +16,24 @@ pub struct CommentView {
     pub change_known: bool,
     /// The deployment file cannot be used: rules and promotions are not known.
     pub of_ledger_alone: bool,
-    /// The ledger's remote has not told this just now; null where it has, or where there is none.
+    /// Set where the ledger's remote has not just confirmed the state; null where it has, or where
+    /// there is no remote.
     pub stale: Option<StaleView>,
-    /// Something is known of what runs: false where the remote has never told this checkout.
+    /// Whether any state is known: false where the remote has never answered this checkout.
     pub runs_known: bool,
-    /// What failed or was stopped and has not been mended since, besides what this run did.
+    /// Failed or cancelled attempts that no later one has mended, besides those of this run.
     pub unfinished: List<UnfinishedView>,
-    /// What this run did, or would do.
+    /// The rollout that this run did, or would do.
     pub rollout: Option<RolloutView>,
     /// `dev: Nothing left to deploy: 3 components as in abc123d`; null where that is not so, or was
     /// not asked.
     pub complete: Option<String>,
-    /// Why it did not come to that.
+    /// The failure that kept this run from a rollout.
     pub failure: Option<FailureView>,
-    /// What to do now; null where nothing is left to do, or where `failure` says it.
+    /// The next action to suggest; null where nothing is left to do, or where `failure` says it.
     pub next: Option<NextView>,
-    /// What can be promoted next, and what cannot. Not what this run has planned.
+    /// The promotions that can come next, and those that are blocked. Not the one that this run has
+    /// planned.
     pub promotions: Vec<PromotionPreviewView>,
     pub approvals: List<ApprovalView>,
     /// This run.
@@ -57,12 +59,12 @@ pub struct LinkView {
     pub url: Option<String>,
 }
 
-/// How old all of this is.
+/// The age of the data, where it is stale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StaleView {
     /// `origin did not answer: as of 2025-01-23 15:30 UTC`.
     pub text: String,
-    /// When the remote answered last; null where it never has.
+    /// The time of the remote's last answer; null where there was none.
     pub as_of: Option<String>,
 }
 
@@ -72,8 +74,8 @@ pub struct TargetView {
     pub name: String,
     /// Of `presence`; empty where that is null.
     pub symbol: &'static str,
-    /// How much of the change runs there: `deployed`, `2 of 3 components`, `failed`, `cancelled`,
-    /// `not yet`, `unknown`; null where it is not known which commits the change has.
+    /// The share of the change that runs there: `deployed`, `2 of 3 components`, `failed`,
+    /// `cancelled`, `not yet`, `unknown`; null where it is not known which commits the change has.
     pub presence: Option<String>,
     pub commits: List<LinkView>,
     pub deployed_at: Option<String>,
@@ -84,9 +86,9 @@ pub struct TargetView {
     pub requires_approval: bool,
     /// By whom it is frozen, and why.
     pub frozen: Option<String>,
-    /// A rollback runs there: no pipeline alone moves it forwards.
+    /// A rollback runs there: no pipeline moves it forwards without a person.
     pub hold: bool,
-    /// The keys of `--context` that something there runs with: `cpu, image.tag`.
+    /// The `--context` keys that some component there runs with: `cpu, image.tag`.
     pub context: Option<String>,
     pub commits_behind: Option<usize>,
 }
@@ -103,11 +105,11 @@ pub struct UnfinishedView {
     pub at: String,
     /// The address of its run.
     pub run: Option<String>,
-    /// Why, in one line.
+    /// The reason, in one line.
     pub error: Option<String>,
 }
 
-/// Why a run did nothing.
+/// The failure that kept a run from a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FailureView {
     pub symbol: &'static str,
@@ -119,14 +121,14 @@ pub struct FailureView {
     pub hints: Vec<HintView>,
 }
 
-/// A way out.
+/// A suggestion how to resolve a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HintView {
     pub text: String,
     pub commands: Vec<String>,
 }
 
-/// What to do now.
+/// The next action to suggest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NextView {
     /// `retry`: it failed; `roll_out`: what was planned; `promote`: what runs on `from`.
@@ -137,7 +139,7 @@ pub struct NextView {
     pub approval: bool,
     /// The component that failed first.
     pub failed: Option<String>,
-    /// As in [`PromotionPreviewView::changes`]; null where it has been said with the rollout.
+    /// As in [`PromotionPreviewView::changes`]; null where the rollout already shows it.
     pub changes: Option<String>,
 }
 
@@ -166,12 +168,12 @@ pub struct RolloutView {
     pub took: Option<String>,
     /// Failures first.
     pub components: List<ComponentView>,
-    /// What it brings, and what it takes away.
+    /// The commits that it adds, and those that it takes away.
     pub commits: List<CommitView>,
     pub configuration: List<ConfigurationView>,
-    /// What its components are made of otherwise; empty where one of the SBOMs is missing.
+    /// The dependencies of its components that change; empty where one of the SBOMs is missing.
     pub dependencies: List<DependencyView>,
-    /// What an approval is bound to.
+    /// The digest that an approval is bound to.
     pub digest: String,
 }
 
@@ -182,14 +184,14 @@ pub struct ComponentView {
     pub kind: &'static str,
     /// Empty for a component that a promotion can take along.
     pub symbol: &'static str,
-    /// What runs before; null where nothing does.
+    /// The commit that runs before; null where none does.
     pub from: Option<LinkView>,
-    /// What runs after.
+    /// The commit that runs after.
     pub to: Option<LinkView>,
     pub plan: Option<String>,
-    /// Why it failed, was skipped or stays behind.
+    /// The reason why it failed, was skipped or stays behind.
     pub note: Option<String>,
-    /// What its tool said of that, line by line.
+    /// The tool's output about that, line by line.
     pub reason: Vec<String>,
 }
 
@@ -210,12 +212,12 @@ pub struct PromotionPreviewView {
     /// `3 commits, 2 of 12 components, 3 configuration values, 1
     /// dependency`; null where nothing changes.
     pub changes: Option<String>,
-    /// What a promotion brings, and what it takes away.
+    /// The commits that the promotion adds, and those that it takes away.
     pub commits: List<CommitView>,
-    /// Those that change.
+    /// The components that change.
     pub components: List<ComponentView>,
     pub configuration: List<ConfigurationView>,
-    /// As of a rollout.
+    /// As in [`RolloutView::dependencies`].
     pub dependencies: List<DependencyView>,
     /// The command that does it.
     pub command: String,
@@ -235,7 +237,7 @@ pub struct CommitView {
 pub struct ConfigurationView {
     pub path: String,
     pub from: Option<String>,
-    /// It is of `--context` that runs there.
+    /// The value comes from a `--context` override that runs there.
     pub from_overridden: bool,
     pub to: Option<String>,
     pub to_overridden: bool,

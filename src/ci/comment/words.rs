@@ -1,4 +1,4 @@
-//! What is counted, timed or written by others, in words.
+//! Text for counts, times and untrusted values.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use crate::ci::markdown::cut;
 use crate::deployment::promotion_status::Freeze;
 use crate::deployment::rollout_report::{Changes, ComponentReport, ComponentResult};
 
-/// The longest text of others that is shown, in characters.
+/// The maximum length of untrusted text, in characters.
 pub(super) const LONGEST_TEXT: usize = 120;
 
-/// Text of others, cut to a bearable length.
+/// Cuts untrusted text to [`LONGEST_TEXT`].
 pub(super) fn text(text: &str) -> String {
     cut(text, LONGEST_TEXT).into_owned()
 }
 
-/// A time that stays true while the comment stands.
+/// An absolute time, which does not become stale while the comment stays.
 pub(super) fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
@@ -52,7 +52,7 @@ pub(super) fn counts(components: &[ComponentReport]) -> String {
     parts.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The sum of what was counted; absent where nothing was.
+/// The sum of the plans' counts; absent where no plan counted.
 pub(super) fn total(components: &[ComponentReport]) -> Option<Changes> {
     components.iter().filter_map(|component| component.changes).reduce(|sum, changes| Changes {
         add: sum.add + changes.add,
@@ -99,7 +99,7 @@ pub(super) fn changes(
 /// ` of api, worker`: the components that a rollout is limited to; nothing where it is of all.
 #[must_use]
 pub fn of_components(only: &[String]) -> String {
-    /// More are counted.
+    /// The maximum number of names; the rest is counted.
     const MOST_NAMES: usize = 3;
     match only {
         [] => String::new(),

@@ -11,7 +11,7 @@ use self::reference::Reference;
 use self::request::Run;
 use super::{Job, System};
 
-/// The events by which a person asks for this very run. All others are automatic.
+/// The events that a person triggers for this very run. All others are automatic.
 const BY_HAND: [&str; 3] = ["workflow_dispatch", "deployment", "issue_comment"];
 
 pub(super) fn detect<'v>(
@@ -37,7 +37,7 @@ pub(super) fn detect<'v>(
         system: System::GitHubActions,
         run_id: format!("github:{id}/{attempt}"),
         url: project.as_ref().map(|project| format!("{project}/actions/runs/{id}/attempts/{attempt}")),
-        // An old run that is started again brings its old commit, whatever event it was for.
+        // A re-run brings its old commit, whichever event it was for.
         automatic: number_of_attempt > 1 || (!event.is_empty() && !BY_HAND.contains(&event)),
         retry_is_meant: false,
         actor: variable("GITHUB_ACTOR").map(str::to_owned),

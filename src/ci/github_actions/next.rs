@@ -1,10 +1,10 @@
-//! Where what comes next runs: on a branch or tag that this repository has.
+//! The ref that follow-up runs use: a branch or tag that this repository has.
 
 use super::payload::Payload;
 use super::reference::Reference;
 use crate::deployment::change_request::ChangeRequest;
 
-/// The base of a pull request, whatever event is about it; else the branch or tag of the run, else
+/// The base of a pull request, whichever event is about it; else the branch or tag of the run, else
 /// the default branch.
 ///
 /// Never the head of a pull request, which may be another repository's, and never the branch of a

@@ -1,4 +1,4 @@
-//! What is read of the payload of an event:
+//! The fields that are read from an event's payload:
 //! <https://docs.github.com/webhooks/webhook-events-and-payloads>.
 
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::de::{DeserializeOwned, Deserializer};
 
 use crate::deployment::CommitId;
 
-/// The payload of any event: each part is there for the events that have it, and readable.
+/// The payload of any event: each part is set for the events that have it in a readable form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Payload {
@@ -58,7 +58,7 @@ pub(super) struct Side {
 #[derive(Debug, Deserialize)]
 pub(super) struct Repository {
     pub(super) full_name: Option<String>,
-    /// What the short form of a repository has in the place of a full name.
+    /// The API address, which the short form of a repository has instead of a full name.
     pub(super) url: Option<String>,
     pub(super) default_branch: Option<String>,
 }
@@ -72,7 +72,7 @@ pub(super) struct Issue {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct WorkflowRun {
-    /// What started that run.
+    /// The event that started that run.
     pub(super) event: Option<String>,
     pub(super) head_branch: Option<String>,
     pub(super) head_sha: Option<String>,
@@ -111,7 +111,7 @@ pub(super) struct Deployment {
 }
 
 impl Payload {
-    /// What can be read of a text; nothing of what is no payload.
+    /// Parses a payload; the empty one where the text cannot be parsed.
     pub(super) fn read(text: &str) -> Self {
         serde_json::from_str(crate::text::unmarked(text)).unwrap_or_default()
     }
@@ -144,7 +144,7 @@ impl PullRequest {
 }
 
 impl Repository {
-    /// What tells it from others.
+    /// The identifier that tells it from other repositories.
     pub(super) fn name(&self) -> Option<&str> {
         self.full_name.as_deref().or(self.url.as_deref())
     }
@@ -158,7 +158,7 @@ pub(super) fn commit(text: Option<&str>) -> Option<CommitId> {
     text?.parse().ok()
 }
 
-/// A part of the payload; nothing where it has another form, which takes nothing from the others.
+/// Reads a part of the payload; none where its form is unexpected, without failing the other parts.
 fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     let value = serde_json::Value::deserialize(deserializer)?;
     Ok(serde_json::from_value(value).ok())

@@ -1,6 +1,6 @@
 //! The ref that a run is for: `GITHUB_REF`.
 
-/// What kind of ref it is, with its name.
+/// A ref by its kind, with its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reference<'v> {
     Branch(&'v str),

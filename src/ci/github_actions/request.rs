@@ -5,7 +5,7 @@ use super::reference::Reference;
 use crate::deployment::CommitId;
 use crate::deployment::change_request::{ChangeRequest, RequestLookup, RequestOfCommit, RequestState};
 
-/// The run, as far as it tells the pull request.
+/// The run, as far as its variables and payload identify the pull request.
 pub(super) struct Run<'r> {
     pub(super) event: &'r str,
     pub(super) payload: &'r Payload,
@@ -28,8 +28,8 @@ impl Run<'_> {
         Some(request)
     }
 
-    /// What the platform has to be asked: for the commits of a pull request that only its number is
-    /// known of, or for the pull request of a commit.
+    /// The lookup to ask the platform for: the commits of a pull request of which only the number
+    /// is known, or the pull request of a commit.
     pub(super) fn lookup(&self) -> Option<RequestLookup> {
         match self.change_request() {
             Some(request) if request.head.is_some() => None,
@@ -47,13 +47,13 @@ impl Run<'_> {
         let of_checks = check_run.iter().flat_map(|run| &run.pull_requests);
         let of_suites = check_suite.iter().flat_map(|suite| &suite.pull_requests);
         let mut listed = of_run.chain(of_checks).chain(of_suites);
-        // Of several that share a commit, none is the one that is meant.
+        // Several that share a commit are ambiguous, so none is taken.
         let only = listed.next().filter(|_| listed.next().is_none())?;
-        // The short form says neither state nor merge.
+        // The short form has neither state nor merge.
         Some(ChangeRequest { state: RequestState::Unknown, merge: None, ..only.describe(self.payload)? })
     }
 
-    /// The number, where that is all that the event says.
+    /// The number, where the event says nothing else.
     fn numbered(&self) -> Option<u64> {
         if let Some(issue) = &self.payload.issue {
             return issue.pull_request.is_some().then_some(issue.number);
@@ -98,7 +98,7 @@ impl Run<'_> {
         match (self.event, self.reference) {
             ("status", _) => whole(sha.as_deref(), None),
             ("push", Reference::Branch(branch)) => whole(own, Some(branch)),
-            // Asked for by hand: what was merged into the branch is not what it is about.
+            // Started by hand: it is not about the change that was merged into the branch.
             ("workflow_dispatch", Reference::Branch(branch)) => {
                 Some(RequestOfCommit { merged: false, ..whole(own, Some(branch))? })
             }
@@ -125,7 +125,7 @@ impl PullRequest {
     }
 }
 
-/// The platform's deployment that started the run.
+/// The platform's deployment whose event started the run.
 pub(super) fn requested_deployment(event: &str, payload: &Payload) -> Option<crate::ci::RequestedDeployment> {
     let deployment = payload.deployment.as_ref().filter(|_| event == "deployment")?;
     Some(crate::ci::RequestedDeployment {

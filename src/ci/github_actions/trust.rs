@@ -1,4 +1,4 @@
-//! Whose commits a run may use.
+//! The commits that a run may use without asking the remote.
 
 use super::payload::{Payload, PullRequest, Repository, commit};
 use super::reference::Reference;
@@ -14,7 +14,7 @@ const WITHOUT_SECRETS: &str = "pull_request";
 /// The one event of pull requests that gives a fork's change a token that may write.
 const OF_THE_BASE: &str = "pull_request_target";
 
-/// The events whose commit is whatever the API was given, also where they name a ref.
+/// The events whose commit the caller of the API chooses freely, also where they name a ref.
 const OF_ANY_COMMIT: [&str; 2] = ["deployment", "deployment_status"];
 
 /// The events that run on the trial merge of a pull request.
@@ -37,7 +37,7 @@ pub(super) fn trust<'v>(
         match reference {
             _ if OF_ANY_COMMIT.contains(&event) => false,
             Reference::Branch(_) => named || !OF_TRIAL_MERGES.contains(&event),
-            // The ledger's tags point at whatever was deployed.
+            // The ledger's tags point at any commit that was deployed.
             Reference::Tag(name) => !name.starts_with("atmos/"),
             Reference::PullRequest(_) => request.is_some() && !from_fork,
             Reference::Other => false,
@@ -67,7 +67,7 @@ pub(super) fn has_read_only_token(event: &str, payload: &Payload) -> bool {
     of_request && payload.pull_request.as_ref().is_some_and(PullRequest::is_from_fork)
 }
 
-/// GitHub's own servers are reached by SSH under another name as well, where port 22 is closed.
+/// GitHub's own servers have a second SSH name, for networks where port 22 is closed.
 fn servers(server: Option<&str>) -> Vec<String> {
     let server = server.and_then(server_of);
     let by_ssh = server.as_deref().filter(|server| *server == "https://github.com");
@@ -75,8 +75,8 @@ fn servers(server: Option<&str>) -> Vec<String> {
     server.into_iter().chain(by_ssh).collect()
 }
 
-/// What of a pull request is on branches of the repository: what its merge has made, and all of it
-/// where it comes from a branch of the repository itself.
+/// The commits of a pull request that are on branches of the repository: its merge commit, and its
+/// head too where it comes from a branch of the repository itself.
 fn own_commits_of(request: &PullRequest, from_fork: bool) -> impl Iterator<Item = CommitId> {
     let was_merged = request.merged == Some(true);
     let merge = request.merge_commit().filter(|_| was_merged || !from_fork);
@@ -84,8 +84,8 @@ fn own_commits_of(request: &PullRequest, from_fork: bool) -> impl Iterator<Item 
     [merge, head].into_iter().flatten()
 }
 
-/// The commit of the run that this one follows, where it is known to be one of the repository's
-/// branches.
+/// The commit of the run that this one follows, where it is known to be on a branch of the
+/// repository.
 fn commit_of_run(payload: &Payload) -> Option<CommitId> {
     let run = payload.workflow_run.as_ref()?;
     let of_branch = run.event.as_deref().is_some_and(|event| OF_BRANCHES.contains(&event));
@@ -94,7 +94,7 @@ fn commit_of_run(payload: &Payload) -> Option<CommitId> {
     commit(run.head_sha.as_deref()).filter(|_| of_branch && head.is_some() && head == own)
 }
 
-/// Whose the change is that the event is about, where it is not the repository's.
+/// The repository that the event's change comes from, where that is another one.
 fn foreign(payload: &Payload) -> Option<String> {
     let head = match (&payload.pull_request, &payload.workflow_run) {
         (Some(request), _) if request.is_from_fork() => request.head.as_ref()?.repo.as_ref(),

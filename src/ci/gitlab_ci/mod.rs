@@ -5,7 +5,7 @@ mod trust;
 
 use super::{Job, System};
 
-/// The pipeline sources that a person is behind.
+/// The pipeline sources that a person triggers.
 const BY_HAND: [&str; 3] = ["web", "webide", "chat"];
 
 pub(super) fn detect<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<Job> {
@@ -32,7 +32,7 @@ pub(super) fn detect<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<
         change_request: request::change_request(variable),
         request_lookup: request::lookup(variable),
         next_reference: request::next_reference(variable).map(str::to_owned),
-        // A job with an environment has its record from GitLab itself.
+        // GitLab itself records the deployment of a job with an environment.
         requested_deployment: None,
         read_only_token: trust::has_read_only_token(variable),
         trust: trust::trust(variable),

@@ -29,8 +29,8 @@ pub(super) fn change_request<'v>(variable: &impl Fn(&str) -> Option<&'v str>) ->
     })
 }
 
-/// What the platform is asked where the variables name no merge request: which one a push has
-/// merged.
+/// The lookup to ask the platform for where the variables name no merge request: the one that a
+/// push has merged.
 pub(super) fn lookup<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<RequestLookup> {
     let is_of_a_branch =
         variable("CI_PIPELINE_SOURCE") == Some("push") && variable("CI_COMMIT_TAG").is_none();
@@ -45,7 +45,7 @@ pub(super) fn lookup<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<
     }))
 }
 
-/// Where what comes next runs: on the branch that a request is merged into, else on the branch or
+/// The ref that follow-up runs use: the branch that a request is merged into, else the branch or
 /// tag of the pipeline.
 pub(super) fn next_reference<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Option<&'v str> {
     let bases = ["CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "CI_EXTERNAL_PULL_REQUEST_TARGET_BRANCH_NAME"];
@@ -53,7 +53,7 @@ pub(super) fn next_reference<'v>(variable: &impl Fn(&str) -> Option<&'v str>) ->
         return Some(base);
     }
     let of_request = variable("CI_MERGE_REQUEST_IID").or_else(|| variable("CI_EXTERNAL_PULL_REQUEST_IID"));
-    // A child pipeline that names neither may be of a fork's branch.
+    // A child pipeline that names neither may run a fork's branch.
     let is_named = variable("CI_COMMIT_BRANCH").or_else(|| variable("CI_COMMIT_TAG")).is_some();
     if of_request.is_some() || (variable("CI_PIPELINE_SOURCE") == Some("parent_pipeline") && !is_named) {
         return variable("CI_DEFAULT_BRANCH");

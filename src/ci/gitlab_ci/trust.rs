@@ -1,11 +1,12 @@
-//! Whose commits a pipeline may use. Every pipeline has the secrets of the project that it runs in.
+//! The commits that a pipeline may use. Every pipeline has the secrets of the project that it runs
+//! in.
 
 use crate::ci::Trust;
 use crate::ci::trust::server as server_of;
 use crate::deployment::CommitId;
 
 /// The sources of pipelines that run on a branch or tag of the project, also where no variable
-/// says which of them it is.
+/// names it.
 const OF_REFS: [&str; 8] = ["api", "chat", "pipeline", "push", "schedule", "trigger", "web", "webide"];
 
 pub(super) fn trust<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Trust {
@@ -18,7 +19,7 @@ pub(super) fn trust<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Trust {
         own.extend(commit("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"));
     }
     let project = variable("CI_PROJECT_PATH").map(str::to_owned);
-    // An instance below a path has it in the addresses of its projects.
+    // An instance below a path has that path in the addresses of its projects.
     let below = || {
         let (_, rest) = variable("CI_PROJECT_URL")?.split_once("://")?;
         Some(rest.split_once('/')?.1.to_owned())
@@ -54,7 +55,7 @@ fn servers<'v>(variable: &impl Fn(&str) -> Option<&'v str>) -> Vec<String> {
     servers
 }
 
-/// Where the commit of a pipeline comes from.
+/// The origin of a pipeline's commit.
 #[derive(Debug, PartialEq, Eq)]
 enum Origin {
     Project,

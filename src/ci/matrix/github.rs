@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::{FanOut, MatrixError};
 use crate::deployment::{ComponentKind, ComponentName};
 
-/// <https://docs.github.com/en/actions/reference/limits>: a matrix makes
-/// at most so many jobs of a run.
+/// The maximum number of jobs that a matrix may create in one run:
+/// <https://docs.github.com/en/actions/reference/limits>.
 const LIMIT: usize = 256;
 
 #[derive(Serialize)]

@@ -1,5 +1,5 @@
-//! GitLab's child pipeline: one job for each component, which `needs:`
-//! the jobs of what it depends on.
+//! GitLab's child pipeline: one job for each component, which `needs:` the jobs of its
+//! dependencies.
 
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::{FanOut, MatrixError};
 use crate::deployment::ComponentName;
 
-/// <https://docs.gitlab.com/ci/yaml/#needs>: a job can need at most so many.
+/// The maximum number of jobs in `needs:`: <https://docs.gitlab.com/ci/yaml/#needs>.
 const NEEDS_LIMIT: usize = 50;
 
 /// The hidden job of the template that the jobs extend.
@@ -16,7 +16,7 @@ const HIDDEN_JOB: &str = ".atmos-rollout";
 /// The stage of the jobs. `needs:` alone orders them.
 const STAGE: &str = "rollout";
 
-/// Where the child pipeline finds the template.
+/// The location of the template that the child pipeline includes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Template {
     /// A file of the repository.
@@ -39,7 +39,7 @@ impl Template {
 }
 
 impl Serialize for Template {
-    // A map of one entry, which YAML would otherwise write as a tag.
+    // A map of one entry, as YAML would write an enum as a tag.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (key, value) = match self {
             Self::Local(file) => ("local", file),
@@ -74,7 +74,7 @@ enum Job {
 #[serde(untagged)]
 enum Variable {
     Plain(String),
-    /// What GitLab would take for the name of a variable stays as it is.
+    /// A value with `$`, which GitLab must not expand.
     Raw {
         value: String,
         expand: bool,
@@ -116,8 +116,8 @@ pub fn gitlab(fan_out: &FanOut<'_>, template: &Template) -> Result<String, Matri
     Ok(serde_yaml::to_string(&Pipeline { include: [template], stages: [STAGE], jobs })?)
 }
 
-/// A word before the component's name, which alone could be one of GitLab's
-/// own keywords or start with a dot.
+/// The job's name. The prefix keeps a component's name from being a keyword of GitLab or starting
+/// with a dot.
 fn job_name(component: &ComponentName) -> String {
     format!("rollout {component}")
 }

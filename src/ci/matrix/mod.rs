@@ -1,4 +1,4 @@
-//! The jobs of a rollout in the words of a CI: GitHub's matrix, GitLab's child pipeline.
+//! The jobs of a rollout in a CI's own format: GitHub's matrix, GitLab's child pipeline.
 
 mod github;
 mod gitlab;
@@ -9,7 +9,7 @@ use crate::deployment::{DeploymentName, TargetName};
 pub use github::github;
 pub use gitlab::{Template, gitlab};
 
-/// One rollout, taken apart.
+/// One rollout, split into jobs.
 #[derive(Debug, Clone, Copy)]
 pub struct FanOut<'a> {
     pub deployment: &'a DeploymentName,
@@ -17,7 +17,7 @@ pub struct FanOut<'a> {
     pub jobs: &'a [Job],
 }
 
-/// More than a CI takes.
+/// More jobs than a CI accepts.
 #[derive(Debug, thiserror::Error)]
 pub enum MatrixError {
     #[error("there are {jobs} jobs, and GitHub takes {limit} in one matrix")]
