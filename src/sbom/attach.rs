@@ -7,8 +7,8 @@ use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName};
 use super::deployment_bom::{Bill, BilledComponent};
 use super::document::Bom;
 
-/// Puts a document under a component of the deployment: what it lists becomes
-/// what the component is made of.
+/// Adds a document to a component of the deployment: its entries become the component's
+/// dependencies.
 #[must_use]
 pub fn as_component(
     bom: &Bom,
@@ -65,7 +65,7 @@ fn prefix_references(component: &mut Value, prefix: &impl Fn(&Value) -> Option<S
         component["bom-ref"] = reference.into();
     }
     if let Some(components) = component.get_mut("components").and_then(Value::as_array_mut) {
-        // As deep as the JSON reader goes, which is bounded.
+        // The recursion is bounded by the JSON parser's depth limit.
         for component in components {
             prefix_references(component, prefix);
         }

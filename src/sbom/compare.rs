@@ -1,4 +1,4 @@
-//! What another version of a deployment is made of: which dependencies a promotion would change.
+//! The comparison of two versions of a deployment: the dependencies that a promotion would change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,7 @@ pub struct VersionChange {
 }
 
 impl SbomComparison {
-    /// How many dependencies come, go and change.
+    /// The number of dependencies that are added, removed and changed.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {
         let changes = self.components.iter().flat_map(|component| &component.dependencies);
@@ -65,8 +65,7 @@ pub fn compare(from: &Bom, to: &Bom) -> SbomComparison {
         let (from, older) = before.get(name).unwrap_or(&nothing);
         let (to, newer) = after.get(name).unwrap_or(&nothing);
         let dependencies = version_changes(older, newer);
-        // A commit is not what a component is made of: without other
-        // dependencies nothing has changed.
+        // A commit is no dependency of a component: without other dependencies nothing has changed.
         let image =
             |version: &Option<String>| version.clone().filter(|version| version.starts_with("sha256:"));
         let (from, to) = (image(from), image(to));
@@ -76,7 +75,7 @@ pub fn compare(from: &Bom, to: &Bom) -> SbomComparison {
     SbomComparison { components: components.collect() }
 }
 
-/// Compares what a component is made of: what comes, goes or changes its version, by name.
+/// Compares the dependencies of a component by name: added, removed, or of another version.
 #[must_use]
 pub fn version_changes(older: &[Dependency], newer: &[Dependency]) -> Vec<VersionChange> {
     let versions = |dependencies: &[Dependency]| {

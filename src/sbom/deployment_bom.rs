@@ -1,4 +1,4 @@
-//! The document of a deployment: its components, and what each is made of.
+//! The document of a deployment: its components, and the dependencies of each.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use super::document::{Bom, COMPONENT, READ_FROM, SPEC_VERSION, TYPE, property};
 use super::package::Package;
 use super::purl;
 
-/// What is billed: some components of a deployment at a commit.
+/// The content of a document: some components of a deployment at a commit.
 #[derive(Debug, Clone)]
 pub struct Bill<'a> {
     pub deployment: &'a DeploymentName,
@@ -19,7 +19,7 @@ pub struct Bill<'a> {
     pub components: Vec<BilledComponent>,
 }
 
-/// One component and what it is made of.
+/// One component and its dependencies.
 #[derive(Debug, Clone)]
 pub struct BilledComponent {
     pub component: ComponentName,
@@ -27,7 +27,7 @@ pub struct BilledComponent {
     /// `registry/name@sha256:…`, of an image that was pushed.
     pub image: Option<String>,
     pub packages: Vec<Package>,
-    /// What was read: a scanner, or files.
+    /// The source of the packages: a scanner, or files.
     pub read_from: Option<String>,
 }
 
@@ -75,12 +75,13 @@ impl Bill<'_> {
     }
 }
 
-/// How the deployment itself is referred to. No component can have that name.
+/// The reference of the deployment itself. No component can have that name.
 pub(super) fn root_reference(deployment: &DeploymentName) -> String {
     format!("deployment:{deployment}")
 }
 
-/// The same for every document of one deployment and commit: they are versions of one document.
+/// The serial number: the same for every document of one deployment and commit, which are versions
+/// of one document.
 fn serial_number(deployment: &DeploymentName, commit: &CommitId) -> String {
     let digest = Sha256::digest(format!("{deployment}\n{commit}"));
     let bytes: [u8; 16] = std::array::from_fn(|at| digest[at]);
@@ -181,7 +182,7 @@ pub fn select(bom: &Bom, wanted: impl Fn(&str) -> bool) -> Bom {
     selected
 }
 
-/// Which component of the deployment an outermost component is.
+/// The name of the deployment's component that an outermost component stands for.
 pub(super) fn name_of(component: &Value) -> &str {
     property(component, COMPONENT).or_else(|| component["name"].as_str()).unwrap_or_default()
 }

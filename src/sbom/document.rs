@@ -1,19 +1,19 @@
-//! A CycloneDX document, as the JSON that it is.
+//! A CycloneDX document, kept as JSON.
 
 use serde_json::{Map, Value};
 
-/// What this program writes.
+/// The format that this program writes.
 pub const FORMAT: &str = "CycloneDX 1.5 (JSON)";
 /// The version of the standard that this program writes.
 pub(super) const SPEC_VERSION: &str = "1.5";
 /// The property that names the component of the deployment.
 pub(super) const COMPONENT: &str = "atmos:component";
-/// The property that says what was read.
+/// The property that names the source of the packages.
 pub(super) const READ_FROM: &str = "atmos:read_from";
-/// The property that says of which kind it is.
+/// The property that names the kind of a component.
 pub(super) const TYPE: &str = "atmos:type";
 
-/// Text that is not an SBOM that can be worked with.
+/// Text that is not a usable SBOM.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
     #[error("it is not JSON: {0}")]
@@ -35,7 +35,7 @@ impl Bom {
         Self(map)
     }
 
-    /// The document's value under a key; null where there is none.
+    /// The document's value under a key; null where the key is absent.
     #[must_use]
     pub fn get(&self, key: &str) -> &Value {
         self.0.get(key).unwrap_or(&Value::Null)

@@ -8,9 +8,9 @@ use crate::text;
 
 /// The largest file that is read, in bytes. Lock files of large monorepos have some ten megabytes.
 const LARGEST: u64 = 32 * 1024 * 1024;
-/// How deep folders are looked through.
+/// The maximum depth of the folders that are searched.
 const DEEPEST: usize = 8;
-/// How many entries of folders are looked at.
+/// The maximum number of folder entries that are visited.
 const MOST_ENTRIES: usize = 50_000;
 /// Folders of installed packages and build output, which hold no source.
 const PASSED_OVER: [&str; 7] =
@@ -50,8 +50,8 @@ pub(super) fn text(file: &Path) -> Result<String, ReadError> {
     text::of_file(&bytes).map(Cow::into_owned).ok_or_else(|| ReadError::malformed(file, "it is not text"))
 }
 
-/// The regular files below a folder for which `wanted` holds, sorted. What was
-/// installed there is passed over.
+/// The regular files below a folder for which `wanted` holds, sorted. Folders of installed packages
+/// are skipped.
 pub(super) fn below(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![(folder.to_owned(), 0)];

@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use super::document::{DocumentError, SPEC_VERSION};
 use super::package::Hash;
 
-/// The property that says that a document was another one.
+/// The property that names the original format of a converted document.
 const CONVERTED_FROM: &str = "atmos:converted_from";
 
-/// The words of SPDX for what is not known.
+/// The words of SPDX for an unknown value.
 const UNKNOWN: [&str; 2] = ["NOASSERTION", "NONE"];
 
-/// Writes an SPDX document as CycloneDX: what it describes, its packages and their dependencies.
+/// Converts an SPDX document to CycloneDX: the described subject, its packages and their
+/// dependencies.
 pub(super) fn to_cyclonedx(spdx: &Map<String, Value>) -> Result<Map<String, Value>, DocumentError> {
     let version = spdx.get("spdxVersion").and_then(Value::as_str).unwrap_or_default();
     if !version.starts_with("SPDX-2.") {
@@ -24,7 +25,7 @@ pub(super) fn to_cyclonedx(spdx: &Map<String, Value>) -> Result<Map<String, Valu
         _ => return Err(DocumentError::Shape("SPDX packages")),
     };
     let described = described(spdx);
-    // What a document describes is what its other packages are parts of.
+    // The one package that the document describes contains all others.
     let root = match described.iter().next() {
         Some(only) if described.len() == 1 && packages.len() > 1 => {
             packages.iter().find(|package| package["SPDXID"] == **only)
@@ -63,7 +64,7 @@ fn relationships(spdx: &Map<String, Value>) -> impl Iterator<Item = (&str, &str,
     })
 }
 
-/// What the document is about, by identifier.
+/// The identifiers of the elements that the document describes.
 fn described(spdx: &Map<String, Value>) -> BTreeSet<&str> {
     let listed = spdx.get("documentDescribes").and_then(Value::as_array).into_iter().flatten();
     let related = relationships(spdx).filter_map(|(from, how, to)| match how {
@@ -120,7 +121,7 @@ fn hash(checksum: &Value) -> Option<Value> {
     Some(json!({ "alg": hash.algorithm, "content": hash.content }))
 }
 
-/// Who needs what, as far as both are packages of the document.
+/// The dependencies between packages of the document.
 fn dependencies(spdx: &Map<String, Value>, packages: &[Value]) -> Vec<Value> {
     let known: BTreeSet<_> = packages.iter().filter_map(|package| package["SPDXID"].as_str()).collect();
     let mut needs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! The charts of a helmfile component: its releases, and what the charts
-//! of the repository pin in turn.
+//! The charts of a helmfile component: those of its releases, and those that charts of the
+//! repository pin in turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ struct Release {
     version: Option<String>,
 }
 
-/// `Chart.lock`, and the part of `Chart.yaml` that names what it is to lock.
+/// `Chart.lock`, and the part of `Chart.yaml` that declares the dependencies to lock.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct ChartLock {
@@ -110,7 +110,7 @@ fn releases(file: &Path) -> Result<(Vec<Package>, Vec<String>), ReadError> {
     Ok((charts.collect(), local))
 }
 
-/// What a chart needs, as its lock file pins it; without one, as it is declared.
+/// The dependencies of a chart, as its lock file pins them; without one, as they are declared.
 fn dependencies(file: &Path) -> Result<Vec<Package>, ReadError> {
     if file.ends_with(CHART) && file.with_file_name(LOCK).exists() {
         return Ok(Vec::new());
@@ -157,7 +157,7 @@ fn yaml<T: for<'de> Deserialize<'de> + Default>(file: &Path) -> Result<T, ReadEr
     if files::is_too_deep(&text) {
         return Err(ReadError::malformed(file, "it is nested too deeply"));
     }
-    // The reader has budgets of its own for what makes a small file large.
+    // The parser has limits of its own against small files that expand to large documents.
     let parsed: Option<T> =
         serde_saphyr::from_str(&text).map_err(|error| ReadError::malformed(file, error))?;
     Ok(parsed.unwrap_or_default())

@@ -1,5 +1,5 @@
-//! Two documents of one commit as one: a component at a time, so that builds of
-//! different components can run at once.
+//! Merges two documents of one commit component by component, so that builds of different
+//! components can run at once.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use super::deployment_bom::name_of;
 use super::document::{Bom, is_flat};
 use super::spdx::to_spdx;
 
-/// Unites two notes; of a component that both have, the second one's holds. An
-/// error says why one is no SBOM.
+/// Merges two notes; of a component that both have, the second one wins. An error says why one is
+/// no SBOM.
 pub fn merge_notes(older: &[u8], newer: &[u8]) -> Result<Vec<u8>, String> {
     let parse = |bytes| Bom::parse(bytes).map_err(|error| error.to_string());
     Ok(merge(&parse(older)?, &parse(newer)?).to_json().into_bytes())
@@ -24,7 +24,7 @@ pub fn spdx_note(note: &[u8]) -> Result<Vec<u8>, String> {
     Ok(text.into_bytes())
 }
 
-/// Unites two documents; of a component that both have, the second one's holds.
+/// Merges two documents; of a component that both have, the second one wins.
 #[must_use]
 pub fn merge(older: &Bom, newer: &Bom) -> Bom {
     let mut merged = older.map().clone();
@@ -35,7 +35,7 @@ pub fn merge(older: &Bom, newer: &Bom) -> Bom {
             ("dependencies", Some(Value::Array(older)), Value::Array(newer)) => dependencies(older, newer),
             ("specVersion", Some(older), newer) => later(older, newer),
             ("version", Some(older), _) => older.clone(),
-            // Whatever else is a list: vulnerabilities, services, annotations.
+            // Every other list: vulnerabilities, services, annotations.
             (_, Some(Value::Array(older)), Value::Array(newer)) => {
                 let added = newer.iter().filter(|item| !older.contains(item));
                 older.iter().chain(added).cloned().collect::<Vec<_>>().into()
@@ -83,8 +83,8 @@ fn components(older: &[Value], newer: &[Value]) -> Value {
     merged.into()
 }
 
-/// What a component is told by: its name; a package of a flat document, of which there can be
-/// several versions, by these as well.
+/// The identity of a component: its name; for a package of a flat document, which can have several
+/// versions of one, also group, version and package URL.
 fn identity(component: &Value) -> (&str, Option<&str>, Option<&str>, Option<&str>) {
     if !is_flat(component) {
         return (name_of(component), None, None, None);
@@ -93,8 +93,8 @@ fn identity(component: &Value) -> (&str, Option<&str>, Option<&str>, Option<&str
     (name_of(component), text("group"), text("version"), text("purl"))
 }
 
-/// What the newer one says holds; what only the older one says stays, such as
-/// the image of a scanned component.
+/// Overwrites the older component's values with the newer one's. Values that only the older one has
+/// stay, such as the image of a scanned component.
 fn overlay(known: &mut Value, component: &Value) {
     let (Some(known), Some(component)) = (known.as_object_mut(), component.as_object()) else { return };
     for (key, value) in component {
@@ -132,7 +132,7 @@ fn dependencies(older: &[Value], newer: &[Value]) -> Value {
     merged.into()
 }
 
-/// The later of two versions of the standard: it has what both need.
+/// The later of two versions of the standard, which covers both documents.
 fn later(older: &Value, newer: &Value) -> Value {
     let number = |value: &Value| -> Option<(u32, u32)> {
         let (major, minor) = value.as_str()?.split_once('.')?;
@@ -141,8 +141,8 @@ fn later(older: &Value, newer: &Value) -> Value {
     if number(older) >= number(newer) { older.clone() } else { newer.clone() }
 }
 
-/// References have to be unique in a document. Those of nested components come from tools that did
-/// not know each other; and what depends on something that is gone depends on nothing.
+/// Makes the references of a document unique: those of nested components come from independent
+/// tools. Dependencies from or on absent components are dropped.
 fn make_references_unique(bom: &mut Bom) {
     let mut seen = BTreeSet::new();
     let root = bom.get("metadata")["component"]["bom-ref"].as_str().map(str::to_owned);
@@ -177,7 +177,7 @@ fn rename(component: &mut Value, seen: &mut BTreeSet<String>) {
         component["bom-ref"] = unique.into();
     }
     if let Some(components) = component.get_mut("components").and_then(Value::as_array_mut) {
-        // As deep as the JSON reader goes, which is bounded.
+        // The recursion is bounded by the JSON parser's depth limit.
         for component in components {
             rename(component, seen);
         }
@@ -302,7 +302,7 @@ mod tests {
                 needs("worker", &["worker#x"]),
             ])
         );
-        // What a component needs is what its newer document says.
+        // A component's dependencies are those of its newer document.
         let again = own("api", 3, &[], &json!([needs("api", &[])]));
         let dependencies = merge(&merged, &again).get("dependencies").clone();
         assert!(dependencies.as_array().unwrap().contains(&needs("api", &[])), "{dependencies}");

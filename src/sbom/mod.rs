@@ -1,9 +1,9 @@
-//! Software bills of materials: what a deployment is made of (`definitions.md`, "SBOM").
+//! Software bills of materials (SBOMs) of deployments (`definitions.md`, "SBOM").
 //!
-//! One CycloneDX document a deployment: its components, and nested in each what that is made of.
-//! Documents of others are merged with ours and may be of a newer version of the standard, with
-//! keys that this program has never heard of; so a document is kept as the JSON that it is, and
-//! nothing of it is lost. What is read is bounded: it may be hostile.
+//! One CycloneDX document per deployment: its components, and nested in each its dependencies.
+//! Foreign documents are merged with ours and may be of a newer version of the standard, with
+//! unknown keys; so a document is kept as its JSON, without loss. Input is bounded: it may be
+//! hostile.
 
 mod attach;
 mod compare;

@@ -1,4 +1,4 @@
-//! Something that a component is made of.
+//! A dependency of a component.
 
 use super::document::{Bom, nested};
 
@@ -23,7 +23,7 @@ pub struct Package {
     pub hashes: Vec<Hash>,
     /// Needed to build or to test alone.
     pub development: bool,
-    /// What else is known, by name.
+    /// Other properties, by name.
     pub properties: Vec<(String, String)>,
 }
 
@@ -61,7 +61,7 @@ impl Hash {
     }
 }
 
-/// What a document of another tool lists, at any depth.
+/// The packages that a document of another tool lists, at any depth.
 #[must_use]
 pub fn packages_of(bom: &Bom) -> Vec<Package> {
     let listed = bom.components().iter().flat_map(|outer| nested(outer).into_iter().chain([outer]));
@@ -74,7 +74,7 @@ pub fn packages_of(bom: &Bom) -> Vec<Package> {
     distinct(packages.collect())
 }
 
-/// Sorted, each once.
+/// The packages sorted, each once.
 #[must_use]
 pub(super) fn distinct(mut packages: Vec<Package>) -> Vec<Package> {
     packages.sort();
@@ -82,7 +82,7 @@ pub(super) fn distinct(mut packages: Vec<Package>) -> Vec<Package> {
         let same =
             (&later.name, &later.version, &later.purl) == (&earlier.name, &earlier.version, &earlier.purl);
         if same {
-            // What one file needs to run is needed to run.
+            // A package that one file needs at run time is needed at run time.
             earlier.development &= later.development;
         }
         same

@@ -13,7 +13,7 @@ impl Bom {
     ///
     /// # Errors
     ///
-    /// Text that is neither, or has something else where these have components.
+    /// Text that is neither, or has another shape in the place of the components.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
         // Deeper nesting than any document has ends with an error, not with the stack.
         let text = text::of_file(bytes).ok_or_else(|| DocumentError::NotJson("it is not text".to_owned()))?;

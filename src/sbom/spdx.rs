@@ -1,4 +1,4 @@
-//! The same as SPDX 2.3, JSON, written from the CycloneDX document.
+//! Conversion of a CycloneDX document to SPDX 2.3 as JSON.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::document::Bom;
 
-/// SPDX has no value for what is not known but this word.
+/// The word of SPDX for an unknown value.
 const UNKNOWN: &str = "NOASSERTION";
 
 /// Writes a document as SPDX 2.3.
@@ -62,12 +62,12 @@ struct Writer {
 }
 
 impl Writer {
-    /// Adds a component and what is nested in it.
+    /// Adds a component and the components nested in it.
     fn below(&mut self, parent: &str, component: &Value) {
         let name = component["name"].as_str().unwrap_or("unknown");
         let id = self.package(component, name);
         self.relate(parent, "CONTAINS", &id);
-        // As deep as the JSON reader goes, which is bounded.
+        // The recursion is bounded by the JSON parser's depth limit.
         for nested in component["components"].as_array().into_iter().flatten() {
             self.below(&id, nested);
         }

@@ -1,4 +1,4 @@
-//! What people want to know of an SBOM at a glance (`cli-integration.md`, "atmos deployment sbom").
+//! The summary of an SBOM for people (`cli-integration.md`, "atmos deployment sbom").
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::deployment_bom::name_of;
 use super::document::{Bom, READ_FROM, TYPE, is_flat, nested, property};
 
-/// What stands in the place of a component's name where a document lists the parts of all of them.
+/// The placeholder for a component's name where a document lists the parts of all components.
 pub const WHOLE: &str = "(all components)";
 
 /// A document at a glance.
@@ -33,12 +33,12 @@ pub struct SummaryComponent {
     /// CycloneDX's word for it: `container`, `application`.
     pub form: String,
     pub version: Option<String>,
-    /// What was read, where no other tool wrote it.
+    /// The source of the packages, where this program wrote the document.
     pub read_from: Option<String>,
     pub dependencies: Vec<Dependency>,
 }
 
-/// Something that a component is made of.
+/// A dependency of a component.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dependency {
     pub name: String,

@@ -1,5 +1,5 @@
-//! What a terraform component is made of: the modules that it calls, and the
-//! providers that its lock file pins.
+//! The dependencies of a terraform component: the modules that it calls, and the providers that its
+//! lock file pins.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::purl;
 
 /// The lock file of providers, in the root module's folder.
 const LOCK_FILE: &str = ".terraform.lock.hcl";
-/// How many modules of the repository itself are looked into.
+/// The maximum number of the repository's own modules that are searched.
 const MOST_MODULES: usize = 500;
 
 /// The modules and providers of the root module in a folder. Modules of the repository itself

@@ -14,7 +14,7 @@ pub(super) fn read(file: &Path, text: &str) -> Result<Vec<Package>, ReadError> {
         let entry = line.trim();
         match blanks {
             0 if !entry.is_empty() => section = entry,
-            // Deeper ones are what each gem asks for, not what was chosen.
+            // Deeper lines are the requirements of each gem, not the chosen versions.
             4 if section == "GEM" || section == "GIT" => {
                 let Some((name, version)) = entry.strip_suffix(')').and_then(|entry| entry.split_once(" ("))
                 else {

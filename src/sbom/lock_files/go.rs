@@ -1,7 +1,7 @@
 //! `go.sum`, and `go.mod` beside it.
 //!
-//! `go.sum` also has checksums of versions that were looked at and not chosen. Since Go 1.17
-//! `go.mod` names every module that was: where it does, only those count, each as what replaces it.
+//! `go.sum` also has checksums of versions that were considered and not chosen. Since Go 1.17
+//! `go.mod` names every chosen module; then only these count, each as its replacement.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::files::{self, ReadError};
 use super::package::{Package, distinct};
 
-/// More packages than any application has: what has more is no lock file.
+/// A limit that no real application reaches: a file with more packages is no lock file.
 const MOST_PACKAGES: usize = 200_000;
 
 /// Reads one lock file.
@@ -54,8 +54,7 @@ pub fn application_packages(root: &Path, source: &Path) -> (Vec<Package>, Vec<Re
     read_all(lock_files)
 }
 
-/// The packages of the lock files that stand directly in a folder, as [`application_packages`]
-/// tells of them.
+/// The packages of the lock files directly in a folder, as for [`application_packages`].
 #[must_use]
 pub fn folder_packages(folder: &Path) -> (Vec<Package>, Vec<ReadError>) {
     read_all(in_folder(folder))
@@ -73,8 +72,7 @@ fn read_all(lock_files: Vec<PathBuf>) -> (Vec<Package>, Vec<ReadError>) {
     (distinct(packages), problems)
 }
 
-/// The packages of one lock file, which its name tells the format of;
-/// none where the name is not known.
+/// The packages of one lock file, whose name determines the format; empty for an unknown name.
 pub fn lock_file_packages(file: &Path) -> Result<Vec<Package>, ReadError> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let Some(reader) = reader(&name) else { return Ok(Vec::new()) };

@@ -23,7 +23,7 @@ pub(super) fn read(file: &Path, text: &str) -> Result<Vec<Package>, ReadError> {
     match (lock.packages, lock.dependencies) {
         (Some(installed), _) => {
             for (folder, entry) in &installed {
-                // What is not below `node_modules` is the application itself and its workspaces.
+                // Entries outside of `node_modules` are the application itself and its workspaces.
                 let Some((_, name)) = folder.rsplit_once("node_modules/") else { continue };
                 // An alias is installed under another name than its own.
                 let name = entry["name"].as_str().unwrap_or(name);
@@ -39,7 +39,7 @@ pub(super) fn read(file: &Path, text: &str) -> Result<Vec<Package>, ReadError> {
 fn nested(dependencies: &serde_json::Map<String, Value>, packages: &mut Vec<Package>) {
     for (name, entry) in dependencies {
         packages.extend(package(name, entry));
-        // As deep as the JSON reader goes, which is bounded.
+        // The recursion is bounded by the JSON parser's depth limit.
         if let Some(dependencies) = entry["dependencies"].as_object() {
             nested(dependencies, packages);
         }

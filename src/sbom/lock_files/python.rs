@@ -8,7 +8,7 @@ use super::super::files::ReadError;
 use super::super::package::{Hash, Package};
 use super::super::purl;
 
-/// What the lock files of poetry and of uv have in common.
+/// The common part of the lock files of poetry and of uv.
 #[derive(Deserialize)]
 struct LockFile {
     #[serde(default)]
@@ -20,8 +20,8 @@ struct Locked {
     name: String,
     /// Absent where uv locks something whose version its source tells.
     version: Option<String>,
-    /// Of uv: a table with one key, which says what kind of source it is. Of poetry: with a key
-    /// `type`, where it is not the index of all.
+    /// In uv: a table with one key, the kind of the source. In poetry: has a key `type` where the
+    /// source is not the public index.
     #[serde(default)]
     source: toml::Table,
     /// Of poetry before 1.5.
@@ -96,7 +96,8 @@ pub(super) fn requirements(file: &Path, text: &str) -> Result<Vec<Package>, Read
             name: name.to_owned(),
             purl: purl::package("pypi", name, version.as_deref()),
             version,
-            // One alone is the digest of what was installed; of several it is not known.
+            // A single hash is the digest of the installed file; of several, the installed one is
+            // not known.
             hashes: if hashes.len() == 1 { hashes } else { Vec::new() },
             development,
             properties: Vec::new(),
