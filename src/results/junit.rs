@@ -11,11 +11,11 @@ use crate::text::error_chain;
 use super::ResultsError;
 use super::junit_numbers::mended;
 
-/// How many failed tests are named in a summary. The report has them all.
+/// The maximum number of failed tests that a summary names. The report has them all.
 const MOST_NAMED: usize = 100;
-/// How much of a failure's message is kept in a summary, in characters.
+/// The maximum length of a failure's message in a summary, in characters.
 const LONGEST_MESSAGE: usize = 500;
-/// How deep suites are nested in suites.
+/// The maximum depth of nested suites.
 const DEEPEST: usize = 200;
 
 /// How tests went.
@@ -70,7 +70,7 @@ fn parse(text: &str) -> Result<TestSuites, ResultsError> {
         .map_err(|error| ResultsError::Junit(error_chain(&error)))
 }
 
-/// How deep suites stand in suites. They are read by recursion.
+/// Returns the depth of nested suites. The parser reads them by recursion.
 fn deepest_suite(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     for (at, _) in text.match_indices('<') {
@@ -199,7 +199,7 @@ fn write_suite(xml: &mut String, component: &str, suite: &TestSuite) {
     }
 }
 
-/// Text that can stand in XML: escaped, without the control characters that XML cannot have.
+/// Escapes a text for XML, without the control characters that XML cannot have.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,5 +1,4 @@
-//! Numbers of JUnit reports as their many writers put them: one that cannot be read costs itself
-//! alone.
+//! Tolerant parsing of the numbers in JUnit reports: an invalid number costs only itself.
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, Writer};
@@ -8,8 +7,8 @@ use quick_xml::{Reader, Writer};
 const ELEMENTS: [&str; 3] = ["testsuites", "testsuite", "testcase"];
 const NUMBERS: [&str; 7] = ["time", "tests", "failures", "errors", "skipped", "assertions", "disabled"];
 
-/// A report whose numbers can be read: without a comma for thousands (Maven Surefire), and without
-/// those that are none.
+/// Rewrites the numbers of a report so that they parse: removes commas for thousands (Maven
+/// Surefire), and attributes that hold no number.
 ///
 /// # Errors
 ///
@@ -25,7 +24,7 @@ pub(super) fn mended(report: &str) -> Result<String, quick_xml::Error> {
             other => writer.write_event(other)?,
         }
     }
-    // It was text, and only text was added.
+    // The input was text, and only text was added.
     Ok(String::from_utf8(writer.into_inner()).unwrap_or_default())
 }
 
@@ -46,7 +45,7 @@ fn mended_element(element: BytesStart<'_>) -> Result<BytesStart<'_>, quick_xml::
     Ok(mended)
 }
 
-/// A number without the commas of its thousands; `None` where it is none, or a comma may be a
+/// A number without its thousands separators; `None` where it is no number, or a comma may be a
 /// decimal one.
 fn number(text: &str) -> Option<String> {
     let text = text.trim();

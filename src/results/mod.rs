@@ -1,5 +1,4 @@
-//! Results of tests and scans: files that other tools write, read as far as
-//! they are counted, and kept whole.
+//! Results of tests and scans: files of other tools, parsed only for their counts, and kept whole.
 //!
 //! Files come from untrusted CI steps: their size is bounded, XML entities are not resolved,
 //! and malformed files are refused.
@@ -20,10 +19,10 @@ use crate::text;
 pub use junit::{FailedTest, TestSummary, report_of_command, write_report};
 pub use scan::{ScanSummary, Severity};
 
-/// The largest file that is taken. A note can hold no more (`git-tracking.md`, "Size Limits").
+/// The largest file that is accepted. A note can hold no more (`git-tracking.md`, "Size Limits").
 pub const LARGEST: usize = 50 * 1024 * 1024;
 
-/// A file that is not what it is said to be.
+/// A file that is not of the expected format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResultsError {
     #[error("it has {} MB; files of more than 50 MB belong into other storage", .0 / 1_000_000)]
@@ -40,7 +39,7 @@ pub enum ResultsError {
     Scan { tool: &'static str, reason: String },
 }
 
-/// One entry of a note: what was found, by whom, and the file itself.
+/// One entry of a note: the summary of the findings, their source, and the file itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResultsEntry<S> {
     /// Absent where the results are of the deployment as a whole.
@@ -48,7 +47,7 @@ pub struct ResultsEntry<S> {
     pub component: Option<ComponentName>,
     /// `junit`, `sarif`, `grype`, `trivy`.
     pub format: String,
-    /// What wrote the file, as it says.
+    /// The tool that wrote the file, as the file names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
     pub recorded_at: Timestamp,
@@ -67,7 +66,7 @@ impl<S: Serialize> ResultsEntry<S> {
     }
 }
 
-/// Who records results, of what, and when.
+/// The component, the time and the author of recorded results.
 #[derive(Debug, Clone)]
 pub struct Recording {
     pub component: Option<ComponentName>,
@@ -82,7 +81,7 @@ pub fn test_results(file: &[u8], recording: &Recording) -> Result<ResultsEntry<T
     Ok(recording.entry("junit", None, summary, text.into()))
 }
 
-/// Reads what a scanner found: SARIF, Grype's JSON or Trivy's JSON.
+/// Parses the report of a scanner: SARIF, Grype's JSON or Trivy's JSON.
 pub fn scan_results(file: &[u8], recording: &Recording) -> Result<ResultsEntry<ScanSummary>, ResultsError> {
     let text = bounded(file).map(text::of_file)?.ok_or(ResultsError::NotText)?;
     let content: Value =
@@ -109,7 +108,7 @@ fn bounded(file: &[u8]) -> Result<&[u8], ResultsError> {
     if file.len() > LARGEST { Err(ResultsError::TooLarge(file.len())) } else { Ok(file) }
 }
 
-/// What scans have found, and of which components.
+/// The sum of scans' findings, and the scanned components.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scanned {
     pub found: ScanSummary,
@@ -119,7 +118,7 @@ pub struct Scanned {
 }
 
 impl Scanned {
-    /// The scans of both.
+    /// The sum of both.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.components.extend(other.components);

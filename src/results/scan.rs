@@ -1,4 +1,4 @@
-//! What scanners found, by severity: SARIF, Grype's JSON, Trivy's JSON.
+//! Scanners' findings by severity: SARIF, Grype's JSON, Trivy's JSON.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,7 +30,7 @@ pub struct ScanSummary {
     pub unknown: usize,
 }
 
-/// A file of a scanner.
+/// The summary of a scanner's report.
 pub(super) struct Scan {
     pub format: &'static str,
     pub tool: Option<String>,
@@ -49,7 +49,7 @@ impl ScanSummary {
         *count += 1;
     }
 
-    /// The findings of both.
+    /// The sum of both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl ScanSummary {
         }
     }
 
-    /// How many findings are at least so bad.
+    /// The number of findings of at least this severity.
     #[must_use]
     pub fn at_least(&self, severity: Severity) -> usize {
         let counts = [
@@ -75,7 +75,7 @@ impl ScanSummary {
     }
 }
 
-/// Reads the file of a scanner, whichever it is.
+/// Parses the report of any supported scanner.
 pub(super) fn read(content: &Value) -> Result<Scan, ResultsError> {
     if content["runs"].is_array() && content["version"].is_string() {
         sarif(content)
@@ -153,7 +153,7 @@ fn sarif(content: &Value) -> Result<Scan, ResultsError> {
             if !result.is_object() {
                 return Err(shape("SARIF", "a result is no object"));
             }
-            // What is suppressed, or did not fail, is no finding.
+            // A result that is suppressed, or did not fail, is no finding.
             let is_kept = result["suppressions"].as_array().is_some_and(|kept| !kept.is_empty());
             let passed = result["kind"].as_str().is_some_and(|kind| kind != "fail");
             if !is_kept && !passed {
@@ -164,7 +164,7 @@ fn sarif(content: &Value) -> Result<Scan, ResultsError> {
     Ok(Scan { format: "sarif", tool, summary })
 }
 
-/// The rule that a result is of, by its place or by its id.
+/// The rule of a result, by its index or by its id.
 fn rule_of<'r>(result: &Value, driver: &'r Value) -> Option<&'r Value> {
     let rules = driver["rules"].as_array()?;
     let index = result["ruleIndex"].as_u64().or_else(|| result["rule"]["index"].as_u64());

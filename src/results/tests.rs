@@ -57,7 +57,7 @@ fn an_entity_bomb_costs_nothing() {
         bomb.extend(["<!ENTITY lol", &level.to_string(), " \"", &inner, "\">"]);
     }
     bomb += "]><testsuite name=\"s\"><testcase name=\"t\"><failure message=\"m\">&lol9;</failure></testcase></testsuite>";
-    // Refused or counted: nothing is expanded.
+    // Refused or counted: no entity is expanded.
     if let Ok(summary) = tests(&bomb) {
         assert!(summary.failures.iter().all(|failure| failure.message.len() < 100), "{summary:?}");
     }
@@ -160,7 +160,7 @@ fn files_in_other_encodings_are_read_and_kept_as_text() {
                   <testsuite><testcase name=\"\xfc\"><failure/></testcase></testsuite>";
     let entry = test_results(latin, &at).unwrap();
     assert_eq!(entry.summary.failures[0].name, "ü");
-    // It is kept as UTF-8, and says so.
+    // The file is kept as UTF-8, and its declaration names that.
     assert!(entry.content.as_str().unwrap().starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>"));
     let marked = b"\xef\xbb\xbf{\"version\": \"2.1.0\", \"runs\": []}";
     assert_eq!(scan_results(marked, &at).unwrap().format, "sarif");

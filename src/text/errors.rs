@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-/// An error and its causes in one line. A cause that the text before it holds already is left out.
+/// An error and its causes in one line. A cause that the text before it already contains is left
+/// out.
 #[must_use]
 pub fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -1,4 +1,4 @@
-//! Pairs as command lines have them.
+//! Parsing of key-value pairs on command lines.
 
 use super::LEFT_OUT;
 

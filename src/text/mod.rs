@@ -13,33 +13,33 @@ pub use errors::error_chain;
 pub use key_value::KeyValue;
 pub use shell::{LEFT_OUT, quoted};
 
-/// How much of an XML document is looked through for what it says of its encoding, in bytes.
+/// The number of bytes of an XML document that are searched for its encoding declaration.
 const XML_DECLARATION: usize = 256;
 
-/// The text of bytes whose encoding has a name, as in a commit's header; UTF-8 where it has none,
-/// or one that is not known. What is wrong in it is replaced.
+/// Decodes bytes in a named encoding, as in a commit's header; the default without a name, or with
+/// one that is not known, is UTF-8. Malformed sequences are replaced.
 #[must_use]
 pub fn decoded<'b>(bytes: &'b [u8], encoding: Option<&str>) -> Cow<'b, str> {
     let encoding = encoding.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8);
     encoding.decode_without_bom_handling(bytes).0
 }
 
-/// The text of a file that is UTF-8, or says by a byte order mark what it is; without the mark.
+/// Decodes a file that is UTF-8, or in the encoding of its byte order mark; without the mark.
 /// `None` where it is not text.
 #[must_use]
 pub fn of_file(bytes: &[u8]) -> Option<Cow<'_, str>> {
     strictly(bytes, UTF_8)
 }
 
-/// Reads JSON that another program wrote, which may begin with a byte order mark.
+/// Parses JSON that another program wrote, which may begin with a byte order mark.
 ///
 /// # Errors
 ///
-/// What is no JSON of this form.
+/// Text that is no JSON of this form.
 pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
     match of_file(bytes) {
         Some(text) => serde_json::from_str(&text),
-        // The reader says what is wrong.
+        // The parser reports the error.
         None => serde_json::from_slice(bytes),
     }
 }
@@ -54,7 +54,7 @@ pub fn unmarked(text: &str) -> &str {
 #[must_use]
 pub fn of_xml(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let text = strictly(bytes, declared_by_xml(bytes).unwrap_or(UTF_8))?;
-    // As text it is UTF-8 from here on.
+    // The decoded text is UTF-8, so the declaration has to name that.
     let declared = declaration(&text).and_then(label).filter(|label| !label.eq_ignore_ascii_case("utf-8"));
     Some(match declared {
         Some(label) => text.replacen(label, "UTF-8", 1).into(),
@@ -62,7 +62,7 @@ pub fn of_xml(bytes: &[u8]) -> Option<Cow<'_, str>> {
     })
 }
 
-/// Decodes all of it or nothing, in the encoding that a byte order mark names, else in this one.
+/// Decodes all bytes or none, in the encoding of the byte order mark, else in the given one.
 fn strictly<'b>(bytes: &'b [u8], otherwise: &'static Encoding) -> Option<Cow<'b, str>> {
     let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or((otherwise, 0));
     encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..])
@@ -72,12 +72,13 @@ fn strictly<'b>(bytes: &'b [u8], otherwise: &'static Encoding) -> Option<Cow<'b,
 fn declared_by_xml(bytes: &[u8]) -> Option<&'static Encoding> {
     let start = &bytes[..bytes.len().min(XML_DECLARATION)];
     let start: String = start.iter().copied().take_while(u8::is_ascii).map(char::from).collect();
-    // Who can read the declaration as it stands here is not told UTF-16 by it.
+    // Only ASCII was read here, so a declared encoding such as UTF-16 contradicts itself and is
+    // ignored.
     let encoding = Encoding::for_label(label(declaration(&start)?)?.as_bytes())?;
     encoding.is_ascii_compatible().then_some(encoding)
 }
 
-/// What stands between `<?xml` and `?>`.
+/// The text between `<?xml` and `?>`.
 fn declaration(text: &str) -> Option<&str> {
     Some(text.trim_start().strip_prefix("<?xml")?.split_once("?>")?.0)
 }

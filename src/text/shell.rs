@@ -1,9 +1,9 @@
-//! Words of the commands that hints tell to paste.
+//! Quoting of the words in the commands that hints suggest to paste.
 
-/// What stands for a value that a hint leaves out, because it may be secret.
+/// The placeholder for a value that a hint leaves out, because it may be secret.
 pub const LEFT_OUT: &str = "…";
 
-/// A word as a shell reads it back.
+/// Quotes a word so that a shell reads it back unchanged.
 #[must_use]
 pub fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._/=@:,+-%".contains(&byte);
