@@ -1,9 +1,9 @@
-//! Which platform a git remote is on, told by its address: for people,
-//! who have no CI job to tell it.
+//! Detection of a git remote's platform by its address, for people: they have no CI job whose
+//! environment names it.
 
 use super::Platform;
 
-/// How a repository is reached.
+/// The protocol of a repository's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transport {
     Https,
@@ -23,7 +23,7 @@ impl Transport {
     }
 }
 
-/// Where a repository is hosted.
+/// The address of a repository on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
     transport: Transport,
@@ -34,17 +34,17 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Takes an address apart, in git's forms of one: `https://host/path.git`,
-    /// `ssh://git@host:22/path`, `git@host:path`. `None` is what is on no other machine.
+    /// Parses an address in git's forms: `https://host/path.git`, `ssh://git@host:22/path`,
+    /// `git@host:path`. `None` where it is on no other machine.
     ///
-    /// User and password are not looked at.
+    /// User and password are ignored.
     pub(super) fn parse(url: &str) -> Option<Self> {
         let is_whole = |path: &str| path.split('/').filter(|part| !part.is_empty()).count() >= 2;
         Self::take_apart(url).filter(|address| is_whole(&address.path))
     }
 
-    /// The parts of an address, however short its path is. One that programs read differently has
-    /// none.
+    /// The parts of an address, with a path of any length. `None` for one that programs parse
+    /// differently.
     fn take_apart(url: &str) -> Option<Self> {
         let is_odd = |c: char| matches!(c, '?' | '#' | '\\') || c.is_whitespace() || c.is_control();
         let (transport, authority, path) = if let Some((scheme, rest)) = url.split_once("://") {
@@ -80,16 +80,16 @@ impl Address {
             && match self.transport {
                 Transport::Ssh => true,
                 Transport::Https | Transport::Http => is_same_port,
-                // It is neither encrypted nor signed: any machine on the way can answer.
+                // The protocol is neither encrypted nor signed: any machine on the way can answer.
                 Transport::Git => false,
             }
     }
 
-    /// The address of a remote on a platform, of those that it has: as it is written, and where
-    /// `url.*.insteadOf` leads git.
+    /// The address of a remote on a platform, from its addresses as written and as
+    /// `url.*.insteadOf` rewrites them.
     ///
-    /// What is written counts, also where git is led to a mirror. An alias has to be followed; it
-    /// is no full name of a host.
+    /// The written address takes precedence, also where git rewrites it to a mirror. Only an alias,
+    /// which is no full host name, has to be resolved.
     pub(super) fn of_remote(urls: &[String]) -> Option<Self> {
         let mut known: Vec<_> = urls
             .iter()

@@ -1,4 +1,4 @@
-//! Which servers are trusted: the system's authorities, those of a file, and certificates that are
+//! The trusted servers: by the system's authorities, those of a file, and certificates that are
 //! listed themselves.
 
 use std::path::Path;
@@ -13,17 +13,17 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls_platform_verifier::Verifier;
 
-/// What helps where a certificate is not trusted: for this program, and for git, which has a
+/// The remedy where a certificate is not trusted: for this program, and for git, which has a
 /// setting of its own.
 const ADVICE: &str = "Name the file that has its authority in SSL_CERT_FILE (in a job of GitLab, CI_SERVER_TLS_CA_FILE \
                       does); git takes GIT_SSL_CAINFO or http.sslCAInfo";
 
-/// The TLS settings; `authority_file` counts beside the system's authorities, or `SSL_CERT_FILE` in
-/// their place.
+/// The TLS settings; the authorities of `authority_file` are trusted in addition to the system's,
+/// or to `SSL_CERT_FILE` in their place.
 ///
 /// # Errors
 ///
-/// What is wrong with the file, or that there are no authorities at all.
+/// The reason why the file cannot be used, or that there are no authorities at all.
 pub(super) fn tls(authority_file: Option<&Path>) -> Result<ClientConfig, String> {
     let listed = match authority_file {
         Some(file) => read(file)?,
@@ -51,8 +51,7 @@ fn read(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 /// The system's verifier, which also takes a self-signed certificate that is listed itself.
 ///
 /// OpenSSL, and so git, trusts a server's own certificate once it is in the bundle. webpki does not
-/// where the certificate says of itself that it is an authority, as those that `openssl req -x509`
-/// makes do.
+/// where the certificate declares itself an authority, as `openssl req -x509` makes it.
 #[derive(Debug)]
 struct ListedVerifier {
     system: Verifier,
@@ -119,7 +118,7 @@ fn is_authority(error: &CertificateError) -> bool {
     matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
-/// Why a connection could not be secured, and what helps.
+/// The reason why a connection could not be secured, and the remedy.
 pub(super) fn explain(error: &Error) -> String {
     let Error::InvalidCertificate(problem) = error else {
         return format!("there is no secure connection: {error}");

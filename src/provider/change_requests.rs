@@ -1,4 +1,4 @@
-//! Which of the change requests that a platform lists for a commit is the one that is asked for.
+//! The choice among the change requests that a platform lists for a commit.
 
 use jiff::Timestamp;
 
@@ -15,19 +15,19 @@ pub(super) struct Listed {
     pub made: Vec<String>,
 }
 
-/// How well a request fits: the better, the greater.
+/// The fit of a request to a commit, in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
-    /// It has brought the commit to the branch, among others.
+    /// The request brought the commit to the branch, among others.
     Contains,
-    /// The commit is its newest.
+    /// The commit is the request's newest.
     Head,
-    /// Its merge has made the commit.
+    /// The request's merge made the commit.
     Made,
 }
 
-/// The request that a commit belongs to, if one does: on its branch, or on any where none is named.
-/// Of several that fit as well, the newest.
+/// The request that a commit belongs to, if any: on its branch, or on any where none is named. Of
+/// several equal fits, the newest.
 pub(super) fn choose(listed: Vec<Listed>, asked: &RequestOfCommit) -> Option<ChangeRequest> {
     let fitting = listed.into_iter().filter_map(|listed| Some((listed.fit(asked)?, listed)));
     let best = fitting.max_by_key(|(fit, listed)| (*fit, listed.merged_at, listed.request.number));
@@ -93,7 +93,7 @@ mod tests {
             ("a", Some("main"), true, Some(1)),
             ("9", Some("main"), true, Some(2)),
             ("9", Some("main"), false, None),
-            // It was merged into the branch of an open one.
+            // The commit was merged into the branch of an open request.
             ("c", Some("feature"), true, Some(5)),
             ("c", Some("feature"), false, Some(3)),
             ("e", Some("feature"), true, Some(5)),

@@ -1,4 +1,4 @@
-//! What can go wrong with a platform, and which permission or token would mend it.
+//! Errors of a platform, with the permission or token that would solve them.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use jiff::Timestamp;
 
 use super::{Capability, Platform};
 
-/// Why a platform did not do what it was asked.
+/// The reason why a request to a platform failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
-    /// The platform has no such thing, or there is no platform.
+    /// The platform lacks the capability, or there is no platform.
     #[error("{platform} cannot {capability}")]
     Unsupported { platform: Platform, capability: Capability },
-    /// The job's environment does not say what is needed to reach the platform.
+    /// The job's environment lacks a setting that is needed to reach the platform.
     #[error("{platform} cannot be asked: {problem}")]
     Unconfigured { platform: Platform, problem: String },
     /// The platform refused.
@@ -22,9 +22,9 @@ pub enum ProviderError {
         capability: Capability,
         /// The HTTP status.
         status: u16,
-        /// What the platform said, shortened, on one line.
+        /// The platform's message, shortened to one line.
         message: String,
-        /// What would help, as a sentence.
+        /// The remedy, as a sentence.
         advice: Option<String>,
     },
     /// The platform has had too many requests and wants a longer pause than a job should wait.
@@ -36,14 +36,14 @@ pub enum ProviderError {
         /// When the pause is over, by the platform's clock.
         until: Option<Timestamp>,
     },
-    /// The platform sends the request to another place, where it is not sent.
+    /// The platform redirects the request to an address to which it is not sent.
     #[error("{platform} did not {capability}: it points to {to} ({status}). {advice}")]
     Moved {
         platform: Platform,
         capability: Capability,
         /// The HTTP status.
         status: u16,
-        /// The new place, without what may be secret.
+        /// The new address, without parts that may be secret.
         to: String,
         advice: String,
     },
@@ -51,7 +51,7 @@ pub enum ProviderError {
     /// Nothing was sent.
     #[error("{platform} could not {capability}: {reason}")]
     Unreachable { platform: Platform, capability: Capability, reason: String },
-    /// The platform did not answer, or with an error of its own.
+    /// The platform did not answer, or answered with a server error.
     #[error("{platform} could not {capability}: {reason}")]
     Unavailable {
         platform: Platform,
@@ -71,22 +71,22 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
-    /// Whether the platform says that what was asked about does not exist.
+    /// Whether the platform answers that the requested thing does not exist.
     pub(super) fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404 | 410, .. })
     }
 
-    /// Whether the platform says that this token may not.
+    /// Whether the platform answers that this token lacks the permission.
     pub(super) fn is_forbidden(&self) -> bool {
         matches!(self, Self::Refused { status: 401 | 403, .. })
     }
 
-    /// Whether both come from one cause: whatever was asked for, they say the same.
+    /// Whether both have the same cause: they have the same text, apart from the capability.
     #[must_use]
     pub fn has_the_cause_of(&self, other: &Self) -> bool {
         let of_anything = |error: &Self| error.said_of(&[Capability::Comments]);
         match (self, other) {
-            // Each request finds the limit at another time, and its own new place.
+            // Each request meets the rate limit at another time, and has a new address of its own.
             (Self::RateLimited { .. }, Self::RateLimited { .. }) => true,
             (Self::Moved { status, advice, .. }, Self::Moved { status: other, advice: others, .. }) => {
                 status == other && advice == others
@@ -95,7 +95,7 @@ impl ProviderError {
         }
     }
 
-    /// The error, of all that it prevented.
+    /// The text of the error, naming all capabilities that it prevented.
     #[must_use]
     pub fn said_of(&self, capabilities: &[Capability]) -> String {
         let said = self.to_string();
@@ -106,7 +106,7 @@ impl ProviderError {
             Some((last, others)) => format!("{} and {last}", others.join(", ")),
             None => return said,
         };
-        // What was asked for stands before all that comes from elsewhere.
+        // The capability is named before any text of other origin.
         said.replacen(&capability.to_string(), &all, 1)
     }
 
@@ -123,7 +123,7 @@ impl ProviderError {
         }
     }
 
-    /// Whether what was asked for may have happened although there was no good answer.
+    /// Whether the request may have been executed although there was no good answer.
     pub(super) fn may_have_happened(&self) -> bool {
         matches!(self, Self::Unavailable { may_have_happened: true, .. } | Self::UnexpectedAnswer { .. })
     }

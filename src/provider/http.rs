@@ -1,4 +1,4 @@
-//! Requests and answers as the platforms' APIs have them, whichever crate carries them.
+//! Requests and responses of the platforms' APIs, independent of the crate that sends them.
 
 use async_trait::async_trait;
 use http::{HeaderMap, Method};
@@ -7,16 +7,16 @@ use serde_json::Value;
 
 use super::{Capability, certificates};
 
-/// What the requests accept: GitHub's own media type, and plain JSON for what stands between.
+/// The accepted media types: GitHub's own, and plain JSON for proxies in between.
 pub(super) const ACCEPT: &str = "application/vnd.github+json, application/json;q=0.9";
 
-/// How many items a page is asked to have: the most that both platforms give.
+/// The requested number of items per page: the maximum of both platforms.
 pub(super) const PAGE_SIZE: usize = 100;
 
-/// Everything but what RFC 3986 calls unreserved.
+/// All characters but the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A text as one segment of a path, or as a value in a query.
+/// Encodes a text as one segment of a path, or as a value in a query.
 pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
@@ -28,17 +28,17 @@ pub(super) struct Request {
     /// The path below the API's root, from `/` on, with its query.
     pub path: String,
     pub body: Option<Value>,
-    /// What it is for, for errors.
+    /// The purpose of the request, for errors.
     pub capability: Capability,
     pub repeat: Repeat,
 }
 
-/// Whether a request may be sent again when it is not known whether it was carried out.
+/// Whether a retry is safe when it is not known whether the request was executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
-    /// Doing it twice is as good as once.
+    /// Idempotent: a second execution changes nothing.
     Harmless,
-    /// Doing it twice leaves two of what there should be one of.
+    /// A second execution creates a duplicate.
     Harmful,
 }
 
@@ -47,7 +47,7 @@ impl Request {
         Self { method: Method::GET, path, body: None, capability, repeat: Repeat::Harmless }
     }
 
-    /// Changes something that is there already.
+    /// Changes an existing resource.
     pub(super) fn update(method: Method, capability: Capability, path: String, body: Value) -> Self {
         Self { method, path, body: Some(body), capability, repeat: Repeat::Harmless }
     }
@@ -56,7 +56,7 @@ impl Request {
         Self { method: Method::DELETE, path, body: None, capability, repeat: Repeat::Harmless }
     }
 
-    /// Makes something new, which must not be made twice.
+    /// Creates a resource, which must not be created twice.
     pub(super) fn create(capability: Capability, path: String, body: Value) -> Self {
         Self { method: Method::POST, path, body: Some(body), capability, repeat: Repeat::Harmful }
     }
@@ -67,7 +67,7 @@ impl Request {
     }
 }
 
-/// An answer of a platform, of whatever status.
+/// A response of a platform, of any status.
 #[derive(Debug, Clone)]
 pub(super) struct Response {
     pub status: u16,
@@ -81,7 +81,7 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// Whether it is what an API answers: JSON, or nothing where there is nothing to say.
+    /// Whether the body is an API's: JSON, or empty for a status without content.
     pub(super) fn is_of_an_api(&self) -> bool {
         match self.body.trim() {
             "" => matches!(self.status, 202 | 204),
@@ -94,7 +94,7 @@ impl Response {
         items >= PAGE_SIZE || self.header("link").is_some_and(|links| links.contains("rel=\"next\""))
     }
 
-    /// What an answer that is an error says about itself.
+    /// The explanation in an error response.
     pub(super) fn message(&self) -> String {
         let body: Option<Value> = serde_json::from_str(&self.body).ok();
         let parts = ["message", "error", "error_description", "errors"];
@@ -114,24 +114,24 @@ impl Response {
     }
 }
 
-/// Why there was no answer, and so whether another attempt makes sense.
+/// The reason why there was no response, which decides about a retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TransportError {
-    /// A request that did not leave.
+    /// The request was not sent.
     NotSent(String),
-    /// A request that may have arrived.
+    /// The request may have arrived.
     PerhapsSent(String),
-    /// A request that did not leave, as no other attempt would: a certificate, an address.
+    /// The request was not sent, and no retry would be: a certificate, an address.
     Hopeless(String),
 }
 
 impl TransportError {
-    /// From an error of the crates that carry requests; both stand on reqwest,
-    /// whose error is among the sources.
+    /// Classifies an error of the crates that send requests; both are based on reqwest, whose error
+    /// is among the sources.
     pub(super) fn from_error(error: &(dyn std::error::Error + 'static)) -> Self {
         let chain = || std::iter::successors(Some(error), |error| cause(*error));
         let tls = chain().find_map(|error| error.downcast_ref::<rustls::Error>());
-        // The innermost error says what happened; those around it say who was talking.
+        // The innermost error has the cause; the outer ones name the layers.
         let reason = || chain().last().map(ToString::to_string).unwrap_or_default();
         let of_reqwest = |is: fn(&reqwest::Error) -> bool| {
             chain().any(|error| error.downcast_ref::<reqwest::Error>().is_some_and(is))
@@ -148,8 +148,7 @@ impl TransportError {
     }
 }
 
-/// What an error comes from. An I/O error names as its source that of what it holds, and not that
-/// itself.
+/// The source of an error. An I/O error skips the error that it wraps and names that one's source.
 fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a (dyn std::error::Error + 'static)> {
     match error.downcast_ref::<std::io::Error>() {
         Some(error) => error.get_ref().map(|held| held as _),
@@ -157,7 +156,7 @@ fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a (dyn st
     }
 }
 
-/// Carries a request once.
+/// Sends a request once.
 #[async_trait]
 pub(super) trait Transport: Send + Sync {
     async fn send(&self, request: &Request) -> Result<Response, TransportError>;

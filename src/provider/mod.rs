@@ -56,8 +56,7 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// The longest comment, in UTF-16 units: the strictest way to count what
-    /// the platforms call characters.
+    /// The longest comment, in UTF-16 units: the strictest way to count the platforms' characters.
     #[must_use]
     pub const fn comment_limit(self) -> usize {
         match self {
@@ -159,7 +158,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(Capability::Deployments))
     }
 
-    /// Reads the protection of the ledger's refs, and what [`Self::protect`] would change.
+    /// Reads the protection of the ledger's refs, and the changes that [`Self::protect`] would
+    /// make.
     async fn protection(&self) -> Result<Protection, ProviderError> {
         Err(self.unsupported(Capability::Protection))
     }

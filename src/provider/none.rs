@@ -1,8 +1,9 @@
-//! No platform: a job of another CI, or a terminal. Everything is declined.
+//! The provider without a platform: a job of another CI, or a terminal. Every capability is
+//! declined.
 
 use super::{Platform, Provider};
 
-/// Nothing that could show or know anything.
+/// A platform without capabilities.
 #[derive(Debug)]
 pub(super) struct NoPlatform;
 

@@ -1,28 +1,28 @@
-//! How the platform guards the ledger's refs, and what it cannot guard.
+//! The platform's protection of the ledger's refs, and its gaps.
 
-/// What protects the ledger, and what does not.
+/// The rules that protect the ledger, and the unprotected refs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Protection {
     pub rules: Vec<ProtectionRule>,
-    /// What the platform cannot protect, in sentences.
+    /// The gaps that the platform cannot protect, in sentences.
     pub unprotected: Vec<String>,
 }
 
-/// A rule that protects something.
+/// A rule that protects refs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProtectionRule {
-    /// What the rule says, as people would.
+    /// The rule in words.
     pub description: String,
     pub state: RuleState,
-    /// What has to be done by hand, where the platform's API cannot correct the rule.
+    /// The manual remedy, where the platform's API cannot correct the rule.
     pub remedy: Option<String>,
 }
 
-/// How a rule on the platform stands to what it should be.
+/// The state of a rule on the platform, compared with the required one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RuleState {
     InPlace,
-    /// There is one of this name that says something else.
+    /// There is a rule of this name with other settings.
     Differs,
     Missing,
 }
@@ -35,7 +35,7 @@ impl Protection {
     }
 }
 
-/// What no platform can guard: rules are for branches and tags.
+/// The refs that no platform can protect: rules are for branches and tags.
 pub(super) fn refs_that_nothing_guards() -> Vec<String> {
     vec![
         "refs/atmos/* (the index of what runs where): anyone who may push may write them. The tags are the truth."

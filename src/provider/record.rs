@@ -12,11 +12,12 @@ pub struct NewDeployment {
     pub reference: Option<String>,
     /// The platform's environment: `production`.
     pub environment: String,
-    /// Where what is deployed can be visited.
+    /// The address of the deployed application.
     pub environment_url: Option<String>,
-    /// The run that it is part of.
+    /// The run that the rollout is part of.
     pub run_id: String,
-    /// Tells this rollout from all others, those of the same run too: each has a record of its own.
+    /// A unique key of this rollout, also among those of the same run: each has a record of its
+    /// own.
     pub key: String,
     pub description: String,
 }
@@ -27,22 +28,22 @@ pub struct PlatformDeployment {
     pub id: u64,
 }
 
-/// News of a deployment.
+/// An update of a deployment's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeploymentUpdate {
     pub phase: DeploymentPhase,
     pub description: String,
-    /// Leads to the run.
+    /// The address of the run.
     pub log_url: Option<String>,
     pub environment_url: Option<String>,
 }
 
-/// How far a deployment got.
+/// The phase of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeploymentPhase {
     InProgress,
     Success,
     Failure,
-    /// It was cancelled, refused or could not be started.
+    /// The deployment was cancelled, refused or could not be started.
     Error,
 }

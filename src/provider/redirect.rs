@@ -1,8 +1,8 @@
-//! Redirects: which are followed, and what is said of the others.
+//! Redirects: the rules for following them, and the errors for the others.
 //!
-//! A request goes on only where it stays what it is and where it is: with its method and body (307,
-//! 308; for a GET also 301 and 302), below the root of the same API. The token never reaches
-//! another server.
+//! A redirect is followed only where method and body stay the same (307, 308; for a GET also 301
+//! and 302) and the address is below the root of the same API. The token never reaches another
+//! server.
 
 use http::Method;
 use reqwest::Url;
@@ -10,18 +10,18 @@ use reqwest::Url;
 use super::Platform;
 use super::http::{Request, Response};
 
-/// How often a request is sent on.
+/// The maximum number of redirects of a request.
 pub(super) const MOST_REDIRECTS: usize = 5;
 
 /// A redirect that is not followed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Elsewhere {
-    /// The new place, without what may be secret.
+    /// The new address, without parts that may be secret.
     pub to: String,
     pub advice: String,
 }
 
-/// Where an answer points to.
+/// The target of a redirect.
 pub(super) enum Redirect {
     /// The path below the API's root to send the same request to.
     Followed(String),
@@ -29,7 +29,7 @@ pub(super) enum Redirect {
 }
 
 impl Redirect {
-    /// What an answer of 3xx means for the request that it answers; `None` where it names no place.
+    /// Interprets a 3xx response to a request; `None` where it names no location.
     pub(super) fn read(
         platform: Platform,
         api_url: &str,
@@ -73,7 +73,7 @@ impl Redirect {
     }
 }
 
-/// Why a redirect is not followed.
+/// The reason why a redirect is not followed.
 #[derive(Clone, Copy)]
 enum Why {
     OtherServer,
@@ -103,7 +103,7 @@ fn elsewhere(platform: Platform, to: String, why: Why) -> Elsewhere {
     Elsewhere { to, advice }
 }
 
-/// An address as it may be printed.
+/// An address in a form that is safe to print.
 fn shown(mut url: Url) -> String {
     url.set_query(None);
     url.set_fragment(None);

@@ -1,4 +1,4 @@
-//! Runs of the platform's CI: starting one, and who let this one go on.
+//! Runs of the platform's CI: starting one, and the approvals of this one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,18 +20,18 @@ pub struct Dispatch {
 pub enum WorkflowInputs {
     Any,
     Declared(BTreeSet<String>),
-    /// What was read is no workflow.
+    /// The file is no valid workflow.
     Unreadable,
 }
 
-/// Who let this job deploy to an environment.
+/// The approvals of this job for an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlatformApprovals {
     /// Empty where there are none that count for this job.
     pub approvals: Vec<PlatformApproval>,
     /// The run has approvals for the environment, and this job did not wait for them.
     pub of_other_jobs: bool,
-    /// Why it could not be checked whether this job waited for them, where it could not.
+    /// The reason why it could not be checked whether this job waited for them, if so.
     pub unchecked: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl From<Vec<PlatformApproval>> for PlatformApprovals {
     }
 }
 
-/// That a person let this run deploy to an environment.
+/// A person's approval of this run for an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlatformApproval {
     /// The login.

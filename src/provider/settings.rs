@@ -293,7 +293,7 @@ mod tests {
         };
         assert_eq!(kind(&job), TokenKind::Job);
         assert_eq!(kind(&[job[0], job[1], job[2], ("GITLAB_TOKEN", "glpat")]), TokenKind::Access);
-        // The job's own stays that, whichever way it is given.
+        // The job's own token keeps its kind, whichever way it is passed.
         assert_eq!(kind(&[job[0], job[1], job[2], ("GITLAB_TOKEN", "job")]), TokenKind::Job);
         let given = Token::new("job\n").unwrap();
         let settings = ProviderSettings::detect(

@@ -1,4 +1,4 @@
-//! Commit statuses: one line beside a commit that says how far it got on one target.
+//! Commit statuses: one line beside a commit about its rollout to one target.
 
 use sha2::{Digest as _, Sha256};
 
@@ -13,14 +13,14 @@ const LONGEST_CONTEXT: usize = 255;
 /// A status of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitStatus {
-    /// What the status is about; a new status of the same context replaces the old one.
+    /// The subject of the status; a new status of the same context replaces the old one.
     pub(super) context: String,
     pub(super) state: CommitStatusState,
     pub(super) description: String,
     pub(super) url: Option<String>,
 }
 
-/// How far a commit got.
+/// The state of a commit's rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CommitStatusState {
     /// The rollout is under way.

@@ -4,12 +4,12 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// A token that cannot be one: it has characters that no HTTP header can carry.
+/// A token that is invalid: it has characters that an HTTP header cannot carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the token is empty or has characters that no token has; was it pasted with a line break?")]
 pub struct TokenError;
 
-/// What stands in a token's place.
+/// The replacement for a token in texts.
 const REDACTED: &str = "***";
 
 /// A token. Its `Debug` shows no part of it, and there is no `Display`.
@@ -36,13 +36,13 @@ impl Token {
         self.0.expose_secret()
     }
 
-    /// Whether it is the token of this text.
+    /// Whether the token is this text.
     #[must_use]
     pub fn is(&self, text: &str) -> bool {
         self.expose() == text.trim()
     }
 
-    /// A text without the token, wherever it comes from.
+    /// A text without the token, for text of any origin.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         text.replace(self.expose(), REDACTED)

@@ -1,4 +1,4 @@
-//! How requests reach GitHub: octocrab, over the client of both platforms.
+//! The transport to GitHub: octocrab, on the HTTP client of both platforms.
 
 use async_trait::async_trait;
 use octocrab::Octocrab;

@@ -22,16 +22,16 @@ use crate::provider::retry::Client;
 use crate::provider::settings::IdentitySettings;
 use crate::provider::{Capability, Platform, ProviderError, RetryPolicy, Token};
 
-/// Who the token is for. It is thrown away once it is read.
+/// The token's audience. The token is thrown away once it is read.
 const AUDIENCE: &str = "atmos-deployments";
 
-/// What is read of the answer.
+/// The used part of the answer.
 #[derive(Deserialize)]
 struct Answer {
     value: String,
 }
 
-/// What is read of the token.
+/// The used claims of the token.
 #[derive(Deserialize)]
 struct Claims {
     run_id: String,
@@ -40,7 +40,7 @@ struct Claims {
     environment: Option<String>,
 }
 
-/// Where the job's identity is asked for.
+/// The endpoint for the identity of the job.
 pub(super) struct Identity {
     client: Client<Connection>,
 }
@@ -87,7 +87,7 @@ impl Identity {
     }
 }
 
-/// How the request for the token is carried.
+/// The transport of the request for the token.
 struct Connection {
     url: String,
     token: Token,

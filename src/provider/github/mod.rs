@@ -38,13 +38,14 @@ const RULESET: &str = "atmos deployments";
 /// `atmos/**` alone would not reach them.
 const TAGS: &str = "refs/tags/atmos/**/*";
 
-/// What the ruleset forbids. Creating tags stays free: the job's own token could not be exempted.
+/// The operations that the ruleset forbids. Creating tags stays free: the job's own token could not
+/// be exempted.
 const FORBIDDEN: [&str; 2] = ["deletion", "update"];
 
-/// The author of what a job writes with its own token.
+/// The author of comments that a job writes with its own token.
 const JOB_AUTHOR: &str = "github-actions[bot]";
 
-/// The GraphQL API, seen from the root of the REST API: beside it on an enterprise server
+/// The GraphQL API relative to the root of the REST API: next to it on an enterprise server
 /// (`/api/graphql`, `/api/v3`), and below it where the root has no path.
 const GRAPHQL: &str = "/../graphql";
 
@@ -110,7 +111,8 @@ impl GitHub {
         Ok(ours.map(|ours| PlatformDeployment { id: ours.id }))
     }
 
-    /// The id of the ledger's ruleset, if there is one, and how it stands to what it should be.
+    /// The id of the ledger's ruleset, if there is one, and its state compared with the required
+    /// one.
     async fn ruleset(&self) -> Result<(Option<u64>, RuleState), ProviderError> {
         let path = self.path(&format!("/rulesets?includes_parents=false&targets=tag&per_page={PAGE_SIZE}"));
         let listed: Vec<RulesetSummary> =
@@ -125,7 +127,7 @@ impl GitHub {
     }
 }
 
-/// What the platform protects once the ruleset is in place, and what it does not.
+/// The protection once the ruleset is in place, and the gaps that remain.
 fn protection(state: RuleState) -> Protection {
     let mut unprotected = refs_that_nothing_guards();
     unprotected.push(
@@ -183,7 +185,7 @@ impl Provider for GitHub {
             "ref": new.commit.as_str(),
             "task": "deploy",
             "auto_merge": false,
-            // The rollout is under way: what it required has been checked.
+            // The rollout is under way: its requirements have been checked.
             "required_contexts": [],
             "payload": {
                 "deployment": new.deployment,

@@ -1,4 +1,4 @@
-//! What GitHub answers, as far as it is read.
+//! GitHub's responses, limited to the used fields.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ pub(super) struct Created {
 #[derive(Deserialize)]
 pub(super) struct DeploymentAnswer {
     pub(super) id: u64,
-    /// An object, or whatever else its maker put there.
+    /// The payload: an object, or any other value of a foreign creator.
     #[serde(default)]
     pub(super) payload: Value,
 }
@@ -102,7 +102,7 @@ pub(super) struct Ruleset {
 }
 
 impl Ruleset {
-    /// Whether it forbids what has to be forbidden, with no way round it.
+    /// Whether the ruleset forbids all required operations, without exceptions.
     pub(super) fn protects_the_ledger(&self) -> bool {
         let names = &self.conditions["ref_name"];
         self.enforcement == "active"

@@ -1,9 +1,9 @@
-//! Whether this very job waited for an environment. The approvals of a run have neither job nor
-//! attempt.
+//! Detection of whether this very job waited for an environment. The approvals of a run name
+//! neither job nor attempt.
 //!
-//! The job's identity says it, where the job may ask for that; else a job that names an environment
-//! has a deployment there, unless the workflow says `deployment: false`, and its log is that of the
-//! job.
+//! The job's identity names the environment, where the job may request it. The fallback: a job that
+//! names an environment has a deployment there, unless the workflow says `deployment: false`, and
+//! its log is that of the job.
 
 use super::GitHub;
 use super::responses::{DeploymentAnswer, DeploymentStatusAnswer, Job, Jobs};
@@ -11,32 +11,32 @@ use crate::deployment::CommitId;
 use crate::provider::http::{PAGE_SIZE, Request, segment};
 use crate::provider::{Capability, ProviderError};
 
-/// How many pages of a run's jobs are read.
+/// The maximum number of pages of a run's jobs that are read.
 const PAGES_OF_JOBS: u32 = 10;
 
-/// How often the jobs are asked for: it may take a moment until the
-/// platform knows which runner has one.
+/// The number of polls for the job: it may take a moment until the platform knows which runner has
+/// one.
 const LOOKS_FOR_THE_JOB: u32 = 3;
 
-/// How many deployments are asked whose they are. Each costs a request, and a run has few to one
-/// environment, unless it has a large matrix.
+/// The maximum number of deployments whose job is looked up. Each costs a request, and a run has
+/// few to one environment, unless it has a large matrix.
 const MOST_DEPLOYMENTS: usize = 30;
 
-/// How many statuses of a deployment are read. Each of them names the job.
+/// The number of a deployment's statuses that are read. Each of them names the job.
 const STATUSES: usize = 10;
 
 /// Whether a job waited for an environment.
 pub(super) enum Waited {
     Yes,
-    /// Others of its run did.
+    /// Only other jobs of the run waited.
     No,
-    /// Why it cannot be told.
+    /// It cannot be determined, with the reason.
     Unknown(String),
 }
 
 impl GitHub {
-    /// Whether this job of the run waited for the environment. What the platform does not know, or
-    /// does not tell this token, is no error.
+    /// Whether this job of the run waited for the environment. Data that the platform lacks, or
+    /// withholds from this token, is no error.
     pub(super) async fn waited(&self, run: u64, environment: &str) -> Result<Waited, ProviderError> {
         if let Some(identity) = &self.identity {
             match identity.waited(run, environment).await {
@@ -63,7 +63,7 @@ impl GitHub {
         };
         let (mut others, mut asked) = (false, 0);
         for deployment in self.deployments_of(&job, environment).await? {
-            // The program's own records are of no job.
+            // The program's own records belong to no job.
             if deployment.payload.get("run_id").is_some() {
                 continue;
             }

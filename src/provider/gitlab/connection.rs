@@ -1,4 +1,4 @@
-//! How requests reach GitLab: the crate of that name, over the client of both platforms.
+//! The transport to GitLab: the crate `gitlab`, on the HTTP client of both platforms.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use crate::provider::client::ClientSettings;
 use crate::provider::http::{ACCEPT, Request, Response, Transport, TransportError};
 use crate::provider::{Token, TokenKind};
 
-/// The API, and what is needed to reach it.
+/// The API with its token and client settings.
 pub(super) struct Connection {
     api_url: String,
     token: Token,
@@ -48,7 +48,7 @@ impl Connection {
     }
 }
 
-/// Why a request was not carried. Not transparent: what stands below decides whether it was sent.
+/// The reason why a request failed. Not transparent: the source decides whether it was sent.
 #[derive(Debug, thiserror::Error)]
 enum CarryError {
     #[error("the request cannot be made")]

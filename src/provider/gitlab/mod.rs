@@ -1,4 +1,4 @@
-//! GitLab, on whichever server: <https://docs.gitlab.com/api/rest/>.
+//! GitLab, on any server: <https://docs.gitlab.com/api/rest/>.
 
 mod change_requests;
 mod connection;
@@ -86,9 +86,9 @@ impl GitLab {
         self.client.read(&Request::get(capability, path)).await
     }
 
-    /// The record that was made of this rollout although the answer was lost: the only new one that
-    /// runs this commit and is no job's own. Where there are several, one of them is another
-    /// rollout's, and none is taken.
+    /// The record that was created for this rollout although the response was lost: the only new
+    /// one that runs this commit and is no job's own. Of several, one is another rollout's, so none
+    /// is taken.
     async fn made_after(
         &self,
         newest: Option<u64>,
@@ -167,8 +167,7 @@ impl Provider for GitLab {
     }
 
     async fn start_deployment(&self, new: &NewDeployment) -> Result<PlatformDeployment, ProviderError> {
-        // GitLab keeps nothing that would tell one rollout from another: those that are there
-        // already are others'.
+        // GitLab stores no key that identifies a rollout: existing records belong to others.
         let listed = self.deployments(Capability::Deployments, &new.environment).await?;
         let newest = listed.iter().map(|listed| listed.id).max();
         if let Some(url) = &new.environment_url {
@@ -299,7 +298,7 @@ impl Comments for Notes<'_> {
     }
 }
 
-/// Which token or role is missing. GitLab answers 404 where a token may not even know.
+/// The missing token or role. GitLab answers 404 where a token may not even know.
 fn advice(token_kind: TokenKind, capability: Capability, status: u16) -> Option<String> {
     if !matches!(status, 401 | 403 | 404) {
         return None;

@@ -1,8 +1,8 @@
-//! Protected tags: which rule covers the ledger's, and who may create what it covers.
+//! Protected tags: the rule that covers the ledger's tags, and the roles that may create them.
 //!
-//! A rule keeps everyone from changing or deleting a tag with git, and says who may create one. The
-//! API makes and removes rules and changes none, so that a rule that is wrong is named and left to
-//! its owner: without it, anyone who may push could rewrite the records in the meantime.
+//! A rule prevents changing or deleting a tag with git, and names the roles that may create one.
+//! The API can create and delete rules but not change them, so a wrong rule is only reported:
+//! without it, everyone who may push could rewrite the records in the meantime.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -28,7 +28,7 @@ struct ProtectedTag {
     create_access_levels: Vec<Creator>,
 }
 
-/// Those who may create a tag that a rule covers: a role, or a user, a group or a deploy key.
+/// A creator of tags that a rule allows: a role, or a user, a group or a deploy key.
 #[derive(Debug, Deserialize)]
 struct Creator {
     #[serde(default)]
@@ -79,13 +79,13 @@ impl ProtectedTag {
 }
 
 impl GitLab {
-    /// How the ledger's tags are protected.
+    /// The protection of the ledger's tags.
     pub(super) async fn tag_protection(&self) -> Result<Protection, ProviderError> {
         let path = self.path(&format!("/protected_tags/{}", segment(TAGS)));
         let rules = match self.client.read::<ProtectedTag>(&Request::get(Capability::Protection, path)).await
         {
             Ok(own) if own.admits_developers() => vec![own],
-            // Others may allow what this one does not.
+            // Other rules may allow what this one forbids.
             Ok(own) => self.protected_tags().await?.into_iter().chain([own]).collect(),
             Err(error) if error.is_not_found() => self.protected_tags().await?,
             Err(error) => return Err(error),
@@ -105,7 +105,7 @@ impl GitLab {
         for page in 1..=MOST_PAGES {
             let path = self.path(&format!("/protected_tags?per_page={PAGE_SIZE}&page={page}"));
             let response = match self.client.call(&Request::get(Capability::Protection, path)).await {
-                // That there is no such project is for the request that makes the rule to say.
+                // A missing project is reported by the request that creates the rule.
                 Err(error) if error.is_not_found() => break,
                 answer => answer?,
             };
@@ -131,11 +131,11 @@ impl GitLab {
     }
 }
 
-/// What a rule does, in words.
+/// The effect of a rule, in words.
 const GUARDED: &str = "tags of the ledger can be neither changed nor deleted with git";
 
-/// How the rules of a project protect the ledger's tags. Where several match a tag, each of them
-/// may allow to create it: one that keeps jobs from that is outdone by another one.
+/// Evaluates the rules of a project for the ledger's tags. Where several match a tag, each of them
+/// may allow to create it: the most permissive one decides.
 ///
 /// <https://docs.gitlab.com/user/project/protected_tags/#wildcard-protected-tags>
 fn assess(rules: &[ProtectedTag]) -> ProtectionRule {
@@ -217,7 +217,7 @@ mod tests {
             (vec![rule("*", &developers)], RuleState::InPlace, "tags *: tags of the ledger"),
             (vec![rule("*", &no_one)], RuleState::Missing, "may create what * keeps from them"),
             (vec![rule("*", &no_one), rule("a*", &developers)], RuleState::InPlace, "tags a*: tags"),
-            // Each of them may allow it.
+            // Each of them may allow the creation.
             (vec![rule(TAGS, &maintainers), rule("*", &developers)], RuleState::InPlace, "tags *: tags"),
             (vec![rule("*", &developers), rule(TAGS, &no_one)], RuleState::InPlace, "tags *: tags"),
             (vec![rule("v*", &developers), rule(TAGS, &no_one)], RuleState::Differs, "create: No one"),

@@ -1,4 +1,4 @@
-//! What GitLab answers, as far as it is read.
+//! GitLab's responses, limited to the used fields.
 
 use jiff::Timestamp;
 use serde::Deserialize;

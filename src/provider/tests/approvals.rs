@@ -1,4 +1,4 @@
-//! Who let a job go on, and whether this job waited for it.
+//! The approvals of a job, and whether this job waited for them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -80,10 +80,10 @@ async fn an_approval_counts_for_the_jobs_that_waited_for_it() {
     };
     assert_eq!(waited(this(), &[&earlier, &own]).await, (1, false, None));
     assert_eq!(waited(this(), &[&format!("{own}?pr=1")]).await, (1, false, None));
-    // Of an earlier attempt, or of a job that has an environment.
+    // Of an earlier attempt, or of another job that has an environment.
     assert_eq!(waited(this(), &[&earlier, &other_run]).await, (0, true, None));
 
-    // What cannot be told.
+    // The cases that cannot be determined.
     let none = "GitHub has no deployment of this run to prod, and without `id-token: write` it does not say which environment \
                 this job has";
     assert_eq!(waited(this(), &[&other_run, RUNS, ""]).await, (1, false, Some(none.to_owned())));
@@ -98,7 +98,7 @@ async fn an_approval_counts_for_the_jobs_that_waited_for_it() {
     assert_eq!(waited(this(), &many).await, (1, false, Some(bounded.to_owned())));
 }
 
-/// What GitHub answers when a job asks who it is.
+/// Mocks GitHub's answer to a job's request for its identity.
 async fn identify(server: &MockServer, claims: Value) {
     let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
     Mock::given(method("GET"))
@@ -126,7 +126,7 @@ async fn the_job_s_identity_says_which_environment_it_waited_for() {
     let of = |run: &str, environment: &str| {
         Some(json!({ "run_id": run, "environment": environment, "sub": "repo:acme/shop" }))
     };
-    // No deployment was made of it.
+    // The workflow made no deployment.
     assert_eq!(waited(of("99", "prod"), &[]).await, (1, false, None));
     assert_eq!(waited(of("99", "Prod"), &[]).await, (1, false, None));
     let own = "https://github.example.com/acme/shop/actions/runs/99/job/7";
@@ -134,7 +134,7 @@ async fn the_job_s_identity_says_which_environment_it_waited_for() {
     assert_eq!(waited(Some(json!({ "run_id": "99" })), &[]).await, (0, true, None));
     let other = "the job's identity is that of run 98";
     assert_eq!(waited(of("98", "prod"), &[]).await, (1, false, Some(other.to_owned())));
-    // Where GitHub does not say it, its deployments do.
+    // Without an identity, the deployments decide.
     assert_eq!(waited(None, &[own]).await, (1, false, None));
     assert_eq!(waited(Some(json!({ "run": 99 })), &[own]).await, (1, false, None));
 }

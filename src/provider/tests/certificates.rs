@@ -1,4 +1,4 @@
-//! Servers over TLS: whose certificate is trusted, and what is said of the others.
+//! Servers over TLS: the trusted certificates, and the errors for the others.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -13,13 +13,13 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::*;
 
-/// A file beside these tests: certificates of one key, which is for nothing else.
+/// A file beside these tests: certificates of one key, which is used only here.
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/provider/tests/certificates").join(format!("{name}.pem"))
 }
 
-/// A server that has this certificate and says yes to everything; its address, and how many have
-/// connected.
+/// Starts a server with this certificate that accepts every request; returns its address and the
+/// number of connections.
 fn server(certificate: &str) -> (String, Arc<AtomicUsize>) {
     let chain = vec![CertificateDer::from_pem_file(file(certificate)).unwrap()];
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -48,7 +48,7 @@ fn server(certificate: &str) -> (String, Arc<AtomicUsize>) {
     (address, connected)
 }
 
-/// What comes of a status that a job of GitLab sets, and how often it tried.
+/// The result of setting a status from a GitLab job, and the number of attempts.
 async fn told(certificate: &str, authority_file: &Path) -> (Result<(), String>, usize) {
     let (address, connected) = server(certificate);
     let gitlab = provider(&[

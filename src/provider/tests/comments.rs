@@ -157,7 +157,7 @@ async fn a_comment_on_page_300_is_found_and_beyond_that_none_is_written() {
     assert!(requests(&server, "POST").await.is_empty());
 }
 
-/// The GraphQL API knows who the token acts as.
+/// Mocks the GraphQL API's answer about the token's account.
 async fn acts_as(server: &MockServer, login: &str) {
     acts_as_app(server).await;
     let answer = json!({ "data": { "viewer": { "login": login } } });

@@ -1,4 +1,4 @@
-//! What a workflow is told when it is started.
+//! The inputs that a workflow gets when it is started.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! What differs on GitLab.
+//! The differences of GitLab.
 
 use serde_json::json;
 use wiremock::matchers::{body_partial_json, header, method, path};

@@ -1,4 +1,4 @@
-//! How often a platform is asked, and how long is waited.
+//! The number of attempts and the length of the pauses.
 
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ async fn an_unreachable_platform_is_no_more_than_an_error() {
     assert_eq!(error.to_string(), "A job outside of GitHub Actions and GitLab CI cannot write the comment");
 }
 
-/// Answers `times` times so, and then as if all were well.
+/// Answers like this `times` times, and then successfully.
 async fn at_first(server: &MockServer, times: u64, answer: ResponseTemplate) {
     Mock::given(method("POST")).respond_with(answer).up_to_n_times(times).mount(server).await;
     Mock::given(method("POST"))

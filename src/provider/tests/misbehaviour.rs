@@ -1,5 +1,5 @@
-//! Every way to misbehave, for every kind of call: what is sent how often, and what is said.
-//! Nothing says that it was done unless it was.
+//! Every misbehaviour for every kind of call: the requests that are sent, and the errors. A write
+//! is reported as done only if it was.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::socket_server::{Answer, Heard, SocketServer};
 use super::*;
 
-/// How a write is answered.
+/// A server's behaviour for a write.
 struct Misbehaviour {
     name: &'static str,
     answer: Answer,
-    /// Whether it is carried out all the same.
+    /// Whether the write is executed all the same.
     carried_out: bool,
-    /// How often each call is sent: the status, which may be repeated; the workflow, which may not;
-    /// the comment, which is looked for.
+    /// The number of requests of each call: the status, which may be retried; the workflow, which
+    /// may not; the comment, which is searched for.
     sent: [usize; 3],
-    /// What the error of the status says.
+    /// The error text of the status.
     says: &'static str,
 }
 
@@ -37,7 +37,7 @@ fn misbehaviours() -> Vec<Misbehaviour> {
     let http = Answer::http;
     let limit = r#"{"message": "You have exceeded a secondary rate limit"}"#;
     vec![
-        // The answer of what was carried out is lost.
+        // The write is executed, and its response is lost.
         case("closed", Answer::Close, true, [3, 1, 1], "could not set the commit status: "),
         case("reset", Answer::Reset, true, [3, 1, 1], "could not set the commit status: "),
         case("stalled", Answer::Stall, true, [3, 1, 1], "no answer within 0 s"),
@@ -72,7 +72,7 @@ fn misbehaviours() -> Vec<Misbehaviour> {
         ),
         case("an error after it", http(502, &[], "Bad Gateway"), true, [3, 1, 1], "502 Bad Gateway"),
         case("too slow for a proxy", http(504, &[], page), true, [3, 1, 1], "504 "),
-        // It is not carried out, and the answer looks well.
+        // The write is not executed, and the response looks successful.
         case(
             "a portal",
             http(200, &[("content-type", "text/html")], page),
@@ -81,7 +81,7 @@ fn misbehaviours() -> Vec<Misbehaviour> {
             "no JSON: <!DOCTYPE",
         ),
         case("an empty page", http(200, &[], ""), false, [1, 1, 3], "an empty answer"),
-        // It is turned away.
+        // The write is refused.
         case("moved", http(301, &[("location", "/new")], ""), false, [1, 1, 1], "points to http://"),
         case("found", http(302, &[("location", "/new")], ""), false, [1, 1, 1], "points to http://"),
         case("see other", http(303, &[("location", "/new")], ""), false, [1, 1, 1], "points to http://"),

@@ -110,7 +110,7 @@ fn gitlab(server: &MockServer, token: &str) -> Box<dyn Provider> {
     ])
 }
 
-/// The author of what jobs write with their own token.
+/// The author of comments that jobs write with their own token.
 const BOT: &str = "github-actions[bot]";
 
 fn comment(id: u64, body: &str, author: &str) -> Value {

@@ -25,7 +25,7 @@ async fn each_rollout_of_a_run_has_its_own_deployment_record_on_github() {
     let server = MockServer::start().await;
     let deployments = "/api/v3/repos/acme/shop/deployments";
     mount(&server, "POST", deployments, 201, json!({ "id": 11 })).await;
-    // One of another maker, one of another job of the same run, and this rollout's own.
+    // One of another creator, one of another job of the same run, and this rollout's own.
     let listed = json!([
         { "id": 8, "payload": "text" },
         { "id": 9, "payload": { "run_id": "github:99/1", "key": "first" } },
@@ -46,7 +46,7 @@ async fn each_rollout_of_a_run_has_its_own_deployment_record_on_github() {
         made[0]["payload"],
         json!({ "deployment": "api", "target": "prod", "run_id": "github:99/1", "key": "second" })
     );
-    // What is there already under this key is not made a second time.
+    // An existing record with this key is not created a second time.
     assert_eq!(github.start_deployment(&rollout("first")).await.unwrap().id, 9);
     assert_eq!(requests(&server, "POST").await.len(), 1);
 }
@@ -60,8 +60,8 @@ fn gitlab_records(records: &[(u64, Option<u64>, &str)]) -> Value {
     records.iter().map(record).collect()
 }
 
-/// What comes of a rollout on GitLab where others are listed before its record is made, and the
-/// answer is lost; these are listed then.
+/// The result of a rollout on GitLab where other records exist before its own is created, and the
+/// response is lost; `after` is listed then.
 async fn recorded_without_an_answer(after: &[(u64, Option<u64>, &str)]) -> Option<u64> {
     let server = MockServer::start().await;
     let deployments = "/gitlab/api/v4/projects/42/deployments";
@@ -87,7 +87,7 @@ async fn a_running_record_of_another_rollout_is_not_taken_on_gitlab() {
     mount(&server, "POST", deployments, 201, json!({ "id": 5 })).await;
     let started = gitlab(&server, "GITLAB_TOKEN").start_deployment(&rollout("first")).await;
     assert_eq!(started.unwrap().id, 5);
-    // Nor where the answer is lost: then it has to be the only new one.
+    // Nor where the response is lost: then it has to be the only new one.
     let old = [(4, None, "running"), (3, Some(6), "running")];
     let after = |new: &[(u64, Option<u64>, &'static str)]| [new, &old[..]].concat();
     assert_eq!(recorded_without_an_answer(&after(&[(5, None, "running")])).await, Some(5));

@@ -1,4 +1,4 @@
-//! Redirects over real sockets: what is sent where, with which token.
+//! Redirects over real sockets: the requests that are sent, with which token.
 
 use super::socket_server::{Answer, SocketServer};
 use super::*;

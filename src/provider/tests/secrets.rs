@@ -32,7 +32,7 @@ async fn a_refusal_says_which_permission_is_missing_and_never_the_token() {
     assert!(error.to_string().contains("role Maintainer"), "{error}");
 }
 
-/// Collects what is logged.
+/// Collects the log.
 #[derive(Clone, Default)]
 struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 
@@ -72,7 +72,7 @@ async fn no_log_level_shows_the_token() {
     }
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(logged.contains("*** is no good"), "{logged}");
-    // The server of this test runs here as well, and may log what it receives.
+    // The server of this test runs here as well, and may log the requests.
     let ours = logged.lines().filter(|line| !line.contains("wiremock")).collect::<String>();
     assert!(!ours.contains(TOKEN), "{ours}");
 }

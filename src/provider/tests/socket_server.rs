@@ -1,5 +1,5 @@
-//! A server over plain sockets, for what no well-behaved HTTP server does: half an answer, none, a
-//! reset.
+//! A server over plain sockets, for the misbehaviour that HTTP servers lack: half a response, none,
+//! a reset.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,16 +16,16 @@ pub(super) struct Heard {
     pub body: String,
 }
 
-/// What a request is answered with.
+/// The answer to a request.
 #[derive(Debug, Clone)]
 pub(super) enum Answer {
     /// These bytes, and the end of the connection.
     Bytes(String),
-    /// The end of the connection, without a word.
+    /// The end of the connection, without a response.
     Close,
     /// The connection is broken off.
     Reset,
-    /// Nothing, for ever.
+    /// No answer, for ever.
     Stall,
 }
 
@@ -67,7 +67,7 @@ impl SocketServer {
         Self { address, heard }
     }
 
-    /// What was sent with a method.
+    /// The requests received with a method.
     pub(super) fn heard(&self, method: &str) -> Vec<Heard> {
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         heard.iter().filter(|request| request.method == method).cloned().collect()
