@@ -1,4 +1,4 @@
-//! Signed statements: envelopes of the standard DSSE, with a key that the user brings.
+//! Signed statements: DSSE envelopes, with a key that the user provides.
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -11,10 +11,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// What in-toto calls a statement in JSON.
+/// The media type of in-toto statements in JSON.
 const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
-/// Why nothing can be signed with a key.
+/// The reason why a key cannot sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SigningError {
     #[error("it is not a private key in PEM, without a passphrase")]
@@ -53,7 +53,7 @@ impl SigningKey {
         Ok(Self(Pair::Ed25519(pair)))
     }
 
-    /// A statement in an envelope that says who made it.
+    /// The statement in an envelope that names the signer's key.
     pub fn envelope(&self, statement: &str) -> Result<Value, SigningError> {
         let signature = self.sign(&encoded(statement))?;
         Ok(json!({
@@ -83,8 +83,8 @@ impl SigningKey {
     }
 }
 
-/// What is signed, so that nothing of one type can be taken for another: DSSE's
-/// "pre-authentication encoding".
+/// The bytes that are signed: DSSE's "pre-authentication encoding", so that a payload of one type
+/// cannot be taken for another.
 fn encoded(statement: &str) -> Vec<u8> {
     let (type_length, length) = (PAYLOAD_TYPE.len(), statement.len());
     format!("DSSEv1 {type_length} {PAYLOAD_TYPE} {length} {statement}").into_bytes()

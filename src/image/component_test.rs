@@ -30,7 +30,7 @@ pub struct ComponentTestResult {
     pub component: TestedComponent,
     /// The line for the note of test results.
     pub entry: ResultsEntry<TestSummary>,
-    /// The `JUnit` report: the tests' own, or one that is made of the command's end.
+    /// The `JUnit` report: the tests' own, or one generated from how the command ended.
     pub report: String,
 }
 
@@ -113,7 +113,7 @@ impl ComponentTest<'_> {
         })
     }
 
-    /// The report of a command that wrote none.
+    /// The generated report of a command that wrote none.
     fn report(&self, outcome: &TestOutcome) -> String {
         let failure = outcome.failure.as_ref().map(|error| {
             let tail = error.tail().join("\n");

@@ -1,4 +1,4 @@
-//! The container engine: what carries a recipe out, and pushes what came of it.
+//! The container engine, which builds images by a recipe and pushes them.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::component::process::StdoutUse;
 /// The variable that names the engine.
 const VARIABLE: &str = "ATMOS_CONTAINER_ENGINE";
 
-/// The engines that are known.
+/// The supported engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineKind {
     /// Docker, with buildx.
@@ -21,7 +21,7 @@ pub enum EngineKind {
     Podman,
 }
 
-/// An engine that is there.
+/// An engine that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Engine {
     pub kind: EngineKind,
@@ -56,7 +56,7 @@ impl Engine {
         find(kind).ok_or(EngineError::Missing(asked))
     }
 
-    /// What the engine says of itself: `buildah version 1.28.2`.
+    /// The engine's version as it prints it: `buildah version 1.28.2`.
     pub async fn version(&self, around: Surroundings<'_>) -> String {
         let name = self.kind.as_str();
         let version = vec!["--version".into()];
@@ -72,7 +72,7 @@ impl Engine {
         let id_file = build.scratch.join("image-id");
         let time = build.commit_time.to_string();
         let mut arguments: Vec<OsString> = match self.kind {
-            // Without attestations of its own, so that the digest is that of the image.
+            // Without docker's own attestations, so that the digest is that of the image.
             EngineKind::Docker => {
                 ["buildx", "build", "--load", "--provenance=false", "--sbom=false"].map(OsString::from).into()
             }
@@ -95,14 +95,14 @@ impl Engine {
         self.written(&id_file)
     }
 
-    /// Whether this is docker without its plugin. Asked once a build has failed: docker itself
-    /// complains about a flag.
+    /// Whether this is docker without buildx. Checked only after a build has failed, as docker
+    /// itself just complains about a flag.
     async fn lacks_buildx(&self, around: Surroundings<'_>) -> bool {
         let version = ["buildx", "version"].map(OsString::from).into();
         self.kind == EngineKind::Docker && self.output(around, version).await.is_err()
     }
 
-    /// Pushes the image, and returns the digest of what arrived.
+    /// Pushes the image, and returns the digest of the pushed manifest.
     pub(super) async fn push(&self, build: &Build<'_>) -> Result<String, BuildError> {
         let digest_file = build.scratch.join("digest");
         let reference = build.name.reference();
@@ -120,7 +120,7 @@ impl Engine {
         }
         let mut arguments: Vec<OsString> =
             vec!["push".into(), "--digestfile".into(), digest_file.clone().into()];
-        // As docker does of its own accord.
+        // Docker skips TLS for local registries by default.
         if is_local(&reference) {
             arguments.push("--tls-verify=false".into());
         }
@@ -149,7 +149,7 @@ impl Engine {
         around.run(name, program, arguments, Path::new("/"), StdoutUse::Data, &[]).await
     }
 
-    /// Runs the engine; what it prints is for people.
+    /// Runs the engine; its output goes to the log, for people.
     pub(super) async fn log(
         &self,
         around: Surroundings<'_>,

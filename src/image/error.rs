@@ -1,4 +1,4 @@
-//! Why an image could not be built.
+//! Errors of image builds.
 
 use std::io;
 
@@ -18,20 +18,20 @@ pub enum BuildError {
     Process { what: &'static str, source: ProcessError },
     #[error("cannot {action}: {source}")]
     Files { action: &'static str, source: io::Error },
-    /// Docker's own builder cannot do what a build asks of it.
+    /// Docker's legacy builder lacks features that a build needs.
     #[error(
         "docker has no buildx, which builds images: install its plugin (Debian: apt-get install docker-buildx), or set \
          ATMOS_CONTAINER_ENGINE to buildah or podman"
     )]
     BuildxMissing,
-    /// The engine ended well and did not say what came of it.
+    /// The engine succeeded without reporting the digest of the image.
     #[error("{engine} did not say which image came of it")]
     NoDigest { engine: String },
     #[error("the registry took {image} and does not have it")]
     NotInRegistry { image: String },
 }
 
-/// No engine to build with.
+/// No container engine was found.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error("there is no container engine on PATH: docker with buildx, buildah or podman")]

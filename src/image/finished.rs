@@ -1,4 +1,4 @@
-//! How the build of one component ended.
+//! The result of one component's build.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use super::prepare::Job;
 use crate::deployment::build_report::{BuildStatus, ComponentBuild};
 use crate::sbom::Package;
 
-/// How a component's build ended, with what is to be published of it.
+/// The result of a component's build, with the data to publish about it.
 #[derive(Debug, Clone)]
 pub struct Finished {
     pub build: ComponentBuild,
     pub started_at: Timestamp,
-    /// What the image's application is made of.
+    /// The packages of the image's application.
     pub packages: Vec<Package>,
     pub warnings: Vec<String>,
 }
 
-/// What is said of a component before anything is known.
+/// The default result of a component, before its build has run.
 pub fn unbuilt(job: &Job) -> ComponentBuild {
     ComponentBuild {
         component: job.component.clone(),

@@ -1,4 +1,4 @@
-//! Images that a rollout lacks, built before it takes its locks.
+//! Builds images that a rollout lacks, before it takes its locks.
 
 use super::Options;
 use super::prepare::prepare;
@@ -14,7 +14,7 @@ use crate::git::Repository;
 use crate::project::Project;
 use crate::render::document::error::Hint;
 
-/// The images that are wanted of one commit.
+/// The images to build of one commit.
 pub struct Wanted<'a> {
     pub deployment: &'a DeploymentName,
     pub target: &'a TargetName,
@@ -55,7 +55,7 @@ pub fn build_first(
         skip_push: false,
         parallelism: None,
     };
-    // What this machine lacks, another one may have.
+    // Another machine may have the tools that this one lacks.
     let elsewhere =
         |error: CommandError| error.hint(Hint::command("Or build it where that is there", wanted.command()));
     let prepared = prepare(&options, context, repository, project)?;

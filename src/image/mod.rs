@@ -1,8 +1,8 @@
-//! Building images: a recipe is written or found, an engine carries it out, the
-//! registry says which digest came of it.
+//! Building images: a recipe is written or found, an engine builds by it, the registry tells the
+//! resulting digest.
 //!
-//! What is built is a checkout of a commit. Nothing is read from the process; what
-//! children print goes to a sink.
+//! The source is a checkout of a commit. Nothing is read from the process; the output of children
+//! goes to a sink.
 
 mod attestation;
 mod component_test;
@@ -51,28 +51,28 @@ pub use settings::{BuildSettings, ImageName, SettingsError};
 pub use syft::syft_packages;
 pub use without_images::note_components;
 
-/// How long one program may take. A build that takes longer hangs.
+/// The timeout of one program. A build that takes longer counts as hanging.
 const LONGEST: Duration = Duration::from_hours(2);
 
-/// One image, about to be built.
+/// One image to build.
 pub struct Build<'a> {
     /// The root of a checkout of the commit that is this build's own: recipes are written into it.
     pub checkout: &'a Path,
     pub settings: &'a BuildSettings,
     pub name: &'a ImageName,
-    /// What names the caches of this component's builds.
+    /// The prefix of the cache names of this component's builds.
     pub cache_key: &'a str,
     /// When the commit was made, in seconds since 1970: the time that everything in the image has,
     /// so that the same source gives the same digest.
     pub commit_time: i64,
-    /// Where there is none, the image stays in the engine's own storage.
+    /// The registry to push to; without one, the image stays in the engine's own storage.
     pub registry: Option<&'a Registry>,
     /// A folder for temporary files, outside of the checkout.
     pub scratch: &'a Path,
     pub surroundings: Surroundings<'a>,
 }
 
-/// What children get, who hears them, and what stops them.
+/// The environment, log sink and cancellation of the child processes of a build.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     pub environment: &'a Environment,
@@ -82,7 +82,7 @@ pub struct Surroundings<'a> {
     pub on_step: &'a (dyn Fn(BuildStep) + Send + Sync),
 }
 
-/// What came of a build.
+/// The image that a build made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
     /// `registry/name@sha256:…`; absent where nothing was pushed.
@@ -90,7 +90,7 @@ pub struct Built {
     /// The engine's own id of the image.
     pub local_id: String,
     pub builder: String,
-    /// What could not be made sure of.
+    /// A warning, where the registry could not confirm the digest.
     pub warning: Option<String>,
 }
 
@@ -110,7 +110,7 @@ pub async fn build(build: &Build<'_>, engine: &Engine) -> Result<Built, BuildErr
     let reference = ImageReference::by_digest(&repository, &digest);
     let (digest, warning) = match registry.presence(&reference).await {
         Presence::Present => (digest, None),
-        // It took the image and keeps another one: what it keeps is what can be pulled.
+        // The registry stored the image under another digest: the one that can be pulled is used.
         Presence::Missing => match registry.digest_of_tag(&repository, &build.name.tag).await {
             Some(kept) => (kept, None),
             None => return Err(BuildError::NotInRegistry { image: reference.to_string() }),

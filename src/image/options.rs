@@ -1,4 +1,4 @@
-//! What a build is asked for.
+//! The options of a build.
 
 use std::num::NonZeroUsize;
 
@@ -6,7 +6,7 @@ use crate::deployment::names::ComponentReference;
 use crate::deployment::{DeploymentName, TargetName};
 use crate::text::KeyValue;
 
-/// What a build is asked for, as it was typed.
+/// The options of a build, as typed.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub deployment: DeploymentName,
@@ -24,6 +24,6 @@ pub struct Options {
     pub plan: bool,
     /// Leaves the images where they are built, and records nothing.
     pub skip_push: bool,
-    /// How many images are built at the same time; one a core where it is not said.
+    /// The number of parallel builds; by default one per core.
     pub parallelism: Option<NonZeroUsize>,
 }

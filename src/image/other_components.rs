@@ -1,4 +1,4 @@
-//! What components without an image are made of, read from the files of a commit.
+//! The packages of components without an image, read from the files of a commit.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub struct Reader<'a> {
     pub checkout: &'a Path,
 }
 
-/// What was read, and from what.
+/// The packages that were found, and the source that they were read from.
 struct Found {
     packages: Vec<Package>,
     problems: Vec<ReadError>,
@@ -34,7 +34,7 @@ struct Found {
 }
 
 impl Reader<'_> {
-    /// What a component is made of; `None` where nothing in the commit says so.
+    /// The packages of a component; `None` where no file of the commit lists any.
     pub fn billed(&self, component: &Component) -> Option<BilledComponent> {
         let Found { packages, problems, read_from } = match component.kind {
             ComponentKind::Terraform => {
@@ -66,12 +66,12 @@ impl Reader<'_> {
         folder_in(self.checkout, &folder).ok()
     }
 
-    /// What a command deploys: the application in its folder. Without a lock file and without a
-    /// scanner nothing is known of it. The root of the repository is the folder of everything in
-    /// it: of a command that runs there, only the lock files directly in the root tell.
+    /// The packages of the application in the folder of a command; none are known without a lock
+    /// file and a scanner. For a command that runs in the root of the repository, which is the
+    /// folder of everything, only the lock files directly in it count.
     fn command(&self, component: &Component) -> Option<Found> {
         let settings = component.settings.command.as_ref()?;
-        // A script that is called by its path stands beside what it deploys.
+        // A script that is called by its path is expected beside the application that it deploys.
         let script = settings.apply.first().filter(|program| program.contains('/'));
         let beside = script.and_then(|program| Path::new(program).parent());
         let folder = settings.working_directory.as_deref().map(Path::new).or(beside);
@@ -89,7 +89,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What an installed `syft` finds in a folder, where it finds anything.
+    /// The packages that an installed `syft` finds in a folder, if it finds any.
     fn scanned(&self, component: &Component, folder: &Path) -> Option<Vec<Package>> {
         let environment: Environment = environment(self.context);
         let (log, cancellation) = (|_: Stream, _: &str| {}, Cancellation::never());
@@ -114,7 +114,7 @@ impl Reader<'_> {
     }
 }
 
-/// What the files of a commit say of components, and the components of which they say nothing.
+/// The SBOM of components by the files of a commit, and the components that no file describes.
 pub fn derived(
     context: &Context,
     repository: &Repository,
@@ -151,7 +151,7 @@ pub fn derived(
     (Some(bill.to_bom()), left)
 }
 
-/// The files of a commit, until this is dropped.
+/// A checkout of the commit in a temporary folder, which is deleted on drop.
 fn checked_out(repository: &Repository, commit: &CommitId) -> Result<tempfile::TempDir, CommandError> {
     let failed = |error: std::io::Error| CommandError::internal(format!("cannot make a checkout: {error}"));
     let folder = tempfile::tempdir().map_err(failed)?;

@@ -1,4 +1,4 @@
-//! From what was typed to images that are to be built, each with everything that it depends on.
+//! Resolves the typed options to the images to build, each with its build settings.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ use crate::project::revision::{checked_out, resolve_commit};
 use crate::project::run::Run;
 use crate::render::document::error::Hint;
 
-/// A build that knows what it is asked for.
+/// A build with resolved options.
 pub struct Prepared<'r> {
     pub repository: &'r Repository,
     pub project: &'r Project<'r>,
@@ -36,7 +36,7 @@ pub struct Prepared<'r> {
     /// The images, in the order of the file; none where the deployment has none.
     pub jobs: Vec<Job>,
     pub run: Run,
-    /// What provenance is signed with.
+    /// The key that signs provenance.
     pub key: Option<SigningKey>,
 }
 
@@ -49,7 +49,7 @@ pub struct Job {
     pub component: ComponentName,
     pub settings: BuildSettings,
     pub name: ImageName,
-    /// A digest of everything beside the commit that the image depends on.
+    /// A digest of every build input beside the commit.
     pub inputs: String,
     /// Push it to its registry.
     pub publish: bool,
@@ -102,8 +102,7 @@ pub fn prepare<'r>(
     Ok(Prepared { repository, project, ledger, deployment, target, commit, jobs, run, key })
 }
 
-/// The commit that is meant, and the branch that is checked out. Changes that
-/// are in no commit are not built.
+/// The commit to build, and the branch that is checked out. Uncommitted changes are not built.
 pub fn commit_of(
     context: &Context,
     repository: &Repository,
@@ -117,7 +116,8 @@ pub fn commit_of(
     checked_out(context, repository.look_at_checkout()?, "built", dry_run)
 }
 
-/// What the component itself says, what the target says of it, and the command line.
+/// The component's resolved variables: its own, overridden by the target's, then the command
+/// line's.
 ///
 /// The context that a target gives to all its components is for templates alone: the same commit is
 /// the same image on every target, so that it can be promoted.
@@ -194,8 +194,8 @@ fn listed(deployment: &Deployment) -> String {
     }
 }
 
-/// The environment that children get: not the key, of which builders, tests and
-/// components need to know nothing.
+/// The environment of child processes: without the key, which builders, tests and components need
+/// not know.
 pub fn environment(context: &Context) -> Environment {
     context.environment().iter().filter(|(name, _)| name != PROVENANCE_KEY).cloned().collect()
 }
@@ -214,13 +214,13 @@ fn provenance_key(context: &Context) -> Result<Option<SigningKey>, CommandError>
         value.into()
     } else {
         let file = context.directory().join(value);
-        // A value that was meant as a key is not shown.
+        // The value is not shown: it may be a key.
         std::fs::read_to_string(file).map_err(|error| unusable(format!("as a file: {error}")))?.into()
     };
     SigningKey::from_pem(&pem).map(Some).map_err(|error| unusable(error.to_string()))
 }
 
-/// The engine, or what to do to have one.
+/// The engine, or an error with the hint how to install one.
 pub fn engine(environment: &Environment) -> Result<Engine, CommandError> {
     Engine::find(environment).map_err(|error| {
         let shown = CommandError::new(Code::Preflight, error.to_string());

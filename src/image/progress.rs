@@ -1,4 +1,4 @@
-//! What people see of a build while it goes on.
+//! The progress of a build, for people.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use crate::deployment::build_report::BuildEvent;
 use crate::render;
 use crate::render::build::{BuildLive, BuildProgress};
 
-/// Takes what happens, in the order in which it happens.
+/// Takes events in the order in which they happen.
 pub type EventSink = Arc<dyn Fn(BuildEvent) + Send + Sync>;
 
 /// Turns events into lines of progress on stderr; on a terminal, with a

@@ -1,11 +1,11 @@
-//! Where an image comes from, as an in-toto statement with SLSA's predicate for builds, version 1.
+//! The provenance of an image, as an in-toto statement with SLSA's predicate for builds, version 1.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::deployment::BuildRecord;
 
-/// What is known of a build beside its record.
+/// The data of a build that its provenance needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Provenance<'a> {
     pub record: &'a BuildRecord,

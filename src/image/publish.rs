@@ -1,5 +1,5 @@
-//! What a build leaves in the ledger: records, the SBOM of the deployment, and where each image
-//! comes from. All of it arrives in one push.
+//! Publishes a build in the ledger: records, the SBOM of the deployment, and the provenance of each
+//! image, all in one push.
 
 use std::path::Path;
 
@@ -17,10 +17,10 @@ use crate::git::redact::redact_urls;
 use crate::ledger::{NoteEdit, Publication};
 use crate::sbom::{self, Bill, BilledComponent};
 
-/// What was published.
+/// A summary of the published data.
 #[derive(Debug, Clone, Default)]
 pub struct Published {
-    /// How many components and dependencies the SBOM has; absent where none was attached.
+    /// The numbers of components and dependencies in the SBOM; absent where none was attached.
     pub sbom: Option<(usize, usize)>,
 }
 
@@ -47,7 +47,7 @@ pub fn publish(
             read_from: None,
         })
         .collect();
-    // Of some images alone, nothing else is said.
+    // A build of selected images says nothing of other components.
     if options.component.is_empty() {
         let others = prepared.deployment.components.iter();
         let others = others.filter(|component| component.kind != ComponentKind::Nixpack);
@@ -108,7 +108,7 @@ fn record(prepared: &Prepared<'_>, done: &Finished, engine: &str) -> Option<Buil
         builder: build.builder.clone(),
         engine: engine.to_owned(),
         built_by: prepared.run.actor.clone(),
-        // In whole seconds, as all times of the ledger.
+        // In whole seconds, like all times of the ledger.
         timestamp: jiff::Timestamp::from_second(prepared.ledger.now().as_second()).unwrap_or_default(),
         run_id: prepared.run.id.clone(),
     })

@@ -1,4 +1,4 @@
-//! How the image is to be built: a Dockerfile that nixpacks writes, or the source's own.
+//! The recipe of an image: a Dockerfile that nixpacks writes, or the source's own.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,31 +14,31 @@ use crate::deployment::build_report::BuildStep;
 
 /// The name of the source's own recipe.
 const DOCKERFILE: &str = "Dockerfile";
-/// Where nixpacks puts what it writes, and where its Dockerfile looks for it.
+/// The folder that nixpacks writes to, and that its Dockerfile reads from.
 const NIXPACKS_FOLDER: &str = ".nixpacks";
 
-/// What an engine carries out.
+/// A recipe for a container engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
     pub dockerfile: PathBuf,
     /// The folder that the Dockerfile copies from.
     pub context: PathBuf,
-    /// What the Dockerfile's arguments are given.
+    /// The values of the Dockerfile's arguments.
     pub arguments: BTreeMap<String, String>,
-    /// What wrote it.
+    /// The name of the builder that wrote it.
     pub builder: String,
-    /// What it follows from, as nixpacks prints it.
+    /// The build plan that it follows from, as nixpacks prints it.
     pub plan: Option<serde_json::Value>,
 }
 
-/// What is read of the plan that nixpacks prints.
+/// The fields that are read of the plan that nixpacks prints.
 #[derive(serde::Deserialize, Default)]
 #[serde(default)]
 struct Plan {
     variables: BTreeMap<String, String>,
 }
 
-/// What finds out how to build a folder of source code.
+/// Writes the recipe of a folder of source code.
 #[async_trait]
 pub trait Builder: Send + Sync {
     /// Writes the recipe.
@@ -51,8 +51,7 @@ pub fn has_dockerfile(settings: &BuildSettings, source: &Path) -> bool {
     settings.dockerfile_escape && source.join(DOCKERFILE).is_file()
 }
 
-/// Finds out how to build an image, and writes it down: by the source's
-/// own Dockerfile, else by nixpacks.
+/// Writes the recipe of an image: the source's own Dockerfile, else one by nixpacks.
 pub async fn write_recipe(build: &Build<'_>) -> Result<Recipe, BuildError> {
     (build.surroundings.on_step)(BuildStep::Planning);
     let source = build.settings.source_folder(build.checkout)?;
@@ -95,7 +94,7 @@ impl Builder for Nixpacks {
             .run("nixpacks", program.clone(), vec!["--version".into()], source, StdoutUse::Data, &[])
             .await
             .map_err(BuildError::process("nixpacks does not run"))?;
-        // It would stand where the reason should.
+        // A backtrace would hide the reason in the error message.
         let no_backtrace = [("RUST_BACKTRACE", "0".to_owned())];
         let failed = || BuildError::process("nixpacks found no way to build it");
         let mut plan: Vec<OsString> = vec!["plan".into(), source.into(), "--format=json".into()];
@@ -107,7 +106,7 @@ impl Builder for Nixpacks {
         let printed: Option<serde_json::Value> = crate::text::json(&plan).ok();
         let plan: Plan = crate::text::json(&plan).unwrap_or_default();
         let out = build.scratch.join("nixpacks");
-        // The cache would otherwise be named after the folder, which is another one every time.
+        // By default the cache is named after the folder, which differs in every build.
         let cache = format!("--cache-key={}", build.cache_key);
         let mut arguments: Vec<OsString> =
             vec!["build".into(), source.into(), "--out".into(), out.clone().into(), cache.into()];
@@ -131,7 +130,7 @@ impl Builder for Nixpacks {
     }
 }
 
-/// What the component's variables ask of nixpacks.
+/// The nixpacks options that the component's variables translate to.
 fn options(settings: &BuildSettings) -> Vec<OsString> {
     let mut options: Vec<String> = Vec::new();
     let commands = [

@@ -1,5 +1,4 @@
-//! The act of a build: what is there already is told apart, the rest is built side by side,
-//! and what came of it is published.
+//! Runs a build: reuses existing images, builds the rest in parallel, and publishes the results.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -32,7 +31,7 @@ use crate::render::document::error::Hint;
 use crate::sbom;
 use crate::scheduler::{Execution, Limits, Outcome, Scheduler, Slot};
 
-/// What all components' builds share.
+/// The state that all components' builds share.
 struct Shared {
     /// Each component with a checkout of its own.
     jobs: BTreeMap<ComponentName, (Job, PathBuf)>,
@@ -47,7 +46,7 @@ struct Shared {
     events: EventSink,
 }
 
-/// What came of a build.
+/// The result of a build of all components.
 pub struct Acted {
     pub builds: Vec<ComponentBuild>,
     pub published: Published,
@@ -119,7 +118,7 @@ pub fn run(
     Ok(Acted { builds, published, duration: began.elapsed() })
 }
 
-/// The components of which the same was built before, and whose image is still there.
+/// The components with a recorded build of the same inputs whose image still exists.
 fn reused(
     context: &Context,
     prepared: &Prepared<'_>,
@@ -151,8 +150,8 @@ fn reused(
     Ok(found)
 }
 
-/// A checkout of the commit for every image: recipes are written into it. Outside of the
-/// repository, whose ignored files builders would take for what is to be left out.
+/// Checks the commit out for every image, as recipes are written into it. Outside of the
+/// repository, as builders would leave out its ignored files.
 fn check_out(
     prepared: &Prepared<'_>,
     jobs: Vec<Job>,
@@ -174,14 +173,14 @@ fn check_out(
     Ok(checked_out)
 }
 
-/// Finds out before anything is built whether nixpacks is needed and missing.
+/// Checks before any build whether nixpacks is needed and missing.
 fn check_nixpacks(
     environment: &Environment,
     jobs: &BTreeMap<ComponentName, (Job, PathBuf)>,
 ) -> Result<(), CommandError> {
     let needs = |(job, checkout): &&(Job, PathBuf)| {
         let source = job.settings.source_folder(checkout);
-        // A folder that is not there is said when its turn comes.
+        // A missing folder is reported by that component's own build.
         source.is_ok_and(|source| !has_dockerfile(&job.settings, &source))
     };
     let Some((job, _)) = jobs.values().find(needs) else { return Ok(()) };
@@ -194,7 +193,7 @@ fn check_nixpacks(
         .hint(Hint::note("Or build with the source's Dockerfile: settings.nixpack.dockerfile_escape: true")))
 }
 
-/// Builds what is to be built, side by side.
+/// Builds the images in parallel.
 async fn side_by_side(
     shared: &Arc<Shared>,
     parallelism: Option<NonZeroUsize>,
@@ -227,7 +226,7 @@ async fn side_by_side(
         .into_iter()
         .filter_map(|completion| match completion.outcome {
             Outcome::Succeeded(finished) => Some(finished),
-            // Never started: the run was cancelled first.
+            // It was cancelled before it started.
             _ => shared.jobs.get(&completion.component).map(|(job, _)| Finished {
                 build: ComponentBuild { status: BuildStatus::Cancelled, ..unbuilt(job) },
                 started_at: Timestamp::now(),
@@ -238,7 +237,7 @@ async fn side_by_side(
         .collect()
 }
 
-/// Builds one component, and tells of it.
+/// Builds one component, and emits its events.
 async fn one(shared: &Shared, job: &Job, checkout: &Path, cancellation: Cancellation) -> Finished {
     let (began, started_at) = (Instant::now(), Timestamp::now());
     let component = || job.component.clone();

@@ -1,12 +1,12 @@
-//! The note that says what the components of a commit are made of.
+//! The git note with the SBOM of a commit.
 
 use crate::deployment::{CommitId, Deployment, NoteNamespace};
 use crate::error::{Code, CommandError};
 use crate::ledger::NoteEdit;
 use crate::sbom::{self, Bom};
 
-/// The change that adds an SBOM to the note of a commit; where the
-/// deployment asks for SPDX, of that too.
+/// The edit that adds an SBOM to the note of a commit; in SPDX as well where the deployment asks
+/// for it.
 pub fn sbom_edit(deployment: &Deployment, commit: CommitId, bom: &Bom) -> NoteEdit {
     let wants_spdx = deployment.components.iter().any(|component| {
         let settings = component.settings.nixpack.as_ref();
@@ -25,7 +25,7 @@ pub fn sbom_edit(deployment: &Deployment, commit: CommitId, bom: &Bom) -> NoteEd
 ///
 /// # Errors
 ///
-/// What cannot be read.
+/// Fails where the note cannot be parsed.
 pub fn parse_sbom_note(note: &[u8], commit: &CommitId) -> Result<Bom, CommandError> {
     Bom::parse(note).map_err(|error| {
         let message = format!("the SBOM of commit {} cannot be read: {error}", commit.short());

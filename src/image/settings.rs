@@ -1,4 +1,4 @@
-//! How an image is built, from the variables of its component.
+//! The build settings of an image, from the variables of its component.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use crate::component::checkout::folder;
 use crate::deployment::definition::Values;
 use crate::deployment::{CommitId, Component};
 
-/// The variables that say how to build; all others are the build's own arguments.
+/// The variables that are build settings; all others are build arguments.
 const KNOWN: [&str; 7] = ["source", "install_cmd", "build_cmd", "start_cmd", "pkgs", "apt_pkgs", "image"];
 
-/// Variables that make no sense.
+/// Invalid build variables.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     #[error("vars.{name} should be {expected}")]
@@ -27,7 +27,7 @@ pub enum SettingsError {
     Tag(String),
 }
 
-/// How one image is built.
+/// The build settings of one image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BuildSettings {
     /// Relative to the repository's root.
@@ -77,8 +77,7 @@ impl BuildSettings {
         folder(checkout, Path::new(&self.source))
     }
 
-    /// A digest of everything beside the commit that the image depends on: what is
-    /// built again is built for a reason.
+    /// A digest of every build input beside the commit: an image with the same digest is reused.
     #[must_use]
     pub fn inputs(&self, repository: &str) -> String {
         let digest = Sha256::digest(format!("{self:?}\n{repository}"));
@@ -87,8 +86,8 @@ impl BuildSettings {
 }
 
 impl ImageName {
-    /// The name by the component's resolved variables. Without a tag, it is the commit; without a
-    /// registry, the default one.
+    /// The name from the component's resolved variables. The tag defaults to the commit, the
+    /// registry to the project's.
     pub fn new(
         component: &Component,
         variables: &Values,
@@ -140,8 +139,8 @@ impl ImageName {
     }
 }
 
-/// What the standard of registries allows: lower case, and no separator at an
-/// end. A registry may have a port.
+/// Validates a name by the standard of registries: lower case, and no separator at an end. A
+/// registry may have a port.
 fn check_name(name: &str, is_registry: bool) -> Result<(), SettingsError> {
     let (name, port) = match name.split_once(':') {
         Some((host, rest)) if is_registry => (host, Some(rest)),
@@ -173,7 +172,7 @@ fn text(variables: &Values, name: &str) -> Result<Option<String>, SettingsError>
     match variables.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
-        // A tag that looks like a number is one to YAML.
+        // YAML parses a tag that looks like a number as one.
         Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(Some(value.to_string())),
         Some(_) => Err(SettingsError::Type { name: name.to_owned(), expected: "a text" }),
     }
@@ -190,7 +189,7 @@ fn texts(variables: &Values, name: &str) -> Result<Vec<String>, SettingsError> {
     }
 }
 
-/// What can be an argument of a build: text, numbers, booleans.
+/// The value as a build argument: text, numbers and booleans only.
 fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

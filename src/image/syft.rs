@@ -1,4 +1,5 @@
-//! What an installed `syft` finds in an image, or in the source where the image is nowhere.
+//! The packages that an installed `syft` finds in an image, or in the source folder where no image
+//! was pushed.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -7,8 +8,7 @@ use super::Surroundings;
 use crate::component::process::StdoutUse;
 use crate::sbom::{Bom, Package, packages_of};
 
-/// The packages that syft finds; `None` where it is not installed. An
-/// error says why it found nothing.
+/// The packages that syft finds; `None` where it is not installed. An error says why it found none.
 pub async fn syft_packages(
     around: Surroundings<'_>,
     image: Option<&str>,

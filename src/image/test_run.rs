@@ -9,12 +9,12 @@ use super::registry::is_local;
 use super::{BuildError, Surroundings};
 use crate::component::ProcessError;
 
-/// Where the folder for reports is in the container.
+/// The folder for reports, in the container.
 const FOLDER: &str = "/atmos";
 /// The report that the tests may write there.
 const REPORT: &str = "junit.xml";
 
-/// Tests that are about to run.
+/// The tests to run.
 pub struct TestRun<'a> {
     /// `registry/name@sha256:…`
     pub image: &'a str,
@@ -26,10 +26,10 @@ pub struct TestRun<'a> {
     pub surroundings: Surroundings<'a>,
 }
 
-/// How they went.
+/// The result of a run of tests.
 #[derive(Debug)]
 pub struct TestOutcome {
-    /// What the command itself failed with, where it failed.
+    /// The error of the command itself, where it failed.
     pub failure: Option<ProcessError>,
     /// The JUnit report that it wrote, where it wrote one.
     pub report: Option<Vec<u8>>,
@@ -51,7 +51,7 @@ pub async fn run_tests(run: TestRun<'_>) -> Result<TestOutcome, BuildError> {
         if run.engine.kind == EngineKind::Podman && is_local(run.image) {
             arguments.push("--tls-verify=false".into());
         }
-        // The command is the tests', whatever the image would start.
+        // The tests' command replaces the image's entrypoint.
         let (program, rest) = run.command.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
         arguments.extend(["--entrypoint".into(), program.into(), run.image.into()]);
         arguments.extend(rest.iter().map(OsString::from));
@@ -71,7 +71,7 @@ pub async fn run_tests(run: TestRun<'_>) -> Result<TestOutcome, BuildError> {
     Ok(TestOutcome { failure, report, duration })
 }
 
-/// Buildah runs commands in containers that it makes of images, and takes these away again.
+/// Runs the tests with buildah: in a container made of the image, which is deleted afterwards.
 async fn run_in_buildah(
     run: &TestRun<'_>,
     variable: &str,

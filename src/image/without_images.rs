@@ -1,4 +1,4 @@
-//! A build of a deployment without images: nothing is built, and what its components are made of is
+//! The build of a deployment without images: nothing is built, and the SBOM of its components is
 //! noted all the same.
 
 use std::collections::BTreeSet;
@@ -16,8 +16,8 @@ use crate::error::CommandError;
 use crate::ledger::Publication;
 use crate::sbom::{self, Bom};
 
-/// Says that there is nothing to build, which is no failure: a pipeline builds every deployment by
-/// one command.
+/// Reports that there is nothing to build. This is no failure, so that a pipeline can build every
+/// deployment by one command.
 pub fn note_components(
     options: &Options,
     context: &Context,
@@ -31,7 +31,7 @@ pub fn note_components(
     Ok(Acted { builds: Vec::new(), published, duration: began.elapsed() })
 }
 
-/// Notes what the commit's files say of its components. What is noted already is not noted again.
+/// Notes the SBOM that the commit's files give. An SBOM that is noted already is not added again.
 fn note_sbom(context: &Context, prepared: &Prepared<'_>) -> Result<Published, CommandError> {
     let Prepared { repository, project, ledger, deployment, commit, .. } = prepared;
     let components = deployment.components.iter().collect();
@@ -49,8 +49,8 @@ fn note_sbom(context: &Context, prepared: &Prepared<'_>) -> Result<Published, Co
     Ok(Published { sbom: Some((summary.components.len(), summary.dependencies.len())) })
 }
 
-/// Whether the note of the commit says the same of these components. A note that cannot be read
-/// does not.
+/// Whether the note of the commit has the same SBOM of these components. False for a note that
+/// cannot be parsed.
 fn is_noted(prepared: &Prepared<'_>, bom: &Bom) -> Result<bool, CommandError> {
     let Prepared { ledger, deployment, commit, .. } = prepared;
     let commits = BTreeSet::from([commit.clone()]);

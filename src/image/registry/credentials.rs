@@ -19,10 +19,10 @@ use crate::component::Environment;
 #[serde(default)]
 struct AuthFile {
     auths: BTreeMap<String, Auth>,
-    /// The helper that keeps the credentials of a registry.
+    /// The credential helper of a registry.
     #[serde(rename = "credHelpers")]
     helpers: BTreeMap<String, String>,
-    /// The helper that keeps all others.
+    /// The credential helper of all other registries.
     #[serde(rename = "credsStore")]
     store: Option<String>,
 }
@@ -37,7 +37,7 @@ struct Auth {
     password: Option<String>,
 }
 
-/// Credentials by registry, or by a part of one, and the helpers that keep others.
+/// Credentials by registry, or by a part of one, and the credential helpers.
 #[derive(Clone, Default)]
 pub(super) struct Credentials {
     known: BTreeMap<String, SecretString>,
@@ -47,8 +47,8 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    /// Reads the files that the engines of this environment read; the
-    /// first that knows a registry counts.
+    /// Reads the files that the engines of this environment read; the first that has credentials
+    /// for a registry takes precedence.
     pub(super) fn of(environment: &Environment) -> Self {
         let mut credentials = Self { environment: environment.clone(), ..Self::default() };
         for file in files(environment) {
@@ -67,8 +67,8 @@ impl Credentials {
         credentials
     }
 
-    /// The header's value for an image: of its registry's own helper, else of the longest part of
-    /// its name that there are credentials for, else of the helper for all registries.
+    /// The value of the `Authorization` header for an image: from its registry's own helper, else
+    /// from the longest part of its name with credentials, else from the helper for all registries.
     ///
     /// An error says why a helper did not answer.
     pub(super) async fn basic(&self, image: &ImageReference) -> Result<Option<String>, HelperError> {
@@ -106,7 +106,7 @@ impl Auth {
             (_, Some(user), Some(password)) => STANDARD.encode(format!("{user}:{password}")),
             _ => return None,
         };
-        // What is not base64 would be a broken header.
+        // A value that is not base64 would make an invalid header.
         STANDARD.decode(&encoded).is_ok().then(|| encoded.into())
     }
 }

@@ -1,5 +1,5 @@
-//! Credential helpers: programs called `docker-credential-<name>` that keep
-//! what is not to stand in a file.
+//! Credential helpers: programs called `docker-credential-<name>` that store secrets outside of
+//! files.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::cancellation::Cancellation;
 use crate::component::process::{self, Invocation, StdoutUse, Supervision};
 use crate::component::{Environment, Masks, ProcessError};
 
-/// How long a helper may take. Some ask a cloud; none may wait for a person.
+/// The timeout of a helper. Some ask a cloud; none may wait for a person.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What helpers say of a registry that they have no credentials for.
+/// The message of helpers that have no credentials for a registry.
 const NOT_FOUND: &str = "credentials not found";
 
-/// Instead of a user's name: the secret is no password but buys other tokens.
+/// The user name that marks the secret as an identity token, which is exchanged for other tokens.
 const IDENTITY_TOKEN: &str = "<token>";
 
-/// Why a helper did not answer. Never what it said, which may be a secret.
+/// The reason why a helper did not answer. Never its output, which may hold a secret.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HelperError {
     #[error("the credential helper {0} is not on PATH")]
@@ -52,7 +52,7 @@ pub(super) async fn ask(
     patience: Duration,
 ) -> Result<Option<SecretString>, HelperError> {
     let name = format!("docker-credential-{helper}");
-    // The file names a helper, not a path.
+    // The name comes from a file: it must not be a path.
     let is_name = helper.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     let program = environment.find_program(&name).filter(|_| is_name);
     let Some(program) = program else { return Err(HelperError::Missing(name)) };
@@ -74,8 +74,8 @@ pub(super) async fn ask(
     };
     let printed = match process::run(&invocation, supervision).await {
         Ok(printed) => printed,
-        // Said on standard output, which is data here: that it is a
-        // failure without words has to do.
+        // Helpers report this on standard output, which is data here, so a failure without other
+        // output counts as it.
         Err(ProcessError::Failed { tail, .. }) if tail.iter().all(|line| line.contains(NOT_FOUND)) => {
             return Ok(None);
         }

@@ -1,7 +1,7 @@
-//! Asking a registry whether it has an image, by the standard of the Open Container Initiative.
+//! Checks whether a registry has an image, by the OCI distribution specification.
 //!
-//! Nothing is pulled and nothing is pushed here: engines do that. A rollout has none, and still has
-//! to know whether what it is about to deploy is there.
+//! Nothing is pulled and nothing is pushed here: engines do that. A rollout has no engine, and
+//! still has to check that its images exist.
 
 mod credentials;
 mod helper;
@@ -19,7 +19,7 @@ use helper::HelperError;
 pub use reference::ImageReference;
 pub(super) use reference::is_local;
 
-/// How long a registry may take to answer.
+/// The timeout of a request to a registry.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Every kind of manifest that an image can have.
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
@@ -31,7 +31,7 @@ const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application
 pub enum Presence {
     Present,
     Missing,
-    /// The registry does not say: why.
+    /// The reason why the registry does not tell.
     Unknown(String),
 }
 
@@ -68,7 +68,7 @@ impl Registry {
         }
     }
 
-    /// The digest that a tag stands for; `None` where the registry does not say.
+    /// The digest that a tag resolves to; `None` where the registry does not tell.
     pub async fn digest_of_tag(&self, repository: &str, tag: &str) -> Option<String> {
         let answer = self.manifest(&ImageReference::by_tag(repository, tag)).await.ok()?;
         if !answer.status().is_success() {
@@ -78,7 +78,7 @@ impl Registry {
         digest.starts_with("sha256:").then(|| digest.to_owned())
     }
 
-    /// Asks for an image's manifest, without its body. Asked for a token, gets one and asks again.
+    /// Requests an image's manifest, without its body. On a challenge it authorizes and retries.
     async fn manifest(&self, image: &ImageReference) -> Result<Response, RegistryError> {
         let ask = |authorization: Option<String>| {
             let request = self.client.head(image.manifest_url()).header(ACCEPT, MANIFESTS);
@@ -98,7 +98,8 @@ impl Registry {
         Ok(ask(Some(authorization)).await?)
     }
 
-    /// What a registry wants to see: the credentials themselves, or a token that they buy.
+    /// The `Authorization` header for a challenge: the credentials themselves, or a token requested
+    /// with them.
     async fn authorization(
         &self,
         image: &ImageReference,
@@ -110,7 +111,7 @@ impl Registry {
             return Ok(basic);
         }
         let Some(realm) = parameter(parameters, "realm") else { return Ok(None) };
-        // Credentials are sent over TLS or to this machine only: plain HTTP can be read on the way.
+        // Credentials are sent only over TLS or to this machine: plain HTTP can be read on the way.
         if !realm.starts_with("https://") && !is_local(realm.trim_start_matches("http://")) {
             return Ok(None);
         }
@@ -144,7 +145,7 @@ fn parameter<'c>(parameters: &'c str, name: &str) -> Option<&'c str> {
     rest.split_once('"').map(|(value, _)| value)
 }
 
-/// The innermost reason, which says what is wrong.
+/// The root cause of an error, as text.
 fn cause(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(inner) = error.source() {

@@ -1,4 +1,4 @@
-//! Which image is meant, and where its registry is.
+//! References to images, and the address of their registry.
 
 use std::fmt;
 
@@ -34,7 +34,7 @@ impl ImageReference {
         (!repository.is_empty() && !version.is_empty()).then(|| Self::by_digest(repository, version))
     }
 
-    /// The registry's host, with its port. A name without one is Docker's own registry's.
+    /// The registry's host, with its port. A name without a host is of Docker Hub.
     fn host(&self) -> &str {
         match self.repository.split_once('/') {
             Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
@@ -51,8 +51,7 @@ impl ImageReference {
         }
     }
 
-    /// What the registry is called where credentials are kept; the first
-    /// is what helpers are asked for.
+    /// The names of the registry in credential files; helpers are asked for the first.
     pub(super) fn registry_names(&self) -> Vec<&str> {
         match self.host() {
             "registry-1.docker.io" | "docker.io" | "index.docker.io" => {
@@ -62,12 +61,12 @@ impl ImageReference {
         }
     }
 
-    /// `registry/name`, as credentials are kept under.
+    /// `registry/name`, the key of stored credentials.
     pub(super) fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// Where the manifest is.
+    /// The address of the manifest.
     pub(super) fn manifest_url(&self) -> String {
         let scheme = if is_local(&self.repository) { "http" } else { "https" };
         format!("{scheme}://{}/v2/{}/manifests/{}", self.host(), self.name(), self.version)
@@ -81,7 +80,7 @@ impl fmt::Display for ImageReference {
     }
 }
 
-/// Whether a registry is on this machine: then it is spoken to without TLS, as docker does.
+/// Whether a registry is on this machine: then plain HTTP is used, as docker does.
 #[must_use]
 pub fn is_local(reference: &str) -> bool {
     let host = reference.split('/').next().unwrap_or_default();

@@ -76,8 +76,8 @@ async fn a_registry_that_is_not_there_says_nothing() {
     assert!(matches!(presence, Presence::Unknown(_)), "{presence:?}");
 }
 
-/// Writes a helper, in a process of its own: were the file open for
-/// writing here, it could not be run.
+/// Writes a helper in a separate process: a file that this process has open for writing cannot be
+/// run.
 fn helper(folder: &std::path::Path, name: &str, script: &str) {
     let file = folder.join(format!("docker-credential-{name}"));
     let write = "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"";
@@ -133,7 +133,7 @@ async fn what_helpers_keep_is_used_and_never_shown() {
         |name: &str| format!(r#"{{"credHelpers": {{"{host}": "{name}"}}, "credsStore": "broken"}}"#);
     assert_eq!(presence(of_registry("own")).await, "Present");
     assert_eq!(presence(r#"{"credsStore": "own"}"#.to_owned()).await, "Present");
-    // What stands in the file needs no helper for all.
+    // Credentials in the file take precedence over the helper for all registries.
     let in_file = format!(r#"{{"auths": {{"{host}": {{"auth": "bWU6c2VjcmV0"}}}}, "credsStore": "broken"}}"#);
     assert_eq!(presence(in_file).await, "Present");
     for (name, expected) in [
