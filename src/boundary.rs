@@ -1,4 +1,4 @@
-//! Reading files below a folder without being led out of it: a checkout may hold links to anywhere.
+//! Reads files below a folder that links cannot lead out of: a checkout may hold links to anywhere.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,25 +13,25 @@ const GIT_FOLDER: &str = ".git";
 #[error("it leads out of the files of the repository")]
 pub struct LeadsOut;
 
-/// A folder whose files are read, and nothing else. Links from file to file of it are followed.
+/// The boundary of a folder: only its files are read. Links between its files are followed.
 #[derive(Debug, Clone)]
 pub struct Boundary {
-    /// Without links in it.
+    /// The canonical path, without links.
     folder: PathBuf,
 }
 
 impl Boundary {
-    /// What is below a folder.
+    /// Creates the boundary of a folder.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.canonicalize().unwrap_or_else(|_| folder.to_owned()) }
     }
 
-    /// Where a path leads; `None` where there is nothing.
+    /// Resolves the links of a path; `None` where nothing exists.
     ///
     /// # Errors
     ///
-    /// [`LeadsOut`], in an [`io::Error`], where that is not below the folder.
+    /// [`LeadsOut`], in an [`io::Error`], where the resolved path is not below the folder.
     pub fn resolve(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         let resolved = match path.canonicalize() {
             Ok(resolved) => resolved,
@@ -54,11 +54,11 @@ impl Boundary {
     /// As [`Boundary::resolve`], and where the file cannot be opened.
     pub fn open(&self, path: &Path) -> io::Result<Option<File>> {
         let Some(resolved) = self.resolve(path)? else { return Ok(None) };
-        // Looked at before opening: opening a device may have an effect.
+        // Checked before opening, because opening a device may have an effect.
         if !resolved.symlink_metadata()?.is_file() {
             return Ok(None);
         }
-        // What was put in its place in the meantime is neither followed nor waited for.
+        // Race: a file put in its place in the meantime is neither followed nor waited for.
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let flags = i32::try_from(flags.bits()).unwrap_or_default();
         let file = File::options().read(true).custom_flags(flags).open(resolved)?;

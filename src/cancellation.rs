@@ -1,13 +1,13 @@
-//! Cancellation: how a run is told to stop, and how urgently.
+//! Cancellation of a run, in levels of urgency.
 //!
-//! A leaf that imports nothing of the crate, because what starts work (the scheduler) and what does
-//! it (the components' processes) listen to the same signal.
+//! A leaf that imports nothing of the crate, because the scheduler, which starts work, and the
+//! components' processes, which do it, listen to the same signal.
 
 use std::future::pending;
 
 use tokio::sync::watch;
 
-/// How urgently a run must stop. Later levels are more urgent.
+/// The urgency of a cancellation. Later levels are more urgent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum CancellationLevel {
     /// Carry on.
@@ -19,12 +19,12 @@ pub enum CancellationLevel {
     Immediate,
 }
 
-/// The end that cancels. Dropping it cancels nothing.
+/// The sender of a cancellation. Dropping it cancels nothing.
 #[derive(Debug)]
 pub struct Canceller(watch::Sender<CancellationLevel>);
 
 impl Canceller {
-    /// Raises the level. A level that was reached is never taken back.
+    /// Raises the level, which never falls again.
     pub fn raise(&self, level: CancellationLevel) {
         self.0.send_if_modified(|current| {
             let raised = level > *current;
@@ -36,25 +36,25 @@ impl Canceller {
     }
 }
 
-/// The end that listens; cheap to clone.
+/// The receiver of a cancellation; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Cancellation(watch::Receiver<CancellationLevel>);
 
 impl Cancellation {
-    /// A cancellation and what raises it.
+    /// Creates a cancellation with its sender.
     #[must_use]
     pub fn new() -> (Canceller, Self) {
         let (sender, receiver) = watch::channel(CancellationLevel::None);
         (Canceller(sender), Self(receiver))
     }
 
-    /// A cancellation that never comes.
+    /// Creates a cancellation that never happens.
     #[must_use]
     pub fn never() -> Self {
         Self::new().1
     }
 
-    /// A cancellation that follows this one, and can be raised by itself, with what raises it.
+    /// Creates a cancellation that follows this one and can also be raised by its own sender.
     #[must_use]
     pub fn derived(&self, runtime: &tokio::runtime::Handle) -> (Canceller, Self) {
         let (canceller, derived) = Self::new();
@@ -69,7 +69,7 @@ impl Cancellation {
         (canceller, derived)
     }
 
-    /// The level at this moment.
+    /// The current level.
     #[must_use]
     pub fn level(&self) -> CancellationLevel {
         *self.0.borrow()
@@ -81,7 +81,8 @@ impl Cancellation {
         self.level() > CancellationLevel::None
     }
 
-    /// Waits until the level is above `level`, and says which it is. Safe to drop and call again.
+    /// Waits until the level is above `level`, and returns the new level. Safe to drop and call
+    /// again.
     pub async fn above(&self, level: CancellationLevel) -> CancellationLevel {
         let mut receiver = self.0.clone();
         let raised = receiver.wait_for(|current| *current > level).await.map(|current| *current);

@@ -8,19 +8,19 @@ use crate::git::Repository;
 use crate::project::commit_source::CommitSource;
 use crate::project::stacks::{CommitFiles, ImportedStacks};
 
-/// The deployment as a commit has it.
+/// The deployment and the stacks at a commit.
 pub struct AtCommit {
     pub deployment: Deployment,
     pub stacks: ImportedStacks,
 }
 
 impl AtCommit {
-    /// Reads the deployment where the configuration keeps it. Of a declaration that cannot be used
-    /// the inner result says why.
+    /// Reads the deployment from the configured folder. The inner error says why a declaration is
+    /// unusable.
     ///
     /// # Errors
     ///
-    /// A commit that cannot be read.
+    /// Fails where the commit cannot be read.
     pub fn read(
         repository: &Repository,
         config: &AtmosConfig,
@@ -36,11 +36,11 @@ impl AtCommit {
         Ok(Ok(Self { deployment: loaded.deployment, stacks }))
     }
 
-    /// A component as it is on a target. What is known only when it runs, stays as it is written.
+    /// Resolves a component on a target. Values that are known only at run time stay as written.
     ///
     /// # Errors
     ///
-    /// Why it cannot be told.
+    /// The reason, as text, where the component cannot be resolved on this target.
     pub fn resolve(&self, component: &Component, target: &TargetName) -> Result<Resolved, String> {
         let target = self.deployment.targets.get(target);
         let target = target.ok_or_else(|| "the target is new".to_owned())?;
@@ -49,11 +49,11 @@ impl AtCommit {
     }
 }
 
-/// The stacks of a commit.
+/// Reads the stacks of a commit.
 ///
 /// # Errors
 ///
-/// A commit that cannot be read.
+/// Fails where the commit cannot be read.
 pub fn stacks(
     repository: &Repository,
     config: &AtmosConfig,

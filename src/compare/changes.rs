@@ -1,4 +1,4 @@
-//! What lies between what runs and what would be rolled out: files, and configuration.
+//! Changes between the running commits and the one to roll out: files and configuration.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::ledger::Ledger;
 
 use super::made_of::footprint;
 
-/// Where it is read.
+/// The repository, configuration and target of a comparison.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
     pub repository: &'a Repository,
@@ -25,26 +25,26 @@ pub struct Place<'a> {
     pub target: &'a TargetName,
 }
 
-/// Compares the commit that would be rolled out with those that run.
+/// Compares the commit to roll out with the running commits.
 pub struct Changes<'a> {
     place: Place<'a>,
     objects: ObjectStore,
     tree: CommitTree,
     commit: CommitId,
     new: AtCommit,
-    /// By the commits that run. What cannot be known of one says why.
+    /// By running commit; the error says why one cannot be compared.
     old: BTreeMap<CommitId, Result<Old, String>>,
 }
 
-/// A commit that runs.
+/// A running commit.
 struct Old {
     side: Result<AtCommit, String>,
-    /// The files that differ from the commit that would be rolled out.
+    /// The files that differ from the commit to roll out.
     files: Vec<String>,
 }
 
 impl<'a> Changes<'a> {
-    /// Of the commit that would be rolled out, and declares the deployment so.
+    /// Prepares comparisons for the commit to roll out, which declares the deployment like this.
     pub fn new(place: Place<'a>, commit: &CommitId, deployment: &Deployment) -> Result<Self, CommandError> {
         let stacks = stacks(place.repository, place.config, commit)?;
         let new = AtCommit { deployment: deployment.clone(), stacks };
@@ -53,7 +53,7 @@ impl<'a> Changes<'a> {
         Ok(Self { place, objects, tree, commit: commit.clone(), new, old: BTreeMap::new() })
     }
 
-    /// Why a component has to be rolled out, where it has to.
+    /// The reason why a component has to be rolled out; `None` where it need not be.
     pub fn reason(
         &mut self,
         name: &ComponentName,
@@ -62,8 +62,7 @@ impl<'a> Changes<'a> {
         self.reason_on(self.place.target, name, state)
     }
 
-    /// Whether nothing of a component differs from what another commit has, as it would be on a
-    /// target.
+    /// Whether a component has no differences from another commit, as resolved on a target.
     pub fn is_same_on(
         &mut self,
         target: &TargetName,
@@ -106,7 +105,7 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// Whether a component would be run with another configuration than it was.
+/// Whether a component's configuration differs from the one that it was run with.
 fn configuration_differs(
     target: &TargetName,
     old: &Old,
@@ -125,7 +124,7 @@ fn configuration_differs(
     Ok(before.variables.values != after.variables.values || layer(before) != layer(after))
 }
 
-/// What the stacks say; which of their files say it makes no difference.
+/// The values from the stacks, without the files that they come from, which make no difference.
 fn layer(resolved: Resolved) -> Option<StackLayer> {
     resolved.stack.map(|stack| StackLayer {
         files: indexmap::IndexMap::default(),
@@ -135,7 +134,7 @@ fn layer(resolved: Resolved) -> Option<StackLayer> {
 }
 
 impl Place<'_> {
-    /// A commit that runs, fetched where it is not here.
+    /// Reads a running commit, and fetches it where it is missing.
     fn old(&self, objects: &ObjectStore, commit: &CommitId, new: &CommitId) -> Result<Old, String> {
         if !objects.contains(&commit.0) {
             self.ledger

@@ -6,10 +6,10 @@ use crate::error::CommandError;
 use crate::git::history::Divergence;
 use crate::git::{Git, GitError, Repository};
 
-/// The most commits that are listed; the others are counted.
+/// The maximum number of listed commits; the rest is only counted.
 const COMMITS_LISTED: usize = 50;
 
-/// What is said of the files that differ.
+/// The detail in which differing files are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WithFiles {
     No,
@@ -18,7 +18,7 @@ pub enum WithFiles {
     Lines,
 }
 
-/// What git says of two commits: each question is a walk of its own, and they are asked at once.
+/// Compares two commits with git: files and histories in parallel, each in a process of its own.
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ pub fn compare_commits(
     })
 }
 
-/// How many commits each of two has that the other lacks, and the newest of them.
+/// Counts the commits that only one of two has, and lists the newest of them.
 ///
 /// # Errors
 ///
@@ -49,11 +49,11 @@ pub fn divergence(git: &Git, from: &CommitId, to: &CommitId) -> Result<Divergenc
     if from == to { Ok(Divergence::default()) } else { git.divergence(from, to, COMMITS_LISTED) }
 }
 
-/// The subjects of the newest commits.
+/// Reads the subjects of the newest commits.
 ///
 /// # Errors
 ///
-/// A commit that cannot be read.
+/// Fails where a commit cannot be read.
 pub fn summaries(
     repository: &Repository,
     divergence: &Divergence,

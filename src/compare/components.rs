@@ -11,12 +11,12 @@ use crate::deployment::{ComponentName, Deployment};
 use crate::error::CommandError;
 use crate::project::known::known_component;
 
-/// The components that are compared: those that were named, else all that are declared, in their
-/// order, and by name those that only earlier commits declare or that run somewhere.
+/// The components to compare: the named ones; by default all that are declared, in their order,
+/// then by name those that only earlier commits declare or that run somewhere.
 ///
 /// # Errors
 ///
-/// A name that is unknown.
+/// Fails for an unknown name.
 pub fn chosen_components(
     named: &[ComponentReference],
     deployment: &Deployment,
@@ -50,7 +50,7 @@ pub fn chosen_components(
     Ok(chosen)
 }
 
-/// The commits that each of these components is at, on either side.
+/// The commits of each of these components, on either side.
 pub fn components(
     chosen: &[ComponentName],
     from: &Side,

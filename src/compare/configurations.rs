@@ -1,4 +1,4 @@
-//! The deployment's file as it stood in each of the commits.
+//! The deployment file as of each of the commits.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,16 +20,16 @@ use crate::git::Repository;
 use super::at_commit::AtCommit;
 use super::side::Side;
 
-/// The deployment as several commits declare it.
+/// The deployment as declared in several commits.
 pub struct Configurations {
     by_commit: BTreeMap<CommitId, AtCommit>,
 }
 
-/// What differs, and what could not be resolved.
+/// The differences, and the problems that kept values from being resolved.
 pub type Compared = (Vec<ConfigurationDifference>, IndexSet<String>);
 
 impl Configurations {
-    /// Reads the deployment in each of the commits, and says of which it cannot be read.
+    /// Reads the deployment in each of the commits, with a warning for each that cannot be read.
     pub fn load<'c>(
         repository: &Repository,
         config: &AtmosConfig,
@@ -59,18 +59,18 @@ impl Configurations {
         Ok((Self { by_commit }, warnings))
     }
 
-    /// The deployment as a commit declares it.
+    /// The deployment as declared in a commit.
     pub fn at(&self, commit: &CommitId) -> Option<&Deployment> {
         self.by_commit.get(commit).map(|at| &at.deployment)
     }
 
-    /// The deployment in every commit that declares it.
+    /// The deployment in each commit that declares it.
     pub fn deployments(&self) -> impl Iterator<Item = &Deployment> {
         self.by_commit.values().map(|at| &at.deployment)
     }
 
-    /// What differs between the sides, and what of their stacks cannot be used. `whole` also looks
-    /// at what is not about single components.
+    /// The differences between the sides, and the problems of their stacks. `whole` also compares
+    /// settings that belong to no single component.
     pub fn compare(&self, chosen: &[ComponentName], from: &Side, to: &Side, whole: bool) -> Compared {
         let problems = RefCell::new(IndexSet::new());
         let (before, after) = (self.at(&from.commit), self.at(&to.commit));
@@ -93,7 +93,7 @@ impl Configurations {
         };
         match (&from.target, &to.target) {
             (Some(from_target), Some(to_target)) => differences.extend(at(from_target, to_target)),
-            // A commit is looked at as it would be on the target that it is compared with.
+            // A side without a target is resolved on the target of the other side.
             (Some(target), None) | (None, Some(target)) => differences.extend(at(target, target)),
             (None, None) => {
                 let declared = [before, after].into_iter().flatten().flat_map(|side| side.targets.keys());
@@ -106,8 +106,7 @@ impl Configurations {
         (differences, problems.into_inner())
     }
 
-    /// A component of one side. Where its stacks cannot be used, what
-    /// the deployment says stands alone.
+    /// A component of one side. The fallback for unusable stacks is the deployment's own values.
     fn component_side<'a>(
         &'a self,
         side: &Side,
@@ -118,7 +117,7 @@ impl Configurations {
         let commit = side.commits.get(component)?;
         let AtCommit { deployment, stacks } = self.by_commit.get(commit)?;
         let (declared, on) = (deployment.component(component)?, deployment.targets.get(target)?);
-        // A value that only its hash is kept of is shown as that.
+        // A value of which only a hash is recorded is shown as that hash.
         let overrides: ContextOverrides = side.overrides.get(component).into_iter().flatten().collect();
         let command_line = overrides.values(&[&on.context, &declared.vars]);
         let resolution = Resolution {

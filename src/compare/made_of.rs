@@ -1,5 +1,5 @@
-//! What the components of a commit are made of: their own folders, and those of the
-//! Terraform modules that they call.
+//! The footprint of components: their own folders, and those of the Terraform modules that they
+//! call.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,8 @@ use crate::deployment::{Component, ComponentKind, Deployment};
 use crate::git::CommitTree;
 use crate::git::objects::{EntryKind, ObjectError};
 
-/// The files of a component: its own, and those of the images that it uses or says it needs.
+/// The files that a component depends on: its own, and those of images that it is bound to or
+/// needs.
 pub fn footprint(
     tree: &CommitTree,
     config: &AtmosConfig,
@@ -34,7 +35,7 @@ pub fn footprint(
     Ok(footprint)
 }
 
-/// The folders of the repository's own modules that a root module calls, and that these call.
+/// The folders of the repository's own modules that a root module calls, directly or indirectly.
 fn modules(tree: &CommitTree, root: &str) -> Result<Footprint, ObjectError> {
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut open = vec![root.to_owned()];

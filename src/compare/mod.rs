@@ -1,5 +1,5 @@
-//! What differs between commits, or between what runs and what would: files, configuration, and why
-//! a component has to be rolled out.
+//! Differences between commits, or between the running state and the planned one: files,
+//! configuration, and the reasons why a component has to be rolled out.
 
 mod at_commit;
 mod changes;

@@ -1,4 +1,4 @@
-//! Whether anything of a component differs between two commits, or only the commit itself.
+//! Detects components that are the same in two commits, apart from the commit itself.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::error::CommandError;
 use crate::git::Repository;
 use crate::ledger::Ledger;
 
-/// Where both commits are read.
+/// The repository and configuration that both commits are read from.
 pub struct Comparison<'a> {
     pub repository: &'a Repository,
     pub config: &'a AtmosConfig,

@@ -1,4 +1,4 @@
-//! One side of a diff: which commit each component is at.
+//! One side of a diff: the commit of each component.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +11,25 @@ use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::render::document::error::Hint;
 
-/// `--context` that components run with, as their records keep it.
+/// The `--context` overrides of components, from their records.
 pub type RecordedOverrides = BTreeMap<ComponentName, BTreeMap<String, String>>;
 
 /// One side of a diff.
 pub struct Side {
     /// Absent for a commit.
     pub target: Option<TargetName>,
-    /// The commit that commits and files are compared at: of several, the newest.
+    /// The newest of the components' commits, at which commits and files are compared.
     pub commit: CommitId,
     pub commits: BTreeMap<ComponentName, CommitId>,
     /// Empty for a commit.
     pub overrides: RecordedOverrides,
     deployed_at: Option<Timestamp>,
-    /// How many commits the components are at.
+    /// The number of distinct commits of the components.
     distinct: usize,
 }
 
 impl Side {
-    /// What runs of these components on a target.
+    /// The side of a target: the running commits of these components.
     pub fn of_target(
         repository: &Repository,
         state: &DeploymentState,
@@ -62,7 +62,7 @@ impl Side {
         })
     }
 
-    /// These components at these commits; `None` where there are none.
+    /// The side of these components at these commits; `None` without components.
     pub fn of_components(
         repository: &Repository,
         target: Option<TargetName>,
@@ -77,7 +77,7 @@ impl Side {
         Ok(commit.map(|commit| Self { target, commit, commits, overrides, deployed_at: None, distinct }))
     }
 
-    /// Those of these components that a commit declares.
+    /// The side of a commit: the chosen components that it declares.
     pub fn of_commit(commit: CommitId, deployment: Option<&Deployment>, chosen: &[ComponentName]) -> Self {
         let declared =
             |name: &&ComponentName| deployment.is_some_and(|deployment| deployment.component(name).is_some());
@@ -86,7 +86,7 @@ impl Side {
         Self { target: None, commit, commits, overrides, deployed_at: None, distinct: 1 }
     }
 
-    /// What to know of a side whose components are at several commits.
+    /// The note for a side whose components are at several commits.
     pub fn mixed(&self) -> Option<String> {
         let target = self.target.as_ref().filter(|_| self.distinct > 1)?;
         Some(format!(
@@ -96,14 +96,14 @@ impl Side {
         ))
     }
 
-    /// The side as it is shown.
+    /// The side in the form of the report.
     pub fn shown(self) -> DiffSide {
         DiffSide { target: self.target, commit: Some(self.commit), deployed_at: self.deployed_at }
     }
 }
 
-/// The newest of several commits: one that leads to none of the others, and of
-/// those the one that was made last.
+/// The newest of several commits: one that is no ancestor of the others, and of several such the
+/// one with the latest date.
 fn newest(repository: &Repository, commits: &[CommitId]) -> Result<Option<CommitId>, CommandError> {
     if let [] | [_] = commits {
         return Ok(commits.first().cloned());

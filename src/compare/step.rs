@@ -1,4 +1,4 @@
-//! What a step of a target changes: from what runs there to what would run there, or does now.
+//! The diff of a target's step: from the running state to the planned or the current one.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use crate::git::Repository;
 use crate::ledger::Ledger;
 use crate::project::Project;
 
-/// A step of a target.
+/// A step of a target from one state to another.
 pub struct Step<'s> {
     pub target: &'s TargetName,
     pub from: BTreeMap<ComponentName, CommitId>,
     pub to: BTreeMap<ComponentName, CommitId>,
-    /// `--context` of either side.
+    /// The `--context` overrides of either side.
     pub overrides: (RecordedOverrides, RecordedOverrides),
 }
 
-/// What a step changes. `None` where there is nothing to compare with. Both sides are looked at as
-/// they are on the target: how its source is configured has nothing to do with the step.
+/// The diff of a step; `None` where a side has no components. Both sides are resolved on the same
+/// target: the configuration of a promotion's source has no part in it.
 pub fn of_step(
     repository: &Repository,
     project: &Project<'_>,
@@ -32,7 +32,7 @@ pub fn of_step(
 ) -> Result<Option<DiffView>, CommandError> {
     let Step { target, from, to, overrides } = step;
     let commits: Vec<_> = from.values().chain(to.values()).cloned().collect();
-    // Where history ends early, fewer commits are listed.
+    // With incomplete history, fewer commits are listed.
     if let Err(error) = ledger.complete_history(&commits) {
         tracing::warn!(%error, "history ends early");
     }
