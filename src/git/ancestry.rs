@@ -167,7 +167,7 @@ impl<'o> Histories<'o> {
         }
         let mut ends: BTreeSet<_> = ends.intersection(&self.shallow).cloned().collect();
         if ends.is_empty() {
-            // What is left over of other fetches has led past the shallow commits.
+            // Leftover objects of other fetches have led the walk past the shallow commits.
             let seen: Result<BTreeSet<_>, _> = seen.into_iter().map(from_oid).collect();
             ends = seen?.intersection(&self.shallow).cloned().collect();
         }
@@ -188,8 +188,8 @@ impl<'o> Histories<'o> {
         if !ends.is_empty() {
             return Ok(Related::Open { ends });
         }
-        // What is left over of other fetches has led the walk past the shallow commits, which are
-        // where a remote goes on.
+        // Leftover objects of other fetches have led the walk past the shallow commits, from which
+        // a remote can deepen.
         Ok(Related::Open { ends: shallow(walk.one_sided())? })
     }
 
@@ -210,7 +210,7 @@ impl Walk {
         self.marks.get(&id).map_or(0, |mark| mark.flags)
     }
 
-    /// Takes note of a commit that is here.
+    /// Marks a commit that is here.
     fn reach(&mut self, id: git2::Oid, flags: u8, commit: &Commit) {
         let mark = self.marks.entry(id).or_default();
         let (before, after) = (mark.flags, mark.flags | flags);
@@ -227,16 +227,15 @@ impl Walk {
         }
     }
 
-    /// Takes note of a parent that is not here.
+    /// Marks a parent that is missing.
     fn miss(&mut self, parent: git2::Oid, flags: u8, child: git2::Oid) {
         self.marks.entry(parent).or_default().flags |= flags;
         self.missing.entry(parent).or_default().push(child);
     }
 
-    /// The next commit and its flags; `None` once nothing that is left can change the answer.
+    /// The next commit and its flags; `None` once no queued commit can change the answer.
     fn next(&mut self) -> Option<(git2::Oid, u8)> {
-        // Where something is missing, only the end of the walk tells whether both commits lead
-        // there.
+        // With a missing parent, only the end of the walk tells whether both commits lead there.
         if self.undecided == 0 && self.missing.is_empty() {
             return None;
         }
@@ -304,7 +303,7 @@ mod tests {
             for (name, parents, time) in commits {
                 let mut text = format!("tree {tree}");
                 for parent in *parents {
-                    // What is not made is missing.
+                    // A parent that is not made is missing.
                     let id = history.commits.get(parent).map_or("e".repeat(40), ToString::to_string);
                     writeln!(text, "parent {id}").unwrap();
                 }

@@ -1,11 +1,11 @@
-//! What is checked out.
+//! The state of the checkout.
 
 use crate::deployment::CommitId;
 
 use super::process::Running;
 use super::repository::{Repository, RepositoryError, parse_id};
 
-/// What is checked out.
+/// The commit and branch that are checked out, and whether files differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkout {
     pub commit: CommitId,

@@ -7,7 +7,7 @@ use crate::deployment::diff::{FileChange, FileDifference};
 const LINES_OF_A_FILE: usize = 400;
 const LINES_IN_ALL: usize = 10_000;
 
-/// Reads the output; `None` where it is not what it should be.
+/// Parses the output; `None` where it is malformed.
 pub(super) fn parse(output: &[u8]) -> Option<Vec<FileDifference>> {
     let mut reader = Reader { left: output };
     let mut files = Vec::new();
@@ -68,7 +68,7 @@ fn numstat_entry(reader: &mut Reader<'_>, renamed: bool) -> Option<(usize, usize
     Some(counts)
 }
 
-/// Gives each file its part of the patch, within bounds. Binary files have none.
+/// Assigns each file its part of the patch, within the limits. Binary files have none.
 fn add_hunks(files: &mut [FileDifference], patch: &str) {
     let mut left = LINES_IN_ALL;
     // Within a hunk every line starts with a blank, a sign or a backslash.

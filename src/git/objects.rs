@@ -38,11 +38,11 @@ pub enum ObjectError {
 /// An annotated tag, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagObject {
-    /// What it points at.
+    /// The object that it points at.
     pub target: ObjectId,
-    /// Whether that is a commit.
+    /// Whether the target is a commit.
     pub is_of_commit: bool,
-    /// The name that it was made with, without `refs/tags/`.
+    /// The tag's own name in its header, without `refs/tags/`.
     pub name: String,
     /// Everything after the header, signature included.
     pub message: Vec<u8>,
@@ -347,7 +347,7 @@ impl ObjectStore {
         header.map(|id| id.parse().map_err(|_| ObjectError::Damaged(commit.clone()))).collect()
     }
 
-    /// When a commit was made, in seconds since 1970; `None` where it is not here.
+    /// The time of a commit, in seconds since 1970; `None` where it is not here.
     #[must_use]
     pub fn commit_time(&self, commit: &CommitId) -> Option<i64> {
         let commit = self.repository.find_commit(self.oid(&commit.0).ok()?).ok()?;
@@ -383,7 +383,7 @@ pub(super) fn from_oid(oid: git2::Oid) -> Result<ObjectId, ObjectError> {
     text.parse().map_err(|_| git2::Error::from_str("an object id that is neither SHA-1 nor SHA-256").into())
 }
 
-/// Splits a tag object into what it points at and its message.
+/// Splits a tag object into its target, its name and its message.
 fn parse_tag(data: &[u8]) -> Option<TagObject> {
     let header_end = memmem::find(data, b"\n\n").map_or(data.len(), |at| at + 2);
     // The tagger's name can be in any encoding.

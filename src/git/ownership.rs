@@ -1,20 +1,20 @@
-//! Whose a repository is. Git runs what a repository's configuration says, and does so for its
-//! owner; other users it refuses, unless `safe.directory` names the repository.
+//! The ownership of a repository. Git runs commands of a repository's configuration only for its
+//! owner; other users are refused, unless `safe.directory` names the repository.
 //!
-//! The program tells git which repository is meant, and then git does not look. So it is asked,
-//! where another user owns what the program has found.
+//! Git skips this check where it is told the repository explicitly, as this program does. So git is
+//! asked to discover it where another user owns any of its folders.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::repository::{Repository, RepositoryError};
 
-/// What git says of a repository that another user owns, before its place in quotes.
+/// Git's message for a repository of another user, up to the quoted path.
 const DUBIOUS: &str = "detected dubious ownership in repository at '";
 
 impl Repository {
-    /// Insists that git would use the repository of its own accord, or that it was said to be
-    /// trusted ([`Self::trusting`]).
+    /// Checks that git itself would use the repository, or that it was declared trusted
+    /// ([`Self::trusting`]).
     ///
     /// # Errors
     ///
@@ -31,7 +31,7 @@ impl Repository {
         Err(RepositoryError::NotOwned(refused(&output.stderr).unwrap_or_else(found)))
     }
 
-    /// Whether everything that git would look at is the user's.
+    /// Whether the user owns every path that git would check.
     fn is_all_owned(&self) -> bool {
         let user = rustix::process::geteuid().as_raw();
         let is_owned = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.uid() == user);
@@ -41,7 +41,7 @@ impl Repository {
     }
 }
 
-/// The repository that git refuses because of its owner.
+/// The repository that git refuses because of its owner, from git's message.
 fn refused(stderr: &str) -> Option<PathBuf> {
     let (_, rest) = stderr.split_once(DUBIOUS)?;
     rest.lines().next()?.rsplit_once('\'').map(|(path, _)| PathBuf::from(path))

@@ -1,5 +1,4 @@
-//! `packed-refs`: one line a ref, in the order of their names, so
-//! that a prefix is found by halving.
+//! `packed-refs`: one line per ref, sorted by name, so that a prefix is found by binary search.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,20 +13,20 @@ use crate::deployment::ObjectId;
 
 use super::plain::{Unusual, is_asked_for, plain_id, plain_name};
 
-/// How much of the file is read at a time; a stretch of that length is read through
-/// instead of being halved again.
+/// The size of a block of the file, in bytes. A range of this size is scanned instead of being
+/// halved again.
 const STRETCH: u64 = 4096;
-/// How many stretches are kept: those that every search begins with, and not a whole file.
+/// The maximum number of cached blocks: those at which every search begins, not a whole file.
 const KEPT: usize = 64;
 
 /// The file, as it was when it was opened: git replaces it and never changes it.
 #[derive(Debug)]
 pub(super) struct PackedRefs {
     file: File,
-    /// Where the first ref stands.
+    /// The offset of the first ref.
     start: u64,
     end: u64,
-    /// What has been read, by its number.
+    /// The cached blocks, by number.
     stretches: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -56,7 +55,7 @@ impl PackedRefs {
         Ok(Some(refs))
     }
 
-    /// Adds every ref below a prefix, or of exactly this name.
+    /// Adds every ref below a prefix, or with exactly this name.
     pub(super) fn read(
         &mut self,
         prefix: &str,
@@ -77,14 +76,14 @@ impl PackedRefs {
         Ok(())
     }
 
-    /// The start of a line before which everything sorts before the prefix, not
-    /// far from where the prefix begins.
+    /// The start of a line close to the first match, before which every name sorts before the
+    /// prefix.
     fn before(&mut self, prefix: &str) -> Result<u64, Unusual> {
         let (mut low, mut high) = (self.start, self.end);
         let mut line = Vec::new();
         while high.saturating_sub(low) > STRETCH {
             let middle = low + (high - low) / 2;
-            // The rest of the line that the middle fell into is no ref.
+            // The middle falls inside a line, whose rest is no ref.
             let mut at = self.line(middle, &mut line)?;
             match self.next(&mut at, &mut line)? {
                 // Everything before the line after it sorts before the prefix as well.
@@ -102,7 +101,7 @@ impl PackedRefs {
             if line.is_empty() {
                 return Ok(None);
             }
-            // What the tag before it leads to.
+            // `^` lines are the peeled objects of the tags before them.
             if line.first() != Some(&b'^') {
                 break;
             }
@@ -112,8 +111,8 @@ impl PackedRefs {
         Ok(Some(Line { id: &line[..space], name: &line[space + 1..] }))
     }
 
-    /// What stands from an offset to the end of its line, nothing at the end of the file.
-    /// Returns where the next line starts.
+    /// Reads from an offset to the end of its line; nothing at the end of the file. Returns the
+    /// offset of the next line.
     fn line(&mut self, mut at: u64, line: &mut Vec<u8>) -> io::Result<u64> {
         line.clear();
         while at < self.end && line.last() != Some(&b'\n') {

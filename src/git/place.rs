@@ -1,4 +1,4 @@
-//! What a commit has at a path, without following links and submodules.
+//! The kind of entry that a commit has at a path, without following links and submodules.
 
 use std::path::{Component, Path};
 
@@ -9,7 +9,7 @@ use super::objects::{ObjectError, ObjectStore};
 /// The mode of a tree's entry that is a symbolic link.
 const LINK: i32 = 0o120_000;
 
-/// What a commit has at a path.
+/// The kind of entry at a path of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     Nothing,
@@ -17,12 +17,12 @@ pub enum Place {
     File {
         executable: bool,
     },
-    /// A link or a submodule, or something behind one: where that leads is not looked at.
+    /// A link or a submodule, or a path behind one, which is not followed.
     Elsewhere,
 }
 
 impl ObjectStore {
-    /// What a commit has at a path, which has no `..` in it.
+    /// The kind of entry at a path without `..`.
     pub(super) fn place(&self, commit: &CommitId, path: &str) -> Result<Place, ObjectError> {
         let mut walked = String::new();
         let mut place = Place::Folder;

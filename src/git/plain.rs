@@ -1,10 +1,10 @@
-//! What of git's own files is read without git: plain names of refs and plain object ids.
+//! Parsing of git's own files without git: plain names of refs and plain object ids.
 
 use std::io;
 
 use crate::deployment::ObjectId;
 
-/// Something that is not read here. Git reads it, or says what is wrong with it.
+/// A case that is not handled here. Git handles it, or reports the error.
 #[derive(Debug)]
 pub(super) struct Unusual;
 
@@ -14,7 +14,7 @@ impl From<io::Error> for Unusual {
     }
 }
 
-/// Whether a ref is one of those that are asked for: of this name, or below it.
+/// Whether a ref matches a prefix: it has this name, or is below it.
 pub(super) fn is_asked_for(name: &str, prefix: &str) -> bool {
     name.strip_prefix(prefix)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/'))
@@ -22,7 +22,7 @@ pub(super) fn is_asked_for(name: &str, prefix: &str) -> bool {
 
 /// The name of a ref, where it is a valid one.
 pub(super) fn plain_name(name: &str) -> Result<&str, Unusual> {
-    // Of these characters no name is forbidden, and nearly all names are made of nothing else.
+    // No name of these characters is forbidden, and they cover nearly all names.
     let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'%');
     let is_simple = |name: &str| {
         let mut segments = name.as_bytes().split(|byte| *byte == b'/');

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     impl Fixture {
-        /// Holds that both ways of reading agree, and returns whether the files sufficed.
+        /// Asserts that both ways of reading agree, and returns whether the files sufficed.
         fn agrees(&self, prefixes: &[&str]) -> bool {
             let by_git = self.repository().git().refs(prefixes).unwrap();
             assert_eq!(self.repository().refs(prefixes).unwrap(), by_git);
@@ -123,7 +123,7 @@ mod tests {
         }
     }
 
-    /// What is done to a repository's refs.
+    /// A change of a repository's refs.
     #[derive(Debug, Clone)]
     enum Change {
         Set(String, bool),

@@ -343,7 +343,7 @@ mod tests {
             ("push declined due to repository rule violations", rules, limit(by_rules)),
             ("pre-receive hook declined", hooks, limit(by_hook)),
             ("Pushes can not update more than 4 refs", "", limit("Pushes can not update more than 4 refs")),
-            // What a hook prints of other matters is its own text.
+            // Other output of a hook is its own text.
             (
                 "hook declined",
                 "remote: missing necessary objects\n",

@@ -307,7 +307,7 @@ mod tests {
         let root = fixture.folder.path().canonicalize().unwrap();
         fixture.git(&["init", "--quiet", "--bare", "infra"], "");
         std::fs::create_dir_all(root.join("infra/deep")).unwrap();
-        // What is called `.git` and is none is passed over.
+        // A `.git` that is no repository is skipped.
         std::fs::create_dir_all(root.join("infra/deep/.git")).unwrap();
         for folder in ["", "infra", "infra/deep", "infra/objects"] {
             let found = Repository::discover(&root.join(folder), []).unwrap();

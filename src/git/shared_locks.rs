@@ -93,7 +93,7 @@ mod tests {
         fs::write(&packed, "").unwrap();
         let before = SharedLocks::look(repository.common_dir());
         fs::write(&shallow, "").unwrap();
-        // It waits for what it is given to read.
+        // It waits for more input.
         let other = repository.git().verb("cat-file").arg("--batch").input(b"HEAD\n".to_vec());
         let other = other.start().unwrap();
         while no_git_works_in(repository.common_dir()) {

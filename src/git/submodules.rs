@@ -1,5 +1,5 @@
-//! Submodules of what is checked out: from their repositories that are here, never from addresses
-//! that a commit names.
+//! Submodules of a checkout: filled from their local repositories, never from addresses that a
+//! commit names.
 
 use std::path::{Component, Path};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::error::GitError;
 use super::process::Git;
 use super::repository::parse_id;
 
-/// Where a commit says what its submodules are (`gitmodules`(5)).
+/// The file in which a commit describes its submodules (`gitmodules`(5)).
 const GITMODULES: &str = ".gitmodules";
 
 /// A submodule, as a commit has it.
@@ -21,14 +21,14 @@ struct Submodule {
 
 impl Git {
     /// Fills the folders of the submodules of a commit that was written into `folder`; one with
-    /// `update = none` stays empty. `index` is git's bookkeeping of it.
+    /// `update = none` stays empty. `index` is the path of git's index of that folder.
     ///
     /// # Errors
     ///
-    /// [`GitError::SubmoduleMissing`] where one is not here at the commit that is wanted of it.
+    /// [`GitError::SubmoduleMissing`] where the commit of one is not here.
     pub(super) fn fill_submodules(&self, folder: &Path, index: &Path) -> Result<(), GitError> {
         let described = folder.join(GITMODULES);
-        // A link could lead to a description of something else.
+        // A link could lead to another file.
         if !described.symlink_metadata().is_ok_and(|file| file.is_file()) {
             return Ok(());
         }
@@ -57,7 +57,7 @@ impl Git {
         Ok(())
     }
 
-    /// The submodules of what an index has.
+    /// The submodules that an index lists.
     fn submodules(&self, index: &Path) -> Result<Vec<Submodule>, GitError> {
         let listed = self.verb("ls-files").args(["--stage", "-z"]).env("GIT_INDEX_FILE", index).run()?;
         let listed = String::from_utf8_lossy(&listed);
@@ -92,14 +92,15 @@ impl Git {
         Ok(entries.collect())
     }
 
-    /// The repository of a submodule, if it is here and has the commit that is wanted of it.
+    /// The local repository of a submodule, if it has the submodule's commit.
     fn module(&self, name: Option<&str>, submodule: &Submodule) -> Option<Self> {
         let below_modules = |name: &str| self.configuration().common_dir().join("modules").join(name);
         // A name from a commit must not lead elsewhere.
         let name = name.filter(|name| is_plain(Path::new(name)));
         // A linked worktree has submodules of its own.
         let of_worktree = |name: &str| self.git_dir().join("modules").join(name);
-        // What lies in the checkout can be a link that a commit has, to any repository.
+        // Repositories in the checkout are not used: a commit can hold a link there, to any
+        // repository.
         let folders = name.into_iter().flat_map(|name| [of_worktree(name), below_modules(name)]);
         folders.filter(|folder| folder.join("HEAD").is_file()).find_map(|folder| {
             let module = Self::new(&folder, None, Arc::clone(self.environment()));

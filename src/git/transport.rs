@@ -257,9 +257,8 @@ impl Git {
             .iter()
             .map(|update| format!("{}:{}", update.new.as_ref().map_or("", |id| id.as_str()), update.name));
         let output = self
-            // Where the checkout's own refspecs cover the pushed refs, git updates
-            // them here after the push. The caller may hold their locks to do the
-            // same, so git must not wait for them.
+            // If the checkout's own refspecs cover the pushed refs, git updates them here after the
+            // push. The caller may hold their locks to do the same, so git must not wait for them.
             .with_setting("core.filesRefLockTimeout=0")
             // In a mirror clone (`git clone --mirror`) git refuses to push single refs.
             .with_setting(&format!("remote.{remote}.mirror=false"))
