@@ -1,4 +1,4 @@
-//! How commits relate, in any checkout: what of history is missing is fetched.
+//! The ancestry of commits, in any checkout: missing history is fetched.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,18 +11,19 @@ use crate::git::transport::FetchOptions;
 
 use super::{Ledger, LedgerError};
 
-/// By how many commits a shallow history is deepened, step by step; at last, to its beginning.
+/// The numbers of commits by which a shallow history is deepened, step by step; at last, to its
+/// beginning.
 pub(super) const STEPS: [Option<u32>; 3] = [Some(64), Some(1024), None];
 
-/// Pairs of commits, with what is known of them so far.
+/// Pairs of commits, with the answers known so far.
 struct Comparison<'p> {
     pairs: &'p [(CommitId, CommitId)],
     answers: Vec<Option<Ancestry>>,
-    /// The shallow commits from which history has to go on for the other answers.
+    /// The shallow commits from which history has to be deepened for the other answers.
     ends: BTreeSet<ObjectId>,
 }
 
-/// What became of a fetch of objects, the best answer last.
+/// The result of a fetch of objects, the best one last.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Arrival {
     Nothing,
@@ -32,11 +33,11 @@ pub(super) enum Arrival {
 }
 
 impl Ledger<'_> {
-    /// How the first commit of each pair relates to the second.
+    /// Returns the relation of each pair's first commit to the second.
     ///
     /// A checkout that has both commits and their history starts no process. Otherwise missing
     /// commits are fetched, and a shallow history is deepened until the answers are known, within
-    /// the limit for writing. What cannot be fetched is [`Ancestry::Unknown`].
+    /// the timeout for writing. Without the needed commits, the answer is [`Ancestry::Unknown`].
     ///
     /// # Errors
     ///
@@ -64,7 +65,7 @@ impl Ledger<'_> {
         Ok(answers.map(|answer| answer.unwrap_or(Ancestry::Unknown)).collect())
     }
 
-    /// Answers what can be answered with the history that is here.
+    /// Answers the pairs that the local history decides.
     fn look(&self, comparison: &mut Comparison<'_>) -> Result<(), LedgerError> {
         comparison.ends.clear();
         let mut histories = Histories::new(&self.objects, self.repository.shallow_commits());
@@ -87,8 +88,8 @@ impl Ledger<'_> {
         commits.filter(|commit| !self.objects.contains(commit)).cloned().collect()
     }
 
-    /// Fetches commits by their ids, all in one fetch: from the ledger's remote, and what that does
-    /// not have from the code's, if it is another.
+    /// Fetches commits by their ids, all in one fetch: from the ledger's remote, and those that it
+    /// lacks from the code's, if it is another.
     pub(super) fn obtain(
         &self,
         mut wanted: BTreeSet<ObjectId>,
@@ -106,8 +107,7 @@ impl Ledger<'_> {
         Ok(arrival)
     }
 
-    /// Fetches commits by their ids from one remote, and returns those that it does not give as
-    /// well.
+    /// Fetches commits by their ids from one remote. Also returns the ids that it refuses.
     fn obtain_from(
         &self,
         remote: &str,
@@ -130,7 +130,7 @@ impl Ledger<'_> {
                     if stderr.contains("does not support") {
                         arrival = Arrival::Unsupported;
                     }
-                    // Servers name the object that they do not have or do not give.
+                    // Servers name the object that they lack or refuse.
                     let refused: BTreeSet<_> =
                         wanted.iter().filter(|id| stderr.contains(id.as_str())).cloned().collect();
                     if refused.is_empty() {
@@ -162,7 +162,7 @@ mod tests {
 
     type Case = (&'static str, &'static str, Ancestry);
 
-    /// What holds wherever the remote can be asked.
+    /// The answers wherever the remote can be asked.
     const TRUTH: [Case; 11] = [
         ("main~0", "main~0", Same),
         ("main~1", "main~0", Ancestor),

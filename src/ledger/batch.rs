@@ -1,5 +1,5 @@
 //! Batches: records that wait together for a push, stored as one object under one ref. A ref for
-//! each record would take longer to write and remove than the push that they wait for.
+//! each record would take longer to write and remove than the push takes.
 //!
 //! The object is a blob of whole tag objects, each after its length in bytes on a line of its own
 //! and before a line end. Until they are published, no ref leads to the tags themselves and `git
@@ -24,8 +24,8 @@ pub(super) fn write<'o>(
     objects.write_blob(&content)
 }
 
-/// The records' tags, made anew where they are gone, and whether the batch is whole: one that is
-/// cut off ends where it does.
+/// The records' tags, restored where they were pruned, and whether the batch is whole: a truncated
+/// one ends early.
 pub(super) fn read(objects: &ObjectStore, batch: &ObjectId) -> Result<(Vec<ObjectId>, bool), ObjectError> {
     let content = objects.read_blob(batch)?;
     let (tags, rest) = tags(&content);
@@ -33,7 +33,7 @@ pub(super) fn read(objects: &ObjectStore, batch: &ObjectId) -> Result<(Vec<Objec
     Ok((restored, rest.is_empty()))
 }
 
-/// The tags of a batch, and what follows them that is none.
+/// The tags of a batch, and the rest that is no tag.
 fn tags(mut content: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     let mut tags = Vec::new();
     while let Some((tag, rest)) = first_tag(content) {

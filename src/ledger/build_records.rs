@@ -1,4 +1,4 @@
-//! Reading build records: which image was built of a component at a commit.
+//! Reads build records: the image that was built of a component at a commit.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! A quick way to read the form of YAML that this program itself writes ([`super::yaml::Mapping`]).
+//! A fast parser for the form of YAML that this program itself writes ([`super::yaml::Mapping`]).
 //!
 //! Nearly every record has this form, and a history is hundreds of records: a whole YAML parser
-//! takes most of the time that showing it takes. Whatever is not exactly of this form is left to
-//! the parser; what is read here reads the same there, which a test holds.
+//! takes most of the time that showing it takes. Any other form is left to the parser. Invariant,
+//! held by a test: both parsers read this form alike.
 
 use std::borrow::Cow;
 use std::iter::Peekable;
@@ -11,7 +11,7 @@ use memchr::memchr;
 
 use super::yaml::{is_block, is_canonical};
 
-/// What a key leads to.
+/// The value of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry<'t> {
     Text(Cow<'t, str>),
@@ -22,11 +22,11 @@ pub(super) enum Entry<'t> {
     Map(Vec<(&'t str, Cow<'t, str>)>),
 }
 
-/// Reads a mapping of strings, whole numbers, lists of strings and mappings of strings, by key in
-/// the order of the text; `None` where it is anything but the form that we write.
+/// Parses a mapping of strings, whole numbers, lists of strings and mappings of strings, in the
+/// order of the text; `None` for any other form than the canonical one.
 pub(super) fn read(text: &str) -> Option<Vec<(&str, Entry<'_>)>> {
     let mut entries: Vec<(&str, Entry<'_>)> = Vec::new();
-    // What follows the last line end is nothing: text without one is not ours.
+    // The canonical form ends with a line end.
     let mut lines = lines(text.strip_suffix('\n')?).peekable();
     while let Some(line) = lines.next() {
         let (key, value) = split(line)?;
@@ -47,7 +47,7 @@ pub(super) fn read(text: &str) -> Option<Vec<(&str, Entry<'_>)>> {
     Some(entries)
 }
 
-/// How an item of a list starts.
+/// The start of a list's item.
 const ITEM: &str = "  - ";
 
 /// The items of a list.
@@ -59,7 +59,7 @@ fn list<'t>(lines: &mut Peekable<impl Iterator<Item = &'t str>>) -> Option<Vec<C
     Some(list)
 }
 
-/// The entries of a mapping. Without any it is no mapping but nothing.
+/// The entries of a mapping. An empty one is not canonical.
 fn map<'t>(lines: &mut Peekable<impl Iterator<Item = &'t str>>) -> Option<Vec<(&'t str, Cow<'t, str>)>> {
     let mut map: Vec<(&str, Cow<'_, str>)> = Vec::new();
     while let Some(line) = lines.next_if(|line| line.starts_with("  ")) {
@@ -109,11 +109,11 @@ fn split(line: &str) -> Option<(&str, Option<&str>)> {
         Some(at) => (&line[..at], Some(&line[at + 2..])),
         None => (line.strip_suffix(':')?, None),
     };
-    // A quoted key is ours as well, but rare.
+    // A quoted key is canonical as well, but rare.
     (key.len() <= LONGEST_KEY && !key.starts_with('"') && is_canonical(key, key)).then_some((key, value))
 }
 
-/// What a scalar stands for.
+/// The text of a scalar.
 fn scalar(written: &str) -> Option<Cow<'_, str>> {
     if is_time(written) {
         return Some(written.into());
@@ -146,7 +146,7 @@ mod tests {
     use super::super::yaml::{Mapping, parse};
     use super::*;
 
-    /// What was read, as the parser would give it.
+    /// The entries as the YAML parser would return them.
     fn as_values(entries: Vec<(&str, Entry<'_>)>) -> BTreeMap<String, Value> {
         let text = |text: Cow<'_, str>| Value::from(text.into_owned());
         let value = |entry| match entry {
@@ -205,8 +205,8 @@ mod tests {
         }
     }
 
-    /// A name that is written as it is: `on` and its like are quoted, and
-    /// quoted keys are left to the parser.
+    /// A name that is written plain: `on` and its like are quoted, and quoted keys are left to the
+    /// parser.
     fn unquoted_name() -> impl Strategy<Value = String> {
         "[a-z][a-z0-9_.:-]{0,9}[a-z]".prop_filter("written without quotes", |name| is_canonical(name, name))
     }
@@ -238,7 +238,7 @@ mod tests {
             prop_assert_eq!(entries.map(as_values), Some(parsed));
         }
 
-        /// Whatever the text is: read here, it reads the same with the parser.
+        /// For any text: if this parser accepts it, both parsers read it alike.
         #[test]
         fn what_is_read_reads_the_same_with_the_parser(
             text in "(( {0,3}(- {1,2})?[a-z0-9:\"']{1,4}:?( {1,2}(\"[^\"]{0,5}\"|[ -~]{0,8}|true|no|~|\\||[0-9]{1,22}|[0-9.e+:TZ-]{1,20}|[éx\u{7f}\u{85}]{1,2}))?\n|\n){1,5})",

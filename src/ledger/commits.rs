@@ -1,4 +1,4 @@
-//! The commits that the ledger speaks of, for ids that people abbreviate.
+//! The commits that the ledger refers to, for ids that people abbreviate.
 
 use std::collections::BTreeSet;
 

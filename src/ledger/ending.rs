@@ -24,7 +24,7 @@ pub struct LeftAtWork {
 pub(super) struct Ending {
     /// The sessions whose components were told to end.
     asked: HashSet<Option<String>>,
-    /// Those that were told since the last call of [`Self::news`].
+    /// The processes that were told to end since the last call of [`Self::news`].
     news: Vec<LeftAtWork>,
     pub(super) since: Option<Instant>,
     /// Whether their runs' pending records were published after they had ended.

@@ -1,7 +1,7 @@
 //! Named stopping points of a rollout, for the tests that kill the process at every step.
 
-/// Kills the process, as `kill -9` would, where `ATMOS_FAILPOINT` names this step: `pushed` at the
-/// first time that it is reached, `pushed#3` at the third.
+/// Kills the process, as `kill -9` would, where `ATMOS_FAILPOINT` names this step: `pushed` the
+/// first time, `pushed#3` the third.
 ///
 /// Only in debug builds: a released binary has no such points.
 pub fn failpoint(step: &str) {

@@ -1,5 +1,5 @@
-//! Times of the last successful fetch, for each part of the ledger: a
-//! command fetches only what it needs.
+//! The times of the last successful fetch of each part of the ledger: a command fetches only the
+//! parts that it needs.
 
 use std::path::{Path, PathBuf};
 
@@ -51,8 +51,8 @@ impl Ledger<'_> {
         }
     }
 
-    /// Whether a scope's states were never fetched completely, so
-    /// that their absence proves nothing.
+    /// Whether a scope's states were never fetched completely, so that their absence proves
+    /// nothing.
     #[must_use]
     pub fn never_heard_of(&self, scope: &Scope) -> bool {
         self.remote().is_some() && !self.answered.get() && self.heard(&Part::states(scope)).is_none()
@@ -109,7 +109,7 @@ mod tests {
         assert!(known(&Part::states(&Scope::Deployment(other.clone()))));
         assert!(!known(&Part::notes(&other, "sbom")));
         assert!(!ledger.never_heard_of(&Scope::All));
-        // Another checkout, and another remote of this one, have told nothing.
+        // Another checkout, and another remote of this one, prove nothing.
         assert!(open(&elsewhere, |options| options.offline = true).never_heard_of(&Scope::All));
         let upstream = open(&repository, |options| options.remote = Some("upstream".to_owned()));
         assert!(upstream.heard(&all).is_none());

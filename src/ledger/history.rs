@@ -56,7 +56,7 @@ pub struct History {
     pub records: Vec<LedgerRecord>,
     /// The number of records within the dates, also of those beyond the limit.
     pub total: usize,
-    /// Those of them that are outside of their component's chain.
+    /// The records that are outside of their component's chain.
     pub outside_of_chain: BTreeSet<ObjectId>,
     /// Records that are only here and not on the remote. Invariant: no decision is based on them.
     pub only_here: BTreeSet<ObjectId>,
@@ -226,7 +226,7 @@ impl Ledger<'_> {
         Ok(own.into_iter().map(|(_, object)| object.clone()).collect())
     }
 
-    /// Those of these records that are in a chain of another remote's mirror.
+    /// The records among these that are in a chain of another remote's mirror.
     fn of_other_remotes(
         &self,
         remote: &str,
@@ -361,8 +361,8 @@ impl ToldTags {
     }
 }
 
-/// As many records, newest first, as it takes to have those of a limit. Of rollouts, records are
-/// read on until so many of others follow that nothing of the wanted ones can be expected any more.
+/// The newest records up to a limit. For a limit of rollouts, reading goes on until so many records
+/// of others follow that the wanted rollouts can be regarded as complete.
 fn within(limit: Limit, records: impl Iterator<Item = LedgerRecord>) -> Vec<LedgerRecord> {
     match limit {
         Limit::All => records.collect(),

@@ -1,5 +1,5 @@
-//! Records of interrupted components of dead runs (`ledger.md`, "What
-//! crashes and refusals may not do").
+//! Records of interrupted components of dead runs (`ledger.md`, "What crashes and refusals may not
+//! do").
 //!
 //! A run that dies while a component runs may have applied it. Its lock names the intended commits,
 //! so that the run that takes the lock over can record each component as interrupted.

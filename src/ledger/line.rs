@@ -1,5 +1,5 @@
 //! Records outside of their component's chain. Without atomic pushes, the tag of a killed run can
-//! land when others have gone on without it. Pure: the same answers, whatever is retried.
+//! arrive after other runs have extended the chain. Pure, so that a retry decides the same.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use crate::deployment::record::LedgerRecord;
 #[derive(Debug)]
 pub(super) struct Line {
     end: ObjectId,
-    /// The records that it leads to, also those that are only named.
+    /// The objects of the chain's records, including predecessors that are only named.
     objects: HashSet<ObjectId>,
     /// Whether it was followed to its first record.
     is_whole: bool,
@@ -35,8 +35,9 @@ impl Line {
         line
     }
 
-    /// The records that are certainly no part of the chain, and will not be: they follow one of its
-    /// records that another one follows. What only has not been led to yet goes on from its end.
+    /// The records that are certainly not part of the chain, and never will be: they follow a
+    /// record of it that has another successor. A record that the chain has yet to reach follows
+    /// its end.
     pub(super) fn strays(&self, records: &[LedgerRecord]) -> BTreeSet<ObjectId> {
         let known: HashMap<_, _> = records.iter().map(|record| (&record.object, record)).collect();
         let strays = records.iter().filter(|record| self.leaves_out(record, &known));
@@ -68,12 +69,12 @@ pub(super) fn published_late<'r>(records: impl IntoIterator<Item = &'r LedgerRec
     records.into_iter().filter_map(|found| found.record.details.late_of.as_deref()).collect()
 }
 
-/// The object that tells a record from all others, whichever run publishes it.
+/// The object that identifies a record, whichever run publishes it.
 pub(super) fn identity(record: &LedgerRecord) -> &str {
     record.record.details.late_of.as_deref().unwrap_or(record.object.as_str())
 }
 
-/// Whether more than one record of a component is the last that these records know of.
+/// Whether more than one record of a component has no successor among these records.
 pub(super) fn has_fork(records: &[LedgerRecord]) -> bool {
     let named: HashSet<_> = records.iter().filter_map(|found| found.record.previous.as_ref()).collect();
     let is_last =
@@ -120,13 +121,13 @@ mod tests {
             ('c', "a- ba cb", ""),
             ('c', "a- ba cb da", "d"),
             ('c', "a- ba cb da ed", "de"),
-            // Tags of a push that is on its way.
+            // Tags of a push that is in flight.
             ('c', "a- ba cb dc ed", ""),
             // The first record of a component.
             ('b', "a- b- cb", "a"),
             // Plain git names no predecessors.
             ('b', "A- ba C-", ""),
-            // What cannot be read proves nothing, but the record that names it does.
+            // An unreadable record proves nothing, but the record that names it does.
             ('c', "a- cb da", ""),
             ('c', "a- cb db", "d"),
             ('f', "a- ba", ""),

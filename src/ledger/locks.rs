@@ -106,7 +106,7 @@ impl Ledger<'_> {
         let mut seen = Seen { asked: self.reachable_remote().is_none(), ..Seen::default() };
         for attempt in 0.. {
             let (mut step, lock, object, held, taken_over) = self.lock_step(request, &known, &mut seen)?;
-            // At the first poll of the remote, whatever the timeout is.
+            // At the first poll of the remote, with any timeout.
             let is_ending = request.ends_orphans && seen.asked && ending.ask(&held);
             if held.is_empty() && ending.since.is_some() && !ending.published {
                 // The killed run's pending records must be published

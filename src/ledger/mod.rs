@@ -96,7 +96,7 @@ pub use session::Session;
 pub use snapshot::Snapshot;
 pub use sync::Freshness;
 
-/// What can go wrong with the ledger.
+/// An error of the ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     #[error(transparent)]
@@ -131,7 +131,7 @@ pub enum LedgerError {
     NotSigned(#[source] GitError),
     #[error("the note has {} MB; notes of more than 50 MB belong into other storage", .0 / 1_000_000)]
     NoteTooLarge(usize),
-    /// The note that is there cannot be merged with the new entries. Notes are never overwritten.
+    /// The existing note cannot be merged with the new entries. Notes are never overwritten.
     #[error("the {namespace} note of commit {} cannot be added to: {reason}", commit.short())]
     NoteUnreadable { namespace: NoteNamespace, commit: CommitId, reason: String },
 }
@@ -209,7 +209,7 @@ pub struct LedgerOptions {
     pub writer: (String, String),
     /// The timeout of a single exchange with the remote when writing.
     pub write_limit: Duration,
-    /// How many refs one push may change, where the host limits that.
+    /// The maximum number of refs that one push may change, where the host limits that.
     pub max_refs_per_push: Option<NonZeroUsize>,
     /// The clock, which tests replace.
     pub now: fn() -> Timestamp,
@@ -229,7 +229,7 @@ pub struct Ledger<'r> {
     binding: Cell<bool>,
     /// The remote's tags of a history that is about to be read.
     tags_told: RefCell<Option<ToldTags>>,
-    /// The ledger's refs that are symbolic on the remote, and where they lead.
+    /// The ledger's refs that are symbolic on the remote, with their targets.
     symbolic_there: RefCell<SymbolicRefs>,
     /// Whether the remote was found not to support atomic pushes.
     pushes_apart: Cell<bool>,

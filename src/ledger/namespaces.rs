@@ -9,5 +9,5 @@ pub(super) const HOLDS: &str = "holds";
 pub(super) const HEALTH: &str = "health";
 /// Observations of drift.
 pub(super) const DRIFT: &str = "drift";
-/// What views show besides records: observations and lifted holds.
+/// The namespaces that views show besides records: observations and lifted holds.
 pub(super) const SHOWN: [&str; 3] = [HEALTH, DRIFT, HOLDS];

@@ -179,7 +179,7 @@ mod tests {
             let is_noted = list.lines().any(|line| line.ends_with(commit.as_str()));
             is_noted.then(|| remote.git(&["notes", "--ref", &notes, "show", commit.as_str()]))
         };
-        // Where the remote has no notes yet, and on top of those that it has.
+        // With no notes on the remote yet, and on top of existing ones.
         for (namespace, is_begun, goes_along) in
             [("health", false, true), ("drift", true, true), (APPROVALS, false, false)]
         {
@@ -218,7 +218,7 @@ mod tests {
         add("a").unwrap();
         publish("a").unwrap();
         let before = ["health", "test-results"].map(tip);
-        // Each of them alone would do.
+        // Each of them alone would suffice.
         for refused in [add("b"), publish("b")] {
             assert!(matches!(refused, Err(LedgerError::NoteTooLarge(60_000_000..))), "{refused:?}");
         }

@@ -29,7 +29,7 @@ pub struct Observed {
 }
 
 impl Ledger<'_> {
-    /// Notes what was observed.
+    /// Writes observations as notes.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Ledger<'_> {
         if entries.is_empty() { Ok(()) } else { self.add_notes(deployment, namespace, &entries, newest) }
     }
 
-    /// The last observations of what runs now. Those from before it was deployed say nothing of it.
+    /// The last observations of the running commits. Those from before the deployment do not count.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Ledger<'_> {
         commits.dedup();
         let mut last = ByPlace::new();
         for (commit, text) in commits.iter().zip(self.note_texts(known, notes, commits.iter().copied())?) {
-            // What others wrote there is none of our business.
+            // Foreign lines are ignored.
             let observations =
                 text.lines().filter_map(|line| serde_json::from_str::<Observation<T>>(line).ok());
             for observation in observations {
@@ -106,13 +106,13 @@ impl Ledger<'_> {
     }
 }
 
-/// Two notes as one, with the newest observation of each component on each target.
+/// Merges two notes, with the newest observation of each component on each target.
 fn newest(left: &str, right: &str) -> String {
     let text = merged(left, right);
     let parsed: Vec<(&str, Option<Value>)> =
         text.lines().map(|line| (line, serde_json::from_str(line).ok())).collect();
     let key = |value: &Value| Some((value.get("target")?.clone(), value.get("component")?.clone()));
-    // Times in UTC, as they are written, are in order as texts.
+    // Times are written in UTC, so their text order is their order in time.
     let time = |value: &Value| value.get("checked_at").and_then(Value::as_str).map(str::to_owned);
     let is_outdated = |value: &Value| {
         let others = parsed.iter().filter_map(|(_, other)| other.as_ref());

@@ -53,8 +53,8 @@ pub(super) fn of(lock: &Lock) -> Vec<Orphan> {
     orphans.filter(|orphan| !is_own(orphan) && !is_of_a_living_run(orphan)).collect()
 }
 
-/// The name of a process's program, by which a living run is known: what it has started descends
-/// from it, and what a killed one has left does not.
+/// The name of a process's program, by which the processes of a living run are recognised: they
+/// descend from it, and the orphans of a killed run do not.
 fn program(process: u32) -> Option<String> {
     fs::read_to_string(format!("/proc/{process}/comm")).ok()
 }

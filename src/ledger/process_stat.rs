@@ -1,4 +1,4 @@
-//! What Linux tells of a process: `/proc/<pid>/stat`, `proc_pid_stat(5)`.
+//! Linux's status of a process: `/proc/<pid>/stat`, `proc_pid_stat(5)`.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
-/// A process that works.
+/// The status of a running process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProcessStat {
     pub(super) parent: u32,
@@ -16,18 +16,18 @@ pub(super) struct ProcessStat {
     pub(super) started: u64,
 }
 
-/// What can be seen of a process.
+/// The visible status of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sight {
     Works(ProcessStat),
-    /// There is none, or one that only waits to be collected.
+    /// The process does not exist, or is a zombie.
     Gone,
-    /// There is one of another user, of which the system does not tell (`hidepid`).
+    /// The process exists and belongs to another user, and the system hides its status (`hidepid`).
     Hidden,
 }
 
 impl Sight {
-    /// Looks at a process.
+    /// Reads the status of a process.
     pub(super) fn of(process: u32) -> Self {
         match ProcessStat::read(process) {
             Some(stat) => Self::Works(stat),
@@ -37,8 +37,8 @@ impl Sight {
     }
 }
 
-/// Whether there is a process that may not be looked at: a signal to it would be refused. One that
-/// waits to be collected can be looked at.
+/// Whether a process exists whose status is hidden: a signal to it would be refused. A zombie's
+/// status is visible.
 fn is_hidden(process: u32) -> bool {
     let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
     pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::PERM))
@@ -46,11 +46,11 @@ fn is_hidden(process: u32) -> bool {
 }
 
 impl ProcessStat {
-    /// Reads a process; `None` where there is none, or the system does not tell. One that is only
-    /// waiting to be collected does nothing any more, and counts as none.
+    /// Reads a process; `None` where it does not exist, or the system hides it. A zombie counts as
+    /// absent.
     pub(super) fn read(process: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        // Fields are counted behind the name, which may hold anything.
+        // Fields are counted after the name, which may contain any characters.
         let (_, fields) = stat.rsplit_once(')')?;
         let fields: Vec<_> = fields.split_whitespace().collect();
         let [state, parent, group, ..] = fields[..] else { return None };
@@ -61,7 +61,7 @@ impl ProcessStat {
         Some(Self { parent: parent.parse().ok()?, group: group.parse().ok()?, started })
     }
 
-    /// When the process started, by this machine's clock.
+    /// The start time of the process, by this machine's clock.
     pub(super) fn started_at(&self) -> Option<Timestamp> {
         let stat = fs::read_to_string("/proc/stat").ok()?;
         let boot: i64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;

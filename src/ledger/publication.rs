@@ -267,8 +267,8 @@ impl Notes<'_, '_> {
         Ok(step)
     }
 
-    /// The merged note of a commit, in this order: the published one, the unpushed local one, what
-    /// this publication has already written, and the addition.
+    /// The merged note of a commit, in this order: the published one, the unpushed local one, the
+    /// note that this publication has already written, and the addition.
     fn merged(&self, name: &str, edit: &NoteEdit, already: Option<Vec<u8>>) -> Result<Vec<u8>, LedgerError> {
         let mut older = Vec::new();
         if let Some(already) = already {

@@ -15,10 +15,10 @@ use super::Ledger;
 use super::codec::{Found, decode_record};
 use super::warnings::Cause;
 
-/// How far the clocks of two machines may differ without a warning.
+/// The tolerated difference between the clocks of two machines, without a warning.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// Why a record is passed over.
+/// The reason why a record is skipped.
 type Skipped = String;
 
 impl Ledger<'_> {
@@ -34,7 +34,7 @@ impl Ledger<'_> {
         self.or_warn(record)
     }
 
-    /// Reads a component's record whose tag object is known; its name stands in the object itself.
+    /// Reads a component's record by its tag object, which contains the record's name.
     pub(super) fn read_record(&self, address: &ComponentAddress, object: &ObjectId) -> Option<LedgerRecord> {
         let what = || {
             let ComponentAddress { deployment, target, component } = address;
@@ -49,12 +49,12 @@ impl Ledger<'_> {
         self.or_warn(record)
     }
 
-    /// Reads a record that this checkout keeps; whose it is, its tag says.
+    /// Reads a pending record of this checkout; its tag names the component.
     pub(super) fn read_own_record(&self, object: &ObjectId) -> Option<LedgerRecord> {
         self.or_warn(read_unnamed(&self.objects, object, || format!("the kept record {object}")))
     }
 
-    /// The records of one component, newest first. Numbers that do not count are warnings.
+    /// The records of one component, newest first. Inconsistent numbers cause warnings.
     pub(super) fn ordered(&self, records: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
         self.warn_of_numbers(&records);
         newest_first(records)
@@ -90,8 +90,8 @@ impl Ledger<'_> {
     }
 }
 
-/// Reads the record in a tag object, whose own name is the record's. `what` is what it is
-/// called where it cannot be read.
+/// Reads the record in a tag object, under the name in that object. `what` names it in warnings
+/// where it cannot be read.
 fn read_unnamed(
     objects: &ObjectStore,
     object: &ObjectId,

@@ -1,4 +1,4 @@
-//! The mirror of the remote's refs: its names.
+//! The names of the mirror of the remote's refs.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(super) fn mirror_of(remote: &str, name: &str) -> String {
     }
 }
 
-/// The ref that a ref of the mirror stands for.
+/// The remote's ref that a ref of the mirror stands for.
 pub(super) fn mirrored(remote: &str, mirror: &str) -> Option<String> {
     let rest = mirror.strip_prefix(MIRROR_PREFIX)?.strip_prefix(remote)?.strip_prefix('/')?;
     Some(match rest.strip_prefix("notes/") {
@@ -26,7 +26,7 @@ pub(super) fn mirrored(remote: &str, mirror: &str) -> Option<String> {
     })
 }
 
-/// Local and mirrored refs, as they were last read.
+/// Local and mirrored refs, as last read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct KnownRefs {
     /// The local `refs/atmos/…` and `refs/notes/atmos/…`.

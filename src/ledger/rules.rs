@@ -17,7 +17,7 @@ pub enum RulesCommit {
     LastSeen(CommitId),
     /// The remote's `HEAD` points nowhere.
     NoDefaultBranch,
-    /// It has never been fetched.
+    /// This checkout has never fetched it.
     NeverSeen,
     /// The repository has no remote.
     NoRemote,
@@ -172,7 +172,7 @@ mod tests {
 
     const SHALLOW: &str = "--depth=1 --single-branch --branch=side";
 
-    /// Refreshes with the rules, and says which they are and what was warned of.
+    /// Refreshes with the rules, and returns their commit and the warnings.
     fn refreshed(checkout: &Checkout, set: impl FnOnce(&mut LedgerOptions)) -> (RulesCommit, Vec<String>) {
         let repository = checkout.repository();
         let ledger = open(&repository, set);
@@ -190,7 +190,7 @@ mod tests {
         for clone in ["", SHALLOW, "--single-branch --branch=side", "--filter=blob:none", "--filter=tree:0"] {
             let checkout = workspace.clone(clone);
             assert_eq!(refreshed(&checkout, |_| ()), fetched(workspace.commit("main~0")), "{clone}");
-            // Again, with a ref that is there, and by the other way of asking.
+            // Again, with an existing ref, and by the other refresh.
             let repository = checkout.repository();
             let ledger = open(&repository, |_| ());
             ledger.refresh_or_fail(&Scope::All).unwrap();
@@ -236,7 +236,7 @@ mod tests {
         let (rules, warnings) = named("gone");
         assert_eq!(rules, RulesCommit::Fetched(workspace.commit("main~0")));
         assert_eq!(warnings, ["origin has no refs/heads/gone: the rules are those of its HEAD"]);
-        // What is no name of a branch is no refspec either.
+        // An invalid branch name is no refspec either.
         assert_eq!(named("x:refs/heads/side").0, RulesCommit::Fetched(workspace.commit("main~0")));
     }
 

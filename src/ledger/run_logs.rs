@@ -1,8 +1,8 @@
-//! What failed components printed last, as notes on their commits:
+//! The last output of failed components, as notes on their commits:
 //! `refs/notes/atmos/<deployment>/run-log`.
 //!
-//! Of each component on each target the newest few are kept: a job that fails every minute would
-//! otherwise grow a commit's note without end.
+//! Only the newest few of each component on each target are kept: a job that fails every minute
+//! would otherwise grow a commit's note without bound.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::notes::merged;
 use super::publication::{NoteEdit, Publication};
 use super::{Ledger, LedgerError};
 
-/// How many logs are kept of one component on one target at one commit.
+/// The number of logs that are kept of one component on one target at one commit.
 const KEPT: usize = 3;
 
 /// The end of a failed component's log.
@@ -34,7 +34,7 @@ pub struct RunLog {
 }
 
 impl Ledger<'_> {
-    /// Notes logs on the commits that they are about.
+    /// Adds logs as notes to their commits.
     ///
     /// # Errors
     ///
@@ -58,10 +58,10 @@ impl Ledger<'_> {
     }
 }
 
-/// Two notes as one, with the newest logs of each component on each target. What is no log stays.
+/// Merges two notes, with the newest logs of each component on each target. Other text stays.
 fn newest(older: &[u8], newer: &[u8]) -> String {
     let text = merged(&String::from_utf8_lossy(older), &String::from_utf8_lossy(newer));
-    // Times in UTC, as they are written, are in order as texts.
+    // Times are written in UTC, so their text order is their order in time.
     let key = |line: &str| -> Option<(String, String)> {
         let value: Value = serde_json::from_str(line).ok()?;
         let field = |name: &str| value.get(name)?.as_str();
@@ -112,7 +112,7 @@ mod tests {
             lines
         };
         assert_eq!(sorted(&note), sorted(&expected));
-        // An older one that arrives later takes no newer one's place.
+        // An older log that arrives later does not replace a newer one.
         assert_eq!(sorted(&newest(log("api", 1).as_bytes(), note.as_bytes())), sorted(&expected));
         assert_eq!(newest(note.as_bytes(), note.as_bytes()), note);
     }

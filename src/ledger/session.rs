@@ -82,8 +82,8 @@ impl<'l, 'r> Session<'l, 'r> {
         })
     }
 
-    /// Records as interrupted what runs may have applied, without a record of it, whose locks were
-    /// taken over. Returns whether there was anything.
+    /// Records as interrupted the components that runs whose locks were taken over may have applied
+    /// without a record. Returns whether there were any.
     ///
     /// # Errors
     ///

@@ -228,8 +228,8 @@ impl Ledger<'_> {
         Ok((deployments, late_heads))
     }
 
-    /// Warns of a state without a record, which nothing vouches for.
-    /// One that is no commit is dropped.
+    /// Warns of a state without a record, which is not proven by any. One that is no commit is
+    /// dropped.
     fn doubt_unrecorded(&self, address: &ComponentAddress, state: &mut ComponentState) {
         let (None, Some(commit)) = (&state.running, &state.commit) else { return };
         let ComponentAddress { deployment, target, component } = address;

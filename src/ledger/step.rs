@@ -299,7 +299,7 @@ impl Ledger<'_> {
             .filter(|update| !rejected.iter().any(|(name, _)| *name == update.name))
             .filter_map(|update| {
                 let taken = update.new.clone();
-                // A dead run's lock is restored: only it names what that run intended.
+                // A dead run's lock is restored: only it names the intended commits of that run.
                 Some(PushUpdate {
                     name: update.name.clone(),
                     new: update.expected.clone(),
@@ -445,8 +445,8 @@ fn classify(remote: &str, rejected: Vec<(String, Rejection)>) -> Result<StepOutc
     Ok(StepOutcome::Contended(if guilty.is_empty() { bystanders } else { guilty }))
 }
 
-/// The error after the retry timeout: locked refs quote the refusal, and lost races
-/// say that `what` kept changing.
+/// The error after the retry timeout: locked refs quote the refusal, and lost races name `what` as
+/// the contended part.
 pub(super) fn given_up(place: &str, rejected: Vec<(String, Rejection)>, what: String) -> LedgerError {
     match rejected.into_iter().find(|(_, rejection)| rejection.is_transient()) {
         Some((name, reason)) => LedgerError::Refused { remote: place.to_owned(), name, reason },

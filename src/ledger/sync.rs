@@ -59,21 +59,21 @@ fn is_written_meanwhile(error: &GitError) -> bool {
     }
 }
 
-/// How current the mirror is.
+/// The freshness of the mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {
-    /// The remote has just been asked, or there is none.
+    /// The remote has just been asked, or there is no remote.
     Current,
-    /// The network was not to be used; as of when, where that is known.
+    /// The network was not to be used; with the time of the last fetch, where known.
     Offline { since: Option<Timestamp> },
-    /// The remote could not be asked, or something is damaged; as of when, where that is known, and
-    /// why.
+    /// The remote could not be asked, or something is damaged; with the time of the last fetch,
+    /// where known, and the reason.
     Stale {
         since: Option<Timestamp>,
         reason: String,
-        /// It is this checkout that something is wrong with, and not the remote.
+        /// Whether the cause is in this checkout, and not on the remote.
         here: bool,
-        /// What the user can do about it: when that is right, and the command.
+        /// The user's remedy: the condition under which it is right, and the command.
         way_out: Option<(&'static str, String)>,
         damage: Option<Damage>,
     },
@@ -362,7 +362,7 @@ impl Ledger<'_> {
         result
     }
 
-    /// What a CI checkout has of history is what it keeps: one commit deep where it is shallow.
+    /// The fetch options that keep a checkout's depth: one commit deep where it is shallow, as in CI.
     pub(super) fn fetch_options(&self) -> FetchOptions {
         FetchOptions { depth: self.repository.is_shallow().then_some(1), ..FetchOptions::default() }
     }

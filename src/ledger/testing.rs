@@ -22,7 +22,7 @@ use super::session::Session;
 use super::snapshot::Snapshot;
 use super::{Ledger, LedgerOptions, LeftAtWork, Scope};
 
-/// How many commits `main` has.
+/// The number of commits on `main`.
 const LENGTH: usize = 1250;
 
 /// A remote: `main` is a long line of commits, `side` leaves it 50 commits before its end, and
@@ -138,7 +138,7 @@ pub(super) fn scope() -> Scope {
     Scope::Targets("payment-service".parse().unwrap(), vec![target_name("dev")])
 }
 
-/// Locks components for a run on a machine that does not say which one it is.
+/// Locks components for a run whose lock does not name its machine.
 pub(super) fn lock(ledger: &Ledger<'_>, components: &[&str]) -> (LockRequest, Snapshot, Acquired) {
     let request = LockRequest {
         deployment: "payment-service".parse().unwrap(),

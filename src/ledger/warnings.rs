@@ -1,23 +1,23 @@
-//! What went wrong without being fatal: few lines, however many refs have the same fault.
+//! Warnings about errors that are not fatal: few lines, even if many refs have the same fault.
 
 use std::collections::{BTreeMap, HashSet};
 
-/// How many warnings of one cause are told in full.
+/// The number of warnings of one cause that are printed in full.
 const SHOWN: usize = 5;
 
-/// What many refs can have in common.
+/// A cause that many refs can have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cause {
-    /// A ref that cannot be understood.
+    /// A ref that cannot be parsed.
     Ref,
     /// A record that cannot be read.
     Record,
-    /// A state that no record speaks of.
+    /// A state without a record.
     Unrecorded,
 }
 
 impl Cause {
-    /// What is left out of the warnings.
+    /// The noun for the warnings that are left out.
     const fn as_words(self) -> &'static str {
         match self {
             Self::Ref => "refs that are skipped",
@@ -36,7 +36,7 @@ pub(super) struct Warnings {
 }
 
 impl Warnings {
-    /// Adds a warning, where it is new.
+    /// Adds a warning, unless it is known.
     pub(super) fn add(&mut self, warning: String) {
         if self.known.insert(warning.clone()) {
             self.told.push(warning);
@@ -55,7 +55,7 @@ impl Warnings {
         }
     }
 
-    /// All of them, with how many are left out.
+    /// All warnings, with the number of those that are left out.
     pub(super) fn into_lines(self) -> Vec<String> {
         let left_out = self.of.into_iter().filter(|(_, count)| *count > SHOWN);
         let left_out = left_out.map(|(cause, count)| format!("{} more {}", count - SHOWN, cause.as_words()));

@@ -1,4 +1,5 @@
-//! The YAML of records: written so that every YAML version reads it alike, read within bounds.
+//! The YAML of records: written so that every YAML version parses it alike, and parsed within
+//! limits.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,21 +10,20 @@ use serde::de::DeserializeOwned;
 /// The largest message that is read, in bytes. A record has about one thousand.
 const MAX_SIZE: usize = 256 * 1024;
 
-/// Words that one YAML version or another reads as something else than a string.
+/// Words that some YAML version parses as another type than a string.
 const RESERVED: [&str; 12] =
     ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "~", ".nan", ".inf"];
 
-/// A mapping that is being written, one `key: value` a line. What is
-/// `None` or empty leaves no trace.
+/// A mapping that is being written, one `key: value` a line. `None` and empty values are omitted.
 pub(super) struct Mapping(String);
 
 impl Mapping {
-    /// Starts behind this text.
+    /// Starts after this text.
     pub(super) const fn after(text: String) -> Self {
         Self(text)
     }
 
-    /// Adds a string, quoted where a reader could take it for anything else.
+    /// Adds a string, quoted where a parser could take it for another type.
     pub(super) fn text(self, key: &str, value: Option<&str>) -> Self {
         self.entry("", key, value.map(scalar))
     }
@@ -60,8 +60,8 @@ impl Mapping {
         self
     }
 
-    /// Adds a text of several lines: as it is, indented, where that reads back byte for byte, else
-    /// as a string.
+    /// Adds a text of several lines: as an indented block, where that is parsed back byte for byte,
+    /// else as a string.
     pub(super) fn block(mut self, key: &str, value: Option<&str>) -> Self {
         let Some(text) = value.filter(|text| is_block(text)) else { return self.text(key, value) };
         self = self.entry("", key, Some("|".to_owned()));
@@ -93,7 +93,7 @@ fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 
-/// Whether this is how `text` is written here.
+/// Whether this is the written form of `text`.
 pub(super) fn is_canonical(text: &str, written: &str) -> bool {
     if is_plain(text) { text == written } else { quoted(text) == written }
 }
@@ -114,7 +114,7 @@ const fn is_escaped(c: char) -> bool {
     matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// A JSON string, which YAML reads too, once what YAML counts as unprintable is escaped.
+/// A JSON string, which YAML parses as well, with YAML's unprintable characters escaped.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     // Text is always JSON.
@@ -129,7 +129,8 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// Reading a history asks this of thousands of scalars, so each byte is looked at once.
+/// Whether a text needs no quotes. Reading a history checks thousands of scalars, so each byte is
+/// looked at once.
 fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
@@ -155,7 +156,7 @@ const IN_NO_NUMBER: u8 = 2;
 /// The byte is a colon.
 const COLON: u8 = 4;
 
-/// What each byte is.
+/// The class of each byte.
 static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut character = 0_u8;

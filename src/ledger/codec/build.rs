@@ -23,7 +23,7 @@ impl HasKind for BuildFields {
     }
 }
 
-/// What others need of a build record.
+/// The parts of a build record that other code needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildImage {
     pub build_id: Option<String>,

@@ -88,7 +88,7 @@ pub fn decode_lock(message: &[u8]) -> Result<Lock, CodecError> {
     })
 }
 
-/// What can be read of a mapping of components.
+/// The valid entries of a mapping of components.
 fn readable<V: FromStr>(map: &BTreeMap<String, String>) -> BTreeMap<ComponentName, V> {
     map.iter().filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?))).collect()
 }

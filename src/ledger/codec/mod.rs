@@ -23,7 +23,7 @@ pub use record::{Found, decode_record, encode_record};
 /// The version that this program writes.
 pub const API_VERSION: &str = "atmos.tools/v1alpha1";
 
-/// Why a tag's message is not a record that can be read.
+/// The reason why a tag's message is not a readable record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     #[error("it is not text")]
@@ -46,7 +46,7 @@ struct Message<'m> {
     body: Cow<'m, str>,
 }
 
-/// Where signatures begin, in the formats that git writes.
+/// The first lines of signatures, in the formats that git writes.
 const SIGNATURES: [&str; 4] = [
     "-----BEGIN PGP SIGNATURE-----",
     "-----BEGIN PGP MESSAGE-----",
@@ -54,7 +54,7 @@ const SIGNATURES: [&str; 4] = [
     "-----BEGIN SIGNED MESSAGE-----",
 ];
 
-/// Where a signature begins: at the start of a line.
+/// The position of a signature: at the start of a line.
 fn signature(text: &str) -> Option<usize> {
     let starts_a_line = |at: &usize| text[..*at].is_empty() || text[..*at].ends_with('\n');
     let mut begins = memmem::find_iter(text.as_bytes(), "-----BEGIN ").filter(starts_a_line);
@@ -62,7 +62,7 @@ fn signature(text: &str) -> Option<usize> {
 }
 
 impl<'m> Message<'m> {
-    /// Takes a message apart. Accepts what plain git commands write: blank lines before the first
+    /// Splits a message. Accepts the output of plain git commands: blank lines before the first
     /// line, no `---`, the kind inside the YAML, a signature at the end.
     fn split(text: &'m str) -> Result<Self, CodecError> {
         let text = text.trim_start_matches(['\n', ' ']);
@@ -99,14 +99,14 @@ impl<'m> Message<'m> {
     }
 }
 
-/// Reads a message's YAML as what `expected` is made of. Returns it as well
-/// where it may hold more than that.
+/// Parses a message's YAML into the fields of an `expected` kind. Also returns the YAML where it
+/// may have more fields.
 fn read<T: for<'de> Deserialize<'de> + HasKind>(
     message: &[u8],
     expected: &'static str,
 ) -> Result<(T, Option<String>), CodecError> {
     let text = std::str::from_utf8(message).map_err(|_| CodecError::NotText)?;
-    // Plain git on Windows ends lines so.
+    // Plain git on Windows writes CRLF line ends.
     let text: Cow<'_, str> =
         if memchr(b'\r', message).is_some() { text.replace("\r\n", "\n").into() } else { text.into() };
     let Message { kind, body } = Message::split(&text)?;
@@ -135,8 +135,8 @@ fn parse_fields<T: for<'de> Deserialize<'de> + HasKind>(body: &str) -> Result<T,
 trait HasKind: Sized {
     fn kind(&self) -> Option<&str>;
 
-    /// Picks the fields out of what was read the quick way; `None`, where there are
-    /// others, leaves it to the YAML parser.
+    /// Picks the fields out of the fast parser's entries; `None`, where there are others, leaves
+    /// them to the YAML parser.
     fn from_canonical(_: Vec<(&str, Entry<'_>)>) -> Option<Self> {
         None
     }

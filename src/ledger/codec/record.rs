@@ -14,9 +14,9 @@ use crate::deployment::{CommitId, ComponentKind, ComponentName, DeploymentName, 
 use super::canonical::Entry;
 use super::{CodecError, HasKind, field, message, parse, read, time};
 
-/// The fields of a deployment record, as text; what is missing stays missing.
+/// The fields of a deployment record, as text; missing fields stay absent.
 ///
-/// A wrong type costs only the field itself, except in those that records have had from the start.
+/// A wrong type drops only the field itself, except in the fields of the first version.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct RecordFields {
@@ -90,7 +90,7 @@ impl HasKind for RecordFields {
         let mut fields = Self::default();
         for (key, entry) in entries {
             match (key, entry) {
-                // The tag's name and target say these.
+                // Fields that the tag's name and target already state.
                 ("deployment" | "target" | "component" | "git_sha", Entry::Text(_)) => {}
                 ("number", Entry::Number(number)) => fields.number = Some(number),
                 ("duration_seconds", Entry::Number(seconds)) => fields.duration_seconds = Some(seconds),
@@ -188,7 +188,7 @@ fn read_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Str
     Ok(map.unwrap_or_default().into_iter().map(|(key, Text(value))| (key, value)).collect())
 }
 
-/// A value that should be a string and is kept as one whatever it is.
+/// A value that should be a string; any other type is converted to one.
 #[derive(Debug)]
 struct Text(String);
 
@@ -285,8 +285,8 @@ const KNOWN_KEYS: [&str; 38] = [
     "metadata",
 ];
 
-/// Where a record was found. The tag's name and target are the truth for what they say: they are
-/// what plain git commands see, and a message cannot claim another place.
+/// The identity of a record by its tag. The tag's name and target are authoritative for these
+/// values: plain git commands show them, and a message cannot claim others.
 pub struct Found<'a> {
     pub deployment: &'a DeploymentName,
     pub target: &'a TargetName,
@@ -367,7 +367,7 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
         status,
         promoted_from: fields
             .promoted_from
-            // A script that had nothing to put there.
+            // The value of a script that had none to write.
             .filter(|name| !name.is_empty())
             .map(|name| name.parse().map_err(|_| field("promoted_from", &name)))
             .transpose()?,
@@ -407,8 +407,8 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
     })
 }
 
-/// The fields of a record that this version does not know. Looked for only
-/// where a top-level key says so.
+/// The fields of a record that this version does not know. Searched only where a top-level key is
+/// unknown.
 fn unknown_fields(body: &str) -> Map<String, Value> {
     let is_unknown = |line: &str| {
         !line.starts_with([' ', '\t', '#', '-', '}', '{'])

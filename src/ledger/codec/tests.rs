@@ -40,7 +40,7 @@ fn every_example_of_the_specification_reads() {
     assert_eq!(promoted.promoted_from.unwrap().as_str(), "staging");
     assert_eq!(promoted.metadata["approval_timestamp"], "2025-01-22T11:55:00Z");
 
-    // What the specification's own code writes: the kind once more inside the YAML.
+    // The specification's own code writes the kind once more inside the YAML.
     let doubled =
         "atmos.tools/v1alpha1\nkind: Deployment\n---\nkind: Deployment\ndeployment: x\nstatus: failed\n";
     assert_eq!(decode(doubled).unwrap().status, RecordStatus::Failed);
@@ -109,7 +109,7 @@ fn what_is_no_record_of_ours_is_told_apart() {
     ));
 }
 
-/// A record with every field, each told from the others by its value.
+/// A record with every field, each with a value of its own.
 fn full() -> Record {
     let mut record = decode("atmos.tools/v1alpha1\nkind: Deployment\n---\nstatus: failed\n").unwrap();
     let text = |text: &str| Some(text.to_owned());
@@ -189,7 +189,7 @@ fn a_wrong_type_costs_only_the_field() {
     let mixed = fields("error: [a]\nnumber: 3\nreason: why\nregion: eu\nmetadata:\n  pr: 4");
     assert_eq!((mixed.details.number, mixed.details.reason.as_deref()), (Some(3), Some("why")));
     assert_eq!((mixed.metadata["pr"].as_str(), &mixed.unknown["region"]), ("4", &"eu".into()));
-    // Fields of the first version are as strict as they were.
+    // Fields of the first version stay strict.
     for field in ["deployed_by: [a]", "artifacts: x", "metadata: x"] {
         let message = format!("atmos.tools/v1alpha1\nkind: Deployment\n---\nerror: [a]\n{field}\n");
         assert!(matches!(decode(&message), Err(CodecError::Yaml(_))), "{field}");

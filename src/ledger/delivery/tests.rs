@@ -44,7 +44,8 @@ fn a_release_that_meets_a_renewal_of_its_own_run_is_finished() {
     let ledger = open(&repository, |_| {});
     let hold = take(&ledger);
     assert_eq!(locks(&workspace).lines().count(), 2);
-    // The server is given a renewal of the second lock when the first is gone and it is to go too.
+    // The server receives a renewal of the second lock after the first is deleted, before its own
+    // deletion.
     let renewed = hold.change(&ledger, false).unwrap().renewed;
     checkout.git(&["push", "--quiet", "origin", &format!("{renewed}:refs/test/renewed")]);
     let hook = workspace.remote().path.join("hooks/update");
@@ -114,7 +115,7 @@ fn records_that_are_renamed_are_kept_under_their_new_names_alone() {
     expected.sort();
     let pending = checkout.git(&["for-each-ref", "--format=%(refname)", "refs/atmos/pending"]);
     assert_eq!(pending, expected.join("\n"));
-    // What was under no name that is taken stays as it is.
+    // Records without a taken name stay unchanged.
     assert!(
         !Exchange::new(&ledger, session.hold(), &mut known).rename(&mut kept, |name| *name == taken).unwrap()
     );

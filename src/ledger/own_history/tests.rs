@@ -25,7 +25,7 @@ fn the_known_commits_and_the_default_branch_are_searched_before_all_others() {
     };
     assert_eq!(searched(Some("main"), &[]), Ownership::Own);
     assert_eq!(searched(None, &[workspace.commit("main~0")]), Ownership::Own);
-    // What is not searched may have it, whichever branches these are.
+    // A history that is not searched may contain the commit, whichever branches these are.
     let checkout = workspace.clone("--depth=1 --single-branch --branch=orphan");
     let repository = checkout.repository();
     let foreign = checkout.commit_to("fork");

@@ -35,24 +35,26 @@ pub use publish::Published;
 pub(super) const PENDING_PREFIX: &str = "refs/atmos/pending/";
 /// The entry of a run that is its lock. No deployment can have this name.
 const RUN_ENTRY: &str = "%run";
-/// How an entry starts that is a batch of records; its id follows.
+/// The prefix of the entry of a batch of records; its id follows.
 const BATCH_ENTRY: &str = "%records-";
 
 /// A run of this checkout whose records have not all reached the remote.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PendingRun {
     pub run_id: String,
-    /// Which taking of locks it was: [`Lock::session`]. Earlier versions did not say.
+    /// The acquisition of locks that the records belong to: [`Lock::session`]. Absent in entries of
+    /// earlier versions.
     pub session: Option<String>,
     /// The lock that the run held; `None` where the run has ended by itself.
     pub lock: Option<Lock>,
-    /// Whether a lock of it is known. A run that works without its locks publishes nothing itself.
+    /// Whether a lock of the run is known. A running process without its locks publishes nothing
+    /// itself.
     pub holds_locks: bool,
     /// Oldest first.
     pub records: Vec<LedgerRecord>,
-    /// The refs that keep all this.
+    /// The refs that store this run.
     pub(super) refs: Vec<(String, ObjectId)>,
-    /// Those of them that hold something that cannot be read here. They stay.
+    /// The refs with content that this version cannot read. They stay.
     pub(super) unreadable: Vec<String>,
 }
 
@@ -62,13 +64,13 @@ impl PendingRun {
         format!("{PENDING_PREFIX}{}/{BATCH_ENTRY}{batch}", segment(&self.run_id, self.session.as_deref()))
     }
 
-    /// Whether the run is known to work no more: it has ended by itself, or its process is gone.
+    /// Whether the run is known to be over: it has ended by itself, or its process is gone.
     pub(super) fn has_ended(&self) -> bool {
         self.lock.as_ref().is_none_or(|lock| Holder::liveness(lock) == Liveness::Dead)
     }
 
-    /// Whether the process that is to publish these records may still be there to do so. Where its
-    /// machine cannot tell, its locks do, and the lease that it began with.
+    /// Whether the process that has to publish these records may still be alive. Where its machine
+    /// cannot tell, its locks and their lease decide.
     #[must_use]
     pub fn may_be_alive(&self, now: Timestamp) -> bool {
         self.lock.as_ref().is_some_and(|lock| match Holder::liveness(lock) {
@@ -79,34 +81,34 @@ impl PendingRun {
     }
 }
 
-/// The ref that keeps a batch of the records that were made under a lock.
+/// The ref of a batch of the records that were made under a lock.
 pub(super) fn batch_ref(lock: &Lock, batch: &ObjectId) -> String {
     format!("{PENDING_PREFIX}{}/{BATCH_ENTRY}{batch}", segment(&lock.run_id, lock.session.as_deref()))
 }
 
-/// The ref that keeps the lock of a run that works.
+/// The ref of a running process's lock.
 pub(super) fn run_ref(lock: &Lock) -> String {
     format!("{PENDING_PREFIX}{}/{RUN_ENTRY}", segment(&lock.run_id, lock.session.as_deref()))
 }
 
-/// The longest run id, in bytes as a ref has it.
+/// The longest run id, in bytes of its escaped form.
 pub const LONGEST_RUN_ID: usize = 200;
 
-/// Whether a run of this id can keep what it has done: the id becomes part of a ref, and with it of
-/// a file's name.
+/// Whether a run with this id can store its records: the id becomes part of a ref, and so of a file
+/// name.
 #[must_use]
 pub fn run_id_fits(run: &str) -> bool {
     run_segment(run).len() <= LONGEST_RUN_ID
 }
 
-/// A run and one of its takings of locks as one segment. Of a run id, no dot is left.
+/// A run and one of its sessions as one segment. An escaped run id contains no dot.
 fn segment(run: &str, session: Option<&str>) -> String {
     let run = run_segment(run);
     session.map_or_else(|| run.clone(), |session| format!("{run}.{session}"))
 }
 
 fn run_segment(run: &str) -> String {
-    // Run ids hold colons and slashes; the escaping of components serves them as well.
+    // Run ids contain colons and slashes; the escaping of components works for them as well.
     run.chars()
         .map(|c| {
             if c.is_ascii_alphanumeric() || c == '-' {
@@ -167,14 +169,14 @@ impl Ledger<'_> {
         runs
     }
 
-    /// The takings of locks ([`Lock::session`]) of which a lock is known.
+    /// The sessions ([`Lock::session`]) of which a lock is known.
     fn sessions(&self, known: &KnownRefs) -> BTreeSet<String> {
         let locks = self.authoritative(known).iter().filter(|(name, _)| name.starts_with(LOCK_PREFIX));
         locks.filter_map(|(name, object)| self.read_lock(name, object).session).collect()
     }
 
-    /// Adds what a batch holds. Returns whether that is all of it: what is cut off, or written by a
-    /// newer version, is named and stays.
+    /// Adds the records of a batch. Returns whether it is whole: a truncated one, or one of a newer
+    /// version, is reported and stays.
     fn read_batch(&self, name: &str, object: &ObjectId, records: &mut Vec<LedgerRecord>) -> bool {
         let read = batch::read(&self.objects, object);
         let (tags, is_whole) = match read {

@@ -7,15 +7,16 @@ use crate::deployment::record::LedgerRecord;
 use crate::deployment::{ObjectId, RecordId};
 use crate::ledger::line::{Line, identity, published_late};
 
-/// The way of a pending record into the ledger.
+/// The placement of a pending record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::ledger) enum Placement {
-    /// It is the end of the chain already. Its tag or state may be missing after a torn push.
+    /// The record is the end of the chain already. Its tag or state may be missing after a torn
+    /// push.
     Newest,
-    /// It, or a late record of it, is in the chain already. A tag alone
-    /// proves nothing: it can be a stray.
+    /// The record, or a late record of it, is in the chain already. A tag alone proves nothing: it
+    /// can be a stray.
     Arrived,
-    /// It is in the chain, and its tag is missing after a torn push.
+    /// The record is in the chain, and its tag is missing after a torn push.
     Untagged,
     /// No other record came in between: it is published unchanged.
     AsWritten,
@@ -122,17 +123,17 @@ mod tests {
         // Only the tag has arrived.
         assert_eq!(placed(Some('a'), &[first.clone(), own.clone()]), Placement::AsWritten);
         assert_eq!(placed(Some('b'), &[first.clone(), own.clone()]), Placement::Newest);
-        // The tag was left out.
+        // The tag is missing.
         assert_eq!(placed(Some('b'), std::slice::from_ref(&first)), Placement::Newest);
         assert_eq!(placed(Some('d'), &[first.clone(), after.clone()]), Placement::Untagged);
         assert_eq!(placed(Some('d'), &[first.clone(), own, after]), Placement::Arrived);
         assert_eq!(placed(Some('c'), &[first.clone(), other.clone()]), Placement::Late);
-        // The ledger was begun anew, or is another one.
+        // The ledger was recreated, or is another one.
         assert_eq!(placed(None, &[]), Placement::Late);
         let mut late = of('e', Some('c'));
         late.record.details.late_of = Some(object('b').to_string());
         assert_eq!(placed(Some('e'), &[first.clone(), other.clone(), late.clone()]), Placement::Arrived);
-        // Its tag has landed when others had gone on.
+        // The record's tag arrived after other records had extended the chain.
         let stray = of('b', Some('a'));
         let landed = [first, other, stray, late];
         assert_eq!(placed(Some('c'), &landed[..3]), Placement::Late);

@@ -1,9 +1,9 @@
 //! The protocol of locks, pushes and kept records as a small model, explored exhaustively: three
 //! runs on two components, in every order of crash, lost answer, late delivery and takeover.
 //!
-//! What the ledger decides is asked of the ledger's own code: the order of a push on a server
-//! without atomic pushes and where a kept record goes ([`rules`]). The rest is what git does with
-//! refs ([`remote`]).
+//! The ledger's own code makes the decisions: the order of a push on a server without atomic
+//! pushes, and the placement of a pending record ([`rules`]). The rest is git's behaviour with refs
+//! ([`remote`]).
 
 mod remote;
 mod rules;
@@ -15,14 +15,14 @@ use super::pending::Placement;
 use remote::{Flight, Id, Kind, LOCKS, Name, Rec, Remote, Update, lock_of, record, write};
 use rules::{parts, placement, strays};
 
-/// What each run wants to roll out, in this order.
+/// The components that each run rolls out, in this order.
 const WANTED: [&[usize]; 3] = [&[0, 1], &[0, 1], &[0]];
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Phase {
     Waiting,
     Working,
-    /// It has ended by itself.
+    /// The run has ended by itself.
     Ended,
     Killed,
 }
@@ -31,15 +31,15 @@ enum Phase {
 struct Run {
     phase: Phase,
     applied: usize,
-    /// How many lock objects it has written.
+    /// The number of lock objects that the run has written.
     locks: Id,
-    /// Records that are kept in its checkout.
+    /// The pending records in its checkout.
     kept: Vec<Id>,
-    /// The ends of its chains, and what it knows of the remote.
+    /// The ends of its chains, and the last seen refs of the remote.
     ends: [Id; 2],
     latest: [Id; 2],
     states: [Id; 2],
-    /// What it knows of its locks.
+    /// The last seen lock objects.
     lock: [Id; 2],
     flight: Option<Flight>,
 }
@@ -49,7 +49,7 @@ struct World {
     atomic: bool,
     remote: Remote,
     runs: [Run; 3],
-    /// Pushes whose sender is gone, and that arrive all the same.
+    /// Pushes in flight whose sender is dead.
     orphans: Vec<Flight>,
     applied: BTreeSet<Id>,
     acknowledged: BTreeSet<Id>,
@@ -105,7 +105,7 @@ impl World {
         chain
     }
 
-    /// Everything that can happen next.
+    /// Returns all possible next states.
     fn successors(&self) -> Vec<Self> {
         let mut next = Vec::new();
         for run in 0..self.runs.len() {
@@ -171,7 +171,7 @@ impl World {
         }
     }
 
-    /// What was on its way is cut off, or arrives without its sender.
+    /// Either cuts off a run's push in flight, or lets it arrive without its sender.
     fn without_flight(&self, run: usize) -> Vec<Self> {
         let mut cut = self.clone();
         let flight = cut.runs[run].flight.take();
@@ -183,7 +183,7 @@ impl World {
         worlds
     }
 
-    /// A run takes all of its locks: those that are free, of runs that work no more, or by force.
+    /// A run acquires all of its locks: free ones, those of dead or ended runs, or by force.
     fn locked(&self, run: usize) -> Option<Self> {
         let mut world = self.clone();
         let mut taken = Vec::new();
@@ -212,7 +212,7 @@ impl World {
         Some(world)
     }
 
-    /// Records that a run may have applied a component, unless the remote has a record of its own.
+    /// Records an interrupted component of a run, unless the remote has a record of that run.
     fn record_interrupted(&mut self, component: usize, holder: usize) {
         let end = self.remote.latest[component];
         let is_of_holder = |id: &Id| {
@@ -239,7 +239,7 @@ impl World {
         }
     }
 
-    /// A run finds tags outside of a chain that it is to follow.
+    /// Publishes the strays of a chain before a run extends it.
     fn publish_strays(&mut self, component: usize) {
         if self.remote.latest[component] == 0 {
             return;
@@ -261,7 +261,7 @@ impl World {
         tags.filter(|(_, found)| found.component == component).collect()
     }
 
-    /// A run pushes what it has kept; the last push lets go of its locks.
+    /// A run pushes its pending records; the last push releases its locks.
     fn sent(&self, run: usize) -> Self {
         let mut world = self.clone();
         let lock = world.add_lock(run);
@@ -284,7 +284,7 @@ impl World {
         world
     }
 
-    /// A run is told what became of its push.
+    /// A run receives the answer to its push.
     fn answered(&self, run: usize) -> Self {
         let mut world = self.clone();
         let Some(flight) = world.runs[run].flight.take() else { return world };
@@ -311,7 +311,7 @@ impl World {
         world
     }
 
-    /// Another command publishes what a run has kept that works no more, and frees its locks.
+    /// Another command publishes the pending records of a run that is over, and frees its locks.
     fn published(&self, run: usize) -> Option<Self> {
         let now = &self.runs[run];
         let own: Vec<_> = WANTED[run].iter().copied().filter(|c| self.holder(*c) == Some(run)).collect();
@@ -356,7 +356,7 @@ impl World {
         }
     }
 
-    /// What holds in every state.
+    /// Asserts the invariants of every state.
     fn is_sound(&self) {
         for component in 0..2 {
             let chain = self.chain(component);
@@ -371,8 +371,8 @@ impl World {
         }
     }
 
-    /// Whether nothing is on its way, and nothing of a run that works no more is left to be
-    /// published.
+    /// Whether no push is in flight, and all records and locks of dead runs are published and
+    /// freed.
     fn is_settled(&self) -> bool {
         let has_lock = |run: usize| (0..2).any(|component| self.holder(component) == Some(run));
         let is_over = |(at, run): (usize, &Run)| {
@@ -382,7 +382,7 @@ impl World {
         self.orphans.is_empty() && self.runs.iter().enumerate().all(is_over)
     }
 
-    /// What holds where nothing can happen any more.
+    /// Asserts the invariants of a final state.
     fn is_whole(&self) {
         assert_eq!(self.remote.locks, [0; 2], "a lock that nothing frees");
         for run in &self.runs {
@@ -399,8 +399,8 @@ impl World {
     }
 }
 
-/// Visits every state that can be reached, and returns how many there are. States are told apart by
-/// their hashes.
+/// Visits every reachable state, and returns their number. States are distinguished by their
+/// hashes.
 fn explore(start: World) -> usize {
     let hasher = RandomState::new();
     let mut seen = HashSet::from([hasher.hash_one(&start)]);

@@ -1,4 +1,4 @@
-//! A remote of the model: objects, refs, and pushes that arrive in parts, as git has them.
+//! A remote of the model: objects, refs, and pushes that arrive in parts, as with git.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -10,7 +10,7 @@ pub(super) type Id = u16;
 pub(super) enum Kind {
     Success,
     Interrupted,
-    /// It stands for this record.
+    /// A late record of this one.
     Late(Id),
 }
 
@@ -22,10 +22,10 @@ pub(super) struct Rec {
     pub(super) previous: Id,
 }
 
-/// The number of lock objects that a run can have.
+/// The maximum number of lock objects of a run.
 pub(super) const LOCKS: Id = 64;
 
-/// A run's lock objects are numbered.
+/// The id of a run's lock object, by its number.
 pub(super) fn lock_of(run: usize, number: Id) -> Id {
     (Id::try_from(run).unwrap() + 1) * LOCKS + number
 }
@@ -88,7 +88,7 @@ impl Remote {
         }
     }
 
-    /// Git sends nothing for a ref that is what it is to be, and does not look at its lease.
+    /// Git sends nothing for a ref that already has its new value, and does not check its lease.
     pub(super) fn accepts(&self, update: &Update) -> bool {
         let now = self.at(update.name);
         now == update.expected || (now == update.new && now != 0)
@@ -104,19 +104,19 @@ impl Remote {
     }
 }
 
-/// A push on its way: what is left to arrive of each of its parts. A git is started for a part, and
-/// outlives who has started it.
+/// A push in flight: the updates of each part that have yet to arrive. Each part is pushed by a git
+/// process, which outlives its dead parent.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Flight {
     pub(super) parts: Vec<Vec<Update>>,
-    /// Whether a part arrives at once. Otherwise each of its refs does by itself.
+    /// Whether a part arrives atomically. Otherwise each of its refs arrives on its own.
     pub(super) atomic: bool,
     /// Whether a ref of the first part was refused.
     pub(super) refused: bool,
     pub(super) records: Vec<Id>,
     pub(super) lock: Id,
     pub(super) last: bool,
-    /// What the server will answer, once it is done.
+    /// The server's answer, once it is decided.
     pub(super) answer: Option<bool>,
 }
 
@@ -148,7 +148,7 @@ impl Flight {
         }
     }
 
-    /// A refused ref keeps none of its part from arriving, but what comes after the part.
+    /// A refused ref stops the following parts, but not the rest of its own.
     fn deliver_one(&mut self, remote: &mut Remote) {
         let Some(part) = self.parts.first_mut() else { return };
         let update = part.remove(0);
@@ -166,7 +166,7 @@ impl Flight {
         }
     }
 
-    /// What arrives without its sender: the part that is on its way.
+    /// The rest that arrives without its sender: the part in flight.
     pub(super) fn outlives(mut self) -> Option<Self> {
         self.parts.truncate(1);
         (self.answer.is_none() && !self.parts.is_empty()).then_some(self)

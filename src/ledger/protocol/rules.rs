@@ -1,4 +1,4 @@
-//! What the ledger's own code decides of the model's pushes and records.
+//! The decisions of the ledger's own code for the model's pushes and records.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +17,7 @@ fn object(kind: char, id: Id) -> ObjectId {
     format!("{kind}{id:039}").parse().unwrap()
 }
 
-/// The parts in which a push is made, as the ledger orders them.
+/// The parts of a push, in the ledger's order.
 pub(super) fn parts(
     atomic: bool,
     updates: &[Update],
@@ -57,7 +57,7 @@ pub(super) fn parts(
     step.in_safe_order().iter().map(|part| part.iter().map(convert).collect()).collect()
 }
 
-/// A record as the ledger has it.
+/// A record of the model as a ledger record.
 fn made((id, rec): &(Id, Rec)) -> LedgerRecord {
     let mut found = fixtures::record("dev", "api", "abc123d", RecordStatus::Success, "2025-01-22T12:00:00Z");
     found.object = object('a', *id);
@@ -86,7 +86,7 @@ pub(super) fn strays(end: Id, there: &[(Id, Rec)]) -> Vec<Id> {
     strays.iter().filter_map(id).collect()
 }
 
-/// Where the ledger places a kept record.
+/// The ledger's placement of a pending record.
 pub(super) fn placement(kept: (Id, Rec), end: Id, there: &[(Id, Rec)]) -> Placement {
     type Known = HashMap<((Id, Rec), Id, Vec<(Id, Rec)>), Placement>;
     static KNOWN: Mutex<Option<Known>> = Mutex::new(None);

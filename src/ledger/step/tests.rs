@@ -10,7 +10,7 @@ use crate::ledger::{NoteEdit, Publication};
 
 const LOCK: &str = "refs/atmos/locks/app/dev/api";
 const STATE: &str = "refs/atmos/deployments/app/dev/api";
-/// What git says of a lock file that nothing removes, without the file's name.
+/// Git's message about a lock file that nothing removes, without the file's name.
 const LOCKED: &str = "cannot lock ref: Unable to create: File exists.";
 
 /// Leaves the lock file of a ref behind, as a server does that dies while it changes the ref.
@@ -76,14 +76,14 @@ fn notes_that_the_server_cannot_lock_are_told_in_the_server_s_words() {
     assert_eq!(error.to_string(), format!("origin refused {name}: {LOCKED}"));
 }
 
-/// A record of `api` on `dev`, by a tag and an object that no repository has.
+/// A record of `api` on `dev`, with a tag and an object that exist in no repository.
 fn success() -> LedgerRecord {
     let mut record = record("dev", "api", "c0ffee1", RecordStatus::Success, "2025-01-22T12:00:00Z");
     record.object = commit("beef").0;
     record
 }
 
-/// The refs of each part that a server without atomic pushes gets, and what they become.
+/// The refs of each part for a server without atomic pushes, with their new values.
 fn parts(step: &Step) -> Vec<Vec<(String, Option<ObjectId>)>> {
     let named = |part: Vec<PushUpdate>| part.into_iter().map(|update| (update.name, update.new)).collect();
     step.in_safe_order().into_iter().map(named).collect()
@@ -100,16 +100,17 @@ fn without_atomic_pushes_a_record_comes_before_what_leads_to_it_and_locks_go_las
     step.under(HoldChange { seen: held.clone(), renewed: renewed.clone(), release: true });
     let RecordId { deployment, target, component, .. } = &record.id;
     let leading = vec![(latest_ref(deployment, target, component), Some(record.object.clone()))];
-    // A run that was robbed is refused the one before, and must not move the other.
+    // A run whose locks were taken over is refused at the newest record, and must not move the
+    // state.
     let states = vec![(state_ref(deployment, target, component), Some(record.record.commit.0.clone()))];
     let tags = vec![(record.id.tag_ref(), Some(record.object.clone()))];
     let renewal = vec![(LOCK.to_owned(), Some(renewed.clone()))];
     let released = vec![(LOCK.to_owned(), None)];
     assert_eq!(parts(&step), [&renewal, &tags, &leading, &states, &released].map(Clone::clone));
-    // A push in the middle of a run keeps them.
+    // A push in the middle of a run keeps the locks.
     step.under(HoldChange { seen: held, renewed, release: false });
     assert_eq!(parts(&step), [renewal, tags, leading, states]);
-    // Locks that are taken, or taken away, come last as well.
+    // Acquired or removed locks come last as well.
     let mut step = Step::default();
     step.create(LOCK.to_owned(), commit("1").0);
     step.tag(&success());
@@ -143,9 +144,9 @@ fn of_an_atomic_push_only_the_refs_that_were_rejected_themselves_are_contended()
     };
     assert_eq!(rejected(&[(LOCK, Bystander), (STATE, Stale)]), [STATE]);
     assert_eq!(rejected(&[(LOCK, Stale), (STATE, Bystander)]), [LOCK]);
-    // A server that names no culprit.
+    // A server that names no rejected ref.
     assert_eq!(rejected(&[(LOCK, Bystander), (STATE, Bystander)]), [LOCK, STATE]);
-    // What refuses for good is said, whatever else was contended.
+    // A lasting refusal is reported, regardless of other contended refs.
     let refused = rejected(&[(LOCK, Stale), (STATE, Rejection::Hook("closed".to_owned()))]);
     assert!(refused[0].contains(STATE) && refused[0].contains("Refused"), "{refused:?}");
 }
@@ -181,7 +182,7 @@ fn a_remote_that_takes_no_atomic_pushes_is_found_out_once() {
         let commit = workspace.commit("main~0").0;
         let mut step = Step::default();
         step.create(tag(name), commit.clone());
-        // Another object than what is there.
+        // Another object than the current one.
         step.set(STATE.to_owned(), commit.clone(), Some(&commit).filter(|_| name == "second"));
         ledger.push_step("origin", &step).unwrap()
     };

@@ -1,7 +1,8 @@
-//! Kept records that are written anew before they go up: under another name of their second, or
+//! Rewrites of pending records before they are pushed: under another sequence of their second, or
 //! behind those of an earlier run of this checkout.
 //!
-//! What keeps them follows before the push: otherwise an interruption would publish them twice.
+//! The pending refs are updated before the push: otherwise an interruption would publish the
+//! records twice.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +17,8 @@ use crate::ledger::pending::placement::{Placement, place};
 use crate::ledger::{LedgerError, Snapshot, batch};
 
 impl Publication<'_, '_> {
-    /// Gives a record another name of its second, because its own is taken, and tells those that
-    /// follow it.
+    /// Gives a record another sequence of its second, because its name is taken, and rewrites its
+    /// successors.
     pub(super) fn rename(&mut self, at: usize, sequence: u32) -> Result<(), LedgerError> {
         let before = self.records[at].object.clone();
         self.records[at] = self.ledger.write_record(self.records[at].record.clone(), sequence)?;
@@ -25,7 +26,7 @@ impl Publication<'_, '_> {
         self.keep_anew()
     }
 
-    /// Remembers what has gone up as it was, for the runs that worked here afterwards.
+    /// Stores the records that were published unchanged, for later runs of this checkout.
     pub(super) fn went_up(&mut self, written: impl Iterator<Item = LedgerRecord>) {
         for record in written.filter(|record| !record.is_late()) {
             let address = ComponentAddress::of(&record.id);
@@ -37,8 +38,8 @@ impl Publication<'_, '_> {
         }
     }
 
-    /// Puts the run's records of a target behind those of an earlier run of this checkout: they
-    /// were made on top of the same, as only the remote did not know of the earlier ones.
+    /// Places the run's records of a target behind those of an earlier run of this checkout: both
+    /// have the same predecessor, because the remote did not have the earlier ones yet.
     pub(super) fn line_up(
         &mut self,
         deployment: &DeploymentName,
@@ -79,7 +80,7 @@ impl Publication<'_, '_> {
         Ok(())
     }
 
-    /// One of the run's records, written as what follows another one.
+    /// Rewrites one of the run's records as the successor of another one.
     fn written_behind(&self, previous: &LedgerRecord, at: usize) -> Result<LedgerRecord, LedgerError> {
         let LedgerRecord { id, mut record, .. } = self.records[at].clone();
         record.previous = Some(previous.object.clone());
@@ -87,7 +88,7 @@ impl Publication<'_, '_> {
         self.ledger.write_record(record, id.sequence)
     }
 
-    /// Tells those that follow a record that it is another object now.
+    /// Rewrites the successors of a record whose object has changed.
     fn rewrite_followers(&mut self, at: usize, mut before: ObjectId) -> Result<(), LedgerError> {
         let mut last = at;
         for follower in at + 1..self.records.len() {
@@ -100,7 +101,7 @@ impl Publication<'_, '_> {
         Ok(())
     }
 
-    /// Keeps the records as they are now in place of what kept them before.
+    /// Stores the current records as pending, and removes the outdated pending refs.
     fn keep_anew(&mut self) -> Result<(), LedgerError> {
         let ledger = self.ledger;
         let batch = batch::write(&ledger.objects, self.records.iter().map(|record| &record.object))?;

@@ -14,8 +14,7 @@ fn keep(ledger: &Ledger<'_>, workspace: &Workspace, commits: &[&str]) -> Vec<Led
     written
 }
 
-/// The records that lead to the end of the component's chain, newest first: their names, by what
-/// the remote has under them.
+/// The names of the tags in the component's chain on the remote, newest first.
 fn chain(remote: &Checkout) -> Vec<String> {
     let tags = remote.git(&["for-each-ref", "--format=%(objectname) %(refname)", "refs/tags/atmos"]);
     let name_of = |object: &str| {
@@ -61,7 +60,7 @@ fn late_records_of_one_second_keep_names_of_their_own() {
     let [late, newer] = [&repositories[0], &repositories[1]]
         .map(|repository| open(repository, |options| options.now = || time(AT)));
     keep(&late, &workspace, &["main~2", "main~1"]);
-    // It takes the name of the first one, and comes before both.
+    // The record takes the name of the first one, and comes before both.
     keep(&newer, &workspace, &["main~0"]);
     for (ledger, expected) in [
         (&newer, Published { records: 1, runs: 1, ..Published::default() }),
@@ -86,7 +85,7 @@ fn runs_of_one_checkout_that_kept_their_records_follow_each_other() {
     keep(&earlier, &workspace, &["main~3", "main~2"]);
     let later = open(&repository, |options| options.now = || time("2025-01-22T12:00:30Z"));
     keep(&later, &workspace, &["main~1", "main~0"]);
-    // The remote has nothing of the first run yet, so that both begin with the same.
+    // The remote has no record of the first run yet, so both runs have the same predecessor.
     let mut runs = later.read(&scope()).unwrap().pending;
     assert_eq!(runs.iter().filter(|run| run.records[0].record.previous.is_none()).count(), 2);
     runs.sort_by_key(|run| std::cmp::Reverse(run.records[0].record.timestamp));
@@ -116,7 +115,7 @@ fn what_is_missing_of_a_record_that_has_arrived_is_completed() {
         for repository in [&remote, &checkout] {
             repository.git(&["update-ref", "-d", missing]);
         }
-        // As if the run's command had been killed before it could forget them.
+        // As if the run's process had been killed before it removed the pending refs.
         for (name, object) in &runs[0].refs {
             checkout.git(&["update-ref", name, object.as_str()]);
         }
@@ -136,7 +135,7 @@ fn a_run_elsewhere_is_not_known_to_be_dead_because_its_lease_has_ended() {
     let mut session = begin(&ledger);
     let record = success(&mut session, workspace.commit("main~0"));
     session.keep(vec![record]).unwrap();
-    // It works on, on a machine that this one knows nothing of.
+    // The run goes on, on another machine.
     std::mem::forget(session);
     let before = remote.git(&["for-each-ref"]);
     let later = open(&repository, |options| options.now = || time("2025-01-22T12:06:00Z"));
