@@ -46,7 +46,7 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// A sentence as Markdown inline text: what it has between backticks is code.
+/// A sentence as Markdown inline text: the parts between backticks are code.
 #[must_use]
 pub fn prose(text: &str) -> String {
     let parts: Vec<_> = text.trim().split('`').collect();

@@ -11,7 +11,7 @@ use crate::boundary::Boundary;
 ///
 /// # Errors
 ///
-/// Where the folder of the file leads elsewhere or is not there, or the file cannot be written.
+/// Fails where the folder of the file leads elsewhere or is missing, or the file cannot be written.
 pub fn replace(root: &Path, file: &Path, text: &str) -> io::Result<()> {
     let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());

@@ -198,7 +198,7 @@ impl Case {
         checkouts
     }
 
-    /// The decision about a verb: whether it runs, and what that is based on.
+    /// The decision about a verb, with its basis.
     fn decision(&self, activity: Activity, checkout: &str) -> &'static str {
         let trust = &self.job.trust;
         if !trust.needs_own_commits(activity) {

@@ -57,8 +57,8 @@ impl CommitTree {
         self.fetching(path, || self.objects.place(&self.commit, path))
     }
 
-    /// Retries a failed read after git has read the object, which
-    /// fetches what a partial clone lacks.
+    /// Retries a failed read after git has read the object, which fetches a missing one in a
+    /// partial clone.
     fn fetching<T>(&self, path: &str, read: impl Fn() -> Result<T, ObjectError>) -> Result<T, ObjectError> {
         let missing = match read() {
             Err(missing @ ObjectError::Git(_)) => missing,

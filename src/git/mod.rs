@@ -1,7 +1,7 @@
 //! Git, as an adapter: the executable for refs, transport and history walks, `git2` for objects.
 //! Refs that are kept in ordinary files are read from there.
 //!
-//! Which of the two does what was measured: `git2` needs hundreds of milliseconds to list one
+//! The choice between the two was measured: `git2` needs hundreds of milliseconds to list one
 //! prefix of a large repository, cannot read refs of a reftable repository, and pushes neither
 //! atomically nor with leases; but it reads and writes single objects without starting a process.
 

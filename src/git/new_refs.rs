@@ -74,7 +74,7 @@ mod tests {
                 made(&fixture, &["refs/x/b/%records-1", "refs/x/a"]),
                 ["refs/x/a", "refs/x/b/%records-1"]
             );
-            // Over what is there already, packed or not.
+            // Over an existing ref, packed or not.
             fixture.git(&["update-ref", "refs/x/a", "HEAD"], "");
             assert_eq!(made(&fixture, &["refs/x/a"]).len(), 2);
             fixture.git(&["update-ref", "refs/x/a", "HEAD"], "");

@@ -108,7 +108,7 @@ impl ObjectStore {
         Ok(Self { repository, written: None })
     }
 
-    /// The same store, which keeps copies of what it writes.
+    /// The same store, which keeps copies of the objects that it writes.
     pub(super) fn keeping(self, written: &Arc<Written>) -> Self {
         Self { written: Some(Arc::clone(written)), ..self }
     }
@@ -371,7 +371,7 @@ impl ObjectStore {
         Ok(self.repository.find_commit(self.oid(commit)?)?.tree()?)
     }
 
-    /// The repository, for the neighbours that build trees.
+    /// The repository, for sibling modules that build trees.
     pub(super) const fn repository(&self) -> &git2::Repository {
         &self.repository
     }

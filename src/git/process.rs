@@ -25,9 +25,9 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// Variables of git that are kept from the caller's environment: how to reach a remote, where its
-/// configuration is, who commits, tracing. Everything else that starts with `GIT_` (an index file,
-/// an object directory, a namespace left by a hook) would change what our commands mean.
+/// Git's variables that are passed on from the caller's environment: access to remotes, the place
+/// of the configuration, identities, tracing. All others that start with `GIT_` (an index file, an
+/// object directory, a namespace left by a hook) would change the meaning of our commands.
 const KEPT: [&str; 21] = [
     "GIT_ALLOW_PROTOCOL",
     "GIT_ASKPASS",
@@ -342,7 +342,7 @@ impl Invocation {
         self.start()?.finish_well()
     }
 
-    /// Runs the command, whatever its exit status says.
+    /// Runs the command; any exit status is a success.
     ///
     /// # Errors
     ///
@@ -402,7 +402,7 @@ impl Running {
         self.finish_well()
     }
 
-    /// Waits for the end of the process, whatever its exit status says.
+    /// Waits for the end of the process; any exit status is a success.
     ///
     /// # Errors
     ///

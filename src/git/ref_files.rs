@@ -259,7 +259,7 @@ mod tests {
         let sha256 = Fixture::new(&["--ref-format=files", "--object-format=sha256"]);
         changes(&sha256);
         assert!(sha256.agrees(&["refs/x/"]));
-        // Its files hold nothing, which is not what the repository holds.
+        // Its files hold no refs, although the repository has some.
         let reftable = Fixture::new(&["--ref-format=reftable"]);
         changes(&reftable);
         let refs = reftable.repository().refs(&["refs/x/"]).unwrap();

@@ -12,7 +12,7 @@ use super::ref_files;
 use super::repository::{Repository, parse_id};
 use super::shared_locks::SharedLocks;
 
-/// A ref and what it points at, unpeeled.
+/// A ref and the object that it points at, unpeeled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ref {
     pub name: String,
@@ -185,7 +185,7 @@ fn commands(updates: &[RefUpdate]) -> Vec<u8> {
     let mut input = Vec::new();
     for RefUpdate { name, new, expected } in updates {
         let zero = |id: &ObjectId| "0".repeat(id.as_str().len());
-        // An empty old value means «whatever it is», zeros mean «it must not exist».
+        // An empty old value means any value, zeros mean that the ref must not exist.
         let old = match (expected, new) {
             (Expected::Anything, _) | (Expected::Absent, None) => String::new(),
             (Expected::Absent, Some(new)) => zero(new),
@@ -243,7 +243,7 @@ mod tests {
                 std::thread::sleep(std::time::Duration::from_millis(5));
             }
             prepared.running.as_ref().unwrap().kill();
-            // Whether the changes are wanted or not.
+            // With and without a commit of the transaction.
             if commits {
                 assert!(prepared.commit(&[]).unwrap_err().was_killed());
             } else {

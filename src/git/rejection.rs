@@ -258,7 +258,7 @@ fn hook_message(stderr: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// A ref whose name has the words that are looked for.
+    /// A ref whose name contains the searched words.
     const NAME: &str = "refs/atmos/deployments/webhook-denied/protected/stale-info";
 
     /// The rejection of a push of that one ref.
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn a_limit_of_refs_is_told_from_what_a_rule_or_a_hook_prints() {
         let limit = |text: &str| Rejection::TooManyRefs(text.to_owned());
-        // GitHub's ruleset, and a hook that says the same.
+        // GitHub's ruleset, and a hook with the same message.
         let rules = "remote: error: GH013: Repository rule violations found for refs/x.        \nremote:         \n\
                      remote: - Pushes can not update more than 4 branches or tags.        \n";
         let by_rules = "push declined due to repository rule violations: error: GH013: Repository rule \

@@ -1,4 +1,4 @@
-//! The remotes of a repository: which one holds the ledger, and its addresses.
+//! The remotes of a repository: the one that holds the ledger, and its addresses.
 
 use std::borrow::Cow;
 

@@ -138,7 +138,7 @@ mod tests {
         fixture.git(&["commit", "--quiet", "--message", "with a submodule"], "");
     }
 
-    /// Writes what is checked out into a folder.
+    /// Writes the checked-out commit into a folder.
     fn written(fixture: &Fixture) -> (tempfile::TempDir, Result<(), GitError>) {
         let repository = fixture.repository();
         let head = repository.head().unwrap();

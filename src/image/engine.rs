@@ -139,7 +139,7 @@ impl Engine {
         build.surroundings.run(name, program, arguments, build.checkout, StdoutUse::Log, extra).await
     }
 
-    /// Runs the engine and returns what it prints.
+    /// Runs the engine and returns its output.
     pub(super) async fn output(
         &self,
         around: Surroundings<'_>,

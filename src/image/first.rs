@@ -36,7 +36,7 @@ impl Wanted<'_> {
 ///
 /// # Errors
 ///
-/// Where any of them could not be built: those that could are recorded.
+/// Fails where any of them could not be built; the built ones are recorded.
 pub fn build_first(
     wanted: &Wanted<'_>,
     context: &Context,

@@ -123,7 +123,7 @@ pub async fn build(build: &Build<'_>, engine: &Engine) -> Result<Built, BuildErr
 }
 
 impl Surroundings<'_> {
-    /// Runs a program to its end, and returns what it printed where that is data.
+    /// Runs a program to its end, and returns its output where that is data.
     async fn run(
         &self,
         name: &str,

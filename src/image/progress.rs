@@ -10,8 +10,8 @@ use crate::render::build::{BuildLive, BuildProgress};
 /// Takes events in the order in which they happen.
 pub type EventSink = Arc<dyn Fn(BuildEvent) + Send + Sync>;
 
-/// Turns events into lines of progress on stderr; on a terminal, with a
-/// live view of what runs below them.
+/// Turns events into lines of progress on stderr; on a terminal, with a live view of running builds
+/// below them.
 pub fn event_sink(context: &Context) -> EventSink {
     let streams = context.progress_streams();
     let terminal = streams.stderr_is_terminal();

@@ -362,7 +362,7 @@ impl Ledger<'_> {
         result
     }
 
-    /// The fetch options that keep a checkout's depth: one commit deep where it is shallow, as in CI.
+    /// Fetch options that keep a checkout's depth: one commit deep where it is shallow, as in CI.
     pub(super) fn fetch_options(&self) -> FetchOptions {
         FetchOptions { depth: self.repository.is_shallow().then_some(1), ..FetchOptions::default() }
     }

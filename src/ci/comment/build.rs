@@ -189,7 +189,8 @@ impl Builder<'_> {
     }
 
     fn failure(&self, failure: &FailureView) -> FailureView {
-        // As many lines as a list has rows, but at least 3: nothing else would say what happened.
+        // As many lines as a list has rows, but at least 3: no other part of the comment names the
+        // error.
         let most = self.most.clamp(3, 25);
         let details = failure.details.iter().take(most).map(|line| cut(line, 4 * LONGEST_TEXT).into_owned());
         let hints = failure.hints.iter().take(most).map(|hint| HintView {

@@ -1,5 +1,5 @@
-//! The comment that reviewers read on a pull or merge request: which targets have the change, what
-//! a promotion would change, who approved.
+//! The comment that reviewers read on a pull or merge request: the targets that have the change,
+//! the changes of a promotion, the approvals.
 //!
 //! The same text, with more room, is the summary of a step.
 
@@ -31,14 +31,14 @@ use crate::deployment::{CommitId, ComponentName, RecordStatus, TargetName};
 /// The data that the comment of one deployment is built from.
 #[derive(Debug, Clone, Copy)]
 pub struct CommentInput<'a> {
-    /// The targets and how they stand to each other.
+    /// The targets and their relation to each other.
     pub standing: &'a PromotionView,
     /// The share of the change that runs on each target; a target that is missing has none of it.
     /// Absent where the commits of the change are not known; there is no fallback then.
     pub presence: Option<&'a BTreeMap<TargetName, Presence>>,
-    /// The newest attempts that did not succeed, of components that nothing has mended since.
+    /// The newest attempts that did not succeed, of components without a later success.
     pub unfinished: &'a [Unfinished],
-    /// The deployment file cannot be used, so that this is only what the ledger knows.
+    /// The deployment file cannot be used, so that only data of the ledger is shown.
     pub of_ledger_alone: bool,
     /// Set where the known state may be stale against the ledger's remote: then nothing of it is
     /// called current.
@@ -89,7 +89,7 @@ pub struct Stale {
 pub enum NotTold {
     NotAsked,
     NoAnswer,
-    /// Something is wrong with this checkout.
+    /// This checkout could not take over the remote's state.
     NotTakenOver,
 }
 
@@ -133,7 +133,7 @@ pub struct DependencyChange {
     pub to: Vec<String>,
 }
 
-/// An approval of what runs on a target.
+/// An approval of the running commits of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approved {
     pub target: TargetName,
@@ -156,7 +156,7 @@ pub enum Presence {
     /// Its rollout was cancelled.
     Cancelled,
     Absent,
-    /// The history that would tell is not in this checkout.
+    /// The history that decides is not in this checkout.
     Unknown,
 }
 
@@ -164,7 +164,7 @@ pub enum Presence {
 #[derive(Debug, Clone, Copy)]
 pub struct PromotionPreview<'a> {
     pub edge: &'a PromotionEdge,
-    /// The diff from what runs on the target to what would run there.
+    /// The diff from the running commit to the one after the promotion.
     pub diff: Option<&'a DiffView>,
     /// The dependencies of its components that would change.
     pub dependencies: &'a [DependencyChange],

@@ -29,7 +29,7 @@ pub enum CommentError {
 /// The maximum length of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit {
-    /// In UTF-16 units, the strictest way to count what platforms call characters.
+    /// In UTF-16 units, the strictest way to count the platforms' characters.
     Characters(usize),
     /// For files.
     Bytes(usize),

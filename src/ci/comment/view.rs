@@ -131,7 +131,8 @@ pub struct HintView {
 /// The next action to suggest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NextView {
-    /// `retry`: it failed; `roll_out`: what was planned; `promote`: what runs on `from`.
+    /// `retry`: it failed; `roll_out`: the planned rollout; `promote`: the commits that run on
+    /// `from`.
     pub action: &'static str,
     pub from: Option<String>,
     pub to: String,
@@ -152,7 +153,7 @@ pub struct RolloutView {
     pub title: String,
     pub target: String,
     pub dry_run: bool,
-    /// Every component did what it should.
+    /// Every component succeeded.
     pub succeeded: bool,
     /// `3 succeeded, 1 failed`.
     pub counts: String,
@@ -206,7 +207,7 @@ pub struct PromotionPreviewView {
     pub requires_approval: bool,
     /// A rollback runs on the target: only a person promotes onto it.
     pub hold: bool,
-    /// Part of what runs on the source would stay behind.
+    /// Whether some components of the source would stay behind.
     pub partial: bool,
     pub blockers: Vec<String>,
     /// `3 commits, 2 of 12 components, 3 configuration values, 1

@@ -1,4 +1,4 @@
-//! GitHub's matrix: what `strategy.matrix: ${{ fromJSON(…) }}` takes.
+//! GitHub's matrix: the value of `strategy.matrix: ${{ fromJSON(…) }}`.
 
 use serde::Serialize;
 
