@@ -22,7 +22,7 @@ pub enum WithFiles {
 ///
 /// # Errors
 ///
-/// Where git cannot compare them.
+/// Fails where git cannot compare them.
 pub fn compare_commits(
     git: &Git,
     (from, to): (&CommitId, &CommitId),
@@ -44,7 +44,7 @@ pub fn compare_commits(
 ///
 /// # Errors
 ///
-/// Where git cannot walk to them.
+/// Fails where git cannot walk to them.
 pub fn divergence(git: &Git, from: &CommitId, to: &CommitId) -> Result<Divergence, GitError> {
     if from == to { Ok(Divergence::default()) } else { git.divergence(from, to, COMMITS_LISTED) }
 }

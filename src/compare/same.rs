@@ -27,7 +27,7 @@ impl Comparison<'_> {
     ///
     /// # Errors
     ///
-    /// Where a commit cannot be read.
+    /// Fails where a commit cannot be read.
     pub fn mark_same(
         &self,
         components: &mut [ComponentDifference],

@@ -37,7 +37,7 @@ impl Ledger<'_> {
     ///
     /// # Errors
     ///
-    /// Where the notes cannot be fetched or pushed.
+    /// Fails where the notes cannot be fetched or pushed.
     pub fn note_approval(&self, approval: &Approval) -> Result<(), LedgerError> {
         let commits: BTreeSet<_> = approval.components.iter().map(|covered| covered.commit.clone()).collect();
         let line = approval.to_json();
@@ -49,7 +49,7 @@ impl Ledger<'_> {
     ///
     /// # Errors
     ///
-    /// Where the notes cannot be fetched or pushed.
+    /// Fails where the notes cannot be fetched or pushed.
     pub fn note_revocations(
         &self,
         deployment: &DeploymentName,

@@ -38,7 +38,7 @@ impl Ledger<'_> {
     ///
     /// # Errors
     ///
-    /// Where the notes cannot be written, or the remote does not take them.
+    /// Fails where the notes cannot be written, or the remote does not take them.
     pub fn note_run_logs(
         &self,
         deployment: &DeploymentName,

@@ -20,7 +20,7 @@ impl ClientSettings {
     ///
     /// # Errors
     ///
-    /// Where the certificates cannot be read.
+    /// Fails where the certificates cannot be read.
     pub(super) fn client(&self) -> Result<reqwest::Client, TransportError> {
         let tls = certificates::tls(self.authority_file.as_deref()).map_err(TransportError::Hopeless)?;
         reqwest::Client::builder()

@@ -12,7 +12,7 @@ const NUMBERS: [&str; 7] = ["time", "tests", "failures", "errors", "skipped", "a
 ///
 /// # Errors
 ///
-/// Where it is not XML.
+/// Fails where it is not XML.
 pub(super) fn mended(report: &str) -> Result<String, quick_xml::Error> {
     let mut reader = Reader::from_str(report);
     let mut writer = Writer::new(Vec::with_capacity(report.len()));

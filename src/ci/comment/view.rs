@@ -153,7 +153,7 @@ pub struct RolloutView {
     pub title: String,
     pub target: String,
     pub dry_run: bool,
-    /// Every component succeeded.
+    /// Whether the rollout, or its plan in a dry run, succeeded.
     pub succeeded: bool,
     /// `3 succeeded, 1 failed`.
     pub counts: String,

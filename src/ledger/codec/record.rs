@@ -344,7 +344,7 @@ pub fn encode_record(record: &Record) -> String {
 ///
 /// # Errors
 ///
-/// Where the message is not of a deployment record that this version can read.
+/// Fails where the message is not of a deployment record that this version can read.
 pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecError> {
     let (fields, rest) = read::<RecordFields>(message, "Deployment")?;
     let status = match fields.status.as_deref() {

@@ -64,7 +64,7 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// Where GitHub does not tell.
+    /// Fails where GitHub does not tell.
     pub(super) async fn waited(&self, run: u64, environment: &str) -> Result<Waited, ProviderError> {
         let answer: Answer = self.client.read(&Request::get(Capability::Waiting, String::new())).await?;
         let unreadable = || ProviderError::UnexpectedAnswer {
