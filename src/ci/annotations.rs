@@ -83,8 +83,8 @@ pub fn github(annotations: &[Annotation]) -> String {
     text
 }
 
-/// The line, escaped so that it is no workflow command, whatever untrusted text it contains. The
-/// runner takes `::` at the start of a line, and `##[` anywhere.
+/// A line that may contain untrusted text, escaped so that it is no workflow command. The runner
+/// takes `::` at the start of a line, and `##[` anywhere.
 #[must_use]
 pub fn inert(line: &str) -> Cow<'_, str> {
     let starts_a_command = line.trim_start().starts_with("::");

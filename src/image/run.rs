@@ -226,7 +226,7 @@ async fn side_by_side(
         .into_iter()
         .filter_map(|completion| match completion.outcome {
             Outcome::Succeeded(finished) => Some(finished),
-            // It was cancelled before it started.
+            // Cancelled before it started.
             _ => shared.jobs.get(&completion.component).map(|(job, _)| Finished {
                 build: ComponentBuild { status: BuildStatus::Cancelled, ..unbuilt(job) },
                 started_at: Timestamp::now(),

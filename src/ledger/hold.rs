@@ -42,7 +42,7 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunEntry {
     Absent,
-    /// It is being written, or writing has failed halfway.
+    /// The entry is being written, or writing has failed halfway.
     Unsure,
     There,
 }

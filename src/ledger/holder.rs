@@ -53,7 +53,7 @@ fn works(lock: &Lock) -> Option<bool> {
     match Sight::of(process) {
         Sight::Works(stat) => Some(stat.started == lock_started),
         Sight::Gone => Some(false),
-        // It may be the process, or another one that reuses its id.
+        // The process is either the holder, or another one that reuses its id.
         Sight::Hidden => None,
     }
 }

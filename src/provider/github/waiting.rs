@@ -30,7 +30,7 @@ pub(super) enum Waited {
     Yes,
     /// Only other jobs of the run waited.
     No,
-    /// It cannot be determined, with the reason.
+    /// Not determined, with the reason.
     Unknown(String),
 }
 
