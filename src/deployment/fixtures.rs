@@ -93,7 +93,7 @@ pub(crate) fn record(
             sequence: 1,
         },
         object: commit("0bec7").0,
-        record: Record {
+        record: Box::new(Record {
             deployment: "payment-service".parse().unwrap(),
             target: target_name(target),
             component: component_name(component),
@@ -114,7 +114,7 @@ pub(crate) fn record(
             metadata: BTreeMap::new(),
             details: Box::default(),
             unknown: Values::new(),
-        },
+        }),
     }
 }
 

@@ -142,8 +142,7 @@ pub struct Record {
     pub context_overrides: BTreeMap<String, String>,
     /// Free-form strings: `pr`, `jira`, `approver`, …
     pub metadata: BTreeMap<String, String>,
-    /// The remaining fields, most of which are absent in most records. Boxed, since sorting moves
-    /// records.
+    /// The remaining fields, most of which are absent in most records.
     pub details: Box<RecordDetails>,
     /// Fields that this version does not know, preserved unchanged.
     pub unknown: serde_json::Map<String, serde_json::Value>,
@@ -198,7 +197,8 @@ pub struct LedgerRecord {
     pub id: RecordId,
     /// The tag object.
     pub object: ObjectId,
-    pub record: Record,
+    /// Boxed, since sorting moves records.
+    pub record: Box<Record>,
 }
 
 impl LedgerRecord {

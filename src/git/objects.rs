@@ -92,6 +92,8 @@ fn accept_all_repositories() {
                 // CI containers often run as another user than the checkout's owner. The ownership
                 // check protects against hooks and configured commands, and libgit2 runs neither.
                 .and_then(|()| git2::opts::set_verify_owner_validation(false))
+                // A history reads each of its tags once: kept in a cache, they only take memory.
+                .and_then(|()| git2::opts::set_cache_object_limit(git2::ObjectType::Tag, 0))
         };
         if let Err(error) = result {
             tracing::debug!(%error, "libgit2 refused its settings");

@@ -140,7 +140,7 @@ impl Chains {
             record.details.late_of = Some(told.object.to_string());
             record.details.original = Some(String::from_utf8_lossy(&original).into_owned());
         }
-        self.append(ledger, record, sequence)
+        self.append(ledger, *record, sequence)
     }
 
     /// Rewrites the record at the end of a chain under another sequence.

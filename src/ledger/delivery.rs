@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::deployment::RecordId;
-use crate::deployment::record::LedgerRecord;
+use crate::deployment::record::{LedgerRecord, Record};
 use crate::git::Repository;
 use crate::git::refs::{Expected, RefUpdate};
 
@@ -217,7 +217,7 @@ impl<'x, 'r> Exchange<'x, 'r> {
         for record in &mut kept.records {
             if contended(&record.id.tag_ref()) && record.id.sequence < MAX_SEQUENCE {
                 let sequence = record.id.next_sequence(&mut names);
-                *record = self.ledger.write_record(record.record.clone(), sequence)?;
+                *record = self.ledger.write_record(Record::clone(&record.record), sequence)?;
                 renamed = true;
             }
         }

@@ -75,11 +75,12 @@ pub(super) fn identity(record: &LedgerRecord) -> &str {
 }
 
 /// Whether more than one record of a component has no successor among these records.
-pub(super) fn has_fork(records: &[LedgerRecord]) -> bool {
-    let named: HashSet<_> = records.iter().filter_map(|found| found.record.previous.as_ref()).collect();
+pub(super) fn has_fork<'r>(records: impl IntoIterator<Item = &'r LedgerRecord> + Clone) -> bool {
+    let named: HashSet<_> =
+        records.clone().into_iter().filter_map(|found| found.record.previous.as_ref()).collect();
     let is_last =
         |found: &&LedgerRecord| found.record.details.number.is_some() && !named.contains(&found.object);
-    records.iter().filter(is_last).count() > 1
+    records.into_iter().filter(is_last).count() > 1
 }
 
 #[cfg(test)]

@@ -314,7 +314,7 @@ impl<'r> Ledger<'r> {
         };
         let message = codec::encode_record(&record);
         let object = self.write_tag(&record.commit, &id.tag_name(), &message)?;
-        Ok(LedgerRecord { id, object, record })
+        Ok(LedgerRecord { id, object, record: Box::new(record) })
     }
 
     /// Writes the tag object of a record that stays. No ref is made.

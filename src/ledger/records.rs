@@ -114,7 +114,7 @@ fn decode(id: RecordId, object: &ObjectId, tag: TagObject) -> Result<LedgerRecor
         commit: CommitId(tag.target),
     };
     match decode_record(&tag.message, found) {
-        Ok(record) => Ok(LedgerRecord { id, object: object.clone(), record }),
+        Ok(record) => Ok(LedgerRecord { id, object: object.clone(), record: Box::new(record) }),
         Err(error) => Err(skipped(&id.tag_name(), &error)),
     }
 }

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::deployment::ObjectId;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::ref_names::{ComponentAddress, latest_ref};
+use crate::deployment::{ObjectId, RecordId};
 use crate::git::transport::FetchOptions;
 
 use super::Ledger;
@@ -49,14 +49,20 @@ impl Ledger<'_> {
         records: &mut Vec<LedgerRecord>,
         is_current: bool,
     ) -> BTreeSet<ObjectId> {
-        let mut components: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
+        let mut forked: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for found in records.iter() {
-            components.entry(ComponentAddress::of(&found.id)).or_default().push(found.clone());
+            let RecordId { deployment, target, component, .. } = &found.id;
+            forked.entry((deployment, target, component)).or_default().push(found);
         }
-        components.retain(|_, records| has_fork(records));
-        if components.is_empty() {
+        forked.retain(|_, records| has_fork(records.iter().copied()));
+        if forked.is_empty() {
             return BTreeSet::new();
         }
+        let of_component = |records: Vec<&LedgerRecord>| {
+            let address = records.first().map(|found| ComponentAddress::of(&found.id))?;
+            Some((address, records.into_iter().cloned().collect::<Vec<_>>()))
+        };
+        let components: BTreeMap<_, _> = forked.into_values().filter_map(of_component).collect();
         let ends = self.ends(components.keys(), is_current);
         let (mut strays, mut told) = (BTreeSet::new(), BTreeSet::new());
         for (address, records) in &components {

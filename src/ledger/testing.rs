@@ -173,7 +173,7 @@ pub(super) fn begin<'l, 'r>(ledger: &'l Ledger<'r>) -> Session<'l, 'r> {
 /// Writes a success of `api` at a commit; nothing leads to it yet.
 pub(super) fn success(session: &mut Session<'_, '_>, commit: CommitId) -> LedgerRecord {
     let record = record("dev", "api", "c0ffee1", RecordStatus::Success, "2025-01-22T12:00:00Z").record;
-    session.write(Record { commit, ..record }).unwrap()
+    session.write(Record { commit, ..*record }).unwrap()
 }
 
 /// The history of the remote, as `git fast-import` reads it.

@@ -36,8 +36,8 @@ impl RolloutCommand<'_, '_> {
 
     /// Refuses stacks of the plan's components that are invalid, or that forbid a rollout.
     ///
-    /// Returns the program that runs each component, where its stacks name one; omits components
-    /// that they disable.
+    /// Returns the program of each component whose stacks name one, and `None` for each component
+    /// that they disable; omits all others.
     pub(super) fn check_stacks<'p>(
         &self,
         plan: &'p RolloutPlan,

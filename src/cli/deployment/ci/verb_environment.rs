@@ -31,7 +31,7 @@ pub(super) fn directory(
 }
 
 /// The variables of the verb and its child processes, without the inputs. Only `protect` gets the
-/// token: it calls the platform itself, and runs nothing.
+/// token of the input: it calls the platform itself, and runs nothing.
 pub(super) fn environment(
     outer: &Context,
     verb: &str,

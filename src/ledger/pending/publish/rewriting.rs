@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::{Earlier, Publication, removals};
-use crate::deployment::record::LedgerRecord;
+use crate::deployment::record::{LedgerRecord, Record};
 use crate::deployment::ref_names::ComponentAddress;
 use crate::deployment::{DeploymentName, ObjectId, TargetName};
 use crate::git::refs::Ref;
@@ -21,7 +21,7 @@ impl Publication<'_, '_> {
     /// successors.
     pub(super) fn rename(&mut self, at: usize, sequence: u32) -> Result<(), LedgerError> {
         let before = self.records[at].object.clone();
-        self.records[at] = self.ledger.write_record(self.records[at].record.clone(), sequence)?;
+        self.records[at] = self.ledger.write_record(Record::clone(&self.records[at].record), sequence)?;
         self.rewrite_followers(at, before)?;
         self.keep_anew()
     }
@@ -85,7 +85,7 @@ impl Publication<'_, '_> {
         let LedgerRecord { id, mut record, .. } = self.records[at].clone();
         record.previous = Some(previous.object.clone());
         record.details.number = previous.record.details.number.and_then(|number| number.checked_add(1));
-        self.ledger.write_record(record, id.sequence)
+        self.ledger.write_record(*record, id.sequence)
     }
 
     /// Rewrites the successors of a record whose object has changed.
