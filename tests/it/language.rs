@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// untrusted input), or the item that a comment refers back to.
 const VAGUE: [&str; 6] = ["anybody", "everybody", "likewise", "nobody", "somebody", "whoever"];
 
+/// The first words of a docstring that name nothing. Better ones are a noun or a verb.
+const RIDDLES: [&str; 4] = ["what", "whatever", "who", "whose"];
+
 /// The columns of a line that is a comment. Code may be wider: `max_width` of `rustfmt.toml`.
 const COLUMNS: usize = 100;
 
@@ -70,6 +73,16 @@ fn a_wide_comment_is_found_unless_it_cannot_be_broken() {
 }
 
 #[test]
+fn a_docstring_that_opens_with_a_riddle_is_found() {
+    let found = |code: &str| findings_in_comments("x.rs", code);
+    assert_eq!(found("/// What runs.\nfn f() {}\n"), ["x.rs:1: a docstring opens with `what`"]);
+    assert_eq!(found("//! Whose turn it is.\n"), ["x.rs:1: a docstring opens with `whose`"]);
+    for text in ["/// The commit.\n/// What else.\n", "// What follows is sorted.\n", "/// Whatsoever\n"] {
+        assert_eq!(found(text), [""; 0], "{text}");
+    }
+}
+
+#[test]
 fn texts_of_the_user_interface_are_left_alone() {
     let found = |code: &str| findings_in_comments("x.rs", code);
     let shown = "/// Nobody\n#[derive(Debug, clap::Args)]\npub struct A {\n    /// Nobody\n    a: u8,\n}\n";
@@ -99,7 +112,7 @@ fn a_function_without_errors_is_found() {
     }
 }
 
-/// What is wrong with the comments of a file, each with its line.
+/// Findings in the comments of a file, each with its line.
 fn findings_in_comments(path: &str, code: &str) -> Vec<String> {
     let lines: Vec<_> = code.lines().collect();
     let shown = lines_of_the_user_interface(&lines);
@@ -111,6 +124,9 @@ fn findings_in_comments(path: &str, code: &str) -> Vec<String> {
         for word in words(comment).filter(|word| VAGUE.contains(&word.as_str())) {
             findings.push(format!("{path}:{number}: a comment says `{word}`"));
         }
+        if let Some(word) = opening(&lines, number, comment).filter(|word| RIDDLES.contains(&word.as_str())) {
+            findings.push(format!("{path}:{number}: a docstring opens with `{word}`"));
+        }
         let line = lines[number - 1].trim_end();
         let columns = line.chars().count();
         if columns > COLUMNS && line.trim_start() == comment.trim_end() && can_be_broken(comment) {
@@ -118,6 +134,13 @@ fn findings_in_comments(path: &str, code: &str) -> Vec<String> {
         }
     }
     findings
+}
+
+/// The first word of a docstring; `None` for its other lines and for other comments.
+fn opening(lines: &[&str], number: usize, comment: &str) -> Option<String> {
+    let kind = ["///", "//!"].into_iter().find(|kind| comment.starts_with(kind))?;
+    let goes_on = number > 1 && lines[number - 2].trim_start().starts_with(kind);
+    if goes_on { None } else { words(comment).find(|word| !word.is_empty()) }
 }
 
 /// Whether a line is neither a row of a table nor one long word, such as an address.
