@@ -33,7 +33,7 @@ impl Boundary {
     ///
     /// [`LeadsOut`], in an [`io::Error`], where the resolved path is not below the folder.
     pub fn resolve(&self, path: &Path) -> io::Result<Option<PathBuf>> {
-        // Most candidates are absent: one call tells that, `canonicalize` needs one for each folder.
+        // Most candidates are absent: one call tells that, `canonicalize` needs one per folder.
         let resolved = match path.symlink_metadata().and_then(|_| path.canonicalize()) {
             Ok(resolved) => resolved,
             Err(error) if is_absent(&error) => return Ok(None),
