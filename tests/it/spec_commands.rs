@@ -160,13 +160,13 @@ const LINES: [Line; 50] = [
         "cli-integration.md, history",
         "atmos deployment history payment-service --target prod",
         0,
-        "\tpayment-service\tprod\tOLDER\tapi, database, worker\t",
+        "\tpayment-service\tprod\tOLDER\t",
     ),
     (
         "cli-integration.md, history",
         "atmos deployment history payment-service --target prod --limit 10",
         0,
-        "\tpayment-service\tprod\tNEWER\tapi, database, worker\t",
+        "\tpayment-service\tprod\tNEWER\t",
     ),
     (
         "cli-integration.md, history",
@@ -273,12 +273,7 @@ const LINES: [Line; 50] = [
         0,
         "Files (0 files changed, +0/-0 lines):",
     ),
-    (
-        "README.md, 7",
-        "atmos deployment history api --target prod",
-        0,
-        "\tapi\tprod\tNEWER\tapi, database, worker\t",
-    ),
+    ("README.md, 7", "atmos deployment history api --target prod", 0, "\tapi\tprod\tNEWER\t"),
     (
         "README.md, 8",
         "atmos deployment rollout api --target prod --git-sha def456a",
