@@ -89,7 +89,7 @@ pub struct CiConfig {
 pub struct TemplatesConfig {
     /// Default: true.
     pub enabled: Option<bool>,
-    /// How often what comes out of a template is read as one again. Default: 1.
+    /// The number of passes over a template: with 1, its output is not read as one again. Default: 1.
     pub evaluations: Option<u32>,
     /// What templates of components are written between. Default: `["{{", "}}"]`.
     pub delimiters: Option<[String; 2]>,
