@@ -12,7 +12,7 @@ use super::definition::{
 use super::health::{Health, HealthStatus};
 use super::lock::{HeldLock, Lock, LockScope};
 use super::observation::{Observation, Observations};
-use super::record::{LedgerRecord, Record, RecordId, RecordStatus};
+use super::record::{LedgerRecord, Record, RecordDetails, RecordId, RecordStatus};
 use super::state::{ComponentState, DeploymentState, TargetState};
 use super::{CommitId, ComponentKind, ComponentName, ObjectId, TargetName};
 
@@ -112,7 +112,7 @@ pub(crate) fn record(
             sources: BTreeMap::new(),
             context_overrides: BTreeMap::new(),
             metadata: BTreeMap::new(),
-            details: Box::default(),
+            details: RecordDetails::default(),
             unknown: Values::new(),
         }),
     }

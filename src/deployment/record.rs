@@ -143,7 +143,7 @@ pub struct Record {
     /// Free-form strings: `pr`, `jira`, `approver`, …
     pub metadata: BTreeMap<String, String>,
     /// The remaining fields, most of which are absent in most records.
-    pub details: Box<RecordDetails>,
+    pub details: RecordDetails,
     /// Fields that this version does not know, preserved unchanged.
     pub unknown: serde_json::Map<String, serde_json::Value>,
 }

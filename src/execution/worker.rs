@@ -277,7 +277,7 @@ impl Shared {
         if plan.trusts_state {
             metadata.insert("source_state".to_owned(), "trusted".to_owned());
         }
-        let mut details = Box::new(RecordDetails {
+        let mut details = RecordDetails {
             error: result.as_ref().err().filter(|_| rollout.keeps_errors).map(|error| error.recorded(values)),
             duration_seconds: Some(report.duration.as_secs()),
             run_url: rollout.provenance.run_url.clone(),
@@ -287,7 +287,7 @@ impl Shared {
             workspace: given.workspace,
             stack: given.stack,
             ..RecordDetails::default()
-        });
+        };
         if let Some((id, approval)) = &rollout.provenance.approval
             && approval.components.iter().any(|covered| covered.component == plan.component)
         {

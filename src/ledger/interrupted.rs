@@ -232,12 +232,12 @@ impl Ledger<'_> {
             sources: BTreeMap::new(),
             context_overrides: BTreeMap::new(),
             metadata: BTreeMap::new(),
-            details: Box::new(RecordDetails {
+            details: RecordDetails {
                 error: Some(INTERRUPTED.to_owned()),
                 run_url: lock.run_url.clone(),
                 published_by: Some(self.options.writer.1.clone()),
                 ..RecordDetails::default()
-            }),
+            },
             unknown: serde_json::Map::new(),
         })
     }

@@ -254,7 +254,7 @@ mod tests {
             map(&[("approver", "grace@example.com"), ("reason", "hotfix"), ("pr", "#481")]);
         late.record.context_overrides = map(&[("cpu", "2"), ("tags.team", "payments")]);
         late.record.sources = map(&[("vendor/vpc", "sha256:02")]);
-        late.record.details = Box::new(RecordDetails {
+        late.record.details = RecordDetails {
             number: Some(3),
             error: text("Error: cannot apply"),
             duration_seconds: Some(75),
@@ -274,7 +274,7 @@ mod tests {
             renamed_from: text("worker"),
             imported_from: text("elsewhere"),
             repository: text("https://example.com/payments.git"),
-        });
+        };
         of(vec![promoted, rollback, failed, late], 5)
     }
 

@@ -382,7 +382,7 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
         sources: fields.sources,
         context_overrides: fields.context_overrides,
         metadata: fields.metadata,
-        details: Box::new(RecordDetails {
+        details: RecordDetails {
             number: fields.number,
             error: fields.error,
             duration_seconds: fields.duration_seconds,
@@ -402,7 +402,7 @@ pub fn decode_record(message: &[u8], found: Found<'_>) -> Result<Record, CodecEr
             renamed_from: fields.renamed_from,
             imported_from: fields.imported_from,
             repository: fields.repository,
-        }),
+        },
         unknown: rest.as_deref().map(unknown_fields).unwrap_or_default(),
     })
 }

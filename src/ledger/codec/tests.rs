@@ -128,7 +128,7 @@ fn full() -> Record {
     record.sources = map(&[("vendor/vpc", "sha256:02")]);
     record.context_overrides = map(&[("cpu", "2"), ("tags.team", "payments")]);
     record.metadata = map(&[("pr", "#482")]);
-    record.details = Box::new(RecordDetails {
+    record.details = RecordDetails {
         number: Some(12),
         error: text("Error: cannot apply"),
         duration_seconds: Some(75),
@@ -148,7 +148,7 @@ fn full() -> Record {
         renamed_from: text("worker"),
         imported_from: text("spinnaker"),
         repository: text("https://example.com/payments.git"),
-    });
+    };
     record
 }
 
@@ -173,14 +173,14 @@ fn a_wrong_type_costs_only_the_field() {
             .unwrap()
     };
     for number in ["number: x", "number: -1", "number: 1.5", "number: [1]", "number: \"1\"", "number: null"] {
-        assert_eq!(fields(number).details, Box::default(), "{number}");
+        assert_eq!(fields(number).details, RecordDetails::default(), "{number}");
         assert_eq!(fields(number).deployed_by.as_deref(), Some("0123"), "{number}");
     }
     for nothing in
         ["error: [a]", "digest: {a: b}", "approvals: {a: b}", "approvals:", "sources: x", "original:"]
     {
         let record = fields(nothing);
-        assert_eq!(record.details, Box::default(), "{nothing}");
+        assert_eq!(record.details, RecordDetails::default(), "{nothing}");
         assert!(record.sources.is_empty() && record.unknown.is_empty(), "{nothing}");
     }
     assert_eq!(fields("approvals: sha256:01").details.approvals, ["sha256:01"]);
@@ -249,7 +249,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             record.build_id = text();
             record.rollback_of = left;
             record.run_id = text();
-            record.details = Box::new(RecordDetails {
+            record.details = RecordDetails {
                 number: numbers[0],
                 error: text(),
                 duration_seconds: numbers[1],
@@ -269,7 +269,7 @@ fn any_record() -> impl Strategy<Value = Record> {
                 renamed_from: text(),
                 imported_from: text(),
                 repository: text(),
-            });
+            };
             if !promoted {
                 record.promoted_from = None;
                 record.promoted_at = None;
