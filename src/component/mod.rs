@@ -80,7 +80,7 @@ pub struct ComponentRun<'a> {
     /// The folder of Terraform's plugin cache, unless the environment
     /// sets one: `.atmos/plugin-cache`.
     pub plugin_cache: &'a Path,
-    /// A folder for this run's temporary files, which may hold secrets; outside the checkout.
+    /// A folder for the rollout's temporary files, which may hold secrets; outside the checkout.
     pub scratch: &'a Path,
     pub environment: &'a Environment,
     /// Whether this runs in CI, where local state does not outlive the job.

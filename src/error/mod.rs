@@ -4,6 +4,7 @@ mod checkout;
 mod code;
 mod configuration;
 mod ledger;
+mod start;
 
 use std::process::ExitCode;
 

@@ -12,14 +12,13 @@ use crate::deployment::health::{Health, HealthStatus};
 use crate::deployment::observation::DriftFinding;
 use crate::deployment::rollout_plan::ComponentPlan;
 use crate::deployment::{CommitId, ComponentName};
-use crate::git::GitError;
 use crate::text::error_chain;
 
 use super::gate::Gate;
 use super::job::{Job, OwnOutputs};
 use super::run_error::RunError;
 use super::shared::Shared;
-use super::{Checkouts, EventSink, Rollout};
+use super::{Checkouts, EventSink, Rollout, StartError, runtime};
 
 /// The kinds of inspection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,20 +43,20 @@ pub struct Inspected {
 ///
 /// # Errors
 ///
-/// Fails where the async runtime cannot be started. A check that fails is a finding.
+/// Fails before anything is inspected. A check that fails is a finding.
 pub fn inspect(
     rollout: Rollout,
     checkouts: &Checkouts,
     looks: Looks,
     unplannable: &BTreeMap<ComponentName, String>,
     cancellation: &Cancellation,
-) -> Result<Vec<Inspected>, GitError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+) -> Result<Vec<Inspected>, StartError> {
+    let runtime = runtime()?;
     let slots = Arc::new(Semaphore::new(rollout.parallelism.get().min(Semaphore::MAX_PERMITS)));
     let plans = rollout.plan.components.clone();
     let no_events: EventSink = Arc::new(|_| {});
     let shared =
-        Arc::new(Shared::new(rollout, checkouts.paths(), None, Gate::default().passage(), no_events));
+        Arc::new(Shared::new(rollout, checkouts.paths(), None, Gate::default().passage(), no_events)?);
     let mut inspected = runtime.block_on(async {
         let mut tasks = JoinSet::new();
         for (at, plan) in plans.into_iter().enumerate() {
@@ -103,9 +102,8 @@ async fn look_at(
     cancellation: &Cancellation,
     inspected: &mut Inspected,
 ) -> Result<(), RunError> {
-    let scratch = tempfile::tempdir().map_err(RunError::Scratch)?;
     let log = |_: Stream, line: &str| tracing::debug!(component = %plan.component, line);
-    let job = Job::new(shared, plan, scratch.path(), &log, cancellation)?;
+    let job = Job::new(shared, plan, &log, cancellation)?;
     // Health checks do not need the component's resolved variables.
     if looks.health {
         let found = health(&job).await;

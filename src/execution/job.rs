@@ -32,7 +32,6 @@ pub(super) struct Job<'a> {
     target: &'a Target,
     /// The root of the commit's checkout.
     checkout: &'a Path,
-    scratch: &'a Path,
     log: &'a dyn LogSink,
     cancellation: &'a Cancellation,
 }
@@ -85,7 +84,6 @@ impl<'a> Job<'a> {
     pub(super) fn new(
         shared: &'a Shared,
         plan: &'a ComponentPlan,
-        scratch: &'a Path,
         log: &'a dyn LogSink,
         cancellation: &'a Cancellation,
     ) -> Result<Self, RunError> {
@@ -98,7 +96,6 @@ impl<'a> Job<'a> {
             shared,
             plan,
             deployment,
-            scratch,
             log,
             cancellation,
         })
@@ -210,7 +207,7 @@ impl<'a> Job<'a> {
             checkout: self.checkout,
             state: &rollout.state,
             plugin_cache: &rollout.plugin_cache,
-            scratch: self.scratch,
+            scratch: self.shared.scratch.path(),
             environment: &prepared.environment,
             in_ci: rollout.in_ci,
             terraform: &prepared.terraform,

@@ -14,6 +14,7 @@ mod publisher;
 mod recording;
 mod run_error;
 mod shared;
+mod start_error;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,13 +34,13 @@ use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::{ComponentReport, ComponentResult, RolloutEvent};
 use crate::deployment::stack_layer::StackLayers;
 use crate::deployment::{CommitId, ComponentName, Deployment, RecordId};
-use crate::git::GitError;
 use crate::ledger::{LedgerError, Session};
 use crate::scheduler::{Completion, Event, Limits, Outcome, Scheduler, SkipReason};
 
 pub use checkouts::{CheckoutError, Checkouts};
 use gate::Gate;
 pub use inspect::{Inspected, Looks, inspect};
+pub use start_error::StartError;
 use worker::Worker;
 
 /// Receives the events of a rollout in their order.
@@ -162,20 +163,28 @@ impl RolloutOutcome {
     }
 }
 
+/// The async runtime of the components.
+fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(StartError::Threads)
+}
+
 /// Runs the components of a plan. With a session, each is recorded as it ends, and the last push
 /// releases the locks; without one (a dry run) nothing is recorded.
 ///
 /// # Errors
 ///
-/// Fails where the async runtime cannot be started, before anything runs. A failed component or
-/// publication is part of the outcome.
+/// Fails before anything runs. A failed component or publication is part of the outcome.
 pub fn run(
     rollout: Rollout,
     checkouts: Checkouts,
     session: Option<Session<'_, '_>>,
     asked: &Cancellation,
     events: &EventSink,
-) -> Result<RolloutOutcome, GitError> {
+) -> Result<RolloutOutcome, StartError> {
     let began = Instant::now();
     let plan = rollout.plan.clone();
     let (sender, receiver) = mpsc::channel();
@@ -185,7 +194,7 @@ pub fn run(
     for report in plan.components.iter().filter_map(|planned| reports.get(&planned.component)) {
         events(RolloutEvent::ComponentFinished(report.clone()));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = runtime()?;
     let keep = rollout.keep_checkouts;
     let unrecorded = Arc::default();
     let skips = Skips { plan: plan.components.iter().map(by_name).collect(), unrecorded: &unrecorded };
@@ -198,7 +207,7 @@ pub fn run(
         gate.passage(),
         Arc::clone(events),
         Arc::clone(&unrecorded),
-    );
+    )?;
     let (scheduled, published) = thread::scope(|scope| {
         let closing = Closing(sender.clone());
         let running = scope.spawn(|| {

@@ -30,8 +30,6 @@ pub(super) enum RunError {
     NotKept { component: ComponentName, kind: ComponentKind, source: Box<TemplateError> },
     #[error("cannot read the outputs of {component}")]
     Outputs { component: ComponentName, source: ComponentError },
-    #[error("cannot make a folder for temporary files: {0}")]
-    Scratch(std::io::Error),
     #[error("it is not healthy after {} s: {health}", waited.as_secs_f64())]
     Unhealthy { health: Health, waited: Duration },
     #[error("its health cannot be checked")]
@@ -72,8 +70,7 @@ impl RunError {
             | Self::NotAfter(_)
             | Self::OwnOutputs
             | Self::OutputsOfNobody(_)
-            | Self::Outputs { .. }
-            | Self::Scratch(_) => error_chain(self),
+            | Self::Outputs { .. } => error_chain(self),
         }
     }
 

@@ -24,7 +24,7 @@ use super::log_tail::LogTail;
 use super::publisher::Message;
 use super::run_error::RunError;
 use super::shared::Shared;
-use super::{EventSink, Rollout, Unrecorded, outputs, report as report_of};
+use super::{EventSink, Rollout, StartError, Unrecorded, outputs, report as report_of};
 
 /// The output of a component while it runs.
 #[derive(Debug, Default)]
@@ -49,6 +49,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    /// # Errors
+    ///
+    /// [`StartError::Scratch`].
     pub(super) fn new(
         rollout: Rollout,
         checkouts: BTreeMap<CommitId, PathBuf>,
@@ -56,8 +59,9 @@ impl Worker {
         passage: Passage,
         events: EventSink,
         unrecorded: Unrecorded,
-    ) -> Self {
-        Self { shared: Arc::new(Shared::new(rollout, checkouts, records, passage, events)), unrecorded }
+    ) -> Result<Self, StartError> {
+        let shared = Arc::new(Shared::new(rollout, checkouts, records, passage, events)?);
+        Ok(Self { shared, unrecorded })
     }
 }
 
@@ -126,7 +130,6 @@ impl Shared {
         cancellation: &Cancellation,
         heard: &Arc<Mutex<Heard>>,
     ) -> Result<Done, RunError> {
-        let scratch = tempfile::tempdir().map_err(RunError::Scratch)?;
         let (events, listener) = (Arc::clone(&self.events), Arc::clone(heard));
         let component = plan.component.clone();
         let log = move |stream: Stream, line: &str| {
@@ -135,7 +138,7 @@ impl Shared {
             let is_error = stream == Stream::Stderr;
             events(RolloutEvent::ComponentOutput { component, line, is_error });
         };
-        let job = Job::new(self, plan, scratch.path(), &log, cancellation)?;
+        let job = Job::new(self, plan, &log, cancellation)?;
         let prepared = match job.prepare().await {
             Ok(prepared) => prepared,
             Err(error) => {

@@ -4,7 +4,10 @@ pub(super) mod outputs;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use tempfile::TempPath;
 
 use super::environment::Environment;
 use super::process::{self, Invocation, ProcessError, StdoutUse};
@@ -25,17 +28,8 @@ pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, Compon
     let directory = settings.working_directory.as_deref().unwrap_or(".");
     let directory = checkout::folder(run.checkout, Path::new(directory))?;
 
-    let scratch = tempfile::Builder::new()
-        .prefix("command-")
-        .tempdir_in(run.scratch)
-        .map_err(ComponentError::files("make a folder for temporary files"))?;
-    let vars_file = scratch.path().join("vars.json");
-    let output_file = scratch.path().join("output");
-    serde_json::to_vec_pretty(run.vars)
-        .map_err(std::io::Error::from)
-        .and_then(|vars| std::fs::write(&vars_file, vars))
-        .and_then(|()| std::fs::write(&output_file, ""))
-        .map_err(ComponentError::files("write the variables file"))?;
+    let (vars_file, output_file) =
+        exchange_files(run).map_err(ComponentError::files("write the variables file"))?;
 
     let invocation = Invocation {
         name: program.clone(),
@@ -49,6 +43,16 @@ pub(super) async fn run(run: ComponentRun<'_>) -> Result<ComponentResult, Compon
     };
     process::run(&invocation, run.supervision()).await?;
     Ok(ComponentResult { outputs: outputs::read(&output_file)?, ..Default::default() })
+}
+
+/// Writes the file that tells the command its variables, and an empty one for its outputs. Both are
+/// readable only by their owner.
+fn exchange_files(run: ComponentRun<'_>) -> io::Result<(TempPath, TempPath)> {
+    let mut vars = tempfile::Builder::new().prefix("vars-").suffix(".json").tempfile_in(run.scratch)?;
+    serde_json::to_writer_pretty(&mut vars, run.vars)?;
+    vars.flush()?;
+    let output = tempfile::Builder::new().prefix("output-").tempfile_in(run.scratch)?;
+    Ok((vars.into_temp_path(), output.into_temp_path()))
 }
 
 /// The program's file: a path is relative to the working directory, a name is looked up on `PATH`.
