@@ -129,9 +129,19 @@ impl ObjectStore {
     /// Whether the object is a commit; `None` where it is not here.
     #[must_use]
     pub fn is_commit(&self, id: &ObjectId) -> Option<bool> {
+        self.kind(id).map(|kind| kind == git2::ObjectType::Commit)
+    }
+
+    /// Whether the object is here and an annotated tag.
+    #[must_use]
+    pub fn is_tag(&self, id: &ObjectId) -> bool {
+        self.kind(id) == Some(git2::ObjectType::Tag)
+    }
+
+    fn kind(&self, id: &ObjectId) -> Option<git2::ObjectType> {
         let oid = self.oid(id).ok()?;
         let (_, kind) = self.repository.odb().ok()?.read_header(oid).ok()?;
-        Some(kind == git2::ObjectType::Commit)
+        Some(kind)
     }
 
     /// Reads an annotated tag. Anything larger than [`MAX_TAG_SIZE`] is refused before it is read.

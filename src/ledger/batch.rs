@@ -1,19 +1,19 @@
 //! Batches: records that wait together for a push, stored as one object under one ref. A ref for
 //! each record would take longer to write and remove than the push takes.
 //!
-//! The object is a blob of whole tag objects, each after its length in bytes on a line of its own
-//! and before a line end. Until they are published, no ref leads to the tags themselves and `git
-//! gc` may prune them; they are then restored from the batch.
+//! A batch of one record is its tag. Any other is a blob of whole tag objects, each after its length
+//! in bytes on a line of its own and before a line end. Until they are published, no ref leads to
+//! the tags themselves and `git gc` may prune them; they are then restored from the batch.
 
 use crate::deployment::ObjectId;
 use crate::git::ObjectStore;
 use crate::git::objects::ObjectError;
 
 /// Writes the batch of these records' tags, and returns its id.
-pub(super) fn write<'o>(
-    objects: &ObjectStore,
-    tags: impl IntoIterator<Item = &'o ObjectId>,
-) -> Result<ObjectId, ObjectError> {
+pub(super) fn write(objects: &ObjectStore, tags: &[&ObjectId]) -> Result<ObjectId, ObjectError> {
+    if let [only] = tags {
+        return Ok((*only).clone());
+    }
     let mut content = Vec::new();
     for tag in tags {
         let tag = objects.tag_bytes(tag)?;
@@ -27,6 +27,9 @@ pub(super) fn write<'o>(
 /// The records' tags, restored where they were pruned, and whether the batch is whole: a truncated
 /// one ends early.
 pub(super) fn read(objects: &ObjectStore, batch: &ObjectId) -> Result<(Vec<ObjectId>, bool), ObjectError> {
+    if objects.is_tag(batch) {
+        return Ok((vec![batch.clone()], true));
+    }
     let content = objects.read_blob(batch)?;
     let (tags, rest) = tags(&content);
     let restored = tags.into_iter().map(|tag| objects.restore_tag(tag)).collect::<Result<_, _>>()?;

@@ -47,8 +47,8 @@ pub(super) fn keep(
         return Ok(None);
     }
     let run = hold.lock();
-    let kept = ledger
-        .restoring(|| Ok(batch::write(&ledger.objects, records.iter().map(|record| &record.object))?))?;
+    let tags: Vec<_> = records.iter().map(|record| &record.object).collect();
+    let kept = ledger.restoring(|| Ok(batch::write(&ledger.objects, &tags)?))?;
     let mut entries = vec![Ref { name: batch_ref(&run, &kept), object: kept.clone() }];
     if hold.entry() != RunEntry::There {
         // Must be written first: a batch without a run entry looks abandoned, and another command

@@ -104,7 +104,8 @@ impl Publication<'_, '_> {
     /// Stores the current records as pending, and removes the outdated pending refs.
     fn keep_anew(&mut self) -> Result<(), LedgerError> {
         let ledger = self.ledger;
-        let batch = batch::write(&ledger.objects, self.records.iter().map(|record| &record.object))?;
+        let tags: Vec<_> = self.records.iter().map(|record| &record.object).collect();
+        let batch = batch::write(&ledger.objects, &tags)?;
         let entry = Ref { name: self.run.batch_ref(&batch), object: batch };
         ledger.repository.make_refs(vec![entry.clone()], "atmos: to be published")?;
         let stays = |(name, _): &(String, ObjectId)| {
