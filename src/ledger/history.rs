@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::deployment::count::count_are;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::record_order::merged_newest_first;
 use crate::deployment::ref_names::{
-    ComponentAddress, MIRROR_PREFIX, RECORD_TAG_PREFIX, TAGS_PREFIX, component_segment, record_tag_prefix,
+    ComponentAddress, RECORD_TAG_PREFIX, TAGS_PREFIX, component_segment, record_tag_prefix,
 };
 use crate::deployment::rollout_history::Grouping;
 use crate::deployment::{ComponentName, DeploymentName, ObjectId, RecordId, TargetName};
@@ -16,10 +15,10 @@ use crate::git::refs::Ref;
 
 use super::heard::Part;
 use super::pending::{PENDING_PREFIX, PendingRun};
+use super::record_tags::RecordTag;
 use super::refs::KnownRefs;
-use super::sync::{Freshness, ToldTags};
-use super::warnings::Cause;
-use super::{Ledger, LedgerError, Scope, and_more};
+use super::sync::Freshness;
+use super::{Ledger, LedgerError, Scope};
 
 /// The number of records of other rollouts in a row after which a rollout counts as complete.
 const APART: usize = 100;
@@ -134,9 +133,9 @@ impl Ledger<'_> {
         let pending = self.pending_runs(&KnownRefs::sort(pending, self.remote()));
         let mut tags = self.record_tags(tags);
         let only_here = self.own_tags(&mut tags, told.as_ref())?;
-        tags.retain(|(id, _)| query.is_about(id));
+        tags.retain(|tag| query.is_about(&tag.id));
         let is_known = !tags.is_empty();
-        let total = tags.iter().filter(|(id, _)| query.dates(id)).count();
+        let total = tags.iter().filter(|tag| query.dates(&tag.id)).count();
         let mut records = self.newest_records(query, tags);
         let shown = records.len();
         let outside_of_chain = self.sort_out_strays(&mut records, told.is_some());
@@ -151,18 +150,18 @@ impl Ledger<'_> {
     ///
     /// A component with a name in the future (a skewed clock) is read completely: only the
     /// records' numbers tell their order.
-    fn newest_records(&self, query: &HistoryQuery, tags: Vec<(RecordId, ObjectId)>) -> Vec<LedgerRecord> {
+    fn newest_records(&self, query: &HistoryQuery, tags: Vec<RecordTag>) -> Vec<LedgerRecord> {
         let skewed: BTreeSet<_> = tags
             .iter()
-            .filter(|(id, _)| self.is_future(id.timestamp))
-            .map(|(id, _)| ComponentAddress::of(id))
+            .filter(|tag| self.is_future(tag.id.timestamp))
+            .map(|tag| ComponentAddress::of(&tag.id))
             .collect();
         let (whole, mut dated): (Vec<_>, Vec<_>) = tags
             .into_iter()
-            .partition(|(id, _)| !skewed.is_empty() && skewed.contains(&ComponentAddress::of(id)));
-        dated.retain(|(id, _)| query.dates(id));
-        dated.sort_by(|(left, _), (right, _)| right.cmp_age(left));
-        let read = |(id, object): (RecordId, ObjectId)| self.read_named(id, &object);
+            .partition(|tag| !skewed.is_empty() && skewed.contains(&ComponentAddress::of(&tag.id)));
+        dated.retain(|tag| query.dates(&tag.id));
+        dated.sort_by(|left, right| right.id.cmp_age(&left.id));
+        let read = |tag| self.read_tagged(tag);
         let dated = within(query.limit, dated.into_iter().filter_map(read));
         let whole: Vec<_> = whole.into_iter().filter_map(read).collect();
         let mut components: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
@@ -188,97 +187,6 @@ impl Ledger<'_> {
         }
     }
 
-    /// The record tags among refs. Foreign tags under that prefix are skipped with a warning.
-    fn record_tags(&self, refs: Vec<Ref>) -> Vec<(RecordId, ObjectId)> {
-        let mut tags = Vec::with_capacity(refs.len());
-        for Ref { name, object } in refs {
-            match RecordId::parse(name.strip_prefix(TAGS_PREFIX).unwrap_or(&name)) {
-                Ok(id) => tags.push((id, object)),
-                Err(error) => self.warn_of(Cause::Ref, format!("{name} is skipped: {error}")),
-            }
-        }
-        tags
-    }
-
-    /// The tags that the remote does not have, after a fetch; warns of them and of tags that
-    /// differ. Tags that are known to be of another remote are removed from `tags`.
-    fn own_tags(
-        &self,
-        tags: &mut Vec<(RecordId, ObjectId)>,
-        told: Option<&ToldTags>,
-    ) -> Result<BTreeSet<ObjectId>, LedgerError> {
-        let (Some(told), Some(remote)) = (told, self.remote()) else { return Ok(BTreeSet::new()) };
-        if let Some(error) = other_history(remote, told) {
-            self.warn(error.to_string());
-        }
-        let is_own = |id: &RecordId| !told.has(&id.tag_name());
-        let own = tags.iter().filter(|(id, _)| is_own(id)).map(|(_, object)| object.clone()).collect();
-        let of_others = self.of_other_remotes(remote, &own)?;
-        tags.retain(|(_, object)| !of_others.contains(object));
-        let own: Vec<_> = tags.iter().filter(|(id, _)| is_own(id)).collect();
-        if let Some((first, _)) = own.first() {
-            let first = first.tag_name();
-            let (records, more) = (count_are(own.len(), "record"), and_more(own.len() - 1));
-            self.warn(format!(
-                "{records} only in this checkout, not on {remote}, and nothing is decided on that: {first}{more}"
-            ));
-        }
-        Ok(own.into_iter().map(|(_, object)| object.clone()).collect())
-    }
-
-    /// The records among these that are in a chain of another remote's mirror.
-    fn of_other_remotes(
-        &self,
-        remote: &str,
-        records: &BTreeSet<ObjectId>,
-    ) -> Result<BTreeSet<ObjectId>, LedgerError> {
-        let mut found = BTreeSet::new();
-        if records.is_empty() {
-            return Ok(found);
-        }
-        let own = format!("{MIRROR_PREFIX}{remote}/");
-        for mirror in self.repository.refs(&[MIRROR_PREFIX.to_owned()])? {
-            let is_end_of_another = !mirror.name.starts_with(&own) && mirror.name.contains("/latest/");
-            let mut next = Some(mirror.object).filter(|_| is_end_of_another);
-            while let Some(object) = next.take()
-                && records.contains(&object)
-                && found.insert(object.clone())
-            {
-                next = self.read_own_record(&object).and_then(|found| found.record.previous);
-            }
-        }
-        Ok(found)
-    }
-
-    /// Fetches tags and reports which of them the remote has; `None` where no fetch is needed.
-    ///
-    /// # Errors
-    ///
-    /// Where a decision depends on them: fails if the remote does not answer, or if its tags
-    /// differ from those that are here.
-    fn told_tags(&self, prefixes: &[String]) -> Result<Option<ToldTags>, LedgerError> {
-        let is_binding = self.binding.get();
-        match self.fetch_tags(prefixes) {
-            Ok(told) => {
-                let other =
-                    told.as_ref().zip(self.remote()).and_then(|(told, remote)| other_history(remote, told));
-                match other {
-                    Some(error) if is_binding => Err(error),
-                    Some(error) => {
-                        self.warn(error.to_string());
-                        Ok(told)
-                    }
-                    None => Ok(told),
-                }
-            }
-            Err(error) if is_binding => Err(error.into()),
-            Err(error) => {
-                self.warn(format!("the history could not be refreshed: {error}"));
-                Ok(None)
-            }
-        }
-    }
-
     /// The complete histories of some components, newest first, with late records
     /// and records outside of the chain.
     pub(super) fn component_histories(
@@ -298,27 +206,18 @@ impl Ledger<'_> {
         below: &[String],
     ) -> Result<BTreeMap<ComponentAddress, Vec<LedgerRecord>>, LedgerError> {
         let told = self.told_tags(below)?;
-        let counts = |id: &RecordId| told.as_ref().is_none_or(|told| told.has(&id.tag_name()));
+        let counts = |tag: &RecordTag| told.as_ref().is_none_or(|told| told.has(&tag.name));
         let full: Vec<_> =
             below.iter().map(|prefix| format!("{TAGS_PREFIX}{RECORD_TAG_PREFIX}{prefix}")).collect();
         let mut histories: BTreeMap<ComponentAddress, Vec<LedgerRecord>> = BTreeMap::new();
-        for (id, object) in self.record_tags(self.refs_as_told(&full, told.as_ref())?) {
-            if counts(&id)
-                && let Some(record) = self.read_named(id, &object)
+        for tag in self.record_tags(self.refs_as_told(&full, told.as_ref())?) {
+            if counts(&tag)
+                && let Some(record) = self.read_tagged(tag)
             {
                 histories.entry(ComponentAddress::of(&record.id)).or_default().push(record);
             }
         }
         Ok(histories.into_iter().map(|(address, records)| (address, self.ordered(records))).collect())
-    }
-
-    /// The refs below these prefixes; where the remote's values differ, those of the remote.
-    fn refs_as_told(&self, prefixes: &[String], told: Option<&ToldTags>) -> Result<Vec<Ref>, LedgerError> {
-        let here = self.repository.refs(prefixes)?;
-        let Some(told) = told.filter(|told| !told.not_here.is_empty()) else { return Ok(here) };
-        let mut refs: BTreeMap<_, _> = here.into_iter().map(|found| (found.name, found.object)).collect();
-        refs.extend(told.not_here.clone());
-        Ok(refs.into_iter().map(|(name, object)| Ref { name, object }).collect())
     }
 
     /// The complete histories of components on a target, newest first, with late records, without
@@ -354,13 +253,6 @@ impl Ledger<'_> {
     }
 }
 
-impl ToldTags {
-    /// Whether the remote has a tag.
-    fn has(&self, tag: &str) -> bool {
-        self.report.agreed.contains(tag) || self.not_here.contains_key(&format!("{TAGS_PREFIX}{tag}"))
-    }
-}
-
 /// The newest records up to a limit. For a limit of rollouts, reading goes on until so many records
 /// of others follow that the wanted rollouts can be regarded as complete.
 fn within(limit: Limit, records: impl Iterator<Item = LedgerRecord>) -> Vec<LedgerRecord> {
@@ -376,11 +268,4 @@ fn within(limit: Limit, records: impl Iterator<Item = LedgerRecord>) -> Vec<Ledg
             records.take_while(is_near).collect()
         }
     }
-}
-
-/// The error for tags that are other objects here than on the remote.
-fn other_history(remote: &str, told: &ToldTags) -> Option<LedgerError> {
-    let differing = &told.report.differing;
-    let (remote, tag) = (remote.to_owned(), differing.first()?.clone());
-    Some(LedgerError::OtherHistory { remote, tag, more: differing.len() - 1 })
 }

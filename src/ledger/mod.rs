@@ -39,6 +39,7 @@ mod process_stat;
 #[cfg(test)]
 mod protocol;
 mod publication;
+mod record_tags;
 mod records;
 mod recovery;
 mod refs;

@@ -13,6 +13,7 @@ use crate::git::objects::TagObject;
 
 use super::Ledger;
 use super::codec::{Found, decode_record};
+use super::record_tags::RecordTag;
 use super::warnings::Cause;
 
 /// The tolerated difference between the clocks of two machines, without a warning.
@@ -23,13 +24,11 @@ type Skipped = String;
 
 impl Ledger<'_> {
     /// Reads the record behind a history tag.
-    pub(super) fn read_named(&self, id: RecordId, object: &ObjectId) -> Option<LedgerRecord> {
-        let record = match self.objects.read_tag(object) {
-            Ok(tag) if tag.name != id.tag_name() => {
-                Err(skipped(&id.tag_name(), &format!("it is the record of {}", tag.name)))
-            }
-            Ok(tag) => decode(id, object, tag),
-            Err(error) => Err(skipped(&id.tag_name(), &error)),
+    pub(super) fn read_tagged(&self, RecordTag { name, id, object }: RecordTag) -> Option<LedgerRecord> {
+        let record = match self.objects.read_tag(&object) {
+            Ok(tag) if tag.name != name => Err(skipped(&name, &format!("it is the record of {}", tag.name))),
+            Ok(tag) => decode(id, &object, tag),
+            Err(error) => Err(skipped(&name, &error)),
         };
         self.or_warn(record)
     }
