@@ -48,11 +48,13 @@ struct Arguments {
     /// Runs only the parts whose names contain this.
     filter: Option<String>,
     rounds: Option<usize>,
+    /// The folder that keeps what is generated, instead of one below the target directory.
+    folder: Option<PathBuf>,
 }
 
 impl Arguments {
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut parsed = Self { quick: false, filter: None, rounds: None };
+        let mut parsed = Self { quick: false, filter: None, rounds: None, folder: None };
         let mut arguments = arguments.peekable();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -62,6 +64,10 @@ impl Arguments {
                 "--rounds" => {
                     let rounds = arguments.next().context("--rounds needs a number")?;
                     parsed.rounds = Some(rounds.parse().context("--rounds needs a number")?);
+                }
+                "--folder" => {
+                    let folder = arguments.next().context("--folder needs a folder")?;
+                    parsed.folder = Some(std::path::absolute(folder)?);
                 }
                 option if option.starts_with('-') => bail!("unknown option {option}"),
                 filter => parsed.filter = Some(filter.to_owned()),
@@ -89,7 +95,10 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse(std::env::args().skip(1))?;
     let mut plan = if arguments.quick { Plan::quick() } else { Plan::full() };
     plan.rounds = arguments.rounds.unwrap_or(plan.rounds);
-    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("ledger-bench");
+    let cache = arguments
+        .folder
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("ledger-bench"));
     let program = if arguments.quick { PathBuf::from(env!("CARGO_BIN_EXE_atmos")) } else { as_released()? };
     let shell = Shell::new(&cache, &program)?;
     let mut table = Table::default();

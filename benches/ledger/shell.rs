@@ -20,6 +20,8 @@ pub(crate) struct Shell {
     counting: PathBuf,
     log: PathBuf,
     home: PathBuf,
+    /// On the file system that is measured.
+    temporary: PathBuf,
 }
 
 impl Shell {
@@ -28,8 +30,10 @@ impl Shell {
         let home = cache.join("home");
         let counting = cache.join("counting");
         let log = cache.join("git-processes.log");
+        let temporary = cache.join("temporary");
         fs::create_dir_all(&home)?;
         fs::create_dir_all(&counting)?;
+        fs::create_dir_all(&temporary)?;
         let git = program("git")?;
         let shim = counting.join("git");
         let script =
@@ -41,7 +45,7 @@ impl Shell {
         // in large pieces.
         let installed = cache.join("atmos");
         fs::copy(atmos, &installed)?;
-        Ok(Self { atmos: installed, git, counting, log, home })
+        Ok(Self { atmos: installed, git, counting, log, home, temporary })
     }
 
     /// A command in a folder, with `PATH` alone from the caller's environment.
@@ -49,6 +53,7 @@ impl Shell {
         let mut command = Command::new(program);
         command.env_clear().current_dir(folder).stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", &self.home);
+        command.env("TMPDIR", &self.temporary);
         command.envs([
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
             ("GIT_CONFIG_NOSYSTEM", "1"),
