@@ -1,8 +1,12 @@
 //! Evaluates the templates and YAML functions in a component's sections.
 
+mod frame;
+mod scope;
+#[cfg(test)]
+mod tests;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -15,9 +19,12 @@ use super::include::{self, Including};
 use super::limits::Included;
 use super::merge::{APPEND, merge_json};
 use super::settings::StackSettings;
-use super::template::{self, COMPONENT, Delimiters, Failure, NO_VALUE, Scope, Template};
+use super::template::{self, COMPONENT, Delimiters, Failure, NO_VALUE, Template};
 use super::value::{Call, Function, Location, Map, Value};
 use super::world::Functions;
+
+pub(super) use frame::Frame;
+use scope::Visible;
 
 /// Selects which templates and functions are evaluated; the others are shown as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +60,7 @@ const MAX_COMPONENTS: usize = 16;
 pub(super) struct Evaluator<'e> {
     pub(super) functions: &'e dyn Functions,
     files: &'e dyn StackFiles,
-    stacks_path: &'e str,
+    settings: &'e StackSettings,
     pub(super) processing: Processing,
     /// The number of passes over a template; with 1, its output is not evaluated again.
     evaluations: usize,
@@ -85,33 +92,6 @@ pub(super) trait Others {
     fn sections(&self, component: &str, stack: &str) -> Result<Option<Map>, StackError>;
 }
 
-/// A call that is being evaluated, within the calls that need it.
-pub(super) struct Frame<'f> {
-    pub(super) call: &'f Call,
-    /// The file's own context for this call, or for one that needs it.
-    context: Option<&'f Map>,
-    outer: Option<&'f Self>,
-    depth: usize,
-}
-
-impl<'f> Frame<'f> {
-    fn inside(outer: Option<&'f Self>, call: &'f Call) -> Self {
-        let context = call.context.as_deref().or_else(|| outer.and_then(|outer| outer.context));
-        Self { call, context, outer, depth: outer.map_or(0, |outer| outer.depth + 1) }
-    }
-
-    /// Whether a call has the position of an outer one, as when a file is parsed again.
-    fn repeats(outer: Option<&Self>, call: &Call) -> bool {
-        std::iter::successors(outer, |frame| frame.outer)
-            .any(|frame| frame.call.at == call.at && frame.call.argument == call.argument)
-    }
-
-    /// Whether a call depends on itself.
-    pub(super) fn is_within(outer: Option<&Self>, call: &Call) -> bool {
-        std::iter::successors(outer, |frame| frame.outer).any(|frame| ptr::eq(frame.call, call))
-    }
-}
-
 impl<'e> Evaluator<'e> {
     pub(super) fn new(
         functions: &'e dyn Functions,
@@ -123,14 +103,14 @@ impl<'e> Evaluator<'e> {
     ) -> Self {
         let processing = Processing { templates: processing.templates && settings.templates, ..processing };
         let evaluations = settings.template_evaluations;
-        let (stacks_path, template_env) = (settings.base_path.as_str(), &settings.template_env);
+        let template_env = &settings.template_env;
         let (left, right) = settings.template_delimiters.clone();
         let delimiters = Delimiters { left, right };
         Self {
             delimiters,
             functions,
             files,
-            stacks_path,
+            settings,
             processing,
             evaluations,
             template_env,
@@ -297,7 +277,7 @@ impl<'e> Evaluator<'e> {
                         return Err(refusal(call, what));
                     }
                     let mut spent = self.included.borrow().clone();
-                    let included = Including::new(self.files, self.stacks_path, &mut spent).include(call);
+                    let included = Including::new(self.files, self.settings, &mut spent).include(call);
                     self.included.replace(spent);
                     let included = included?;
                     self.value_in(&included, Some(&frame))
@@ -414,40 +394,6 @@ impl<'e> Evaluator<'e> {
     }
 }
 
-/// The scope that a template of a component sees.
-struct Visible<'v, 'e> {
-    evaluator: &'v Evaluator<'e>,
-    frame: &'v Frame<'v>,
-}
-
-impl Scope for Visible<'_, '_> {
-    fn value(&self, path: &[String]) -> Result<Option<Json>, Failure> {
-        Ok(self.evaluator.field(path, self.frame)?)
-    }
-
-    fn missing(&self) -> Result<Json, Failure> {
-        Ok(Json::Null)
-    }
-
-    fn function(&self, name: &str, arguments: &[Json]) -> Result<Option<Json>, Failure> {
-        let environment = |name: &str| self.evaluator.template_environment(name, self.frame);
-        match (name, arguments) {
-            ("env" | "getenv" | "env.Getenv", [Json::String(name)]) => {
-                Ok(Some(Json::String(environment(name)?.unwrap_or_default())))
-            }
-            ("getenv" | "env.Getenv", [Json::String(name), default]) => {
-                let value = environment(name)?.filter(|value| !value.is_empty());
-                Ok(Some(value.map_or_else(|| default.clone(), Json::String)))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn no_value(&self) -> Option<&str> {
-        (!self.evaluator.processing.strict).then_some(NO_VALUE)
-    }
-}
-
 pub(super) fn refusal(call: &Call, what: String) -> StackError {
     StackError::Unsupported { what, at: call.at.clone() }
 }
@@ -459,115 +405,5 @@ fn within(at: &Location, text: &str, offset: usize) -> Location {
         Location { column: at.column + inner.column - 1, ..at.clone() }
     } else {
         Location { line: at.line + inner.line - 1, column: inner.column, ..at.clone() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use serde_json::json;
-
-    use super::super::world::OutputRequest;
-    use super::super::yaml;
-    use super::*;
-
-    struct World;
-
-    impl Functions for World {
-        fn environment(&self, name: &str) -> Option<String> {
-            (name == "HOME").then(|| "/home/me".to_owned())
-        }
-
-        fn repository_root(&self) -> Option<String> {
-            Some("/repo".to_owned())
-        }
-
-        fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Json, String> {
-            match request.output {
-                "id" => Ok(json!({"of": format!("{}@{}", request.component, request.stack)})),
-                other => Err(format!("there is no output {other}")),
-            }
-        }
-    }
-
-    impl StackFiles for World {
-        fn read(&self, path: &str) -> io::Result<Option<String>> {
-            Ok((path == "stacks/extra.yaml").then(|| "a: {b: [1, 2]}\n".to_owned()))
-        }
-
-        fn list(&self, _: &str) -> io::Result<Vec<String>> {
-            Ok(Vec::new())
-        }
-    }
-
-    fn evaluate(text: &str, processing: Processing) -> Result<Json, String> {
-        let document = yaml::parse(text, &Arc::from("stacks/dev.yaml")).unwrap();
-        let data = document.value.as_map().unwrap();
-        let settings = StackSettings::default();
-        let evaluator = Evaluator::new(&World, &World, &settings, processing, data, "dev");
-        evaluator.map(data).map(Json::Object).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn functions_and_templates_are_computed() {
-        let text = "vars: {stage: dev, name: 'a-{{ .vars.stage }}', full: '{{ .vars.name }}/{{ .n }}'}\nn: 3\n\
-                    e: [!env HOME, !env NOPE, !env 'NOPE \"a b\"', !unset ]\ngone: !unset\n\
-                    l: !literal '{{ .x }}'\no: !terraform.output vpc {{ .vars.stage }} id\n\
-                    p: '{{ .o.of }}'\ni: !include ./extra.yaml .a.b\nr: !repo-root\nx: !append [1]\n";
-        assert_eq!(
-            evaluate(text, Processing::STRICT).unwrap(),
-            json!({
-                "vars": {"stage": "dev", "name": "a-dev", "full": "a-dev/3"}, "n": 3,
-                "e": ["/home/me", "", "a b"], "l": "{{ .x }}", "o": {"of": "vpc@dev"}, "p": "vpc@dev",
-                "i": [1, 2], "r": "/repo", "x": [1],
-            })
-        );
-    }
-
-    #[test]
-    fn what_is_not_processed_is_shown_as_it_is_written() {
-        let processing = Processing { templates: false, functions: false, strict: true };
-        assert_eq!(
-            evaluate("a: !exec rm -rf\nb: '{{ if .x }}'\nc: !unset\n", processing).unwrap(),
-            json!({"a": "!exec rm -rf", "b": "{{ if .x }}", "c": "!unset"})
-        );
-    }
-
-    #[test]
-    fn the_components_own_environment_comes_first() {
-        assert_eq!(
-            evaluate("env: {A: x, HOME: !env HOME}\nv: [!env A, !env HOME]\n", Processing::STRICT).unwrap(),
-            json!({"env": {"A": "x", "HOME": "/home/me"}, "v": ["x", "/home/me"]})
-        );
-    }
-
-    #[test]
-    fn what_has_no_value_is_shown_as_the_reference_shows_it() {
-        assert_eq!(
-            evaluate("a: 'x-{{ .b.c }}'\nd: 'y-{{ .d }}'\n", Processing::DESCRIBE).unwrap(),
-            json!({"a": "x-<no value>", "d": "y-y-{{ .d }}"})
-        );
-    }
-
-    #[test]
-    fn what_is_not_supported_is_refused_by_name_and_place() {
-        let refusal = |text| evaluate(text, Processing::STRICT).unwrap_err();
-        assert_eq!(
-            refusal("a:\n  b: !exec 'echo hi'\n"),
-            "stacks/dev.yaml:2:6: the YAML function `!exec` is not supported"
-        );
-        assert_eq!(
-            refusal("a: x-{{ .b | shuffle }}\nb: c\n"),
-            "stacks/dev.yaml:1:14: the template function `shuffle` is not supported: it gives something \
-             else each time"
-        );
-        assert_eq!(
-            refusal("a: '{{ .b.c }}'\nb: {}\n"),
-            "stacks/dev.yaml:1:4: the template `{{ .b.c }}` has no value here"
-        );
-        assert!(refusal("a: '{{ .b }}'\nb: '{{ .a }}'\n").contains("circle"));
-        assert!(refusal("a: !terraform.output vpc name\n").contains("there is no output name"));
-        assert!(refusal("a: !include ./nope.yaml\n").contains("which is not there"));
     }
 }

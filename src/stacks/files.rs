@@ -13,6 +13,12 @@ pub trait StackFiles: Sync {
     /// Every file below a directory, recursively and in any order; none if it does not exist. Git's
     /// own directory is excluded.
     fn list(&self, directory: &str) -> io::Result<Vec<String>>;
+
+    /// The number of folders above the root of all paths whose files belong to the tree as well:
+    /// they are named by `../`.
+    fn above(&self) -> usize {
+        0
+    }
 }
 
 /// The files below a directory on disk.

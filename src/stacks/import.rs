@@ -228,7 +228,7 @@ impl<'a> Importing<'a> {
         }
         let directory =
             if paths::is_relative_to_file(&path) { paths::parent(file) } else { &self.settings().base_path };
-        let Some(target) = paths::join(directory, &path) else {
+        let Some(target) = paths::join_above(directory, &path, self.reader.files.above()) else {
             let message = format!("the import \"{path}\" leads out of the repository");
             return Err(StackError::Import { at: entry.at.clone(), message });
         };

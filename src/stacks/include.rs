@@ -8,6 +8,7 @@ use super::hcl;
 use super::limits::{INCLUDE_DEPTH, Included, limit};
 use super::paths;
 use super::query;
+use super::settings::StackSettings;
 use super::value::{Call, Location, Value};
 use super::yaml;
 
@@ -25,7 +26,7 @@ pub(super) fn is_include(call: &Call) -> bool {
 /// The source of included files, and their cost so far.
 pub(super) struct Including<'i> {
     files: &'i dyn StackFiles,
-    stacks_path: &'i str,
+    settings: &'i StackSettings,
     spent: &'i mut Included,
     /// The files in inclusion, each included by its predecessor.
     chain: Vec<String>,
@@ -34,10 +35,10 @@ pub(super) struct Including<'i> {
 impl<'i> Including<'i> {
     pub(super) const fn new(
         files: &'i dyn StackFiles,
-        stacks_path: &'i str,
+        settings: &'i StackSettings,
         spent: &'i mut Included,
     ) -> Self {
-        Self { files, stacks_path, spent, chain: Vec::new() }
+        Self { files, settings, spent, chain: Vec::new() }
     }
 
     /// Resolves every `!include` below a value. An include that fails stays as it is, and is
@@ -71,8 +72,9 @@ impl<'i> Including<'i> {
     /// The value of an `!include <path> [<query>]`.
     ///
     /// With `!include.raw` it is always the file's text. `./` and `../` are relative to the file
-    /// that includes; other paths are tried there, then from the repository's root, then from the
-    /// stacks directory. YAML, JSON, HCL and dotenv files are read, anything else is a text.
+    /// that includes; other paths are tried there, then from the folder of `atmos.yaml`, the
+    /// repository's root and the stacks directory. YAML, JSON, HCL and dotenv files are read,
+    /// anything else is a text.
     ///
     /// # Errors
     ///
@@ -88,7 +90,7 @@ impl<'i> Including<'i> {
         if path.contains("://") || path.contains("::") {
             return Err(refuse(format!("of the remote file \"{path}\" is not supported")));
         }
-        let (path, text) = find(&path, call, self.files, self.stacks_path)?
+        let (path, text) = find(&path, call, self.files, self.settings)?
             .ok_or_else(|| refuse(format!("names \"{path}\", which is not there")))?;
         self.spent.file(text.len(), &call.at)?;
         let value = match path.rsplit('.').next() {
@@ -189,14 +191,15 @@ fn find(
     path: &str,
     call: &Call,
     files: &dyn StackFiles,
-    stacks_path: &str,
+    settings: &StackSettings,
 ) -> Result<Option<(String, String)>, StackError> {
     let mut directories = vec![paths::parent(&call.at.file)];
+    let top = paths::top(files.above());
     if !paths::is_relative_to_file(path) {
-        directories.extend(["", stacks_path]);
+        directories.extend([settings.directory.as_str(), &top, &settings.base_path]);
     }
     for directory in directories {
-        let Some(candidate) = paths::join(directory, path) else { continue };
+        let Some(candidate) = paths::join_above(directory, path, files.above()) else { continue };
         match files.read(&candidate) {
             Ok(Some(text)) => return Ok(Some((candidate, text))),
             Ok(None) => {}

@@ -79,7 +79,7 @@ impl ManifestReader<'_> {
         sections.shift_remove("locals");
         if source.text.contains(include::INCLUDE) {
             let mut spent = Included::default();
-            let mut including = Including::new(self.files, &self.settings.base_path, &mut spent);
+            let mut including = Including::new(self.files, self.settings, &mut spent);
             for value in sections.values_mut() {
                 *value = including.resolve_all(value)?;
             }

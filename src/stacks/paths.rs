@@ -8,17 +8,33 @@ use super::error::StackError;
 const EXTENSIONS: [&str; 4] = [".yaml", ".yml", ".yaml.tmpl", ".yml.tmpl"];
 
 /// Joins a path to a directory and resolves `.` and `..`; `None` where the result is outside of the
-/// repository.
+/// tree of files.
 pub(super) fn join(directory: &str, path: &str) -> Option<String> {
+    join_above(directory, path, 0)
+}
+
+/// As [`join`], in a tree of files that begins so many folders above the root of its paths.
+pub(super) fn join_above(directory: &str, path: &str, above: usize) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in directory.split('/').chain(path.split('/')) {
         match part {
             "" | "." => {}
-            ".." => drop(parts.pop()?),
+            ".." if parts.iter().all(|part| *part == "..") => {
+                if parts.len() >= above {
+                    return None;
+                }
+                parts.push("..");
+            }
+            ".." => drop(parts.pop()),
             part => parts.push(part),
         }
     }
     Some(parts.join("/"))
+}
+
+/// The path of the tree's own root from the root of its paths: `../..`.
+pub(super) fn top(above: usize) -> String {
+    vec![".."; above].join("/")
 }
 
 /// The directory that a file is in.
@@ -126,6 +142,16 @@ mod tests {
         assert_eq!(join("stacks/orgs", "../catalog/./vpc").as_deref(), Some("stacks/catalog/vpc"));
         assert_eq!(join("", "./a//b").as_deref(), Some("a/b"));
         assert_eq!(join("stacks", "../../etc"), None);
+    }
+
+    #[test]
+    fn paths_lead_as_far_up_as_there_are_files() {
+        assert_eq!(join_above("stacks", "../../shared/x", 1).as_deref(), Some("../shared/x"));
+        assert_eq!(join_above("../shared", "../infra", 1).as_deref(), Some("../infra"));
+        assert_eq!(join_above("../shared", "./y", 1).as_deref(), Some("../shared/y"));
+        assert_eq!(join_above("stacks", "../../../etc", 1), None);
+        assert_eq!(join_above("../shared", "../../etc", 1), None);
+        assert_eq!(top(2), "../..");
     }
 
     #[test]

@@ -9,6 +9,8 @@ use super::value::{Call, Function, Location, Value};
 /// The settings of `atmos.yaml` that stacks depend on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StackSettings {
+    /// The folder of `atmos.yaml` relative to the repository; empty for its root.
+    pub directory: String,
     /// The stacks directory relative to the repository: `base_path` and `stacks.base_path` joined.
     pub base_path: String,
     /// `stacks.included_paths`, relative to the stacks directory.
@@ -101,6 +103,7 @@ pub struct KindSettings {
 impl Default for StackSettings {
     fn default() -> Self {
         Self {
+            directory: String::new(),
             base_path: "stacks".to_owned(),
             included_paths: vec!["**/*".to_owned()],
             excluded_paths: Vec::new(),

@@ -43,6 +43,19 @@ impl CheckoutFiles {
         Ok(Self { files, commit, left_out, prefix })
     }
 
+    /// A path relative to the checkout; `../` leads out of the folder.
+    fn of_checkout(&self, path: &str) -> String {
+        let mut parts: Vec<&str> = Vec::new();
+        for part in self.prefix.split('/').chain(path.split('/')) {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        parts.join("/")
+    }
+
     /// The commit, if it has a file that the checkout excludes.
     fn commit_with(&self, path: &str) -> Option<&CommitFiles> {
         self.commit.as_ref().filter(|_| self.left_out.contains(path))
@@ -50,8 +63,12 @@ impl CheckoutFiles {
 }
 
 impl StackFiles for CheckoutFiles {
+    fn above(&self) -> usize {
+        self.prefix.matches('/').count()
+    }
+
     fn read(&self, path: &str) -> io::Result<Option<String>> {
-        let of_checkout = format!("{}{path}", self.prefix);
+        let of_checkout = self.of_checkout(path);
         match self.commit_with(&of_checkout) {
             Some(commit) => commit.read(&of_checkout),
             None => self.files.read(path),
@@ -60,9 +77,10 @@ impl StackFiles for CheckoutFiles {
 
     fn list(&self, directory: &str) -> io::Result<Vec<String>> {
         let mut files = self.files.list(directory)?;
-        let below = if directory.is_empty() { String::new() } else { format!("{directory}/") };
-        let left_out = self.left_out.iter().filter_map(|path| path.strip_prefix(&self.prefix));
-        files.extend(left_out.filter(|path| path.starts_with(&below)).map(str::to_owned));
+        let folder = |path: &str| if path.is_empty() { String::new() } else { format!("{path}/") };
+        let (below, shown) = (folder(&self.of_checkout(directory)), folder(directory));
+        let left_out = self.left_out.iter().filter_map(|path| path.strip_prefix(&below));
+        files.extend(left_out.map(|path| format!("{shown}{path}")));
         Ok(files)
     }
 }

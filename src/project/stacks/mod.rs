@@ -51,6 +51,7 @@ pub fn settings(config: &AtmosConfig) -> StackSettings {
         },
     };
     StackSettings {
+        directory: config.directory.clone(),
         base_path: config.stacks_directory(),
         included_paths: config.stacks.included_paths.clone().unwrap_or(default.included_paths),
         excluded_paths: config.stacks.excluded_paths.clone().unwrap_or(default.excluded_paths),
