@@ -377,6 +377,11 @@ pub struct TargetSection {
     pub labels: Option<IndexMap<String, String>>,
     /// Variables of every component in this target. They override the components' own.
     pub context: Option<Values>,
+    /// The stack that this target deploys: the path of its manifest, or its name. Its components have the stack's
+    /// variables, backend and workspace, and so its state. Templates know `labels`, `context`, `target.name` and
+    /// `deployment.name`.
+    #[schemars(length(min = 1))]
+    pub stack: Option<String>,
     /// The rules for rollouts to this target. Absent: an entry point without any rule.
     pub promotion: Option<PromotionSection>,
     /// What this target changes about single components.

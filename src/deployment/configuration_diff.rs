@@ -128,6 +128,9 @@ pub fn of_target(
         let target = deployment.targets.get(target)?;
         let mut flat = Flat::new();
         add_labels(&mut flat, &target.labels);
+        if let Some(stack) = &target.stack {
+            flat.insert("stack".to_owned(), Declared::written(json!(stack.path)));
+        }
         if let Some(rule) = &target.promotion {
             add_rule(&mut flat, rule);
         }

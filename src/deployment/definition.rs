@@ -176,6 +176,8 @@ pub struct Target {
     pub name: TargetName,
     pub labels: Labels,
     pub context: Values,
+    /// The stack whose components and state the target has, its templates filled in.
+    pub stack: Option<StackImport>,
     /// Absent: an entry point without any rule.
     pub promotion: Option<PromotionRule>,
     /// Per-component overrides.
@@ -274,6 +276,18 @@ impl Deployment {
             let kind = ComponentKind::parse(kind)?;
             self.components.iter().find(|component| component.kind == kind && component.name.as_str() == name)
         })
+    }
+
+    /// Whether any component is configured by stacks.
+    #[must_use]
+    pub fn has_stacks(&self) -> bool {
+        !self.stacks.is_empty() || self.targets.values().any(|target| target.stack.is_some())
+    }
+
+    /// The stack that a target names.
+    #[must_use]
+    pub fn stack_of(&self, target: &TargetName) -> Option<&StackImport> {
+        self.targets.get(target)?.stack.as_ref()
     }
 
     /// The paths of the stacks, in import order.

@@ -46,6 +46,7 @@ pub(crate) fn deployment(components: &[&str], targets: &[(&str, &[&str])]) -> De
         name: target_name(name),
         labels: Labels::new(),
         context: Values::new(),
+        stack: None,
         promotion: (!sources.is_empty()).then(|| PromotionRule {
             sources: sources.iter().copied().map(target_name).collect(),
             requires_approval: name == "prod",

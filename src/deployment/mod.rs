@@ -48,6 +48,7 @@ pub mod rollout_report;
 pub mod rules;
 pub mod run;
 pub mod stack_layer;
+pub mod stack_order;
 pub mod state;
 pub mod template;
 pub mod values;

@@ -56,6 +56,17 @@ pub struct PlannedComponent {
     pub deployed_at: Option<Timestamp>,
     /// The components of this rollout that it waits for.
     pub waits_for: Vec<ComponentName>,
+    /// The terraform state that it changes, if its stacks say.
+    pub state: Option<PlannedState>,
+}
+
+/// The terraform state of a planned component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedState {
+    pub workspace: String,
+    pub stack: String,
+    /// The backend, and the key of the state in it.
+    pub location: Option<String>,
 }
 
 /// The approval of a rollout.

@@ -25,6 +25,8 @@ pub struct StackLayer {
     pub folder: String,
     /// The terraform workspace; absent for other kinds.
     pub workspace: Option<String>,
+    /// The location of the terraform state; absent where the stacks configure no backend.
+    pub state: Option<StateLocation>,
     /// Variables to set in the component's environment, or to remove if they have no value.
     pub env: BTreeMap<String, Option<String>>,
     /// The program that runs a terraform component.
@@ -35,9 +37,59 @@ pub struct StackLayer {
     /// Values from the environment (`!env`), which may be secret and must not be logged.
     pub from_environment: BTreeSet<String>,
     pub deployable: Deployable,
+    /// The components of the deployment that must precede this one.
+    pub comes_after: Vec<ComponentName>,
     /// Settings of the stacks that rollouts do not support: a refusal.
     pub unapplied: Vec<UnappliedKey>,
 }
+
+/// The location of a component's terraform state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateLocation {
+    /// The type of the backend, such as `s3`.
+    pub backend: String,
+    /// The key of the state in its backend, as far as the stacks say it.
+    pub key: Option<String>,
+    /// The backend's configuration, if all components with the same one and the same workspace
+    /// share their state, wherever they run.
+    pub shared: Option<Value>,
+}
+
+impl StateLocation {
+    /// The location in words: `s3 bucket/prefix/key`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match &self.key {
+            Some(key) => format!("{} {key}", self.backend),
+            None => self.backend.clone(),
+        }
+    }
+}
+
+impl StackLayer {
+    /// Whether this component and another one, both to be deployed, have the same state.
+    #[must_use]
+    pub fn has_the_state_of(&self, other: &Self) -> bool {
+        let shared = |layer: &Self| {
+            let state = layer.state.as_ref().filter(|_| layer.deployable == Deployable::Yes)?;
+            Some((state.shared.clone()?, layer.workspace.clone()))
+        };
+        shared(self).is_some_and(|state| shared(other) == Some(state))
+    }
+
+    /// The refusal of targets that share the state of a component.
+    #[must_use]
+    pub fn shared_state(&self, component: &str, targets: [&TargetName; 2]) -> String {
+        let [one, other] = targets;
+        let place = self.state.as_ref().map(StateLocation::words).unwrap_or_default();
+        let workspace = self.workspace.as_deref().unwrap_or("default");
+        format!("{component} has the same state on {one} and {other}: {place}, workspace {workspace}")
+    }
+}
+
+/// The hint for targets that share state.
+pub const SHARED_STATE_HINT: &str =
+    "Give each of them a stack of its own (targets: {<target>: {stack: <stack>}}), or a backend of its own";
 
 /// A key of the stacks that affects how a component is applied, but is not supported by rollouts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -116,6 +116,15 @@ impl Renderer {
         Self { handlebars, facts: facts.data().into() }
     }
 
+    /// Creates a renderer for these names alone, without helpers that read anything.
+    #[must_use]
+    pub fn of_names(names: Value) -> Self {
+        let mut handlebars = Handlebars::new();
+        handlebars.set_strict_mode(true);
+        handlebars.register_escape_fn(no_escape);
+        Self { handlebars, facts: names.into() }
+    }
+
     /// Renders every string in the values, at any depth. Keys are unchanged.
     pub fn render(&self, values: &Values) -> Result<Values, TemplateError> {
         let rendered = values.iter().map(|(name, value)| Ok((name.clone(), self.any(name, value)?)));

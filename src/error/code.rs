@@ -187,6 +187,9 @@ codes! {
             "A stack has a key that decides how a component is applied, and that a rollout does not \
             act on, or asks for an output that cannot be read: the message names it and its place, \
             [stacks](stacks.md#what-a-rollout-does-not-act-on) what to do"
+        SharedState "shared_state"
+            "Two targets would keep the state of a component at the same place: the same backend and \
+            workspace; the message names them"
         NoTests "no_tests"
             "No component that is meant has tests"
         NotSigned "not_signed"

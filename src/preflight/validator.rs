@@ -1,13 +1,18 @@
 //! Validates deployments for `atmos deployment validate`.
 
+use std::collections::BTreeMap;
+
 use super::{Facts, Finding, Moment};
 use crate::component::Environment;
 use crate::config::{self, ConfigError, Loaded, MAX_FILE_BYTES, load_all};
 use crate::context::Context;
 use crate::deployment::definition::Values;
 use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
-use crate::deployment::stack_layer::{Deployable, StackRefusal};
-use crate::deployment::{CommitId, ComponentKind, Deployment, promotion};
+use crate::deployment::stack_layer::{Deployable, SHARED_STATE_HINT, StackLayer, StackRefusal};
+use crate::deployment::stack_order::in_stack_order;
+use crate::deployment::{
+    CommitId, Component, ComponentKind, ComponentName, Deployment, TargetName, promotion,
+};
 use crate::error::CommandError;
 use crate::project::stacks::ImportedStacks;
 use crate::project::{Project, Tree};
@@ -89,6 +94,7 @@ impl Validator<'_> {
             .collect();
         let mut found: Vec<Finding> = Vec::new();
         for target in deployment.targets.values() {
+            let deployment = &in_stack_order(deployment.clone(), &target.name, self.stacks);
             let facts = Facts {
                 moment: Moment::Validation,
                 config,
@@ -121,29 +127,56 @@ impl Validator<'_> {
     /// The problems of the stacks that the deployment's own components need, without duplicates.
     /// Other components of the stacks are irrelevant.
     fn stack_problems(&self, deployment: &Deployment, file: &str) -> Vec<Problem> {
-        let mut found: Vec<Problem> = Vec::new();
+        let mut hindering: Vec<(String, Option<String>)> = Vec::new();
+        let mut layers: BTreeMap<&ComponentName, Vec<(&TargetName, StackLayer)>> = BTreeMap::new();
         for target in deployment.targets.values() {
-            for component in &deployment.components {
-                let resolution = Resolution::as_declared(deployment, component, target, self.stacks);
-                for (message, hint) in hindrances(resolution.resolve()) {
-                    let problem = Problem {
-                        severity: Severity::Error,
-                        check: Some(Check::Settings),
-                        message,
-                        file: Some(file.to_owned()),
-                        line: None,
-                        column: None,
-                        hint,
-                        rendered: None,
-                    };
-                    if !found.iter().any(|known| known.message == problem.message) {
-                        found.push(problem);
-                    }
+            let ordered = in_stack_order(deployment.clone(), &target.name, self.stacks);
+            for (component, declared) in ordered.components.iter().zip(&deployment.components) {
+                let resolved = Resolution::as_declared(&ordered, component, target, self.stacks).resolve();
+                if let Ok(Resolved { stack: Some(layer), .. }) = &resolved {
+                    layers.entry(&declared.name).or_default().push((&target.name, layer.clone()));
                 }
+                hindering.extend(hindrances(resolved));
             }
+        }
+        for component in &deployment.components {
+            let on_targets = layers.get(&component.name).into_iter().flatten().collect::<Vec<_>>();
+            hindering.extend(shared_state(component, &on_targets));
+        }
+        let mut found: Vec<Problem> = Vec::new();
+        let hindering = hindering.into_iter().map(|(message, hint)| (Severity::Error, message, hint));
+        let unselected = self.stacks.unselected(deployment).into_iter();
+        let unselected = unselected.map(|it| (Severity::Warning, it.message(), Some(it.hint())));
+        for (severity, message, hint) in hindering.chain(unselected) {
+            if found.iter().any(|known| known.message == message) {
+                continue;
+            }
+            found.push(Problem {
+                severity,
+                check: Some(Check::Settings),
+                message,
+                file: Some(file.to_owned()),
+                line: None,
+                column: None,
+                hint,
+                rendered: None,
+            });
         }
         found
     }
+}
+
+/// The targets on which a component has the state of an earlier target.
+fn shared_state(
+    component: &Component,
+    on_targets: &[&(&TargetName, StackLayer)],
+) -> Option<(String, Option<String>)> {
+    on_targets.iter().enumerate().find_map(|(index, (target, layer))| {
+        let mut later = on_targets.iter().skip(index + 1);
+        let (other, _) = later.find(|(_, other)| layer.has_the_state_of(other))?;
+        let message = layer.shared_state(&component.qualified_name(), [target, other]);
+        Some((message, Some(SHARED_STATE_HINT.to_owned())))
+    })
 }
 
 /// The reasons that a component's stacks prevent its rollout, each with a hint.

@@ -27,7 +27,7 @@ pub fn disabled_on_target(
     target: &TargetName,
     components: BTreeSet<ComponentName>,
 ) -> Result<BTreeSet<ComponentName>, CommandError> {
-    if components.is_empty() || checkout.stacks.is_empty() {
+    if components.is_empty() || !checkout.has_stacks() {
         return Ok(BTreeSet::new());
     }
     let disabled = disabled_by(&project.stacks(repository)?, checkout, target, components);

@@ -51,6 +51,11 @@ fn component_lines(text: &mut String, component: &DescribedComponent) {
         let names: Vec<_> = component.depends_on.iter().map(AsRef::as_ref).collect();
         push!(text, "    depends on: {}\n", escape(&names.join(", ")));
     }
+    if let (Some(workspace), Some(stack)) = (&component.workspace, &component.stack) {
+        let location = component.state.as_ref().map(|state| format!(", {state}")).unwrap_or_default();
+        let place = format!("workspace {workspace} of the stack {stack}{location}");
+        push!(text, "    state: {}\n", styled(&escape(&place), DETAIL));
+    }
     value_lines(text, "    ", &component.vars, component.sources.as_ref());
 }
 
@@ -130,6 +135,9 @@ mod tests {
                 folder: Some("service".to_owned()),
                 labels: crate::deployment::definition::Labels::new(),
                 depends_on: vec![component_name("ecr/api")],
+                stack: Some("acme-prod".to_owned()),
+                workspace: Some("acme-prod-api".to_owned()),
+                state: Some("s3 states/api/acme-prod-api/terraform.tfstate".to_owned()),
                 vars: values(&vars),
                 sources: Some(sources.into_iter().collect()),
                 context_overrides: [("autoscale.max".to_owned(), "32".to_owned())].into(),

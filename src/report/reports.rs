@@ -271,6 +271,7 @@ mod tests {
             goes_back: false,
             deployed_at: None,
             waits_for: Vec::new(),
+            state: None,
         };
         PlannedRollout {
             deployment: "api".parse().unwrap(),

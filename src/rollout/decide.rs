@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::prepare::Prepared;
+use super::prepare::{Prepared, ordered_at};
 use super::refusal::refused;
 use crate::context::Context;
 use crate::deployment::chain::Chain;
@@ -48,7 +48,7 @@ impl Prepared<'_> {
 
     /// The components that can be rolled out.
     pub(super) fn components(&self) -> &[Component] {
-        &self.at_commit.as_ref().unwrap_or(&self.checkout).components
+        &self.components
     }
 
     /// Decides on a snapshot.
@@ -171,7 +171,14 @@ impl Prepared<'_> {
             self.ledger.fetch_commit(commit)?;
         }
         let declared = self.reader.declared(commit).map_err(|error| in_commit(error, commit))?;
-        let declared = declared.map(|declared| declared.deployment);
+        let target = &self.request.target;
+        let declared = match declared.map(|declared| declared.deployment) {
+            Some(deployment) if deployment.has_stacks() => {
+                let deployment = Rc::unwrap_or_clone(deployment);
+                Some(Rc::new(ordered_at(self.repository, self.project, deployment, commit, target)?))
+            }
+            declared => declared,
+        };
         self.known_definitions.borrow_mut().insert(commit.clone(), declared.clone());
         Ok(declared)
     }

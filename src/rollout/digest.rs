@@ -66,6 +66,8 @@ pub(super) struct ComponentDigest {
     pub(super) context_overrides: BTreeMap<String, String>,
     pub(super) workspace: Option<String>,
     pub(super) stack: Option<String>,
+    /// The location of its terraform state.
+    pub(super) state: Option<String>,
 }
 
 impl Digests {
@@ -105,9 +107,9 @@ impl DigestBasis<'_> {
         })
     }
 
-    /// The stacks of each commit whose deployment imports any.
+    /// The stacks of each commit whose deployment has any.
     fn stacks(&self) -> Result<BTreeMap<&CommitId, StacksByReference>, CommandError> {
-        let importing = self.definitions.iter().filter(|(_, deployment)| !deployment.stacks.is_empty());
+        let importing = self.definitions.iter().filter(|(_, deployment)| deployment.has_stacks());
         importing
             .map(|(commit, _)| {
                 let files = CommitFiles::new(self.repository, commit.clone())?;
@@ -183,11 +185,20 @@ impl Subject<'_> {
         };
         let digest = component_digest(&input);
         let DigestInput { artifacts, sources, context_overrides, .. } = input;
-        let (workspace, stack) =
-            resolved.stack.map_or((None, None), |stack| (stack.workspace, Some(stack.stack)));
+        let (workspace, stack, state) = resolved.stack.map_or((None, None, None), |layer| {
+            (layer.workspace, Some(layer.stack), layer.state.map(|state| state.words()))
+        });
         Ok(Digested {
             lacks_lock_file: kind == ComponentKind::Terraform && sources.is_empty(),
-            component: ComponentDigest { digest, artifacts, sources, context_overrides, workspace, stack },
+            component: ComponentDigest {
+                digest,
+                artifacts,
+                sources,
+                context_overrides,
+                workspace,
+                stack,
+                state,
+            },
         })
     }
 

@@ -9,7 +9,7 @@ use super::approve::Granted;
 use super::command::RolloutCommand;
 use super::decide::Decided;
 use super::gather::Gathered;
-use super::prepare::Prepared;
+use super::prepare::{Prepared, ordered_at};
 use crate::component::{Environment, HelmfileSettings, Mode, TerraformSettings};
 use crate::deployment::health::Probe;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan, RolloutSource};
@@ -34,7 +34,9 @@ impl RolloutCommand<'_, '_> {
                     Some(known) if known.targets.contains_key(&plan.target) => (*known).clone(),
                     _ => {
                         let (name, target) = (&plan.deployment, &plan.target);
-                        definition_at(self.context, repository, project, name, commit, target)?
+                        let declared =
+                            definition_at(self.context, repository, project, name, commit, target)?;
+                        ordered_at(repository, project, declared, commit, target)?
                     }
                 },
             };

@@ -83,6 +83,7 @@ pub fn inspect(
         checkout: policy.clone(),
         request: RolloutRequest::new(target.clone(), RolloutSource::Promotion { from: target.clone() }),
         at_commit: None,
+        components: policy.components.clone(),
         overrides: ContextOverrides::default(),
         expected: None,
         metadata: BTreeMap::new(),

@@ -13,7 +13,8 @@ use crate::deployment::digest::{Digest, DigestError};
 use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::record::LedgerRecord;
 use crate::deployment::rollout_plan::{RolloutRequest, RolloutSource};
-use crate::deployment::{ComponentName, Deployment, ObjectId, TargetName};
+use crate::deployment::stack_order::in_stack_order;
+use crate::deployment::{CommitId, Component, ComponentName, Deployment, ObjectId, TargetName};
 use crate::error::{Code, CommandError};
 use crate::git::Repository;
 use crate::git::checkout::CheckoutLook;
@@ -23,6 +24,7 @@ use crate::project::declared::{CommitReader, definition_at};
 use crate::project::known::{chosen_target, known_component, known_target};
 use crate::project::revision::{checked_out, resolve_commit};
 use crate::project::run::Run;
+use crate::project::stacks::{CommitFiles, ImportedStacks};
 use crate::render::document::error::Hint;
 use crate::text::KeyValue;
 
@@ -40,6 +42,8 @@ pub(super) struct Prepared<'r> {
     pub(super) request: RolloutRequest,
     /// The deployment as the commit declares it, where one commit is deployed.
     pub(super) at_commit: Option<Deployment>,
+    /// The components that can be rolled out, in the order that stacks demand too.
+    pub(super) components: Vec<Component>,
     /// `--context`.
     pub(super) overrides: ContextOverrides,
     /// The digest that the rollout must have.
@@ -91,6 +95,18 @@ pub(super) fn prepare<'r>(
         }
         RolloutSource::Promotion { .. } => None,
     };
+    let at_commit = match (at_commit, &source) {
+        (Some(deployment), RolloutSource::Commit(commit)) => {
+            Some(ordered_at(repository, project, deployment, commit, &target)?)
+        }
+        (at_commit, _) => at_commit,
+    };
+    let ordered = match &at_commit {
+        None if checkout.has_stacks() => {
+            in_stack_order(checkout.clone(), &target, &project.stacks(repository)?).components
+        }
+        at_commit => at_commit.as_ref().unwrap_or(&checkout).components.clone(),
+    };
     let universe = at_commit.as_ref().unwrap_or(&checkout);
     let components = options
         .component
@@ -133,11 +149,27 @@ pub(super) fn prepare<'r>(
         checkout,
         request,
         at_commit,
+        components: ordered,
         branch,
         typed: options.command_line(&|option, key| may_be_secret(context, &project.config, option, key)),
         known_histories: RefCell::default(),
         known_definitions: RefCell::default(),
     })
+}
+
+/// A deployment as a commit declares it, with the order that the stacks of that commit demand.
+pub(super) fn ordered_at(
+    repository: &Repository,
+    project: &Project<'_>,
+    deployment: Deployment,
+    commit: &CommitId,
+    target: &TargetName,
+) -> Result<Deployment, CommandError> {
+    if !deployment.has_stacks() {
+        return Ok(deployment);
+    }
+    let stacks = ImportedStacks::new(CommitFiles::new(repository, commit.clone())?, &project.config);
+    Ok(in_stack_order(deployment, target, &stacks))
 }
 
 /// The digest that the plan must have. A digest of another version is not wrong usage: the plan has

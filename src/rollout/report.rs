@@ -19,8 +19,8 @@ use crate::deployment::promotable::LeftOut;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
 use crate::deployment::rollout_report::RolloutKind;
 use crate::deployment::rollout_report::{
-    self, ComponentReport, ComponentResult, PlannedComponent, PlannedRollout, RolloutEvent, RolloutReport,
-    RolloutResult, WouldBeRefused,
+    self, ComponentReport, ComponentResult, PlannedComponent, PlannedRollout, PlannedState, RolloutEvent,
+    RolloutReport, RolloutResult, WouldBeRefused,
 };
 use crate::error::{CommandError, exit};
 use crate::execution::{EventSink, RolloutOutcome};
@@ -111,6 +111,13 @@ impl RolloutCommand<'_, '_> {
             goes_back: plan.goes_back(),
             deployed_at: plan.source_deployed_at,
             waits_for: decided.plan.needs.needs(&plan.component).cloned().collect(),
+            state: gathered.digests.components.get(&plan.component).and_then(|inputs| {
+                Some(PlannedState {
+                    workspace: inputs.workspace.clone()?,
+                    stack: inputs.stack.clone()?,
+                    location: inputs.state.clone(),
+                })
+            }),
         };
         (self.events)(RolloutEvent::Planned(PlannedRollout {
             deployment: plan.deployment.clone(),

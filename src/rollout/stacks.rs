@@ -7,7 +7,9 @@ use super::command::RolloutCommand;
 use crate::deployment::definition::Values;
 use crate::deployment::resolution::Resolution;
 use crate::deployment::rollout_plan::{ComponentPlan, RolloutPlan};
-use crate::deployment::stack_layer::{Deployable, NoStacks, StackLayer, StackLayers, UnappliedKey};
+use crate::deployment::stack_layer::{
+    Deployable, NoStacks, SHARED_STATE_HINT, StackLayer, StackLayers, UnappliedKey,
+};
 use crate::deployment::{CommitId, ComponentName, Deployment};
 use crate::error::{Code, CommandError};
 use crate::project::stacks::{CommitFiles, ImportedStacks, environment_of};
@@ -17,13 +19,13 @@ use crate::render::document::error::Hint;
 pub(super) type Stacks = BTreeMap<CommitId, Arc<dyn StackLayers>>;
 
 impl RolloutCommand<'_, '_> {
-    /// The stacks of each commit whose deployment imports any.
+    /// The stacks of each commit whose deployment has any.
     pub(super) fn stacks(
         &self,
         definitions: &BTreeMap<CommitId, Deployment>,
     ) -> Result<Stacks, CommandError> {
         let (repository, config) = (self.prepared.repository, &self.prepared.project.config);
-        let importing = definitions.iter().filter(|(_, deployment)| !deployment.stacks.is_empty());
+        let importing = definitions.iter().filter(|(_, deployment)| deployment.has_stacks());
         importing
             .map(|(commit, _)| {
                 let files = CommitFiles::new(repository, commit.clone())?;
@@ -44,6 +46,9 @@ impl RolloutCommand<'_, '_> {
         definitions: &BTreeMap<CommitId, Deployment>,
     ) -> Result<Vec<(&'p ComponentName, Option<String>)>, CommandError> {
         let mut programs = Vec::new();
+        if self.options.plan {
+            self.suggest_stacks(definitions)?;
+        }
         let stacks = self.stacks(definitions)?;
         for (planned, layer) in self.layers(plan, definitions, &stacks)? {
             let component = &planned.component;
@@ -67,12 +72,52 @@ impl RolloutCommand<'_, '_> {
                         .hint(Hint::note("Unlock it in the stack that locks it, and commit that")));
                 }
             }
+            Self::refuse_shared_state(plan, planned, &layer, definitions, &stacks)?;
             if let Some(refusal) = unapplied(layer.unapplied) {
                 return Err(refusal);
             }
             programs.extend(layer.program.map(|program| (component, Some(program))));
         }
         Ok(programs)
+    }
+
+    /// Tells of stacks that are imported, and whose state is not the one that is planned against.
+    fn suggest_stacks(&self, definitions: &BTreeMap<CommitId, Deployment>) -> Result<(), CommandError> {
+        let (repository, config) = (self.prepared.repository, &self.prepared.project.config);
+        for (commit, deployment) in definitions.iter().filter(|(_, deployment)| deployment.has_stacks()) {
+            let files = CommitFiles::new(repository, commit.clone())?;
+            if let Some(unselected) = ImportedStacks::new(files, config).unselected(deployment) {
+                self.context.warn(&format!("{}; {}", unselected.message(), unselected.hint()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a component whose state is that of the same component on another target.
+    fn refuse_shared_state(
+        plan: &RolloutPlan,
+        planned: &ComponentPlan,
+        layer: &StackLayer,
+        definitions: &BTreeMap<CommitId, Deployment>,
+        stacks: &Stacks,
+    ) -> Result<(), CommandError> {
+        let has_shared_state = layer.state.as_ref().is_some_and(|state| state.shared.is_some());
+        let deployment = definitions.get(&planned.commit).filter(|_| has_shared_state);
+        let (Some(deployment), Some(stacks)) = (deployment, stacks.get(&planned.commit)) else {
+            return Ok(());
+        };
+        let Some(component) = deployment.component(&planned.component) else { return Ok(()) };
+        for other in deployment.targets.values().filter(|other| other.name != plan.target) {
+            let resolution = Resolution::as_declared(deployment, component, other, &**stacks);
+            // A target whose stacks are invalid is refused when it is rolled out.
+            let Ok(Some(there)) = resolution.resolve().map(|resolved| resolved.stack) else { continue };
+            if layer.has_the_state_of(&there) {
+                let targets = [&plan.target, &other.name];
+                let message = layer.shared_state(&component.qualified_name(), targets);
+                return Err(CommandError::new(Code::SharedState, message).hint(Hint::note(SHARED_STATE_HINT)));
+            }
+        }
+        Ok(())
     }
 
     /// The components that their stacks disable.

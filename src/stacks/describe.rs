@@ -303,7 +303,7 @@ impl<'a> Describer<'a> {
 
     /// The error for a component that was not found: the stack is missing, lacks the component, or
     /// could not be read.
-    fn not_found(
+    pub(super) fn not_found(
         &self,
         stacks: &Stacks,
         stack_name: &str,

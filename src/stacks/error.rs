@@ -101,6 +101,9 @@ pub enum StackError {
         files.join(", ")
     )]
     DuplicateStack { stack: String, component: String, files: Vec<String> },
+    /// Several files make a stack of this name.
+    #[error("the stack name \"{stack}\" is ambiguous: it is made by {}", files.join(", "))]
+    AmbiguousStack { stack: String, files: Vec<String> },
 }
 
 impl StackError {

@@ -174,8 +174,18 @@ impl<'a> StackReader<'a> {
         ]);
         merge_into(&mut own, &map_from_json(content), self.settings().list_merge_strategy);
         let places = imports.iter().map(|import| import.at.clone()).collect();
-        let imported = self.importing.manifest(file, Manifest { content: own, imports: places })?;
+        self.composed(file, Manifest { content: own, imports: places })
+    }
+
+    /// The stack of a manifest that is no file; `file` identifies it.
+    pub(super) fn composed(&self, file: &str, manifest: Manifest) -> Result<Stack, StackError> {
+        let imported = self.importing.manifest(file, manifest)?;
         Ok(Stack { file: file.to_owned(), imported })
+    }
+
+    /// Whether a file exists.
+    pub(super) fn exists(&self, path: &str) -> Result<bool, StackError> {
+        self.importing.reader.exists(path)
     }
 
     /// Every stack that the settings include, on as many threads as the machine has cores.
@@ -193,13 +203,14 @@ impl<'a> StackReader<'a> {
         Ok(Stacks { stacks, refused })
     }
 
-    fn stack(&self, path: &str) -> Result<Stack, StackError> {
+    /// The stack of the manifest at a path, which must exist.
+    pub(super) fn stack(&self, path: &str) -> Result<Stack, StackError> {
         let imported = self.importing.file(path)?;
         Ok(Stack { file: paths::manifest_name(&self.settings().base_path, path), imported })
     }
 
     /// The files that are stacks: included and not excluded, sorted.
-    fn stack_files(&self) -> Result<Vec<String>, StackError> {
+    pub(super) fn stack_files(&self) -> Result<Vec<String>, StackError> {
         let settings = self.settings();
         let below_base = |pattern: &str| {
             paths::join(&settings.base_path, pattern).ok_or_else(|| StackError::Setting {

@@ -72,6 +72,7 @@ mod spec_commands;
 mod stacks_conformance;
 mod story;
 mod support;
+mod target_stacks;
 mod terminal;
 mod terraform;
 mod trusted_ledger;

@@ -9,6 +9,8 @@ use crate::context::Context;
 use crate::deployment::definition::Target;
 use crate::deployment::overrides::ContextOverrides;
 use crate::deployment::resolution::{Resolution, Resolved};
+use crate::deployment::stack_layer::StateLocation;
+use crate::deployment::stack_order::in_stack_order;
 use crate::deployment::state::TargetState;
 use crate::deployment::variables::ValueSource;
 use crate::deployment::{Component, ComponentName, DeploymentName, TargetName};
@@ -43,8 +45,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     if let Some(target) = &args.target {
         known_target(&deployment, target)?;
     }
-    let target = args.target.as_ref().and_then(|target| deployment.targets.get(target));
     let stacks = project.stacks(&repository)?;
+    let deployment = match &args.target {
+        Some(target) => in_stack_order(deployment, target, &stacks),
+        None => deployment,
+    };
+    let target = args.target.as_ref().and_then(|target| deployment.targets.get(target));
     let root = repository.work_tree().map(|root| root.to_string_lossy().into_owned());
     let running = match &args.target {
         Some(target) => running_overrides(context, &repository, &project, &args.deployment, target)?,
@@ -110,7 +116,11 @@ fn running_overrides(
 
 fn described(component: &Component, resolved: Option<Resolved>, with_sources: bool) -> DescribedComponent {
     let sources = resolved.as_ref().filter(|_| with_sources).map(sources);
-    let folder = resolved.as_ref().and_then(|resolved| resolved.stack.as_ref()).map(|stack| &stack.folder);
+    let stack = resolved.as_ref().and_then(|resolved| resolved.stack.as_ref());
+    let (name, workspace) =
+        (stack.map(|stack| stack.stack.clone()), stack.and_then(|it| it.workspace.clone()));
+    let state = stack.and_then(|stack| stack.state.as_ref()).map(StateLocation::words);
+    let folder = stack.map(|stack| &stack.folder);
     let folder = folder.filter(|folder| *folder != component.name.as_str()).or(component.folder.as_ref());
     DescribedComponent {
         component: component.name.clone(),
@@ -118,6 +128,9 @@ fn described(component: &Component, resolved: Option<Resolved>, with_sources: bo
         folder: folder.cloned(),
         labels: component.labels.clone(),
         depends_on: component.depends_on.clone(),
+        stack: name,
+        workspace,
+        state,
         vars: resolved.map_or_else(|| component.vars.clone(), |resolved| resolved.variables.values),
         sources,
         context_overrides: BTreeMap::new(),

@@ -11,12 +11,14 @@ use crate::config::load_deployment;
 use crate::context::Context;
 use crate::deployment::fan_out::{Job, jobs};
 use crate::deployment::names::ComponentReference;
+use crate::deployment::stack_order::in_stack_order;
 use crate::deployment::{ComponentName, Deployment, DeploymentName, TargetName};
 use crate::error::{Code, CommandError};
 use crate::ledger::Scope;
 use crate::project::commit_source::CommitSource;
 use crate::project::known::{chosen_target, known_component};
 use crate::project::revision::resolve_commit;
+use crate::project::stacks::{CommitFiles, ImportedStacks};
 use crate::render::document::error::Hint;
 
 #[derive(Debug, clap::Args)]
@@ -71,6 +73,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
     let source = CommitSource::new(&repository, commit.clone())?;
     let deployment = load_deployment(&source, &project.config, &args.deployment)?.deployment;
     let target = chosen_target(&deployment, args.target.as_ref())?;
+    let stacks = ImportedStacks::new(CommitFiles::new(&repository, commit.clone())?, &project.config);
+    let deployment = in_stack_order(deployment, &target, &stacks);
     let mut chosen = chosen(args, &deployment)?;
     if args.changed {
         let scope = Scope::Targets(args.deployment.clone(), vec![target.clone()]);

@@ -3,6 +3,7 @@
 mod components;
 mod inside;
 mod settings;
+mod target_stack;
 mod targets;
 
 use indexmap::IndexMap;

@@ -11,6 +11,7 @@ use super::super::deployment_file::{OverrideSection, PromotionSection, TargetSec
 use super::super::nearest;
 use super::super::problem::Problems;
 use super::super::span::Span;
+use super::target_stack::StackNames;
 use super::{Places, arrows, settings};
 
 /// Adds the file's targets to the deployment, whose components are already resolved.
@@ -41,7 +42,10 @@ pub(super) fn resolve(
         let promotion = section.and_then(|section| rule(section, &name, &names, places, problems));
         let components = overrides(target.components, deployment, &name, places, problems);
         let labels = target.labels.unwrap_or_default();
-        deployment.targets.insert(name.clone(), Target { name, labels, context, promotion, components });
+        let names = StackNames { labels: &labels, context: &context, target: &name };
+        let stack = target.stack.and_then(|written| names.stack(&written, deployment, places, problems));
+        let target = Target { name: name.clone(), labels, context, stack, promotion, components };
+        deployment.targets.insert(name, target);
     }
     check_cycle(deployment, places, problems);
 }

@@ -9,6 +9,9 @@ use super::super::yaml::{Entry, Node, Value};
 use super::{Meaning, Others, Record, Rule, Shape};
 use crate::deployment::nearest::nearest;
 
+/// The kinds of components that Atmos runs, that stacks describe, and that are not rolled out.
+const DESCRIBED_KINDS: [&str; 4] = ["packer", "ansible", "helm", "kubernetes"];
+
 /// Checks a file's tree and returns its valid parts as JSON that the rule's types deserialise from.
 ///
 /// Invalid parts are reported and left out, so that the rest can be checked as well; `None` where
@@ -158,6 +161,17 @@ impl Checker<'_, '_> {
                     && matches!(entry.node.value, Value::Text(_) | Value::Number(_) | Value::Boolean(_)) =>
             {
                 self.entry(rule, entry, map);
+            }
+            // The record that knows `nixpack` is that of the kinds of components.
+            Others::Refuse
+                if DESCRIBED_KINDS.contains(&key) && known.clone().any(|name| name == "nixpack") =>
+            {
+                let hint = format!(
+                    "stacks describe them; to run one, write a `command` component whose \
+                     settings.command.apply calls {key}"
+                );
+                let message = format!("unknown key `{key}`: such components are not rolled out");
+                self.problems.error(entry.key.span, message, Some(hint));
             }
             Others::Keep(_) | Others::Refuse => {
                 let hint = nearest::hint(key, "known keys", known);

@@ -42,11 +42,16 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "  targets: {dev: {autoscale: {min: 1}}}\n",
-        "4:19: error: unknown key `autoscale` (known keys: `labels`, `context`, `promotion`, `components`)",
+        "4:19: error: unknown key `autoscale` (known keys: `labels`, `context`, `stack`, `promotion`, `components`)",
     ),
     (
         "  components: {teraform: {vpc: {}}}\n",
         "4:16: error: unknown key `teraform` (did you mean `terraform`?)",
+    ),
+    (
+        "  components: {packer: {image: {}}}\n",
+        "4:16: error: unknown key `packer`: such components are not rolled out (stacks describe them; to run one, write a \
+         `command` component whose settings.command.apply calls packer)",
     ),
     (
         "  components: {terraform: {vpc: {settings: {nixpack: {}}}}}\n",

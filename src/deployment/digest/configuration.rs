@@ -127,12 +127,16 @@ fn stack(layer: &StackLayer) -> Value {
         // Already the component's folder.
         folder: _,
         workspace,
+        // It follows from the workspace and the generated files.
+        state: _,
         env,
         // Already the component's program.
         program: _,
         generated_files,
         from_environment: _,
         deployable,
+        // Already the component's dependencies.
+        comes_after: _,
         // A rollout with unsupported keys is refused before anything runs.
         unapplied: _,
     } = layer;

@@ -2,35 +2,37 @@
 //! as one synthetic manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
 
 use crate::config::AtmosConfig;
 use crate::deployment::definition::Values;
 use crate::deployment::stack_layer::{
-    Deployable, KnownOutputs, StackLayer, StackLayers, StackRefusal, StackRequest, UnappliedKey,
+    Deployable, StackLayer, StackLayers, StackRefusal, StackRequest, StateLocation, UnappliedKey,
 };
 use crate::deployment::{Component, ComponentKind, ComponentName, Deployment};
 use crate::stacks::{
-    BACKEND_FILE, Describer, Functions, ImportRequest, Location, OutputRequest, PROVIDERS_FILE, Processing,
-    REQUIREMENTS_FILE, StackCache, StackComponent, StackError, StackFiles, StackReader, StackSettings,
+    BACKEND_FILE, Describer, ImportRequest, Location, PROVIDERS_FILE, Processing, REQUIREMENTS_FILE,
+    StackCache, StackComponent, StackError, StackFiles, StackReader, StackSettings,
 };
 
-use super::World;
-use super::outputs::{self, Found, Memory};
+use super::answers::{Answers, Lacking};
+use super::outputs::Memory;
+use super::selected::{self, Selections, Unselected};
 use super::unapplied::Allowed;
 
 /// The stacks of one tree of files, as its deployments import them. Only imported files are read.
 pub struct ImportedStacks {
-    files: Box<dyn StackFiles + Send>,
-    settings: StackSettings,
+    pub(super) files: Box<dyn StackFiles + Send>,
+    pub(super) settings: StackSettings,
     /// Whether the backend of the stacks is written for terraform.
     writes_backend: bool,
     allowed: Allowed,
     /// Absent where stacks are only shown: values of the environment may be secret.
-    environment: Option<BTreeMap<String, String>>,
-    cache: Arc<StackCache>,
+    pub(super) environment: Option<BTreeMap<String, String>>,
+    pub(super) cache: Arc<StackCache>,
+    selections: Selections,
 }
 
 impl ImportedStacks {
@@ -43,6 +45,7 @@ impl ImportedStacks {
             allowed: Allowed::by(config),
             environment: None,
             cache: Arc::default(),
+            selections: Selections::default(),
         }
     }
 
@@ -55,35 +58,51 @@ impl ImportedStacks {
     fn component(
         &self,
         request: &StackRequest<'_>,
-        functions: &dyn Functions,
+        functions: &Answers<'_>,
         processing: Processing,
-    ) -> Result<(StackComponent, Vec<UnappliedKey>), StackError> {
+    ) -> Result<Composed, StackError> {
         let (deployment, component) = (request.deployment, request.component);
-        let imports: Vec<_> = deployment.stacks.iter().map(import_request).collect();
-        let file = deployment.stacks.first().map(|stack| stack.file.as_str()).unwrap_or_default();
+        let mut imports: Vec<_> = deployment.stacks.iter().map(import_request).collect();
         let reader = StackReader::with_cache(&*self.files, &self.settings, Arc::clone(&self.cache));
-        let stack = reader.compose(&stack_name(request), file, &imports, &manifest(request))?;
         let describer = Describer::new(&reader, functions, processing);
+        let selected = self.selections.select(request, &reader, &describer)?;
+        let name = selected.as_ref().map_or_else(|| stack_name(request), |it| it.placement.stack.clone());
+        functions.own_stack.get_or_init(|| name.clone());
+        imports.extend(selected.iter().map(|selected| selected.import.clone()));
+        let file = own_file(request).unwrap_or_default();
+        let stack = reader.compose(&name, file, &imports, &manifest(request))?;
         let as_declared =
             describer.component(&stack, Some(component.kind.as_str()), component.name.as_str())?;
         let unapplied = self.allowed.unapplied(request, &describer, &stack, &as_declared);
-        Ok((as_declared, unapplied))
+        let comes_after = self.allowed.needs(request, &describer, &stack, &as_declared);
+        Ok(Composed {
+            described: as_declared,
+            unapplied,
+            comes_after,
+            placement: selected.map(|selected| selected.placement),
+        })
     }
 
     fn layer_of(
         &self,
         request: &StackRequest<'_>,
-        mut described: StackComponent,
-        unapplied: Vec<UnappliedKey>,
+        Composed { mut described, unapplied, comes_after, placement }: Composed,
     ) -> StackLayer {
         let component = request.component;
-        let own_file = request.deployment.stacks.first().map(|stack| stack.file.as_str());
-        let files = deciding_files(&described, own_file);
+        let files = deciding_files(&described, own_file(request));
+        // The stack alone decides where its state is kept, whatever the deployment overrides.
+        let placed = placement.as_ref().unwrap_or(&described);
+        let state = placed.state_location().filter(|_| self.writes_backend).map(|location| StateLocation {
+            shared: placed.backend_file().filter(|_| placed.has_shared_state()),
+            backend: location.backend,
+            key: location.key,
+        });
+        let (workspace, backend) = (placed.workspace.clone(), placed.backend_file());
         let mut generated_files = BTreeMap::new();
         let mut program = None;
         if component.kind == ComponentKind::Terraform {
             program = described.sections.get("command").and_then(Value::as_str).map(str::to_owned);
-            let backend = described.backend_file().filter(|_| self.writes_backend);
+            let backend = backend.filter(|_| self.writes_backend);
             generated_files.extend(backend.map(|backend| (BACKEND_FILE.to_owned(), backend)));
             let providers = described.providers_file();
             generated_files.extend(providers.map(|providers| (PROVIDERS_FILE.to_owned(), providers)));
@@ -107,9 +126,11 @@ impl ImportedStacks {
             } else {
                 Deployable::Yes
             },
-            workspace: described.workspace,
+            workspace,
+            state: state.filter(|_| component.kind == ComponentKind::Terraform),
             stack: described.stack,
             from_environment: BTreeSet::new(),
+            comes_after,
             unapplied,
         }
     }
@@ -122,10 +143,11 @@ impl ImportedStacks {
         request: &StackRequest<'_>,
         processing: Processing,
     ) -> Result<Option<StackLayer>, StackRefusal> {
-        if request.deployment.stacks.is_empty() {
+        if request.deployment.stacks.is_empty() && request.deployment.stack_of(request.target).is_none() {
             return Ok(None);
         }
         let functions = Answers {
+            own_stack: OnceLock::new(),
             request,
             environment: self.environment.as_ref(),
             read: Mutex::default(),
@@ -134,7 +156,7 @@ impl ImportedStacks {
             memory: Memory::default(),
             unread: Mutex::default(),
         };
-        let (described, unapplied) = self.component(request, &functions, processing).map_err(|error| {
+        let mut composed = self.component(request, &functions, processing).map_err(|error| {
             let message = crate::text::error_chain(&error);
             match functions.lacking.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 Some(Lacking::Outputs(component)) => StackRefusal::OutputsNeeded(component),
@@ -146,9 +168,24 @@ impl ImportedStacks {
             }
         })?;
         let unread = functions.unread.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let unapplied = unapplied.into_iter().chain(unread).collect();
+        composed.unapplied.extend(unread);
         let from_environment = functions.read.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(Some(StackLayer { from_environment, ..self.layer_of(request, described, unapplied) }))
+        let mut layer = self.layer_of(request, composed);
+        // A location is shown, and values of the environment may be secret.
+        if let Some(state) = &mut layer.state {
+            let is_secret = |key: &String| from_environment.iter().any(|value| key.contains(value.as_str()));
+            state.key = state.key.take().filter(|key| !is_secret(key));
+        }
+        Ok(Some(StackLayer { from_environment, ..layer }))
+    }
+}
+
+impl ImportedStacks {
+    /// The stack that a deployment with one target imports and does not deploy the state of.
+    #[must_use]
+    pub fn unselected(&self, deployment: &Deployment) -> Option<Unselected> {
+        let reader = StackReader::with_cache(&*self.files, &self.settings, Arc::clone(&self.cache));
+        selected::unselected(deployment, &reader)
     }
 }
 
@@ -158,6 +195,21 @@ impl StackLayers for ImportedStacks {
     }
 }
 
+/// A component of the stack that consists of a deployment's imports.
+struct Composed {
+    described: StackComponent,
+    unapplied: Vec<UnappliedKey>,
+    comes_after: Vec<ComponentName>,
+    /// The component as the target's stack alone has it.
+    placement: Option<StackComponent>,
+}
+
+/// The deployment's own file, if it names any stack.
+fn own_file<'r>(request: &StackRequest<'r>) -> Option<&'r str> {
+    let named = request.deployment.stacks.first().or_else(|| request.deployment.stack_of(request.target));
+    named.map(|stack| stack.file.as_str())
+}
+
 /// The name of the stack that consists of a deployment's imports on a target. It is specific to the
 /// deployment: two deployments that import the same stacks do not share the workspaces in which
 /// terraform keeps their state.
@@ -165,13 +217,13 @@ fn stack_name(request: &StackRequest<'_>) -> String {
     format!("{}-{}", request.deployment.name, request.target)
 }
 
-fn import_request(import: &crate::deployment::definition::StackImport) -> ImportRequest {
+pub(super) fn import_request(import: &crate::deployment::definition::StackImport) -> ImportRequest {
     let at = Location { file: import.file.as_str().into(), line: import.line, column: import.column };
     ImportRequest { path: import.path.clone(), at }
 }
 
 /// The deployment's own part of a component, as a stack manifest.
-fn manifest(request: &StackRequest<'_>) -> Values {
+pub(super) fn manifest(request: &StackRequest<'_>) -> Values {
     let Component { name, kind, folder, .. } = request.component;
     let mut component = json!({ "vars": request.vars });
     if let Some(folder) = folder {
@@ -206,145 +258,4 @@ fn environment(section: &Values) -> BTreeMap<String, Option<String>> {
         other => Some(other.to_string()),
     };
     section.iter().map(|(name, value)| (name.clone(), text(value))).collect()
-}
-
-/// The answers to functions in stacks while a deployment's component is resolved.
-struct Answers<'a> {
-    request: &'a StackRequest<'a>,
-    environment: Option<&'a BTreeMap<String, String>>,
-    /// The values that were read from the environment.
-    read: Mutex<BTreeSet<String>>,
-    /// The missing outputs that were requested.
-    lacking: Mutex<Option<Lacking>>,
-    stacks: &'a ImportedStacks,
-    memory: Memory,
-    /// Outputs that no run of this deployment can read.
-    unread: Mutex<Vec<UnappliedKey>>,
-}
-
-/// The hint for an output that cannot be read.
-const UNREAD_HINT: &str = "Outputs are known of the deployment's own terraform components, and of other stacks where \
-                           `remote_state_backend_type: static` writes them out or a local backend keeps them under an \
-                           absolute path";
-
-/// The missing outputs of a component.
-enum Lacking {
-    /// All its outputs are unknown so far.
-    Outputs(ComponentName),
-    /// The requested output is missing.
-    Output(ComponentName),
-}
-
-impl Answers<'_> {
-    /// Whether a stack is the deployment's own on the target.
-    fn is_own(&self, stack: &str) -> bool {
-        stack == stack_name(self.request) || stack == self.request.target.as_str()
-    }
-
-    /// The outputs of a component of another stack.
-    fn of_other_stack(&self, component: &str, stack: &str) -> Found {
-        let ImportedStacks { files, settings, cache, environment, .. } = self.stacks;
-        self.memory.remembered(component, stack, || {
-            let reader = StackReader::with_cache(&**files, settings, Arc::clone(cache));
-            let world = World { environment: environment.clone().unwrap_or_default(), repository_root: None };
-            match reader.all() {
-                Ok(stacks) => outputs::read(&reader, &stacks, &world, None, (component, stack)),
-                Err(error) => Found::Never(error.to_string()),
-            }
-        })
-    }
-
-    fn lack(&self, lacking: Lacking) {
-        *self.lacking.lock().unwrap_or_else(PoisonError::into_inner) = Some(lacking);
-    }
-}
-
-impl Functions for Answers<'_> {
-    fn environment(&self, name: &str) -> Option<String> {
-        match self.environment {
-            Some(environment) => {
-                let value = environment.get(name).cloned();
-                self.read.lock().unwrap_or_else(PoisonError::into_inner).extend(value.clone());
-                value
-            }
-            None => Some(format!("!env {name}")),
-        }
-    }
-
-    fn repository_root(&self) -> Option<String> {
-        self.request.repository_root.map(str::to_owned)
-    }
-
-    fn terraform_output(&self, request: &OutputRequest<'_>) -> Result<Value, String> {
-        let KnownOutputs::Of(known) = self.request.outputs else {
-            return Err("outputs are only known when a component runs".to_owned());
-        };
-        let deployment = self.request.deployment;
-        let target = self.request.target;
-        if !self.is_own(request.stack) {
-            return Err(match self.of_other_stack(request.component, request.stack) {
-                Found::NotHere(why) | Found::Never(why) => why,
-                Found::Outputs(_) => format!("it is no stack of {} on {target}", deployment.name),
-            });
-        }
-        let component = terraform_component(deployment, request.component).ok_or_else(|| {
-            format!("{} has no terraform component called {}", deployment.name, request.component)
-        })?;
-        let Some(outputs) = known.get(component) else {
-            self.lack(Lacking::Outputs(component.clone()));
-            return Err(format!("the outputs of {component} are not known"));
-        };
-        let value = outputs.get(request.output).cloned();
-        value.or(request.has_default.then_some(Value::Null)).ok_or_else(|| {
-            self.lack(Lacking::Output(component.clone()));
-            format!(
-                "{component} has no output {} on {target}: it is sensitive, or not there before the component \
-                 has been deployed",
-                request.output
-            )
-        })
-    }
-
-    fn outputs_of(&self, component: &str, stack: &str) -> Option<Values> {
-        // If stacks are only shown, values stay as written.
-        let reads = self.environment.is_some() && !self.is_own(stack);
-        match reads.then(|| self.of_other_stack(component, stack))? {
-            Found::Outputs(outputs) => Some(outputs),
-            Found::NotHere(_) | Found::Never(_) => None,
-        }
-    }
-
-    fn note_unread(&self, request: &OutputRequest<'_>, at: &Location) {
-        let OutputRequest { component, stack, output, .. } = *request;
-        let deployment = self.request.deployment;
-        let why = if self.is_own(stack) {
-            let is_known = terraform_component(deployment, component).is_some();
-            (!is_known).then(|| format!("{} has no terraform component of that name", deployment.name))
-        } else {
-            match self.of_other_stack(component, stack) {
-                Found::Never(why) => Some(why),
-                // An output that is missing here may exist where the rollout runs.
-                Found::NotHere(why) => self.environment.is_some().then_some(why),
-                Found::Outputs(_) => None,
-            }
-        };
-        if let Some(why) = why {
-            self.unread.lock().unwrap_or_else(PoisonError::into_inner).push(UnappliedKey {
-                key: "!terraform.output".to_owned(),
-                message: format!(
-                    "{at}: the output \"{output}\" of {component} in {stack} cannot be read: {why}"
-                ),
-                hint: UNREAD_HINT.to_owned(),
-            });
-        }
-    }
-
-    fn shows_outputs_as_written(&self) -> bool {
-        !matches!(self.request.outputs, KnownOutputs::Of(_))
-    }
-}
-
-fn terraform_component<'d>(deployment: &'d Deployment, name: &str) -> Option<&'d ComponentName> {
-    let of_kind = deployment.components.iter().filter(|component| component.kind == ComponentKind::Terraform);
-    of_kind.map(|component| &component.name).find(|component| component.as_str() == name)
 }

@@ -1,9 +1,11 @@
 //! Stacks for commands: their sources, their settings, and the layers of a deployment's components.
 
+mod answers;
 mod by_reference;
 mod files;
 mod layers;
 mod outputs;
+mod selected;
 mod unapplied;
 mod world;
 
@@ -22,6 +24,7 @@ pub use by_reference::StacksByReference;
 pub use files::{CheckoutFiles, CommitFiles};
 pub use layers::ImportedStacks;
 pub use outputs::ShownOutputs;
+pub use selected::Unselected;
 pub use world::{World, environment_of};
 
 /// The features that stacks support besides values.

@@ -1,11 +1,10 @@
 //! Unsupported keys of stacks: a rollout refuses them by name and position, unless the project
 //! ignores them.
 
-use std::collections::BTreeSet;
-
 use crate::config::AtmosConfig;
 use crate::config::atmos::Credentials;
 use crate::deployment::stack_layer::{StackRequest, UnappliedKey};
+use crate::deployment::stack_order::comes_after;
 use crate::deployment::{ComponentName, Deployment};
 use crate::stacks::{AUTH_HINT, BACKEND_TYPE, Describer, Location, Stack, StackComponent};
 
@@ -63,38 +62,57 @@ impl Allowed {
             let what = "a rollout does not act on `auth`: Atmos takes on an identity for each component";
             refuse("auth", Some(at.clone()), what.to_owned(), AUTH_HINT.to_owned());
         }
-        for (key, at, need) in describer.needs(stack, as_declared) {
-            if !comes_after(request.deployment, component, &need) {
-                let what = format!(
-                    "`{key}` says that {component} comes after {need}, and the deployment does not say so"
-                );
-                let hint = format!(
-                    "In the deployment's file, write at {component}: metadata: {{depends_on: [{need}]}}"
-                );
-                refuse(key, at, what, hint);
+        for (key, at, need) in described_needs(request.deployment, describer, stack, as_declared) {
+            if comes_after(request.deployment, component, &need) {
+                continue;
             }
+            let why = if comes_after(request.deployment, &need, component) {
+                format!("{need} comes after {component} otherwise")
+            } else {
+                "the deployment does not say so".to_owned()
+            };
+            let what = format!("`{key}` says that {component} comes after {need}, and {why}");
+            let hint =
+                format!("In the deployment's file, write at {component}: metadata: {{depends_on: [{need}]}}");
+            refuse(key, at, what, hint);
         }
         keys
     }
+
+    /// The components of the deployment that the stacks put before this one, unless the project
+    /// ignores the key that says so.
+    pub(super) fn needs(
+        &self,
+        request: &StackRequest<'_>,
+        describer: &Describer<'_>,
+        stack: &Stack,
+        as_declared: &StackComponent,
+    ) -> Vec<ComponentName> {
+        let mut needs = Vec::new();
+        for (key, _, need) in described_needs(request.deployment, describer, stack, as_declared) {
+            if !self.ignored.contains(&key) && !needs.contains(&need) {
+                needs.push(need);
+            }
+        }
+        needs
+    }
 }
 
-/// Whether a component comes after another one. Every component comes after one that the deployment
-/// lacks.
-fn comes_after(deployment: &Deployment, component: &ComponentName, need: &str) -> bool {
-    if component.as_str() == need || deployment.components.iter().all(|other| other.name.as_str() != need) {
-        return true;
-    }
-    let mut open = vec![component];
-    let mut seen = BTreeSet::new();
-    while let Some(name) = open.pop() {
-        if name.as_str() == need {
-            return true;
-        }
-        if seen.insert(name) {
-            open.extend(deployment.component(name).into_iter().flat_map(|component| &component.depends_on));
-        }
-    }
-    false
+/// The other components of the deployment that the stacks put before a component.
+fn described_needs(
+    deployment: &Deployment,
+    describer: &Describer<'_>,
+    stack: &Stack,
+    component: &StackComponent,
+) -> Vec<(&'static str, Option<Location>, ComponentName)> {
+    let needs = describer.needs(stack, component).into_iter();
+    let others = needs.filter(|(_, _, need)| *need != component.name);
+    others
+        .filter_map(|(key, at, need)| {
+            let known = deployment.components.iter().find(|other| other.name.as_str() == need)?;
+            Some((key, at, known.name.clone()))
+        })
+        .collect()
 }
 
 #[cfg(test)]

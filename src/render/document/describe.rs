@@ -46,6 +46,15 @@ pub struct DescribedComponent {
     #[serde(skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
     pub depends_on: Vec<ComponentName>,
+    /// The stack that it belongs to on the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+    /// The terraform workspace of that stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
+    /// The backend of that stack, and the key of the terraform state in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     pub vars: Values,
     /// Where each variable came from, by its path; only with `--sources`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -106,6 +106,15 @@ pub struct EventComponent {
     pub commit: CommitId,
     /// The components that it waits for.
     pub waits_for: Vec<ComponentName>,
+    /// The terraform workspace, if its stacks say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
+    /// The stack that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
+    /// The backend, and the key of the terraform state in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
 }
 
 impl From<&PlannedComponent> for EventComponent {
@@ -116,6 +125,9 @@ impl From<&PlannedComponent> for EventComponent {
             previous_commit: planned.previous_commit.clone(),
             commit: planned.commit.clone(),
             waits_for: planned.waits_for.clone(),
+            workspace: planned.state.as_ref().map(|state| state.workspace.clone()),
+            stack: planned.state.as_ref().map(|state| state.stack.clone()),
+            state: planned.state.as_ref().and_then(|state| state.location.clone()),
         }
     }
 }

@@ -217,6 +217,7 @@ mod tests {
                     commit: commit("def456a"),
                     deployed_at: Some(time("2025-01-22T12:00:00Z")),
                     waits_for: Vec::new(),
+                    state: None,
                 })
                 .to_vec(),
         }

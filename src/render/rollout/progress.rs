@@ -200,6 +200,13 @@ fn steps(plan: &PlannedRollout, clock: &Clock) -> String {
             steps.push(format!("{note} Rollback: {} → {}", previous.join(", "), to.short()));
         }
     }
+    let states = plan.components.iter().filter(|_| plan.dry_run);
+    for (component, state) in states.filter_map(|planned| Some((planned, planned.state.as_ref()?))) {
+        let name = qualified(component.kind, &component.component);
+        let location = state.location.as_ref().map(|location| format!(", {location}")).unwrap_or_default();
+        let place = format!("workspace {} of the stack {}{location}", state.workspace, state.stack);
+        steps.push(format!("{note} State of {name}: {}", escape(&place)));
+    }
     if steps.is_empty() {
         return String::new();
     }
