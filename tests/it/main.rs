@@ -76,3 +76,4 @@ mod target_stacks;
 mod terminal;
 mod terraform;
 mod trusted_ledger;
+mod vendor;
