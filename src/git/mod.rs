@@ -12,6 +12,7 @@ mod configuration;
 pub mod damage;
 mod error;
 mod file_changes;
+pub mod foreign;
 pub mod history;
 mod journal;
 mod new_refs;

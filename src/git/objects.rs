@@ -115,6 +115,10 @@ impl ObjectStore {
         Self { written: Some(Arc::clone(written)), ..self }
     }
 
+    pub(super) const fn raw(&self) -> &git2::Repository {
+        &self.repository
+    }
+
     /// The id in libgit2's form.
     pub(super) fn oid(&self, id: &ObjectId) -> Result<git2::Oid, ObjectError> {
         Ok(git2::Oid::from_str_ext(id.as_str(), self.repository.object_format())?)
