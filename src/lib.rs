@@ -28,3 +28,4 @@ pub mod sbom;
 pub mod scheduler;
 pub mod stacks;
 pub mod text;
+pub mod vendor;

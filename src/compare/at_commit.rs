@@ -7,14 +7,50 @@ use crate::error::CommandError;
 use crate::git::Repository;
 use crate::project::commit_source::CommitSource;
 use crate::project::stacks::{CommitFiles, ImportedStacks};
+use crate::vendor::{Declarations, Declared};
 
 /// The deployment and the stacks at a commit.
 pub struct AtCommit {
     pub deployment: Deployment,
     pub stacks: ImportedStacks,
+    source: CommitSource,
+    config: AtmosConfig,
 }
 
 impl AtCommit {
+    /// The declared deployment, with the stacks of its commit.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the commit cannot be read.
+    pub fn new(
+        repository: &Repository,
+        config: &AtmosConfig,
+        commit: &CommitId,
+        deployment: Deployment,
+    ) -> Result<Self, CommandError> {
+        let source = CommitSource::new(repository, commit.clone())?;
+        Ok(Self { deployment, stacks: stacks(repository, config, commit)?, source, config: config.clone() })
+    }
+
+    /// The declared source of a vendored component on a target; `None` for code of the commit.
+    ///
+    /// # Errors
+    ///
+    /// The reason, as text, where the declarations are wrong.
+    pub fn vendored(&self, component: &Component, target: &TargetName) -> Result<Option<Declared>, String> {
+        let Some(target) = self.deployment.targets.get(target) else { return Ok(None) };
+        let declarations = Declarations {
+            source: &self.source,
+            config: &self.config,
+            deployment: &self.deployment,
+            target,
+            stacks: &self.stacks,
+        };
+        let declared = declarations.of([component]).map_err(|error| error.to_string())?;
+        Ok(declared.into_values().next())
+    }
+
     /// Reads the deployment from the configured folder. The inner error says why a declaration is
     /// unusable.
     ///
@@ -32,8 +68,7 @@ impl AtCommit {
             Ok(loaded) => loaded,
             Err(error) => return Ok(Err(error)),
         };
-        let stacks = stacks(repository, config, commit)?;
-        Ok(Ok(Self { deployment: loaded.deployment, stacks }))
+        Self::new(repository, config, commit, loaded.deployment).map(Ok)
     }
 
     /// Resolves a component on a target. Values that are known only at run time stay as written.
@@ -54,7 +89,7 @@ impl AtCommit {
 /// # Errors
 ///
 /// Fails where the commit cannot be read.
-pub fn stacks(
+fn stacks(
     repository: &Repository,
     config: &AtmosConfig,
     commit: &CommitId,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::at_commit::{AtCommit, stacks};
+use super::at_commit::AtCommit;
 use crate::config::AtmosConfig;
 use crate::deployment::change::{Between, ChangeReason, since_deployed};
+use crate::deployment::footprint::Footprint;
 use crate::deployment::resolution::Resolved;
 use crate::deployment::stack_layer::StackLayer;
 use crate::deployment::state::ComponentState;
@@ -12,6 +13,7 @@ use crate::deployment::{CommitId, Component, ComponentName, Deployment, Deployme
 use crate::error::CommandError;
 use crate::git::{CommitTree, ObjectStore, Repository};
 use crate::ledger::Ledger;
+use crate::vendor::{Address, Declared};
 
 use super::made_of::footprint;
 
@@ -46,8 +48,7 @@ struct Old {
 impl<'a> Changes<'a> {
     /// Prepares comparisons for the commit to roll out, which declares the deployment like this.
     pub fn new(place: Place<'a>, commit: &CommitId, deployment: &Deployment) -> Result<Self, CommandError> {
-        let stacks = stacks(place.repository, place.config, commit)?;
-        let new = AtCommit { deployment: deployment.clone(), stacks };
+        let new = AtCommit::new(place.repository, place.config, commit, deployment.clone())?;
         let objects = place.repository.objects()?;
         let tree = CommitTree::new(place.repository, commit.clone())?;
         Ok(Self { place, objects, tree, commit: commit.clone(), new, old: BTreeMap::new() })
@@ -86,7 +87,13 @@ impl<'a> Changes<'a> {
         let resolved = self.new.resolve(component, target);
         let stack = resolved.as_ref().ok().and_then(|resolved| resolved.stack.as_ref());
         let deployment = &self.new.deployment;
-        let footprint = footprint(&self.tree, self.place.config, deployment, component, stack)?;
+        let vendored = self.new.vendored(component, target);
+        let mut footprint = footprint(&self.tree, self.place.config, deployment, component, stack)?;
+        if let Ok(Some(Address::Local { folder })) =
+            vendored.as_ref().map(|found| found.as_ref().map(|found| &found.address))
+        {
+            footprint = footprint.and(Footprint::below("", [folder.as_str()]));
+        }
         if let Some(runs) = state.and_then(|state| state.commit.as_ref())
             && *runs != self.commit
             && !self.old.contains_key(runs)
@@ -96,7 +103,7 @@ impl<'a> Changes<'a> {
         let between = |runs: &CommitId| match self.old.get(runs) {
             Some(Ok(old)) => Ok(Between {
                 files: &old.files,
-                configuration: configuration_differs(target, old, component, resolved),
+                configuration: configuration_differs(target, old, component, resolved, vendored),
             }),
             Some(Err(why)) => Err(why.clone()),
             None => Err(format!("commit {} was not looked at", runs.short())),
@@ -111,6 +118,7 @@ fn configuration_differs(
     old: &Old,
     component: &Component,
     resolved: Result<Resolved, String>,
+    vendored: Result<Option<Declared>, String>,
 ) -> Result<bool, String> {
     let old = old.side.as_ref().map_err(Clone::clone)?;
     let Some(before) = old.deployment.component(&component.name) else { return Ok(true) };
@@ -118,6 +126,10 @@ fn configuration_differs(
         (component.kind, component.folder.clone(), component.labels.clone(), component.settings.clone())
     };
     if settings(before) != settings(component) {
+        return Ok(true);
+    }
+    let source = |vendored: Option<Declared>| vendored.map(|vendored| vendored.to_string());
+    if source(old.vendored(before, target)?) != source(vendored?) {
         return Ok(true);
     }
     let (before, after) = (old.resolve(before, target)?, resolved?);

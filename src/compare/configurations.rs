@@ -115,7 +115,8 @@ impl Configurations {
         problems: &RefCell<IndexSet<String>>,
     ) -> Option<ConfigurationSide<'a>> {
         let commit = side.commits.get(component)?;
-        let AtCommit { deployment, stacks } = self.by_commit.get(commit)?;
+        let at_commit = self.by_commit.get(commit)?;
+        let AtCommit { deployment, stacks, .. } = at_commit;
         let (declared, on) = (deployment.component(component)?, deployment.targets.get(target)?);
         // A value of which only a hash is recorded is shown as that hash.
         let overrides: ContextOverrides = side.overrides.get(component).into_iter().flatten().collect();
@@ -131,6 +132,12 @@ impl Configurations {
         });
         let vars = resolved.ok()?.variables.values;
         let overridden = overrides.iter().map(|(key, _)| key.to_owned()).collect();
-        Some(ConfigurationSide { deployment, target, vars, overridden })
+        let vendored = at_commit.vendored(declared, target).unwrap_or_else(|error| {
+            let at = commit.short();
+            problems.borrow_mut().insert(format!("the source of {component} in commit {at}: {error}"));
+            None
+        });
+        let source = vendored.map(|vendored| vendored.to_string());
+        Some(ConfigurationSide { deployment, target, vars, overridden, source })
     }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::deployment::definition::{ApprovalMethod, PromoteBy, Values};
 
 use super::shape::{Published, Rule};
+use super::vendor_section::VendorFileSection;
 
 /// An application that is rolled out, promoted and rolled back as one: its components and its targets.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -38,8 +39,8 @@ pub struct DeploymentSection {
     pub stacks: Option<Vec<String>>,
     /// Defaults of the commands that act on this deployment.
     pub context: Option<ContextSection>,
-    /// What to vendor before components run; overrides the repository's `vendor.yaml`.
-    pub vendor: Option<Values>,
+    /// Where components come from whose code is not in the commit; overrides the repository's `vendor.yaml`.
+    pub vendor: Option<VendorFileSection>,
     /// The components that the deployment is made of, by kind and name.
     pub components: Option<ComponentsSection>,
     /// The environments that the deployment can be rolled out to, by name. An empty one is an entry point.

@@ -25,6 +25,7 @@ mod span;
 mod sparse;
 #[cfg(test)]
 mod tests;
+mod vendor_section;
 mod yaml;
 
 pub use atmos::AtmosConfig;

@@ -131,7 +131,12 @@ fn every_key_of_the_file_arrives_in_the_domain() {
     assert_eq!((ecs.file.as_str(), ecs.line, ecs.column), ("deployments/api.yaml", 6, 26));
     assert_eq!(deployment.context.default_target.as_ref().unwrap().as_str(), "dev");
     assert_eq!(deployment.context.promote_by, PromoteBy::Tag);
-    assert_eq!(deployment.vendor.as_ref().unwrap()["components"][0]["component"], "ecs");
+    let vendored = &deployment.vendor.as_ref().unwrap().components[0];
+    assert_eq!(
+        (vendored.components.as_slice(), vendored.source.as_str()),
+        (&["ecs".to_owned()][..], "github.com/x/y//z?ref=v1")
+    );
+    assert_eq!(vendored.at, "deployments/api.yaml:8:26");
     let names: Vec<String> =
         deployment.components.iter().map(crate::deployment::Component::qualified_name).collect();
     assert_eq!(

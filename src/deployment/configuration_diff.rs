@@ -23,6 +23,8 @@ pub struct ConfigurationSide<'a> {
     pub vars: Values,
     /// The keys of `--context` that it runs with.
     pub overridden: Vec<String>,
+    /// The declared source of a vendored component, with its version.
+    pub source: Option<String>,
 }
 
 /// Both sides of one component. A side is absent where the component does not run, or where its
@@ -246,6 +248,9 @@ fn component_values(
         let section = if in_context.contains(name.as_str()) { "context" } else { "vars" };
         flatten(&mut flat, format!("{section}.{name}"), value.clone());
     }
+    if let Some(source) = &side.source {
+        flat.insert("source".to_owned(), Declared::written(json!(source)));
+    }
     add_declared(&mut flat, component);
     Some(flat)
 }
@@ -358,7 +363,7 @@ mod tests {
         let resolution =
             Resolution::as_declared(deployment, component, &deployment.targets[target], &NoStacks);
         let vars = resolution.resolve().unwrap().variables.values;
-        ConfigurationSide { deployment, target, vars, overridden: Vec::new() }
+        ConfigurationSide { deployment, target, vars, overridden: Vec::new(), source: None }
     }
 
     fn values(value: &Value) -> Values {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::health::HealthCheck;
 use super::names::{ComponentKind, ComponentName, ComponentReference, DeploymentName, TargetName};
+use super::vendoring::VendorSection;
 
 pub use super::values::Values;
 
@@ -26,8 +27,8 @@ pub struct Deployment {
     pub components: Vec<Component>,
     /// In file order.
     pub targets: IndexMap<TargetName, Target>,
-    /// The `vendor` section as written; vendoring interprets it.
-    pub vendor: Option<serde_json::Value>,
+    /// The `vendor` section.
+    pub vendor: Option<VendorSection>,
 }
 
 impl Deployment {

@@ -53,6 +53,7 @@ pub mod state;
 pub mod template;
 pub mod values;
 pub mod variables;
+pub mod vendoring;
 
 pub use build_record::BuildRecord;
 pub use commit::{CommitId, ObjectId};

@@ -84,6 +84,15 @@ codes! {
             "The repository's objects cannot be read"
         Files "files"
             "A file cannot be read, or leads out of the repository by a link"
+        VendorSource "vendor_source"
+            "The source of a vendored component cannot be fetched, or has no such version or folder \
+            ([vendoring](vendoring.md))"
+        VendorContent "vendor_content"
+            "What a source holds cannot be stored safely: a path or link that leads elsewhere, names \
+            that differ only in case; or something in the vendor cache is not what was stored \
+            ([vendoring](vendoring.md#the-cache))"
+        VendorCache "vendor_cache"
+            "The vendor cache cannot be read or written"
         Checkout "checkout"
             "A commit could not be checked out for its components"
         PlatformRefused "platform_refused"
@@ -132,6 +141,9 @@ codes! {
             there: a folder, a file, an output, a name in a template ([before anything is \
             applied](deployment-files.md#before-anything-is-applied)); `details` shows each problem \
             with its source line"
+        Vendor "vendor"
+            "A declaration of vendoring is wrong, contradicts another one, or is not acted on: a kind \
+            of source that is not fetched, a version that is none ([vendoring](vendoring.md))"
         UnknownDeployment "unknown_deployment"
             "There is no deployment of this name; the nearest one is a hint"
         UnknownTarget "unknown_target"

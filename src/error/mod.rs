@@ -5,6 +5,7 @@ mod code;
 mod configuration;
 mod ledger;
 mod start;
+mod vendor;
 
 use std::process::ExitCode;
 

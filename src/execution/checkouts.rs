@@ -61,6 +61,12 @@ impl Checkouts {
         Ok(checkouts)
     }
 
+    /// The folder of a commit's checkout.
+    #[must_use]
+    pub fn folder(&self, commit: &CommitId) -> Option<&Path> {
+        self.folders.get(commit).map(PathBuf::as_path)
+    }
+
     /// The folder of each commit's checkout.
     pub(super) fn paths(&self) -> BTreeMap<CommitId, PathBuf> {
         self.folders.clone()

@@ -9,10 +9,11 @@ use crate::component::checkout::folder as folder_in;
 use crate::component::{Environment, Masks, Stream};
 use crate::config::AtmosConfig;
 use crate::context::{Context, runtime};
-use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, DeploymentName};
+use crate::deployment::{CommitId, Component, ComponentKind, ComponentName, Deployment};
 use crate::error::CommandError;
 use crate::git::Repository;
 use crate::project::Project;
+use crate::project::vendored::vendored_components;
 use crate::sbom::{self, Bill, BilledComponent, Bom, Package, ReadError};
 
 /// The checkout's folder in a temporary one.
@@ -119,7 +120,7 @@ pub fn derived(
     context: &Context,
     repository: &Repository,
     project: &Project<'_>,
-    deployment: &DeploymentName,
+    deployment: &Deployment,
     commit: &CommitId,
     open: Vec<&Component>,
 ) -> (Option<Bom>, Vec<ComponentName>) {
@@ -138,7 +139,13 @@ pub fn derived(
     let root = checkout.path().join(ROOT);
     let reader = Reader { context, config: &project.config, checkout: &root };
     let (mut components, mut left) = (Vec::new(), Vec::new());
+    let elsewhere = vendored_components(repository, &project.config, deployment, commit);
     for component in open {
+        if elsewhere.contains(&component.name) {
+            say_vendored(context, component);
+            left.push(component.name.clone());
+            continue;
+        }
         match reader.billed(component) {
             Some(billed) => components.push(billed),
             None => left.push(component.name.clone()),
@@ -147,8 +154,17 @@ pub fn derived(
     if components.is_empty() {
         return (None, left);
     }
+    let deployment = &deployment.name;
     let bill = Bill { deployment, commit, generated_at: context.now(), components };
     (Some(bill.to_bom()), left)
+}
+
+/// Warns that a component's code is not in the commit.
+pub fn say_vendored(context: &Context, component: &Component) {
+    context.warn(&format!(
+        "{}: its code is vendored and is not part of this SBOM; the records of its rollouts say what it was",
+        component.name
+    ));
 }
 
 /// A checkout of the commit in a temporary folder, which is deleted on drop.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Options;
 use super::finished::Finished;
-use super::other_components::Reader;
+use super::other_components::{Reader, say_vendored};
 use super::prepare::Prepared;
 use super::sbom_note::sbom_edit;
 use super::{Provenance, statement};
@@ -15,6 +15,7 @@ use crate::deployment::{BuildRecord, ComponentKind, NoteNamespace};
 use crate::error::{Code, CommandError, exit};
 use crate::git::redact::redact_urls;
 use crate::ledger::{NoteEdit, Publication};
+use crate::project::vendored::vendored_components;
 use crate::sbom::{self, Bill, BilledComponent};
 
 /// A summary of the published data.
@@ -52,7 +53,12 @@ pub fn publish(
         let others = prepared.deployment.components.iter();
         let others = others.filter(|component| component.kind != ComponentKind::Nixpack);
         let reader = Reader { context, config: &prepared.project.config, checkout };
-        components.extend(others.filter_map(|component| reader.billed(component)));
+        let (deployment, config) = (&prepared.deployment, &prepared.project.config);
+        let vendored = vendored_components(prepared.repository, config, deployment, &prepared.commit);
+        let (elsewhere, others): (Vec<_>, Vec<_>) =
+            others.partition(|component| vendored.contains(&component.name));
+        elsewhere.into_iter().for_each(|component| say_vendored(context, component));
+        components.extend(others.into_iter().filter_map(|component| reader.billed(component)));
     }
     let bill = Bill {
         deployment: &prepared.deployment.name,

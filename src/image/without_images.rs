@@ -35,7 +35,7 @@ pub fn note_components(
 fn note_sbom(context: &Context, prepared: &Prepared<'_>) -> Result<Published, CommandError> {
     let Prepared { repository, project, ledger, deployment, commit, .. } = prepared;
     let components = deployment.components.iter().collect();
-    let (bom, left) = derived(context, repository, project, &deployment.name, commit, components);
+    let (bom, left) = derived(context, repository, project, deployment, commit, components);
     if !left.is_empty() {
         let names: Vec<_> = left.iter().map(AsRef::as_ref).collect();
         context.streams().note(&format!("Nothing says what these are made of: {}\n", names.join(", ")));

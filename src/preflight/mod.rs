@@ -14,7 +14,6 @@ mod templates;
 #[cfg(test)]
 mod testing;
 mod validator;
-mod vendored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -101,7 +100,6 @@ impl Facts<'_> {
         components: impl Iterator<Item = &'c Component>,
         found: &mut Vec<Finding>,
     ) -> Result<(), CommandError> {
-        found.extend(self.unvendored().filter(|finding| !found.contains(finding)));
         for component in components {
             for finding in self.findings(component)? {
                 if !found.contains(&finding) {

@@ -11,12 +11,15 @@ use crate::deployment::resolution::{Resolution, ResolutionError, Resolved};
 use crate::deployment::stack_layer::{Deployable, SHARED_STATE_HINT, StackLayer, StackRefusal};
 use crate::deployment::stack_order::in_stack_order;
 use crate::deployment::{
-    CommitId, Component, ComponentKind, ComponentName, Deployment, TargetName, promotion,
+    CommitId, Component, ComponentKind, ComponentName, Deployment, Target, TargetName, promotion,
 };
 use crate::error::CommandError;
+use crate::git::Repository;
 use crate::project::stacks::ImportedStacks;
+use crate::project::vendored::{Fetch, Vendored, VendoredTree, pull};
 use crate::project::{Project, Tree};
 use crate::render::document::validate::{Check, Problem, Severity, ValidatedDeployment};
+use crate::vendor::{Declarations, Declared, VendorError};
 
 /// A placeholder for the image of a build.
 const ANY_IMAGE: &str = "registry/image@sha256:any";
@@ -31,6 +34,9 @@ pub struct Validator<'v> {
     pub commit: CommitId,
     pub environment: Environment,
     pub check_promotions: bool,
+    pub repository: &'v Repository,
+    /// Whether sources of vendored components are fetched, to check what is in them.
+    pub fetch: Fetch,
 }
 
 impl Validator<'_> {
@@ -93,8 +99,20 @@ impl Validator<'_> {
             .map(|name| (name.clone(), self.context.variable(name).unwrap_or("value").to_owned()))
             .collect();
         let mut found: Vec<Finding> = Vec::new();
+        let mut wrong: Vec<Problem> = Vec::new();
         for target in deployment.targets.values() {
             let deployment = &in_stack_order(deployment.clone(), &target.name, self.stacks);
+            let vendored = match self.declared(deployment, target) {
+                Ok(declared) => pull(self.context, self.repository, &self.commit, declared, self.fetch)?,
+                Err(error) => {
+                    let problem = of_vendoring(&error, file);
+                    if !wrong.iter().any(|known| known.message == problem.message) {
+                        wrong.push(problem);
+                    }
+                    Vendored::default()
+                }
+            };
+            let tree = VendoredTree { tree: self.tree, vendored: &vendored };
             let facts = Facts {
                 moment: Moment::Validation,
                 config,
@@ -103,7 +121,7 @@ impl Validator<'_> {
                 commit: &self.commit,
                 branch: Some("branch"),
                 stacks: self.stacks,
-                tree: self.tree,
+                tree: &tree,
                 command_line: &|_| Values::new(),
                 environment: &self.environment,
                 template_environment: &template_environment,
@@ -121,7 +139,23 @@ impl Validator<'_> {
             let problems = config::located(file, &text, std::slice::from_ref(&finding.remark));
             problems.into_iter().map(move |problem| Problem { check, ..shown(&problem) })
         };
-        Ok(found.iter().flat_map(problem).collect())
+        wrong.extend(found.iter().flat_map(problem));
+        Ok(wrong)
+    }
+
+    fn declared(
+        &self,
+        deployment: &Deployment,
+        target: &Target,
+    ) -> Result<BTreeMap<String, Declared>, VendorError> {
+        let declarations = Declarations {
+            source: &*self.project.source,
+            config: &self.project.config,
+            deployment,
+            target,
+            stacks: self.stacks,
+        };
+        declarations.of(&deployment.components)
     }
 
     /// The problems of the stacks that the deployment's own components need, without duplicates.
@@ -194,6 +228,30 @@ fn hindrances(resolved: Result<Resolved, ResolutionError>) -> Vec<(String, Optio
             layer.unapplied.into_iter().map(|key| (key.message, Some(key.hint))).collect()
         }
         Ok(_) => Vec::new(),
+    }
+}
+
+/// The problem of a declaration that cannot be acted on, at its place where that is known.
+fn of_vendoring(error: &VendorError, file: &str) -> Problem {
+    let (place, hint) = match error {
+        VendorError::Declaration { at, hint, .. } => (at.as_str(), Some(hint.clone())),
+        _ => (file, None),
+    };
+    let mut parts = place.rsplitn(3, ':');
+    let numbers = [parts.next(), parts.next()].map(|part| part.and_then(|part| part.trim().parse().ok()));
+    let (file, line, column) = match (parts.next(), numbers) {
+        (Some(file), [Some(column), Some(line)]) => (file, Some(line), Some(column)),
+        _ => (file, None, None),
+    };
+    Problem {
+        severity: Severity::Error,
+        check: Some(Check::Components),
+        message: error.to_string(),
+        file: Some(file.to_owned()),
+        line,
+        column,
+        hint,
+        rendered: None,
     }
 }
 

@@ -17,6 +17,7 @@ pub mod stacks;
 pub mod standing;
 pub mod subjects;
 mod tree;
+pub mod vendored;
 
 use crate::config::{self, AtmosConfig, ConfigError, Loaded, Source};
 use crate::context::Context;

@@ -56,6 +56,11 @@ fn component_lines(text: &mut String, component: &DescribedComponent) {
         let place = format!("workspace {workspace} of the stack {stack}{location}");
         push!(text, "    state: {}\n", styled(&escape(&place), DETAIL));
     }
+    if let Some(code) = &component.code {
+        let version = code.version.as_ref().map(|version| format!("@{version}")).unwrap_or_default();
+        let place = styled(&format!("({})", escape(&code.declared_at)), DETAIL);
+        push!(text, "    code: {}{}  {place}\n", escape(&code.source), escape(&version));
+    }
     value_lines(text, "    ", &component.vars, component.sources.as_ref());
 }
 
@@ -140,6 +145,7 @@ mod tests {
                 state: Some("s3 states/api/acme-prod-api/terraform.tfstate".to_owned()),
                 vars: values(&vars),
                 sources: Some(sources.into_iter().collect()),
+                code: None,
                 context_overrides: [("autoscale.max".to_owned(), "32".to_owned())].into(),
             }],
         };

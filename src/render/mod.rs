@@ -36,6 +36,7 @@ mod table;
 pub mod test;
 pub mod time;
 pub mod validate;
+pub mod vendor;
 
 pub use time::Clock;
 

@@ -102,7 +102,7 @@ fn of_files(view: &View<'_, '_>, commit: &CommitId, names: &BTreeSet<ComponentNa
     let Some(declared) = reader.declared(commit).ok().flatten() else { return Components::new() };
     let components = declared.deployment.components.iter();
     let open = components.filter(|component| names.contains(&component.name)).collect();
-    let (bom, _) = derived(context, repository, project, &deployment.name, commit, open);
+    let (bom, _) = derived(context, repository, project, deployment, commit, open);
     bom.as_ref().map(by_name).unwrap_or_default()
 }
 

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::deployment::rollout_plan::RolloutPlan;
 use crate::execution::EventSink;
 use crate::project::rules::Alone;
+use crate::project::vendored::KnownVendored;
 use crate::provider::Token;
 
 /// A rollout command in execution.
@@ -24,6 +25,8 @@ pub(super) struct RolloutCommand<'u, 'r> {
     pub(super) announced: RefCell<Option<RolloutPlan>>,
     /// The last warning about rules that no default branch limits, to print only changes.
     pub(super) said_alone: RefCell<Option<Alone>>,
+    /// The vendored folders that were pulled.
+    pub(super) known_vendored: RefCell<KnownVendored>,
 }
 
 impl<'u, 'r> RolloutCommand<'u, 'r> {
@@ -36,6 +39,17 @@ impl<'u, 'r> RolloutCommand<'u, 'r> {
         token: Option<Token>,
     ) -> Self {
         let (announced, said_alone) = (RefCell::default(), RefCell::default());
-        Self { options, context, prepared, events, cancellation, token, announced, said_alone }
+        let known_vendored = RefCell::default();
+        Self {
+            options,
+            context,
+            prepared,
+            events,
+            cancellation,
+            token,
+            announced,
+            said_alone,
+            known_vendored,
+        }
     }
 }

@@ -46,6 +46,7 @@ impl Options {
             ("allow-partial", self.allow_partial),
             ("trust-state", self.trust_state),
             ("allow-rollback", self.allow_rollback),
+            ("locked", self.locked),
         ] {
             line.words.extend(is_set.then(|| format!("--{name}")));
         }
@@ -72,7 +73,7 @@ impl CommandLine {
 
     /// Turns it into an approval of the rollout: without the options that only a rollout takes.
     pub(super) fn approve(&mut self) -> &mut Self {
-        for option in ["metadata", "reason", "require-uniform", "allow-rollback", "approve"] {
+        for option in ["metadata", "reason", "require-uniform", "allow-rollback", "locked", "approve"] {
             self.without(option);
         }
         if let Some(command) = self.words.first_mut() {

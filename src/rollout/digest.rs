@@ -20,6 +20,7 @@ use crate::error::CommandError;
 use crate::git::objects::{EntryKind, ObjectError};
 use crate::git::{CommitTree, Repository};
 use crate::project::stacks::{CommitFiles, StacksByReference};
+use crate::project::vendored::{Vendored, VendoredCommit, VendoredCommits};
 
 /// The depth to which lock files are searched below a component's folder.
 const MAX_DEPTH: usize = 8;
@@ -43,6 +44,8 @@ pub(super) struct DigestBasis<'a> {
     pub(super) redacted: &'a dyn Fn(&str) -> bool,
     /// The digest of the target's promotion rules.
     pub(super) promotion: &'a str,
+    /// The vendored folders of the commits.
+    pub(super) vendored: &'a VendoredCommits,
 }
 
 /// The digests of a rollout.
@@ -153,11 +156,16 @@ impl Subject<'_> {
         let Configured { json: configuration, folder } = self.configuration(basis.config, &resolved);
         let typed: Value = basis.overrides.iter().map(|(_, text)| Value::from(text)).collect();
         let artifacts = artifacts(self.deployment, self.component, &[&configuration, &typed], basis.images);
-        let files = CommitTree::new(basis.repository, self.commit.clone())?;
-        let sources = match &folder {
+        let nothing = Vendored::default();
+        let vendored = basis.vendored.get(self.commit).map_or(&nothing, |vendored| vendored);
+        let commit = CommitTree::new(basis.repository, self.commit.clone())?;
+        let files = VendoredCommit { commit, vendored };
+        let mut sources = match &folder {
             Some(folder) => lock_files(&files, folder, kind)?,
             None => BTreeMap::new(),
         };
+        let lacks_lock_file = kind == ComponentKind::Terraform && sources.is_empty();
+        sources.extend(folder.iter().flat_map(|folder| vendored.sources(folder)));
         let context_overrides = basis.overrides.recorded(
             OverriddenComponent {
                 deployment: basis.deployment,
@@ -189,7 +197,7 @@ impl Subject<'_> {
             (layer.workspace, Some(layer.stack), layer.state.map(|state| state.words()))
         });
         Ok(Digested {
-            lacks_lock_file: kind == ComponentKind::Terraform && sources.is_empty(),
+            lacks_lock_file,
             component: ComponentDigest {
                 digest,
                 artifacts,
@@ -235,7 +243,7 @@ impl Subject<'_> {
     fn sensitive_variables(
         &self,
         basis: &DigestBasis<'_>,
-        files: &CommitTree,
+        files: &VendoredCommit<'_>,
         folder: Option<&str>,
     ) -> Result<SensitiveVariables, ObjectError> {
         match folder {
@@ -253,7 +261,7 @@ impl Subject<'_> {
 /// folder of a terraform component; `helmfile.lock` and those of charts in and below that of a
 /// helmfile component.
 fn lock_files(
-    files: &CommitTree,
+    files: &VendoredCommit<'_>,
     folder: &str,
     kind: ComponentKind,
 ) -> Result<BTreeMap<String, String>, ObjectError> {

@@ -17,6 +17,7 @@ use crate::deployment::{CommitId, ComponentName, Deployment};
 use crate::error::{Code, CommandError};
 use crate::execution::{AlreadyDone, RecordedInputs};
 use crate::ledger::Snapshot;
+use crate::project::vendored::VendoredCommits;
 use crate::render::document::error::Hint;
 
 /// The inputs of a plan.
@@ -66,7 +67,8 @@ impl RolloutCommand<'_, '_> {
         let plan = &decided.plan;
         let stacks = self.stacks(&definitions)?;
         let images = self.images(plan, &definitions, &stacks, snapshot)?;
-        let digests = self.digests(decided, &definitions, &images)?;
+        let vendored = self.vendored(plan, &definitions)?;
+        let digests = self.digests(decided, &definitions, &images, &vendored)?;
         let done = self.done(plan, &digests, snapshot, run_id)?;
         Ok(Gathered { definitions, stacks, images, digests, done })
     }
@@ -77,6 +79,7 @@ impl RolloutCommand<'_, '_> {
         decided: &Decided,
         definitions: &BTreeMap<CommitId, Deployment>,
         images: &Images,
+        vendored: &VendoredCommits,
     ) -> Result<Digests, CommandError> {
         let Prepared { repository, project, overrides, .. } = self.prepared;
         let plan = &decided.plan;
@@ -100,6 +103,7 @@ impl RolloutCommand<'_, '_> {
             overrides,
             redacted: &|name| redact.iter().any(|redacted| redacted == name),
             promotion: &rule_digest(decided.rule()),
+            vendored,
         };
         basis.digests()
     }

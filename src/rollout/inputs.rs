@@ -65,14 +65,21 @@ impl RolloutCommand<'_, '_> {
         let root = self.private_folder().join("workdir");
         let repository = self.prepared.repository;
         let name = format!("{}-{}", plan.deployment, plan.target);
-        let check_out = || {
+        let vendored = self.vendored(plan, definitions)?;
+        let check_out = || -> Result<Checkouts, CommandError> {
             let commits = commits_with_files(plan, definitions);
-            Checkouts::create(repository, &root, &name, commits)
+            let checkouts = Checkouts::create(repository, &root, &name, commits)?;
+            for (commit, vendored) in &vendored {
+                if let Some(folder) = checkouts.folder(commit) {
+                    vendored.place_into(folder)?;
+                }
+            }
+            Ok(checkouts)
         };
         let (checkouts, other) = thread::scope(|scope| {
             let mut begun = None;
             let other = other(&mut || {
-                begun.get_or_insert_with(|| scope.spawn(check_out));
+                begun.get_or_insert_with(|| scope.spawn(&check_out));
             });
             let checkouts =
                 begun.map(|running| running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));

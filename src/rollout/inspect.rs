@@ -149,7 +149,12 @@ impl RolloutCommand<'_, '_> {
             drifting.components.retain(|planned| knows_drift(planned.kind));
             self.check_tools(&drifting, &definitions)?;
         }
-        let (overrides, unplannable) = Self::running_overrides(&plan, snapshot);
+        let (overrides, mut unplannable) = Self::running_overrides(&plan, snapshot);
+        let state = snapshot.deployment(&plan.deployment);
+        unplannable.extend(Self::moved_since(&self.vendored(&plan, &definitions)?, &plan, |name| {
+            let running = state.component(&plan.target, name)?.running.as_ref()?;
+            Some(running.record.sources.clone())
+        }));
         let checkouts = self.check_out(&plan, &definitions)?;
         let stacks = self.stacks(&definitions)?;
         let images = self.images(&plan, &definitions, &stacks, snapshot)?;

@@ -19,6 +19,7 @@ use crate::git::CommitTree;
 use crate::image::{Engine, Wanted, build_first};
 use crate::ledger::Snapshot;
 use crate::preflight::module_files;
+use crate::project::vendored::{Vendored, VendoredTree};
 use crate::render::document::error::Hint;
 
 /// The missing images of a plan.
@@ -71,6 +72,7 @@ impl RolloutCommand<'_, '_> {
         snapshot: &Snapshot,
     ) -> Result<Missing, CommandError> {
         let plan = &decided.plan;
+        self.vendored(plan, definitions)?;
         let stacks = self.stacks(definitions)?;
         let images = self.known_images(plan, definitions, snapshot)?.by_component;
         let missing = self.missing(decided, definitions, &stacks, &images)?;
@@ -194,6 +196,10 @@ impl RolloutCommand<'_, '_> {
         let base = self.prepared.project.config.components_directory(component.kind);
         let folder = join_path([base.as_str(), component.folder()]);
         let tree = CommitTree::new(self.prepared.repository, planned.commit.clone())?;
+        let known = self.known_vendored.borrow();
+        let vendored = known.iter().find(|((commit, _), _)| *commit == planned.commit);
+        let nothing = Vendored::default();
+        let tree = VendoredTree { tree: &tree, vendored: vendored.map_or(&nothing, |(_, known)| known) };
         // A partially parsed module counts with the parsed part.
         let files = module_files(&tree, &folder)?.files;
         let module = ModuleInterface::parse(folder.as_ref(), &files);

@@ -29,6 +29,7 @@ mod sensitive;
 mod stacks;
 mod surroundings;
 mod tools;
+mod vendoring;
 
 pub use approve_ahead::approve_ahead;
 pub use inspect::{Findings, inspect};

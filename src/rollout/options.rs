@@ -42,6 +42,8 @@ pub struct Options {
     /// The timeout for locks that other runs hold.
     pub lock_timeout: Duration,
     pub keep_workdir: bool,
+    /// Whether vendored versions must be locked.
+    pub locked: bool,
     /// Whether the rollout is only approved, ahead of it.
     pub is_approval: bool,
 }
@@ -70,6 +72,7 @@ impl Options {
             digest: None,
             lock_timeout: Duration::ZERO,
             keep_workdir: false,
+            locked: false,
             is_approval: false,
         }
     }

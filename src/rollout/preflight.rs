@@ -15,6 +15,7 @@ use crate::error::CommandError;
 use crate::git::CommitTree;
 use crate::preflight::{Facts, Finding, Moment};
 use crate::project::declared::in_commit;
+use crate::project::vendored::{Vendored, VendoredTree};
 
 /// The placeholder for an image that is not built yet.
 const TO_BE_BUILT: &str = "registry/image@sha256:to-be-built";
@@ -37,6 +38,8 @@ impl RolloutCommand<'_, '_> {
         }
         let together: BTreeSet<ComponentName> =
             plan.components.iter().map(|planned| planned.component.clone()).collect();
+        let vendored = self.vendored(plan, definitions)?;
+        let nothing = Vendored::default();
         let (environment, template_environment) = (self.environment(), self.template_environment());
         for commit in distinct_commits(plan) {
             let Some(deployment) = definitions.get(commit) else { continue };
@@ -51,6 +54,8 @@ impl RolloutCommand<'_, '_> {
                 self.prepared.overrides.values(&[&target.context, &component.vars])
             };
             let tree = CommitTree::new(self.prepared.repository, commit.clone())?;
+            let vendored = vendored.get(commit).map_or(&nothing, |vendored| vendored);
+            let tree = VendoredTree { tree: &tree, vendored };
             let stacks = stacks.get(commit).map(|stacks| &**stacks as &dyn StackLayers);
             let facts = Facts {
                 moment: if self.options.plan { Moment::Plan } else { Moment::Rollout },

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::component::{is_module_file, sensitive_variables};
 use crate::deployment::overrides::SensitiveVariables;
-use crate::git::CommitTree;
 use crate::git::objects::{EntryKind, ObjectError};
+use crate::project::vendored::VendoredCommit;
 
 /// Reads the module in a folder of a commit. Where it cannot be read, for example behind a symbolic
 /// link, every variable may be sensitive.
 pub(super) fn declared_sensitive(
-    files: &CommitTree,
+    files: &VendoredCommit<'_>,
     folder: &str,
 ) -> Result<SensitiveVariables, ObjectError> {
     let mut names = BTreeSet::new();

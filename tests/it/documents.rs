@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestEnvironment;
 
 /// A command, the kind of its document, and its exit code.
-const DOCUMENTS: [(&str, &str, i32); 22] = [
+const DOCUMENTS: [(&str, &str, i32); 25] = [
     ("deployment rollout payment-service --target dev --plan", "RolloutResult", 0),
     ("deployment rollout payment-service --target dev", "RolloutResult", 0),
     ("deployment rollout payment-service --target prod --promote-from dev", "Error", 3),
@@ -20,6 +20,9 @@ const DOCUMENTS: [(&str, &str, i32); 22] = [
     ("deployment list components payment-service --target dev", "ComponentList", 0),
     ("deployment describe payment-service --target dev", "DeploymentDescription", 0),
     ("deployment validate --all", "ValidationReport", 0),
+    ("deployment vendor status payment-service", "VendorStatus", 0),
+    ("deployment vendor cache stats", "VendorCacheStats", 0),
+    ("deployment vendor clean", "VendorCleaning", 0),
     ("deployment promotion-graph payment-service", "PromotionGraph", 0),
     ("deployment promotion-status payment-service", "PromotionStatus", 0),
     ("deployment diff payment-service --from-sha HEAD --to-sha HEAD --show-files", "DeploymentDiff", 0),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The modules that a module may use, beside itself. `cli` and the two roots may use everything.
-const LAYERS: [(&str, &[&str]); 24] = [
+const LAYERS: [(&str, &[&str]); 25] = [
     ("boundary", &[]),
     ("cancellation", &[]),
     ("text", &[]),
@@ -20,18 +20,33 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ("ledger", &["deployment", "git"]),
     ("results", &["deployment", "text"]),
     ("sbom", &["deployment", "text"]),
+    ("vendor", &["config", "deployment", "git"]),
     ("execution", &["cancellation", "component", "deployment", "git", "ledger", "scheduler", "text"]),
     ("render", &["deployment", "results", "sbom"]),
-    ("error", &["config", "deployment", "execution", "git", "ledger", "render", "text"]),
+    ("error", &["config", "deployment", "execution", "git", "ledger", "render", "text", "vendor"]),
     ("context", &["cancellation", "ci", "component", "error", "git", "render", "text"]),
     ("project", PROJECT),
     ("image", IMAGE),
-    ("compare", &["component", "config", "deployment", "error", "git", "ledger", "project", "render"]),
+    (
+        "compare",
+        &["component", "config", "deployment", "error", "git", "ledger", "project", "render", "vendor"],
+    ),
     ("report", REPORT),
     ("rollout", ROLLOUT),
     (
         "preflight",
-        &["component", "config", "context", "deployment", "error", "git", "image", "project", "render"],
+        &[
+            "component",
+            "config",
+            "context",
+            "deployment",
+            "error",
+            "git",
+            "image",
+            "project",
+            "render",
+            "vendor",
+        ],
     ),
 ];
 
@@ -50,6 +65,7 @@ const PROJECT: &[&str] = &[
     "render",
     "stacks",
     "text",
+    "vendor",
 ];
 
 /// The modules for building and recording images.
@@ -108,6 +124,7 @@ const ROLLOUT: &[&str] = &[
     "render",
     "sbom",
     "text",
+    "vendor",
 ];
 
 /// Texts that only some files may contain: the texts, the files, and the reason.

@@ -12,6 +12,9 @@ impl Verb {
             Self::Diff(args) => plans_if(args.check_drift),
             Self::Rollout(args) if args.subject().dry_run => Activity::Plans,
             Self::Build(args) if args.plan => Activity::Plans,
+            // Sources of the checkout are fetched with the credentials of the job.
+            Self::Vendor(args) => plans_if(args.fetches()),
+            Self::Validate(args) => plans_if(args.fetch),
             Self::Approvals(_)
             | Self::Describe(_)
             | Self::History(_)
@@ -20,8 +23,7 @@ impl Verb {
             | Self::Matrix(_)
             | Self::PromotionGraph(_)
             | Self::PromotionStatus(_)
-            | Self::Sbom(_)
-            | Self::Validate(_) => Activity::Reads,
+            | Self::Sbom(_) => Activity::Reads,
             Self::Approve(_)
             | Self::Attach(_)
             | Self::Build(_)

@@ -19,6 +19,7 @@ use crate::git::Repository;
 use crate::ledger::Scope;
 use crate::project::Project;
 use crate::project::known::known_target;
+use crate::project::vendored::{Fetch, Locking, Wanted, sources_of};
 use crate::render;
 use crate::render::document::describe::{DeploymentDescription, DescribedComponent};
 
@@ -68,13 +69,24 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         resolution.resolve()
     };
     let resolved = |component| target.map(|target| resolve(component, target)).transpose();
+    let vendored = match (&args.target, args.sources) {
+        (Some(_), true) => {
+            let (target, components) = (args.target.as_ref(), &[][..]);
+            let wanted = Wanted { target, components, fetch: Fetch::Never, lock: Locking::Obeyed };
+            sources_of(context, &repository, &project, &deployment, wanted)?.sources
+        }
+        _ => Vec::new(),
+    };
+    let code = |component: &Component| {
+        vendored.iter().find(|source| source.components.contains(&component.name)).cloned()
+    };
     let components = deployment
         .components
         .iter()
         .map(|component| {
             let context_overrides = overrides_of(component);
             let described = described(component, resolved(component)?, args.sources);
-            Ok(DescribedComponent { context_overrides, ..described })
+            Ok(DescribedComponent { context_overrides, code: code(component), ..described })
         })
         .collect::<Result<Vec<_>, CommandError>>()?;
     for component in components.iter().filter(|component| !component.context_overrides.is_empty()) {
@@ -133,6 +145,7 @@ fn described(component: &Component, resolved: Option<Resolved>, with_sources: bo
         state,
         vars: resolved.map_or_else(|| component.vars.clone(), |resolved| resolved.variables.values),
         sources,
+        code: None,
         context_overrides: BTreeMap::new(),
     }
 }

@@ -23,6 +23,7 @@ mod status;
 mod test;
 mod unlock;
 mod validate;
+mod vendor;
 
 use std::process::ExitCode;
 
@@ -84,6 +85,10 @@ enum Verb {
     Describe(Deferred<describe::Args>),
     /// Check the configuration; exit code 2 where it is not valid
     Validate(Deferred<validate::Args>),
+    /// Fetch and show the sources of components whose code is not in the commit
+    ///
+    /// A rollout fetches what it needs; this does it ahead, and shows what the vendor cache holds.
+    Vendor(Deferred<vendor::Args>),
     /// Draw the promotion paths, and what runs on each target
     PromotionGraph(Deferred<promotion_graph::Args>),
     /// Show what can be promoted now, and what is in the way
@@ -155,6 +160,7 @@ fn run_verb(verb: &Verb, context: &Context) -> Result<ExitCode, CommandError> {
         Verb::List(args) => list::run(args, context),
         Verb::Describe(args) => describe::run(args, context),
         Verb::Validate(args) => validate::run(args, context),
+        Verb::Vendor(args) => vendor::run(args, context),
         Verb::PromotionGraph(args) => promotion_graph::run(args, context),
         Verb::PromotionStatus(args) => promotion_status::run(args, context),
         Verb::Lock(args) => lock::run(args, context),

@@ -82,6 +82,9 @@ pub struct Args {
     /// Keep the checkouts of the deployed commits
     #[arg(long)]
     keep_workdir: bool,
+    /// Refuse vendored versions that the commit's lock file does not have
+    #[arg(long)]
+    locked: bool,
 }
 
 /// Validates a digest as a plan shows it. A digest of another version is not wrong usage: it is
@@ -128,6 +131,7 @@ impl Args {
             digest: self.digest.clone(),
             lock_timeout: self.lock_timeout,
             keep_workdir: self.keep_workdir,
+            locked: self.locked,
             is_approval: false,
         }
     }

@@ -8,6 +8,7 @@ use crate::deployment::{CommitId, DeploymentName};
 use crate::error::{CommandError, exit};
 use crate::git::Repository;
 use crate::preflight::Validator;
+use crate::project::vendored::Fetch;
 use crate::render;
 use crate::render::document::validate::ValidationReport;
 
@@ -27,6 +28,9 @@ pub struct Args {
     /// target outside of every path
     #[arg(long)]
     check_promotions: bool,
+    /// Also fetch the sources of vendored components that the cache lacks, and look into them
+    #[arg(long)]
+    pub(super) fetch: bool,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandError> {
@@ -42,6 +46,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CommandErr
         commit: commit_or_none(&repository)?,
         environment: crate::image::environment(context),
         check_promotions: args.check_promotions,
+        repository: &repository,
+        fetch: if args.fetch { Fetch::Missing } else { Fetch::Never },
     };
     let deployments = match &args.deployment {
         Some(name) => {

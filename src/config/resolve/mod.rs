@@ -5,6 +5,7 @@ mod inside;
 mod settings;
 mod target_stack;
 mod targets;
+mod vendor;
 
 use indexmap::IndexMap;
 
@@ -37,7 +38,7 @@ pub(super) fn resolve(
         context: DeploymentContext::default(),
         components: Vec::new(),
         targets: IndexMap::new(),
-        vendor: section.vendor.map(serde_json::Value::Object),
+        vendor: section.vendor.map(|section| vendor::resolve(section, problems.file(), places)),
     };
     components::resolve(section.components.unwrap_or_default(), &mut deployment, places, problems);
     targets::resolve(section.targets.unwrap_or_default(), &mut deployment, places, problems);

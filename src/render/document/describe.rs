@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Document;
+use super::vendor::VendoredSource;
 use crate::deployment::definition::{Labels, Values};
 use crate::deployment::{ComponentKind, ComponentName, DeploymentName, TargetName};
 
@@ -59,6 +60,9 @@ pub struct DescribedComponent {
     /// Where each variable came from, by its path; only with `--sources`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sources: Option<IndexMap<String, String>>,
+    /// Where its code comes from, if not from the commit; only with `--sources`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<VendoredSource>,
     /// `--context` that it runs with on the target; sensitive values as hashes. `vars` has these values.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub context_overrides: BTreeMap<String, String>,

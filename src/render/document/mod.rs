@@ -21,6 +21,7 @@ pub mod sbom;
 pub mod status;
 pub mod test;
 pub mod validate;
+pub mod vendor;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -217,5 +218,8 @@ mod tests {
         check::<status::DeploymentStatus>();
         check::<test::TestResult>();
         check::<validate::ValidationReport>();
+        check::<vendor::VendorCacheStats>();
+        check::<vendor::VendorCleaning>();
+        check::<vendor::VendorStatus>();
     }
 }

@@ -186,6 +186,7 @@ impl Asked {
             overrides: &self.overrides,
             redacted: &|name| name == "token",
             promotion: &self.promotion,
+            vendored: &BTreeMap::new(),
         };
         basis.digests().unwrap()
     }

@@ -134,7 +134,7 @@ pub(in crate::cli) fn load(
             listed.contains(component.name.as_str()) || listed.contains(sbom::WHOLE)
         };
         let open: Vec<_> = components.iter().filter(|component| !is_listed(component)).copied().collect();
-        let (derived, left) = derived(context, repository, project, &deployment.name, commit, open);
+        let (derived, left) = derived(context, repository, project, at_commit, commit, open);
         loaded_components.extend(components.into_iter().cloned());
         missing.extend(left);
         for part in attached.into_iter().chain(derived) {
