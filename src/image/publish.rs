@@ -57,7 +57,9 @@ pub fn publish(
         let vendored = vendored_components(prepared.repository, config, deployment, &prepared.commit);
         let (elsewhere, others): (Vec<_>, Vec<_>) =
             others.partition(|component| vendored.contains(&component.name));
-        elsewhere.into_iter().for_each(|component| say_vendored(context, component));
+        for component in elsewhere {
+            say_vendored(context, component);
+        }
         components.extend(others.into_iter().filter_map(|component| reader.billed(component)));
     }
     let bill = Bill {

@@ -79,7 +79,7 @@ impl RolloutCommand<'_, '_> {
         let (checkouts, other) = thread::scope(|scope| {
             let mut begun = None;
             let other = other(&mut || {
-                begun.get_or_insert_with(|| scope.spawn(&check_out));
+                begun.get_or_insert_with(|| scope.spawn(check_out));
             });
             let checkouts =
                 begun.map(|running| running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));

@@ -164,14 +164,13 @@ fn git_place(place: &str) -> Result<(String, String), &'static str> {
         }
         // `user@host:path`, as ssh takes it.
         None if url.contains('@') && url.contains(':') => Ok((url.to_owned(), folder.to_owned())),
-        None => Err("is of a kind that is not known"),
         Some("ssh" | "file") => Ok((url.to_owned(), folder.to_owned())),
         Some("http" | "https") if is_archive && !is_marked => Err("is an archive, which is not fetched yet"),
         Some("http" | "https") if is_marked || is_known_host || url.ends_with(".git") => {
             Ok((url.to_owned(), folder.to_owned()))
         }
         Some("http" | "https") => Err("is a file over HTTP, which is not fetched yet"),
-        Some(_) => Err("is of a kind that is not known"),
+        None | Some(_) => Err("is of a kind that is not known"),
     }
 }
 

@@ -144,7 +144,7 @@ impl Cache {
     }
 
     /// Stores content, unless it is here already.
-    pub fn store(&self, content: Content, now: Timestamp) -> Result<Object, VendorError> {
+    pub fn store(&self, content: &Content, now: Timestamp) -> Result<Object, VendorError> {
         let digest = format!("{SHA256}{}", content.digest());
         let Some(folder) = self.folder(&digest) else {
             return Err(VendorError::Altered { folder: self.root.clone() });

@@ -193,10 +193,10 @@ impl Declarations<'_> {
 }
 
 /// The entries of a cell, which are read once.
-fn once<'c>(
-    cell: &'c OnceCell<Vec<VendorEntry>>,
+fn once(
+    cell: &OnceCell<Vec<VendorEntry>>,
     read: impl FnOnce() -> Result<Vec<VendorEntry>, VendorError>,
-) -> Result<&'c [VendorEntry], VendorError> {
+) -> Result<&[VendorEntry], VendorError> {
     if cell.get().is_none() {
         let _ = cell.set(read()?);
     }

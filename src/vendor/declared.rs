@@ -59,7 +59,7 @@ impl Declared {
         let mut key = self.address.to_string();
         for (name, patterns) in [("included", &self.included_paths), ("excluded", &self.excluded_paths)] {
             if !patterns.is_empty() {
-                key += &format!(" {name}={}", patterns.join(","));
+                key.extend([" ", name, "=", &patterns.join(",")]);
             }
         }
         key

@@ -148,8 +148,11 @@ impl Puller<'_> {
         let needs_refs = |declared: &Declared| {
             self.row(declared).is_none() && declared.version().and_then(full_id).is_none()
         };
-        let refs =
-            if open.iter().any(needs_refs) { foreign.refs(url).map_err(failed)? } else { Default::default() };
+        let refs = if open.iter().any(needs_refs) {
+            foreign.refs(url).map_err(failed)?
+        } else {
+            ForeignRefs::default()
+        };
         let mut wanted: Vec<(Found, Declared)> = Vec::new();
         for declared in open {
             let Some(wish) = &declared.wish else { continue };
@@ -185,7 +188,7 @@ impl Puller<'_> {
             }
             let Address::Git { folder, .. } = &declared.address else { continue };
             let content = content(&files, &found.commit, folder, &declared)?;
-            let object = self.cache.store(content, self.now)?;
+            let object = self.cache.store(&content, self.now)?;
             self.insist_on_locked(&declared, &object)?;
             let Some(wish) = &declared.wish else { continue };
             let moved_from = self.note(&declared, wish, &found, &object.digest)?;
@@ -258,7 +261,7 @@ impl Puller<'_> {
 
     fn of_same_commit(&self, folder: &str, declared: Declared) -> Result<Pulled, VendorError> {
         let content = content(self.own, self.commit, folder, &declared)?;
-        let object = self.cache.store(content, self.now)?;
+        let object = self.cache.store(&content, self.now)?;
         Ok(pulled(declared, SAME_COMMIT, self.commit.clone(), object))
     }
 }

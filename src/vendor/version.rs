@@ -157,28 +157,24 @@ fn is_range(version: &str) -> bool {
 fn requirement(text: &str) -> Option<VersionReq> {
     let parts = text.split(',').map(|part| {
         let part = part.trim().replace(['x', 'X'], "*");
-        match part.strip_prefix("~>") {
-            // The last number may grow.
-            Some(rest) => {
-                let rest = bare(rest.trim());
-                let numbers: Option<Vec<u64>> = rest.split('.').map(|number| number.parse().ok()).collect();
-                let mut above = numbers?;
-                if above.len() < 2 {
-                    return Some(format!(">={rest}"));
-                }
-                above.pop();
-                if let Some(last) = above.last_mut() {
-                    *last += 1;
-                }
-                let above: Vec<_> = above.iter().map(ToString::to_string).collect();
-                Some(format!(">={rest}, <{}", above.join(".")))
-            }
-            None => {
-                let (comparison, version) =
-                    part.split_at(part.find(|c: char| c.is_alphanumeric() || c == '*')?);
-                Some(format!("{comparison}{}", bare(version.trim())))
-            }
+        let Some(rest) = part.strip_prefix("~>") else {
+            let start = part.find(|c: char| c.is_alphanumeric() || c == '*')?;
+            let (comparison, version) = part.split_at(start);
+            return Some(format!("{comparison}{}", bare(version.trim())));
+        };
+        // The last number may grow.
+        let rest = bare(rest.trim());
+        let numbers: Option<Vec<u64>> = rest.split('.').map(|number| number.parse().ok()).collect();
+        let mut above = numbers?;
+        if above.len() < 2 {
+            return Some(format!(">={rest}"));
         }
+        above.pop();
+        if let Some(last) = above.last_mut() {
+            *last += 1;
+        }
+        let above: Vec<_> = above.iter().map(ToString::to_string).collect();
+        Some(format!(">={rest}, <{}", above.join(".")))
     });
     VersionReq::parse(&parts.collect::<Option<Vec<_>>>()?.join(", ")).ok()
 }

@@ -362,7 +362,7 @@ fn hostile_content_is_refused_and_nothing_of_it_is_stored() {
             checkout.atmos(line).refused(1, message);
         }
     }
-    assert_eq!(objects(&checkout), [PathBuf::new(); 0]);
+    assert!(objects(&checkout).is_empty());
     assert_eq!(environment.applied(), [""; 0]);
 }
 

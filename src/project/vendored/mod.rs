@@ -102,20 +102,20 @@ pub fn pull(
     if fetch == Fetch::Never {
         let index = cache.index()?;
         for (folder, declared) in declared {
-            let pulled = puller.known(&index, &declared)?;
-            vendored.folders.insert(folder, VendoredFolder { declared, pulled });
+            let known = puller.known(&index, &declared)?;
+            vendored.folders.insert(folder, VendoredFolder { declared, pulled: known });
         }
         return Ok(vendored);
     }
     ignore(cache.root());
-    for pulled in puller.pull(declared.into_values().collect())? {
-        if let Some(before) = &pulled.moved_from {
+    for found in puller.pull(declared.into_values().collect())? {
+        if let Some(before) = &found.moved_from {
             let before = before.get(..7).unwrap_or(before);
-            let (source, now) = (pulled.source(), pulled.commit.short());
+            let (source, now) = (found.source(), found.commit.short());
             context.warn(&format!("{source} has moved: it was commit {before}, and is {now}"));
         }
-        let (folder, declared) = (pulled.declared.folder.clone(), pulled.declared.clone());
-        vendored.folders.insert(folder, VendoredFolder { declared, pulled: Some(pulled) });
+        let (folder, declared) = (found.declared.folder.clone(), found.declared.clone());
+        vendored.folders.insert(folder, VendoredFolder { declared, pulled: Some(found) });
     }
     Ok(vendored)
 }

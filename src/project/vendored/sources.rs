@@ -116,40 +116,37 @@ fn write_lock(
     let path = root.join(&file);
     let failed =
         |error: std::io::Error| CommandError::new(Code::Files, format!("cannot write {file}: {error}"));
-    cache(context, repository)
-        .locked("lock-file", || {
-            let known = match std::fs::read(&path) {
-                Ok(text) => Some(LockFile::parse(&file, &text)?),
-                Err(_) => None,
+    let text = cache(context, repository).locked("lock-file", || {
+        let known = match std::fs::read(&path) {
+            Ok(text) => Some(LockFile::parse(&file, &text)?),
+            Err(_) => None,
+        };
+        if known.is_none() && locking != Locking::Written {
+            return Ok(None);
+        }
+        let mut lock = known.clone().unwrap_or_default();
+        let pulled = vendored.folders.iter().filter_map(|(folder, found)| {
+            let pulled = found.pulled.as_ref()?;
+            let row = LockRow {
+                source: found.declared.key(),
+                version: found.declared.version()?.to_owned(),
+                resolved: pulled.version.clone(),
+                commit: pulled.commit.to_string(),
+                digest: pulled.object.digest.clone(),
             };
-            if known.is_none() && locking != Locking::Written {
-                return Ok(None);
-            }
-            let mut lock = known.clone().unwrap_or_default();
-            let pulled = vendored.folders.iter().filter_map(|(folder, found)| {
-                let pulled = found.pulled.as_ref()?;
-                let row = LockRow {
-                    source: found.declared.key(),
-                    version: found.declared.version()?.to_owned(),
-                    resolved: pulled.version.clone(),
-                    commit: pulled.commit.to_string(),
-                    digest: pulled.object.digest.clone(),
-                };
-                Some((folder.clone(), row))
-            });
-            lock.set(name, target, pulled);
-            if known.as_ref() == Some(&lock) { Ok(None) } else { lock.text(&file).map(Some) }
-        })?
-        .map(|text| {
-            // Replaced at once: a killed process leaves the old file.
-            let folder = path.parent().unwrap_or(root);
-            let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-            std::io::Write::write_all(&mut temporary, text.as_bytes()).map_err(failed)?;
-            let plain = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-            temporary.as_file().set_permissions(plain).map_err(failed)?;
-            temporary.persist(&path).map(|_| ()).map_err(|error| failed(error.error))
-        })
-        .unwrap_or(Ok(()))
+            Some((folder.clone(), row))
+        });
+        lock.set(name, target, pulled);
+        if known.as_ref() == Some(&lock) { Ok(None) } else { lock.text(&file).map(Some) }
+    })?;
+    let Some(text) = text else { return Ok(()) };
+    // Replaced at once: a killed process leaves the old file.
+    let folder = path.parent().unwrap_or(root);
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    std::io::Write::write_all(&mut temporary, text.as_bytes()).map_err(failed)?;
+    let plain = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    temporary.as_file().set_permissions(plain).map_err(failed)?;
+    temporary.persist(&path).map(|_| ()).map_err(|error| failed(error.error))
 }
 
 fn shown(target: &TargetName, folder: VendoredFolder) -> VendoredSource {

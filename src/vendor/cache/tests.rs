@@ -18,8 +18,8 @@ const DAY: &str = "2025-01-22T12:00:00Z";
 fn content_is_stored_once_and_verified_when_it_is_used() {
     let place = tempfile::tempdir().unwrap();
     let cache = Cache::new(place.path().join("cache"));
-    let one = cache.store(content("one"), now(DAY)).unwrap();
-    let again = cache.store(content("one"), now("2025-01-23T12:00:00Z")).unwrap();
+    let one = cache.store(&content("one"), now(DAY)).unwrap();
+    let again = cache.store(&content("one"), now("2025-01-23T12:00:00Z")).unwrap();
     assert_eq!(one.folder, again.folder);
     assert_eq!(one.folder.file_name().unwrap().to_str(), one.digest.strip_prefix("sha256:"));
     assert_eq!(cache.index().unwrap().objects[&one.digest].created_at, now(DAY));
@@ -44,7 +44,7 @@ fn many_at_once_store_the_same() {
     let cache = Cache::new(place.path().join("cache"));
     std::thread::scope(|scope| {
         for _ in 0..16 {
-            scope.spawn(|| cache.store(content("one"), now(DAY)).unwrap());
+            scope.spawn(|| cache.store(&content("one"), now(DAY)).unwrap());
         }
     });
     assert_eq!(cache.index().unwrap().objects.len(), 1);
@@ -57,7 +57,7 @@ fn a_cleaning_removes_what_is_old_damaged_or_left_behind() {
     let cache = Cache::new(place.path().join("cache"));
     let [old, new, damaged] = ["old", "new", "damaged"].map(|text| {
         let at = if text == "old" { "2024-12-01T12:00:00Z" } else { DAY };
-        cache.store(content(text), now(at)).unwrap()
+        cache.store(&content(text), now(at)).unwrap()
     });
     let file = damaged.folder.join("main.tf");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
@@ -73,7 +73,7 @@ fn a_cleaning_removes_what_is_old_damaged_or_left_behind() {
     assert_eq!(clean(None, true), expected);
     assert_eq!(clean(None, false), expected);
     assert!(!damaged.folder.exists() && old.folder.exists() && in_use.folder.exists());
-    assert_eq!(clean(Some(30), false).digests, [old.digest.clone()]);
+    assert_eq!(clean(Some(30), false).digests, std::slice::from_ref(&old.digest));
     assert!(new.folder.exists() && !old.folder.exists());
     assert_eq!(cache.index().unwrap().objects.keys().collect::<Vec<_>>(), [&new.digest]);
     assert_eq!(clean(Some(30), false), Cleaned::default());
