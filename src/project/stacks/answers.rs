@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use serde_json::Value;
 
 use super::World;
-use super::layers::ImportedStacks;
 use super::outputs::{self, Found, Memory};
 use crate::deployment::definition::Values;
 use crate::deployment::stack_layer::{KnownOutputs, StackRequest, UnappliedKey};
 use crate::deployment::{ComponentKind, ComponentName, Deployment};
-use crate::stacks::{Functions, Location, OutputRequest, StackReader};
+use crate::stacks::{Functions, Location, OutputRequest, StackCache, StackFiles, StackReader, StackSettings};
 
 /// The answers to functions in stacks while a deployment's component is resolved.
 pub(super) struct Answers<'a> {
@@ -23,10 +22,18 @@ pub(super) struct Answers<'a> {
     pub(super) read: Mutex<BTreeSet<String>>,
     /// The missing outputs that were requested.
     pub(super) lacking: Mutex<Option<Lacking>>,
-    pub(super) stacks: &'a ImportedStacks,
+    pub(super) others: Others<'a>,
     pub(super) memory: Memory,
     /// Outputs that no run of this deployment can read.
     pub(super) unread: Mutex<Vec<UnappliedKey>>,
+}
+
+/// Where the stacks of others are read.
+#[derive(Clone, Copy)]
+pub(super) struct Others<'a> {
+    pub(super) files: &'a dyn StackFiles,
+    pub(super) settings: &'a StackSettings,
+    pub(super) cache: &'a Arc<StackCache>,
 }
 
 /// The hint for an output that cannot be read.
@@ -50,10 +57,11 @@ impl Answers<'_> {
 
     /// The outputs of a component of another stack.
     fn of_other_stack(&self, component: &str, stack: &str) -> Found {
-        let ImportedStacks { files, settings, cache, environment, .. } = self.stacks;
+        let Others { files, settings, cache } = self.others;
         self.memory.remembered(component, stack, || {
-            let reader = StackReader::with_cache(&**files, settings, Arc::clone(cache));
-            let world = World { environment: environment.clone().unwrap_or_default(), repository_root: None };
+            let reader = StackReader::with_cache(files, settings, Arc::clone(cache));
+            let world =
+                World { environment: self.environment.cloned().unwrap_or_default(), repository_root: None };
             match reader.all() {
                 Ok(stacks) => outputs::read(&reader, &stacks, &world, None, (component, stack)),
                 Err(error) => Found::Never(error.to_string()),

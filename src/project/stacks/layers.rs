@@ -4,21 +4,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::AtmosConfig;
 use crate::deployment::definition::Values;
 use crate::deployment::stack_layer::{
     Deployable, StackLayer, StackLayers, StackRefusal, StackRequest, StateLocation, UnappliedKey,
 };
-use crate::deployment::{Component, ComponentKind, ComponentName, Deployment};
+use crate::deployment::{ComponentKind, ComponentName, Deployment};
 use crate::stacks::{
-    BACKEND_FILE, Describer, ImportRequest, Location, PROVIDERS_FILE, Processing, REQUIREMENTS_FILE,
-    StackCache, StackComponent, StackError, StackFiles, StackReader, StackSettings,
+    BACKEND_FILE, Describer, PROVIDERS_FILE, Processing, REQUIREMENTS_FILE, StackCache, StackComponent,
+    StackError, StackFiles, StackReader, StackSettings,
 };
 
-use super::answers::{Answers, Lacking};
+use super::answers::{Answers, Lacking, Others};
 use super::outputs::Memory;
+use super::own_manifest::{import_request, manifest, own_file, stack_name};
 use super::selected::{self, Selections, Unselected};
 use super::unapplied::Allowed;
 
@@ -152,7 +153,7 @@ impl ImportedStacks {
             environment: self.environment.as_ref(),
             read: Mutex::default(),
             lacking: Mutex::default(),
-            stacks: self,
+            others: Others { files: &*self.files, settings: &self.settings, cache: &self.cache },
             memory: Memory::default(),
             unread: Mutex::default(),
         };
@@ -202,39 +203,6 @@ struct Composed {
     comes_after: Vec<ComponentName>,
     /// The component as the target's stack alone has it.
     placement: Option<StackComponent>,
-}
-
-/// The deployment's own file, if it names any stack.
-fn own_file<'r>(request: &StackRequest<'r>) -> Option<&'r str> {
-    let named = request.deployment.stacks.first().or_else(|| request.deployment.stack_of(request.target));
-    named.map(|stack| stack.file.as_str())
-}
-
-/// The name of the stack that consists of a deployment's imports on a target. It is specific to the
-/// deployment: two deployments that import the same stacks do not share the workspaces in which
-/// terraform keeps their state.
-fn stack_name(request: &StackRequest<'_>) -> String {
-    format!("{}-{}", request.deployment.name, request.target)
-}
-
-pub(super) fn import_request(import: &crate::deployment::definition::StackImport) -> ImportRequest {
-    let at = Location { file: import.file.as_str().into(), line: import.line, column: import.column };
-    ImportRequest { path: import.path.clone(), at }
-}
-
-/// The deployment's own part of a component, as a stack manifest.
-pub(super) fn manifest(request: &StackRequest<'_>) -> Values {
-    let Component { name, kind, folder, .. } = request.component;
-    let mut component = json!({ "vars": request.vars });
-    if let Some(folder) = folder {
-        // The name may be that of a component of the stacks, whose configuration is inherited; it
-        // is the code's folder in any case.
-        component["component"] = json!(folder);
-        component["metadata"] = json!({ "component": folder });
-    }
-    let mut manifest = Values::new();
-    manifest.insert("components".to_owned(), json!({ kind.as_str(): { name.as_str(): component } }));
-    manifest
 }
 
 /// The stack manifest that each variable's value comes from, unless it comes from the deployment's

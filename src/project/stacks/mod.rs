@@ -5,6 +5,7 @@ mod by_reference;
 mod files;
 mod layers;
 mod outputs;
+mod own_manifest;
 mod selected;
 mod unapplied;
 mod world;

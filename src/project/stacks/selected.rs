@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::World;
-use super::layers::{import_request, manifest};
+use super::own_manifest::{import_request, manifest};
 use crate::deployment::definition::{StackImport, Values};
 use crate::deployment::stack_layer::StackRequest;
 use crate::deployment::{ComponentKind, Deployment, TargetName};
