@@ -1,9 +1,9 @@
 //! Batches: records that wait together for a push, stored as one object under one ref. A ref for
 //! each record would take longer to write and remove than the push takes.
 //!
-//! A batch of one record is its tag. Any other is a blob of whole tag objects, each after its length
-//! in bytes on a line of its own and before a line end. Until they are published, no ref leads to
-//! the tags themselves and `git gc` may prune them; they are then restored from the batch.
+//! A batch of one record is its tag. Any other is a blob of whole tag objects, each after its
+//! length in bytes on a line of its own and before a line end. Until they are published, no ref
+//! leads to the tags themselves and `git gc` may prune them; they are restored from the batch.
 
 use crate::deployment::ObjectId;
 use crate::git::ObjectStore;

@@ -247,7 +247,8 @@ fn killed_before_pushing(environment: &TestEnvironment) -> (Checkout<'_>, Remote
     checkout.atmos_with(ROLLOUT, &[("ATMOS_FAILPOINT", "kept#1")]).killed();
     let [batch, run] = &pending(&checkout)[..] else { panic!("a ref for the run, one for all its records") };
     assert!(run.ends_with("/%run") && batch.contains("/%records-"), "{run} {batch}");
-    let content = checkout.git(&["cat-file", "blob", batch]);
+    // One record is kept as its tag, several in a blob of their tags.
+    let content = checkout.git(&["cat-file", "-p", batch]);
     let mut tags: Vec<_> = content
         .lines()
         .filter_map(|line| line.strip_prefix("tag "))
@@ -288,6 +289,7 @@ fn records_that_an_earlier_version_kept_are_published() {
     let (checkout, remote, batch, tags) = killed_before_pushing(&environment);
     // Earlier versions kept every record in a ref of its own, named after its tag.
     let run = batch.split_once("/%records-").unwrap().0;
+    checkout.git(&["update-ref", "-d", &batch]);
     let objects = checkout.git(&["fsck", "--unreachable", "--no-reflogs", "--no-progress"]);
     for tag in objects.lines().filter_map(|line| line.strip_prefix("unreachable tag ")) {
         let text = checkout.git(&["cat-file", "-p", tag]);
@@ -296,7 +298,6 @@ fn records_that_an_earlier_version_kept_are_published() {
             checkout.git(&["update-ref", &format!("{run}/{name}"), tag]);
         }
     }
-    checkout.git(&["update-ref", "-d", &batch]);
     assert_eq!(pending(&checkout).len(), 1 + tags.len());
     are_published(&tags, &checkout, &remote);
 }
